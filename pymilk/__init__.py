@@ -1,0 +1,62 @@
+"""Read, write and capture ImageStreamIO shared-memory streams, with every frame accounted for.
+
+>>> import numpy as np, pymilk
+>>> with pymilk.SHM("doc_cam", ((4, 6), np.uint16)) as shm:  # a stream of 4 x 6 pixels
+...     shm.set_data(np.ones((4, 6), np.uint16))
+...     shm.get_data().sum()
+...     shm.destroy()
+np.uint64(24)
+"""
+
+from __future__ import annotations
+
+import os
+
+from ._version import __version__
+
+try:
+    from ._core import FRAME_ROW, Keyword, Reader, Stream
+except ModuleNotFoundError as error:  # pragma: no branch
+    if error.name != f"{__name__}._core":
+        raise
+    raise ImportError(
+        "pymilk is not compiled: its core is missing. Most likely Python runs inside a checkout and "
+        "finds the sources there instead of the installed package. Build in place with "
+        "`pip install -e .`, or change to another directory."
+    ) from error
+
+from . import errors
+from .axes import Which3DState
+from .capture import Capture, CaptureReport
+from .directory import find_stale, list_streams, remove_stale
+from .names import stream_directory
+from .shm import SHM
+
+__all__ = [
+    "FRAME_ROW",
+    "SHM",
+    "Capture",
+    "CaptureReport",
+    "Keyword",
+    "Reader",
+    "Stream",
+    "Which3DState",
+    "__version__",
+    "errors",
+    "find_stale",
+    "get_include",
+    "list_streams",
+    "remove_stale",
+    "stream_directory",
+]
+
+
+def get_include() -> str:
+    """Tell the directory of ``ImageStruct.h``, for C programs that share the file format.
+
+    Returns
+    -------
+    str
+        To be given to the compiler as ``-I``.
+    """
+    return os.path.join(os.path.dirname(__file__), "include")

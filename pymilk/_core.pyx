@@ -1,0 +1,3003 @@
+"""The compiled core: memory, streams and readers. Mechanism only.
+
+`Mapping` owns memory, `Stream` is one attached stream file, `Reader` waits for its frames. Nothing in
+here knows orientation codes, prints, or decides how long to wait.
+
+How a frame is published
+------------------------
+The order below is what `Stream.publish`, `Stream.claim` and `Stream.publish_many` do (open_frame and
+close_frame). A reader that sees the new counter sees the pixels.
+
+    write = 1            then a release fence: no pixel store moves in front of it
+    pixels
+    ring slot            if the stream has a fast circular buffer; its record is marked 0 first,
+                         filled last; then CBcycle, CBindex
+    per-slice record     if one slice of a temporal cube was written; then cnt1
+    writetime, atime
+    cnt0 += 1            release: everything above is visible before it
+    write = 0            release
+    post                 every semaphore below its cap of 10, then the log semaphore
+
+Others in the field are weaker, and readers have to be right with all of them:
+
+    the C library        no fences (harmless on x86), same order
+    its Python wrapper   posts, stamps lastaccesstime, write = 0, and only then cnt0 += 1: a wake-up
+                         comes too early, and for an instant write is 0 under the old counter
+    some cameras         never set write; post before they count; post twice; or do not post
+    a killed writer      leaves write = 1 for ever
+
+How a frame is received
+-----------------------
+The counter is the truth, a semaphore is a doorbell. `run_receive` is the one loop behind every wait and
+every capture, and runs without the GIL:
+
+    until cnt0 differs from the last counter: spin, then sleep on the semaphore in slices
+    look at write, cnt0 and the stamps -> copy -> acquire fence -> look again
+    the same and write = 0 both times: the frame is whole. Otherwise try again, a bounded number of times
+    a frame that never came out whole is delivered with FLAG_TORN
+
+The stamps (writetime and lastaccesstime) are looked at besides the counter because of that instant
+between write = 0 and cnt0 += 1 of the Python wrapper, which the counter alone cannot show.
+What cannot be seen: a tear by a writer that sets neither `write` nor a stamp before it touches pixels.
+"""
+
+cimport cython
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EINTR, errno
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, INT64_MAX
+from libc.string cimport memcpy, memmove, memset
+
+from ._isio cimport *
+from ._layout cimport *
+
+import errno as _errno
+import math
+import os
+import stat as _stat
+import threading
+import time as _time
+from collections import namedtuple
+
+import numpy as np
+
+from .errors import (
+    CaptureMemoryError,
+    FrameMismatchError,
+    KeywordError,
+    KeywordNotFoundError,
+    StreamArgumentError,
+    StreamBusyError,
+    StreamClosedError,
+    StreamError,
+    StreamExistsError,
+    StreamFormatError,
+    StreamNameError,
+    StreamNotFoundError,
+    StreamPermissionError,
+    StreamReadOnlyError,
+    StreamReplacedError,
+    StreamStorageError,
+    StreamTimeoutError,
+)
+from .names import stream_name, stream_path
+
+__all__ = [
+    "FLAG_COUNTER_RESET",
+    "FLAG_FROM_RING",
+    "FLAG_NEW_FILE",
+    "FLAG_REPEATED_POST",
+    "FLAG_TORN",
+    "FLAG_VERIFIED",
+    "FRAME_ROW",
+    "IMAGETYPES",
+    "Claim",
+    "Keyword",
+    "Mapping",
+    "Reader",
+    "Stream",
+    "allocate",
+    "build_info",
+    "free_memory",
+    "prefault",
+    "process_alive",
+    "read_header",
+]
+
+# --------------------------------------------------------------------------------------------------
+# Constants
+# --------------------------------------------------------------------------------------------------
+
+cdef enum:
+    # A sleeping wait is cut into slices of this length; between them it looks at signals, the closed
+    # flag and the file. Bounds the delay of Ctrl-C, close() and following a replaced stream.
+    SLICE_NS = 20_000_000
+    # A busy receive looks at the same things this often.
+    CHECK_NS = 50_000_000
+    # A wake-up that found nothing new, from a writer that posts before it counts: first spin, then
+    # look often, then trust the semaphore again.
+    EARLY_POST_SPIN_NS = 50_000
+    EARLY_POST_LOOK_NS = 5_000_000
+    # Waiting for a counter without a semaphore: look this often while frames come, later less often.
+    POLL_NS = 50_000
+    POLL_IDLE_NS = 1_000_000
+    POLL_IDLE_AFTER_NS = 200_000_000
+    # Steady publishing watches the clock for the last part of each interval instead of sleeping.
+    PACING_SPIN_NS = 60_000
+    # Copies of one frame that are tried before it is delivered as torn.
+    COPY_TRIES = 8
+    # How long a reader lets a writer finish the frame it is in. Longer means it died there.
+    WRITE_GRACE_NS = 50_000_000
+    # Reads that hold the GIL try this often before they release it and wait for the writer.
+    EAGER_TRIES = 3
+    # Looks at the counter between two looks at the clock while spinning.
+    SPINS_PER_LOOK = 64
+    # An attach that meets an empty version waits this long for the creator to finish.
+    READY_WAIT_MS = 100
+    # From this frame size on a copy releases the GIL. Below, taking it back next to a busy Python
+    # thread (up to 5 ms) costs more than other threads gain. 512 KiB are about 50 us of copying.
+    GIL_RELEASE_NBYTES = 524_288
+    # Readers of keywords compare two copies, this often at most.
+    KEYWORD_TRIES = 4
+    HUGE_PAGE = 2_097_152
+    PAGE = 4096
+    FOREVER = -1
+
+# What a run of the receive loop ended with.
+cdef enum:
+    EV_DONE
+    EV_CHECK        # take the GIL and look at signals, then go on
+    EV_TIMEOUT
+    EV_CLOSED
+    EV_STOPPED
+    EV_REPLACED
+
+# What the path of a stream leads to.
+cdef enum:
+    FILE_SAME
+    FILE_OTHER
+    FILE_GONE
+
+cdef enum:
+    _VERIFIED = 1
+    _TORN = 2
+    _REPEATED_POST = 4
+    _FROM_RING = 8
+    _NEW_FILE = 16
+    _COUNTER_RESET = 32
+
+#: `write` was 0 and counter and stamps stood still around the copy: the frame is whole.
+FLAG_VERIFIED = _VERIFIED
+#: The frame may hold pixels of two frames: the writer never left enough time, or died in it.
+FLAG_TORN = _TORN
+#: Semaphore posts arrived before this frame that announced nothing new; they were ignored.
+FLAG_REPEATED_POST = _REPEATED_POST
+#: The frame was read from a ring slot.
+FLAG_FROM_RING = _FROM_RING
+#: First frame of a new file, which replaced the one before.
+FLAG_NEW_FILE = _NEW_FILE
+#: The counter went backwards before this frame; what was lost cannot be known.
+FLAG_COUNTER_RESET = _COUNTER_RESET
+
+# The 13 element types, by the code that is stored.
+_DTYPES = {
+    code: np.dtype(text)
+    for code, text in enumerate(
+        "<u1 <i1 <u2 <i2 <u4 <i4 <u8 <i8 <f4 <f8 <c8 <c16 <f2".split(), start=_DATATYPE_UINT8
+    )
+}
+cdef uint64_t[14] ITEM_NBYTES = [0, 1, 1, 2, 2, 4, 4, 8, 8, 4, 8, 8, 16, 2]
+
+#: Bits of `imagetype` by name.
+IMAGETYPES = {
+    "CIRCULAR_BUFFER": 0x1,
+    "MATH_DATA": 0x2,
+    "IMG_RECV": 0x4,
+    "IMG_SENT": 0x8,
+    "ZAXIS_SPACIAL": 0x10000,
+    "ZAXIS_TEMPORAL": 0x20000,
+    "ZAXIS_WAVELENGTH": 0x30000,
+    "ZAXIS_MAPPING": 0x40000,
+}
+_MATH_DATA = IMAGETYPES["MATH_DATA"]
+
+# Elements of the largest stream that ImageStreamIO opens.
+_NELEMENT_MAX = 10_000_000_000
+
+#: One row a frame, 56 bytes. Times are nanoseconds of CLOCK_TAI; 0 means that the writer stores none.
+FRAME_ROW = np.dtype(
+    [
+        ("cnt0", "<u8"),
+        ("cnt1", "<u8"),
+        ("atime_ns", "<i8"),
+        ("writetime_ns", "<i8"),
+        ("arrival_ns", "<i8"),
+        ("lost", "<u8"),
+        ("flags", "<u8"),
+    ]
+)
+
+# The same in C.
+cdef struct Row:
+    uint64_t cnt0
+    uint64_t cnt1
+    int64_t atime_ns
+    int64_t writetime_ns
+    int64_t arrival_ns
+    uint64_t lost
+    uint64_t flags
+
+_TIMESPEC = np.dtype([("sec", "<i8"), ("nsec", "<i8")])
+
+# Sections that callers can have as arrays: dtype of one item.
+_SECTION_DTYPES = {
+    "keywords": np.dtype(
+        {
+            "names": ["name", "type", "value", "cnt", "comment"],
+            "formats": ["S16", "S1", "V16", "<u8", "S80"],
+            "offsets": [0, 16, 24, 40, 48],
+            "itemsize": sizeof(IMAGE_KEYWORD),
+        }
+    ),
+    "sem_read_pid": np.dtype("<i4"),
+    "sem_write_pid": np.dtype("<i4"),
+    "semctrl": np.dtype("<u4"),
+    "semstatus": np.dtype("<u4"),
+    "trace": np.dtype(
+        [
+            ("triggermode", "<i4"),
+            ("procwrite_PID", "<i4"),
+            ("trigger_inode", "<u8"),
+            ("ts_procstart", _TIMESPEC),
+            ("ts_streamupdate", _TIMESPEC),
+            ("trigsemindex", "<i4"),
+            ("triggerstatus", "<i4"),
+            ("cnt0", "<u8"),
+        ]
+    ),
+    "slice_atime": _TIMESPEC,
+    "slice_writetime": _TIMESPEC,
+    "slice_cnt0": np.dtype("<u8"),
+    "ring_records": np.dtype(
+        [("cnt0", "<u8"), ("cnt1", "<u8"), ("atime", _TIMESPEC), ("writetime", _TIMESPEC)]
+    ),
+    "history": np.dtype(
+        {
+            "names": ["cnt0", "wpid", "writetime"],
+            "formats": ["<u8", "<i4", _TIMESPEC],
+            "offsets": [0, 8, 16],
+            "itemsize": sizeof(FRAMEWRITEMD),
+        }
+    ),
+}
+
+# What is asked of numpy on hot paths, looked up once.
+cdef object _ndarray = np.ndarray
+cdef object _asarray = np.asarray
+cdef object _copyto = np.copyto
+
+Keyword = namedtuple("Keyword", "name value comment cnt", defaults=("", None))
+Keyword.__doc__ = """One keyword of a stream.
+
+Parameters
+----------
+name : str
+    1 to 16 bytes of UTF-8.
+value : int, float or str
+    Stored as int64 (L), double (D), or up to 16 bytes of text (S).
+comment : str, default ""
+    Up to 80 bytes.
+cnt : int or None
+    Times the keyword was written. None when writing: one more than in the stream.
+"""
+
+# The process, asked for once and after each fork: a system call for each frame would cost more than
+# all ten semaphore posts together.
+cdef pid_t own_pid = getpid()
+
+cdef void _note_fork() noexcept nogil:
+    global own_pid
+    own_pid = getpid()
+
+pthread_atfork(NULL, NULL, _note_fork)
+
+
+def build_info():
+    """Tell how the core was built.
+
+    Returns
+    -------
+    dict
+        ``header`` ("bundled" or a path), ``cython``, ``structure_version``, ``layout`` (of streams
+        created by default) and ``debug``.
+    """
+    return {
+        "header": PYMILK_HEADER.decode(),
+        "cython": PYMILK_CYTHON.decode(),
+        "structure_version": IMAGESTRUCT_VERSION.decode(),
+        "layout": _layout_name(Layout(history=PYMILK_HEADER_HISTORY, dao=PYMILK_HEADER_DAO)),
+        "debug": bool(PYMILK_DEBUG_BUILD),
+    }
+
+
+# --------------------------------------------------------------------------------------------------
+# Clocks
+# --------------------------------------------------------------------------------------------------
+
+cdef inline int64_t clock_ns(int clock) noexcept nogil:
+    cdef timespec now
+    clock_gettime(clock, &now)
+    return now.tv_sec * <int64_t>1_000_000_000 + now.tv_nsec
+
+
+cdef inline int64_t stamp_ns(const timespec *stamp) noexcept nogil:
+    # A stamp is foreign data: unsigned arithmetic wraps where signed would be undefined.
+    return <int64_t>(<uint64_t>stamp.tv_sec * <uint64_t>1_000_000_000 + <uint64_t>stamp.tv_nsec)
+
+
+cdef inline timespec to_timespec(int64_t ns) noexcept nogil:
+    # Floors, so that times before 1970 keep a tv_nsec of 0 to 999999999 as POSIX wants it.
+    cdef timespec stamp
+    cdef int64_t rest = ns % 1_000_000_000
+    if rest < 0:
+        rest += 1_000_000_000
+    stamp.tv_sec = (ns - rest) // 1_000_000_000
+    stamp.tv_nsec = rest
+    return stamp
+
+
+cdef inline void sleep_until(int64_t monotonic_ns) noexcept nogil:
+    """Sleep to a CLOCK_MONOTONIC time; a signal ends it early."""
+    cdef timespec t = to_timespec(monotonic_ns)
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL)
+
+
+cdef inline int64_t later(int64_t now, int64_t delay) noexcept nogil:
+    """Return now + delay, where a negative or huge delay means never."""
+    return INT64_MAX if delay < 0 or delay > INT64_MAX - now else now + delay
+
+
+cdef int64_t timeout_ns(object timeout, str name) except? -2:
+    """Turn seconds into nanoseconds; None is FOREVER."""
+    if timeout is None:
+        return FOREVER
+    try:
+        seconds = float(timeout)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if math.isnan(seconds) or seconds < 0:
+        raise StreamArgumentError(
+            f"stream {name!r}: timeout is seconds (0 or more) or None for ever, not {timeout!r}",
+            stream=name, argument="timeout", found=timeout,
+        )
+    return FOREVER if seconds > 9e9 else <int64_t>(seconds * 1e9)
+
+
+# --------------------------------------------------------------------------------------------------
+# Memory
+# --------------------------------------------------------------------------------------------------
+
+@cython.final
+@cython.freelist(0)
+cdef class Mapping:
+    """Mapped memory, unmapped when the last view of it is gone and not before.
+
+    A `Stream` drops its reference when it is closed. Views (`Region`) keep theirs, so no NumPy array
+    can ever point to memory that is gone.
+    """
+
+    cdef char *base
+    cdef readonly size_t nbytes
+    cdef readonly bint writable
+    # Set by close(). Waits in other threads look at it between slices.
+    cdef int closed
+
+    def __cinit__(self):
+        self.base = NULL
+
+    def __init__(self):
+        raise TypeError("a Mapping is made by Stream.create, Stream.attach or allocate")
+
+    def __dealloc__(self):
+        if self.base != NULL:
+            munmap(self.base, self.nbytes)
+
+    cdef object region(self, uint64_t offset, uint64_t nbytes, bint writable):
+        """Export part of the memory; the caller has checked that it lies inside."""
+        cdef Region region = Region.__new__(Region)
+        PYMILK_ASSERT(offset <= self.nbytes and nbytes <= self.nbytes - offset)
+        region.owner = self
+        region.start = self.base + offset
+        region.nbytes = <Py_ssize_t>nbytes
+        region.writable = writable and self.writable
+        return region
+
+
+@cython.final
+cdef class Region:
+    """Bytes of a `Mapping` for the buffer protocol; every array view has one as its base."""
+
+    cdef Mapping owner
+    cdef char *start
+    cdef Py_ssize_t nbytes
+    cdef bint writable
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.start, self.nbytes, not self.writable, flags)
+
+
+cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
+    cdef Mapping mapping = Mapping.__new__(Mapping)
+    cdef void *base = mmap(
+        NULL, nbytes, PROT_READ | (PROT_WRITE if writable else 0), MAP_SHARED, fd, 0)
+    if base == MAP_FAILED:
+        raise StreamStorageError(
+            f"{path}: mapping {nbytes} bytes failed: {os.strerror(errno)}",
+            path=path, needed=nbytes, available=free_memory(),
+        )
+    mapping.base = <char *>base
+    mapping.nbytes = nbytes
+    mapping.writable = writable
+    return mapping
+
+
+def free_memory():
+    """Tell how many bytes the kernel could give to new memory now (MemAvailable)."""
+    with open("/proc/meminfo", "rb") as table:
+        for line in table:
+            if line.startswith(b"MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    raise StreamError("/proc/meminfo has no MemAvailable; Linux 3.14 or later is needed")
+
+
+def allocate(shape, dtype):
+    """Make an array whose memory is there: page-aligned, zeroed, pre-faulted.
+
+    An array from ``np.empty`` gets its pages one by one while it is filled, which costs a camera
+    stream its frames. Here they are taken now, as huge pages where the kernel gives them.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray
+        C-contiguous and writable. Freed with the last view of it.
+
+    Raises
+    ------
+    CaptureMemoryError
+        More was asked for than the machine has free.
+    """
+    cdef size_t nbytes, span
+    cdef Mapping mapping
+    cdef void *base
+    dtype = np.dtype(dtype)
+    count = math.prod(shape) * dtype.itemsize
+    available = free_memory()
+    if count > available:
+        raise CaptureMemoryError(
+            f"an array of shape {tuple(shape)}, {dtype} needs {count} bytes, "
+            f"but only {available} are free; take fewer frames at a time",
+            needed=count, available=available,
+        )
+    nbytes = max(count, 1)
+    # Whole huge pages, so that the kernel can use them up to the end.
+    span = HUGE_PAGE if nbytes >= HUGE_PAGE else PAGE
+    span = (nbytes + span - 1) // span * span
+    base = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    if base == MAP_FAILED:
+        raise CaptureMemoryError(
+            f"mapping {span} bytes failed: {os.strerror(errno)}", needed=span, available=available)
+    mapping = Mapping.__new__(Mapping)
+    mapping.base = <char *>base
+    mapping.nbytes = span
+    mapping.writable = True
+    with nogil:
+        if span >= HUGE_PAGE:
+            madvise(base, span, MADV_HUGEPAGE)  # advice: a kernel without huge pages says no
+        populate(<char *>base, span)
+    return _ndarray(shape, dtype, mapping.region(0, count, True))
+
+
+cdef void populate(char *start, size_t nbytes) noexcept nogil:
+    """Have the kernel provide writable pages for this memory; what it holds stays."""
+    cdef size_t offset = 0
+    cdef char *first = <char *>(<size_t>start // PAGE * PAGE)
+    cdef size_t span = (<size_t>start + nbytes + PAGE - 1) // PAGE * PAGE - <size_t>first
+    if madvise(first, span, MADV_POPULATE_WRITE) == 0:
+        return
+    # Linux before 5.14: write each page once, with the byte that it holds. Atomic, because another
+    # thread may be writing to the page.
+    while offset < nbytes:
+        atomic_touch(<uint8_t *>start + offset)
+        offset += PAGE
+    if nbytes:
+        atomic_touch(<uint8_t *>start + nbytes - 1)
+
+
+cdef extern from * nogil:
+    """
+    /* Adding nothing writes the page and changes no byte of it. */
+    static inline void pymilk_touch(uint8_t *byte) { __atomic_fetch_add(byte, 0, __ATOMIC_RELAXED); }
+    """
+    void atomic_touch "pymilk_touch"(uint8_t *byte)
+
+
+def prefault(target):
+    """Have the kernel provide the pages of a writable buffer now; its content stays.
+
+    Parameters
+    ----------
+    target : buffer
+        C-contiguous and writable.
+    """
+    cdef Py_buffer view
+    PyObject_GetBuffer(target, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    try:
+        with nogil:
+            populate(<char *>view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+
+
+# --------------------------------------------------------------------------------------------------
+# The header
+# --------------------------------------------------------------------------------------------------
+
+# Everything that addresses are computed from: validated once, never read again from the file, which
+# any process may change under us.
+cdef struct Header:
+    uint64_t nelement
+    uint64_t item_nbytes
+    uint32_t size[3]
+    uint8_t naxis
+    uint8_t datatype
+    uint64_t inode           # as stored in the metadata
+    Layout layout
+    Counts n
+    Sections at
+
+
+cdef str _layout_name(Layout layout):
+    if layout.dao:
+        return "dao+writehistory" if layout.history else "dao"
+    return "writehistory" if layout.history else "default"
+
+
+cdef Layout _layout_of(object name) except *:
+    cdef Layout layout = Layout(history=PYMILK_HEADER_HISTORY, dao=PYMILK_HEADER_DAO)
+    if name is not None:
+        if name not in ("default", "dao", "writehistory", "dao+writehistory"):
+            raise StreamArgumentError(
+                f"layout is 'default', 'dao', 'writehistory' or 'dao+writehistory', not {name!r}",
+                argument="layout", found=name,
+            )
+        layout.dao = "dao" in name
+        layout.history = "writehistory" in name
+    return layout
+
+
+cdef str _text(const char *start, size_t limit):
+    """Decode a text field: up to its first NUL, or all of it; bytes that are not UTF-8 survive."""
+    return bytes(start[:limit]).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+
+cdef object _format_error(str path, str field, object expected, object found, str advice=""):
+    return StreamFormatError(
+        f"{path}: not a usable stream: {field} is {found}, expected {expected}"
+        + (f"; {advice}" if advice else ""),
+        stream=stream_name(path), path=path, field=field, expected=expected, found=found,
+    )
+
+
+cdef int parse_header(const char *raw, uint64_t file_nbytes, str path, Header *h) except -1:
+    """Check one snapshot of a header, and work out where everything is.
+
+    raw holds METADATA_MAX bytes, zero behind the end of a shorter file.
+    """
+    cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>raw
+    cdef uint64_t product = 1, nbytes = 0, stored = 0
+    cdef Layout layout
+    cdef int i
+    version = _text(md.version, 32)
+    if not version:
+        raise _format_error(
+            path, "version", "'2.x'", "empty",
+            "the stream is still being created, or its creator died; create it again")
+    if not version.startswith("2."):
+        raise _format_error(path, "version", "'2.x'", repr(version), _foreign(raw, file_nbytes))
+    if not 1 <= md.naxis <= 3:
+        raise _format_error(path, "naxis", "1 to 3", md.naxis)
+    if not md.name[0]:
+        raise _format_error(path, "name", "a name", "empty")
+    if md.shared != 1:
+        raise _format_error(path, "shared", 1, md.shared)
+    if md.location < -1:
+        raise _format_error(path, "location", "-1 or a GPU number", md.location)
+    if not _DATATYPE_UINT8 <= md.datatype <= _DATATYPE_HALF:
+        raise _format_error(path, "datatype", "1 to 13", md.datatype)
+    for i in range(md.naxis):
+        if md.size[i] == 0:
+            raise _format_error(path, f"size[{i}]", "1 or more", 0)
+        if mul_overflows(product, md.size[i], &product):
+            raise _format_error(
+                path, "size", "a product below 2**64", [md.size[k] for k in range(md.naxis)])
+    if md.nelement != product:
+        raise _format_error(path, "nelement", f"{product} (product of the axes)", md.nelement)
+    if mul_overflows(product, ITEM_NBYTES[md.datatype], &nbytes) or nbytes >> 62:
+        raise _format_error(path, "nelement", "a frame below 2**62 bytes", md.nelement)
+    if md.CBsize and md.CBindex >= md.CBsize:
+        raise _format_error(path, "CBindex", f"below CBsize {md.CBsize}", md.CBindex)
+
+    h.nelement = product
+    h.item_nbytes = ITEM_NBYTES[md.datatype]
+    h.naxis = md.naxis
+    h.datatype = md.datatype
+    h.inode = md.inode
+    for i in range(3):
+        h.size[i] = md.size[i]
+    h.n = Counts(
+        imagetype=md.imagetype, frame_nbytes=nbytes, slices=md.size[2], cbsize=md.CBsize,
+        sem=md.sem, nbkw=md.NBkw, nbtrace=md.NBproctrace, location=md.location)
+
+    computed = {}
+    for layout.dao in range(2):
+        for layout.history in range(2):
+            memcpy(&stored, raw + at_imdatamemsize(layout), 8)
+            if stored != nbytes:
+                continue
+            if not plan_sections(layout, &h.n, &h.at):
+                raise _format_error(path, "file size", "below 2**64", "more")
+            if h.at.total == file_nbytes:
+                h.layout = layout
+                return 0
+            computed[_layout_name(layout)] = h.at.total
+    if not computed:
+        memcpy(&stored, raw + AT_IMDATAMEMSIZE, 8)
+        raise _format_error(
+            path, "imdatamemsize", f"{nbytes} ({product} elements of {h.item_nbytes} bytes)", stored)
+    raise _format_error(
+        path, "file size",
+        " or ".join(f"{size} ({name} layout)" for name, size in computed.items()), file_nbytes,
+        "the file was cut, or its counts were overwritten")
+
+
+cdef str _foreign(const char *raw, uint64_t file_nbytes):
+    """Name the other programs that also call their files .im.shm, where the header gives them away."""
+    cdef uint32_t axes[3]
+    cdef uint64_t nelement, product = 1
+    cdef uint16_t nbkw
+    cdef uint8_t naxis = <uint8_t>raw[80], datatype = <uint8_t>raw[104]
+    cdef int i
+    version = _text(raw, 32)
+    if version.startswith("1."):
+        return (f"this is a stream of ImageStreamIO {version}, whose semaphores are separate files; "
+                "recreate it with ImageStreamIO 2")
+    if version.startswith("0.0."):
+        return (f"this is a stream of ImageStreamIO {version}, with an older header (336 or 368 bytes); "
+                "recreate it with ImageStreamIO 2")
+    if version.startswith("xaosim"):
+        return "this file was written by xaosim's own code, with a 336-byte header; recreate it"
+    # The oldest headers have no version and begin with the name: naxis at 80, size at 84, nelement
+    # at 96, type at 104, NBkw at 178.
+    memcpy(axes, raw + 84, 12)
+    memcpy(&nelement, raw + 96, 8)
+    memcpy(&nbkw, raw + 178, 2)
+    if not (1 <= naxis <= 3 and _DATATYPE_UINT8 <= datatype < _DATATYPE_HALF):
+        return "the file was not written by ImageStreamIO 2"
+    for i in range(naxis):
+        product *= axes[i]
+    if product != nelement:
+        return "the file was not written by ImageStreamIO 2"
+    # Durham's DAO appends packet counters to that header; its files have nothing behind the keywords.
+    rest = file_nbytes - nelement * ITEM_NBYTES[datatype] - 120 * nbkw
+    if rest in (4296, 5344, 16400, 16448):
+        return "this file was written by Durham's DAO library, whose header differs; use its own reader"
+    return "this file has the header of early CACAO or DAO software, without a version; recreate it"
+
+
+@cython.final
+cdef class _Snapshot:
+    """The header of a stream file, read once and checked, and the file that it was read from."""
+
+    cdef Header h
+    cdef uint64_t raw[564]  # METADATA_MAX bytes, aligned for IMAGE_METADATA
+    cdef dev_t device
+    cdef ino_t inode
+
+
+cdef int _open(str path, bint writable) except -1:
+    """Open a stream file; errors of the system become ours."""
+    cdef int flags = os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK  # a FIFO must not make us wait
+    name = stream_name(path)
+    try:
+        return os.open(path, flags | (os.O_RDWR if writable else os.O_RDONLY))
+    except (FileNotFoundError, NotADirectoryError):
+        raise StreamNotFoundError(
+            f"no stream {name!r}: {path} does not exist; start its writer, or check MILK_SHM_DIR",
+            stream=name, path=path) from None
+    except IsADirectoryError:
+        raise _format_error(path, "file", "a regular file", "a directory") from None
+    except OSError as error:
+        if error.errno in (_errno.EACCES, _errno.EPERM, _errno.EROFS):
+            raise StreamPermissionError(
+                f"{path}: no permission to open it for {'writing' if writable else 'reading'}",
+                stream=name, path=path) from None
+        raise StreamError(f"{path}: cannot be opened: {error.strerror}", stream=name) from error
+
+
+cdef _Snapshot _take_snapshot(int fd, str path, int ready_wait_ms):
+    cdef _Snapshot shot = _Snapshot.__new__(_Snapshot)
+    cdef stat st
+    cdef char *raw = <char *>shot.raw
+    cdef ssize_t got
+    while True:
+        if fstat(fd, &st) != 0:
+            raise StreamError(f"{path}: {os.strerror(errno)}", stream=stream_name(path))
+        if not S_ISREG(st.st_mode):
+            raise _format_error(path, "file", "a regular file", _stat.filemode(st.st_mode))
+        if st.st_size <= METADATA_MIN:
+            raise _format_error(path, "file size", f"more than {METADATA_MIN}", st.st_size)
+        memset(raw, 0, sizeof(shot.raw))
+        got = pread(fd, raw, METADATA_MAX, 0)
+        if got < METADATA_MIN:
+            raise _format_error(path, "file size", f"more than {METADATA_MIN}", got)
+        # A writer of the C library gives the file its size first and its version last.
+        if raw[0] or ready_wait_ms <= 0:
+            break
+        _time.sleep(0.002)
+        ready_wait_ms -= 2
+    parse_header(raw, st.st_size, path, &shot.h)
+    shot.device = st.st_dev
+    shot.inode = st.st_ino
+    return shot
+
+
+def read_header(name_or_path):
+    """Read and check the header of a stream without mapping it.
+
+    Parameters
+    ----------
+    name_or_path : str or PathLike
+
+    Returns
+    -------
+    dict
+        ``name``, ``path``, ``version``, ``layout``, ``shape`` (C order), ``dtype``, ``imagetype``,
+        ``location``, ``counter``, ``cnt1``, ``write``, ``nbsem``, ``nbkw``, ``cb_size``,
+        ``creator_pid``, ``write_time_ns``, ``creation_time_ns``, ``nbytes`` (of the file), ``inode``.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError, StreamFormatError
+        As `Stream.attach`.
+    """
+    path = stream_path(name_or_path)
+    cdef int fd = _open(path, False)
+    cdef _Snapshot shot
+    try:
+        shot = _take_snapshot(fd, path, 0)
+    finally:
+        c_close(fd)
+    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>shot.raw
+    return {
+        "name": stream_name(path),
+        "path": path,
+        "version": _text(md.version, 32),
+        "layout": _layout_name(shot.h.layout),
+        "shape": tuple([shot.h.size[i] for i in range(shot.h.naxis)][::-1]),
+        "dtype": _DTYPES[shot.h.datatype],
+        "imagetype": md.imagetype,
+        "location": md.location,
+        "counter": md.cnt0,
+        "cnt1": md.cnt1,
+        "write": md.write,
+        "nbsem": md.sem,
+        "nbkw": md.NBkw,
+        "cb_size": md.CBsize,
+        "creator_pid": md.creatorPID,
+        "write_time_ns": stamp_ns(&md.writetime),
+        "creation_time_ns": stamp_ns(&md.creationtime),
+        "nbytes": shot.h.at.total,
+        "inode": shot.inode,
+    }
+
+
+def process_alive(pid):
+    """Tell whether a process exists and has not ended (a zombie has).
+
+    Processes of another PID namespace look dead: ImageStreamIO has the same limit.
+    """
+    if pid <= 0:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The state follows the command, which is in parentheses and may hold anything.
+            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+# --------------------------------------------------------------------------------------------------
+# Publishing, without the GIL
+# --------------------------------------------------------------------------------------------------
+
+cdef inline sem_t *semaphore(char *base, const Header *h, int index) noexcept nogil:
+    # Index -1 and others that do not exist must never reach a semaphore call.
+    PYMILK_ASSERT(0 <= index and index < h.n.sem)
+    return &(<SEMFILEDATA *>(base + h.at.semfile))[index].semdata
+
+
+cdef inline void ring_bell(sem_t *sem) noexcept nogil:
+    """Post below the cap. Check and post are not one step, as everywhere in the field: a second
+    writer can push the value to 11, which harms nobody."""
+    cdef int value = 0
+    if sem_getvalue(sem, &value) == 0 and value < SEMAPHORE_MAXVAL:
+        sem_post(sem)
+
+
+cdef void post_one(char *base, const Header *h, int index) noexcept nogil:
+    cdef sem_t *sem = semaphore(base, h, index)
+    cdef int value = 0
+    if sem_getvalue(sem, &value) == 0 and value < SEMAPHORE_MAXVAL:
+        sem_post(sem)
+        (<int32_t *>(base + h.at.sem_write_pid))[index] = own_pid
+
+
+cdef void post_all(char *base, const Header *h) noexcept nogil:
+    cdef int i
+    for i in range(h.n.sem):
+        post_one(base, h, i)
+    ring_bell(<sem_t *>(base + h.at.semlog))
+
+
+cdef inline void open_frame(char *base) noexcept nogil:
+    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
+    atomic_store_u8(<uint8_t *>&md.write, 1, __ATOMIC_RELAXED)
+    # No pixel store moves in front of write = 1. Pairs with the acquire fence behind the copy in
+    # copy_frame: a reader that copied one new pixel sees write = 1, or what came after it.
+    atomic_fence(__ATOMIC_RELEASE)
+
+
+cdef inline void abandon_frame(char *base) noexcept nogil:
+    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
+    atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
+
+
+cdef void fill_ring_slot(
+    char *base, const Header *h, uint64_t counter, const timespec *atime, const timespec *writetime,
+) noexcept nogil:
+    """Copy the frame into the next slot of the fast circular buffer, and tell its number and times."""
+    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
+    cdef uint32_t slot = atomic_load_u32(&md.CBindex, __ATOMIC_RELAXED) + 1
+    cdef uint64_t cycle = atomic_load_u64(&md.CBcycle, __ATOMIC_RELAXED)
+    cdef CBFRAMEMD *record
+    if slot >= h.n.cbsize:  # also where a broken process left an index outside
+        slot = 0
+        cycle += 1
+    record = &(<CBFRAMEMD *>(base + h.at.ring_records))[slot]
+    # Counter 0 says that the slot is being changed. The fence keeps the pixels behind it; a reader of
+    # the slot looks at the record before and after its copy.
+    atomic_store_u64(&record.cnt0, 0, __ATOMIC_RELAXED)
+    atomic_fence(__ATOMIC_RELEASE)
+    memcpy(base + h.at.ring_slots + slot * h.n.frame_nbytes, base + h.at.array, h.n.frame_nbytes)
+    record.cnt1 = slot
+    record.atime = atime[0]
+    record.writetime = writetime[0]
+    atomic_store_u64(&record.cnt0, counter, __ATOMIC_RELEASE)
+    atomic_store_u64(&md.CBcycle, cycle, __ATOMIC_RELEASE)
+    atomic_store_u32(&md.CBindex, slot, __ATOMIC_RELEASE)
+
+
+cdef void note_history(char *base, const Header *h, uint64_t counter, const timespec *now) noexcept nogil:
+    cdef uint32_t *index = <uint32_t *>(base + AT_HISTORY_INDEX)
+    cdef uint64_t *cycle = <uint64_t *>(base + AT_HISTORY_CYCLE)
+    cdef uint32_t entry = atomic_load_u32(index, __ATOMIC_RELAXED) + 1
+    cdef FRAMEWRITEMD *record
+    if entry >= IMAGESTRUCT_FRAMEWRITEMDSIZE:
+        entry = 0
+        atomic_store_u64(cycle, atomic_load_u64(cycle, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED)
+    record = &(<FRAMEWRITEMD *>(base + h.at.history))[entry]
+    record.writetime = now[0]
+    record.wpid = own_pid
+    record.cnt0 = counter
+    atomic_store_u32(index, entry, __ATOMIC_RELEASE)
+
+
+cdef uint64_t close_frame(char *base, const Header *h, bint has_atime, int64_t atime_ns,
+                          int64_t slice) noexcept nogil:
+    """Publish what stands in the pixels; returns its counter. slice is -1, or the one written."""
+    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
+    cdef timespec now, atime
+    cdef uint64_t counter = atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED) + 1
+    clock_gettime(CLOCK_TAI, &now)
+    atime = to_timespec(atime_ns) if has_atime else now
+    if slice >= 0:
+        (<timespec *>(base + h.at.atimes))[slice] = atime
+        (<timespec *>(base + h.at.writetimes))[slice] = now
+        (<uint64_t *>(base + h.at.cnts))[slice] = counter
+        atomic_store_u64(&md.cnt1, slice, __ATOMIC_RELEASE)
+    if h.n.cbsize:
+        fill_ring_slot(base, h, counter, &atime, &now)
+    md.writetime = now
+    md.atime = atime
+    # Release: pixels, slot and times are visible before the counter that announces them. Pairs with
+    # the acquire loads of cnt0 in wait_for_frame and look. An addition, so that two writers lose no
+    # counts (they may still mix their pixels).
+    counter = atomic_add_u64(&md.cnt0, 1, __ATOMIC_RELEASE)
+    atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
+    if h.layout.history:
+        note_history(base, h, counter, &now)
+    post_all(base, h)
+    return counter
+
+
+# --------------------------------------------------------------------------------------------------
+# Receiving, without the GIL
+# --------------------------------------------------------------------------------------------------
+
+cdef inline int atomic_load_int(const int *flag) noexcept nogil:
+    # Relaxed: a flag that another thread raises; nothing else is read on the strength of it.
+    return atomic_load_i32(<int32_t *>flag, __ATOMIC_RELAXED)
+
+
+# One run of the receive loop. Everything in it is private to the call; the pointers lead into a
+# Mapping and a Reader that the caller holds.
+cdef struct Job:
+    char *base
+    const Header *h
+    const char *path
+    dev_t device
+    ino_t inode
+    const int *closed
+    const int *stop
+    sem_t *sem              # NULL: no semaphore, watch the counter
+    const int32_t *sem_owner  # stays own_pid as long as the semaphore is ours
+    char *dst               # NULL: wait only
+    Row *rows
+    uint64_t n
+    uint64_t *done          # frames delivered so far, for others to see
+    uint64_t last           # counter of the last frame delivered
+    int64_t timeout         # ns for each frame, FOREVER for no limit
+    int64_t spin            # ns to spin before sleeping, FOREVER to spin only
+    bint check_signals      # stop with EV_CHECK now and then
+    int64_t deadline        # of the present wait; 0: not waiting
+    int64_t began           # when it began
+    int64_t next_check
+    int64_t balance         # posts taken minus frames counted
+    uint64_t repeated       # posts that announced nothing
+
+
+cdef struct Look:
+    uint8_t write
+    uint64_t cnt0
+    timespec writetime
+    timespec lastaccess
+
+
+cdef inline void look(const IMAGE_METADATA *md, Look *seen) noexcept nogil:
+    """Note the state of a stream: write first, so that a finished write brings its counter along."""
+    # Acquire: pairs with the release stores of write and cnt0 in close_frame.
+    seen.write = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE)
+    seen.cnt0 = atomic_load_u64(<uint64_t *>&md.cnt0, __ATOMIC_ACQUIRE)
+    seen.writetime = md.writetime
+    seen.lastaccess = md.lastaccesstime
+
+
+cdef inline bint same_look(const Look *a, const Look *b) noexcept nogil:
+    return (a.cnt0 == b.cnt0 and a.write == b.write
+            and a.writetime.tv_nsec == b.writetime.tv_nsec
+            and a.writetime.tv_sec == b.writetime.tv_sec
+            and a.lastaccess.tv_nsec == b.lastaccess.tv_nsec
+            and a.lastaccess.tv_sec == b.lastaccess.tv_sec)
+
+
+cdef inline int file_state(const char *path, dev_t device, ino_t inode) noexcept nogil:
+    """Ask the file system what the path leads to now (about 1 us)."""
+    cdef stat st
+    if c_stat(path, &st) != 0:
+        return FILE_GONE
+    return FILE_SAME if st.st_ino == inode and st.st_dev == device else FILE_OTHER
+
+
+cdef inline bint retired(const char *base, const Header *h) noexcept nogil:
+    """Tell whether a pymilk process that replaced or destroyed this stream has marked it so.
+
+    It clears the inode in the file that nobody can open any more (Stream._retire): a load instead of
+    a system call. Other programs compare the inode with that of the path, and see a difference in
+    either case.
+    """
+    return (<const IMAGE_METADATA *>base).inode != h.inode
+
+
+cdef uint64_t try_copy(const IMAGE_METADATA *md, const char *src, char *dst, uint64_t nbytes,
+                       int tries, Look *seen, Row *row) noexcept nogil:
+    """Copy the newest frame; returns FLAG_VERIFIED, or 0 if the writer was in it each time."""
+    cdef Look after
+    while tries > 0:
+        look(md, seen)
+        if seen.write == 0:
+            memcpy(dst, src, nbytes)
+            if row != NULL:
+                row.cnt1 = md.cnt1
+                row.atime_ns = stamp_ns(&md.atime)
+                row.writetime_ns = stamp_ns(&md.writetime)
+            # The copy is finished before the second look. Pairs with the fence in open_frame.
+            atomic_fence(__ATOMIC_ACQUIRE)
+            look(md, &after)
+            if same_look(seen, &after):
+                return _VERIFIED
+        else:
+            pymilk_pause()
+        tries -= 1
+    return 0
+
+
+cdef uint64_t copy_frame(char *base, const Header *h, char *dst, Row *row, const int *closed,
+                         const int *stop, int64_t grace, uint64_t *counter) noexcept nogil:
+    """Copy the newest frame whole, waiting for a writer that is in it; returns its flags.
+
+    A writer that stays in one frame for longer than grace, or that leaves no time for a copy in
+    COPY_TRIES tries, gets its frame delivered as torn.
+    """
+    cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>base
+    cdef const char *src = base + h.at.array
+    cdef Look seen
+    cdef uint64_t flags = 0, met = 0, entered = 0
+    cdef int tries = 0
+    cdef int64_t now, began = 0
+    while tries < COPY_TRIES:
+        flags = try_copy(md, src, dst, h.n.frame_nbytes, 1, &seen, row)
+        if flags or atomic_load_int(closed) or atomic_load_int(stop):
+            break
+        if seen.write == 0:
+            tries += 1  # the frame changed during the copy
+            continue
+        # The writer is in the next frame. Let it finish: a few microseconds if it is alive.
+        now = clock_ns(CLOCK_MONOTONIC)
+        if began == 0:
+            began = now
+            entered = seen.cnt0
+        if seen.cnt0 != entered:
+            # Frames go by while write stays up: this writer never lowers it, or we only ever see it
+            # raised. Either way the flag will not help us.
+            met += 1
+            entered = seen.cnt0
+            if met >= COPY_TRIES:
+                break
+        if now - began > grace:
+            break
+        if now - began > EARLY_POST_SPIN_NS:
+            sleep_until(now + POLL_NS)
+    if not flags:
+        # Bounded tries are over: take what is there, and say so.
+        flags = _TORN
+        look(md, &seen)
+        memcpy(dst, src, h.n.frame_nbytes)
+        if row != NULL:
+            row.cnt1 = md.cnt1
+            row.atime_ns = stamp_ns(&md.atime)
+            row.writetime_ns = stamp_ns(&md.writetime)
+    counter[0] = seen.cnt0
+    return flags
+
+
+cdef int housekeeping(Job *job, int64_t now) noexcept nogil:
+    """What is looked at between slices. Returns EV_DONE to go on."""
+    if atomic_load_int(job.closed):
+        return EV_CLOSED
+    if atomic_load_int(job.stop):
+        return EV_STOPPED
+    if now < job.next_check and not retired(job.base, job.h):
+        return EV_DONE
+    job.next_check = now + CHECK_NS
+    # A file that is gone may come back as another one: that is found at one of the next looks.
+    if file_state(job.path, job.device, job.inode) == FILE_OTHER:
+        return EV_REPLACED
+    if job.sem != NULL and atomic_load_i32(<int32_t *>job.sem_owner, __ATOMIC_RELAXED) != own_pid:
+        job.sem = NULL  # another reader took our semaphore: leave its posts alone
+    return EV_CHECK if job.check_signals else EV_DONE
+
+
+cdef inline bint has_moved(const Job *job) noexcept nogil:
+    # Acquire: pairs with the release addition in close_frame.
+    return atomic_load_u64(&(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_ACQUIRE) != job.last
+
+
+cdef bint spin_for(Job *job, int64_t until) noexcept nogil:
+    """Watch the counter without sleeping; returns whether it moved."""
+    cdef int i
+    while True:
+        for i in range(SPINS_PER_LOOK):
+            if has_moved(job):
+                return True
+            pymilk_pause()
+        if clock_ns(CLOCK_MONOTONIC) >= until:
+            return False
+
+
+cdef void take_posts(Job *job) noexcept nogil:
+    """Empty the semaphore, so that the next sleep ends with a new post."""
+    cdef int i
+    for i in range(4 * SEMAPHORE_MAXVAL):  # bounded: another process may post all the time
+        if sem_trywait(job.sem) != 0:
+            break
+        job.balance += 1
+    # One post may still be on its way: of the frame whose counter we saw first.
+    if job.balance < -1:
+        job.balance = -1
+
+
+cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
+    """Sleep until the semaphore is posted, at most one slice."""
+    cdef int64_t until = min(later(now, SLICE_NS), job.deadline)
+    cdef int64_t early
+    if job.sem == NULL:
+        early = POLL_NS if now - job.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS
+        sleep_until(min(job.deadline, now + early))
+        return
+    take_posts(job)
+    if has_moved(job):
+        return
+    if pymilk_sem_wait_until(job.sem, until) != 0:
+        return
+    job.balance += 1
+    # Woken. The counter moves at once, unless the writer posts before it counts.
+    now = clock_ns(CLOCK_MONOTONIC)
+    if spin_for(job, now + EARLY_POST_SPIN_NS) or job.balance <= 0:
+        return
+    early = now + EARLY_POST_LOOK_NS
+    while not has_moved(job) and now < early and now < job.deadline:
+        sleep_until(now + POLL_NS)
+        now = clock_ns(CLOCK_MONOTONIC)
+
+
+cdef int wait_for_frame(Job *job) noexcept nogil:
+    """Wait until the counter differs from job.last. EV_CHECK: call again."""
+    cdef int64_t now, spin_until
+    cdef int event
+    if has_moved(job):
+        job.deadline = 0
+        return EV_DONE
+    now = clock_ns(CLOCK_MONOTONIC)
+    if job.deadline == 0:
+        job.deadline = later(now, job.timeout)
+        job.began = now
+    spin_until = later(now, job.spin)
+    while True:
+        if now < spin_until and now < job.deadline:
+            if spin_for(job, min(min(spin_until, job.deadline), now + SLICE_NS)):
+                break
+        elif now < job.deadline:
+            sleep_for_frame(job, now)
+        if has_moved(job):
+            break
+        now = clock_ns(CLOCK_MONOTONIC)
+        if now >= job.deadline:
+            # The last look at the file: a writer that restarted is the likeliest cause.
+            job.next_check = 0
+        event = housekeeping(job, now)
+        if event != EV_DONE and event != EV_CHECK:
+            return event
+        if now >= job.deadline:
+            return EV_TIMEOUT
+        if event == EV_CHECK:
+            return EV_CHECK
+    job.deadline = 0
+    return EV_DONE
+
+
+cdef int run_receive(Job *job) noexcept nogil:
+    """Deliver frames until job.n are there; the one loop that serves every caller."""
+    cdef Row scratch
+    cdef Row *row
+    cdef uint64_t counter, flags, lost
+    cdef int event
+    cdef int64_t now
+    while job.done[0] < job.n:
+        event = wait_for_frame(job)
+        if event != EV_DONE:
+            return event
+        if job.dst == NULL:
+            return EV_DONE
+        row = &job.rows[job.done[0]] if job.rows != NULL else &scratch
+        flags = copy_frame(job.base, job.h, job.dst + job.done[0] * job.h.n.frame_nbytes, row,
+                           job.closed, job.stop, WRITE_GRACE_NS, &counter)
+        now = clock_ns(CLOCK_MONOTONIC)
+        if flags & _TORN:
+            event = housekeeping(job, now)
+            if event == EV_CLOSED or event == EV_STOPPED:
+                return event
+        lost = counter - job.last
+        if <int64_t>lost <= 0:
+            if lost == 0:
+                continue  # the counter went away and came back: nothing new
+            lost = 1
+            flags |= _COUNTER_RESET
+        # Posts of the frames that were counted are accounted for; what is left over announced nothing.
+        job.balance -= <int64_t>lost
+        if job.balance > 0:
+            flags |= _REPEATED_POST
+            job.repeated += <uint64_t>job.balance
+            job.balance = 0
+        row.cnt0 = counter
+        row.lost = lost - 1
+        row.flags = flags
+        row.arrival_ns = clock_ns(CLOCK_TAI)
+        job.last = counter
+        # Release: the frame and its row are complete before others see that it is there.
+        atomic_store_u64(job.done, job.done[0] + 1, __ATOMIC_RELEASE)
+        if now >= job.next_check:
+            event = housekeeping(job, now)
+            if event != EV_DONE:
+                return event
+    return EV_DONE
+
+
+# --------------------------------------------------------------------------------------------------
+# Readers
+# --------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Reader:
+    """One reader of a stream: its own semaphore, and the account of the frames it received.
+
+    Made by `Stream.reader`. Two readers never share a semaphore, be they in two processes, two threads
+    or one: a shared one would lose each of them half of the wake-ups. A reader that finds no free
+    semaphore, or whose stream is read-only or has none, watches the counter instead.
+
+    The semaphore is taken at the first wait, given back by `close` or when the reader is collected,
+    and taken over by others once the process has ended. After a fork the child takes a new one.
+
+    Attributes
+    ----------
+    name : str
+        Of the stream.
+    received : int
+        Frames delivered by the present or last `receive`; grows while it runs.
+    repeated : int
+        Semaphore posts ignored because they announced nothing new.
+    last : int
+        Counter of the frame delivered last.
+    cpu_ns : int
+        Processor time spent in `receive`, in nanoseconds.
+    """
+
+    cdef Mapping mapping
+    cdef Header h
+    cdef dev_t device
+    cdef ino_t file_inode
+    cdef bytes path
+    cdef readonly str name
+    cdef int slot
+    cdef pid_t pid
+    cdef int64_t next_claim
+    cdef int stopped
+    cdef uint64_t done
+    cdef readonly uint64_t repeated
+    cdef readonly uint64_t last
+    cdef readonly int64_t cpu_ns
+
+    def __init__(self):
+        raise TypeError("a Reader is made by Stream.reader()")
+
+    def __dealloc__(self):
+        # Mapping has no cycles to break, so it is still there.
+        if self.mapping is not None:
+            self._give_back()
+
+    @property
+    def received(self):
+        return atomic_load_u64(&self.done, __ATOMIC_ACQUIRE)
+
+    @property
+    def sem_index(self):
+        """Index of the semaphore that this reader holds, or None."""
+        return self.slot if self.slot >= 0 and self.pid == own_pid else None
+
+    @property
+    def closed(self):
+        """Whether the reader or its stream was closed."""
+        return self.mapping is None or bool(self.mapping.closed)
+
+    cdef int32_t *_owners(self) noexcept:
+        return <int32_t *>(self.mapping.base + self.h.at.sem_read_pid)
+
+    cdef void _give_back(self) noexcept:
+        """Free the semaphore, if it is still ours and not our parent's."""
+        cdef int32_t expected = self.pid
+        if self.slot >= 0 and self.pid == own_pid:
+            # Only our own entry is cleared: by now it may belong to another process.
+            atomic_swap_if_i32(&self._owners()[self.slot], &expected, -1, False,
+                               __ATOMIC_RELEASE, __ATOMIC_RELAXED)
+        self.slot = -1
+
+    cdef sem_t *_bell(self) except? NULL:
+        """Return the semaphore of this reader, taking one if it has none; NULL if none is to be had."""
+        cdef int32_t *owners
+        if not self.mapping.writable or self.h.n.sem == 0:
+            return NULL
+        owners = self._owners()
+        if self.pid != own_pid or (
+                self.slot >= 0 and atomic_load_i32(&owners[self.slot], __ATOMIC_RELAXED) != own_pid):
+            # A child after fork leaves its parent's alone; a stolen one belongs to the thief.
+            self.slot = -1
+            self.next_claim = 0
+        if self.slot < 0 and clock_ns(CLOCK_MONOTONIC) >= self.next_claim:
+            self._claim(owners)
+            self.next_claim = clock_ns(CLOCK_MONOTONIC) + 1_000_000_000
+        return NULL if self.slot < 0 else semaphore(self.mapping.base, &self.h, self.slot)
+
+    cdef int _claim(self, int32_t *owners) except -1:
+        cdef int i
+        cdef int32_t owner
+        self.pid = own_pid
+        # Entries that say "free" come first. An entry of a process that cannot be seen may belong to
+        # one in another PID namespace, so it is taken only if there is no other.
+        for take_dead in (False, True):
+            for i in range(self.h.n.sem):
+                owner = atomic_load_i32(&owners[i], __ATOMIC_RELAXED)
+                if owner > 0 and (not take_dead or process_alive(owner)):
+                    continue
+                # Acquire: pairs with the release in _give_back. Of all that try, one succeeds.
+                if atomic_swap_if_i32(&owners[i], &owner, own_pid, False,
+                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED):
+                    self.slot = i
+                    return 0
+        return 0
+
+    cdef int _prepare(self, Job *job, int64_t timeout, object spin_ns) except -1:
+        if self.mapping is None or self.mapping.closed:
+            raise _closed(self.name)
+        if spin_ns < FOREVER:
+            raise StreamArgumentError(
+                f"stream {self.name!r}: spin_ns is nanoseconds, or -1 to spin for ever, not {spin_ns}",
+                stream=self.name, argument="spin_ns", found=spin_ns)
+        memset(job, 0, sizeof(Job))
+        job.base = self.mapping.base
+        job.h = &self.h
+        job.path = self.path
+        job.device = self.device
+        job.inode = self.file_inode
+        job.closed = &self.mapping.closed
+        job.stop = &self.stopped
+        job.sem = self._bell()
+        if job.sem != NULL:
+            job.sem_owner = &self._owners()[self.slot]
+        job.done = &self.done
+        job.timeout = timeout
+        job.spin = min(spin_ns, INT64_MAX)
+        job.check_signals = threading.current_thread() is threading.main_thread()
+        # A post of the newest frame may still be on its way.
+        job.balance = -1
+        return 0
+
+    cdef int _run(self, Job *job) except -1:
+        """Run the loop to its end, looking at signals between its runs."""
+        cdef Mapping mapping = self.mapping  # held: close() in another thread must not unmap it
+        cdef int event = EV_CHECK
+        while event == EV_CHECK:
+            with nogil:
+                event = run_receive(job)
+            if event == EV_CHECK:
+                PyErr_CheckSignals()
+        if event == EV_CLOSED:
+            raise _closed(self.name)
+        if event == EV_REPLACED:
+            raise StreamReplacedError(
+                f"stream {self.name!r} was replaced by a new file; attach it again",
+                stream=self.name, field="inode", expected=self.file_inode, found=None)
+        if event == EV_TIMEOUT:
+            self._raise_timeout(job)
+        return event
+
+    cdef int _raise_timeout(self, Job *job) except -1:
+        cdef IMAGE_METADATA *md = <IMAGE_METADATA *>job.base
+        seconds = job.timeout / 1e9
+        counter = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
+        written = stamp_ns(&md.writetime)
+        if file_state(job.path, job.device, job.inode) == FILE_GONE:
+            why = "its file was deleted"
+        elif written:
+            age = (clock_ns(CLOCK_TAI) - written) / 1e9
+            why = f"last written {age:.3g} s ago; is its writer running?"
+        else:
+            why = "its writer stores no times; is it running?"
+        raise StreamTimeoutError(
+            f"stream {self.name!r}: no frame after number {job.last} within {seconds:g} s; "
+            f"its counter is {counter}, {why}",
+            stream=self.name, timeout=seconds, counter=counter)
+
+    def wait(self, timeout=None, *, after=None, spin_ns=0):
+        """Wait for a new frame, without the GIL and without copying anything.
+
+        Parameters
+        ----------
+        timeout : float or None, default None
+            Seconds; None waits for ever, 0 only looks.
+        after : int, optional
+            Wait until the counter differs from this one. Default: the counter at the call, so that
+            the next frame to be published ends the wait.
+        spin_ns : int, default 0
+            Nanoseconds to watch the counter before sleeping on the semaphore; -1 never sleeps.
+
+        Returns
+        -------
+        int
+            The counter of the newest frame.
+
+        Raises
+        ------
+        StreamTimeoutError
+            No new frame in time.
+        StreamReplacedError
+            The stream has a new file (found within 50 ms).
+        StreamClosedError
+            Closed before or during the wait.
+        """
+        cdef Job job
+        cdef uint64_t none = 0
+        self._prepare(&job, timeout_ns(timeout, self.name), spin_ns)
+        cdef IMAGE_METADATA *md = <IMAGE_METADATA *>job.base
+        self.stopped = 0
+        job.done = &none
+        job.n = 1
+        job.last = (atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE) if after is None
+                    else <uint64_t>after)
+        self._run(&job)
+        return atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
+
+    def try_wait(self, after):
+        """Tell whether a frame newer than number `after` is there: its counter, or None. Never waits."""
+        if self.mapping is None or self.mapping.closed:
+            raise _closed(self.name)
+        cdef uint64_t counter = atomic_load_u64(
+            &(<IMAGE_METADATA *>self.mapping.base).cnt0, __ATOMIC_ACQUIRE)
+        return None if counter == <uint64_t>after else counter
+
+    def flush(self):
+        """Take all posts off the semaphore of this reader. Returns how many there were."""
+        if self.mapping is None or self.mapping.closed:
+            raise _closed(self.name)
+        cdef sem_t *sem = self._bell()
+        return 0 if sem == NULL else drain(sem)
+
+    def receive(self, out, info=None, *, timeout=5.0, after=None, first=0, spin_ns=0):
+        """Receive the next frames into memory of the caller: wait, copy, verify and account.
+
+        One block without the GIL: no Python, no allocation. Each frame is delivered once, in order and
+        whole; one that never came out whole is flagged.
+
+        Parameters
+        ----------
+        out : buffer, shape (n, *shape), stream dtype, C-contiguous, writable
+            Must not overlap the stream.
+        info : ndarray of FRAME_ROW, shape (n,) or longer, optional
+            One row a frame.
+        timeout : float or None, default 5.0
+            Longest wait for one frame, in seconds.
+        after : int, optional
+            Deliver frames newer than this number. Default: the counter at the call.
+        first : int, default 0
+            Start at this row of `out` and `info`.
+        spin_ns : int, default 0
+            As for `wait`.
+
+        Returns
+        -------
+        int
+            Rows of `out` that are filled. Less than n only after `stop`.
+
+        Raises
+        ------
+        StreamTimeoutError, StreamReplacedError, StreamClosedError
+            As for `wait`. What was received until then is in `out`; `received` tells how many rows.
+        FrameMismatchError
+            `out` or `info` do not fit.
+
+        Notes
+        -----
+        In the main thread the GIL is taken every 50 ms to look at signals. In other threads it is
+        never taken.
+        """
+        cdef Job job
+        cdef Py_buffer frames, rows
+        cdef int64_t began
+        self._prepare(&job, timeout_ns(timeout, self.name), spin_ns)
+        if self.h.n.location != -1:
+            raise _on_gpu(self.name, self.h.n.location)
+        shape = _shape_of(&self.h)
+        _take_buffer(out, &frames, True, self.name, "out")
+        try:
+            count = _count_frames(out, &frames, &self.h, shape, self.name)
+            if not 0 <= first <= count:
+                raise StreamArgumentError(
+                    f"stream {self.name!r}: first is {first}, but out holds {count} frames",
+                    stream=self.name, argument="first", found=first)
+            if info is not None:
+                if getattr(info, "dtype", None) != FRAME_ROW or info.shape[0] < count:
+                    raise FrameMismatchError(
+                        f"stream {self.name!r}: info needs {count} rows of FRAME_ROW, "
+                        f"not {getattr(info, 'shape', None)} of {getattr(info, 'dtype', type(info))}",
+                        stream=self.name, field="shape", expected=count, found=info)
+                _take_buffer(info, &rows, True, self.name, "info")
+                job.rows = <Row *>rows.buf
+            try:
+                job.dst = <char *>frames.buf
+                job.n = count
+                self.done = first
+                self.stopped = 0
+                self.repeated = 0
+                if after is None:
+                    # Old posts first, then the counter: a post that comes between is one of a frame
+                    # that is not waited for, and the balance allows for one.
+                    if job.sem != NULL:
+                        drain(job.sem)
+                    job.last = atomic_load_u64(
+                        &(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_ACQUIRE)
+                else:
+                    job.last = <uint64_t>after
+                began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+                try:
+                    self._run(&job)
+                finally:
+                    self.cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
+                    self.repeated = job.repeated
+                    self.last = job.last
+            finally:
+                if info is not None:
+                    PyBuffer_Release(&rows)
+        finally:
+            PyBuffer_Release(&frames)
+        return self.done
+
+    def stop(self):
+        """End a `receive` that runs in another thread, within 20 ms; it returns what it has."""
+        self.stopped = 1
+
+    def close(self):
+        """Give the semaphore back. A wait in another thread ends with `StreamClosedError`."""
+        if self.mapping is not None:
+            self._give_back()
+            self.stopped = 1
+            self.mapping = None
+
+
+cdef inline int drain(sem_t *sem) noexcept nogil:
+    """Take what posts there are; bounded, because another process may post all the time."""
+    cdef int count = 0
+    while count < 4 * SEMAPHORE_MAXVAL and sem_trywait(sem) == 0:
+        count += 1
+    return count
+
+
+cdef object _closed(str name):
+    return StreamClosedError(
+        f"stream {name!r}: the handle is closed; attach the stream again", stream=name)
+
+
+cdef object _on_gpu(str name, int location):
+    return StreamFormatError(
+        f"stream {name!r}: its pixels are on GPU {location}, not in the file; "
+        "this build reaches metadata, keywords and semaphores only",
+        stream=name, field="location", expected=-1, found=location)
+
+
+cdef tuple _shape_of(const Header *h):
+    return tuple([h.size[i] for i in range(h.naxis)][::-1])
+
+
+cdef int _take_buffer(object array, Py_buffer *view, bint writable, str name, str what) except -1:
+    """Take the memory of an array, or say why it will not do."""
+    if not PyObject_CheckBuffer(array):
+        raise FrameMismatchError(
+            f"stream {name!r}: {what} has to be an array, not {type(array).__name__}",
+            stream=name, field="dtype", expected="array", found=type(array).__name__)
+    try:
+        PyObject_GetBuffer(array, view, PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
+    except (BufferError, ValueError):
+        flags = getattr(array, "flags", None)
+        field = "writeable" if flags is not None and not flags.writeable else "order"
+        raise FrameMismatchError(
+            f"stream {name!r}: {what} has to be C-contiguous"
+            f"{' and writable' if writable else ''}; it is "
+            f"{'read-only' if field == 'writeable' else 'not contiguous'}",
+            stream=name, field=field, expected="C-contiguous", found=str(flags)) from None
+    return 0
+
+
+cdef object _count_frames(object out, Py_buffer *view, const Header *h, tuple shape, str name):
+    """Tell how many frames an output array holds; it must be (n, *shape) of the stream's dtype."""
+    dtype = _DTYPES[h.datatype]
+    if isinstance(out, np.ndarray):
+        if out.dtype != dtype:
+            raise FrameMismatchError(
+                f"stream {name!r}: out is {out.dtype}, the stream is {dtype}",
+                stream=name, field="dtype", expected=dtype, found=out.dtype)
+        if out.shape[1:] != shape:
+            raise FrameMismatchError(
+                f"stream {name!r}: out has shape {out.shape}, needed is (n, {str(shape)[1:-1]})",
+                stream=name, field="shape", expected=shape, found=out.shape)
+    elif view.len % <Py_ssize_t>h.n.frame_nbytes:
+        raise FrameMismatchError(
+            f"stream {name!r}: out has {view.len} bytes, not a multiple of {h.n.frame_nbytes}",
+            stream=name, field="nbytes", expected=h.n.frame_nbytes, found=view.len)
+    return view.len // <Py_ssize_t>h.n.frame_nbytes
+
+
+# --------------------------------------------------------------------------------------------------
+# Streams
+# --------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Stream:
+    """One attached stream file: frames, counters, keywords, semaphores, ring slots.
+
+    Made by `Stream.create` or `Stream.attach`; a context manager that closes. Shapes are in C order,
+    slowest axis first: ``shape == size[::-1]``, where ``size`` is the order of the file.
+
+    Views keep the memory alive: they stay valid after `close`, and after the stream was deleted.
+
+    Attributes
+    ----------
+    name, path : str
+        Of the file.
+    shape : tuple of int
+    dtype : numpy.dtype
+    nbytes : int
+        Bytes of one frame.
+    writable : bool
+        False if attached read-only. Then waiting watches the counter, since semaphores cannot be
+        touched.
+    """
+
+    cdef Mapping mapping
+    cdef Header h
+    cdef readonly str name
+    cdef readonly str path
+    cdef bytes path_bytes
+    cdef readonly tuple shape
+    cdef readonly object dtype
+    cdef readonly str note
+    cdef dev_t device
+    cdef ino_t file_inode
+    cdef bint busy
+    cdef int64_t next_look
+    cdef uint64_t stuck_at
+    cdef Reader own_reader
+    cdef object __weakref__
+
+    def __init__(self):
+        raise TypeError("use Stream.create or Stream.attach")
+
+    # -- making --------------------------------------------------------------------------------
+
+    @staticmethod
+    def attach(name_or_path, *, writable=True):
+        """Attach an existing stream.
+
+        Parameters
+        ----------
+        name_or_path : str or PathLike
+            A name in the stream directory, or the path of a ``.im.shm`` file.
+        writable : bool, default True
+            False maps the file read-only. If True and the file permits reading only, it is attached
+            read-only; `note` and ``repr`` say so.
+
+        Returns
+        -------
+        Stream
+
+        Raises
+        ------
+        StreamNotFoundError
+            No such file.
+        StreamPermissionError
+            It cannot even be read.
+        StreamFormatError
+            It is not a stream, is not ready, or its header contradicts itself or the file size.
+        StreamNameError
+            Not a name or path of a stream.
+
+        Notes
+        -----
+        Everything is checked on one snapshot of the header before a pixel is mapped. A file whose
+        version is still empty is given 0.1 s to become ready.
+        """
+        return _attach(stream_path(name_or_path), writable, READY_WAIT_MS)
+
+    @staticmethod
+    def create(name_or_path, shape, dtype, *, nbkw=50, nbsem=10, imagetype=_MATH_DATA, cb_size=0,
+               mode=None, exist_ok=True, location=-1, version="2.00", layout=None):
+        """Create a stream, replacing one of the same name.
+
+        Nobody ever sees it half made: the file is filled under a temporary name, with its memory
+        reserved, and renamed into place. Readers of a replaced stream keep their memory and are told.
+
+        Parameters
+        ----------
+        name_or_path : str or PathLike
+        shape : tuple of int
+            0 to 3 axes in C order, slowest first. No axes is stored as one element.
+        dtype : dtype
+            uint8 to uint64, int8 to int64, float16, float32, float64, complex64, complex128, or bool,
+            which is stored as uint8. Stored little endian.
+        nbkw : int, default 50
+            Room for keywords, 0 to 65535.
+        nbsem : int, default 10
+            Semaphores, 0 to 65535: one for each reader that sleeps.
+        imagetype : int, default MATH_DATA
+            Bits of `IMAGETYPES`.
+        cb_size : int, default 0
+            Slots of the fast circular buffer.
+        mode : int, optional
+            Permissions of the file. Default 0666 less the umask, which is never touched.
+        exist_ok : bool, default True
+            False raises `StreamExistsError` instead of replacing.
+        location : int, default -1
+            A GPU number makes a stream without pixels in the file; whoever owns the device memory
+            stores its handle in `cuda_handle`.
+        version : str, default "2.00"
+            Structure version to store: "2." and more.
+        layout : {"default", "dao", "writehistory", "dao+writehistory"}, optional
+            Build options of the programs that are to read it. Default: those of the header that
+            pymilk was compiled with.
+
+        Returns
+        -------
+        Stream
+            Attached, all zero, counter 0: what ImageStreamIO's own create leaves.
+
+        Raises
+        ------
+        StreamArgumentError, StreamNameError
+            An argument is out of range; nothing was created.
+        StreamNotFoundError, StreamPermissionError
+            The directory does not exist or is not writable.
+        StreamStorageError
+            The file system is full.
+        StreamExistsError
+            It exists, and `exist_ok` is false.
+        """
+        cdef Header h
+        path = stream_path(name_or_path)
+        name = stream_name(path)
+        if len(os.fsencode(path)) >= 200:
+            raise StreamNameError(
+                f"{path}: ImageStreamIO opens paths of less than 200 bytes only", stream=name, name=name)
+        _plan(&h, name, shape, dtype, nbkw, nbsem, imagetype, cb_size, location, layout)
+        if not (isinstance(version, str) and version.startswith("2.") and len(version.encode()) < 32):
+            raise StreamArgumentError(
+                f"stream {name!r}: version is '2.' and at most 29 more bytes, not {version!r}",
+                stream=name, argument="version", found=version)
+        return _create(&h, path, name, version.encode(), mode, exist_ok)
+
+    # -- life ----------------------------------------------------------------------------------
+
+    cdef char *_base(self) except NULL:
+        if self.mapping is None:
+            raise _closed(self.name)
+        return self.mapping.base
+
+    cdef IMAGE_METADATA *_md(self) except NULL:
+        return <IMAGE_METADATA *>self._base()
+
+    cdef char *_writable_base(self) except NULL:
+        cdef char *base = self._base()
+        if not self.mapping.writable:
+            raise StreamReadOnlyError(
+                f"stream {self.name!r} is attached read-only ({self.note}); "
+                "attach it writable, or ask its owner for permission", stream=self.name)
+        return base
+
+    cdef char *_pixels(self, bint to_write) except NULL:
+        """Return the base for work on pixels."""
+        cdef char *base = self._writable_base() if to_write else self._base()
+        if self.h.n.location != -1:
+            raise _on_gpu(self.name, self.h.n.location)
+        if to_write and self.busy:
+            raise StreamBusyError(
+                f"stream {self.name!r}: a frame is being written through this handle already; "
+                "leave its claim first", stream=self.name)
+        return base
+
+    @property
+    def closed(self):
+        """Whether `close` was called."""
+        return self.mapping is None
+
+    @property
+    def writable(self):
+        return self.mapping is not None and bool(self.mapping.writable)
+
+    def close(self):
+        """Let go of the stream. Waits of other threads end with `StreamClosedError`; views stay."""
+        if self.mapping is not None:
+            self.mapping.closed = 1
+            if self.own_reader is not None:
+                self.own_reader.close()
+                self.own_reader = None
+            self.mapping = None
+
+    def __enter__(self):
+        self._base()
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def destroy(self):
+        """Delete the stream: remove its file, tell its readers, close.
+
+        Raises
+        ------
+        StreamReplacedError
+            The path leads to a stream that another process made meanwhile. It is left alone, and this
+            handle stays open.
+        StreamNotFoundError
+            The file is gone already.
+        """
+        cdef Mapping mapping
+        self._base()
+        mapping = self.mapping
+        state = file_state(self.path_bytes, self.device, self.file_inode)
+        if state == FILE_GONE:
+            raise StreamNotFoundError(
+                f"stream {self.name!r}: {self.path} was deleted already", stream=self.name,
+                path=self.path)
+        if state == FILE_OTHER:
+            raise StreamReplacedError(
+                f"stream {self.name!r}: {self.path} is another stream now (not inode "
+                f"{self.file_inode}); it was not deleted",
+                stream=self.name, field="inode", expected=self.file_inode,
+                found=os.stat(self.path).st_ino)
+        try:
+            os.unlink(self.path)
+        except PermissionError:
+            raise StreamPermissionError(
+                f"{self.path}: no permission to delete it", stream=self.name, path=self.path) from None
+        self._retire()
+        self.close()
+
+    cdef int _retire(self) except -1:
+        """Mark a stream that can no longer be opened, and wake its readers so that they see it."""
+        cdef IMAGE_METADATA *md
+        if self.mapping.writable:
+            md = self._md()
+            md.inode = 0
+            post_all(<char *>md, &self.h)
+        return 0
+
+    def replaced(self):
+        """Tell whether the path leads to another file than the one that is attached.
+
+        Costs a few nanoseconds: a stream replaced by pymilk is marked in memory. For other programs
+        the file system is asked, at most every 4 ms.
+
+        Returns
+        -------
+        bool
+            False also if the path leads nowhere: `deleted` tells that.
+        """
+        cdef char *base = self._base()
+        cdef int64_t tick = clock_ns(CLOCK_MONOTONIC_COARSE)
+        if tick < self.next_look and not retired(base, &self.h):
+            return False
+        self.next_look = tick + 1  # the coarse clock ticks every 1 to 4 ms
+        return file_state(self.path_bytes, self.device, self.file_inode) == FILE_OTHER
+
+    @property
+    def deleted(self):
+        """Whether the path of the stream leads nowhere (asks the file system)."""
+        self._base()
+        return file_state(self.path_bytes, self.device, self.file_inode) == FILE_GONE
+
+    def __repr__(self):
+        if self.mapping is None:
+            return f"<Stream {self.name!r} closed>"
+        note = f", {self.note}" if self.note else ""
+        return (f"<Stream {self.name!r} shape={self.shape} dtype={self.dtype} "
+                f"counter={self.counter}{note}>")
+
+    def __reduce__(self):
+        raise TypeError("a Stream cannot be pickled; pass its name and attach it on the other side")
+
+    # -- frames --------------------------------------------------------------------------------
+
+    def view(self, *, writable=False):
+        """Return the pixels without copying.
+
+        Parameters
+        ----------
+        writable : bool, default False
+            Writing to the view is seen by readers at once and is not counted; `claim` is the right
+            way to fill a frame.
+
+        Returns
+        -------
+        ndarray, shape `shape`
+            Memory that stays valid for ever. It holds the newest frame only until the writer begins
+            the next one.
+        """
+        self._pixels(writable)
+        if writable:
+            self._writable_base()
+        return _ndarray(
+            self.shape, self.dtype, self.mapping.region(self.h.at.array, self.h.n.frame_nbytes, writable))
+
+    def copy_frame(self, out):
+        """Copy the newest frame into `out`, whole: retried while a writer is in it.
+
+        Parameters
+        ----------
+        out : buffer of `nbytes` bytes, C-contiguous, writable
+
+        Returns
+        -------
+        int
+            `FLAG_VERIFIED`, or `FLAG_TORN` if the writer left no time or died in the frame (a writer
+            is waited for up to 50 ms).
+
+        Notes
+        -----
+        Frames of 512 KiB and more are copied without the GIL.
+        """
+        cdef Py_buffer view
+        cdef Look seen
+        cdef uint64_t flags = 0, counter
+        cdef int64_t grace
+        cdef int never = 0
+        cdef char *base = self._pixels(False)
+        cdef Mapping mapping = self.mapping
+        _take_buffer(out, &view, True, self.name, "out")
+        try:
+            if <uint64_t>view.len != self.h.n.frame_nbytes:
+                raise FrameMismatchError(
+                    f"stream {self.name!r}: out has {view.len} bytes, a frame has "
+                    f"{self.h.n.frame_nbytes}", stream=self.name, field="nbytes",
+                    expected=self.h.n.frame_nbytes, found=view.len)
+            if self.h.n.frame_nbytes < GIL_RELEASE_NBYTES:
+                flags = try_copy(<IMAGE_METADATA *>base, base + self.h.at.array, <char *>view.buf,
+                                 self.h.n.frame_nbytes, EAGER_TRIES, &seen, NULL)
+            if not flags:
+                # A writer that was found dead in this very frame is not waited for again.
+                grace = 0 if self.stuck_at == (<IMAGE_METADATA *>base).cnt0 + 1 else WRITE_GRACE_NS
+                with nogil:
+                    flags = copy_frame(base, &self.h, <char *>view.buf, NULL, &mapping.closed, &never,
+                                       grace, &counter)
+                self.stuck_at = counter + 1 if flags & _TORN else 0
+        finally:
+            PyBuffer_Release(&view)
+        return flags
+
+    def publish(self, frame, *, atime_ns=None):
+        """Copy a frame into the stream and announce it.
+
+        Parameters
+        ----------
+        frame : array_like, shape `shape`, stream dtype
+            Any memory order; C-contiguous is fastest. On a temporal circular cube an array of shape
+            ``shape[1:]`` fills the next slice. bool is accepted where the stream is uint8.
+        atime_ns : int, optional
+            Acquisition time, nanoseconds of CLOCK_TAI. Default: now.
+
+        Returns
+        -------
+        int
+            The counter of the frame.
+
+        Raises
+        ------
+        FrameMismatchError
+            Shape or dtype differ; nothing was written.
+        StreamReadOnlyError, StreamClosedError, StreamBusyError
+
+        Notes
+        -----
+        The order of the steps is at the top of this module. Frames of 512 KiB and more are copied
+        without the GIL. Two writers of one stream lose no counts but may mix their pixels.
+        """
+        cdef Py_buffer view
+        cdef char *base = self._pixels(True)
+        cdef char *target = base + self.h.at.array
+        cdef uint64_t nbytes = self.h.n.frame_nbytes, counter
+        cdef int64_t slice = -1, acquired = 0
+        cdef bint has_atime = atime_ns is not None
+        cdef bint contiguous = True
+        cdef Mapping mapping = self.mapping
+        if has_atime:
+            acquired = atime_ns
+        if type(frame) is not _ndarray:
+            frame = _asarray(frame)
+        dtype = frame.dtype
+        if dtype is not self.dtype and dtype != self.dtype:
+            self._accept_dtype(dtype)
+        shape = frame.shape
+        if shape != self.shape:
+            if not (is_temporal(self.h.n.imagetype) and self.h.naxis == 3 and shape == self.shape[1:]):
+                raise FrameMismatchError(
+                    f"stream {self.name!r}: the frame has shape {shape}, the stream {self.shape}",
+                    stream=self.name, field="shape", expected=self.shape, found=shape)
+            slice = ((<IMAGE_METADATA *>base).cnt1 + 1) % self.h.size[2]
+            nbytes //= self.h.size[2]
+            target += slice * nbytes
+        try:
+            PyObject_GetBuffer(frame, &view, PyBUF_C_CONTIGUOUS)
+        except (BufferError, ValueError):
+            contiguous = False
+        self.busy = True
+        try:
+            if not contiguous:
+                open_frame(base)
+                _copyto(_ndarray(shape, self.dtype, mapping.region(target - base, nbytes, True)), frame)
+                counter = close_frame(base, &self.h, has_atime, acquired, slice)
+            elif nbytes < GIL_RELEASE_NBYTES:
+                counter = self._publish_bytes(base, target, <char *>view.buf, nbytes, has_atime,
+                                              acquired, slice)
+            else:
+                with nogil:
+                    counter = self._publish_bytes(base, target, <char *>view.buf, nbytes, has_atime,
+                                                  acquired, slice)
+        finally:
+            self.busy = False
+            if contiguous:
+                PyBuffer_Release(&view)
+        return counter
+
+    cdef uint64_t _publish_bytes(self, char *base, char *target, const char *source, uint64_t nbytes,
+                                 bint has_atime, int64_t atime_ns, int64_t slice) noexcept nogil:
+        open_frame(base)
+        memmove(target, source, nbytes)  # the frame may be a view of this very stream
+        return close_frame(base, &self.h, has_atime, atime_ns, slice)
+
+    cdef int _accept_dtype(self, object dtype) except -1:
+        if self.h.datatype == _DATATYPE_UINT8 and dtype == np.bool_:
+            return 0
+        raise FrameMismatchError(
+            f"stream {self.name!r}: the frame is {dtype}, the stream {self.dtype}; convert it first",
+            stream=self.name, field="dtype", expected=self.dtype, found=dtype)
+
+    def claim(self, *, atime_ns=None):
+        """Take the next frame to fill in place.
+
+        Parameters
+        ----------
+        atime_ns : int, optional
+            As for `publish`.
+
+        Returns
+        -------
+        Claim
+            A context manager. Entering gives a writable view of the pixels, which still hold the
+            newest frame; leaving publishes it; an exception abandons it: nothing is announced, but
+            what was changed stays changed.
+        """
+        self._pixels(True)
+        cdef Claim claim = Claim.__new__(Claim)
+        claim.stream = self
+        claim.has_atime = atime_ns is not None
+        claim.atime_ns = 0 if atime_ns is None else atime_ns
+        return claim
+
+    def publish_many(self, frames, count=None, *, interval_ns=0):
+        """Publish many frames one by one, without the GIL, optionally at a steady rate.
+
+        Parameters
+        ----------
+        frames : ndarray, shape (k, *shape), stream dtype, C-contiguous
+        count : int, optional
+            How many to publish, going round `frames`. Default k.
+        interval_ns : int, default 0
+            Nanoseconds from one frame to the next; 0 is as fast as possible. A frame that is late by
+            more than one interval shifts those behind it, as a camera would; there are no bursts.
+
+        Returns
+        -------
+        int
+            The counter of the last frame.
+
+        Raises
+        ------
+        FrameMismatchError, StreamArgumentError, StreamReadOnlyError, StreamClosedError
+        """
+        cdef Py_buffer view
+        cdef char *base = self._pixels(True)
+        cdef Mapping mapping = self.mapping
+        cdef uint64_t total, held, done = 0, counter = 0
+        cdef int64_t interval = interval_ns, due = 0
+        cdef bint check = threading.current_thread() is threading.main_thread()
+        _take_buffer(frames, &view, False, self.name, "frames")
+        try:
+            held = _count_frames(frames, &view, &self.h, self.shape, self.name)
+            if held < 1 or interval < 0 or (count is not None and count < 0):
+                raise StreamArgumentError(
+                    f"stream {self.name!r}: publish_many got {held} frames, count {count}, "
+                    f"interval {interval} ns; it needs at least one frame and no negative numbers",
+                    stream=self.name, argument="count", found=count)
+            total = held if count is None else count
+            counter = (<IMAGE_METADATA *>base).cnt0
+            self.busy = True
+            try:
+                while done < total:
+                    with nogil:
+                        done = _publish_series(base, &self.h, <char *>view.buf, held, done, total,
+                                               interval, &due, check, &mapping.closed, &counter)
+                    PyErr_CheckSignals()
+                    if mapping.closed:
+                        raise _closed(self.name)
+            finally:
+                self.busy = False
+        finally:
+            PyBuffer_Release(&view)
+        return counter
+
+    # -- waiting -------------------------------------------------------------------------------
+
+    def reader(self):
+        """Make a `Reader` of this stream, with a semaphore of its own."""
+        self._base()
+        cdef Reader reader = Reader.__new__(Reader)
+        reader.mapping = self.mapping
+        reader.h = self.h
+        reader.device = self.device
+        reader.file_inode = self.file_inode
+        reader.path = self.path_bytes
+        reader.name = self.name
+        reader.slot = -1
+        reader.pid = own_pid
+        return reader
+
+    cdef Reader _own(self):
+        """The reader behind the waiting methods of the stream itself."""
+        self._base()
+        if self.own_reader is None:
+            self.own_reader = self.reader()
+        return self.own_reader
+
+    @property
+    def sem_index(self):
+        """Index of the semaphore of this handle's own reader, taken if it has none yet, or None."""
+        cdef Reader reader = self._own()
+        reader._bell()
+        return reader.sem_index
+
+    def wait(self, timeout=None, *, after=None, spin_ns=0):
+        """Wait for a new frame; see `Reader.wait`."""
+        return self._own().wait(timeout, after=after, spin_ns=spin_ns)
+
+    def try_wait(self, after):
+        """Tell whether a frame newer than number `after` is there; see `Reader.try_wait`."""
+        return self._own().try_wait(after)
+
+    def receive(self, out, info=None, **options):
+        """Receive the next frames into memory of the caller; see `Reader.receive`."""
+        return self._own().receive(out, info, **options)
+
+    # -- semaphores ----------------------------------------------------------------------------
+
+    cdef sem_t *_sem(self, object index, bint to_write) except NULL:
+        cdef char *base = self._writable_base() if to_write else self._base()
+        if not 0 <= index < self.h.n.sem:
+            raise StreamArgumentError(
+                f"stream {self.name!r} has semaphores 0 to {self.h.n.sem - 1}, not {index}",
+                stream=self.name, argument="index", found=index)
+        return semaphore(base, &self.h, index)
+
+    def post(self, index=None):
+        """Post one semaphore, or all of them, where below the cap of 10. No frame is counted."""
+        cdef char *base = self._writable_base()
+        if index is None:
+            post_all(base, &self.h)
+        else:
+            self._sem(index, True)
+            post_one(base, &self.h, index)
+            ring_bell(<sem_t *>(base + self.h.at.semlog))
+
+    def flush(self, index=None):
+        """Take all posts off one semaphore, or off every one. Returns how many there were."""
+        cdef int i
+        self._writable_base()
+        if index is not None:
+            return drain(self._sem(index, True))
+        return sum([drain(self._sem(i, True)) for i in range(self.h.n.sem)])
+
+    def sem_value(self, index):
+        """Return the value of one semaphore: posts that nobody has taken yet."""
+        cdef int value = 0
+        sem_getvalue(self._sem(index, False), &value)
+        return value
+
+    def sem_values(self):
+        """Return the values of all semaphores as a list."""
+        return [self.sem_value(i) for i in range(self.h.n.sem)]
+
+    def sem_try_wait(self, index):
+        """Take one post off a semaphore if there is one; returns whether there was."""
+        return sem_trywait(self._sem(index, True)) == 0
+
+    def sem_wait(self, index, timeout=None):
+        """Wait for a post of one semaphore and take it; returns whether it came in time.
+
+        A post says nothing about frames: `wait` is for those. Releases the GIL; Ctrl-C ends it.
+        """
+        cdef sem_t *sem = self._sem(index, True)
+        cdef Mapping mapping = self.mapping
+        cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+        cdef int64_t deadline = later(now, timeout_ns(timeout, self.name))
+        cdef int code
+        while True:
+            with nogil:
+                code = pymilk_sem_wait_until(sem, min(deadline, later(now, SLICE_NS)))
+                now = clock_ns(CLOCK_MONOTONIC)
+            if code == 0:
+                return True
+            PyErr_CheckSignals()
+            if mapping.closed:
+                raise _closed(self.name)
+            if now >= deadline:
+                return False
+
+    # -- metadata ------------------------------------------------------------------------------
+
+    @property
+    def counter(self):
+        """Frames published so far (cnt0)."""
+        return atomic_load_u64(&self._md().cnt0, __ATOMIC_ACQUIRE)
+
+    @property
+    def cnt1(self):
+        """In 3D streams the slice written last; else up to the writer. May be set."""
+        return atomic_load_u64(&self._md().cnt1, __ATOMIC_ACQUIRE)
+
+    @cnt1.setter
+    def cnt1(self, value):
+        self._writable_base()
+        atomic_store_u64(&self._md().cnt1, value, __ATOMIC_RELEASE)
+
+    @property
+    def cnt2(self):
+        """A counter for users. May be set."""
+        return atomic_load_u64(&self._md().cnt2, __ATOMIC_ACQUIRE)
+
+    @cnt2.setter
+    def cnt2(self, value):
+        self._writable_base()
+        atomic_store_u64(&self._md().cnt2, value, __ATOMIC_RELEASE)
+
+    @property
+    def write(self):
+        """1 while a writer changes the pixels; stays 1 if it died there."""
+        return self._md().write
+
+    @property
+    def stored_name(self):
+        """Name in the metadata, as given at creation (cut to 79 bytes)."""
+        return _text(self._md().name, STRINGMAXLEN_IMAGE_NAME)
+
+    @property
+    def version(self):
+        """Structure version, for example "2.00"."""
+        return _text(self._md().version, 32)
+
+    @property
+    def layout(self):
+        """Build options of the file: "default", "dao", "writehistory" or "dao+writehistory"."""
+        return _layout_name(self.h.layout)
+
+    @property
+    def size(self):
+        """Axes in the order of the file, fastest first."""
+        return self.shape[::-1]
+
+    @property
+    def naxis(self):
+        """Number of axes in the file, 1 to 3."""
+        return self.h.naxis
+
+    @property
+    def nelement(self):
+        """Pixels of one frame."""
+        return self.h.nelement
+
+    @property
+    def nbytes(self):
+        return self.h.n.frame_nbytes
+
+    @property
+    def file_nbytes(self):
+        """Bytes of the file."""
+        return self.h.at.total
+
+    @property
+    def datatype(self):
+        """Code of the element type, 1 to 13."""
+        return self.h.datatype
+
+    @property
+    def imagetype(self):
+        """Bits of `IMAGETYPES`."""
+        return self.h.n.imagetype
+
+    @property
+    def temporal(self):
+        """Whether slices have times and counters of their own (a temporal circular cube)."""
+        return bool(is_temporal(self.h.n.imagetype) and self.h.naxis == 3)
+
+    @property
+    def location(self):
+        """-1: pixels in the file. 0 and up: number of the GPU that holds them."""
+        return self.h.n.location
+
+    @property
+    def shared(self):
+        """1 in every stream that other processes can see."""
+        return self._md().shared
+
+    @property
+    def nbsem(self):
+        """Number of semaphores."""
+        return self.h.n.sem
+
+    @property
+    def nbkw(self):
+        """Room for keywords."""
+        return self.h.n.nbkw
+
+    @property
+    def nbproctrace(self):
+        """Entries of the processing trace."""
+        return self.h.n.nbtrace
+
+    @property
+    def cb_size(self):
+        """Slots of the fast circular buffer, 0 if there is none."""
+        return self.h.n.cbsize
+
+    @property
+    def cb_index(self):
+        """Slot that holds the newest frame; 0 with `cb_cycle` 0 means that there is none yet."""
+        return atomic_load_u32(&self._md().CBindex, __ATOMIC_ACQUIRE)
+
+    @property
+    def cb_cycle(self):
+        """Times that `cb_index` came round to 0."""
+        return atomic_load_u64(&self._md().CBcycle, __ATOMIC_ACQUIRE)
+
+    @property
+    def inode(self):
+        """Inode of the file when it was created, as stored; 0 once the stream was retired."""
+        return self._md().inode
+
+    @property
+    def creator_pid(self):
+        """Process that created the stream."""
+        return self._md().creatorPID
+
+    @property
+    def owner_pid(self):
+        """Process that claims the stream, 0 if none. May be set."""
+        return self._md().ownerPID
+
+    @owner_pid.setter
+    def owner_pid(self, value):
+        self._writable_base()
+        self._md().ownerPID = value
+
+    @property
+    def status(self):
+        """Free for the field's own use. May be set."""
+        return self._md().status
+
+    @status.setter
+    def status(self, value):
+        self._writable_base()
+        self._md().status = value
+
+    @property
+    def flag(self):
+        """Free for the field's own use. May be set."""
+        return self._md().flag
+
+    @flag.setter
+    def flag(self, value):
+        self._writable_base()
+        self._md().flag = value
+
+    @property
+    def logflag(self):
+        """Non-zero asks a logger to record the stream. May be set."""
+        return self._md().logflag
+
+    @logflag.setter
+    def logflag(self, value):
+        self._writable_base()
+        self._md().logflag = value
+
+    @property
+    def creation_time_ns(self):
+        """When the stream was created: ns of CLOCK_TAI (see `pymilk.times.to_utc`)."""
+        return stamp_ns(&self._md().creationtime)
+
+    @property
+    def last_access_time_ns(self):
+        """Last access, by writers that note it: ns of CLOCK_TAI."""
+        return stamp_ns(&self._md().lastaccesstime)
+
+    @property
+    def acquisition_time_ns(self):
+        """When the newest frame was acquired: ns of CLOCK_TAI, 0 if never stored."""
+        return stamp_ns(&self._md().atime)
+
+    @property
+    def write_time_ns(self):
+        """When the newest frame was published: ns of CLOCK_TAI, 0 if never stored."""
+        return stamp_ns(&self._md().writetime)
+
+    @property
+    def cuda_handle(self):
+        """CUDA inter-process handle of the pixels, 64 bytes. May be set."""
+        cdef char *start = self._base() + at_cuda_handle(self.h.layout)
+        return start[:CUDA_HANDLE_NBYTES]
+
+    @cuda_handle.setter
+    def cuda_handle(self, bytes value):
+        cdef char *start = self._writable_base() + at_cuda_handle(self.h.layout)
+        if len(value) != CUDA_HANDLE_NBYTES:
+            raise StreamArgumentError(
+                f"stream {self.name!r}: a CUDA handle has {CUDA_HANDLE_NBYTES} bytes, "
+                f"not {len(value)}", stream=self.name, argument="cuda_handle", found=value)
+        memcpy(start, <const char *>value, CUDA_HANDLE_NBYTES)
+
+    def section(self, name, *, writable=False):
+        """Return a section of the file as an array, without copying.
+
+        Parameters
+        ----------
+        name : str
+            ``keywords``, ``sem_read_pid``, ``sem_write_pid``, ``semctrl``, ``semstatus``, ``trace``,
+            ``slice_atime``, ``slice_writetime``, ``slice_cnt0`` (empty unless `temporal`),
+            ``ring_records``, ``ring_slots`` (shape (cb_size, *shape)) or ``history``.
+        writable : bool, default False
+
+        Returns
+        -------
+        ndarray
+            A live view; structured where the file has structs.
+        """
+        if writable:
+            self._writable_base()
+        self._base()
+        slices = self.h.n.slices if is_temporal(self.h.n.imagetype) else 0
+        places = {
+            "keywords": (self.h.at.keywords, self.h.n.nbkw),
+            "sem_read_pid": (self.h.at.sem_read_pid, self.h.n.sem),
+            "sem_write_pid": (self.h.at.sem_write_pid, self.h.n.sem),
+            "semctrl": (self.h.at.semctrl, self.h.n.sem),
+            "semstatus": (self.h.at.semstatus, self.h.n.sem),
+            "trace": (self.h.at.trace, self.h.n.nbtrace),
+            "slice_atime": (self.h.at.atimes, slices),
+            "slice_writetime": (self.h.at.writetimes, slices),
+            "slice_cnt0": (self.h.at.cnts, slices),
+            "ring_records": (self.h.at.ring_records, self.h.n.cbsize),
+            "ring_slots": (self.h.at.ring_slots, self.h.n.cbsize),
+            "history": (self.h.at.history,
+                        IMAGESTRUCT_FRAMEWRITEMDSIZE if self.h.layout.history else 0),
+        }
+        if name not in places:
+            raise StreamArgumentError(
+                f"stream {self.name!r}: no section {name!r}; there are {', '.join(places)}",
+                stream=self.name, argument="name", found=name)
+        offset, count = places[name]
+        if name == "ring_slots":
+            shape, dtype = (count, *self.shape), self.dtype
+            nbytes = count * self.h.n.frame_nbytes
+        else:
+            shape, dtype = (count,), _SECTION_DTYPES[name]
+            nbytes = count * dtype.itemsize
+        return _ndarray(shape, dtype, self.mapping.region(offset, nbytes, writable))
+
+    # -- keywords ------------------------------------------------------------------------------
+
+    cdef IMAGE_KEYWORD *_keywords(self, bint to_write) except NULL:
+        cdef char *base = self._writable_base() if to_write else self._base()
+        return <IMAGE_KEYWORD *>(base + self.h.at.keywords)
+
+    def read_keywords(self):
+        """Read the keywords.
+
+        Returns
+        -------
+        list of Keyword
+            In the order of the stream. Text that is not UTF-8 is decoded with surrogate escapes, so
+            that it can be written back unchanged.
+
+        Notes
+        -----
+        Writers do not lock: the table is copied until two copies agree, four times at most.
+        """
+        cdef IMAGE_KEYWORD *kw = self._keywords(False)
+        cdef size_t nbytes = self.h.n.nbkw * sizeof(IMAGE_KEYWORD)
+        cdef const IMAGE_KEYWORD *slot
+        table = (<char *>kw)[:nbytes]
+        for _ in range(KEYWORD_TRIES):
+            again = (<char *>kw)[:nbytes]
+            if again == table:
+                break
+            table = again
+        slot = <const IMAGE_KEYWORD *><const char *>table
+        keywords = []
+        for _ in range(self.h.n.nbkw):
+            if not slot.name[0]:
+                break
+            keywords.append(Keyword(
+                _text(slot.name, KEYWORD_MAX_STRING), _keyword_value(slot),
+                _text(slot.comment, KEYWORD_MAX_COMMENT), slot.cnt))
+            slot += 1
+        return keywords
+
+    def write_keywords(self, keywords):
+        """Replace all keywords.
+
+        Parameters
+        ----------
+        keywords : iterable of Keyword or of (name, value[, comment[, cnt]])
+
+        Raises
+        ------
+        KeywordError
+            Too many, or a text too long, or a value that is not int64, float or str; nothing was
+            changed.
+        """
+        cdef IMAGE_KEYWORD *slots = self._keywords(True)
+        cdef int i
+        new = [_encode_keyword(self.name, Keyword(*entry)) for entry in keywords]
+        if len(new) > self.h.n.nbkw:
+            raise KeywordError(
+                f"stream {self.name!r} has room for {self.h.n.nbkw} keywords, not {len(new)}; "
+                "recreate it with a larger nbkw",
+                stream=self.name, keyword=None, limit=self.h.n.nbkw, found=len(new))
+        counts = {keyword.name: keyword.cnt for keyword in self.read_keywords()}
+        for i, entry in enumerate(new):
+            name = entry[0].decode("utf-8", "surrogateescape")
+            cnt = counts.get(name, 0) + 1 if entry[4] is None else entry[4]
+            _store_keyword(&slots[i], entry, cnt)
+        # The first empty name ends the list; what stands behind it is of no account.
+        i = len(new)
+        if i < self.h.n.nbkw and slots[i].name[0]:
+            memset(&slots[i], 0, sizeof(IMAGE_KEYWORD))
+
+    def update_keyword(self, name, value, comment=None):
+        """Change one keyword, keeping its place, and its comment unless one is given.
+
+        A number that stays of its type is replaced by one 8-byte store: readers see the old or the
+        new value and nothing in between.
+
+        Raises
+        ------
+        KeywordNotFoundError
+            The stream has no such keyword.
+        KeywordError
+            As for `write_keywords`.
+        """
+        cdef IMAGE_KEYWORD *slot = self._keywords(True)
+        cdef int i
+        entry = _encode_keyword(self.name, Keyword(name, value, "" if comment is None else comment))
+        for i in range(self.h.n.nbkw):
+            if not slot.name[0]:
+                break
+            if (<char *>slot.name)[:KEYWORD_MAX_STRING].split(b"\0", 1)[0] == entry[0]:
+                if comment is None:
+                    entry = (*entry[:3], None, None)
+                _store_keyword(slot, entry, slot.cnt + 1)
+                return
+            slot += 1
+        raise KeywordNotFoundError(
+            f"stream {self.name!r} has no keyword {name!r}; add it with write_keywords",
+            stream=self.name, keyword=name)
+
+    def clear_keywords(self):
+        """Remove all keywords."""
+        self.write_keywords([])
+
+
+cdef object _keyword_value(const IMAGE_KEYWORD *slot):
+    if slot.type == c"L":
+        return slot.value.numl
+    if slot.type == c"D":
+        return slot.value.numf
+    # S; and N, which an unused slot has: a name without a value.
+    return _text(slot.value.valstr, KEYWORD_MAX_STRING) if slot.type == c"S" else None
+
+
+cdef bytes _encode_text(str stream, object keyword, str what, object text, int limit):
+    if not isinstance(text, str):
+        raise KeywordError(
+            f"stream {stream!r}: the {what} of keyword {keyword!r} has to be str, "
+            f"not {type(text).__name__}", stream=stream, keyword=str(keyword))
+    try:
+        encoded = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise KeywordError(
+            f"stream {stream!r}: the {what} of keyword {keyword!r} cannot be encoded: {text!r}",
+            stream=stream, keyword=str(keyword)) from None
+    if len(encoded) > limit or b"\0" in encoded:
+        raise KeywordError(
+            f"stream {stream!r}: the {what} of keyword {keyword!r} takes {limit} bytes without NUL; "
+            f"{text!r} has {len(encoded)}",
+            stream=stream, keyword=str(keyword), limit=limit, found=len(encoded))
+    return encoded
+
+
+cdef tuple _encode_keyword(str stream, object keyword):
+    """Check one keyword and turn it into (name, type, value, comment, cnt) as stored."""
+    name, value, comment, cnt = keyword
+    encoded = _encode_text(stream, name, "name", name, KEYWORD_MAX_STRING)
+    if not encoded:
+        raise KeywordError(
+            f"stream {stream!r}: a keyword needs a name", stream=stream, keyword="",
+            limit=KEYWORD_MAX_STRING, found=0)
+    note = _encode_text(stream, name, "comment", comment, KEYWORD_MAX_COMMENT)
+    if value is None:
+        return encoded, b"N", 0, note, cnt  # a name and a comment only
+    if isinstance(value, str):
+        return encoded, b"S", _encode_text(stream, name, "value", value, KEYWORD_MAX_STRING), note, cnt
+    if isinstance(value, (bool, np.bool_)):
+        value = int(value)
+    if hasattr(value, "__index__"):
+        value = value.__index__()
+        if not -2**63 <= value < 2**63:
+            raise KeywordError(
+                f"stream {stream!r}: keyword {name!r} stores 64-bit integers; {value} needs more",
+                stream=stream, keyword=name, limit=64, found=value.bit_length())
+        return encoded, b"L", value, note, cnt
+    try:
+        return encoded, b"D", float(value), note, cnt
+    except (TypeError, ValueError):
+        raise KeywordError(
+            f"stream {stream!r}: keyword {name!r} takes an int, a float or a str, "
+            f"not {type(value).__name__}", stream=stream, keyword=name) from None
+
+
+cdef int _store_keyword(IMAGE_KEYWORD *slot, tuple entry, uint64_t cnt) except -1:
+    cdef const char *text
+    cdef double number
+    cdef uint64_t word
+    cdef char kind = entry[1][0]
+    if (<char *>slot.name)[:KEYWORD_MAX_STRING].split(b"\0", 1)[0] != entry[0]:
+        # Another keyword's slot: hide it from readers while it changes.
+        memset(&slot.value, 0, sizeof(slot.value))
+        _store_text(slot.name, entry[0], KEYWORD_MAX_STRING)
+    if entry[3] is not None:
+        _store_text(slot.comment, entry[3], KEYWORD_MAX_COMMENT)
+    if kind == c"S":
+        _store_text(slot.value.valstr, entry[2], KEYWORD_MAX_STRING)
+    else:
+        if kind == c"D":
+            number = entry[2]
+            memcpy(&word, &number, 8)
+        else:
+            word = <uint64_t><int64_t>entry[2]
+        # One store: no reader sees half of a number. Relaxed, as readers of keywords do not lock.
+        atomic_store_u64(<uint64_t *>&slot.value, word, __ATOMIC_RELAXED)
+    slot.type = kind
+    # Release: the keyword is complete before its count says so.
+    atomic_store_u64(&slot.cnt, cnt, __ATOMIC_RELEASE)
+    return 0
+
+
+cdef int _store_text(char *field, bytes text, int nbytes) except -1:
+    """Fill a text field; one that is filled completely has no NUL."""
+    padded = text.ljust(nbytes, b"\0")
+    memcpy(field, <const char *>padded, nbytes)
+    return 0
+
+
+# --------------------------------------------------------------------------------------------------
+# Claims and series of frames
+# --------------------------------------------------------------------------------------------------
+
+@cython.final
+cdef class Claim:
+    """The next frame of a stream, to be filled in place; made by `Stream.claim`.
+
+    Attributes
+    ----------
+    counter : int or None
+        Counter of the frame once it was published.
+    """
+
+    cdef Stream stream
+    cdef Mapping mapping
+    cdef bint has_atime
+    cdef int64_t atime_ns
+    cdef readonly object counter
+
+    def __init__(self):
+        raise TypeError("a Claim is made by Stream.claim()")
+
+    def __enter__(self):
+        """Begin the frame; returns a writable view, shape and dtype of the stream."""
+        cdef char *base = self.stream._pixels(True)
+        # Held, so that closing the stream meanwhile cannot take the memory away.
+        self.mapping = self.stream.mapping
+        frame = self.stream.view(writable=True)
+        self.stream.busy = True
+        open_frame(base)
+        return frame
+
+    def __exit__(self, kind, error, trace):
+        cdef Mapping mapping = self.mapping
+        if mapping is None:
+            raise StreamBusyError(
+                f"stream {self.stream.name!r}: this claim was not entered, or was left already",
+                stream=self.stream.name)
+        self.mapping = None
+        self.stream.busy = False
+        if kind is None:
+            self.counter = close_frame(
+                mapping.base, &self.stream.h, self.has_atime, self.atime_ns, -1)
+        else:
+            abandon_frame(mapping.base)
+
+
+cdef uint64_t _publish_series(
+    char *base, const Header *h, const char *frames, uint64_t held, uint64_t done, uint64_t total,
+    int64_t interval, int64_t *due, bint check, const int *closed, uint64_t *counter,
+) noexcept nogil:
+    """Publish frames done to total, or until it is time to look at signals; returns the next one."""
+    cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+    cdef int64_t stop_at = now + CHECK_NS
+    if due[0] == 0:
+        due[0] = now
+    while done < total and not atomic_load_int(closed):
+        if interval:
+            # Sleep to just before the time, watch the clock for the rest: sleeping alone is late by
+            # tens of microseconds.
+            if due[0] - now > 2 * PACING_SPIN_NS:
+                sleep_until(min(due[0] - PACING_SPIN_NS, stop_at))
+                now = clock_ns(CLOCK_MONOTONIC)
+                if now >= stop_at and due[0] - now > 2 * PACING_SPIN_NS:
+                    return done
+                continue
+            while now < due[0]:
+                pymilk_pause()
+                now = clock_ns(CLOCK_MONOTONIC)
+            due[0] = due[0] + interval if now - due[0] < interval else now + interval
+        open_frame(base)
+        memcpy(base + h.at.array, frames + done % held * h.n.frame_nbytes, h.n.frame_nbytes)
+        counter[0] = close_frame(base, h, False, 0, -1)
+        done += 1
+        now = clock_ns(CLOCK_MONOTONIC)
+        if check and now >= stop_at:
+            return done
+    return done
+
+
+# --------------------------------------------------------------------------------------------------
+# Making and attaching
+# --------------------------------------------------------------------------------------------------
+
+cdef Stream _attach(str path, bint writable, int ready_wait_ms):
+    cdef Stream stream = Stream.__new__(Stream)
+    cdef _Snapshot shot
+    cdef int fd
+    cdef str note = "" if writable else "read-only as asked"
+    try:
+        fd = _open(path, writable)
+    except StreamPermissionError:
+        if not writable:
+            raise
+        fd = _open(path, False)
+        writable = False
+        note = "read-only: the file does not permit writing"
+    try:
+        shot = _take_snapshot(fd, path, ready_wait_ms)
+        stream.mapping = map_file(fd, shot.h.at.total, writable, path)
+    finally:
+        c_close(fd)
+    if not writable:
+        note += ", waiting watches the counter"
+    _dress(stream, &shot.h, path, note)
+    stream.device = shot.device
+    stream.file_inode = shot.inode
+    return stream
+
+
+cdef int _dress(Stream stream, const Header *h, str path, str note) except -1:
+    """Give a stream that has its mapping the rest."""
+    stream.h = h[0]
+    stream.path = path
+    stream.path_bytes = os.fsencode(path)
+    stream.name = stream_name(path)
+    stream.shape = _shape_of(h)
+    stream.dtype = _DTYPES[h.datatype]
+    stream.note = note
+    return 0
+
+
+cdef object _bad_argument(str name, str argument, object found, str wanted):
+    return StreamArgumentError(
+        f"stream {name!r}: {argument} is {wanted}, not {found!r}",
+        stream=name, argument=argument, found=found)
+
+
+cdef int _plan(Header *h, str name, object shape, object dtype, object nbkw, object nbsem,
+               object imagetype, object cb_size, object location, object layout) except -1:
+    """Check what a stream is to be, and work out where everything goes."""
+    cdef int i, code = 0
+    memset(h, 0, sizeof(Header))
+    try:
+        axes = (int(shape),) if np.ndim(shape) == 0 else tuple([int(axis) for axis in shape])
+    except (TypeError, ValueError):
+        raise _bad_argument(name, "shape", shape, "a tuple of 0 to 3 axes") from None
+    if len(axes) > 3:
+        raise _bad_argument(name, "shape", shape, "a tuple of at most 3 axes")
+    if not all([1 <= axis < 2**32 for axis in axes]):
+        raise _bad_argument(name, "shape", shape, "axes of 1 to 2**32 - 1")
+    # One element where there is no axis, as the format has no scalars.
+    axes = axes or (1,)
+    if math.prod(axes) > _NELEMENT_MAX:
+        raise _bad_argument(
+            name, "shape", shape, f"at most {_NELEMENT_MAX} elements, which is what ImageStreamIO opens")
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise _bad_argument(name, "dtype", dtype, "a NumPy dtype") from None
+    if wanted == np.bool_:
+        wanted = np.dtype(np.uint8)
+    for known, candidate in _DTYPES.items():
+        if (candidate.kind, candidate.itemsize) == (wanted.kind, wanted.itemsize):
+            code = known
+    if not code:
+        raise _bad_argument(
+            name, "dtype", str(wanted), "an integer of 8 to 64 bits, float16 to float64, "
+            "complex64, complex128 or bool")
+    for argument, found, limit in (
+        ("nbkw", nbkw, 2**16), ("nbsem", nbsem, 2**16), ("cb_size", cb_size, 2**32),
+        ("imagetype", imagetype, 2**64),
+    ):
+        if not (hasattr(found, "__index__") and 0 <= found < limit):
+            raise _bad_argument(name, argument, found, f"an int of 0 to {limit - 1}")
+    if not (hasattr(location, "__index__") and -1 <= location < 128):
+        raise _bad_argument(name, "location", location, "-1 (pixels in the file) or a GPU number")
+    if imagetype & 0xF000F == CIRCULAR_BUFFER and len(axes) != 3:
+        raise _bad_argument(
+            name, "imagetype", imagetype, "a circular buffer only for streams with 3 axes")
+    h.naxis = len(axes)
+    for i in range(h.naxis):
+        h.size[i] = axes[h.naxis - 1 - i]
+    h.datatype = code
+    h.item_nbytes = ITEM_NBYTES[code]
+    h.nelement = math.prod(axes)
+    h.layout = _layout_of(layout)
+    h.n = Counts(
+        imagetype=imagetype, frame_nbytes=h.nelement * h.item_nbytes, slices=h.size[2],
+        cbsize=cb_size, sem=nbsem, nbkw=nbkw, nbtrace=IMAGE_NB_PROCTRACE, location=location)
+    if not plan_sections(h.layout, &h.n, &h.at) or h.at.total >= <uint64_t>2**62:
+        raise _bad_argument(name, "cb_size", cb_size, "small enough for a file below 2**62 bytes")
+    return 0
+
+
+cdef Stream _create(Header *h, str path, str name, bytes version, object mode, bint exist_ok):
+    """Make the file under a temporary name, fill it, and move it into place."""
+    cdef Stream stream = Stream.__new__(Stream)
+    cdef Stream old = None
+    cdef stat st
+    cdef int fd, code = EINTR
+    directory = os.path.dirname(path) or "."
+    # The dot and the ending keep it out of listings of streams.
+    temporary = os.path.join(directory, f".{name[:60]}.{own_pid}.{os.urandom(4).hex()}.new")
+    try:
+        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
+                     0o666 if mode is None else mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise StreamNotFoundError(
+            f"stream {name!r}: directory {directory} does not exist; create it or set MILK_SHM_DIR",
+            stream=name, path=directory) from None
+    except OSError as error:
+        if error.errno in (_errno.EACCES, _errno.EPERM, _errno.EROFS):
+            raise StreamPermissionError(
+                f"stream {name!r}: no permission to create files in {directory}",
+                stream=name, path=directory) from None
+        if error.errno == _errno.ENOSPC:
+            raise _no_space(name, directory, h.at.total) from None
+        raise StreamError(f"{temporary}: cannot be created: {error.strerror}", stream=name) from error
+    try:
+        try:
+            if mode is not None:
+                os.fchmod(fd, mode)
+            while code == EINTR:
+                PyErr_CheckSignals()
+                with nogil:
+                    code = posix_fallocate(fd, 0, h.at.total)
+            if code:
+                raise _no_space(name, directory, h.at.total)
+            if fstat(fd, &st) != 0:
+                raise StreamError(f"{temporary}: {os.strerror(errno)}", stream=name)
+            stream.mapping = map_file(fd, h.at.total, True, path)
+        finally:
+            c_close(fd)
+        h.inode = st.st_ino
+        _fill_new(stream.mapping.base, h, os.fsencode(name), version)
+        try:
+            old = _attach(path, True, 0)
+        except StreamError:
+            pass  # nothing there, or nothing that has readers to be told
+        try:
+            if exist_ok:
+                os.rename(temporary, path)
+            else:
+                os.link(temporary, path)  # unlike a rename, a link never replaces
+                os.unlink(temporary)
+        except FileExistsError:
+            raise StreamExistsError(
+                f"stream {name!r} exists at {path}; remove it, or create with exist_ok=True",
+                stream=name, path=path) from None
+        except IsADirectoryError:
+            raise StreamExistsError(
+                f"stream {name!r}: {path} is a directory", stream=name, path=path) from None
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    _dress(stream, h, path, "")
+    stream.device = st.st_dev
+    stream.file_inode = st.st_ino
+    if old is not None:
+        if file_state(stream.path_bytes, old.device, old.file_inode) != FILE_SAME:
+            old._retire()
+        old.close()
+    return stream
+
+
+cdef object _no_space(str name, str directory, uint64_t needed):
+    room = os.statvfs(directory)
+    available = room.f_bavail * room.f_frsize
+    return StreamStorageError(
+        f"stream {name!r} needs {needed} bytes in {directory}, where {available} are free; "
+        "remove streams that nobody uses, or enlarge the file system",
+        stream=name, path=directory, needed=needed, available=available)
+
+
+cdef int _fill_new(char *base, const Header *h, bytes name, bytes version) except -1:
+    """Write what a new stream holds. The file is all zero; the version comes last."""
+    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
+    cdef uint64_t nbytes = h.n.frame_nbytes
+    cdef IMAGE_KEYWORD *keywords = <IMAGE_KEYWORD *>(base + h.at.keywords)
+    cdef STREAM_PROC_TRACE *trace = <STREAM_PROC_TRACE *>(base + h.at.trace)
+    cdef int i
+    memcpy(md.name, <const char *>name, min(len(name), STRINGMAXLEN_IMAGE_NAME - 1))
+    md.naxis = h.naxis
+    for i in range(3):
+        md.size[i] = h.size[i]
+    md.nelement = h.nelement
+    md.datatype = h.datatype
+    md.imagetype = h.n.imagetype
+    md.creatorPID = own_pid
+    md.shared = 1
+    md.inode = h.inode
+    md.location = h.n.location
+    md.sem = h.n.sem
+    md.NBproctrace = h.n.nbtrace
+    md.NBkw = h.n.nbkw
+    md.CBsize = h.n.cbsize
+    memcpy(base + at_imdatamemsize(h.layout), &nbytes, 8)
+    for i in range(h.n.nbkw):
+        keywords[i].type = c"N"
+    for i in range(h.n.sem):
+        sem_init(semaphore(base, h, i), 1, 0)
+        (<int32_t *>(base + h.at.sem_read_pid))[i] = -1
+        (<int32_t *>(base + h.at.sem_write_pid))[i] = -1
+    for i in range(h.n.nbtrace):
+        trace[i].trigsemindex = -1
+    md.lastaccesstime = to_timespec(clock_ns(CLOCK_TAI))
+    md.creationtime = to_timespec(clock_ns(CLOCK_TAI))
+    # Everything else is there before the version says that the stream is ready.
+    atomic_fence(__ATOMIC_RELEASE)
+    memcpy(md.version, <const char *>version, len(version))
+    return 0

@@ -1,0 +1,334 @@
+"""Every exception and warning of pymilk.
+
+All exceptions derive from `StreamError`. Each one is also the builtin that callers would catch anyway
+(`FileNotFoundError`, `TimeoutError`, `ValueError`, ...), carries its numbers as attributes so that
+nobody has to parse a message, and survives pickling, because exceptions cross processes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "CaptureMemoryError",
+    "FrameLostError",
+    "FrameMismatchError",
+    "FrameTornWarning",
+    "KeywordError",
+    "KeywordNotFoundError",
+    "SemaphoresExhaustedError",
+    "StreamArgumentError",
+    "StreamBusyError",
+    "StreamChangedError",
+    "StreamClosedError",
+    "StreamError",
+    "StreamExistsError",
+    "StreamFormatError",
+    "StreamNameError",
+    "StreamNotFoundError",
+    "StreamPermissionError",
+    "StreamReadOnlyError",
+    "StreamReplacedError",
+    "StreamStorageError",
+    "StreamTimeoutError",
+    "StreamTimeoutWarning",
+]
+
+
+def _rebuild(cls: type[StreamError], message: str, attributes: dict[str, Any]) -> StreamError:
+    """Make an exception again from its pickled parts."""
+    return cls(message, **attributes)
+
+
+class StreamError(Exception):
+    """Base class of all pymilk exceptions.
+
+    Parameters
+    ----------
+    message : str
+        What was asked, what was found, what to do.
+    stream : str, optional
+        Name of the stream, or its path where it has no name yet.
+    **attributes
+        Set on the exception; each subclass lists its own.
+
+    Attributes
+    ----------
+    stream : str or None
+    """
+
+    #: Attributes that instances of the class have besides `stream`; None where not given.
+    fields: tuple[str, ...] = ()
+
+    stream: str | None
+
+    def __init__(self, message: str, *, stream: str | None = None, **attributes: Any) -> None:
+        super().__init__(message)
+        unknown = set(attributes) - set(self.fields)
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no attribute {sorted(unknown)}")
+        self.message = message
+        self.stream = stream
+        for field in self.fields:
+            setattr(self, field, attributes.get(field))
+
+    def __str__(self) -> str:
+        # OSError and KeyError would show "[Errno ...]" or quotes around the message.
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        attributes = {field: getattr(self, field) for field in self.fields}
+        return _rebuild, (type(self), self.message, {"stream": self.stream, **attributes})
+
+
+class StreamNameError(StreamError, ValueError):
+    """The name cannot be the name of a stream, or the path cannot be the path of one.
+
+    Attributes
+    ----------
+    name : str
+        What was given.
+    """
+
+    fields = ("name",)
+    name: str
+
+
+class StreamNotFoundError(StreamError, FileNotFoundError):
+    """There is no such stream, or no such directory to hold streams.
+
+    Attributes
+    ----------
+    path : str
+        Where it was looked for.
+    """
+
+    fields = ("path",)
+    path: str
+
+
+class StreamExistsError(StreamError, FileExistsError):
+    """A stream of that name exists and must not be replaced.
+
+    Attributes
+    ----------
+    path : str
+    """
+
+    fields = ("path",)
+    path: str
+
+
+class StreamPermissionError(StreamError, PermissionError):
+    """The operating system does not let this user open, create or remove the file.
+
+    Attributes
+    ----------
+    path : str
+    """
+
+    fields = ("path",)
+    path: str
+
+
+class StreamStorageError(StreamError, OSError):
+    """Memory or disk space for the stream cannot be had.
+
+    Attributes
+    ----------
+    path : str
+    needed : int
+        Bytes asked for.
+    available : int
+        Bytes free at the time.
+    """
+
+    fields = ("path", "needed", "available")
+    path: str
+    needed: int
+    available: int
+
+
+class StreamFormatError(StreamError, ValueError):
+    """The file is not a stream of this format, or its header contradicts itself.
+
+    Attributes
+    ----------
+    path : str
+    field : str
+        Field of the header, or "file size".
+    expected, found : object
+    """
+
+    fields = ("path", "field", "expected", "found")
+    path: str
+    field: str
+    expected: Any
+    found: Any
+
+
+class StreamArgumentError(StreamError, ValueError):
+    """An argument is outside of what the call accepts.
+
+    Attributes
+    ----------
+    argument : str
+        Its name.
+    found : object
+        What was given.
+    """
+
+    fields = ("argument", "found")
+    argument: str
+    found: Any
+
+
+class StreamChangedError(StreamError):
+    """The stream was recreated and is not the one that was attached any more.
+
+    Attributes
+    ----------
+    field : str
+        What differs: "shape", "dtype" or "inode".
+    expected, found : object
+        As it was when attached, and as it is now.
+    """
+
+    fields = ("field", "expected", "found")
+    field: str
+    expected: Any
+    found: Any
+
+
+class StreamReplacedError(StreamChangedError):
+    """The path of the stream leads to another file now; attach it again to follow."""
+
+
+class StreamClosedError(StreamError, ValueError):
+    """The handle was closed."""
+
+
+class StreamReadOnlyError(StreamError, PermissionError):
+    """The stream was attached read-only, and the call has to write."""
+
+
+class StreamBusyError(StreamError):
+    """Another claim of a frame is open on this handle."""
+
+
+class StreamTimeoutError(StreamError, TimeoutError):
+    """No new frame was published in time.
+
+    Attributes
+    ----------
+    timeout : float
+        Seconds that were waited for a frame.
+    counter : int
+        Frames published when the wait ended.
+    capture : Capture or None
+        The frames received so far, when the wait was part of a capture.
+    """
+
+    fields = ("timeout", "counter", "capture")
+    timeout: float
+    counter: int
+    capture: Any
+
+
+class FrameMismatchError(StreamError, ValueError, TypeError):
+    """An array does not fit the stream, or not the call.
+
+    Attributes
+    ----------
+    field : str
+        What does not fit: "shape", "dtype", "order", "writeable", "overlap" or "nbytes".
+    expected, found : object
+    """
+
+    fields = ("field", "expected", "found")
+    field: str
+    expected: Any
+    found: Any
+
+
+class FrameLostError(StreamError):
+    """A frame was overwritten before it was read.
+
+    Attributes
+    ----------
+    seq : int
+        Counter of the frame that was wanted.
+    oldest, newest : int
+        Counters of the frames still to be had.
+    lost : int
+        How many frames are gone.
+    """
+
+    fields = ("seq", "oldest", "newest", "lost")
+    seq: int
+    oldest: int
+    newest: int
+    lost: int
+
+
+class SemaphoresExhaustedError(StreamError):
+    """Every semaphore of the stream belongs to a live reader.
+
+    Attributes
+    ----------
+    count : int
+        Semaphores that the stream has.
+    """
+
+    fields = ("count",)
+    count: int
+
+
+class CaptureMemoryError(StreamError, MemoryError):
+    """The memory for the frames of a capture cannot be had.
+
+    Attributes
+    ----------
+    needed, available : int
+        Bytes.
+    """
+
+    fields = ("needed", "available")
+    needed: int
+    available: int
+
+
+class KeywordError(StreamError, ValueError):
+    """A keyword cannot be stored: name, value or comment too long, or no room left.
+
+    Attributes
+    ----------
+    keyword : str or None
+    limit, found : int
+        The longest that fits and what was given: bytes of text, or keywords in the stream.
+    """
+
+    fields = ("keyword", "limit", "found")
+    keyword: str | None
+    limit: int
+    found: int
+
+
+class KeywordNotFoundError(StreamError, KeyError):
+    """The stream has no keyword of that name.
+
+    Attributes
+    ----------
+    keyword : str
+    """
+
+    fields = ("keyword",)
+    keyword: str
+
+
+class StreamTimeoutWarning(UserWarning):
+    """A wait ended without a new frame, and the previous frame was returned instead."""
+
+
+class FrameTornWarning(UserWarning):
+    """A frame may hold pixels of two frames: the writer died in it, or never left the reader time."""

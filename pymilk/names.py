@@ -1,0 +1,112 @@
+"""Names of streams and their paths.
+
+A stream called ``cam0`` is the file ``cam0.im.shm`` in the stream directory. The directory is looked up
+at each call, so that a changed ``$MILK_SHM_DIR`` takes effect at once.
+"""
+
+from __future__ import annotations
+
+import os
+
+from .errors import StreamNameError, StreamNotFoundError
+
+__all__ = ["SUFFIX", "check_name", "stream_directory", "stream_name", "stream_path"]
+
+#: End of the file name of every stream.
+SUFFIX = ".im.shm"
+
+#: Longest name in bytes: the name field of the header is 80 bytes with its NUL.
+NAME_MAX = 79
+
+#: Directories that are tried when ``$MILK_SHM_DIR`` is not set, as ImageStreamIO does.
+FALLBACK_DIRECTORIES = ("/milk/shm", "/tmp")
+
+
+def stream_directory() -> str:
+    """Tell the directory that streams live in.
+
+    Returns
+    -------
+    str
+        ``$MILK_SHM_DIR`` if it is set, else ``/milk/shm`` if that is a directory, else ``/tmp``.
+
+    Raises
+    ------
+    StreamNotFoundError
+        ``$MILK_SHM_DIR`` is set but is not a directory. ImageStreamIO prints a warning and goes on to
+        the next candidate; here a mistyped directory never puts streams somewhere else.
+    """
+    chosen = os.environ.get("MILK_SHM_DIR")
+    if chosen is not None:
+        if not os.path.isdir(chosen):
+            raise StreamNotFoundError(
+                f"MILK_SHM_DIR is set to {chosen!r}, which is not a directory; "
+                "create it or unset the variable",
+                path=chosen,
+            )
+        return chosen
+    for candidate in FALLBACK_DIRECTORIES:
+        if os.path.isdir(candidate):
+            return candidate
+    raise StreamNotFoundError(
+        f"no stream directory: MILK_SHM_DIR is not set and none of {FALLBACK_DIRECTORIES} exists",
+        path=FALLBACK_DIRECTORIES[0],
+    )
+
+
+def check_name(name: str) -> str:
+    """Return `name` if a stream can be called so, else raise `StreamNameError`.
+
+    A name is 1 to 79 bytes of UTF-8 without ``/`` or NUL, and not ``.`` or ``..``.
+    """
+    nbytes = len(os.fsencode(name))
+    if not name:
+        raise StreamNameError("the name of a stream must not be empty", name=name)
+    if "/" in name or "\0" in name:
+        raise StreamNameError(f"stream name {name!r} contains '/' or NUL; use a plain name", name=name)
+    if name in (".", ".."):
+        raise StreamNameError(f"stream name {name!r} is a directory", name=name)
+    if nbytes > NAME_MAX:
+        raise StreamNameError(
+            f"stream name {name!r} has {nbytes} bytes; the format stores at most {NAME_MAX}", name=name
+        )
+    return name
+
+
+def stream_name(path: str | os.PathLike[str]) -> str:
+    """Tell the name that belongs to the path of a stream file: the file name less its suffix."""
+    return os.path.basename(os.fspath(path)).removesuffix(SUFFIX)
+
+
+def stream_path(name_or_path: str | os.PathLike[str]) -> str:
+    """Turn a name or a path into the path of the stream file.
+
+    Parameters
+    ----------
+    name_or_path : str or PathLike
+        A name (``"cam0"`` or ``"cam0.im.shm"``), which is looked for in `stream_directory`, or a path
+        that ends in ``.im.shm``. A str with a ``/`` in it and every PathLike is a path.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    StreamNameError
+        It is neither: empty, too long, NUL in it, or a path without the suffix.
+    StreamNotFoundError
+        It is a name and there is no stream directory.
+    """
+    text = os.fspath(name_or_path)
+    if not isinstance(text, str):
+        raise StreamNameError(f"a stream name is a str, not {type(text).__name__}", name=repr(text))
+    if "/" not in text and isinstance(name_or_path, str):
+        return os.path.join(stream_directory(), check_name(text.removesuffix(SUFFIX)) + SUFFIX)
+    name = os.path.basename(text)
+    if not name.endswith(SUFFIX) or "\0" in text:
+        raise StreamNameError(
+            f"{text!r} is not the path of a stream file: it has to end in {SUFFIX!r}", name=text
+        )
+    check_name(name.removesuffix(SUFFIX))
+    return text

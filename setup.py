@@ -1,0 +1,173 @@
+"""Build of the compiled core. Everything that does not need a compiler is in pyproject.toml.
+
+Environment
+-----------
+PYMILK_ISIO
+    Which ImageStruct.h to compile against: ``bundled`` (default, pymilk's own), ``system`` (found with
+    pkg-config), or the prefix of an ImageStreamIO installation. Only struct definitions are used; no
+    library is linked.
+PYMILK_DEBUG
+    ``1`` builds with bounds checks and assertions.
+CC, CFLAGS, PKG_CONFIG
+    As usual.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+ROOT = Path(__file__).parent
+OWN_INCLUDE = ROOT / "pymilk" / "include"
+
+#: Struct members that the core uses; a header without one of them is named before the compiler fails.
+MEMBERS = {
+    "IMAGE_METADATA": (
+        "version name naxis size nelement datatype imagetype creationtime lastaccesstime atime "
+        "writetime creatorPID ownerPID shared inode location status flag logflag sem NBproctrace "
+        "cnt0 cnt1 cnt2 write NBkw CBsize CBindex CBcycle imdatamemsize cudaMemHandle"
+    ),
+    "IMAGE_KEYWORD": "name type value cnt comment",
+    "SEMFILEDATA": "semdata",
+    "STREAM_PROC_TRACE": (
+        "triggermode procwrite_PID trigger_inode ts_procstart ts_streamupdate trigsemindex "
+        "triggerstatus cnt0"
+    ),
+    "CBFRAMEMD": "cnt0 cnt1 atime writetime",
+    "FRAMEWRITEMD": "cnt0 wpid writetime",
+}
+
+
+def stop(message: str) -> None:
+    """End the build with a message instead of a traceback."""
+    sys.exit(f"\npymilk: {message}\n")
+
+
+def pkg_config(*arguments: str) -> list[str]:
+    """Ask pkg-config about ImageStreamIO."""
+    command = [os.environ.get("PKG_CONFIG", "pkg-config"), *arguments, "ImageStreamIO"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    except FileNotFoundError:
+        stop("PYMILK_ISIO=system needs pkg-config; install it, or give the prefix: PYMILK_ISIO=/usr/local")
+    except subprocess.CalledProcessError as error:
+        stop(
+            "PYMILK_ISIO=system, but pkg-config does not know ImageStreamIO:\n"
+            f"{error.stderr.strip()}\nAdd the directory of ImageStreamIO.pc to PKG_CONFIG_PATH, or give "
+            "the prefix: PYMILK_ISIO=/usr/local"
+        )
+    return shlex.split(answer.stdout)
+
+
+def find_header(choice: str) -> tuple[str, list[str], list[str]]:
+    """Find the ImageStruct.h to use: what to call it, its include directories, further flags."""
+    if choice == "bundled":
+        return "bundled", [str(OWN_INCLUDE)], []
+    if choice == "system":
+        flags = pkg_config("--cflags")
+        roots = [flag[2:] for flag in flags if flag.startswith("-I")] or ["/usr/include"]
+        other = [flag for flag in flags if not flag.startswith("-I")]
+    else:
+        roots, other = [os.path.join(choice, "include"), choice], []
+    tried = []
+    for root in roots:
+        for folder in (os.path.join(root, "ImageStreamIO"), root):
+            header = os.path.join(folder, "ImageStruct.h")
+            tried.append(header)
+            if os.path.isfile(header):
+                # Our own directory comes last: it holds ImageStructCheck.h, and an ImageStruct.h that
+                # must not be found first.
+                return header, [folder, root, str(OWN_INCLUDE)], other
+    stop(f"PYMILK_ISIO={choice}: no ImageStruct.h there; looked for " + ", ".join(tried))
+    raise AssertionError
+
+
+def compiles(source: str, includes: list[str], flags: list[str]) -> tuple[bool, str]:
+    """Tell whether a piece of C compiles, and what the compiler said."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "probe.c")
+        path.write_text(source)
+        command = [*shlex.split(os.environ.get("CC", "cc")), "-D_GNU_SOURCE", "-fsyntax-only", *flags]
+        command += [f"-I{include}" for include in includes] + [str(path)]
+        try:
+            answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            stop(f"no C compiler ({command[0]}); on Debian and Ubuntu: apt install gcc python3-dev")
+    return answer.returncode == 0, answer.stderr
+
+
+def check_header(name: str, includes: list[str], flags: list[str]) -> None:
+    """Stop with a list of what the header lacks, rather than with pages of compiler output."""
+    start = "#include <stddef.h>\n#include <ImageStruct.h>\n"
+    ok, said = compiles(start + "#include <ImageStructCheck.h>\n", includes, flags)
+    if ok:
+        return
+    lacking = [
+        f"{struct}.{member}"
+        for struct, members in MEMBERS.items()
+        for member in members.split()
+        if not compiles(f"{start}size_t at = offsetof({struct}, {member});\n", includes, flags)[0]
+    ]
+    if lacking:
+        stop(
+            f"{name} lacks {', '.join(lacking)}.\nIt is not the header of ImageStreamIO 2; use "
+            "PYMILK_ISIO=bundled (the default), which writes streams that ImageStreamIO 2.00 reads."
+        )
+    stop(f"{name} does not describe structure version 2.00:\n{said}")
+
+
+def extension() -> Extension:
+    """Describe the compiled core."""
+    from Cython import __version__ as cython_version
+
+    debug = os.environ.get("PYMILK_DEBUG", "") not in ("", "0")
+    choice = os.environ.get("PYMILK_ISIO") or "bundled"
+    name, includes, flags = find_header(choice)
+    check_header(name, includes, flags)
+    print(f"pymilk: header {name}; Cython {cython_version}; {'debug' if debug else 'release'} build")
+    macros = [
+        ("_GNU_SOURCE", None),
+        ("PYMILK_HEADER", f'"{name}"'),
+        ("PYMILK_CYTHON", f'"{cython_version}"'),
+    ]
+    if debug:
+        macros.append(("PYMILK_DEBUG", None))
+    return Extension(
+        "pymilk._core",
+        ["pymilk/_core.pyx"],
+        include_dirs=[str(ROOT / "pymilk"), *includes],
+        define_macros=macros,
+        undef_macros=["NDEBUG"] if debug else [],
+        extra_compile_args=[*flags, *(["-O1", "-g"] if debug else ["-O3"])],
+        # A header that changed, or another choice of it, has to recompile the core.
+        depends=["pymilk/_port.h", "pymilk/_isio.pxd", "pymilk/_layout.pxd"],
+    )
+
+
+def main() -> None:
+    """Run setuptools."""
+    if not sys.platform.startswith("linux"):
+        stop(f"Linux only (futex-based semaphores, CLOCK_TAI, /dev/shm); this is {sys.platform}")
+    from Cython.Build import cythonize
+
+    setup(
+        ext_modules=cythonize(
+            [extension()],
+            compiler_directives={
+                "language_level": "3",
+                # Python objects keep their bounds checks: hot code works on C pointers.
+                "cdivision": True,
+                "embedsignature": True,
+            },
+            force=True,
+        )
+    )
+
+
+main()

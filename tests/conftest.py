@@ -1,0 +1,133 @@
+"""What every test has: a stream directory of its own, a watchdog, and a look at what is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pymilk._core import Stream
+
+#: A test that takes longer hangs: its stacks are printed and the run ends.
+WATCHDOG_SECONDS = 120
+
+#: Where there is one, the memory file system, as in real use.
+SHM_ROOT = "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+@pytest.fixture(autouse=True)
+def _watchdog() -> Iterator[None]:
+    faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def shm_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A private stream directory, gone afterwards; threads and processes must be gone by then."""
+    folder = Path(tempfile.mkdtemp(prefix="pymilk-test-", dir=SHM_ROOT))
+    monkeypatch.setenv("MILK_SHM_DIR", str(folder))
+    threads = set(threading.enumerate())
+    yield folder
+    hidden = [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    shutil.rmtree(folder)
+    left = [thread for thread in threading.enumerate() if thread not in threads]
+    for thread in left:
+        thread.join(timeout=5)
+    assert not [thread for thread in left if thread.is_alive()]
+    assert not hidden, f"temporary files left behind: {hidden}"
+
+
+@pytest.fixture
+def make_stream() -> Iterator[Callable[..., Stream]]:
+    """Create streams that are closed and removed after the test."""
+    made: list[Stream] = []
+
+    def make(name: object, *args: object, **kwargs: object) -> Stream:
+        stream = Stream.create(name, *args, **kwargs)
+        made.append(stream)
+        return stream
+
+    yield make
+    for stream in made:
+        stream.close()
+
+
+class Child:
+    """A second Python process that runs `code`, and talks through a pipe, a line at a time."""
+
+    def __init__(self, code: str, *args: object) -> None:
+        # Safe path: the child must find the installed package, wherever pytest was started.
+        environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+        environment["PYTHONPATH"] = os.path.dirname(__file__)
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, *[str(arg) for arg in args]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env=environment,
+        )
+        self.pid = self.process.pid
+
+    def tell(self, line: object = "") -> None:
+        """Send one line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def hear(self, timeout: float = 60) -> str:
+        """Return the next line that it prints."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        ready, _, _ = select.select([self.process.stdout], [], [], timeout)
+        line = self.process.stdout.readline() if ready else ""
+        if not line:
+            self.process.kill()
+            raise AssertionError(f"child said nothing; its stderr: {self.process.stderr.read()}")
+        return line.rstrip("\n")
+
+    def expect(self, line: str, timeout: float = 60) -> None:
+        """Wait for exactly this line."""
+        assert self.hear(timeout) == line
+
+    def finish(self, timeout: float = 60) -> tuple[int, str, str]:
+        """Wait for its end; returns exit code, the rest of stdout, and stderr."""
+        out, err = self.process.communicate(timeout=timeout)
+        return self.process.returncode, out, err
+
+    def kill(self) -> None:
+        """Kill it at once, and reap it."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def spawn() -> Iterator[Callable[..., Child]]:
+    """Start second processes; whatever is still running after the test is killed."""
+    children: list[Child] = []
+
+    def start(code: str, *args: object) -> Child:
+        child = Child(code, *args)
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        if child.process.poll() is None:
+            child.kill()
+        for pipe in (child.process.stdin, child.process.stdout, child.process.stderr):
+            if pipe is not None:
+                pipe.close()
