@@ -71,6 +71,7 @@ from .errors import (
     KeywordNotFoundError,
     StreamArgumentError,
     StreamBusyError,
+    StreamChangedError,
     StreamClosedError,
     StreamError,
     StreamExistsError,
@@ -1443,15 +1444,39 @@ cdef class Reader:
         """
         cdef Job job
         cdef uint64_t none = 0
+        cdef int never = 0
         self._prepare(&job, timeout_ns(timeout, self.name), spin_ns)
         cdef IMAGE_METADATA *md = <IMAGE_METADATA *>job.base
-        self.stopped = 0
         job.done = &none
+        job.stop = &never
         job.n = 1
         job.last = (atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE) if after is None
                     else <uint64_t>after)
         self._run(&job)
         return atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
+
+    def arm(self):
+        """Begin a new account: forget old posts and an old `stop`, and set `received` to 0.
+
+        Returns
+        -------
+        int
+            The counter now, to be given to `receive` as `after`.
+        """
+        cdef Job job
+        self._prepare(&job, FOREVER, 0)
+        self._start(&job)
+        return job.last
+
+    cdef void _start(self, Job *job) noexcept:
+        self.stopped = 0
+        self.done = 0
+        self.repeated = 0
+        # Old posts first, then the counter: a post that comes between is one of a frame that is not
+        # waited for, and the balance allows for one.
+        if job.sem != NULL:
+            drain(job.sem)
+        job.last = atomic_load_u64(&(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_ACQUIRE)
 
     def try_wait(self, after):
         """Tell whether a frame newer than number `after` is there: its counter, or None. Never waits."""
@@ -1483,7 +1508,8 @@ cdef class Reader:
         timeout : float or None, default 5.0
             Longest wait for one frame, in seconds.
         after : int, optional
-            Deliver frames newer than this number. Default: the counter at the call.
+            Deliver frames newer than this number, going on with the account that `arm` began. Default:
+            `arm` now, so that the first frame is the next one published.
         first : int, default 0
             Start at this row of `out` and `info`.
         spin_ns : int, default 0
@@ -1492,7 +1518,7 @@ cdef class Reader:
         Returns
         -------
         int
-            Rows of `out` that are filled. Less than n only after `stop`.
+            Rows of `out` that are filled. Less than n only after `stop`, which lasts until `arm`.
 
         Raises
         ------
@@ -1531,24 +1557,18 @@ cdef class Reader:
             try:
                 job.dst = <char *>frames.buf
                 job.n = count
-                self.done = first
-                self.stopped = 0
-                self.repeated = 0
                 if after is None:
-                    # Old posts first, then the counter: a post that comes between is one of a frame
-                    # that is not waited for, and the balance allows for one.
-                    if job.sem != NULL:
-                        drain(job.sem)
-                    job.last = atomic_load_u64(
-                        &(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_ACQUIRE)
+                    self._start(&job)
                 else:
                     job.last = <uint64_t>after
+                self.done = first
+                self.last = job.last
                 began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
                 try:
                     self._run(&job)
                 finally:
                     self.cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
-                    self.repeated = job.repeated
+                    self.repeated += job.repeated
                     self.last = job.last
             finally:
                 if info is not None:
@@ -1655,6 +1675,10 @@ cdef class Stream:
     writable : bool
         False if attached read-only. Then waiting watches the counter, since semaphores cannot be
         touched.
+    note : str
+        Why it is read-only, or empty.
+    frame_counter : int
+        Counter of the frame that `copy_frame` copied last.
     """
 
     cdef Mapping mapping
@@ -1669,6 +1693,8 @@ cdef class Stream:
     cdef ino_t file_inode
     cdef bint busy
     cdef int64_t next_look
+    cdef bint was_replaced
+    cdef readonly uint64_t frame_counter
     cdef uint64_t stuck_at
     cdef Reader own_reader
     cdef object __weakref__
@@ -1887,10 +1913,40 @@ cdef class Stream:
         """
         cdef char *base = self._base()
         cdef int64_t tick = clock_ns(CLOCK_MONOTONIC_COARSE)
-        if tick < self.next_look and not retired(base, &self.h):
+        if tick < self.next_look and not self.was_replaced and not retired(base, &self.h):
             return False
         self.next_look = tick + 1  # the coarse clock ticks every 1 to 4 ms
-        return file_state(self.path_bytes, self.device, self.file_inode) == FILE_OTHER
+        # Remembered: what raises once has to raise each time, not once a tick.
+        self.was_replaced = file_state(self.path_bytes, self.device, self.file_inode) == FILE_OTHER
+        return bool(self.was_replaced)
+
+    def successor(self):
+        """Attach the stream that took the place of this one.
+
+        Returns
+        -------
+        Stream
+            Under the same path, of the same shape and dtype. This handle stays as it is.
+
+        Raises
+        ------
+        StreamChangedError
+            Shape, dtype or location differ.
+        StreamNotFoundError, StreamFormatError
+            As `attach`.
+        """
+        cdef Stream new
+        self._base()
+        new = _attach(self.path, self.mapping.writable, READY_WAIT_MS)
+        for field in ("shape", "dtype", "location"):
+            expected, found = getattr(self, field), getattr(new, field)
+            if expected != found:
+                new.close()
+                raise StreamChangedError(
+                    f"stream {self.name!r} was recreated with another {field}: it was {expected}, "
+                    f"now it is {found}; attach it again",
+                    stream=self.name, field=field, expected=expected, found=found)
+        return new
 
     @property
     def deleted(self):
@@ -1950,7 +2006,7 @@ cdef class Stream:
         """
         cdef Py_buffer view
         cdef Look seen
-        cdef uint64_t flags = 0, counter
+        cdef uint64_t flags = 0, counter = 0
         cdef int64_t grace
         cdef int never = 0
         cdef char *base = self._pixels(False)
@@ -1965,6 +2021,7 @@ cdef class Stream:
             if self.h.n.frame_nbytes < GIL_RELEASE_NBYTES:
                 flags = try_copy(<IMAGE_METADATA *>base, base + self.h.at.array, <char *>view.buf,
                                  self.h.n.frame_nbytes, EAGER_TRIES, &seen, NULL)
+                counter = seen.cnt0
             if not flags:
                 # A writer that was found dead in this very frame is not waited for again.
                 grace = 0 if self.stuck_at == (<IMAGE_METADATA *>base).cnt0 + 1 else WRITE_GRACE_NS
@@ -1974,6 +2031,7 @@ cdef class Stream:
                 self.stuck_at = counter + 1 if flags & _TORN else 0
         finally:
             PyBuffer_Release(&view)
+        self.frame_counter = counter
         return flags
 
     def publish(self, frame, *, atime_ns=None):

@@ -1,0 +1,475 @@
+"""Captures: N frames into one cube, each accounted for.
+
+A capture runs in a thread of its own that never needs the GIL while frames come, so a busy Python thread
+cannot take frames away from it, and Ctrl-C is noticed at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._core import (
+    FLAG_NEW_FILE,
+    FLAG_TORN,
+    FLAG_VERIFIED,
+    FRAME_ROW,
+    Stream,
+    allocate,
+    prefault,
+)
+from .axes import Orientation
+from .errors import (
+    FrameMismatchError,
+    StreamArgumentError,
+    StreamNotFoundError,
+    StreamReplacedError,
+    StreamTimeoutError,
+)
+
+__all__ = ["WAIT_POLICIES", "Capture", "CaptureReport", "spin_of"]
+
+#: Nanoseconds that each wait policy watches the counter before it sleeps on the semaphore. A sleeping
+#: reader is woken in about 20 us; one that spins sees the frame at once and uses a core.
+WAIT_POLICIES = {"auto": 20_000, "spin": -1, "sleep": 0}
+
+#: How often a foreground capture looks at signals, in seconds.
+_SIGNAL_INTERVAL = 0.05
+
+#: How long the successor of a replaced stream may take to become attachable, in seconds.
+_SUCCESSOR_WAIT = 1.0
+
+
+def spin_of(wait: str) -> int:
+    """Return the nanoseconds to spin for a wait policy, or raise `StreamArgumentError`."""
+    try:
+        return WAIT_POLICIES[wait]
+    except (KeyError, TypeError):
+        raise StreamArgumentError(
+            f"wait is one of {', '.join(map(repr, WAIT_POLICIES))}, not {wait!r}",
+            argument="wait",
+            found=wait,
+        ) from None
+
+
+class CaptureReport:
+    """What a capture received and what it missed.
+
+    Attributes
+    ----------
+    stream : str
+    requested, received : int
+        Frames.
+    lost : int
+        Frames that the writer published between the first wait and the last frame received, and that
+        were overwritten before they could be copied. Exact by the counter of the stream.
+    torn : int
+        Frames that may hold pixels of two frames; flagged in `Capture.info`.
+    unverified : int
+        Frames delivered without the `FLAG_VERIFIED` mark (the torn ones).
+    repeated : int
+        Semaphore posts that announced nothing new and were ignored. No frame is ever delivered twice.
+    new_files : int
+        Times that the stream was replaced by a new file and followed.
+    duration : float
+        Seconds from arming to the last frame.
+    rate : float
+        Frames per second between the first and the last arrival; NaN below two frames.
+    interval_us : dict
+        Microseconds between arrivals: ``min``, ``p1``, ``p50``, ``p99``, ``max``; empty below two frames.
+    latency_us : dict
+        Microseconds from the writer's own stamp to the copy: ``p50``, ``p99``, ``max``; empty if the
+        writer stamps no times.
+    cpu_share : float
+        Processor time of the receiving thread as a share of `duration`.
+    """
+
+    def __init__(
+        self, stream: str, requested: int, info: npt.NDArray[Any], repeated: int, duration: float,
+        cpu_seconds: float,
+    ) -> None:  # fmt: skip
+        flags = info["flags"]
+        self.stream = stream
+        self.requested = requested
+        self.received = len(info)
+        self.lost = int(info["lost"].sum())
+        self.torn = int(np.count_nonzero(flags & FLAG_TORN))
+        self.unverified = int(np.count_nonzero((flags & FLAG_VERIFIED) == 0))
+        self.repeated = repeated
+        self.new_files = int(np.count_nonzero(flags & FLAG_NEW_FILE))
+        self.duration = duration
+        self.cpu_share = cpu_seconds / duration if duration > 0 else 0.0
+        self.rate = float("nan")
+        self.interval_us: dict[str, float] = {}
+        self.latency_us: dict[str, float] = {}
+        if self.received > 1:
+            arrival = info["arrival_ns"]
+            self.rate = (self.received - 1) / max((int(arrival[-1]) - int(arrival[0])) / 1e9, 1e-9)
+            self.interval_us = _spread(np.diff(arrival) / 1e3, ("min", "p1", "p50", "p99", "max"))
+        stamped = info[info["writetime_ns"] > 0]
+        if len(stamped):
+            delay = (stamped["arrival_ns"] - stamped["writetime_ns"]) / 1e3
+            self.latency_us = _spread(delay, ("p50", "p99", "max"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all attributes as plain Python values, ready for JSON."""
+        return {
+            key: None if isinstance(value, float) and np.isnan(value) else value
+            for key, value in vars(self).items()
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the report as (label, text) pairs, for tables."""
+        rows = [
+            ("frames received", f"{self.received} of {self.requested}"),
+            ("lost", str(self.lost)),
+            ("torn", str(self.torn)),
+            ("repeated posts ignored", str(self.repeated)),
+            ("rate", f"{self.rate:.1f} frames/s"),
+        ]
+        if self.new_files:
+            rows.append(("new files followed", str(self.new_files)))
+        if self.interval_us:
+            parts = [f"{key} {value:.1f}" for key, value in self.interval_us.items()]
+            rows.append(("interval, us", ", ".join(parts)))
+        if self.latency_us:
+            parts = [f"{key} {value:.1f}" for key, value in self.latency_us.items()]
+            rows.append(("latency, us", ", ".join(parts)))
+        rows.append(("duration", f"{self.duration:.3f} s"))
+        rows.append(("processor", f"{self.cpu_share:.1%} of a core"))
+        return rows
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max(len(label) for label, _ in rows)
+        lines = [f"Capture of stream {self.stream!r}"]
+        return "\n".join(lines + [f"  {label:<{width}}  {text}" for label, text in rows])
+
+    def __repr__(self) -> str:
+        return (
+            f"<CaptureReport {self.stream!r}: {self.received}/{self.requested} frames, "
+            f"{self.lost} lost, {self.torn} torn>"
+        )
+
+
+def _spread(values: npt.NDArray[Any], keys: tuple[str, ...]) -> dict[str, float]:
+    """Return the named percentiles (p50, p99, ...), min and max of some values."""
+    percent = {key: {"min": 0.0, "max": 100.0}.get(key) for key in keys}
+    points = [float(key[1:]) if percent[key] is None else percent[key] for key in keys]
+    return {
+        key: round(float(value), 3)
+        for key, value in zip(keys, np.percentile(values, points), strict=True)
+    }
+
+
+class Capture:
+    """N consecutive frames of a stream in one cube.
+
+    Made by `pymilk.SHM.capture`; see there for how to use it. Frames are delivered once each, in order
+    and whole. The capture is armed once this object exists: the first frame is the next one published.
+
+    Parameters
+    ----------
+    stream : Stream
+        Stays the caller's. A stream that is replaced by a new file of the same shape and dtype is
+        followed.
+    n : int
+        Frames wanted, 1 or more.
+    out : ndarray, shape (n, *shape), optional
+        Filled instead of a new array.
+    timeout : float or None, default 5.0
+        Longest wait for one frame, in seconds; None waits for ever.
+    wait : {"auto", "spin", "sleep"}
+        See `WAIT_POLICIES`.
+    orientation : Orientation, optional
+        How the user sees frames. Default: as the stream has them.
+    background : bool, default False
+        Return at once; `join` waits for the end.
+
+    Attributes
+    ----------
+    requested : int
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        n: int,
+        out: npt.NDArray[Any] | None = None,
+        *,
+        timeout: float | None = 5.0,
+        wait: str = "auto",
+        orientation: Orientation | None = None,
+        background: bool = False,
+    ) -> None:
+        if not hasattr(n, "__index__") or n < 1:
+            raise StreamArgumentError(
+                f"stream {stream.name!r}: the number of frames is an int of 1 or more, not {n!r}",
+                stream=stream.name,
+                argument="n",
+                found=n,
+            )
+        self.name = stream.name
+        self.requested = int(n)
+        self._stream = stream
+        self._timeout = timeout
+        self._spin = spin_of(wait)
+        self._orientation = orientation or Orientation(stream.shape)
+        self._out = out
+        self._cube = self._destination(stream, out)
+        self._info = allocate((self.requested,), FRAME_ROW)
+        self._reader = stream.reader()
+        self._owned = False
+        self._kept = 0
+        self._repeated = 0
+        self._cpu_ns = 0
+        self._duration = 0.0
+        self._stopping = False
+        self._missed: int | None = None
+        self._error: BaseException | None = None
+        self._armed = threading.Event()
+        self._finished = threading.Event()
+        self._thread: threading.Thread | None = threading.Thread(
+            target=self._run, name=f"pymilk-capture-{self.name}", daemon=True
+        )
+        self._thread.start()
+        self._await(self._armed)
+        if not background:
+            self.join()
+
+    # -- use -----------------------------------------------------------------------------------
+
+    @property
+    def received(self) -> int:
+        """Frames that are complete; grows while the capture runs."""
+        return self._kept if self.done else max(self._kept, self._reader.received)
+
+    @property
+    def done(self) -> bool:
+        """Whether the capture has ended, for whatever reason."""
+        return self._finished.is_set()
+
+    @property
+    def frames(self) -> npt.NDArray[Any]:
+        """The frames received so far: shape (received, *shape), a view of the cube."""
+        received = self.received
+        if self._out is not None:
+            return self._out[:received]
+        return self._orientation.view(self._cube[:received])
+
+    @property
+    def info(self) -> npt.NDArray[Any]:
+        """One `FRAME_ROW` for each frame of `frames`; a view.
+
+        Fields: ``cnt0`` (number of the frame), ``cnt1``, ``atime_ns`` and ``writetime_ns`` (the
+        writer's stamps), ``arrival_ns`` (when it was copied), ``lost`` (frames lost just before it) and
+        ``flags`` (``FLAG_...`` of `pymilk._core`). Times are nanoseconds of CLOCK_TAI.
+        """
+        return self._info[: self.received]
+
+    @property
+    def report(self) -> CaptureReport:
+        """The account of what was received so far."""
+        return CaptureReport(
+            self.name, self.requested, self.info, self._repeated, self._duration, self._cpu_ns / 1e9
+        )
+
+    def stop(self) -> None:
+        """End a capture early, within 20 ms; it keeps what it has, and `join` does not raise."""
+        self._stopping = True
+        self._reader.stop()
+
+    def join(self, timeout: float | None = None) -> Capture:
+        """Wait for the end of a capture.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits for ever.
+
+        Returns
+        -------
+        Capture
+            Itself. `done` tells whether it has ended.
+
+        Raises
+        ------
+        StreamTimeoutError
+            A frame did not come in time; its `capture` is this object, with what was received.
+        StreamChangedError
+            The stream was recreated with another shape or dtype.
+        StreamClosedError
+            The stream was closed during the capture.
+        KeyboardInterrupt
+            Ctrl-C; the capture was stopped first, and the stream stays usable.
+        """
+        if self._await(self._finished, timeout):
+            if self._thread is not None:
+                self._thread.join()
+            if self._error is not None:
+                raise self._error
+        return self
+
+    def _await(self, event: threading.Event, timeout: float | None = None) -> bool:
+        """Wait for an event of the thread; whatever interrupts the wait ends the capture."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            # In slices: a signal may have been delivered to another thread.
+            while not event.wait(_SIGNAL_INTERVAL):
+                if deadline is not None and time.monotonic() >= deadline:
+                    return False
+        except BaseException:
+            self.stop()
+            self._finished.wait()
+            raise
+        return True
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The result travels, not the work: exceptions carry captures from process to process.
+        state = {
+            "name": self.name,
+            "requested": self.requested,
+            "_out": np.array(self.frames),
+            "_info": np.array(self.info),
+            "_kept": self.received,
+            "_repeated": self._repeated,
+            "_duration": self._duration,
+            "_cpu_ns": self._cpu_ns,
+        }
+        return _restore, (state,)
+
+    def __len__(self) -> int:
+        return self.received
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "running"
+        return f"<Capture {self.name!r}: {self.received}/{self.requested} frames, {state}>"
+
+    # -- the work ------------------------------------------------------------------------------
+
+    def _destination(self, stream: Stream, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
+        """Return a C-contiguous, pre-faulted cube in the order of the stream."""
+        shape = (self.requested, *self._orientation.shape)
+        if out is None:
+            return allocate((self.requested, *stream.shape), stream.dtype)
+        if not isinstance(out, np.ndarray):
+            raise FrameMismatchError(
+                f"stream {self.name!r}: out has to be an array, not {type(out).__name__}",
+                stream=self.name,
+                field="dtype",
+                expected="ndarray",
+                found=type(out).__name__,
+            )
+        for field, expected, found in (
+            ("shape", shape, out.shape),
+            ("dtype", stream.dtype, out.dtype),
+            ("writeable", True, out.flags.writeable),
+        ):
+            if expected != found:
+                raise FrameMismatchError(
+                    f"stream {self.name!r}: out has {field} {found}, needed is {expected}",
+                    stream=self.name,
+                    field=field,
+                    expected=expected,
+                    found=found,
+                )
+        native = self._orientation.native(out)
+        if native.flags.c_contiguous:
+            prefault(native)
+            return native
+        if not (out.flags.c_contiguous or out.flags.f_contiguous):
+            raise FrameMismatchError(
+                f"stream {self.name!r}: out has to be contiguous",
+                stream=self.name,
+                field="order",
+                expected="contiguous",
+                found=str(out.strides),
+            )
+        # The orientation turns pixels within `out`: received aside, and turned in one pass at the end.
+        return allocate((self.requested, *stream.shape), stream.dtype)
+
+    def _run(self) -> None:
+        """Receive; the target of the thread."""
+        began = time.monotonic()
+        try:
+            self._receive()
+        except StreamTimeoutError as error:
+            error.capture = self
+            self._error = error
+        except BaseException as error:  # handed to join(), in the thread that waits for it
+            self._error = error
+        finally:
+            self._duration = time.monotonic() - began
+            self._let_go()
+            if self._out is not None and not np.may_share_memory(self._out, self._cube):
+                np.copyto(self._out[: self._kept], self._orientation.view(self._cube[: self._kept]))
+            self._armed.set()
+            self._finished.set()
+
+    def _receive(self) -> None:
+        after = self._reader.arm()
+        self._armed.set()
+        while self._kept < self.requested and not self._stopping:
+            replaced = False
+            try:
+                self._reader.receive(
+                    self._cube,
+                    self._info,
+                    timeout=self._timeout,
+                    after=after,
+                    first=self._kept,
+                    spin_ns=self._spin,
+                )
+            except StreamReplacedError:
+                replaced = True
+            finally:
+                self._take_over()
+            if replaced:
+                self._follow()
+                after = 0
+
+    def _take_over(self) -> None:
+        """Note what the reader delivered, and before its first frame what older files still had."""
+        first, self._kept = self._kept, max(self._kept, self._reader.received)
+        if self._missed is not None and self._kept > first:
+            self._info["lost"][first] += self._missed
+            self._info["flags"][first] |= FLAG_NEW_FILE
+            self._missed = None
+
+    def _follow(self) -> None:
+        """Go over to the new file of the stream; what the old one still had is missed."""
+        self._missed = (self._missed or 0) + self._stream.counter - self._reader.last
+        deadline = time.monotonic() + _SUCCESSOR_WAIT
+        while True:
+            try:
+                stream = self._stream.successor()
+                break
+            except StreamNotFoundError:
+                # Some writers delete the file before they create the new one.
+                if time.monotonic() > deadline or self._stopping:
+                    raise
+                time.sleep(0.001)
+        self._let_go()
+        self._stream = stream
+        self._owned = True
+        self._reader = stream.reader()
+
+    def _let_go(self) -> None:
+        """Close what belongs to the capture."""
+        self._cpu_ns += self._reader.cpu_ns
+        self._repeated += self._reader.repeated
+        self._reader.close()
+        if self._owned:
+            self._stream.close()
+
+
+def _restore(state: dict[str, Any]) -> Capture:
+    """Make a finished capture from its pickled parts."""
+    capture = Capture.__new__(Capture)
+    capture.__dict__.update(state, _thread=None, _error=None, _finished=threading.Event())
+    capture._finished.set()
+    return capture

@@ -1,0 +1,67 @@
+"""The stream directory as a whole: what is in it, and what was left behind. Maps no pixels."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from ._core import process_alive, read_header
+from .errors import StreamError
+from .names import SUFFIX, stream_directory
+
+__all__ = ["find_stale", "list_streams", "remove_stale"]
+
+#: Temporary file of a stream that is being created: ``.<name>.<pid of the creator>.<random>.new``.
+_TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.new")
+
+
+def list_streams(directory: str | None = None) -> list[dict[str, Any]]:
+    """Describe the streams of a directory without attaching them.
+
+    Parameters
+    ----------
+    directory : str, optional
+        Default `stream_directory`.
+
+    Returns
+    -------
+    list of dict
+        Sorted by name. As `pymilk._core.read_header` gives them; a file that is not a usable stream
+        has ``name``, ``path`` and ``error`` only.
+    """
+    folder = stream_directory() if directory is None else directory
+    streams: list[dict[str, Any]] = []
+    for entry in sorted(os.listdir(folder)):
+        if entry.startswith(".") or not entry.endswith(SUFFIX):
+            continue
+        path = os.path.join(folder, entry)
+        try:
+            streams.append(read_header(path))
+        except StreamError as error:
+            streams.append({"name": entry.removesuffix(SUFFIX), "path": path, "error": str(error)})
+    return streams
+
+
+def find_stale(directory: str | None = None) -> list[str]:
+    """Find temporary files of creators that died before their stream was ready.
+
+    Returns
+    -------
+    list of str
+        Paths. A creator in another PID namespace looks dead.
+    """
+    folder = stream_directory() if directory is None else directory
+    return [
+        os.path.join(folder, entry)
+        for entry in sorted(os.listdir(folder))
+        if (match := _TEMPORARY.fullmatch(entry)) and not process_alive(int(match[1]))
+    ]
+
+
+def remove_stale(directory: str | None = None) -> list[str]:
+    """Remove what `find_stale` finds; returns the paths."""
+    stale = find_stale(directory)
+    for path in stale:
+        os.unlink(path)
+    return stale
