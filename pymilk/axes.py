@@ -180,16 +180,16 @@ class Orientation:
         if self.identity:
             return frames
         lead = frames.ndim - self._naxis
-        turned = frames.squeeze(tuple(lead + axis for axis in self._dropped))
+        turned: Array = frames.squeeze(tuple(lead + axis for axis in self._dropped))
         turned = turned.transpose(*range(lead), *[lead + axis for axis in self._order])
-        return np.flip(turned, [lead + axis for axis in self._flipped])
+        return np.flip(turned, tuple(lead + axis for axis in self._flipped))
 
     def native(self, frames: Array) -> Array:
         """Turn frames of the user, shape (..., *shape), into those of the stream. A view."""
         if self.identity:
             return frames
         lead = frames.ndim - len(self._order)
-        turned = np.flip(frames, [lead + axis for axis in self._flipped])
+        turned = np.flip(frames, tuple(lead + axis for axis in self._flipped))
         back = np.argsort(self._order)
         turned = turned.transpose(*range(lead), *[lead + int(axis) for axis in back])
         return np.expand_dims(turned, [lead + axis for axis in self._dropped])

@@ -158,8 +158,8 @@ class CaptureReport:
 
 def _spread(values: npt.NDArray[Any], keys: tuple[str, ...]) -> dict[str, float]:
     """Return the named percentiles (p50, p99, ...), min and max of some values."""
-    percent = {key: {"min": 0.0, "max": 100.0}.get(key) for key in keys}
-    points = [float(key[1:]) if percent[key] is None else percent[key] for key in keys]
+    edges = {"min": 0.0, "max": 100.0}
+    points = [edges[key] if key in edges else float(key[1:]) for key in keys]
     return {
         key: round(float(value), 3)
         for key, value in zip(keys, np.percentile(values, points), strict=True)

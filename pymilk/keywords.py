@@ -23,6 +23,7 @@ class KeywordName(str):
     _keyword: Keyword
 
     def __new__(cls, keyword: Keyword) -> KeywordName:
+        """Make the name of this keyword."""
         name = super().__new__(cls, keyword.name)
         name._keyword = keyword
         return name

@@ -1,0 +1,55 @@
+"""The command group, and what all commands share."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+import click
+
+from ..about import version_lines
+from ..errors import StreamError
+
+__all__ = ["app", "clean_exit"]
+
+#: Exit codes: 0 done, 1 a stream error (its message is on stderr), 2 wrong usage, 130 Ctrl-C.
+EXIT_STREAM_ERROR = 1
+EXIT_INTERRUPTED = 130
+
+
+@contextlib.contextmanager
+def clean_exit() -> Iterator[None]:
+    """Turn stream errors and Ctrl-C into a line on stderr and an exit code."""
+    try:
+        yield
+    except StreamError as error:
+        click.echo(f"pymilk: {error}", err=True)
+        sys.exit(EXIT_STREAM_ERROR)
+    except KeyboardInterrupt:
+        click.echo("pymilk: interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo("\n".join(version_lines()))
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show versions and build options, as a bug report needs them.",
+)
+def app() -> None:
+    """Camera frames through shared memory, every one of them accounted for."""
+
+
+from .demo import demo  # noqa: E402  (commands import the helpers above)
+
+app.add_command(demo)

@@ -1,0 +1,165 @@
+"""``pymilk demo``: the whole thing on one machine, in ten seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ..capture import WAIT_POLICIES, Capture
+from ..errors import StreamArgumentError
+from ..shm import SHM
+from ..simulate import SimulatedCamera
+
+__all__ = ["demo"]
+
+STREAM = "demo_camera"
+
+
+def _shape(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:
+    try:
+        height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not HEIGHTxWIDTH, for example 120x120") from None
+    if min(height, width) < 4:
+        raise click.BadParameter("at least 4x4 pixels")
+    return height, width
+
+
+def _dtype(context: click.Context, parameter: click.Parameter, text: str) -> np.dtype:
+    try:
+        kind = np.dtype(text)
+    except TypeError:
+        raise click.BadParameter(f"{text!r} is not a NumPy dtype, for example uint16") from None
+    if kind.kind not in "uif":
+        raise click.BadParameter(f"the simulated camera has integer or float pixels, not {text}")
+    return kind
+
+
+@contextlib.contextmanager
+def _stream_directory(chosen: str | None) -> Iterator[None]:
+    """Use a directory of streams for a while: the one given, or a private one that goes afterwards."""
+    before = os.environ.get("MILK_SHM_DIR")
+    with contextlib.ExitStack() as stack:
+        if chosen is None:
+            memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+            chosen = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="pymilk-demo-", dir=memory)
+            )
+        os.environ["MILK_SHM_DIR"] = chosen
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["MILK_SHM_DIR"]
+            else:
+                os.environ["MILK_SHM_DIR"] = before
+
+
+def _watch(capture: Capture, console: Console) -> None:
+    """Show how far a capture is until it has ended."""
+    columns = (
+        TextColumn("capturing"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, refresh_per_second=5) as progress:
+        task = progress.add_task("capture", total=capture.requested)
+        try:
+            while not capture.done:
+                progress.update(task, completed=capture.received)
+                time.sleep(0.1)
+        except BaseException:
+            capture.stop()
+            raise
+        finally:
+            progress.update(task, completed=capture.received)
+
+
+@click.command()
+@click.option("--rate", type=click.FloatRange(min=0), default=2000, show_default=True,
+              help="Frames per second of the camera; 0 is as fast as it can.")
+@click.option("--frames", type=click.IntRange(min=1), default=10_000, show_default=True,
+              help="How many to capture.")
+@click.option("--shape", callback=_shape, default="120x120", show_default=True,
+              help="HEIGHTxWIDTH in pixels.")
+@click.option("--dtype", callback=_dtype, default="uint16", show_default=True, help="Pixel type.")
+@click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
+              help="How to wait for frames: spin needs a core of its own.")
+@click.option("--dir", "directory", type=click.Path(exists=True, file_okay=False),
+              help="Directory for the stream. Default: a private one.")
+@click.option("--picture", type=click.Path(dir_okay=False, writable=True),
+              default="pymilk-demo.png", show_default=True, help="Where to draw the result.")
+@click.option("--no-picture", is_flag=True, help="Draw nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
+def demo(
+    rate: float,
+    frames: int,
+    shape: tuple[int, int],
+    dtype: np.dtype,
+    wait: str,
+    directory: str | None,
+    picture: str,
+    no_picture: bool,
+    as_json: bool,
+) -> None:
+    """Capture from a simulated camera, and tell what was missed.
+
+    A second process publishes Shack-Hartmann frames into a stream; this one captures them into one
+    NumPy cube, with the interpreter free for other work, and accounts for every frame.
+
+    Example: pymilk demo --rate 5000 --frames 20000
+    """
+    from .app import clean_exit
+
+    console = Console(stderr=True, quiet=as_json)
+    with clean_exit():
+        with _stream_directory(directory):
+            console.print(
+                f"camera: {shape[0]}x{shape[1]} {dtype.name} at "
+                f"{f'{rate:g} frames/s' if rate else 'full speed'}, in a process of its own"
+            )
+            with SimulatedCamera(STREAM, shape, dtype, rate), SHM(STREAM) as shm:
+                capture = shm.capture(frames, wait=wait, background=True)
+                _watch(capture, console)
+                capture.join()
+        report = capture.report
+        if as_json:
+            click.echo(json.dumps(report.to_dict(), indent=2))
+        else:
+            table = Table(title=f"{frames} frames into a cube of {capture.frames.nbytes / 1e6:.1f} MB")
+            table.add_column("what")
+            table.add_column("result")
+            for label, text in report.rows():
+                table.add_row(label, text)
+            Console().print(table)
+        if not no_picture:
+            _draw(capture, picture, console)
+
+
+def _draw(capture: Capture, path: str, console: Console) -> None:
+    """Save the picture, or say what is missing for it."""
+    try:
+        from .picture import save_picture
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        console.print("no picture: matplotlib is not installed; pip install 'pymilk\\[plot]'")
+        return
+    try:
+        save_picture(capture, path)
+    except OSError as error:
+        raise StreamArgumentError(
+            f"the picture cannot be saved as {path}: {error.strerror}", argument="picture", found=path
+        ) from error
+    console.print(f"picture: {path}")
