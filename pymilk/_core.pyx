@@ -43,7 +43,7 @@ What cannot be seen: a tear by a writer that sets neither `write` nor a stamp be
 
 cimport cython
 from cpython.buffer cimport (
-    PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer,
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
@@ -56,6 +56,7 @@ from ._layout cimport *
 
 import errno as _errno
 import math
+import operator
 import os
 import stat as _stat
 import threading
@@ -78,6 +79,7 @@ from .errors import (
     StreamFormatError,
     StreamNameError,
     StreamNotFoundError,
+    StreamNotReadyError,
     StreamPermissionError,
     StreamReadOnlyError,
     StreamReplacedError,
@@ -102,6 +104,7 @@ __all__ = [
     "Stream",
     "allocate",
     "build_info",
+    "checked_timeout",
     "free_memory",
     "prefault",
     "process_alive",
@@ -130,8 +133,12 @@ cdef enum:
     PACING_SPIN_NS = 60_000
     # Copies of one frame that are tried before it is delivered as torn.
     COPY_TRIES = 8
-    # How long a reader lets a writer finish the frame it is in. Longer means it died there.
+    # How long a reader lets a writer finish the frame it is in. Longer means it died there, or that
+    # `write` was left up by a dead one; then the next frames are given less.
     WRITE_GRACE_NS = 50_000_000
+    STUCK_GRACE_NS = 100_000
+    # Posts of frames that were counted have arrived after this time without one.
+    SETTLED_NS = 1_000_000
     # Reads that hold the GIL try this often before they release it and wait for the writer.
     EAGER_TRIES = 3
     # Looks at the counter between two looks at the clock while spinning.
@@ -280,7 +287,7 @@ cdef object _ndarray = np.ndarray
 cdef object _asarray = np.asarray
 cdef object _copyto = np.copyto
 
-Keyword = namedtuple("Keyword", "name value comment cnt", defaults=("", None))
+Keyword = namedtuple("Keyword", "name value comment cnt", defaults=("", None), module=__name__)
 Keyword.__doc__ = """One keyword of a stream.
 
 Parameters
@@ -342,11 +349,11 @@ cdef inline int64_t stamp_ns(const timespec *stamp) noexcept nogil:
 cdef inline timespec to_timespec(int64_t ns) noexcept nogil:
     # Floors, so that times before 1970 keep a tv_nsec of 0 to 999999999 as POSIX wants it.
     cdef timespec stamp
-    cdef int64_t rest = ns % 1_000_000_000
-    if rest < 0:
-        rest += 1_000_000_000
-    stamp.tv_sec = (ns - rest) // 1_000_000_000
-    stamp.tv_nsec = rest
+    stamp.tv_sec = ns // 1_000_000_000
+    stamp.tv_nsec = ns % 1_000_000_000
+    if stamp.tv_nsec < 0:
+        stamp.tv_nsec += 1_000_000_000
+        stamp.tv_sec -= 1
     return stamp
 
 
@@ -367,7 +374,7 @@ cdef int64_t timeout_ns(object timeout, str name) except? -2:
         return FOREVER
     try:
         seconds = float(timeout)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if math.isnan(seconds) or seconds < 0:
         raise StreamArgumentError(
@@ -377,12 +384,38 @@ cdef int64_t timeout_ns(object timeout, str name) except? -2:
     return FOREVER if seconds > 9e9 else <int64_t>(seconds * 1e9)
 
 
+def checked_timeout(timeout, name=""):
+    """Return a timeout in seconds as float, or None; anything else raises `StreamArgumentError`."""
+    cdef int64_t limit = timeout_ns(timeout, name)
+    return None if limit == FOREVER else float(timeout)
+
+
+cdef int64_t _time_argument(str name, object value) except? -1:
+    """Return a time given in nanoseconds."""
+    if not (hasattr(value, "__index__") and -2**63 <= value < 2**63):
+        raise _bad_argument(name, "atime_ns", value, "nanoseconds of CLOCK_TAI as an int")
+    return value.__index__()
+
+
+cdef object _index(str name, str argument, object value, object below):
+    """Return an int argument of 0 to below - 1, or say what is wrong with it."""
+    if not (hasattr(value, "__index__") and 0 <= value < below):
+        raise _bad_argument(name, argument, value, f"an int of 0 to {below - 1}")
+    return value.__index__()
+
+
+cdef object _bad_argument(str name, str argument, object found, str wanted):
+    return StreamArgumentError(
+        f"stream {name!r}: {argument} is {wanted}, not {found!r}",
+        stream=name, argument=argument, found=found)
+
+
 # --------------------------------------------------------------------------------------------------
 # Memory
 # --------------------------------------------------------------------------------------------------
 
 @cython.final
-@cython.freelist(0)
+@cython.auto_pickle(False)
 cdef class Mapping:
     """Mapped memory, unmapped when the last view of it is gone and not before.
 
@@ -418,6 +451,7 @@ cdef class Mapping:
 
 
 @cython.final
+@cython.auto_pickle(False)
 cdef class Region:
     """Bytes of a `Mapping` for the buffer protocol; every array view has one as its base."""
 
@@ -479,6 +513,12 @@ def allocate(shape, dtype):
     cdef Mapping mapping
     cdef void *base
     dtype = np.dtype(dtype)
+    if dtype.hasobject:
+        raise StreamArgumentError(
+            f"an array of {dtype} cannot be made from plain memory", argument="dtype", found=dtype)
+    if not all([axis >= 0 for axis in shape]):
+        raise StreamArgumentError(
+            f"the axes of an array are 0 or more, not {shape}", argument="shape", found=shape)
     count = math.prod(shape) * dtype.itemsize
     available = free_memory()
     if count > available:
@@ -589,8 +629,9 @@ cdef str _text(const char *start, size_t limit):
     return bytes(start[:limit]).split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
-cdef object _format_error(str path, str field, object expected, object found, str advice=""):
-    return StreamFormatError(
+cdef object _format_error(str path, str field, object expected, object found, str advice="",
+                          object kind=StreamFormatError):
+    return kind(
         f"{path}: not a usable stream: {field} is {found}, expected {expected}"
         + (f"; {advice}" if advice else ""),
         stream=stream_name(path), path=path, field=field, expected=expected, found=found,
@@ -610,7 +651,8 @@ cdef int parse_header(const char *raw, uint64_t file_nbytes, str path, Header *h
     if not version:
         raise _format_error(
             path, "version", "'2.x'", "empty",
-            "the stream is still being created, or its creator died; create it again")
+            "the stream is still being created, or its creator died; create it again",
+            StreamNotReadyError)
     if not version.startswith("2."):
         raise _format_error(path, "version", "'2.x'", repr(version), _foreign(raw, file_nbytes))
     if not 1 <= md.naxis <= 3:
@@ -619,6 +661,8 @@ cdef int parse_header(const char *raw, uint64_t file_nbytes, str path, Header *h
         raise _format_error(path, "name", "a name", "empty")
     if md.shared != 1:
         raise _format_error(path, "shared", 1, md.shared)
+    if md.imagetype & KIND_AND_AXIS == CIRCULAR_BUFFER and md.naxis != 3:
+        raise _format_error(path, "naxis", "3 for a circular buffer", md.naxis)
     if md.location < -1:
         raise _format_error(path, "location", "-1 or a GPU number", md.location)
     if not _DATATYPE_UINT8 <= md.datatype <= _DATATYPE_HALF:
@@ -704,6 +748,7 @@ cdef str _foreign(const char *raw, uint64_t file_nbytes):
 
 
 @cython.final
+@cython.auto_pickle(False)
 cdef class _Snapshot:
     """The header of a stream file, read once and checked, and the file that it was read from."""
 
@@ -743,17 +788,17 @@ cdef _Snapshot _take_snapshot(int fd, str path, int ready_wait_ms):
             raise StreamError(f"{path}: {os.strerror(errno)}", stream=stream_name(path))
         if not S_ISREG(st.st_mode):
             raise _format_error(path, "file", "a regular file", _stat.filemode(st.st_mode))
-        if st.st_size <= METADATA_MIN:
-            raise _format_error(path, "file size", f"more than {METADATA_MIN}", st.st_size)
         memset(raw, 0, sizeof(shot.raw))
         got = pread(fd, raw, METADATA_MAX, 0)
-        if got < METADATA_MIN:
-            raise _format_error(path, "file size", f"more than {METADATA_MIN}", got)
-        # A writer of the C library gives the file its size first and its version last.
-        if raw[0] or ready_wait_ms <= 0:
+        # The C library makes the file, then gives it its size, and its version last.
+        if (got >= METADATA_MIN and raw[0]) or ready_wait_ms <= 0:
             break
         _time.sleep(0.002)
         ready_wait_ms -= 2
+    if st.st_size <= METADATA_MIN or got < METADATA_MIN:
+        raise _format_error(
+            path, "file size", f"more than {METADATA_MIN}", min(st.st_size, got), "",
+            StreamFormatError if st.st_size else StreamNotReadyError)
     parse_header(raw, st.st_size, path, &shot.h)
     shot.device = st.st_dev
     shot.inode = st.st_ino
@@ -815,14 +860,20 @@ def process_alive(pid):
 
     Processes of another PID namespace look dead: ImageStreamIO has the same limit.
     """
-    if pid <= 0:
+    if not 0 < pid < 2**31:
         return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # The state follows the command, which is in parentheses and may hold anything.
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except (FileNotFoundError, ProcessLookupError):
-        return False
+    except OSError:
+        return True  # it exists, and more cannot be known
 
 
 # --------------------------------------------------------------------------------------------------
@@ -853,6 +904,10 @@ cdef void post_one(char *base, const Header *h, int index) noexcept nogil:
 
 cdef void post_all(char *base, const Header *h) noexcept nogil:
     cdef int i
+    # A full fence: the counter is out before the values are looked at. Pairs with the reader that
+    # empties its semaphore and then looks at the counter (sleep_for_frame): one of the two sees the
+    # other, so that no post is left out for a reader that goes to sleep.
+    atomic_fence(__ATOMIC_SEQ_CST)
     for i in range(h.n.sem):
         post_one(base, h, i)
     ring_bell(<sem_t *>(base + h.at.semlog))
@@ -868,6 +923,8 @@ cdef inline void open_frame(char *base) noexcept nogil:
 
 cdef inline void abandon_frame(char *base) noexcept nogil:
     cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
+    # The counter stays, so the stamp has to show that pixels changed: readers compare it.
+    clock_gettime(CLOCK_TAI, &md.lastaccesstime)
     atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
 
 
@@ -956,22 +1013,33 @@ cdef struct Job:
     const char *path
     dev_t device
     ino_t inode
-    const int *closed
+    const int *closed       # the stream was closed
+    const int *shut         # the reader was closed
     const int *stop
     sem_t *sem              # NULL: no semaphore, watch the counter
     const int32_t *sem_owner  # stays own_pid as long as the semaphore is ours
     char *dst               # NULL: wait only
     Row *rows
     uint64_t n
-    uint64_t *done          # frames delivered so far, for others to see
+    uint64_t at             # frames delivered so far
+    uint64_t *done          # the same, for others to see
     uint64_t last           # counter of the last frame delivered
+    bint new_file           # the next frame is the first of a file that replaced another
+    uint64_t missed         # frames of the other that were not received
+    timespec last_write     # its stamps
+    timespec last_access
+    bint accesses           # this writer stamps each access
+    int64_t grace           # for a writer that is in a frame
     int64_t timeout         # ns for each frame, FOREVER for no limit
     int64_t spin            # ns to spin before sleeping, FOREVER to spin only
     bint check_signals      # stop with EV_CHECK now and then
     int64_t deadline        # of the present wait; 0: not waiting
     int64_t began           # when it began
     int64_t next_check
-    int64_t balance         # posts taken minus frames counted
+    # The account of posts. A post that is taken belongs to a frame that was counted before (owed),
+    # or it is ahead of its frame, or it announces nothing.
+    uint64_t owed
+    uint64_t ahead
     uint64_t repeated       # posts that announced nothing
 
 
@@ -1017,6 +1085,12 @@ cdef inline bint retired(const char *base, const Header *h) noexcept nogil:
     return (<const IMAGE_METADATA *>base).inode != h.inode
 
 
+cdef inline void note_frame(const IMAGE_METADATA *md, Row *row) noexcept nogil:
+    row.cnt1 = md.cnt1
+    row.atime_ns = stamp_ns(&md.atime)
+    row.writetime_ns = stamp_ns(&md.writetime)
+
+
 cdef uint64_t try_copy(const IMAGE_METADATA *md, const char *src, char *dst, uint64_t nbytes,
                        int tries, Look *seen, Row *row) noexcept nogil:
     """Copy the newest frame; returns FLAG_VERIFIED, or 0 if the writer was in it each time."""
@@ -1026,9 +1100,7 @@ cdef uint64_t try_copy(const IMAGE_METADATA *md, const char *src, char *dst, uin
         if seen.write == 0:
             memcpy(dst, src, nbytes)
             if row != NULL:
-                row.cnt1 = md.cnt1
-                row.atime_ns = stamp_ns(&md.atime)
-                row.writetime_ns = stamp_ns(&md.writetime)
+                note_frame(md, row)
             # The copy is finished before the second look. Pairs with the fence in open_frame.
             atomic_fence(__ATOMIC_ACQUIRE)
             look(md, &after)
@@ -1041,20 +1113,19 @@ cdef uint64_t try_copy(const IMAGE_METADATA *md, const char *src, char *dst, uin
 
 
 cdef uint64_t copy_frame(char *base, const Header *h, char *dst, Row *row, const int *closed,
-                         const int *stop, int64_t grace, uint64_t *counter) noexcept nogil:
+                         const int *stop, int64_t *grace, Look *seen) noexcept nogil:
     """Copy the newest frame whole, waiting for a writer that is in it; returns its flags.
 
     A writer that stays in one frame for longer than grace, or that leaves no time for a copy in
-    COPY_TRIES tries, gets its frame delivered as torn.
+    COPY_TRIES tries, gets its frame delivered as torn. grace is set for the next frame.
     """
     cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>base
     cdef const char *src = base + h.at.array
-    cdef Look seen
-    cdef uint64_t flags = 0, met = 0, entered = 0
-    cdef int tries = 0
+    cdef uint64_t flags = 0, entered = 0
+    cdef int tries = 0, met = 0
     cdef int64_t now, began = 0
     while tries < COPY_TRIES:
-        flags = try_copy(md, src, dst, h.n.frame_nbytes, 1, &seen, row)
+        flags = try_copy(md, src, dst, h.n.frame_nbytes, 1, seen, row)
         if flags or atomic_load_int(closed) or atomic_load_int(stop):
             break
         if seen.write == 0:
@@ -1070,31 +1141,35 @@ cdef uint64_t copy_frame(char *base, const Header *h, char *dst, Row *row, const
             # raised. Either way the flag will not help us.
             met += 1
             entered = seen.cnt0
-            if met >= COPY_TRIES:
-                break
-        if now - began > grace:
+        if met >= COPY_TRIES or now - began > grace[0]:
             break
         if now - began > EARLY_POST_SPIN_NS:
             sleep_until(now + POLL_NS)
-    if not flags:
-        # Bounded tries are over: take what is there, and say so.
-        flags = _TORN
-        look(md, &seen)
-        memcpy(dst, src, h.n.frame_nbytes)
-        if row != NULL:
-            row.cnt1 = md.cnt1
-            row.atime_ns = stamp_ns(&md.atime)
-            row.writetime_ns = stamp_ns(&md.writetime)
-    counter[0] = seen.cnt0
-    return flags
+    if flags:
+        grace[0] = WRITE_GRACE_NS
+        return flags
+    # Bounded tries are over: take what is there, and say so.
+    look(md, seen)
+    memcpy(dst, src, h.n.frame_nbytes)
+    if row != NULL:
+        note_frame(md, row)
+    if tries < COPY_TRIES:
+        grace[0] = STUCK_GRACE_NS
+    return _TORN
+
+
+cdef inline int ended(const Job *job) noexcept nogil:
+    """Tell whether another thread has closed the stream or the reader, or stopped the receive."""
+    if atomic_load_int(job.closed) or atomic_load_int(job.shut):
+        return EV_CLOSED
+    return EV_STOPPED if atomic_load_int(job.stop) else EV_DONE
 
 
 cdef int housekeeping(Job *job, int64_t now) noexcept nogil:
     """What is looked at between slices. Returns EV_DONE to go on."""
-    if atomic_load_int(job.closed):
-        return EV_CLOSED
-    if atomic_load_int(job.stop):
-        return EV_STOPPED
+    cdef int event = ended(job)
+    if event != EV_DONE:
+        return event
     if now < job.next_check and not retired(job.base, job.h):
         return EV_DONE
     job.next_check = now + CHECK_NS
@@ -1123,38 +1198,51 @@ cdef bint spin_for(Job *job, int64_t until) noexcept nogil:
             return False
 
 
-cdef void take_posts(Job *job) noexcept nogil:
-    """Empty the semaphore, so that the next sleep ends with a new post."""
-    cdef int _
-    for _ in range(4 * SEMAPHORE_MAXVAL):  # bounded: another process may post all the time
-        if sem_trywait(job.sem) != 0:
-            break
-        job.balance += 1
-    # One post may still be on its way: of the frame whose counter we saw first.
-    if job.balance < -1:
-        job.balance = -1
+cdef inline void note_post(Job *job) noexcept nogil:
+    if job.owed:
+        job.owed -= 1
+    else:
+        job.ahead += 1
+
+
+cdef int take_posts(Job *job) noexcept nogil:
+    """Empty the semaphore, so that the next sleep ends with a new post; returns how many there were."""
+    cdef int taken = 0
+    # Bounded: another process may post all the time.
+    while taken < 4 * SEMAPHORE_MAXVAL and sem_trywait(job.sem) == 0:
+        taken += 1
+        note_post(job)
+    # One post may still be on its way: of the frame whose counter was seen first.
+    if job.owed > 1:
+        job.owed = 1
+    return taken
 
 
 cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
     """Sleep until the semaphore is posted, at most one slice."""
     cdef int64_t until = min(later(now, SLICE_NS), job.deadline)
-    cdef int64_t early
+    cdef int64_t began = now
+    cdef int taken
     if job.sem == NULL:
-        early = POLL_NS if now - job.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS
-        sleep_until(min(job.deadline, now + early))
+        until = POLL_NS if now - job.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS
+        sleep_until(min(job.deadline, now + until))
         return
-    take_posts(job)
+    taken = take_posts(job)
     if has_moved(job):
         return
-    if pymilk_sem_wait_until(job.sem, until) != 0:
+    if taken == 0 or job.ahead == 0:
+        taken = pymilk_sem_wait_until(job.sem, until) == 0
+        now = clock_ns(CLOCK_MONOTONIC)
+        if now - began > SETTLED_NS:
+            job.owed = 0
+        if not taken:
+            return
+        note_post(job)
+    # Woken. The counter moves at once, unless the writer posts before it counts, or the post was owed.
+    if spin_for(job, now + EARLY_POST_SPIN_NS) or job.ahead == 0:
         return
-    job.balance += 1
-    # Woken. The counter moves at once, unless the writer posts before it counts.
-    now = clock_ns(CLOCK_MONOTONIC)
-    if spin_for(job, now + EARLY_POST_SPIN_NS) or job.balance <= 0:
-        return
-    early = now + EARLY_POST_LOOK_NS
-    while not has_moved(job) and now < early and now < job.deadline:
+    until = min(now + EARLY_POST_LOOK_NS, job.deadline)
+    while not has_moved(job) and now < until and not atomic_load_int(job.stop):
         sleep_until(now + POLL_NS)
         now = clock_ns(CLOCK_MONOTONIC)
 
@@ -1170,7 +1258,7 @@ cdef int wait_for_frame(Job *job) noexcept nogil:
     if job.deadline == 0:
         job.deadline = later(now, job.timeout)
         job.began = now
-    spin_until = later(now, job.spin)
+    spin_until = later(job.began, job.spin)
     while True:
         if now < spin_until and now < job.deadline:
             if spin_for(job, min(min(spin_until, job.deadline), now + SLICE_NS)):
@@ -1196,50 +1284,89 @@ cdef int wait_for_frame(Job *job) noexcept nogil:
 
 cdef int run_receive(Job *job) noexcept nogil:
     """Deliver frames until job.n are there; the one loop that serves every caller."""
+    cdef Look seen
     cdef Row scratch
     cdef Row *row
-    cdef uint64_t counter, flags, lost
+    cdef uint64_t flags
     cdef int event
     cdef int64_t now
-    while job.done[0] < job.n:
+    while job.at < job.n:
         event = wait_for_frame(job)
         if event != EV_DONE:
             return event
         if job.dst == NULL:
             return EV_DONE
-        row = &job.rows[job.done[0]] if job.rows != NULL else &scratch
-        flags = copy_frame(job.base, job.h, job.dst + job.done[0] * job.h.n.frame_nbytes, row,
-                           job.closed, job.stop, WRITE_GRACE_NS, &counter)
+        row = &job.rows[job.at] if job.rows != NULL else &scratch
+        flags = copy_frame(job.base, job.h, job.dst + job.at * job.h.n.frame_nbytes, row,
+                           job.closed, job.stop, &job.grace, &seen)
+        if flags & _TORN:
+            event = ended(job)
+            if event != EV_DONE:
+                return event  # the copy was cut short
+        if seen.cnt0 != job.last and not is_known(job, &seen):
+            account(job, row, flags, &seen)
+            # Release: the frame and its row are complete before others see that it is there.
+            job.at += 1
+            atomic_store_u64(job.done, job.at, __ATOMIC_RELEASE)
         # The coarse clock costs a quarter and is late by 4 ms at most: enough to know when to check.
         now = clock_ns(CLOCK_MONOTONIC_COARSE)
-        if flags & _TORN:
-            event = housekeeping(job, now)
-            if event == EV_CLOSED or event == EV_STOPPED:
-                return event
-        lost = counter - job.last
-        if <int64_t>lost <= 0:
-            if lost == 0:
-                continue  # the counter went away and came back: nothing new
-            lost = 1
-            flags |= _COUNTER_RESET
-        # Posts of the frames that were counted are accounted for; what is left over announced nothing.
-        job.balance -= <int64_t>lost
-        if job.balance > 0:
-            flags |= _REPEATED_POST
-            job.repeated += <uint64_t>job.balance
-            job.balance = 0
-        row.cnt0 = counter
-        row.lost = lost - 1
-        row.flags = flags
-        row.arrival_ns = clock_ns(CLOCK_TAI)
-        job.last = counter
-        # Release: the frame and its row are complete before others see that it is there.
-        atomic_store_u64(job.done, job.done[0] + 1, __ATOMIC_RELEASE)
-        if now >= job.next_check:
+        if job.at < job.n and now >= job.next_check:
             event = housekeeping(job, now)
             if event != EV_DONE:
                 return event
     return EV_DONE
+
+
+cdef bint is_known(Job *job, const Look *seen) noexcept nogil:
+    """Tell whether the frame that was copied is the last one delivered, under its right number now.
+
+    A writer that clears write before it counts (the Python wrapper) shows for an instant the new frame
+    under the old number. If a reader that is late meets exactly that instant, it delivers the frame
+    with a number that is 1 too low; the unchanged stamps of the next number give it away, and the row
+    is put right. Only for writers that are seen to stamp each access: others leave stamps alone.
+    """
+    cdef bint moved = (seen.lastaccess.tv_nsec != job.last_access.tv_nsec
+                       or seen.lastaccess.tv_sec != job.last_access.tv_sec)
+    cdef bint known = (job.accesses and not moved and job.at > 0 and seen.cnt0 == job.last + 1
+                       and seen.writetime.tv_nsec == job.last_write.tv_nsec
+                       and seen.writetime.tv_sec == job.last_write.tv_sec)
+    if known:
+        if job.rows != NULL:
+            job.rows[job.at - 1].cnt0 = seen.cnt0
+            job.rows[job.at - 1].lost += 1
+        job.last = seen.cnt0
+    else:
+        job.accesses = job.accesses or moved
+        job.last_access = seen.lastaccess
+        job.last_write = seen.writetime
+    return known
+
+
+cdef void account(Job *job, Row *row, uint64_t flags, const Look *seen) noexcept nogil:
+    """Number a frame, and settle what was lost before it and which posts belong to it."""
+    cdef uint64_t advance = seen.cnt0 - job.last
+    cdef uint64_t settled
+    if <int64_t>advance < 0:
+        # The counter went backwards: a new count begins, and nothing is known of the time between.
+        flags |= _COUNTER_RESET
+        advance = 1
+        job.ahead = 0
+    settled = min(advance, job.ahead)
+    job.ahead -= settled
+    job.owed += advance - settled
+    if job.ahead:
+        flags |= _REPEATED_POST
+        job.repeated += job.ahead
+        job.ahead = 0
+    if job.new_file:
+        job.new_file = False
+        flags |= _NEW_FILE
+        advance += job.missed
+    row.cnt0 = seen.cnt0
+    row.lost = advance - 1
+    row.flags = flags
+    row.arrival_ns = clock_ns(CLOCK_TAI)
+    job.last = seen.cnt0
 
 
 # --------------------------------------------------------------------------------------------------
@@ -1247,6 +1374,8 @@ cdef int run_receive(Job *job) noexcept nogil:
 # --------------------------------------------------------------------------------------------------
 
 @cython.final
+@cython.auto_pickle(False)
+@cython.no_gc
 cdef class Reader:
     """One reader of a stream: its own semaphore, and the account of the frames it received.
 
@@ -1280,7 +1409,9 @@ cdef class Reader:
     cdef int slot
     cdef pid_t pid
     cdef int64_t next_claim
+    cdef int shut
     cdef int stopped
+    cdef bint running
     cdef uint64_t done
     cdef readonly uint64_t repeated
     cdef readonly uint64_t last
@@ -1290,9 +1421,10 @@ cdef class Reader:
         raise TypeError("a Reader is made by Stream.reader()")
 
     def __dealloc__(self):
-        # Mapping has no cycles to break, so it is still there.
+        # The class takes no part in garbage collection (no_gc), so the mapping is still there; it
+        # cannot be part of a cycle itself.
         if self.mapping is not None:
-            self._give_back()
+            self._give_back(self.mapping)
 
     @property
     def received(self):
@@ -1308,24 +1440,34 @@ cdef class Reader:
         """Whether the reader or its stream was closed."""
         return self.mapping is None or bool(self.mapping.closed)
 
-    cdef int32_t *_owners(self) noexcept:
-        return <int32_t *>(self.mapping.base + self.h.at.sem_read_pid)
+    cdef Mapping _hold(self):
+        """Return the mapping, to be kept for as long as pointers into it are used.
 
-    cdef void _give_back(self) noexcept:
+        Any Python code may let another thread close the reader: no method uses self.mapping twice.
+        """
+        cdef Mapping mapping = self.mapping
+        if mapping is None or mapping.closed:
+            raise _closed(self.name)
+        return mapping
+
+    cdef int32_t *_owners(self, Mapping mapping) noexcept:
+        return <int32_t *>(mapping.base + self.h.at.sem_read_pid)
+
+    cdef void _give_back(self, Mapping mapping) noexcept:
         """Free the semaphore, if it is still ours and not our parent's."""
         cdef int32_t expected = self.pid
         if self.slot >= 0 and self.pid == own_pid:
             # Only our own entry is cleared: by now it may belong to another process.
-            atomic_swap_if_i32(&self._owners()[self.slot], &expected, -1, False,
+            atomic_swap_if_i32(&self._owners(mapping)[self.slot], &expected, -1, False,
                                __ATOMIC_RELEASE, __ATOMIC_RELAXED)
         self.slot = -1
 
-    cdef sem_t *_bell(self) except? NULL:
+    cdef sem_t *_bell(self, Mapping mapping) except? NULL:
         """Return the semaphore of this reader, taking one if it has none; NULL if none is to be had."""
         cdef int32_t *owners
-        if not self.mapping.writable or self.h.n.sem == 0:
+        if not mapping.writable or self.h.n.sem == 0:
             return NULL
-        owners = self._owners()
+        owners = self._owners(mapping)
         if self.pid != own_pid or (
                 self.slot >= 0 and atomic_load_i32(&owners[self.slot], __ATOMIC_RELAXED) != own_pid):
             # A child after fork leaves its parent's alone; a stolen one belongs to the thief.
@@ -1334,7 +1476,9 @@ cdef class Reader:
         if self.slot < 0 and clock_ns(CLOCK_MONOTONIC) >= self.next_claim:
             self._claim(owners)
             self.next_claim = clock_ns(CLOCK_MONOTONIC) + 1_000_000_000
-        return NULL if self.slot < 0 else semaphore(self.mapping.base, &self.h, self.slot)
+            if self.slot >= 0:
+                drain(semaphore(mapping.base, &self.h, self.slot))  # posts for who had it before
+        return NULL if self.slot < 0 else semaphore(mapping.base, &self.h, self.slot)
 
     cdef int _claim(self, int32_t *owners) except -1:
         cdef int i
@@ -1354,35 +1498,42 @@ cdef class Reader:
                     return 0
         return 0
 
-    cdef int _prepare(self, Job *job, int64_t timeout, object spin_ns) except -1:
-        if self.mapping is None or self.mapping.closed:
-            raise _closed(self.name)
+    cdef int _begin(self) except -1:
+        """Keep a second thread out of this reader."""
+        if self.running:
+            raise StreamBusyError(
+                f"stream {self.name!r}: this reader is waiting in another thread; "
+                "give each thread a reader of its own", stream=self.name)
+        self.running = True
+        return 0
+
+    cdef int _prepare(self, Job *job, Mapping mapping, int64_t timeout, object spin_ns) except -1:
         if spin_ns < FOREVER:
-            raise StreamArgumentError(
-                f"stream {self.name!r}: spin_ns is nanoseconds, or -1 to spin for ever, not {spin_ns}",
-                stream=self.name, argument="spin_ns", found=spin_ns)
+            raise _bad_argument(self.name, "spin_ns", spin_ns, "nanoseconds, or -1 to spin for ever")
         memset(job, 0, sizeof(Job))
-        job.base = self.mapping.base
+        job.spin = min(spin_ns, INT64_MAX)
+        job.timeout = timeout
+        job.check_signals = threading.current_thread() is threading.main_thread()
+        job.base = mapping.base
         job.h = &self.h
         job.path = self.path
         job.device = self.device
         job.inode = self.file_inode
-        job.closed = &self.mapping.closed
+        job.closed = &mapping.closed
+        job.shut = &self.shut
         job.stop = &self.stopped
-        job.sem = self._bell()
-        if job.sem != NULL:
-            job.sem_owner = &self._owners()[self.slot]
         job.done = &self.done
-        job.timeout = timeout
-        job.spin = min(spin_ns, INT64_MAX)
-        job.check_signals = threading.current_thread() is threading.main_thread()
-        # A post of the newest frame may still be on its way.
-        job.balance = -1
+        job.grace = WRITE_GRACE_NS
+        job.owed = 1  # the post of the newest frame may still be on its way
+        job.last_access = (<IMAGE_METADATA *>mapping.base).lastaccesstime
+        job.last_write = (<IMAGE_METADATA *>mapping.base).writetime
+        job.sem = self._bell(mapping)
+        if job.sem != NULL:
+            job.sem_owner = &self._owners(mapping)[self.slot]
         return 0
 
     cdef int _run(self, Job *job) except -1:
-        """Run the loop to its end, looking at signals between its runs."""
-        cdef Mapping _held = self.mapping  # close() in another thread must not unmap it
+        """Run the loop to its end, looking at signals between its runs. The caller holds the mapping."""
         cdef int event = EV_CHECK
         while event == EV_CHECK:
             with nogil:
@@ -1397,6 +1548,8 @@ cdef class Reader:
                 stream=self.name, field="inode", expected=self.file_inode, found=None)
         if event == EV_TIMEOUT:
             self._raise_timeout(job)
+        if event == EV_STOPPED:
+            self.stopped = 0  # a stop ends one receive, be it called before or during it
         return event
 
     cdef int _raise_timeout(self, Job *job) except -1:
@@ -1446,14 +1599,22 @@ cdef class Reader:
         cdef Job job
         cdef uint64_t none = 0
         cdef int never = 0
-        self._prepare(&job, timeout_ns(timeout, self.name), spin_ns)
-        cdef IMAGE_METADATA *md = <IMAGE_METADATA *>job.base
-        job.done = &none
-        job.stop = &never
-        job.n = 1
-        job.last = (atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE) if after is None
-                    else <uint64_t>after)
-        self._run(&job)
+        cdef int64_t limit = timeout_ns(timeout, self.name)
+        cdef Mapping mapping = self._hold()
+        cdef IMAGE_METADATA *md = <IMAGE_METADATA *>mapping.base
+        cdef uint64_t last = (
+            atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE) if after is None
+            else <uint64_t>_index(self.name, "after", after, 2**64))
+        self._begin()
+        try:
+            self._prepare(&job, mapping, limit, spin_ns)
+            job.done = &none
+            job.stop = &never
+            job.n = 1
+            job.last = last
+            self._run(&job)
+        finally:
+            self.running = False
         return atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
 
     def arm(self):
@@ -1464,37 +1625,45 @@ cdef class Reader:
         int
             The counter now, to be given to `receive` as `after`.
         """
-        cdef Job job
-        self._prepare(&job, FOREVER, 0)
-        self._start(&job)
-        return job.last
+        cdef Mapping mapping = self._hold()
+        cdef uint64_t counter
+        self._begin()
+        try:
+            self.stopped = 0
+            counter = self._start(mapping, self._bell(mapping))
+        finally:
+            self.running = False
+        return counter
 
-    cdef void _start(self, Job *job) noexcept:
-        self.stopped = 0
+    cdef uint64_t _start(self, Mapping mapping, sem_t *sem) noexcept:
         self.done = 0
         self.repeated = 0
         # Old posts first, then the counter: a post that comes between is one of a frame that is not
-        # waited for, and the balance allows for one.
-        if job.sem != NULL:
-            drain(job.sem)
-        job.last = atomic_load_u64(&(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_ACQUIRE)
+        # waited for, and the account allows for one.
+        if sem != NULL:
+            drain(sem)
+        return atomic_load_u64(&(<IMAGE_METADATA *>mapping.base).cnt0, __ATOMIC_ACQUIRE)
 
     def try_wait(self, after):
         """Tell whether a frame newer than number `after` is there: its counter, or None. Never waits."""
-        if self.mapping is None or self.mapping.closed:
-            raise _closed(self.name)
+        cdef uint64_t number = _index(self.name, "after", after, 2**64)
+        cdef Mapping mapping = self._hold()
         cdef uint64_t counter = atomic_load_u64(
-            &(<IMAGE_METADATA *>self.mapping.base).cnt0, __ATOMIC_ACQUIRE)
-        return None if counter == <uint64_t>after else counter
+            &(<IMAGE_METADATA *>mapping.base).cnt0, __ATOMIC_ACQUIRE)
+        return None if counter == number else counter
 
     def flush(self):
         """Take all posts off the semaphore of this reader. Returns how many there were."""
-        if self.mapping is None or self.mapping.closed:
-            raise _closed(self.name)
-        cdef sem_t *sem = self._bell()
-        return 0 if sem == NULL else drain(sem)
+        cdef Mapping mapping = self._hold()
+        cdef sem_t *sem
+        self._begin()
+        try:
+            sem = self._bell(mapping)
+            return 0 if sem == NULL else drain(sem)
+        finally:
+            self.running = False
 
-    def receive(self, out, info=None, *, timeout=5.0, after=None, first=0, spin_ns=0):
+    def receive(self, out, info=None, *, timeout=5.0, after=None, first=0, spin_ns=0, missed=None):
         """Receive the next frames into memory of the caller: wait, copy, verify and account.
 
         One block without the GIL: no Python, no allocation. Each frame is delivered once, in order and
@@ -1515,6 +1684,9 @@ cdef class Reader:
             Start at this row of `out` and `info`.
         spin_ns : int, default 0
             As for `wait`.
+        missed : int, optional
+            The stream replaced another one, of which so many frames were not received: they count as
+            lost before the first frame delivered, which gets `FLAG_NEW_FILE`.
 
         Returns
         -------
@@ -1535,59 +1707,70 @@ cdef class Reader:
         """
         cdef Job job
         cdef Py_buffer frames, rows
+        cdef int64_t limit = timeout_ns(timeout, self.name)
         cdef int64_t began
-        self._prepare(&job, timeout_ns(timeout, self.name), spin_ns)
+        cdef Mapping mapping = self._hold()
+        cdef uint64_t last = 0 if after is None else <uint64_t>_index(self.name, "after", after, 2**64)
         if self.h.n.location != -1:
             raise _on_gpu(self.name, self.h.n.location)
-        shape = _shape_of(&self.h)
         _take_buffer(out, &frames, True, self.name, "out")
         try:
-            count = _count_frames(out, &frames, &self.h, shape, self.name)
-            if not 0 <= first <= count:
-                raise StreamArgumentError(
-                    f"stream {self.name!r}: first is {first}, but out holds {count} frames",
-                    stream=self.name, argument="first", found=first)
+            count = _count_frames(out, &frames, &self.h, _shape_of(&self.h), self.name, "out")
+            row = _index(self.name, "first", first, count + 1)
             if info is not None:
-                if getattr(info, "dtype", None) != FRAME_ROW or info.shape[0] < count:
-                    raise FrameMismatchError(
-                        f"stream {self.name!r}: info needs {count} rows of FRAME_ROW, "
-                        f"not {getattr(info, 'shape', None)} of {getattr(info, 'dtype', type(info))}",
-                        stream=self.name, field="shape", expected=count, found=info)
-                _take_buffer(info, &rows, True, self.name, "info")
-                job.rows = <Row *>rows.buf
+                self._take_rows(info, count, &rows)
             try:
-                job.dst = <char *>frames.buf
-                job.n = count
-                if after is None:
-                    self._start(&job)
-                else:
-                    job.last = <uint64_t>after
-                self.done = first
-                self.last = job.last
-                began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+                self._begin()
                 try:
-                    self._run(&job)
-                finally:
-                    self.cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
-                    self.repeated += job.repeated
+                    self._prepare(&job, mapping, limit, spin_ns)
+                    job.dst = <char *>frames.buf
+                    job.rows = <Row *>rows.buf if info is not None else NULL
+                    job.n = count
+                    if missed is not None:
+                        job.new_file = True
+                        job.missed = _index(self.name, "missed", missed, 2**64)
+                    job.last = self._start(mapping, job.sem) if after is None else last
+                    job.at = row
+                    self.done = row
                     self.last = job.last
+                    began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+                    try:
+                        self._run(&job)
+                    finally:
+                        self.cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
+                        self.repeated += job.repeated
+                        self.last = job.last
+                finally:
+                    self.running = False
             finally:
                 if info is not None:
                     PyBuffer_Release(&rows)
         finally:
             PyBuffer_Release(&frames)
-        return self.done
+        return job.at
+
+    cdef int _take_rows(self, object info, object count, Py_buffer *rows) except -1:
+        if getattr(info, "dtype", None) != FRAME_ROW or info.ndim != 1 or info.shape[0] < count:
+            raise FrameMismatchError(
+                f"stream {self.name!r}: info needs {count} rows of FRAME_ROW, "
+                f"not {getattr(info, 'shape', None)} of {getattr(info, 'dtype', type(info))}",
+                stream=self.name, field="shape", expected=count, found=getattr(info, "shape", None))
+        return _take_buffer(info, rows, True, self.name, "info")
 
     def stop(self):
-        """End a `receive` that runs in another thread, within 20 ms; it returns what it has."""
+        """End a `receive` that runs in another thread, within 50 ms; it returns what it has.
+
+        A stop that comes before `receive` ends it at once. `arm` forgets it.
+        """
         self.stopped = 1
 
     def close(self):
         """Give the semaphore back. A wait in another thread ends with `StreamClosedError`."""
-        if self.mapping is not None:
-            self._give_back()
-            self.stopped = 1
-            self.mapping = None
+        cdef Mapping mapping = self.mapping
+        self.shut = 1
+        self.mapping = None
+        if mapping is not None:
+            self._give_back(mapping)
 
 
 cdef inline int drain(sem_t *sem) noexcept nogil:
@@ -1621,33 +1804,39 @@ cdef int _take_buffer(object array, Py_buffer *view, bint writable, str name, st
             f"stream {name!r}: {what} has to be an array, not {type(array).__name__}",
             stream=name, field="dtype", expected="array", found=type(array).__name__)
     try:
-        PyObject_GetBuffer(array, view, PyBUF_C_CONTIGUOUS | (PyBUF_WRITABLE if writable else 0))
+        PyObject_GetBuffer(
+            array, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
     except (BufferError, ValueError):
-        flags = getattr(array, "flags", None)
-        field = "writeable" if flags is not None and not flags.writeable else "order"
+        readonly = writable and memoryview(array).readonly
         raise FrameMismatchError(
             f"stream {name!r}: {what} has to be C-contiguous"
             f"{' and writable' if writable else ''}; it is "
-            f"{'read-only' if field == 'writeable' else 'not contiguous'}",
-            stream=name, field=field, expected="C-contiguous", found=str(flags)) from None
+            f"{'read-only' if readonly else 'not contiguous'}",
+            stream=name, field="writeable" if readonly else "order", expected="C-contiguous",
+            found="read-only" if readonly else "not contiguous") from None
+    if view.format != NULL and b"O" in (<bytes>view.format):
+        PyBuffer_Release(view)
+        raise FrameMismatchError(
+            f"stream {name!r}: {what} holds Python objects, which pixels must not overwrite",
+            stream=name, field="dtype", expected="numbers", found="object")
     return 0
 
 
-cdef object _count_frames(object out, Py_buffer *view, const Header *h, tuple shape, str name):
-    """Tell how many frames an output array holds; it must be (n, *shape) of the stream's dtype."""
+cdef object _count_frames(object out, Py_buffer *view, const Header *h, tuple shape, str name, str what):
+    """Tell how many frames an array holds; it must be (n, *shape) of the stream's dtype."""
     dtype = _DTYPES[h.datatype]
     if isinstance(out, np.ndarray):
         if out.dtype != dtype:
             raise FrameMismatchError(
-                f"stream {name!r}: out is {out.dtype}, the stream is {dtype}",
+                f"stream {name!r}: {what} is {out.dtype}, the stream is {dtype}",
                 stream=name, field="dtype", expected=dtype, found=out.dtype)
         if out.shape[1:] != shape:
             raise FrameMismatchError(
-                f"stream {name!r}: out has shape {out.shape}, needed is (n, {str(shape)[1:-1]})",
+                f"stream {name!r}: {what} has shape {out.shape}, needed is (n, {str(shape)[1:-1]})",
                 stream=name, field="shape", expected=shape, found=out.shape)
     elif view.len % <Py_ssize_t>h.n.frame_nbytes:
         raise FrameMismatchError(
-            f"stream {name!r}: out has {view.len} bytes, not a multiple of {h.n.frame_nbytes}",
+            f"stream {name!r}: {what} has {view.len} bytes, not a multiple of {h.n.frame_nbytes}",
             stream=name, field="nbytes", expected=h.n.frame_nbytes, found=view.len)
     return view.len // <Py_ssize_t>h.n.frame_nbytes
 
@@ -1657,6 +1846,7 @@ cdef object _count_frames(object out, Py_buffer *view, const Header *h, tuple sh
 # --------------------------------------------------------------------------------------------------
 
 @cython.final
+@cython.auto_pickle(False)
 cdef class Stream:
     """One attached stream file: frames, counters, keywords, semaphores, ring slots.
 
@@ -1696,7 +1886,8 @@ cdef class Stream:
     cdef int64_t next_look
     cdef bint was_replaced
     cdef readonly uint64_t frame_counter
-    cdef uint64_t stuck_at
+    cdef int64_t grace      # for a writer that is in a frame; STUCK_GRACE_NS after one that died
+    cdef uint64_t stuck_at  # counter of the frame that it died in
     cdef Reader own_reader
     cdef object __weakref__
 
@@ -1737,7 +1928,7 @@ cdef class Stream:
         Everything is checked on one snapshot of the header before a pixel is mapped. A file whose
         version is still empty is given 0.1 s to become ready.
         """
-        return _attach(stream_path(name_or_path), writable, READY_WAIT_MS)
+        return _attach(os.path.abspath(stream_path(name_or_path)), writable, READY_WAIT_MS)
 
     @staticmethod
     def create(name_or_path, shape, dtype, *, nbkw=50, nbsem=10, imagetype=_MATH_DATA, cb_size=0,
@@ -1793,15 +1984,16 @@ cdef class Stream:
             It exists, and `exist_ok` is false.
         """
         cdef Header h
-        path = stream_path(name_or_path)
+        path = os.path.abspath(stream_path(name_or_path))
         name = stream_name(path)
         if len(os.fsencode(path)) >= 200:
             raise StreamNameError(
                 f"{path}: ImageStreamIO opens paths of less than 200 bytes only", stream=name, name=name)
         _plan(&h, name, shape, dtype, nbkw, nbsem, imagetype, cb_size, location, layout)
-        if not (isinstance(version, str) and version.startswith("2.") and len(version.encode()) < 32):
+        if not (isinstance(version, str) and version.startswith("2.") and version.isascii()
+                and version.isprintable() and len(version) < 32):
             raise StreamArgumentError(
-                f"stream {name!r}: version is '2.' and at most 29 more bytes, not {version!r}",
+                f"stream {name!r}: version is '2.' and at most 29 more letters, not {version!r}",
                 stream=name, argument="version", found=version)
         return _create(&h, path, name, version.encode(), mode, exist_ok)
 
@@ -1828,11 +2020,16 @@ cdef class Stream:
         cdef char *base = self._writable_base() if to_write else self._base()
         if self.h.n.location != -1:
             raise _on_gpu(self.name, self.h.n.location)
-        if to_write and self.busy:
+        return base
+
+    cdef int _take_turn(self) except -1:
+        """Begin to write; the caller sets busy to False when it is done."""
+        if self.busy:
             raise StreamBusyError(
                 f"stream {self.name!r}: a frame is being written through this handle already; "
                 "leave its claim first", stream=self.name)
-        return base
+        self.busy = True
+        return 0
 
     @property
     def closed(self):
@@ -1870,34 +2067,51 @@ cdef class Stream:
         StreamNotFoundError
             The file is gone already.
         """
-        self._base()
+        cdef Mapping mapping = self._hold()
         state = file_state(self.path_bytes, self.device, self.file_inode)
         if state == FILE_GONE:
-            raise StreamNotFoundError(
-                f"stream {self.name!r}: {self.path} was deleted already", stream=self.name,
-                path=self.path)
+            raise self._gone()
         if state == FILE_OTHER:
-            raise StreamReplacedError(
-                f"stream {self.name!r}: {self.path} is another stream now (not inode "
-                f"{self.file_inode}); it was not deleted",
-                stream=self.name, field="inode", expected=self.file_inode,
-                found=os.stat(self.path).st_ino)
+            raise self._not_ours()
+        # Another process may put its stream there this very moment: the file is taken aside, looked at
+        # once more, and put back if it is not ours.
+        aside = _temporary_path(self.path)
         try:
-            os.unlink(self.path)
+            os.rename(self.path, aside)
+        except FileNotFoundError:
+            raise self._gone() from None
         except PermissionError:
             raise StreamPermissionError(
                 f"{self.path}: no permission to delete it", stream=self.name, path=self.path) from None
-        self._retire()
+        if file_state(os.fsencode(aside), self.device, self.file_inode) != FILE_SAME:
+            try:
+                os.link(aside, self.path, follow_symlinks=False)
+            except FileExistsError:
+                pass  # there is a newer one already
+            os.unlink(aside)
+            raise self._not_ours()
+        _remove_and_retire(aside, mapping, &self.h)
         self.close()
 
-    cdef int _retire(self) except -1:
-        """Mark a stream that can no longer be opened, and wake its readers so that they see it."""
-        cdef IMAGE_METADATA *md
-        if self.mapping.writable:
-            md = self._md()
-            md.inode = 0
-            post_all(<char *>md, &self.h)
-        return 0
+    def _gone(self):
+        return StreamNotFoundError(
+            f"stream {self.name!r}: {self.path} was deleted already", stream=self.name, path=self.path)
+
+    def _not_ours(self):
+        try:
+            found = os.stat(self.path).st_ino
+        except OSError:
+            found = None
+        return StreamReplacedError(
+            f"stream {self.name!r}: {self.path} is another stream now (not inode {self.file_inode}); "
+            "it was not deleted", stream=self.name, field="inode", expected=self.file_inode, found=found)
+
+    cdef Mapping _hold(self):
+        """Return the mapping, to be kept for as long as pointers into it are used (see Reader)."""
+        cdef Mapping mapping = self.mapping
+        if mapping is None:
+            raise _closed(self.name)
+        return mapping
 
     def replaced(self):
         """Tell whether the path leads to another file than the one that is attached.
@@ -1919,8 +2133,14 @@ cdef class Stream:
         self.was_replaced = file_state(self.path_bytes, self.device, self.file_inode) == FILE_OTHER
         return bool(self.was_replaced)
 
-    def successor(self):
+    def successor(self, timeout=0.0):
         """Attach the stream that took the place of this one.
+
+        Parameters
+        ----------
+        timeout : float, default 0
+            Seconds to wait for it. Other programs delete the old file before they make the new one, and
+            show it before it is complete.
 
         Returns
         -------
@@ -1931,12 +2151,20 @@ cdef class Stream:
         ------
         StreamChangedError
             Shape, dtype or location differ.
-        StreamNotFoundError, StreamFormatError
+        StreamNotFoundError, StreamNotReadyError, StreamFormatError
             As `attach`.
         """
         cdef Stream new
-        self._base()
-        new = _attach(self.path, self.mapping.writable, READY_WAIT_MS)
+        cdef bint writable = self._hold().writable
+        cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), timeout_ns(timeout, self.name))
+        while True:
+            try:
+                new = _attach(self.path, writable, 0)
+                break
+            except (StreamNotFoundError, StreamNotReadyError):
+                if clock_ns(CLOCK_MONOTONIC) >= deadline:
+                    raise
+            _time.sleep(0.002)
         for field in ("shape", "dtype", "location"):
             expected, found = getattr(self, field), getattr(new, field)
             if expected != found:
@@ -1980,11 +2208,13 @@ cdef class Stream:
             Memory that stays valid for ever. It holds the newest frame only until the writer begins
             the next one.
         """
-        self._pixels(writable)
+        cdef Mapping mapping = self._hold()
+        if self.h.n.location != -1:
+            raise _on_gpu(self.name, self.h.n.location)
         if writable:
             self._writable_base()
         return _ndarray(
-            self.shape, self.dtype, self.mapping.region(self.h.at.array, self.h.n.frame_nbytes, writable))
+            self.shape, self.dtype, mapping.region(self.h.at.array, self.h.n.frame_nbytes, writable))
 
     def copy_frame(self, out):
         """Copy the newest frame into `out`, whole: retried while a writer is in it.
@@ -2005,7 +2235,7 @@ cdef class Stream:
         """
         cdef Py_buffer view
         cdef Look seen
-        cdef uint64_t flags = 0, counter = 0
+        cdef uint64_t flags = 0
         cdef int64_t grace
         cdef int never = 0
         cdef char *base = self._pixels(False)
@@ -2020,17 +2250,21 @@ cdef class Stream:
             if self.h.n.frame_nbytes < GIL_RELEASE_NBYTES:
                 flags = try_copy(<IMAGE_METADATA *>base, base + self.h.at.array, <char *>view.buf,
                                  self.h.n.frame_nbytes, EAGER_TRIES, &seen, NULL)
-                counter = seen.cnt0
-            if not flags:
+            if flags:
+                self.grace = WRITE_GRACE_NS
+            else:
                 # A writer that was found dead in this very frame is not waited for again.
-                grace = 0 if self.stuck_at == (<IMAGE_METADATA *>base).cnt0 + 1 else WRITE_GRACE_NS
+                grace = self.grace
+                if grace == STUCK_GRACE_NS and self.stuck_at == (<IMAGE_METADATA *>base).cnt0:
+                    grace = 0
                 with nogil:
                     flags = copy_frame(base, &self.h, <char *>view.buf, NULL, &mapping.closed, &never,
-                                       grace, &counter)
-                self.stuck_at = counter + 1 if flags & _TORN else 0
+                                       &grace, &seen)
+                self.grace = grace
+                self.stuck_at = seen.cnt0
         finally:
             PyBuffer_Release(&view)
-        self.frame_counter = counter
+        self.frame_counter = seen.cnt0
         return flags
 
     def publish(self, frame, *, atime_ns=None):
@@ -2069,30 +2303,44 @@ cdef class Stream:
         cdef bint contiguous = True
         cdef Mapping mapping = self.mapping
         if has_atime:
-            acquired = atime_ns
+            acquired = _time_argument(self.name, atime_ns)
         if type(frame) is not _ndarray:
             frame = _asarray(frame)
         dtype = frame.dtype
         if dtype is not self.dtype and dtype != self.dtype:
-            self._accept_dtype(dtype)
+            frame = self._fitting(frame)
         shape = frame.shape
         if shape != self.shape:
-            if not (is_temporal(self.h.n.imagetype) and self.h.naxis == 3 and shape == self.shape[1:]):
+            if not shape and self.h.nelement == 1:
+                shape = self.shape
+                frame = frame.reshape(shape)
+            elif not (is_temporal(self.h.n.imagetype) and self.h.naxis == 3 and shape == self.shape[1:]):
                 raise FrameMismatchError(
                     f"stream {self.name!r}: the frame has shape {shape}, the stream {self.shape}",
                     stream=self.name, field="shape", expected=self.shape, found=shape)
-            slice = ((<IMAGE_METADATA *>base).cnt1 + 1) % self.h.size[2]
-            nbytes //= self.h.size[2]
-            target += slice * nbytes
+            else:
+                slice = ((<IMAGE_METADATA *>base).cnt1 + 1) % self.h.size[2]
+                nbytes //= self.h.size[2]
+                target += slice * nbytes
         try:
             PyObject_GetBuffer(frame, &view, PyBUF_C_CONTIGUOUS)
         except (BufferError, ValueError):
             contiguous = False
-        self.busy = True
+        try:
+            self._take_turn()
+        except StreamBusyError:
+            if contiguous:
+                PyBuffer_Release(&view)
+            raise
         try:
             if not contiguous:
+                pixels = _ndarray(shape, self.dtype, mapping.region(target - base, nbytes, True))
                 open_frame(base)
-                _copyto(_ndarray(shape, self.dtype, mapping.region(target - base, nbytes, True)), frame)
+                try:
+                    _copyto(pixels, frame)
+                except BaseException:
+                    abandon_frame(base)
+                    raise
                 counter = close_frame(base, &self.h, has_atime, acquired, slice)
             elif nbytes < GIL_RELEASE_NBYTES:
                 counter = self._publish_bytes(base, target, <char *>view.buf, nbytes, has_atime,
@@ -2113,9 +2361,11 @@ cdef class Stream:
         memmove(target, source, nbytes)  # the frame may be a view of this very stream
         return close_frame(base, &self.h, has_atime, atime_ns, slice)
 
-    cdef int _accept_dtype(self, object dtype) except -1:
+    cdef object _fitting(self, object frame):
+        """Accept bool where the stream is uint8, as it is stored."""
+        dtype = frame.dtype
         if self.h.datatype == _DATATYPE_UINT8 and dtype == np.bool_:
-            return 0
+            return frame.view(np.uint8)
         raise FrameMismatchError(
             f"stream {self.name!r}: the frame is {dtype}, the stream {self.dtype}; convert it first",
             stream=self.name, field="dtype", expected=self.dtype, found=dtype)
@@ -2139,7 +2389,7 @@ cdef class Stream:
         cdef Claim claim = Claim.__new__(Claim)
         claim.stream = self
         claim.has_atime = atime_ns is not None
-        claim.atime_ns = 0 if atime_ns is None else atime_ns
+        claim.atime_ns = 0 if atime_ns is None else _time_argument(self.name, atime_ns)
         return claim
 
     def publish_many(self, frames, count=None, *, interval_ns=0):
@@ -2171,7 +2421,7 @@ cdef class Stream:
         cdef bint check = threading.current_thread() is threading.main_thread()
         _take_buffer(frames, &view, False, self.name, "frames")
         try:
-            held = _count_frames(frames, &view, &self.h, self.shape, self.name)
+            held = _count_frames(frames, &view, &self.h, self.shape, self.name, "frames")
             if held < 1 or interval < 0 or (count is not None and count < 0):
                 raise StreamArgumentError(
                     f"stream {self.name!r}: publish_many got {held} frames, count {count}, "
@@ -2179,7 +2429,7 @@ cdef class Stream:
                     stream=self.name, argument="count", found=count)
             total = held if count is None else count
             counter = (<IMAGE_METADATA *>base).cnt0
-            self.busy = True
+            self._take_turn()
             try:
                 while done < total:
                     with nogil:
@@ -2198,9 +2448,8 @@ cdef class Stream:
 
     def reader(self):
         """Make a `Reader` of this stream, with a semaphore of its own."""
-        self._base()
         cdef Reader reader = Reader.__new__(Reader)
-        reader.mapping = self.mapping
+        reader.mapping = self._hold()
         reader.h = self.h
         reader.device = self.device
         reader.file_inode = self.file_inode
@@ -2212,16 +2461,18 @@ cdef class Stream:
 
     cdef Reader _own(self):
         """The reader behind the waiting methods of the stream itself."""
+        cdef Reader reader = self.own_reader
         self._base()
-        if self.own_reader is None:
-            self.own_reader = self.reader()
-        return self.own_reader
+        if reader is None:
+            reader = self.own_reader = self.reader()
+        # While one thread waits, the next gets a reader for the time of its call.
+        return self.reader() if reader.running else reader
 
     @property
     def sem_index(self):
         """Index of the semaphore of this handle's own reader, taken if it has none yet, or None."""
         cdef Reader reader = self._own()
-        reader._bell()
+        reader._bell(self._hold())
         return reader.sem_index
 
     def wait(self, timeout=None, *, after=None, spin_ns=0):
@@ -2238,36 +2489,35 @@ cdef class Stream:
 
     # -- semaphores ----------------------------------------------------------------------------
 
-    cdef sem_t *_sem(self, object index, bint to_write) except NULL:
-        cdef char *base = self._writable_base() if to_write else self._base()
-        if not 0 <= index < self.h.n.sem:
-            raise StreamArgumentError(
-                f"stream {self.name!r} has semaphores 0 to {self.h.n.sem - 1}, not {index}",
-                stream=self.name, argument="index", found=index)
-        return semaphore(base, &self.h, index)
+    cdef sem_t *_sem(self, Mapping mapping, object index) except NULL:
+        return semaphore(mapping.base, &self.h, _index(self.name, "index", index, self.h.n.sem))
 
     def post(self, index=None):
         """Post one semaphore, or all of them, where below the cap of 10. No frame is counted."""
+        cdef Mapping mapping = self._hold()
         cdef char *base = self._writable_base()
         if index is None:
             post_all(base, &self.h)
         else:
-            self._sem(index, True)
-            post_one(base, &self.h, index)
-            ring_bell(<sem_t *>(base + self.h.at.semlog))
+            post_one(base, &self.h, _index(self.name, "index", index, self.h.n.sem))
+            ring_bell(<sem_t *>(mapping.base + self.h.at.semlog))
 
     def flush(self, index=None):
         """Take all posts off one semaphore, or off every one. Returns how many there were."""
-        cdef int i
+        cdef Mapping mapping = self._hold()
+        cdef int i, count = 0
         self._writable_base()
         if index is not None:
-            return drain(self._sem(index, True))
-        return sum([drain(self._sem(i, True)) for i in range(self.h.n.sem)])
+            return drain(self._sem(mapping, index))
+        for i in range(self.h.n.sem):
+            count += drain(semaphore(mapping.base, &self.h, i))
+        return count
 
     def sem_value(self, index):
         """Return the value of one semaphore: posts that nobody has taken yet."""
+        cdef Mapping mapping = self._hold()
         cdef int value = 0
-        sem_getvalue(self._sem(index, False), &value)
+        sem_getvalue(self._sem(mapping, index), &value)
         return value
 
     def sem_values(self):
@@ -2276,18 +2526,22 @@ cdef class Stream:
 
     def sem_try_wait(self, index):
         """Take one post off a semaphore if there is one; returns whether there was."""
-        return sem_trywait(self._sem(index, True)) == 0
+        cdef Mapping mapping = self._hold()
+        self._writable_base()
+        return sem_trywait(self._sem(mapping, index)) == 0
 
     def sem_wait(self, index, timeout=None):
         """Wait for a post of one semaphore and take it; returns whether it came in time.
 
         A post says nothing about frames: `wait` is for those. Releases the GIL; Ctrl-C ends it.
         """
-        cdef sem_t *sem = self._sem(index, True)
-        cdef Mapping mapping = self.mapping
+        cdef Mapping mapping = self._hold()
+        cdef int64_t limit = timeout_ns(timeout, self.name)
+        cdef sem_t *sem = self._sem(mapping, index)
         cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
-        cdef int64_t deadline = later(now, timeout_ns(timeout, self.name))
+        cdef int64_t deadline = later(now, limit)
         cdef int code
+        self._writable_base()
         while True:
             with nogil:
                 code = pymilk_sem_wait_until(sem, min(deadline, later(now, SLICE_NS)))
@@ -2314,8 +2568,8 @@ cdef class Stream:
 
     @cnt1.setter
     def cnt1(self, value):
-        self._writable_base()
-        atomic_store_u64(&self._md().cnt1, value, __ATOMIC_RELEASE)
+        cdef uint64_t number = _index(self.name, "cnt1", value, 2**64)
+        atomic_store_u64(&(<IMAGE_METADATA *>self._writable_base()).cnt1, number, __ATOMIC_RELEASE)
 
     @property
     def cnt2(self):
@@ -2324,8 +2578,8 @@ cdef class Stream:
 
     @cnt2.setter
     def cnt2(self, value):
-        self._writable_base()
-        atomic_store_u64(&self._md().cnt2, value, __ATOMIC_RELEASE)
+        cdef uint64_t number = _index(self.name, "cnt2", value, 2**64)
+        atomic_store_u64(&(<IMAGE_METADATA *>self._writable_base()).cnt2, number, __ATOMIC_RELEASE)
 
     @property
     def write(self):
@@ -2443,8 +2697,8 @@ cdef class Stream:
 
     @owner_pid.setter
     def owner_pid(self, value):
-        self._writable_base()
-        self._md().ownerPID = value
+        cdef uint64_t number = _index(self.name, "owner_pid", value, 2**31)
+        (<IMAGE_METADATA *>self._writable_base()).ownerPID = number
 
     @property
     def status(self):
@@ -2453,8 +2707,8 @@ cdef class Stream:
 
     @status.setter
     def status(self, value):
-        self._writable_base()
-        self._md().status = value
+        cdef uint64_t number = _index(self.name, "status", value, 2**8)
+        (<IMAGE_METADATA *>self._writable_base()).status = number
 
     @property
     def flag(self):
@@ -2463,8 +2717,8 @@ cdef class Stream:
 
     @flag.setter
     def flag(self, value):
-        self._writable_base()
-        self._md().flag = value
+        cdef uint64_t number = _index(self.name, "flag", value, 2**64)
+        (<IMAGE_METADATA *>self._writable_base()).flag = number
 
     @property
     def logflag(self):
@@ -2473,8 +2727,8 @@ cdef class Stream:
 
     @logflag.setter
     def logflag(self, value):
-        self._writable_base()
-        self._md().logflag = value
+        cdef uint64_t number = _index(self.name, "logflag", value, 2**8)
+        (<IMAGE_METADATA *>self._writable_base()).logflag = number
 
     @property
     def creation_time_ns(self):
@@ -2527,9 +2781,9 @@ cdef class Stream:
         ndarray
             A live view; structured where the file has structs.
         """
+        cdef Mapping mapping = self._hold()
         if writable:
             self._writable_base()
-        self._base()
         slices = self.h.n.slices if is_temporal(self.h.n.imagetype) else 0
         places = {
             "keywords": (self.h.at.keywords, self.h.n.nbkw),
@@ -2557,13 +2811,9 @@ cdef class Stream:
         else:
             shape, dtype = (count,), _SECTION_DTYPES[name]
             nbytes = count * dtype.itemsize
-        return _ndarray(shape, dtype, self.mapping.region(offset, nbytes, writable))
+        return _ndarray(shape, dtype, mapping.region(offset, nbytes, writable))
 
     # -- keywords ------------------------------------------------------------------------------
-
-    cdef IMAGE_KEYWORD *_keywords(self, bint to_write) except NULL:
-        cdef char *base = self._writable_base() if to_write else self._base()
-        return <IMAGE_KEYWORD *>(base + self.h.at.keywords)
 
     def read_keywords(self):
         """Read the keywords.
@@ -2578,12 +2828,13 @@ cdef class Stream:
         -----
         Writers do not lock: the table is copied until two copies agree, four times at most.
         """
-        cdef IMAGE_KEYWORD *kw = self._keywords(False)
+        cdef Mapping mapping = self._hold()
+        cdef const char *start = mapping.base + self.h.at.keywords
         cdef size_t nbytes = self.h.n.nbkw * sizeof(IMAGE_KEYWORD)
         cdef const IMAGE_KEYWORD *slot
-        table = (<char *>kw)[:nbytes]
+        table = start[:nbytes]
         for _ in range(KEYWORD_TRIES):
-            again = (<char *>kw)[:nbytes]
+            again = start[:nbytes]
             if again == table:
                 break
             table = again
@@ -2611,18 +2862,27 @@ cdef class Stream:
             Too many, or a text too long, or a value that is not int64, float or str; nothing was
             changed.
         """
-        cdef IMAGE_KEYWORD *slots = self._keywords(True)
+        cdef IMAGE_KEYWORD *slots
+        cdef Mapping mapping = self._hold()
         cdef int i
-        new = [_encode_keyword(self.name, Keyword(*entry)) for entry in keywords]
+        self._writable_base()
+        try:
+            entries = list(keywords)
+        except TypeError:
+            raise KeywordError(
+                f"stream {self.name!r}: keywords are a list of (name, value[, comment[, cnt]]), "
+                f"not {keywords!r}", stream=self.name) from None
+        new = [_encode_keyword(self.name, entry) for entry in entries]
         if len(new) > self.h.n.nbkw:
             raise KeywordError(
                 f"stream {self.name!r} has room for {self.h.n.nbkw} keywords, not {len(new)}; "
                 "recreate it with a larger nbkw",
                 stream=self.name, keyword=None, limit=self.h.n.nbkw, found=len(new))
         counts = {keyword.name: keyword.cnt for keyword in self.read_keywords()}
+        slots = <IMAGE_KEYWORD *>(mapping.base + self.h.at.keywords)
         for i, entry in enumerate(new):
             name = entry[0].decode("utf-8", "surrogateescape")
-            cnt = counts.get(name, 0) + 1 if entry[4] is None else entry[4]
+            cnt = (counts.get(name, 0) + 1) % 2**64 if entry[4] is None else entry[4]
             _store_keyword(&slots[i], entry, cnt)
         # The first empty name ends the list; what stands behind it is of no account.
         i = len(new)
@@ -2642,8 +2902,10 @@ cdef class Stream:
         KeywordError
             As for `write_keywords`.
         """
-        cdef IMAGE_KEYWORD *slot = self._keywords(True)
+        cdef Mapping mapping = self._hold()
+        cdef IMAGE_KEYWORD *slot = <IMAGE_KEYWORD *>(mapping.base + self.h.at.keywords)
         cdef int _
+        self._writable_base()
         entry = _encode_keyword(self.name, Keyword(name, value, "" if comment is None else comment))
         for _ in range(self.h.n.nbkw):
             if not slot.name[0]:
@@ -2693,29 +2955,44 @@ cdef bytes _encode_text(str stream, object keyword, str what, object text, int l
 
 cdef tuple _encode_keyword(str stream, object keyword):
     """Check one keyword and turn it into (name, type, value, comment, cnt) as stored."""
-    name, value, comment, cnt = keyword
+    try:
+        name, value, comment, cnt = Keyword(*keyword)
+    except TypeError:
+        raise KeywordError(
+            f"stream {stream!r}: a keyword is (name, value[, comment[, cnt]]), not {keyword!r}",
+            stream=stream) from None
     encoded = _encode_text(stream, name, "name", name, KEYWORD_MAX_STRING)
     if not encoded:
         raise KeywordError(
             f"stream {stream!r}: a keyword needs a name", stream=stream, keyword="",
             limit=KEYWORD_MAX_STRING, found=0)
     note = _encode_text(stream, name, "comment", comment, KEYWORD_MAX_COMMENT)
+    if cnt is not None and not (hasattr(cnt, "__index__") and 0 <= cnt < 2**64):
+        raise KeywordError(
+            f"stream {stream!r}: cnt of keyword {name!r} is an int of 0 to 2**64 - 1, not {cnt!r}",
+            stream=stream, keyword=name, limit=2**64 - 1, found=cnt)
     if value is None:
         return encoded, b"N", 0, note, cnt  # a name and a comment only
     if isinstance(value, str):
         return encoded, b"S", _encode_text(stream, name, "value", value, KEYWORD_MAX_STRING), note, cnt
-    if isinstance(value, (bool, np.bool_)):
-        value = int(value)
-    if hasattr(value, "__index__"):
-        value = value.__index__()
+    if isinstance(value, np.bool_):
+        value = bool(value)
+    try:
+        value = operator.index(value)
+    except TypeError:
+        pass  # no integer
+    else:
         if not -2**63 <= value < 2**63:
             raise KeywordError(
                 f"stream {stream!r}: keyword {name!r} stores 64-bit integers; {value} needs more",
                 stream=stream, keyword=name, limit=64, found=value.bit_length())
         return encoded, b"L", value, note, cnt
     try:
-        return encoded, b"D", float(value), note, cnt
-    except (TypeError, ValueError):
+        if np.ndim(value):
+            raise TypeError("an array of one element is not a number")
+        # Not float(): that reads numbers from bytes.
+        return encoded, b"D", value.__float__(), note, cnt
+    except (AttributeError, TypeError, ValueError, OverflowError):
         raise KeywordError(
             f"stream {stream!r}: keyword {name!r} takes an int, a float or a str, "
             f"not {type(value).__name__}", stream=stream, keyword=name) from None
@@ -2759,6 +3036,7 @@ cdef int _store_text(char *field, bytes text, int nbytes) except -1:
 # --------------------------------------------------------------------------------------------------
 
 @cython.final
+@cython.auto_pickle(False)
 cdef class Claim:
     """The next frame of a stream, to be filled in place; made by `Stream.claim`.
 
@@ -2779,20 +3057,23 @@ cdef class Claim:
 
     def __enter__(self):
         """Begin the frame; returns a writable view, shape and dtype of the stream."""
-        cdef char *base = self.stream._pixels(True)
-        # Held, so that closing the stream meanwhile cannot take the memory away.
-        self.mapping = self.stream.mapping
+        if self.stream is None:
+            raise TypeError("a Claim is made by Stream.claim()")
+        self.stream._pixels(True)
         frame = self.stream.view(writable=True)
-        self.stream.busy = True
-        open_frame(base)
+        # Held, so that closing the stream meanwhile cannot take the memory away.
+        cdef Mapping mapping = self.stream._hold()
+        self.stream._take_turn()
+        self.mapping = mapping
+        open_frame(mapping.base)
         return frame
 
     def __exit__(self, kind, error, trace):
         cdef Mapping mapping = self.mapping
         if mapping is None:
+            name = None if self.stream is None else self.stream.name
             raise StreamBusyError(
-                f"stream {self.stream.name!r}: this claim was not entered, or was left already",
-                stream=self.stream.name)
+                f"stream {name!r}: this claim was not entered, or was left already", stream=name)
         self.mapping = None
         self.stream.busy = False
         if kind is None:
@@ -2874,13 +3155,8 @@ cdef int _dress(Stream stream, const Header *h, str path, str note) except -1:
     stream.shape = _shape_of(h)
     stream.dtype = _DTYPES[h.datatype]
     stream.note = note
+    stream.grace = WRITE_GRACE_NS
     return 0
-
-
-cdef object _bad_argument(str name, str argument, object found, str wanted):
-    return StreamArgumentError(
-        f"stream {name!r}: {argument} is {wanted}, not {found!r}",
-        stream=name, argument=argument, found=found)
 
 
 cdef int _plan(Header *h, str name, object shape, object dtype, object nbkw, object nbsem,
@@ -2889,8 +3165,10 @@ cdef int _plan(Header *h, str name, object shape, object dtype, object nbkw, obj
     cdef int i, code = 0
     memset(h, 0, sizeof(Header))
     try:
-        axes = (int(shape),) if np.ndim(shape) == 0 else tuple([int(axis) for axis in shape])
-    except (TypeError, ValueError):
+        # operator.index: neither text nor fractions are axes.
+        axes = shape if not hasattr(shape, "__index__") else (shape,)
+        axes = tuple([operator.index(axis) for axis in axes])
+    except TypeError:
         raise _bad_argument(name, "shape", shape, "a tuple of 0 to 3 axes") from None
     if len(axes) > 3:
         raise _bad_argument(name, "shape", shape, "a tuple of at most 3 axes")
@@ -2903,7 +3181,7 @@ cdef int _plan(Header *h, str name, object shape, object dtype, object nbkw, obj
             name, "shape", shape, f"at most {_NELEMENT_MAX} elements, which is what ImageStreamIO opens")
     try:
         wanted = np.dtype(dtype)
-    except TypeError:
+    except (TypeError, ValueError):
         raise _bad_argument(name, "dtype", dtype, "a NumPy dtype") from None
     if wanted == np.bool_:
         wanted = np.dtype(np.uint8)
@@ -2943,12 +3221,12 @@ cdef int _plan(Header *h, str name, object shape, object dtype, object nbkw, obj
 cdef Stream _create(Header *h, str path, str name, bytes version, object mode, bint exist_ok):
     """Make the file under a temporary name, fill it, and move it into place."""
     cdef Stream stream = Stream.__new__(Stream)
-    cdef Stream old = None
+    cdef _Snapshot old = None
+    cdef Mapping old_mapping = None
     cdef stat st
-    cdef int fd, code = EINTR
+    cdef int fd, old_fd = -1, code = EINTR
     directory = os.path.dirname(path) or "."
-    # The dot and the ending keep it out of listings of streams.
-    temporary = os.path.join(directory, f".{name[:60]}.{own_pid}.{os.urandom(4).hex()}.new")
+    temporary = _temporary_path(path)
     try:
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
                      0o666 if mode is None else mode)
@@ -2972,6 +3250,10 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
                 PyErr_CheckSignals()
                 with nogil:
                     code = posix_fallocate(fd, 0, h.at.total)
+            if code and code != _errno.ENOSPC:
+                raise StreamStorageError(
+                    f"stream {name!r}: reserving {h.at.total} bytes in {directory} failed: "
+                    f"{os.strerror(code)}", stream=name, path=directory, needed=h.at.total)
             if code:
                 raise _no_space(name, directory, h.at.total)
             if fstat(fd, &st) != 0:
@@ -2982,7 +3264,9 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
         h.inode = st.st_ino
         _fill_new(stream.mapping.base, h, os.fsencode(name), version)
         try:
-            old = _attach(path, True, 0)
+            old_fd = _open(path, True)
+            old = _take_snapshot(old_fd, path, 0)
+            old_mapping = map_file(old_fd, old.h.at.total, True, path)
         except StreamError:
             pass  # nothing there, or nothing that has readers to be told
         try:
@@ -2998,17 +3282,52 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
         except IsADirectoryError:
             raise StreamExistsError(
                 f"stream {name!r}: {path} is a directory", stream=name, path=path) from None
+        except PermissionError:
+            raise StreamPermissionError(
+                f"stream {name!r}: no permission to replace {path}, which belongs to another user",
+                stream=name, path=path) from None
+        if old_mapping is not None:
+            retire(old_fd, old_mapping, &old.h)
     except BaseException:
-        os.unlink(temporary)
+        try:
+            os.unlink(temporary)
+        except FileNotFoundError:
+            pass  # it was in place already
         raise
+    finally:
+        if old_fd >= 0:
+            c_close(old_fd)
     _dress(stream, h, path, "")
     stream.device = st.st_dev
     stream.file_inode = st.st_ino
-    if old is not None:
-        if file_state(stream.path_bytes, old.device, old.file_inode) != FILE_SAME:
-            old._retire()
-        old.close()
     return stream
+
+
+cdef str _temporary_path(str path):
+    """Make a name beside a stream; the dot and the ending keep it out of listings of streams."""
+    directory, file = os.path.split(path)
+    return os.path.join(directory, f".{file[:60]}.{own_pid}.{os.urandom(4).hex()}.new")
+
+
+cdef int retire(int fd, Mapping mapping, const Header *h) except -1:
+    """Mark a stream that nobody can open any more, and wake its readers so that they see it.
+
+    Not if it still has a name: it may have been reached through a link.
+    """
+    cdef stat st
+    if fstat(fd, &st) == 0 and st.st_nlink == 0 and mapping.writable:
+        (<IMAGE_METADATA *>mapping.base).inode = 0
+        post_all(mapping.base, h)
+    return 0
+
+
+cdef int _remove_and_retire(str path, Mapping mapping, const Header *h) except -1:
+    cdef int fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.unlink(path)
+        return retire(fd, mapping, h)
+    finally:
+        c_close(fd)
 
 
 cdef object _no_space(str name, str directory, uint64_t needed):

@@ -147,6 +147,7 @@ cdef extern from "<sys/stat.h>" nogil:
         ino_t st_ino
         off_t st_size
         unsigned int st_mode
+        unsigned long st_nlink
     int c_stat "stat"(const char *path, stat *result)
     int fstat(int fd, stat *result)
     bint S_ISREG(unsigned int mode)
@@ -168,6 +169,7 @@ cdef extern from * nogil:
         __ATOMIC_RELAXED
         __ATOMIC_ACQUIRE
         __ATOMIC_RELEASE
+        __ATOMIC_SEQ_CST
     uint64_t atomic_load_u64 "__atomic_load_n"(uint64_t *address, int order)
     void atomic_store_u64 "__atomic_store_n"(uint64_t *address, uint64_t value, int order)
     uint64_t atomic_add_u64 "__atomic_add_fetch"(uint64_t *address, uint64_t value, int order)

@@ -65,6 +65,12 @@ static inline void pymilk_pause(void)
 #endif
 }
 
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 30)
+#define PYMILK_HAVE_SEM_CLOCKWAIT 1
+#endif
+#endif
+
 /*
  * Wait for a semaphore until a CLOCK_MONOTONIC time. Returns 0 or an errno value.
  * sem_clockwait came with glibc 2.30. Without it the deadline is turned into CLOCK_REALTIME (never the
@@ -74,7 +80,7 @@ static inline void pymilk_pause(void)
 static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 {
     struct timespec deadline;
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
+#ifdef PYMILK_HAVE_SEM_CLOCKWAIT
     deadline.tv_sec = (time_t)(monotonic_ns / 1000000000);
     deadline.tv_nsec = (long)(monotonic_ns % 1000000000);
     return sem_clockwait(sem, CLOCK_MONOTONIC, &deadline) == 0 ? 0 : errno;

@@ -133,6 +133,11 @@ def decode(raw: Array, symcode: int, tri_dim: int) -> Array:
     return image_decode(np.moveaxis(raw, 2, 0), symcode, (1, 2))
 
 
+def _flip(array: Array, axes: tuple[int, ...]) -> Array:
+    # NumPy's flip of no axes makes a scalar of an array without axes, which is no view any more.
+    return np.flip(array, axes) if axes else array
+
+
 class Orientation:
     """How frames of one stream are turned for the user; worked out once, applied as a view.
 
@@ -182,14 +187,14 @@ class Orientation:
         lead = frames.ndim - self._naxis
         turned: Array = frames.squeeze(tuple(lead + axis for axis in self._dropped))
         turned = turned.transpose(*range(lead), *[lead + axis for axis in self._order])
-        return np.flip(turned, tuple(lead + axis for axis in self._flipped))
+        return _flip(turned, tuple(lead + axis for axis in self._flipped))
 
     def native(self, frames: Array) -> Array:
         """Turn frames of the user, shape (..., *shape), into those of the stream. A view."""
         if self.identity:
             return frames
         lead = frames.ndim - len(self._order)
-        turned = np.flip(frames, tuple(lead + axis for axis in self._flipped))
+        turned = _flip(frames, tuple(lead + axis for axis in self._flipped))
         back = np.argsort(self._order)
         turned = turned.transpose(*range(lead), *[lead + int(axis) for axis in back])
         return np.expand_dims(turned, [lead + axis for axis in self._dropped])

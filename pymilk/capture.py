@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from ._core import (
     FRAME_ROW,
     Stream,
     allocate,
+    checked_timeout,
     prefault,
 )
 from .axes import Orientation
@@ -27,6 +29,7 @@ from .errors import (
     FrameMismatchError,
     StreamArgumentError,
     StreamNotFoundError,
+    StreamNotReadyError,
     StreamReplacedError,
     StreamTimeoutError,
 )
@@ -40,8 +43,11 @@ WAIT_POLICIES = {"auto": 20_000, "spin": -1, "sleep": 0}
 #: How often a foreground capture looks at signals, in seconds.
 _SIGNAL_INTERVAL = 0.05
 
-#: How long the successor of a replaced stream may take to become attachable, in seconds.
-_SUCCESSOR_WAIT = 1.0
+#: How long an ending capture is waited for, in seconds. It ends within 0.1 s, if it ever began.
+_PATIENCE = 2.0
+
+#: How often a capture whose stream is being made again looks whether it is to stop, in seconds.
+_SUCCESSOR_WAIT = 0.1
 
 
 def spin_of(wait: str) -> int:
@@ -189,6 +195,8 @@ class Capture:
         How the user sees frames. Default: as the stream has them.
     background : bool, default False
         Return at once; `join` waits for the end.
+    register : callable, optional
+        Called with the capture before it begins, so that its owner can close it.
 
     Attributes
     ----------
@@ -205,6 +213,7 @@ class Capture:
         wait: str = "auto",
         orientation: Orientation | None = None,
         background: bool = False,
+        register: Callable[[Capture], object] | None = None,
     ) -> None:
         if not hasattr(n, "__index__") or n < 1:
             raise StreamArgumentError(
@@ -216,7 +225,7 @@ class Capture:
         self.name = stream.name
         self.requested = int(n)
         self._stream = stream
-        self._timeout = timeout
+        self._timeout = checked_timeout(timeout, stream.name)
         self._spin = spin_of(wait)
         self._orientation = orientation or Orientation(stream.shape)
         self._out = out
@@ -229,6 +238,7 @@ class Capture:
         self._cpu_ns = 0
         self._duration = 0.0
         self._stopping = False
+        self._closing = False
         self._missed: int | None = None
         self._error: BaseException | None = None
         self._armed = threading.Event()
@@ -236,10 +246,18 @@ class Capture:
         self._thread: threading.Thread | None = threading.Thread(
             target=self._run, name=f"pymilk-capture-{self.name}", daemon=True
         )
-        self._thread.start()
-        self._await(self._armed)
-        if not background:
-            self.join()
+        if register is not None:
+            register(self)
+        try:
+            self._thread.start()
+            self._await(self._armed)
+            if not background:
+                self.join()
+        except KeyboardInterrupt:
+            # It may have come between any two steps; nobody holds this object, so nothing may go on.
+            self.stop()
+            self._finished.wait(_PATIENCE)
+            raise
 
     # -- use -----------------------------------------------------------------------------------
 
@@ -279,9 +297,18 @@ class Capture:
         )
 
     def stop(self) -> None:
-        """End a capture early, within 20 ms; it keeps what it has, and `join` does not raise."""
+        """End a capture early, within 50 ms; it keeps what it has, and `join` does not raise."""
         self._stopping = True
-        self._reader.stop()
+        if not self.done:
+            self._reader.stop()
+
+    def close(self) -> None:
+        """End the capture because its stream is closed: `join` raises `StreamClosedError`."""
+        self._closing = True
+        if not self.done:
+            self._stream.close()
+            if threading.current_thread() is not self._thread:
+                self._finished.wait(_PATIENCE)
 
     def join(self, timeout: float | None = None) -> Capture:
         """Wait for the end of a capture.
@@ -324,7 +351,7 @@ class Capture:
                     return False
         except BaseException:
             self.stop()
-            self._finished.wait()
+            self._finished.wait(_PATIENCE)
             raise
         return True
 
@@ -411,6 +438,8 @@ class Capture:
             self._finished.set()
 
     def _receive(self) -> None:
+        if self._stopping:
+            return
         after = self._reader.arm()
         self._armed.set()
         while self._kept < self.requested and not self._stopping:
@@ -423,40 +452,37 @@ class Capture:
                     after=after,
                     first=self._kept,
                     spin_ns=self._spin,
+                    missed=self._missed,
                 )
             except StreamReplacedError:
                 replaced = True
             finally:
-                self._take_over()
+                if self._reader.received > self._kept:
+                    self._kept = self._reader.received
+                    self._missed = None
             if replaced:
                 self._follow()
                 after = 0
 
-    def _take_over(self) -> None:
-        """Note what the reader delivered, and before its first frame what older files still had."""
-        first, self._kept = self._kept, max(self._kept, self._reader.received)
-        if self._missed is not None and self._kept > first:
-            self._info["lost"][first] += self._missed
-            self._info["flags"][first] |= FLAG_NEW_FILE
-            self._missed = None
-
     def _follow(self) -> None:
         """Go over to the new file of the stream; what the old one still had is missed."""
         self._missed = (self._missed or 0) + self._stream.counter - self._reader.last
-        deadline = time.monotonic() + _SUCCESSOR_WAIT
+        deadline = None if self._timeout is None else time.monotonic() + self._timeout
         while True:
             try:
-                stream = self._stream.successor()
+                stream = self._stream.successor(_SUCCESSOR_WAIT)
                 break
-            except StreamNotFoundError:
-                # Some writers delete the file before they create the new one.
-                if time.monotonic() > deadline or self._stopping:
+            except (StreamNotFoundError, StreamNotReadyError):
+                if self._stopping:
+                    return
+                if deadline is not None and time.monotonic() > deadline:
                     raise
-                time.sleep(0.001)
         self._let_go()
         self._stream = stream
         self._owned = True
         self._reader = stream.reader()
+        if self._closing:
+            stream.close()  # close() came while the new stream was being attached
 
     def _let_go(self) -> None:
         """Close what belongs to the capture."""

@@ -12,7 +12,7 @@ from .names import SUFFIX, stream_directory
 
 __all__ = ["find_stale", "list_streams", "remove_stale"]
 
-#: Temporary file of a stream that is being created: ``.<name>.<pid of the creator>.<random>.new``.
+#: Temporary file of a stream that is being created or destroyed: ``.<file>.<pid>.<random>.new``.
 _TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.new")
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "StreamFormatError",
     "StreamNameError",
     "StreamNotFoundError",
+    "StreamNotReadyError",
     "StreamPermissionError",
     "StreamReadOnlyError",
     "StreamReplacedError",
@@ -181,6 +182,10 @@ class StreamArgumentError(StreamError, ValueError):
     fields = ("argument", "found")
     argument: str
     found: Any
+
+
+class StreamNotReadyError(StreamFormatError):
+    """The file is there, but its creator has not finished it, or died before it did."""
 
 
 class StreamChangedError(StreamError):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 from ._core import Keyword, Stream
-from .errors import KeywordNotFoundError
+from .errors import KeywordError, KeywordNotFoundError
 
 __all__ = ["KeywordName", "Keywords"]
 
@@ -47,7 +47,8 @@ class Keywords(MutableMapping[str, Value]):
 
     Parameters
     ----------
-    stream : Stream
+    stream : Stream or callable
+        A callable returns the stream at each access, so that one that was replaced is followed.
 
     Notes
     -----
@@ -55,39 +56,44 @@ class Keywords(MutableMapping[str, Value]):
     same time may lose one of their changes.
     """
 
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
+    def __init__(self, stream: Stream | Callable[[], Stream]) -> None:
+        self._source = stream
+
+    def _stream(self) -> Stream:
+        return self._source if isinstance(self._source, Stream) else self._source()
 
     def _find(self, name: str) -> Keyword:
-        for keyword in self._stream.read_keywords():
+        stream = self._stream()
+        for keyword in stream.read_keywords():
             if keyword.name == name:
                 return keyword
         raise KeywordNotFoundError(
-            f"stream {self._stream.name!r} has no keyword {name!r}",
-            stream=self._stream.name,
-            keyword=name,
+            f"stream {stream.name!r} has no keyword {name!r}", stream=stream.name, keyword=name
         )
 
     def __getitem__(self, name: str) -> Value:
         return self._find(name).value
 
-    def __setitem__(self, name: str, value: Value | tuple[Value, str] | tuple[Value]) -> None:
+    def __setitem__(self, name: str, value: Any) -> None:
         self.merge({name: value})
 
     def __delitem__(self, name: str) -> None:
         self._find(name)
-        self._stream.write_keywords(
-            [keyword for keyword in self._stream.read_keywords() if keyword.name != name]
-        )
+        stream = self._stream()
+        stream.write_keywords([keyword for keyword in stream.read_keywords() if keyword.name != name])
 
     def __iter__(self) -> Iterator[str]:
-        return iter([keyword.name for keyword in self._stream.read_keywords()])
+        return iter([keyword.name for keyword in self._stream().read_keywords()])
 
     def __len__(self) -> int:
-        return len(self._stream.read_keywords())
+        return len(self._stream().read_keywords())
 
     def __repr__(self) -> str:
         return f"Keywords({dict(self)!r})"
+
+    def named(self) -> dict[str, Keyword]:
+        """Return all keywords by name; the names are `KeywordName`."""
+        return {KeywordName(keyword): keyword for keyword in self._stream().read_keywords()}
 
     def comment(self, name: str) -> str:
         """Return the comment of a keyword."""
@@ -99,36 +105,48 @@ class Keywords(MutableMapping[str, Value]):
         Parameters
         ----------
         changes : dict
-            Name to value, to ``(value,)``, or to ``(value, comment)``.
+            Name to value, to ``(value,)``, or to ``(value, comment)``; a comment of None keeps the one
+            that the keyword has.
 
         Raises
         ------
         KeywordError
         """
-        table = {keyword.name: keyword for keyword in self._stream.read_keywords()}
-        if len(changes) == 1:
+        stream = self._stream()
+        table = {keyword.name: keyword for keyword in stream.read_keywords()}
+        given = {name: _split(stream, name, entry) for name, entry in changes.items()}
+        if len(given) == 1:
             # The usual case: one keyword that exists. One store, no rewriting of the table.
-            [(name, value)] = changes.items()
+            [(name, (value, comment))] = given.items()
             if name in table:
-                parts = value if isinstance(value, tuple) else (value,)
-                self._stream.update_keyword(name, *parts)
+                stream.update_keyword(name, value, comment)
                 return
-        for name, value in changes.items():
-            parts = value if isinstance(value, tuple) else (value,)
-            old = table.get(name)
-            comment = parts[1] if len(parts) > 1 else (old.comment if old else "")
-            table[name] = Keyword(name, parts[0], comment)
+        for name, (value, comment) in given.items():
+            if comment is None:
+                comment = table[name].comment if name in table else ""
+            table[name] = Keyword(name, value, comment)
         # Counts of keywords that do not change stay as they are.
-        self._stream.write_keywords(table.values())
+        stream.write_keywords(table.values())
 
     def replace(self, keywords: dict[str, Any]) -> None:
         """Replace all keywords by these; arguments as for `merge`."""
+        stream = self._stream()
         entries = []
-        for name, value in keywords.items():
-            parts = value if isinstance(value, tuple) else (value,)
-            entries.append(Keyword(name, *parts))
-        self._stream.write_keywords(entries)
+        for name, entry in keywords.items():
+            value, comment = _split(stream, name, entry)
+            entries.append(Keyword(name, value, comment or ""))
+        stream.write_keywords(entries)
 
-    def named(self) -> dict[str, Keyword]:
-        """Return all keywords by name, whose keys are `KeywordName`."""
-        return {KeywordName(keyword): keyword for keyword in self._stream.read_keywords()}
+
+def _split(stream: Stream, name: str, entry: Any) -> tuple[Any, str | None]:
+    """Take ``value``, ``(value,)`` or ``(value, comment)`` apart."""
+    if not isinstance(entry, tuple):
+        return entry, None
+    if not 1 <= len(entry) <= 2:
+        raise KeywordError(
+            f"stream {stream.name!r}: keyword {name!r} is a value, (value,) or (value, comment), "
+            f"not {entry!r}",
+            stream=stream.name,
+            keyword=name,
+        )
+    return entry[0], entry[1] if len(entry) == 2 else None

@@ -54,12 +54,21 @@ def stream_directory() -> str:
     )
 
 
+def _encodable(text: str) -> str:
+    """Return `text` if the operating system can have it in a path."""
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise StreamNameError(f"{text!r} cannot be part of a path", name=text) from None
+    return text
+
+
 def check_name(name: str) -> str:
     """Return `name` if a stream can be called so, else raise `StreamNameError`.
 
     A name is 1 to 79 bytes of UTF-8 without ``/`` or NUL, and not ``.`` or ``..``.
     """
-    nbytes = len(os.fsencode(name))
+    nbytes = len(os.fsencode(_encodable(name)))
     if not name:
         raise StreamNameError("the name of a stream must not be empty", name=name)
     if "/" in name or "\0" in name:
@@ -98,9 +107,13 @@ def stream_path(name_or_path: str | os.PathLike[str]) -> str:
     StreamNotFoundError
         It is a name and there is no stream directory.
     """
-    text = os.fspath(name_or_path)
+    given: object = name_or_path
+    text = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(text, str):
-        raise StreamNameError(f"a stream name is a str, not {type(text).__name__}", name=repr(text))
+        raise StreamNameError(
+            f"a stream name is a str, not {type(name_or_path).__name__}", name=repr(name_or_path)
+        )
+    _encodable(text)
     if "/" not in text and isinstance(name_or_path, str):
         return os.path.join(stream_directory(), check_name(text.removesuffix(SUFFIX)) + SUFFIX)
     name = os.path.basename(text)

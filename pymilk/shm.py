@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import warnings
+import weakref
 from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ._core import FLAG_TORN, Stream
+from ._core import FLAG_TORN, Stream, checked_timeout
 from .axes import Orientation, Which3DState, encode
 from .capture import Capture, spin_of
 from .errors import (
     FrameMismatchError,
     FrameTornWarning,
-    KeywordNotFoundError,
     StreamArgumentError,
     StreamClosedError,
     StreamNameError,
+    StreamNotFoundError,
+    StreamNotReadyError,
     StreamReplacedError,
     StreamTimeoutError,
     StreamTimeoutWarning,
@@ -33,6 +36,9 @@ Array = npt.NDArray[Any]
 
 #: Reads look a little longer than a sleeping wake-up takes before they sleep.
 _SPIN_NS = spin_of("auto")
+
+#: Seconds that a stream which is just being made again has to become complete.
+_SUCCESSOR_WAIT = 0.1
 
 
 class SHM:
@@ -76,8 +82,6 @@ class SHM:
         Number of axes of `shape`.
     symcode, triDimState
         As given.
-    keywords : Keywords
-        The keywords as a live mapping.
 
     Raises
     ------
@@ -133,6 +137,7 @@ class SHM:
         self._squeeze = autoSqueeze and data is None
         self._lock = threading.Lock()
         self._seen = 0
+        self._captures: weakref.WeakSet[Capture] = weakref.WeakSet()
         if data is None:
             self._adopt(Stream.attach(path))
             self._seen = self._live().counter
@@ -146,11 +151,13 @@ class SHM:
     # -- the stream behind it ------------------------------------------------------------------
 
     def _adopt(self, stream: Stream) -> None:
-        """Make this stream the one behind the object."""
+        """Make this stream the one behind the object.
+
+        The one before is let go of and not closed: waits and captures that are on it follow by
+        themselves.
+        """
         orientation = Orientation(stream.shape, self.symcode, self.triDimState, self._squeeze)
-        old, self._stream = self._stream, stream
-        if old is not None:
-            old.close()
+        self._stream = stream
         self.FNAME = stream.name
         self.FILEPATH = stream.path
         self._turn = orientation
@@ -161,7 +168,7 @@ class SHM:
         self._dtype = stream.dtype
         self._native_shape = stream.shape
         self._view = orientation.view(stream.view())
-        self.keywords = Keywords(stream)
+        self._size = stream.nelement
 
     def _live(self) -> Stream:
         """Return the stream, after following it to a new file if there is one."""
@@ -178,14 +185,16 @@ class SHM:
     def _follow(self, old: Stream) -> None:
         with self._lock:
             if self._stream is old:  # no other thread was faster
-                self._adopt(old.successor())
+                self._adopt(old.successor(_SUCCESSOR_WAIT))
                 self._seen = 0
 
     def close(self) -> None:
-        """Let go of the stream. Waits in other threads end; views and captured frames stay valid."""
+        """Let go of the stream. Waits and captures in other threads end; views and frames stay valid."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
+            for capture in list(self._captures):
+                capture.close()
 
     def destroy(self) -> None:
         """Delete the stream, and close.
@@ -213,10 +222,10 @@ class SHM:
 
     def __del__(self) -> None:
         if getattr(self, "_stream", None) is not None:
-            shown = repr(self)
             self.close()
             # The default filters hide it; scripts that never close stay quiet, as they always were.
-            warnings.warn(f"unclosed {shown}", ResourceWarning, stacklevel=2, source=self)
+            # Only the name: at interpreter exit little else can be formatted any more.
+            warnings.warn(f"unclosed <SHM {self.FNAME!r}>", ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
         if self._stream is None:
@@ -276,7 +285,7 @@ class SHM:
         if stream is None or (autorelink_if_need and stream.replaced()):
             stream = self._live()
         if check and not self._wait(
-            timeout, None if checkSemAndFlush else self._seen, autorelink_if_need
+            _limit(timeout, self.FNAME), None if checkSemAndFlush else self._seen, autorelink_if_need
         ):
             if return_none_on_timeout:
                 return None
@@ -303,20 +312,23 @@ class SHM:
 
     def _wait(self, timeout: float | None, after: int | None, follow: bool) -> bool:
         """Wait for a frame newer than number `after`; returns False on a timeout."""
-        seconds = None if timeout is None or timeout <= 0 else timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            stream = self._live() if follow else self._stream
-            if stream is None:
-                stream = self._live()
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
-                stream.wait(seconds, after=after, spin_ns=_SPIN_NS)
+                stream = self._stream if not follow else None
+                stream = stream or self._live()
+                stream.wait(left, after=after, spin_ns=_SPIN_NS)
                 return True
             except StreamReplacedError:
                 if not follow:
                     raise
                 # Whatever the new file holds was not there when the wait began.
-                self._follow(stream)
                 after = 0
+            except (StreamNotFoundError, StreamNotReadyError):
+                # The new file is on its way: other programs delete the old one first.
+                if left == 0:
+                    return False
             except StreamTimeoutError:
                 return False
 
@@ -378,8 +390,7 @@ class SHM:
         `capture` returns the same as numbers.
         """
         cube = bool(output_as_cube if outputFormat is None else outputFormat)
-        seconds = None if timeout is None or timeout <= 0 else timeout
-        result = self.capture(n, timeout=seconds)
+        result = self.capture(n, timeout=_limit(timeout, self.FNAME))
         if monitorCount:
             skips = int(np.count_nonzero(result.info["lost"][1:]))
             torn = result.report.torn
@@ -448,6 +459,7 @@ class SHM:
             wait=wait,
             orientation=self._turn,
             background=background,
+            register=self._captures.add,
         )
 
     # -- writing -------------------------------------------------------------------------------
@@ -460,8 +472,8 @@ class SHM:
         Parameters
         ----------
         data : array_like, shape `shape`
-            Any memory order. An array must have the dtype of the stream; lists and scalars are converted
-            if that changes no value.
+            Any memory and byte order. An array must have the dtype of the stream; lists and scalars are
+            converted if that changes no value.
         check_dt : bool, default False
             Convert an array of another dtype, with NumPy's usual (unsafe) rules.
         autorelink_if_need : bool, default False
@@ -487,12 +499,12 @@ class SHM:
                 )
             stream = self._live()
         frame = data if isinstance(data, np.ndarray) else self._converted(data)
-        if check_dt:
-            frame = frame.astype(self._dtype, copy=False)
+        if frame.dtype != self._dtype and (check_dt or frame.dtype.newbyteorder("=") == self._dtype):
+            frame = frame.astype(self._dtype)
         if self._turn.identity:
             stream.publish(frame)
             return
-        if frame.shape != self.shape:
+        if frame.shape != self.shape and not (frame.size == 1 and self._size == 1):
             raise FrameMismatchError(
                 f"stream {self.FNAME!r}: the frame has shape {frame.shape}, the stream {self.shape}",
                 stream=self.FNAME,
@@ -500,7 +512,7 @@ class SHM:
                 expected=self.shape,
                 found=frame.shape,
             )
-        stream.publish(self._turn.native(frame))
+        stream.publish(self._turn.native(frame.reshape(self.shape)))
 
     def _converted(self, data: Any) -> Array:
         """Convert what is not an array, if that changes no value."""
@@ -574,9 +586,10 @@ class SHM:
             "cbcycle": stream.cb_cycle,
         }
 
-    def _keywords(self) -> Keywords:
-        self._live()
-        return self.keywords
+    @property
+    def keywords(self) -> Keywords:
+        """The keywords as a live mapping."""
+        return Keywords(self._live)
 
     def get_keywords(self, comments: bool = False) -> dict[str, Any]:
         """Return the keywords.
@@ -592,7 +605,7 @@ class SHM:
             Name to value. The names are str that also answer ``kw["name"]``, ``kw["value"]`` and
             ``kw["comment"]``, so that both ways of reading them work.
         """
-        found = self._keywords().named()
+        found = self.keywords.named()
         if comments:
             return {name: (keyword.value, keyword.comment) for name, keyword in found.items()}
         return {name: keyword.value for name, keyword in found.items()}
@@ -602,11 +615,11 @@ class SHM:
 
         Others stay. If one cannot be stored, none is, and `KeywordError` is raised.
         """
-        self._keywords().merge(kw_dict)
+        self.keywords.merge(kw_dict)
 
     def reset_keywords(self, kw_dict: dict[str, Any]) -> None:
         """Replace all keywords; argument as for `set_keywords`."""
-        self._keywords().replace(kw_dict)
+        self.keywords.replace(kw_dict)
 
     def update_keyword(self, name: str, value: Any, comment: str | None = None) -> None:
         """Change a keyword that exists; keeps its comment unless one is given.
@@ -619,18 +632,21 @@ class SHM:
 
     def get_keyword(self, name: str, comment: bool = False) -> Any:
         """Return the value of a keyword, or ``(value, comment)``; unknown: `KeywordNotFoundError`."""
-        for found, keyword in self._keywords().named().items():
-            if found == name:
-                return (keyword.value, keyword.comment) if comment else keyword.value
-        raise KeywordNotFoundError(
-            f"stream {self.FNAME!r} has no keyword {name!r}", stream=self.FNAME, keyword=name
-        )
+        keywords = self.keywords
+        return (keywords[name], keywords.comment(name)) if comment else keywords[name]
 
     def __getitem__(self, name: str) -> Any:
-        return self._keywords()[name]
+        return self.keywords[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._keywords()[name] = value
+        self.keywords[name] = value
+
+
+def _limit(timeout: float | None, name: str) -> float | None:
+    """Turn a familiar timeout, where 0 and negative mean for ever, into seconds or None."""
+    if isinstance(timeout, (int, float)) and timeout <= 0:
+        return None
+    return checked_timeout(timeout, name)
 
 
 def _path_in_directory(fname: str) -> str:

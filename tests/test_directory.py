@@ -1,0 +1,147 @@
+"""The stream directory as a whole."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import pymilk
+from pymilk._core import process_alive
+from pymilk.directory import find_stale, list_streams, remove_stale
+from pymilk.errors import StreamNotFoundError
+from pymilk.names import stream_directory
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    """A process that has ended; its number is not given again soon."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_empty_directory(shm_dir):
+    assert list_streams() == find_stale() == remove_stale() == []
+    assert stream_directory() == str(shm_dir)
+
+
+def test_streams_are_described_without_attaching(make_stream, shm_dir):
+    make_stream("b", (3, 5), np.uint16, nbkw=7).publish(np.zeros((3, 5), np.uint16))
+    make_stream("a", (2, 3, 4), np.float32, nbsem=2, cb_size=3)
+    found = list_streams()
+    assert [entry["name"] for entry in found] == ["a", "b"]
+    assert "error" not in found[0]
+    assert (found[0]["shape"], found[0]["dtype"]) == ((2, 3, 4), np.float32)
+    assert (found[0]["nbsem"], found[0]["cb_size"], found[0]["counter"]) == (2, 3, 0)
+    assert (found[1]["shape"], found[1]["nbkw"], found[1]["counter"]) == ((3, 5), 7, 1)
+    assert found[1]["path"] == str(shm_dir / "b.im.shm")
+    assert found[1]["creator_pid"] == os.getpid()
+    assert found[1]["nbytes"] == os.path.getsize(found[1]["path"])
+    assert found[1]["inode"] == os.stat(found[1]["path"]).st_ino
+    assert pymilk.list_streams() == found
+
+
+def test_files_that_are_no_streams(make_stream, shm_dir):
+    make_stream("good", (2, 2), np.uint8)
+    (shm_dir / "empty.im.shm").touch()
+    (shm_dir / "text.im.shm").write_text("hello" * 1000)
+    (shm_dir / "folder.im.shm").mkdir()
+    (shm_dir / "dangling.im.shm").symlink_to(shm_dir / "nowhere")
+    os.mkfifo(shm_dir / "pipe.im.shm")
+    (shm_dir / "notes.txt").touch()
+    (shm_dir / ".hidden.im.shm").touch()
+    (shm_dir / "link.im.shm").symlink_to(shm_dir / "good.im.shm")
+    found = {entry["name"]: entry for entry in list_streams()}
+    assert sorted(found) == ["dangling", "empty", "folder", "good", "link", "pipe", "text"]
+    for name in ("dangling", "empty", "folder", "pipe", "text"):
+        assert set(found[name]) == {"name", "path", "error"}
+        assert found[name]["error"]
+    for name in ("good", "link"):
+        assert found[name]["shape"] == (2, 2)
+    for path in shm_dir.iterdir():
+        if path.name.startswith("."):
+            path.unlink()
+
+
+def test_another_directory(make_stream, shm_dir):
+    make_stream("here", (2, 2), np.uint8)
+    other = shm_dir / "other"
+    other.mkdir()
+    assert list_streams(str(other)) == []
+    make_stream(str(other / "there.im.shm"), (2, 2), np.uint8)
+    assert [entry["name"] for entry in list_streams(str(other))] == ["there"]
+    assert [entry["name"] for entry in list_streams()] == ["here"]
+    with pytest.raises(FileNotFoundError):
+        list_streams(str(shm_dir / "missing"))
+
+
+def test_directory_that_is_missing(monkeypatch, shm_dir):
+    monkeypatch.setenv("MILK_SHM_DIR", str(shm_dir / "missing"))
+    for call in (list_streams, find_stale, remove_stale, stream_directory):
+        with pytest.raises(StreamNotFoundError):
+            call()
+
+
+def test_stale_files_of_dead_creators(make_stream, shm_dir, dead_pid):
+    make_stream("cam", (2, 2), np.uint8)
+    dead = [
+        shm_dir / f".cam.{dead_pid}.0123abcd.new",
+        shm_dir / f".my.cam.v2.{dead_pid}.ffffffff.new",
+    ]
+    alive = shm_dir / f".cam.{os.getpid()}.0123abcd.new"
+    others = [
+        shm_dir / name
+        for name in (
+            f".cam.{dead_pid}.0123abcd.old",
+            f".cam.{dead_pid}.0123ABCD.new",
+            f".cam.{dead_pid}.0123abc.new",
+            f"cam.{dead_pid}.0123abcd.new",
+            ".cam.new",
+        )
+    ]
+    for path in (*dead, alive, *others):
+        path.write_bytes(b"x")
+    assert find_stale() == sorted(str(path) for path in dead)
+    assert list_streams(str(shm_dir))[0]["name"] == "cam"
+    assert remove_stale() == sorted(str(path) for path in dead)
+    assert remove_stale() == []
+    assert not any(path.exists() for path in dead)
+    for path in (alive, *others):
+        assert path.exists()
+        path.unlink()
+    assert [entry["name"] for entry in list_streams()] == ["cam"]
+
+
+def test_creator_that_is_killed_leaves_something_that_can_be_removed(spawn, shm_dir):
+    child = spawn(
+        """
+import os, signal
+from pymilk._core import Stream
+os.rename = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+Stream.create("cam", (2, 2), "u1")
+"""
+    )
+    child.process.wait()
+    left = [path.name for path in shm_dir.iterdir()]
+    assert len(left) == 1
+    assert left[0].startswith(".cam.")
+    assert list_streams() == []
+    assert remove_stale() == [str(shm_dir / left[0])]
+    assert list(shm_dir.iterdir()) == []
+
+
+def test_live_and_dead_processes(dead_pid):
+    assert process_alive(os.getpid())
+    assert process_alive(os.getppid())
+    assert process_alive(1)
+    assert not process_alive(dead_pid)
+    assert not process_alive(0)
+    assert not process_alive(-1)
+    zombie = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    assert not process_alive(zombie.pid)
+    zombie.wait()
