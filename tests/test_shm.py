@@ -369,7 +369,7 @@ def test_view_is_read_only_live_and_never_dangles(make):
     assert not view.flags.owndata
     with pytest.raises(ValueError, match="read-only"):
         view[0, 0] = 1
-    with pytest.raises(ValueError, match="(?i)writeable"):
+    with pytest.raises(ValueError, match=r"(?i)writeable"):
         view.setflags(write=True)
     copy[:] = 0  # a copy belongs to the caller
     np.testing.assert_array_equal(view, numbers((4, 4)))
