@@ -25,7 +25,7 @@ except ModuleNotFoundError as error:  # pragma: no branch
         "`pip install -e .`, or change to another directory."
     ) from error
 
-from . import errors
+from . import errors, times
 from .axes import Which3DState
 from .capture import Capture, CaptureReport
 from .directory import find_stale, list_streams, remove_stale
@@ -48,6 +48,7 @@ __all__ = [
     "list_streams",
     "remove_stale",
     "stream_directory",
+    "times",
 ]
 
 
