@@ -18,6 +18,8 @@ close_frame). A reader that sees the new counter sees the pixels.
     write = 0            release
     post                 every semaphore below its cap of 10, then the log semaphore
 
+A claim that is abandoned stamps lastaccesstime before write = 0: its pixels changed under an old counter.
+
 Others in the field are weaker, and readers have to be right with all of them:
 
     the C library        no fences (harmless on x86), same order
@@ -37,8 +39,12 @@ every capture, and runs without the GIL:
     a frame that never came out whole is delivered with FLAG_TORN
 
 The stamps (writetime and lastaccesstime) are looked at besides the counter because of that instant
-between write = 0 and cnt0 += 1 of the Python wrapper, which the counter alone cannot show.
-What cannot be seen: a tear by a writer that sets neither `write` nor a stamp before it touches pixels.
+between write = 0 and cnt0 += 1 of the Python wrapper, which the counter alone cannot show. A reader that
+begins and ends its copy within the instant gets a whole frame under a number that is 1 too low; the next
+number comes with the same stamps, and the row is put right (is_known).
+
+What cannot be seen: a tear by a writer that sets neither `write` nor a stamp before it touches pixels; and
+that wrong number, if further frames were written before the reader looked again.
 """
 
 cimport cython
@@ -1041,6 +1047,7 @@ cdef struct Job:
     uint64_t owed
     uint64_t ahead
     uint64_t repeated       # posts that announced nothing
+    uint64_t excess         # those of them before the last frame
 
 
 cdef struct Look:
@@ -1331,9 +1338,17 @@ cdef bint is_known(Job *job, const Look *seen) noexcept nogil:
                        and seen.writetime.tv_nsec == job.last_write.tv_nsec
                        and seen.writetime.tv_sec == job.last_write.tv_sec)
     if known:
+        # A post that seemed to announce nothing was that of the number left out.
+        if job.excess:
+            job.excess -= 1
+            job.repeated -= 1
+        else:
+            job.owed += 1
         if job.rows != NULL:
             job.rows[job.at - 1].cnt0 = seen.cnt0
             job.rows[job.at - 1].lost += 1
+            if job.excess == 0:
+                job.rows[job.at - 1].flags &= ~<uint64_t>_REPEATED_POST
         job.last = seen.cnt0
     else:
         job.accesses = job.accesses or moved
@@ -1354,6 +1369,7 @@ cdef void account(Job *job, Row *row, uint64_t flags, const Look *seen) noexcept
     settled = min(advance, job.ahead)
     job.ahead -= settled
     job.owed += advance - settled
+    job.excess = job.ahead
     if job.ahead:
         flags |= _REPEATED_POST
         job.repeated += job.ahead
@@ -1393,7 +1409,7 @@ cdef class Reader:
     received : int
         Frames delivered by the present or last `receive`; grows while it runs.
     repeated : int
-        Semaphore posts ignored because they announced nothing new.
+        Semaphore posts since `arm` that were ignored because they announced nothing new.
     last : int
         Counter of the frame delivered last.
     cpu_ns : int
@@ -1413,6 +1429,8 @@ cdef class Reader:
     cdef int stopped
     cdef bint running
     cdef uint64_t done
+    cdef uint64_t owed      # the account of posts, from one receive to the next (see Job)
+    cdef uint64_t ahead
     cdef readonly uint64_t repeated
     cdef readonly uint64_t last
     cdef readonly int64_t cpu_ns
@@ -1524,7 +1542,6 @@ cdef class Reader:
         job.stop = &self.stopped
         job.done = &self.done
         job.grace = WRITE_GRACE_NS
-        job.owed = 1  # the post of the newest frame may still be on its way
         job.last_access = (<IMAGE_METADATA *>mapping.base).lastaccesstime
         job.last_write = (<IMAGE_METADATA *>mapping.base).writetime
         job.sem = self._bell(mapping)
@@ -1612,6 +1629,10 @@ cdef class Reader:
             job.stop = &never
             job.n = 1
             job.last = last
+            # What was posted before belongs to frames that are not waited for.
+            job.owed = 1
+            if job.sem != NULL:
+                drain(job.sem)
             self._run(&job)
         finally:
             self.running = False
@@ -1638,6 +1659,8 @@ cdef class Reader:
     cdef uint64_t _start(self, Mapping mapping, sem_t *sem) noexcept:
         self.done = 0
         self.repeated = 0
+        self.owed = 1  # the post of the newest frame may still be on its way
+        self.ahead = 0
         # Old posts first, then the counter: a post that comes between is one of a frame that is not
         # waited for, and the account allows for one.
         if sem != NULL:
@@ -1730,6 +1753,8 @@ cdef class Reader:
                         job.new_file = True
                         job.missed = _index(self.name, "missed", missed, 2**64)
                     job.last = self._start(mapping, job.sem) if after is None else last
+                    job.owed = self.owed
+                    job.ahead = self.ahead
                     job.at = row
                     self.done = row
                     self.last = job.last
@@ -1739,6 +1764,8 @@ cdef class Reader:
                     finally:
                         self.cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
                         self.repeated += job.repeated
+                        self.owed = job.owed
+                        self.ahead = job.ahead
                         self.last = job.last
                 finally:
                     self.running = False
@@ -2457,6 +2484,7 @@ cdef class Stream:
         reader.name = self.name
         reader.slot = -1
         reader.pid = own_pid
+        reader.owed = 1
         return reader
 
     cdef Reader _own(self):

@@ -17,7 +17,6 @@ import numpy.typing as npt
 from ._core import (
     FLAG_NEW_FILE,
     FLAG_TORN,
-    FLAG_VERIFIED,
     FRAME_ROW,
     Stream,
     allocate,
@@ -75,10 +74,9 @@ class CaptureReport:
         were overwritten before they could be copied. Exact by the counter of the stream.
     torn : int
         Frames that may hold pixels of two frames; flagged in `Capture.info`.
-    unverified : int
-        Frames delivered without the `FLAG_VERIFIED` mark (the torn ones).
     repeated : int
         Semaphore posts that announced nothing new and were ignored. No frame is ever delivered twice.
+        Known once the capture has ended.
     new_files : int
         Times that the stream was replaced by a new file and followed.
     duration : float
@@ -104,7 +102,6 @@ class CaptureReport:
         self.received = len(info)
         self.lost = int(info["lost"].sum())
         self.torn = int(np.count_nonzero(flags & FLAG_TORN))
-        self.unverified = int(np.count_nonzero((flags & FLAG_VERIFIED) == 0))
         self.repeated = repeated
         self.new_files = int(np.count_nonzero(flags & FLAG_NEW_FILE))
         self.duration = duration
@@ -236,6 +233,7 @@ class Capture:
         self._kept = 0
         self._repeated = 0
         self._cpu_ns = 0
+        self._began = time.monotonic()
         self._duration = 0.0
         self._stopping = False
         self._closing = False
@@ -292,8 +290,9 @@ class Capture:
     @property
     def report(self) -> CaptureReport:
         """The account of what was received so far."""
+        duration = self._duration if self.done else time.monotonic() - self._began
         return CaptureReport(
-            self.name, self.requested, self.info, self._repeated, self._duration, self._cpu_ns / 1e9
+            self.name, self.requested, self.info, self._repeated, duration, self._cpu_ns / 1e9
         )
 
     def stop(self) -> None:
@@ -421,7 +420,7 @@ class Capture:
 
     def _run(self) -> None:
         """Receive; the target of the thread."""
-        began = time.monotonic()
+        self._began = time.monotonic()
         try:
             self._receive()
         except StreamTimeoutError as error:
@@ -430,7 +429,7 @@ class Capture:
         except BaseException as error:  # handed to join(), in the thread that waits for it
             self._error = error
         finally:
-            self._duration = time.monotonic() - began
+            self._duration = time.monotonic() - self._began
             self._let_go()
             if self._out is not None and not np.may_share_memory(self._out, self._cube):
                 np.copyto(self._out[: self._kept], self._orientation.view(self._cube[: self._kept]))

@@ -453,7 +453,7 @@ def test_report_from_known_rows():
     info["flags"][6] |= FLAG_NEW_FILE
     report = CaptureReport("cam", 200, info, 4, 2.0, 0.5)
     assert (report.stream, report.requested, report.received) == ("cam", 200, 101)
-    assert (report.lost, report.torn, report.unverified) == (9, 1, 1)
+    assert (report.lost, report.torn) == (9, 1)
     assert (report.repeated, report.new_files) == (4, 1)
     assert (report.duration, report.cpu_share) == (2.0, 0.25)
     assert report.rate == pytest.approx(100 / 0.00505)
@@ -502,7 +502,7 @@ def test_report_is_readable_and_ready_for_json(stream):
     as_dict = report.to_dict()
     assert json.loads(json.dumps(as_dict, allow_nan=False)) == as_dict
     assert set(as_dict) == {
-        "stream", "requested", "received", "lost", "torn", "unverified", "repeated", "new_files",
+        "stream", "requested", "received", "lost", "torn", "repeated", "new_files",
         "duration", "rate", "interval_us", "latency_us", "cpu_share",
     }  # fmt: skip
     text = str(report)

@@ -790,7 +790,7 @@ def test_every_public_method_is_tried_after_close():
 
 def test_forgotten_close_warns_where_asked(make):
     make("cam", numbers((2, 2)))
-    with pytest.warns(ResourceWarning, match="unclosed <SHM 'cam'>"):
+    with pytest.warns(ResourceWarning, match=r"unclosed.*SHM 'cam'"):
         SHM("cam")
     shm = SHM("cam")
     shm.close()
