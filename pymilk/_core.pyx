@@ -1047,6 +1047,7 @@ cdef struct Job:
     uint64_t owed
     uint64_t ahead
     uint64_t repeated       # posts that announced nothing
+    bint silent             # frames come without posts: watch the counter, until there is a post
     uint64_t excess         # those of them before the last frame
 
 
@@ -1230,7 +1231,9 @@ cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
     cdef int64_t until = min(later(now, SLICE_NS), job.deadline)
     cdef int64_t began = now
     cdef int taken
-    if job.sem == NULL:
+    if job.silent and take_posts(job) > 0:
+        job.silent = False
+    if job.sem == NULL or job.silent:
         until = POLL_NS if now - job.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS
         sleep_until(min(job.deadline, now + until))
         return
@@ -1243,6 +1246,7 @@ cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
         if now - began > SETTLED_NS:
             job.owed = 0
         if not taken:
+            job.silent = has_moved(job)
             return
         note_post(job)
     # Woken. The counter moves at once, unless the writer posts before it counts, or the post was owed.
@@ -1431,6 +1435,7 @@ cdef class Reader:
     cdef uint64_t done
     cdef uint64_t owed      # the account of posts, from one receive to the next (see Job)
     cdef uint64_t ahead
+    cdef bint silent
     cdef readonly uint64_t repeated
     cdef readonly uint64_t last
     cdef readonly int64_t cpu_ns
@@ -1631,9 +1636,13 @@ cdef class Reader:
             job.last = last
             # What was posted before belongs to frames that are not waited for.
             job.owed = 1
-            if job.sem != NULL:
-                drain(job.sem)
-            self._run(&job)
+            job.silent = self.silent
+            if job.sem != NULL and drain(job.sem) > 0:
+                job.silent = False
+            try:
+                self._run(&job)
+            finally:
+                self.silent = job.silent
         finally:
             self.running = False
         return atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
@@ -1755,6 +1764,7 @@ cdef class Reader:
                     job.last = self._start(mapping, job.sem) if after is None else last
                     job.owed = self.owed
                     job.ahead = self.ahead
+                    job.silent = self.silent
                     job.at = row
                     self.done = row
                     self.last = job.last
@@ -1766,6 +1776,7 @@ cdef class Reader:
                         self.repeated += job.repeated
                         self.owed = job.owed
                         self.ahead = job.ahead
+                        self.silent = job.silent
                         self.last = job.last
                 finally:
                     self.running = False
