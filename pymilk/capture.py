@@ -75,8 +75,8 @@ class CaptureReport:
     torn : int
         Frames that may hold pixels of two frames; flagged in `Capture.info`.
     repeated : int
-        Semaphore posts that announced nothing new and were ignored. No frame is ever delivered twice.
-        Known once the capture has ended.
+        Semaphore posts that announced nothing new and were ignored: to within a few, because posts can be
+        late. No frame is ever delivered twice. Known once the capture has ended.
     new_files : int
         Times that the stream was replaced by a new file and followed.
     duration : float
@@ -254,7 +254,7 @@ class Capture:
         except KeyboardInterrupt:
             # It may have come between any two steps; nobody holds this object, so nothing may go on.
             self.stop()
-            self._finished.wait(_PATIENCE)
+            self._end()
             raise
 
     # -- use -----------------------------------------------------------------------------------
@@ -306,8 +306,7 @@ class Capture:
         self._closing = True
         if not self.done:
             self._stream.close()
-            if threading.current_thread() is not self._thread:
-                self._finished.wait(_PATIENCE)
+            self._end()
 
     def join(self, timeout: float | None = None) -> Capture:
         """Wait for the end of a capture.
@@ -340,6 +339,12 @@ class Capture:
                 raise self._error
         return self
 
+    def _end(self) -> None:
+        """Wait for the thread, which has been told to end; not in it, and not in a forked child."""
+        thread = self._thread
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+            thread.join(_PATIENCE)
+
     def _await(self, event: threading.Event, timeout: float | None = None) -> bool:
         """Wait for an event of the thread; whatever interrupts the wait ends the capture."""
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -350,18 +355,19 @@ class Capture:
                     return False
         except BaseException:
             self.stop()
-            self._finished.wait(_PATIENCE)
+            self._end()
             raise
         return True
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The result travels, not the work: exceptions carry captures from process to process.
+        received = self.received  # once: it may grow meanwhile
         state = {
             "name": self.name,
             "requested": self.requested,
-            "_out": np.array(self.frames),
-            "_info": np.array(self.info),
-            "_kept": self.received,
+            "_out": np.array(self.frames[:received]),
+            "_info": np.array(self.info[:received]),
+            "_kept": received,
             "_repeated": self._repeated,
             "_duration": self._duration,
             "_cpu_ns": self._cpu_ns,

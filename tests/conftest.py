@@ -7,6 +7,7 @@ import faulthandler
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,11 @@ def make_stream() -> Iterator[Callable[..., Stream]]:
         stream.close()
 
 
+def heed_interrupts() -> None:
+    """Undo what a shell does to processes in the background: they ignore SIGINT, and hand that down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Child:
     """A second Python process that runs `code`, and talks through a pipe, a line at a time."""
 
@@ -78,8 +84,10 @@ class Child:
             text=True,
             bufsize=1,
             env=environment,
+            preexec_fn=heed_interrupts,
         )
         self.pid = self.process.pid
+        self._heard = ""
 
     def tell(self, line: object = "") -> None:
         """Send one line."""
@@ -91,12 +99,17 @@ class Child:
         """Return the next line that it prints."""
         assert self.process.stdout is not None
         assert self.process.stderr is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], timeout)
-        line = self.process.stdout.readline() if ready else ""
-        if not line:
-            self.process.kill()
-            raise AssertionError(f"child said nothing; its stderr: {self.process.stderr.read()}")
-        return line.rstrip("\n")
+        # Past the buffer of the pipe object: select knows nothing of lines that wait in there.
+        pipe = self.process.stdout.fileno()
+        while "\n" not in self._heard:
+            ready, _, _ = select.select([pipe], [], [], timeout)
+            piece = os.read(pipe, 65536).decode() if ready else ""
+            if not piece:
+                self.process.kill()
+                raise AssertionError(f"child said nothing; its stderr: {self.process.stderr.read()}")
+            self._heard += piece
+        line, _, self._heard = self._heard.partition("\n")
+        return line
 
     def expect(self, line: str, timeout: float = 60) -> None:
         """Wait for exactly this line."""
@@ -105,7 +118,7 @@ class Child:
     def finish(self, timeout: float = 60) -> tuple[int, str, str]:
         """Wait for its end; returns exit code, the rest of stdout, and stderr."""
         out, err = self.process.communicate(timeout=timeout)
-        return self.process.returncode, out, err
+        return self.process.returncode, self._heard + out, err
 
     def kill(self) -> None:
         """Kill it at once, and reap it."""

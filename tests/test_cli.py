@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from conftest import heed_interrupts
+
 pytest.importorskip("click", reason="extra cli")
 pytest.importorskip("rich", reason="extra cli")
 
@@ -67,6 +69,7 @@ def test_demo_is_interrupted_cleanly(shm_dir: Path) -> None:
         text=True,
         env=ENVIRONMENT,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     while not list(shm_dir.glob("*.im.shm")):
         assert child.poll() is None
