@@ -141,7 +141,12 @@ class SimulatedCamera:
             env={**os.environ, "PYTHONSAFEPATH": "1"},
         )
         assert self._process.stdout is not None
-        if self._process.stdout.readline() != "ready\n":
+        try:
+            answer = self._process.stdout.readline()
+        except BaseException:
+            self.__exit__()
+            raise
+        if answer != "ready\n":
             _, said = self._process.communicate()
             self._process = None
             raise StreamNotFoundError(
@@ -168,6 +173,17 @@ def _parse_shape(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
+#: Signals that end the camera.
+_ENDS = {signal.SIGINT, signal.SIGTERM}
+
+
+def _end_once(number: int, frame: object) -> None:
+    """Interrupt the camera; a second signal, of either kind, must not interrupt its clean-up."""
+    for each in _ENDS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 def _end_with_stdin() -> None:
     """End the process when its parent closes the pipe, or dies."""
 
@@ -188,11 +204,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--frames", type=int, help="stop publishing after so many")
     parser.add_argument("--end-with-stdin", action="store_true", help="end when stdin is closed")
     chosen = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     frames = shack_hartmann(chosen.shape, chosen.dtype, FRAMES)
     interval = round(1e9 / chosen.rate) if chosen.rate > 0 else 0
+    # Held back until the stream is sure to be deleted at the end.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    for number in _ENDS:
+        signal.signal(number, _end_once)
     stream = Stream.create(chosen.name, frames.shape[1:], frames.dtype)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
         if chosen.end_with_stdin:
             _end_with_stdin()
         print("ready", flush=True)
