@@ -3,9 +3,9 @@
 >>> import numpy as np, pymilk
 >>> with pymilk.SHM("doc_cam", ((4, 6), np.uint16)) as shm:  # a stream of 4 x 6 pixels
 ...     shm.set_data(np.ones((4, 6), np.uint16))
-...     shm.get_data().sum()
+...     print(shm.get_data().sum())
 ...     shm.destroy()
-np.uint64(24)
+24
 """
 
 from __future__ import annotations

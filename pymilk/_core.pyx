@@ -230,8 +230,9 @@ FRAME_ROW = np.dtype(
         ("writetime_ns", "<i8"),
         ("arrival_ns", "<i8"),
         ("lost", "<u8"),
-        ("flags", "<u8"),
-    ]
+        ("flags", "<u4"),
+    ],
+    align=True,
 )
 
 # The same in C.
@@ -242,7 +243,7 @@ cdef struct Row:
     int64_t writetime_ns
     int64_t arrival_ns
     uint64_t lost
-    uint64_t flags
+    uint32_t flags
 
 _TIMESPEC = np.dtype([("sec", "<i8"), ("nsec", "<i8")])
 
@@ -1352,7 +1353,7 @@ cdef bint is_known(Job *job, const Look *seen) noexcept nogil:
             job.rows[job.at - 1].cnt0 = seen.cnt0
             job.rows[job.at - 1].lost += 1
             if job.excess == 0:
-                job.rows[job.at - 1].flags &= ~<uint64_t>_REPEATED_POST
+                job.rows[job.at - 1].flags &= ~<uint32_t>_REPEATED_POST
         job.last = seen.cnt0
     else:
         job.accesses = job.accesses or moved
@@ -1384,7 +1385,7 @@ cdef void account(Job *job, Row *row, uint64_t flags, const Look *seen) noexcept
         advance += job.missed
     row.cnt0 = seen.cnt0
     row.lost = advance - 1
-    row.flags = flags
+    row.flags = <uint32_t>flags
     row.arrival_ns = clock_ns(CLOCK_TAI)
     job.last = seen.cnt0
 

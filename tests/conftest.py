@@ -76,6 +76,7 @@ class Child:
         # Safe path: the child must find the installed package, wherever pytest was started.
         environment = {**os.environ, "PYTHONSAFEPATH": "1"}
         environment["PYTHONPATH"] = os.path.dirname(__file__)
+        environment.pop("PYTHONDEVMODE", None)  # it shows warnings that users do not see by default
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, *[str(arg) for arg in args]],
             stdin=subprocess.PIPE,

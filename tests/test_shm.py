@@ -809,7 +809,7 @@ def test_exit_with_an_open_object(make, options):
         capture_output=True,
         text=True,
         timeout=60,
-        env={**os.environ, "PYTHONSAFEPATH": "1"},
+        env={**os.environ, "PYTHONSAFEPATH": "1", "PYTHONDEVMODE": ""},
     )
     assert run.returncode == 0
     if not options:
