@@ -62,8 +62,9 @@ def test_demo_leaves_nothing_in_the_directory_it_was_given(shm_dir: Path) -> Non
 
 
 def test_demo_is_interrupted_cleanly(shm_dir: Path) -> None:
+    options = ("--frames", "100000", "--shape", "16x16", "--rate", "1000", "--no-picture")
     child = subprocess.Popen(
-        [*COMMAND, "demo", "--frames", "1000000", "--dir", str(shm_dir), "--no-picture"],
+        [*COMMAND, "demo", "--dir", str(shm_dir), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -71,12 +72,16 @@ def test_demo_is_interrupted_cleanly(shm_dir: Path) -> None:
         start_new_session=True,
         preexec_fn=heed_interrupts,
     )
-    while not list(shm_dir.glob("*.im.shm")):
-        assert child.poll() is None
-    # As a terminal does: the whole process group gets it.
-    os.killpg(child.pid, signal.SIGINT)
-    _, said = child.communicate(timeout=60)
-    assert child.returncode == 130
+    try:
+        while not list(shm_dir.glob("*.im.shm")) and child.poll() is None:
+            pass
+        # As a terminal does: the whole process group gets it.
+        os.killpg(child.pid, signal.SIGINT)
+        _, said = child.communicate(timeout=60)
+    finally:
+        child.kill()
+        child.communicate()
+    assert child.returncode == 130, said
     assert "interrupted" in said
     assert "Traceback" not in said
     assert list(shm_dir.iterdir()) == []
