@@ -218,7 +218,7 @@ class StreamReadOnlyError(StreamError, PermissionError):
 
 
 class StreamBusyError(StreamError):
-    """Another claim of a frame is open on this handle."""
+    """The handle is in use: a claim of a frame is open on it, or another thread waits with this reader."""
 
 
 class StreamTimeoutError(StreamError, TimeoutError):

@@ -96,8 +96,9 @@ class SHM:
     replaced it, within 4 ms if another program did (50 ms during a wait). With another shape or dtype
     every access raises `StreamChangedError`. A stream that was deleted keeps its last frame readable.
 
-    One object may be used by several threads; for waiting, each thread had better have its own, because
-    threads that wait on one semaphore take each other's wake-ups (and then wake up to 20 ms late).
+    One object may be used by several threads. While one of them waits, another that waits too takes a
+    semaphore of its own for the time of its call; threads that wait all the time had better have an object
+    each.
 
     Examples
     --------
