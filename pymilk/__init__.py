@@ -29,16 +29,21 @@ from . import errors, times
 from .axes import Which3DState
 from .capture import Capture, CaptureReport
 from .directory import find_stale, list_streams, remove_stale
+from .multiwait import wait_any
 from .names import stream_directory
+from .ring import Block, RingReader, RingReport
 from .shm import SHM
 
 __all__ = [
     "FRAME_ROW",
     "SHM",
+    "Block",
     "Capture",
     "CaptureReport",
     "Keyword",
     "Reader",
+    "RingReader",
+    "RingReport",
     "Stream",
     "Which3DState",
     "__version__",
@@ -49,6 +54,7 @@ __all__ = [
     "remove_stale",
     "stream_directory",
     "times",
+    "wait_any",
 ]
 
 

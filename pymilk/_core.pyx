@@ -57,8 +57,10 @@ from libc.errno cimport EINTR, errno
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, INT64_MAX
 from libc.string cimport memcpy, memmove, memset
 
+from ._frame cimport *
 from ._isio cimport *
 from ._layout cimport *
+from ._ring cimport *
 
 import errno as _errno
 import math
@@ -73,6 +75,7 @@ import numpy as np
 
 from .errors import (
     CaptureMemoryError,
+    FrameLostError,
     FrameMismatchError,
     KeywordError,
     KeywordNotFoundError,
@@ -106,7 +109,9 @@ __all__ = [
     "Claim",
     "Keyword",
     "Mapping",
+    "PrivateRing",
     "Reader",
+    "RingCursor",
     "Stream",
     "allocate",
     "build_info",
@@ -115,6 +120,7 @@ __all__ = [
     "prefault",
     "process_alive",
     "read_header",
+    "wait_for_any",
 ]
 
 # --------------------------------------------------------------------------------------------------
@@ -175,14 +181,6 @@ cdef enum:
     FILE_OTHER
     FILE_GONE
 
-cdef enum:
-    _VERIFIED = 1
-    _TORN = 2
-    _REPEATED_POST = 4
-    _FROM_RING = 8
-    _NEW_FILE = 16
-    _COUNTER_RESET = 32
-
 #: `write` was 0 and counter and stamps stood still around the copy: the frame is whole.
 FLAG_VERIFIED = _VERIFIED
 #: The frame may hold pixels of two frames: the writer never left enough time, or died in it.
@@ -221,7 +219,7 @@ _MATH_DATA = IMAGETYPES["MATH_DATA"]
 # Elements of the largest stream that ImageStreamIO opens.
 _NELEMENT_MAX = 10_000_000_000
 
-#: One row a frame, 56 bytes. Times are nanoseconds of CLOCK_TAI; 0 means that the writer stores none.
+#: One row a frame, 56 bytes (struct Row of _frame.pxd). Times are nanoseconds of CLOCK_TAI; 0 means that the writer stores none.
 FRAME_ROW = np.dtype(
     [
         ("cnt0", "<u8"),
@@ -234,16 +232,6 @@ FRAME_ROW = np.dtype(
     ],
     align=True,
 )
-
-# The same in C.
-cdef struct Row:
-    uint64_t cnt0
-    uint64_t cnt1
-    int64_t atime_ns
-    int64_t writetime_ns
-    int64_t arrival_ns
-    uint64_t lost
-    uint32_t flags
 
 _TIMESPEC = np.dtype([("sec", "<i8"), ("nsec", "<i8")])
 
@@ -291,6 +279,7 @@ _SECTION_DTYPES = {
 
 # What is asked of numpy on hot paths, looked up once.
 cdef object _ndarray = np.ndarray
+cdef object _empty = np.empty
 cdef object _asarray = np.asarray
 cdef object _copyto = np.copyto
 
@@ -342,37 +331,10 @@ def build_info():
 # Clocks
 # --------------------------------------------------------------------------------------------------
 
-cdef inline int64_t clock_ns(int clock) noexcept nogil:
-    cdef timespec now
-    clock_gettime(clock, &now)
-    return now.tv_sec * <int64_t>1_000_000_000 + now.tv_nsec
-
-
-cdef inline int64_t stamp_ns(const timespec *stamp) noexcept nogil:
-    # A stamp is foreign data: unsigned arithmetic wraps where signed would be undefined.
-    return <int64_t>(<uint64_t>stamp.tv_sec * <uint64_t>1_000_000_000 + <uint64_t>stamp.tv_nsec)
-
-
-cdef inline timespec to_timespec(int64_t ns) noexcept nogil:
-    # Floors, so that times before 1970 keep a tv_nsec of 0 to 999999999 as POSIX wants it.
-    cdef timespec stamp
-    stamp.tv_sec = ns // 1_000_000_000
-    stamp.tv_nsec = ns % 1_000_000_000
-    if stamp.tv_nsec < 0:
-        stamp.tv_nsec += 1_000_000_000
-        stamp.tv_sec -= 1
-    return stamp
-
-
 cdef inline void sleep_until(int64_t monotonic_ns) noexcept nogil:
     """Sleep to a CLOCK_MONOTONIC time; a signal ends it early."""
     cdef timespec t = to_timespec(monotonic_ns)
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL)
-
-
-cdef inline int64_t later(int64_t now, int64_t delay) noexcept nogil:
-    """Return now + delay, where a negative or huge delay means never."""
-    return INT64_MAX if delay < 0 or delay > INT64_MAX - now else now + delay
 
 
 cdef int64_t timeout_ns(object timeout, str name) except? -2:
@@ -607,9 +569,17 @@ cdef struct Header:
     uint8_t naxis
     uint8_t datatype
     uint64_t inode           # as stored in the metadata
+    bint temporal            # slices are frames of their own
+    uint64_t unit_nbytes     # of one frame: a slice of a temporal cube, all of any other stream
     Layout layout
     Counts n
     Sections at
+
+
+cdef inline void note_unit(Header *h) noexcept nogil:
+    """Work out what one frame of the stream is."""
+    h.temporal = h.naxis == 3 and is_temporal(h.n.imagetype)
+    h.unit_nbytes = h.n.frame_nbytes // (h.size[2] if h.temporal else 1)
 
 
 cdef str _layout_name(Layout layout):
@@ -697,6 +667,7 @@ cdef int parse_header(const char *raw, uint64_t file_nbytes, str path, Header *h
     h.n = Counts(
         imagetype=md.imagetype, frame_nbytes=nbytes, slices=md.size[2], cbsize=md.CBsize,
         sem=md.sem, nbkw=md.NBkw, nbtrace=md.NBproctrace, location=md.location)
+    note_unit(h)
 
     computed = {}
     for layout.dao in range(2):
@@ -975,12 +946,26 @@ cdef void note_history(char *base, const Header *h, uint64_t counter, const time
     atomic_store_u32(index, entry, __ATOMIC_RELEASE)
 
 
+cdef inline int64_t next_slice(char *base, const Header *h) noexcept nogil:
+    """The slice of a temporal cube that is written next; -1 for other streams."""
+    if not h.temporal:
+        return -1
+    return <int64_t>((atomic_load_u64(&(<IMAGE_METADATA *>base).cnt1, __ATOMIC_RELAXED) + 1) % h.size[2])
+
+
+cdef inline char *frame_at(char *base, const Header *h, int64_t slice) noexcept nogil:
+    return base + h.at.array + (slice * h.unit_nbytes if slice >= 0 else 0)
+
+
 cdef uint64_t close_frame(char *base, const Header *h, bint has_atime, int64_t atime_ns,
-                          int64_t slice) noexcept nogil:
-    """Publish what stands in the pixels; returns its counter. slice is -1, or the one written."""
+                          int64_t slice, uint64_t advance=1) noexcept nogil:
+    """Publish what stands in the pixels; returns its counter. slice is -1, or the one written.
+
+    advance is more than 1 where frames that a relay did not receive leave a gap in the numbers.
+    """
     cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
     cdef timespec now, atime
-    cdef uint64_t counter = atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED) + 1
+    cdef uint64_t counter = atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED) + advance
     clock_gettime(CLOCK_TAI, &now)
     atime = to_timespec(atime_ns) if has_atime else now
     if slice >= 0:
@@ -995,12 +980,34 @@ cdef uint64_t close_frame(char *base, const Header *h, bint has_atime, int64_t a
     # Release: pixels, slot and times are visible before the counter that announces them. Pairs with
     # the acquire loads of cnt0 in wait_for_frame and look. An addition, so that two writers lose no
     # counts (they may still mix their pixels).
-    counter = atomic_add_u64(&md.cnt0, 1, __ATOMIC_RELEASE)
+    counter = atomic_add_u64(&md.cnt0, advance, __ATOMIC_RELEASE)
     atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
     if h.layout.history:
         note_history(base, h, counter, &now)
     post_all(base, h)
     return counter
+
+
+cdef bint find_ring(Ring *r, char *base, const Header *h) noexcept nogil:
+    """Fill in where the ring of a stream is; False if there is none that holds any history."""
+    memset(r, 0, sizeof(Ring))
+    if h.n.location != -1:
+        return False
+    r.md = <IMAGE_METADATA *>base
+    r.nbytes = h.unit_nbytes
+    if h.temporal and h.size[2] > 1:
+        r.kind = RING_TEMPORAL
+        r.depth = h.size[2]
+        r.slots = base + h.at.array
+        r.atimes = <const timespec *>(base + h.at.atimes)
+        r.writetimes = <const timespec *>(base + h.at.writetimes)
+        r.cnts = <uint64_t *>(base + h.at.cnts)
+    elif not h.temporal and h.n.cbsize > 1:
+        r.kind = RING_FAST
+        r.depth = h.n.cbsize
+        r.slots = base + h.at.ring_slots
+        r.records = <const CBFRAMEMD *>(base + h.at.ring_records)
+    return r.kind != 0
 
 
 # --------------------------------------------------------------------------------------------------
@@ -1026,7 +1033,16 @@ cdef struct Job:
     sem_t *sem              # NULL: no semaphore, watch the counter
     const int32_t *sem_owner  # stays own_pid as long as the semaphore is ours
     char *dst               # NULL: wait only
+    uint64_t nbytes         # of one frame
+    uint64_t slots          # frames that dst holds: frame k goes to slot k % slots
     Row *rows
+    Total *totals           # beside the rows of a private ring
+    Total total
+    sem_t *bell             # rung for each frame, for those who read the private ring
+    const int *bell_fd      # the same as an eventfd, if it is not -1
+    Cursor *cursor          # the stream has a ring: frames are taken from there
+    char *sink              # instead of dst: publish each frame in this stream
+    const Header *sink_header
     uint64_t n
     uint64_t at             # frames delivered so far
     uint64_t *done          # the same, for others to see
@@ -1048,8 +1064,10 @@ cdef struct Job:
     uint64_t owed
     uint64_t ahead
     uint64_t repeated       # posts that announced nothing
+    uint64_t torn           # frames that a relay left out
     bint silent             # frames come without posts: watch the counter, until there is a post
     uint64_t excess         # those of them before the last frame
+    uint64_t carry          # lost frames that the next row is to tell of
 
 
 cdef struct Look:
@@ -1165,6 +1183,22 @@ cdef uint64_t copy_frame(char *base, const Header *h, char *dst, Row *row, const
     if tries < COPY_TRIES:
         grace[0] = STUCK_GRACE_NS
     return _TORN
+
+
+cdef uint64_t copy_newest_slice(char *base, const Header *h, char *dst, uint64_t *number) noexcept nogil:
+    """Copy the newest slice of a temporal cube; returns its flags. Its writer works on another one."""
+    cdef Cursor c
+    cdef int tries
+    memset(&c, 0, sizeof(Cursor))
+    find_ring(&c.ring, base, h)
+    ring_anchor(&c.ring)
+    for tries in range(COPY_TRIES):
+        ring_look(&c.ring)
+        number[0] = c.ring.counter
+        memcpy(dst, c.ring.slots + ring_slot(&c.ring, c.ring.head) * h.unit_nbytes, h.unit_nbytes)
+        if ring_whole(&c.ring, c.ring.head):
+            return _VERIFIED | _FROM_RING
+    return _TORN | _FROM_RING
 
 
 cdef inline int ended(const Job *job) noexcept nogil:
@@ -1296,36 +1330,168 @@ cdef int wait_for_frame(Job *job) noexcept nogil:
 
 cdef int run_receive(Job *job) noexcept nogil:
     """Deliver frames until job.n are there; the one loop that serves every caller."""
-    cdef Look seen
-    cdef Row scratch
-    cdef Row *row
-    cdef uint64_t flags
     cdef int event
     cdef int64_t now
     while job.at < job.n:
-        event = wait_for_frame(job)
+        event = receive_frame(job) if job.cursor == NULL else receive_from_ring(job)
         if event != EV_DONE:
             return event
-        if job.dst == NULL:
-            return EV_DONE
-        row = &job.rows[job.at] if job.rows != NULL else &scratch
-        flags = copy_frame(job.base, job.h, job.dst + job.at * job.h.n.frame_nbytes, row,
-                           job.closed, job.stop, &job.grace, &seen)
-        if flags & _TORN:
-            event = ended(job)
-            if event != EV_DONE:
-                return event  # the copy was cut short
-        if seen.cnt0 != job.last and not is_known(job, &seen):
-            account(job, row, flags, &seen)
-            # Release: the frame and its row are complete before others see that it is there.
-            job.at += 1
-            atomic_store_u64(job.done, job.at, __ATOMIC_RELEASE)
         # The coarse clock costs a quarter and is late by 4 ms at most: enough to know when to check.
         now = clock_ns(CLOCK_MONOTONIC_COARSE)
         if job.at < job.n and now >= job.next_check:
             event = housekeeping(job, now)
-            if event != EV_DONE:
+            # What a ring still holds can be had after its file was replaced.
+            if event != EV_DONE and not (
+                    event == EV_REPLACED and job.cursor != NULL and cursor_unread(job.cursor)):
                 return event
+    return EV_DONE
+
+
+cdef int receive_frame(Job *job) noexcept nogil:
+    """Wait for the next frame of a stream, and copy it to where it is wanted."""
+    cdef Look seen
+    cdef Row scratch
+    cdef Row *row = &scratch
+    cdef char *dst
+    cdef uint64_t flags, slot
+    cdef int64_t slice = -1
+    cdef bint fresh
+    cdef int event = wait_for_frame(job)
+    if event != EV_DONE:
+        return event
+    if job.sink != NULL:
+        slot = 0
+        open_frame(job.sink)
+        slice = next_slice(job.sink, job.sink_header)
+        dst = frame_at(job.sink, job.sink_header, slice)
+    elif job.dst != NULL:
+        slot = job.at % job.slots
+        dst = job.dst + slot * job.nbytes
+        if job.rows != NULL:
+            row = &job.rows[slot]
+        # Those who read a private ring see `done` of the frame before, if they see one of these pixels.
+        # Pairs with the fence in ring_whole.
+        atomic_fence(__ATOMIC_RELEASE)
+    else:
+        job.at = job.n
+        return EV_DONE
+    flags = copy_frame(job.base, job.h, dst, row, job.closed, job.stop, &job.grace, &seen)
+    event = ended(job) if flags & _TORN else EV_DONE  # the copy may have been cut short
+    fresh = event == EV_DONE and seen.cnt0 != job.last and not is_known(job, &seen)
+    if fresh:
+        account(job, row, flags, &seen)
+    if job.sink != NULL:
+        pass_on(job, row, slice, fresh)
+    elif fresh:
+        hand_over(job, row, slot)
+    return event
+
+
+cdef void hand_over(Job *job, const Row *row, uint64_t slot) noexcept nogil:
+    """Let others see that a frame and its row are there."""
+    cdef uint64_t one = 1
+    cdef int value = 0, fd
+    if job.totals != NULL:
+        job.total.lost += row.lost
+        job.total.files += (row.flags & _NEW_FILE) != 0
+        job.totals[slot] = job.total
+    job.at += 1
+    # Release: the frame and its row are complete before others see that it is there.
+    atomic_store_u64(job.done, job.at, __ATOMIC_RELEASE)
+    if job.bell == NULL:
+        return
+    # Full fence: `done` is out before the value is looked at. Pairs with the reader that takes the post
+    # and then looks at `done` (PrivateRing.wait).
+    atomic_fence(__ATOMIC_SEQ_CST)
+    if sem_getvalue(job.bell, &value) == 0 and value < 1:
+        sem_post(job.bell)
+    fd = atomic_load_int(job.bell_fd)
+    if fd >= 0:
+        c_write(fd, &one, 8)  # never blocks: the counter of an eventfd holds 2**64 - 2
+
+
+cdef void pass_on(Job *job, const Row *row, int64_t slice, bint fresh) noexcept nogil:
+    """Publish in the sink what was copied there, under a number that shows what was lost."""
+    cdef int64_t acquired = row.atime_ns or row.writetime_ns
+    if not fresh or row.flags & _TORN:
+        abandon_frame(job.sink)
+        if fresh:
+            job.carry += row.lost + 1  # a torn frame must not look whole in the ring
+            job.torn += 1
+        return
+    close_frame(job.sink, job.sink_header, acquired != 0, acquired, slice, row.lost + 1)
+    job.at += 1
+    job.total.lost += row.lost
+    atomic_store_u64(job.done, job.at, __ATOMIC_RELEASE)
+
+
+cdef int receive_from_ring(Job *job) noexcept nogil:
+    """Take the next frames out of the ring of a stream, waiting for one if there is none."""
+    cdef Cursor *c = job.cursor
+    cdef Row scratch
+    cdef uint64_t i, slot, room, got, before
+    cdef int64_t now, deadline
+    cdef bint losing
+    cdef int event
+    ring_look(&c.ring)
+    if cursor_unread(c) == 0:
+        job.last = c.ring.counter
+        if job.deadline == 0:
+            now = clock_ns(CLOCK_MONOTONIC)
+            job.deadline = later(now, job.timeout)
+            job.began = now
+        deadline = job.deadline
+        event = wait_for_frame(job)
+        if event != EV_DONE:
+            return event
+        ring_look(&c.ring)
+        if cursor_unread(c) == 0:
+            job.deadline = deadline
+            return receive_beside_ring(job)
+    slot = job.at % job.slots
+    # One at a time into a private ring, whose readers rely on it, and where there are no rows to fill.
+    room = 1
+    if job.rows != NULL and job.totals == NULL:
+        room = min(job.n - job.at, max(<uint64_t>1, RING_CHUNK_NBYTES // job.nbytes))
+    before = c.last
+    atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
+    got = cursor_copy(c, job.dst + slot * job.nbytes, &job.rows[slot] if job.rows != NULL else &scratch,
+                      room, False, &losing)
+    if c.last > before:
+        settle_posts(job, c.last - before)
+    for i in range(got):
+        hand_over(job, &job.rows[slot + i] if job.rows != NULL else &scratch, slot + i)
+    if got:
+        job.last = c.last
+        job.new_file = False
+        job.deadline = 0
+    return EV_DONE
+
+
+cdef int receive_beside_ring(Job *job) noexcept nogil:
+    """The counter moved and no slot was filled: its writer leaves the ring out, as the wrapper does."""
+    cdef Cursor *c = job.cursor
+    cdef Look seen
+    cdef Row scratch
+    cdef uint64_t flags, slot = job.at % job.slots
+    cdef Row *row = &job.rows[slot] if job.rows != NULL else &scratch
+    cdef int event
+    if c.ring.kind != RING_FAST:
+        return EV_TIMEOUT if clock_ns(CLOCK_MONOTONIC) >= job.deadline else EV_DONE
+    atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
+    flags = copy_frame(job.base, job.h, job.dst + slot * job.nbytes, row, job.closed, job.stop,
+                       &job.grace, &seen)
+    event = ended(job) if flags & _TORN else EV_DONE
+    ring_look(&c.ring)
+    if event != EV_DONE or cursor_unread(c) or seen.cnt0 == c.last:
+        return event  # the newest frame is in the ring after all
+    job.last = c.last
+    if not is_known(job, &seen):
+        account(job, row, flags, &seen)
+        c.new_file = False
+        hand_over(job, row, slot)
+    c.last = job.last
+    job.deadline = 0
     return EV_DONE
 
 
@@ -1349,7 +1515,9 @@ cdef bint is_known(Job *job, const Look *seen) noexcept nogil:
             job.repeated -= 1
         else:
             job.owed += 1
-        if job.rows != NULL:
+        if job.totals != NULL or job.sink != NULL:
+            job.carry += 1  # that row may have been read already
+        elif job.rows != NULL:
             job.rows[job.at - 1].cnt0 = seen.cnt0
             job.rows[job.at - 1].lost += 1
             if job.excess == 0:
@@ -1362,23 +1530,29 @@ cdef bint is_known(Job *job, const Look *seen) noexcept nogil:
     return known
 
 
+cdef void settle_posts(Job *job, uint64_t advance) noexcept nogil:
+    """Tell the posts of frames that were counted from those that announced nothing."""
+    cdef uint64_t settled = min(advance, job.ahead)
+    job.ahead -= settled
+    job.owed += advance - settled
+    job.excess = job.ahead
+    job.repeated += job.ahead
+    job.ahead = 0
+
+
 cdef void account(Job *job, Row *row, uint64_t flags, const Look *seen) noexcept nogil:
     """Number a frame, and settle what was lost before it and which posts belong to it."""
     cdef uint64_t advance = seen.cnt0 - job.last
-    cdef uint64_t settled
     if <int64_t>advance < 0:
         # The counter went backwards: a new count begins, and nothing is known of the time between.
         flags |= _COUNTER_RESET
         advance = 1
         job.ahead = 0
-    settled = min(advance, job.ahead)
-    job.ahead -= settled
-    job.owed += advance - settled
-    job.excess = job.ahead
-    if job.ahead:
+    settle_posts(job, advance)
+    if job.excess:
         flags |= _REPEATED_POST
-        job.repeated += job.ahead
-        job.ahead = 0
+    advance += job.carry
+    job.carry = 0
     if job.new_file:
         job.new_file = False
         flags |= _NEW_FILE
@@ -1417,6 +1591,8 @@ cdef class Reader:
         Semaphore posts since `arm` that were ignored because they announced nothing new.
     last : int
         Counter of the frame delivered last.
+    torn : int
+        Frames that `relay` left out because they never came out whole.
     cpu_ns : int
         Processor time spent in `receive`, in nanoseconds.
     """
@@ -1437,8 +1613,10 @@ cdef class Reader:
     cdef uint64_t owed      # the account of posts, from one receive to the next (see Job)
     cdef uint64_t ahead
     cdef bint silent
+    cdef Cursor cursor      # where it is in the ring of the stream; ring.kind is 0 if there is none
     cdef readonly uint64_t repeated
     cdef readonly uint64_t last
+    cdef readonly uint64_t torn
     cdef readonly int64_t cpu_ns
 
     def __init__(self):
@@ -1608,7 +1786,7 @@ cdef class Reader:
         Returns
         -------
         int
-            The counter of the newest frame.
+            The counter of the newest frame. After `stop` it may not have moved.
 
         Raises
         ------
@@ -1621,7 +1799,6 @@ cdef class Reader:
         """
         cdef Job job
         cdef uint64_t none = 0
-        cdef int never = 0
         cdef int64_t limit = timeout_ns(timeout, self.name)
         cdef Mapping mapping = self._hold()
         cdef IMAGE_METADATA *md = <IMAGE_METADATA *>mapping.base
@@ -1632,7 +1809,6 @@ cdef class Reader:
         try:
             self._prepare(&job, mapping, limit, spin_ns)
             job.done = &none
-            job.stop = &never
             job.n = 1
             job.last = last
             # What was posted before belongs to frames that are not waited for.
@@ -1675,6 +1851,10 @@ cdef class Reader:
         # waited for, and the account allows for one.
         if sem != NULL:
             drain(sem)
+        if self.cursor.ring.kind:
+            ring_anchor(&self.cursor.ring)
+            cursor_begin(&self.cursor, self.cursor.ring.head + 1)
+            return self.cursor.last
         return atomic_load_u64(&(<IMAGE_METADATA *>mapping.base).cnt0, __ATOMIC_ACQUIRE)
 
     def try_wait(self, after):
@@ -1700,11 +1880,12 @@ cdef class Reader:
         """Receive the next frames into memory of the caller: wait, copy, verify and account.
 
         One block without the GIL: no Python, no allocation. Each frame is delivered once, in order and
-        whole; one that never came out whole is flagged.
+        whole; one that never came out whole is flagged. From a stream with a ring of 2 slots or more,
+        frames are taken out of the ring, so that none is lost for as long as the ring lasts.
 
         Parameters
         ----------
-        out : buffer, shape (n, *shape), stream dtype, C-contiguous, writable
+        out : buffer, shape (n, *frame_shape), stream dtype, C-contiguous, writable
             Must not overlap the stream.
         info : ndarray of FRAME_ROW, shape (n,) or longer, optional
             One row a frame.
@@ -1741,14 +1922,13 @@ cdef class Reader:
         cdef Job job
         cdef Py_buffer frames, rows
         cdef int64_t limit = timeout_ns(timeout, self.name)
-        cdef int64_t began
         cdef Mapping mapping = self._hold()
         cdef uint64_t last = 0 if after is None else <uint64_t>_index(self.name, "after", after, 2**64)
         if self.h.n.location != -1:
             raise _on_gpu(self.name, self.h.n.location)
         _take_buffer(out, &frames, True, self.name, "out")
         try:
-            count = _count_frames(out, &frames, &self.h, _shape_of(&self.h), self.name, "out")
+            count = _count_frames(out, &frames, &self.h, _frame_shape_of(&self.h), self.name, "out")
             row = _index(self.name, "first", first, count + 1)
             if info is not None:
                 self._take_rows(info, count, &rows)
@@ -1758,27 +1938,10 @@ cdef class Reader:
                     self._prepare(&job, mapping, limit, spin_ns)
                     job.dst = <char *>frames.buf
                     job.rows = <Row *>rows.buf if info is not None else NULL
-                    job.n = count
-                    if missed is not None:
-                        job.new_file = True
-                        job.missed = _index(self.name, "missed", missed, 2**64)
-                    job.last = self._start(mapping, job.sem) if after is None else last
-                    job.owed = self.owed
-                    job.ahead = self.ahead
-                    job.silent = self.silent
+                    job.n = job.slots = count
                     job.at = row
                     self.done = row
-                    self.last = job.last
-                    began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
-                    try:
-                        self._run(&job)
-                    finally:
-                        self.cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
-                        self.repeated += job.repeated
-                        self.owed = job.owed
-                        self.ahead = job.ahead
-                        self.silent = job.silent
-                        self.last = job.last
+                    self._deliver(&job, mapping, after is not None, last, missed)
                 finally:
                     self.running = False
             finally:
@@ -1786,6 +1949,160 @@ cdef class Reader:
                     PyBuffer_Release(&rows)
         finally:
             PyBuffer_Release(&frames)
+        return job.at
+
+    cdef int _deliver(self, Job *job, Mapping mapping, bint going_on, uint64_t after,
+                      object missed) except -1:
+        """Run a job that has its destination, with the account of the receives before it."""
+        cdef int64_t began
+        cdef uint64_t counter
+        job.nbytes = self.h.unit_nbytes
+        if missed is not None:
+            job.new_file = True
+            job.missed = _index(self.name, "missed", missed, 2**64)
+        if not going_on:
+            after = self._start(mapping, job.sem)
+        elif self.cursor.ring.kind and (self.cursor.ring.edge == 0 or self.cursor.last != after):
+            # Not where the last receive ended: find the frame behind that number.
+            ring_anchor(&self.cursor.ring)
+            cursor_seek(&self.cursor, after)
+        if self.cursor.ring.kind and job.sink == NULL:
+            job.cursor = &self.cursor
+            self.cursor.new_file = job.new_file
+            self.cursor.missed = job.missed
+        job.last = after
+        job.owed = self.owed
+        job.ahead = self.ahead
+        job.silent = self.silent
+        self.last = after
+        began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
+        try:
+            self._run(job)
+        finally:
+            self.cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
+            self.repeated += job.repeated
+            self.torn += job.torn
+            self.owed = job.owed
+            self.ahead = job.ahead
+            self.silent = job.silent
+            self.last = self.cursor.last if job.cursor != NULL else job.last
+        return 0
+
+    def collect(self, PrivateRing ring not None, *, after=None, timeout=None, spin_ns=0, missed=None):
+        """Receive frames into a ring of this process until `stop`, as `receive` does into a cube.
+
+        Parameters
+        ----------
+        ring : PrivateRing
+            Of the stream's frame shape and dtype. One collector at a time.
+        after, timeout, spin_ns, missed
+            As for `receive`.
+
+        Returns
+        -------
+        int
+            Frames in the ring so far, those of earlier calls included.
+
+        Raises
+        ------
+        StreamTimeoutError, StreamReplacedError, StreamClosedError, FrameMismatchError
+            As for `receive`.
+        """
+        cdef Job job
+        cdef int64_t limit = timeout_ns(timeout, self.name)
+        cdef Mapping mapping = self._hold()
+        cdef uint64_t last = 0 if after is None else <uint64_t>_index(self.name, "after", after, 2**64)
+        if self.h.n.location != -1:
+            raise _on_gpu(self.name, self.h.n.location)
+        if ring.slots.shape[1:] != _frame_shape_of(&self.h) or ring.slots.dtype != _DTYPES[self.h.datatype]:
+            raise FrameMismatchError(
+                f"stream {self.name!r}: the ring is for frames {ring.slots.shape[1:]} of {ring.slots.dtype}",
+                stream=self.name, field="shape", expected=_frame_shape_of(&self.h),
+                found=ring.slots.shape[1:])
+        self._begin()
+        try:
+            self._prepare(&job, mapping, limit, spin_ns)
+            job.dst = ring.start
+            job.rows = ring.rows
+            job.totals = ring.totals
+            job.total = ring.total
+            job.slots = ring.count
+            job.bell = &ring.bell
+            job.bell_fd = &ring.fd
+            job.n = <uint64_t>-1
+            job.at = ring.written
+            job.done = &ring.written
+            try:
+                self._deliver(&job, mapping, after is not None, last, missed)
+            finally:
+                ring.total = job.total
+        finally:
+            self.running = False
+        return job.at
+
+    def relay(self, Stream target not None, *, after=None, timeout=None, spin_ns=0, missed=None):
+        """Publish the frames of this stream in another one until `stop`, without the GIL.
+
+        Each keeps its acquisition time. Frames that were lost or torn leave a gap in the numbers of the
+        target, so that its readers count them as lost.
+
+        Parameters
+        ----------
+        target : Stream
+            Of the same frame shape and dtype; nobody else may write to it.
+        after, timeout, spin_ns, missed
+            As for `receive`.
+
+        Returns
+        -------
+        int
+            Frames published by all calls of this reader since `arm`.
+
+        Raises
+        ------
+        StreamTimeoutError, StreamReplacedError, StreamClosedError, StreamReadOnlyError, StreamBusyError
+        FrameMismatchError
+            The frames of the two streams differ.
+        StreamFormatError
+            This stream is a temporal circular cube, or its pixels are on a GPU.
+        """
+        cdef Job job
+        cdef int64_t limit = timeout_ns(timeout, self.name)
+        cdef Mapping mapping = self._hold()
+        cdef uint64_t last = 0 if after is None else <uint64_t>_index(self.name, "after", after, 2**64)
+        cdef char *base = target._pixels(True)
+        cdef Mapping target_mapping = target._hold()
+        if self.h.n.location != -1:
+            raise _on_gpu(self.name, self.h.n.location)
+        if self.h.temporal:
+            raise StreamFormatError(
+                f"stream {self.name!r} is a ring already (temporal circular cube); read it directly",
+                stream=self.name, field="imagetype", expected="a plain stream", found="temporal cube")
+        for field, expected, found in (
+            ("shape", _frame_shape_of(&self.h), target.frame_shape),
+            ("dtype", _DTYPES[self.h.datatype], target.dtype),
+        ):
+            if expected != found:
+                raise FrameMismatchError(
+                    f"stream {target.name!r} has {field} {found}, but {self.name!r} has {expected}",
+                    stream=target.name, field=field, expected=expected, found=found)
+        self._begin()
+        try:
+            target._take_turn()
+            try:
+                self._prepare(&job, mapping, limit, spin_ns)
+                job.sink = base
+                job.sink_header = &target.h
+                job.n = <uint64_t>-1
+                if after is None:
+                    self.done = 0
+                job.at = self.done
+                self._deliver(&job, mapping, after is not None, last, missed)
+            finally:
+                target.busy = False
+        finally:
+            self.running = False
+            target_mapping = None  # held until here: close() of the target must not take it away
         return job.at
 
     cdef int _take_rows(self, object info, object count, Py_buffer *rows) except -1:
@@ -1797,9 +2114,9 @@ cdef class Reader:
         return _take_buffer(info, rows, True, self.name, "info")
 
     def stop(self):
-        """End a `receive` that runs in another thread, within 50 ms; it returns what it has.
+        """End a `receive`, `collect`, `relay` or `wait` of another thread, within 50 ms.
 
-        A stop that comes before `receive` ends it at once. `arm` forgets it.
+        It returns what it has. A stop that comes before it ends it at once. `arm` forgets it.
         """
         self.stopped = 1
 
@@ -1836,6 +2153,10 @@ cdef tuple _shape_of(const Header *h):
     return tuple([h.size[i] for i in range(h.naxis)][::-1])
 
 
+cdef tuple _frame_shape_of(const Header *h):
+    return _shape_of(h)[1:] if h.temporal else _shape_of(h)
+
+
 cdef int _take_buffer(object array, Py_buffer *view, bint writable, str name, str what) except -1:
     """Take the memory of an array, or say why it will not do."""
     if not PyObject_CheckBuffer(array):
@@ -1862,7 +2183,7 @@ cdef int _take_buffer(object array, Py_buffer *view, bint writable, str name, st
 
 
 cdef object _count_frames(object out, Py_buffer *view, const Header *h, tuple shape, str name, str what):
-    """Tell how many frames an array holds; it must be (n, *shape) of the stream's dtype."""
+    """Tell how many frames an array holds; it must be (n, *shape), shape that of a frame."""
     dtype = _DTYPES[h.datatype]
     if isinstance(out, np.ndarray):
         if out.dtype != dtype:
@@ -1873,11 +2194,556 @@ cdef object _count_frames(object out, Py_buffer *view, const Header *h, tuple sh
             raise FrameMismatchError(
                 f"stream {name!r}: {what} has shape {out.shape}, needed is (n, {str(shape)[1:-1]})",
                 stream=name, field="shape", expected=shape, found=out.shape)
-    elif view.len % <Py_ssize_t>h.n.frame_nbytes:
+    elif view.len % <Py_ssize_t>h.unit_nbytes:
         raise FrameMismatchError(
-            f"stream {name!r}: {what} has {view.len} bytes, not a multiple of {h.n.frame_nbytes}",
-            stream=name, field="nbytes", expected=h.n.frame_nbytes, found=view.len)
-    return view.len // <Py_ssize_t>h.n.frame_nbytes
+            f"stream {name!r}: {what} has {view.len} bytes, not a multiple of {h.unit_nbytes}",
+            stream=name, field="nbytes", expected=h.unit_nbytes, found=view.len)
+    return view.len // <Py_ssize_t>h.unit_nbytes
+
+
+# --------------------------------------------------------------------------------------------------
+# Rings
+# --------------------------------------------------------------------------------------------------
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class PrivateRing:
+    """A ring in memory of this process, filled by `Reader.collect`.
+
+    Parameters
+    ----------
+    depth : int
+        Frames that can be had at any time, 1 or more. One slot more is made: that being filled.
+    shape : tuple of int
+        Of a frame.
+    dtype : dtype
+
+    Attributes
+    ----------
+    slots : ndarray, shape (depth + 1, *shape)
+        Page-aligned and pre-faulted; read-only.
+    fd : int
+        An eventfd to be written to for each frame, or -1. It must stay open while the ring is filled.
+
+    Raises
+    ------
+    CaptureMemoryError
+        The frames need more memory than is free.
+    """
+
+    cdef readonly object slots
+    cdef object _frames
+    cdef object _rows
+    cdef object _totals
+    cdef char *start
+    cdef Row *rows
+    cdef Total *totals
+    cdef Total total
+    cdef uint64_t count
+    cdef uint64_t written
+    cdef sem_t bell
+    cdef public int fd
+    cdef int over
+
+    def __cinit__(self, depth, shape, dtype):
+        sem_init(&self.bell, 0, 0)
+        self.fd = -1
+        self.count = depth + 1
+        self._frames = allocate((self.count, *shape), dtype)
+        self._rows = allocate((self.count,), FRAME_ROW)
+        self._totals = allocate((self.count, sizeof(Total)), np.uint8)
+        self.start = <char *>_address(self._frames)
+        self.rows = <Row *>_address(self._rows)
+        self.totals = <Total *>_address(self._totals)
+        self.slots = self._frames.view()
+        self.slots.flags.writeable = False
+
+    @property
+    def written(self):
+        """Frames that were put into the ring so far."""
+        return atomic_load_u64(&self.written, __ATOMIC_ACQUIRE)
+
+    def cursor(self, name=""):
+        """Make a `RingCursor` of this ring."""
+        cdef RingCursor cursor = RingCursor.__new__(RingCursor)
+        cdef Ring *r = &cursor.c.ring
+        r.kind = RING_PRIVATE
+        r.depth = self.count
+        r.nbytes = max(self._frames.nbytes // self.count, 1)
+        r.slots = self.start
+        r.written = &self.written
+        r.rows = self.rows
+        r.totals = self.totals
+        cursor._dress(self, self.slots, name, "collector")
+        return cursor
+
+    def wait(self, seen, timeout=None):
+        """Wait, without the GIL, until more than `seen` frames were written.
+
+        Returns
+        -------
+        bool
+            False if they did not come in time, or the ring was ended.
+        """
+        cdef uint64_t number = seen
+        cdef int64_t limit = timeout_ns(timeout, "")
+        cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+        cdef int64_t deadline = later(now, limit)
+        while True:
+            if atomic_load_u64(&self.written, __ATOMIC_ACQUIRE) > number:
+                return True
+            if self.over or now >= deadline:
+                return False
+            with nogil:
+                pymilk_sem_wait_until(&self.bell, min(deadline, later(now, SLICE_NS)))
+                now = clock_ns(CLOCK_MONOTONIC)
+            PyErr_CheckSignals()
+
+    def nudge(self):
+        """End a wait early; it looks again."""
+        sem_post(&self.bell)
+
+    def end(self):
+        """Say that no frame comes any more: waits return."""
+        self.over = 1
+        sem_post(&self.bell)
+
+
+cdef void *_address(object array) except NULL:
+    """Tell where the memory of an array is; whoever asks keeps the array."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    cdef void *address = view.buf
+    PyBuffer_Release(&view)
+    return address
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class RingCursor:
+    """Where one reader is in a ring: takes frames in order, in place or as copies, and keeps account.
+
+    Made by `Stream.ring_cursor` and `PrivateRing.cursor`. Never waits. It numbers the frames of the
+    ring itself (`seq`); their own numbers are in the rows. `_ring.pxd` states the protocol. Not for use
+    by two threads at once, except for `overwritten`.
+
+    Attributes
+    ----------
+    name : str
+        Of the stream.
+    source : {"temporal", "fast", "collector"}
+    slots : ndarray, shape (depth, *shape)
+        The ring as a read-only view.
+    """
+
+    cdef Cursor c
+    cdef object keeper
+    cdef readonly object slots
+    cdef readonly str name
+    cdef readonly str source
+
+    def __init__(self):
+        raise TypeError("a RingCursor is made by Stream.ring_cursor or PrivateRing.cursor")
+
+    cdef int _dress(self, object keeper, object slots, str name, str source) except -1:
+        self.keeper = keeper
+        self.slots = slots
+        self.name = name
+        self.source = source
+        ring_anchor(&self.c.ring)
+        cursor_begin(&self.c, self.c.ring.head + 1)
+        return 0
+
+    def begin(self, start):
+        """Go to "next" (the next frame to come), "newest" or "oldest" of what is there, and count anew."""
+        ring_look(&self.c.ring)
+        head = self.c.ring.head
+        oldest = ring_oldest(&self.c.ring)
+        seq = {"next": head + 1, "newest": max(oldest, head), "oldest": oldest}[start]
+        cursor_begin(&self.c, min(seq, head + 1))
+        self.c.received = self.c.lost = self.c.skipped = 0
+
+    def after_file(self, missed):
+        """Say that the ring belongs to a new file of the stream, all of whose frames are wanted.
+
+        `missed` frames of the old one were not received: they are lost before the first of this one.
+        """
+        cursor_seek(&self.c, 0)
+        self.c.new_file = True
+        self.c.missed = missed
+
+    @property
+    def capacity(self):
+        """Frames that can be had at most: all slots but the one that may be changing."""
+        return self.c.ring.depth - 1
+
+    @property
+    def received(self):
+        """Frames taken or copied, each counted once."""
+        return self.c.received
+
+    @property
+    def lost(self):
+        """Frames published since the begin that could not be had."""
+        return self.c.lost
+
+    @property
+    def skipped(self):
+        """Frames left out on request."""
+        return self.c.skipped
+
+    @property
+    def last(self):
+        """Number of the frame before the next one (of shared rings)."""
+        return self.c.last
+
+    @property
+    def counter(self):
+        """Counter of the stream at the last look; of a private ring, the frames written."""
+        return self.c.ring.head if self.c.ring.kind == RING_PRIVATE else self.c.ring.counter
+
+    @property
+    def missing(self):
+        """Frames that the stream published behind the last one taken, as its counter tells."""
+        cdef uint64_t counter
+        if self.c.ring.kind == RING_PRIVATE:
+            return self.c.ring.head - self.c.seen
+        counter = atomic_load_u64(&self.c.ring.md.cnt0, __ATOMIC_ACQUIRE)
+        return counter - self.c.last if counter > self.c.last else 0
+
+    def unread(self):
+        """Look at the writer; returns how many frames are there to be taken."""
+        cdef uint64_t oldest
+        ring_look(&self.c.ring)
+        oldest = max(self.c.next, ring_oldest(&self.c.ring))
+        return self.c.ring.head + 1 - oldest if self.c.ring.head >= oldest else 0
+
+    def lag(self):
+        """Look at the writer; returns how many frames it is ahead, overwritten ones included."""
+        ring_look(&self.c.ring)
+        return cursor_unread(&self.c)
+
+    def take(self, limit, *, consume=True, newest=False, strict=False):
+        """Take the next run of frames that lie side by side, in place.
+
+        Parameters
+        ----------
+        limit : int
+            Frames wanted at most, 1 or more.
+        consume : bool, default True
+            False leaves the cursor where it is.
+        newest : bool, default False
+            Skip all but the newest one.
+        strict : bool, default False
+            Raise in front of a frame that follows lost ones; the next call goes on with it.
+
+        Returns
+        -------
+        (int, int, ndarray of FRAME_ROW) or None
+            seq, slot and rows of the first frame and those that follow it; None if there is none.
+
+        Raises
+        ------
+        FrameLostError
+            Only if strict.
+        """
+        cdef Cursor *c = &self.c
+        cdef Ring *r = &c.ring
+        cdef uint64_t count, losing, seq, slot, wanted = limit
+        cdef Py_buffer view
+        cdef Row *rows
+        cdef int tries = 0
+        while True:
+            ring_look(r)
+            if newest and cursor_unread(c) > 1:
+                cursor_skip_to(c, r.head)
+            c.next = max(c.next, ring_oldest(r))
+            if tries > SPOILED_TRIES and cursor_unread(c) > 1:
+                c.next = r.head  # rows take longer to fill than the ring lasts
+            count = min(cursor_unread(c), wanted)
+            if count == 0:
+                return None
+            seq = c.next
+            slot = ring_slot(r, seq)
+            count = min(count, r.depth - slot)
+            info = _empty(count, FRAME_ROW)
+            PyObject_GetBuffer(info, &view, PyBUF_C_CONTIGUOUS)
+            rows = <Row *>view.buf
+            losing = cursor_rows(c, count, rows, 0, clock_ns(CLOCK_TAI))
+            tries += 1
+            if ring_whole(r, seq) or tries > 4 * SPOILED_TRIES:
+                break  # the rows are those of these frames
+            PyBuffer_Release(&view)
+        try:
+            if strict and losing == 1:
+                c.excused = seq
+                raise self._lost(rows)
+            if strict and losing:
+                count = losing - 1
+                info = info[:count]
+            if consume:
+                cursor_pass(c, count, rows)
+        finally:
+            PyBuffer_Release(&view)
+        return seq, slot, info
+
+    def copy(self, out, info, first, *, strict=False):
+        """Copy unread frames into memory of the caller, each verified to be whole.
+
+        Parameters
+        ----------
+        out : ndarray, shape (n, *shape), dtype of the ring, C-contiguous, writable
+        info : ndarray of FRAME_ROW, shape (n,)
+        first : int
+            Row to begin at.
+        strict : bool, default False
+            As for `take`; frames in front of the lost ones are delivered first.
+
+        Returns
+        -------
+        int
+            Rows that are filled now: `first`, and as many as there were and found room.
+
+        Notes
+        -----
+        512 KiB and more are copied without the GIL.
+        """
+        cdef Cursor c = self.c
+        cdef Py_buffer frames, rows
+        cdef uint64_t room, at = first, got
+        cdef bint losing = False, hold = strict
+        _take_buffer(out, &frames, True, self.name, "out")
+        try:
+            _take_buffer(info, &rows, True, self.name, "info")
+            try:
+                room = min(frames.len // c.ring.nbytes, rows.len // sizeof(Row))
+                room = room - at if room > at else 0
+                ring_look(&c.ring)
+                if min(room, cursor_unread(&c)) * c.ring.nbytes < GIL_RELEASE_NBYTES:
+                    got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes, <Row *>rows.buf + at,
+                                      room, hold, &losing)
+                else:
+                    with nogil:
+                        got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes,
+                                          <Row *>rows.buf + at, room, hold, &losing)
+                self.c = c
+                if losing and got == 0:
+                    raise self._lost(<Row *>rows.buf + at)
+                if losing:
+                    self.c.excused = 0  # raised by the next call
+            finally:
+                PyBuffer_Release(&rows)
+        finally:
+            PyBuffer_Release(&frames)
+        return at + got
+
+    cdef object _lost(self, const Row *row):
+        number, lost = row.cnt0, row.lost
+        newest = self.c.ring.counter
+        if self.c.ring.kind == RING_PRIVATE:
+            newest = self.c.ring.rows[ring_slot(&self.c.ring, self.c.ring.head)].cnt0
+        return FrameLostError(
+            f"stream {self.name!r}: frame {number - lost} was lost before it was read (the ring keeps "
+            f"{self.c.ring.depth - 1} frames, oldest kept {number}, newest {newest}, {lost} lost); "
+            "read faster, or take a deeper ring",
+            stream=self.name, seq=number - lost, oldest=number, newest=newest, lost=lost)
+
+    def skip(self, count):
+        """Leave out unread frames; returns how many there were to leave out."""
+        cdef uint64_t seq, wanted = min(count, 2**62)
+        ring_look(&self.c.ring)
+        self.c.next = max(self.c.next, ring_oldest(&self.c.ring))
+        seq = min(self.c.next + wanted, self.c.ring.head + 1)
+        done = seq - self.c.next if seq > self.c.next else 0
+        cursor_skip_to(&self.c, seq)
+        return done
+
+    def rewind(self, count):
+        """Go back to frames that are still whole; returns by how many. They are not counted again."""
+        cdef uint64_t oldest, wanted = min(count, 2**62)
+        ring_look(&self.c.ring)
+        oldest = ring_oldest(&self.c.ring)
+        if oldest >= self.c.next:
+            return 0
+        done = min(self.c.next - oldest, wanted)
+        cursor_go(&self.c, self.c.next - done)
+        return done
+
+    def overwritten(self, seq, count):
+        """Tell how many of these frames, from the first on, may have been overwritten by now."""
+        cdef Ring now = self.c.ring
+        cdef uint64_t first = seq, oldest
+        # Everything that was read before is read. Pairs with the fence of the writer (_ring.pxd).
+        atomic_fence(__ATOMIC_ACQUIRE)
+        ring_look(&now)
+        oldest = ring_oldest(&now)
+        return min(oldest - first, <uint64_t>count) if oldest > first else 0
+
+    def fork(self):
+        """Make a second cursor at the same place, with an account of its own."""
+        cdef RingCursor other = RingCursor.__new__(RingCursor)
+        other.c.ring = self.c.ring
+        other.keeper = self.keeper
+        other.slots = self.slots
+        other.name = self.name
+        other.source = self.source
+        cursor_begin(&other.c, self.c.next)
+        return other
+
+
+# --------------------------------------------------------------------------------------------------
+# Waiting for any of several
+# --------------------------------------------------------------------------------------------------
+
+# What one thread of `wait_for_any` watches: a stream (job), or a private ring (written).
+cdef struct Watch:
+    Job job
+    uint64_t *written
+    uint64_t seen
+    sem_t *bell
+    const int *over
+    const int *stop
+    sem_t *common           # posted at the end
+    int event
+
+
+cdef void *watch(void *argument) noexcept nogil:
+    cdef Watch *w = <Watch *>argument
+    cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+    cdef int64_t deadline
+    w.event = EV_CHECK
+    if w.written == NULL:
+        while w.event == EV_CHECK:
+            w.event = wait_for_frame(&w.job)
+    else:
+        deadline = later(now, w.job.timeout)
+        while atomic_load_u64(w.written, __ATOMIC_ACQUIRE) <= w.seen and not atomic_load_int(w.over):
+            if atomic_load_int(w.stop) or now >= deadline:
+                w.event = EV_STOPPED
+                break
+            pymilk_sem_wait_until(w.bell, min(deadline, later(now, SLICE_NS)))
+            now = clock_ns(CLOCK_MONOTONIC)
+    sem_post(w.common)
+    return NULL
+
+
+cdef bint is_ready(const Watch *w) noexcept nogil:
+    if w.written == NULL:
+        return has_moved(&w.job)
+    return atomic_load_u64(w.written, __ATOMIC_ACQUIRE) > w.seen or atomic_load_int(w.over)
+
+
+def wait_for_any(sources, timeout=None):
+    """Wait until one of several readers or private ring has something new.
+
+    Parameters
+    ----------
+    sources : list of (Reader, int) or (PrivateRing, int)
+        With the counter of the last frame known, or the number of frames written. Each reader only once.
+    timeout : float or None, default None
+        Seconds; None waits for ever, 0 only looks.
+
+    Returns
+    -------
+    list of int
+        Indices of those that have something new or were replaced; empty after the timeout.
+
+    Raises
+    ------
+    StreamClosedError
+        One of them was closed.
+
+    Notes
+    -----
+    Each source is waited for by a thread of the operating system that lives for this call and never
+    needs the GIL, on the semaphore of its reader; about 20 us a source where nothing is ready yet.
+    """
+    cdef size_t count = len(sources), i, started = 0
+    cdef int64_t limit = timeout_ns(timeout, "")
+    cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), limit)
+    cdef int64_t now
+    cdef int stop = 0
+    cdef bint found = False
+    cdef sem_t common
+    cdef Reader reader
+    cdef PrivateRing ring
+    cdef Mapping mapping
+    cdef pthread_t *threads
+    cdef Watch *watches
+    cdef Watch *w
+    held = []
+    begun = []
+    memory = bytearray((sizeof(Watch) + sizeof(pthread_t)) * count)
+    watches = <Watch *><char *>memory
+    threads = <pthread_t *>(watches + count)
+    sem_init(&common, 0, 0)
+    try:
+        for i in range(count):
+            source, number = sources[i]
+            w = &watches[i]
+            w.stop = &stop
+            w.common = &common
+            w.job.timeout = limit
+            if isinstance(source, PrivateRing):
+                ring = source
+                w.written = &ring.written
+                w.seen = number
+                w.bell = &ring.bell
+                w.over = &ring.over
+                continue
+            reader = source
+            mapping = reader._hold()
+            held.append(mapping)
+            reader._begin()
+            begun.append(reader)
+            reader._prepare(&w.job, mapping, limit, 0)
+            w.job.check_signals = False
+            w.job.stop = &stop
+            w.job.last = number
+            w.job.owed = 1
+            w.job.silent = reader.silent
+            if w.job.sem != NULL and drain(w.job.sem) > 0:
+                w.job.silent = False
+        # A frame is rarely far away: look a little before threads are started.
+        with nogil:
+            now = clock_ns(CLOCK_MONOTONIC)
+            while not found:
+                for i in range(count):
+                    found = found or is_ready(&watches[i])
+                pymilk_pause()
+                if clock_ns(CLOCK_MONOTONIC) > min(now + EARLY_POST_SPIN_NS, deadline):
+                    break
+        if not found and limit != 0:
+            try:
+                for i in range(count):
+                    if pthread_create(&threads[i], NULL, watch, &watches[i]) != 0:
+                        raise StreamError("no thread can be started to wait for several streams")
+                    started += 1
+                while not found and now < deadline:
+                    with nogil:
+                        found = pymilk_sem_wait_until(&common, min(deadline, later(now, SLICE_NS))) == 0
+                        now = clock_ns(CLOCK_MONOTONIC)
+                    PyErr_CheckSignals()
+            finally:
+                with nogil:
+                    atomic_store_i32(<int32_t *>&stop, 1, __ATOMIC_RELAXED)
+                    for i in range(started):
+                        # Ours to post: nobody else waits for it.
+                        if watches[i].written != NULL:
+                            sem_post(watches[i].bell)
+                        elif watches[i].job.sem != NULL:
+                            sem_post(watches[i].job.sem)
+                    for i in range(started):
+                        pthread_join(threads[i], NULL)
+        for i in range(started):
+            if watches[i].event == EV_CLOSED:
+                raise _closed((<Reader>sources[i][0]).name)
+        return [index for index in range(count)
+                if is_ready(&watches[index]) or (started and watches[index].event == EV_REPLACED)]
+    finally:
+        for source in begun:
+            reader = source
+            reader.running = False
 
 
 # --------------------------------------------------------------------------------------------------
@@ -1899,9 +2765,12 @@ cdef class Stream:
     name, path : str
         Of the file.
     shape : tuple of int
+        Of the pixels in the file.
+    frame_shape : tuple of int
+        Of one frame: `shape`, or that of a slice where the stream is a temporal circular cube.
     dtype : numpy.dtype
     nbytes : int
-        Bytes of one frame.
+        Bytes of the pixels in the file.
     writable : bool
         False if attached read-only. Then waiting watches the counter, since semaphores cannot be
         touched.
@@ -1917,6 +2786,7 @@ cdef class Stream:
     cdef readonly str path
     cdef bytes path_bytes
     cdef readonly tuple shape
+    cdef readonly tuple frame_shape
     cdef readonly object dtype
     cdef readonly str note
     cdef dev_t device
@@ -2184,7 +3054,7 @@ cdef class Stream:
         Returns
         -------
         Stream
-            Under the same path, of the same shape and dtype. This handle stays as it is.
+            Under the same path, with frames of the same shape and dtype. This handle stays as it is.
 
         Raises
         ------
@@ -2204,8 +3074,11 @@ cdef class Stream:
                 if clock_ns(CLOCK_MONOTONIC) >= deadline:
                     raise
             _time.sleep(0.002)
-        for field in ("shape", "dtype", "location"):
-            expected, found = getattr(self, field), getattr(new, field)
+        for field, expected, found in (
+            ("shape", self.frame_shape, new.frame_shape),
+            ("dtype", self.dtype, new.dtype),
+            ("location", self.location, new.location),
+        ):
             if expected != found:
                 new.close()
                 raise StreamChangedError(
@@ -2260,7 +3133,9 @@ cdef class Stream:
 
         Parameters
         ----------
-        out : buffer of `nbytes` bytes, C-contiguous, writable
+        out : buffer, C-contiguous, writable
+            Of the bytes of one frame. On a temporal circular cube that is its newest slice; of `nbytes`
+            bytes, the whole cube.
 
         Returns
         -------
@@ -2281,6 +3156,9 @@ cdef class Stream:
         cdef Mapping mapping = self.mapping
         _take_buffer(out, &view, True, self.name, "out")
         try:
+            if self.h.temporal and self.h.size[2] > 1 and <uint64_t>view.len == self.h.unit_nbytes:
+                flags = copy_newest_slice(base, &self.h, <char *>view.buf, &self.frame_counter)
+                return flags
             if <uint64_t>view.len != self.h.n.frame_nbytes:
                 raise FrameMismatchError(
                     f"stream {self.name!r}: out has {view.len} bytes, a frame has "
@@ -2353,14 +3231,14 @@ cdef class Stream:
             if not shape and self.h.nelement == 1:
                 shape = self.shape
                 frame = frame.reshape(shape)
-            elif not (is_temporal(self.h.n.imagetype) and self.h.naxis == 3 and shape == self.shape[1:]):
+            elif not (self.h.temporal and shape == self.frame_shape):
                 raise FrameMismatchError(
                     f"stream {self.name!r}: the frame has shape {shape}, the stream {self.shape}",
                     stream=self.name, field="shape", expected=self.shape, found=shape)
             else:
-                slice = ((<IMAGE_METADATA *>base).cnt1 + 1) % self.h.size[2]
-                nbytes //= self.h.size[2]
-                target += slice * nbytes
+                slice = next_slice(base, &self.h)
+                nbytes = self.h.unit_nbytes
+                target = frame_at(base, &self.h, slice)
         try:
             PyObject_GetBuffer(frame, &view, PyBUF_C_CONTIGUOUS)
         except (BufferError, ValueError):
@@ -2421,8 +3299,9 @@ cdef class Stream:
         -------
         Claim
             A context manager. Entering gives a writable view of the pixels, which still hold the
-            newest frame; leaving publishes it; an exception abandons it: nothing is announced, but
-            what was changed stays changed.
+            newest frame (on a temporal circular cube: of the next slice, which holds its oldest);
+            leaving publishes it; an exception abandons it: nothing is announced, but what was changed
+            stays changed.
         """
         self._pixels(True)
         cdef Claim claim = Claim.__new__(Claim)
@@ -2431,17 +3310,20 @@ cdef class Stream:
         claim.atime_ns = 0 if atime_ns is None else _time_argument(self.name, atime_ns)
         return claim
 
-    def publish_many(self, frames, count=None, *, interval_ns=0):
+    def publish_many(self, frames, count=None, *, interval_ns=0, atimes_ns=None):
         """Publish many frames one by one, without the GIL, optionally at a steady rate.
 
         Parameters
         ----------
-        frames : ndarray, shape (k, *shape), stream dtype, C-contiguous
+        frames : ndarray, shape (k, *frame_shape), stream dtype, C-contiguous
+            On a temporal circular cube each one fills the next slice.
         count : int, optional
             How many to publish, going round `frames`. Default k.
         interval_ns : int, default 0
             Nanoseconds from one frame to the next; 0 is as fast as possible. A frame that is late by
             more than one interval shifts those behind it, as a camera would; there are no bursts.
+        atimes_ns : ndarray of int64, shape (k,), optional
+            Acquisition times of `frames`, nanoseconds of CLOCK_TAI. Default: as each is published.
 
         Returns
         -------
@@ -2458,9 +3340,19 @@ cdef class Stream:
         cdef uint64_t total, held, done = 0, counter = 0
         cdef int64_t interval = interval_ns, due = 0
         cdef bint check = threading.current_thread() is threading.main_thread()
+        cdef const int64_t[::1] times = None
+        cdef const int64_t *atimes = NULL
         _take_buffer(frames, &view, False, self.name, "frames")
         try:
-            held = _count_frames(frames, &view, &self.h, self.shape, self.name, "frames")
+            held = _count_frames(frames, &view, &self.h, self.frame_shape, self.name, "frames")
+            if atimes_ns is not None:
+                if not (isinstance(atimes_ns, np.ndarray) and atimes_ns.dtype == np.int64
+                        and atimes_ns.shape == (held,)):
+                    raise _bad_argument(
+                        self.name, "atimes_ns", atimes_ns, f"an int64 array of {held} nanoseconds")
+                if held:
+                    times = np.ascontiguousarray(atimes_ns)
+                    atimes = &times[0]
             if held < 1 or interval < 0 or (count is not None and count < 0):
                 raise StreamArgumentError(
                     f"stream {self.name!r}: publish_many got {held} frames, count {count}, "
@@ -2472,7 +3364,7 @@ cdef class Stream:
             try:
                 while done < total:
                     with nogil:
-                        done = _publish_series(base, &self.h, <char *>view.buf, held, done, total,
+                        done = _publish_series(base, &self.h, <char *>view.buf, atimes, held, done, total,
                                                interval, &due, check, &mapping.closed, &counter)
                     PyErr_CheckSignals()
                     if mapping.closed:
@@ -2488,7 +3380,8 @@ cdef class Stream:
     def reader(self):
         """Make a `Reader` of this stream, with a semaphore of its own."""
         cdef Reader reader = Reader.__new__(Reader)
-        reader.mapping = self._hold()
+        cdef Mapping mapping = self._hold()
+        reader.mapping = mapping
         reader.h = self.h
         reader.device = self.device
         reader.file_inode = self.file_inode
@@ -2497,7 +3390,18 @@ cdef class Stream:
         reader.slot = -1
         reader.pid = own_pid
         reader.owed = 1
+        find_ring(&reader.cursor.ring, mapping.base, &self.h)
         return reader
+
+    def ring_cursor(self):
+        """Make a `RingCursor` of this stream, or return None if it has no ring of 2 slots or more."""
+        cdef Mapping mapping = self._hold()
+        cdef RingCursor cursor = RingCursor.__new__(RingCursor)
+        if not find_ring(&cursor.c.ring, mapping.base, &self.h):
+            return None
+        slots = self.view() if self.h.temporal else self.section("ring_slots")
+        cursor._dress(mapping, slots, self.name, "temporal" if self.h.temporal else "fast")
+        return cursor
 
     cdef Reader _own(self):
         """The reader behind the waiting methods of the stream itself."""
@@ -2507,6 +3411,10 @@ cdef class Stream:
             reader = self.own_reader = self.reader()
         # While one thread waits, the next gets a reader for the time of its call.
         return self.reader() if reader.running else reader
+
+    def free_reader(self):
+        """Return the reader behind the waiting methods, or another one while that one waits."""
+        return self._own()
 
     @property
     def sem_index(self):
@@ -2678,7 +3586,7 @@ cdef class Stream:
     @property
     def temporal(self):
         """Whether slices have times and counters of their own (a temporal circular cube)."""
-        return bool(is_temporal(self.h.n.imagetype) and self.h.naxis == 3)
+        return bool(self.h.temporal)
 
     @property
     def location(self):
@@ -3090,13 +3998,14 @@ cdef class Claim:
     cdef Mapping mapping
     cdef bint has_atime
     cdef int64_t atime_ns
+    cdef int64_t slice
     cdef readonly object counter
 
     def __init__(self):
         raise TypeError("a Claim is made by Stream.claim()")
 
     def __enter__(self):
-        """Begin the frame; returns a writable view, shape and dtype of the stream."""
+        """Begin the frame; returns a writable view of shape `Stream.frame_shape`."""
         if self.stream is None:
             raise TypeError("a Claim is made by Stream.claim()")
         self.stream._pixels(True)
@@ -3106,7 +4015,8 @@ cdef class Claim:
         self.stream._take_turn()
         self.mapping = mapping
         open_frame(mapping.base)
-        return frame
+        self.slice = next_slice(mapping.base, &self.stream.h)
+        return frame if self.slice < 0 else frame[self.slice]
 
     def __exit__(self, kind, error, trace):
         cdef Mapping mapping = self.mapping
@@ -3118,17 +4028,17 @@ cdef class Claim:
         self.stream.busy = False
         if kind is None:
             self.counter = close_frame(
-                mapping.base, &self.stream.h, self.has_atime, self.atime_ns, -1)
+                mapping.base, &self.stream.h, self.has_atime, self.atime_ns, self.slice)
         else:
             abandon_frame(mapping.base)
 
 
 cdef uint64_t _publish_series(
-    char *base, const Header *h, const char *frames, uint64_t held, uint64_t done, uint64_t total,
-    int64_t interval, int64_t *due, bint check, const int *closed, uint64_t *counter,
+    char *base, const Header *h, const char *frames, const int64_t *atimes, uint64_t held, uint64_t done,
+    uint64_t total, int64_t interval, int64_t *due, bint check, const int *closed, uint64_t *counter,
 ) noexcept nogil:
     """Publish frames done to total, or until it is time to look at signals; returns the next one."""
-    cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+    cdef int64_t slice, now = clock_ns(CLOCK_MONOTONIC)
     cdef int64_t stop_at = now + CHECK_NS
     if due[0] == 0:
         due[0] = now
@@ -3147,8 +4057,10 @@ cdef uint64_t _publish_series(
                 now = clock_ns(CLOCK_MONOTONIC)
             due[0] = due[0] + interval if now - due[0] < interval else now + interval
         open_frame(base)
-        memcpy(base + h.at.array, frames + done % held * h.n.frame_nbytes, h.n.frame_nbytes)
-        counter[0] = close_frame(base, h, False, 0, -1)
+        slice = next_slice(base, h)
+        memcpy(frame_at(base, h, slice), frames + done % held * h.unit_nbytes, h.unit_nbytes)
+        counter[0] = close_frame(base, h, atimes != NULL, atimes[done % held] if atimes != NULL else 0,
+                                 slice)
         done += 1
         now = clock_ns(CLOCK_MONOTONIC)
         if check and now >= stop_at:
@@ -3193,6 +4105,7 @@ cdef int _dress(Stream stream, const Header *h, str path, str note) except -1:
     stream.path_bytes = os.fsencode(path)
     stream.name = stream_name(path)
     stream.shape = _shape_of(h)
+    stream.frame_shape = _frame_shape_of(h)
     stream.dtype = _DTYPES[h.datatype]
     stream.note = note
     stream.grace = WRITE_GRACE_NS
@@ -3253,6 +4166,7 @@ cdef int _plan(Header *h, str name, object shape, object dtype, object nbkw, obj
     h.n = Counts(
         imagetype=imagetype, frame_nbytes=h.nelement * h.item_nbytes, slices=h.size[2],
         cbsize=cb_size, sem=nbsem, nbkw=nbkw, nbtrace=IMAGE_NB_PROCTRACE, location=location)
+    note_unit(h)
     if not plan_sections(h.layout, &h.n, &h.at) or h.at.total >= <uint64_t>2**62:
         raise _bad_argument(name, "cb_size", cb_size, "small enough for a file below 2**62 bytes")
     return 0

@@ -156,11 +156,15 @@ cdef extern from "<unistd.h>" nogil:
     pid_t getpid()
     int c_close "close"(int fd)
     ssize_t pread(int fd, void *buffer, size_t nbytes, off_t offset)
+    ssize_t c_write "write"(int fd, const void *buffer, size_t nbytes)
 
 cdef extern from "<fcntl.h>" nogil:
     int posix_fallocate(int fd, off_t offset, off_t nbytes)
 
 cdef extern from "<pthread.h>" nogil:
+    ctypedef unsigned long pthread_t
+    int pthread_create(pthread_t *thread, void *attributes, void *(*start)(void *) noexcept nogil, void *argument)
+    int pthread_join(pthread_t thread, void **result)
     int pthread_atfork(void (*prepare)(), void (*parent)(), void (*child)())
 
 # Compiler builtins. Each use in _core.pyx says what it pairs with.

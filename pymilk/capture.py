@@ -27,38 +27,18 @@ from .axes import Orientation
 from .errors import (
     FrameMismatchError,
     StreamArgumentError,
-    StreamNotFoundError,
-    StreamNotReadyError,
     StreamReplacedError,
     StreamTimeoutError,
 )
+from .waiting import find_successor, spin_of
 
-__all__ = ["WAIT_POLICIES", "Capture", "CaptureReport", "spin_of"]
-
-#: Nanoseconds that each wait policy watches the counter before it sleeps on the semaphore. A sleeping
-#: reader is woken in about 20 us; one that spins sees the frame at once and uses a core.
-WAIT_POLICIES = {"auto": 20_000, "spin": -1, "sleep": 0}
+__all__ = ["Capture", "CaptureReport", "destination", "finish", "finished_capture"]
 
 #: How often a foreground capture looks at signals, in seconds.
 _SIGNAL_INTERVAL = 0.05
 
 #: How long an ending capture is waited for, in seconds. It ends within 0.1 s, if it ever began.
 _PATIENCE = 2.0
-
-#: How often a capture whose stream is being made again looks whether it is to stop, in seconds.
-_SUCCESSOR_WAIT = 0.1
-
-
-def spin_of(wait: str) -> int:
-    """Return the nanoseconds to spin for a wait policy, or raise `StreamArgumentError`."""
-    try:
-        return WAIT_POLICIES[wait]
-    except (KeyError, TypeError):
-        raise StreamArgumentError(
-            f"wait is one of {', '.join(map(repr, WAIT_POLICIES))}, not {wait!r}",
-            argument="wait",
-            found=wait,
-        ) from None
 
 
 class CaptureReport:
@@ -187,7 +167,7 @@ class Capture:
     timeout : float or None, default 5.0
         Longest wait for one frame, in seconds; None waits for ever.
     wait : {"auto", "spin", "sleep"}
-        See `WAIT_POLICIES`.
+        See `pymilk.waiting.WAIT_POLICIES`.
     orientation : Orientation, optional
         How the user sees frames. Default: as the stream has them.
     background : bool, default False
@@ -224,9 +204,11 @@ class Capture:
         self._stream = stream
         self._timeout = checked_timeout(timeout, stream.name)
         self._spin = spin_of(wait)
-        self._orientation = orientation or Orientation(stream.shape)
+        self._orientation = orientation or Orientation(stream.frame_shape)
         self._out = out
-        self._cube = self._destination(stream, out)
+        self._cube = destination(
+            self.name, self._orientation, (self.requested, *stream.frame_shape), stream.dtype, out
+        )
         self._info = allocate((self.requested,), FRAME_ROW)
         self._reader = stream.reader()
         self._owned = False
@@ -383,47 +365,6 @@ class Capture:
 
     # -- the work ------------------------------------------------------------------------------
 
-    def _destination(self, stream: Stream, out: npt.NDArray[Any] | None) -> npt.NDArray[Any]:
-        """Return a C-contiguous, pre-faulted cube in the order of the stream."""
-        shape = (self.requested, *self._orientation.shape)
-        if out is None:
-            return allocate((self.requested, *stream.shape), stream.dtype)
-        if not isinstance(out, np.ndarray):
-            raise FrameMismatchError(
-                f"stream {self.name!r}: out has to be an array, not {type(out).__name__}",
-                stream=self.name,
-                field="dtype",
-                expected="ndarray",
-                found=type(out).__name__,
-            )
-        for field, expected, found in (
-            ("shape", shape, out.shape),
-            ("dtype", stream.dtype, out.dtype),
-            ("writeable", True, out.flags.writeable),
-        ):
-            if expected != found:
-                raise FrameMismatchError(
-                    f"stream {self.name!r}: out has {field} {found}, needed is {expected}",
-                    stream=self.name,
-                    field=field,
-                    expected=expected,
-                    found=found,
-                )
-        native = self._orientation.native(out)
-        if native.flags.c_contiguous:
-            prefault(native)
-            return native
-        if not (out.flags.c_contiguous or out.flags.f_contiguous):
-            raise FrameMismatchError(
-                f"stream {self.name!r}: out has to be contiguous",
-                stream=self.name,
-                field="order",
-                expected="contiguous",
-                found=str(out.strides),
-            )
-        # The orientation turns pixels within `out`: received aside, and turned in one pass at the end.
-        return allocate((self.requested, *stream.shape), stream.dtype)
-
     def _run(self) -> None:
         """Receive; the target of the thread."""
         self._began = time.monotonic()
@@ -437,8 +378,7 @@ class Capture:
         finally:
             self._duration = time.monotonic() - self._began
             self._let_go()
-            if self._out is not None and not np.may_share_memory(self._out, self._cube):
-                np.copyto(self._out[: self._kept], self._orientation.view(self._cube[: self._kept]))
+            finish(self._orientation, self._cube, self._out, self._kept)
             self._armed.set()
             self._finished.set()
 
@@ -472,16 +412,9 @@ class Capture:
     def _follow(self) -> None:
         """Go over to the new file of the stream; what the old one still had is missed."""
         self._missed = (self._missed or 0) + self._stream.counter - self._reader.last
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
-        while True:
-            try:
-                stream = self._stream.successor(_SUCCESSOR_WAIT)
-                break
-            except (StreamNotFoundError, StreamNotReadyError):
-                if self._stopping:
-                    return
-                if deadline is not None and time.monotonic() > deadline:
-                    raise
+        stream = find_successor(self._stream, self._timeout, lambda: self._stopping)
+        if stream is None:
+            return
         self._let_go()
         self._stream = stream
         self._owned = True
@@ -496,6 +429,123 @@ class Capture:
         self._reader.close()
         if self._owned:
             self._stream.close()
+
+
+def destination(
+    name: str,
+    orientation: Orientation,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    out: npt.NDArray[Any] | None,
+) -> npt.NDArray[Any]:
+    """Find the C-contiguous, pre-faulted cube in the order of the stream that frames go to.
+
+    Parameters
+    ----------
+    name : str
+        Of the stream.
+    orientation : Orientation
+        How the user sees frames.
+    shape : tuple of int
+        (n, *shape of a frame in the stream).
+    dtype : dtype
+        Of the stream.
+    out : ndarray, shape (n, *orientation.shape), optional
+        Where the user wants them; itself returned, as a view, if that is possible.
+
+    Raises
+    ------
+    FrameMismatchError
+        `out` does not fit.
+    CaptureMemoryError
+        The frames need more memory than there is.
+
+    See Also
+    --------
+    finish : to be called with the same arguments once the frames are there.
+    """
+    if out is None:
+        return allocate(shape, dtype)
+    if not isinstance(out, np.ndarray):
+        raise FrameMismatchError(
+            f"stream {name!r}: out has to be an array, not {type(out).__name__}",
+            stream=name,
+            field="dtype",
+            expected="ndarray",
+            found=type(out).__name__,
+        )
+    for field, expected, found in (
+        ("shape", (shape[0], *orientation.shape), out.shape),
+        ("dtype", dtype, out.dtype),
+        ("writeable", True, out.flags.writeable),
+    ):
+        if expected != found:
+            raise FrameMismatchError(
+                f"stream {name!r}: out has {field} {found}, needed is {expected}",
+                stream=name,
+                field=field,
+                expected=expected,
+                found=found,
+            )
+    native = orientation.native(out)
+    if native.flags.c_contiguous:
+        prefault(native)
+        return native
+    if not (out.flags.c_contiguous or out.flags.f_contiguous):
+        raise FrameMismatchError(
+            f"stream {name!r}: out has to be contiguous",
+            stream=name,
+            field="order",
+            expected="contiguous",
+            found=str(out.strides),
+        )
+    # The orientation turns pixels within `out`: received aside, and turned in one pass at the end.
+    return allocate(shape, dtype)
+
+
+def finish(
+    orientation: Orientation, cube: npt.NDArray[Any], out: npt.NDArray[Any] | None, count: int
+) -> None:
+    """Bring the first frames of the cube to where the user wants them, if they are not there."""
+    if out is not None and not np.may_share_memory(out, cube):
+        np.copyto(out[:count], orientation.view(cube[:count]))
+
+
+def finished_capture(
+    name: str,
+    requested: int,
+    frames: npt.NDArray[Any],
+    info: npt.NDArray[Any],
+    duration: float,
+    cpu_seconds: float = 0.0,
+) -> Capture:
+    """Make a capture of frames that were received by other means.
+
+    Parameters
+    ----------
+    name : str
+        Of the stream.
+    requested : int
+    frames : ndarray, shape (n, *shape)
+        As the user sees them.
+    info : ndarray of FRAME_ROW, shape (n,)
+    duration : float
+        Seconds that it took.
+    cpu_seconds : float, default 0
+        Processor time of the thread that received them.
+    """
+    return _restore(
+        {
+            "name": name,
+            "requested": requested,
+            "_out": frames,
+            "_info": info,
+            "_kept": len(info),
+            "_repeated": 0,
+            "_duration": duration,
+            "_cpu_ns": cpu_seconds * 1e9,
+        }
+    )
 
 
 def _restore(state: dict[str, Any]) -> Capture:

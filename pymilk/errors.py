@@ -7,6 +7,7 @@ nobody has to parse a message, and survives pickling, because exceptions cross p
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "FrameTornWarning",
     "KeywordError",
     "KeywordNotFoundError",
+    "SchedulingWarning",
     "SemaphoresExhaustedError",
     "StreamArgumentError",
     "StreamBusyError",
@@ -33,6 +35,7 @@ __all__ = [
     "StreamStorageError",
     "StreamTimeoutError",
     "StreamTimeoutWarning",
+    "StreamUnsupportedError",
 ]
 
 
@@ -329,6 +332,14 @@ class KeywordNotFoundError(StreamError, KeyError):
 
     fields = ("keyword",)
     keyword: str
+
+
+class StreamUnsupportedError(StreamError, io.UnsupportedOperation):
+    """The call makes no sense for what it was asked of, and could not be answered honestly."""
+
+
+class SchedulingWarning(UserWarning):
+    """A real-time priority was asked for that the system does not permit."""
 
 
 class StreamTimeoutWarning(UserWarning):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import threading
 import time
 import warnings
 import weakref
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ._core import FLAG_TORN, Stream, checked_timeout
+from ._core import FLAG_TORN, IMAGETYPES, Reader, Stream, checked_timeout
 from .axes import Orientation, Which3DState, encode
-from .capture import Capture, spin_of
+from .capture import Capture
 from .errors import (
     FrameMismatchError,
     FrameTornWarning,
@@ -29,6 +32,8 @@ from .errors import (
 )
 from .keywords import Keywords
 from .names import stream_directory, stream_path
+from .ring import RingReader
+from .waiting import spin_of
 
 __all__ = ["SHM"]
 
@@ -39,6 +44,9 @@ _SPIN_NS = spin_of("auto")
 
 #: Seconds that a stream which is just being made again has to become complete.
 _SUCCESSOR_WAIT = 0.1
+
+#: Imagetype of a temporal circular cube: any further bit takes its per-slice records away.
+_TEMPORAL_CUBE = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
 
 
 class SHM:
@@ -65,6 +73,13 @@ class SHM:
         Orientation, 0 to 7; see `pymilk.axes`. With 4 an image in C order keeps its bytes.
     triDim : Which3DState, default LAST2LAST
         Stack axis of 3D streams.
+    ring : int, optional
+        Create the stream with a ring of so many slots, so that readers in any process can be late
+        without losing frames. See `ring_reader`.
+    ring_kind : {"fast", "temporal"}, default "fast"
+        "fast": every ISIO program sees a plain stream; each publish costs one more copy of the frame.
+        "temporal": a circular cube whose slices are the slots; a publish costs nothing more, but programs
+        that do not know such cubes see a 3D stream.
 
     Attributes
     ----------
@@ -73,7 +88,7 @@ class SHM:
     FILEPATH : str
         Path of its file.
     shape : tuple of int
-        Of a frame as this object gives and takes it.
+        Of a frame as this object gives and takes it. A temporal circular cube has 2D frames, its slices.
     shape_c : tuple of int
         Axes in the order of the file, fastest first.
     nptype : type
@@ -122,6 +137,9 @@ class SHM:
         autoSqueeze: bool = True,
         symcode: int = 4,
         triDim: int = Which3DState.LAST2LAST,
+        *,
+        ring: int | None = None,
+        ring_kind: str = "fast",
     ) -> None:
         self._stream: Stream | None = None
         if not shared or location != -1:
@@ -138,7 +156,8 @@ class SHM:
         self._squeeze = autoSqueeze and data is None
         self._lock = threading.Lock()
         self._seen = 0
-        self._captures: weakref.WeakSet[Capture] = weakref.WeakSet()
+        self._captures: weakref.WeakSet[Capture | RingReader] = weakref.WeakSet()
+        _check_ring(str(fname), ring, ring_kind, data is not None)
         if data is None:
             self._adopt(Stream.attach(path))
             self._seen = self._live().counter
@@ -146,7 +165,20 @@ class SHM:
         shape, dtype = _wanted(data)
         # What encode does to the axes shows on any array of that shape, without memory behind it.
         raw = encode(np.broadcast_to(np.uint8(0), shape), symcode, triDim)
-        self._adopt(Stream.create(path, raw.shape[::-1], dtype, nbkw=nbkw))
+        axes = raw.shape[::-1]
+        if ring is None or ring_kind == "fast":
+            self._adopt(Stream.create(path, axes, dtype, nbkw=nbkw, cb_size=ring or 0))
+        elif len(axes) == 2:
+            self._adopt(
+                Stream.create(path, (ring, *axes), dtype, nbkw=nbkw, imagetype=_TEMPORAL_CUBE)
+            )
+        else:
+            raise StreamArgumentError(
+                f"stream {fname!r}: a temporal ring has frames of 2 axes, not {shape}; take ring_kind='fast'",
+                stream=str(fname),
+                argument="ring_kind",
+                found=ring_kind,
+            )
         self.set_data(data if isinstance(data, np.ndarray) else np.zeros(self.shape, self.nptype))
 
     # -- the stream behind it ------------------------------------------------------------------
@@ -157,7 +189,9 @@ class SHM:
         The one before is let go of and not closed: waits and captures that are on it follow by
         themselves.
         """
-        orientation = Orientation(stream.shape, self.symcode, self.triDimState, self._squeeze)
+        orientation = Orientation(
+            stream.frame_shape, self.symcode, self.triDimState, self._squeeze
+        )
         self._stream = stream
         self.FNAME = stream.name
         self.FILEPATH = stream.path
@@ -167,9 +201,10 @@ class SHM:
         self.nDim = len(self.shape)
         self.nptype = stream.dtype.type
         self._dtype = stream.dtype
-        self._native_shape = stream.shape
-        self._view = orientation.view(stream.view())
-        self._size = stream.nelement
+        self._native_shape = stream.frame_shape
+        self._view = orientation.view(stream.view())  # of a temporal cube: (slices, *shape)
+        self._temporal = stream.temporal
+        self._size = math.prod(stream.frame_shape)
 
     def _live(self) -> Stream:
         """Return the stream, after following it to a new file if there is one."""
@@ -244,6 +279,8 @@ class SHM:
         checkSemAndFlush: bool = True,
         autorelink_if_need: bool = True,
         return_none_on_timeout: bool = False,
+        *,
+        cube: bool = False,
     ) -> Any:
         """Return a frame: the newest one, or the next one.
 
@@ -263,11 +300,15 @@ class SHM:
             Follow a stream that was replaced. False reads on in the old file.
         return_none_on_timeout : bool, default False
             On a timeout return None instead of the old frame.
+        cube : bool, default False
+            Of a temporal circular cube, return all slices in the order of the file instead of the newest
+            one. Its writer does not wait: one of them, behind the newest, may be changing.
 
         Returns
         -------
         ndarray, shape `shape`, or None
-            A copy is never torn, unless a `FrameTornWarning` says so.
+            A copy is never torn, unless a `FrameTornWarning` says so. Of a temporal circular cube: its
+            newest slice, or with `cube` all of them, shape (slices, *shape).
 
         Raises
         ------
@@ -297,8 +338,13 @@ class SHM:
             )
         if check:
             stream = self._stream or self._live()
+        if cube and self._temporal:
+            self._seen = stream.counter
+            return self._view.copy() if copy else self._view.view()
         if not copy:
             self._seen = stream.counter
+            if self._temporal:
+                return self._view[stream.cnt1 % len(self._view)]
             return self._view.view()
         frame = np.empty(self._native_shape, self._dtype)
         if stream.copy_frame(frame) & FLAG_TORN:
@@ -422,7 +468,7 @@ class SHM:
         timeout : float or None, default 5.0
             Longest wait for one frame, in seconds; None waits for ever.
         wait : {"auto", "spin", "sleep"}
-            How to wait for frames: see `pymilk.capture.WAIT_POLICIES`. "spin" uses a core.
+            How to wait for frames: see `pymilk.waiting.WAIT_POLICIES`. "spin" uses a core.
         background : bool, default False
             Return at once; `Capture.join` waits for the end.
 
@@ -463,6 +509,64 @@ class SHM:
             register=self._captures.add,
         )
 
+    def ring_reader(
+        self,
+        depth: int | None = None,
+        policy: str = "every",
+        start: str = "next",
+        *,
+        on_lost: str = "count",
+        wait: str = "auto",
+        source: str = "auto",
+        cpu: int | None = None,
+        priority: int | None = None,
+    ) -> RingReader:
+        """Read every frame in order, in place, even while Python is busy: see `RingReader`.
+
+        Parameters
+        ----------
+        depth : int, optional
+            Frames that are kept for a stream without a ring: as many as come while Python is busy
+            elsewhere. Default: what fits into 256 MiB, 16 at least and 8192 at most.
+        policy : {"every", "newest"}
+        start : {"next", "oldest", "newest"}
+        on_lost, wait, source, cpu, priority
+            See `RingReader`.
+
+        Returns
+        -------
+        RingReader
+            A context manager; closed with this object at the latest.
+
+        Examples
+        --------
+        >>> with shm.ring_reader(depth=8192) as ring:                       # doctest: +SKIP
+        ...     for block in ring.blocks(max_frames=512):
+        ...         total += block.frames.sum(axis=0)
+        ...         if not block.intact():
+        ...             print("too slow by", block.overwritten, "frames")
+        """
+        ring = RingReader(
+            self._live(),
+            depth=depth,
+            policy=policy,
+            on_lost=on_lost,
+            start=start,
+            wait=wait,
+            source=source,
+            cpu=cpu,
+            priority=priority,
+            orientation=self._turn,
+        )
+        self._captures.add(ring)
+        return ring
+
+    def _awaited(self) -> tuple[Reader, int, Callable[[], bool]]:
+        """Tell `wait_any` what to wait for, from which number on, and how to see that it is there."""
+        stream = self._live()
+        seen = self._seen
+        return stream.free_reader(), seen, lambda: self._live().counter != seen
+
     # -- writing -------------------------------------------------------------------------------
 
     def set_data(
@@ -487,22 +591,11 @@ class SHM:
             Shape or dtype differ; nothing was written.
         StreamReadOnlyError, StreamClosedError, StreamReplacedError, StreamChangedError
         """
-        stream = self._stream
-        if stream is None or stream.replaced():
-            if stream is not None and not autorelink_if_need:
-                raise StreamReplacedError(
-                    f"stream {self.FNAME!r} was replaced by a new file; "
-                    "attach it again, or pass autorelink_if_need=True",
-                    stream=self.FNAME,
-                    field="inode",
-                    expected=stream.inode,
-                    found=os.stat(self.FILEPATH).st_ino,
-                )
-            stream = self._live()
+        stream = self._target(autorelink_if_need)
         frame = data if isinstance(data, np.ndarray) else self._converted(data)
         if frame.dtype != self._dtype and (check_dt or frame.dtype.newbyteorder("=") == self._dtype):
             frame = frame.astype(self._dtype)
-        if self._turn.identity:
+        if self._turn.identity and not self._temporal:
             stream.publish(frame)
             return
         if frame.shape != self.shape and not (frame.size == 1 and self._size == 1):
@@ -514,6 +607,125 @@ class SHM:
                 found=frame.shape,
             )
         stream.publish(self._turn.native(frame.reshape(self.shape)))
+
+    def _target(self, follow: bool) -> Stream:
+        """Return the stream to write to, which must be the one that readers find."""
+        stream = self._stream
+        if stream is None or stream.replaced():
+            if stream is not None and not follow:
+                raise StreamReplacedError(
+                    f"stream {self.FNAME!r} was replaced by a new file; "
+                    "attach it again, or pass autorelink_if_need=True",
+                    stream=self.FNAME,
+                    field="inode",
+                    expected=stream.inode,
+                    found=os.stat(self.FILEPATH).st_ino,
+                )
+            stream = self._live()
+        return stream
+
+    def set_many(
+        self,
+        frames: Any,
+        atimes: Any = None,
+        *,
+        rate: float | None = None,
+        autorelink_if_need: bool = False,
+    ) -> int:
+        """Publish many frames, one by one in order, without the GIL between them.
+
+        Parameters
+        ----------
+        frames : array_like, shape (n, *shape)
+            An array must have the dtype of the stream; others are converted if that changes no value.
+        atimes : array_like of int, shape (n,), optional
+            Acquisition times, nanoseconds of CLOCK_TAI. Default: as each is published.
+        rate : float, optional
+            Frames per second, with accurate pacing: a frame that is late shifts those behind it. Default:
+            as fast as possible.
+        autorelink_if_need : bool, default False
+            As for `set_data`.
+
+        Returns
+        -------
+        int
+            The counter of the last frame.
+
+        Raises
+        ------
+        FrameMismatchError, StreamArgumentError
+            They do not fit; nothing was written.
+        StreamReadOnlyError, StreamClosedError, StreamReplacedError, StreamChangedError
+
+        Notes
+        -----
+        Frames in C order and without an orientation to turn are published from where they are; others are
+        copied first. Writers never wait for readers: pace yourself, or give the stream a ring.
+        """
+        stream = self._target(autorelink_if_need)
+        given = frames if isinstance(frames, np.ndarray) else self._converted(frames)
+        if given.dtype != self._dtype and given.dtype.newbyteorder("=") == self._dtype:
+            given = given.astype(self._dtype)
+        if given.shape[1:] != self.shape or given.ndim != len(self.shape) + 1 or not len(given):
+            raise FrameMismatchError(
+                f"stream {self.FNAME!r}: set_many takes frames of shape (n, {str(self.shape)[1:-1]}), n 1 or "
+                f"more, not {given.shape}",
+                stream=self.FNAME,
+                field="shape",
+                expected=self.shape,
+                found=given.shape,
+            )
+        if rate is not None and not (isinstance(rate, (int, float)) and 0 < rate <= 1e9):
+            raise StreamArgumentError(
+                f"stream {self.FNAME!r}: rate is frames per second above 0, not {rate!r}",
+                stream=self.FNAME,
+                argument="rate",
+                found=rate,
+            )
+        times = None
+        if atimes is not None:
+            times = np.asarray(atimes)
+            if times.dtype.kind not in "iu" or times.shape != (len(given),):
+                raise StreamArgumentError(
+                    f"stream {self.FNAME!r}: atimes are {len(given)} integer nanoseconds of CLOCK_TAI, not "
+                    f"{times.dtype} of shape {times.shape}",
+                    stream=self.FNAME,
+                    argument="atimes",
+                    found=atimes,
+                )
+            times = times.astype(np.int64)
+        native = np.ascontiguousarray(self._turn.native(given))
+        interval = 0 if rate is None else round(1e9 / rate)
+        return stream.publish_many(native, interval_ns=interval, atimes_ns=times)
+
+    @contextlib.contextmanager
+    def claim(
+        self, *, atime_ns: int | None = None, autorelink_if_need: bool = False
+    ) -> Iterator[Array]:
+        """Fill the next frame in place: nothing is copied.
+
+        Parameters
+        ----------
+        atime_ns : int, optional
+            Acquisition time, nanoseconds of CLOCK_TAI. Default: when the block is left.
+        autorelink_if_need : bool, default False
+            As for `set_data`.
+
+        Yields
+        ------
+        ndarray, shape `shape`
+            A writable view of the pixels, or of the next slice of a temporal ring. Leaving the block
+            publishes the frame; an exception abandons it: it is not announced, but what was changed
+            stays changed.
+
+        Raises
+        ------
+        StreamBusyError
+            A frame is being written through this object already.
+        StreamReadOnlyError, StreamClosedError, StreamReplacedError
+        """
+        with self._target(autorelink_if_need).claim(atime_ns=atime_ns) as pixels:
+            yield self._turn.view(pixels)
 
     def _converted(self, data: Any) -> Array:
         """Convert what is not an array, if that changes no value."""
@@ -641,6 +853,33 @@ class SHM:
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.keywords[name] = value
+
+
+def _check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
+    """Check the ring that a new stream is to have."""
+    if kind not in ("fast", "temporal"):
+        raise StreamArgumentError(
+            f"stream {name!r}: ring_kind is 'fast' or 'temporal', not {kind!r}",
+            stream=name,
+            argument="ring_kind",
+            found=kind,
+        )
+    if ring is None:
+        return
+    if not (hasattr(ring, "__index__") and 1 <= ring < 2**32):
+        raise StreamArgumentError(
+            f"stream {name!r}: ring is a number of slots, 1 or more, not {ring!r}",
+            stream=name,
+            argument="ring",
+            found=ring,
+        )
+    if not creating:
+        raise StreamArgumentError(
+            f"stream {name!r} is attached, not created: its ring is as its creator made it; leave ring out",
+            stream=name,
+            argument="ring",
+            found=ring,
+        )
 
 
 def _limit(timeout: float | None, name: str) -> float | None:

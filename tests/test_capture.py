@@ -27,7 +27,7 @@ from pymilk._core import (
     prefault,
 )
 from pymilk.axes import Orientation
-from pymilk.capture import WAIT_POLICIES, spin_of
+from pymilk.waiting import WAIT_POLICIES, spin_of
 from pymilk.errors import (
     CaptureMemoryError,
     FrameMismatchError,

@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ..capture import WAIT_POLICIES, Capture
+from ..capture import Capture
 from ..errors import StreamArgumentError
 from ..shm import SHM
 from ..simulate import SimulatedCamera
+from ..waiting import WAIT_POLICIES
 
 __all__ = ["demo"]
 
