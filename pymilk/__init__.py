@@ -31,6 +31,7 @@ from .capture import Capture, CaptureReport
 from .directory import find_stale, list_streams, remove_stale
 from .multiwait import wait_any
 from .names import stream_directory
+from .relay import Relay, RelayReport
 from .ring import Block, RingReader, RingReport
 from .shm import SHM
 
@@ -42,6 +43,8 @@ __all__ = [
     "CaptureReport",
     "Keyword",
     "Reader",
+    "Relay",
+    "RelayReport",
     "RingReader",
     "RingReport",
     "Stream",

@@ -1046,6 +1046,7 @@ cdef struct Job:
     uint64_t n
     uint64_t at             # frames delivered so far
     uint64_t *done          # the same, for others to see
+    uint64_t *reached       # the number of the last one, for a relay
     uint64_t last           # counter of the last frame delivered
     bint new_file           # the next frame is the first of a file that replaced another
     uint64_t missed         # frames of the other that were not received
@@ -1068,6 +1069,7 @@ cdef struct Job:
     bint silent             # frames come without posts: watch the counter, until there is a post
     uint64_t excess         # those of them before the last frame
     uint64_t carry          # lost frames that the next row is to tell of
+    uint64_t jump           # numbers that the sink leaves out, for its first frame to have that of its source
 
 
 cdef struct Look:
@@ -1419,9 +1421,10 @@ cdef void pass_on(Job *job, const Row *row, int64_t slice, bint fresh) noexcept 
             job.carry += row.lost + 1  # a torn frame must not look whole in the ring
             job.torn += 1
         return
-    close_frame(job.sink, job.sink_header, acquired != 0, acquired, slice, row.lost + 1)
+    close_frame(job.sink, job.sink_header, acquired != 0, acquired, slice, row.lost + 1 + job.jump)
+    job.jump = 0
     job.at += 1
-    job.total.lost += row.lost
+    atomic_store_u64(job.reached, job.last, __ATOMIC_RELAXED)
     atomic_store_u64(job.done, job.at, __ATOMIC_RELEASE)
 
 
@@ -1616,6 +1619,7 @@ cdef class Reader:
     cdef Cursor cursor      # where it is in the ring of the stream; ring.kind is 0 if there is none
     cdef readonly uint64_t repeated
     cdef readonly uint64_t last
+    cdef uint64_t reached   # job.last, for others to see while it runs
     cdef readonly uint64_t torn
     cdef readonly int64_t cpu_ns
 
@@ -1631,6 +1635,11 @@ cdef class Reader:
     @property
     def received(self):
         return atomic_load_u64(&self.done, __ATOMIC_ACQUIRE)
+
+    @property
+    def progress(self):
+        """Number of the frame that a `relay` published last; grows while it runs."""
+        return atomic_load_u64(&self.reached, __ATOMIC_RELAXED)
 
     @property
     def sem_index(self):
@@ -2043,7 +2052,8 @@ cdef class Reader:
     def relay(self, Stream target not None, *, after=None, timeout=None, spin_ns=0, missed=None):
         """Publish the frames of this stream in another one until `stop`, without the GIL.
 
-        Each keeps its acquisition time. Frames that were lost or torn leave a gap in the numbers of the
+        Each keeps its acquisition time. The first frame of a target without frames gets the number that it
+        has in this stream, if `after` is given. Frames that were lost or torn leave a gap in the numbers of the
         target, so that its readers count them as lost.
 
         Parameters
@@ -2096,7 +2106,10 @@ cdef class Reader:
                 job.n = <uint64_t>-1
                 if after is None:
                     self.done = 0
+                elif target.counter == 0:
+                    job.jump = last
                 job.at = self.done
+                job.reached = &self.reached
                 self._deliver(&job, mapping, after is not None, last, missed)
             finally:
                 target.busy = False

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from ._core import Stream, checked_timeout, wait_for_any
+from ._core import PrivateRing, Reader, Stream, checked_timeout, wait_for_any
 from .errors import StreamArgumentError, StreamTimeoutError
 from .ring import RingReader
 from .shm import SHM
@@ -57,14 +58,14 @@ def wait_any(
     limit = checked_timeout(timeout)
     deadline = None if limit is None else time.monotonic() + limit
     first = True
-    numbers = {}
+    numbers: dict[int, int] = {}
     while True:
-        awaited = []
+        awaited: list[tuple[Reader | PrivateRing, int, Callable[[], bool]]] = []
         for index, item in enumerate(given):
             if isinstance(item, Stream):
                 # From the counter at the call on.
                 number = numbers.setdefault(index, item.counter)
-                awaited.append((item.free_reader(), number, lambda s=item, n=number: s.counter != n))
+                awaited.append((item.free_reader(), number, partial(_has_moved, item, number)))
             elif isinstance(item, (SHM, RingReader)):
                 awaited.append(item._awaited())
             else:
@@ -84,3 +85,7 @@ def wait_any(
             )
         first = False
         wait_for_any([(source, number) for source, number, _ in awaited], left)
+
+
+def _has_moved(stream: Stream, number: int) -> bool:
+    return stream.counter != number

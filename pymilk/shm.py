@@ -595,7 +595,8 @@ class SHM:
         frame = data if isinstance(data, np.ndarray) else self._converted(data)
         if frame.dtype != self._dtype and (check_dt or frame.dtype.newbyteorder("=") == self._dtype):
             frame = frame.astype(self._dtype)
-        if self._turn.identity and not self._temporal:
+        # A frame of another shape is refused by publish; to a temporal cube it might be a whole cube.
+        if self._turn.identity and (not self._temporal or frame.shape == self.shape):
             stream.publish(frame)
             return
         if frame.shape != self.shape and not (frame.size == 1 and self._size == 1):

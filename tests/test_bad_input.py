@@ -18,7 +18,18 @@ import pytest
 
 import isio_format as fmt
 from pymilk import _core, errors
-from pymilk._core import FRAME_ROW, Claim, Keyword, Mapping, Reader, Stream, allocate, prefault
+from pymilk._core import (
+    FRAME_ROW,
+    Claim,
+    Keyword,
+    Mapping,
+    PrivateRing,
+    Reader,
+    RingCursor,
+    Stream,
+    allocate,
+    prefault,
+)
 from pymilk.errors import (
     CaptureMemoryError,
     FrameMismatchError,
@@ -1115,6 +1126,8 @@ CALLS: dict[str, Callable[[Stream], object]] = {
     "flush": lambda s: s.flush(),
     "sem_value": lambda s: s.sem_value(0),
     "sem_values": lambda s: s.sem_values(),
+    "ring_cursor": lambda s: s.ring_cursor(),
+    "free_reader": lambda s: s.free_reader(),
     "sem_try_wait": lambda s: s.sem_try_wait(0),
     "sem_wait": lambda s: s.sem_wait(0, 0),
     "section": lambda s: s.section("trace"),
@@ -1128,6 +1141,7 @@ CALLS: dict[str, Callable[[Stream], object]] = {
 STILL_KNOWN = {
     "name": "cam0",
     "shape": (2, 3),
+    "frame_shape": (2, 3),
     "size": (3, 2),
     "dtype": np.dtype("f4"),
     "naxis": 2,
@@ -1212,7 +1226,8 @@ def test_views_outlive_the_handle(stream: Stream) -> None:
 
 
 @pytest.mark.parametrize("whose", ["reader", "stream"])
-def test_reader_after_close(stream: Stream, whose: str) -> None:
+def test_reader_after_close(stream: Stream, make_stream: Make, whose: str) -> None:
+    target = make_stream("target", (2, 3), np.float32)
     reader = stream.reader()
     reader.flush()
     assert (reader.closed, reader.sem_index) == (False, 0)
@@ -1228,17 +1243,30 @@ def test_reader_after_close(stream: Stream, whose: str) -> None:
         lambda: reader.flush(),
         lambda: reader.arm(),
         lambda: reader.receive(OUT, timeout=0),
+        lambda: reader.collect(PrivateRing(2, (2, 3), np.float32), timeout=0),
+        lambda: reader.relay(target, timeout=0),
     ):
         with pytest.raises(StreamClosedError, match="'cam0'"):
             call()
     reader.stop()
-    assert (reader.name, reader.received, reader.repeated) == ("cam0", 0, 0)
+    assert (reader.name, reader.received, reader.repeated, reader.torn) == ("cam0", 0, 0, 0)
+    assert target.counter == 0
     assert stream.closed == (whose == "stream")
 
 
 def test_every_method_of_a_reader_is_tested() -> None:
     methods = {name for name, item in public(Reader).items() if not is_data(item)}
-    assert methods == {"wait", "try_wait", "flush", "arm", "receive", "stop", "close"}
+    assert methods == {
+        "wait",
+        "try_wait",
+        "flush",
+        "arm",
+        "receive",
+        "collect",
+        "relay",
+        "stop",
+        "close",
+    }
 
 
 # --- claims ------------------------------------------------------------------------------------
@@ -1345,7 +1373,7 @@ def test_claim_of_gpu_pixels(make_stream: Make) -> None:
 # --- objects that are not made by calling their class ------------------------------------------
 
 
-@pytest.mark.parametrize("cls", [Stream, Reader, Claim, Mapping])
+@pytest.mark.parametrize("cls", [Stream, Reader, Claim, Mapping, RingCursor])
 def test_class_cannot_be_called(cls: type) -> None:
     with pytest.raises(TypeError, match=r"use|is made by"):
         cls()
@@ -1353,8 +1381,8 @@ def test_class_cannot_be_called(cls: type) -> None:
 
 #: What object-copying protocols may do; none of it may end the process.
 EMPTY_OBJECTS = """
-from pymilk._core import Claim, Reader, Stream
-for cls in (Stream, Reader, Claim):
+from pymilk._core import Claim, PrivateRing, Reader, RingCursor, Stream
+for cls in (Stream, Reader, Claim, PrivateRing, RingCursor):
     try:
         empty = cls.__new__(cls)
     except TypeError:
@@ -1375,7 +1403,8 @@ def test_empty_objects_do_not_crash(spawn: Spawn) -> None:
 
 
 def test_streams_are_not_pickled(stream: Stream) -> None:
-    for item in (stream, stream.reader(), stream.claim()):
+    ring = PrivateRing(2, (2, 3), np.float32)
+    for item in (stream, stream.reader(), stream.claim(), stream.ring_cursor(), ring, ring.cursor()):
         with pytest.raises(TypeError):
             pickle.dumps(item)
     with pytest.raises(TypeError, match="pass its name"):

@@ -18,7 +18,15 @@ from hypothesis import strategies as st
 
 import isio_format as fmt
 from isio_format import KeywordSlot, StreamFile
-from pymilk._core import FRAME_ROW, IMAGETYPES, Keyword, Stream, read_header
+from pymilk._core import (
+    FLAG_FROM_RING,
+    FLAG_VERIFIED,
+    FRAME_ROW,
+    IMAGETYPES,
+    Keyword,
+    Stream,
+    read_header,
+)
 
 #: Enough to meet every layout, dtype and kind of image; the file takes seconds, not minutes.
 thorough = settings(max_examples=150, deadline=None, database=None)
@@ -507,12 +515,13 @@ def test_published_frames_follow_the_model(
     with Stream.create(folder / "published.im.shm", **options) as stream:
         model = Model(decode(stream))
         for how, atime_ns in steps:
-            shape = stream.shape[1:] if how == "slice" else stream.shape
+            one_slice = stream.temporal and how in ("slice", "claim", "publish_many")
+            shape = stream.frame_shape if one_slice else stream.shape
             frame = np.frombuffer(noise.bytes(stream.nbytes), stream.dtype)[: math.prod(shape)]
             given_time = publish_one(stream, how, frame.reshape(shape), atime_ns)
             made = decode(stream)
             atime = divmod(atime_ns, 1_000_000_000) if given_time else made.writetime
-            model.publish(frame.tobytes(), atime, made.writetime, one_slice=how == "slice")
+            model.publish(frame.tobytes(), atime, made.writetime, one_slice=one_slice)
             assert made == model.file
             assert made.write == 0
         assert stream.counter == len(steps)
@@ -521,20 +530,35 @@ def test_published_frames_follow_the_model(
 @quick
 @given(plan=publications())
 def test_ring_goes_round(folder: Path, plan: tuple[dict[str, Any], list[tuple[str, int]]]) -> None:
-    """Any number of updates: the newest is in slot U mod size, U div size turns were made."""
+    """Any number of updates: the newest is in slot U mod size, U div size turns were made.
+
+    So it is with the slices of a temporal cube.
+    """
     options, steps = plan
     options["cb_size"] = max(1, options["cb_size"])
     updates = len(steps) * 7
     with Stream.create(folder / "ring.im.shm", **options) as stream:
-        frames = np.zeros((updates, *stream.shape), stream.dtype)
+        frames = np.zeros((updates, *stream.frame_shape), stream.dtype)
         frames.view(np.uint8).reshape(updates, -1)[:, 0] = np.arange(1, updates + 1)
         assert stream.publish_many(frames) == updates
         made = decode(stream)
+        slices = stream.shape[0] if stream.temporal else 0
     depth = options["cb_size"]
     assert (made.CBindex, made.CBcycle) == (updates % depth, updates // depth)
     for update in range(max(1, updates - depth + 1), updates + 1):
-        assert made.ring_slots[update % depth] == frames[update - 1].tobytes()
+        if slices:
+            # A slot holds the whole cube as it was then: each update filled one slice of it.
+            cube = np.zeros((slices, *frames.shape[1:]), frames.dtype)
+            for earlier in range(max(1, update - slices + 1), update + 1):
+                cube[earlier % slices] = frames[earlier - 1]
+            assert made.ring_slots[update % depth] == cube.tobytes()
+        else:
+            assert made.ring_slots[update % depth] == frames[update - 1].tobytes()
         assert made.ring_records[update % depth]["cnt0"] == update
+    if slices:
+        assert made.cnt1 == updates % slices
+        for update in range(max(1, updates - slices + 1), updates + 1):
+            assert made.cntarray[update % slices] == update
     assert made.sem_values == [min(updates, 10)] * options["nbsem"]
     if made.write_history:
         assert (made.wCBindex, made.wCBcycle) == (updates % 100, updates // 100)
@@ -559,20 +583,42 @@ def test_publishing_into_any_stream(
 
 
 @quick
-@given(expected=files())
+@given(expected=files(), keeps_records=st.booleans())
 def test_received_row_tells_what_is_stored(
-    store: Callable[[StreamFile], Path], expected: StreamFile
+    store: Callable[[StreamFile], Path], expected: StreamFile, keeps_records: bool
 ) -> None:
-    assume(expected.location == -1 and expected.cnt0 > 0)
+    assume(expected.location == -1 and 0 < expected.cnt0 < 2**62)
     expected.write = 0
+    flags, slot = FLAG_VERIFIED, expected.cnt1
+    pixels, atime, writetime = expected.pixels, expected.atime, expected.writetime
+    depth = len(expected.cntarray)
+    if depth > 1:
+        # Numbers and times of a slice are those stored with it.
+        flags, slot = FLAG_VERIFIED | FLAG_FROM_RING, expected.cnt1 % depth
+        nbytes = len(pixels) // depth
+        pixels = pixels[slot * nbytes : (slot + 1) * nbytes]
+        expected.cntarray[slot] = expected.cnt0
+        assume(in_ns(expected.writetimearray[slot]))
+        atime, writetime = expected.atimearray[slot], expected.writetimearray[slot]
+    elif expected.CBsize > 1 and not depth:
+        flags, slot = FLAG_VERIFIED | FLAG_FROM_RING, expected.CBindex
+        expected.CBcycle %= 2**32
+        updates = expected.CBcycle * expected.CBsize + slot
+        # None is "nothing yet"; one more than counted is a frame that is just being published.
+        assume(updates not in (0, expected.cnt0 + 1, expected.cnt0 + 1 + expected.CBsize))
+        pixels, record = expected.ring_slots[slot], expected.ring_records[slot]
+        record["cnt0"] = expected.cnt0 - 1 + keeps_records
+        if keeps_records and in_ns(record["writetime"]):
+            atime, writetime = record["atime"], record["writetime"]
     with Stream.attach(store(expected), writable=False) as stream:
-        out, info = np.empty((1, *stream.shape), stream.dtype), np.zeros(1, FRAME_ROW)
+        out, info = np.empty((1, *stream.frame_shape), stream.dtype), np.zeros(1, FRAME_ROW)
         assert stream.receive(out, info, after=expected.cnt0 - 1, timeout=0) == 1
-    assert out.tobytes() == expected.pixels
+    assert out.tobytes() == pixels
     row = info[0]
-    assert (row["cnt0"], row["cnt1"], row["lost"]) == (expected.cnt0, expected.cnt1, 0)
-    assert row["atime_ns"] == in_ns(expected.atime)
-    assert row["writetime_ns"] == in_ns(expected.writetime)
+    assert (row["cnt0"], row["cnt1"], row["lost"]) == (expected.cnt0, slot, 0)
+    assert row["atime_ns"] == in_ns(atime)
+    assert row["writetime_ns"] == in_ns(writetime)
+    assert row["flags"] == flags
 
 
 def test_times_that_overflow_wrap() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import golden
 import isio_format as fmt
-from pymilk._core import FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, Stream, read_header
+from pymilk._core import FLAG_FROM_RING, FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, Stream, read_header
 from pymilk.errors import StreamFormatError, StreamTimeoutError
 
 NAMES = [entry["name"] for entry in golden.entries()]
@@ -63,6 +63,7 @@ def test_metadata(entry: dict[str, Any], stream: Stream) -> None:
         "name": entry["name"],
         "path": str(golden.path(entry["name"])),
         "shape": tuple(md["size"][:naxis][::-1]),
+        "frame_shape": tuple(md["size"][: naxis - (entry["temporal"] is not None)][::-1]),
         "size": tuple(md["size"][:naxis]),
         "naxis": naxis,
         "nelement": md["nelement"],
@@ -239,23 +240,66 @@ def test_copy_frame(entry: dict[str, Any], stream: Stream) -> None:
 
 @pixels_on_disk
 def test_receive(entry: dict[str, Any], stream: Stream) -> None:
-    """The newest frame is the first one for a reader that has seen none."""
+    """What there is for a reader that has seen none: the newest frame, or those in the ring."""
     md = entry["metadata"]
-    out = np.empty((1, *stream.shape), stream.dtype)
-    info = np.zeros(1, FRAME_ROW)
+    frames, expected = frames_to_be_had(entry)
+    out = np.empty((max(1, len(frames)), *stream.frame_shape), stream.dtype)
+    info = np.zeros(len(out), FRAME_ROW)
     reader = stream.reader()
     if md["cnt0"] == 0:
         with pytest.raises(StreamTimeoutError) as caught:
             reader.receive(out, info, after=0, timeout=0)
         assert (caught.value.timeout, caught.value.counter) == (0, 0)
         return
-    assert reader.receive(out, info, after=0, timeout=0) == 1
-    assert out.tobytes() == golden.expected_array(entry).tobytes()
-    row = info[0]
-    assert (row["cnt0"], row["cnt1"], row["lost"]) == (md["cnt0"], md["cnt1"], md["cnt0"] - 1)
-    assert (row["atime_ns"], row["writetime_ns"]) == (in_ns(md["atime"]), in_ns(md["writetime"]))
-    assert row["flags"] == (FLAG_TORN if md["write"] else FLAG_VERIFIED)
-    assert reader.sem_index is None
+    assert reader.receive(out, info, after=0, timeout=0) == len(frames)
+    assert [frame.tobytes() for frame in out] == [frame.tobytes() for frame in frames]
+    assert [{name: int(row[name]) for name in expected[0]} for row in info] == expected
+    assert (reader.last, reader.sem_index) == (md["cnt0"], None)
+    with pytest.raises(StreamTimeoutError):
+        reader.receive(out, info, after=md["cnt0"], timeout=0)
+
+
+def frames_to_be_had(entry: dict[str, Any]) -> tuple[list[np.ndarray], list[dict[str, int]]]:
+    """The frames that a reader can still get, oldest first, and what their rows say."""
+    md, ring, temporal = entry["metadata"], entry["circular_buffer"], entry["temporal"]
+    newest_times = (in_ns(md["atime"]), in_ns(md["writetime"]))
+    pixels = golden.expected_array(entry)
+    if temporal is not None:
+        depth, newest = temporal["depth"], temporal["last_slice_cnt1"]
+        slots = [(newest + back) % depth for back in range(2 - depth, 1)]
+        frames = [pixels[slot] for slot in slots]
+        numbers = [temporal["cntarray"][slot] for slot in slots]
+        times = [
+            (in_ns(temporal["atimearray"][slot]), in_ns(temporal["writetimearray"][slot]))
+            for slot in slots
+        ]
+    elif ring is not None and md["CBsize"] > 1:
+        depth = md["CBsize"]
+        updates = ring["CBcycle"] * depth + ring["CBindex"]
+        held = min(updates, depth - 1)
+        slots = [update % depth for update in range(updates - held + 1, updates + 1)]
+        frames = [golden.expected_slot(entry, slot) for slot in slots]
+        numbers = list(range(md["cnt0"] - held + 1, md["cnt0"] + 1))
+        # The reference stores no times in the ring: only those of the newest frame are known.
+        times = [(0, 0)] * (held - 1) + [newest_times]
+    else:
+        frames, slots, numbers, times = [pixels], [md["cnt1"]], [md["cnt0"]], [newest_times]
+    in_ring = temporal is not None or (ring is not None and md["CBsize"] > 1)
+    flags = FLAG_FROM_RING | FLAG_VERIFIED if in_ring else FLAG_VERIFIED
+    rows = [
+        {
+            "cnt0": number,
+            "cnt1": slot,
+            "lost": number - before - 1,
+            "atime_ns": atime,
+            "writetime_ns": writetime,
+            "flags": FLAG_TORN if md["write"] else flags,
+        }
+        for number, before, slot, (atime, writetime) in zip(
+            numbers, [0, *numbers], slots, times, strict=False
+        )
+    ]
+    return frames, rows
 
 
 def test_ring(entry: dict[str, Any], stream: Stream) -> None:

@@ -51,5 +51,7 @@ def app() -> None:
 
 
 from .demo import demo  # noqa: E402  (commands import the helpers above)
+from .relay import relay  # noqa: E402
 
 app.add_command(demo)
+app.add_command(relay)

@@ -1,0 +1,84 @@
+"""``pymilk relay``: a plain stream becomes a ring stream, for everybody to read without loss."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+
+import click
+
+from ..relay import Relay
+from ..waiting import WAIT_POLICIES
+
+__all__ = ["relay"]
+
+#: Seconds between two looks at keywords, and at whether the relay is still running.
+TEND_SECONDS = 1.0
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--depth", type=click.IntRange(min=1), required=True,
+              help="Slots of the ring: the frames that its readers may be late.")
+@click.option("--kind", type=click.Choice(["fast", "temporal"]), default="fast", show_default=True,
+              help="fast: every ISIO program sees a plain stream; temporal: a circular cube.")
+@click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
+              help="How to wait for frames: spin needs a core of its own.")
+@click.option("--cpu", type=click.IntRange(min=0), help="Core to run on.")
+@click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority, where permitted.")
+@click.option("--stats", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="Print statistics this often. SIGUSR1 prints them at any time.")
+@click.option("--json", "as_json", is_flag=True, help="Statistics as JSON, a line each.")
+@click.option("--force", is_flag=True, help="Replace TARGET also if its creator is alive.")
+def relay(
+    source: str,
+    target: str,
+    depth: int,
+    kind: str,
+    wait: str,
+    cpu: int | None,
+    priority: int | None,
+    stats: float | None,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Copy the stream SOURCE into a new stream TARGET that has a ring.
+
+    All readers of TARGET share one history of DEPTH frames, and lose none as long as they keep up on
+    average. Runs until Ctrl-C or SIGTERM, then deletes TARGET and prints statistics. A source that restarts
+    is followed.
+
+    Example: pymilk relay cam0 cam0_ring --depth 8192 --cpu 1
+    """
+    from .app import clean_exit
+
+    end, ask = threading.Event(), threading.Event()
+    # Handlers only raise flags: whatever runs at that moment is not torn apart.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: end.set())
+    signal.signal(signal.SIGUSR1, lambda *_: ask.set())
+    with clean_exit():
+        with Relay(
+            source, target, depth, kind=kind, wait=wait, cpu=cpu, priority=priority, force=force
+        ) as running:
+            click.echo(f"relaying {source} to {target}, {depth} slots; Ctrl-C ends it", err=True)
+            since_stats = since_tend = 0.0
+            tick = 0.1  # a signal that comes between two waits is noticed this late
+            while not end.wait(tick):
+                since_stats += tick
+                since_tend += tick
+                if since_tend >= TEND_SECONDS:
+                    running.tend()
+                    since_tend = 0.0
+                if ask.is_set() or (stats is not None and since_stats >= stats):
+                    ask.clear()
+                    since_stats = 0.0
+                    _print(running, as_json)
+        _print(running, as_json)
+
+
+def _print(running: Relay, as_json: bool) -> None:
+    report = running.report
+    click.echo(json.dumps(report.to_dict()) if as_json else str(report))
