@@ -160,6 +160,8 @@ cdef enum:
     # From this frame size on a copy releases the GIL. Below, taking it back next to a busy Python
     # thread (up to 5 ms) costs more than other threads gain. 512 KiB are about 50 us of copying.
     GIL_RELEASE_NBYTES = 524_288
+    # Ring slots from this size on are filled past the caches, which they would empty of everything else.
+    STREAMING_NBYTES = 1_048_576
     # Readers of keywords compare two copies, this often at most.
     KEYWORD_TRIES = 4
     HUGE_PAGE = 2_097_152
@@ -906,6 +908,13 @@ cdef inline void abandon_frame(char *base) noexcept nogil:
     atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
 
 
+cdef inline void fill_slot(char *slot, const char *frame, uint64_t nbytes) noexcept nogil:
+    if nbytes < STREAMING_NBYTES:
+        memcpy(slot, frame, nbytes)
+    else:
+        pymilk_stream_copy(slot, frame, nbytes)
+
+
 cdef void fill_ring_slot(
     char *base, const Header *h, uint64_t counter, const timespec *atime, const timespec *writetime,
 ) noexcept nogil:
@@ -922,7 +931,7 @@ cdef void fill_ring_slot(
     # the slot looks at the record before and after its copy.
     atomic_store_u64(&record.cnt0, 0, __ATOMIC_RELAXED)
     atomic_fence(__ATOMIC_RELEASE)
-    memcpy(base + h.at.ring_slots + slot * h.n.frame_nbytes, base + h.at.array, h.n.frame_nbytes)
+    fill_slot(base + h.at.ring_slots + slot * h.n.frame_nbytes, base + h.at.array, h.n.frame_nbytes)
     record.cnt1 = slot
     record.atime = atime[0]
     record.writetime = writetime[0]
@@ -3288,7 +3297,10 @@ cdef class Stream:
     cdef uint64_t _publish_bytes(self, char *base, char *target, const char *source, uint64_t nbytes,
                                  bint has_atime, int64_t atime_ns, int64_t slice) noexcept nogil:
         open_frame(base)
-        memmove(target, source, nbytes)  # the frame may be a view of this very stream
+        if slice >= 0 and (source + nbytes <= target or target + nbytes <= source):
+            fill_slot(target, source, nbytes)
+        else:
+            memmove(target, source, nbytes)  # the frame may be a view of this very stream
         return close_frame(base, &self.h, has_atime, atime_ns, slice)
 
     cdef object _fitting(self, object frame):
@@ -4071,7 +4083,10 @@ cdef uint64_t _publish_series(
             due[0] = due[0] + interval if now - due[0] < interval else now + interval
         open_frame(base)
         slice = next_slice(base, h)
-        memcpy(frame_at(base, h, slice), frames + done % held * h.unit_nbytes, h.unit_nbytes)
+        if slice >= 0:
+            fill_slot(frame_at(base, h, slice), frames + done % held * h.unit_nbytes, h.unit_nbytes)
+        else:
+            memcpy(base + h.at.array, frames + done % held * h.unit_nbytes, h.unit_nbytes)
         counter[0] = close_frame(base, h, atimes != NULL, atimes[done % held] if atimes != NULL else 0,
                                  slice)
         done += 1

@@ -125,6 +125,7 @@ cdef extern from "_port.h" nogil:
     const char *PYMILK_HEADER
     const char *PYMILK_CYTHON
     void pymilk_pause()
+    void pymilk_stream_copy(void *to, const void *source, size_t nbytes)
     int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
     void PYMILK_ASSERT(bint condition)
 

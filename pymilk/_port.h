@@ -6,8 +6,13 @@
 #include <features.h>
 #include <semaphore.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "ImageStruct.h"
 #include "ImageStructCheck.h"
@@ -62,6 +67,41 @@ static inline void pymilk_pause(void)
     __asm__ __volatile__("yield" ::: "memory");
 #else
     __asm__ __volatile__("" ::: "memory");
+#endif
+}
+
+/*
+ * Copy to memory that is not in a cache and need not come there: a ring slot of a large frame. Streaming
+ * stores do not read the destination first. They are not ordered with other stores, hence the fences: what
+ * was stored before is out before the first byte, and the last byte is out before what is stored next.
+ */
+static inline void pymilk_stream_copy(void *to, const void *from, size_t nbytes)
+{
+#if defined(__SSE2__)
+    char *dst = (char *)to;
+    const char *src = (const char *)from;
+    size_t head = (size_t)(-(uintptr_t)dst) & 63;
+    if (head > nbytes)
+        head = nbytes;
+    memcpy(dst, src, head);
+    dst += head;
+    src += head;
+    nbytes -= head;
+    _mm_sfence();
+    for (; nbytes >= 64; nbytes -= 64, dst += 64, src += 64) {
+        __m128i a = _mm_loadu_si128((const __m128i *)src);
+        __m128i b = _mm_loadu_si128((const __m128i *)src + 1);
+        __m128i c = _mm_loadu_si128((const __m128i *)src + 2);
+        __m128i d = _mm_loadu_si128((const __m128i *)src + 3);
+        _mm_stream_si128((__m128i *)dst, a);
+        _mm_stream_si128((__m128i *)dst + 1, b);
+        _mm_stream_si128((__m128i *)dst + 2, c);
+        _mm_stream_si128((__m128i *)dst + 3, d);
+    }
+    memcpy(dst, src, nbytes);
+    _mm_sfence();
+#else
+    memcpy(to, from, nbytes);
 #endif
 }
 

@@ -27,7 +27,6 @@ from pymilk._core import (
     prefault,
 )
 from pymilk.axes import Orientation
-from pymilk.waiting import WAIT_POLICIES, spin_of
 from pymilk.errors import (
     CaptureMemoryError,
     FrameMismatchError,
@@ -35,6 +34,7 @@ from pymilk.errors import (
     StreamClosedError,
     StreamTimeoutError,
 )
+from pymilk.waiting import WAIT_POLICIES, spin_of
 
 SHAPE = (4, 6)
 PATIENCE = 30.0
