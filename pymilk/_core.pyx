@@ -1453,10 +1453,12 @@ cdef int receive_from_ring(Job *job) noexcept nogil:
             job.deadline = later(now, job.timeout)
             job.began = now
         deadline = job.deadline
-        event = wait_for_frame(job)
-        if event != EV_DONE:
-            return event
-        ring_look(&c.ring)
+        # A counter ahead of the last frame, and nothing in the ring: it is in the stream, to be had now.
+        if c.ring.kind != RING_FAST or c.ring.counter == c.last:
+            event = wait_for_frame(job)
+            if event != EV_DONE:
+                return event
+            ring_look(&c.ring)
         if cursor_unread(c) == 0:
             job.deadline = deadline
             return receive_beside_ring(job)
@@ -2249,6 +2251,8 @@ cdef class PrivateRing:
 
     Raises
     ------
+    StreamArgumentError
+        The depth, the shape or the dtype cannot be.
     CaptureMemoryError
         The frames need more memory than is free.
     """
@@ -2270,6 +2274,9 @@ cdef class PrivateRing:
     def __cinit__(self, depth, shape, dtype):
         sem_init(&self.bell, 0, 0)
         self.fd = -1
+        if not (hasattr(depth, "__index__") and 1 <= depth < 2**62):
+            raise StreamArgumentError(
+                f"depth is a number of frames, 1 or more, not {depth!r}", argument="depth", found=depth)
         self.count = depth + 1
         self._frames = allocate((self.count, *shape), dtype)
         self._rows = allocate((self.count,), FRAME_ROW)
@@ -2340,6 +2347,9 @@ cdef void *_address(object array) except NULL:
     return address
 
 
+cdef uint64_t _nothing_written = 0
+
+
 @cython.final
 @cython.auto_pickle(False)
 cdef class RingCursor:
@@ -2363,6 +2373,12 @@ cdef class RingCursor:
     cdef readonly object slots
     cdef readonly str name
     cdef readonly str source
+
+    def __cinit__(self):
+        # An object that was made by no one reads an empty ring.
+        self.c.ring.kind = RING_PRIVATE
+        self.c.ring.depth = self.c.ring.nbytes = 1
+        self.c.ring.written = &_nothing_written
 
     def __init__(self):
         raise TypeError("a RingCursor is made by Stream.ring_cursor or PrivateRing.cursor")
