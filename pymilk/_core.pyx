@@ -1199,11 +1199,11 @@ cdef uint64_t copy_frame(char *base, const Header *h, char *dst, Row *row, const
 cdef uint64_t copy_newest_slice(char *base, const Header *h, char *dst, uint64_t *number) noexcept nogil:
     """Copy the newest slice of a temporal cube; returns its flags. Its writer works on another one."""
     cdef Cursor c
-    cdef int tries
+    cdef int _
     memset(&c, 0, sizeof(Cursor))
     find_ring(&c.ring, base, h)
     ring_anchor(&c.ring)
-    for tries in range(COPY_TRIES):
+    for _ in range(COPY_TRIES):
         ring_look(&c.ring)
         number[0] = c.ring.counter
         memcpy(dst, c.ring.slots + ring_slot(&c.ring, c.ring.head) * h.unit_nbytes, h.unit_nbytes)
@@ -1975,7 +1975,6 @@ cdef class Reader:
                       object missed) except -1:
         """Run a job that has its destination, with the account of the receives before it."""
         cdef int64_t began
-        cdef uint64_t counter
         job.nbytes = self.h.unit_nbytes
         if missed is not None:
             job.new_file = True
@@ -2092,7 +2091,8 @@ cdef class Reader:
         cdef Mapping mapping = self._hold()
         cdef uint64_t last = 0 if after is None else <uint64_t>_index(self.name, "after", after, 2**64)
         cdef char *base = target._pixels(True)
-        cdef Mapping target_mapping = target._hold()
+        # Held, so that closing the target meanwhile cannot take its memory away.
+        cdef Mapping _held = target._hold()
         if self.h.n.location != -1:
             raise _on_gpu(self.name, self.h.n.location)
         if self.h.temporal:
@@ -2126,7 +2126,6 @@ cdef class Reader:
                 target.busy = False
         finally:
             self.running = False
-            target_mapping = None  # held until here: close() of the target must not take it away
         return job.at
 
     cdef int _take_rows(self, object info, object count, Py_buffer *rows) except -1:

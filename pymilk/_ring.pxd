@@ -126,8 +126,8 @@ cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slo
 cdef inline bint read_fast(const Ring *r, uint64_t *counter, uint64_t *cycle, uint64_t *slot) noexcept nogil:
     """Read cnt0, CBcycle and CBindex as they were at one moment; False if they never stood still."""
     cdef IMAGE_METADATA *md = r.md
-    cdef int tries
-    for tries in range(LOOK_TRIES):
+    cdef int _
+    for _ in range(LOOK_TRIES):
         # Acquire: pairs with the release stores of fill_ring_slot and close_frame.
         counter[0] = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
         cycle[0] = atomic_load_u64(&md.CBcycle, __ATOMIC_ACQUIRE)
@@ -158,8 +158,8 @@ cdef inline void look_temporal(Ring *r) noexcept nogil:
     cdef IMAGE_METADATA *md = r.md
     cdef uint64_t counter = 0, slot = 0, mark = 0, stored, number
     cdef int64_t moved, counted, step
-    cdef int tries
-    for tries in range(LOOK_TRIES):
+    cdef int _
+    for _ in range(LOOK_TRIES):
         # Acquire: pairs with the release stores of close_frame.
         counter = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
         slot = atomic_load_u64(&md.cnt1, __ATOMIC_ACQUIRE) % r.depth
@@ -207,12 +207,12 @@ cdef inline void ring_anchor(Ring *r) noexcept nogil:
     cdef IMAGE_METADATA *md = r.md
     cdef uint64_t counter = 0, cycle = 0, slot = 0, updates, held = 0
     cdef bint settled = False
-    cdef int tries
+    cdef int _
     r.floor = 1
     if r.kind == RING_PRIVATE:
         ring_look(r)
         return
-    for tries in range(LOOK_TRIES):
+    for _ in range(LOOK_TRIES):
         settled = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) == 0
         if r.kind == RING_FAST:
             settled = read_fast(r, &counter, &cycle, &slot) and settled

@@ -19,6 +19,10 @@ from pymilk.about import version_lines
 OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "Cython", "setuptools")
 
 
+MODULES = ["", ".errors", ".names", ".times", ".axes", ".directory", ".keywords", ".waiting", ".receiver"]
+MODULES += [".capture", ".ring", ".relay", ".shm", ".multiwait"]
+
+
 def run(*command: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(part) for part in command],
@@ -64,7 +68,7 @@ def test_missing_core_is_explained(tmp_path: Path) -> None:
 
 
 def test_every_public_name_exists() -> None:
-    for name in ("", ".errors", ".names", ".times", ".axes", ".directory", ".keywords", ".capture", ".shm"):
+    for name in MODULES:
         module = importlib.import_module(f"pymilk{name}")
         for public in module.__all__:
             assert getattr(module, public) is not None
@@ -77,7 +81,7 @@ def test_old_paths_give_the_same_object() -> None:
     assert OLD is OLDER is pymilk.SHM
 
 
-@pytest.mark.parametrize("name", ["", ".shm", ".names", ".times", ".axes", ".directory", ".keywords"])
+@pytest.mark.parametrize("name", MODULES)
 def test_examples_in_the_documentation(name: str) -> None:
     module = importlib.import_module(f"pymilk{name}")
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS

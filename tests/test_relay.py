@@ -133,17 +133,16 @@ def test_restarted_source_is_followed(source: SHM) -> None:
 
 
 def test_source_that_changes_its_shape_ends_the_relay(source: SHM) -> None:
-    with Relay("src", "dst", 8) as relay:
-        with SHM("src", np.zeros((3, 3), np.uint32)):
+    with Relay("src", "dst", 8) as relay, SHM("src", np.zeros((3, 3), np.uint32)):
 
-            def ended() -> bool:
-                try:
-                    relay.tend()
-                except StreamChangedError:
-                    return True
-                return False
+        def ended() -> bool:
+            try:
+                relay.tend()
+            except StreamChangedError:
+                return True
+            return False
 
-            wait_for(ended)
+        wait_for(ended)
 
 
 @pytest.mark.parametrize(
@@ -159,9 +158,8 @@ def test_source_that_changes_its_shape_ends_the_relay(source: SHM) -> None:
 def test_what_cannot_be_relayed(
     arguments: tuple[object, ...], error: type[Exception], source: SHM, shm_dir: Path
 ) -> None:
-    with SHM("cube", (SHAPE, np.uint32), ring=4, ring_kind="temporal"):
-        with pytest.raises(error):
-            Relay(*arguments)
+    with SHM("cube", (SHAPE, np.uint32), ring=4, ring_kind="temporal"), pytest.raises(error):
+        Relay(*arguments)
     assert not (shm_dir / "dst.im.shm").exists()
     with pytest.raises(StreamArgumentError):
         Relay("src", "dst", 8, kind="slow")
