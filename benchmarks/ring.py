@@ -65,8 +65,8 @@ def drain(frames: int, repeats: int) -> None:
             assert np.array_equal(cube, source)
             share = found["memcpy"] / found["read"]
             print(
-                f"  {kind:9} ring.read {found['read'] * 1e3:.1f} ms, one memcpy {found['memcpy'] * 1e3:.1f} ms: "
-                f"{share:.0%} of its speed   limit 90%  {verdict(share >= 0.9)}"
+                f"  {kind:9} ring.read {found['read'] * 1e3:.1f} ms, one "
+                f"memcpy {found['memcpy'] * 1e3:.1f} ms: {share:.0%} of its speed   limit 90%  {verdict(share >= 0.9)}"
             )
             if kind == "fast":
                 blocks(ring, frames, repeats)
@@ -131,11 +131,14 @@ def writing(shape: tuple[int, int], repeats: int) -> None:
 
 def collector(rate: float, wait: str, seconds: float) -> None:
     """Let a collector run beside an idle Python, and ask for its processor time."""
-    with SimulatedCamera("collect", SHAPE, np.uint16, rate), pymilk.SHM("collect") as shm:
-        with shm.ring_reader(depth=int(2 * rate * seconds), wait=wait) as ring:
-            time.sleep(seconds)
-            ring.skip(10**9)
-            report = ring.report
+    with (
+        SimulatedCamera("collect", SHAPE, np.uint16, rate),
+        pymilk.SHM("collect") as shm,
+        shm.ring_reader(depth=int(2 * rate * seconds), wait=wait) as ring,
+    ):
+        time.sleep(seconds)
+        ring.skip(10**9)
+        report = ring.report
     allowed = 0.15 if rate <= 1000 and wait == "sleep" else 1.02
     print(
         f"  collector at {rate:5.0f} Hz, wait={wait!r}: {report.cpu_share:.1%} of a core, "

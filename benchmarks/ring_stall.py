@@ -167,9 +167,9 @@ def main() -> None:
             kept &= found.source == "collector" or found.lost == 0
             right &= kept
             print(
-                f"  {found.source:9} {found.received} received, {found.lost} lost, {found.gaps} missing in the "
-                f"stamps, {found.torn} torn and called intact, {found.spoiled} in blocks that were not intact, "
-                f"{found.seconds:.1f} s  {'ok' if kept else 'WRONG'}"
+                f"  {found.source:9} {found.received} received, {found.lost} lost, {found.gaps} missing in "
+                f"the stamps, {found.torn} torn and called intact, {found.spoiled} in blocks that were not "
+                f"intact, {found.seconds:.1f} s  {'ok' if kept else 'WRONG'}"
             )
         got, total = familiar(chosen.rate, frames)
         print(f"  get_data(check=True) for each frame, for comparison: {got} of {total}")

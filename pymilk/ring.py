@@ -98,8 +98,8 @@ class Block:
         if self._owner.closed:
             numbers = f"{self.info['cnt0'][0]} to {self.info['cnt0'][-1]}" if len(self) else "none"
             raise StreamClosedError(
-                f"stream {self._cursor.name!r}: the ring reader of this block (frames {numbers}) is closed, so "
-                "nobody can tell whether they are intact; ask before closing it. Their memory stays valid",
+                f"stream {self._cursor.name!r}: the ring reader of this block (frames {numbers}) is closed, "
+                "so nobody can tell whether they are intact; ask before closing it. Their memory stays valid",
                 stream=self._cursor.name,
             )
         return self._cursor.overwritten(self._first, len(self.info))
@@ -864,8 +864,8 @@ class RingReader:
             raise self._is_closed()
         if self._ring is None:
             raise StreamUnsupportedError(
-                f"stream {self.name!r}: its ring ({self.source}) is filled by another process, which writes to "
-                "no descriptor of ours; use blocks, ablocks or wait_any, or source='collector'",
+                f"stream {self.name!r}: its ring ({self.source}) is filled by another process, which writes "
+                "to no descriptor of ours; use blocks, ablocks or wait_any, or source='collector'",
                 stream=self.name,
             )
         if self._bell < 0:

@@ -87,12 +87,16 @@ def test_target_is_deleted_at_the_end(source: SHM, shm_dir: Path) -> None:
 
 
 def test_source_without_frames_gives_the_first_number() -> None:
-    with Stream.create("src", SHAPE, np.uint32) as source, Relay("src", "dst", 8):
-        with SHM("dst") as target, target.ring_reader() as ring:
-            assert target.get_counter() == 0
-            source.publish(np.full(SHAPE, 1, np.uint32))
-            got = ring.read(1)
-            assert (got.info["cnt0"][0], got.info["lost"][0]) == (1, 0)
+    with (
+        Stream.create("src", SHAPE, np.uint32) as source,
+        Relay("src", "dst", 8),
+        SHM("dst") as target,
+        target.ring_reader() as ring,
+    ):
+        assert target.get_counter() == 0
+        source.publish(np.full(SHAPE, 1, np.uint32))
+        got = ring.read(1)
+        assert (got.info["cnt0"][0], got.info["lost"][0]) == (1, 0)
 
 
 def test_lost_frames_leave_a_gap_in_the_numbers(source: SHM) -> None:

@@ -214,8 +214,8 @@ int main(int argc, char **argv)
 }
 """
 
-FAST_STEPS = "open fill half copy cycle index stamp count close post".split()
-TEMPORAL_STEPS = "open half fill record index stamp count close post".split()
+FAST_STEPS = ["open", "fill", "half", "copy", "cycle", "index", "stamp", "count", "close", "post"]
+TEMPORAL_STEPS = ["open", "half", "fill", "record", "index", "stamp", "count", "close", "post"]
 
 #: Kind of ring and options of the writer, by name.
 MODES = {
@@ -392,6 +392,10 @@ def read_copies(reader: RingReader, base: int, last: int, n: int = 8) -> np.ndar
     return np.concatenate(rows)
 
 
+#: What a row says of the frame, and not when it was looked at.
+MEANING = [name for name in FRAME_ROW.names if name != "arrival_ns"]
+
+
 def drain(reader: RingReader) -> tuple[np.ndarray, np.ndarray]:
     """Take what is there now: rows, and the value of a frame's pixels, which are all the same."""
     rows, values = [np.empty(0, FRAME_ROW)], [np.empty(0, np.uint64)]
@@ -402,7 +406,7 @@ def drain(reader: RingReader) -> tuple[np.ndarray, np.ndarray]:
         rows.append(block.info)
         values.append(pixels[:, 0])
         block = next(reader.blocks(512, timeout=0))
-        assert block.info.tolist() == rows[-1].tolist()
+        assert block.info[MEANING].tolist() == rows[-1][MEANING].tolist()
     return np.concatenate(rows), np.concatenate(values)
 
 
@@ -910,10 +914,10 @@ def test_index_that_is_nonsense_all_the_time(make_ring, start_writer, what):
 @pytest.mark.parametrize(
     ("mode", "step"),
     [
-        *[("fast", step) for step in "open fill copy cycle index stamp count close".split()],
-        *[("fast-no-write", step) for step in "copy cycle index stamp count".split()],
-        *[("temporal", step) for step in "open fill record index stamp count close".split()],
-        *[("temporal-bare", step) for step in "fill index stamp count".split()],
+        *[("fast", step) for step in ["open", "fill", "copy", "cycle", "index", "stamp", "count", "close"]],
+        *[("fast-no-write", step) for step in ["copy", "cycle", "index", "stamp", "count"]],
+        *[("temporal", step) for step in ["open", "fill", "record", "index", "stamp", "count", "close"]],
+        *[("temporal-bare", step) for step in ["fill", "index", "stamp", "count"]],
     ],
 )
 def test_writer_killed_at_a_step(make_ring, start_writer, mode, step, lead):
