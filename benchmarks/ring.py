@@ -66,7 +66,8 @@ def drain(frames: int, repeats: int) -> None:
             share = found["memcpy"] / found["read"]
             print(
                 f"  {kind:9} ring.read {found['read'] * 1e3:.1f} ms, one "
-                f"memcpy {found['memcpy'] * 1e3:.1f} ms: {share:.0%} of its speed   limit 90%  {verdict(share >= 0.9)}"
+                f"memcpy {found['memcpy'] * 1e3:.1f} ms: {share:.0%} of its speed   limit 90%  "
+                f"{verdict(share >= 0.9)}"
             )
             if kind == "fast":
                 blocks(ring, frames, repeats)

@@ -384,7 +384,7 @@ def test_read_beyond_the_timeout(make: MakeSHM, source: str) -> None:
     both.feed(3)
     out = np.zeros((5, *SHAPE), DTYPE)
     began = time.monotonic()
-    with pytest.raises(StreamTimeoutError, match="'cam'.*no new frame in the ring") as caught:
+    with pytest.raises(StreamTimeoutError, match=r"'cam': no (new )?frame") as caught:
         both.ring.read(5, out=out, timeout=0.05)
     assert time.monotonic() - began >= 0.05
     error = caught.value
@@ -725,8 +725,9 @@ def test_ring_for_one_frame(make: MakeSHM, source: str) -> None:
 def test_every_reader_has_its_own_account(make: MakeSHM, source: str) -> None:
     both = Both(make, source)
     other = both.shm.ring_reader(CAPACITY)
-    both.feed(3)
-    until(lambda: other.lag == 3)
+    for count in (1, 2, 3):
+        both.feed()
+        until(lambda count=count: other.lag == count)
     assert numbers_of(both.ring.read(3)) == [2, 3, 4]
     assert (other.lag, account(other)) == (3, (0, 0, 0))
     assert other.skip(1) == 1
@@ -788,7 +789,7 @@ def test_dump_of_seconds_without_times(make: MakeSHM) -> None:
         stream.section("ring_records", writable=True)[:] = np.zeros(
             (), stream.section("ring_records").dtype
         )
-    with pytest.raises(StreamUnsupportedError, match="'cam'.*stores no times") as caught:
+    with pytest.raises(StreamUnsupportedError, match=r"'cam'.*stores no times") as caught:
         both.ring.dump(seconds=1)
     assert caught.value.stream == "cam"
     assert isinstance(caught.value, OSError)
@@ -831,10 +832,10 @@ def test_state(make: MakeSHM, source: str) -> None:
     assert text.startswith(
         f"Ring of stream 'cam' ({source}, depth {depth}): 2 received, 0 lost, 0 skipped, 1 waiting, "
     )
-    assert ("collector 0." in text or "of a core" in text) == (source == "collector")
+    assert text.endswith(" of a core") == (source == "collector")
     assert repr(report) == "<RingReport 'cam': 2 received, 0 lost>"
     ring.close()
-    assert repr(ring) == "<RingReader 'cam', closed>" or "closed" in repr(ring)
+    assert repr(ring) == f"<RingReader 'cam', {source}, closed>"
 
 
 def test_default_depth(make: MakeSHM) -> None:
@@ -1220,7 +1221,7 @@ def test_descriptor_in_an_event_loop(make: MakeSHM) -> None:
 def test_shared_rings_have_no_descriptor(make: MakeSHM, source: str) -> None:
     both = Both(make, source)
     with pytest.raises(
-        StreamUnsupportedError, match="'cam'.*use blocks, ablocks or wait_any"
+        StreamUnsupportedError, match=r"'cam'.*use blocks, ablocks or wait_any"
     ) as caught:
         both.ring.fileno()
     assert type(caught.value) is StreamUnsupportedError
@@ -1356,7 +1357,7 @@ def test_wait_any_bad_items(many: Many) -> None:
             wait_any(bad, timeout=0)
         assert caught.value.argument == "items"
         assert caught.value.found == bad or caught.value.found in bad
-    for timeout in (-1, "1", math.nan):
+    for timeout in (-1, "soon", math.nan):
         with pytest.raises(StreamArgumentError) as caught:
             wait_any(items, timeout=timeout)
         assert caught.value.argument == "timeout"
@@ -1517,7 +1518,7 @@ if child == 0:
     code = 1
     try:
         ring.close()
-        with SHM("cam").ring_reader(7) as own:
+        with SHM("cam") as other, other.ring_reader(7) as own:
             shm.set_data(np.full((3, 4), 3, np.uint32))
             code = 0 if own.read(1, timeout=30).frames[0, 0, 0] == 3 else 2
     finally:
@@ -1718,17 +1719,19 @@ def test_claims_do_not_nest(make: MakeSHM) -> None:
 
 @each_source
 def test_set_many(make: MakeSHM, source: str) -> None:
-    shm = create(make, source, capacity=20)
+    both = Both(make, source, capacity=20)
     frames = np.stack([stamped(number) for number in range(2, 12)])
-    with shm.ring_reader(20) as ring:
-        assert shm.set_many(frames) == 11
-        if source == "collector":
-            until(lambda: (ring.latest() == 11).all())  # as fast as possible: some may be lost
-            assert ring.read(ring.lag).info["cnt0"][-1] == 11
-            assert sum(account(ring)) == 10
-        else:
-            assert numbers_of(ring.read(10, timeout=0)) == list(range(2, 12))
-    assert (shm.get_data() == 11).all()
+    assert both.shm.set_many(frames) == both.shm.get_counter() == 11
+    both.number = 11
+    if source == "collector":
+        # As fast as possible: some may be gone before they could be copied, and count as lost.
+        both.settle()
+        numbers = numbers_of(both.ring.read(both.ring.lag))
+        assert numbers[-1] == 11
+        assert account(both.ring) == (len(numbers), 10 - len(numbers), 0)
+    else:
+        assert numbers_of(both.ring.read(10, timeout=0)) == list(range(2, 12))
+    assert (both.shm.get_data() == 11).all()
 
 
 @pytest.mark.parametrize("kind", ["plain", "fast", "temporal"])
@@ -1756,15 +1759,16 @@ def test_set_many_with_times(make: MakeSHM, kind: str) -> None:
 
 @each_source
 def test_set_many_at_a_rate(make: MakeSHM, source: str) -> None:
-    shm = create(make, source, capacity=20)
-    with shm.ring_reader(20) as ring:
-        began = time.monotonic()
-        shm.set_many(np.stack([stamped(number) for number in range(2, 12)]), rate=200)
-        # Frames are never early: 9 intervals lie between 10 of them.
-        assert time.monotonic() - began >= 9 / 200
-        until(lambda: (ring.latest() == 11).all())
-        times = ring.dump().info["writetime_ns"]
-        assert (np.diff(times.astype(np.int64)) > 0).all()
+    both = Both(make, source, capacity=20)
+    began = time.monotonic()
+    both.shm.set_many(np.stack([stamped(number) for number in range(2, 12)]), rate=200)
+    # Frames are never early: 9 intervals lie between 10 of them.
+    assert time.monotonic() - began >= 9 / 200
+    both.number = 11
+    both.settle()
+    capture = both.ring.dump()
+    assert numbers_of(capture)[-1] == 11
+    assert (np.diff(capture.info["writetime_ns"].astype(np.int64)) > 0).all()
 
 
 @pytest.mark.parametrize("symcode", range(8))
@@ -1846,36 +1850,24 @@ def test_writing_into_a_replaced_file(make: MakeSHM) -> None:
 # --- captures of rings -------------------------------------------------------------------------
 
 
-@each_source
-@pytest.mark.parametrize("how", ["capture", "background", "list", "cube"])
-def test_capture(make: MakeSHM, source: str, how: str) -> None:
+@shared_sources
+def test_capture_in_the_background(make: MakeSHM, source: str) -> None:
+    """The ring keeps what comes while the receiver is not looking."""
     shm = create(make, source, capacity=40)
+    capture = make("cam").capture(30, background=True)
+    shm.set_many(np.stack([stamped(number) for number in range(2, 32)]))
+    capture.join()
+    assert numbers_of(capture) == list(range(2, 32))
+    assert (capture.report.received, capture.report.lost) == (30, 0)
+    assert (capture.info["flags"] == FLAG_VERIFIED | FLAG_FROM_RING).all()
+    assert capture.info["cnt1"].tolist() == [number % 41 for number in range(2, 32)]
+
+
+@each_source
+@pytest.mark.parametrize("how", ["capture", "list", "cube"])
+def test_capture(make: MakeSHM, source: str, how: str) -> None:
+    shm = create(make, source, capacity=100)
     reader = make("cam")
-    frames = np.stack([stamped(number) for number in range(2, 32)])
-    if how == "background":
-        capture = reader.capture(30, background=True)
-        shm.set_many(frames, rate=2000 if source == "collector" else None)
-        if source == "collector":
-            # Only a ring lasts while the receiver is not looking.
-            feed = threading.Thread(
-                target=lambda: [
-                    shm.set_data(stamped(99))
-                    for _ in itertools.takewhile(
-                        lambda _: not capture.done, itertools.repeat(time.sleep(0.001))
-                    )
-                ]
-            )
-            feed.start()
-            capture.join()
-            feed.join()
-            assert capture.report.received == 30
-            return
-        capture.join()
-        assert numbers_of(capture) == list(range(2, 32))
-        assert capture.report.lost == 0
-        assert (capture.info["flags"] == FLAG_VERIFIED | FLAG_FROM_RING).all()
-        assert capture.info["cnt1"].tolist() == [number % 41 for number in range(2, 32)]
-        return
     stop = threading.Event()
 
     def write() -> None:
@@ -1889,22 +1881,22 @@ def test_capture(make: MakeSHM, source: str, how: str) -> None:
     try:
         if how == "capture":
             capture = reader.capture(30, timeout=PATIENCE)
-            numbers = numbers_of(capture)
             got = capture.frames
-            steps = np.diff(numbers) - 1
-            assert capture.info["lost"][1:].tolist() == steps.tolist()
-            if source != "collector":
-                assert capture.report.lost == 0
         else:
             got = reader.multi_recv_data(30, how == "cube", timeout=PATIENCE)
     finally:
         stop.set()
         writer.join()
     assert isinstance(got, list) == (how == "list")
-    values = [int(frame[0, 0]) for frame in got]
+    assert len(got) == 30
     assert all(frame.shape == SHAPE and (frame == frame[0, 0]).all() for frame in got)
+    values = [int(frame[0, 0]) for frame in got]
     assert values == sorted(set(values))
-    assert len(values) == 30
+    if source != "collector":
+        assert values == list(range(values[0], values[0] + 30))
+    if how == "capture":
+        assert numbers_of(capture) == values
+        assert capture.info["lost"][1:].tolist() == (np.diff(values) - 1).tolist()
 
 
 @shared_sources
@@ -2155,7 +2147,7 @@ def test_bad_numbers_of_frames(make: MakeSHM, source: str) -> None:
 def test_bad_timeouts(make: MakeSHM, source: str) -> None:
     both = Both(make, source)
     both.feed()
-    for timeout in (-1, -0.001, math.nan, "5", [1]):
+    for timeout in (-1, -0.001, math.nan, "soon", [1]):
         for call in (
             lambda timeout=timeout: next(both.ring.blocks(timeout=timeout)),
             lambda timeout=timeout: both.ring.read(1, timeout=timeout),
@@ -2171,7 +2163,7 @@ def test_bad_dump(make: MakeSHM, source: str) -> None:
     both.feed(2)
     error = refused("seconds", 1.0, lambda: both.ring.dump(seconds=1.0, frames=2))
     assert (error.stream, "not both" in str(error)) == ("cam", True)
-    for seconds in (-1, math.nan, "1", [1]):
+    for seconds in (-1, math.nan, "soon", [1]):
         with pytest.raises(StreamArgumentError) as caught:
             both.ring.dump(seconds=seconds)
         assert caught.value.stream == "cam"
