@@ -94,6 +94,7 @@ from .errors import (
     StreamReplacedError,
     StreamStorageError,
     StreamTimeoutError,
+    StreamUnsupportedError,
 )
 from .names import stream_name, stream_path
 
@@ -480,9 +481,7 @@ def allocate(shape, dtype):
     CaptureMemoryError
         More was asked for than the machine has free.
     """
-    cdef size_t nbytes, span
     cdef Mapping mapping
-    cdef void *base
     dtype = np.dtype(dtype)
     if dtype.hasobject:
         raise StreamArgumentError(
@@ -491,13 +490,21 @@ def allocate(shape, dtype):
         raise StreamArgumentError(
             f"the axes of an array are 0 or more, not {shape}", argument="shape", found=shape)
     count = math.prod(shape) * dtype.itemsize
+    mapping = anonymous(
+        count, f"an array of shape {tuple(shape)}, {dtype}", "take fewer frames at a time")
+    return _ndarray(shape, dtype, mapping.region(0, count, True))
+
+
+cdef Mapping anonymous(object count, str what, str advice):
+    """Map memory of this process: zeroed, pre-faulted, in huge pages where the kernel has them."""
+    cdef size_t nbytes, span
+    cdef Mapping mapping
+    cdef void *base
     available = free_memory()
     if count > available:
         raise CaptureMemoryError(
-            f"an array of shape {tuple(shape)}, {dtype} needs {count} bytes, "
-            f"but only {available} are free; take fewer frames at a time",
-            needed=count, available=available,
-        )
+            f"{what} needs {count} bytes, but only {available} are free; {advice}",
+            needed=count, available=available)
     nbytes = max(count, 1)
     # Whole huge pages, so that the kernel can use them up to the end.
     span = HUGE_PAGE if nbytes >= HUGE_PAGE else PAGE
@@ -514,7 +521,7 @@ def allocate(shape, dtype):
         if span >= HUGE_PAGE:
             madvise(base, span, MADV_HUGEPAGE)  # advice: a kernel without huge pages says no
         populate(<char *>base, span)
-    return _ndarray(shape, dtype, mapping.region(0, count, True))
+    return mapping
 
 
 cdef void populate(char *start, size_t nbytes) noexcept nogil:
@@ -2257,14 +2264,15 @@ cdef class PrivateRing:
     """
 
     cdef readonly object slots
-    cdef object _frames
-    cdef object _rows
-    cdef object _totals
+    cdef Mapping _frames
+    cdef Mapping _rows
+    cdef Mapping _totals
     cdef char *start
     cdef Row *rows
     cdef Total *totals
     cdef Total total
     cdef uint64_t count
+    cdef uint64_t nbytes
     cdef uint64_t written
     cdef sem_t bell
     cdef public int fd
@@ -2276,15 +2284,22 @@ cdef class PrivateRing:
         if not (hasattr(depth, "__index__") and 1 <= depth < 2**62):
             raise StreamArgumentError(
                 f"depth is a number of frames, 1 or more, not {depth!r}", argument="depth", found=depth)
-        self.count = depth + 1
-        self._frames = allocate((self.count, *shape), dtype)
-        self._rows = allocate((self.count,), FRAME_ROW)
-        self._totals = allocate((self.count, sizeof(Total)), np.uint8)
-        self.start = <char *>_address(self._frames)
-        self.rows = <Row *>_address(self._rows)
-        self.totals = <Total *>_address(self._totals)
-        self.slots = self._frames.view()
-        self.slots.flags.writeable = False
+        kind = np.dtype(dtype)
+        nbytes = max(math.prod(shape) * kind.itemsize, 1)
+        count = depth.__index__() + 1
+        what = f"a ring of {depth} frames {tuple(shape)} of {kind}"
+        advice = "take a smaller depth"
+        self._frames = anonymous(count * nbytes, what, advice)
+        self._rows = anonymous(count * sizeof(Row), what, advice)
+        self._totals = anonymous(count * sizeof(Total), what, advice)
+        self.count = count
+        self.nbytes = nbytes
+        self.start = self._frames.base
+        self.rows = <Row *>self._rows.base
+        self.totals = <Total *>self._totals.base
+        # Not even numpy can make views of a read-only region writable.
+        self.slots = _ndarray(
+            (count, *shape), kind, self._frames.region(0, count * nbytes, False))
 
     @property
     def written(self):
@@ -2297,7 +2312,7 @@ cdef class PrivateRing:
         cdef Ring *r = &cursor.c.ring
         r.kind = RING_PRIVATE
         r.depth = self.count
-        r.nbytes = max(self._frames.nbytes // self.count, 1)
+        r.nbytes = self.nbytes
         r.slots = self.start
         r.written = &self.written
         r.rows = self.rows
@@ -2335,15 +2350,6 @@ cdef class PrivateRing:
         """Say that no frame comes any more: waits return."""
         self.over = 1
         sem_post(&self.bell)
-
-
-cdef void *_address(object array) except NULL:
-    """Tell where the memory of an array is; whoever asks keeps the array."""
-    cdef Py_buffer view
-    PyObject_GetBuffer(array, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
-    cdef void *address = view.buf
-    PyBuffer_Release(&view)
-    return address
 
 
 cdef uint64_t _nothing_written = 0
@@ -2405,6 +2411,9 @@ cdef class RingCursor:
 
         `missed` frames of the old one were not received: they are lost before the first of this one.
         """
+        if self.c.ring.kind == RING_PRIVATE:
+            raise StreamUnsupportedError(
+                f"stream {self.name!r}: a private ring goes on from file to file by itself", stream=self.name)
         cursor_seek(&self.c, 0)
         self.c.new_file = True
         self.c.missed = missed
@@ -2455,10 +2464,13 @@ cdef class RingCursor:
         oldest = max(self.c.next, ring_oldest(&self.c.ring))
         return self.c.ring.head + 1 - oldest if self.c.ring.head >= oldest else 0
 
-    def lag(self):
-        """Look at the writer; returns how many frames it is ahead, overwritten ones included."""
+    def idle(self):
+        """Look at the writer; returns the counter to wait behind, or None if there are unread frames.
+
+        In one step: a counter of another look would let a frame pass that came between.
+        """
         ring_look(&self.c.ring)
-        return cursor_unread(&self.c)
+        return None if cursor_unread(&self.c) else self.counter
 
     def take(self, limit, *, consume=True, newest=False, strict=False):
         """Take the next run of frames that lie side by side, in place.
@@ -2489,6 +2501,7 @@ cdef class RingCursor:
         cdef uint64_t count, losing, seq, slot, wanted = limit
         cdef Py_buffer view
         cdef Row *rows
+        cdef int64_t arrival
         cdef int tries = 0
         while True:
             ring_look(r)
@@ -2506,7 +2519,11 @@ cdef class RingCursor:
             info = _empty(count, FRAME_ROW)
             PyObject_GetBuffer(info, &view, PyBUF_C_CONTIGUOUS)
             rows = <Row *>view.buf
-            losing = cursor_rows(c, count, rows, 0, clock_ns(CLOCK_TAI))
+            arrival = clock_ns(CLOCK_TAI)
+            losing = cursor_rows(c, count, rows, 0, arrival)
+            if strict and losing > 1:
+                count = losing - 1
+                cursor_rows(c, count, rows, 0, arrival)
             tries += 1
             if ring_whole(r, seq) or tries > 4 * SPOILED_TRIES:
                 break  # the rows are those of these frames
@@ -2516,7 +2533,6 @@ cdef class RingCursor:
                 c.excused = seq
                 raise self._lost(rows)
             if strict and losing:
-                count = losing - 1
                 info = info[:count]
             if consume:
                 cursor_pass(c, count, rows)
@@ -3436,6 +3452,8 @@ cdef class Stream:
     def ring_cursor(self):
         """Make a `RingCursor` of this stream, or return None if it has no ring of 2 slots or more."""
         cdef Mapping mapping = self._hold()
+        if self.h.n.location != -1:
+            raise _on_gpu(self.name, self.h.n.location)
         cdef RingCursor cursor = RingCursor.__new__(RingCursor)
         if not find_ring(&cursor.c.ring, mapping.base, &self.h):
             return None

@@ -36,12 +36,12 @@ newest one; or the number in the record of the slot, if the writer is seen to ke
 unless cnt0 was moved by others; then only records tell which frame the jump came before.
 """
 
-from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, INT64_MAX
 from libc.string cimport memcpy
 
 from ._frame cimport *
 from ._isio cimport (
-    CBFRAMEMD, CLOCK_TAI, IMAGE_METADATA, timespec,
+    CBFRAMEMD, CLOCK_MONOTONIC_COARSE, CLOCK_TAI, IMAGE_METADATA, timespec,
     __ATOMIC_ACQUIRE, atomic_fence, atomic_load_u8, atomic_load_u32, atomic_load_u64, pymilk_pause,
 )
 
@@ -53,6 +53,9 @@ cdef enum:
     LOOK_TRIES = 200
     # Bytes that are copied between two looks at the writer.
     RING_CHUNK_NBYTES = 8_388_608
+    # A slot that stays uncounted for so long never will be: its writer died between the two stores, or the
+    # index was moved by others. A writer that raises `write` gives it away at once.
+    DIED_NS = 20_000_000
     # Copies that a writer spoils before the reader goes on at the newest frame.
     SPOILED_TRIES = 4
 
@@ -85,6 +88,12 @@ cdef struct Ring:
     uint64_t mark           # TEMPORAL: count stored with edge_slot, 0 if the writer stores none
     bint before             # TEMPORAL: slices carry the counter before its increment
     bint settled            # TEMPORAL: they were seen to carry it after
+    bint opened             # `write` was up when edge was ahead of head
+    bint flagged            # this writer raises `write`
+    bint adrift             # the indices were set by others
+    int64_t ahead_since     # when edge was first seen ahead of head
+    bint began_open         # `write` was up at the first look
+    bint unsure             # FAST: the first look may have been between the stores of CBcycle and CBindex
     bint reset              # the counter went backwards since somebody was told
 
 
@@ -98,33 +107,65 @@ cdef inline uint64_t ring_oldest(const Ring *r) noexcept nogil:
     return max(safe, r.floor)
 
 
-cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slot,
-                           uint64_t counter) noexcept nogil:
-    """Note that the newest slot moved by so many frames while cnt0 counted so many."""
+cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slot, uint64_t counter,
+                           bint opened) noexcept nogil:
+    """Note that the newest slot moved by so many frames while cnt0 counted so many.
+
+    opened: `write` was up, or is not known. What is not sure to be a frame that was counted cannot be had.
+    """
+    cdef int64_t step = <int64_t>((slot + r.depth - r.edge_slot) % r.depth)
     cdef int64_t known = moved
+    cdef uint64_t counted_slots = counter - r.counter  # since head, of which edge may be one ahead
     cdef bint back = counter < r.counter
-    if moved < 0:
-        # The indices went back: somebody began the ring again. What the slots hold is in no order.
-        moved = <int64_t>((slot + r.depth - r.edge_slot) % r.depth)
-        known = min(moved, max(counted, 0))
-    elif back:
+    cdef bint ahead = moved == counted + 1             # a slot is filled that is not counted
+    cdef bint lap
+    cdef bint waiting = r.edge != r.head
+    cdef bint died = waiting and (
+        r.opened and not opened or clock_ns(CLOCK_MONOTONIC_COARSE) - r.ahead_since > DIED_NS)
+    r.flagged = r.flagged or opened
+    if back:
         # Numbers before the new count are not known.
-        known = min(<uint64_t>moved, counter)
-    elif moved > counted + 1:
-        # More slots than frames: indices that were set by others, or counts lost by two writers.
-        known = counted + 1
+        known = min(moved, <int64_t>min(counter, <uint64_t>INT64_MAX)) if moved >= 0 else 0
+        ahead = False
+        if moved < 0:
+            moved = step
+            r.adrift = True
+    elif 0 <= moved <= counted + 1:
+        r.adrift = r.adrift and moved == 0
+    else:
+        # A lap that a writer began and died in: if so many frames as were counted lead here, they are the
+        # last ones. Or indices that were set by others: what was counted since that was seen is a frame.
+        lap = moved > 0 and counted >= -1
+        ahead = lap and (counted + 1 - step) % <int64_t>r.depth == 0
+        lap = lap and (counted - step) % <int64_t>r.depth == 0
+        if moved < 0:
+            moved = step if step or counted <= 0 else <int64_t>r.depth
+        known = min(moved, counted + ahead) if counted > 0 and (ahead or lap or r.adrift) else ahead
+        r.adrift = not (ahead or lap)
     r.edge += moved
     r.edge_slot = slot
     if known < moved:
         r.floor = max(r.floor, r.edge + 1 - known)
-    r.head = r.edge - 1 if moved == counted + 1 and not back else r.edge
+    if ahead and died:
+        # The writer died before it counted a slot; its successor has counted all since then.
+        r.floor = max(r.floor, r.edge + 1 - min(counted_slots, r.depth))
+        ahead = False
+    elif ahead and r.flagged and not opened:
+        # A writer that raises `write` would have it up now: the index was moved by others.
+        r.floor = r.edge + 1
+        ahead = False
+    if ahead and (moved or not waiting):
+        r.ahead_since = clock_ns(CLOCK_MONOTONIC_COARSE)
+    r.head = r.edge - ahead
+    r.opened = ahead and opened
     r.counter = counter
     if back:
         r.reset = True
 
 
-cdef inline bint read_fast(const Ring *r, uint64_t *counter, uint64_t *cycle, uint64_t *slot) noexcept nogil:
-    """Read cnt0, CBcycle and CBindex as they were at one moment; False if they never stood still."""
+cdef inline bint read_fast(const Ring *r, uint64_t *counter, uint64_t *cycle, uint64_t *slot,
+                           bint *opened) noexcept nogil:
+    """Read cnt0, CBcycle, CBindex and write as they were at one moment; False if they never stood still."""
     cdef IMAGE_METADATA *md = r.md
     cdef int _
     for _ in range(LOOK_TRIES):
@@ -132,17 +173,20 @@ cdef inline bint read_fast(const Ring *r, uint64_t *counter, uint64_t *cycle, ui
         counter[0] = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
         cycle[0] = atomic_load_u64(&md.CBcycle, __ATOMIC_ACQUIRE)
         slot[0] = atomic_load_u32(&md.CBindex, __ATOMIC_ACQUIRE) % r.depth
+        opened[0] = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) != 0
         if (cycle[0] == atomic_load_u64(&md.CBcycle, __ATOMIC_ACQUIRE)
                 and counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)):
             return True
         pymilk_pause()
+    opened[0] = True
     return False
 
 
 cdef inline void look_fast(Ring *r) noexcept nogil:
     cdef uint64_t counter = 0, cycle = 0, slot = 0
-    cdef int64_t moved, counted
-    read_fast(r, &counter, &cycle, &slot)
+    cdef int64_t moved, counted, sure = -1
+    cdef bint opened = False
+    read_fast(r, &counter, &cycle, &slot, &opened)
     # Frame edge has this number if nobody else moved the counter.
     counted = <int64_t>(counter - (r.counter + (r.edge - r.head)))
     moved = <int64_t>((cycle - r.cycle) * r.depth + slot - r.edge_slot)
@@ -150,26 +194,52 @@ cdef inline void look_fast(Ring *r) noexcept nogil:
         # Between the stores of CBcycle and CBindex: the lap has begun, and shows no slot yet.
         moved -= r.depth
         cycle -= 1
+    if r.unsure and (r.flagged or opened) and not r.began_open:
+        r.unsure = False  # `write` was down then, and this writer raises it
+    if r.unsure:
+        # The first look may have been there, one lap too early.
+        if moved < 0:
+            moved += r.depth
+            r.unsure = False
+        elif counted >= moved + <int64_t>r.depth - 1:
+            if counted > moved + <int64_t>r.depth:
+                sure = moved  # cnt0 was moved by others as well: what is new in both cases can be had
+            moved += r.depth
+            r.unsure = False
+        else:
+            r.unsure = slot == r.depth - 1
     r.cycle = cycle
-    ring_move(r, moved, counted, slot, counter)
+    ring_move(r, moved, counted, slot, counter, opened)
+    if sure >= 0:
+        r.floor = max(r.floor, r.edge + 1 - sure)
 
 
-cdef inline void look_temporal(Ring *r) noexcept nogil:
+cdef inline bint read_temporal(const Ring *r, uint64_t *counter, uint64_t *slot, uint64_t *mark,
+                               uint64_t *stored, bint *opened) noexcept nogil:
+    """Read cnt0, cnt1, write, and the counts of the slices that were and are the newest, as `read_fast`."""
     cdef IMAGE_METADATA *md = r.md
-    cdef uint64_t counter = 0, slot = 0, mark = 0, stored, number
-    cdef int64_t moved, counted, step
     cdef int _
     for _ in range(LOOK_TRIES):
         # Acquire: pairs with the release stores of close_frame.
-        counter = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
-        slot = atomic_load_u64(&md.cnt1, __ATOMIC_ACQUIRE) % r.depth
-        mark = atomic_load_u64(&r.cnts[r.edge_slot], __ATOMIC_ACQUIRE)
-        if counter == atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE):
-            break
+        counter[0] = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
+        slot[0] = atomic_load_u64(&md.cnt1, __ATOMIC_ACQUIRE) % r.depth
+        mark[0] = atomic_load_u64(&r.cnts[r.edge_slot], __ATOMIC_ACQUIRE)
+        stored[0] = atomic_load_u64(&r.cnts[slot[0]], __ATOMIC_ACQUIRE)
+        opened[0] = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) != 0
+        if counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE):
+            return True
         pymilk_pause()
+    opened[0] = True
+    return False
+
+
+cdef inline void look_temporal(Ring *r) noexcept nogil:
+    cdef uint64_t counter = 0, slot = 0, mark = 0, stored = 0, number
+    cdef int64_t moved, counted, step
+    cdef bint opened = False
+    read_temporal(r, &counter, &slot, &mark, &stored, &opened)
     counted = <int64_t>(counter - (r.counter + (r.edge - r.head)))
     step = <int64_t>((slot + r.depth - r.edge_slot) % r.depth)
-    stored = atomic_load_u64(&r.cnts[slot], __ATOMIC_ACQUIRE)
     if r.mark and mark == r.mark and (step == 0 or stored > r.mark):
         moved = step  # the slot that was the newest has not been filled again
     elif counter < r.counter or counted + 1 < step:
@@ -178,7 +248,7 @@ cdef inline void look_temporal(Ring *r) noexcept nogil:
         # Counted, or one more where cnt0 is still to come; more only if cnt0 was moved by others, and
         # then the most that is possible, so that nothing overwritten passes for whole.
         moved = counted + 1 - (counted + 1 - step) % <int64_t>r.depth
-    ring_move(r, moved, counted, slot, counter)
+    ring_move(r, moved, counted, slot, counter, opened)
     if moved:
         number = r.counter + (r.edge - r.head)
         if stored == number:
@@ -204,51 +274,52 @@ cdef inline void ring_look(Ring *r) noexcept nogil:
 
 cdef inline void ring_anchor(Ring *r) noexcept nogil:
     """The first look: find the writer, and how much history there is."""
-    cdef IMAGE_METADATA *md = r.md
-    cdef uint64_t counter = 0, cycle = 0, slot = 0, updates, held = 0
-    cdef bint settled = False
+    cdef uint64_t counter = 0, cycle = 0, slot = 0, old = 0, mark = 0, updates = 0, held = 0
+    cdef bint opened = False, stood, ahead = False
     cdef int _
     r.floor = 1
     if r.kind == RING_PRIVATE:
         ring_look(r)
         return
+    r.edge_slot = 0
     for _ in range(LOOK_TRIES):
-        settled = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) == 0
         if r.kind == RING_FAST:
-            settled = read_fast(r, &counter, &cycle, &slot) and settled
+            stood = read_fast(r, &counter, &cycle, &slot, &opened)
+            updates = cycle * r.depth + slot
         else:
-            counter = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
-            slot = atomic_load_u64(&md.cnt1, __ATOMIC_ACQUIRE) % r.depth
-            settled = counter == atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE) and settled
-        if settled and atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) == 0:
+            stood = read_temporal(r, &counter, &slot, &old, &mark, &opened)
+            updates = max(counter, mark)
+        ahead = updates == counter + 1
+        if stood and not opened and not ahead:
             break
         pymilk_pause()
+    # A slot that stays ahead of the count: its writer is in this step, or died there. If `write` is down,
+    # it just is so, since a count was lost once.
+    ahead = ahead and opened
+    r.opened = ahead
+    r.flagged = opened
     r.edge_slot = slot
     r.counter = counter
     if r.kind == RING_FAST:
-        updates = cycle * r.depth + slot
-        if slot == r.depth - 1 and updates > counter + 1 and updates - r.depth <= counter:
-            updates -= r.depth  # between the stores of CBcycle and CBindex
-            cycle -= 1
         r.cycle = cycle
+        r.unsure = slot == r.depth - 1 and cycle > 0
+        r.began_open = opened
         held = min(updates, r.depth - 1)
     else:
-        r.mark = atomic_load_u64(&r.cnts[slot], __ATOMIC_ACQUIRE)
-        updates = counter
-        if r.mark:
-            r.before = r.mark + 1 == counter
+        r.mark = mark
+        if mark:
+            r.before = mark + 1 == counter
             # Slices that carry ever smaller counts, going back, are the history.
             held = 1
             while held < r.depth - 1 and 0 < r.cnts[(slot + r.depth - held) % r.depth] < (
                     r.cnts[(slot + r.depth - held + 1) % r.depth]):
                 held += 1
-            if r.mark > counter:
-                updates = r.mark  # stands in its slice, to be counted
         else:
             held = min(counter, r.depth - 1)
     # Far enough from 0 that no difference runs below it.
-    r.edge = updates + r.depth
-    r.head = r.edge - 1 if updates == counter + 1 else r.edge
+    r.edge = held + r.depth
+    r.ahead_since = clock_ns(CLOCK_MONOTONIC_COARSE)
+    r.head = r.edge - ahead
     r.floor = r.edge + 1 - held
 
 
@@ -280,7 +351,10 @@ cdef struct Cursor:
     uint64_t seen           # frame before it in the account: next - 1, or less after an overrun
     uint64_t last           # shared rings: its number
     Total total             # PRIVATE: the totals up to it
+    Total reached           # PRIVATE: those up to the last row that was filled
     uint64_t counted        # newest frame in the account; rewound ones do not count again
+    uint64_t counted_last   # shared rings: its number
+    Total counted_total     # PRIVATE: the totals up to it
     uint64_t received
     uint64_t lost
     uint64_t skipped
@@ -289,30 +363,60 @@ cdef struct Cursor:
     uint64_t missed         # frames of that other file that were not received
 
 
+cdef inline bint ring_whole(const Ring *r, uint64_t seq) noexcept nogil:
+    """Look anew, behind everything that was read: does the slot still hold this frame, untouched?"""
+    cdef Ring now = r[0]
+    # Pairs with the release fence of the writer in front of its pixels.
+    atomic_fence(__ATOMIC_ACQUIRE)
+    ring_look(&now)
+    return seq >= ring_oldest(&now)
+
+
 cdef inline void cursor_go(Cursor *c, uint64_t seq) noexcept nogil:
     """Go on at this frame; what lies before it is not lost."""
     cdef Ring *r = &c.ring
-    cdef uint64_t slot
+    cdef uint64_t slot, at
+    cdef int _
     c.next = seq
     c.seen = seq - 1
     if r.kind == RING_PRIVATE:
-        if r.head == 0:
-            return
         # Up to the frame before: the totals with that frame, less what belongs to it.
-        slot = ring_slot(r, min(seq, r.head))
-        c.total = r.totals[slot]
-        if seq <= r.head:
-            c.total.lost -= r.rows[slot].lost
-            c.total.files -= (r.rows[slot].flags & _NEW_FILE) != 0
+        for _ in range(LOOK_TRIES):
+            if r.head == 0:
+                return
+            at = max(min(seq, r.head), ring_oldest(r))
+            slot = ring_slot(r, at)
+            c.total = r.totals[slot]
+            if seq <= at:
+                c.total.lost -= r.rows[slot].lost
+                c.total.files -= (r.rows[slot].flags & _NEW_FILE) != 0
+            if ring_whole(r, at):
+                return
+            ring_look(r)
     elif seq > r.head:
         c.last = r.counter + (seq - 1 - r.head)
     else:
         c.last = ring_number(r, seq, 0, keeps_records(r)) - 1
 
 
+cdef inline void cursor_account(Cursor *c, uint64_t seq) noexcept nogil:
+    """Note that the frames up to this one, behind which the cursor stands, are in the account."""
+    c.counted = seq
+    c.counted_last = c.last
+    c.counted_total = c.total
+
+
+cdef inline uint64_t lost_since_counted(const Cursor *c, uint64_t seq, uint64_t last,
+                                        const Total *total) noexcept nogil:
+    """Frames lost between the account and frame seq; what was delivered and rewound is not lost."""
+    if c.ring.kind == RING_PRIVATE:
+        return total.lost - c.counted_total.lost + (seq - c.counted - 1)
+    return last - c.counted_last - 1 if last > c.counted_last else 0
+
+
 cdef inline void cursor_begin(Cursor *c, uint64_t seq) noexcept nogil:
     cursor_go(c, seq)
-    c.counted = seq - 1
+    cursor_account(c, seq - 1)
 
 
 cdef inline void cursor_seek(Cursor *c, uint64_t after) noexcept nogil:
@@ -327,7 +431,7 @@ cdef inline void cursor_seek(Cursor *c, uint64_t after) noexcept nogil:
     while seq > oldest and ring_number(r, seq - 1, 0, recorded) > after:
         seq -= 1
     cursor_begin(c, seq)
-    c.last = after
+    c.last = c.counted_last = after
 
 
 cdef inline uint64_t cursor_unread(const Cursor *c) noexcept nogil:
@@ -336,23 +440,19 @@ cdef inline uint64_t cursor_unread(const Cursor *c) noexcept nogil:
 
 cdef inline void cursor_skip_to(Cursor *c, uint64_t seq) noexcept nogil:
     """Leave frames out because the user wants it so; what was lost between them still is."""
-    cdef uint64_t skipped = seq - c.next, overrun = c.next - c.seen - 1
-    cdef uint64_t last = c.last, lost = c.total.lost
-    cdef bint rewound = c.next <= c.counted
+    cdef uint64_t skipped, between
     if seq <= c.next:
         return
+    # What was overwritten between the account and here was lost, not skipped.
+    skipped = seq - max(c.next, c.counted + 1) if seq - 1 > c.counted else 0
     cursor_go(c, seq)
     if seq - 1 <= c.counted:
         return
-    if rewound:
-        c.skipped += seq - 1 - c.counted
-    else:
-        c.skipped += skipped
-        if c.ring.kind == RING_PRIVATE:
-            c.lost += c.total.lost - lost + overrun
-        elif c.last > last + skipped:
-            c.lost += c.last - last - skipped
-    c.counted = seq - 1
+    between = lost_since_counted(c, seq - 1, c.last, &c.total) + 1
+    c.skipped += skipped
+    if between > skipped:
+        c.lost += between - skipped
+    cursor_account(c, seq - 1)
 
 
 cdef inline void newest_times(const Ring *r, Row *row) noexcept nogil:
@@ -374,7 +474,7 @@ cdef inline void newest_times(const Ring *r, Row *row) noexcept nogil:
         row.atime_ns = row.writetime_ns = 0
 
 
-cdef inline uint64_t cursor_rows(const Cursor *c, uint64_t count, Row *rows, uint64_t flags,
+cdef inline uint64_t cursor_rows(Cursor *c, uint64_t count, Row *rows, uint64_t flags,
                                  int64_t arrival) noexcept nogil:
     """Fill the rows of frames from `next` on; the cursor stays. Returns 1 + the row that lost frames first,
     other than row of the frame that is excused, or 0."""
@@ -424,36 +524,34 @@ cdef inline uint64_t cursor_rows(const Cursor *c, uint64_t count, Row *rows, uin
         if row.lost and losing == 0 and seq != c.excused:
             losing = i + 1
         seen = seq
+    c.reached = total
     return losing
 
 
 cdef inline void cursor_pass(Cursor *c, uint64_t count, const Row *rows) noexcept nogil:
-    """Count frames whose rows were filled as read."""
-    cdef uint64_t i, seq, slot
+    """Count the frames whose rows `cursor_rows` filled last as read."""
+    cdef uint64_t i, seq, lost
+    cdef Total first = c.total
     for i in range(count):
         seq = c.next + i
         if seq > c.counted:
+            lost = rows[i].lost
+            if c.seen < c.counted and i == 0:  # rewound, and overrun
+                first.lost += lost - (seq - c.seen - 1)
+                lost = min(lost, lost_since_counted(c, seq, rows[i].cnt0, &first))
             c.counted = seq
             c.received += 1
-            c.lost += rows[i].lost
+            c.lost += lost
     c.next += count
     c.seen = c.next - 1
     if c.ring.kind == RING_PRIVATE:
-        slot = ring_slot(&c.ring, c.seen)
-        c.total = c.ring.totals[slot]
+        c.total = c.reached
     else:
         c.last = rows[count - 1].cnt0
         c.ring.reset = False
         c.new_file = False
-
-
-cdef inline bint ring_whole(const Ring *r, uint64_t seq) noexcept nogil:
-    """Look anew, behind everything that was read: does the slot still hold this frame, untouched?"""
-    cdef Ring now = r[0]
-    # Pairs with the release fence of the writer in front of its pixels.
-    atomic_fence(__ATOMIC_ACQUIRE)
-    ring_look(&now)
-    return seq >= ring_oldest(&now)
+    if c.seen == c.counted:
+        cursor_account(c, c.counted)
 
 
 cdef inline uint64_t cursor_copy(Cursor *c, char *dst, Row *rows, uint64_t room, bint strict,
@@ -464,6 +562,8 @@ cdef inline uint64_t cursor_copy(Cursor *c, char *dst, Row *rows, uint64_t room,
     """
     cdef Ring *r = &c.ring
     cdef uint64_t done = 0, count, oldest, first, chunk
+    cdef uint64_t flags = _VERIFIED if r.kind != RING_PRIVATE else 0
+    cdef int64_t arrival
     cdef int spoiled = 0
     chunk = max(<uint64_t>1, RING_CHUNK_NBYTES // r.nbytes)
     losing[0] = False
@@ -478,14 +578,15 @@ cdef inline uint64_t cursor_copy(Cursor *c, char *dst, Row *rows, uint64_t room,
         if count == 0:
             break
         count = min(count, r.depth - ring_slot(r, c.next))
-        first = cursor_rows(c, count, rows + done, _VERIFIED if r.kind != RING_PRIVATE else 0,
-                            clock_ns(CLOCK_TAI))
+        arrival = clock_ns(CLOCK_TAI)
+        first = cursor_rows(c, count, rows + done, flags, arrival)
         if strict and first:
             if first == 1:
                 c.excused = c.next
                 losing[0] = True
                 break
             count = first - 1
+            cursor_rows(c, count, rows + done, flags, arrival)
         memcpy(dst + done * r.nbytes, r.slots + ring_slot(r, c.next) * r.nbytes, count * r.nbytes)
         if not ring_whole(r, c.next):
             spoiled += 1

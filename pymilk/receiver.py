@@ -31,6 +31,8 @@ class ReceiverThread:
     start : {"next", "newest", "oldest"}, default "next"
         First frame: the next one published, the newest one there is, or the oldest in the ring of the
         stream.
+    after : int, optional
+        Begin behind the frame of this number instead; what was published since and is gone counts as lost.
     from_zero : int, optional
         All frames of the stream are wanted, because it replaced another one, of which so many were
         missed.
@@ -47,6 +49,8 @@ class ReceiverThread:
         What ended the thread, if it was not `stop`.
     reader : Reader
         The present one.
+    new_files : int
+        Times that the stream was replaced and followed.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class ReceiverThread:
         work: Work,
         *,
         start: str = "next",
+        after: int | None = None,
         from_zero: int | None = None,
         cpu: int | None = None,
         priority: int | None = None,
@@ -67,6 +72,9 @@ class ReceiverThread:
         self._owned = False
         self._work = work
         self._start = start
+        self._after = after
+        self._over = False
+        self.new_files = 0
         self._missed = from_zero
         self._cpu = cpu
         self._priority = priority
@@ -81,7 +89,7 @@ class ReceiverThread:
         try:
             self._thread.start()
             self._armed.wait()
-            warn_of_scheduling(self._refused, stacklevel=4)
+            warn_of_scheduling(self._refused)
         except BaseException:
             self.stop()
             raise
@@ -89,7 +97,7 @@ class ReceiverThread:
     @property
     def running(self) -> bool:
         """Whether the thread receives."""
-        return self._thread.is_alive()
+        return not self._over and self._thread.is_alive()
 
     @property
     def cpu_seconds(self) -> float:
@@ -136,6 +144,7 @@ class ReceiverThread:
             if self._owned:
                 self.stream.close()
             self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
+            self._over = True
             self._armed.set()
             if self._finished is not None:
                 self._finished()
@@ -145,6 +154,8 @@ class ReceiverThread:
         counter = self.reader.arm()
         if self._missed is not None:
             return 0
+        if self._after is not None:
+            return self._after
         if self._start == "oldest":
             cursor = self.stream.ring_cursor()
             if cursor is not None:
@@ -163,5 +174,6 @@ class ReceiverThread:
         old, owned = self.stream, self._owned
         self.reader.close()
         self.stream, self.reader, self._owned = stream, stream.reader(), True
+        self.new_files += 1
         if owned:
             old.close()

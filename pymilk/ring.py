@@ -306,6 +306,7 @@ class RingReader:
         self._past = [0, 0, 0]
         self._new_files = 0
         self._left_out = 0
+        self._asked = 0.0  # seconds that the present wait may take
         self._bell = -1
         self._executor: ThreadPoolExecutor | None = None
         self._reader: Reader | None = None
@@ -335,8 +336,8 @@ class RingReader:
         else:
             cursor.after_file(missed)
 
-    def _collect(self, start: str, missed: int | None) -> None:
-        """Start a collector."""
+    def _collect(self, start: str, missed: int | None, after: int | None = None) -> None:
+        """Start a collector; `after` instead of `start` is the number of the last frame known."""
         shape = self._stream.frame_shape
         nbytes = max(1, math.prod(shape) * self.dtype.itemsize)
         low, high = _DEFAULT_DEPTH
@@ -361,6 +362,7 @@ class RingReader:
                 ring, after=after, spin_ns=spin, missed=missed
             ),
             start=start,
+            after=after,
             from_zero=missed,
             cpu=self._scheduling[0],
             priority=self._scheduling[1],
@@ -396,17 +398,16 @@ class RingReader:
         self._open("oldest", missed)
 
     def _is_left_out(self) -> bool:
-        """Note a wake-up without a slot; go over to a collector if the writer never fills the ring."""
+        """Note that the stream has frames which its ring has not; after some, go over to a collector."""
         self._left_out += 1
-        if self._left_out < _LEFT_OUT or self._cursor.source != "fast" or self._cursor.received:
+        if self._left_out < _LEFT_OUT:
             return False
-        missed = self._cursor.missing
         assert self._reader is not None
         self._reader.close()
         self._reader = None
         self._settle()
-        self._past[1] += max(0, missed - 1)  # the collector begins with the newest one
-        self._collect("newest", None)
+        # Behind the last frame delivered, so that what is gone counts as lost.
+        self._collect("next", None, after=self._cursor.last)
         return True
 
     # -- waiting -------------------------------------------------------------------------------
@@ -416,17 +417,21 @@ class RingReader:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if self._closed:
             raise self._is_closed()
+        known = self._cursor.idle()
+        if known is None:
+            return
         if self._collector is not None:
             assert self._ring is not None
-            if not self._ring.wait(self._cursor.counter, left):
+            if not self._ring.wait(known, left):
                 if not self._collector.running:
                     raise self._collector.error or self._is_closed()
                 raise self._timed_out()
             return
         assert self._reader is not None
-        known = self._cursor.counter
+        if self._cursor.source == "fast" and known > self._cursor.last and self._is_left_out():
+            return  # a frame was published that the ring has not, as the Python wrapper does
         try:
-            moved = self._reader.wait(left, after=known, spin_ns=self._spin) != known
+            self._reader.wait(left, after=known, spin_ns=self._spin)
         except StreamReplacedError:
             if self._cursor.unread() == 0:
                 try:
@@ -434,23 +439,29 @@ class RingReader:
                 except (StreamNotFoundError, StreamNotReadyError):
                     raise self._timed_out() from None
             return
+        except StreamTimeoutError:
+            raise self._timed_out() from None  # with the seconds that were asked for
         except StreamClosedError:
             raise self._is_closed() from None
-        if moved and self._cursor.unread() == 0 and not self._is_left_out() and left == 0:
+        if left == 0 and self._cursor.unread() == 0:
             raise self._timed_out()
 
-    def _timed_out(self) -> StreamTimeoutError:
+    def _timed_out(self, asked: float | None = None) -> StreamTimeoutError:
+        asked = self._asked if asked is None else asked
         stream = self._stream if self._collector is None else self._collector.stream
-        seconds, counter = 0.0, 0
-        if not stream.closed:
-            counter = stream.counter
+        counter = 0 if stream.closed else stream.counter
         written = 0 if stream.closed else stream.write_time_ns
-        age = f"last written {(now_ns() - written) / 1e9:.3g} s ago" if written else "no times stored"
+        if not stream.closed and stream.deleted:
+            why = "its file was deleted"
+        elif written:
+            why = f"last written {(now_ns() - written) / 1e9:.3g} s ago; is its writer running?"
+        else:
+            why = "its writer stores no times; is it running?"
         return StreamTimeoutError(
-            f"stream {self.name!r}: no new frame in the ring ({self.source}) in time; its counter is "
-            f"{counter}, {age}; is its writer running?",
+            f"stream {self.name!r}: no new frame in the ring ({self.source}) within {asked:g} s; its "
+            f"counter is {counter}, {why}",
             stream=self.name,
-            timeout=seconds,
+            timeout=asked,
             counter=counter,
         )
 
@@ -478,6 +489,7 @@ class RingReader:
 
     def _deadline(self, timeout: float | None) -> float | None:
         limit = checked_timeout(timeout, self.name)
+        self._asked = math.inf if limit is None else limit
         return None if limit is None else time.monotonic() + limit
 
     def _count(self, argument: str, value: int, least: int = 0) -> int:
@@ -512,13 +524,9 @@ class RingReader:
             block = self._try_block(limit)
             if block is None:
                 deadline = self._deadline(timeout)
-                try:
-                    while block is None:
-                        self._wait(deadline)
-                        block = self._try_block(limit)
-                except StreamTimeoutError as error:
-                    error.timeout = timeout if timeout is not None else math.inf
-                    raise
+                while block is None:
+                    self._wait(deadline)
+                    block = self._try_block(limit)
             self._left_out = 0
             return block
         finally:
@@ -574,6 +582,7 @@ class RingReader:
                 with self._my_turn():
                     block = self._try_block(limit)
                 if block is not None:
+                    self._left_out = 0
                     break
                 if self._executor is None:
                     self._executor = ThreadPoolExecutor(1, f"pymilk-ring-{self.name}")
@@ -666,7 +675,6 @@ class RingReader:
                 if self._bell >= 0 and self._cursor.unread() == 0:
                     self._reset_bell()
             except StreamTimeoutError as error:
-                error.timeout = timeout if timeout is not None else math.inf
                 error.capture = capture()
                 raise
         return capture()
@@ -707,7 +715,7 @@ class RingReader:
         cursor.begin("newest")
         got = cursor.take(1)
         if got is None:
-            raise self._timed_out()
+            raise self._timed_out(0.0)
         seq, slot, info = got
         if block:
             return Block(self, cursor, seq, slots[slot : slot + 1], info)
@@ -842,7 +850,7 @@ class RingReader:
             lost=self.lost,
             skipped=self._past[2] + cursor.skipped,
             lag=self.lag,
-            new_files=self._new_files,
+            new_files=self._new_files + (0 if collector is None else collector.new_files),
             duration=duration,
             cpu_share=collector.cpu_seconds / duration if collector is not None else 0.0,
         )
@@ -884,11 +892,10 @@ class RingReader:
         """Tell `wait_any` what to wait for, from which number on, and how to see that it is there."""
         if self._closed:
             raise self._is_closed()
-        ready = self._cursor.unread() > 0
-        seen = self._cursor.counter
+        known = self._cursor.idle()
         source = self._reader if self._ring is None else self._ring
         assert source is not None
-        return source, seen, lambda: ready or self._cursor.unread() > 0
+        return source, known or 0, lambda: known is None or self._cursor.unread() > 0
 
     @property
     def closed(self) -> bool:

@@ -866,7 +866,14 @@ def _check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
             found=kind,
         )
     if ring is None:
-        return
+        if kind == "fast":
+            return
+        raise StreamArgumentError(
+            f"stream {name!r}: ring_kind={kind!r} needs the number of slots; add ring=",
+            stream=name,
+            argument="ring",
+            found=ring,
+        )
     if not (hasattr(ring, "__index__") and 1 <= ring < 2**32):
         raise StreamArgumentError(
             f"stream {name!r}: ring is a number of slots, 1 or more, not {ring!r}",

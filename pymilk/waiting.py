@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -118,7 +119,10 @@ def schedule_thread(cpu: int | None, priority: int | None) -> str:
     return ""
 
 
-def warn_of_scheduling(refused: str, stacklevel: int) -> None:
-    """Warn with what `schedule_thread` returned."""
+def warn_of_scheduling(refused: str) -> None:
+    """Warn with what `schedule_thread` returned, in the name of the code that called pymilk."""
+    level = 1
+    while sys._getframe(level).f_globals.get("__name__", "").startswith("pymilk."):
+        level += 1
     if refused:
-        warnings.warn(refused, SchedulingWarning, stacklevel=stacklevel + 1)
+        warnings.warn(refused, SchedulingWarning, stacklevel=level + 1)

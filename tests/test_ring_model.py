@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+import isio_format
 from pymilk._core import FRAME_ROW, RingCursor, Stream
 
 # --------------------------------------------------------------------------------------------------
@@ -131,16 +132,12 @@ class Cursor(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """A row, and whether it is right."""
+    """A row, and the updates that its pixels were found to be of."""
 
     number: int
     lost: int
     time: int
-    good: bool = True
-
-
-class WrongError(AssertionError):
-    """An interleaving that the protocol has to rule out."""
+    updates: frozenset[int] = frozenset()
 
 
 class Protocol:
@@ -154,6 +151,10 @@ class Protocol:
     steady = True
     #: Frames are looked at again behind the copy.
     second_look = True
+    #: Everything that belongs to a count is loaded before it is seen to be the same still.
+    within = True
+    #: The first look waits for the end of a frame that is being written, however long it takes.
+    patient = False
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -183,7 +184,12 @@ class Protocol:
         floor = max(r.floor, edge + 1 - known) if known < moved else r.floor
         head = edge - 1 if moved == counted + 1 and not back else edge
         return r._replace(
-            edge=edge, edge_slot=slot, floor=floor, head=head, counter=counter, reset=r.reset or back
+            edge=edge,
+            edge_slot=slot,
+            floor=floor,
+            head=head,
+            counter=counter,
+            reset=r.reset or back,
         )
 
     def read_fast(self) -> Loads:
@@ -214,11 +220,13 @@ class Protocol:
         counter = yield "cnt0"
         slot = (yield "cnt1") % self.depth
         mark = yield "record", r.edge_slot
+        stored = yield "record", slot
         if self.steady and counter != (yield "cnt0"):
             yield AGAIN
+        if not self.within:
+            stored = yield "record", slot
         counted = counter - (r.counter + (r.edge - r.head))
         step = (slot + self.depth - r.edge_slot) % self.depth
-        stored = yield "record", slot
         if r.mark and mark == r.mark and (step == 0 or stored > r.mark):
             moved = step
         elif counter < r.counter or counted + 1 < step:
@@ -248,17 +256,25 @@ class Protocol:
         r = Ring()
         if self.kind == "private":
             return (yield from self.look(r))
-        busy = yield "write"
-        cycle = 0
+        cycle = mark = 0
+        early = 0 if self.within else (yield "write")
+        counter = yield "cnt0"
         if self.kind == "fast":
-            counter, cycle, slot = yield from self.read_fast()
-        else:
-            counter = yield "cnt0"
-            slot = (yield "cnt1") % self.depth
-            if self.steady and counter != (yield "cnt0"):
+            cycle = yield "CBcycle"
+            slot = (yield "CBindex") % self.depth
+            if cycle != (yield "CBcycle"):
                 yield AGAIN
+        else:
+            slot = (yield "cnt1") % self.depth
+            mark = yield "record", slot
+        # Within as well: a whole frame may pass between this and the look at the count.
+        busy = yield "write"
+        if self.steady and counter != (yield "cnt0"):
+            yield AGAIN
+        if not self.within:
+            busy = early or (yield "write")
         # A writer that died in a frame leaves `write` set: then the tries end some time.
-        if (busy or (yield "write")) and not (yield EITHER):
+        if busy and (self.patient or not (yield EITHER)):
             yield AGAIN
         r = r._replace(edge_slot=slot, counter=counter)
         if self.kind == "fast":
@@ -274,14 +290,15 @@ class Protocol:
             r = r._replace(cycle=cycle)
             held = min(updates, self.depth - 1)
         else:
-            mark = yield "record", slot
+            if not self.within:
+                mark = yield "record", slot
             updates = counter
             if mark:
                 r = r._replace(mark=mark, before=mark + 1 == counter)
                 held = 1
                 while held < self.depth - 1:
                     older = yield "record", (slot + self.depth - held) % self.depth
-                    if not 0 < older:
+                    if not older > 0:
                         break
                     if not older < (yield "record", (slot + self.depth - held + 1) % self.depth):
                         break
@@ -334,12 +351,25 @@ class Protocol:
         r = yield from self.look(r)
         oldest = self.oldest(r)
         seq = {"next": r.head + 1, "newest": max(oldest, r.head), "oldest": oldest}[start]
-        return (yield from self.go(Cursor(r), min(seq, r.head + 1)))
+        c = yield from self.go(Cursor(r), min(seq, r.head + 1))
+        # What was lost up to there is read from the slot: it must not be that of a later lap.
+        if (
+            self.within
+            and self.kind == "private"
+            and r.head
+            and not (yield from self.whole(r, min(seq, r.head)))
+        ):
+            yield AGAIN
+        return c
 
     def newest_time(self, r: Ring) -> Loads:
         time = yield "atime"
         slot = yield OUT[self.kind]
-        if slot % self.depth != self.slot(r, r.head) or (yield "write") or (yield "cnt0") != r.counter:
+        if (
+            slot % self.depth != self.slot(r, r.head)
+            or (yield "write")
+            or (yield "cnt0") != r.counter
+        ):
             return 0
         return time
 
@@ -369,9 +399,7 @@ class Protocol:
                 total = now
             else:
                 number = yield from self.number(r, seq, last, recorded)
-                if self.kind == "temporal":
-                    time = yield "time", slot
-                elif recorded and (yield "record", slot) == number:
+                if self.kind == "temporal" or (recorded and (yield "record", slot) == number):
                     time = yield "time", slot
                 if time == 0 and seq == r.head:
                     time = yield from self.newest_time(r)
@@ -382,13 +410,12 @@ class Protocol:
         return tuple(frames), total
 
     def pixels(self, c: Cursor, first: int, frames: tuple[Frame, ...]) -> Loads:
-        """Load all pixels; only whether they are those of their frames is remembered."""
+        """Load all pixels, in two parts a frame."""
         seen = []
         for i, frame in enumerate(frames):
             slot = self.slot(c.ring, first + i)
             for part in (0, 1):
-                update = yield "pixels", slot, part
-                frame = frame._replace(good=frame.good and self.case.number(update) == frame.number)
+                frame = frame._replace(updates=frame.updates | {(yield "pixels", slot, part)})
             seen.append(frame)
         return tuple(seen)
 
@@ -416,7 +443,9 @@ class Model:
         self.case = case
         self.reader = protocol(case)
         memory = case.empty()
-        self.history: dict[Address, list[tuple[int, Any]]] = {a: [(0, v)] for a, v in memory.items()}
+        self.history: dict[Address, list[tuple[int, Any]]] = {
+            a: [(0, v)] for a, v in memory.items()
+        }
         self.edges = [0]
         self.steps = 0
         self.begin = 0
@@ -434,7 +463,8 @@ class Model:
         self.known: dict[Any, list[tuple[int, Any]]] = {}
         self.loads: dict[tuple[Address, int], list[tuple[int, Any]]] = {}
         self.delivered: set[tuple[int, bool]] = set()
-        self.states = 0
+        #: What went wrong, and the first case of it.
+        self.wrong: dict[str, str] = {}
 
     def values(self, address: Address, step: int) -> list[tuple[int, Any]]:
         """What a load can get from now on, each value with the first moment at which it is there."""
@@ -461,7 +491,6 @@ class Model:
             if visited.get(loaded, now + 1) <= now:
                 continue
             visited[loaded] = now
-            self.states += 1
             run = operation(*args)
             try:
                 wanted = next(run)
@@ -486,7 +515,10 @@ class Model:
         for step in range(self.begin, self.steps + 1):
             for anchored, ring in self.runs(reader.anchor, step=step):
                 for start in ("next", "newest", "oldest"):
-                    todo += [(at, c, False) for at, c in self.runs(reader.begin, ring, start, step=anchored)]
+                    todo += [
+                        (at, c, False)
+                        for at, c in self.runs(reader.begin, ring, start, step=anchored)
+                    ]
         visited: dict[tuple[Cursor, bool], int] = {}
         while todo:
             step, cursor, spoiled = todo.pop()
@@ -500,7 +532,9 @@ class Model:
                     if at < self.steps:
                         todo.append((at + 1, c, False))
                 else:
-                    todo += self.copied(c, count, at) if reads == "copy" else self.taken(c, count, at)
+                    todo += (
+                        self.copied(c, count, at) if reads == "copy" else self.taken(c, count, at)
+                    )
 
     def copied(self, c: Cursor, count: int, step: int) -> Iterator[tuple[int, Cursor, bool]]:
         """cursor_copy: rows, pixels, the second look."""
@@ -528,7 +562,10 @@ class Model:
                 for used, frames in self.runs(reader.pixels, c, c.next, rows, step=at):
                     # At once, or after the cursor went on and looked for itself.
                     held = [(used, behind)]
-                    held += [(when, seen) for when, (seen, _) in self.runs(reader.see, behind, False, step=used)]
+                    held += [
+                        (when, seen)
+                        for when, (seen, _) in self.runs(reader.see, behind, False, step=used)
+                    ]
                     for when, now in held:
                         for asked, ring in self.runs(reader.look, now.ring, step=when):
                             gone = min(max(reader.oldest(ring) - c.next, 0), count)
@@ -537,31 +574,362 @@ class Model:
 
     # -- what has to hold ----------------------------------------------------------------------
 
+    def note(self, what: str, *details: object) -> None:
+        self.wrong.setdefault(what, " ".join(map(str, details)))
+
     def check_rows(self, c: Cursor, frames: tuple[Frame, ...], step: int) -> None:
         told = c.told
         newest = self.case.number(self.edges[step])
         for i, frame in enumerate(frames):
             if frame.number <= told or frame.number > newest:
-                raise WrongError(f"number {frame.number} after {told}, newest {newest}: {c} at {step}")
+                self.note("order", frame, "after", told, "newest", newest, c, step)
+                return
             if frame.lost != frame.number - told - 1:
-                raise WrongError(f"{frame.lost} lost between {told} and {frame.number}: {c} at {step}")
+                self.note("account", frame, "after", told, c, step)
             if frame.time not in (0, frame.number):
-                raise WrongError(f"the time of {frame.time} with {frame.number}: {c} at {step}")
+                self.note("time", frame, c, step)
             if i == 0 and not c.jumped:
-                # Lost before it had to be: frame told + 1 may not be touched as yet.
-                update = next(u for u in range(step + 1) if self.case.number(u + 1) > told) + 1
-                missed = self.case.number(update) < frame.number
-                if missed and update > self.edges[step] + 1 - self.case.depth:
-                    raise WrongError(f"{update} lost while it was there: {c} at {step}")
+                # Nothing is lost before it has to be: the frame behind the last one may be touched by now.
+                update = next(u for u in range(1, step + 2) if self.case.number(u) > told)
+                if (
+                    self.case.number(update) < frame.number
+                    and update > self.edges[step] + 1 - self.case.depth
+                ):
+                    self.note("lost early", frame, "after", told, c, step)
             told = frame.number
 
     def check_pixels(self, frames: tuple[Frame, ...]) -> None:
         for frame in frames:
-            if not frame.good:
-                raise WrongError(f"frame {frame.number} is called intact, and is not")
+            if len(frame.updates) > 1:
+                self.note("mixed", frame)
+            elif {self.case.number(update) for update in frame.updates} != {frame.number}:
+                self.note("number", frame)
             self.delivered.add((frame.number, frame.time > 0))
 
     def check_drained(self, c: Cursor, step: int) -> None:
         newest = self.case.number(self.case.before + self.case.frames)
         if step == self.steps and c.told != newest:
-            raise WrongError(f"the last frame told is {c.told}, not {newest}: {c}")
+            self.note("undrained", newest, c)
+
+
+class Patient(Protocol):
+    """The writer sets `write`, and the reader is never tired of waiting for it."""
+
+    patient = True
+
+
+def explored(
+    case: Case, reads: str = "copy", protocol: type[Protocol] = Protocol, late: bool = False
+) -> Model:
+    model = Model(case, protocol, late)
+    model.explore(reads)
+    return model
+
+
+def cases(
+    kind: str, offsets: tuple[int, ...], flags: tuple[bool, ...], records: tuple[str, ...]
+) -> list[Case]:
+    """Rings of 2 and 3 slots with more than two laps, the first one in a ring that was never filled."""
+    return [
+        Case(kind, depth, depth + 2 + depth % 2, offset, flag, record, before)
+        for depth in (2, 3)
+        for offset in offsets
+        for flag in flags
+        for record in records
+        for before in (0, depth)
+        if before
+        or not (kind == "temporal" and offset)  # nobody can tell that such a cube is empty
+    ]
+
+
+#: Whoever reads these needs no patience.
+PLAIN = [
+    *cases("private", (0,), (False,), ("",)),
+    *[case._replace(gaps=True) for case in cases("private", (0,), (False,), ("",))],
+    *cases("fast", (0,), (False, True), ("", "after")),
+    *cases("temporal", (0, 7), (False, True), ("after",)),
+]
+
+#: First looks at these must not come into a frame: nothing tells which number the newest slot has.
+FLAGGED = [
+    *cases("fast", (1, 7), (True,), ("", "after")),
+    *cases("temporal", (0, 7), (True,), ("", "before")),
+]
+
+
+@pytest.mark.parametrize("reads", ["copy", "take"])
+@pytest.mark.parametrize("case", PLAIN, ids=str)
+def test_no_interleaving_is_read_wrong(case: Case, reads: str) -> None:
+    model = explored(case, reads)
+    assert model.wrong == {}
+    # Frames of all laps were read, so the checks had something to check.
+    last = case.before + case.frames
+    assert {case.number(update) for update in range(case.before + 1, last + 1)} <= {
+        number for number, _ in model.delivered
+    }
+
+
+@pytest.mark.parametrize("reads", ["copy", "take"])
+@pytest.mark.parametrize("case", FLAGGED, ids=str)
+def test_no_interleaving_with_a_writer_that_says_when_it_writes_is_read_wrong(
+    case: Case, reads: str
+) -> None:
+    assert explored(case, reads, Patient).wrong == {}
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+@pytest.mark.parametrize("records", ["", "before"])
+def test_pixels_are_never_mixed_though_numbers_may_not_be_known(depth: int, records: str) -> None:
+    # A first look between cnt1 and cnt0 of a writer that sets no `write` cannot tell which came last.
+    model = explored(Case("temporal", depth, depth + 2, records=records, before=depth))
+    assert "mixed" not in model.wrong
+
+
+WEAK: dict[str, dict[str, Any]] = {
+    "one frame more is taken to be safe": {"margin": 1},
+    "a lap is believed before its slot shows": {"between": False},
+    "words are read once": {"steady": False},
+    "no second look": {"second_look": False},
+}
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+@pytest.mark.parametrize("weakness", WEAK)
+def test_the_enumeration_finds_what_a_weaker_reader_does(weakness: str, depth: int) -> None:
+    weak = type("Weak", (Protocol,), WEAK[weakness])
+    assert "mixed" in explored(Case("fast", depth, depth + 2), protocol=weak).wrong
+
+
+@pytest.mark.parametrize("records", ["", "after"])
+def test_the_enumeration_finds_words_that_are_loaded_too_late(records: str) -> None:
+    weak = type("Weak", (Patient,), {"within": False})
+    assert (
+        "number"
+        in explored(Case("temporal", 2, 6, flag=True, records=records), protocol=weak).wrong
+    )
+
+
+def test_the_enumeration_finds_totals_of_a_later_lap() -> None:
+    weak = type("Weak", (Protocol,), {"within": False})
+    assert "account" in explored(Case("private", 2, 6, gaps=True), protocol=weak).wrong
+
+
+@pytest.mark.parametrize("kind", ["fast", "temporal", "private"])
+def test_the_enumeration_finds_a_writer_that_shows_a_slot_before_it_fills_it(kind: str) -> None:
+    assert "mixed" in explored(Case(kind, 3, 6), late=True).wrong
+
+
+# --------------------------------------------------------------------------------------------------
+# The real code, in every state of a real file
+# --------------------------------------------------------------------------------------------------
+
+
+class File:
+    """A stream file, a store at a time."""
+
+    def __init__(self, case: Case, make_stream: Callable[..., Stream]) -> None:
+        self.case = case
+        depth = case.depth
+        if case.kind == "fast":
+            self.stream = make_stream("cam", (2,), np.uint64, cb_size=depth)
+            slots = self.stream.section("ring_slots", writable=True)
+            records = self.stream.section("ring_records", writable=True)
+            self.records, times = records["cnt0"], records["atime"]
+            writetimes = records["writetime"]
+        else:
+            self.stream = make_stream("cam", (depth, 1, 2), np.uint64, imagetype=0x20001)
+            slots = self.stream.view(writable=True).reshape(depth, 2)
+            self.records = self.stream.section("slice_cnt0", writable=True)
+            times = self.stream.section("slice_atime", writable=True)
+            writetimes = self.stream.section("slice_writetime", writable=True)
+        self.slots, self.times = slots, (times, writetimes)
+        raw = np.memmap(self.stream.path, np.uint8, "r+")
+        place = isio_format.OFFSETS["default"]
+        self.words = {
+            name: raw[place[name] : place[name] + np.dtype(dtype).itemsize].view(dtype)
+            for name, dtype in (
+                ("cnt0", "<u8"),
+                ("cnt1", "<u8"),
+                ("write", "u1"),
+                ("CBindex", "<u4"),
+                ("CBcycle", "<u8"),
+            )
+        }
+        stamps = {
+            name: raw[place[name] : place[name] + 16].view("<i8") for name in ("atime", "writetime")
+        }
+        self.stamps = tuple(stamps.values())
+        for address, value in case.empty().items():
+            self.store(address, value)
+
+    def store(self, address: Address, value: Any) -> None:
+        if address == "atime":
+            for stamp in self.stamps:
+                stamp[0] = value % 2**32
+        elif address in self.words:
+            self.words[address][0] = value % 2**64
+        elif isinstance(address, tuple) and address[0] == "pixels":
+            self.slots[address[1], address[2]] = value
+        elif isinstance(address, tuple) and address[0] == "record":
+            self.records[address[1]] = value % 2**64
+        elif isinstance(address, tuple) and address[0] == "time":
+            for times in self.times:
+                times["sec" if times.dtype.names else Ellipsis][address[1]] = value % 2**32
+
+
+class Follower:
+    """A cursor of the real code, and what it has to deliver."""
+
+    def __init__(self, file: File, start: str, edge: int, counted: int) -> None:
+        self.case, self.depth = file.case, file.case.depth
+        self.cursor: RingCursor = file.stream.ring_cursor()
+        self.cursor.begin(start)
+        oldest = max(edge + 2 - self.depth, 1)
+        told = {"next": counted, "newest": max(counted, oldest) - 1, "oldest": oldest - 1}[start]
+        self.told = min(told, counted)
+        self.out = np.zeros((self.depth, *self.cursor.slots.shape[1:]), np.uint64)
+        self.info = np.zeros(self.depth, FRAME_ROW)
+        self.blocks: list[tuple[int, int, Any]] = []
+
+    def expected(self, edge: int, counted: int) -> list[int]:
+        return list(range(max(self.told + 1, edge + 2 - self.depth), counted + 1))
+
+    def check_rows(self, updates: list[int], rows: Any) -> None:
+        numbers = [self.case.number(update) % 2**64 for update in updates]
+        assert rows["cnt0"].tolist() == numbers
+        assert rows["lost"].tolist() == [updates[0] - self.told - 1] + [0] * (len(updates) - 1)
+        for row, number in zip(rows, numbers, strict=True):
+            assert row["atime_ns"] in (0, number % 2**32 * 10**9)
+        self.told = updates[-1]
+
+    def copy(self, edge: int, counted: int) -> None:
+        updates = self.expected(edge, counted)
+        got = self.cursor.copy(self.out, self.info, 0)
+        assert got == len(updates)
+        if got:
+            assert self.out.reshape(self.depth, 2)[:got].tolist() == [[u, u] for u in updates]
+            self.check_rows(updates, self.info[:got])
+
+    def take(self, edge: int, counted: int) -> None:
+        updates = self.expected(edge, counted)
+        while updates:
+            taken = self.cursor.take(self.depth)
+            assert taken is not None
+            seq, slot, rows = taken
+            self.check_rows(updates[: len(rows)], rows)
+            self.blocks.append((seq, updates[0], self.cursor.slots[slot : slot + len(rows)]))
+            updates = updates[len(rows) :]
+        assert self.cursor.take(self.depth) is None
+
+    def check_blocks(self, edge: int) -> None:
+        for seq, first, frames in self.blocks:
+            gone = self.cursor.overwritten(seq, len(frames))
+            assert gone == min(max(edge + 2 - self.depth - first, 0), len(frames))
+            updates = range(first + gone, first + len(frames))
+            assert frames.reshape(-1, 2)[gone:].tolist() == [[u, u] for u in updates]
+        self.blocks = self.blocks[-4:]
+
+
+def follow(case: Case, make_stream: Callable[..., Stream], anywhere: bool) -> None:
+    """Stop the writer between any two stores; begin there, and read everything from there on.
+
+    anywhere: begin in the middle of frames too, where only some writers leave enough to know where they are.
+    """
+    file = File(case, make_stream)
+    edge = counted = 0
+    copying: list[tuple[int, Follower]] = []
+    taking: list[Follower] = []
+    state = 0
+    for update in range(1, case.before + case.frames + 1):
+        stores = list(case.stores(update))
+        for i, (address, value) in enumerate(stores):
+            if update > case.before and (anywhere or i == 0):
+                for start in ("oldest", "newest", "next"):
+                    # Some look in every state, others let the writer get far ahead.
+                    copying += [(pace, Follower(file, start, edge, counted)) for pace in (1, 17)]
+                    taking.append(Follower(file, start, edge, counted))
+            file.store(address, value)
+            state += 1
+            edge = update if address == OUT[case.kind] else edge
+            counted = update if address == "cnt0" else counted
+            for pace, follower in copying:
+                if state % pace == 0:
+                    follower.copy(edge, counted)
+            for follower in taking:
+                follower.take(edge, counted)
+                follower.check_blocks(edge)
+        copying, taking = copying[-90:], taking[-45:]
+
+
+def laps(kind: str, offset: int, flag: bool, records: str, depth: int) -> Case:
+    # A count of 0 before the first frame looks as if none was stored.
+    filled = offset or records == "before"
+    return Case(kind, depth, 2 * depth + 2, offset, flag, records, before=depth if filled else 0)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+@pytest.mark.parametrize(
+    ("kind", "records", "offset"),
+    [("fast", "", 0), ("fast", "after", 0), ("temporal", "after", 0), ("temporal", "after", 7)],
+)
+def test_cursors_that_begin_in_any_state(
+    make_stream: Callable[..., Stream], kind: str, records: str, offset: int, depth: int
+) -> None:
+    follow(laps(kind, offset, True, records, depth), make_stream, anywhere=True)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+@pytest.mark.parametrize("flag", [False, True])
+@pytest.mark.parametrize("offset", [0, 1, 7, 1000])
+@pytest.mark.parametrize(
+    ("kind", "records"), [("fast", ""), ("fast", "after"), ("temporal", ""), ("temporal", "before")]
+)
+def test_cursors_that_begin_between_frames(
+    make_stream: Callable[..., Stream], kind: str, records: str, offset: int, flag: bool, depth: int
+) -> None:
+    follow(laps(kind, offset, flag, records, depth), make_stream, anywhere=False)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+@pytest.mark.parametrize("lead", [1, 2, 3])
+def test_counter_that_stays_behind_the_slots(
+    make_stream: Callable[..., Stream], lead: int, depth: int
+) -> None:
+    # cnt0 was set back once, or two writers lost counts.
+    follow(
+        Case("fast", depth, 2 * depth + 2, -lead, True, before=2 * depth),
+        make_stream,
+        anywhere=False,
+    )
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+def test_counters_near_their_end(make_stream: Callable[..., Stream], depth: int) -> None:
+    # The last number is 2**64 - 1; whatever follows is a counter that went backwards.
+    case = laps("fast", 2**64 - 1 - (3 * depth + 2), True, "", depth)
+    follow(case, make_stream, anywhere=False)
+
+
+@pytest.mark.parametrize("depth", [2, 3, 5])
+@pytest.mark.parametrize("offset", [0, 1, 7])
+def test_first_look_between_the_lap_and_its_slot(
+    make_stream: Callable[..., Stream], offset: int, depth: int
+) -> None:
+    # Whatever it takes the slots for, what is overwritten a lap later must not be called intact.
+    case = Case("fast", depth, 2 * depth, offset, before=2 * depth - 1)
+    file = File(case, make_stream)
+    stores = [store for u in range(1, case.before + case.frames + 1) for store in case.stores(u)]
+    lap = stores.index(("CBcycle", 2))
+    for address, value in stores[: lap + 1]:
+        file.store(address, value)
+    cursor = file.stream.ring_cursor()
+    cursor.begin("oldest")
+    taken = cursor.take(depth)
+    assert taken is not None
+    seq, slot, rows = taken
+    frames = cursor.slots[slot : slot + len(rows)].reshape(-1, 2)
+    before = frames.copy()
+    for address, value in stores[lap + 1 :]:
+        file.store(address, value)
+        gone = cursor.overwritten(seq, len(rows))
+        np.testing.assert_array_equal(frames[gone:], before[gone:])

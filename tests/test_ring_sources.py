@@ -570,7 +570,12 @@ def test_each_step_of_the_writer(make_ring, mode, depth):
                     if gone and touched:
                         assert not block.intact()
                     check_block(block)
-                check_block(slow.latest(block=True))
+                try:
+                    check_block(slow.latest(block=True))
+                except StreamTimeoutError:
+                    # The one frame that two slots keep is not counted yet.
+                    assert depth == 2
+                    assert step in ("index", "stamp")
                 check_block(slow.peek(512))
                 rows, values = drain(follower)
                 assert rows["cnt0"].tolist() == values.tolist()
@@ -775,24 +780,24 @@ def test_lost_frames_are_raised_next_to_a_running_writer(make_ring, mode):
 @pytest.mark.parametrize("mode", CLEAR_MODES)
 def test_counter_that_jumps_forward(make_ring, mode, depth):
     writer = make_ring(mode, depth)
-    broken_at = [3, depth, 2 * depth + 1]
-    writer.publish()
+    broken_at = [4, depth + 3, 2 * depth + 4]
+    number = writer.publish(2)  # of the first one alone a count before the increment would be 0
     with RingReader("cam") as reader:
-        number, moved = 1, 0
-        for step in range(2, 3 * depth + 4):
+        moved = 0
+        for step in range(3, 3 * depth + 6):
             if step in broken_at:
                 writer.set("cnt0", number + 1000)
                 number += 1000
                 moved += 1
-                if step != 3:  # once, the frame and the jump are seen at the same time
+                if moved > 1:  # the first time, the frame and the jump are seen at once
                     assert reader.lag == 0
             number = writer.publish()
             rows, values = drain(reader)
             assert rows["cnt0"].tolist() == [number]
             assert values.tolist() == [step]
             assert rows["lost"].tolist() == [1000 if step in broken_at else 0]
-        assert moved >= 2
-        assert reader.lost == 1000 * moved
+        assert moved == 3
+        assert reader.lost == 3000
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -875,17 +880,19 @@ def test_index_that_is_nonsense(make_ring, what, lead):
         drain(reader)
         for field, value in NONSENSE[what]:
             writer.set(field, value)
-        # No frame was published: whatever comes out now was there before.
-        rows, values = drain(reader)
-        assert values.tolist() == []
+        # No frame was published: whatever came out now would have been there before.
+        with pytest.raises(StreamTimeoutError):
+            next(reader.blocks(timeout=MOMENT))
         reset = "cnt0" in dict(NONSENSE[what])
         base = 0 if reset else lead + 1
         for number in range(base + 1, base + 12):
             assert writer.publish() == number
             rows, values = drain(reader)
-            # The new frame, and nothing that only looks new.
-            assert rows["cnt0"].tolist() == [number]
-            assert values.tolist() == [number + (lead + 1 if reset else 0)]
+            # The new frame, and nothing that only looks new. Where the writer itself is led astray by the
+            # index, a frame or two may be lost, until two steps of it agree.
+            assert rows["cnt0"].tolist() in ([number], [])
+            assert len(rows) == 1 or number < base + 7
+            assert values.tolist() == [n + (lead + 1 if reset else 0) for n in rows["cnt0"].tolist()]
 
 
 @pytest.mark.parametrize("what", NONSENSE)
@@ -949,6 +956,13 @@ def test_writer_killed_at_a_step(make_ring, start_writer, mode, step, lead):
         before, _ = drain(reader)
         assert before["cnt0"].tolist() in ([], [lead + 2])
         writer.kill()
+        # Time enough to see that the frame is not in the making any more.
+        with contextlib.suppress(StreamTimeoutError):
+            block = next(reader.blocks(timeout=MOMENT))
+            assert len(before) == 0
+            assert block.info["cnt0"].tolist() == [lead + 2]
+            assert check_block(block) == 1
+            before = block.info
         successor = start_writer(MODES[mode][1], tag=9)
         for _ in range(9):
             number = successor.publish()
@@ -959,6 +973,7 @@ def test_writer_killed_at_a_step(make_ring, start_writer, mode, step, lead):
             # The frame that the dead one left may have been seen; no other.
             dead = values[:-1].tolist()
             assert dead in ([], [lead + 2])
+            assert len(before) + len(dead) <= 1
         with RingReader("cam", start="oldest") as late:
             rows, values = drain(late)
             assert (values & 0xFFFFFFFF).tolist() == rows["cnt0"].tolist() == [number - 2, number - 1, number]
@@ -1165,32 +1180,32 @@ def test_gap_between_two_files_is_counted(maker, start_writer, old, new, had):
 @pytest.mark.parametrize("kind", ["fast", "temporal", "plain"])
 def test_account_over_many_new_files(maker, start_writer, kind):
     maker.make(kind, 0 if kind == "plain" else 4)
-    total = -1
+    writer = start_writer(options_of(kind))
+    published(writer)
     rows = []
-    with contextlib.ExitStack() as stack:
-        writer = start_writer(options_of(kind), 0)
-        published(writer)
-        reader = stack.enter_context(RingReader("cam", depth=4))
+    with RingReader("cam", depth=4) as reader:
         for tag in range(1, 5):
-            last = writer.publish(300)
-            total += last
+            writer.run(300, 30)
             while True:
                 block = next(reader.blocks(timeout=PATIENCE))
                 numbers = block.info["cnt0"] + np.uint64((tag - 1) << 32)
                 pixels = block.frames.reshape(len(block), -1)
                 right = (pixels == numbers[:, None]).all(axis=1) | (numbers & 0xFFFFFFFF == 1)
+                # A writer that leaves no time for a copy gets its frame collected as torn, and said so.
+                right |= (block.info["flags"] & FLAG_TORN) != 0
                 gone = block.overwritten
                 assert right[gone:].all()
                 rows.append(block.info)
-                if block.info["cnt0"][-1] == last:
+                if block.info["cnt0"][-1] == 301:
                     break
+            assert writer.ran() == 301
             if tag < 4:
                 writer.kill()
                 maker.make(kind, 0 if kind == "plain" else 4)
                 writer = start_writer(options_of(kind), tag)
                 published(writer)
         info = np.concatenate(rows)
-        assert len(info) + info["lost"].sum() == total
+        assert len(info) + info["lost"].sum() == 4 * 301 - 1
         assert np.count_nonzero(info["flags"] & FLAG_NEW_FILE) == 3
         report = reader.report
         assert (report.received, report.lost, report.new_files) == (len(info), info["lost"].sum(), 3)
