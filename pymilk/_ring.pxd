@@ -31,6 +31,14 @@ The two stores of FAST (CBcycle, then CBindex) can be seen apart: cycle + 1 with
 from a whole lap by cnt0, which counts after both. A TEMPORAL ring stores no laps at all: they follow from
 cnt0, or from the count stored with the slot that was the newest at the last look.
 
+A slot that is filled and not counted yet is not given out; the next look finds it counted. A writer that died
+between the two leaves it uncounted for ever, and the one that goes on in its place makes every slot look
+one frame ahead of the count. `write` gives that away (it is up in between, and down after the next frame), or
+time does, for writers that never raise it; the uncounted frame is left out. The same goes for indices that
+others moved: only what was counted since then is a frame. What cannot be told: a reader that does not look
+once while a writer dies there and another goes on takes the uncounted frame for the first one of the other,
+if it then looks in the middle of a frame.
+
 What frames are called: number n = counter - (head - seq), where counter is cnt0 when frame head was the
 newest one; or the number in the record of the slot, if the writer is seen to keep records. Both agree
 unless cnt0 was moved by others; then only records tell which frame the jump came before.
@@ -120,8 +128,9 @@ cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slo
     cdef bint ahead = moved == counted + 1             # a slot is filled that is not counted
     cdef bint lap
     cdef bint waiting = r.edge != r.head
-    cdef bint died = waiting and (
-        r.opened and not opened or clock_ns(CLOCK_MONOTONIC_COARSE) - r.ahead_since > DIED_NS)
+    # A slot was uncounted at the last look, and it is not the one that is ahead now, or will not be counted.
+    cdef bint died = waiting and (r.opened and not opened or (moved > 0 or not opened) and (
+        clock_ns(CLOCK_MONOTONIC_COARSE) - r.ahead_since > DIED_NS))
     r.flagged = r.flagged or opened
     if back:
         # Numbers before the new count are not known.
