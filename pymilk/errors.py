@@ -17,6 +17,7 @@ __all__ = [
     "FrameTornWarning",
     "KeywordError",
     "KeywordNotFoundError",
+    "KeywordTypeError",
     "SchedulingWarning",
     "SemaphoresExhaustedError",
     "StreamArgumentError",
@@ -59,7 +60,11 @@ class StreamError(Exception):
     Attributes
     ----------
     stream : str or None
+    capture : Capture or None
+        The frames received before the error, where the call was to receive some.
     """
+
+    capture: Any = None
 
     #: Attributes that instances of the class have besides `stream`; None where not given.
     fields: tuple[str, ...] = ()
@@ -320,6 +325,17 @@ class KeywordError(StreamError, ValueError):
     keyword: str | None
     limit: int
     found: int
+
+
+class KeywordTypeError(KeywordError, AssertionError):
+    """A keyword that has to be a number is text, or the other way round.
+
+    Attributes
+    ----------
+    keyword : str
+    found : object
+        Its value.
+    """
 
 
 class KeywordNotFoundError(StreamError, KeyError):

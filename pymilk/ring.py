@@ -634,7 +634,7 @@ class RingReader:
         Raises
         ------
         StreamTimeoutError, FrameLostError
-            As for `blocks`. The `capture` of a timeout holds the frames that came in time.
+            As for `blocks`. The `capture` of this error, and of those below, holds the frames read before it.
         FrameMismatchError, CaptureMemoryError
             `out` does not fit, or there is no memory.
         StreamChangedError, StreamClosedError, StreamBusyError
@@ -674,8 +674,8 @@ class RingReader:
                         raise self._timed_out()  # no copy fits between two laps of the writer
                 if self._bell >= 0 and self._cursor.unread() == 0:
                     self._reset_bell()
-            except StreamTimeoutError as error:
-                error.capture = capture()
+            except StreamError as error:
+                error.capture = capture()  # those frames are read, and will not come again
                 raise
         return capture()
 

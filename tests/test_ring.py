@@ -2319,3 +2319,24 @@ def test_public_names() -> None:
     for name in ("Block", "RingReader", "RingReport", "wait_any"):
         assert name in pymilk.__all__
         assert getattr(pymilk, name).__doc__
+
+
+@pytest.mark.parametrize("kind", ["fast", "temporal"])
+def test_frames_in_front_of_lost_ones_come_with_the_error(kind: str) -> None:
+    """Read, and then an error: the frames are consumed, so the error has to bring them."""
+    with SHM("lossy", ((2, 3), np.uint32), ring=8, ring_kind=kind) as shm:
+        with shm.ring_reader(on_lost="raise") as ring:
+            shm.set_many(np.full((3, 2, 3), 5, np.uint32))
+            stream = shm._stream
+            assert stream is not None
+            # A gap in the numbers, as a relay leaves it for frames that it lost.
+            md = np.memmap(shm.FILEPATH, np.uint64, "r+", 264, (1,))
+            md[0] += 4
+            shm.set_many(np.full((2, 2, 3), 6, np.uint32))
+            with pytest.raises(FrameLostError) as caught:
+                ring.read(5, timeout=0)
+            assert caught.value.capture.info["cnt0"].tolist() == [2, 3, 4]
+            assert (caught.value.seq, caught.value.lost, caught.value.oldest) == (5, 4, 9)
+            assert ring.read(2, timeout=0).info["cnt0"].tolist() == [9, 10]
+            assert ring.lost == 4
+        shm.destroy()
