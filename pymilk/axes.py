@@ -21,7 +21,15 @@ import numpy.typing as npt
 
 from .errors import StreamArgumentError
 
-__all__ = ["Orientation", "Which3DState", "decode", "encode", "image_decode", "image_encode"]
+__all__ = [
+    "Orientation",
+    "Which3DState",
+    "decode",
+    "encode",
+    "gen_squeeze_unsqueeze_slices",
+    "image_decode",
+    "image_encode",
+]
 
 Array = npt.NDArray[Any]
 
@@ -131,6 +139,29 @@ def decode(raw: Array, symcode: int, tri_dim: int) -> Array:
     if state is Which3DState.FRONT2FRONT:
         return image_decode(raw, symcode, (1, 2))
     return image_decode(np.moveaxis(raw, 2, 0), symcode, (1, 2))
+
+
+def gen_squeeze_unsqueeze_slices(
+    shape: tuple[int, ...], autoSqueeze: bool = True
+) -> tuple[Any, Any]:
+    """Tell the indices that drop axes of length 1, and those that bring them back.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    autoSqueeze : bool, default True
+        False gives indices that change nothing.
+
+    Returns
+    -------
+    (read, write)
+        ``array[read]`` has no axes of length 1, and ``array[read][write]`` has the shape of `array`.
+    """
+    if not autoSqueeze:
+        return Ellipsis, Ellipsis
+    read = tuple(0 if axis == 1 else slice(None) for axis in shape)
+    write = tuple(None if axis == 1 else slice(None) for axis in shape)
+    return read, write
 
 
 def _flip(array: Array, axes: tuple[int, ...]) -> Array:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import math
+import operator
 import os
 import threading
 import time
@@ -17,15 +19,18 @@ import numpy.typing as npt
 
 from ._core import FLAG_TORN, IMAGETYPES, Reader, Stream, checked_timeout
 from .axes import Orientation, Which3DState, encode
+from .camera import crop_window, exposure_time, frame_rate, reads_per_frame
 from .capture import Capture
 from .errors import (
     FrameMismatchError,
     FrameTornWarning,
+    SemaphoresExhaustedError,
     StreamArgumentError,
     StreamClosedError,
     StreamNameError,
     StreamNotFoundError,
     StreamNotReadyError,
+    StreamReadOnlyError,
     StreamReplacedError,
     StreamTimeoutError,
     StreamTimeoutWarning,
@@ -745,6 +750,121 @@ class SHM:
             found=given.dtype,
         )
 
+    def repost(
+        self, atime: datetime.datetime | float | None = None, *, autorelink_if_need: bool = False
+    ) -> None:
+        """Publish the newest frame once more, as it stands: counter, times and semaphores.
+
+        Parameters
+        ----------
+        atime : datetime or float, optional
+            Acquisition time; a number is seconds since 1970. It is stored as given: no leap seconds are
+            added. Default: now.
+        autorelink_if_need : bool, default False
+            As for `set_data`.
+
+        Raises
+        ------
+        StreamArgumentError
+            It is no time.
+        StreamReadOnlyError, StreamClosedError, StreamReplacedError
+        """
+        seconds = atime.timestamp() if isinstance(atime, datetime.datetime) else atime
+        if seconds is not None and not isinstance(seconds, (int, float)):
+            raise StreamArgumentError(
+                f"stream {self.FNAME!r}: atime is a datetime or seconds since 1970, not {atime!r}",
+                stream=self.FNAME,
+                argument="atime",
+                found=atime,
+            )
+        stream = self._target(autorelink_if_need)
+        atime_ns = None if seconds is None else round(seconds * 1e9)
+        if self._temporal:
+            frame = np.empty(self._native_shape, self._dtype)
+            stream.copy_frame(frame)
+            stream.publish(frame, atime_ns=atime_ns)
+            return
+        with stream.claim(atime_ns=atime_ns):
+            pass  # the pixels are already what they are to be
+
+    # -- semaphores ----------------------------------------------------------------------------
+
+    def _semaphore(self) -> tuple[Stream, int]:
+        """Return the stream, and the semaphore of this object."""
+        stream = self._live()
+        index = stream.sem_index
+        if index is not None:
+            return stream, index
+        if not stream.writable:
+            raise StreamReadOnlyError(
+                f"stream {self.FNAME!r} is attached read-only: its semaphores cannot be taken; wait with "
+                "get_data(check=True), which watches the counter",
+                stream=self.FNAME,
+            )
+        raise SemaphoresExhaustedError(
+            f"stream {self.FNAME!r}: all {stream.nbsem} semaphores belong to live readers; close one of "
+            "them, or wait with get_data(check=True), which then watches the counter",
+            stream=self.FNAME,
+            count=stream.nbsem,
+        )
+
+    def check_sem_trywait(self) -> bool:
+        """Take one post off the semaphore of this object, if there is one; returns whether there was.
+
+        Raises
+        ------
+        SemaphoresExhaustedError
+            Every semaphore belongs to another reader.
+        StreamReadOnlyError, StreamClosedError
+        """
+        stream, index = self._semaphore()
+        return stream.sem_try_wait(index)
+
+    def check_sem_value(self) -> int:
+        """Return how many posts of this object's semaphore nobody has taken; errors as above."""
+        stream, index = self._semaphore()
+        return stream.sem_value(index)
+
+    def check_sem_timedwait(self, timeout: float | None) -> bool:
+        """Wait for a post of this object's semaphore, and take it.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Seconds; None waits for ever, 0 only looks.
+
+        Returns
+        -------
+        bool
+            Whether it came in time. A post says nothing about frames: see `get_data`.
+        """
+        stream, index = self._semaphore()
+        return stream.sem_wait(index, timeout)
+
+    # -- what the camera says ------------------------------------------------------------------
+
+    def get_expt(self) -> float:
+        """Return the exposure time in seconds: keyword EXPTIME, else tint, else 0.1234.
+
+        Raises
+        ------
+        KeywordTypeError
+            It is text.
+        """
+        return exposure_time(self.keywords)
+
+    def get_fps(self) -> float:
+        """Return the frame rate: keyword FRATE, else fps, else 0.0. Text: `KeywordTypeError`."""
+        return frame_rate(self.keywords)
+
+    def get_ndr(self) -> int:
+        """Return the reads of a frame: keyword DET-NSMP, else NDR, else 1; no int: `KeywordTypeError`."""
+        return reads_per_frame(self.keywords)
+
+    def get_crop(self) -> tuple[int, int, int, int]:
+        """Return the part of the detector that is read out: see `pymilk.camera.crop_window`."""
+        return crop_window(self.keywords, self.shape)
+
     # -- metadata and keywords -----------------------------------------------------------------
 
     def get_counter(self) -> int:
@@ -915,7 +1035,9 @@ def _wanted(data: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
         return data.shape, data.dtype
     try:
         shape, dtype = data
-        axes = tuple(int(axis) for axis in np.atleast_1d(np.asarray(shape, dtype=object)))
+        axes = tuple(
+            operator.index(axis) for axis in np.atleast_1d(np.asarray(shape, dtype=object))
+        )
         wanted = np.dtype(dtype)
     except (TypeError, ValueError):
         raise StreamArgumentError(

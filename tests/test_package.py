@@ -20,7 +20,7 @@ OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "Cython", 
 
 
 MODULES = ["", ".errors", ".names", ".times", ".axes", ".directory", ".keywords", ".waiting", ".receiver"]
-MODULES += [".capture", ".ring", ".relay", ".shm", ".multiwait"]
+MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:

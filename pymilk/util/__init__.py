@@ -1,0 +1,1 @@
+"""Helpers under the paths that existing scripts import them from."""
