@@ -92,8 +92,10 @@ from .errors import (
     StreamPermissionError,
     StreamReadOnlyError,
     StreamReplacedError,
+    StreamShapeChangedError,
     StreamStorageError,
     StreamTimeoutError,
+    StreamTypeChangedError,
     StreamUnsupportedError,
 )
 from .names import stream_name, stream_path
@@ -3111,7 +3113,7 @@ cdef class Stream:
 
         Raises
         ------
-        StreamChangedError
+        StreamShapeChangedError, StreamTypeChangedError, StreamChangedError
             Shape, dtype or location differ.
         StreamNotFoundError, StreamNotReadyError, StreamFormatError
             As `attach`.
@@ -3134,7 +3136,8 @@ cdef class Stream:
         ):
             if expected != found:
                 new.close()
-                raise StreamChangedError(
+                kinds = {"shape": StreamShapeChangedError, "dtype": StreamTypeChangedError}
+                raise kinds.get(field, StreamChangedError)(
                     f"stream {self.name!r} was recreated with another {field}: it was {expected}, "
                     f"now it is {found}; attach it again",
                     stream=self.name, field=field, expected=expected, found=found)

@@ -11,6 +11,9 @@ import io
 from typing import Any
 
 __all__ = [
+    "AutoRelinkError",
+    "AutoRelinkSizeError",
+    "AutoRelinkTypeError",
     "CaptureMemoryError",
     "FrameLostError",
     "FrameMismatchError",
@@ -33,9 +36,11 @@ __all__ = [
     "StreamPermissionError",
     "StreamReadOnlyError",
     "StreamReplacedError",
+    "StreamShapeChangedError",
     "StreamStorageError",
     "StreamTimeoutError",
     "StreamTimeoutWarning",
+    "StreamTypeChangedError",
     "StreamUnsupportedError",
 ]
 
@@ -213,6 +218,14 @@ class StreamChangedError(StreamError):
     found: Any
 
 
+class StreamShapeChangedError(StreamChangedError):
+    """The stream was recreated with another shape."""
+
+
+class StreamTypeChangedError(StreamChangedError):
+    """The stream was recreated with another pixel type."""
+
+
 class StreamReplacedError(StreamChangedError):
     """The path of the stream leads to another file now; attach it again to follow."""
 
@@ -338,8 +351,10 @@ class KeywordTypeError(KeywordError, AssertionError):
     """
 
 
-class KeywordNotFoundError(StreamError, KeyError):
+class KeywordNotFoundError(StreamError, KeyError, AssertionError, ValueError):
     """The stream has no keyword of that name.
+
+    Scripts that update keywords catch AssertionError or ValueError, depending on their age.
 
     Attributes
     ----------
@@ -364,3 +379,9 @@ class StreamTimeoutWarning(UserWarning):
 
 class FrameTornWarning(UserWarning):
     """A frame may hold pixels of two frames: the writer died in it, or never left the reader time."""
+
+
+# The names that existing scripts catch. These errors are raised at each access until the user acts.
+AutoRelinkError = StreamChangedError
+AutoRelinkSizeError = StreamShapeChangedError
+AutoRelinkTypeError = StreamTypeChangedError

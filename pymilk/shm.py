@@ -925,13 +925,16 @@ class SHM:
         """The keywords as a live mapping."""
         return Keywords(self._live)
 
-    def get_keywords(self, comments: bool = False) -> dict[str, Any]:
+    def get_keywords(self, comments: bool = False, n_tries: int = 4) -> dict[str, Any]:
         """Return the keywords.
 
         Parameters
         ----------
         comments : bool, default False
             Values are ``(value, comment)``.
+        n_tries : int
+            Accepted because existing calls pass it; without effect: a table that changes while it is read
+            is read again.
 
         Returns
         -------
@@ -964,10 +967,13 @@ class SHM:
         """
         self._live().update_keyword(name, value, comment)
 
-    def get_keyword(self, name: str, comment: bool = False) -> Any:
-        """Return the value of a keyword, or ``(value, comment)``; unknown: `KeywordNotFoundError`."""
+    def get_keyword(self, key: str, comment: bool = False, n_tries: int = 4) -> Any:
+        """Return the value of a keyword, or ``(value, comment)``; unknown: `KeywordNotFoundError`.
+
+        `n_tries` has no effect, as for `get_keywords`.
+        """
         keywords = self.keywords
-        return (keywords[name], keywords.comment(name)) if comment else keywords[name]
+        return (keywords[key], keywords.comment(key)) if comment else keywords[key]
 
     def __getitem__(self, name: str) -> Any:
         return self.keywords[name]

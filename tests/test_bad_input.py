@@ -1413,14 +1413,14 @@ def test_streams_are_not_pickled(stream: Stream) -> None:
 
 # --- exceptions --------------------------------------------------------------------------------
 
-EXCEPTIONS = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
+EXCEPTIONS = list({getattr(errors, name): 0 for name in errors.__all__ if name.endswith("Error")})
 WARNINGS = [getattr(errors, name) for name in errors.__all__ if name.endswith("Warning")]
 
 
 def test_list_of_exceptions_is_complete() -> None:
     defined = {
-        name
-        for name, item in vars(errors).items()
+        item.__name__
+        for item in vars(errors).values()
         if inspect.isclass(item)
         and issubclass(item, Exception)
         and item.__module__ == "pymilk.errors"

@@ -19,7 +19,7 @@ import pytest
 
 import isio_format
 import pymilk
-from pymilk import SHM, Which3DState
+from pymilk import SHM, Which3DState, errors
 from pymilk._core import Stream
 from pymilk.errors import (
     CaptureMemoryError,
@@ -1056,13 +1056,13 @@ def test_keywords_follow_a_new_file(make):
 
 def run_threads(*targets: Callable[[], Any]) -> list[BaseException]:
     """Run functions at the same time; return what they raised."""
-    errors: list[BaseException] = []
+    raised: list[BaseException] = []
 
     def guarded(target: Callable[[], Any]) -> None:
         try:
             target()
         except BaseException as error:
-            errors.append(error)
+            raised.append(error)
 
     threads = [threading.Thread(target=guarded, args=(target,)) for target in targets]
     for thread in threads:
@@ -1070,7 +1070,7 @@ def run_threads(*targets: Callable[[], Any]) -> list[BaseException]:
     for thread in threads:
         thread.join(60)
         assert not thread.is_alive()
-    return errors
+    return raised
 
 
 def test_two_threads_use_one_object(make):
@@ -1138,3 +1138,30 @@ def test_threads_share_a_handle_that_is_closed(make):
         shm.close()
 
     assert run_threads(use, use, close) == []
+
+
+def test_what_changed_shows_in_the_class(make):
+    """Raised at each access until something is done about it; a stream that fits again is followed."""
+    shm = make("cam", numbers((2, 2)))
+    for data, kind, old_name in (
+        (numbers((3, 3)), errors.StreamShapeChangedError, errors.AutoRelinkSizeError),
+        (numbers((2, 2)).astype(np.float64), errors.StreamTypeChangedError, errors.AutoRelinkTypeError),
+    ):
+        make("cam", data)
+        for access in (shm.get_data, shm.get_counter, shm.get_keywords, shm.get_data):
+            with pytest.raises(kind) as caught:
+                access()
+            assert isinstance(caught.value, old_name)
+            assert isinstance(caught.value, errors.AutoRelinkError)
+    make("cam", numbers((2, 2)))
+    assert np.array_equal(shm.get_data(), numbers((2, 2)))
+
+
+def test_unknown_keyword_is_every_error_that_scripts_catch(make):
+    shm = make("cam", numbers((2, 2)))
+    for kind in (KeyError, AssertionError, ValueError):
+        with pytest.raises(kind, match="NOPE"):
+            shm.update_keyword("NOPE", 1)
+    shm.set_keywords({"A": (1, "one")})
+    assert shm.get_keywords(True, n_tries=2) == {"A": (1, "one")}
+    assert shm.get_keyword(key="A", comment=True, n_tries=2) == (1, "one")
