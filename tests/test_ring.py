@@ -13,8 +13,6 @@ import os
 import pickle
 import select
 import signal
-import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -29,6 +27,7 @@ from hypothesis import strategies as st
 
 import isio_format as fmt
 import pymilk
+from conftest import Child
 from pymilk import SHM, Block, RingReader, Stream, Which3DState, wait_any
 from pymilk._core import FLAG_FROM_RING, FLAG_NEW_FILE, FLAG_VERIFIED, FRAME_ROW, IMAGETYPES
 from pymilk.errors import (
@@ -1524,7 +1523,9 @@ def test_close_with_the_shm(make: MakeSHM, source: str) -> None:
 
 @each_source
 @pytest.mark.parametrize("how", ["blocks", "read", "idle", "ablocks", "thread"])
-def test_exit_with_an_open_ring(make: MakeSHM, source: str, how: str) -> None:
+def test_exit_with_an_open_ring(
+    make: MakeSHM, spawn: Callable[..., Child], source: str, how: str
+) -> None:
     shm = create(make, source)
     code = """
 import sys, threading
@@ -1557,15 +1558,7 @@ elif how == "thread":
     started.wait()
 print("done")
 """
-    run = subprocess.run(
-        [sys.executable, "-P", "-c", code, source, how]
-        if sys.version_info >= (3, 11)
-        else [sys.executable, "-c", code, source, how],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (run.returncode, run.stdout, run.stderr) == (0, "done\n", "")
+    assert spawn(code, source, how).finish() == (0, "done\n", "")
     # Its semaphores can be had again.
     shm.set_data(stamped(2))
     assert shm.semID is not None
