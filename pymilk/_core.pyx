@@ -79,6 +79,7 @@ from .errors import (
     FrameMismatchError,
     KeywordError,
     KeywordNotFoundError,
+    KeywordTableFullError,
     StreamArgumentError,
     StreamBusyError,
     StreamChangedError,
@@ -98,7 +99,7 @@ from .errors import (
     StreamTypeChangedError,
     StreamUnsupportedError,
 )
-from .names import stream_name, stream_path
+from .names import check_name, stream_name, stream_path
 
 __all__ = [
     "FLAG_COUNTER_RESET",
@@ -109,6 +110,7 @@ __all__ = [
     "FLAG_VERIFIED",
     "FRAME_ROW",
     "IMAGETYPES",
+    "ArrayExporter",
     "Claim",
     "Keyword",
     "Mapping",
@@ -436,6 +438,14 @@ cdef class Region:
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         PyBuffer_FillInfo(view, self, self.start, self.nbytes, not self.writable, flags)
+
+
+@cython.auto_pickle(False)
+cdef class ArrayExporter:
+    """Base of classes that give an array through the buffer protocol: the one `_exported` returns."""
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyObject_GetBuffer(self._exported(), view, flags)
 
 
 cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
@@ -1627,6 +1637,7 @@ cdef class Reader:
     cdef bytes path
     cdef readonly str name
     cdef int slot
+    cdef int preferred      # semaphore to take if it is free; -1: any
     cdef pid_t pid
     cdef int64_t next_claim
     cdef int shut
@@ -1713,21 +1724,27 @@ cdef class Reader:
 
     cdef int _claim(self, int32_t *owners) except -1:
         cdef int i
-        cdef int32_t owner
         self.pid = own_pid
+        if 0 <= self.preferred < self.h.n.sem and self._take(owners, self.preferred, True):
+            return 0
         # Entries that say "free" come first. An entry of a process that cannot be seen may belong to
         # one in another PID namespace, so it is taken only if there is no other.
         for take_dead in (False, True):
             for i in range(self.h.n.sem):
-                owner = atomic_load_i32(&owners[i], __ATOMIC_RELAXED)
-                if owner > 0 and (not take_dead or process_alive(owner)):
-                    continue
-                # Acquire: pairs with the release in _give_back. Of all that try, one succeeds.
-                if atomic_swap_if_i32(&owners[i], &owner, own_pid, False,
-                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED):
-                    self.slot = i
+                if self._take(owners, i, take_dead):
                     return 0
         return 0
+
+    cdef bint _take(self, int32_t *owners, int i, bint take_dead) except -1:
+        """Take semaphore i if it is free, or its owner dead and that is allowed."""
+        cdef int32_t owner = atomic_load_i32(&owners[i], __ATOMIC_RELAXED)
+        if owner > 0 and (not take_dead or process_alive(owner)):
+            return False
+        # Acquire: pairs with the release in _give_back. Of all that try, one succeeds.
+        if atomic_swap_if_i32(&owners[i], &owner, own_pid, False, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED):
+            self.slot = i
+            return True
+        return False
 
     cdef int _begin(self) except -1:
         """Keep a second thread out of this reader."""
@@ -2961,6 +2978,38 @@ cdef class Stream:
                 stream=name, argument="version", found=version)
         return _create(&h, path, name, version.encode(), mode, exist_ok)
 
+    @staticmethod
+    def local(name, shape, dtype, *, nbkw=50, nbsem=10, imagetype=_MATH_DATA, cb_size=0):
+        """Make a stream of this process alone: no file, invisible to others, otherwise the same.
+
+        Parameters
+        ----------
+        name : str
+            What it is called in messages; any number of local streams may share one.
+        shape, dtype, nbkw, nbsem, imagetype, cb_size
+            As for `create`.
+
+        Returns
+        -------
+        Stream
+            With `shared` 0 and an empty `path`. Its memory is freed with the last view of it;
+            `destroy` closes it. A child after fork has a copy of its own.
+
+        Raises
+        ------
+        StreamArgumentError, StreamNameError
+        CaptureMemoryError
+            The memory cannot be had.
+        """
+        cdef Header h
+        cdef Stream stream = Stream.__new__(Stream)
+        _plan(&h, check_name(name), shape, dtype, nbkw, nbsem, imagetype, cb_size, -1, None)
+        stream.mapping = anonymous(h.at.total, f"stream {name!r}", "make it smaller")
+        _fill_new(stream.mapping.base, &h, os.fsencode(name), b"2.00", False)
+        _dress(stream, &h, "", "local to this process")
+        stream.name = name
+        return stream
+
     # -- life ----------------------------------------------------------------------------------
 
     cdef char *_base(self) except NULL:
@@ -3032,6 +3081,9 @@ cdef class Stream:
             The file is gone already.
         """
         cdef Mapping mapping = self._hold()
+        if not self.path:  # a local one has no file
+            self.close()
+            return
         state = file_state(self.path_bytes, self.device, self.file_inode)
         if state == FILE_GONE:
             raise self._gone()
@@ -3147,7 +3199,7 @@ cdef class Stream:
     def deleted(self):
         """Whether the path of the stream leads nowhere (asks the file system)."""
         self._base()
-        return file_state(self.path_bytes, self.device, self.file_inode) == FILE_GONE
+        return bool(self.path) and file_state(self.path_bytes, self.device, self.file_inode) == FILE_GONE
 
     def __repr__(self):
         if self.mapping is None:
@@ -3346,6 +3398,34 @@ cdef class Stream:
             f"stream {self.name!r}: the frame is {dtype}, the stream {self.dtype}; convert it first",
             stream=self.name, field="dtype", expected=self.dtype, found=dtype)
 
+    def announce(self, *, atime_ns=None):
+        """Publish what stands in the pixels: count, times, semaphores, and the next slot of a ring.
+
+        Parameters
+        ----------
+        atime_ns : int, optional
+            As for `publish`.
+
+        Returns
+        -------
+        int
+            The counter of the frame. `cnt1` of a temporal circular cube stays: its writer has set it.
+
+        Raises
+        ------
+        StreamReadOnlyError, StreamClosedError, StreamBusyError
+        """
+        self._pixels(True)
+        cdef bint has_atime = atime_ns is not None
+        cdef int64_t acquired = _time_argument(self.name, atime_ns) if has_atime else 0
+        cdef Mapping mapping = self._hold()
+        self._take_turn()
+        try:
+            open_frame(mapping.base)
+            return close_frame(mapping.base, &self.h, has_atime, acquired, -1)
+        finally:
+            self.busy = False
+
     def claim(self, *, atime_ns=None):
         """Take the next frame to fill in place.
 
@@ -3447,6 +3527,7 @@ cdef class Stream:
         reader.path = self.path_bytes
         reader.name = self.name
         reader.slot = -1
+        reader.preferred = -1
         reader.pid = own_pid
         reader.owed = 1
         find_ring(&reader.cursor.ring, mapping.base, &self.h)
@@ -3482,6 +3563,28 @@ cdef class Stream:
         """Index of the semaphore of this handle's own reader, taken if it has none yet, or None."""
         cdef Reader reader = self._own()
         reader._bell(self._hold())
+        return reader.sem_index
+
+    def take_semaphore(self, preferred):
+        """Return `sem_index`; if none is held yet, take semaphore `preferred` where it is free.
+
+        Parameters
+        ----------
+        preferred : int
+            Any other number means any semaphore.
+
+        Returns
+        -------
+        int or None
+            The lowest free one if the preferred one is not; None if all are taken, or the stream is
+            read-only.
+        """
+        cdef Reader reader = self._own()
+        cdef Mapping mapping = self._hold()
+        if reader.sem_index is None:
+            reader.preferred = preferred if 0 <= preferred < self.h.n.sem else -1
+            reader.next_claim = 0  # asked for by name: do not wait for the next regular try
+            reader._bell(mapping)
         return reader.sem_index
 
     def wait(self, timeout=None, *, after=None, spin_ns=0):
@@ -3656,7 +3759,7 @@ cdef class Stream:
 
     @property
     def shared(self):
-        """1 in every stream that other processes can see."""
+        """1 in every stream that other processes can see, 0 in a `local` one."""
         return self._md().shared
 
     @property
@@ -3883,9 +3986,9 @@ cdef class Stream:
                 f"not {keywords!r}", stream=self.name) from None
         new = [_encode_keyword(self.name, entry) for entry in entries]
         if len(new) > self.h.n.nbkw:
-            raise KeywordError(
-                f"stream {self.name!r} has room for {self.h.n.nbkw} keywords, not {len(new)}; "
-                "recreate it with a larger nbkw",
+            raise KeywordTableFullError(
+                f"Too many keywords provided: stream {self.name!r} has room for {self.h.n.nbkw} keywords, "
+                f"not {len(new)}; recreate it with a larger nbkw",
                 stream=self.name, keyword=None, limit=self.h.n.nbkw, found=len(new))
         counts = {keyword.name: keyword.cnt for keyword in self.read_keywords()}
         slots = <IMAGE_KEYWORD *>(mapping.base + self.h.at.keywords)
@@ -4280,7 +4383,7 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
         finally:
             c_close(fd)
         h.inode = st.st_ino
-        _fill_new(stream.mapping.base, h, os.fsencode(name), version)
+        _fill_new(stream.mapping.base, h, os.fsencode(name), version, True)
         try:
             old_fd = _open(path, True)
             old = _take_snapshot(old_fd, path, 0)
@@ -4357,8 +4460,8 @@ cdef object _no_space(str name, str directory, uint64_t needed):
         stream=name, path=directory, needed=needed, available=available)
 
 
-cdef int _fill_new(char *base, const Header *h, bytes name, bytes version) except -1:
-    """Write what a new stream holds. The file is all zero; the version comes last."""
+cdef int _fill_new(char *base, const Header *h, bytes name, bytes version, bint shared) except -1:
+    """Write what a new stream holds. The memory is all zero; the version comes last."""
     cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
     cdef uint64_t nbytes = h.n.frame_nbytes
     cdef IMAGE_KEYWORD *keywords = <IMAGE_KEYWORD *>(base + h.at.keywords)
@@ -4372,7 +4475,7 @@ cdef int _fill_new(char *base, const Header *h, bytes name, bytes version) excep
     md.datatype = h.datatype
     md.imagetype = h.n.imagetype
     md.creatorPID = own_pid
-    md.shared = 1
+    md.shared = shared
     md.inode = h.inode
     md.location = h.n.location
     md.sem = h.n.sem

@@ -18,8 +18,11 @@ __all__ = [
     "FrameLostError",
     "FrameMismatchError",
     "FrameTornWarning",
+    "ImageNotInitializedError",
+    "ImageUnsupportedError",
     "KeywordError",
     "KeywordNotFoundError",
+    "KeywordTableFullError",
     "KeywordTypeError",
     "SchedulingWarning",
     "SemaphoresExhaustedError",
@@ -340,6 +343,10 @@ class KeywordError(StreamError, ValueError):
     found: int
 
 
+class KeywordTableFullError(KeywordError, RuntimeError):
+    """The stream has less room than keywords were given; none was written."""
+
+
 class KeywordTypeError(KeywordError, AssertionError):
     """A keyword that has to be a number is text, or the other way round.
 
@@ -365,8 +372,16 @@ class KeywordNotFoundError(StreamError, KeyError, AssertionError, ValueError):
     keyword: str
 
 
+class ImageNotInitializedError(StreamError, RuntimeError):
+    """An `Image` was used before `open` or `create`, or after `close`."""
+
+
 class StreamUnsupportedError(StreamError, io.UnsupportedOperation):
     """The call makes no sense for what it was asked of, and could not be answered honestly."""
+
+
+class ImageUnsupportedError(StreamUnsupportedError, RuntimeError):
+    """An `Image` was asked for something that its stream, its location or its pixel type cannot have."""
 
 
 class SchedulingWarning(UserWarning):

@@ -8,12 +8,16 @@ both cases for streams of the same machine.
 
 from __future__ import annotations
 
+import datetime
+import math
 import time
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["now_ns", "tai_offset", "to_utc"]
+from .errors import StreamArgumentError, StreamFormatError
+
+__all__ = ["StreamTime", "from_user", "now_ns", "tai_offset", "to_local", "to_utc"]
 
 #: Number of CLOCK_TAI, the clock of every time stored in a stream. Linux since 3.10.
 CLOCK_TAI = 11
@@ -51,3 +55,71 @@ def to_utc(tai_ns: int | npt.NDArray[np.int64], offset: int | None = None) -> np
     stamps = np.asarray(tai_ns, dtype=np.int64)
     utc = (stamps - seconds * 1_000_000_000).astype("datetime64[ns]")
     return np.where(stamps == 0, np.datetime64("NaT", "ns"), utc)[()]
+
+
+class StreamTime(datetime.datetime):
+    """A naive local datetime that is also a number: ``float(t)`` is seconds since 1970.
+
+    Existing scripts expect times of streams as the one or as the other.
+    """
+
+    def __float__(self) -> float:
+        return self.timestamp()
+
+
+def to_local(stamp_ns: int) -> StreamTime:
+    """Return a stored time as existing scripts see it: local, without conversion from TAI to UTC.
+
+    Parameters
+    ----------
+    stamp_ns : int
+        Nanoseconds, as stored in a stream; 0 is 1970-01-01 00:00 UTC.
+
+    Returns
+    -------
+    StreamTime
+        With microseconds.
+
+    Raises
+    ------
+    StreamFormatError
+        The stream holds something that is no time of the years 1 to 9999.
+    """
+    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
+    try:
+        return StreamTime.fromtimestamp(seconds).replace(microsecond=nanoseconds // 1000)
+    except (OverflowError, OSError, ValueError):
+        raise StreamFormatError(
+            f"stored time {stamp_ns} ns since 1970 is out of range; its writer stored no valid time",
+            field="time",
+            expected="years 1 to 9999",
+            found=stamp_ns,
+        ) from None
+
+
+def from_user(given: datetime.datetime | float, stream: str) -> int:
+    """Return a time that a user gave as nanoseconds since 1970, to be stored as they are.
+
+    Parameters
+    ----------
+    given : datetime or float
+        A naive datetime is local time. A number is seconds since 1970. No leap seconds are added.
+    stream : str
+        Name of the stream, for the message.
+
+    Raises
+    ------
+    StreamArgumentError
+        It is no time.
+    """
+    if isinstance(given, datetime.datetime):
+        return round(given.timestamp() * 1e6) * 1000
+    seconds = given
+    if not isinstance(seconds, (int, float, np.floating, np.integer)) or not math.isfinite(seconds):
+        raise StreamArgumentError(
+            f"stream {stream!r}: atime is a datetime or seconds since 1970, not {given!r}",
+            stream=stream,
+            argument="atime",
+            found=given,
+        )
+    return round(float(seconds) * 1e9)
