@@ -1125,8 +1125,10 @@ cdef inline bint same_look(const Look *a, const Look *b) noexcept nogil:
 
 
 cdef inline int file_state(const char *path, dev_t device, ino_t inode) noexcept nogil:
-    """Ask the file system what the path leads to now (about 1 us)."""
+    """Ask the file system what the path leads to now (about 1 us). A stream without a path stays."""
     cdef stat st
+    if path[0] == 0:
+        return FILE_SAME
     if c_stat(path, &st) != 0:
         return FILE_GONE
     return FILE_SAME if st.st_ino == inode and st.st_dev == device else FILE_OTHER
@@ -3199,7 +3201,7 @@ cdef class Stream:
     def deleted(self):
         """Whether the path of the stream leads nowhere (asks the file system)."""
         self._base()
-        return bool(self.path) and file_state(self.path_bytes, self.device, self.file_inode) == FILE_GONE
+        return file_state(self.path_bytes, self.device, self.file_inode) == FILE_GONE
 
     def __repr__(self):
         if self.mapping is None:

@@ -12,13 +12,14 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from ._core import FLAG_TORN, IMAGETYPES, Reader, Stream, checked_timeout
-from .axes import Orientation, Which3DState, encode
+from .axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
 from .camera import crop_window, exposure_time, frame_rate, reads_per_frame
 from .capture import Capture
 from .errors import (
@@ -35,12 +36,16 @@ from .errors import (
     StreamTimeoutError,
     StreamTimeoutWarning,
 )
+from .familiar import FamiliarCalls
+from .fits import multi_write, stream_header
 from .keywords import Keywords
-from .names import stream_directory, stream_path
+from .names import SUFFIX, check_name, stream_directory, stream_name, stream_path
 from .ring import RingReader
+from .spellings import FRAME_OPTIONS, frame_options, positional_too
+from .times import from_user
 from .waiting import spin_of
 
-__all__ = ["SHM"]
+__all__ = ["SHM", "check_SHM_name"]
 
 Array = npt.NDArray[Any]
 
@@ -50,26 +55,30 @@ _SPIN_NS = spin_of("auto")
 #: Seconds that a stream which is just being made again has to become complete.
 _SUCCESSOR_WAIT = 0.1
 
+#: Frames that are copied in search of one whose times are still there after the copy.
+_STAMP_TRIES = 5
+
 #: Imagetype of a temporal circular cube: any further bit takes its per-slice records away.
 _TEMPORAL_CUBE = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
 
 
-class SHM:
+class SHM(FamiliarCalls):
     """A stream as its users know it: attach or create, read, write, capture.
 
     Parameters
     ----------
     fname : str
-        ``"name"``, ``"name.im.shm"``, or a path directly in the stream directory.
+        ``"name"``, ``"name.im.shm"``, or a path directly in the stream directory, with or without the
+        extension.
     data : ndarray or (shape, dtype), optional
         Create the stream, replacing one of that name, and publish this (zeros for a shape) as its first
         frame. None attaches the existing stream.
     nbkw : int, default 50
         Room for keywords of a new stream.
     shared : bool, default True
-        Must be true: the stream is visible to other processes.
+        False creates an image of this process alone: no file, the same object otherwise.
     location : int, default -1
-        Must be -1: pixels in shared memory, not on a GPU.
+        Must be -1: pixels in memory. Number 0 and up would be a GPU, for which there is no library here.
     verbose, packed : bool
         Accepted because existing calls pass them; without effect.
     autoSqueeze : bool, default True
@@ -96,11 +105,13 @@ class SHM:
         Of a frame as this object gives and takes it. A temporal circular cube has 2D frames, its slices.
     shape_c : tuple of int
         Axes in the order of the file, fastest first.
-    nptype : type
-        NumPy scalar type of the pixels, for example ``numpy.uint16``.
+    nptype : dtype
+        Of the pixels.
     nDim : int
         Number of axes of `shape`.
-    symcode, triDimState
+    readSlice, writeSlice : tuple or Ellipsis
+        Indices that drop the axes of length 1 from an array of shape `shape_c`, and bring them back.
+    symcode, triDimState, location, shared
         As given.
 
     Raises
@@ -147,22 +158,25 @@ class SHM:
         ring_kind: str = "fast",
     ) -> None:
         self._stream: Stream | None = None
-        if not shared or location != -1:
+        if location != -1:
             raise StreamArgumentError(
-                f"stream {fname!r}: shared={shared}, location={location}; only streams in shared memory "
-                "(shared=True, location=-1) can be made and attached here",
+                f"stream {fname!r}: location={location} would put its pixels on a GPU, and no GPU library is "
+                "there; leave location at -1",
                 stream=str(fname),
-                argument="shared" if not shared else "location",
-                found=shared if not shared else location,
+                argument="location",
+                found=location,
             )
-        path = _path_in_directory(fname)
+        name = check_SHM_name(fname)
+        path = os.path.join(stream_directory(), name + SUFFIX)
+        self.location = location
+        self.shared = shared
         self.symcode = symcode
         self.triDimState = triDim
         self._squeeze = autoSqueeze and data is None
         self._lock = threading.Lock()
         self._seen = 0
         self._captures: weakref.WeakSet[Capture | RingReader] = weakref.WeakSet()
-        _check_ring(str(fname), ring, ring_kind, data is not None)
+        _check_ring(name, ring, ring_kind, data is not None)
         if data is None:
             self._adopt(Stream.attach(path))
             self._seen = self._live().counter
@@ -171,19 +185,19 @@ class SHM:
         # What encode does to the axes shows on any array of that shape, without memory behind it.
         raw = encode(np.broadcast_to(np.uint8(0), shape), symcode, triDim)
         axes = raw.shape[::-1]
+        create = partial(Stream.create, path) if shared else partial(Stream.local, name)
         if ring is None or ring_kind == "fast":
-            self._adopt(Stream.create(path, axes, dtype, nbkw=nbkw, cb_size=ring or 0))
+            self._adopt(create(axes, dtype, nbkw=nbkw, cb_size=ring or 0))
         elif len(axes) == 2:
-            self._adopt(
-                Stream.create(path, (ring, *axes), dtype, nbkw=nbkw, imagetype=_TEMPORAL_CUBE)
-            )
+            self._adopt(create((ring, *axes), dtype, nbkw=nbkw, imagetype=_TEMPORAL_CUBE))
         else:
             raise StreamArgumentError(
-                f"stream {fname!r}: a temporal ring has frames of 2 axes, not {shape}; take ring_kind='fast'",
-                stream=str(fname),
+                f"stream {name!r}: a temporal ring has frames of 2 axes, not {shape}; take ring_kind='fast'",
+                stream=name,
                 argument="ring_kind",
                 found=ring_kind,
             )
+        self._made = True
         self.set_data(data if isinstance(data, np.ndarray) else np.zeros(self.shape, self.nptype))
 
     # -- the stream behind it ------------------------------------------------------------------
@@ -204,10 +218,11 @@ class SHM:
         self.shape = orientation.shape
         self.shape_c = stream.size
         self.nDim = len(self.shape)
-        self.nptype = stream.dtype.type
-        self._dtype = stream.dtype
+        self.readSlice, self.writeSlice = gen_squeeze_unsqueeze_slices(stream.size, self._squeeze)
+        self.nptype = self._dtype = stream.dtype
         self._native_shape = stream.frame_shape
-        self._view = orientation.view(stream.view())  # of a temporal cube: (slices, *shape)
+        # Of a temporal cube: (slices, *shape).
+        self._view = orientation.view(stream.view(writable=stream.writable))
         self._temporal = stream.temporal
         self._size = math.prod(stream.frame_shape)
 
@@ -227,7 +242,14 @@ class SHM:
         with self._lock:
             if self._stream is old:  # no other thread was faster
                 self._adopt(old.successor(_SUCCESSOR_WAIT))
+                self._made = False
                 self._seen = 0
+
+    def _again(self) -> SHM:
+        """Attach the stream anew, whatever it is by now, as this object saw it."""
+        return SHM(
+            self.FNAME, autoSqueeze=self._squeeze, symcode=self.symcode, triDim=self.triDimState
+        )
 
     def close(self) -> None:
         """Let go of the stream. Waits and captures in other threads end; views and frames stay valid."""
@@ -262,7 +284,8 @@ class SHM:
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_stream", None) is not None:
+        # A stream that was handed out as IMAGE belongs to that too, and ends with the last of them.
+        if getattr(self, "_stream", None) is not None and self._image is None:
             self.close()
             # The default filters hide it; scripts that never close stay quiet, as they always were.
             # Only the name: at interpreter exit little else can be formatted any more.
@@ -276,16 +299,19 @@ class SHM:
 
     # -- reading -------------------------------------------------------------------------------
 
+    @positional_too(*FRAME_OPTIONS)
     def get_data(
         self,
         check: bool = False,
+        *positional: Any,
         timeout: float | None = 5.0,
         copy: bool = True,
         checkSemAndFlush: bool = True,
         autorelink_if_need: bool = True,
         return_none_on_timeout: bool = False,
-        *,
         cube: bool = False,
+        reform: bool = True,
+        sleepT: float = 0.001,
     ) -> Any:
         """Return a frame: the newest one, or the next one.
 
@@ -296,8 +322,9 @@ class SHM:
         timeout : float or None, default 5.0
             Seconds to wait; None, 0 and negative wait for ever.
         copy : bool, default True
-            False gives a read-only view: memory that stays valid for ever, and holds the frame until
-            the writer begins the next one. Whether it is whole cannot be checked.
+            False gives a view: memory that stays valid for ever, and holds the frame until the writer
+            begins the next one. Whether it is whole cannot be checked. What is written to it is seen by
+            everybody, and announced with `repost`; it is read-only if the stream is.
         checkSemAndFlush : bool, default True
             Wait for a frame published after the call. False also takes one that was published since
             this object last waited or read one.
@@ -308,6 +335,9 @@ class SHM:
         cube : bool, default False
             Of a temporal circular cube, return all slices in the order of the file instead of the newest
             one. Its writer does not wait: one of them, behind the newest, may be changing.
+        reform, sleepT
+            Accepted because older calls pass them, also by position (a bool behind `check` is `reform`);
+            without effect.
 
         Returns
         -------
@@ -328,6 +358,10 @@ class SHM:
         FrameTornWarning
             The writer died in this frame, or leaves no time to copy one.
         """
+        if positional:
+            timeout, copy, checkSemAndFlush, autorelink_if_need, return_none_on_timeout = frame_options(
+                positional, locals(), SHM.get_data
+            )
         stream = self._stream
         if stream is None or (autorelink_if_need and stream.replaced()):
             stream = self._live()
@@ -769,23 +803,85 @@ class SHM:
             It is no time.
         StreamReadOnlyError, StreamClosedError, StreamReplacedError
         """
-        seconds = atime.timestamp() if isinstance(atime, datetime.datetime) else atime
-        if seconds is not None and not isinstance(seconds, (int, float)):
-            raise StreamArgumentError(
-                f"stream {self.FNAME!r}: atime is a datetime or seconds since 1970, not {atime!r}",
-                stream=self.FNAME,
-                argument="atime",
-                found=atime,
-            )
         stream = self._target(autorelink_if_need)
-        atime_ns = None if seconds is None else round(seconds * 1e9)
+        atime_ns = None if atime is None else from_user(atime, self.FNAME)
         if self._temporal:
             frame = np.empty(self._native_shape, self._dtype)
             stream.copy_frame(frame)
             stream.publish(frame, atime_ns=atime_ns)
-            return
-        with stream.claim(atime_ns=atime_ns):
-            pass  # the pixels are already what they are to be
+        else:
+            stream.announce(atime_ns=atime_ns)
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def save_as_fits(
+        self, fitsname: str | os.PathLike[str], *, header: bool = True, **options: Any
+    ) -> int:
+        """Write a frame into a FITS file, replacing one of that name.
+
+        Parameters
+        ----------
+        fitsname : str or PathLike
+        header : bool, default True
+            Put the keywords of the stream, the times and the number of the frame into the header: see
+            `pymilk.fits.stream_header`.
+        **options
+            Of `get_data`: which frame.
+
+        Returns
+        -------
+        int
+            0.
+
+        Raises
+        ------
+        LibraryMissingError
+            An ImportError: astropy, the extra ``fits``, is not installed.
+        StreamUnsupportedError
+            FITS has no such pixels: complex and float16.
+        StreamTimeoutError
+            With `return_none_on_timeout`: no frame came in time, and no file was written.
+        StreamNotFoundError, StreamPermissionError, StreamStorageError
+            The directory is not there, not writable, or full.
+
+        Notes
+        -----
+        The axes of the file are those of the stream, so that viewers show x to the right and row 0 at the
+        bottom. `pymilk.interfacing.fits.multi_read` gives back what `get_data` gave, with the same symcode
+        and triDim. The file is complete when it appears under its name.
+        """
+        options["copy"] = True
+        for _ in range(_STAMP_TRIES):
+            frame = self.get_data(**options)
+            if frame is None:
+                limit = options.get("timeout", 5.0)
+                raise StreamTimeoutError(
+                    f"stream {self.FNAME!r}: no new frame within {limit} s, and nothing was written to "
+                    f"{os.fspath(fitsname)}",
+                    stream=self.FNAME,
+                    timeout=limit,
+                    counter=self.get_counter(),
+                )
+            stream = self._live()
+            times = {"atime_ns": stream.acquisition_time_ns, "wtime_ns": stream.write_time_ns}
+            number = stream.frame_counter
+            if not header or stream.counter == number:
+                break  # the times are those of the frame
+            options["check"] = False
+        else:
+            times = {}  # the writer is too fast to tell
+        cards = header and stream_header(
+            stream.read_keywords(),
+            name=self.FNAME,
+            symcode=self.symcode,
+            tri_dim=self.triDimState,
+            cnt0=number,
+            **times,
+        )
+        # All slices of a temporal cube stand one behind the other.
+        stack = Which3DState.FRONT2LAST if self._temporal else self.triDimState
+        multi_write(fitsname, frame, self.symcode, stack, upright=True, header=cards or None)
+        return 0
 
     # -- semaphores ----------------------------------------------------------------------------
 
@@ -1023,16 +1119,31 @@ def _limit(timeout: float | None, name: str) -> float | None:
     return checked_timeout(timeout, name)
 
 
-def _path_in_directory(fname: str) -> str:
-    """Turn a name or path into a path, which has to be directly in the stream directory."""
-    path = stream_path(fname)
+def check_SHM_name(fname: str | os.PathLike[str]) -> str:
+    """Return the plain name of a stream.
+
+    Parameters
+    ----------
+    fname : str or PathLike
+        ``"name"``, ``"name.im.shm"``, or a path directly in the stream directory, with or without the
+        extension. A PathLike is a path.
+
+    Raises
+    ------
+    StreamNameError
+        A ValueError: the path is elsewhere, or no stream can be called so.
+    """
+    if isinstance(fname, str) and "/" not in fname:
+        return stream_name(stream_path(fname))
+    path = stream_path(f"{os.fspath(fname).removesuffix(SUFFIX)}{SUFFIX}")
     folder = stream_directory()
     if os.path.realpath(os.path.dirname(path)) != os.path.realpath(folder):
         raise StreamNameError(
-            f"{fname!r} is not in the stream directory {folder}; give a plain name, or set MILK_SHM_DIR",
+            f"{fname!r} is not in the stream directory {folder}, and only streams at its root can be reached "
+            "by path; give a plain name, or set MILK_SHM_DIR",
             name=str(fname),
         )
-    return path
+    return check_name(stream_name(path))
 
 
 def _wanted(data: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:

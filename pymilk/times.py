@@ -122,4 +122,5 @@ def from_user(given: datetime.datetime | float, stream: str) -> int:
             argument="atime",
             found=given,
         )
-    return round(float(seconds) * 1e9)
+    whole, part = divmod(float(seconds), 1.0)
+    return int(whole) * 1_000_000_000 + round(part * 1e9)

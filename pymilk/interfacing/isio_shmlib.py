@@ -1,5 +1,4 @@
-"""`SHM` under the path that older scripts import it from."""
+"""The names of `pymilk.interfacing.shm` under the path that older scripts import them from."""
 
-from ..shm import SHM
-
-__all__ = ["SHM"]
+from .shm import *  # noqa: F403
+from .shm import __all__ as __all__

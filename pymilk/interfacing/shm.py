@@ -1,5 +1,29 @@
-"""`SHM` under the path that existing scripts import it from."""
+"""`SHM` and its helpers under the path that existing scripts import them from."""
 
-from ..shm import SHM
+import datetime
+import os
+import time
 
-__all__ = ["SHM"]
+import numpy as np
+
+from .. import errors
+from ..image import Image, Image_md
+from ..imagetypes import Image_kw
+from ..names import stream_directory as MILK_SHM_DIR
+from ..shm import SHM, check_SHM_name
+from ..util import img_shapes
+
+__all__ = [
+    "MILK_SHM_DIR",
+    "SHM",
+    "Image",
+    "Image_kw",
+    "Image_md",
+    "check_SHM_name",
+    "datetime",
+    "errors",
+    "img_shapes",
+    "np",
+    "os",
+    "time",
+]
