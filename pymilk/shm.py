@@ -1071,11 +1071,11 @@ class SHM(FamiliarCalls):
         keywords = self.keywords
         return (keywords[key], keywords.comment(key)) if comment else keywords[key]
 
-    def __getitem__(self, name: str) -> Any:
-        return self.keywords[name]
+    def __getitem__(self, key: str) -> Any:
+        return self.keywords[key]
 
-    def __setitem__(self, name: str, value: Any) -> None:
-        self.keywords[name] = value
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.keywords[key] = value
 
 
 def _check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:

@@ -1,0 +1,7 @@
+"""Installed as ``pyMilk.ImageStreamIOWrap``: the very module `pymilk.ImageStreamIOWrap`."""
+
+import sys
+
+from pymilk import ImageStreamIOWrap
+
+sys.modules[__name__] = ImageStreamIOWrap
