@@ -53,13 +53,14 @@ from cpython.buffer cimport (
     PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EINTR, errno
+from libc.errno cimport EFAULT, EINTR, EINVAL, errno
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, INT64_MAX
 from libc.string cimport memcpy, memmove, memset
 
 from ._frame cimport *
 from ._isio cimport *
 from ._layout cimport *
+from ._pace cimport *
 from ._ring cimport *
 
 import errno as _errno
@@ -136,6 +137,9 @@ cdef enum:
     # A sleeping wait is cut into slices of this length; between them it looks at signals, the closed
     # flag and the file. Bounds the delay of Ctrl-C, close() and following a replaced stream.
     SLICE_NS = 20_000_000
+    # Handles ask the file system whether their file was replaced this often; the coarse clock that tells the
+    # time ticks every 1 to 4 ms.
+    LOOK_NS = 3_000_000
     # A busy receive looks at the same things this often.
     CHECK_NS = 50_000_000
     # A wake-up that found nothing new, from a writer that posts before it counts: first spin, then
@@ -169,9 +173,24 @@ cdef enum:
     STREAMING_NBYTES = 1_048_576
     # Readers of keywords compare two copies, this often at most.
     KEYWORD_TRIES = 4
+    # Frames that go to memory beyond the caches are copied with streaming stores: what is never read back
+    # need not be fetched first. From this size of a frame on, into destinations of this size.
+    STREAMING_FRAME_NBYTES = 4096
+    STREAMING_CUBE_NBYTES = 33_554_432
+    # The same for single frames that are read: larger than what caches hold on to.
+    STREAMING_READ_NBYTES = 4_194_304
+    # Arrays for single frames of this size on come from memory that is kept, pre-faulted, for the next one.
+    KEPT_NBYTES = 131_072
+    # How many such blocks are kept while nobody has them, and how many bytes altogether.
+    KEPT_BLOCKS = 8
+    KEPT_TOTAL_NBYTES = 268_435_456
     HUGE_PAGE = 2_097_152
     PAGE = 4096
     FOREVER = -1
+    # Spin as the rhythm of the stream suggests.
+    LEARNED = -2
+    # Sleeps end when they should, and not up to 50 us later as is usual.
+    SLACK_NS = 1_000
 
 # What a run of the receive loop ended with.
 cdef enum:
@@ -464,12 +483,45 @@ cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
 
 
 def free_memory():
-    """Tell how many bytes the kernel could give to new memory now (MemAvailable)."""
+    """Tell how many bytes this process could be given now.
+
+    Returns
+    -------
+    int
+        MemAvailable of the kernel, or what the limits of the control groups (containers, services, batch
+        jobs) leave, if that is less.
+    """
     with open("/proc/meminfo", "rb") as table:
         for line in table:
             if line.startswith(b"MemAvailable:"):
-                return int(line.split()[1]) * 1024
+                return min(int(line.split()[1]) * 1024, _group_memory())
     raise StreamError("/proc/meminfo has no MemAvailable; Linux 3.14 or later is needed")
+
+
+cdef object _group_memory():
+    """Tell how many bytes the limits of our control group and of those around it leave."""
+    left = 2**63
+    try:
+        with open("/proc/self/cgroup") as table:
+            group = next((line.strip()[3:] for line in table if line.startswith("0::")), None)
+        while group is not None:
+            folder = f"/sys/fs/cgroup{group if group != '/' else ''}"
+            try:
+                with open(f"{folder}/memory.max") as file:
+                    limit = file.read().strip()
+                with open(f"{folder}/memory.current") as file:
+                    used = int(file.read())
+                with open(f"{folder}/memory.stat") as file:
+                    # Pages of files that nobody uses are dropped when memory is wanted.
+                    used -= sum(int(line.split()[1]) for line in file if line.startswith("inactive_file "))
+                if limit != "max":
+                    left = min(left, max(0, int(limit) - used))
+            except FileNotFoundError:
+                pass  # the root has no limit
+            group = None if group in ("", "/") else os.path.dirname(group)
+    except (OSError, ValueError):
+        pass  # no control groups of version 2, or they cannot be read: nothing is known
+    return left
 
 
 def allocate(shape, dtype):
@@ -509,47 +561,61 @@ def allocate(shape, dtype):
 
 cdef Mapping anonymous(object count, str what, str advice):
     """Map memory of this process: zeroed, pre-faulted, in huge pages where the kernel has them."""
-    cdef size_t nbytes, span
-    cdef Mapping mapping
+    cdef Mapping mapping = Mapping.__new__(Mapping)
+    mapping.base = take_pages(count, &mapping.nbytes, what, advice)
+    mapping.writable = True
+    return mapping
+
+
+cdef char *take_pages(object count, size_t *nbytes, str what, str advice) except NULL:
+    cdef size_t wanted, span
     cdef void *base
+    cdef int error
     available = free_memory()
     if count > available:
         raise CaptureMemoryError(
             f"{what} needs {count} bytes, but only {available} are free; {advice}",
             needed=count, available=available)
-    nbytes = max(count, 1)
+    wanted = max(count, 1)
     # Whole huge pages, so that the kernel can use them up to the end.
-    span = HUGE_PAGE if nbytes >= HUGE_PAGE else PAGE
-    span = (nbytes + span - 1) // span * span
+    span = HUGE_PAGE if wanted >= HUGE_PAGE else PAGE
+    span = (wanted + span - 1) // span * span
     base = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     if base == MAP_FAILED:
         raise CaptureMemoryError(
-            f"mapping {span} bytes failed: {os.strerror(errno)}", needed=span, available=available)
-    mapping = Mapping.__new__(Mapping)
-    mapping.base = <char *>base
-    mapping.nbytes = span
-    mapping.writable = True
+            f"{what}: mapping {span} bytes failed: {os.strerror(errno)}; {advice}",
+            needed=span, available=available)
     with nogil:
         if span >= HUGE_PAGE:
             madvise(base, span, MADV_HUGEPAGE)  # advice: a kernel without huge pages says no
-        populate(<char *>base, span)
-    return mapping
+        error = populate(<char *>base, span)
+    if error:
+        munmap(base, span)
+        raise CaptureMemoryError(
+            f"{what} needs {count} bytes, and the kernel did not give them: {os.strerror(error)}; {advice}",
+            needed=count, available=free_memory())
+    nbytes[0] = span
+    return <char *>base
 
 
-cdef void populate(char *start, size_t nbytes) noexcept nogil:
-    """Have the kernel provide writable pages for this memory; what it holds stays."""
+cdef int populate(char *start, size_t nbytes) noexcept nogil:
+    """Have the kernel provide writable pages for this memory; what it holds stays. 0, or an errno value."""
     cdef size_t offset = 0
     cdef char *first = <char *>(<size_t>start // PAGE * PAGE)
     cdef size_t span = (<size_t>start + nbytes + PAGE - 1) // PAGE * PAGE - <size_t>first
-    if madvise(first, span, MADV_POPULATE_WRITE) == 0:
-        return
+    cdef int error
+    if nbytes == 0:
+        return 0
+    error = pymilk_populate(first, span, HUGE_PAGE if span >= HUGE_PAGE else PAGE)
+    if error != EINVAL:
+        return error
     # Linux before 5.14: write each page once, with the byte that it holds. Atomic, because another
     # thread may be writing to the page.
     while offset < nbytes:
         atomic_touch(<uint8_t *>start + offset)
         offset += PAGE
-    if nbytes:
-        atomic_touch(<uint8_t *>start + nbytes - 1)
+    atomic_touch(<uint8_t *>start + nbytes - 1)
+    return 0
 
 
 cdef extern from * nogil:
@@ -567,14 +633,91 @@ def prefault(target):
     ----------
     target : buffer
         C-contiguous and writable.
+
+    Raises
+    ------
+    CaptureMemoryError
+        The kernel cannot give them: no memory, or the file behind the buffer is too short.
     """
     cdef Py_buffer view
+    cdef int error
     PyObject_GetBuffer(target, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    nbytes = view.len
     try:
         with nogil:
-            populate(<char *>view.buf, view.len)
+            error = populate(<char *>view.buf, view.len)
     finally:
         PyBuffer_Release(&view)
+    if error:
+        raise CaptureMemoryError(
+            f"the {nbytes} bytes of the destination cannot be had: {os.strerror(error)}"
+            + ("; is the file behind it too short?" if error == EFAULT else ""),
+            needed=nbytes, available=free_memory())
+
+
+# Memory of frames that nobody has any more, kept for the next ones: a fresh page costs as much as the
+# copy into it. Only touched with the GIL.
+cdef struct Spare:
+    char *base
+    size_t nbytes
+
+cdef Spare[KEPT_BLOCKS] spares
+cdef int spare_count = 0
+cdef size_t spare_nbytes = 0
+
+
+cdef void drop_oldest() noexcept:
+    global spare_count, spare_nbytes
+    munmap(spares[0].base, spares[0].nbytes)
+    spare_nbytes -= spares[0].nbytes
+    spare_count -= 1
+    memmove(&spares[0], &spares[1], spare_count * sizeof(Spare))
+
+
+@cython.final
+@cython.auto_pickle(False)
+@cython.no_gc
+cdef class Block:
+    """Memory of one frame, which goes back to the spares with the last array over it."""
+
+    cdef char *base
+    cdef size_t nbytes
+
+    def __cinit__(self):
+        self.base = NULL
+
+    def __dealloc__(self):
+        global spare_count, spare_nbytes
+        if self.base == NULL:
+            return
+        if self.nbytes > KEPT_TOTAL_NBYTES:
+            munmap(self.base, self.nbytes)
+            return
+        # What was not wanted for the longest time makes room.
+        while spare_count == KEPT_BLOCKS or spare_nbytes + self.nbytes > KEPT_TOTAL_NBYTES:
+            drop_oldest()
+        spares[spare_count] = Spare(self.base, self.nbytes)
+        spare_count += 1
+        spare_nbytes += self.nbytes
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.base, self.nbytes, 0, flags)
+
+
+cdef Block take_block(size_t nbytes):
+    """Return memory for a frame, from the spares if one fits; what it holds is arbitrary."""
+    global spare_count, spare_nbytes
+    cdef Block block = Block.__new__(Block)
+    cdef int i
+    for i in range(spare_count - 1, -1, -1):  # the newest first: it may still be in the caches
+        if nbytes <= spares[i].nbytes < nbytes + HUGE_PAGE:
+            block.base, block.nbytes = spares[i].base, spares[i].nbytes
+            spare_nbytes -= block.nbytes
+            spare_count -= 1
+            memmove(&spares[i], &spares[i + 1], (spare_count - i) * sizeof(Spare))
+            return block
+    block.base = take_pages(nbytes, &block.nbytes, "a frame", "free some memory")
+    return block
 
 
 # --------------------------------------------------------------------------------------------------
@@ -1095,6 +1238,11 @@ cdef struct Job:
     uint64_t repeated       # posts that announced nothing
     uint64_t torn           # frames that a relay left out
     bint silent             # frames come without posts: watch the counter, until there is a post
+    bint streaming          # dst is beyond the caches
+    Pace *pace              # the rhythm to learn and to spin by; NULL: spin for `spin`
+    int64_t doze            # of the present wait: when the frame is due, less what a sleep is late,
+    int64_t alert           # and when it is no longer expected
+    int slack               # what the timer slack of the thread was; 0: not changed
     uint64_t excess         # those of them before the last frame
     uint64_t carry          # lost frames that the next row is to tell of
     uint64_t jump           # numbers that the sink leaves out, for its first frame to have that of its source
@@ -1150,14 +1298,19 @@ cdef inline void note_frame(const IMAGE_METADATA *md, Row *row) noexcept nogil:
     row.writetime_ns = stamp_ns(&md.writetime)
 
 
+cdef inline bint streams(uint64_t frame_nbytes, uint64_t nbytes) noexcept nogil:
+    """Tell whether frames of that size are copied past the caches into a destination of that size."""
+    return frame_nbytes >= STREAMING_FRAME_NBYTES and nbytes >= STREAMING_CUBE_NBYTES
+
+
 cdef uint64_t try_copy(const IMAGE_METADATA *md, const char *src, char *dst, uint64_t nbytes,
-                       int tries, Look *seen, Row *row) noexcept nogil:
+                       bint streaming, int tries, Look *seen, Row *row) noexcept nogil:
     """Copy the newest frame; returns FLAG_VERIFIED, or 0 if the writer was in it each time."""
     cdef Look after
     while tries > 0:
         look(md, seen)
         if seen.write == 0:
-            memcpy(dst, src, nbytes)
+            copy_bytes(dst, src, nbytes, streaming)
             if row != NULL:
                 note_frame(md, row)
             # The copy is finished before the second look. Pairs with the fence in open_frame.
@@ -1171,8 +1324,8 @@ cdef uint64_t try_copy(const IMAGE_METADATA *md, const char *src, char *dst, uin
     return 0
 
 
-cdef uint64_t copy_frame(char *base, const Header *h, char *dst, Row *row, const int *closed,
-                         const int *stop, int64_t *grace, Look *seen) noexcept nogil:
+cdef uint64_t copy_frame(char *base, const Header *h, char *dst, bint streaming, Row *row,
+                         const int *closed, const int *stop, int64_t *grace, Look *seen) noexcept nogil:
     """Copy the newest frame whole, waiting for a writer that is in it; returns its flags.
 
     A writer that stays in one frame for longer than grace, or that leaves no time for a copy in
@@ -1184,7 +1337,7 @@ cdef uint64_t copy_frame(char *base, const Header *h, char *dst, Row *row, const
     cdef int tries = 0, met = 0
     cdef int64_t now, began = 0
     while tries < COPY_TRIES:
-        flags = try_copy(md, src, dst, h.n.frame_nbytes, 1, seen, row)
+        flags = try_copy(md, src, dst, h.n.frame_nbytes, streaming, 1, seen, row)
         if flags or atomic_load_int(closed) or atomic_load_int(stop):
             break
         if seen.write == 0:
@@ -1293,16 +1446,26 @@ cdef int take_posts(Job *job) noexcept nogil:
     return taken
 
 
+cdef inline void sharpen(Job *job) noexcept nogil:
+    """Make sleeps of this thread end when they should; undone when the run ends."""
+    if job.slack == 0:
+        job.slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0)
+        prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0)
+
+
 cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
     """Sleep until the semaphore is posted, at most one slice."""
     cdef int64_t until = min(later(now, SLICE_NS), job.deadline)
     cdef int64_t began = now
+    cdef bint dozing = now < job.doze < until
     cdef int taken
+    sharpen(job)
+    if dozing:
+        until = job.doze
     if job.silent and take_posts(job) > 0:
         job.silent = False
     if job.sem == NULL or job.silent:
-        until = POLL_NS if now - job.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS
-        sleep_until(min(job.deadline, now + until))
+        sleep_until(min(until, now + (POLL_NS if now - job.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS)))
         return
     taken = take_posts(job)
     if has_moved(job):
@@ -1313,7 +1476,10 @@ cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
         if now - began > SETTLED_NS:
             job.owed = 0
         if not taken:
-            job.silent = has_moved(job)
+            if dozing:
+                pace_note_late(job.pace, now - until)
+            else:
+                job.silent = has_moved(job)
             return
         note_post(job)
     # Woken. The counter moves at once, unless the writer posts before it counts, or the post was owed.
@@ -1327,19 +1493,24 @@ cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
 
 cdef int wait_for_frame(Job *job) noexcept nogil:
     """Wait until the counter differs from job.last. EV_CHECK: call again."""
-    cdef int64_t now, spin_until
+    cdef int64_t now
     cdef int event
     if has_moved(job):
         job.deadline = 0
+        if job.pace != NULL:
+            pace_miss(job.pace)
         return EV_DONE
     now = clock_ns(CLOCK_MONOTONIC)
     if job.deadline == 0:
         job.deadline = later(now, job.timeout)
         job.began = now
-    spin_until = later(job.began, job.spin)
+        if job.pace != NULL:
+            pace_plan(job.pace, now, job.last, &job.doze, &job.alert)
+        else:
+            job.alert = later(now, job.spin)
     while True:
-        if now < spin_until and now < job.deadline:
-            if spin_for(job, min(min(spin_until, job.deadline), now + SLICE_NS)):
+        if job.doze <= now < job.alert and now < job.deadline:
+            if spin_for(job, min(min(job.alert, job.deadline), now + SLICE_NS)):
                 break
         elif now < job.deadline:
             sleep_for_frame(job, now)
@@ -1357,6 +1528,9 @@ cdef int wait_for_frame(Job *job) noexcept nogil:
         if event == EV_CHECK:
             return EV_CHECK
     job.deadline = 0
+    if job.pace != NULL:
+        pace_note(job.pace, clock_ns(CLOCK_MONOTONIC),
+                  atomic_load_u64(&(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_RELAXED))
     return EV_DONE
 
 
@@ -1407,7 +1581,7 @@ cdef int receive_frame(Job *job) noexcept nogil:
     else:
         job.at = job.n
         return EV_DONE
-    flags = copy_frame(job.base, job.h, dst, row, job.closed, job.stop, &job.grace, &seen)
+    flags = copy_frame(job.base, job.h, dst, job.streaming, row, job.closed, job.stop, &job.grace, &seen)
     event = ended(job) if flags & _TORN else EV_DONE  # the copy may have been cut short
     fresh = event == EV_DONE and seen.cnt0 != job.last and not is_known(job, &seen)
     if fresh:
@@ -1491,7 +1665,7 @@ cdef int receive_from_ring(Job *job) noexcept nogil:
     before = c.last
     atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
     got = cursor_copy(c, job.dst + slot * job.nbytes, &job.rows[slot] if job.rows != NULL else &scratch,
-                      room, False, &losing)
+                      room, job.streaming, False, &losing)
     if c.last > before:
         settle_posts(job, c.last - before)
     for i in range(got):
@@ -1514,8 +1688,8 @@ cdef int receive_beside_ring(Job *job) noexcept nogil:
     if c.ring.kind != RING_FAST:
         return EV_TIMEOUT if clock_ns(CLOCK_MONOTONIC) >= job.deadline else EV_DONE
     atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
-    flags = copy_frame(job.base, job.h, job.dst + slot * job.nbytes, row, job.closed, job.stop,
-                       &job.grace, &seen)
+    flags = copy_frame(job.base, job.h, job.dst + slot * job.nbytes, job.streaming, row, job.closed,
+                       job.stop, &job.grace, &seen)
     event = ended(job) if flags & _TORN else EV_DONE
     ring_look(&c.ring)
     if event != EV_DONE or cursor_unread(c) or seen.cnt0 == c.last:
@@ -1644,11 +1818,12 @@ cdef class Reader:
     cdef int64_t next_claim
     cdef int shut
     cdef int stopped
-    cdef bint running
+    cdef pid_t running      # the process that waits; 0: none
     cdef uint64_t done
     cdef uint64_t owed      # the account of posts, from one receive to the next (see Job)
     cdef uint64_t ahead
     cdef bint silent
+    cdef Pace pace
     cdef Cursor cursor      # where it is in the ring of the stream; ring.kind is 0 if there is none
     cdef readonly uint64_t repeated
     cdef readonly uint64_t last
@@ -1673,6 +1848,11 @@ cdef class Reader:
     def progress(self):
         """Number of the frame that a `relay` published last; grows while it runs."""
         return atomic_load_u64(&self.reached, __ATOMIC_RELAXED)
+
+    @property
+    def interval_ns(self):
+        """Time between frames as learned by waits with ``spin_ns=-2``, in nanoseconds; None: not known yet."""
+        return self.pace.interval if self.pace.known >= PACE_KNOWN else None
 
     @property
     def sem_index(self):
@@ -1750,18 +1930,24 @@ cdef class Reader:
 
     cdef int _begin(self) except -1:
         """Keep a second thread out of this reader."""
-        if self.running:
+        if self.running == own_pid:
             raise StreamBusyError(
                 f"stream {self.name!r}: this reader is waiting in another thread; "
                 "give each thread a reader of its own", stream=self.name)
-        self.running = True
+        self.running = own_pid
         return 0
 
     cdef int _prepare(self, Job *job, Mapping mapping, int64_t timeout, object spin_ns) except -1:
-        if spin_ns < FOREVER:
-            raise _bad_argument(self.name, "spin_ns", spin_ns, "nanoseconds, or -1 to spin for ever")
+        if spin_ns < LEARNED:
+            raise _bad_argument(
+                self.name, "spin_ns", spin_ns, "nanoseconds, -1 to spin for ever, or -2 to learn")
         memset(job, 0, sizeof(Job))
         job.spin = min(spin_ns, INT64_MAX)
+        if job.spin == LEARNED:
+            job.spin = 0
+            # With one core a reader that spins keeps the writer from it.
+            if pymilk_cores() > 1:
+                job.pace = &self.pace
         job.timeout = timeout
         job.check_signals = threading.current_thread() is threading.main_thread()
         job.base = mapping.base
@@ -1784,11 +1970,15 @@ cdef class Reader:
     cdef int _run(self, Job *job) except -1:
         """Run the loop to its end, looking at signals between its runs. The caller holds the mapping."""
         cdef int event = EV_CHECK
-        while event == EV_CHECK:
-            with nogil:
-                event = run_receive(job)
-            if event == EV_CHECK:
-                PyErr_CheckSignals()
+        try:
+            while event == EV_CHECK:
+                with nogil:
+                    event = run_receive(job)
+                if event == EV_CHECK:
+                    PyErr_CheckSignals()
+        finally:
+            if job.slack:
+                prctl(PR_SET_TIMERSLACK, job.slack, 0, 0, 0)
         if event == EV_CLOSED:
             raise _closed(self.name)
         if event == EV_REPLACED:
@@ -1829,7 +2019,8 @@ cdef class Reader:
             Wait until the counter differs from this one. Default: the counter at the call, so that
             the next frame to be published ends the wait.
         spin_ns : int, default 0
-            Nanoseconds to watch the counter before sleeping on the semaphore; -1 never sleeps.
+            Nanoseconds to watch the counter before sleeping on the semaphore; -1 never sleeps; -2 sleeps
+            until the frame is due, as this reader has learned the rhythm of the stream, and spins then.
 
         Returns
         -------
@@ -1869,7 +2060,7 @@ cdef class Reader:
             finally:
                 self.silent = job.silent
         finally:
-            self.running = False
+            self.running = 0
         return atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
 
     def arm(self):
@@ -1887,7 +2078,7 @@ cdef class Reader:
             self.stopped = 0
             counter = self._start(mapping, self._bell(mapping))
         finally:
-            self.running = False
+            self.running = 0
         return counter
 
     cdef uint64_t _start(self, Mapping mapping, sem_t *sem) noexcept:
@@ -1922,7 +2113,7 @@ cdef class Reader:
             sem = self._bell(mapping)
             return 0 if sem == NULL else drain(sem)
         finally:
-            self.running = False
+            self.running = 0
 
     def receive(self, out, info=None, *, timeout=5.0, after=None, first=0, spin_ns=0, missed=None):
         """Receive the next frames into memory of the caller: wait, copy, verify and account.
@@ -1987,11 +2178,12 @@ cdef class Reader:
                     job.dst = <char *>frames.buf
                     job.rows = <Row *>rows.buf if info is not None else NULL
                     job.n = job.slots = count
+                    job.streaming = streams(self.h.unit_nbytes, frames.len)
                     job.at = row
                     self.done = row
                     self._deliver(&job, mapping, after is not None, last, missed)
                 finally:
-                    self.running = False
+                    self.running = 0
             finally:
                 if info is not None:
                     PyBuffer_Release(&rows)
@@ -2015,6 +2207,7 @@ cdef class Reader:
             cursor_seek(&self.cursor, after)
         if self.cursor.ring.kind and job.sink == NULL:
             job.cursor = &self.cursor
+            job.pace = NULL  # a ring loses nothing while its reader wakes up
             self.cursor.new_file = job.new_file
             self.cursor.missed = job.missed
         job.last = after
@@ -2070,6 +2263,7 @@ cdef class Reader:
         try:
             self._prepare(&job, mapping, limit, spin_ns)
             job.dst = ring.start
+            job.streaming = self.h.unit_nbytes >= STREAMING_NBYTES
             job.rows = ring.rows
             job.totals = ring.totals
             job.total = ring.total
@@ -2084,7 +2278,7 @@ cdef class Reader:
             finally:
                 ring.total = job.total
         finally:
-            self.running = False
+            self.running = 0
         return job.at
 
     def relay(self, Stream target not None, *, after=None, timeout=None, spin_ns=0, missed=None):
@@ -2151,9 +2345,9 @@ cdef class Reader:
                 job.reached = &self.reached
                 self._deliver(&job, mapping, after is not None, last, missed)
             finally:
-                target.busy = False
+                target.busy = 0
         finally:
-            self.running = False
+            self.running = 0
         return job.at
 
     cdef int _take_rows(self, object info, object count, Py_buffer *rows) except -1:
@@ -2586,20 +2780,22 @@ cdef class RingCursor:
         cdef Py_buffer frames, rows
         cdef uint64_t room, at = first, got
         cdef bint losing = False, hold = strict
+        cdef bint streaming
         _take_buffer(out, &frames, True, self.name, "out")
         try:
             _take_buffer(info, &rows, True, self.name, "info")
             try:
                 room = min(frames.len // c.ring.nbytes, rows.len // sizeof(Row))
                 room = room - at if room > at else 0
+                streaming = streams(c.ring.nbytes, frames.len)
                 ring_look(&c.ring)
                 if min(room, cursor_unread(&c)) * c.ring.nbytes < GIL_RELEASE_NBYTES:
                     got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes, <Row *>rows.buf + at,
-                                      room, hold, &losing)
+                                      room, streaming, hold, &losing)
                 else:
                     with nogil:
                         got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes,
-                                          <Row *>rows.buf + at, room, hold, &losing)
+                                          <Row *>rows.buf + at, room, streaming, hold, &losing)
                 self.c = c
                 if losing and got == 0:
                     raise self._lost(<Row *>rows.buf + at)
@@ -2851,7 +3047,9 @@ cdef class Stream:
     note : str
         Why it is read-only, or empty.
     frame_counter : int
-        Counter of the frame that `copy_frame` copied last.
+        Counter of the frame that `copy_frame` or `read` copied last.
+    frame_flags : int
+        Its flags: `FLAG_VERIFIED`, or `FLAG_TORN` if the writer left no time or died in the frame.
     """
 
     cdef Mapping mapping
@@ -2865,10 +3063,11 @@ cdef class Stream:
     cdef readonly str note
     cdef dev_t device
     cdef ino_t file_inode
-    cdef bint busy
+    cdef pid_t busy         # the process that is in a frame; 0: none
     cdef int64_t next_look
     cdef bint was_replaced
     cdef readonly uint64_t frame_counter
+    cdef readonly uint64_t frame_flags
     cdef int64_t grace      # for a writer that is in a frame; STUCK_GRACE_NS after one that died
     cdef uint64_t stuck_at  # counter of the frame that it died in
     cdef Reader own_reader
@@ -3038,12 +3237,12 @@ cdef class Stream:
         return base
 
     cdef int _take_turn(self) except -1:
-        """Begin to write; the caller sets busy to False when it is done."""
-        if self.busy:
+        """Begin to write; the caller sets busy to 0 when it is done. A thread of our parent is not in our way."""
+        if self.busy == own_pid:
             raise StreamBusyError(
                 f"stream {self.name!r}: a frame is being written through this handle already; "
                 "leave its claim first", stream=self.name)
-        self.busy = True
+        self.busy = own_pid
         return 0
 
     @property
@@ -3146,8 +3345,8 @@ cdef class Stream:
         cdef int64_t tick = clock_ns(CLOCK_MONOTONIC_COARSE)
         if tick < self.next_look and not self.was_replaced and not retired(base, &self.h):
             return False
-        self.next_look = tick + 1  # the coarse clock ticks every 1 to 4 ms
-        # Remembered: what raises once has to raise each time, not once a tick.
+        self.next_look = tick + LOOK_NS
+        # Remembered: what raises once has to raise each time, not once a look.
         self.was_replaced = file_state(self.path_bytes, self.device, self.file_inode) == FILE_OTHER
         return bool(self.was_replaced)
 
@@ -3258,41 +3457,74 @@ cdef class Stream:
         Frames of 512 KiB and more are copied without the GIL.
         """
         cdef Py_buffer view
-        cdef Look seen
-        cdef uint64_t flags = 0
-        cdef int64_t grace
-        cdef int never = 0
         cdef char *base = self._pixels(False)
         cdef Mapping mapping = self.mapping
         _take_buffer(out, &view, True, self.name, "out")
         try:
-            if self.h.temporal and self.h.size[2] > 1 and <uint64_t>view.len == self.h.unit_nbytes:
-                flags = copy_newest_slice(base, &self.h, <char *>view.buf, &self.frame_counter)
-                return flags
-            if <uint64_t>view.len != self.h.n.frame_nbytes:
+            if <uint64_t>view.len != self.h.unit_nbytes and <uint64_t>view.len != self.h.n.frame_nbytes:
                 raise FrameMismatchError(
                     f"stream {self.name!r}: out has {view.len} bytes, a frame has "
-                    f"{self.h.n.frame_nbytes}", stream=self.name, field="nbytes",
-                    expected=self.h.n.frame_nbytes, found=view.len)
-            if self.h.n.frame_nbytes < GIL_RELEASE_NBYTES:
-                flags = try_copy(<IMAGE_METADATA *>base, base + self.h.at.array, <char *>view.buf,
-                                 self.h.n.frame_nbytes, EAGER_TRIES, &seen, NULL)
-            if flags:
-                self.grace = WRITE_GRACE_NS
-            else:
-                # A writer that was found dead in this very frame is not waited for again.
-                grace = self.grace
-                if grace == STUCK_GRACE_NS and self.stuck_at == (<IMAGE_METADATA *>base).cnt0:
-                    grace = 0
-                with nogil:
-                    flags = copy_frame(base, &self.h, <char *>view.buf, NULL, &mapping.closed, &never,
-                                       &grace, &seen)
-                self.grace = grace
-                self.stuck_at = seen.cnt0
+                    f"{self.h.unit_nbytes}", stream=self.name, field="nbytes",
+                    expected=self.h.unit_nbytes, found=view.len)
+            self._copy_newest(base, mapping, <char *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
+        return self.frame_flags
+
+    def read(self):
+        """Return the newest frame in a new array: `copy_frame` into memory of its own.
+
+        Returns
+        -------
+        ndarray, shape `frame_shape`, C-contiguous
+            `frame_flags` tells what `copy_frame` would return. Larger ones use memory that was used for
+            frames before, so that it need not be provided anew.
+        """
+        cdef Py_buffer view
+        cdef Block block
+        cdef char *base = self._pixels(False)
+        cdef Mapping mapping = self.mapping
+        if self.h.unit_nbytes >= KEPT_NBYTES:
+            block = take_block(self.h.unit_nbytes)
+            frame = _ndarray(self.frame_shape, self.dtype, block)
+            self._copy_newest(base, mapping, block.base, self.h.unit_nbytes)
+            return frame
+        frame = _empty(self.frame_shape, self.dtype)
+        PyObject_GetBuffer(frame, &view, PyBUF_WRITABLE)
+        try:
+            self._copy_newest(base, mapping, <char *>view.buf, self.h.unit_nbytes)
+        finally:
+            PyBuffer_Release(&view)
+        return frame
+
+    cdef void _copy_newest(self, char *base, Mapping mapping, char *dst, uint64_t nbytes) noexcept:
+        """Copy the newest frame, or all of a temporal cube, and note its flags. mapping is held."""
+        cdef Look seen
+        cdef uint64_t flags = 0
+        cdef int64_t grace
+        cdef int never = 0
+        cdef bint streaming
+        if self.h.temporal and self.h.size[2] > 1 and nbytes == self.h.unit_nbytes:
+            self.frame_flags = copy_newest_slice(base, &self.h, dst, &self.frame_counter)
+            return
+        if nbytes < GIL_RELEASE_NBYTES:
+            flags = try_copy(<IMAGE_METADATA *>base, base + self.h.at.array, dst, nbytes, False,
+                             EAGER_TRIES, &seen, NULL)
+        if flags:
+            self.grace = WRITE_GRACE_NS
+        else:
+            streaming = nbytes >= STREAMING_READ_NBYTES
+            # A writer that was found dead in this very frame is not waited for again.
+            grace = self.grace
+            if grace == STUCK_GRACE_NS and self.stuck_at == (<IMAGE_METADATA *>base).cnt0:
+                grace = 0
+            with nogil:
+                flags = copy_frame(base, &self.h, dst, streaming, NULL, &mapping.closed, &never,
+                                   &grace, &seen)
+            self.grace = grace
+            self.stuck_at = seen.cnt0
         self.frame_counter = seen.cnt0
-        return flags
+        self.frame_flags = flags
 
     def publish(self, frame, *, atime_ns=None):
         """Copy a frame into the stream and announce it.
@@ -3377,7 +3609,7 @@ cdef class Stream:
                     counter = self._publish_bytes(base, target, <char *>view.buf, nbytes, has_atime,
                                                   acquired, slice)
         finally:
-            self.busy = False
+            self.busy = 0
             if contiguous:
                 PyBuffer_Release(&view)
         return counter
@@ -3426,7 +3658,7 @@ cdef class Stream:
             open_frame(mapping.base)
             return close_frame(mapping.base, &self.h, has_atime, acquired, -1)
         finally:
-            self.busy = False
+            self.busy = 0
 
     def claim(self, *, atime_ns=None):
         """Take the next frame to fill in place.
@@ -3511,7 +3743,7 @@ cdef class Stream:
                     if mapping.closed:
                         raise _closed(self.name)
             finally:
-                self.busy = False
+                self.busy = 0
         finally:
             PyBuffer_Release(&view)
         return counter
@@ -3579,14 +3811,14 @@ cdef class Stream:
         -------
         int or None
             The lowest free one if the preferred one is not; None if all are taken, or the stream is
-            read-only.
+            read-only. Posts that nobody has taken stay.
         """
         cdef Reader reader = self._own()
         cdef Mapping mapping = self._hold()
         if reader.sem_index is None:
             reader.preferred = preferred if 0 <= preferred < self.h.n.sem else -1
-            reader.next_claim = 0  # asked for by name: do not wait for the next regular try
-            reader._bell(mapping)
+            if mapping.writable and self.h.n.sem:
+                reader._claim(reader._owners(mapping))
         return reader.sem_index
 
     def wait(self, timeout=None, *, after=None, spin_ns=0):
@@ -4191,7 +4423,7 @@ cdef class Claim:
             raise StreamBusyError(
                 f"stream {name!r}: this claim was not entered, or was left already", stream=name)
         self.mapping = None
-        self.stream.busy = False
+        self.stream.busy = 0
         if kind is None:
             self.counter = close_frame(
                 mapping.base, &self.stream.h, self.has_atime, self.atime_ns, self.slice)
@@ -4369,6 +4601,9 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
         try:
             if mode is not None:
                 os.fchmod(fd, mode)
+            room = os.statvfs(directory)
+            if h.at.total > room.f_bavail * room.f_frsize:
+                raise _no_space(name, directory, h.at.total)  # rather than fill the disk before it fails
             while code == EINTR:
                 PyErr_CheckSignals()
                 with nogil:

@@ -1,8 +1,10 @@
-"""One frame's row in an account, its flags, and the clocks that stamp it."""
+"""One frame: its copy, its row in an account, its flags, and the clocks that stamp it."""
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t, INT64_MAX
 
-from ._isio cimport clock_gettime, timespec
+from libc.string cimport memcpy
+
+from ._isio cimport clock_gettime, pymilk_stream_copy, timespec
 
 # What is known of one frame: FRAME_ROW of _core.pyx, in C.
 cdef struct Row:
@@ -48,3 +50,11 @@ cdef inline timespec to_timespec(int64_t ns) noexcept nogil:
 cdef inline int64_t later(int64_t now, int64_t delay) noexcept nogil:
     """Return now + delay, where a negative or huge delay means never."""
     return INT64_MAX if delay < 0 or delay > INT64_MAX - now else now + delay
+
+
+cdef inline void copy_bytes(char *dst, const char *src, uint64_t nbytes, bint streaming) noexcept nogil:
+    """Copy a frame; streaming: to memory beyond the caches."""
+    if streaming:
+        pymilk_stream_copy(dst, src, nbytes)
+    else:
+        memcpy(dst, src, nbytes)

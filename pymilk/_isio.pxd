@@ -119,7 +119,6 @@ cdef extern from "_port.h" nogil:
         PYMILK_HEADER_HISTORY
         PYMILK_HEADER_DAO
         PYMILK_DEBUG_BUILD
-        MADV_POPULATE_READ
         MADV_POPULATE_WRITE
     const char *IMAGESTRUCT_VERSION
     const char *PYMILK_HEADER
@@ -127,7 +126,15 @@ cdef extern from "_port.h" nogil:
     void pymilk_pause()
     void pymilk_stream_copy(void *to, const void *source, size_t nbytes)
     int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
+    int pymilk_cores()
+    int pymilk_populate(char *start, size_t nbytes, size_t align)
     void PYMILK_ASSERT(bint condition)
+
+cdef extern from "<sys/prctl.h>" nogil:
+    enum:
+        PR_GET_TIMERSLACK
+        PR_SET_TIMERSLACK
+    int prctl(int what, unsigned long value, unsigned long, unsigned long, unsigned long)
 
 cdef extern from "<sys/mman.h>" nogil:
     enum:

@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <features.h>
+#include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #if defined(__SSE2__)
@@ -51,9 +54,6 @@
 #endif
 
 /* Older kernel headers lack these; older kernels answer EINVAL, which callers handle. */
-#ifndef MADV_POPULATE_READ
-#define MADV_POPULATE_READ 22
-#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
@@ -103,6 +103,64 @@ static inline void pymilk_stream_copy(void *to, const void *from, size_t nbytes)
 #else
     memcpy(to, from, nbytes);
 #endif
+}
+
+/* How many cores this process may use; at least 1. */
+static inline int pymilk_cores(void)
+{
+    cpu_set_t allowed;
+    int count = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
+    return count < 1 ? 1 : count;
+}
+
+/* A part of the memory that is populated by one thread. */
+struct pymilk_part {
+    char *start;
+    size_t nbytes;
+    int error;
+};
+
+static void *pymilk_populate_part(void *given)
+{
+    struct pymilk_part *part = (struct pymilk_part *)given;
+    part->error = madvise(part->start, part->nbytes, MADV_POPULATE_WRITE) == 0 ? 0 : errno;
+    return NULL;
+}
+
+#define PYMILK_PARTS 8
+
+/*
+ * Have the kernel provide writable pages, in as many threads as there are cores: clearing them is what takes
+ * the time. start is aligned to a page. Returns 0 or an errno value: EINVAL where the kernel cannot do it.
+ */
+static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
+{
+    struct pymilk_part part[PYMILK_PARTS];
+    pthread_t thread[PYMILK_PARTS];
+    int parts = 1, running[PYMILK_PARTS], i, error = 0;
+    size_t each;
+    if (nbytes >= 16 * align) {
+        parts = pymilk_cores();
+        if (parts > PYMILK_PARTS)
+            parts = PYMILK_PARTS;
+    }
+    each = (nbytes / parts + align - 1) / align * align;
+    for (i = parts - 1; i >= 0; i--) {
+        size_t from = i * each < nbytes ? i * each : nbytes;
+        part[i].start = start + from;
+        part[i].nbytes = i == parts - 1 || nbytes - from < each ? nbytes - from : each;
+        /* The first part is done by the caller, and so is one whose thread cannot be had. */
+        running[i] = i > 0 && pthread_create(&thread[i], NULL, pymilk_populate_part, &part[i]) == 0;
+        if (!running[i])
+            pymilk_populate_part(&part[i]);
+    }
+    for (i = 0; i < parts; i++) {
+        if (running[i])
+            pthread_join(thread[i], NULL);
+        if (part[i].error)
+            error = part[i].error;
+    }
+    return error;
 }
 
 #ifdef __GLIBC__

@@ -45,7 +45,6 @@ unless cnt0 was moved by others; then only records tell which frame the jump cam
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, INT64_MAX
-from libc.string cimport memcpy
 
 from ._frame cimport *
 from ._isio cimport (
@@ -563,10 +562,11 @@ cdef inline void cursor_pass(Cursor *c, uint64_t count, const Row *rows) noexcep
         cursor_account(c, c.counted)
 
 
-cdef inline uint64_t cursor_copy(Cursor *c, char *dst, Row *rows, uint64_t room, bint strict,
-                                 bint *losing) noexcept nogil:
+cdef inline uint64_t cursor_copy(Cursor *c, char *dst, Row *rows, uint64_t room, bint streaming,
+                                 bint strict, bint *losing) noexcept nogil:
     """Copy unread frames, whole ones only, until there are no more or no room; returns how many.
 
+    streaming: dst is beyond the caches.
     strict: stop in front of a frame that follows lost ones, and say so; the next call goes on with it.
     """
     cdef Ring *r = &c.ring
@@ -596,7 +596,8 @@ cdef inline uint64_t cursor_copy(Cursor *c, char *dst, Row *rows, uint64_t room,
                 break
             count = first - 1
             cursor_rows(c, count, rows + done, flags, arrival)
-        memcpy(dst + done * r.nbytes, r.slots + ring_slot(r, c.next) * r.nbytes, count * r.nbytes)
+        copy_bytes(dst + done * r.nbytes, r.slots + ring_slot(r, c.next) * r.nbytes, count * r.nbytes,
+                   streaming)
         if not ring_whole(r, c.next):
             spoiled += 1
             if spoiled > 4 * SPOILED_TRIES:

@@ -24,6 +24,7 @@ from ._core import (
     prefault,
 )
 from .axes import Orientation
+from .buffers import as_target
 from .errors import (
     FrameMismatchError,
     StreamArgumentError,
@@ -205,8 +206,7 @@ class Capture:
         self._timeout = checked_timeout(timeout, stream.name)
         self._spin = spin_of(wait)
         self._orientation = orientation or Orientation(stream.frame_shape)
-        self._out = out
-        self._cube = destination(
+        self._cube, self._out = destination(
             self.name, self._orientation, (self.requested, *stream.frame_shape), stream.dtype, out
         )
         self._info = allocate((self.requested,), FRAME_ROW)
@@ -436,8 +436,8 @@ def destination(
     orientation: Orientation,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    out: npt.NDArray[Any] | None,
-) -> npt.NDArray[Any]:
+    out: Any,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
     """Find the C-contiguous, pre-faulted cube in the order of the stream that frames go to.
 
     Parameters
@@ -450,8 +450,13 @@ def destination(
         (n, *shape of a frame in the stream).
     dtype : dtype
         Of the stream.
-    out : ndarray, shape (n, *orientation.shape), optional
-        Where the user wants them; itself returned, as a view, if that is possible.
+    out : array or buffer, shape (n, *orientation.shape), optional
+        Where the user wants them: see `as_target`.
+
+    Returns
+    -------
+    (ndarray, ndarray or None)
+        The cube, which is a view of `out` if that is possible; and `out` as an array.
 
     Raises
     ------
@@ -465,32 +470,12 @@ def destination(
     finish : to be called with the same arguments once the frames are there.
     """
     if out is None:
-        return allocate(shape, dtype)
-    if not isinstance(out, np.ndarray):
-        raise FrameMismatchError(
-            f"stream {name!r}: out has to be an array, not {type(out).__name__}",
-            stream=name,
-            field="dtype",
-            expected="ndarray",
-            found=type(out).__name__,
-        )
-    for field, expected, found in (
-        ("shape", (shape[0], *orientation.shape), out.shape),
-        ("dtype", dtype, out.dtype),
-        ("writeable", True, out.flags.writeable),
-    ):
-        if expected != found:
-            raise FrameMismatchError(
-                f"stream {name!r}: out has {field} {found}, needed is {expected}",
-                stream=name,
-                field=field,
-                expected=expected,
-                found=found,
-            )
+        return allocate(shape, dtype), None
+    out = as_target(out, (shape[0], *orientation.shape), dtype, name)
     native = orientation.native(out)
     if native.flags.c_contiguous:
         prefault(native)
-        return native
+        return native, out
     if not (out.flags.c_contiguous or out.flags.f_contiguous):
         raise FrameMismatchError(
             f"stream {name!r}: out has to be contiguous",
@@ -500,7 +485,7 @@ def destination(
             found=str(out.strides),
         )
     # The orientation turns pixels within `out`: received aside, and turned in one pass at the end.
-    return allocate(shape, dtype)
+    return allocate(shape, dtype), out
 
 
 def finish(

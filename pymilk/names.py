@@ -68,6 +68,8 @@ def check_name(name: str) -> str:
 
     A name is 1 to 79 bytes of UTF-8 without ``/`` or NUL, and not ``.`` or ``..``.
     """
+    if not isinstance(name, str):
+        raise StreamNameError(f"a stream name is a str, not {type(name).__name__}", name=repr(name))
     nbytes = len(os.fsencode(_encodable(name)))
     if not name:
         raise StreamNameError("the name of a stream must not be empty", name=name)

@@ -613,15 +613,15 @@ class RingReader:
         if self._reader is not None:
             self._reader.stop()
 
-    def read(self, n: int, out: Array | None = None, timeout: float | None = 5.0) -> Capture:
+    def read(self, n: int, out: Any = None, timeout: float | None = 5.0) -> Capture:
         """Copy the next n unread frames into one cube.
 
         Parameters
         ----------
         n : int
             1 or more; may be more than the ring holds.
-        out : ndarray, shape (n, *shape), stream dtype, optional
-            Filled instead of a new array.
+        out : array or buffer, shape (n, *shape), stream dtype, optional
+            Filled instead of a new array: anything that `SHM.get_data` takes.
         timeout : float or None, default 5.0
             Longest wait for a frame, in seconds; None waits for ever.
 
@@ -643,7 +643,7 @@ class RingReader:
         count = self._count("n", n, 1)
         checked_timeout(timeout, self.name)
         frame = self._stream.frame_shape
-        cube = destination(self.name, self._orientation, (count, *frame), self.dtype, out)
+        cube, out = destination(self.name, self._orientation, (count, *frame), self.dtype, out)
         info = np.zeros(count, FRAME_ROW)
         began = time.monotonic()
         done = 0

@@ -20,11 +20,11 @@ import numpy.typing as npt
 
 from ._core import FLAG_TORN, IMAGETYPES, Reader, Stream, checked_timeout
 from .axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
+from .buffers import as_target
 from .camera import crop_window, exposure_time, frame_rate, reads_per_frame
 from .capture import Capture
 from .errors import (
     FrameMismatchError,
-    FrameTornWarning,
     SemaphoresExhaustedError,
     StreamArgumentError,
     StreamClosedError,
@@ -40,6 +40,7 @@ from .familiar import FamiliarCalls
 from .fits import multi_write, stream_header
 from .keywords import Keywords
 from .names import SUFFIX, check_name, stream_directory, stream_name, stream_path
+from .notices import warn_caller, warn_of_tear
 from .ring import RingReader
 from .spellings import FRAME_OPTIONS, frame_options, positional_too
 from .times import from_user
@@ -310,6 +311,7 @@ class SHM(FamiliarCalls):
         autorelink_if_need: bool = True,
         return_none_on_timeout: bool = False,
         cube: bool = False,
+        out: Any = None,
         reform: bool = True,
         sleepT: float = 0.001,
     ) -> Any:
@@ -335,6 +337,10 @@ class SHM(FamiliarCalls):
         cube : bool, default False
             Of a temporal circular cube, return all slices in the order of the file instead of the newest
             one. Its writer does not wait: one of them, behind the newest, may be changing.
+        out : array or buffer, shape `shape`, stream dtype, optional
+            Filled and returned: nothing is allocated. NumPy arrays, memory-mapped files, shared memory,
+            whatever has the buffer protocol or DLPack on the CPU; memory without a shape has as many
+            bytes. C-contiguous is fastest. With `cube`: shape (slices, *shape).
         reform, sleepT
             Accepted because older calls pass them, also by position (a bool behind `check` is `reform`);
             without effect.
@@ -349,6 +355,8 @@ class SHM(FamiliarCalls):
         ------
         StreamChangedError
             The stream was recreated with another shape or dtype.
+        FrameMismatchError
+            `out` does not fit, or is given with ``copy=False``.
         StreamClosedError
 
         Warns
@@ -370,31 +378,50 @@ class SHM(FamiliarCalls):
         ):
             if return_none_on_timeout:
                 return None
-            warnings.warn(
+            warn_caller(
                 f"stream {self.FNAME!r}: no new frame within {timeout} s; this is the previous one",
                 StreamTimeoutWarning,
-                stacklevel=2,
             )
         if check:
             stream = self._stream or self._live()
-        if cube and self._temporal:
-            self._seen = stream.counter
-            return self._view.copy() if copy else self._view.view()
-        if not copy:
-            self._seen = stream.counter
-            if self._temporal:
+        if out is None:
+            if not copy:
+                self._seen = stream.counter
+                if not self._temporal or cube:
+                    return self._view.view()
                 return self._view[stream.cnt1 % len(self._view)]
-            return self._view.view()
-        frame = np.empty(self._native_shape, self._dtype)
-        if stream.copy_frame(frame) & FLAG_TORN:
-            warnings.warn(
-                f"stream {self.FNAME!r}: frame {stream.frame_counter} may be torn; its writer has not "
-                "finished it, or leaves no time for a copy",
-                FrameTornWarning,
-                stacklevel=2,
+            if not cube or not self._temporal:
+                frame = stream.read()
+                if stream.frame_flags & FLAG_TORN:
+                    warn_of_tear(self.FNAME, stream.frame_counter)
+                self._seen = stream.frame_counter
+                return frame if self._turn.identity else self._turn.view(frame)
+        return self._read_into(stream, out, copy, cube and self._temporal)
+
+    def _read_into(self, stream: Stream, out: Any, copy: bool, cube: bool) -> Any:
+        """Copy a frame, or all slices of a temporal cube, into memory of the caller or new memory."""
+        if not copy:
+            raise FrameMismatchError(
+                f"stream {self.FNAME!r}: out is filled with a copy; leave out copy=False",
+                stream=self.FNAME,
+                field="copy",
+                expected=True,
+                found=copy,
             )
-        self._seen = stream.frame_counter
-        return frame if self._turn.identity else self._turn.view(frame)
+        shape = (len(self._view), *self.shape) if cube else self.shape
+        if out is None:
+            out = np.empty(shape, self._dtype)
+        target = as_target(out, shape, self._dtype, self.FNAME)
+        native = self._turn.native(target)
+        direct = native.flags.c_contiguous
+        if not direct:
+            native = np.empty((len(target), *self._native_shape) if cube else self._native_shape, self._dtype)
+        if stream.copy_frame(native) & FLAG_TORN:
+            warn_of_tear(self.FNAME, stream.frame_counter)
+        if not direct:
+            np.copyto(target, self._turn.view(native))
+        self._seen = stream.counter if cube else stream.frame_counter
+        return out
 
     def _wait(self, timeout: float | None, after: int | None, follow: bool) -> bool:
         """Wait for a frame newer than number `after`; returns False on a timeout."""

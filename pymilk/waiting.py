@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-import warnings
 from collections.abc import Callable
 
 from ._core import Stream
@@ -15,6 +13,7 @@ from .errors import (
     StreamNotFoundError,
     StreamNotReadyError,
 )
+from .notices import warn_caller
 
 __all__ = [
     "WAIT_POLICIES",
@@ -25,9 +24,11 @@ __all__ = [
     "warn_of_scheduling",
 ]
 
-#: Nanoseconds that each wait policy watches the counter before it sleeps on the semaphore. A sleeping
-#: reader is woken in about 20 us; one that spins sees the frame at once and uses a core.
-WAIT_POLICIES = {"auto": 20_000, "spin": -1, "sleep": 0}
+#: What each wait policy means to the core (`spin_ns`). A sleeping reader is woken some 10 to 20 us after the
+#: frame; one that spins sees it at once and uses a core. "auto" does both: it learns the rhythm of the stream,
+#: sleeps until the next frame is due, and spins only then; streams faster than 20 kHz it watches all the time,
+#: irregular ones never.
+WAIT_POLICIES = {"auto": -2, "spin": -1, "sleep": 0}
 
 #: How often it is looked whether to stop while a stream is being made again, in seconds.
 _SUCCESSOR_WAIT = 0.1
@@ -121,8 +122,5 @@ def schedule_thread(cpu: int | None, priority: int | None) -> str:
 
 def warn_of_scheduling(refused: str) -> None:
     """Warn with what `schedule_thread` returned, in the name of the code that called pymilk."""
-    level = 1
-    while sys._getframe(level).f_globals.get("__name__", "").startswith("pymilk."):
-        level += 1
     if refused:
-        warnings.warn(refused, SchedulingWarning, stacklevel=level + 1)
+        warn_caller(refused, SchedulingWarning)

@@ -327,9 +327,11 @@ def test_out_of_a_part_that_was_received(stream):
         (np.zeros((3, *SHAPE), np.uint16)[::-1], "order"),
         (np.broadcast_to(np.uint16(0), (3, *SHAPE)), "writeable"),
         ([[[0] * 6] * 4] * 3, "dtype"),
-        (bytearray(3 * 48), "dtype"),
+        (bytearray(3 * 47), "shape"),
+        (memoryview(bytes(3 * 48)), "writeable"),
+        (object(), "dtype"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_out_that_does_not_fit(stream, out, field):
     with pytest.raises(FrameMismatchError) as caught:
@@ -570,3 +572,45 @@ def test_timeout_error_survives_pickling_with_its_capture(stream):
     assert (error.timeout, error.counter, error.stream) == (0.1, 2, "cam")
     assert error.capture.received == 2
     np.testing.assert_array_equal(error.capture.frames, capture.frames)
+
+
+RHYTHM = """
+import sys, numpy as np
+from pymilk import Stream
+stream = Stream.attach("cam")
+print("ready", flush=True)
+sys.stdin.readline()
+stream.publish_many(np.zeros((1, *stream.shape), stream.dtype), 300, interval_ns=2_000_000)
+sys.stdin.readline()
+"""
+
+
+def test_rhythm_of_a_stream_is_learned(stream, spawn):
+    reader = stream.reader()
+    out = np.zeros((40, *stream.shape), stream.dtype)
+    assert reader.interval_ns is None
+    writer = spawn(RHYTHM)  # a frame every 2 ms
+    writer.expect("ready")
+    after = reader.arm()
+    writer.tell("go")
+    reader.receive(out, after=after, spin_ns=-2)
+    assert 500_000 < reader.interval_ns < 20_000_000
+    reader.receive(out, after=reader.last, spin_ns=-2)
+    writer.tell("end")
+    assert writer.finish()[0] == 0
+    reader.close()
+
+
+@pytest.mark.parametrize("wait", ["auto", "sleep", "spin"])
+def test_irregular_streams_are_received_with_every_policy(stream, wait):
+    capture = Capture(stream, 60, wait=wait, background=True)
+    rng = np.random.default_rng(5)
+    for _ in range(60):
+        seen = capture.received
+        stream.publish(np.full(stream.shape, stream.counter + 1, stream.dtype))
+        while capture.received == seen and not capture.done:
+            time.sleep(0)
+        time.sleep(float(rng.choice([0, 0.0002, 0.003])))
+    capture.join()
+    assert capture.report.lost == 0
+    assert (capture.frames[:, 0, 0] == capture.info["cnt0"].astype(stream.dtype)).all()
