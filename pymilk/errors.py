@@ -24,8 +24,10 @@ __all__ = [
     "KeywordNotFoundError",
     "KeywordTableFullError",
     "KeywordTypeError",
+    "LibraryMissingError",
     "SchedulingWarning",
     "SemaphoresExhaustedError",
+    "SeveralImagesError",
     "StreamArgumentError",
     "StreamBusyError",
     "StreamChangedError",
@@ -382,6 +384,26 @@ class StreamUnsupportedError(StreamError, io.UnsupportedOperation):
 
 class ImageUnsupportedError(StreamUnsupportedError, RuntimeError):
     """An `Image` was asked for something that its stream, its location or its pixel type cannot have."""
+
+
+class LibraryMissingError(StreamError, ImportError):
+    """An optional library is not installed.
+
+    Attributes
+    ----------
+    library : str
+        What Python could not import.
+    extra : str
+        The extra of pymilk that installs it.
+    """
+
+    fields = ("library", "extra")
+    library: str
+    extra: str
+
+
+class SeveralImagesError(StreamFormatError, AssertionError):
+    """A file has several images, and the call needs a file with one."""
 
 
 class SchedulingWarning(UserWarning):

@@ -1,0 +1,1 @@
+"""Interfaces of other libraries, for scripts that were written for those."""

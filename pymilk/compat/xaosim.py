@@ -1,0 +1,1001 @@
+"""`shm`: the class of ``xaosim.shmlib``, on ImageStreamIO 2.00 files.
+
+Scripts written for xaosim import it from here, or call `install` first and then import it from
+``xaosim.shmlib`` as ever. The original has a file layout of its own and cannot read today's streams.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import math
+import numbers
+import os
+import sys
+import threading
+import time
+import warnings
+from importlib.machinery import ModuleSpec
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._core import FLAG_TORN, Keyword, Reader, Stream, checked_timeout
+from ..axes import Which3DState
+from ..errors import (
+    FrameMismatchError,
+    FrameTornWarning,
+    KeywordError,
+    StreamArgumentError,
+    StreamBusyError,
+    StreamClosedError,
+    StreamNotFoundError,
+    StreamNotReadyError,
+    StreamReplacedError,
+    StreamShapeChangedError,
+    StreamTimeoutError,
+)
+from ..fits import multi_write
+from ..names import stream_path
+
+__all__ = ["Semaphore", "all_dtypes", "install", "mtkeys", "shm"]
+
+Array = npt.NDArray[Any]
+
+#: Pixel types by their codes: index 0 has code 1.
+all_dtypes = [
+    np.uint8,
+    np.int8,
+    np.uint16,
+    np.int16,
+    np.uint32,
+    np.int32,
+    np.uint64,
+    np.int64,
+    np.float32,
+    np.float64,
+    np.complex64,
+    np.complex128,
+    np.float16,
+]
+
+#: Names of the metadata, in the order in which `shm.print_meta_data` prints them.
+mtkeys = [
+    *("bversion", "bimname", "naxis", "x", "y", "z", "nel", "atype", "imtype"),
+    *(f"{key}time_{part}" for key in ("cr", "la", "a", "w") for part in ("sec", "ns")),
+    *("shared", "loc", "status", "flag", "logflag", "sem", "cnt0", "cnt1", "cnt2", "write", "nbkw"),
+    "bcudamem",
+]
+
+#: What a slot without a keyword holds.
+_FREE = Keyword("", "")
+
+#: Semaphores of a new stream.
+_NBSEM = 10
+
+#: Seconds that a stream which is just being made again has to become complete.
+_SUCCESSOR_WAIT = 0.1
+
+#: Seconds between two looks for a new file while a semaphore is waited for.
+_LOOK = 0.1
+
+
+class shm:
+    """A stream as xaosim's users know it: attach or create, read, write.
+
+    Parameters
+    ----------
+    fname : str, optional
+        Path of the stream file, ending in ``.im.shm``, or a plain name in the stream directory. None makes
+        a hollow object.
+    data : ndarray of 1 to 3 axes, optional
+        Create the stream, with 10 semaphores, and publish this as its first frame. A stream that is there
+        is replaced by a new file, never changed in place: its readers keep their memory and are told.
+        None attaches the stream.
+    verbose, packed : bool
+        Accepted because existing calls pass them; without effect: nothing is printed, and there is one
+        file layout.
+    nbkw : int, default 0
+        Room for keywords of a new stream.
+    nosem : bool, default True
+        Leave the semaphores alone: `sems` is empty, and `get_latest_data` does not wait. Frames that are
+        published announce themselves to other programs in any case.
+
+    Attributes
+    ----------
+    fname : str or None
+        As given.
+    empty : bool
+        No stream was found, and none made: every access to frames, counters or semaphores raises
+        `StreamClosedError`.
+    mtdata : dict
+        The metadata as `read_meta_data` found them last.
+    kwds : list of dict
+        One for each slot, with ``name``, ``type`` ("L", "D", "S" or "N"), ``value`` and ``comment``.
+    kwd : dict
+        An empty entry of `kwds`.
+    npdtype : numpy.dtype
+        Of the pixels.
+    nosem : bool
+        As given.
+
+    Raises
+    ------
+    StreamFormatError, StreamNotReadyError, StreamPermissionError, StreamNameError
+        See `pymilk.Stream.attach`. A file that is missing makes a hollow object instead.
+    StreamArgumentError, StreamStorageError
+        See `pymilk.Stream.create`.
+
+    Notes
+    -----
+    Arrays are in C order: (y, x), (z, y, x), or (x,) with one axis. Of a temporal circular cube
+    `get_data` returns all slices.
+
+    A stream that was replaced by a new file of the same shape and dtype is followed by whatever reads;
+    `mtdata` and `kwds` are then read anew. Whatever writes raises `StreamReplacedError` instead.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> s = shm("doc_xaosim", data=np.zeros((2, 3), np.float32), nbkw=1)
+    >>> count = s.get_counter()
+    >>> s.set_data(np.ones((2, 3), np.float32))
+    >>> s.get_data(check=count).sum(), s.mtdata["x"], s.mtdata["y"]
+    (np.float32(6.0), 3, 2)
+    >>> s.close()
+    0
+    """
+
+    def __init__(
+        self,
+        fname: str | None = None,
+        data: Any = None,
+        verbose: bool = False,
+        packed: bool = False,
+        nbkw: int = 0,
+        nosem: bool = True,
+    ) -> None:
+        self.fname = fname
+        self.nosem = nosem
+        self.empty = True
+        self.mtdata: dict[str, Any] = {}
+        self.kwd = {"name": "", "type": "N", "value": "", "comment": ""}
+        self.kwds: list[dict[str, Any]] = []
+        self.npdtype: Any = None
+        self._stream: Stream | None = None
+        self._reader: Reader | None = None  # waits for counters, with a semaphore of its own
+        self._maker = 0  # process that created the stream through this object
+        self._lock = threading.Lock()
+        if fname is None:
+            return
+        if data is not None:
+            self.create(fname, data, nbkw)
+            return
+        # Outside of the block below: a mistyped $MILK_SHM_DIR is no stream that is missing.
+        path = stream_path(fname)
+        with contextlib.suppress(StreamNotFoundError):
+            self._adopt(Stream.attach(path))
+
+    # -- the stream behind it ------------------------------------------------------------------
+
+    def create(self, fname: str, data: Any, nbkw: int = 0) -> None:
+        """Create a stream and publish its first frame; a stream that the object had is let go of.
+
+        Parameters
+        ----------
+        fname, data, nbkw
+            As for the class; `data` is required.
+
+        Raises
+        ------
+        StreamArgumentError, StreamNameError, StreamNotFoundError, StreamPermissionError, StreamStorageError
+            See `pymilk.Stream.create`.
+
+        Notes
+        -----
+        Until `read_meta_data` is called, ``mtdata["size"]`` is (x, y, z), with 0 for axes that are not
+        there; after it, as after attaching, (z, y, x).
+        """
+        frame = np.asarray(data)
+        stream = Stream.create(fname, frame.shape, frame.dtype, nbkw=nbkw, nbsem=_NBSEM)
+        stream.publish(frame.astype(stream.dtype, copy=False))
+        self.close(erase_file=False)
+        self.fname = fname
+        self._adopt(stream)
+        self._maker = os.getpid()
+        self.mtdata["size"] = self.mtdata["size"][::-1]
+
+    def _adopt(self, stream: Stream) -> None:
+        """Make this stream the one behind the object."""
+        self._stream = stream
+        self._reader = stream.reader()
+        self._maker = 0
+        self.empty = False
+        self.mtdata = _metadata(stream)
+        self.select_dtype()
+        self.kwds = _read_slots(stream)
+
+    def _attached(self) -> Stream:
+        """Return the stream, be it replaced or not."""
+        if self._stream is None:
+            why = "there is no such stream" if self.empty else "the object is closed"
+            raise StreamClosedError(f"stream {self.fname!r}: {why}; make a new shm", stream=self.fname)
+        return self._stream
+
+    def _live(self) -> Stream:
+        """Return the stream to read from, after following it to a new file if there is one."""
+        stream = self._attached()
+        if not stream.replaced():
+            return stream
+        with self._lock:
+            if self._stream is stream:  # no other thread was faster
+                new = stream.successor(_SUCCESSOR_WAIT)
+                if new.shape != stream.shape:  # a cube whose slices have the shape of the old frames
+                    new.close()
+                    raise StreamShapeChangedError(
+                        f"stream {stream.name!r} was recreated with another shape: it was {stream.shape}, "
+                        f"now it is {new.shape}; make a new shm",
+                        stream=stream.name,
+                        field="shape",
+                        expected=stream.shape,
+                        found=new.shape,
+                    )
+                # The old one is not closed: a wait of another thread is on it and follows by itself.
+                self._adopt(new)
+        return self._live()
+
+    def _target(self) -> Stream:
+        """Return the stream to write to, which must be the one that readers find."""
+        stream = self._attached()
+        if stream.replaced():
+            raise StreamReplacedError(
+                f"stream {stream.name!r} was replaced by a new file, and nobody could read what is written "
+                "to the old one; make a new shm, or read a frame first, which follows the stream",
+                stream=stream.name,
+                field="inode",
+                expected=stream.inode,
+            )
+        return stream
+
+    def close(self, erase_file: bool | None = None) -> int:
+        """Let go of the stream.
+
+        Parameters
+        ----------
+        erase_file : bool, optional
+            True deletes the stream, False keeps it. Default: it is deleted if this object created it, in
+            this process, and nobody has put another stream there.
+
+        Returns
+        -------
+        int
+            0, also if it is closed or deleted already.
+
+        Raises
+        ------
+        StreamReplacedError
+            `erase_file` is true, and another process has put its own stream there. It is not deleted; the
+            object is closed.
+        StreamPermissionError
+
+        Notes
+        -----
+        Arrays that were read stay valid. An object that is merely forgotten never deletes its stream.
+        """
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return 0
+        try:
+            # A child after fork leaves the stream to its parent.
+            if self._maker == os.getpid() if erase_file is None else erase_file:
+                stream.destroy()
+        except StreamNotFoundError:
+            pass  # deleted already, as is asked for
+        except StreamReplacedError:
+            if erase_file:
+                raise
+        finally:
+            stream.close()
+            if self._reader is not None:
+                self._reader.close()
+        return 0
+
+    def __del__(self) -> None:
+        if getattr(self, "_stream", None) is not None:
+            self.close(erase_file=False)
+            # The default filters hide it; scripts that never close stay quiet, as they always were.
+            warnings.warn(f"unclosed <shm {self.fname!r}>", ResourceWarning, stacklevel=2, source=self)
+
+    def rename_img(self, newname: str) -> None:
+        """Refuse: the original wrote the name over the version of the file format.
+
+        Raises
+        ------
+        NotImplementedError
+            Always.
+        """
+        raise NotImplementedError(
+            f"stream {self.fname!r} cannot be renamed to {newname!r}: its name is that of its file; "
+            "create a stream of that name"
+        )
+
+    # -- metadata ------------------------------------------------------------------------------
+
+    def read_meta_data(self, verbose: bool = True) -> None:
+        """Read `mtdata` anew.
+
+        Parameters
+        ----------
+        verbose : bool, default True
+            Print them, with `print_meta_data`.
+
+        Raises
+        ------
+        StreamClosedError, StreamChangedError
+
+        Notes
+        -----
+        Times are (seconds, nanoseconds) of CLOCK_TAI, as stored; nothing is converted. ``size`` is
+        (z, y, x), with 0 for axes that are not there.
+        """
+        self.mtdata = _metadata(self._live())
+        if verbose:
+            self.print_meta_data()
+
+    def print_meta_data(self) -> None:
+        """Print `mtdata` as it is: a line ``key value`` for each of `mtkeys`. Hollow: `StreamClosedError`."""
+        known = self._known()
+        for key in mtkeys:
+            print(key, known[key])
+
+    def _known(self) -> dict[str, Any]:
+        """Return `mtdata`, which a hollow object has not."""
+        if self.empty:
+            self._attached()  # raises
+        return self.mtdata
+
+    def select_dtype(self) -> int:
+        """Set `npdtype` after the type code in `mtdata`, and return the code. Hollow: `StreamClosedError`."""
+        code: int = self._known()["atype"]
+        self.npdtype = np.dtype(all_dtypes[code - 1])
+        return code
+
+    def select_atype(self) -> int:
+        """Set the type code in `mtdata` after `npdtype`, and return it.
+
+        Raises
+        ------
+        StreamArgumentError
+            Streams cannot have that dtype.
+        StreamClosedError
+            The object is hollow.
+        """
+        self._known()
+        for code, dtype in enumerate(all_dtypes, start=1):
+            if np.dtype(self.npdtype) == dtype:
+                self.mtdata["atype"] = code
+                return code
+        raise StreamArgumentError(
+            f"stream {self.fname!r}: streams have no pixels of {self.npdtype}; see all_dtypes",
+            stream=self.fname,
+            argument="npdtype",
+            found=self.npdtype,
+        )
+
+    def get_counter(self, ii: int = 0) -> int:
+        """Return a counter, and note it in `mtdata`.
+
+        Parameters
+        ----------
+        ii : {0, 1, 2}
+            0 counts frames; 1 is the slice written last, in cubes; 2 is free for users.
+
+        Raises
+        ------
+        StreamArgumentError
+            There is no such counter.
+        StreamClosedError, StreamChangedError
+        """
+        stream = self._live()
+        if ii not in (0, 1, 2):
+            raise StreamArgumentError(
+                f"stream {stream.name!r}: the counters are 0, 1 and 2, not {ii!r}",
+                stream=stream.name,
+                argument="ii",
+                found=ii,
+            )
+        count = (stream.counter, stream.cnt1, stream.cnt2)[ii]
+        self.mtdata[f"cnt{ii}"] = count
+        return count
+
+    def increment_counter(self, ii: int = 0) -> int:
+        """Announce the pixels as they are once more, and return the new counter of frames.
+
+        Parameters
+        ----------
+        ii : int
+            Without effect, as it always was.
+
+        Raises
+        ------
+        StreamReadOnlyError, StreamReplacedError, StreamClosedError
+
+        Notes
+        -----
+        Times are stamped and semaphores posted too: readers take what is counted for a frame.
+        """
+        count = self._target().announce()
+        self.mtdata["cnt0"] = count
+        return count
+
+    # -- keywords ------------------------------------------------------------------------------
+
+    def create_keyword_list(self) -> None:
+        """Fill `kwds` with as many empty entries as there are slots. Hollow: `StreamClosedError`."""
+        self.kwds = [self.kwd.copy() for _ in range(self._known()["nbkw"])]
+
+    def read_keywords(self) -> None:
+        """Read all slots into `kwds`; errors as for `read_keyword`."""
+        self.kwds = _read_slots(self._live())
+
+    def read_keyword(self, ii: int) -> None:
+        """Read slot `ii` into ``kwds[ii]``.
+
+        Raises
+        ------
+        KeywordError
+            There is no such slot.
+        StreamClosedError, StreamChangedError
+        """
+        stream = self._live()
+        at = _slot(stream, ii)
+        self.kwds[at] = _read_slots(stream, at, at + 1)[0]
+
+    def write_keywords(self) -> None:
+        """Write `kwds` into all slots; if an entry cannot be stored, none is. Errors as below."""
+        stream = self._target()
+        stored = [_stored(stream, _slot(stream, ii), entry) for ii, entry in enumerate(self.kwds)]
+        for ii, slot in enumerate(stored):
+            _write_slot(stream, ii, slot)
+
+    def write_keyword(self, ii: int) -> None:
+        """Write ``kwds[ii]`` into slot `ii`.
+
+        Raises
+        ------
+        KeywordError
+            There is no such slot, a text is too long, or the value does not fit the type.
+        StreamReadOnlyError, StreamReplacedError, StreamClosedError
+
+        Notes
+        -----
+        No lock is taken, and slots are written where they are. Other programs, and `pymilk.SHM`, read
+        keywords up to the first slot without a name: fill slots from 0 on.
+        """
+        stream = self._target()
+        at = _slot(stream, ii)
+        _write_slot(stream, at, _stored(stream, at, self.kwds[at]))
+
+    def update_keyword(self, ii: int, name: str, value: Any, comment: str) -> None:
+        """Set ``kwds[ii]`` and write it into slot `ii`.
+
+        Parameters
+        ----------
+        ii : int
+            Slot, from 0 on.
+        name : str
+            At most 16 bytes of UTF-8. An empty one frees the slot.
+        value : int, float or str
+            Stored as type L, D or S; text has at most 16 bytes. Anything else is stored as its text, under
+            type N: other programs see a keyword without a value.
+        comment : str
+            At most 80 bytes.
+
+        Raises
+        ------
+        KeywordError
+            There is no such slot, or it does not fit; nothing is changed.
+        StreamReadOnlyError, StreamReplacedError, StreamClosedError
+        """
+        stream = self._target()
+        at = _slot(stream, ii)
+        kind, kept = _typed(value)
+        entry = {"name": str(name), "type": kind, "value": kept, "comment": str(comment)}
+        _write_slot(stream, at, _stored(stream, at, entry))
+        self.kwds[at] = entry
+
+    # -- semaphores ----------------------------------------------------------------------------
+
+    @property
+    def sems(self) -> list[Semaphore]:
+        """The semaphores of the stream; none with `nosem`."""
+        return [] if self.nosem else [Semaphore(self, index) for index in range(self.nsem)]
+
+    @property
+    def nsem(self) -> int:
+        """How many semaphores the stream has."""
+        return self._live().nbsem
+
+    def catch_up_with_sem(self, semid: int) -> int:
+        """Take all posts off a semaphore, so that the next wait ends with a frame that is new.
+
+        The semaphore is marked as taken: other readers of the stream leave it alone, as does `get_data` of
+        this object.
+
+        Returns
+        -------
+        int
+            The posts that are left, 0 unless a frame came just now; -1 with `nosem`.
+
+        Raises
+        ------
+        StreamArgumentError
+            There is no such semaphore.
+        StreamReadOnlyError, StreamClosedError, StreamChangedError
+        """
+        stream = self._live()
+        if self.nosem:
+            return -1
+        stream.sem_value(semid)  # raises if there is none
+        if self._reader is not None and self._reader.sem_index == semid:
+            # A thread that waits with it goes on with the new one.
+            given_up, self._reader = self._reader, stream.reader()
+            given_up.close()
+        stream.take_semaphore(semid)
+        stream.flush(semid)
+        return stream.sem_value(semid)
+
+    def post_sems(self, index: int = -1) -> None:
+        """Post one semaphore, or all of them if `index` is negative; nothing with `nosem`.
+
+        `set_data` has posted all of them already. Errors as for `catch_up_with_sem`.
+        """
+        stream = self._live()
+        if not self.nosem:
+            stream.post(None if isinstance(index, numbers.Real) and index < 0 else index)
+
+    # -- frames --------------------------------------------------------------------------------
+
+    def get_data(
+        self,
+        check: float = False,
+        reform: bool = True,
+        sleepT: float = 0.001,
+        timeout: float | None = 5,
+    ) -> Array:
+        """Return the pixels.
+
+        Parameters
+        ----------
+        check : int, default False
+            Wait until the counter of frames is above this number; any number counts, 0 and True (1) too.
+            False does not wait. The GIL is released, Ctrl-C ends the wait.
+        reform : bool, default True
+            False returns one axis.
+        sleepT : float
+            Accepted because existing calls pass it; without effect: nothing is polled.
+        timeout : float or None, default 5
+            Seconds to wait; then the pixels are returned as they are. None waits for ever, 0 does not.
+
+        Returns
+        -------
+        ndarray, shape (x,), (y, x) or (z, y, x)
+            A copy, never torn unless a `FrameTornWarning` says so.
+
+        Raises
+        ------
+        StreamArgumentError
+            `check` is no number, or `timeout` no time.
+        StreamShapeChangedError, StreamTypeChangedError
+            The stream was recreated with another shape or dtype.
+        StreamClosedError
+
+        Warns
+        -----
+        FrameTornWarning
+            The writer died in this frame, or leaves no time to copy one.
+
+        Notes
+        -----
+        The counter of a stream that was replaced begins anew: the wait goes on until it is above `check`.
+        """
+        if check is not False:
+            self._await_counter(check, timeout)
+        stream = self._live()
+        return _copied(stream, stream.shape, reform)
+
+    def _await_counter(self, check: float, timeout: float | None) -> None:
+        """Wait until the counter is above `check`, or the time is over."""
+        name = str(self.fname)
+        if not isinstance(check, (numbers.Real, np.bool_)):
+            raise StreamArgumentError(
+                f"stream {name!r}: check is a counter to exceed, or False, not {check!r}",
+                stream=name,
+                argument="check",
+                found=check,
+            )
+        deadline = _deadline(timeout, name)
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            try:
+                seen = self.get_counter()
+                if seen > check:
+                    return
+                self._await_frame(left, seen)
+            except StreamTimeoutError:
+                return
+            except (StreamNotFoundError, StreamNotReadyError):
+                # The new file is on its way: other programs delete the old one first.
+                if left == 0:
+                    return
+            except StreamReplacedError:
+                pass  # followed at the next look
+
+    def _await_frame(self, timeout: float, seen: int) -> None:
+        """Wait until the counter is not `seen` any more; it may still be far below what is wanted."""
+        stream, reader = self._live(), self._reader
+        try:
+            if reader is not None:
+                reader.wait(timeout, after=seen)
+        except StreamBusyError:  # another thread waits with it
+            stream.reader().wait(timeout, after=seen)
+        except StreamClosedError:
+            if reader is self._reader:
+                raise
+            # Else it has given its semaphore up, and there is another reader at the next look.
+
+    def get_latest_data(self, semid: int | None = None, reform: bool = True) -> Array:
+        """Wait for a semaphore, and return the pixels.
+
+        Parameters
+        ----------
+        semid : int, optional
+            Semaphore to wait for, without a timeout; Ctrl-C ends it. Default, and with `nosem`: do not
+            wait.
+        reform : bool, default True
+            False returns one axis.
+
+        Returns
+        -------
+        ndarray
+            As `get_data`, whose errors it raises too.
+        """
+        self._await_post(semid)
+        stream = self._live()
+        return _copied(stream, stream.shape, reform)
+
+    def get_latest_data_slice(self, semid: int | None = None, reform: bool = True) -> Array:
+        """Wait for a semaphore, and return the slice of a cube that was written last.
+
+        Parameters
+        ----------
+        semid, reform
+            As for `get_latest_data`.
+
+        Returns
+        -------
+        ndarray, shape (y, x)
+            A copy. Of a temporal circular cube the slice is the one that its writer names (cnt1); of other
+            cubes it is number (counter - 1) modulo their slices, and the whole cube is copied to find it
+            untorn.
+
+        Raises
+        ------
+        StreamArgumentError
+            The stream has no third axis (a ValueError, where the original divided by zero).
+        StreamClosedError, StreamChangedError
+        """
+        stream = self._live()
+        if stream.naxis != 3:
+            raise StreamArgumentError(
+                f"stream {stream.name!r} has {stream.naxis} axes and no slices; use get_latest_data",
+                stream=stream.name,
+                argument="naxis",
+                found=stream.naxis,
+            )
+        self._await_post(semid)
+        stream = self._live()
+        if stream.temporal:
+            return _copied(stream, stream.frame_shape, reform)
+        cube = _copied(stream, stream.shape, True)
+        newest: Array = cube[(stream.frame_counter - 1) % len(cube)].copy()
+        return newest if reform else newest.reshape(-1)
+
+    def _await_post(self, semid: int | None) -> None:
+        if semid is not None and not self.nosem:
+            Semaphore(self, semid).acquire()
+
+    def set_data(self, data: Any, check_dt: bool = False) -> None:
+        """Publish a frame: pixels, times, counter, semaphores.
+
+        Parameters
+        ----------
+        data : array_like, as many pixels as the stream has
+            Any shape and byte order, taken in C order. An array of shape (y, x) fills the next slice of a
+            temporal circular cube.
+        check_dt : bool, default False
+            Convert another dtype, with NumPy's usual (unsafe) rules.
+
+        Raises
+        ------
+        FrameMismatchError
+            A ValueError: size or dtype differ, or it cannot be converted; nothing was written.
+        StreamReadOnlyError, StreamReplacedError, StreamClosedError
+        """
+        stream = self._target()
+        try:
+            frame = np.asarray(data)
+            if check_dt or frame.dtype.newbyteorder("=") == stream.dtype:
+                frame = frame.astype(stream.dtype, copy=False)
+        except (TypeError, ValueError) as error:
+            raise FrameMismatchError(
+                f"stream {stream.name!r}: the data cannot be made {stream.dtype}: {error}",
+                stream=stream.name,
+                field="dtype",
+                expected=stream.dtype,
+                found=type(data),
+            ) from None
+        if frame.size == stream.nelement and frame.shape != stream.frame_shape:
+            frame = frame.reshape(stream.shape)
+        self.mtdata["cnt0"] = stream.publish(frame)
+
+    def save_as_fits(self, fitsname: str | os.PathLike[str]) -> int:
+        """Write the pixels into a FITS file, replacing one of that name; the first row is at the bottom.
+
+        Parameters
+        ----------
+        fitsname : str or PathLike
+
+        Returns
+        -------
+        int
+            0.
+
+        Raises
+        ------
+        LibraryMissingError
+            An ImportError: astropy is not installed.
+        StreamUnsupportedError
+            FITS has no such pixels: complex ones, and float16.
+        StreamNotFoundError, StreamPermissionError, StreamStorageError
+            The directory is not there, not writable, or full.
+        StreamClosedError, StreamChangedError
+        """
+        stream = self._live()
+        # The file has the axes as they are here; 4 and FRONT2LAST say which these are.
+        multi_write(fitsname, _copied(stream, stream.shape, True), 4, Which3DState.FRONT2LAST, upright=True)
+        return 0
+
+
+class Semaphore:
+    """One of the semaphores of a stream; see `shm.sems`.
+
+    Parameters
+    ----------
+    owner : shm
+        Asked for the stream at each call, so that one that was replaced is followed.
+    index : int
+    """
+
+    def __init__(self, owner: shm, index: int) -> None:
+        self._owner = owner
+        self._index = index
+
+    @property
+    def value(self) -> int:
+        """Posts that nobody has taken yet."""
+        return self._owner._live().sem_value(self._index)
+
+    def acquire(self, timeout: float | None = None) -> None:
+        """Wait for a post, and take it.
+
+        Parameters
+        ----------
+        timeout : float or None, default None
+            Seconds; None waits for ever, 0 only looks. The GIL is released, Ctrl-C ends the wait.
+
+        Raises
+        ------
+        StreamTimeoutError
+            No post in time.
+        StreamArgumentError
+            The stream has no such semaphore.
+        StreamReadOnlyError, StreamClosedError, StreamChangedError
+        """
+        deadline = _deadline(timeout, str(self._owner.fname))
+        while True:
+            left = max(0.0, deadline - time.monotonic())
+            try:
+                stream = self._owner._live()
+                # Who replaces a stream posts, too; that wakes its readers, and is no frame.
+                if stream.sem_wait(self._index, min(left, _LOOK)) and not stream.replaced():
+                    return
+            except (StreamNotFoundError, StreamNotReadyError):
+                pass  # the new file is on its way
+            if left == 0:
+                stream = self._owner._attached()
+                raise StreamTimeoutError(
+                    f"stream {stream.name!r}: no post of semaphore {self._index} within {timeout} s",
+                    stream=stream.name,
+                    timeout=timeout,
+                    counter=stream.counter,
+                )
+
+    def release(self) -> None:
+        """Post it; a semaphore stands at 10 at most. Errors as for `acquire`."""
+        self._owner._live().post(self._index)
+
+
+def install() -> None:
+    """Make ``import xaosim`` find this module: ``from xaosim.shmlib import shm`` works afterwards.
+
+    Nothing calls this by itself. A second call does nothing.
+
+    Raises
+    ------
+    StreamArgumentError
+        The real xaosim is imported or installed: it has more than streams, and is not hidden.
+    """
+    present = sys.modules.get("xaosim")
+    if getattr(present, "shmlib", None) is sys.modules[__name__]:
+        return
+    spec = importlib.util.find_spec("xaosim") if present is None else None
+    if present is not None or spec is not None:
+        where = getattr(present, "__file__", None) if spec is None else spec.origin
+        raise StreamArgumentError(
+            f"xaosim itself is {'installed' if present is None else 'imported'} ({where}) and is not "
+            "replaced; import the class with 'from pymilk.compat.xaosim import shm', or uninstall xaosim",
+            argument="xaosim",
+            found=where,
+        )
+    package = importlib.util.module_from_spec(ModuleSpec("xaosim", None, origin=__file__, is_package=True))
+    package.shmlib = sys.modules[__name__]  # type: ignore[attr-defined]
+    sys.modules.update({"xaosim": package, "xaosim.shmlib": package.shmlib})
+
+
+def _deadline(timeout: float | None, name: str) -> float:
+    """Return the time of the monotonic clock at which a timeout is over; one below 0 is over at once."""
+    if isinstance(timeout, (int, float)) and timeout < 0:
+        timeout = 0
+    limit = checked_timeout(timeout, name)
+    return math.inf if limit is None else time.monotonic() + limit
+
+
+def _copied(stream: Stream, shape: tuple[int, ...], reform: bool) -> Array:
+    """Copy the pixels, or a slice of a temporal circular cube; with one axis unless `reform`."""
+    pixels: Array = np.empty(shape, stream.dtype)
+    if stream.copy_frame(pixels) & FLAG_TORN:
+        warnings.warn(
+            f"stream {stream.name!r}: frame {stream.frame_counter} may be torn; its writer has not "
+            "finished it, or leaves no time for a copy",
+            FrameTornWarning,
+            stacklevel=3,
+        )
+    return pixels if reform else pixels.reshape(-1)
+
+
+def _metadata(stream: Stream) -> dict[str, Any]:
+    """Read the metadata."""
+    x, y, z = (*stream.size, 0, 0)[:3]
+    times = {
+        "crtime": stream.creation_time_ns,
+        "latime": stream.last_access_time_ns,
+        "atime": stream.acquisition_time_ns,
+        "wtime": stream.write_time_ns,
+    }
+    found: dict[str, Any] = {
+        "version": stream.version,
+        "bversion": _encoded(stream.version).ljust(32, b"\0"),
+        "imname": stream.stored_name,
+        "bimname": _encoded(stream.stored_name).ljust(80, b"\0"),
+        "naxis": stream.naxis,
+        "x": x,
+        "y": y,
+        "z": z,
+        "size": (z, y, x),
+        "nel": stream.nelement,
+        "atype": stream.datatype,
+        "imtype": stream.imagetype,
+        "shared": stream.shared,
+        "loc": stream.location,
+        "status": stream.status,
+        "flag": stream.flag,
+        "logflag": stream.logflag,
+        "sem": stream.nbsem,
+        "cnt0": stream.counter,
+        "cnt1": stream.cnt1,
+        "cnt2": stream.cnt2,
+        "write": stream.write,
+        "nbkw": stream.nbkw,
+        "bcudamem": stream.cuda_handle,
+        "cudamem": stream.cuda_handle.decode("latin-1").strip("\0"),
+        "atimearr": 0,
+        "wtimearr": 0,
+        "flagarr": 0,
+        "cntarr": 0,
+    }
+    for key, stamp in times.items():
+        found[key] = divmod(stamp, 1_000_000_000)
+        found[f"{key}_sec"], found[f"{key}_ns"] = found[key]
+    return found
+
+
+def _typed(value: object) -> tuple[str, int | float | str]:
+    """Tell the type letter of a value, and the value as it is kept."""
+    if isinstance(value, (numbers.Integral, np.bool_)):
+        return "L", int(value)
+    if isinstance(value, numbers.Real):
+        return "D", float(value)
+    if isinstance(value, str):
+        return "S", str(value)
+    return "N", "" if value is None else str(value)
+
+
+def _slot(stream: Stream, ii: int) -> int:
+    """Return the number of a slot if there is one."""
+    if not (hasattr(ii, "__index__") and 0 <= ii < stream.nbkw):
+        raise KeywordError(
+            f"stream {stream.name!r} has room for {stream.nbkw} keywords, counted from 0; there is no slot "
+            f"{ii!r}; recreate it with a larger nbkw",
+            stream=stream.name,
+            limit=stream.nbkw,
+            found=ii,
+        )
+    return int(ii)
+
+
+def _read_slots(stream: Stream, first: int = 0, end: int | None = None) -> list[dict[str, Any]]:
+    """Return slots as entries of `shm.kwds`: all, or some."""
+    entries = []
+    # `Stream.read_keywords` ends at the first free slot. What stands in slots of any number is put into
+    # a table of one, and read there.
+    with Stream.local(stream.name, 1, np.uint8, nbkw=1) as table:
+        slot = table.section("keywords", writable=True)
+        for stored in stream.section("keywords")[first:end].copy():
+            kind = stored["type"].decode("latin-1") or "N"
+            slot[0] = stored
+            if kind not in ("L", "D"):
+                slot["type"] = b"S"  # N may have a text here
+            [found] = table.read_keywords() or [_FREE]
+            entries.append({"name": found.name, "type": kind, "value": found.value, "comment": found.comment})
+    return entries
+
+
+def _encoded(text: str) -> bytes:
+    """Return a text as it is stored."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _stored(stream: Stream, ii: int, entry: dict[str, Any]) -> Any:
+    """Return an entry of `shm.kwds` as it is to be stored in slot `ii`."""
+    name, kind, value, comment = (entry.get(key, "") for key in ("name", "type", "value", "comment"))
+    if kind == "D" and isinstance(value, numbers.Real):
+        value = float(value)
+    elif kind == "N" and value is None:
+        value = ""
+    # As above: the core checks and encodes it, in a table of one. It wants a name; a free slot has none.
+    with Stream.local(stream.name, 1, np.uint8, nbkw=1) as table:
+        table.write_keywords([Keyword(name or "-", value, comment)])
+        slot = table.section("keywords")[0].copy()
+    if slot["type"].decode() != ("S" if kind == "N" else kind):
+        raise KeywordError(
+            f"stream {stream.name!r}: slot {ii} cannot store {value!r} under type {kind!r}; types are "
+            "L (64-bit int), D (float), S (text) and N (none, or a text that only xaosim shows)",
+            stream=stream.name,
+            keyword=str(name),
+            found=kind,
+        )
+    slot["type"] = kind.encode()
+    if not name:
+        slot["name"] = b""
+    return slot
+
+
+def _write_slot(stream: Stream, ii: int, slot: Any) -> None:
+    """Store what `_stored` returned."""
+    slots = stream.section("keywords", writable=True)
+    slot["cnt"] = slots["cnt"][ii]
+    slots[ii] = slot
+    # Last: who watches it finds the keyword complete.
+    slots["cnt"][ii] = (int(slot["cnt"]) + 1) % 2**64
