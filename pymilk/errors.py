@@ -24,6 +24,7 @@ __all__ = [
     "KeywordNotFoundError",
     "KeywordTableFullError",
     "KeywordTypeError",
+    "MultiCaptureError",
     "SchedulingWarning",
     "SemaphoresExhaustedError",
     "StreamArgumentError",
@@ -325,6 +326,22 @@ class CaptureMemoryError(StreamError, MemoryError):
     fields = ("needed", "available")
     needed: int
     available: int
+
+
+class MultiCaptureError(StreamError):
+    """Some of several captures failed; the others have what they were to receive.
+
+    Attributes
+    ----------
+    captures : MultiCapture
+        All of them, those that failed with what they had received.
+    errors : dict
+        Label of each stream that failed, and its exception.
+    """
+
+    fields = ("captures", "errors")
+    captures: Any
+    errors: dict[str, BaseException]
 
 
 class KeywordError(StreamError, ValueError):
