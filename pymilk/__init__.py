@@ -26,9 +26,11 @@ except ModuleNotFoundError as error:  # pragma: no branch
     ) from error
 
 from . import errors, times
+from .alignment import Alignment
 from .axes import Which3DState
 from .capture import Capture, CaptureReport
 from .directory import find_stale, list_streams, remove_stale
+from .multicapture import MultiCapture, MultiCaptureReport, capture_many
 from .multiwait import wait_any
 from .names import stream_directory
 from .relay import Relay, RelayReport
@@ -38,10 +40,13 @@ from .shm import SHM
 __all__ = [
     "FRAME_ROW",
     "SHM",
+    "Alignment",
     "Block",
     "Capture",
     "CaptureReport",
     "Keyword",
+    "MultiCapture",
+    "MultiCaptureReport",
     "Reader",
     "Relay",
     "RelayReport",
@@ -50,6 +55,7 @@ __all__ = [
     "Stream",
     "Which3DState",
     "__version__",
+    "capture_many",
     "errors",
     "find_stale",
     "get_include",

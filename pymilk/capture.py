@@ -33,7 +33,7 @@ from .errors import (
 )
 from .waiting import find_successor, spin_of
 
-__all__ = ["Capture", "CaptureReport", "destination", "finish", "finished_capture"]
+__all__ = ["Capture", "CaptureReport", "await_event", "destination", "finish", "finished_capture"]
 
 #: How often a foreground capture looks at signals, in seconds.
 _SIGNAL_INTERVAL = 0.05
@@ -175,6 +175,8 @@ class Capture:
         Return at once; `join` waits for the end.
     register : callable, optional
         Called with the capture before it begins, so that its owner can close it.
+    held : bool, default False
+        Only make everything ready: `begin` begins.
 
     Attributes
     ----------
@@ -192,6 +194,7 @@ class Capture:
         orientation: Orientation | None = None,
         background: bool = False,
         register: Callable[[Capture], object] | None = None,
+        held: bool = False,
     ) -> None:
         if not hasattr(n, "__index__") or n < 1:
             raise StreamArgumentError(
@@ -228,9 +231,11 @@ class Capture:
         )
         if register is not None:
             register(self)
+        if held:
+            return
         try:
-            self._thread.start()
-            self._await(self._armed)
+            self.begin()
+            self.armed()
             if not background:
                 self.join()
         except KeyboardInterrupt:
@@ -240,6 +245,22 @@ class Capture:
             raise
 
     # -- use -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start the thread of a capture that was made with `held`; it arms the capture at once."""
+        if self._thread is not None:
+            self._thread.start()
+
+    def armed(self) -> None:
+        """Wait until the capture is armed, or has failed: from then on no frame is left out."""
+        self._await(self._armed)
+
+    def wait_end(self, timeout: float | None = None) -> bool:
+        """Wait for the end without raising what ended it; returns whether it has ended.
+
+        For threads that no signal interrupts: it is one sleep, where `join` looks up every 50 ms.
+        """
+        return self._finished.wait(timeout)
 
     @property
     def received(self) -> int:
@@ -268,6 +289,11 @@ class Capture:
         ``flags`` (``FLAG_...`` of `pymilk._core`). Times are nanoseconds of CLOCK_TAI.
         """
         return self._info[: self.received]
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the capture, and `join` raises; None if nothing went wrong so far."""
+        return self._error if self.done else None
 
     @property
     def report(self) -> CaptureReport:
@@ -329,17 +355,12 @@ class Capture:
 
     def _await(self, event: threading.Event, timeout: float | None = None) -> bool:
         """Wait for an event of the thread; whatever interrupts the wait ends the capture."""
-        deadline = None if timeout is None else time.monotonic() + timeout
         try:
-            # In slices: a signal may have been delivered to another thread.
-            while not event.wait(_SIGNAL_INTERVAL):
-                if deadline is not None and time.monotonic() >= deadline:
-                    return False
+            return await_event(event, timeout)
         except BaseException:
             self.stop()
             self._end()
             raise
-        return True
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The result travels, not the work: exceptions carry captures from process to process.
@@ -429,6 +450,23 @@ class Capture:
         self._reader.close()
         if self._owned:
             self._stream.close()
+
+
+def await_event(event: threading.Event, timeout: float | None = None) -> bool:
+    """Wait for another thread to set an event, with an eye on signals; returns whether it did.
+
+    Parameters
+    ----------
+    event : threading.Event
+    timeout : float, optional
+        Seconds; None waits for ever.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    # In slices: a signal may have been delivered to another thread.
+    while not event.wait(_SIGNAL_INTERVAL):
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+    return True
 
 
 def destination(

@@ -25,6 +25,7 @@ __all__ = [
     "KeywordTableFullError",
     "KeywordTypeError",
     "LibraryMissingError",
+    "MultiCaptureError",
     "SchedulingWarning",
     "SemaphoresExhaustedError",
     "SeveralImagesError",
@@ -327,6 +328,22 @@ class CaptureMemoryError(StreamError, MemoryError):
     fields = ("needed", "available")
     needed: int
     available: int
+
+
+class MultiCaptureError(StreamError):
+    """Some of several captures failed; the others have what they were to receive.
+
+    Attributes
+    ----------
+    captures : MultiCapture
+        All of them, those that failed with what they had received.
+    errors : dict
+        Label of each stream that failed, and its exception.
+    """
+
+    fields = ("captures", "errors")
+    captures: Any
+    errors: dict[str, BaseException]
 
 
 class KeywordError(StreamError, ValueError):

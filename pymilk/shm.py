@@ -564,6 +564,12 @@ class SHM(FamiliarCalls):
         >>> capture = shm.capture(1000)                     # doctest: +SKIP
         >>> capture.frames.mean(axis=0), capture.report.lost  # doctest: +SKIP
         """
+        return self._capture(n, out, timeout, wait, background=background)
+
+    def _capture(
+        self, n: int, out: Array | None, timeout: float | None, wait: str, **how: bool
+    ) -> Capture:
+        """Make a capture; with ``held=True`` one that does not begin yet."""
         return Capture(
             self._live(),
             n,
@@ -571,8 +577,8 @@ class SHM(FamiliarCalls):
             timeout=timeout,
             wait=wait,
             orientation=self._turn,
-            background=background,
             register=self._captures.add,
+            **how,
         )
 
     def ring_reader(

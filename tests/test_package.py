@@ -21,6 +21,7 @@ OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "Cython", 
 
 MODULES = ["", ".errors", ".names", ".times", ".axes", ".directory", ".keywords", ".waiting", ".receiver"]
 MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
+MODULES += [".alignment", ".multicapture"]
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:

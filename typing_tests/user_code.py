@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 import pymilk
-from pymilk.errors import StreamTimeoutError
+from pymilk.errors import MultiCaptureError, StreamTimeoutError
 from pymilk.interfacing.isio_shmlib import SHM as OldPathSHM
 
 
@@ -35,6 +35,21 @@ def read() -> npt.NDArray[Any] | None:
     rows = capture.info["cnt0"]
     print(lost, rows, len(frames), frame)
     return capture.frames
+
+
+def several(shm: pymilk.SHM) -> npt.NDArray[Any]:
+    """Capture several streams, and look up the frames that belong together."""
+    try:
+        many = pymilk.capture_many({"wfs": 1000, "psf": shm, "dm": None}, {"psf": 100, "dm": 5})
+        many = pymilk.capture_many(["wfs", shm], seconds=10.0, background=True).join()
+    except MultiCaptureError as error:
+        print({label: str(reason) for label, reason in error.errors.items()})
+        many = error.captures
+    lost: int = many.report.streams["wfs"].lost
+    rows: pymilk.Alignment = many.aligned("time", key={"wfs": "atime_ns", "psf": "arrival_ns"}).complete()
+    index: npt.NDArray[np.int64] = rows["psf"]
+    print(lost, rows.lost["psf"].sum(), [capture.received for capture in many.values()])
+    return many["psf"].frames[index]
 
 
 def low_level() -> int:
