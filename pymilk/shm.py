@@ -516,7 +516,7 @@ class SHM(FamiliarCalls):
     def capture(
         self,
         n: int,
-        out: Array | None = None,
+        out: Any = None,
         timeout: float | None = 5.0,
         wait: str = "auto",
         *,
@@ -528,9 +528,10 @@ class SHM(FamiliarCalls):
         ----------
         n : int
             Frames, 1 or more.
-        out : ndarray, shape (n, *shape), stream dtype, optional
-            Filled instead of a new array, and pre-faulted. Where the orientation turns pixels, an `out`
-            that is C-contiguous costs a second pass over them at the end.
+        out : array or buffer, shape (n, *shape), stream dtype, optional
+            Filled instead of a new array, and pre-faulted: anything that `get_data` takes. Where the
+            orientation turns pixels, an `out` that is C-contiguous costs a second pass over them at the
+            end.
         timeout : float or None, default 5.0
             Longest wait for one frame, in seconds; None waits for ever.
         wait : {"auto", "spin", "sleep"}
@@ -567,7 +568,7 @@ class SHM(FamiliarCalls):
         return self._capture(n, out, timeout, wait, background=background)
 
     def _capture(
-        self, n: int, out: Array | None, timeout: float | None, wait: str, **how: bool
+        self, n: int, out: Any, timeout: float | None, wait: str, **how: bool
     ) -> Capture:
         """Make a capture; with ``held=True`` one that does not begin yet."""
         return Capture(
