@@ -20,6 +20,7 @@ OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "Cython", 
 
 
 MODULES = ["", ".errors", ".names", ".times", ".axes", ".directory", ".keywords", ".waiting", ".receiver"]
+MODULES += [".bench", ".bench_account", ".bench_frames", ".bench_result", ".bench_writer", ".machine"]
 MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
 
 
