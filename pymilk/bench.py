@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
+import mmap
 import resource
 import shutil
 import tempfile
@@ -22,23 +22,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._core import FRAME_ROW, Stream, allocate, free_memory
-from .bench_account import Account, latency_counts, settle, spread
+from ._core import Stream, free_memory, prefault
+from .bench_account import Account, latency_counts, percentiles, settle
 from .bench_frames import SelfCheckingFrame, check_frames
+from .bench_reader import BusyThread, CaptureReceiver, Receiver, RingReceiver, touch
 from .bench_result import BenchResult, Point
 from .bench_writer import BenchWriter, WriterDied
-from .capture import Capture
 from .errors import (
     CaptureMemoryError,
     StreamArgumentError,
     StreamPermissionError,
     StreamStorageError,
-    StreamTimeoutError,
 )
 from .machine import CpuClock, describe, file_system_of
 from .names import stream_directory
-from .ring import RingReader
-from .times import now_ns
 from .waiting import check_scheduling, schedule_thread, spin_of
 
 __all__ = ["DEFAULT_RATES", "SOURCES", "Benchmark"]
@@ -61,6 +58,9 @@ _RING_DEPTH = (8, 2048)
 _CUBE_NBYTES = 1 << 30
 _CUBE_SHARE = 0.25
 
+#: Bytes that are reserved at once.
+_STEP_NBYTES = 64 << 20
+
 #: Frames that a point has to have.
 _FEWEST = 20
 
@@ -74,11 +74,8 @@ _FAULT_RATE = 2e9
 _SLOWER = 1.15
 _GRACE_SECONDS = 2.0
 
-#: How often progress is told, in seconds, and how long a reader waits before it looks whether to end.
+#: How often progress is told, in seconds.
 _TICK = 0.1
-
-#: The consumer stalls this often.
-_STALL_PERIOD = 0.5
 
 Progress = Callable[[float, str], object]
 
@@ -136,7 +133,7 @@ class Benchmark:
         What was measured so far; also after Ctrl-C.
     tasks : int
         Points to be measured.
-    seconds : float
+    expected_seconds : float
         Time that the run will take, about.
     nbytes : int
         Memory that it takes at most, rings included.
@@ -236,7 +233,7 @@ class Benchmark:
         return len(self._tasks)
 
     @property
-    def seconds(self) -> float:
+    def expected_seconds(self) -> float:
         """Seconds that the run will take, about."""
         writers = len(self._shapes) * len(self._sources)
         return (
@@ -304,7 +301,10 @@ class Benchmark:
         thread.start()
         thread.join()
         if refused and refused[0]:
-            raise StreamPermissionError(f"the benchmark cannot run as asked: {refused[0]}")
+            raise StreamPermissionError(
+                f"the benchmark cannot run at SCHED_FIFO priority {self._priority}: no permission. Raise the "
+                "limit (ulimit -r, LimitRTPRIO=), give CAP_SYS_NICE, or leave the priority out"
+            )
 
     def _check_memory(self) -> None:
         frames = [task.count * self._frame_nbytes(task.shape) for task in self._tasks]
@@ -358,10 +358,11 @@ class Benchmark:
             A writer could not make its stream, or could not be started.
         """
         self._tell = progress or (lambda share, text: None)
+        self.result.points.clear()
         self._began = time.monotonic()
         try:
             with self._private_directory() as folder:
-                cube = allocate((self._cube_nbytes,), np.uint8)
+                cube = _memory(self._cube_nbytes)
                 for at in range(0, len(self._tasks), len(self._rates)):
                     self._measure_source(folder, self._tasks[at : at + len(self._rates)], cube)
         finally:
@@ -400,7 +401,7 @@ class Benchmark:
             )
             try:
                 with Stream.attach(writer.path) as stream:
-                    _touch(stream)
+                    touch(stream)
                     alive = True
                     while left and alive:
                         point, alive = self._measure(left.pop(0), writer, stream, cube)
@@ -421,13 +422,15 @@ class Benchmark:
         nbytes = task.count * self._frame_nbytes(task.shape)
         frames = cube[:nbytes].view(self._dtype).reshape(task.count, *task.shape)
         scheduling = (self._cpu_reader, self._priority)
-        kind = _CaptureReceiver if task.source == "plain" else _RingReceiver
-        receiver = kind(task, stream, frames, self._wait, scheduling, self._stall)
+        kind = CaptureReceiver if task.source == "plain" else RingReceiver
+        receiver = kind(
+            stream, frames, task.source, task.depth, self._wait, scheduling, self._stall
+        )
         first = stream.counter + 1
         limit = task.seconds * _SLOWER + 0.1
         report: dict[str, Any] | None = None
         problem = ""
-        with receiver, _BusyThread(self._busy) as busy:
+        with receiver, BusyThread(self._busy) as busy:
             machine, began = CpuClock(), time.monotonic()
             usage = resource.getrusage(resource.RUSAGE_SELF)
             writer.go(task.rate, task.count, limit)
@@ -440,6 +443,8 @@ class Benchmark:
                         problem = f"the writer did not end within {elapsed:.1f} s"
             except WriterDied as died:
                 problem = f"the writer died: {died}"
+            if problem:
+                writer.end()  # nothing may be published behind the account
             seconds = time.monotonic() - began
             busy_share, others = busy.share(seconds), machine.shares()
             published = stream.counter + 1 - first
@@ -477,7 +482,7 @@ def _point(
     task: _Task,
     dtype: np.dtype[Any],
     account: Account,
-    receiver: _Receiver,
+    receiver: Receiver,
     report: dict[str, Any] | None,
     seconds: float,
 ) -> Point:
@@ -506,217 +511,30 @@ def _point(
         longest_gap=account.longest_gap,
         behind_bursts=account.behind_bursts,
         disagreements=account.disagreements,
-        latency_us=spread(latency),
+        latency_us=percentiles(latency),
         latency_counts=latency_counts(latency),
-        handover_us=spread(handover),
+        handover_us=percentiles(handover),
         cpu_share=round(receiver.cpu_seconds / seconds, 4),
         fullest=round(receiver.fullest / task.depth, 4),
     )
 
 
-# -- readers -----------------------------------------------------------------------------------------
-
-
-class _Receiver(threading.Thread):
-    """Takes the frames of one point into the cube; a context manager, entered once it is armed.
-
-    Attributes
-    ----------
-    rows : int
-        Rows of the cube, of `info` and of the others that are filled.
-    fullest : int
-        Most frames that waited in the ring.
-    """
-
-    def __init__(
-        self,
-        task: _Task,
-        stream: Stream,
-        frames: npt.NDArray[Any],
-        wait: str,
-        scheduling: tuple[int | None, int | None],
-        stall: float,
-    ) -> None:
-        super().__init__(name="pymilk-bench-reader", daemon=True)
-        self.task = task
-        self.stream = stream
-        self.frames = frames
-        self.wait = wait
-        self.scheduling = scheduling
-        self.stall = stall
-        self.rows = 0
-        self.info = np.zeros(len(frames), FRAME_ROW)
-        self.overwritten = np.zeros(len(frames), np.bool_)
-        self.handed_ns: npt.NDArray[np.int64] | None = None
-        self.cpu_seconds = 0.0
-        self.fullest = 0
-        self.error: BaseException | None = None
-        self.began_cpu = 0.0
-        self.armed = threading.Event()
-        self.ending = threading.Event()
-        self.aborted = threading.Event()
-        self.last = 0
-
-    def __enter__(self) -> _Receiver:
-        try:
-            self.start()
-            while not self.armed.wait(_TICK):
-                pass
-            if self.error is not None:
-                raise self.error
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def finish(self, last: int) -> None:
-        """Have it end once it has frame number `last`, or that does not come any more."""
-        self.last = last
-        self.ending.set()
-        while self.is_alive():
-            self.join(_TICK)
-        if self.error is not None:
-            raise self.error
-
-    def __exit__(self, *exc: object) -> None:
-        self.aborted.set()
-        self.ending.set()
-        self.join()
-
-    def run(self) -> None:
-        """Receive; in the thread."""
-        try:
-            self.receive()
-        except BaseException as error:  # for finish(), in the thread that waits for it
-            self.error = error
-        finally:
-            self.cpu_seconds += time.thread_time() - self.began_cpu
-            self.armed.set()
-
-    def receive(self) -> None:
-        """Arm, then take frames until told to end."""
-        raise NotImplementedError
-
-    def is_armed(self) -> None:
-        """Note that the next frame will be received."""
-        self.began_cpu = time.thread_time()
-        self.armed.set()
-
-
-class _CaptureReceiver(_Receiver):
-    """Captures from a plain stream."""
-
-    def receive(self) -> None:
-        schedule_thread(*self.scheduling)  # the thread of the capture inherits it
-        capture = Capture(
-            self.stream,
-            len(self.frames),
-            self.frames,
-            timeout=None,
-            wait=self.wait,
-            background=True,
-        )
-        self.is_armed()
-        try:
-            self.ending.wait()
-            # The newest frame stays in the stream: it comes, if the thread gets to run at all.
-            deadline = time.monotonic() + _GRACE_SECONDS
-            while not (capture.done or self.aborted.is_set() or time.monotonic() > deadline):
-                info = capture.info
-                if len(info) and info["cnt0"][-1] >= self.last:
-                    break
-                time.sleep(0.001)
-        finally:
-            capture.stop()
-            capture.join()
-        report = capture.report
-        self.rows = capture.received
-        self.info[: self.rows] = capture.info
-        self.cpu_seconds += report.cpu_share * report.duration
-
-
-class _RingReceiver(_Receiver):
-    """Consumes a ring block by block, each copied to the cube and then asked whether it is intact."""
-
-    def receive(self) -> None:
-        cpu, priority = self.scheduling
-        collects = self.task.source == "collector"
-        if not collects:
-            schedule_thread(cpu, priority)
-            cpu = priority = None
-        self.handed_ns = np.zeros(len(self.frames), np.int64)
-        with RingReader(
-            self.stream,
-            depth=self.task.depth,
-            wait=self.wait,
-            source="collector" if collects else "auto",
-            cpu=cpu,
-            priority=priority,
-        ) as ring:
-            self.is_armed()
-            self._next_stall = time.monotonic() + _STALL_PERIOD / 2
-            while not self.aborted.is_set():
-                try:
-                    if self._consume(ring):
-                        break
-                except StreamTimeoutError:
-                    if self.ending.is_set():
-                        break
-            report = ring.report
-        self.cpu_seconds += report.cpu_share * report.duration
-
-    def _consume(self, ring: RingReader) -> bool:
-        """Take blocks while they come; returns whether that was the last one."""
-        assert self.handed_ns is not None
-        for block in ring.blocks(timeout=_TICK):
-            self.fullest = max(self.fullest, len(block) + ring.lag)
-            room = slice(self.rows, min(self.rows + len(block), len(self.frames)))
-            count = room.stop - room.start
-            self.handed_ns[room] = now_ns()
-            np.copyto(self.frames[room], block.frames[:count])
-            self.overwritten[room] = np.arange(count) < block.overwritten
-            self.info[room] = block.info[:count]
-            self.rows = room.stop
-            if self.stall and time.monotonic() >= self._next_stall:
-                self._next_stall = time.monotonic() + _STALL_PERIOD
-                self.aborted.wait(self.stall)
-            if self.rows + ring.lost >= len(self.frames) or self.aborted.is_set():
-                return True
-        return True
-
-
-class _BusyThread:
-    """A Python thread that never lets go of the GIL by itself, for the time of a ``with`` block."""
-
-    def __init__(self, wanted: bool) -> None:
-        self._stop = threading.Event()
-        self._cpu = 0.0
-        self._thread = threading.Thread(target=self._run, name="pymilk-bench-busy") if wanted else None
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            sum(i * i for i in range(2000))
-            self._cpu = time.thread_time()
-
-    def __enter__(self) -> _BusyThread:
-        if self._thread is not None:
-            self._thread.start()
-        return self
-
-    def share(self, seconds: float) -> float | None:
-        """Return the share of a core that it has used, if there is one."""
-        return None if self._thread is None else round(self._cpu / seconds, 4)
-
-    def __exit__(self, *exc: object) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-
-
-def _touch(stream: Stream) -> None:
-    """Read every page of the frames once: page faults are no part of the measurement."""
-    pixels = stream.section("ring_slots") if stream.cb_size else stream.view()
-    pixels.reshape(-1).view(np.uint8)[:: os.sysconf("SC_PAGE_SIZE")].max()
+def _memory(nbytes: int) -> npt.NDArray[np.uint8]:
+    """Reserve memory whose pages are there, in steps, so that Ctrl-C need not wait for all of it."""
+    try:
+        mapped = mmap.mmap(-1, nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise CaptureMemoryError(
+            f"{nbytes} bytes for frames cannot be had: {error.strerror}",
+            needed=nbytes,
+            available=free_memory(),
+        ) from error
+    with contextlib.suppress(OSError):  # a kernel without huge pages
+        mapped.madvise(mmap.MADV_HUGEPAGE)
+    cube = np.frombuffer(mapped, np.uint8)
+    for at in range(0, nbytes, _STEP_NBYTES):
+        prefault(cube[at : at + _STEP_NBYTES])
+    return cube
 
 
 # -- arguments ---------------------------------------------------------------------------------------

@@ -14,16 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ._core import FLAG_TORN
+from .capture import spread
 
-__all__ = ["BINS_PER_DECADE", "LATENCY_EDGES_US", "Account", "latency_counts", "settle", "spread"]
+__all__ = ["BINS_PER_DECADE", "LATENCY_EDGES_US", "Account", "latency_counts", "percentiles", "settle"]
 
 BINS_PER_DECADE = 20
 
 #: Edges of the latency histogram in microseconds, 0.1 to 10 million; what lies beyond is in the outer bins.
 LATENCY_EDGES_US = 10.0 ** (np.arange(8 * BINS_PER_DECADE + 1) / BINS_PER_DECADE - 1)
-
-#: Percentiles of times.
-_POINTS = {"p50": 50.0, "p99": 99.0, "p99.9": 99.9, "max": 100.0}
 
 
 @dataclass
@@ -172,12 +170,9 @@ def _behind_bursts(
     return total
 
 
-def spread(values: npt.NDArray[Any]) -> dict[str, float]:
+def percentiles(values: npt.NDArray[Any]) -> dict[str, float]:
     """Return the median, the 99 and 99.9 percent points and the maximum of some values; {} of none."""
-    if len(values) == 0:
-        return {}
-    found = np.percentile(values, list(_POINTS.values()))
-    return {key: round(float(value), 3) for key, value in zip(_POINTS, found, strict=True)}
+    return spread(values, ("p50", "p99", "p99.9", "max")) if len(values) else {}
 
 
 def latency_counts(latency_us: npt.NDArray[Any]) -> list[int]:

@@ -27,7 +27,7 @@ _SLEEPY_US = 40.0
 #: Gaps of so few frames are short: the reader was not away, only a little too slow.
 _SHORT_GAP = 2
 
-#: Columns of the table: key, heading.
+#: Columns of the table: key, heading. The last one is about the writer.
 COLUMNS = (
     ("source", "source"),
     ("rate", "rate/s"),
@@ -38,12 +38,15 @@ COLUMNS = (
     ("torn", "torn"),
     ("repeated", "repeated"),
     ("p50", "p50 us"),
-    ("p99", "p99"),
-    ("p99.9", "p99.9"),
+    ("p99", "p99 us"),
+    ("p99.9", "p99.9 us"),
     ("max", "max us"),
     ("cpu", "CPU %"),
-    ("holdup", "writer held up ms"),
+    ("holdup", "held up ms"),
 )
+
+#: Columns that a narrow terminal can do without, the first one first.
+DISPENSABLE = ("p99.9", "share", "repeated", "reached", "holdup", "torn", "p99")
 
 
 @dataclass
@@ -162,10 +165,10 @@ class Point:
         return {
             "source": self.source,
             "rate": f"{self.rate:g}",
-            "reached": f"{self.reached:.0f}" if self.writer else "died",
+            "reached": _rate(self.reached) if self.writer else "died",
             "delivered": str(self.delivered),
             "lost": str(self.lost),
-            "share": f"{self.lost_share:.3%}".rstrip("%") if self.missing else "0",
+            "share": f"{100 * self.lost_share:.3g}",
             "torn": str(self.torn),
             "repeated": str(self.repeated),
             **{key: times.get(key, "-") for key in ("p50", "p99", "p99.9", "max")},
@@ -328,12 +331,16 @@ def _summaries(result: BenchResult) -> Iterator[str]:
             )
         if slow:
             said += "; nothing lost at " + ", ".join(
-                f"{point.reached:.0f} (of {point.rate:g} asked)" for point in slow
+                f"{_rate(point.reached)} (of {point.rate:g} asked)" for point in slow
             )
         later = [f"{point.rate:g}" for point in points if point.clean and point not in clean]
         if later:
             said += f"; nothing lost at {', '.join(later)}"
         yield said + "."
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def _percent(share: float) -> str:
@@ -344,6 +351,9 @@ def _hints(result: BenchResult) -> Iterator[str]:
     """Say what could be done, from what was measured."""
     points = [point for point in result.points if point.writer]
     if points:
+        busy = [point.busy_share for point in points if point.busy_share is not None]
+        if busy:
+            yield f"The busy Python thread had {sum(busy) / len(busy):.2f} of a core beside the reader."
         yield from _about_the_machine(points, result)
         yield from _about_the_writer(points, result)
         yield from _about_plain_streams([point for point in points if point.source == "plain"], result)
@@ -356,7 +366,7 @@ def _about_the_writer(points: list[Point], result: BenchResult) -> Iterator[str]
         worst = min(slow, key=lambda point: point.reached / point.rate)
         writer = worst.writer
         said = (
-            f"The writer was late: at worst it published {worst.reached:.0f} of {worst.rate:g} frames/s "
+            f"The writer was late: at worst it published {_rate(worst.reached)} of {worst.rate:g} frames/s "
             f"({_name(worst, result)})"
         )
         if writer["late_p50_us"] > 1e6 / worst.rate / 2:
@@ -390,7 +400,7 @@ def _about_plain_streams(points: list[Point], result: BenchResult) -> Iterator[s
         interrupted = sum(point.preempted for point in losing)
         yield (
             f"The reader of the plain stream was away for up to {worst.away_ms:.1f} ms ({worst.longest_gap} "
-            f"frames at {worst.reached:.0f}/s); {sum(point.gaps for point in losing)} gaps, {interrupted} "
+            f"frames at {_rate(worst.reached)}/s); {sum(point.gaps for point in losing)} gaps, {interrupted} "
             f"interruptions of this process.{_remedy(result, interrupted)}"
         )
     else:
@@ -452,18 +462,18 @@ def _about_rings(points: list[Point], result: BenchResult) -> Iterator[str]:
         if overrun and worst.cpu_share > _WHOLE_CORE:
             yield (
                 f"The reader of the {name} ring used {worst.cpu_share:.0%} of a core and did not keep up "
-                f"with {worst.reached:.0f}/s; a deeper ring only delays that."
+                f"with {_rate(worst.reached)}/s; a deeper ring only delays that."
             )
         elif overrun:
             yield (
                 f"The {name} ring was overrun: its reader was late by {needed} frames "
-                f"({needed / worst.reached:.3g} s at {worst.reached:.0f}/s), and it has {worst.depth} slots; "
-                f"take --depth {2 * needed}."
+                f"({needed / worst.reached:.3g} s at {_rate(worst.reached)}/s), and it has {worst.depth} "
+                f"slots; take --depth {2 * needed}."
             )
         elif not any(point.source == "plain" and point.missing for point in result.points):
             yield (
                 f"The collector was away from the plain stream for up to {worst.away_ms:.1f} ms "
-                f"({worst.longest_gap} frames at {worst.reached:.0f}/s)."
+                f"({worst.longest_gap} frames at {_rate(worst.reached)}/s)."
                 + _remedy(result, sum(point.preempted for point in losing))
             )
     for name, tight in _by_source(

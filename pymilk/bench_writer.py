@@ -52,7 +52,7 @@ _END_SECONDS = 0.5
 _TIMES = "published.bin"
 
 
-class WriterDied(Exception):
+class WriterDied(StreamError):
     """The writer ended before it was told to; the message says how."""
 
 

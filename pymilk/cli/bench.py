@@ -9,13 +9,14 @@ import sys
 
 import click
 import numpy as np
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ..bench import DEFAULT_RATES, SOURCES, Benchmark
-from ..bench_result import COLUMNS, BenchResult
+from ..bench_result import COLUMNS, DISPENSABLE, BenchResult, Point
 from ..errors import StreamArgumentError
 from ..waiting import WAIT_POLICIES
 from .parameters import dtype_of, rates_of, shapes_of
@@ -47,6 +48,8 @@ _STYLES = {"": "", "lossy": "yellow", "wrong": "bold red"}
 @click.option("--busy", is_flag=True, help="Keep a second Python thread busy beside the reader.")
 @click.option("--stall", type=click.FloatRange(min=0), default=0, metavar="MS",
               help="Let the consumer of a ring sleep so many milliseconds, every half second.")
+@click.option("--memory", type=click.FloatRange(min=0, min_open=True), metavar="MB",
+              help="For the frames of a point. Default: 1074 MB, or a quarter of what is free.")
 @click.option("--plot", type=click.Path(dir_okay=False, writable=True), metavar="FILE.png",
               help="Draw loss and latency.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
@@ -63,6 +66,7 @@ def bench(
     priority: int | None,
     busy: bool,
     stall: float,
+    memory: float | None,
     plot: str | None,
     as_json: bool,
 ) -> None:
@@ -95,9 +99,10 @@ def bench(
             priority=priority,
             busy=busy,
             stall=stall / 1e3,
+            memory=None if memory is None else round(memory * 1e6),
         )
         console.print(
-            f"{benchmark.tasks} points, about {benchmark.seconds:.0f} s, up to "
+            f"{benchmark.tasks} points, about {benchmark.expected_seconds:.0f} s, up to "
             f"{benchmark.nbytes / 1e6:.0f} MB; Ctrl-C shows what was measured so far",
             highlight=False,
         )
@@ -136,6 +141,8 @@ def _show(result: BenchResult, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))
         return
+    if not result.points:
+        return
     if not sys.stdout.isatty():
         click.echo(str(result))
         return
@@ -143,18 +150,37 @@ def _show(result: BenchResult, as_json: bool) -> None:
     console.print(escape(result.title()))
     for shape in dict.fromkeys(point.shape for point in result.points):
         here = [point for point in result.points if point.shape == shape]
-        table = Table(title=f"{shape[0]}x{shape[1]} {here[0].dtype}", title_justify="left")
-        for key, heading in COLUMNS:
-            table.add_column(heading, justify="left" if key == "source" else "right")
-        for at, point in enumerate(here):
-            cells = point.cells()
-            last = at + 1 == len(here) or here[at + 1].source != point.source
-            table.add_row(
-                *(cells[key] for key, _ in COLUMNS), style=_STYLES[point.trouble], end_section=last
-            )
-        console.print(table)
+        console.print(_table(here, console))
     for line in result.verdict():
         console.print(escape(line), style="bold red" if line.startswith(("WRONG", "PROBLEM")) else "")
+
+
+def _table(points: list[Point], console: Console) -> Table:
+    """Make the table of one shape, with as many columns as the terminal has room for."""
+    left_out: tuple[str, ...] = ()
+    for count in range(len(DISPENSABLE) + 1):
+        left_out = DISPENSABLE[:count]
+        table = Table(
+            title=f"{points[0].shape[0]}x{points[0].shape[1]} {points[0].dtype}",
+            title_justify="left",
+            caption="held up: the writer, beyond an interval"
+            + (f"; no room for {', '.join(left_out)}" if left_out else ""),
+            caption_justify="left",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        shown = [(key, heading) for key, heading in COLUMNS if key not in left_out]
+        for key, heading in shown:
+            table.add_column(heading, justify="left" if key == "source" else "right", no_wrap=True)
+        for at, point in enumerate(points):
+            cells = point.cells()
+            last = at + 1 == len(points) or points[at + 1].source != point.source
+            table.add_row(
+                *(cells[key] for key, _ in shown), style=_STYLES[point.trouble], end_section=last
+            )
+        if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
+            break
+    return table
 
 
 def _draw(result: BenchResult, path: str, console: Console) -> None:
