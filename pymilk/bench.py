@@ -509,6 +509,7 @@ def _point(
         missing=account.missing,
         gaps=account.gaps,
         longest_gap=account.longest_gap,
+        in_short_gaps=account.in_short_gaps,
         behind_bursts=account.behind_bursts,
         disagreements=account.disagreements,
         latency_us=percentiles(latency),

@@ -16,12 +16,15 @@ import numpy.typing as npt
 from ._core import FLAG_TORN
 from .capture import spread
 
-__all__ = ["BINS_PER_DECADE", "LATENCY_EDGES_US", "Account", "latency_counts", "percentiles", "settle"]
+__all__ = ["LATENCY_EDGES_US", "SHORT_GAP", "Account", "latency_counts", "percentiles", "settle"]
 
-BINS_PER_DECADE = 20
+_BINS_PER_DECADE = 20
+
+#: Frames missing in a row up to which the reader was too slow, and not away.
+SHORT_GAP = 2
 
 #: Edges of the latency histogram in microseconds, 0.1 to 10 million; what lies beyond is in the outer bins.
-LATENCY_EDGES_US = 10.0 ** (np.arange(8 * BINS_PER_DECADE + 1) / BINS_PER_DECADE - 1)
+LATENCY_EDGES_US = 10.0 ** (np.arange(8 * _BINS_PER_DECADE + 1) / _BINS_PER_DECADE - 1)
 
 
 @dataclass
@@ -46,6 +49,8 @@ class Account:
         Most numbers missing in a row.
     gaps : int
         Runs of missing numbers.
+    in_short_gaps : int
+        Of `missing`, those in runs of one or two.
     behind_bursts : int
         Of `missing`, those that the writer itself overwrote early: it was late, and published them at less
         than half the interval. For the others the reader was late.
@@ -63,6 +68,7 @@ class Account:
     missing: int
     longest_gap: int
     gaps: int
+    in_short_gaps: int
     behind_bursts: int
     disagreements: list[str]
     good: npt.NDArray[np.bool_] = field(repr=False)
@@ -144,6 +150,7 @@ def settle(
         missing=missing,
         longest_gap=int(runs.max()),
         gaps=int(np.count_nonzero(runs)),
+        in_short_gaps=int(runs[runs <= SHORT_GAP].sum()),
         behind_bursts=_behind_bursts(seen, runs, first, times_ns, interval_ns),
         disagreements=disagreements,
         good=good,

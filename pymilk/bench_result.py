@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -24,8 +25,11 @@ _FULL = 0.5
 #: A median latency in microseconds from which on slow clocks and sleeping cores are likely.
 _SLEEPY_US = 40.0
 
-#: Gaps of so few frames are short: the reader was not away, only a little too slow.
-_SHORT_GAP = 2
+#: A cause is worth a word if it stands behind this share of the missing frames.
+_WORTH = 0.2
+
+#: Width of the verdict as plain text.
+_TEXT_WIDTH = 118
 
 #: Columns of the table: key, heading. The last one is about the writer.
 COLUMNS = (
@@ -67,7 +71,8 @@ class Point:
         What the writer says: ``first`` (number), ``published``, ``rate`` (reached), ``late_p50_us`` and
         ``late_p99_us`` (behind its own times), ``longest_holdup_us`` (beyond the interval), ``cpu_share``,
         ``preempted``. Empty if it died.
-    published, delivered, lost, torn, repeated, missing, gaps, longest_gap, behind_bursts, disagreements
+    published, delivered, lost, torn, repeated, missing, gaps, longest_gap, in_short_gaps, behind_bursts, \
+    disagreements
         See `pymilk.bench_account.Account`.
     latency_us : dict
         Microseconds from the writer's stamp until pymilk had the frame: in the cube of a capture, in the ring
@@ -108,6 +113,7 @@ class Point:
     missing: int
     gaps: int
     longest_gap: int
+    in_short_gaps: int
     behind_bursts: int
     disagreements: list[str]
     latency_us: dict[str, float]
@@ -270,7 +276,8 @@ class BenchResult:
         for shape in dict.fromkeys(point.shape for point in self.points):
             here = [point for point in self.points if point.shape == shape]
             lines += ["", f"{shape[0]}x{shape[1]} {here[0].dtype}", *_plain_table(here)]
-        return "\n".join([*lines, "", *self.verdict()])
+        said = (textwrap.fill(line, _TEXT_WIDTH, subsequent_indent="  ") for line in self.verdict())
+        return "\n".join([*lines, "", *said])
 
 
 def _plain_table(points: list[Point]) -> list[str]:
@@ -382,6 +389,14 @@ def _about_the_writer(points: list[Point], result: BenchResult) -> Iterator[str]
                 f"{writer['preempted']} times"
             )
         yield said + "."
+    longest = max(points, key=lambda point: point.writer["longest_holdup_us"])
+    held_up, taken = longest.writer["longest_holdup_us"], result.machine["rt_taken_us"]
+    if result.options["priority"] is not None and 0 < 0.8 * taken <= held_up:
+        yield (
+            f"The writer was held up for {held_up / 1e3:.1f} ms ({_name(longest, result)} at "
+            f"{longest.rate:g}/s): the kernel takes {taken / 1e3:.0f} ms of every second from real-time "
+            "processes that use a whole core. That ends with sysctl kernel.sched_rt_runtime_us=-1."
+        )
     bursts = sum(point.behind_bursts for point in points)
     missing = sum(point.missing for point in points if point.source == "plain")
     if bursts:
@@ -395,19 +410,23 @@ def _about_plain_streams(points: list[Point], result: BenchResult) -> Iterator[s
     losing = [point for point in points if point.missing > point.behind_bursts]
     if not losing:
         return
-    worst = max(losing, key=lambda point: point.away_ms)
-    if worst.longest_gap > _SHORT_GAP:
+    missing = sum(point.missing for point in losing)
+    short = sum(point.in_short_gaps for point in losing)
+    if missing - short >= _WORTH * missing:
+        worst = max(losing, key=lambda point: point.away_ms)
         interrupted = sum(point.preempted for point in losing)
         yield (
             f"The reader of the plain stream was away for up to {worst.away_ms:.1f} ms ({worst.longest_gap} "
-            f"frames at {_rate(worst.reached)}/s); {sum(point.gaps for point in losing)} gaps, {interrupted} "
-            f"interruptions of this process.{_remedy(result, interrupted)}"
+            f"frames at {_rate(worst.reached)}/s), and this process was interrupted {interrupted} times."
+            + _remedy(result, interrupted)
         )
-    else:
+    if short >= _WORTH * missing:
+        worst = max(losing, key=lambda point: point.in_short_gaps)
+        late = worst.latency_us or {"p50": 0.0, "p99": 0.0}
         said = (
-            "The reader of the plain stream was never away for long (gaps of "
-            f"{worst.longest_gap} frames at most), but 1 of 100 frames comes "
-            f"{worst.latency_us.get('p99', 0.0):.0f} us late or more, and lasts {1e6 / worst.rate:.0f} us"
+            f"{short} of the {missing} frames are missing alone or in pairs: the reader was not away, but "
+            f"too slow. At {_rate(worst.reached)}/s a frame lasts {1e6 / worst.rate:.0f} us, and half of "
+            f"those that came were {late['p50']:.0f} us late or more, 1 of 100 {late['p99']:.0f} us"
         )
         if result.options["wait"] != "spin" and len(result.machine["cores"]) > 1:
             said += "; --wait spin sees them sooner, for a core of its own"

@@ -52,6 +52,13 @@ def _cores(ranges: str) -> list[int]:
     return cores
 
 
+def _rt_taken_us() -> int:
+    """Return how much of each second the kernel keeps from real-time processes, in microseconds."""
+    runtime = int(_read("/proc/sys/kernel/sched_rt_runtime_us") or -1)
+    period = int(_read("/proc/sys/kernel/sched_rt_period_us") or 0)
+    return round((period - runtime) / period * 1e6) if runtime >= 0 and period > 0 else 0
+
+
 def file_system_of(folder: str | os.PathLike[str]) -> str:
     """Tell the type of the file system that a directory is on, for example ``tmpfs``; "" if not known."""
     device = os.stat(folder).st_dev
@@ -75,14 +82,16 @@ def describe() -> dict[str, Any]:
     -------
     dict
         ``cpu``, ``cores`` (those that this process may use), ``isolated`` (those that the scheduler leaves
-        alone), ``governors``, ``virtual`` (whether this is a virtual machine), ``load`` (of the last
-        minute), ``kernel``, and the versions of ``python``, ``numpy`` and ``pymilk``.
+        alone), ``governors``, ``rt_taken_us`` (microseconds of each second that the kernel keeps from
+        real-time processes), ``virtual`` (whether this is a virtual machine), ``load`` (of the last minute),
+        ``kernel``, and the versions of ``python``, ``numpy`` and ``pymilk``.
     """
     return {
         "cpu": _cpu_model(),
         "cores": sorted(os.sched_getaffinity(0)),
         "isolated": _cores(_read("/sys/devices/system/cpu/isolated")),
         "governors": _governors(),
+        "rt_taken_us": _rt_taken_us(),
         "virtual": " hypervisor" in _read("/proc/cpuinfo"),
         "load": round(os.getloadavg()[0], 2),
         "kernel": platform.release(),

@@ -108,6 +108,7 @@ def test_account_of_losses_at_both_ends_and_between() -> None:
     numbers = [7, 8, 12]
     found = settled(numbers, rows(numbers, [2, 0, 3]), 5, 8)
     assert (found.delivered, found.lost, found.missing, found.gaps, found.longest_gap) == (3, 5, 5, 2, 3)
+    assert found.in_short_gaps == 2
     assert found.disagreements == []
 
 
@@ -190,7 +191,8 @@ def point(source: str = "plain", rate: float = 1000.0, **changes: object) -> Poi
     values = {
         "source": source, "shape": (120, 120), "dtype": "uint16", "rate": rate, "depth": 64, "seconds": 1.0,
         "writer": writer, "published": 1000, "delivered": 1000, "lost": 0, "torn": 0, "repeated": 0,
-        "missing": 0, "gaps": 0, "longest_gap": 0, "behind_bursts": 0, "disagreements": [],
+        "missing": 0, "gaps": 0, "longest_gap": 0, "in_short_gaps": 0, "behind_bursts": 0,
+        "disagreements": [],
         "latency_us": {"p50": 8.0, "p99": 20.0, "p99.9": 40.0, "max": 90.0}, "latency_counts": [0, 1000],
         "handover_us": {}, "cpu_share": 0.1, "fullest": 0.0,
     }  # fmt: skip
@@ -204,6 +206,7 @@ def losing(source: str = "plain", rate: float = 1000.0, lost: int = 10, **change
 
 def result_of(*points: Point, cores: int = 8, **options: object) -> BenchResult:
     facts = {**machine.describe(), "cores": list(range(cores)), "isolated": [], "governors": []}
+    facts["rt_taken_us"] = 50_000
     facts.update({key: options.pop(key) for key in ("governors", "isolated") if key in options})
     chosen = {
         "shapes": [(120, 120)], "wait": "auto", "cpu_writer": None, "cpu_reader": None, "priority": None,
@@ -249,9 +252,11 @@ def test_all_clean_needs_no_hint() -> None:
         (
             {"preempted": 7},
             {"cpu_reader": 3, "isolated": [3], "priority": 5},
-            "7 interruptions of this process.\n",
+            "interrupted 7 times.\n",
         ),
-        ({"longest_gap": 1, "gaps": 10}, {}, "--wait spin"),
+        ({"longest_gap": 1, "gaps": 10, "in_short_gaps": 10}, {}, "10 of the 10 frames are missing alone"),
+        ({"longest_gap": 1, "gaps": 10, "in_short_gaps": 10}, {"wait": "sleep"}, "--wait spin"),
+        ({"longest_gap": 6, "gaps": 5, "in_short_gaps": 4}, {}, "was away for up to 6.0 ms (6 frames"),
         ({"behind_bursts": 10}, {}, "10 were overwritten early because the writer was late"),
         ({"others_cores": 1.3}, {}, "Other programs used 1.3 of 8 cores"),
         ({"stolen_cores": 0.2}, {}, "The hypervisor took 0.20 cores away"),
@@ -287,6 +292,14 @@ def test_hint_about_slow_clocks() -> None:
     said = " ".join(result_of(slow, governors=["powersave"]).verdict())
     assert "the frequency governor is powersave" in said
     assert "governor" not in " ".join(result_of(slow, governors=["performance"]).verdict())
+
+
+def test_hint_about_real_time_throttling() -> None:
+    held_up = point(writer={"longest_holdup_us": 52_100.0})
+    assert "the kernel takes" not in " ".join(result_of(held_up).verdict())
+    said = " ".join(result_of(held_up, priority=50).verdict())
+    assert "held up for 52.1 ms (plain at 1000/s): the kernel takes 50 ms of every second" in said
+    assert "the kernel takes" not in " ".join(result_of(point(), priority=50).verdict())
 
 
 def test_a_wrong_account_is_loud() -> None:
