@@ -448,7 +448,7 @@ class Benchmark:
             seconds = time.monotonic() - began
             busy_share, others = busy.share(seconds), machine.shares()
             published = stream.counter + 1 - first
-            receiver.finish(first + published - 1)
+            receiver.finish(first + published - 1 if published else 0)
         used = resource.getrusage(resource.RUSAGE_SELF)
         process = used.ru_utime + used.ru_stime - usage.ru_utime - usage.ru_stime
         rows = receiver.rows

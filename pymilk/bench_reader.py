@@ -99,7 +99,7 @@ class Receiver(threading.Thread):
         return self
 
     def finish(self, last: int) -> None:
-        """Have it end once it has frame number `last`, or that does not come any more."""
+        """Have it end once it has frame number `last` (0: none), or that does not come any more."""
         self.last = last
         self.ending.set()
         while self.is_alive():
@@ -153,7 +153,7 @@ class CaptureReceiver(Receiver):
             deadline = time.monotonic() + _GRACE_SECONDS
             while not (capture.done or self.aborted.is_set() or time.monotonic() > deadline):
                 info = capture.info
-                if len(info) and info["cnt0"][-1] >= self.last:
+                if (info["cnt0"][-1] if len(info) else 0) >= self.last:
                     break
                 time.sleep(0.001)
         finally:
