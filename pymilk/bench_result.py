@@ -276,8 +276,11 @@ class BenchResult:
         for shape in dict.fromkeys(point.shape for point in self.points):
             here = [point for point in self.points if point.shape == shape]
             lines += ["", f"{shape[0]}x{shape[1]} {here[0].dtype}", *_plain_table(here)]
-        said = (textwrap.fill(line, _TEXT_WIDTH, subsequent_indent="  ") for line in self.verdict())
-        return "\n".join([*lines, "", *said])
+        return "\n".join([*lines, "", *map(_wrapped, self.verdict())])
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, _TEXT_WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _plain_table(points: list[Point]) -> list[str]:
