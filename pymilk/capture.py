@@ -33,7 +33,15 @@ from .errors import (
 )
 from .waiting import find_successor, spin_of
 
-__all__ = ["Capture", "CaptureReport", "await_event", "destination", "finish", "finished_capture"]
+__all__ = [
+    "Capture",
+    "CaptureReport",
+    "await_event",
+    "destination",
+    "finish",
+    "finished_capture",
+    "spread",
+]
 
 #: How often a foreground capture looks at signals, in seconds.
 _SIGNAL_INTERVAL = 0.05
@@ -93,11 +101,11 @@ class CaptureReport:
         if self.received > 1:
             arrival = info["arrival_ns"]
             self.rate = (self.received - 1) / max((int(arrival[-1]) - int(arrival[0])) / 1e9, 1e-9)
-            self.interval_us = _spread(np.diff(arrival) / 1e3, ("min", "p1", "p50", "p99", "max"))
+            self.interval_us = spread(np.diff(arrival) / 1e3, ("min", "p1", "p50", "p99", "max"))
         stamped = info[info["writetime_ns"] > 0]
         if len(stamped):
             delay = (stamped["arrival_ns"] - stamped["writetime_ns"]) / 1e3
-            self.latency_us = _spread(delay, ("p50", "p99", "max"))
+            self.latency_us = spread(delay, ("p50", "p99", "max"))
 
     def to_dict(self) -> dict[str, Any]:
         """Return all attributes as plain Python values, ready for JSON."""
@@ -140,7 +148,7 @@ class CaptureReport:
         )
 
 
-def _spread(values: npt.NDArray[Any], keys: tuple[str, ...]) -> dict[str, float]:
+def spread(values: npt.NDArray[Any], keys: tuple[str, ...]) -> dict[str, float]:
     """Return the named percentiles (p50, p99, ...), min and max of some values."""
     edges = {"min": 0.0, "max": 100.0}
     points = [edges[key] if key in edges else float(key[1:]) for key in keys]

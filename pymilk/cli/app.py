@@ -50,8 +50,10 @@ def app() -> None:
     """Camera frames through shared memory, every one of them accounted for."""
 
 
-from .demo import demo  # noqa: E402  (commands import the helpers above)
+from .bench import bench  # noqa: E402  (commands import the helpers above)
+from .demo import demo  # noqa: E402
 from .relay import relay  # noqa: E402
 
+app.add_command(bench)
 app.add_command(demo)
 app.add_command(relay)

@@ -20,30 +20,11 @@ from ..errors import StreamArgumentError
 from ..shm import SHM
 from ..simulate import SimulatedCamera
 from ..waiting import WAIT_POLICIES
+from .parameters import dtype_of, shape_of
 
 __all__ = ["demo"]
 
 STREAM = "demo_camera"
-
-
-def _shape(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:
-    try:
-        height, width = (int(part) for part in text.lower().split("x"))
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not HEIGHTxWIDTH, for example 120x120") from None
-    if min(height, width) < 4:
-        raise click.BadParameter("at least 4x4 pixels")
-    return height, width
-
-
-def _dtype(context: click.Context, parameter: click.Parameter, text: str) -> np.dtype:
-    try:
-        kind = np.dtype(text)
-    except TypeError:
-        raise click.BadParameter(f"{text!r} is not a NumPy dtype, for example uint16") from None
-    if kind.kind not in "uif":
-        raise click.BadParameter(f"the simulated camera has integer or float pixels, not {text}")
-    return kind
 
 
 @contextlib.contextmanager
@@ -92,9 +73,9 @@ def _watch(capture: Capture, console: Console) -> None:
               help="Frames per second of the camera; 0 is as fast as it can.")
 @click.option("--frames", type=click.IntRange(min=1), default=10_000, show_default=True,
               help="How many to capture.")
-@click.option("--shape", callback=_shape, default="120x120", show_default=True,
+@click.option("--shape", callback=shape_of, default="120x120", show_default=True,
               help="HEIGHTxWIDTH in pixels.")
-@click.option("--dtype", callback=_dtype, default="uint16", show_default=True, help="Pixel type.")
+@click.option("--dtype", callback=dtype_of, default="uint16", show_default=True, help="Pixel type.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
 @click.option("--dir", "directory", type=click.Path(exists=True, file_okay=False),

@@ -1,0 +1,48 @@
+"""Parameters that several commands understand: callbacks for click options."""
+
+from __future__ import annotations
+
+import click
+import numpy as np
+
+__all__ = ["dtype_of", "rates_of", "shape_of", "shapes_of"]
+
+
+def shape_of(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:
+    """Read HEIGHTxWIDTH."""
+    try:
+        height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not HEIGHTxWIDTH, for example 120x120") from None
+    if min(height, width) < 4:
+        raise click.BadParameter("at least 4x4 pixels")
+    return height, width
+
+
+def shapes_of(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> list[tuple[int, int]]:
+    """Read HEIGHTxWIDTH of an option that may be given several times."""
+    return [shape_of(context, parameter, text) for text in texts]
+
+
+def dtype_of(context: click.Context, parameter: click.Parameter, text: str) -> np.dtype:
+    """Read the dtype of pixels."""
+    try:
+        kind = np.dtype(text)
+    except TypeError:
+        raise click.BadParameter(f"{text!r} is not a NumPy dtype, for example uint16") from None
+    if kind.kind not in "uif":
+        raise click.BadParameter(f"pixels have an integer or float dtype here, not {text}")
+    return kind
+
+
+def rates_of(context: click.Context, parameter: click.Parameter, text: str) -> list[float]:
+    """Read rates with commas between them."""
+    try:
+        rates = [float(part) for part in text.split(",")]
+    except ValueError:
+        rates = []
+    if not rates or not all(0 < rate < float("inf") for rate in rates):
+        raise click.BadParameter(f"{text!r} is not a list of rates, for example 1000,5000")
+    return rates
