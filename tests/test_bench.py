@@ -18,13 +18,16 @@ import pytest
 
 import pymilk
 from conftest import heed_interrupts
-from pymilk import bench, bench_result, bench_writer, machine
+from pymilk import machine
 from pymilk._core import FLAG_TORN, FLAG_VERIFIED, FRAME_ROW
 from pymilk.bench import Benchmark
-from pymilk.bench_account import LATENCY_EDGES_US, latency_counts, percentiles, settle
-from pymilk.bench_frames import SelfCheckingFrame, check_frames
-from pymilk.bench_result import BenchResult, Point
-from pymilk.bench_writer import BenchWriter, WriterDied
+from pymilk.bench import result as bench_result
+from pymilk.bench import sweep as bench
+from pymilk.bench import writer as bench_writer
+from pymilk.bench.account import LATENCY_EDGES_US, latency_counts, percentiles, settle
+from pymilk.bench.frames import SelfCheckingFrame, check_frames
+from pymilk.bench.result import BenchResult, Point
+from pymilk.bench.writer import BenchWriter, WriterDied
 from pymilk.errors import (
     CaptureMemoryError,
     StreamArgumentError,
@@ -461,7 +464,7 @@ def test_tearing_writer_is_detected(shm_dir: Path, tmp_path: Path, monkeypatch: 
     script = tmp_path / "tearing_writer.py"
     script.write_text(textwrap.dedent("""
         import numpy as np
-        from pymilk import bench_writer
+        from pymilk.bench import writer as bench_writer
 
         class Tearing(bench_writer.SelfCheckingFrame):
             def number(self, n):

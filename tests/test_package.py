@@ -20,7 +20,7 @@ OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "Cython", 
 
 
 MODULES = ["", ".errors", ".names", ".times", ".axes", ".directory", ".keywords", ".waiting", ".receiver"]
-MODULES += [".bench", ".bench_account", ".bench_frames", ".bench_reader", ".bench_result", ".bench_writer"]
+MODULES += [f".bench{part}" for part in ("", ".account", ".frames", ".reader", ".result", ".sweep", ".writer")]
 MODULES += [".machine"]
 MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
 MODULES += [".alignment", ".multicapture"]

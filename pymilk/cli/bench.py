@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ..bench import DEFAULT_RATES, SOURCES, Benchmark
-from ..bench_result import COLUMNS, DISPENSABLE, BenchResult, Point
+from ..bench.result import COLUMNS, DISPENSABLE, BenchResult, Point
 from ..errors import StreamArgumentError
 from ..waiting import WAIT_POLICIES
 from .parameters import dtype_of, rates_of, shapes_of

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ..bench_account import LATENCY_EDGES_US
-from ..bench_result import BenchResult, Point
+from ..bench.account import LATENCY_EDGES_US
+from ..bench.result import BenchResult, Point
 
 __all__ = ["save_bench_picture"]
 

@@ -1,7 +1,7 @@
 """A class of its own on the wrapper, as control software has it."""
 
-import numpy as np
 import ImageStreamIOWrap as shmio
+import numpy as np
 
 
 class ImageStream(shmio.Image):

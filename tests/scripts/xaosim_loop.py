@@ -4,6 +4,7 @@ import glob
 import os
 
 import numpy as np
+
 from pymilk.compat import xaosim
 
 xaosim.install()

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._core import FRAME_ROW, Stream
-from .capture import Capture
-from .errors import StreamTimeoutError
-from .ring import RingReader
-from .times import now_ns
-from .waiting import schedule_thread
+from .._core import FRAME_ROW, Stream
+from ..capture import Capture
+from ..errors import StreamTimeoutError
+from ..ring import RingReader
+from ..times import now_ns
+from ..waiting import schedule_thread
 
 __all__ = ["BusyThread", "CaptureReceiver", "Receiver", "RingReceiver", "touch"]
 

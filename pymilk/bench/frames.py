@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .errors import StreamArgumentError
+from ..errors import StreamArgumentError
 
 __all__ = ["STAMPS", "SelfCheckingFrame", "check_frames"]
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._core import FLAG_TORN
-from .capture import spread
+from .._core import FLAG_TORN
+from ..capture import spread
 
 __all__ = ["LATENCY_EDGES_US", "SHORT_GAP", "Account", "latency_counts", "percentiles", "settle"]
 

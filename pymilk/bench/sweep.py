@@ -22,21 +22,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._core import Stream, free_memory, prefault
-from .bench_account import Account, latency_counts, percentiles, settle
-from .bench_frames import SelfCheckingFrame, check_frames
-from .bench_reader import BusyThread, CaptureReceiver, Receiver, RingReceiver, touch
-from .bench_result import BenchResult, Point
-from .bench_writer import BenchWriter, WriterDied
-from .errors import (
+from .._core import Stream, free_memory, prefault
+from ..errors import (
     CaptureMemoryError,
     StreamArgumentError,
     StreamPermissionError,
     StreamStorageError,
 )
-from .machine import CpuClock, describe, file_system_of
-from .names import stream_directory
-from .waiting import check_scheduling, schedule_thread, spin_of
+from ..machine import CpuClock, describe, file_system_of
+from ..names import stream_directory
+from ..waiting import check_scheduling, schedule_thread, spin_of
+from .account import Account, latency_counts, percentiles, settle
+from .frames import SelfCheckingFrame, check_frames
+from .reader import BusyThread, CaptureReceiver, Receiver, RingReceiver, touch
+from .result import BenchResult, Point
+from .writer import BenchWriter, WriterDied
 
 __all__ = ["DEFAULT_RATES", "SOURCES", "Benchmark"]
 

@@ -1,6 +1,6 @@
 """The writer of a benchmark: a process that publishes frames at a steady rate, and says how steady it was.
 
-Run as ``python -m pymilk.bench_writer FILE OPTIONS``; `BenchWriter` does. Orders come as lines of JSON on its
+Run as ``python -m pymilk.bench.writer FILE OPTIONS``; `BenchWriter` does. Orders come as lines of JSON on its
 standard input, answers go to its standard output. It deletes its stream at its end, whatever that is; if its
 parent is gone, also the directory of the stream.
 """
@@ -24,16 +24,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import errors
-from ._core import IMAGETYPES, Stream
-from .bench_frames import SelfCheckingFrame
-from .errors import StreamError, StreamPermissionError, StreamTimeoutError
-from .waiting import check_scheduling, schedule_thread
+from .. import errors
+from .._core import IMAGETYPES, Stream
+from ..errors import StreamError, StreamPermissionError, StreamTimeoutError
+from ..waiting import check_scheduling, schedule_thread
+from .frames import SelfCheckingFrame
 
 __all__ = ["COMMAND", "KINDS", "BenchWriter", "WriterDied"]
 
 #: What a writer is started with; options follow.
-COMMAND = (sys.executable, "-m", "pymilk.bench_writer")
+COMMAND = (sys.executable, "-m", "pymilk.bench.writer")
 
 #: Kinds of streams that it can make.
 KINDS = ("plain", "fast", "temporal")
@@ -294,7 +294,7 @@ def _terminated(number: int, frame: object) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m pymilk.bench_writer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m pymilk.bench.writer", description=__doc__)
     parser.add_argument("path", type=Path, help="stream file to make")
     parser.add_argument("--kind", choices=KINDS, default="plain")
     parser.add_argument("--shape", default="120x120", help="HEIGHTxWIDTH")

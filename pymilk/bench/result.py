@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .bench_account import LATENCY_EDGES_US
-from .machine import in_memory
+from ..machine import in_memory
+from .account import LATENCY_EDGES_US
 
 __all__ = ["BenchResult", "Point"]
 
@@ -73,7 +73,7 @@ class Point:
         ``preempted``. Empty if it died.
     published, delivered, lost, torn, repeated, missing, gaps, longest_gap, in_short_gaps, behind_bursts, \
     disagreements
-        See `pymilk.bench_account.Account`.
+        See `pymilk.bench.account.Account`.
     latency_us : dict
         Microseconds from the writer's stamp until pymilk had the frame: in the cube of a capture, in the ring
         of a collector, found in a ring of the writer's. ``p50``, ``p99``, ``p99.9``, ``max``; empty without
