@@ -103,16 +103,13 @@ def find(row: Row) -> tuple[Any, Any]:
     """Return what holds the name, and what has it (None if it is not there)."""
     module_name, class_name = PLACES[row.section]
     if module_name is None:
-        name = row.name if "." in row.name or row.name != row.name.lower() else row.name
-        name = f"pyMilk{name}" if name.startswith(".") else name
         try:
-            return None, importlib.import_module(name)
+            return None, importlib.import_module(row.name)
         except ModuleNotFoundError:
-            if "." not in name:
-                return None, None
-            parent, _, last = name.rpartition(".")
-            return None, getattr(importlib.import_module(parent), last, None)
+            return None, None
     module = importlib.import_module(module_name)
+    if row.name == module_name:
+        return None, module
     if class_name is None or row.name == class_name:
         return module, getattr(module, row.name, None)
     cls = getattr(module, class_name)

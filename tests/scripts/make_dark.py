@@ -34,8 +34,9 @@ flat = creashmim("flat", dark.shape, np.float32, nb_kw=50, attempt_reuse=True)
 flat.set_data(dark + 1)
 again = creashmim("flat", dark.shape, np.float32, nb_kw=50, attempt_reuse=True, do_zero=False)
 assert np.array_equal(again.get_data(), dark + 1)
-assert again.IMAGE.md.inode == flat.IMAGE.md.inode
+inode = again.IMAGE.md.inode
+assert inode == flat.IMAGE.md.inode
 larger = creashmim("flat", dark.shape, np.float32, nb_kw=100)
-assert larger.IMAGE.md.inode != flat.IMAGE.md.inode
+assert larger.IMAGE.md.inode != inode
 os.remove(path)
 print("done")

@@ -1,0 +1,498 @@
+"""Arrays and streams in FITS files: orientation, pixel types, header cards. Needs astropy (extra ``fits``).
+
+Two layouts are written. The *old* one, default of `multi_write`, is what scripts have written for years: the
+stored form of an image, indexed as ``[x, y]``, is written in C order, so that x is NAXIS2 and viewers show
+the image on its side. The *upright* one has the axes of the stream: NAXIS1 is ``size[0]``, which runs
+fastest. Viewers show x to the right and row 0 at the bottom. Upright files carry the card `UPRIGHT_CARD`,
+and `multi_read` tells the two apart by it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import os
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import times
+from .axes import Which3DState, check_symcode, check_tri_dim, decode, encode
+from .errors import (
+    StreamArgumentError,
+    StreamError,
+    StreamFormatError,
+    StreamNotFoundError,
+    StreamPermissionError,
+    StreamStorageError,
+    StreamUnsupportedError,
+)
+from .extras import optional_library
+
+__all__ = ["UPRIGHT_CARD", "multi_read", "multi_write", "stream_header"]
+
+Array = npt.NDArray[Any]
+
+#: The card that upright files have, and what it says of a usual image and of a single pixel without axes.
+UPRIGHT_CARD = "SHM_AXES"
+_UPRIGHT_COMMENT = "axes as in the stream: NAXIS1 is size[0]"
+_AXES, _NO_AXES = "STREAM", "NONE"
+
+#: Names that say how the file is built or how pixels are scaled, and those that are no keywords.
+_RESERVED = re.compile(
+    "SIMPLE|XTENSION|BITPIX|NAXIS[0-9]*|PCOUNT|GCOUNT|GROUPS|TFIELDS|THEAP|EXTEND|EXTNAME|EXTVER|EXTLEVEL"
+    f"|INHERIT|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|END|HISTORY|COMMENT|CONTINUE|HIERARCH|{UPRIGHT_CARD}"
+)
+
+#: Cards of a header that belong to the file that it comes from, besides those that astropy's strip removes.
+_OF_ITS_FILE = (UPRIGHT_CARD, "EXTEND", "BLANK", "CHECKSUM", "DATASUM")
+
+_STANDARD_NAME = re.compile("[A-Z0-9_-]{1,8}")
+
+#: Length of a card, of the value field that numbers and short text are padded to, of the longest name kept.
+_CARD, _VALUE, _NAME = 80, 20, 40
+
+#: Endings by which astropy knows that it has to compress.
+_COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zip")
+
+#: Stored times up to this one have a date: a NumPy time in nanoseconds ends in the year 2262.
+_LAST_DATE = 9_200_000_000_000_000_000
+
+
+# -- reading and writing -----------------------------------------------------------------------
+
+
+def multi_read(
+    file_path: str | os.PathLike[str], symcode: int = 4, tri_dim: int = Which3DState.LAST2LAST
+) -> Any:
+    """Read the images of a FITS file.
+
+    Parameters
+    ----------
+    file_path : str or PathLike
+        Compressed files work as well.
+    symcode : int, default 4
+    tri_dim : Which3DState, default LAST2LAST
+        Orientation to return the image in. With those that it was written with, the array is as it was.
+
+    Returns
+    -------
+    ndarray, or tuple
+        The image of a file with one HDU; of one with several, a tuple with an array for each, or None for
+        one without pixels. Native byte order; memory of its own, which the caller may change. The images
+        of several HDUs are turned only if they were written upright.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError
+        The file is not there, or cannot be read.
+    StreamFormatError
+        It is no FITS file, it is damaged, or it has no image.
+    StreamArgumentError
+        `symcode`, `tri_dim` or the path are none.
+    LibraryMissingError
+        An ImportError: astropy is not installed.
+
+    Notes
+    -----
+    The whole file is read into memory. Scaled integers become what their scale says, so that unsigned ones
+    come back unsigned.
+    """
+    check_symcode(symcode)
+    check_tri_dim(tri_dim)
+    fits = _astropy()
+    path = _path(file_path)
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            found = [(hdu.data, hdu.header.get(UPRIGHT_CARD)) for hdu in hdus]
+    except MemoryError:
+        raise
+    except Exception as error:  # astropy has no error of its own for damaged files: anything can come
+        if isinstance(error, OSError) and error.errno is not None:
+            raise _refused(error, path, "read") from error
+        raise StreamFormatError(
+            f"{path} is no FITS file, or it is damaged: {error!r}",
+            path=path,
+            field="file",
+            expected="FITS",
+            found=repr(error),
+        ) from error
+    images = [_as_user(data, axes, symcode, tri_dim, alone=len(found) == 1) for data, axes in found]
+    if len(images) > 1:
+        return tuple(images)
+    if images[0] is None:
+        raise StreamFormatError(
+            f"{path} has no image: its only HDU has no pixels",
+            path=path,
+            field="NAXIS",
+            expected="1 or more",
+            found=0,
+        )
+    return images[0]
+
+
+def multi_write(
+    file_path: str | os.PathLike[str],
+    data: Any,
+    symcode: int = 4,
+    tri_dim: int = Which3DState.LAST2LAST,
+    *,
+    upright: bool = False,
+    header: Any = None,
+) -> None:
+    """Write one image, or several, into a FITS file; one of that name is replaced.
+
+    Parameters
+    ----------
+    file_path : str or PathLike
+        With the ending ``.gz`` it is compressed.
+    data : ndarray, or iterable of array_like
+        An array becomes the primary HDU. Of an iterable every item becomes an HDU, the first one the
+        primary; in the old layout these are written as they are, without orientation.
+    symcode : int, default 4
+    tri_dim : Which3DState, default LAST2LAST
+        Orientation of `data`: what an `SHM` that it comes from has.
+    upright : bool, default False
+        True: the axes of the file are those of the stream, and viewers show row 0 at the bottom and x to the
+        right. False: the old layout. `multi_read` knows which it is.
+    header : dict or astropy.io.fits.Header, optional
+        Further cards of the primary HDU. A dict has name to value or to ``(value, comment)``, as
+        `SHM.get_keywords` gives them, and what FITS cannot hold is changed as `stream_header` says. Of a
+        Header the cards that describe the layout of its own image are left out.
+
+    Raises
+    ------
+    StreamUnsupportedError
+        FITS has no such pixels: complex, float16, bool.
+    StreamArgumentError
+        No image, an image without pixels, or `symcode`, `tri_dim`, `header` or the path are none.
+    StreamNotFoundError, StreamPermissionError, StreamStorageError
+        The directory is not there, not writable, or full.
+    LibraryMissingError
+        An ImportError: astropy is not installed.
+
+    Notes
+    -----
+    The file is complete when it appears under its name: it is written under a hidden one in the same
+    directory and renamed, so that a reader, or a writer that is killed, never leaves half of it. `data` is
+    not changed, not even for a moment. Unsigned integers and int8 are stored with an offset, as FITS does
+    it, and keep their values and type.
+    """
+    check_symcode(symcode)
+    check_tri_dim(tri_dim)
+    fits = _astropy()
+    path = _path(file_path)
+    alone = isinstance(data, np.ndarray)
+    hdus = fits.HDUList()
+    for item in [data] if alone else _items(data):
+        pixels = _pixels(item)
+        cards = _header_of(fits, header) if not hdus else fits.Header()
+        if upright:
+            axes = _AXES if pixels.ndim else _NO_AXES
+            cards.insert(0, (UPRIGHT_CARD, axes, _UPRIGHT_COMMENT))
+            pixels = _stream_order(pixels, symcode, tri_dim)
+        elif alone:
+            pixels = encode(pixels, symcode, tri_dim)
+        # FITS has no image without axes. Astropy swaps the bytes of an array in place while it writes,
+        # if it may: other threads, and other processes where the pixels are those of a stream, would see it.
+        pixels = pixels.reshape(1) if pixels.ndim == 0 else pixels.view()
+        pixels.flags.writeable = False
+        hdus.append((fits.ImageHDU if hdus else fits.PrimaryHDU)(pixels, header=cards))
+    if not hdus:
+        raise StreamArgumentError("there is no image to write", argument="data", found=data)
+    try:
+        _write(hdus, path)
+    except OSError as error:
+        raise _refused(error, path, "written") from error
+    except (ValueError, fits.VerifyError) as error:
+        raise StreamArgumentError(
+            f"{path} cannot be written with this header: {error}", argument="header", found=header
+        ) from error
+
+
+def _astropy() -> Any:
+    return optional_library("astropy.io.fits", "fits", "FITS files")
+
+
+def _path(given: Any) -> str:
+    """Return the path as str, with ``~`` expanded."""
+    try:
+        path = os.path.expanduser(os.fsdecode(given))
+    except TypeError:
+        path = ""
+    if not path or "\0" in path:
+        raise StreamArgumentError(
+            f"the path of a FITS file is a str or PathLike, not {given!r}",
+            argument="file_path",
+            found=given,
+        )
+    return path
+
+
+def _refused(error: OSError, path: str, what: str) -> StreamError:
+    """Return the error of ours for what the operating system says about a file."""
+    while error.errno is None and isinstance(error.__context__, OSError):
+        error = error.__context__  # while it writes, astropy puts errors without number in front
+    text = f"{path} cannot be {what}: {error.strerror or error}"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return StreamNotFoundError(text, path=path)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StreamPermissionError(text, path=path)
+    if error.errno in (errno.EISDIR, errno.ENAMETOOLONG):
+        return StreamArgumentError(text, argument="file_path", found=path)
+    return StreamStorageError(text, path=path)
+
+
+def _write(hdus: Any, path: str) -> None:
+    """Write under a hidden name, and give the file its name when it is complete."""
+    folder, name = os.path.split(path)
+    ending = os.path.splitext(name)[1]
+    hidden = os.path.join(
+        folder,
+        f".pymilk.{os.getpid()}.{secrets.token_hex(4)}.new{ending if ending in _COMPRESSED else ''}",
+    )
+    try:
+        hdus.writeto(hidden)
+        os.replace(hidden, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(hidden)
+        raise
+
+
+def _items(data: Any) -> Iterable[Any]:
+    if not isinstance(data, Iterable):
+        raise StreamArgumentError(
+            f"data is an array or an iterable of arrays, not {type(data).__name__}",
+            argument="data",
+            found=data,
+        )
+    return data
+
+
+def _pixels(item: Any) -> Array:
+    """Return an array that FITS can hold, in native byte order."""
+    try:
+        pixels = np.asarray(item)
+    except ValueError:
+        raise StreamArgumentError("data has an item that is no array", argument="data", found=item) from None
+    dtype = pixels.dtype.newbyteorder("=")
+    if not (dtype.kind in "iu" or dtype in (np.float32, np.float64)):
+        raise StreamUnsupportedError(f"FITS has no pixels of {dtype}; {_advice(dtype)}")
+    if pixels.size == 0:
+        raise StreamArgumentError(
+            f"an image of shape {pixels.shape} has no pixels", argument="data", found=pixels.shape
+        )
+    return pixels.astype(dtype, copy=False)
+
+
+def _advice(dtype: np.dtype[Any]) -> str:
+    """Tell what to convert pixels to that FITS does not have."""
+    if dtype.kind == "c":
+        part = "float32" if dtype == np.complex64 else "float64"
+        return f"write the {part} arrays .real and .imag, for example as two images"
+    if dtype.kind == "f":
+        return f"convert them with astype({'float32' if dtype == np.float16 else 'float64'!r})"
+    if dtype.kind == "b":
+        return "convert them with astype('uint8')"
+    return "convert them to integers, float32 or float64"
+
+
+def _stream_order(pixels: Array, symcode: int, tri_dim: int) -> Array:
+    """Return an image of the user in the C order of the stream. A view."""
+    return encode(pixels, symcode, tri_dim).T if pixels.ndim in (2, 3) else pixels
+
+
+def _as_user(data: Any, axes: Any, symcode: int, tri_dim: int, *, alone: bool) -> Any:
+    """Return what an HDU holds as the user wants it; None if it has no pixels."""
+    if data is None or data.dtype.names:  # a table is not ours to turn
+        return data
+    pixels = data.astype(data.dtype.newbyteorder("="), copy=False)
+    if axes == _NO_AXES:
+        return pixels.reshape(())
+    if axes == _AXES:
+        return decode(pixels.T, symcode, tri_dim) if pixels.ndim in (2, 3) else pixels
+    return decode(pixels, symcode, tri_dim) if alone else pixels
+
+
+# -- header cards ------------------------------------------------------------------------------
+
+
+def stream_header(
+    keywords: Iterable[tuple[Any, ...]] = (),
+    *,
+    name: str | None = None,
+    symcode: int | None = None,
+    tri_dim: int | None = None,
+    cnt0: int | None = None,
+    atime_ns: int | None = None,
+    wtime_ns: int | None = None,
+    tai_offset: int | None = None,
+) -> Any:
+    """Turn what a stream knows into the cards of a FITS header, for `multi_write`.
+
+    Parameters
+    ----------
+    keywords : iterable of Keyword
+        Or of other tuples that begin with name, value and comment.
+    name : str, optional
+        Of the stream: card SHM_NAME.
+    symcode, tri_dim : int, optional
+        That the file has to be read with to get what the user had: cards SYMCODE and TRI_DIM.
+    cnt0 : int, optional
+        Counter of the frame: card CNT0.
+    atime_ns, wtime_ns : int, optional
+        Acquisition and write time, nanoseconds of CLOCK_TAI: cards ATIME_NS and WTIME_NS, as they are. The
+        acquisition time also becomes DATE-OBS in UTC, with TIMESYS and the offset used, TAI-UTC. A time of
+        0 is "never": there is no DATE-OBS then.
+    tai_offset : int, optional
+        Seconds that TAI was ahead of UTC on the writer's machine; default `pymilk.times.tai_offset`.
+
+    Returns
+    -------
+    astropy.io.fits.Header
+        Ours first, then the keywords in their order.
+
+    Raises
+    ------
+    StreamArgumentError
+        A value is neither number, text nor None.
+    LibraryMissingError
+        An ImportError: astropy is not installed.
+
+    Notes
+    -----
+    No keyword of a stream is refused. What FITS cannot hold is changed:
+
+    - Names of more than 8 characters, or not of ``A-Z 0-9 _ -`` alone, become HIERARCH cards. Characters
+      other than letters, digits, ``_`` and ``-`` become ``_``.
+    - A name that FITS needs itself (NAXIS, BZERO, COMMENT, ...), or that is taken already, in whatever case,
+      becomes ``HIERARCH KW <name>``, with a number behind if that is taken too.
+    - NaN and infinities become the text "nan", "inf" or "-inf"; integers beyond 64 bits hexadecimal text.
+      Numbers of more digits than the 20 characters of a value field hold lose the last ones.
+    - Characters beyond printable ASCII are written as Python escapes: ``\\n``, ``\\xe9``. Text that is too
+      long for one card is cut, comments first. Blanks at the end of text are lost, as ever in FITS.
+    """
+    fits = _astropy()
+    cards = _Cards(fits)
+    if atime_ns is not None and 0 < atime_ns <= _LAST_DATE:
+        offset = times.tai_offset() if tai_offset is None else tai_offset
+        cards.add("DATE-OBS", str(times.to_utc(atime_ns, offset)), "UTC of the acquisition")
+        cards.add("TIMESYS", "UTC", "time scale of DATE-OBS")
+        cards.add("TAI-UTC", offset, "[s] offset used for DATE-OBS")
+    for card, value, comment in (
+        ("ATIME_NS", atime_ns, "[ns] acquisition time, TAI since 1970"),
+        ("WTIME_NS", wtime_ns, "[ns] write time, TAI since 1970"),
+        ("CNT0", cnt0, "frames published so far"),
+        ("SHM_NAME", name, "name of the stream"),
+        ("SYMCODE", symcode, "orientation in the program that wrote this"),
+        ("TRI_DIM", None if tri_dim is None else int(tri_dim), "stack axis in that program"),
+    ):
+        if value is not None:
+            cards.add(card, value, comment)
+    for keyword, value, comment, *_ in keywords:
+        cards.add(keyword, value, comment or "")
+    return cards.header
+
+
+class _Cards:
+    """A header in the making, which changes what FITS cannot hold."""
+
+    def __init__(self, fits: Any) -> None:
+        self.header = fits.Header()
+        self._card = fits.Card
+        self._taken: set[str] = set()
+
+    def add(self, name: str, value: Any, comment: str = "") -> None:
+        """Append a card."""
+        given = _value(name, value)
+        free = self._free(name)
+        # Name first, then value: a card made of both at once takes some text for a record of its own kind.
+        card = self._card(free)
+        room = _CARD - max(len(free) + len(" = "), len("KEYWORD = "))
+        if isinstance(given, str):
+            given = _cut(given, room - len("''"))
+            width = max(_VALUE, len(given) + given.count("'") + len("''"))
+        else:
+            width = max(_VALUE, len(str(given)))
+        card.value = given
+        card.comment = _ascii(comment)[: max(0, room - width - len(" / "))]
+        self.header.append(card, end=True)
+
+    def _free(self, name: str) -> str:
+        """Return the name of a new card, as astropy wants it."""
+        plain = re.sub("[^A-Za-z0-9_-]", "_", name)[:_NAME] or "_"
+        free = plain
+        number = 1
+        while free.upper() in self._taken or _RESERVED.fullmatch(free.upper()):
+            free = f"KW {plain}" + (f" {number}" if number > 1 else "")
+            number += 1
+        self._taken.add(free.upper())
+        return free if _STANDARD_NAME.fullmatch(free) else f"HIERARCH {free}"
+
+
+def _value(name: str, value: Any) -> bool | int | float | complex | str | None:
+    """Return the value of a card, as a plain Python object that FITS has."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, bool) or plain is None:
+        return plain
+    if isinstance(plain, str):
+        return _ascii(plain)
+    if isinstance(plain, int):
+        return int(plain) if -(2**63) <= plain < 2**64 else f"{plain:#x}"
+    if isinstance(plain, float):
+        return plain if math.isfinite(plain) else str(plain)
+    raise StreamArgumentError(
+        f"header card {name!r}: the value is a number, text or None, not {type(value).__name__}",
+        argument="header",
+        found=value,
+    )
+
+
+def _ascii(text: str) -> str:
+    """Return the text with escapes for what is not printable ASCII."""
+    return "".join(
+        letter if " " <= letter <= "~" else letter.encode("unicode_escape").decode() for letter in text
+    )
+
+
+def _cut(text: str, room: int) -> str:
+    """Cut text to what fits between quotes, where every quote in it takes two places."""
+    text = text[:room]
+    while len(text) + text.count("'") > room:
+        text = text[:-1]
+    return text
+
+
+def _header_of(fits: Any, given: Any) -> Any:
+    """Return the header that a user gave, without what would contradict the image."""
+    if isinstance(given, fits.Header):
+        copied = given.copy(strip=True)
+        for name in _OF_ITS_FILE:
+            copied.remove(name, ignore_missing=True, remove_all=True)
+        return copied
+    cards = _Cards(fits)
+    if given is None:
+        return cards.header
+    if not isinstance(given, Mapping):
+        raise StreamArgumentError(
+            f"header is a dict or an astropy Header, not {type(given).__name__}",
+            argument="header",
+            found=given,
+        )
+    for name, entry in given.items():
+        parts = entry if isinstance(entry, tuple) else (entry,)
+        comment = parts[1] if len(parts) == 2 else ""
+        if not (isinstance(name, str) and 1 <= len(parts) <= 2 and isinstance(comment, str | None)):
+            raise StreamArgumentError(
+                f"header card {name!r} is a value or (value, comment), not {entry!r}",
+                argument="header",
+                found=entry,
+            )
+        cards.add(name, parts[0], comment or "")
+    return cards.header

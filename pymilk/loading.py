@@ -1,0 +1,188 @@
+"""Streams made ready, and filled from files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .axes import Which3DState, encode
+from .errors import (
+    SeveralImagesError,
+    StreamArgumentError,
+    StreamFormatError,
+    StreamNotFoundError,
+    StreamPermissionError,
+)
+from .fits import multi_read
+from .shm import SHM
+
+__all__ = ["creashmim", "read_fits_load_shm", "shm_to_fits"]
+
+
+def creashmim(
+    name: str,
+    shape: Any,
+    data_type: npt.DTypeLike = np.float32,
+    nb_kw: int = 50,
+    symcode: int = 4,
+    tri_dim: int = Which3DState.LAST2LAST,
+    delete_existing: bool = False,
+    attempt_reuse: bool = True,
+    do_zero: bool = True,
+) -> SHM:
+    """Make sure that there is a stream of this shape and pixel type: the existing one, or a new one.
+
+    Parameters
+    ----------
+    name : str
+    shape : sequence of int, or int
+        As the user sees a frame, with `symcode` and `tri_dim`. Axes of length 1 count.
+    data_type : dtype, default float32
+    nb_kw : int, default 50
+        Room for keywords that the stream has at least.
+    symcode : int, default 4
+    tri_dim : Which3DState, default LAST2LAST
+        Orientation of the object that is returned.
+    delete_existing : bool, default False
+        Accepted, without effect: a new stream takes the place of any file that is there.
+    attempt_reuse : bool, default True
+        Keep a stream that fits: equal shape, equal pixel type and room for keywords. Its pixels stay
+        unless `do_zero` is true; its keywords stay in any case. False always makes a new file.
+    do_zero : bool, default True
+        Publish zeros in a stream that is kept. A new one has zeros as its first frame anyway.
+
+    Returns
+    -------
+    SHM
+        Of exactly this shape.
+
+    Raises
+    ------
+    StreamNameError, StreamArgumentError, StreamStorageError, StreamPermissionError
+        As for `SHM`. What was there before is unchanged then.
+
+    Notes
+    -----
+    Processes that have a stream attached which is replaced follow the new one if that has the same shape and
+    pixel type.
+    """
+    if attempt_reuse:
+        found = _reusable(name, shape, data_type, nb_kw, symcode, tri_dim)
+        if found is not None:
+            if do_zero:
+                found.set_data(np.zeros(found.shape, found.nptype))
+            return found
+    return SHM(name, (shape, data_type), nbkw=nb_kw, symcode=symcode, triDim=tri_dim)
+
+
+def _reusable(
+    name: str, shape: Any, data_type: npt.DTypeLike, nb_kw: int, symcode: int, tri_dim: int
+) -> SHM | None:
+    """Attach the stream if it is as asked for; nothing is written to it."""
+    try:
+        shm = SHM(name, autoSqueeze=False, symcode=symcode, triDim=tri_dim)
+    except (StreamNotFoundError, StreamFormatError, StreamPermissionError):
+        return None
+    wanted = tuple(np.atleast_1d(np.asarray(shape, dtype=object)))
+    with contextlib.suppress(TypeError, ValueError):  # nonsense: making the new stream says so
+        # The file counts: a ring of slices looks like a stream of images, and is another one.
+        if (
+            shm.shape == wanted
+            and shm.shape_c == encode(np.broadcast_to(np.uint8(0), shm.shape), symcode, tri_dim).shape
+            and np.dtype(shm.nptype) == np.dtype(data_type)
+            and shm.mtdata["nbkw"] >= nb_kw
+        ):
+            return shm
+    shm.close()
+    return None
+
+
+def read_fits_load_shm(
+    file_path: str | os.PathLike[str],
+    shm_name: str,
+    symcode: int = 0,
+    tri_dim: int = Which3DState.LAST2LAST,
+    create_shm: bool = False,
+) -> SHM:
+    """Publish the image of a FITS file.
+
+    Parameters
+    ----------
+    file_path : str or PathLike
+        With one HDU.
+    shm_name : str
+    symcode : int, default 0
+    tri_dim : Which3DState, default LAST2LAST
+        Orientation of the object that is returned. The pixels in the stream do not depend on it.
+    create_shm : bool, default False
+        Make a new stream, replacing one of that name. False needs one of equal shape and pixel type.
+
+    Returns
+    -------
+    SHM
+
+    Raises
+    ------
+    SeveralImagesError
+        An AssertionError: the file has several HDUs.
+    FrameMismatchError
+        The stream has another shape or pixel type; nothing was written.
+    StreamNotFoundError
+        There is no such file, or no such stream.
+    StreamError
+        As for `pymilk.fits.multi_read` and `SHM`.
+    """
+    image = multi_read(file_path, symcode, tri_dim)
+    if isinstance(image, tuple):
+        raise SeveralImagesError(
+            f"{os.fspath(file_path)} has {len(image)} HDUs, and a stream takes one image; "
+            "read it with multi_read and choose one",
+            path=os.fspath(file_path),
+            field="number of HDUs",
+            expected=1,
+            found=len(image),
+        )
+    if create_shm:
+        return SHM(shm_name, image, symcode=symcode, triDim=tri_dim)
+    shm = SHM(shm_name, symcode=symcode, triDim=tri_dim)
+    try:
+        shm.set_data(image)
+    except BaseException:
+        shm.close()
+        raise
+    return shm
+
+
+def shm_to_fits(shm_obj_or_name: SHM | str, file_path: str | os.PathLike[str]) -> None:
+    """Write the newest frame of a stream into a FITS file, replacing one of that name.
+
+    Parameters
+    ----------
+    shm_obj_or_name : SHM or str
+        By name the stream is attached for the time of the call, with the default orientation.
+    file_path : str or PathLike
+
+    Raises
+    ------
+    StreamError
+        As for `SHM` and `pymilk.fits.multi_write`.
+
+    See Also
+    --------
+    SHM.save_as_fits : the same, with keywords and times in the header.
+    """
+    if isinstance(shm_obj_or_name, SHM):
+        shm_obj_or_name.save_as_fits(file_path)
+        return
+    if not isinstance(shm_obj_or_name, str):
+        raise StreamArgumentError(
+            f"shm_obj_or_name is an SHM or the name of a stream, not {type(shm_obj_or_name).__name__}",
+            argument="shm_obj_or_name",
+            found=shm_obj_or_name,
+        )
+    with SHM(shm_obj_or_name) as shm:
+        shm.save_as_fits(file_path)
