@@ -1,4 +1,4 @@
-"""Memory that callers bring for frames: NumPy arrays, whatever has the buffer protocol, and DLPack on the CPU."""
+"""Memory that callers bring for frames: arrays, whatever has the buffer protocol, and DLPack on the CPU."""
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ import operator
 import os
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
@@ -24,7 +23,6 @@ from ._core import FLAG_TORN, ArrayExporter, Stream
 from .errors import (
     CaptureMemoryError,
     FrameMismatchError,
-    FrameTornWarning,
     ImageNotInitializedError,
     ImageUnsupportedError,
     KeywordError,
@@ -38,6 +36,7 @@ from .errors import (
     StreamStorageError,
 )
 from .imagetypes import Image_kw, ImageStreamIODataType, ImageStreamIOType
+from .notices import warn_of_tear
 from .times import StreamTime, from_user, to_local
 
 __all__ = ["Image", "Image_md", "Proc_trace", "image_over"]
@@ -436,12 +435,7 @@ class Image(ArrayExporter):
             raise _on_gpu(stream, "copied")
         frame = np.empty(stream.shape, stream.dtype)
         if stream.copy_frame(frame) & FLAG_TORN:
-            warnings.warn(
-                f"stream {stream.name!r}: frame {stream.frame_counter} may be torn; its writer has not "
-                "finished it, or leaves no time for a copy",
-                FrameTornWarning,
-                stacklevel=3,
-            )
+            warn_of_tear(stream.name, stream.frame_counter)
         pixels: Array = frame.T
         return pixels
 

@@ -23,7 +23,7 @@ def warn_caller(message: str, category: type[Warning]) -> None:
 def warn_of_tear(stream: str, number: int) -> None:
     """Warn that a frame may be torn."""
     warn_caller(
-        f"stream {stream!r}: frame {number} may be torn; its writer has not finished it, or leaves no time for "
-        "a copy",
+        f"stream {stream!r}: frame {number} may be torn; its writer has not finished it, or leaves no time "
+        "for a copy",
         FrameTornWarning,
     )

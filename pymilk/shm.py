@@ -39,6 +39,7 @@ from .errors import (
 from .familiar import FamiliarCalls
 from .fits import multi_write, stream_header
 from .keywords import Keywords
+from .metadata import metadata_of
 from .names import SUFFIX, check_name, stream_directory, stream_name, stream_path
 from .notices import warn_caller, warn_of_tear
 from .ring import RingReader
@@ -1013,42 +1014,7 @@ class SHM(FamiliarCalls):
         ``size`` is in the order of the file, fastest axis first. Times are integer nanoseconds of
         CLOCK_TAI (``pymilk.times.to_utc`` converts them).
         """
-        stream = self._live()
-        axes = (*stream.size, 0, 0)
-        return {
-            "version": stream.version,
-            "imname": stream.stored_name,
-            "naxis": stream.naxis,
-            "size": stream.size,
-            "x": axes[0],
-            "y": axes[1],
-            "z": axes[2],
-            "nel": stream.nelement,
-            "atype": stream.datatype,
-            "imtype": stream.imagetype,
-            "crtime_ns": stream.creation_time_ns,
-            "latime_ns": stream.last_access_time_ns,
-            "atime_ns": stream.acquisition_time_ns,
-            "wtime_ns": stream.write_time_ns,
-            "crPID": stream.creator_pid,
-            "owPID": stream.owner_pid,
-            "shared": stream.shared,
-            "inode": stream.inode,
-            "loc": stream.location,
-            "status": stream.status,
-            "flag": stream.flag,
-            "logflag": stream.logflag,
-            "sem": stream.nbsem,
-            "nbproctrace": stream.nbproctrace,
-            "cnt0": stream.counter,
-            "cnt1": stream.cnt1,
-            "cnt2": stream.cnt2,
-            "write": stream.write,
-            "nbkw": stream.nbkw,
-            "cbsize": stream.cb_size,
-            "cbindex": stream.cb_index,
-            "cbcycle": stream.cb_cycle,
-        }
+        return metadata_of(self._live())
 
     @property
     def keywords(self) -> Keywords:
@@ -1167,7 +1133,7 @@ def check_SHM_name(fname: str | os.PathLike[str]) -> str:
     StreamNameError
         A ValueError: the path is elsewhere, or no stream can be called so.
     """
-    if isinstance(fname, str) and "/" not in fname:
+    if not isinstance(fname, (str, os.PathLike)) or (isinstance(fname, str) and "/" not in fname):
         return stream_name(stream_path(fname))
     path = stream_path(f"{os.fspath(fname).removesuffix(SUFFIX)}{SUFFIX}")
     folder = stream_directory()

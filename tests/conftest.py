@@ -42,7 +42,9 @@ def shm_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield folder
     hidden = [path.name for path in folder.iterdir() if path.name.startswith(".")]
     shutil.rmtree(folder)
-    left = [thread for thread in threading.enumerate() if thread not in threads]
+    # Threads that Python did not start (pytest-xdist has some) show up once they run Python code.
+    foreign = threading._DummyThread
+    left = [each for each in threading.enumerate() if each not in threads and not isinstance(each, foreign)]
     for thread in left:
         thread.join(timeout=5)
     assert not [thread for thread in left if thread.is_alive()]

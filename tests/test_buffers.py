@@ -1,4 +1,4 @@
-"""Memory that callers bring: `get_data(out=)`, `capture(out=)` and `ring.read(out=)`; and memory that is kept."""
+"""Memory that callers bring (`out=` of get_data, capture and ring.read), and memory that is kept."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def mapped_file(folder: Path, count: int) -> mmap.mmap:
 
 
 @pytest.mark.parametrize(
-    "kind", ["array", "bytearray", "mmap", "memmap", "shared memory", "ctypes", "array module", "cast", "dlpack"]
+    "kind",
+    ["array", "bytearray", "mmap", "memmap", "shared memory", "ctypes", "array module", "cast", "dlpack"],
 )
 def test_frames_go_into_whatever_has_memory(make, tmp_path, kind):
     shm = make("cam", ramp(*SHAPE))

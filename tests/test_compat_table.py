@@ -89,7 +89,8 @@ def members() -> Any:
     """Tell whether a class has a member, be it set by its constructor only."""
 
     def source_of(cls: type) -> str:
-        return "".join(inspect.getsource(each) for each in cls.__mro__[:-1] if each.__module__ != "pymilk._core")
+        ours = [each for each in cls.__mro__ if each.__module__ not in ("pymilk._core", "builtins")]
+        return "".join(inspect.getsource(each) for each in ours)
 
     def has(cls: type, name: str) -> bool:
         if hasattr(cls, name):
@@ -189,7 +190,8 @@ def xaosim_metadata(row: Row) -> set[str]:
 
 
 def test_signatures_on_the_page_can_fail():
-    assert wanted("a, b=1, **c") == [("a", inspect.Parameter.empty), ("b", 1), ("**c", inspect.Parameter.empty)]
+    empty = inspect.Parameter.empty
+    assert wanted("a, b=1, **c") == [("a", empty), ("b", 1), ("**c", empty)]
     assert offered(SHM.get_counter) == []
     assert offered(SHM.get_keyword) == wanted("key, comment=False, n_tries=4")
     assert offered(SHM.get_keyword) != wanted("key, comment=True, n_tries=4")

@@ -20,8 +20,10 @@ OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "Cython", 
 
 
 MODULES = ["", ".errors", ".names", ".times", ".axes", ".directory", ".keywords", ".waiting", ".receiver"]
-MODULES += [f".bench{part}" for part in ("", ".account", ".frames", ".reader", ".result", ".sweep", ".writer")]
-MODULES += [".machine"]
+MODULES += [".bench", ".bench.account", ".bench.frames", ".bench.reader", ".bench.result", ".bench.sweep"]
+MODULES += [".bench.writer", ".machine", ".buffers", ".notices", ".metadata", ".familiar", ".spellings"]
+MODULES += [".image", ".imagetypes"]
+MODULES += [".fits", ".extras", ".loading", ".interfacing.fits", ".util.threadHandler", ".compat.xaosim"]
 MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
 MODULES += [".alignment", ".multicapture"]
 

@@ -64,7 +64,8 @@ def test_there_are_scripts_for_each_library():
 
 def test_familiar_lines_of_monitor_count(camera, shm_dir):
     [script] = [script for script in SCRIPTS if script.stem == "take_frames"]
-    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=100, cwd=shm_dir)
+    command = [sys.executable, str(script)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=100, cwd=shm_dir)
     lines = run.stdout.splitlines()
     start = lines.index("Irregularities:")
     for line, words in zip(

@@ -25,7 +25,6 @@ from .._core import FLAG_TORN, Keyword, Reader, Stream, checked_timeout
 from ..axes import Which3DState
 from ..errors import (
     FrameMismatchError,
-    FrameTornWarning,
     KeywordError,
     StreamArgumentError,
     StreamBusyError,
@@ -37,7 +36,9 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..fits import multi_write
+from ..metadata import metadata_of
 from ..names import stream_path
+from ..notices import warn_of_tear
 
 __all__ = ["Semaphore", "all_dtypes", "install", "mtkeys", "shm"]
 
@@ -866,58 +867,27 @@ def _copied(stream: Stream, shape: tuple[int, ...], reform: bool) -> Array:
     """Copy the pixels, or a slice of a temporal circular cube; with one axis unless `reform`."""
     pixels: Array = np.empty(shape, stream.dtype)
     if stream.copy_frame(pixels) & FLAG_TORN:
-        warnings.warn(
-            f"stream {stream.name!r}: frame {stream.frame_counter} may be torn; its writer has not "
-            "finished it, or leaves no time for a copy",
-            FrameTornWarning,
-            stacklevel=3,
-        )
+        warn_of_tear(stream.name, stream.frame_counter)
     return pixels if reform else pixels.reshape(-1)
 
 
 def _metadata(stream: Stream) -> dict[str, Any]:
     """Read the metadata."""
-    x, y, z = (*stream.size, 0, 0)[:3]
-    times = {
-        "crtime": stream.creation_time_ns,
-        "latime": stream.last_access_time_ns,
-        "atime": stream.acquisition_time_ns,
-        "wtime": stream.write_time_ns,
-    }
-    found: dict[str, Any] = {
-        "version": stream.version,
-        "bversion": _encoded(stream.version).ljust(32, b"\0"),
-        "imname": stream.stored_name,
-        "bimname": _encoded(stream.stored_name).ljust(80, b"\0"),
-        "naxis": stream.naxis,
-        "x": x,
-        "y": y,
-        "z": z,
-        "size": (z, y, x),
-        "nel": stream.nelement,
-        "atype": stream.datatype,
-        "imtype": stream.imagetype,
-        "shared": stream.shared,
-        "loc": stream.location,
-        "status": stream.status,
-        "flag": stream.flag,
-        "logflag": stream.logflag,
-        "sem": stream.nbsem,
-        "cnt0": stream.counter,
-        "cnt1": stream.cnt1,
-        "cnt2": stream.cnt2,
-        "write": stream.write,
-        "nbkw": stream.nbkw,
-        "bcudamem": stream.cuda_handle,
-        "cudamem": stream.cuda_handle.decode("latin-1").strip("\0"),
-        "atimearr": 0,
-        "wtimearr": 0,
-        "flagarr": 0,
-        "cntarr": 0,
-    }
-    for key, stamp in times.items():
-        found[key] = divmod(stamp, 1_000_000_000)
+    found = metadata_of(stream)
+    for key in ("crtime", "latime", "atime", "wtime"):
+        found[key] = divmod(found[f"{key}_ns"], 1_000_000_000)
         found[f"{key}_sec"], found[f"{key}_ns"] = found[key]
+    found.update(
+        bversion=_encoded(stream.version).ljust(32, b"\0"),
+        bimname=_encoded(stream.stored_name).ljust(80, b"\0"),
+        size=(found["z"], found["y"], found["x"]),
+        bcudamem=stream.cuda_handle,
+        cudamem=stream.cuda_handle.decode("latin-1").strip("\0"),
+        atimearr=0,
+        wtimearr=0,
+        flagarr=0,
+        cntarr=0,
+    )
     return found
 
 

@@ -7,7 +7,7 @@ cam = shm("camera")
 assert cam.get_data(True, True, timeout=1.0).shape == (120, 160)
 assert cam.get_data(check=False, reform=True, sleepT=0.0).flatten().size == 120 * 160
 assert cam.get_data(1, True, 0.001, 5.0).max() > 0
-assert cam.get_data(check=True, reform=False, sleepT=0.001, timeout=2.0, copy=True, checkSemAndFlush=True).any()
+assert cam.get_data(check=True, reform=False, sleepT=0.001, timeout=2.0, checkSemAndFlush=True).any()
 
 output = cam.multi_recv_data(100, outputFormat=1, monitorCount=True)
 assert output.shape == (100, 120, 160)
