@@ -1,6 +1,6 @@
 """The writer of a benchmark: a process that publishes frames at a steady rate, and says how steady it was.
 
-Run as ``python -m pymilk.bench.writer FILE OPTIONS``; `BenchWriter` does. Orders come as lines of JSON on its
+Run as ``main()`` with FILE OPTIONS; `BenchWriter` does. Orders come as lines of JSON on its
 standard input, answers go to its standard output. It deletes its stream at its end, whatever that is; if its
 parent is gone, also the directory of the stream.
 """
@@ -33,7 +33,7 @@ from .frames import SelfCheckingFrame
 __all__ = ["COMMAND", "KINDS", "BenchWriter", "WriterDied"]
 
 #: What a writer is started with; options follow.
-COMMAND = (sys.executable, "-m", "pymilk.bench.writer")
+COMMAND = (sys.executable, "-c", "from pymilk.bench.writer import main; main()")
 
 #: Kinds of streams that it can make.
 KINDS = ("plain", "fast", "temporal")
@@ -294,7 +294,7 @@ def _terminated(number: int, frame: object) -> None:
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m pymilk.bench.writer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="bench writer", description=__doc__)
     parser.add_argument("path", type=Path, help="stream file to make")
     parser.add_argument("--kind", choices=KINDS, default="plain")
     parser.add_argument("--shape", default="120x120", help="HEIGHTxWIDTH")
