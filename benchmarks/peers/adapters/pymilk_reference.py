@@ -103,7 +103,6 @@ class ReferencePymilk(Peer):
 
     key = "reference-pymilk"
     title = "reference pyMilk"
-    package = "pyMilk"
     margin = 2.0  # its multi-frame receive waits 5 s for each frame that never comes
     writer_class = StreamWriter
     single_class = ReferenceWriter
@@ -111,6 +110,12 @@ class ReferencePymilk(Peer):
 
     def missing(self) -> str:
         return not_installed("pyMilk", "build it from its sources") or own("pyMilk.interfacing.isio_shmlib")
+
+    def version(self) -> str:
+        # The package index knows one name for this and for pymilk: their metadata cannot be told apart.
+        import pyMilk
+
+        return getattr(pyMilk, "__version__", "")
 
 
 PEER = ReferencePymilk()

@@ -21,16 +21,19 @@ class RingReader(CapturingReader):
         super().__init__(channel, shape, depth, wait)
         self._ring = self._shm.ring_reader(wait=wait)
         self._blocks = self._ring.blocks(1)
+        self._timeout = 5.0  # of that
         self._block: pymilk.Block | None = None
 
     def view(self) -> Array:
         return self._ring.latest()
 
     def next(self, timeout: float) -> Array | None:
+        if timeout != self._timeout:
+            self._blocks, self._timeout = self._ring.blocks(1, timeout), timeout
         try:
             self._block = next(self._blocks)
         except pymilk.errors.StreamTimeoutError:
-            self._blocks = self._ring.blocks(1)
+            self._timeout = -1.0  # a generator that has raised is at its end
             return None
         return self._block.frames[0]
 
