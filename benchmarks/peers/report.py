@@ -17,6 +17,9 @@ from .measure import DEPTH, SHAPE, WARM_UP, Live, Plan, Results
 from .peer import Peer
 from .second import STAMPS
 
+# Twice as many colours as usual: there are that many peers.
+matplotlib.rcParams["axes.prop_cycle"] = matplotlib.cycler(color=matplotlib.colormaps["tab20"].colors)
+
 CALLS = {
     "write": "write",
     "copy": "read with copy",
@@ -43,8 +46,9 @@ repetitions ({access} for single calls, {drain} for drains); behind them, in bra
 where there are few repetitions, the smallest and the largest value.
 
 - **Single calls**: writer and reader in one process, on the core of the reader. Peers that hand out each
-  frame once are written to and read in turn. Each frame read is compared with the one written, outside
-  of the timed part.
+  frame once are written to and read in turn. Where a peer has several ways to wait, its writer is the
+  one that serves the first way below. Each frame read is compared with the one written, outside of the
+  timed part.
 - **Drain**: a backlog of {mb:.0f} MB is read into one cube that was touched before, beside one `memcpy`
   of the same bytes. The cube is compared with what was written.
 - **Wake-up**: a second process writes a frame of {height}x{width} each millisecond. "since write" begins

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -85,9 +86,13 @@ class IceoryxReader(Reader):
     def next(self, timeout: float) -> Array | None:
         if self._listener is None:
             return self._frame() if poll(self._take, timeout) else None
+        deadline = time.monotonic() + timeout
         while not self._take():
-            if not self._listener.timed_wait(self._duration.from_millis(int(timeout * 1000))):
-                return self._frame() if self._take() else None
+            # It may come back early, and without an event.
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            self._listener.timed_wait(self._duration.from_micros(int(left * 1e6) + 1))
         return self._frame()
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ class WrapWriter(Writer):
         from ImageStreamIOWrap import Image
 
         self._image = Image()
-        self._image.create(channel, np.zeros(shape[::-1], DTYPE, order="F"), -1, True, 10, 1)
+        self._image.create(channel, np.zeros(shape[::-1], DTYPE, order="F"))
 
     def write(self, frame: Array) -> None:
         self._image.write(frame.T)
