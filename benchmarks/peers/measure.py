@@ -324,11 +324,12 @@ class Run:
 
     def together(self, peer: Peer, wait: str) -> None:
         """Run the writer in a second process, and measure latency, live capture, and beside a busy thread."""
-        with (
-            on({self.cores.reader}),
-            Second(peer, SHAPE, DEPTH, wait, self.cores.writer) as second,
-            peer.reader(second.channel, SHAPE, DEPTH, wait) as reader,
-        ):
+        with ExitStack() as stack:
+            stack.enter_context(on({self.cores.reader}))
+            second = stack.enter_context(Second(peer, SHAPE, DEPTH, wait, self.cores.writer))
+            if peer.ring:
+                second.tell("lap", DEPTH + 1)
+            reader = stack.enter_context(peer.reader(second.channel, SHAPE, DEPTH, wait))
             second.tell("listen")
             if "latency" in peer.tasks and wait in peer.waits:
                 delays = self._latencies(second, reader)

@@ -51,6 +51,11 @@ class Writer(Closing):
         """Publish one frame."""
         raise NotImplementedError
 
+    def lap(self, frame: Array, count: int) -> None:
+        """Publish a frame so often, as fast as possible, before anything is measured."""
+        for _ in range(count):
+            self.write(frame)
+
     def series(self, frames: Array, count: int, rate: float) -> None:
         """Publish `count` frames, going round `frames`, at `rate` a second; 0 is as fast as possible.
 
@@ -166,6 +171,9 @@ class Peer:
         Distribution whose version is shown.
     queue : bool
         Frames are handed out once each; else the newest one can be read any number of times.
+    ring : bool
+        Frames go round a memory that never fills up. The writer goes round it once before anything is
+        measured with two processes, so that no page is touched for the first time then.
     access_depth : int
         Frames that may wait in the queue while single calls are timed.
     tasks : frozenset of str
@@ -185,6 +193,7 @@ class Peer:
     title = ""
     package = ""
     queue = False
+    ring = False
     access_depth = 16
     tasks = frozenset({"access", "latency", "live", "busy"})
     waits: tuple[str, ...] = ("",)

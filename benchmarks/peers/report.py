@@ -59,10 +59,10 @@ where there are few repetitions, the smallest and the largest value.
 - **Live capture**: a second process publishes frames of {height}x{width} at a steady rate; every pixel
   of frame k is k modulo {stamps}. The reader asks for a number of frames, into a cube that was touched
   before. *Lost* frames were never delivered, *repeated* ones more than once, and *torn* ones are made of
-  more than one. Rings and queues have {depth} places. Streams of ISIO peers are written by one and the
-  same writer, `Stream.publish_many`; the others by a Python loop that watches the clock. `cpu` is the
-  processor time of the reader's process. Where the writer did not reach the rate, what it reached stands
-  beside it.
+  more than one. Rings and queues have {depth} places; rings were written once around before. Streams of
+  ISIO peers are written by one and the same writer, `Stream.publish_many`; the others by a Python loop
+  that watches the clock. `cpu` is the processor time of the reader's process. Where the writer did not
+  reach the rate, what it reached stands beside it.
 - **Beside a busy thread**: the same at 1 kHz, while another Python thread of the reader's process
   computes. `other thread` is its speed as a share of its speed alone, before and after.
 

@@ -37,8 +37,9 @@ def serve(
 ) -> None:
     """Run the writer of a peer; the target of the process.
 
-    Orders are tuples: ``("listen",)``, ``("series", count, rate)``, ``("stamps", count, rate)``. Each is
-    answered: series with the seconds that they took, everything else with None.
+    Orders are tuples: ``("listen",)``, ``("lap", count)``, ``("series", count, rate)``,
+    ``("stamps", count, rate)``. Each is answered; series and stamps a second time at their end, series with
+    the seconds that they took.
     """
     os.sched_setaffinity(0, {cpu})
     with PEERS[key].writer(channel, shape, depth, wait) as writer:
@@ -48,6 +49,9 @@ def serve(
             match order:
                 case ("listen",):
                     writer.listen()
+                    pipe.send(None)
+                case ("lap", count):
+                    writer.lap(np.zeros(shape, DTYPE), count)
                     pipe.send(None)
                 case ("series", count, rate):
                     if frames is None:

@@ -81,6 +81,7 @@ class CRing(CLoop):
 
     key = "c-ring"
     title = "C loop, ring"
+    ring = True
     tasks = frozenset({"live", "drain", "busy"})
     waits = ("sleep",)
     top_rate = 100_000.0

@@ -70,7 +70,9 @@ class RingReader(Reader):
         self._counter: Array | None = self._ring.counter
         self._depth = depth
         self._wait = channel[1].acquire
-        self._taken = 0
+        while self._wait(False):
+            pass  # rung for frames of before
+        self._taken = int(self._counter[0])
         self._lost = 0
 
     def copy(self) -> Array:
@@ -113,6 +115,7 @@ class SharedMemoryRing(Peer):
 
     key = "shared-memory-ring"
     title = "multiprocessing.shared_memory, ring by hand"
+    ring = True
     tasks = frozenset({"access", "latency", "live", "drain", "busy"})
     writer_class = RingWriter
     reader_class = RingReader

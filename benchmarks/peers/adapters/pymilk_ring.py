@@ -55,6 +55,7 @@ class PymilkRing(Peer):
     key = "pymilk-ring"
     title = "pymilk, ring"
     package = "pymilk"
+    ring = True
     tasks = frozenset({"access", "latency", "live", "drain", "busy"})
     waits = ("auto", "sleep", "spin")
     live_waits = ("auto", "sleep")

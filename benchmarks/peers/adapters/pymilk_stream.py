@@ -22,13 +22,18 @@ class StreamWriter(Writer):
     def __init__(self, channel: str, shape: tuple[int, int], depth: int, wait: str) -> None:
         options = {"ring": depth, "ring_kind": self.ring} if self.ring else {}
         self._shm = pymilk.SHM(channel, (shape, DTYPE), **options)
+        self._stream = pymilk.Stream.attach(self._shm.FILEPATH)
         self.write = self._shm.set_data  # type: ignore[method-assign]
 
     def series(self, frames: Array, count: int, rate: float) -> None:
-        with pymilk.Stream.attach(self._shm.FILEPATH) as stream:
-            stream.publish_many(frames, count, interval_ns=round(1e9 / rate) if rate else 0)
+        self._stream.publish_many(frames, count, interval_ns=round(1e9 / rate) if rate else 0)
+
+    def lap(self, frame: Array, count: int) -> None:
+        super().lap(frame, count)
+        self._stream.publish_many(frame[None], count)  # through the other mapping
 
     def close(self) -> None:
+        self._stream.close()
         self._shm.destroy()
 
 
