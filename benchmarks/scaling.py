@@ -2,11 +2,11 @@
 
     python benchmarks/scaling.py [--quick] [--plot FILE] [--tolerance 1.5]
 
-Times are medians of interleaved repetitions on one core. Beside each point a plain copy is measured that does
-the same to the memory. What is expected of a point is that copy plus a fixed cost, which is the same for all
-points of the curve: the smallest excess of any of them. A point that takes more than this by the tolerance
-is flagged. So a step that plain copies have too, as where frames outgrow a cache, is the machine's and is not
-flagged; a cost of pymilk's own that grows is.
+Times are medians on one core; each repetition goes through all points, so that a change of the machine's
+speed reaches all of them. Beside each point a plain copy is measured that does the same to the memory. What
+is expected of a point is that copy plus a fixed cost, the median excess of the three smallest points. A
+point that takes more than this by the tolerance is flagged. So a step that plain copies have too, as where
+frames outgrow a cache, is the machine's and is not flagged; a cost of pymilk's own that grows is.
 
 - Frame size, 1 kB to 64 MB: `set_data` beside `numpy.copyto`, `get_data()` beside `ndarray.copy`, whose new
   arrays cost page faults beyond some size, whoever makes them. A view is expected to cost the same at any
@@ -23,11 +23,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import itertools
 import os
+import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -75,7 +77,7 @@ class Curve:
     def ratios(self) -> list[float]:
         """Return how each point compares with what is expected."""
         pairs = list(zip(self.seconds, self.plain, strict=True))
-        fixed = max(0.0, min(seconds - plain for seconds, plain in pairs))
+        fixed = max(0.0, statistics.median(seconds - plain for seconds, plain in pairs[:3]))
         return [seconds / (plain + fixed) for seconds, plain in pairs]
 
 
@@ -89,45 +91,50 @@ def calls(nbytes: int) -> int:
     return max(2, min(2000, 8_000_000 // nbytes))
 
 
-def by_size(repeats: int, most: int) -> Iterator[Curve]:
+def by_size(repeats: int, most: int) -> list[Curve]:
     """Vary the size of a frame."""
+    sizes = [size for size in SIZES if size <= most]
+    work = {}
+    with contextlib.ExitStack() as stack:
+        for nbytes in sizes:
+            frame = frame_of(nbytes)
+            target = allocate(frame.shape, frame.dtype)
+            shm = stack.enter_context(pymilk.SHM(f"size{nbytes}", frame))
+            stack.callback(shm.destroy)
+            number = calls(nbytes)
+            work |= {
+                ("copy", nbytes): timed(functools.partial(np.copyto, target, frame), number),
+                ("new", nbytes): timed(frame.copy, number),
+                ("write", nbytes): timed(functools.partial(shm.set_data, frame), number),
+                ("read", nbytes): timed(shm.get_data, number),
+                ("view", nbytes): timed(functools.partial(shm.get_data, copy=False), 500),
+            }
+        found = median_of(repeats, work)
     write, read, view = Curve("set_data"), Curve("get_data()"), Curve("get_data(copy=False)")
-    for nbytes in (size for size in SIZES if size <= most):
-        frame = frame_of(nbytes)
-        target = allocate(frame.shape, frame.dtype)
-        number = calls(nbytes)
-        with pymilk.SHM("size", frame) as shm:
-            found = median_of(
-                repeats,
-                {
-                    "copy": timed(lambda frame=frame, target=target: np.copyto(target, frame), number),
-                    "new": timed(frame.copy, number),
-                    "write": timed(lambda shm=shm, frame=frame: shm.set_data(frame), number),
-                    "read": timed(shm.get_data, number),
-                    "view": timed(lambda shm=shm: shm.get_data(copy=False), 500),
-                },
-            )
-            assert np.array_equal(shm.get_data(), frame)
-            shm.destroy()
-        write.add(nbytes, found["write"], found["copy"])
-        read.add(nbytes, found["read"], found["new"])
-        view.add(nbytes, found["view"])
-    yield from (write, read, view)
+    for nbytes in sizes:
+        write.add(nbytes, found["write", nbytes], found["copy", nbytes])
+        read.add(nbytes, found["read", nbytes], found["new", nbytes])
+        view.add(nbytes, found["view", nbytes])
+    return [write, read, view]
 
 
-def by_readers(repeats: int) -> Iterator[Curve]:
+def by_readers(repeats: int) -> list[Curve]:
     """Vary the number of readers that are attached."""
-    write = Curve("set_data")
     frame = frame_of(NBYTES)
-    for count in READERS:
-        with pymilk.SHM("readers", frame) as shm, contextlib.ExitStack() as stack:
+    work = {}
+    with contextlib.ExitStack() as stack:
+        for count in READERS:
+            shm = stack.enter_context(pymilk.SHM(f"readers{count}", frame))
+            stack.callback(shm.destroy)
             for _ in range(count):
                 stream = stack.enter_context(pymilk.Stream.attach(shm.FILEPATH))
                 stack.callback(stream.reader().close)
-            found = median_of(repeats, {"write": timed(lambda shm=shm: shm.set_data(frame), 1000)})
-            shm.destroy()
-        write.add(count, found["write"])
-    yield write
+            work[count] = timed(functools.partial(shm.set_data, frame), 1000)
+        found = median_of(repeats, work)
+    write = Curve("set_data")
+    for count in READERS:
+        write.add(count, found[count])
+    return [write]
 
 
 def turns(count: int, frame: np.ndarray) -> Callable[[], None]:
@@ -136,75 +143,76 @@ def turns(count: int, frame: np.ndarray) -> Callable[[], None]:
     return lambda: np.copyto(next(places), frame)
 
 
-def by_depth(repeats: int, most: int) -> Iterator[Curve]:
+def taking(shm: pymilk.SHM, ring: pymilk.RingReader, frame: np.ndarray) -> Callable[[], float]:
+    """Return a measurement of taking one frame as a block, in seconds."""
+    blocks = ring.blocks(1)
+
+    def measure() -> float:
+        seconds = 0.0
+        for _ in range(500):
+            shm.set_data(frame)
+            ring.skip(ring.lag - 1)
+            began = time.perf_counter()
+            block = next(blocks)
+            seconds += time.perf_counter() - began
+        assert np.array_equal(block.frames[0], frame)
+        return seconds / 500
+
+    return measure
+
+
+def by_depth(repeats: int, most: int) -> list[Curve]:
     """Vary the depth of a ring."""
-    write, take = Curve("set_data into a ring"), Curve("one frame as a block")
+    depths = [depth for depth in DEPTHS if depth <= most]
     frame = frame_of(NBYTES)
-    for depth in (depth for depth in DEPTHS if depth <= most):
-        with pymilk.SHM("depth", (frame.shape, frame.dtype), ring=depth) as shm, shm.ring_reader() as ring:
+    work = {}
+    with contextlib.ExitStack() as stack:
+        for depth in depths:
+            shm = stack.enter_context(pymilk.SHM(f"depth{depth}", (frame.shape, frame.dtype), ring=depth))
+            stack.callback(shm.destroy)
+            ring = stack.enter_context(shm.ring_reader())
             plain = turns(depth, frame)
             # Once around both, so that no page is touched for the first time while it is timed.
             for _ in range(depth + 1):
                 shm.set_data(frame)
                 plain()
-            ring.skip(depth)
-            blocks = ring.blocks(1)
-            number = 1000
-
-            def publish(shm: pymilk.SHM = shm, number: int = number) -> float:
-                return timed(lambda: shm.set_data(frame), number)()
-
-            def taken(
-                shm: pymilk.SHM = shm, ring: pymilk.RingReader = ring, blocks: Iterator[pymilk.Block] = blocks
-            ) -> float:
-                seconds = 0.0
-                for _ in range(500):
-                    shm.set_data(frame)
-                    ring.skip(ring.lag - 1)
-                    began = time.perf_counter()
-                    block = next(blocks)
-                    seconds += time.perf_counter() - began
-                assert np.array_equal(block.frames[0], frame)
-                return seconds / 500
-
-            found = median_of(repeats, {"plain": timed(plain, number), "write": publish, "take": taken})
-            shm.destroy()
-        write.add(depth, found["write"], found["plain"])
-        take.add(depth, found["take"])
-    yield from (write, take)
+            work |= {
+                ("plain", depth): timed(plain, 1000),
+                ("write", depth): timed(functools.partial(shm.set_data, frame), 1000),
+                ("take", depth): taking(shm, ring, frame),
+            }
+        found = median_of(repeats, work)
+    write, take = Curve("set_data into a ring"), Curve("one frame as a block")
+    for depth in depths:
+        write.add(depth, found["write", depth], found["plain", depth])
+        take.add(depth, found["take", depth])
+    return [write, take]
 
 
-def by_streams(repeats: int, most: int) -> Iterator[Curve]:
+def by_streams(repeats: int, most: int) -> list[Curve]:
     """Vary the number of streams that one process writes and reads in turn."""
-    write, read = Curve("set_data to each"), Curve("get_data() from each")
+    counts = [count for count in STREAMS if count <= most]
     frame = frame_of(NBYTES)
-    for count in (count for count in STREAMS if count <= most):
-        with contextlib.ExitStack() as stack:
-            streams = [stack.enter_context(pymilk.SHM(f"many{k}", frame)) for k in range(count)]
-            for shm in streams:
-                stack.callback(shm.destroy)
-            plain = turns(count, frame)
-            rounds = max(1, 1000 // count)
-
-            def publish(streams: list[pymilk.SHM] = streams) -> None:
-                for shm in streams:
-                    shm.set_data(frame)
-
-            def receive(streams: list[pymilk.SHM] = streams) -> None:
-                for shm in streams:
-                    shm.get_data()
-
-            found = median_of(
-                repeats,
-                {
-                    "plain": timed(plain, 1000),
-                    "write": timed(publish, rounds),
-                    "read": timed(receive, rounds),
-                },
-            )
-        write.add(count, found["write"] / count, found["plain"])
-        read.add(count, found["read"] / count, found["plain"])
-    yield from (write, read)
+    work = {}
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(pymilk.SHM(f"many{k}", frame)) for k in range(counts[-1])]
+        for shm in streams:
+            stack.callback(shm.destroy)
+        for count in counts:
+            used, number = streams[:count], max(1, 1000 // count) * count
+            writes = itertools.cycle([shm.set_data for shm in used])
+            reads = itertools.cycle([shm.get_data for shm in used])
+            work |= {
+                ("plain", count): timed(turns(count, frame), number),
+                ("write", count): timed(lambda turn=writes: next(turn)(frame), number),
+                ("read", count): timed(lambda turn=reads: next(turn)(), number),
+            }
+        found = median_of(repeats, work)
+    write, read = Curve("set_data to each in turn"), Curve("get_data() from each in turn")
+    for count in counts:
+        write.add(count, found["write", count], found["plain", count])
+        read.add(count, found["read", count], found["plain", count])
+    return [write, read]
 
 
 def show(title: str, curves: list[Curve], tolerance: float) -> int:
@@ -253,10 +261,10 @@ def main() -> None:
         os.environ["MILK_SHM_DIR"] = folder
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
         found = {
-            "bytes of a frame": list(by_size(repeats, SIZES[5] if chosen.quick else SIZES[-1])),
-            "readers": list(by_readers(repeats)),
-            "depth of the ring": list(by_depth(repeats, 1024 if chosen.quick else DEPTHS[-1])),
-            "streams": list(by_streams(repeats, 8 if chosen.quick else STREAMS[-1])),
+            "bytes of a frame": by_size(repeats, SIZES[5] if chosen.quick else SIZES[-1]),
+            "readers": by_readers(repeats),
+            "depth of the ring": by_depth(repeats, 1024 if chosen.quick else DEPTHS[-1]),
+            "streams": by_streams(repeats, 8 if chosen.quick else STREAMS[-1]),
         }
     flagged = sum(show(title, curves, chosen.tolerance) for title, curves in found.items())
     print(f"\n{flagged} points are not as expected" if flagged else "\nall points are as expected")
