@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+# Behind everything else: the installed pymilk must win over the checkout.
+sys.path.append(str(Path(__file__).parents[1]))
 
 SHAPES = [(120, 120), (2048, 2048)]
 
@@ -25,3 +31,13 @@ def shm_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def frame(request: pytest.FixtureRequest) -> np.ndarray:
     """Return a frame whose pages are there, so that first-touch faults are not measured."""
     return np.arange(np.prod(request.param), dtype=np.uint16).reshape(request.param)
+
+
+@pytest.fixture
+def describe(benchmark: BenchmarkFixture) -> Callable[[np.ndarray], None]:
+    """Return a function that notes beside a result what was moved."""
+
+    def note(frame: np.ndarray) -> None:
+        benchmark.extra_info.update(shape=frame.shape, dtype=str(frame.dtype), nbytes=frame.nbytes)
+
+    return note

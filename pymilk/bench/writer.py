@@ -1,6 +1,6 @@
 """The writer of a benchmark: a process that publishes frames at a steady rate, and says how steady it was.
 
-Run as ``main()`` with FILE OPTIONS; `BenchWriter` does. Orders come as lines of JSON on its
+`BenchWriter` runs `main` in a process of its own. Orders come as lines of JSON on its
 standard input, answers go to its standard output. It deletes its stream at its end, whatever that is; if its
 parent is gone, also the directory of the stream.
 """
