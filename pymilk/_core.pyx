@@ -184,6 +184,8 @@ cdef enum:
     # How many such blocks are kept while nobody has them, and how many bytes altogether.
     KEPT_BLOCKS = 8
     KEPT_TOTAL_NBYTES = 268_435_456
+    # Streams up to this size have all their pages mapped when they are attached or created.
+    MAPPED_NBYTES = 268_435_456
     HUGE_PAGE = 2_097_152
     PAGE = 4096
     FOREVER = -1
@@ -480,6 +482,17 @@ cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
     mapping.nbytes = nbytes
     mapping.writable = writable
     return mapping
+
+
+cdef void map_pages(Mapping mapping, int fd):
+    """Have the pages of a file mapped now, and not one by one in the first lap of a ring.
+
+    Only pages that exist: those of a sparse file would be made by it. Advice; nothing depends on it.
+    """
+    cdef stat st
+    if mapping.nbytes <= MAPPED_NBYTES and fstat(fd, &st) == 0 and st.st_blocks * 512 >= <long long>mapping.nbytes:
+        with nogil:
+            madvise(mapping.base, mapping.nbytes, MADV_POPULATE_READ)
 
 
 def free_memory():
@@ -4489,6 +4502,7 @@ cdef Stream _attach(str path, bint writable, int ready_wait_ms):
     try:
         shot = _take_snapshot(fd, path, ready_wait_ms)
         stream.mapping = map_file(fd, shot.h.at.total, writable, path)
+        map_pages(stream.mapping, fd)
     finally:
         c_close(fd)
     if not writable:
@@ -4617,6 +4631,7 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
             if fstat(fd, &st) != 0:
                 raise StreamError(f"{temporary}: {os.strerror(errno)}", stream=name)
             stream.mapping = map_file(fd, h.at.total, True, path)
+            map_pages(stream.mapping, fd)
         finally:
             c_close(fd)
         h.inode = st.st_ino

@@ -119,6 +119,7 @@ cdef extern from "_port.h" nogil:
         PYMILK_HEADER_HISTORY
         PYMILK_HEADER_DAO
         PYMILK_DEBUG_BUILD
+        MADV_POPULATE_READ
         MADV_POPULATE_WRITE
     const char *IMAGESTRUCT_VERSION
     const char *PYMILK_HEADER
@@ -156,6 +157,7 @@ cdef extern from "<sys/stat.h>" nogil:
         off_t st_size
         unsigned int st_mode
         unsigned long st_nlink
+        long long st_blocks
     int c_stat "stat"(const char *path, stat *result)
     int fstat(int fd, stat *result)
     bint S_ISREG(unsigned int mode)

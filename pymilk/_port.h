@@ -54,6 +54,9 @@
 #endif
 
 /* Older kernel headers lack these; older kernels answer EINVAL, which callers handle. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
