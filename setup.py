@@ -146,7 +146,10 @@ def extension() -> Extension:
         undef_macros=["NDEBUG"] if debug else [],
         extra_compile_args=[*flags, *(["-O1", "-g"] if debug else ["-O3"])],
         # A header that changed, or another choice of it, has to recompile the core.
-        depends=["pymilk/_port.h", *(f"pymilk/_{part}.pxd" for part in ("frame", "isio", "layout", "ring"))],
+        depends=[
+            *(f"pymilk/_{part}.h" for part in ("port", "turn")),
+            *(f"pymilk/_{part}.pxd" for part in ("frame", "isio", "layout", "ring", "turn")),
+        ],
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from ._core import FLAG_TORN, IMAGETYPES, Reader, Stream, checked_timeout
+from ._core import FLAG_TORN, IMAGETYPES, Reader, Stream, checked_timeout, turn_copy
 from .axes import Orientation, Which3DState, encode
 from .camera import crop_window, exposure_time, frame_rate, reads_per_frame
 from .capture import Capture
@@ -700,7 +700,11 @@ class SHM:
                     found=atimes,
                 )
             times = times.astype(np.int64)
-        native = np.ascontiguousarray(self._turn.native(given))
+        native = self._turn.native(given)
+        if not native.flags.c_contiguous:
+            turned = np.empty(native.shape, native.dtype)
+            turn_copy(turned, native)
+            native = turned
         interval = 0 if rate is None else round(1e9 / rate)
         return stream.publish_many(native, interval_ns=interval, atimes_ns=times)
 
