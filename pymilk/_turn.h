@@ -102,7 +102,8 @@ typedef uint64_t turn_vector_8 __attribute__((vector_size(16)));
         _Pragma("GCC unroll 16") for (int i = 0; i < (side); i++) memcpy(dst + i * to, &result[i], 16);     \
     }
 
-TURN_BLOCK(1, 16, a, TURN_STEP(1, 16, a, b) TURN_STEP(1, 16, b, a) TURN_STEP(1, 16, a, b) TURN_STEP(1, 16, b, a))
+TURN_BLOCK(1, 16, a, TURN_STEP(1, 16, a, b) TURN_STEP(1, 16, b, a)
+                         TURN_STEP(1, 16, a, b) TURN_STEP(1, 16, b, a))
 TURN_BLOCK(2, 8, b, TURN_STEP(2, 8, a, b) TURN_STEP(2, 8, b, a) TURN_STEP(2, 8, a, b))
 TURN_BLOCK(4, 4, a, TURN_STEP(4, 4, a, b) TURN_STEP(4, 4, b, a))
 TURN_BLOCK(8, 2, b, TURN_STEP(8, 2, a, b))
@@ -172,7 +173,7 @@ TURN_INLINE size_t turn_head(const char *dst, size_t nbytes)
     return head < nbytes ? head : nbytes;
 }
 
-/* Copy a row, in whole cache lines where it streams. Inline: a call of memcpy costs as much as a short row. */
+/* Copy a row, in whole cache lines where it streams. Inline: a call of memcpy costs as much as a short one. */
 TURN_INLINE void turn_row_forth(char *dst, const char *src, size_t nbytes, int streaming)
 {
     turn_vector_4 a, b, c, d;
@@ -213,7 +214,7 @@ TURN_INLINE turn_vector_4 turn_reverse(const char *src, size_t item)
 }
 
 #if defined(__x86_64__)
-/* The same for 32 bytes at a time, as far as they go: one instruction puts bytes in any order. Returns how many. */
+/* A row backwards by 32 bytes, as far as they go: AVX2 puts bytes in any order at once. Returns how many. */
 __attribute__((target("avx2"))) static ptrdiff_t turn_row_back_wide(char *dst, const char *src, ptrdiff_t n,
                                                                     size_t item, int streaming)
 {
@@ -489,7 +490,8 @@ static void pymilk_turn_copy(pymilk_turn *t)
             turn_swap(t, k, k + 1);
         if (t->from[last - 1] < 0)
             turn_flip(t, last - 1);
-    }
+    } else if ((t->from[last - 1] < 0) != (t->from[last] < 0))
+        turn_flip(t, last - 1); /* what is read goes on where a row ends: reads wait, stores do not */
     streaming = total >= TURN_STREAM_NBYTES;
 #if defined(__x86_64__)
     if (streaming)
