@@ -173,7 +173,7 @@ TURN_INLINE size_t turn_head(const char *dst, size_t nbytes)
     return head < nbytes ? head : nbytes;
 }
 
-/* Copy a row, in whole cache lines where it streams. Inline: a call of memcpy costs as much as a short one. */
+/* Copy a row, in whole cache lines where it streams. Inline: calling memcpy costs as much as a short row. */
 TURN_INLINE void turn_row_forth(char *dst, const char *src, size_t nbytes, int streaming)
 {
     turn_vector_4 a, b, c, d;
