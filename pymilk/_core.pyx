@@ -49,8 +49,8 @@ that wrong number, if further frames were written before the reader looked again
 
 cimport cython
 from cpython.buffer cimport (
-    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_CheckBuffer,
-    PyObject_GetBuffer,
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_IsContiguous,
+    PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EFAULT, EINTR, EINVAL, errno
@@ -62,6 +62,7 @@ from ._isio cimport *
 from ._layout cimport *
 from ._pace cimport *
 from ._ring cimport *
+from ._turn cimport *
 
 import errno as _errno
 import math
@@ -126,6 +127,7 @@ __all__ = [
     "prefault",
     "process_alive",
     "read_header",
+    "turn_copy",
     "wait_for_any",
 ]
 
@@ -535,6 +537,65 @@ cdef object _group_memory():
     except (OSError, ValueError):
         pass  # no control groups of version 2, or they cannot be read: nothing is known
     return left
+
+
+def turn_copy(out, source):
+    """Copy an array into another of the same shape, whatever the order and direction of their axes.
+
+    Parameters
+    ----------
+    out : ndarray
+        Writable, with the shape and dtype of `source`. Only its items are written, not what lies between.
+    source : ndarray
+
+    Raises
+    ------
+    FrameMismatchError
+        One of them is no array, shape or dtype differ, or `out` is read-only; nothing was written.
+
+    Notes
+    -----
+    What ``numpy.copyto`` does, with two differences: images that are transposed or flipped are copied in blocks,
+    at about the speed of memory instead of item by item, and from 512 KiB on other Python threads run meanwhile.
+    Copies of 16 MiB and more go past the caches. Arrays that share memory, have more than 8 axes once those of
+    length 1 are counted, or hold something other than numbers of 1 to 16 bytes are left to NumPy.
+    """
+    cdef Py_buffer to, origin
+    cdef pymilk_turn turn
+    cdef bint able
+    for name, array in (("out", out), ("source", source)):
+        if not isinstance(array, _ndarray):
+            raise FrameMismatchError(
+                f"{name} has to be an array, not {type(array).__name__}",
+                field="dtype", expected="ndarray", found=type(array).__name__)
+    for field, expected, found in (
+        ("shape", source.shape, out.shape),
+        ("dtype", source.dtype, out.dtype),
+        ("writeable", True, out.flags.writeable),
+    ):
+        if expected != found:
+            raise FrameMismatchError(
+                f"out has {field} {found}, needed is {expected}", field=field, expected=expected, found=found)
+    if out.dtype.kind not in "biufc":
+        _copyto(out, source)
+        return
+    PyObject_GetBuffer(out, &to, PyBUF_STRIDES | PyBUF_WRITABLE)
+    try:
+        PyObject_GetBuffer(source, &origin, PyBUF_STRIDES)
+        try:
+            able = describe_turn(&turn, <char *>to.buf, to.strides, <const char *>origin.buf, origin.strides,
+                                 to.shape, to.ndim, to.itemsize)
+            if not able:
+                _copyto(out, source)
+            elif to.len < GIL_RELEASE_NBYTES:
+                pymilk_turn_copy(&turn)
+            else:
+                with nogil:
+                    pymilk_turn_copy(&turn)
+        finally:
+            PyBuffer_Release(&origin)
+    finally:
+        PyBuffer_Release(&to)
 
 
 def allocate(shape, dtype):
@@ -3545,7 +3606,8 @@ cdef class Stream:
         Parameters
         ----------
         frame : array_like, shape `shape`, stream dtype
-            Any memory order; C-contiguous is fastest. On a temporal circular cube an array of shape
+            Any memory order; C-contiguous is fastest, transposed and flipped images are turned in blocks.
+            On a temporal circular cube an array of shape
             ``shape[1:]`` fills the next slice. bool is accepted where the stream is uint8.
         atime_ns : int, optional
             Acquisition time, nanoseconds of CLOCK_TAI. Default: now.
@@ -3572,7 +3634,8 @@ cdef class Stream:
         cdef uint64_t nbytes = self.h.n.frame_nbytes, counter
         cdef int64_t slice = -1, acquired = 0
         cdef bint has_atime = atime_ns is not None
-        cdef bint contiguous = True
+        cdef bint contiguous, turned = False
+        cdef pymilk_turn turn
         cdef Mapping mapping = self.mapping
         if has_atime:
             acquired = _time_argument(self.name, atime_ns)
@@ -3594,18 +3657,24 @@ cdef class Stream:
                 slice = next_slice(base, &self.h)
                 nbytes = self.h.unit_nbytes
                 target = frame_at(base, &self.h, slice)
-        try:
-            PyObject_GetBuffer(frame, &view, PyBUF_C_CONTIGUOUS)
-        except (BufferError, ValueError):
-            contiguous = False
+        PyObject_GetBuffer(frame, &view, PyBUF_STRIDES)
+        contiguous = PyBuffer_IsContiguous(&view, b"C")
+        if not contiguous:
+            # Not where the frame is a view of this very stream, in another order: NumPy copies it first.
+            turned = describe_turn(&turn, target, NULL, <const char *>view.buf, view.strides, view.shape,
+                                   view.ndim, view.itemsize)
         try:
             self._take_turn()
         except StreamBusyError:
-            if contiguous:
-                PyBuffer_Release(&view)
+            PyBuffer_Release(&view)
             raise
         try:
-            if not contiguous:
+            if turned and nbytes < GIL_RELEASE_NBYTES:
+                counter = self._publish_turned(base, &turn, has_atime, acquired, slice)
+            elif turned:
+                with nogil:
+                    counter = self._publish_turned(base, &turn, has_atime, acquired, slice)
+            elif not contiguous:
                 pixels = _ndarray(shape, self.dtype, mapping.region(target - base, nbytes, True))
                 open_frame(base)
                 try:
@@ -3623,9 +3692,14 @@ cdef class Stream:
                                                   acquired, slice)
         finally:
             self.busy = 0
-            if contiguous:
-                PyBuffer_Release(&view)
+            PyBuffer_Release(&view)
         return counter
+
+    cdef uint64_t _publish_turned(self, char *base, pymilk_turn *turn, bint has_atime, int64_t atime_ns,
+                                  int64_t slice) noexcept nogil:
+        open_frame(base)
+        pymilk_turn_copy(turn)
+        return close_frame(base, &self.h, has_atime, atime_ns, slice)
 
     cdef uint64_t _publish_bytes(self, char *base, char *target, const char *source, uint64_t nbytes,
                                  bint has_atime, int64_t atime_ns, int64_t slice) noexcept nogil:

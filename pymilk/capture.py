@@ -22,6 +22,7 @@ from ._core import (
     allocate,
     checked_timeout,
     prefault,
+    turn_copy,
 )
 from .axes import Orientation
 from .buffers import as_target
@@ -539,7 +540,7 @@ def finish(
 ) -> None:
     """Bring the first frames of the cube to where the user wants them, if they are not there."""
     if out is not None and not np.may_share_memory(out, cube):
-        np.copyto(out[:count], orientation.view(cube[:count]))
+        turn_copy(out[:count], orientation.view(cube[:count]))
 
 
 def finished_capture(

@@ -18,7 +18,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from ._core import FLAG_TORN, IMAGETYPES, Reader, Stream, checked_timeout
+from ._core import FLAG_TORN, IMAGETYPES, Reader, Stream, checked_timeout, turn_copy
 from .axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
 from .buffers import as_target
 from .camera import crop_window, exposure_time, frame_rate, reads_per_frame
@@ -420,7 +420,7 @@ class SHM(FamiliarCalls):
         if stream.copy_frame(native) & FLAG_TORN:
             warn_of_tear(self.FNAME, stream.frame_counter)
         if not direct:
-            np.copyto(target, self._turn.view(native))
+            turn_copy(target, self._turn.view(native))
         self._seen = stream.counter if cube else stream.frame_counter
         return out
 
@@ -769,7 +769,11 @@ class SHM(FamiliarCalls):
                     found=atimes,
                 )
             times = times.astype(np.int64)
-        native = np.ascontiguousarray(self._turn.native(given))
+        native = self._turn.native(given)
+        if not native.flags.c_contiguous:
+            turned = np.empty(native.shape, native.dtype)
+            turn_copy(turned, native)
+            native = turned
         interval = 0 if rate is None else round(1e9 / rate)
         return stream.publish_many(native, interval_ns=interval, atimes_ns=times)
 
