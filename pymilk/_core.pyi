@@ -2,7 +2,7 @@
 from collections.abc import Iterable
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal, NamedTuple, final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -338,3 +338,38 @@ class Stream:
         self, name: str, value: int | float | str | None, comment: str | None = None
     ) -> None: ...
     def clear_keywords(self) -> None: ...
+
+class FrameAccess:
+    _stream: Stream | None
+    _view: _Array
+    _plain: bool
+    _seen: int
+    @overload
+    def get_data(
+        self,
+        check: bool = ...,
+        timeout: float | None = ...,
+        copy: bool = ...,
+        checkSemAndFlush: bool = ...,
+        autorelink_if_need: bool = ...,
+        return_none_on_timeout: bool = ...,
+        *,
+        cube: bool = ...,
+        out: Any = ...,
+        reform: bool = ...,
+        sleepT: float = ...,
+    ) -> Any: ...
+    @overload
+    def get_data(
+        self,
+        check: bool,
+        reform: bool,
+        sleepT: float = ...,
+        timeout: float | None = ...,
+        copy: bool = ...,
+        checkSemAndFlush: bool = ...,
+        autorelink_if_need: bool = ...,
+    ) -> Any: ...
+    def set_data(
+        self, data: Any, check_dt: bool = False, autorelink_if_need: bool = False
+    ) -> None: ...

@@ -55,7 +55,7 @@ from cpython.buffer cimport (
 from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EFAULT, EINTR, EINVAL, errno
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, INT64_MAX
-from libc.string cimport memcpy, memmove, memset
+from libc.string cimport memcpy, memmove, memset, strchr
 
 from ._frame cimport *
 from ._isio cimport *
@@ -102,6 +102,8 @@ from .errors import (
     StreamUnsupportedError,
 )
 from .names import check_name, stream_name, stream_path
+from .notices import warn_of_tear as _warn_of_tear
+from .spellings import FRAME_OPTIONS, positional_too
 
 __all__ = [
     "FLAG_COUNTER_RESET",
@@ -114,6 +116,7 @@ __all__ = [
     "IMAGETYPES",
     "ArrayExporter",
     "Claim",
+    "FrameAccess",
     "Keyword",
     "Mapping",
     "PrivateRing",
@@ -2493,7 +2496,7 @@ cdef int _take_buffer(object array, Py_buffer *view, bint writable, str name, st
             f"{'read-only' if readonly else 'not contiguous'}",
             stream=name, field="writeable" if readonly else "order", expected="C-contiguous",
             found="read-only" if readonly else "not contiguous") from None
-    if view.format != NULL and b"O" in (<bytes>view.format):
+    if view.format != NULL and strchr(view.format, c"O") != NULL:
         PyBuffer_Release(view)
         raise FrameMismatchError(
             f"stream {name!r}: {what} holds Python objects, which pixels must not overwrite",
@@ -3415,6 +3418,9 @@ cdef class Stream:
         bool
             False also if the path leads nowhere: `deleted` tells that.
         """
+        return self._is_replaced()
+
+    cdef bint _is_replaced(self) except -1:
         cdef char *base = self._base()
         cdef int64_t tick = clock_ns(CLOCK_MONOTONIC_COARSE)
         if tick < self.next_look and not self.was_replaced and not retired(base, &self.h):
@@ -3422,7 +3428,7 @@ cdef class Stream:
         self.next_look = tick + LOOK_NS
         # Remembered: what raises once has to raise each time, not once a look.
         self.was_replaced = file_state(self.path_bytes, self.device, self.file_inode) == FILE_OTHER
-        return bool(self.was_replaced)
+        return self.was_replaced
 
     def successor(self, timeout=0.0):
         """Attach the stream that took the place of this one.
@@ -3554,6 +3560,9 @@ cdef class Stream:
             `frame_flags` tells what `copy_frame` would return. Larger ones use memory that was used for
             frames before, so that it need not be provided anew.
         """
+        return self._read()
+
+    cdef object _read(self):
         cdef Py_buffer view
         cdef Block block
         cdef char *base = self._pixels(False)
@@ -3570,6 +3579,29 @@ cdef class Stream:
         finally:
             PyBuffer_Release(&view)
         return frame
+
+    cdef bint _read_into(self, object out) except -1:
+        """Copy the newest frame into an array if it is C-contiguous, and of its shape and dtype."""
+        cdef Py_buffer view
+        cdef char *base = self._pixels(False)
+        cdef Mapping mapping = self.mapping
+        cdef int axis
+        cdef bint fits
+        if out.dtype is not self.dtype:
+            return False
+        try:
+            PyObject_GetBuffer(out, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+        except (BufferError, ValueError):
+            return False
+        try:
+            fits = view.ndim == self.h.naxis
+            for axis in range(view.ndim if fits else 0):
+                fits = fits and view.shape[view.ndim - 1 - axis] == self.h.size[axis]
+            if fits:
+                self._copy_newest(base, mapping, <char *>view.buf, self.h.n.frame_nbytes)
+        finally:
+            PyBuffer_Release(&view)
+        return fits
 
     cdef void _copy_newest(self, char *base, Mapping mapping, char *dst, uint64_t nbytes) noexcept:
         """Copy the newest frame, or all of a temporal cube, and note its flags. mapping is held."""
@@ -3628,17 +3660,19 @@ cdef class Stream:
         The order of the steps is at the top of this module. Frames of 512 KiB and more are copied
         without the GIL. Two writers of one stream lose no counts but may mix their pixels.
         """
+        if atime_ns is None:
+            return self._publish(frame, False, 0)
+        return self._publish(frame, True, _time_argument(self.name, atime_ns))
+
+    cdef object _publish(self, object frame, bint has_atime, int64_t acquired):
         cdef Py_buffer view
         cdef char *base = self._pixels(True)
         cdef char *target = base + self.h.at.array
         cdef uint64_t nbytes = self.h.n.frame_nbytes, counter
-        cdef int64_t slice = -1, acquired = 0
-        cdef bint has_atime = atime_ns is not None
+        cdef int64_t slice = -1
         cdef bint contiguous, turned = False
         cdef pymilk_turn turn
         cdef Mapping mapping = self.mapping
-        if has_atime:
-            acquired = _time_argument(self.name, atime_ns)
         if type(frame) is not _ndarray:
             frame = _asarray(frame)
         dtype = frame.dtype
@@ -4554,6 +4588,143 @@ cdef uint64_t _publish_series(
         if check and now >= stop_at:
             return done
     return done
+
+
+# --------------------------------------------------------------------------------------------------
+# The usual case of reading and writing
+# --------------------------------------------------------------------------------------------------
+
+@cython.auto_pickle(False)
+cdef class FrameAccess:
+    """Base of `SHM`: reads and writes frames. The usual case is here; a Python method costs as much as the copy.
+
+    What is not the usual case (another orientation, waiting, a stream that was replaced, memory of other kinds)
+    is left to `_get_frame` and `_set_frame` of the subclass.
+
+    Attributes
+    ----------
+    _stream : Stream or None
+        None once it is closed.
+    _view : ndarray
+        The pixels as the user sees them.
+    _plain : bool
+        Frames are given and taken as the stream has them.
+    _seen : int
+        Number of the frame that was read or waited for last.
+    """
+
+    cdef public object _stream
+    cdef public object _view
+    cdef public bint _plain
+    cdef public uint64_t _seen
+
+    def get_data(self, check=False, *positional, timeout=5.0, copy=True, checkSemAndFlush=True,
+                 autorelink_if_need=True, return_none_on_timeout=False, cube=False, out=None, reform=True,
+                 sleepT=0.001):
+        """Return a frame: the newest one, or the next one.
+
+        Parameters
+        ----------
+        check : bool, default False
+            Wait for a new frame first. The GIL is released, Ctrl-C ends the wait.
+        timeout : float or None, default 5.0
+            Seconds to wait; None, 0 and negative wait for ever.
+        copy : bool, default True
+            False gives a view: memory that stays valid for ever, and holds the frame until the writer
+            begins the next one. Whether it is whole cannot be checked. What is written to it is seen by
+            everybody, and announced with `repost`; it is read-only if the stream is.
+        checkSemAndFlush : bool, default True
+            Wait for a frame published after the call. False also takes one that was published since
+            this object last waited or read one.
+        autorelink_if_need : bool, default True
+            Follow a stream that was replaced. False reads on in the old file.
+        return_none_on_timeout : bool, default False
+            On a timeout return None instead of the old frame.
+        cube : bool, default False
+            Of a temporal circular cube, return all slices in the order of the file instead of the newest
+            one. Its writer does not wait: one of them, behind the newest, may be changing.
+        out : array or buffer, shape `shape`, stream dtype, optional
+            Filled and returned: nothing is allocated. NumPy arrays, memory-mapped files, shared memory,
+            whatever has the buffer protocol or DLPack on the CPU; memory without a shape has as many
+            bytes. C-contiguous is fastest. With `cube`: shape (slices, *shape).
+        reform, sleepT
+            Accepted because older calls pass them, also by position (a bool behind `check` is `reform`);
+            without effect.
+
+        Returns
+        -------
+        ndarray, shape `shape`, or None
+            A copy is never torn, unless a `FrameTornWarning` says so. Of a temporal circular cube: its
+            newest slice, or with `cube` all of them, shape (slices, *shape).
+
+        Raises
+        ------
+        StreamChangedError
+            The stream was recreated with another shape or dtype.
+        FrameMismatchError
+            `out` does not fit, or is given with ``copy=False``.
+        StreamClosedError
+
+        Warns
+        -----
+        StreamTimeoutWarning
+            No new frame in time, and the old one is returned.
+        FrameTornWarning
+            The writer died in this frame, or leaves no time to copy one.
+        """
+        cdef Stream stream
+        if check is False and self._plain and not positional and type(self._stream) is Stream:
+            stream = <Stream>self._stream
+            if stream.mapping is not None and not (autorelink_if_need is True and stream._is_replaced()):
+                if out is None and copy is True:
+                    frame = stream._read()
+                    self._seen = stream.frame_counter
+                    if stream.frame_flags & _TORN:
+                        _warn_of_tear(stream.name, stream.frame_counter)
+                    return frame
+                if out is None and copy is False:
+                    self._seen = atomic_load_u64(
+                        &(<IMAGE_METADATA *>stream.mapping.base).cnt0, __ATOMIC_ACQUIRE)
+                    return self._view.view()
+                if copy is True and type(out) is _ndarray and stream._read_into(out):
+                    self._seen = stream.frame_counter
+                    if stream.frame_flags & _TORN:
+                        _warn_of_tear(stream.name, stream.frame_counter)
+                    return out
+        return self._get_frame(check, positional, timeout, copy, checkSemAndFlush, autorelink_if_need,
+                               return_none_on_timeout, cube, out, reform, sleepT)
+
+    def set_data(self, data, check_dt=False, autorelink_if_need=False):
+        """Publish a frame.
+
+        Parameters
+        ----------
+        data : array_like, shape `shape`
+            Any memory and byte order. An array must have the dtype of the stream; lists and scalars are
+            converted if that changes no value.
+        check_dt : bool, default False
+            Convert an array of another dtype, with NumPy's usual (unsafe) rules.
+        autorelink_if_need : bool, default False
+            Follow a stream that was replaced. False raises `StreamReplacedError` then: nobody could
+            read what is written to the old file.
+
+        Raises
+        ------
+        FrameMismatchError
+            Shape or dtype differ; nothing was written.
+        StreamReadOnlyError, StreamClosedError, StreamReplacedError, StreamChangedError
+        """
+        cdef Stream stream
+        if self._plain and type(data) is _ndarray and type(self._stream) is Stream:
+            stream = <Stream>self._stream
+            if stream.mapping is not None and data.dtype is stream.dtype and not stream._is_replaced():
+                stream._publish(data, False, 0)
+                return
+        self._set_frame(data, check_dt, autorelink_if_need)
+
+
+# How editors and help show it: what is read from *positional are parameters that may be given by position.
+positional_too(*FRAME_OPTIONS)(FrameAccess.get_data)
 
 
 # --------------------------------------------------------------------------------------------------

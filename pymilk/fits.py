@@ -14,7 +14,6 @@ import errno
 import math
 import os
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -254,7 +253,7 @@ def _write(hdus: Any, path: str) -> None:
     ending = os.path.splitext(name)[1]
     hidden = os.path.join(
         folder,
-        f".pymilk.{os.getpid()}.{secrets.token_hex(4)}.new{ending if ending in _COMPRESSED else ''}",
+        f".pymilk.{os.getpid()}.{os.urandom(4).hex()}.new{ending if ending in _COMPRESSED else ''}",
     )
     try:
         hdus.writeto(hidden)

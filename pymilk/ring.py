@@ -7,7 +7,6 @@ needing Python's global lock. `_ring.pxd` states how frames are told from overwr
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 import os
@@ -575,6 +574,8 @@ class RingReader:
         """
         limit = self._count("max_frames", max_frames, 1)
         checked_timeout(timeout, self.name)
+        import asyncio  # not at the top: it takes longer to import than all of pymilk
+
         loop = asyncio.get_running_loop()
         while True:
             deadline = self._deadline(timeout)

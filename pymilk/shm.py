@@ -18,7 +18,15 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from ._core import FLAG_TORN, IMAGETYPES, Reader, Stream, checked_timeout, turn_copy
+from ._core import (
+    FLAG_TORN,
+    IMAGETYPES,
+    FrameAccess,
+    Reader,
+    Stream,
+    checked_timeout,
+    turn_copy,
+)
 from .axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
 from .buffers import as_target
 from .camera import crop_window, exposure_time, frame_rate, reads_per_frame
@@ -43,7 +51,7 @@ from .metadata import metadata_of
 from .names import SUFFIX, check_name, stream_directory, stream_name, stream_path
 from .notices import warn_caller, warn_of_tear
 from .ring import RingReader
-from .spellings import FRAME_OPTIONS, frame_options, positional_too
+from .spellings import frame_options
 from .times import from_user
 from .waiting import spin_of
 
@@ -64,7 +72,7 @@ _STAMP_TRIES = 5
 _TEMPORAL_CUBE = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
 
 
-class SHM(FamiliarCalls):
+class SHM(FrameAccess, FamiliarCalls):
     """A stream as its users know it: attach or create, read, write, capture.
 
     Parameters
@@ -159,7 +167,7 @@ class SHM(FamiliarCalls):
         ring: int | None = None,
         ring_kind: str = "fast",
     ) -> None:
-        self._stream: Stream | None = None
+        self._stream = None
         if location != -1:
             raise StreamArgumentError(
                 f"stream {fname!r}: location={location} would put its pixels on a GPU, and no GPU library is "
@@ -226,6 +234,7 @@ class SHM(FamiliarCalls):
         # Of a temporal cube: (slices, *shape).
         self._view = orientation.view(stream.view(writable=stream.writable))
         self._temporal = stream.temporal
+        self._plain = orientation.identity and not stream.temporal
         self._size = math.prod(stream.frame_shape)
 
     def _live(self) -> Stream:
@@ -301,72 +310,21 @@ class SHM(FamiliarCalls):
 
     # -- reading -------------------------------------------------------------------------------
 
-    @positional_too(*FRAME_OPTIONS)
-    def get_data(
+    def _get_frame(
         self,
-        check: bool = False,
-        *positional: Any,
-        timeout: float | None = 5.0,
-        copy: bool = True,
-        checkSemAndFlush: bool = True,
-        autorelink_if_need: bool = True,
-        return_none_on_timeout: bool = False,
-        cube: bool = False,
-        out: Any = None,
-        reform: bool = True,
-        sleepT: float = 0.001,
+        check: Any,
+        positional: tuple[Any, ...],
+        timeout: float | None,
+        copy: bool,
+        checkSemAndFlush: bool,
+        autorelink_if_need: bool,
+        return_none_on_timeout: bool,
+        cube: bool,
+        out: Any,
+        reform: bool,
+        sleepT: float,
     ) -> Any:
-        """Return a frame: the newest one, or the next one.
-
-        Parameters
-        ----------
-        check : bool, default False
-            Wait for a new frame first. The GIL is released, Ctrl-C ends the wait.
-        timeout : float or None, default 5.0
-            Seconds to wait; None, 0 and negative wait for ever.
-        copy : bool, default True
-            False gives a view: memory that stays valid for ever, and holds the frame until the writer
-            begins the next one. Whether it is whole cannot be checked. What is written to it is seen by
-            everybody, and announced with `repost`; it is read-only if the stream is.
-        checkSemAndFlush : bool, default True
-            Wait for a frame published after the call. False also takes one that was published since
-            this object last waited or read one.
-        autorelink_if_need : bool, default True
-            Follow a stream that was replaced. False reads on in the old file.
-        return_none_on_timeout : bool, default False
-            On a timeout return None instead of the old frame.
-        cube : bool, default False
-            Of a temporal circular cube, return all slices in the order of the file instead of the newest
-            one. Its writer does not wait: one of them, behind the newest, may be changing.
-        out : array or buffer, shape `shape`, stream dtype, optional
-            Filled and returned: nothing is allocated. NumPy arrays, memory-mapped files, shared memory,
-            whatever has the buffer protocol or DLPack on the CPU; memory without a shape has as many
-            bytes. C-contiguous is fastest. With `cube`: shape (slices, *shape).
-        reform, sleepT
-            Accepted because older calls pass them, also by position (a bool behind `check` is `reform`);
-            without effect.
-
-        Returns
-        -------
-        ndarray, shape `shape`, or None
-            A copy is never torn, unless a `FrameTornWarning` says so. Of a temporal circular cube: its
-            newest slice, or with `cube` all of them, shape (slices, *shape).
-
-        Raises
-        ------
-        StreamChangedError
-            The stream was recreated with another shape or dtype.
-        FrameMismatchError
-            `out` does not fit, or is given with ``copy=False``.
-        StreamClosedError
-
-        Warns
-        -----
-        StreamTimeoutWarning
-            No new frame in time, and the old one is returned.
-        FrameTornWarning
-            The writer died in this frame, or leaves no time to copy one.
-        """
+        """Do what `get_data` leaves to it: anything but the newest frame as the stream has it."""
         if positional:
             timeout, copy, checkSemAndFlush, autorelink_if_need, return_none_on_timeout = frame_options(
                 positional, locals(), SHM.get_data
@@ -643,28 +601,8 @@ class SHM(FamiliarCalls):
 
     # -- writing -------------------------------------------------------------------------------
 
-    def set_data(
-        self, data: Any, check_dt: bool = False, autorelink_if_need: bool = False
-    ) -> None:
-        """Publish a frame.
-
-        Parameters
-        ----------
-        data : array_like, shape `shape`
-            Any memory and byte order. An array must have the dtype of the stream; lists and scalars are
-            converted if that changes no value.
-        check_dt : bool, default False
-            Convert an array of another dtype, with NumPy's usual (unsafe) rules.
-        autorelink_if_need : bool, default False
-            Follow a stream that was replaced. False raises `StreamReplacedError` then: nobody could
-            read what is written to the old file.
-
-        Raises
-        ------
-        FrameMismatchError
-            Shape or dtype differ; nothing was written.
-        StreamReadOnlyError, StreamClosedError, StreamReplacedError, StreamChangedError
-        """
+    def _set_frame(self, data: Any, check_dt: bool, autorelink_if_need: bool) -> None:
+        """Do what `set_data` leaves to it: anything but an array that is as the stream has it."""
         stream = self._target(autorelink_if_need)
         frame = data if isinstance(data, np.ndarray) else self._converted(data)
         if frame.dtype != self._dtype and (check_dt or frame.dtype.newbyteorder("=") == self._dtype):
