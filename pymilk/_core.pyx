@@ -167,6 +167,11 @@ cdef enum:
     SETTLED_NS = 1_000_000
     # Reads that hold the GIL try this often before they release it and wait for the writer.
     EAGER_TRIES = 3
+    # A reader that lost a frame of a stream this fast watches for so many of the next ones for so long, whatever
+    # its policy: a wake-up can take longer than a frame lasts, and who sleeps again is late again.
+    LATE_INTERVAL_NS = 40_000
+    LATE_FRAMES = 32
+    LATE_SPIN_NS = 50_000
     # Looks at the counter between two looks at the clock while spinning.
     SPINS_PER_LOOK = 64
     # An attach that meets an empty version waits this long for the creator to finish.
@@ -1319,6 +1324,8 @@ cdef struct Job:
     Pace *pace              # the rhythm to learn and to spin by; NULL: spin for `spin`
     int64_t doze            # of the present wait: when the frame is due, less what a sleep is late,
     int64_t alert           # and when it is no longer expected
+    int64_t arrived         # when the last frame was copied, CLOCK_TAI
+    uint32_t late           # frames that are watched for because one was lost
     int slack               # what the timer slack of the thread was; 0: not changed
     uint64_t excess         # those of them before the last frame
     uint64_t carry          # lost frames that the next row is to tell of
@@ -1585,6 +1592,10 @@ cdef int wait_for_frame(Job *job) noexcept nogil:
             pace_plan(job.pace, now, job.last, &job.doze, &job.alert)
         else:
             job.alert = later(now, job.spin)
+        if job.late:
+            job.late -= 1
+            job.doze = 0
+            job.alert = max(job.alert, now + LATE_SPIN_NS)
     while True:
         if job.doze <= now < job.alert and now < job.deadline:
             if spin_for(job, min(min(job.alert, job.deadline), now + SLICE_NS)):
@@ -1847,6 +1858,9 @@ cdef void account(Job *job, Row *row, uint64_t flags, const Look *seen) noexcept
     row.lost = advance - 1
     row.flags = <uint32_t>flags
     row.arrival_ns = clock_ns(CLOCK_TAI)
+    if advance > 1 and row.arrival_ns - job.arrived < <int64_t>min(advance, <uint64_t>64) * LATE_INTERVAL_NS:
+        job.late = LATE_FRAMES
+    job.arrived = row.arrival_ns
     job.last = seen.cnt0
 
 
@@ -2023,7 +2037,7 @@ cdef class Reader:
         if job.spin == LEARNED:
             job.spin = 0
             # With one core a reader that spins keeps the writer from it.
-            if pymilk_cores() > 1:
+            if pymilk_may_spin():
                 job.pace = &self.pace
         job.timeout = timeout
         job.check_signals = threading.current_thread() is threading.main_thread()

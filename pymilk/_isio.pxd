@@ -127,7 +127,7 @@ cdef extern from "_port.h" nogil:
     void pymilk_pause()
     void pymilk_stream_copy(void *to, const void *source, size_t nbytes)
     int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
-    int pymilk_cores()
+    bint pymilk_may_spin()
     int pymilk_populate(char *start, size_t nbytes, size_t align)
     void PYMILK_ASSERT(bint condition)
 

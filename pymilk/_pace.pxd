@@ -14,8 +14,9 @@ Three things can come of it (pace_plan):
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef enum:
-    # Up to this interval a wake-up (about 5 us of work for writer and reader each) costs more than spinning.
-    PACE_SHORT_NS = 50_000
+    # Up to this interval a wake-up (about 5 us of work for writer and reader each, 10 to 30 us until it is done)
+    # comes too late too often.
+    PACE_SHORT_NS = 40_000
     # Intervals longer than this are not a rhythm: nothing is learned from them.
     PACE_LONG_NS = 10_000_000_000
     # Frames before a rhythm counts as known, and frames over which it is averaged.

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #if defined(__SSE2__)
 #include <emmintrin.h>
@@ -108,12 +109,18 @@ static inline void pymilk_stream_copy(void *to, const void *from, size_t nbytes)
 #endif
 }
 
-/* How many cores this process may use; at least 1. */
+/* How many cores this thread may use; at least 1. */
 static inline int pymilk_cores(void)
 {
     cpu_set_t allowed;
     int count = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? CPU_COUNT(&allowed) : 1;
     return count < 1 ? 1 : count;
+}
+
+/* Whether the machine has a core for a writer besides that of a reader which spins. */
+static inline int pymilk_may_spin(void)
+{
+    return sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
 /* A part of the memory that is populated by one thread. */

@@ -26,7 +26,7 @@ __all__ = [
 
 #: What each wait policy means to the core (`spin_ns`). A sleeping reader is woken some 10 to 20 us after the
 #: frame; one that spins sees it at once and uses a core. "auto" does both: it learns the rhythm of the
-#: stream, sleeps until the next frame is due, and spins only then. Streams faster than 20 kHz it watches all
+#: stream, sleeps until the next frame is due, and spins only then. Streams faster than 25 kHz it watches all
 #: the time, irregular ones never.
 WAIT_POLICIES = {"auto": -2, "spin": -1, "sleep": 0}
 
