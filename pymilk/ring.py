@@ -54,6 +54,10 @@ Array = npt.NDArray[Any]
 _DEFAULT_NBYTES = 256 << 20
 _DEFAULT_DEPTH = (16, 8192)
 
+#: Seconds that `read` lets frames gather between two copies, at most, and what is not worth a sleep.
+_GATHER_SECONDS = 0.005
+_GATHER_LEAST = 0.0002
+
 #: A wait outside of the event loop is cut into slices of this length, in seconds.
 _ASYNC_SLICE = 0.1
 
@@ -669,6 +673,7 @@ class RingReader:
                     )
                     if done > before:
                         deadline = self._deadline(timeout)
+                        self._gather(count - done, (time.monotonic() - began) / done)
                     elif self._cursor.unread() == 0:
                         self._wait(deadline)
                     elif deadline is not None and time.monotonic() >= deadline:
@@ -679,6 +684,22 @@ class RingReader:
                 error.capture = capture()  # those frames are read, and will not come again
                 raise
         return capture()
+
+    def _gather(self, wanted: int, interval: float) -> None:
+        """Let frames gather that are wanted together: who wakes up for each keeps others from their work.
+
+        Parameters
+        ----------
+        wanted : int
+            Frames that are still to come.
+        interval : float
+            Seconds between frames.
+        """
+        if not self._newest and self._cursor.unread() == 0:
+            # Three quarters of the ring are left for whatever else holds us up.
+            rest = min(_GATHER_SECONDS, min(wanted - 1, self._cursor.capacity // 4) * interval)
+            if rest > _GATHER_LEAST:
+                time.sleep(rest)
 
     def peek(self, k: int) -> Block:
         """Return up to k of the next unread frames without consuming them; never waits.

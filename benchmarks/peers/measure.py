@@ -71,12 +71,12 @@ SHAPES = ((120, 120), (512, 512), (2048, 2048))
 FULL = Plan(
     access_repeats=21,
     drain_repeats=5,
-    repeats=3,
+    repeats=5,
     shapes=SHAPES,
     drain_nbytes=96 << 20,
     latency_frames=1000,
     busy_frames=800,
-    live={1e3: 400, 5e3: 2000, 1e4: 4000, 2e4: 8000, 4e4: 10_000, 1e5: 10_000},
+    live={1e3: 1500, 5e3: 5000, 1e4: 8000, 2e4: 10_000, 4e4: 10_000, 1e5: 10_000},
 )
 QUICK = Plan(
     access_repeats=3,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 
 import pymilk
 from pymilk._core import FLAG_TORN
@@ -75,7 +74,6 @@ class StreamReader(CapturingReader):
     def __init__(self, channel: str, shape: tuple[int, int], depth: int, wait: str) -> None:
         super().__init__(channel, shape, depth, wait)
         self.copy = self._shm.get_data  # type: ignore[method-assign]
-        self._has_out = "out" in inspect.signature(self._shm.get_data).parameters
         self._stream = pymilk.Stream.attach(self._shm.FILEPATH)
         self._pixels = self._stream.view()
         self._bell = self._stream.reader()
@@ -85,10 +83,7 @@ class StreamReader(CapturingReader):
         return self._shm.get_data(copy=False)
 
     def into(self, out: Array) -> None:
-        if self._has_out:
-            self._shm.get_data(out=out)
-        else:
-            self._stream.copy_frame(out)
+        self._shm.get_data(out=out)
 
     def next(self, timeout: float) -> Array | None:
         if self._wait == "auto":
