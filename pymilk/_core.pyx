@@ -4685,6 +4685,11 @@ cdef class FrameAccess:
             No new frame in time, and the old one is returned.
         FrameTornWarning
             The writer died in this frame, or leaves no time to copy one.
+
+        Notes
+        -----
+        Copies of frames from 128 KiB on come in page-aligned memory of frames that nobody has any more; at most
+        8 such blocks and 256 MiB are kept for that. From 512 KiB on the GIL is released for the copy.
         """
         cdef Stream stream
         if check is False and self._plain and not positional and type(self._stream) is Stream:

@@ -128,9 +128,6 @@ class Image(ArrayExporter):
     __error: StreamError | None = None
     __lock: tuple[int, contextlib.AbstractContextManager[Any]]
 
-    #: The stream that `image_over` was given last.
-    _stream: Stream | None = None
-
     def __init__(self) -> None:
         super().__init__()
 
@@ -621,7 +618,6 @@ def image_over(stream: Stream, created: bool, image: Image | None = None) -> Ima
     if image is None:
         image = Image()
     image._bind(stream, created)
-    image._stream = stream
     return image
 
 

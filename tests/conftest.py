@@ -14,9 +14,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pymilk import SHM
 from pymilk._core import Stream
 
 #: A test that takes longer hangs: its stacks are printed and the run ends.
@@ -64,6 +66,20 @@ def make_stream() -> Iterator[Callable[..., Stream]]:
     yield make
     for stream in made:
         stream.close()
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., SHM]]:
+    """Make SHM objects that are closed after the test."""
+    made: list[SHM] = []
+
+    def make(*args: Any, **kwargs: Any) -> SHM:
+        made.append(SHM(*args, **kwargs))
+        return made[-1]
+
+    yield make
+    for shm in made:
+        shm.close()
 
 
 def heed_interrupts() -> None:

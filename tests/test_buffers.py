@@ -8,7 +8,7 @@ import gc
 import mmap
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing import shared_memory
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pymilk import SHM, Which3DState
+from pymilk import Which3DState
 from pymilk.buffers import as_target
 from pymilk.errors import CaptureMemoryError, FrameMismatchError, StreamTimeoutWarning
 
@@ -26,20 +26,6 @@ NBYTES = 3 * 5 * 4
 
 def ramp(*shape: int, dtype: Any = np.float32) -> np.ndarray:
     return np.arange(1, np.prod(shape) + 1).reshape(shape).astype(dtype)
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., SHM]]:
-    """Make SHM objects that are closed after the test."""
-    made: list[SHM] = []
-
-    def make(*args: Any, **kwargs: Any) -> SHM:
-        made.append(SHM(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for shm in made:
-        shm.close()
 
 
 class DLPackOnly:

@@ -8,7 +8,6 @@ import inspect
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -43,20 +42,6 @@ for line in sys.stdin:
         stream = Stream.create(sys.argv[1], shape, "f4")
         print("created", flush=True)
 """
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., SHM]]:
-    """Make SHM objects that are closed after the test."""
-    made: list[SHM] = []
-
-    def make(*args: Any, **kwargs: Any) -> SHM:
-        made.append(SHM(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for shm in made:
-        shm.close()
 
 
 def numbers(*shape: int) -> np.ndarray:
@@ -612,3 +597,15 @@ def test_pixels_that_fits_has_not(make, tmp_path, fits_module):
     with pytest.raises(Exception, match="complex64"):
         shm.save_as_fits(tmp_path / "cam.fits")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_posts_stay_when_a_semaphore_is_taken(make):
+    shm = make("cam", numbers(2, 2))  # whose first frame has posted every semaphore
+    other = make("cam")
+    index = other.IMAGE.getsemwaitindex(4)
+    assert index == 4
+    assert other.IMAGE.semvalue(index) == 1
+    assert other.IMAGE.semtrywait(index) == 0
+    assert other.IMAGE.semtrywait(index) == -1
+    shm.set_data(numbers(2, 2))
+    assert other.check_sem_value() == 1

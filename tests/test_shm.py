@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +35,6 @@ from pymilk.errors import (
     StreamTimeoutError,
     StreamTimeoutWarning,
 )
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., SHM]]:
-    """Make SHM objects that are closed after the test."""
-    made: list[SHM] = []
-
-    def make(*args: Any, **kwargs: Any) -> SHM:
-        made.append(SHM(*args, **kwargs))
-        return made[-1]
-
-    yield make
-    for shm in made:
-        shm.close()
 
 
 class Camera:

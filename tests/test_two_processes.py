@@ -1479,3 +1479,42 @@ def test_no_file_is_left_behind(spawn, shm_dir: Path):
     child.tell()
     assert child.finish() == (0, "", "")
     assert list(shm_dir.iterdir()) == []
+
+
+FORKED = """
+import os, sys, threading, warnings
+import numpy as np
+from pymilk import Stream
+warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons advise against fork beside threads
+stream = Stream.attach(sys.argv[1])
+reader = stream.reader()
+with stream.claim():
+    pid = os.fork()
+    if pid == 0:
+        # Neither the frame that the parent is in nor its waiting thread are in the child's way.
+        stream.publish(np.full(stream.shape, 7, stream.dtype))
+        os._exit(0 if stream.counter == 1 else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+thread = threading.Thread(target=lambda: reader.wait(5, after=stream.counter), daemon=True)
+thread.start()
+while reader.sem_index is None:
+    pass
+pid = os.fork()
+if pid == 0:
+    try:
+        reader.wait(0, after=stream.counter)
+    except TimeoutError:
+        os._exit(0)
+    os._exit(1)
+assert os.waitpid(pid, 0)[1] == 0
+stream.publish(np.zeros(stream.shape, stream.dtype))
+thread.join()
+print("done")
+"""
+
+
+def test_child_of_a_parent_that_writes_and_waits(make_stream, spawn):
+    make_stream("forked", (2, 2), "f4")
+    child = spawn(FORKED, "forked")
+    code, out, err = child.finish(60)
+    assert (code, out, err) == (0, "done\n", "")
