@@ -4622,7 +4622,7 @@ cdef class FrameAccess:
     _view : ndarray
         The pixels as the user sees them.
     _plain : bool
-        Frames are given and taken as the stream has them.
+        Frames, or slices of a temporal cube, are given and taken as the stream has them.
     _seen : int
         Number of the frame that was read or waited for last.
     """
@@ -4692,7 +4692,7 @@ cdef class FrameAccess:
         8 such blocks and 256 MiB are kept for that. From 512 KiB on the GIL is released for the copy.
         """
         cdef Stream stream
-        if check is False and self._plain and not positional and type(self._stream) is Stream:
+        if check is False and cube is False and self._plain and not positional and type(self._stream) is Stream:
             stream = <Stream>self._stream
             if stream.mapping is not None and not (autorelink_if_need is True and stream._is_replaced()):
                 if out is None and copy is True:
@@ -4701,7 +4701,7 @@ cdef class FrameAccess:
                     if stream.frame_flags & _TORN:
                         _warn_of_tear(stream.name, stream.frame_counter)
                     return frame
-                if out is None and copy is False:
+                if out is None and copy is False and not stream.h.temporal:
                     self._seen = atomic_load_u64(
                         &(<IMAGE_METADATA *>stream.mapping.base).cnt0, __ATOMIC_ACQUIRE)
                     return self._view.view()
@@ -4736,7 +4736,8 @@ cdef class FrameAccess:
         cdef Stream stream
         if self._plain and type(data) is _ndarray and type(self._stream) is Stream:
             stream = <Stream>self._stream
-            if stream.mapping is not None and data.dtype is stream.dtype and not stream._is_replaced():
+            if (stream.mapping is not None and data.dtype is stream.dtype and not stream._is_replaced()
+                    and not (stream.h.temporal and data.shape != stream.frame_shape)):
                 stream._publish(data, False, 0)
                 return
         self._set_frame(data, check_dt, autorelink_if_need)

@@ -19,19 +19,15 @@
  *   or streaming         the destination. A crowded plane has a pitch (2048 items, say) that sends its rows
  *                        to the same few places of a cache, where lines push one another out half used.
  *
- * Nothing in here needs Python, and nothing allocates or fails. The buffer takes 72 KiB of the stack of each
- * thread.
+ * Nothing in here needs Python, and nothing allocates or fails. The buffer takes 72 KiB of the stack.
  */
 #ifndef PYMILK_TURN_H
 #define PYMILK_TURN_H
 
-#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "_port.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -45,11 +41,6 @@
 /* Copies from this size on do not fit the caches of most machines: written past them, without reading the
    destination first, which is then the larger part of the work. */
 #define TURN_STREAM_NBYTES 16777216
-/* Transposed arrays from this size on are shared among so many cores at most, each with a multiple of so many
-   items of the longest axis. A thread more takes 20 to 40 us. */
-#define TURN_SHARED_NBYTES 2097152
-#define TURN_PARTS 4
-#define TURN_SHARED_ITEMS 64
 /* A tile: so many bytes of a row of the source, and of a row of the destination. Runs of less than this keep
    the prefetchers of the processor from following. */
 #define TURN_FROM_NBYTES 128
@@ -479,10 +470,15 @@ static int pymilk_turn_can(const pymilk_turn *t)
            || (uintptr_t)t->src + (size_t)from_end <= (uintptr_t)t->dst + (size_t)to_begin;
 }
 
-/* Copy in this thread. Changes the description. */
-static void turn_alone(pymilk_turn *t, int streaming)
+/* Copy what pymilk_turn_can says that it can. Changes the description. */
+static void pymilk_turn_copy(pymilk_turn *t)
 {
-    int k, last, near;
+    size_t total = t->item;
+    int k, last, near, streaming;
+    for (k = 0; k < t->naxis; k++)
+        total *= (size_t)t->n[k];
+    if (total == 0)
+        return;
     turn_order(t);
     last = near = t->naxis - 1;
     for (k = last - 1; k >= 0; k--)
@@ -496,6 +492,7 @@ static void turn_alone(pymilk_turn *t, int streaming)
             turn_flip(t, last - 1);
     } else if ((t->from[last - 1] < 0) != (t->from[last] < 0))
         turn_flip(t, last - 1); /* what is read goes on where a row ends: reads wait, stores do not */
+    streaming = total >= TURN_STREAM_NBYTES;
 #if defined(__x86_64__)
     if (streaming)
         _mm_sfence(); /* streaming stores are not ordered with others: nothing before is overtaken, */
@@ -511,83 +508,6 @@ static void turn_alone(pymilk_turn *t, int streaming)
     if (streaming)
         _mm_sfence(); /* and the copy is out before what follows */
 #endif
-}
-
-struct turn_part {
-    pymilk_turn turn;
-    int streaming;
-};
-
-static void *turn_run(void *given)
-{
-    struct turn_part *part = (struct turn_part *)given;
-    turn_alone(&part->turn, part->streaming);
-    return NULL;
-}
-
-/* The axis, of more than one item, along which one side runs fastest. */
-static int turn_fastest(const pymilk_turn *t, const ptrdiff_t *strides)
-{
-    int k, fastest = 0;
-    for (k = 1; k < t->naxis; k++)
-        if (t->n[k] > 1 && (t->n[fastest] < 2 || llabs(strides[k]) < llabs(strides[fastest])))
-            fastest = k;
-    return fastest;
-}
-
-/*
- * Copy what pymilk_turn_can says that it can. Changes the description.
- *
- * Large arrays that are transposed are shared among the cores: the time goes into waiting for single cache
- * lines, which two cores can do at once. Straight ones are not, for they run at the speed of memory anyway.
- */
-static void pymilk_turn_copy(pymilk_turn *t)
-{
-    struct turn_part part[TURN_PARTS];
-    pthread_t thread[TURN_PARTS];
-    int running[TURN_PARTS], parts = 1, longest = 0, k, streaming;
-    size_t total = t->item;
-    for (k = 0; k < t->naxis; k++) {
-        total *= (size_t)t->n[k];
-        if (t->n[k] >= t->n[longest])
-            longest = k;
-    }
-    if (total == 0)
-        return;
-    streaming = total >= TURN_STREAM_NBYTES;
-    if (total >= TURN_SHARED_NBYTES && turn_fastest(t, t->to) != turn_fastest(t, t->from)) {
-        parts = pymilk_cores();
-        if (parts > TURN_PARTS)
-            parts = TURN_PARTS;
-        /* Whole blocks for each. */
-        if (t->n[longest] < parts * TURN_SHARED_ITEMS)
-            parts = 1;
-    }
-    if (parts == 1) {
-        turn_alone(t, streaming);
-        return;
-    }
-    for (k = parts - 1; k >= 0; k--) {
-        ptrdiff_t each = (t->n[longest] / parts + TURN_SHARED_ITEMS - 1) / TURN_SHARED_ITEMS * TURN_SHARED_ITEMS;
-        ptrdiff_t first = k * each < t->n[longest] ? k * each : t->n[longest];
-        ptrdiff_t left = t->n[longest] - first;
-        part[k].turn = *t;
-        part[k].turn.n[longest] = k == parts - 1 || left < each ? left : each;
-        part[k].turn.dst += first * t->to[longest];
-        part[k].turn.src += first * t->from[longest];
-        part[k].streaming = streaming;
-        /* The first part is done by the caller, and so is one whose thread cannot be had. */
-        running[k] = 0;
-        if (part[k].turn.n[longest] == 0)
-            continue;
-        if (k > 0)
-            running[k] = pthread_create(&thread[k], NULL, turn_run, &part[k]) == 0;
-        if (!running[k])
-            turn_run(&part[k]);
-    }
-    for (k = 0; k < parts; k++)
-        if (running[k])
-            pthread_join(thread[k], NULL);
 }
 
 #endif /* PYMILK_TURN_H */

@@ -234,7 +234,7 @@ class SHM(FrameAccess, FamiliarCalls):
         # Of a temporal cube: (slices, *shape).
         self._view = orientation.view(stream.view(writable=stream.writable))
         self._temporal = stream.temporal
-        self._plain = orientation.identity and not stream.temporal
+        self._plain = orientation.identity
         self._size = math.prod(stream.frame_shape)
 
     def _live(self) -> Stream:
