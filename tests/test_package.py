@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import json
@@ -122,3 +123,18 @@ def test_header_serves_c_programs(tmp_path: Path, make_stream, option: str) -> N
         stream = make_stream("cam", (3, 5), "u2")
         stream.publish(stream.view())
         assert run(program, stream.path).stdout == "cam 5 3 1\n"
+
+
+def test_library_prints_only_where_its_contract_is_to_print() -> None:
+    allowed = {"multi_recv_data", "print_meta_data"}
+    found = set()
+    root = Path(pymilk.__file__).parent
+    for path in root.rglob("*.py"):
+        if path.relative_to(root).parts[0] in ("cli", "__main__.py", "simulate.py"):
+            continue  # programs
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                for call in ast.walk(function):
+                    if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "print":
+                        found.add((path.name, function.name))
+    assert {name for _, name in found} == allowed, found
