@@ -649,6 +649,12 @@ cdef Mapping anonymous(object count, str what, str advice):
     return mapping
 
 
+cdef size_t whole_pages(size_t wanted) noexcept nogil:
+    """Return the bytes of pages to hold so many: whole huge pages, unless that would waste more than an eighth."""
+    cdef size_t huge = (wanted + HUGE_PAGE - 1) // HUGE_PAGE * HUGE_PAGE
+    return huge if huge - wanted <= huge // 8 else (wanted + PAGE - 1) // PAGE * PAGE
+
+
 cdef char *take_pages(object count, size_t *nbytes, str what, str advice) except NULL:
     cdef size_t wanted, span
     cdef void *base
@@ -659,9 +665,7 @@ cdef char *take_pages(object count, size_t *nbytes, str what, str advice) except
             f"{what} needs {count} bytes, but only {available} are free; {advice}",
             needed=count, available=available)
     wanted = max(count, 1)
-    # Whole huge pages, so that the kernel can use them up to the end.
-    span = HUGE_PAGE if wanted >= HUGE_PAGE else PAGE
-    span = (wanted + span - 1) // span * span
+    span = whole_pages(wanted)
     base = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     if base == MAP_FAILED:
         raise CaptureMemoryError(
@@ -746,6 +750,8 @@ cdef struct Spare:
 cdef Spare[KEPT_BLOCKS] spares
 cdef int spare_count = 0
 cdef size_t spare_nbytes = 0
+# Blocks that arrays have. Who holds more frames than can be kept gets ordinary memory for the others.
+cdef int blocks_out = 0
 
 
 cdef void drop_oldest() noexcept:
@@ -769,9 +775,10 @@ cdef class Block:
         self.base = NULL
 
     def __dealloc__(self):
-        global spare_count, spare_nbytes
+        global spare_count, spare_nbytes, blocks_out
         if self.base == NULL:
             return
+        blocks_out -= 1
         if self.nbytes > KEPT_TOTAL_NBYTES:
             munmap(self.base, self.nbytes)
             return
@@ -787,18 +794,32 @@ cdef class Block:
 
 
 cdef Block take_block(size_t nbytes):
-    """Return memory for a frame, from the spares if one fits; what it holds is arbitrary."""
-    global spare_count, spare_nbytes
-    cdef Block block = Block.__new__(Block)
+    """Return memory for a frame, from the spares if one fits; what it holds is arbitrary. None: take other memory."""
+    global spare_count, spare_nbytes, blocks_out
+    cdef Block block
+    cdef void *base
+    cdef size_t span
     cdef int i
+    if blocks_out >= KEPT_BLOCKS:
+        return None
+    block = Block.__new__(Block)
     for i in range(spare_count - 1, -1, -1):  # the newest first: it may still be in the caches
         if nbytes <= spares[i].nbytes < nbytes + HUGE_PAGE:
             block.base, block.nbytes = spares[i].base, spares[i].nbytes
             spare_nbytes -= block.nbytes
             spare_count -= 1
             memmove(&spares[i], &spares[i + 1], (spare_count - i) * sizeof(Spare))
+            blocks_out += 1
             return block
-    block.base = take_pages(nbytes, &block.nbytes, "a frame", "free some memory")
+    span = whole_pages(nbytes)
+    base = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    if base == MAP_FAILED:
+        return None
+    if span >= HUGE_PAGE:
+        madvise(base, span, MADV_HUGEPAGE)
+    populate(<char *>base, span)  # to save time later; where it fails, the copy has the pages provided
+    block.base, block.nbytes = <char *>base, span
+    blocks_out += 1
     return block
 
 
@@ -1326,7 +1347,8 @@ cdef struct Job:
     int64_t alert           # and when it is no longer expected
     int64_t arrived         # when the last frame was copied, CLOCK_TAI
     uint32_t late           # frames that are watched for because one was lost
-    int slack               # what the timer slack of the thread was; 0: not changed
+    bint sharp              # it was seen to that sleeps of this thread end in time
+    int slack               # what its timer slack was before
     uint64_t excess         # those of them before the last frame
     uint64_t carry          # lost frames that the next row is to tell of
     uint64_t jump           # numbers that the sink leaves out, for its first frame to have that of its source
@@ -1454,7 +1476,8 @@ cdef uint64_t copy_frame(char *base, const Header *h, char *dst, bint streaming,
     return _TORN
 
 
-cdef uint64_t copy_newest_slice(char *base, const Header *h, char *dst, uint64_t *number) noexcept nogil:
+cdef uint64_t copy_newest_slice(char *base, const Header *h, char *dst, bint streaming,
+                                uint64_t *number) noexcept nogil:
     """Copy the newest slice of a temporal cube; returns its flags. Its writer works on another one."""
     cdef Cursor c
     cdef int _
@@ -1464,7 +1487,8 @@ cdef uint64_t copy_newest_slice(char *base, const Header *h, char *dst, uint64_t
     for _ in range(COPY_TRIES):
         ring_look(&c.ring)
         number[0] = c.ring.counter
-        memcpy(dst, c.ring.slots + ring_slot(&c.ring, c.ring.head) * h.unit_nbytes, h.unit_nbytes)
+        copy_bytes(dst, c.ring.slots + ring_slot(&c.ring, c.ring.head) * h.unit_nbytes, h.unit_nbytes,
+                   streaming)
         if ring_whole(&c.ring, c.ring.head):
             return _VERIFIED | _FROM_RING
     return _TORN | _FROM_RING
@@ -1532,9 +1556,11 @@ cdef int take_posts(Job *job) noexcept nogil:
 
 cdef inline void sharpen(Job *job) noexcept nogil:
     """Make sleeps of this thread end when they should; undone when the run ends."""
-    if job.slack == 0:
+    if not job.sharp:
+        job.sharp = True
         job.slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0)
-        prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0)
+        if job.slack > SLACK_NS:
+            prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0)
 
 
 cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
@@ -1560,8 +1586,10 @@ cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
         if now - began > SETTLED_NS:
             job.owed = 0
         if not taken:
-            if dozing:
+            if dozing and now >= until:  # else a signal ended it
                 pace_note_late(job.pace, now - until)
+            elif dozing:
+                pass
             else:
                 job.silent = has_moved(job)
             return
@@ -1573,6 +1601,15 @@ cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
     while not has_moved(job) and now < until and not atomic_load_int(job.stop):
         sleep_until(now + POLL_NS)
         now = clock_ns(CLOCK_MONOTONIC)
+
+
+cdef int arrived(Job *job) noexcept nogil:
+    """A frame that was waited for has just come."""
+    job.deadline = 0
+    if job.pace != NULL:
+        pace_note(job.pace, clock_ns(CLOCK_MONOTONIC),
+                  atomic_load_u64(&(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_RELAXED))
+    return EV_DONE
 
 
 cdef int wait_for_frame(Job *job) noexcept nogil:
@@ -1594,8 +1631,9 @@ cdef int wait_for_frame(Job *job) noexcept nogil:
             job.alert = later(now, job.spin)
         if job.late:
             job.late -= 1
-            job.doze = 0
-            job.alert = max(job.alert, now + LATE_SPIN_NS)
+            if spin_for(job, min(now + LATE_SPIN_NS, job.deadline)):
+                return arrived(job)
+            now = clock_ns(CLOCK_MONOTONIC)
     while True:
         if job.doze <= now < job.alert and now < job.deadline:
             if spin_for(job, min(min(job.alert, job.deadline), now + SLICE_NS)):
@@ -1615,11 +1653,7 @@ cdef int wait_for_frame(Job *job) noexcept nogil:
             return EV_TIMEOUT
         if event == EV_CHECK:
             return EV_CHECK
-    job.deadline = 0
-    if job.pace != NULL:
-        pace_note(job.pace, clock_ns(CLOCK_MONOTONIC),
-                  atomic_load_u64(&(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_RELAXED))
-    return EV_DONE
+    return arrived(job)
 
 
 cdef int run_receive(Job *job) noexcept nogil:
@@ -2068,7 +2102,7 @@ cdef class Reader:
                 if event == EV_CHECK:
                     PyErr_CheckSignals()
         finally:
-            if job.slack:
+            if job.slack > SLACK_NS:
                 prctl(PR_SET_TIMERSLACK, job.slack, 0, 0, 0)
         if event == EV_CLOSED:
             raise _closed(self.name)
@@ -3570,19 +3604,23 @@ cdef class Stream:
 
         Returns
         -------
-        ndarray, shape `frame_shape`, C-contiguous
-            `frame_flags` tells what `copy_frame` would return. Larger ones use memory that was used for
-            frames before, so that it need not be provided anew.
+        frame : ndarray, shape `frame_shape`, C-contiguous
+            Larger ones use memory that was used for frames before, so that it need not be provided anew.
+        flags : int
+            What `copy_frame` would return.
+        number : int
+            Its counter.
         """
-        return self._read()
+        frame = self._read()
+        return frame, self.frame_flags, self.frame_counter
 
     cdef object _read(self):
         cdef Py_buffer view
         cdef Block block
         cdef char *base = self._pixels(False)
         cdef Mapping mapping = self.mapping
-        if self.h.unit_nbytes >= KEPT_NBYTES:
-            block = take_block(self.h.unit_nbytes)
+        block = take_block(self.h.unit_nbytes) if self.h.unit_nbytes >= KEPT_NBYTES else None
+        if block is not None:
             frame = _ndarray(self.frame_shape, self.dtype, block)
             self._copy_newest(base, mapping, block.base, self.h.unit_nbytes)
             return frame
@@ -3608,11 +3646,11 @@ cdef class Stream:
         except (BufferError, ValueError):
             return False
         try:
-            fits = view.ndim == self.h.naxis
+            fits = view.ndim == self.h.naxis - self.h.temporal
             for axis in range(view.ndim if fits else 0):
                 fits = fits and view.shape[view.ndim - 1 - axis] == self.h.size[axis]
             if fits:
-                self._copy_newest(base, mapping, <char *>view.buf, self.h.n.frame_nbytes)
+                self._copy_newest(base, mapping, <char *>view.buf, self.h.unit_nbytes)
         finally:
             PyBuffer_Release(&view)
         return fits
@@ -3623,9 +3661,16 @@ cdef class Stream:
         cdef uint64_t flags = 0
         cdef int64_t grace
         cdef int never = 0
-        cdef bint streaming
+        cdef bint streaming = nbytes >= STREAMING_READ_NBYTES
+        cdef uint64_t number = 0
         if self.h.temporal and self.h.size[2] > 1 and nbytes == self.h.unit_nbytes:
-            self.frame_flags = copy_newest_slice(base, &self.h, dst, &self.frame_counter)
+            if nbytes < GIL_RELEASE_NBYTES:
+                flags = copy_newest_slice(base, &self.h, dst, False, &number)
+            else:
+                with nogil:
+                    flags = copy_newest_slice(base, &self.h, dst, streaming, &number)
+            self.frame_counter = number
+            self.frame_flags = flags
             return
         if nbytes < GIL_RELEASE_NBYTES:
             flags = try_copy(<IMAGE_METADATA *>base, base + self.h.at.array, dst, nbytes, False,
@@ -3633,7 +3678,6 @@ cdef class Stream:
         if flags:
             self.grace = WRITE_GRACE_NS
         else:
-            streaming = nbytes >= STREAMING_READ_NBYTES
             # A writer that was found dead in this very frame is not waited for again.
             grace = self.grace
             if grace == STUCK_GRACE_NS and self.stuck_at == (<IMAGE_METADATA *>base).cnt0:
@@ -3914,14 +3958,18 @@ cdef class Stream:
         cursor._dress(mapping, slots, self.name, "temporal" if self.h.temporal else "fast")
         return cursor
 
-    cdef Reader _own(self):
-        """The reader behind the waiting methods of the stream itself."""
+    cdef Reader _own_reader(self):
+        """The reader behind the waiting methods of the stream itself, whose semaphore is that of the handle."""
         cdef Reader reader = self.own_reader
         self._base()
         if reader is None:
             reader = self.own_reader = self.reader()
-        # While one thread waits, the next gets a reader for the time of its call.
-        return self.reader() if reader.running else reader
+        return reader
+
+    cdef Reader _own(self):
+        """A reader to wait with: while one thread waits, the next gets one for the time of its call."""
+        cdef Reader reader = self._own_reader()
+        return self.reader() if reader.running == own_pid else reader
 
     def free_reader(self):
         """Return the reader behind the waiting methods, or another one while that one waits."""
@@ -3930,7 +3978,7 @@ cdef class Stream:
     @property
     def sem_index(self):
         """Index of the semaphore of this handle's own reader, taken if it has none yet, or None."""
-        cdef Reader reader = self._own()
+        cdef Reader reader = self._own_reader()
         reader._bell(self._hold())
         return reader.sem_index
 
@@ -3948,7 +3996,7 @@ cdef class Stream:
             The lowest free one if the preferred one is not; None if all are taken, or the stream is
             read-only. Posts that nobody has taken stay.
         """
-        cdef Reader reader = self._own()
+        cdef Reader reader = self._own_reader()
         cdef Mapping mapping = self._hold()
         if reader.sem_index is None:
             reader.preferred = preferred if 0 <= preferred < self.h.n.sem else -1
@@ -4398,7 +4446,7 @@ cdef class Stream:
                 return
             slot += 1
         raise KeywordNotFoundError(
-            f"stream {self.name!r} has no keyword {name!r}; add it with write_keywords",
+            f"stream {self.name!r} has no keyword {name!r}; add it with SHM.set_keywords or Stream.write_keywords",
             stream=self.name, keyword=name)
 
     def clear_keywords(self):
@@ -4651,7 +4699,8 @@ cdef class FrameAccess:
             Wait for a frame published after the call. False also takes one that was published since
             this object last waited or read one.
         autorelink_if_need : bool, default True
-            Follow a stream that was replaced. False reads on in the old file.
+            Follow a stream that was replaced. False reads on in the old file; waiting in it raises
+            `StreamReplacedError`.
         return_none_on_timeout : bool, default False
             On a timeout return None instead of the old frame.
         cube : bool, default False
@@ -4694,7 +4743,7 @@ cdef class FrameAccess:
         cdef Stream stream
         if check is False and cube is False and self._plain and not positional and type(self._stream) is Stream:
             stream = <Stream>self._stream
-            if stream.mapping is not None and not (autorelink_if_need is True and stream._is_replaced()):
+            if stream.mapping is not None and not (autorelink_if_need and stream._is_replaced()):
                 if out is None and copy is True:
                     frame = stream._read()
                     self._seen = stream.frame_counter
@@ -4720,7 +4769,7 @@ cdef class FrameAccess:
         ----------
         data : array_like, shape `shape`
             Any memory and byte order. An array must have the dtype of the stream; lists and scalars are
-            converted if that changes no value.
+            converted, to integers if that changes no value, and to floating-point numbers by rounding.
         check_dt : bool, default False
             Convert an array of another dtype, with NumPy's usual (unsafe) rules.
         autorelink_if_need : bool, default False

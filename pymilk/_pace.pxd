@@ -51,7 +51,7 @@ cdef inline void pace_note(Pace *p, int64_t now, uint64_t count) noexcept nogil:
         p.interval += deviation // PACE_MEMORY
         p.spread += ((deviation if deviation >= 0 else -deviation) - p.spread) // PACE_MEMORY
         p.known = min(p.known + 1, <uint32_t>PACE_KNOWN)
-    elif now - p.seen >= PACE_LONG_NS:
+    elif p.seen and now - p.seen >= PACE_LONG_NS:
         p.known = 0
     p.seen = now
     p.count = count

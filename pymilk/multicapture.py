@@ -251,7 +251,8 @@ class MultiCapture(Mapping[str, Capture]):
                 return self
         except BaseException:
             self.stop()
-            self._over.wait(_PATIENCE)
+            if self._keeper is not None:
+                self._keeper.join(_PATIENCE)
             raise
         if self._keeper is not None:
             self._keeper.join()

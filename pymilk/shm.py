@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import math
+import numbers
 import operator
 import os
 import threading
@@ -133,6 +134,8 @@ class SHM(FrameAccess, FamiliarCalls):
 
     Notes
     -----
+    A pickled object is attached again by name where it is unpickled.
+
     A stream that was replaced by a new file of the same shape and dtype is followed: at once if pymilk
     replaced it, within 4 ms if another program did (50 ms during a wait). With another shape or dtype
     every access raises `StreamChangedError`. A stream that was deleted keeps its last frame readable.
@@ -150,6 +153,8 @@ class SHM(FrameAccess, FamiliarCalls):
     ...     shm.destroy()
     1.0 2
     """
+
+    FNAME = "?"  # for messages of subclasses that have not called __init__ yet
 
     def __init__(
         self,
@@ -256,6 +261,16 @@ class SHM(FrameAccess, FamiliarCalls):
                 self._made = False
                 self._seen = 0
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The object travels as its name and options, and attaches on the other side.
+        if not self.shared:
+            raise TypeError(f"stream {self.FNAME!r} is local to its process, and cannot be pickled")
+        self._live()
+        attach = partial(
+            SHM, autoSqueeze=self._squeeze, symcode=self.symcode, triDim=self.triDimState
+        )
+        return attach, (self.FNAME,)
+
     def _again(self) -> SHM:
         """Attach the stream anew, whatever it is by now, as this object saw it."""
         return SHM(
@@ -350,10 +365,9 @@ class SHM(FrameAccess, FamiliarCalls):
                     return self._view.view()
                 return self._view[stream.cnt1 % len(self._view)]
             if not cube or not self._temporal:
-                frame = stream.read()
-                if stream.frame_flags & FLAG_TORN:
-                    warn_of_tear(self.FNAME, stream.frame_counter)
-                self._seen = stream.frame_counter
+                frame, flags, self._seen = stream.read()
+                if flags & FLAG_TORN:
+                    warn_of_tear(self.FNAME, self._seen)
                 return frame if self._turn.identity else self._turn.view(frame)
         return self._read_into(stream, out, copy, cube and self._temporal)
 
@@ -604,7 +618,10 @@ class SHM(FrameAccess, FamiliarCalls):
     def _set_frame(self, data: Any, check_dt: bool, autorelink_if_need: bool) -> None:
         """Do what `set_data` leaves to it: anything but an array that is as the stream has it."""
         stream = self._target(autorelink_if_need)
-        frame = data if isinstance(data, np.ndarray) else self._converted(data)
+        if isinstance(data, np.ndarray):
+            frame = data
+        else:
+            frame = np.asarray(data) if check_dt else self._converted(data)
         if frame.dtype != self._dtype and (check_dt or frame.dtype.newbyteorder("=") == self._dtype):
             frame = frame.astype(self._dtype)
         # A frame of another shape is refused by publish; to a temporal cube it might be a whole cube.
@@ -632,7 +649,6 @@ class SHM(FrameAccess, FamiliarCalls):
                     stream=self.FNAME,
                     field="inode",
                     expected=stream.inode,
-                    found=os.stat(self.FILEPATH).st_ino,
                 )
             stream = self._live()
         return stream
@@ -650,7 +666,7 @@ class SHM(FrameAccess, FamiliarCalls):
         Parameters
         ----------
         frames : array_like, shape (n, *shape)
-            An array must have the dtype of the stream; others are converted if that changes no value.
+            An array must have the dtype of the stream; others are converted as `set_data` does.
         atimes : array_like of int, shape (n,), optional
             Acquisition times, nanoseconds of CLOCK_TAI. Default: as each is published.
         rate : float, optional
@@ -745,16 +761,22 @@ class SHM(FrameAccess, FamiliarCalls):
             yield self._turn.view(pixels)
 
     def _converted(self, data: Any) -> Array:
-        """Convert what is not an array, if that changes no value."""
+        """Convert what is not an array: exactly, or to the nearest number that floating-point pixels have."""
         given = np.asarray(data)
-        if given.dtype.kind in "biufc":
+        if given.dtype.kind == "c" and self._dtype.kind != "c" and not given.imag.any():
+            given = given.real
+        kind, own = given.dtype.kind, self._dtype.kind
+        if kind in "biuf" or kind == own == "c":
             with np.errstate(all="ignore"):
                 frame = given.astype(self._dtype)
-            if np.array_equal(frame, given, equal_nan=given.dtype.kind in "fc"):
+            if own in "fc":
+                if np.array_equal(np.isfinite(frame), np.isfinite(given)):
+                    return frame
+            elif np.array_equal(frame, given):
                 return frame
         raise FrameMismatchError(
             f"stream {self.FNAME!r}: the data ({given.dtype}) cannot be stored as {self._dtype} "
-            "without changing values",
+            "without changing values; convert it, or pass check_dt=True",
             stream=self.FNAME,
             field="dtype",
             expected=self._dtype,
@@ -1056,7 +1078,7 @@ def _check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
 
 def _limit(timeout: float | None, name: str) -> float | None:
     """Turn a familiar timeout, where 0 and negative mean for ever, into seconds or None."""
-    if isinstance(timeout, (int, float)) and timeout <= 0:
+    if isinstance(timeout, (numbers.Real, np.number)) and timeout <= 0:
         return None
     return checked_timeout(timeout, name)
 

@@ -295,3 +295,25 @@ def test_spares_of_other_sizes_make_room(make):
         for shm in sizes:
             shm.set_data(np.full(shm.shape, shm.shape[0], np.float32))
             assert (shm.get_data() == shm.shape[0]).all()
+
+
+def test_out_of_a_temporal_cube_is_a_slice(make):
+    shm = make("cam", (SHAPE, np.float32), ring=4, ring_kind="temporal")
+    shm.set_data(ramp(*SHAPE))
+    with pytest.raises(FrameMismatchError):
+        shm.get_data(out=np.empty((4, *SHAPE), np.float32))
+    out = np.empty(SHAPE, np.float32)
+    assert shm.get_data(out=out) is out
+    np.testing.assert_array_equal(out, ramp(*SHAPE))
+
+
+def test_memory_of_many_frames_is_not_rounded_up(make):
+    shm = make("cam", ((1040, 1024), np.uint16))  # a little more than 2 MiB
+    with open("/proc/self/statm") as file:
+        before = int(file.read().split()[1])
+    frames = [shm.get_data() for _ in range(40)]
+    with open("/proc/self/statm") as file:
+        after = int(file.read().split()[1])
+    grown = (after - before) * os.sysconf("SC_PAGE_SIZE")
+    assert grown < 1.4 * 40 * shm.get_data().nbytes
+    assert len({frame.ctypes.data for frame in frames}) == 40

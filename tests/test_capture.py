@@ -614,3 +614,21 @@ def test_irregular_streams_are_received_with_every_policy(stream, wait):
     capture.join()
     assert capture.report.lost == 0
     assert (capture.frames[:, 0, 0] == capture.info["cnt0"].astype(stream.dtype)).all()
+
+
+def test_a_frame_that_was_there_does_not_unlearn_the_rhythm(stream, spawn):
+    reader = stream.reader()
+    writer = spawn(RHYTHM)
+    writer.expect("ready")
+    out = np.zeros((40, *stream.shape), stream.dtype)
+    after = reader.arm()
+    writer.tell("go")
+    reader.receive(out, after=after, spin_ns=-2)
+    known = reader.interval_ns
+    assert known is not None
+    reader.wait(1, after=0, spin_ns=-2)  # ends at once
+    reader.wait(1, spin_ns=-2)
+    assert reader.interval_ns is not None
+    writer.tell("end")
+    assert writer.finish()[0] == 0
+    reader.close()

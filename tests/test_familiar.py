@@ -6,6 +6,7 @@ import datetime
 import gc
 import inspect
 import os
+import pickle
 import threading
 import time
 from typing import Any
@@ -609,3 +610,93 @@ def test_posts_stay_when_a_semaphore_is_taken(make):
     assert other.IMAGE.semtrywait(index) == -1
     shm.set_data(numbers(2, 2))
     assert other.check_sem_value() == 1
+
+
+def test_any_true_value_follows(make):
+    make("cam", numbers(2, 2))
+    reader = make("cam")
+    make("cam", numbers(2, 2) * 2)
+    for follow in (1, np.True_):
+        old = make("cam")
+        np.testing.assert_array_equal(reader.get_data(autorelink_if_need=follow), old.get_data())
+        make("cam", numbers(2, 2) * 3)
+
+
+def test_semaphore_of_an_object_whose_other_thread_waits(make):
+    shm = make("cam", numbers(2, 2))
+    index = shm.semID
+    waiting = threading.Event()
+
+    def wait() -> None:
+        waiting.set()
+        shm.get_data(True, timeout=30)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    waiting.wait()
+    for _ in range(200):
+        assert shm.semID == index
+        assert shm.IMAGE.semReadPID[index] == os.getpid()
+        assert make("cam").semID != index
+        if _ == 5:
+            break
+    while thread.is_alive():
+        shm.set_data(numbers(2, 2))
+        thread.join(0.01)
+
+
+@pytest.mark.parametrize("timeout", [np.int64(0), np.int32(-1), np.float32(-1), np.float64(0), np.float32(0)])
+def test_numpy_timeouts_wait_for_ever_too(make, timeout):
+    shm = make("cam", numbers(2, 2))
+    frames: list[Any] = []
+    thread = threading.Thread(target=lambda: frames.append(shm.get_data(True, timeout=timeout)))
+    thread.start()
+    thread.join(0.05)
+    assert thread.is_alive()
+    while thread.is_alive():
+        shm.set_data(numbers(2, 2))
+        thread.join(0.01)
+    assert len(frames) == 1
+
+
+def test_lists_and_numbers_are_rounded_to_floating_point(make):
+    shm = make("tiptilt", ((3,), np.float32))
+    shm.set_data([0.1, 0.2, 16777217])
+    np.testing.assert_array_equal(shm.get_data(), np.float32([0.1, 0.2, 16777217]))
+    assert shm.set_many([[0.1, 0.2, 0.3]] * 2) == 4
+    with pytest.raises(FrameMismatchError):
+        shm.set_data([1e300, 0, 0])
+    with pytest.raises(FrameMismatchError):
+        shm.set_data([1j, 0, 0])
+    counts = make("counts", ((3,), np.uint8))
+    with pytest.raises(FrameMismatchError, match="check_dt"):
+        counts.set_data([1.5, 2, 3])
+    counts.set_data([1.5, 2, 3], check_dt=True)
+    assert counts.get_data().tolist() == [1, 2, 3]
+
+
+def test_pickled_object_is_attached_again(make):
+    shm = make("cam", numbers(2, 3), symcode=5)
+    again = pickle.loads(pickle.dumps(shm))
+    try:
+        assert (again.FNAME, again.symcode, again.shape) == ("cam", 5, (2, 3))
+        again.set_data(numbers(2, 3) * 2)
+        np.testing.assert_array_equal(shm.get_data(), numbers(2, 3) * 2)
+    finally:
+        again.close()
+    with pytest.raises(TypeError, match="local"):
+        pickle.dumps(make("local", numbers(2, 2), shared=False))
+    shm.close()
+    with pytest.raises(StreamClosedError):
+        pickle.dumps(shm)
+
+
+def test_subclass_that_forgets_to_begin():
+    class Hollow(SHM):
+        def __init__(self) -> None:
+            pass
+
+    with pytest.raises(StreamClosedError):
+        Hollow().get_data()
+    with pytest.raises(StreamClosedError):
+        Hollow().set_data(numbers(2, 2))
