@@ -58,12 +58,13 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``name``, ``path``, ``shape`` (C order), ``frame_shape`` (as `SHM` gives frames, axes of length 1
-        included), ``size`` (order of the file), ``dtype`` (its name), ``counter``, ``age`` (seconds since
-        the last frame, by CLOCK_TAI; None before the first), ``last_frame_ns`` (its time), ``writer_pid``
-        and ``writer_alive`` (None if no process left its number), ``creator_pid``, ``readers`` (numbers of
-        living processes that hold a semaphore, one for each semaphore), ``ring`` (slots, 0 without), ``ring_kind`` ("fast",
-        "temporal" or None), ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock).
+        ``name``, ``path``, ``shape`` (C order), ``frame_shape`` (as `SHM` gives frames, axes of length
+        1 included), ``size`` (order of the file), ``dtype`` (its name), ``counter``, ``age`` (seconds
+        since the last frame, by CLOCK_TAI; None before the first), ``last_frame_ns`` (its time),
+        ``writer_pid`` and ``writer_alive`` (None if no process left its number), ``creator_pid``,
+        ``readers`` (numbers of living processes that hold a semaphore, one for each semaphore),
+        ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal" or None), ``nbytes`` (of the
+        file), ``inode``, ``looked_ns`` (monotonic clock).
 
     Notes
     -----
