@@ -213,7 +213,7 @@ def test_closed_pipe_ends_quietly(make_stream, arguments):
 
 
 @contextlib.contextmanager
-def terminal(*arguments: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def terminal(*arguments: object, columns: int = 120) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Run a command in a pseudo-terminal; gives its process, and where to read what it draws."""
     ours, its = pty.openpty()
     child = subprocess.Popen(
@@ -221,7 +221,7 @@ def terminal(*arguments: object) -> Iterator[tuple[subprocess.Popen[bytes], int]
         stdin=its,
         stdout=its,
         stderr=its,
-        env={**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"},
+        env={**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "LINES": "30"},
         preexec_fn=heed_interrupts,
     )
     os.close(its)
@@ -255,6 +255,17 @@ def test_ls_watch_draws_again_until_interrupted(writer):
                 left += piece
         assert child.wait(timeout=60) == 0
         assert b"Traceback" not in left
+
+
+def test_ls_leaves_out_what_a_narrow_terminal_has_no_room_for(make_stream):
+    make_stream("camera_with_a_long_name", (120, 120), "u2")
+    with terminal("ls", "--sort", "size", columns=66) as (child, screen):
+        drawn = read_until(screen, b"no room for").decode()
+        assert child.wait(timeout=60) == 0
+    headings = drawn.splitlines()[0]
+    assert "camera_with_a_long_name" in drawn
+    assert "size" in headings  # it is sorted by that
+    assert "ring" not in headings
 
 
 # --- info ----------------------------------------------------------------------------------------
@@ -362,6 +373,24 @@ def test_info_of_nothing(shm_dir):
     said = run("info", "cam")
     assert said.returncode == 1
     assert "no stream 'cam'" in said.stderr
+
+
+def test_info_ends_with_ctrl_c(make_stream):
+    from pymilk.inspection import processes_using
+
+    stream = make_stream("cam", (2, 2), "u1")
+    child = subprocess.Popen(
+        [*COMMAND, "info", "cam", "--measure", "100"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heed_interrupts,
+    )
+    while child.pid not in processes_using(stream) and child.poll() is None:
+        pass
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=60)
+    assert (child.returncode, out, err) == (130, "", "pymilk: interrupted\n")
 
 
 # --- kw ------------------------------------------------------------------------------------------

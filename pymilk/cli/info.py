@@ -74,7 +74,7 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
         ("written", f"{details['written_utc'] or 'no time stored'}, by process "
                     f"{_process(details['writer_pid'], details['writer_alive'])}"),
         ("created", f"{details['created_utc'] or 'no time stored'}, by process {details['creator_pid']}"),
-        ("readers", f"{len(details['readers'])} semaphores held by living processes"),
+        ("readers", ", ".join(map(str, details["readers"])) or "no semaphore is held by a living process"),
         ("mapped by", used),
     ]  # fmt: skip
     if measured is not None:

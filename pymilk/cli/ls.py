@@ -8,12 +8,22 @@ import time
 from typing import Any
 
 import click
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.live import Live
+from rich.table import Table
 from rich.text import Text
 
 from ..inspection import measure_rates, survey
-from .output import NOTHING, age_text, clean, print_json, print_table, size_text, table_of
+from .output import (
+    NOTHING,
+    UNLIMITED,
+    age_text,
+    clean,
+    console_of_stdout,
+    print_json,
+    size_text,
+    table_of,
+)
 
 __all__ = ["ls"]
 
@@ -21,6 +31,9 @@ _COLUMNS = ("name", "dtype", "shape", "counter", "rate", "age", "writer", "reade
 
 #: Columns of numbers, sorted from the largest to the smallest; ages by the times of the last frames.
 _NUMBERS = ("counter", "rate", "age", "readers", "ring", "size")
+
+#: Columns that are left out where a terminal is too narrow, the first one first.
+_DISPENSABLE = ("size", "ring", "dtype", "readers", "shape")
 
 #: Seconds between two looks of --watch, unless --rate says otherwise.
 _WATCH_SECONDS = 1.0
@@ -65,29 +78,33 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
             print_json(streams)
             return
         if any("error" not in entry for entry in streams):
-            print_table(_table(streams, with_rate=seconds is not None))
+            console = console_of_stdout()
+            table, missing = _table(streams, console, sort, with_rate=seconds is not None)
+            console.print(table)
+            if missing:
+                click.echo(missing)
         for line in _others(streams):
             click.echo(line)
 
 
 def _watch(sort: str, reverse: bool, seconds: float) -> None:
     """Draw the table again and again; Ctrl-C is how it ends."""
+    console = console_of_stdout()
     streams = survey()
     measure_rates([], streams)
-    with Live(console=Console(highlight=False), auto_refresh=False) as live:
+    with Live(console=console, auto_refresh=False) as live:
         try:
             while True:
-                live.update(_view(_sorted(streams, sort, reverse)), refresh=True)
+                table, missing = _table(_sorted(streams, sort, reverse), console, sort, with_rate=True)
+                others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(streams)]
+                # A short line comes last: where the cursor waits, the terminal shows the ^C.
+                last = f"every {seconds:g} s, Ctrl-C ends it{'; ' if missing else ''}{missing}"
+                live.update(Group(table, *others, Text(last, style="dim", no_wrap=True)), refresh=True)
                 time.sleep(seconds)
                 before, streams = streams, survey()
                 measure_rates(before, streams)
         except KeyboardInterrupt:
             return
-
-
-def _view(streams: list[dict[str, Any]]) -> RenderableType:
-    others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(streams)]
-    return Group(_table(streams, with_rate=True), *others)
 
 
 def _sorted(streams: list[dict[str, Any]], column: str, reverse: bool) -> list[dict[str, Any]]:
@@ -110,14 +127,21 @@ def _sorted(streams: list[dict[str, Any]], column: str, reverse: bool) -> list[d
     return known + unknown + [entry for entry in streams if "error" in entry]
 
 
-def _table(streams: list[dict[str, Any]], *, with_rate: bool) -> Any:
+def _table(
+    streams: list[dict[str, Any]], console: Console, sort: str, *, with_rate: bool
+) -> tuple[Table, str]:
+    """Make the table, with as many columns as there is room for; says too which are missing."""
+    cells = [_cells(entry) for entry in streams if "error" not in entry]
     headings = [name for name in _COLUMNS if with_rate or name != "rate"]
-    rows = []
-    for entry in streams:
-        if "error" not in entry:
-            cells = _cells(entry)
-            rows.append([cells[name] for name in headings])
-    return table_of(headings, rows, right=_NUMBERS)
+    missing: list[str] = []
+    for name in ("", *_DISPENSABLE):
+        if name and name != sort:
+            headings.remove(name)
+            missing.append(name)
+        table = table_of(headings, [[row[key] for key in headings] for row in cells], right=_NUMBERS)
+        if console.measure(table, options=console.options.update(width=UNLIMITED)).maximum <= console.width:
+            break
+    return table, f"no room for {', '.join(missing)}" if missing else ""
 
 
 def _cells(entry: dict[str, Any]) -> dict[str, str]:

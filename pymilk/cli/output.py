@@ -12,10 +12,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["age_text", "clean", "print_json", "print_table", "size_text", "table_of"]
+__all__ = [
+    "NOTHING",
+    "UNLIMITED",
+    "age_text",
+    "clean",
+    "console_of_stdout",
+    "print_json",
+    "print_table",
+    "size_text",
+    "table_of",
+]
 
 #: Columns of a table that is not drawn on a terminal: whoever reads it can cut for himself.
-_UNLIMITED = 10_000
+UNLIMITED = 10_000
 
 #: What stands for something that is not known.
 NOTHING = "-"
@@ -41,10 +51,14 @@ def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequ
     return table
 
 
+def console_of_stdout() -> Console:
+    """Make a console that draws what it is given: as wide as the terminal, or without limit elsewhere."""
+    return Console(width=None if sys.stdout.isatty() else UNLIMITED, highlight=False, markup=False)
+
+
 def print_table(table: Table) -> None:
-    """Print a table on stdout, cut to the width of a terminal if that is one."""
-    width = None if sys.stdout.isatty() else _UNLIMITED
-    Console(width=width, highlight=False, markup=False).print(table)
+    """Print a table on stdout."""
+    console_of_stdout().print(table)
 
 
 def size_text(nbytes: int) -> str:
