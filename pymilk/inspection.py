@@ -60,8 +60,9 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         since the last frame, by CLOCK_TAI; None before the first), ``last_frame_ns`` (its time),
         ``writer_pid`` and ``writer_alive`` (None if no process left its number), ``creator_pid``,
         ``readers`` (numbers of living processes that hold a semaphore, one for each semaphore),
-        ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal" or None), ``nbytes`` (of the
-        file), ``inode``, ``looked_ns`` (monotonic clock).
+        ``dead_readers`` (those of processes that have ended), ``writing`` (the writer says that it is
+        within a frame), ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal" or None),
+        ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock).
 
     Notes
     -----
@@ -76,6 +77,7 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
     stamp = max(stream.write_time_ns, stream.last_access_time_ns)
     age = (now_ns() - stamp) / 1e9 if counter and stamp else None
     pid, alive = _writer(stream)
+    owners = [owner for owner in _owners(stream) if owner > 0]
     temporal = stream.temporal
     ring = stream.shape[0] if temporal else stream.cb_size
     kind = "temporal" if temporal else "fast" if ring else None
@@ -92,7 +94,9 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         "writer_pid": pid,
         "writer_alive": alive,
         "creator_pid": stream.creator_pid,
-        "readers": [owner for owner in _owners(stream) if process_alive(owner)],
+        "readers": [owner for owner in owners if process_alive(owner)],
+        "dead_readers": [owner for owner in owners if not process_alive(owner)],
+        "writing": bool(stream.write),
         "ring": ring,
         "ring_kind": kind,
         "nbytes": stream.file_nbytes,

@@ -122,8 +122,8 @@ def test_ls_tells_who_writes_and_who_reads(writer, spawn):
     assert (cam_entry["shape"], cam_entry["dtype"]) == ([12, 16], "uint16")
     assert (cam_entry["ring"], cam_entry["ring_kind"]) == (8, "fast")
     assert cam_entry["nbytes"] == os.path.getsize(cam_entry["path"])
-    assert 0 < cam_entry["rate"] < 4000
-    assert 0 <= cam_entry["age"] < 60
+    assert cam_entry["rate"] > 0
+    assert cam_entry["age"] >= 0
     old = found["old"]
     assert (old["counter"], old["age"], old["rate"], old["ring_kind"]) == (0, None, 0.0, None)
     assert (old["writer_pid"], old["writer_alive"]) == (os.getpid(), True)
@@ -632,7 +632,7 @@ def test_updatekw(make_stream):
     assert call("nowhere", "A", "1", command=familiar.updatekw).returncode == 1
 
 
-@pytest.mark.parametrize("command", ["ls", "info", "kw", "create", "rm"])
+@pytest.mark.parametrize("command", ["ls", "info", "kw", "create", "rm", "doctor"])
 def test_help_has_an_example(command):
     assert f"Example: pymilk {command}" in done(command, "--help")
 
