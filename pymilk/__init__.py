@@ -30,6 +30,7 @@ from .alignment import Alignment
 from .axes import Which3DState
 from .capture import Capture, CaptureReport
 from .directory import find_stale, list_streams, remove_stale
+from .inspection import create_stream, remove_stream, survey
 from .multicapture import MultiCapture, MultiCaptureReport, capture_many
 from .multiwait import wait_any
 from .names import stream_directory
@@ -56,12 +57,15 @@ __all__ = [
     "Which3DState",
     "__version__",
     "capture_many",
+    "create_stream",
     "errors",
     "find_stale",
     "get_include",
     "list_streams",
     "remove_stale",
+    "remove_stream",
     "stream_directory",
+    "survey",
     "times",
     "wait_any",
 ]

@@ -36,6 +36,7 @@ __all__ = [
     "StreamError",
     "StreamExistsError",
     "StreamFormatError",
+    "StreamInUseError",
     "StreamNameError",
     "StreamNotFoundError",
     "StreamNotReadyError",
@@ -246,6 +247,21 @@ class StreamReadOnlyError(StreamError, PermissionError):
 
 class StreamBusyError(StreamError):
     """The handle is in use: a claim of a frame is open on it, or another thread waits with this reader."""
+
+
+class StreamInUseError(StreamError):
+    """Living processes use the stream, and the call would take it away from them.
+
+    Attributes
+    ----------
+    path : str
+    pids : list of int
+        The processes.
+    """
+
+    fields = ("path", "pids")
+    path: str
+    pids: list[int]
 
 
 class StreamTimeoutError(StreamError, TimeoutError):

@@ -8,7 +8,7 @@ from typing import Any
 from ._core import Keyword, Stream
 from .errors import KeywordError, KeywordNotFoundError
 
-__all__ = ["KeywordName", "Keywords"]
+__all__ = ["KeywordName", "Keywords", "value_of_text"]
 
 Value = int | float | str | None
 
@@ -136,6 +136,25 @@ class Keywords(MutableMapping[str, Value]):
             value, comment = _split(stream, name, entry)
             entries.append(Keyword(name, value, comment or ""))
         stream.write_keywords(entries)
+
+
+def value_of_text(text: str) -> int | float | str:
+    """Read the value of a keyword that a person typed: a number if it can be one, else the text.
+
+    Integers beyond 64 bits become floats. Python's underscores in numbers are text.
+    """
+    if "_" in text:
+        return text
+    try:
+        number = int(text)
+    except ValueError:
+        pass
+    else:
+        return number if -(2**63) <= number < 2**63 else float(text)
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _split(stream: Stream, name: str, entry: Any) -> tuple[Any, str | None]:

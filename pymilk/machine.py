@@ -12,7 +12,7 @@ import numpy as np
 
 from ._version import __version__
 
-__all__ = ["CpuClock", "describe", "file_system_of", "in_memory"]
+__all__ = ["CpuClock", "describe", "file_system_of", "huge_pages", "in_memory"]
 
 #: File systems that have no disk behind them.
 _IN_MEMORY = ("tmpfs", "ramfs", "hugetlbfs", "devtmpfs")
@@ -73,6 +73,11 @@ def file_system_of(folder: str | os.PathLike[str]) -> str:
 def in_memory(file_system: str) -> bool:
     """Tell whether a file system of this type has no disk behind it."""
     return file_system in _IN_MEMORY
+
+
+def huge_pages() -> str:
+    """Tell when the kernel gives huge pages to processes: always, madvise, never; "" if not known."""
+    return _read("/sys/kernel/mm/transparent_hugepage/enabled").partition("[")[2].partition("]")[0]
 
 
 def describe() -> dict[str, Any]:

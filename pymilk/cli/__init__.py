@@ -1,20 +1,35 @@
-"""The ``pymilk`` command. Its libraries are the extra ``cli``."""
+"""The ``pymilk`` command, and two that existing scripts call. Their libraries are the extra ``cli``."""
 
 from __future__ import annotations
 
+import importlib
 import sys
 
-__all__ = ["main"]
+__all__ = ["creashmim", "main", "updatekw"]
 
 
 def main() -> None:
     """Run the command line; the console script ``pymilk``."""
+    _run(".app", "app", "pymilk")
+
+
+def creashmim() -> None:
+    """Run the console script ``creashmim``."""
+    _run(".familiar", "creashmim", "creashmim")
+
+
+def updatekw() -> None:
+    """Run the console script ``updatekw``."""
+    _run(".familiar", "updatekw", "updatekw")
+
+
+def _run(module: str, command: str, name: str) -> None:
     try:
-        from .app import app
+        found = getattr(importlib.import_module(module, __name__), command)
     except ModuleNotFoundError as error:
         if error.name not in ("click", "rich"):
             raise
         sys.exit(
             f"pymilk's commands need {error.name}, which is not installed: pip install 'pymilk[cli]'"
         )
-    app(prog_name="pymilk")
+    found(prog_name=name)

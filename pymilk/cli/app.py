@@ -52,8 +52,12 @@ def app() -> None:
 
 from .bench import bench  # noqa: E402  (commands import the helpers above)
 from .demo import demo  # noqa: E402
+from .doctor import doctor  # noqa: E402
+from .info import info  # noqa: E402
+from .kw import kw  # noqa: E402
+from .ls import ls  # noqa: E402
 from .relay import relay  # noqa: E402
+from .streams import create, rm  # noqa: E402
 
-app.add_command(bench)
-app.add_command(demo)
-app.add_command(relay)
+for command in (bench, create, demo, doctor, info, kw, ls, relay, rm):
+    app.add_command(command)

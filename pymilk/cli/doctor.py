@@ -1,0 +1,36 @@
+"""``pymilk doctor``: what is wrong here, and what to do."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ..doctor import examine
+from .output import clean, print_json
+
+__all__ = ["doctor"]
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, and nothing else.")
+def doctor(as_json: bool) -> None:
+    """Look for what is wrong with the streams and this machine, and say what to do.
+
+    Exit code 1 if there is a problem; notes do not count.
+
+    Example: pymilk doctor
+    """
+    from .app import clean_exit
+
+    with clean_exit():
+        findings = examine()
+        if as_json:
+            print_json(findings)
+        else:
+            for finding in findings:
+                click.echo(clean(f"{finding['level']:<8} {finding['topic']:<11} {finding['found']}"))
+                if finding["todo"]:
+                    click.echo(clean(f"{'':<20} -> {finding['todo']}"))
+    if any(finding["level"] == "problem" for finding in findings):
+        sys.exit(1)

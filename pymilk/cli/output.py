@@ -1,0 +1,83 @@
+"""What commands that list things share: tables, JSON, sizes and ages as people read them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+__all__ = [
+    "NOTHING",
+    "UNLIMITED",
+    "age_text",
+    "clean",
+    "console_of_stdout",
+    "print_json",
+    "print_table",
+    "size_text",
+    "table_of",
+]
+
+#: Columns of a table that is not drawn on a terminal: whoever reads it can cut for himself.
+UNLIMITED = 10_000
+
+#: What stands for something that is not known.
+NOTHING = "-"
+
+
+def clean(text: str) -> str:
+    """Replace what a terminal cannot show, or would obey, in text that others stored."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def print_json(content: Any) -> None:
+    """Print content of dicts, lists and plain values."""
+    click.echo(json.dumps(content, indent=2))
+
+
+def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> Table:
+    """Make a table without lines; headings in `right` are those of numbers."""
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(clean(cell)) for cell in row))
+    return table
+
+
+def console_of_stdout() -> Console:
+    """Make a console that draws what it is given: as wide as the terminal, or without limit elsewhere."""
+    return Console(width=None if sys.stdout.isatty() else UNLIMITED, highlight=False, markup=False)
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout."""
+    console_of_stdout().print(table)
+
+
+def size_text(nbytes: int) -> str:
+    """Write bytes in powers of 1000."""
+    size = float(nbytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 999.5:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def age_text(seconds: float | None) -> str:
+    """Write an age; a negative one is shown as it is, since clocks differ then."""
+    if seconds is None:
+        return NOTHING
+    length = abs(seconds)
+    for limit, unit, name in ((1e-3, 1e-6, "us"), (1.0, 1e-3, "ms"), (120.0, 1.0, "s"),
+                              (7200.0, 60.0, "min"), (172800.0, 3600.0, "h")):  # fmt: skip
+        if length < limit:
+            return f"{seconds / unit:.3g} {name}"
+    return f"{seconds / 86400:.1f} d"

@@ -1,0 +1,78 @@
+"""``pymilk create`` and ``pymilk rm``: streams made and removed by hand."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import numpy as np
+
+from ..directory import remove_stale
+from ..errors import StreamError
+from ..inspection import create_stream, remove_stream
+
+__all__ = ["TYPES", "create", "rm"]
+
+#: Pixel types by the short names that people type.
+TYPES = {
+    "f32": np.float32, "f64": np.float64, "c64": np.complex64, "c128": np.complex128,
+    "u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64,
+    "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
+}  # fmt: skip
+
+
+@click.command()
+@click.argument("name")
+@click.argument("size", type=click.IntRange(min=1), nargs=-1, required=True)
+@click.option("--type", "kind", type=click.Choice(list(TYPES)), default="f32", show_default=True,
+              help="Pixel type.")
+@click.option("--ring", type=click.IntRange(min=0), default=0,
+              help="Slots of a ring: the frames that readers may be late. Default: no ring.")
+@click.option("--kw", "nbkw", type=click.IntRange(min=0), default=50, show_default=True,
+              help="Room for keywords.")
+@click.option("--force", is_flag=True, help="Replace a stream of that name.")
+def create(name: str, size: tuple[int, ...], kind: str, ring: int, nbkw: int, force: bool) -> None:
+    """Create the stream NAME of zeros, of one to three SIZEs: those of a frame as NumPy has it.
+
+    An image is HEIGHT WIDTH. Refuses to replace a stream unless --force is given.
+
+    Example: pymilk create cam0 120 120 --type u16 --ring 256 --kw 50
+    """
+    from .app import clean_exit
+
+    with clean_exit():
+        create_stream(name, size, TYPES[kind], ring=ring, nbkw=nbkw, force=force)
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="NAME...")
+@click.option("--force", is_flag=True, help="Remove streams that living processes use, too.")
+@click.option("--dead", is_flag=True,
+              help="Remove temporary files that creators left when they died, and nothing else.")
+def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
+    """Remove streams that no living process reads or writes.
+
+    Each NAME is tried; exit code 1 if one of them could not be removed. Files that are not streams are
+    left alone.
+
+    Example: pymilk rm cam0 cam0_ring
+    """
+    from .app import clean_exit
+
+    if dead and (names or force):
+        raise click.UsageError("--dead goes alone: it removes no streams")
+    if not dead and not names:
+        raise click.UsageError("which stream? Give a NAME, or --dead")
+    failed = False
+    with clean_exit():
+        if dead:
+            for path in remove_stale():
+                click.echo(f"removed {path}")
+        for name in names:
+            try:
+                remove_stream(name, force=force)
+            except StreamError as error:
+                click.echo(f"pymilk: {error}", err=True)
+                failed = True
+    if failed:
+        sys.exit(1)

@@ -1,0 +1,495 @@
+"""Streams looked at from outside: who writes, who reads, how old, how fast; and their safe removal.
+
+Nothing here takes a semaphore or writes into a stream, so that looking never disturbs those who use it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ._core import Stream, process_alive
+from .axes import Orientation, Which3DState, encode
+from .directory import list_streams
+from .errors import (
+    StreamArgumentError,
+    StreamError,
+    StreamExistsError,
+    StreamInUseError,
+    StreamPermissionError,
+    StreamTimeoutError,
+)
+from .metadata import metadata_of
+from .names import stream_directory
+from .times import now_ns, to_utc
+
+__all__ = [
+    "create_stream",
+    "describe_stream",
+    "measure_rates",
+    "measure_stream",
+    "processes_using",
+    "remove_stream",
+    "stream_details",
+    "survey",
+]
+
+#: Sections of the file that `Stream.section` gives, in the order of the file.
+_SECTIONS = ("keywords", "sem_read_pid", "sem_write_pid", "semctrl", "semstatus", "trace", "slice_atime",
+             "slice_writetime", "slice_cnt0", "ring_records", "ring_slots", "history")  # fmt: skip
+
+
+def describe_stream(stream: Stream) -> dict[str, Any]:
+    """Tell what a stream is and who uses it.
+
+    Parameters
+    ----------
+    stream : Stream
+        May be attached read-only.
+
+    Returns
+    -------
+    dict
+        ``name``, ``path``, ``shape`` (C order), ``frame_shape`` (as `SHM` gives frames, axes of length
+        1 included), ``size`` (order of the file), ``dtype`` (its name), ``counter``, ``age`` (seconds
+        since the last frame, by CLOCK_TAI; None before the first), ``last_frame_ns`` (its time),
+        ``writer_pid`` and ``writer_alive`` (None if no process left its number), ``creator_pid``,
+        ``readers`` (numbers of living processes that hold a semaphore, one for each semaphore),
+        ``dead_readers`` (those of processes that have ended), ``writing`` (the writer says that it is
+        within a frame), ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal" or None),
+        ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock).
+
+    Notes
+    -----
+    The writer is the process that rang the semaphores, or, before it did, the creator. A semaphore that
+    nobody waits on keeps the number of the process that filled it: a later writer of the same file is seen
+    as soon as somebody reads. Readers without a semaphore, such as those that watch the counter, and
+    processes in other PID namespaces do not show; `processes_using` finds more of them.
+    """
+    counter = stream.counter
+    looked = time.monotonic_ns()
+    # The wrapper of ImageStreamIO stamps the access only, C programs the write only.
+    stamp = max(stream.write_time_ns, stream.last_access_time_ns)
+    age = (now_ns() - stamp) / 1e9 if counter and stamp else None
+    pid, alive = _writer(stream)
+    owners = [owner for owner in _owners(stream) if owner > 0]
+    temporal = stream.temporal
+    ring = stream.shape[0] if temporal else stream.cb_size
+    kind = "temporal" if temporal else "fast" if ring else None
+    return {
+        "name": stream.name,
+        "path": stream.path,
+        "shape": stream.shape,
+        "frame_shape": Orientation(stream.frame_shape).shape,
+        "size": stream.size,
+        "dtype": stream.dtype.name,
+        "counter": counter,
+        "age": age,
+        "last_frame_ns": stamp if counter and stamp else None,
+        "writer_pid": pid,
+        "writer_alive": alive,
+        "creator_pid": stream.creator_pid,
+        "readers": [owner for owner in owners if process_alive(owner)],
+        "dead_readers": [owner for owner in owners if not process_alive(owner)],
+        "writing": bool(stream.write),
+        "ring": ring,
+        "ring_kind": kind,
+        "nbytes": stream.file_nbytes,
+        "inode": stream.inode,
+        "looked_ns": looked,
+    }
+
+
+def _owners(stream: Stream) -> list[int]:
+    """Tell the numbers at the semaphores; 0 and below is nobody."""
+    return [int(pid) for pid in stream.section("sem_read_pid")]
+
+
+def _posters(stream: Stream) -> list[int]:
+    """Tell the processes that rang semaphores, most semaphores first."""
+    numbers = Counter(int(pid) for pid in stream.section("sem_write_pid") if pid > 0)
+    trace = stream.section("trace")
+    if len(trace) and trace["procwrite_PID"][0] > 0:
+        numbers[int(trace["procwrite_PID"][0])] += 0
+    return [pid for pid, _ in numbers.most_common()]
+
+
+def _writer(stream: Stream) -> tuple[int | None, bool | None]:
+    candidates = _posters(stream) or [pid for pid in (stream.creator_pid,) if pid > 0]
+    for pid in candidates:
+        if process_alive(pid):
+            return pid, True
+    return (candidates[0], False) if candidates else (None, None)
+
+
+def survey(directory: str | None = None) -> list[dict[str, Any]]:
+    """Describe all streams of a directory, with those who use them.
+
+    Parameters
+    ----------
+    directory : str, optional
+        Default `stream_directory`.
+
+    Returns
+    -------
+    list of dict
+        Sorted by name. As `describe_stream` gives them; a file that is not a usable stream has ``name``,
+        ``path`` and ``error`` only.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError
+        There is no stream directory, or it cannot be listed.
+
+    Notes
+    -----
+    Each stream is attached read-only for a moment. That takes 0.2 ms, and 20 ms for a ring of 200 MB, whose
+    pages are mapped then. No pixel is read.
+    """
+    found: list[dict[str, Any]] = []
+    try:
+        entries = list_streams(directory)
+    except PermissionError as error:
+        folder = directory or stream_directory()
+        raise StreamPermissionError(f"{folder}: no permission to list it", path=folder) from error
+    for entry in entries:
+        if "error" not in entry:
+            try:
+                with Stream.attach(entry["path"], writable=False) as stream:
+                    entry = describe_stream(stream)
+            except StreamError as error:
+                entry = {"name": entry["name"], "path": entry["path"], "error": str(error)}
+        if "error" not in entry or os.path.lexists(entry["path"]):  # else deleted meanwhile
+            found.append(entry)
+    return found
+
+
+def measure_rates(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> None:
+    """Add ``rate`` to the streams of a survey: frames per second since an earlier one.
+
+    Parameters
+    ----------
+    before, after : list of dict
+        From `survey`. ``rate`` of a stream in `after` is None where `before` does not have the same file,
+        or its counter went back.
+    """
+    known = {entry["path"]: entry for entry in before if "error" not in entry}
+    for entry in after:
+        if "error" in entry:
+            continue
+        old = known.get(entry["path"])
+        entry["rate"] = None
+        if old is not None and old["inode"] == entry["inode"] and entry["counter"] >= old["counter"]:
+            seconds = (entry["looked_ns"] - old["looked_ns"]) / 1e9
+            entry["rate"] = (entry["counter"] - old["counter"]) / seconds if seconds > 0 else None
+
+
+def stream_details(stream: Stream) -> dict[str, Any]:
+    """Tell everything about a stream: what `describe_stream` does, and the whole of its header.
+
+    Parameters
+    ----------
+    stream : Stream
+        May be attached read-only.
+
+    Returns
+    -------
+    dict
+        In addition: ``layout``; ``metadata``, see `pymilk.metadata.metadata_of`; ``orientation``, sentences
+        that set file against NumPy axes; ``sections``, a list of ``name``, ``offset``, ``nbytes`` in the
+        order of the file; ``semaphores``, a list of ``index``, ``value``, ``owner_pid`` (None if it is
+        free), ``owner_alive``, ``poster_pid``; ``keywords``, a list of ``name``, ``value``, ``comment``;
+        ``written_utc`` and ``created_utc``, ISO 8601 or None; ``used_by``, see `processes_using`.
+    """
+    details = describe_stream(stream)
+    details["layout"] = stream.layout
+    details["metadata"] = metadata_of(stream)
+    details["orientation"] = _orientation(stream)
+    details["sections"] = _sections(stream)
+    posters = [int(pid) for pid in stream.section("sem_write_pid")]
+    details["semaphores"] = [
+        {
+            "index": index,
+            "value": stream.sem_value(index),
+            "owner_pid": owner if owner > 0 else None,
+            "owner_alive": process_alive(owner) if owner > 0 else None,
+            "poster_pid": posters[index] if posters[index] > 0 else None,
+        }
+        for index, owner in enumerate(_owners(stream))
+    ]
+    details["keywords"] = [
+        {"name": keyword.name, "value": keyword.value, "comment": keyword.comment}
+        for keyword in stream.read_keywords()
+    ]
+    details["written_utc"] = _utc(stream.write_time_ns)
+    details["created_utc"] = _utc(stream.creation_time_ns)
+    details["used_by"] = processes_using(stream)
+    return details
+
+
+def _utc(stamp_ns: int) -> str | None:
+    moment = to_utc(stamp_ns)
+    return None if np.isnat(moment) else f"{moment}Z"
+
+
+def _orientation(stream: Stream) -> list[str]:
+    """Say in words which axis of the file is which axis of the NumPy arrays."""
+    names = "xyz"[: stream.naxis][::-1]
+    file = ", ".join(f"{name} = {length}" for name, length in zip("xyz", stream.size, strict=False))
+    lines = [
+        f"file: {file}; x runs fastest",
+        f"pymilk.Stream: shape {stream.shape}, indices [{', '.join(names)}]",
+    ]
+    if stream.temporal:
+        lines.append(f"z is time: a ring of {stream.shape[0]} frames")
+    # Axes are told apart by lengths that no two of them share; those of length 1 go, as in the stream.
+    frame_names = names[-len(stream.frame_shape) :]
+    marks = [1 if length == 1 else 2 + at for at, length in enumerate(stream.frame_shape)]
+    seen = [frame_names[mark - 2] for mark in Orientation(tuple(marks), squeeze=True).shape]
+    line = (
+        f"pymilk.SHM: shape {Orientation(stream.frame_shape, squeeze=True).shape}, indices "
+        f"[{', '.join(seen)}], with symcode 4 and triDim {Which3DState.LAST2LAST.name}, the defaults"
+    )
+    lines.append(line + ("; axes of length 1 are dropped" if 1 in marks else ""))
+    return lines
+
+
+def _sections(stream: Stream) -> list[dict[str, Any]]:
+    """Tell where the parts of the file begin, from the addresses at which they are mapped."""
+    # The history is the last section, and ends where the file does, also where it is empty.
+    history = stream.section("history")
+    base = _address(history) + _rounded(history.nbytes) - stream.file_nbytes
+    keywords = stream.section("keywords")
+    on_gpu = stream.location != -1
+    pixels = _address(keywords if on_gpu else stream.view())
+    places = [("metadata", 0, pixels - base)]
+    if not on_gpu:
+        places.append(("pixels", pixels - base, stream.nbytes))
+    for name in _SECTIONS:
+        array = stream.section(name)
+        if name == "sem_read_pid":
+            # What is between the keywords and these is not handed out: nobody copies a semaphore.
+            begin = _address(keywords) - base + _rounded(keywords.nbytes)
+            places.append(("semaphores", begin, _address(array) - base - begin))
+        if array.nbytes:
+            places.append((name, _address(array) - base, array.nbytes))
+    return [{"name": name, "offset": offset, "nbytes": nbytes} for name, offset, nbytes in places]
+
+
+def _rounded(nbytes: int) -> int:
+    """Tell the room of a section: whole units of 8 bytes."""
+    return -(-nbytes // 8) * 8
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
+    """Measure rate and jitter of a stream by watching its counter.
+
+    Parameters
+    ----------
+    stream : Stream
+        Attached read-only, it takes no semaphore.
+    seconds : float, default 1.0
+        How long to watch; more than 0.
+
+    Returns
+    -------
+    dict
+        ``seconds`` (watched), ``frames`` (published meanwhile), ``rate`` (frames per second), ``intervals``
+        (pairs of neighbours of which both were seen), and of these in microseconds ``mean_us``,
+        ``jitter_us`` (standard deviation), ``min_us``, ``max_us``: None without an interval.
+
+    Raises
+    ------
+    StreamArgumentError
+        `seconds` is not a positive, finite number.
+    StreamReplacedError, StreamNotFoundError
+        The writer made a new file, or deleted it, meanwhile.
+
+    Notes
+    -----
+    Intervals are those between the times that the writer stored, where it stores any (``intervals`` is 0
+    for the wrapper of ImageStreamIO, which does not). Above some 10 kHz not every frame is seen; the rate
+    is right all the same.
+    """
+    if not 0 < seconds < float("inf"):
+        raise StreamArgumentError(
+            f"stream {stream.name!r}: seconds to measure must be more than 0 and finite, not {seconds!r}",
+            stream=stream.name,
+            argument="seconds",
+            found=seconds,
+        )
+    begin = time.monotonic()
+    deadline = begin + seconds
+    first = seen = stream.counter
+    stamp = 0  # the time of the first frame says nothing of when it was due
+    intervals: list[int] = []
+    while (left := deadline - time.monotonic()) > 0:
+        try:
+            now = stream.wait(left, after=seen)
+        except StreamTimeoutError:
+            break
+        newest = stream.write_time_ns
+        whole = stream.counter == now  # else the time may be that of the next frame
+        if whole and now == seen + 1 and stamp and newest > stamp:
+            intervals.append(newest - stamp)
+        stamp = newest if whole else 0
+        seen = now
+    last = stream.counter
+    watched = time.monotonic() - begin
+    spans = np.array(intervals) / 1e3
+    known = len(spans) > 0
+    return {
+        "seconds": watched,
+        "frames": last - first,
+        "rate": (last - first) / watched,
+        "intervals": len(spans),
+        "mean_us": float(spans.mean()) if known else None,
+        "jitter_us": float(spans.std()) if known else None,
+        "min_us": float(spans.min()) if known else None,
+        "max_us": float(spans.max()) if known else None,
+    }
+
+
+def processes_using(stream: Stream) -> list[int]:
+    """Find the living processes that have a stream mapped, this one not counted.
+
+    Parameters
+    ----------
+    stream : Stream
+
+    Returns
+    -------
+    list of int
+        In order. Where the mappings of a process cannot be read, since it belongs to another user, it
+        counts if its number is at a semaphore or if it created the stream.
+
+    Notes
+    -----
+    Reads ``/proc/*/maps``: milliseconds to some tenths of a second, by the number of processes.
+    """
+    named = {*_owners(stream), *_posters(stream), stream.creator_pid}
+    end = "/" + os.path.basename(os.path.realpath(stream.path))
+    # The inode of the file itself: a stream that was copied or linked still has that of its first place.
+    inode = str(os.stat(stream.path).st_ino) if os.path.exists(stream.path) else str(stream.inode)
+    users = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        mapped = _has_mapped(entry, inode, end)
+        if mapped or (mapped is None and int(entry) in named and process_alive(int(entry))):
+            users.append(int(entry))
+    return sorted(users)
+
+
+def _has_mapped(pid: str, inode: str, end: str) -> bool | None:
+    """Tell whether a process has a file mapped; None if it does not let us see that."""
+    try:
+        with open(f"/proc/{pid}/maps", errors="surrogateescape") as lines:
+            for line in lines:
+                # Address, permissions, offset, device, inode, path, which may hold spaces.
+                fields = line.rstrip("\n").split(maxsplit=5)
+                if len(fields) == 6 and fields[4] == inode and fields[5].endswith(end):
+                    return True
+    except PermissionError:
+        return None
+    except OSError:
+        return False  # it has ended
+    return False
+
+
+def remove_stream(name_or_path: str | os.PathLike[str], *, force: bool = False) -> None:
+    """Delete a stream that nobody uses.
+
+    Parameters
+    ----------
+    name_or_path : str or PathLike
+    force : bool, default False
+        Delete it although living processes use it. They keep their memory, and are told.
+
+    Raises
+    ------
+    StreamInUseError
+        Living processes other than this one have it mapped, and `force` is false.
+    StreamNotFoundError, StreamFormatError, StreamPermissionError, StreamNameError
+        As `pymilk.Stream.attach`: what is not a stream is not deleted.
+    """
+    with Stream.attach(name_or_path) as stream:
+        users = [] if force else processes_using(stream)
+        if users:
+            raise StreamInUseError(
+                f"stream {stream.name!r} is in use by {_named(users)}; end "
+                f"{'it' if len(users) == 1 else 'them'} first, or force the removal",
+                stream=stream.name,
+                path=stream.path,
+                pids=users,
+            )
+        stream.destroy()
+
+
+def _named(pids: list[int]) -> str:
+    """Write processes with their commands: ``process 12 (python3)``."""
+    texts = []
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/comm", errors="replace") as file:
+                texts.append(f"{pid} ({file.read().strip()})")
+        except OSError:
+            texts.append(str(pid))
+    return ("process " if len(pids) == 1 else "processes ") + ", ".join(texts)
+
+
+def create_stream(
+    name: str,
+    shape: tuple[int, ...],
+    dtype: npt.DTypeLike,
+    *,
+    ring: int = 0,
+    nbkw: int = 50,
+    force: bool = False,
+) -> None:
+    """Create a stream of zeros that stays when this process ends.
+
+    Parameters
+    ----------
+    name : str
+    shape : tuple of int
+        Of a frame, as `SHM` gives it by default.
+    dtype : dtype
+    ring : int, default 0
+        Slots of a fast ring.
+    nbkw : int, default 50
+        Room for keywords.
+    force : bool, default False
+        Replace a stream of that name. Its readers follow if shape and dtype are the same.
+
+    Raises
+    ------
+    StreamExistsError
+        There is a file of that name, and `force` is false.
+    StreamArgumentError, StreamStorageError, StreamNameError, StreamPermissionError
+        See `pymilk.Stream.create`.
+
+    Notes
+    -----
+    Its counter is 0: no frame has been published.
+    """
+    axes: tuple[int, ...] = shape
+    if len(shape) == 3:
+        axes = encode(np.broadcast_to(np.uint8(0), shape), 4, Which3DState.LAST2LAST).shape[::-1]
+    try:
+        Stream.create(name, axes, dtype, nbkw=nbkw, cb_size=ring, exist_ok=force).close()
+    except StreamExistsError as error:
+        raise StreamExistsError(
+            f"stream {error.stream!r} exists at {error.path}; choose another name, or force it",
+            stream=error.stream,
+            path=error.path,
+        ) from None
