@@ -247,10 +247,13 @@ class Capture:
             self.armed()
             if not background:
                 self.join()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, RuntimeError) as error:
             # It may have come between any two steps; nobody holds this object, so nothing may go on.
             self.stop()
             self._end()
+            # Within threading.Thread.start it can come out as an error of a lock.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
             raise
 
     # -- use -----------------------------------------------------------------------------------

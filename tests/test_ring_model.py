@@ -917,15 +917,25 @@ def followed(file: File, case: Case, anywhere: bool) -> bool:
     return True
 
 
+def note_hold_up(since: float, slow: list[float]) -> float:
+    """Note that we were stopped ourselves for longer than cursors wait, however that comes out."""
+    now = monotonic()
+    if now - since > HURRY_S:
+        slow.append(now - since)
+    return now
+
+
 def follow_once(file: File, case: Case, anywhere: bool, slow: list[float]) -> None:
     edge = counted = 0
     out = monotonic()
     copying: list[tuple[int, Follower]] = []
     taking: list[Follower] = []
     state = 0
+    last = monotonic()
     for update in range(1, case.before + case.frames + 1):
         stores = list(case.stores(update))
         for i, (address, value) in enumerate(stores):
+            last = note_hold_up(last, slow)
             in_time = edge == counted or monotonic() - out < HURRY_S
             if update > case.before and (anywhere or i == 0) and in_time:
                 for start in ("oldest", "newest", "next"):
@@ -942,12 +952,16 @@ def follow_once(file: File, case: Case, anywhere: bool, slow: list[float]) -> No
                     slow.append(monotonic() - out)
             if edge != counted and monotonic() - out > HURRY_S:
                 continue
-            for pace, follower in copying:
-                if state % pace == 0:
-                    follower.copy(edge, counted)
-            for follower in taking:
-                follower.take(edge, counted)
-                follower.check_blocks(edge)
+            try:
+                for pace, follower in copying:
+                    if state % pace == 0:
+                        follower.copy(edge, counted)
+                for follower in taking:
+                    follower.take(edge, counted)
+                    follower.check_blocks(edge)
+            except AssertionError:
+                note_hold_up(last, slow)
+                raise
         copying, taking = copying[-90:], taking[-45:]
 
 
