@@ -842,7 +842,7 @@ def test_counter_that_others_move_all_the_time(make_ring, start_writer, mode):
             gone = block.overwritten
             assert whole[gone:].all()
             shown += values[gone:].tolist()
-            if len(shown) // 100 > moves:
+            if len(shown) // 10 > moves:
                 moves += 1
                 broken.set("cnt0", 0 if moves % 3 == 0 else int(block.info["cnt0"][-1]) + 1000)
         writer.ran()
