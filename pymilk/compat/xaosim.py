@@ -142,8 +142,8 @@ class shm:
     >>> s = shm("doc_xaosim", data=np.zeros((2, 3), np.float32), nbkw=1)
     >>> count = s.get_counter()
     >>> s.set_data(np.ones((2, 3), np.float32))
-    >>> s.get_data(check=count).sum(), s.mtdata["x"], s.mtdata["y"]
-    (np.float32(6.0), 3, 2)
+    >>> float(s.get_data(check=count).sum()), s.mtdata["x"], s.mtdata["y"]
+    (6.0, 3, 2)
     >>> s.close()
     0
     """
