@@ -445,7 +445,7 @@ def capture_many(
             captures[label] = shm._capture(counts[label], wanted[label].out, timeout, wait, held=True)
         many = MultiCapture(captures, seconds=seconds, attached=attached)
         return many if background else many.join()
-    except BaseException:
+    except BaseException as error:
         # Whatever it was: nobody holds these captures, or all of them have ended.
         for capture in captures.values():
             capture.stop()
@@ -453,6 +453,9 @@ def capture_many(
             capture._end()
         for shm in attached:
             shm.close()
+        # Ctrl-C within threading.Thread.start can come out as an error of a lock.
+        if isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
         raise
 
 
