@@ -156,7 +156,18 @@ class MultiCapture(Mapping[str, Capture]):
             capture.armed()
         self.started_ns = now_ns()
         self._deadline = None if seconds is None else time.monotonic() + seconds
-        self._keeper.start()
+        try:
+            self._keeper.start()
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        """End everything because of an exception, the thread that keeps it included."""
+        self.stop()
+        # The thread may have begun although its start was interrupted: it says so itself.
+        if self._over.wait(_PATIENCE) and self._keeper is not None:
+            self._keeper.join(_PATIENCE)
 
     def _keep(self) -> None:
         """Wait for the end of all captures, bring it about when the time is over, and clean up."""
@@ -250,9 +261,7 @@ class MultiCapture(Mapping[str, Capture]):
             if not await_event(self._over, timeout):
                 return self
         except BaseException:
-            self.stop()
-            if self._keeper is not None:
-                self._keeper.join(_PATIENCE)
+            self._abandon()
             raise
         if self._keeper is not None:
             self._keeper.join()
@@ -437,6 +446,7 @@ def capture_many(
                 )
     attached: list[SHM] = []
     captures: dict[str, Capture] = {}
+    many: MultiCapture | None = None
     try:
         opened = {label: _open(stream.source, attached) for label, stream in wanted.items()}
         counts = _counts(wanted, opened, seconds)
@@ -447,6 +457,8 @@ def capture_many(
         return many if background else many.join()
     except BaseException as error:
         # Whatever it was: nobody holds these captures, or all of them have ended.
+        if many is not None:
+            many._abandon()
         for capture in captures.values():
             capture.stop()
         for capture in captures.values():
