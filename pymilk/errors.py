@@ -241,8 +241,8 @@ class StreamReplacedError(StreamChangedError):
 class StreamDamagedError(StreamReplacedError):
     """The file of the stream was cut, or its header rewritten, while it was attached.
 
-    Another program made a stream in the same file instead of a new one, or damaged it. Attach it again once it
-    is whole.
+    Another program made a stream in the same file instead of a new one, or damaged it. Attach it again once
+    it is whole.
     """
 
 

@@ -259,7 +259,8 @@ class Relay:
             raise thread.error or StreamClosedError(
                 f"the relay of stream {self.source.name!r} has ended", stream=self.source.name
             )
-        with contextlib.suppress(StreamClosedError, StreamDamagedError):  # it is going over to a new file just now
+        # It may be going over to a new file just now.
+        with contextlib.suppress(StreamClosedError, StreamDamagedError):
             self._copy_keywords(thread.stream)
 
     def close(self) -> None:
