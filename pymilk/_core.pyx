@@ -4956,6 +4956,7 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
     cdef stat st
     cdef int fd = -1, old_fd = -1, code = EINTR
     cdef object guard = None
+    cdef bint new
     directory = os.path.dirname(path) or "."
     temporary = temporary_path(path)
     try:
@@ -5014,12 +5015,15 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
                     c_close(old_fd)
                     old_fd = -1
                 old_mapping = None
+                new = False
                 try:
                     old_fd = _open(path, True)
                     old = _take_snapshot(old_fd, path, 0)
                     old_mapping = map_file(old_fd, old.h.at.total, True, path)
+                except StreamNotFoundError:
+                    new = True
                 except StreamError:
-                    pass  # nothing there, or nothing that has readers to be told
+                    pass  # nothing that has readers to be told
                 # Who has the old file to himself keeps it; and nobody gets it until the new one is in place.
                 if exist_ok and old_fd >= 0 and not exclusive:
                     check_free(old_fd, name, path)
@@ -5029,7 +5033,7 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
                         guard.release()
                         continue  # it was replaced just now
                 try:
-                    if exist_ok and not (exclusive and old_fd < 0 and not os.path.lexists(path)):
+                    if exist_ok and not (exclusive and new):
                         os.rename(temporary, path)
                     else:
                         os.link(temporary, path)  # unlike a rename, a link never replaces

@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -123,9 +124,11 @@ def test_lock_ends_with_a_process_that_is_killed(cam, holder, make):
 
 def test_readers_take_part_in_nothing(cam, make):
     writer = make("cam", exclusive=True)
-    capture = cam.capture(3, background=True)
+    capture = cam.capture(3, timeout=30, background=True)
     for number in range(3):
         writer.set_data(np.full(SHAPE, number, np.uint16))
+        while capture.received <= number and not capture.done:
+            time.sleep(0.0005)
     assert capture.join().frames[:, 0, 0].tolist() == [0, 1, 2]
     assert capture.report.lost == 0
     cam.keywords["EXPTIME"] = 1.0  # the lock is about frames
@@ -180,6 +183,8 @@ def test_writer_that_follows_takes_the_lock_of_the_new_file(cam, make):
     # As a program does that knows nothing of the lock.
     os.unlink(cam.FILEPATH)
     again = make("cam", np.zeros(SHAPE, np.uint16))
+    while not writer._stream.replaced():
+        time.sleep(0.001)
     with pytest.raises(StreamReplacedError):
         writer.set_data(FRAME)
     writer.set_data(FRAME, autorelink_if_need=True)
@@ -298,7 +303,7 @@ sys.stdin.readline()
     winner = crowd[said.index("mine")]
     # Who was refused while the winner was about to replace the old file may have seen no number.
     assert {words for words in said if words != "mine"} <= {str(winner.pid), ""}
-    assert SHM("cam").get_counter() == 2
+    assert make("cam").get_counter() == 2
     for child in crowd:
         child.tell()
         assert child.finish() == (0, "", "")
@@ -323,8 +328,9 @@ def test_threads_of_one_handle_are_one_writer(cam, make):
 
 def test_holder_that_does_not_show(cam, make, monkeypatch):
     make("cam", exclusive=True)
+    other = make("cam")
     monkeypatch.setattr("pymilk.writerlock._holders", lambda fd: [])
-    for wanted in (lambda: SHM("cam", exclusive=True), lambda: cam.set_data(FRAME)):
+    for wanted in (lambda: SHM("cam", exclusive=True), lambda: other.set_data(FRAME)):
         with pytest.raises(StreamLockedError, match="does not show") as caught:
             wanted()
         assert caught.value.pids == []
