@@ -105,7 +105,10 @@ from .errors import (
 )
 from .names import check_name, stream_name, stream_path
 from .notices import warn_of_tear as _warn_of_tear
+from .processes import process_alive
 from .spellings import FRAME_OPTIONS, positional_too
+from .temporary import mark_busy, mark_idle, remove_abandoned, temporary_path
+from .writerlock import check_free, check_stream, lock_stream, lock_writer
 
 __all__ = [
     "FLAG_COUNTER_RESET",
@@ -130,7 +133,6 @@ __all__ = [
     "checked_timeout",
     "free_memory",
     "prefault",
-    "process_alive",
     "read_header",
     "turn_copy",
     "wait_for_any",
@@ -1110,27 +1112,6 @@ def read_header(name_or_path):
         "nbytes": shot.h.at.total,
         "inode": shot.inode,
     }
-
-
-def process_alive(pid):
-    """Tell whether a process exists and has not ended (a zombie has).
-
-    Processes of another PID namespace look dead: ImageStreamIO has the same limit.
-    """
-    if not 0 < pid < 2**31:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True  # another user's
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The state follows the command, which is in parentheses and may hold anything.
-            return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
-    except OSError:
-        return True  # it exists, and more cannot be known
 
 
 # --------------------------------------------------------------------------------------------------
@@ -3282,6 +3263,9 @@ cdef class Stream:
     cdef dev_t device
     cdef ino_t file_inode
     cdef pid_t busy         # the process that is in a frame; 0: none
+    cdef pid_t admitted     # the process that was seen to be allowed to write; 0: none yet
+    cdef bint alone         # nobody else may write: the lock is needed
+    cdef object lock        # WriterLock, or None
     cdef int64_t next_look
     cdef bint was_replaced
     cdef readonly uint64_t frame_counter
@@ -3297,7 +3281,7 @@ cdef class Stream:
     # -- making --------------------------------------------------------------------------------
 
     @staticmethod
-    def attach(name_or_path, *, writable=True):
+    def attach(name_or_path, *, writable=True, exclusive=False):
         """Attach an existing stream.
 
         Parameters
@@ -3307,6 +3291,11 @@ cdef class Stream:
         writable : bool, default True
             False maps the file read-only. If True and the file permits reading only, it is attached
             read-only; `note` and ``repr`` say so.
+        exclusive : bool, default False
+            Have the stream for writing to this handle alone, until it is closed or the process ends: frames,
+            exclusive attaches and replacements by other handles of pymilk, in this process or another one, are
+            refused. Programs that do not know of it are not kept out, and neither is a handle that has
+            published before.
 
         Returns
         -------
@@ -3322,17 +3311,21 @@ cdef class Stream:
             It is not a stream, is not ready, or its header contradicts itself or the file size.
         StreamNameError
             Not a name or path of a stream.
+        StreamLockedError
+            With `exclusive`: another handle has it to itself.
+        StreamReadOnlyError, StreamUnsupportedError
+            With `exclusive`: it cannot be written, or its file system knows no locks.
 
         Notes
         -----
         Everything is checked on one snapshot of the header before a pixel is mapped. A file whose
         version is still empty is given 0.1 s to become ready.
         """
-        return _attach(os.path.abspath(stream_path(name_or_path)), writable, READY_WAIT_MS)
+        return _attach(os.path.abspath(stream_path(name_or_path)), writable, READY_WAIT_MS, exclusive)
 
     @staticmethod
     def create(name_or_path, shape, dtype, *, nbkw=50, nbsem=10, imagetype=_MATH_DATA, cb_size=0,
-               mode=None, exist_ok=True, location=-1, version="2.00", layout=None):
+               mode=None, exist_ok=True, location=-1, version="2.00", layout=None, exclusive=False):
         """Create a stream, replacing one of the same name.
 
         Nobody ever sees it half made: the file is filled under a temporary name, with its memory
@@ -3366,6 +3359,8 @@ cdef class Stream:
         layout : {"default", "dao", "writehistory", "dao+writehistory"}, optional
             Build options of the programs that are to read it. Default: those of the header that
             pymilk was compiled with.
+        exclusive : bool, default False
+            As for `attach`.
 
         Returns
         -------
@@ -3382,6 +3377,15 @@ cdef class Stream:
             The file system is full.
         StreamExistsError
             It exists, and `exist_ok` is false.
+        StreamLockedError
+            It exists, and another handle has it to itself for writing.
+        StreamUnsupportedError
+            With `exclusive`: the file system knows no locks.
+
+        Notes
+        -----
+        A process that is killed here leaves a temporary file at most, never half a stream. The next `create` in
+        the same directory removes it.
         """
         cdef Header h
         path = os.path.abspath(stream_path(name_or_path))
@@ -3395,7 +3399,7 @@ cdef class Stream:
             raise StreamArgumentError(
                 f"stream {name!r}: version is '2.' and at most 29 more letters, not {version!r}",
                 stream=name, argument="version", found=version)
-        return _create(&h, path, name, version.encode(), mode, exist_ok)
+        return _create(&h, path, name, version.encode(), mode, exist_ok, exclusive)
 
     @staticmethod
     def local(name, shape, dtype, *, nbkw=50, nbsem=10, imagetype=_MATH_DATA, cb_size=0):
@@ -3471,6 +3475,21 @@ cdef class Stream:
                 f"stream {self.name!r}: a frame is being written through this handle already; "
                 "leave its claim first", stream=self.name)
         self.busy = own_pid
+        if self.admitted != own_pid:
+            self._admit()
+        return 0
+
+    cdef int _admit(self) except -1:
+        """Before the first frame of this process: take the lock, or see that nobody else has it."""
+        try:
+            if self.alone:
+                self.lock = lock_stream(self.path, self.device, self.file_inode, self.name)
+            elif self.path:  # a local one is nobody else's
+                check_stream(self.path, self.device, self.file_inode, self.name)
+        except BaseException:
+            self.busy = 0
+            raise
+        self.admitted = own_pid
         return 0
 
     @property
@@ -3482,6 +3501,11 @@ cdef class Stream:
     def writable(self):
         return self.mapping is not None and bool(self.mapping.writable)
 
+    @property
+    def exclusive(self):
+        """Whether this handle has the stream to itself for writing. False in a child after fork."""
+        return self.mapping is not None and self.lock is not None and self.lock.held
+
     def close(self):
         """Let go of the stream. Waits of other threads end with `StreamClosedError`; views stay."""
         if self.mapping is not None:
@@ -3490,6 +3514,8 @@ cdef class Stream:
                 self.own_reader.close()
                 self.own_reader = None
             self.mapping = None
+            if self.lock is not None:
+                self.lock.release()
 
     def __enter__(self):
         self._base()
@@ -3510,6 +3536,7 @@ cdef class Stream:
             The file is gone already.
         """
         cdef Mapping mapping = self._held()
+        cdef int fd
         if not self.path:  # a local one has no file
             self.close()
             return
@@ -3520,22 +3547,31 @@ cdef class Stream:
             raise self._not_ours()
         # Another process may put its stream there this very moment: the file is taken aside, looked at
         # once more, and put back if it is not ours.
-        aside = _temporary_path(self.path)
+        aside = temporary_path(self.path)
         try:
-            os.rename(self.path, aside)
-        except FileNotFoundError:
+            fd = _open(self.path, False)
+        except StreamNotFoundError:
             raise self._gone() from None
-        except PermissionError:
-            raise StreamPermissionError(
-                f"{self.path}: no permission to delete it", stream=self.name, path=self.path) from None
-        if file_state(os.fsencode(aside), self.device, self.file_inode, self.h.at.total) == FILE_OTHER:
+        try:
+            mark_busy(fd)
             try:
-                os.link(aside, self.path, follow_symlinks=False)
-            except FileExistsError:
-                pass  # there is a newer one already
+                os.rename(self.path, aside)
+            except FileNotFoundError:
+                raise self._gone() from None
+            except PermissionError:
+                raise StreamPermissionError(
+                    f"{self.path}: no permission to delete it", stream=self.name, path=self.path) from None
+            if file_state(os.fsencode(aside), self.device, self.file_inode, self.h.at.total) == FILE_OTHER:
+                try:
+                    os.link(aside, self.path, follow_symlinks=False)
+                except FileExistsError:
+                    pass  # there is a newer one already
+                os.unlink(aside)
+                raise self._not_ours()
             os.unlink(aside)
-            raise self._not_ours()
-        _remove_and_retire(aside, mapping, &self.h)
+            retire(fd, mapping, &self.h)
+        finally:
+            c_close(fd)
         self.close()
 
     def _gone(self):
@@ -3620,7 +3656,8 @@ cdef class Stream:
         Returns
         -------
         Stream
-            Under the same path, with frames of the same shape and dtype. This handle stays as it is.
+            Under the same path, with frames of the same shape and dtype. This handle stays as it is. If it is
+            exclusive, so is the new one from its first frame on.
 
         Raises
         ------
@@ -3634,7 +3671,7 @@ cdef class Stream:
         cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), timeout_ns(timeout, self.name))
         while True:
             try:
-                new = _attach(self.path, writable, 0)
+                new = _attach(self.path, writable, 0, False)
                 break
             except (StreamNotFoundError, StreamNotReadyError):
                 if clock_ns(CLOCK_MONOTONIC) >= deadline:
@@ -3652,6 +3689,7 @@ cdef class Stream:
                     f"stream {self.name!r} was recreated with another {field}: it was {expected}, "
                     f"now it is {found}; attach it again",
                     stream=self.name, field=field, expected=expected, found=found)
+        new.alone = self.alone
         return new
 
     @property
@@ -3892,7 +3930,7 @@ cdef class Stream:
                                    view.ndim, view.itemsize)
         try:
             self._take_turn()
-        except StreamBusyError:
+        except BaseException:
             PyBuffer_Release(&view)
             raise
         try:
@@ -4943,7 +4981,7 @@ positional_too(*FRAME_OPTIONS)(FrameAccess.get_data)
 # Making and attaching
 # --------------------------------------------------------------------------------------------------
 
-cdef Stream _attach(str path, bint writable, int ready_wait_ms):
+cdef Stream _attach(str path, bint writable, int ready_wait_ms, bint exclusive):
     cdef Stream stream = Stream.__new__(Stream)
     cdef _Snapshot shot
     cdef int fd
@@ -4967,6 +5005,14 @@ cdef Stream _attach(str path, bint writable, int ready_wait_ms):
     _dress(stream, &shot.h, path, note)
     stream.device = shot.device
     stream.file_inode = shot.inode
+    if exclusive:
+        stream.alone = True
+        stream._writable_base()  # raises if it is not
+        try:
+            stream._take_turn()
+        except StreamReplacedError:  # just now
+            return _attach(path, writable, ready_wait_ms, True)
+        stream.busy = 0
     return stream
 
 
@@ -5044,15 +5090,22 @@ cdef int _plan(Header *h, str name, object shape, object dtype, object nbkw, obj
     return 0
 
 
-cdef Stream _create(Header *h, str path, str name, bytes version, object mode, bint exist_ok):
+cdef Stream _create(Header *h, str path, str name, bytes version, object mode, bint exist_ok,
+                    bint exclusive):
     """Make the file under a temporary name, fill it, and move it into place."""
     cdef Stream stream = Stream.__new__(Stream)
     cdef _Snapshot old = None
     cdef Mapping old_mapping = None
     cdef stat st
-    cdef int fd, old_fd = -1, code = EINTR
+    cdef int fd = -1, old_fd = -1, code = EINTR
+    cdef object guard = None
+    cdef bint new
     directory = os.path.dirname(path) or "."
-    temporary = _temporary_path(path)
+    temporary = temporary_path(path)
+    try:
+        remove_abandoned(directory)
+    except OSError:
+        pass  # what is wrong with the directory shows below, where it matters
     try:
         fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
                      0o666 if mode is None else mode)
@@ -5069,46 +5122,71 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
             raise _no_space(name, directory, h.at.total) from None
         raise StreamError(f"{temporary}: cannot be created: {error.strerror}", stream=name) from error
     try:
-        try:
-            if mode is not None:
-                os.fchmod(fd, mode)
-            room = os.statvfs(directory)
-            if h.at.total > room.f_bavail * room.f_frsize:
-                raise _no_space(name, directory, h.at.total)  # rather than fill the disk before it fails
-            while code == EINTR:
-                PyErr_CheckSignals()
-                with nogil:
-                    code = posix_fallocate(fd, 0, h.at.total)
-            if code and code != _errno.ENOSPC:
-                raise StreamStorageError(
-                    f"stream {name!r}: reserving {h.at.total} bytes in {directory} failed: "
-                    f"{os.strerror(code)}", stream=name, path=directory, needed=h.at.total)
-            if code:
-                raise _no_space(name, directory, h.at.total)
-            if fstat(fd, &st) != 0:
-                raise StreamError(f"{temporary}: {os.strerror(errno)}", stream=name)
-            stream.mapping = map_file(fd, h.at.total, True, path)
-            map_pages(stream.mapping, fd)
-        finally:
-            c_close(fd)
+        mark_busy(fd)
+        if mode is not None:
+            os.fchmod(fd, mode)
+        room = os.statvfs(directory)
+        if h.at.total > room.f_bavail * room.f_frsize:
+            raise _no_space(name, directory, h.at.total)  # rather than fill the disk before it fails
+        while code == EINTR:
+            PyErr_CheckSignals()
+            with nogil:
+                code = posix_fallocate(fd, 0, h.at.total)
+        if code and code != _errno.ENOSPC:
+            raise StreamStorageError(
+                f"stream {name!r}: reserving {h.at.total} bytes in {directory} failed: "
+                f"{os.strerror(code)}", stream=name, path=directory, needed=h.at.total)
+        if code:
+            raise _no_space(name, directory, h.at.total)
+        if fstat(fd, &st) != 0:
+            raise StreamError(f"{temporary}: {os.strerror(errno)}", stream=name)
+        stream.mapping = map_file(fd, h.at.total, True, path)
+        map_pages(stream.mapping, fd)
         h.inode = st.st_ino
         _fill_new(stream.mapping.base, h, os.fsencode(name), version, True)
+        if exclusive:
+            # Through a descriptor of its own: memory that is mapped through this one would keep the lock.
+            mark_idle(fd)
+            stream.lock = lock_writer(os.open(temporary, os.O_RDONLY | os.O_CLOEXEC), name, path)
+            stream.alone = True
+            stream.admitted = own_pid
         try:
-            old_fd = _open(path, True)
-            old = _take_snapshot(old_fd, path, 0)
-            old_mapping = map_file(old_fd, old.h.at.total, True, path)
-        except StreamError:
-            pass  # nothing there, or nothing that has readers to be told
-        try:
-            if exist_ok:
-                os.rename(temporary, path)
-            else:
-                os.link(temporary, path)  # unlike a rename, a link never replaces
-                os.unlink(temporary)
-        except FileExistsError:
-            raise StreamExistsError(
-                f"stream {name!r} exists at {path}; remove it, or create with exist_ok=True",
-                stream=name, path=path) from None
+            while True:
+                PyErr_CheckSignals()
+                if old_fd >= 0:
+                    mark_idle(old_fd)
+                    c_close(old_fd)
+                    old_fd = -1
+                old_mapping = None
+                new = False
+                try:
+                    old_fd = _open(path, True)
+                    old = _take_snapshot(old_fd, path, 0)
+                    old_mapping = map_file(old_fd, old.h.at.total, True, path)
+                except StreamNotFoundError:
+                    new = True
+                except StreamError:
+                    pass  # nothing that has readers to be told
+                # Who has the old file to himself keeps it; and nobody gets it until the new one is in place.
+                if exist_ok and old_fd >= 0 and not exclusive:
+                    check_free(old_fd, name, path)
+                elif exist_ok and old_fd >= 0:
+                    guard = lock_writer(os.dup(old_fd), name, path)
+                    if not os.path.exists(path) or not os.path.samestat(os.fstat(old_fd), os.stat(path)):
+                        guard.release()
+                        continue  # it was replaced just now
+                try:
+                    if exist_ok and not (exclusive and new):
+                        os.rename(temporary, path)
+                    else:
+                        os.link(temporary, path)  # unlike a rename, a link never replaces
+                        os.unlink(temporary)
+                    break
+                except FileExistsError:
+                    if not exist_ok:
+                        raise StreamExistsError(
+                            f"stream {name!r} exists at {path}; remove it, or create with exist_ok=True",
+                            stream=name, path=path) from None
         except IsADirectoryError:
             raise StreamExistsError(
                 f"stream {name!r}: {path} is a directory", stream=name, path=path) from None
@@ -5125,18 +5203,17 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
             pass  # it was in place already
         raise
     finally:
+        if guard is not None:
+            guard.release()
         if old_fd >= 0:
+            mark_idle(old_fd)
             c_close(old_fd)
+        mark_idle(fd)
+        c_close(fd)
     _dress(stream, h, path, "")
     stream.device = st.st_dev
     stream.file_inode = st.st_ino
     return stream
-
-
-cdef str _temporary_path(str path):
-    """Make a name beside a stream; the dot and the ending keep it out of listings of streams."""
-    directory, file = os.path.split(path)
-    return os.path.join(directory, f".{file[:60]}.{own_pid}.{os.urandom(4).hex()}.new")
 
 
 cdef int retire(int fd, Mapping mapping, const Header *h) except -1:
@@ -5149,15 +5226,6 @@ cdef int retire(int fd, Mapping mapping, const Header *h) except -1:
         (<IMAGE_METADATA *>mapping.base).inode = 0
         post_all(mapping.base, h)
     return 0
-
-
-cdef int _remove_and_retire(str path, Mapping mapping, const Header *h) except -1:
-    cdef int fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.unlink(path)
-        return retire(fd, mapping, h)
-    finally:
-        c_close(fd)
 
 
 cdef object _no_space(str name, str directory, uint64_t needed):

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
-from ._core import process_alive, read_header
+from ._core import read_header
 from .errors import StreamError
 from .names import SUFFIX, stream_directory
+from .temporary import abandoned, remove_abandoned
 
 __all__ = ["find_stale", "list_streams", "remove_stale"]
-
-#: Temporary file of a stream that is being created or destroyed: ``.<file>.<pid>.<random>.new``.
-_TEMPORARY = re.compile(r"\..+\.(\d+)\.[0-9a-f]{8}\.new")
 
 
 def list_streams(directory: str | None = None) -> list[dict[str, Any]]:
@@ -44,24 +41,22 @@ def list_streams(directory: str | None = None) -> list[dict[str, Any]]:
 
 
 def find_stale(directory: str | None = None) -> list[str]:
-    """Find temporary files of creators that died before their stream was ready.
+    """Find temporary files that creators left which died before their stream was ready.
 
     Returns
     -------
     list of str
-        Paths. A creator in another PID namespace looks dead.
+        Paths. A file that a living process works on is locked, and never among them, also if that process is in
+        another container.
+
+    Notes
+    -----
+    `pymilk.Stream.create` removes those of its directory before it makes a stream, so that they stay until the next
+    one at most.
     """
-    folder = stream_directory() if directory is None else directory
-    return [
-        os.path.join(folder, entry)
-        for entry in sorted(os.listdir(folder))
-        if (match := _TEMPORARY.fullmatch(entry)) and not process_alive(int(match[1]))
-    ]
+    return abandoned(stream_directory() if directory is None else directory)
 
 
 def remove_stale(directory: str | None = None) -> list[str]:
-    """Remove what `find_stale` finds; returns the paths."""
-    stale = find_stale(directory)
-    for path in stale:
-        os.unlink(path)
-    return stale
+    """Remove what `find_stale` finds; returns the paths. Files that this user may not remove stay."""
+    return remove_abandoned(stream_directory() if directory is None else directory)

@@ -38,6 +38,7 @@ __all__ = [
     "StreamExistsError",
     "StreamFormatError",
     "StreamInUseError",
+    "StreamLockedError",
     "StreamNameError",
     "StreamNotFoundError",
     "StreamNotReadyError",
@@ -271,6 +272,17 @@ class StreamInUseError(StreamError):
     fields = ("path", "pids")
     path: str
     pids: list[int]
+
+
+class StreamLockedError(StreamInUseError):
+    """Another handle writes the stream and has it to itself (``exclusive=True``).
+
+    Attributes
+    ----------
+    path : str
+    pids : list of int
+        The process that has it; empty if the operating system does not show it.
+    """
 
 
 class StreamTimeoutError(StreamError, TimeoutError):

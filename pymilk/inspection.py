@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._core import Stream, process_alive
+from ._core import Stream
 from .axes import Orientation, Which3DState, encode
 from .directory import list_streams
 from .errors import (
@@ -26,6 +26,7 @@ from .errors import (
 )
 from .metadata import metadata_of
 from .names import stream_directory
+from .processes import named_processes, process_alive
 from .times import now_ns, to_utc
 
 __all__ = [
@@ -426,25 +427,13 @@ def remove_stream(name_or_path: str | os.PathLike[str], *, force: bool = False) 
         users = [] if force else processes_using(stream)
         if users:
             raise StreamInUseError(
-                f"stream {stream.name!r} is in use by {_named(users)}; end "
+                f"stream {stream.name!r} is in use by {named_processes(users)}; end "
                 f"{'it' if len(users) == 1 else 'them'} first, or force the removal",
                 stream=stream.name,
                 path=stream.path,
                 pids=users,
             )
         stream.destroy()
-
-
-def _named(pids: list[int]) -> str:
-    """Write processes with their commands: ``process 12 (python3)``."""
-    texts = []
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/comm", errors="replace") as file:
-                texts.append(f"{pid} ({file.read().strip()})")
-        except OSError:
-            texts.append(str(pid))
-    return ("process " if len(pids) == 1 else "processes ") + ", ".join(texts)
 
 
 def create_stream(

@@ -7,7 +7,7 @@ import time
 from types import TracebackType
 from typing import Any
 
-from ._core import IMAGETYPES, Keyword, Reader, Stream, process_alive
+from ._core import IMAGETYPES, Keyword, Reader, Stream
 from .errors import (
     StreamArgumentError,
     StreamClosedError,
@@ -17,6 +17,7 @@ from .errors import (
     StreamNotFoundError,
     StreamReplacedError,
 )
+from .processes import process_alive
 from .receiver import ReceiverThread
 from .waiting import spin_of
 

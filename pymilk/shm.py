@@ -105,6 +105,12 @@ class SHM(FrameAccess, FamiliarCalls):
         "fast": every ISIO program sees a plain stream; each publish costs one more copy of the frame.
         "temporal": a circular cube whose slices are the slots; a publish costs nothing more, but programs
         that do not know such cubes see a 3D stream.
+    exclusive : bool, default False
+        Have the stream for writing to this object alone, until it is closed or its process ends, however that
+        ends. Other objects of pymilk, in this process or another one, are refused with `StreamLockedError` when
+        they publish their first frame, replace the stream, or want it exclusively too. Readers and the file
+        notice nothing. ISIO programs are not kept out; nor is an object that has published before. A child
+        after fork is refused like others; a pickled object attaches without it.
 
     Attributes
     ----------
@@ -131,6 +137,8 @@ class SHM(FrameAccess, FamiliarCalls):
         See `pymilk.Stream.attach`.
     StreamArgumentError, StreamStorageError
         See `pymilk.Stream.create`.
+    StreamLockedError
+        Another object has the stream to itself, and this one is to replace it or have it exclusively.
 
     Notes
     -----
@@ -171,6 +179,7 @@ class SHM(FrameAccess, FamiliarCalls):
         *,
         ring: int | None = None,
         ring_kind: str = "fast",
+        exclusive: bool = False,
     ) -> None:
         self._stream = None
         if location != -1:
@@ -193,14 +202,14 @@ class SHM(FrameAccess, FamiliarCalls):
         self._captures: weakref.WeakSet[Capture | RingReader] = weakref.WeakSet()
         _check_ring(name, ring, ring_kind, data is not None)
         if data is None:
-            self._adopt(Stream.attach(path))
+            self._adopt(Stream.attach(path, exclusive=exclusive))
             self._seen = self._live().counter
             return
         shape, dtype = _wanted(data)
         # What encode does to the axes shows on any array of that shape, without memory behind it.
         raw = encode(np.broadcast_to(np.uint8(0), shape), symcode, triDim)
         axes = raw.shape[::-1]
-        create = partial(Stream.create, path) if shared else partial(Stream.local, name)
+        create = partial(Stream.create, path, exclusive=exclusive) if shared else partial(Stream.local, name)
         if ring is None or ring_kind == "fast":
             self._adopt(create(axes, dtype, nbkw=nbkw, cb_size=ring or 0))
         elif len(axes) == 2:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import pymilk
-from pymilk._core import process_alive
 from pymilk.directory import find_stale, list_streams, remove_stale
 from pymilk.errors import StreamNotFoundError
 from pymilk.names import stream_directory
+from pymilk.processes import process_alive
 
 
 @pytest.fixture

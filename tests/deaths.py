@@ -1,0 +1,253 @@
+"""What is killed at each step, and what has to be right afterwards. Run by tests/test_death.py, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from killing import kill_at_each_call, kill_at_each_store, permitted
+from pymilk import SHM, find_stale, list_streams, remove_stale
+from pymilk._core import FLAG_TORN, FLAG_VERIFIED, IMAGETYPES, Stream
+from pymilk.errors import StreamError, StreamNotFoundError, StreamReplacedError, StreamTimeoutError
+from pymilk.inspection import remove_stream
+
+FRAME = (2, 2)
+#: Frames that were published in peace; they hold their numbers.
+BEFORE = 7
+#: What is added to the number by the writer that is killed, and by the one that goes on.
+KILLED, AFTER = 100, 200
+#: A wait of a few milliseconds ends within this, on any machine.
+SOON = 20.0
+
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {"shape": FRAME},
+    "fast": {"shape": FRAME, "cb_size": 3},
+    "temporal": {
+        "shape": (3, *FRAME),
+        "imagetype": IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"],
+    },
+}
+
+
+def frame(value: int) -> Any:
+    return np.full(FRAME, value, np.uint16)
+
+
+def claim(stream: Stream) -> None:
+    with stream.claim() as pixels:
+        pixels[...] = KILLED + BEFORE + 1
+
+
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "publish": lambda given: given[0].publish(given[1][0]),
+    "claim": lambda given: claim(given[0]),
+    "publish_many": lambda given: given[0].publish_many(given[1]),
+}
+
+
+def prepared_writer() -> tuple[Stream, Any]:
+    """Attach as a writer that has its lock already, with its frames ready."""
+    return Stream.attach("cam", exclusive=True), np.array([frame(KILLED + BEFORE + k) for k in (1, 2)])
+
+
+class Peace:
+    """A stream as it was before each death: its bytes, put back each time."""
+
+    def __init__(self, kind: str) -> None:
+        how = KINDS[kind]
+        self.stream = Stream.create("cam", how.pop("shape"), np.uint16, nbkw=0, nbsem=2, **how)
+        for number in range(1, BEFORE + 1):
+            self.stream.publish(frame(number))
+        with open(self.stream.path, "r+b") as file:
+            self._file = mmap.mmap(file.fileno(), 0)
+        self._bytes = self.contents()
+
+    def contents(self) -> bytes:
+        return self._file[:]
+
+    def restore(self) -> None:
+        self._file[:] = self._bytes
+
+
+def waited(call: Callable[[], Any]) -> Any:
+    """Return what a wait returns or raises, if it ended in time."""
+    began = time.monotonic()
+    try:
+        return call()
+    except StreamError as error:
+        assert str(error), "it says why"
+        return error
+    finally:
+        assert time.monotonic() - began < SOON
+
+
+def check_frame(pixels: Any, number: int, dead: int) -> None:
+    """Check a frame that passes for whole; `dead` is the number that was reached at the death."""
+    expected = number if number <= BEFORE else number + (KILLED if number <= dead else AFTER)
+    assert (pixels == expected).all(), (pixels, number, expected)
+
+
+def check_ring(ring: Any, last: int, dead: int) -> int:
+    """Read what is in a ring; returns the number of the newest frame that it gave."""
+    while (lag := ring.lag) > 0:
+        got = ring.read(lag, timeout=1.0)
+        for pixels, row in zip(got.frames, got.info, strict=True):
+            assert row["cnt0"] == last + 1 + row["lost"]
+            last = int(row["cnt0"])
+            check_frame(pixels, last, dead)
+    return last
+
+
+def writes(kind: str, how: str, every: int, first: int) -> Iterator[int]:
+    """Kill a writer in a frame, and look at what readers see, before and after another one goes on."""
+    peace = Peace(kind)
+    for stores in kill_at_each_store(prepared_writer, WRITES[how], peace.contents, every, first):
+        yield stores
+        with contextlib.ExitStack() as stack:
+            reader = stack.enter_context(Stream.attach("cam"))
+            torn = reader.write == 1
+            dead = reader.counter
+            assert BEFORE <= dead <= BEFORE + 2
+            said = waited(lambda: reader.wait(0.002, after=BEFORE))
+            assert said == dead if dead > BEFORE else isinstance(said, StreamTimeoutError), said
+            pixels, flags, number = reader.read()
+            assert flags & (FLAG_VERIFIED | FLAG_TORN)
+            # A slice of a ring is whole whatever becomes of its writer.
+            assert bool(flags & FLAG_TORN) == (torn and kind != "temporal")
+            if flags & FLAG_VERIFIED:
+                check_frame(pixels, number, dead)
+            ring = None
+            if kind != "plain":
+                shm = stack.enter_context(SHM("cam"))
+                ring = stack.enter_context(shm.ring_reader(start="oldest"))
+            # Another writer goes on, exclusively: the lock is gone with its holder.
+            inode = reader.inode
+            writer = stack.enter_context(Stream.attach("cam", exclusive=True))
+            last = dead
+            if ring is not None:
+                last = check_ring(ring, int(ring.peek(1).info["cnt0"][0]) - 1 if ring.lag else dead, dead)
+                assert last == dead
+            for number in range(dead + 1, dead + 5):
+                assert writer.publish(frame(AFTER + number)) == number
+                assert reader.wait(SOON, after=number - 1) == number
+                pixels, flags, seen = reader.read()
+                assert (seen, flags & FLAG_VERIFIED) == (number, FLAG_VERIFIED)
+                check_frame(pixels, number, dead)
+                if ring is not None:
+                    last = check_ring(ring, last, dead)
+                    assert last == number or number == dead + 1
+            assert (reader.write, reader.inode, os.stat(reader.path).st_ino) == (0, inode, inode)
+            assert max(reader.sem_values()) <= 11
+        peace.restore()
+
+
+def take_semaphore(stream: Stream) -> None:
+    assert stream.sem_index is not None
+    stream.close()
+
+
+def wait_for_frame(stream: Stream) -> None:
+    with contextlib.suppress(StreamTimeoutError):
+        stream.wait(0.0001, after=BEFORE)
+    stream.close()
+
+
+def semaphores(how: str, every: int, first: int) -> Iterator[int]:
+    """Kill a reader that takes a semaphore, may wait with it, and gives it back."""
+    peace = Peace("plain")
+    act = {"take": take_semaphore, "wait": wait_for_frame}[how]
+    for stores in kill_at_each_store(lambda: Stream.attach("cam"), act, peace.contents, every, first):
+        yield stores
+        with Stream.attach("cam") as one, Stream.attach("cam") as two, Stream.attach("cam") as writer:
+            assert {one.sem_index, two.sem_index} == {0, 1}
+            writer.publish(frame(AFTER + BEFORE + 1))
+            for reader in (one, two):
+                assert reader.sem_wait(reader.sem_index, SOON)
+        peace.restore()
+
+
+def make_again(exist_ok: bool = True) -> None:
+    Stream.create("cam", FRAME, np.uint16, nbkw=0, nbsem=2, exist_ok=exist_ok)
+
+
+def calls(how: str, every: int, first: int) -> Iterator[int]:
+    """Kill a process that makes, replaces or deletes a stream, at each system call."""
+    act: Callable[[Any], Any]
+    act = {
+        "create": lambda given: make_again(),
+        "create_new": lambda given: make_again(exist_ok=False),
+        "replace": lambda given: make_again(),
+        "close": lambda given: given.close(),
+        "destroy": lambda given: given.destroy(),
+        "rm": lambda given: remove_stream("cam", force=True),
+    }[how]
+    there = not how.startswith("create")
+
+    def prepare() -> Stream | None:
+        if not there:
+            return None
+        stream = Stream.attach("cam")
+        assert stream.sem_index is not None
+        return stream
+
+    def peace() -> tuple[Stream | None, int]:
+        if not there:
+            with contextlib.suppress(StreamNotFoundError):
+                Stream.attach("cam").destroy()
+            return None, 0
+        old = Stream.create("cam", FRAME, np.uint16, nbkw=0, nbsem=2)
+        old.publish(frame(1))
+        return old, old.inode
+
+    old, inode = peace()
+    for stops in kill_at_each_call(prepare, act, every, first):
+        yield stops
+        streams = list_streams()
+        # All of it is there, or nothing.
+        assert not [entry for entry in streams if "error" in entry], streams
+        assert how not in ("replace", "close") or len(streams) == 1
+        if streams:
+            with Stream.attach("cam") as found:
+                assert found.shape == FRAME
+        left = [entry for entry in os.listdir(os.environ["MILK_SHM_DIR"]) if entry.startswith(".")]
+        assert len(left) <= 1
+        if old is not None:
+            said = waited(partial(old.wait, 0.002, after=1))
+            if streams and streams[0]["inode"] != inode:
+                assert isinstance(said, StreamReplacedError), said
+            else:
+                assert isinstance(said, StreamTimeoutError), said
+                assert ("deleted" in str(said)) == (not streams)
+            pixels, flags, _ = old.read()
+            assert flags & FLAG_VERIFIED
+            assert (pixels == 1).all()
+            old.close()
+        assert len(find_stale()) == len(left)
+        if stops % 2:
+            remove_stale()
+        else:
+            make_again()  # removes what was left, too
+            with Stream.attach("cam") as found:
+                assert found.sem_index is not None
+                assert found.publish(frame(9)) == found.counter
+        assert not [entry for entry in os.listdir(os.environ["MILK_SHM_DIR"]) if entry.startswith(".")]
+        old, inode = peace()
+
+
+def main() -> None:
+    """Do what the arguments say; print how many deaths there were, or why there can be none."""
+    if not permitted():
+        print("not permitted")
+        return
+    what, *rest = sys.argv[1:]
+    how, (every, first) = rest[:-2], (int(number) for number in rest[-2:])
+    deaths = list({"writes": writes, "semaphores": semaphores, "calls": calls}[what](*how, every, first))
+    print(len(deaths), deaths[-1] if deaths else 0)

@@ -1,0 +1,183 @@
+"""Processes that are killed at each of their steps: what others find afterwards, and who goes on.
+
+What is checked after each death is in deaths.py, how the victim is led there in killing.py. Here a few of the steps are
+taken; the tests marked `stress` take all of them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pymilk
+from pymilk import SHM
+from pymilk._core import Stream
+from pymilk.directory import find_stale, remove_stale
+
+RUN = "import deaths; deaths.main()"
+
+
+def die(spawn: Callable[..., Any], *what: object) -> tuple[int, int]:
+    """Have processes killed; returns how many, and how far the last one came."""
+    child = spawn(RUN, *what)
+    code, out, err = child.finish(timeout=110)
+    assert (code, err) == (0, ""), err
+    if out.strip() == "not permitted":
+        pytest.skip("processes may not be traced here")
+    deaths, furthest = out.split()
+    return int(deaths), int(furthest)
+
+
+@pytest.mark.parametrize("how", ["publish", "claim", "publish_many"])
+@pytest.mark.parametrize("kind", ["plain", "fast", "temporal"])
+def test_writer_dies_in_a_frame(spawn, kind, how):
+    first = 1 + ["plain", "fast", "temporal"].index(kind) + 2 * ["publish", "claim", "publish_many"].index(how)
+    deaths, furthest = die(spawn, "writes", kind, how, 14, first)
+    assert deaths >= 1
+    assert furthest >= first
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("how", ["publish", "claim", "publish_many"])
+@pytest.mark.parametrize("kind", ["plain", "fast", "temporal"])
+def test_writer_dies_behind_each_store(spawn, kind, how):
+    deaths, furthest = die(spawn, "writes", kind, how, 1, 0)
+    print(f"\n{kind}, {how}: {deaths} deaths")
+    assert furthest == deaths >= 10
+
+
+@pytest.mark.parametrize("how", ["take", pytest.param("wait", marks=pytest.mark.stress)])
+def test_semaphores_of_readers_that_die_come_back(spawn, how):
+    deaths, furthest = die(spawn, "semaphores", how, 1, 0)
+    assert furthest == deaths >= 2
+
+
+#: System calls of each: at least so many, each with a stop before and one behind it.
+CALLS = {"create": 15, "create_new": 15, "replace": 18, "close": 1, "destroy": 6, "rm": 10}
+
+
+@pytest.mark.parametrize("how", CALLS)
+def test_death_at_some_system_calls(spawn, how):
+    deaths, furthest = die(spawn, "calls", how, 7 if CALLS[how] > 1 else 1, 1)
+    assert deaths >= 1
+    assert furthest >= 2 * CALLS[how] - 7
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize("how", CALLS)
+def test_death_at_each_system_call(spawn, how):
+    deaths, furthest = die(spawn, "calls", how, 1, 0)
+    print(f"\n{how}: {deaths} deaths")
+    assert furthest == deaths >= 2 * CALLS[how]
+
+
+# -- temporary files ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def left_over(folder: Path, pid: int) -> Path:
+    """Make a file as a creator leaves it."""
+    path = folder / f".cam.im.shm.{pid}.0123abcd.new"
+    path.write_bytes(b"x")
+    return path
+
+
+def test_file_that_is_locked_is_being_worked_on(shm_dir, dead_pid):
+    """Its creator looks dead because it lives in another PID namespace."""
+    path = left_over(shm_dir, dead_pid)
+    with path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert find_stale() == remove_stale() == []
+        Stream.create("cam", (2, 2), np.uint8).destroy()
+        assert path.exists()
+    assert find_stale() == [str(path)]
+    Stream.create("cam", (2, 2), np.uint8).destroy()
+    assert list(shm_dir.iterdir()) == []
+
+
+def test_file_of_a_number_that_another_process_has_now(shm_dir, monkeypatch):
+    path = left_over(shm_dir, os.getpid())
+    assert find_stale() == []
+    now = time.time()
+    monkeypatch.setattr("pymilk.temporary.time.time", lambda: now + 61)
+    assert remove_stale() == [str(path)]
+
+
+def test_second_name_of_a_stream_that_is_in_place(shm_dir, dead_pid, make):
+    """What a creator leaves that was killed when it had given the file its name, and not taken the other."""
+    shm = make("cam", np.zeros((2, 2), np.uint8), exclusive=True)
+    surplus = shm_dir / f".cam.im.shm.{dead_pid}.0123abcd.new"
+    os.link(shm.FILEPATH, surplus)
+    assert remove_stale() == [str(surplus)]
+    assert Path(shm.FILEPATH).exists()
+
+
+def test_links_and_directories_are_let_alone(shm_dir, dead_pid):
+    outside = shm_dir / "precious"
+    outside.write_bytes(b"x")
+    link = shm_dir / f".cam.im.shm.{dead_pid}.0123abcd.new"
+    link.symlink_to(outside)
+    assert find_stale() == remove_stale() == []
+    Stream.create("cam", (2, 2), np.uint8).destroy()
+    assert outside.exists()
+    link.unlink()
+
+
+def test_reader_that_is_killed_in_a_wait_is_no_burden(spawn, make_stream):
+    """It stays counted as a waiter in its semaphore; the next reader that gets it is woken all the same."""
+    stream = make_stream("cam", (2, 2), np.uint8, nbsem=1)
+    reader = spawn(
+        """
+import sys
+from pymilk import SHM
+shm = SHM("cam")
+print(shm.semID, flush=True)
+shm.get_data(check=True, timeout=None)
+"""
+    )
+    reader.expect("0")
+    with open(f"/proc/{reader.pid}/wchan") as file:  # asleep, or about to be
+        file.read()
+    os.kill(reader.pid, signal.SIGKILL)
+    reader.process.wait()
+    with SHM("cam") as shm:
+        assert shm.semID == 0
+        capture = shm.capture(1, timeout=30, background=True)
+        stream.publish(np.ones((2, 2), np.uint8))
+        assert capture.join().report.received == 1
+
+
+def test_exclusive_writer_that_died_in_a_frame(spawn, make):
+    shm = make("cam", np.zeros((2, 2), np.uint8))
+    writer = spawn(
+        """
+import os, signal
+from pymilk import SHM
+with SHM("cam", exclusive=True).claim() as frame:
+    frame[0] = 5
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    )
+    writer.process.wait()
+    assert shm.mtdata["write"] == 1
+    make("cam", exclusive=True).set_data(np.full((2, 2), 6, np.uint8))
+    assert shm.mtdata["write"] == 0
+    assert (shm.get_data() == 6).all()
+    assert shm.get_counter() == 2
+    assert pymilk.find_stale() == []
