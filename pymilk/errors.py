@@ -35,6 +35,7 @@ __all__ = [
     "StreamClosedError",
     "StreamError",
     "StreamExistsError",
+    "StreamForkedError",
     "StreamFormatError",
     "StreamInUseError",
     "StreamNameError",
@@ -239,6 +240,18 @@ class StreamReplacedError(StreamChangedError):
 
 class StreamClosedError(StreamError, ValueError):
     """The handle was closed."""
+
+
+class StreamForkedError(StreamClosedError):
+    """The object lives in the parent process; this one was forked, and has not its thread.
+
+    Attributes
+    ----------
+    pid : int
+        The parent.
+    """
+
+    fields = ("pid",)
 
 
 class StreamReadOnlyError(StreamError, PermissionError):
