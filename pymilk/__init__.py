@@ -18,8 +18,8 @@ from ._version import __version__
 if not in_main_interpreter():
     # Before the core is loaded: whichever interpreter loads it first is the only one that can.
     raise ImportError(
-        "pymilk works in the main interpreter of a process only, and this is a sub-interpreter: NumPy and the "
-        "compiled core keep state for the whole process. Use threads (waits and captures release the "
+        "pymilk works in the main interpreter of a process only, and this is a sub-interpreter: NumPy and "
+        "the compiled core keep state for the whole process. Use threads (waits and captures release the "
         "GIL), or processes with multiprocessing."
     )
 

@@ -1,9 +1,9 @@
 """What a child after fork has of the objects of its parent.
 
-A fork copies memory, and only the thread that calls it. The threads that capture, collect and relay stay with
-the parent, and so may a lock that another thread held. So each object that has a thread or a lock is told in the
-child: it takes new locks, and where its thread is missing it ends with an error that says so, instead of
-waiting for ever. The parent notices nothing.
+A fork copies memory, and only the thread that calls it. The threads that capture, collect and relay stay
+with the parent, and so may a lock that another thread held. So each object that has a thread or a lock is
+told in the child: it takes new locks, and where its thread is missing it ends with an error that says so,
+instead of waiting for ever. The parent notices nothing.
 """
 
 from __future__ import annotations

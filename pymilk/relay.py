@@ -281,8 +281,8 @@ class Relay:
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError(
-            f"the relay of stream {self.source.name!r} cannot be pickled: its thread belongs to this process; "
-            "pass the names, and make a relay on the other side"
+            f"the relay of stream {self.source.name!r} cannot be pickled: its thread belongs to this "
+            "process; pass the names, and make a relay on the other side"
         )
 
     def __enter__(self) -> Relay:
