@@ -170,6 +170,10 @@ def main() -> None:
                 # Python objects keep their bounds checks: hot code works on C pointers.
                 "cdivision": True,
                 "embedsignature": True,
+                # Sub-interpreters are refused (pymilk/_interpreter.py says so in words), and a free-threaded
+                # Python takes the GIL back when it loads the core: handles rely on it.
+                "subinterpreters_compatible": "no",
+                "freethreading_compatible": False,
             },
             force=True,
         )

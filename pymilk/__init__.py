@@ -12,7 +12,16 @@ from __future__ import annotations
 
 import os
 
+from ._interpreter import in_main_interpreter
 from ._version import __version__
+
+if not in_main_interpreter():
+    # Before the core is loaded: whichever interpreter loads it first is the only one that can.
+    raise ImportError(
+        "pymilk works in the main interpreter of a process only, and this is a sub-interpreter: NumPy and "
+        "the compiled core keep state for the whole process. Use threads (waits and captures release the "
+        "GIL), or processes with multiprocessing."
+    )
 
 try:
     from ._core import FRAME_ROW, Keyword, Reader, Stream

@@ -2741,9 +2741,12 @@ cdef class PrivateRing:
         sem_post(&self.bell)
 
     def end(self):
-        """Say that no frame comes any more: waits return."""
+        """Say that no frame comes any more: waits return, and the eventfd is readable."""
+        cdef uint64_t one = 1
         self.over = 1
         sem_post(&self.bell)
+        if self.fd >= 0:
+            c_write(self.fd, &one, 8)
 
 
 cdef uint64_t _nothing_written = 0
@@ -3130,27 +3133,31 @@ def wait_for_any(sources, timeout=None):
     cdef int64_t limit = timeout_ns(timeout, "")
     cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), limit)
     cdef int64_t now
-    cdef int stop = 0
     cdef bint found = False
-    cdef sem_t common
     cdef Reader reader
     cdef PrivateRing ring
     cdef Mapping mapping
     cdef pthread_t *threads
     cdef Watch *watches
     cdef Watch *w
+    cdef sem_t *common
+    cdef int *stop
     held = []
     begun = []
-    memory = bytearray((sizeof(Watch) + sizeof(pthread_t)) * count)
-    watches = <Watch *><char *>memory
+    # Nothing of it is on this stack: at the exit of the interpreter a daemon thread ends within this call, and
+    # those that it started go on for a moment.
+    memory = bytearray(sizeof(sem_t) + sizeof(int64_t) + (sizeof(Watch) + sizeof(pthread_t)) * count)
+    common = <sem_t *><char *>memory
+    stop = <int *>(common + 1)
+    watches = <Watch *>(<char *>stop + sizeof(int64_t))
     threads = <pthread_t *>(watches + count)
-    sem_init(&common, 0, 0)
+    sem_init(common, 0, 0)
     try:
         for i in range(count):
             source, number = sources[i]
             w = &watches[i]
-            w.stop = &stop
-            w.common = &common
+            w.stop = stop
+            w.common = common
             w.job.timeout = limit
             if isinstance(source, PrivateRing):
                 ring = source
@@ -3166,7 +3173,7 @@ def wait_for_any(sources, timeout=None):
             begun.append(reader)
             reader._prepare(&w.job, mapping, limit, 0)
             w.job.check_signals = False
-            w.job.stop = &stop
+            w.job.stop = stop
             w.job.last = number
             w.job.owed = 1
             w.job.silent = reader.silent
@@ -3189,12 +3196,12 @@ def wait_for_any(sources, timeout=None):
                     started += 1
                 while not found and now < deadline:
                     with nogil:
-                        found = pymilk_sem_wait_until(&common, min(deadline, later(now, SLICE_NS))) == 0
+                        found = pymilk_sem_wait_until(common, min(deadline, later(now, SLICE_NS))) == 0
                         now = clock_ns(CLOCK_MONOTONIC)
                     PyErr_CheckSignals()
             finally:
                 with nogil:
-                    atomic_store_i32(<int32_t *>&stop, 1, __ATOMIC_RELAXED)
+                    atomic_store_i32(<int32_t *>stop, 1, __ATOMIC_RELAXED)
                     for i in range(started):
                         # Ours to post: nobody else waits for it.
                         if watches[i].written != NULL:

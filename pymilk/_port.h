@@ -173,17 +173,20 @@ static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
     return error;
 }
 
-#ifdef __GLIBC__
+#if defined(__GLIBC__) && !defined(PYMILK_WITHOUT_SEM_CLOCKWAIT)
 #if __GLIBC_PREREQ(2, 30)
 #define PYMILK_HAVE_SEM_CLOCKWAIT 1
 #endif
 #endif
 
+/* How often a semaphore is looked at where sem_clockwait is missing, in nanoseconds. */
+#define PYMILK_SEM_LOOK_NS 100000
+
 /*
  * Wait for a semaphore until a CLOCK_MONOTONIC time. Returns 0 or an errno value.
- * sem_clockwait came with glibc 2.30. Without it the deadline is turned into CLOCK_REALTIME (never the
- * TAI clock of the stamps: the kernel compares with CLOCK_REALTIME); the caller's slices are so short
- * that a clock set meanwhile costs one slice at most.
+ * sem_clockwait came with glibc 2.30. Without it the semaphore is looked at again and again, between
+ * sleeps on CLOCK_MONOTONIC. sem_timedwait would not do: its deadline is one of CLOCK_REALTIME, and if that
+ * is set back by an hour during a wait of 20 ms, the wait lasts an hour longer.
  */
 static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 {
@@ -193,15 +196,24 @@ static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
     deadline.tv_nsec = (long)(monotonic_ns % 1000000000);
     return sem_clockwait(sem, CLOCK_MONOTONIC, &deadline) == 0 ? 0 : errno;
 #else
-    struct timespec mono, wall;
+    struct timespec now;
     int64_t ns;
-    clock_gettime(CLOCK_MONOTONIC, &mono);
-    clock_gettime(CLOCK_REALTIME, &wall);
-    ns = monotonic_ns - (mono.tv_sec * INT64_C(1000000000) + mono.tv_nsec);
-    ns += wall.tv_sec * INT64_C(1000000000) + wall.tv_nsec;
-    deadline.tv_sec = (time_t)(ns / 1000000000);
-    deadline.tv_nsec = (long)(ns % 1000000000);
-    return sem_timedwait(sem, &deadline) == 0 ? 0 : errno;
+    int error;
+    while (sem_trywait(sem) != 0) {
+        if (errno != EAGAIN)
+            return errno;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+        if (ns >= monotonic_ns)
+            return ETIMEDOUT;
+        ns = monotonic_ns - ns > PYMILK_SEM_LOOK_NS ? ns + PYMILK_SEM_LOOK_NS : monotonic_ns;
+        deadline.tv_sec = (time_t)(ns / 1000000000);
+        deadline.tv_nsec = (long)(ns % 1000000000);
+        error = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL);
+        if (error != 0)
+            return error;
+    }
+    return 0;
 #endif
 }
 

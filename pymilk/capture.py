@@ -32,6 +32,7 @@ from .errors import (
     StreamReplacedError,
     StreamTimeoutError,
 )
+from .forks import left_with_parent, tell_after_fork
 from .waiting import find_successor, frames_behind, spin_of
 
 __all__ = [
@@ -238,6 +239,7 @@ class Capture:
         self._thread: threading.Thread | None = threading.Thread(
             target=self._run, name=f"pymilk-capture-{self.name}", daemon=True
         )
+        tell_after_fork(self)
         if register is not None:
             register(self)
         if held:
@@ -349,6 +351,8 @@ class Capture:
             The stream was recreated with another shape or dtype.
         StreamClosedError
             The stream was closed during the capture.
+        StreamForkedError
+            In a child that was forked during the capture; `frames` has what was received until then.
         KeyboardInterrupt
             Ctrl-C; the capture was stopped first, and the stream stays usable.
         """
@@ -373,6 +377,18 @@ class Capture:
             self.stop()
             self._end()
             raise
+
+    def _after_fork(self) -> None:
+        if self._thread is None or self._thread.ident is None:
+            return  # it has not begun, or came out of a pickle
+        done = self._finished.is_set()
+        self._armed, self._finished = threading.Event(), threading.Event()
+        self._armed.set()
+        self._finished.set()
+        if not done:
+            self._kept = max(self._kept, self._reader.received)
+            self._out = None  # pixels that `out` has in another order would be turned at the end
+            self._error = left_with_parent("capture", self.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The result travels, not the work: exceptions carry captures from process to process.

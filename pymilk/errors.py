@@ -36,6 +36,7 @@ __all__ = [
     "StreamDamagedError",
     "StreamError",
     "StreamExistsError",
+    "StreamForkedError",
     "StreamFormatError",
     "StreamInUseError",
     "StreamLockedError",
@@ -249,6 +250,18 @@ class StreamDamagedError(StreamReplacedError):
 
 class StreamClosedError(StreamError, ValueError):
     """The handle was closed."""
+
+
+class StreamForkedError(StreamClosedError):
+    """The object lives in the parent process; this one was forked, and has not its thread.
+
+    Attributes
+    ----------
+    pid : int
+        The parent.
+    """
+
+    fields = ("pid",)
 
 
 class StreamReadOnlyError(StreamError, PermissionError):

@@ -15,6 +15,7 @@ from ._core import FRAME_ROW, checked_timeout, free_memory
 from .alignment import Alignment, align
 from .capture import Capture, CaptureReport, await_event
 from .errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError
+from .forks import tell_after_fork
 from .shm import SHM
 from .times import now_ns
 from .waiting import spin_of
@@ -156,11 +157,23 @@ class MultiCapture(Mapping[str, Capture]):
             capture.armed()
         self.started_ns = now_ns()
         self._deadline = None if seconds is None else time.monotonic() + seconds
+        tell_after_fork(self)
         try:
             self._keeper.start()
         except BaseException:
             self._abandon()
             raise
+
+    def _after_fork(self) -> None:
+        if self._keeper is None:
+            return  # it came out of a pickle
+        self._over = threading.Event()
+        self._over.set()
+        self._keeper = None
+        for capture in self._captures.values():
+            capture._after_fork()  # it may be told later than this
+        for shm in self._attached:
+            shm.close()
 
     def _abandon(self) -> None:
         """End everything because of an exception, the thread that keeps it included."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from ._core import Reader, Stream
 from .errors import StreamReplacedError
+from .forks import left_with_parent, tell_after_fork
 from .waiting import check_scheduling, find_successor, frames_behind, schedule_thread, warn_of_scheduling
 
 __all__ = ["ReceiverThread"]
@@ -41,7 +42,9 @@ class ReceiverThread:
     priority : int, optional
         SCHED_FIFO priority. Where it is not permitted, `SchedulingWarning` says so.
     finished : callable, optional
-        Called at the end, in the thread.
+        Called at the end, in the thread. In a child after fork it has come to its end.
+    what : str, default "relay"
+        What it works for, for messages.
 
     Attributes
     ----------
@@ -64,6 +67,7 @@ class ReceiverThread:
         cpu: int | None = None,
         priority: int | None = None,
         finished: Callable[[], object] | None = None,
+        what: str = "relay",
     ) -> None:
         check_scheduling(cpu, priority)
         self.error: BaseException | None = None
@@ -79,6 +83,7 @@ class ReceiverThread:
         self._cpu = cpu
         self._priority = priority
         self._finished = finished
+        self._what = what
         self._stopping = False
         self._refused = ""
         self._cpu_seconds: float | None = None
@@ -86,6 +91,7 @@ class ReceiverThread:
         self._thread = threading.Thread(
             target=self._run, name=f"pymilk-receiver-{stream.name}", daemon=True
         )
+        tell_after_fork(self)
         try:
             self._thread.start()
             self._armed.wait()
@@ -122,6 +128,15 @@ class ReceiverThread:
             self.reader.stop()  # it may have gone over to a new one
             if time.monotonic() > deadline:
                 break  # a forked child has the object and not the thread
+
+    def _after_fork(self) -> None:
+        over, self._over = self._over, True
+        self._armed = threading.Event()
+        self._armed.set()
+        if not over:
+            self.error = left_with_parent(self._what, self.stream.name)
+        if self._finished is not None:
+            self._finished()
 
     # -- the thread ----------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from types import TracebackType
 from typing import Any
@@ -122,6 +123,7 @@ class Relay:
         self._relayed = 0
         self._keywords: list[Keyword] = []
         self._last_counter = 0
+        self._maker = os.getpid()
         self._ended: float | None = None
         self._thread: ReceiverThread | None = None
         self.source = Stream.attach(source)
@@ -265,7 +267,10 @@ class Relay:
             self._copy_keywords(thread.stream)
 
     def close(self) -> None:
-        """End the relay, and delete the target; its readers keep what they have."""
+        """End the relay, and delete the target; its readers keep what they have.
+
+        In a child after fork only the handles are closed: the relay goes on in the parent.
+        """
         if self._thread is not None:
             self._thread.stop()
         if self._ended is None:
@@ -273,10 +278,17 @@ class Relay:
         if not self.target.closed:
             with contextlib.suppress(StreamDamagedError):
                 self._last_counter = self.target.counter
-            with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
-                self.target.destroy()
+            if self._maker == os.getpid():
+                with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
+                    self.target.destroy()
             self.target.close()
         self.source.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            f"the relay of stream {self.source.name!r} cannot be pickled: its thread belongs to this "
+            "process; pass the names, and make a relay on the other side"
+        )
 
     def __enter__(self) -> Relay:
         return self

@@ -42,6 +42,7 @@ from .errors import (
     StreamTimeoutError,
     StreamUnsupportedError,
 )
+from .forks import tell_after_fork
 from .receiver import ReceiverThread
 from .times import now_ns
 from .waiting import find_successor, spin_of
@@ -322,6 +323,23 @@ class RingReader:
             if self._owned:
                 self._stream.close()
             raise
+        tell_after_fork(self)
+
+    def _after_fork(self) -> None:
+        # A thread that is not here may have held the lock. The descriptor is that of the parent.
+        self._turn = threading.Lock()
+        self._executor = None
+        if self._bell >= 0:
+            assert self._ring is not None
+            self._ring.fd = -1
+            os.close(self._bell)
+            self._bell = -1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            f"the ring reader of stream {self.name!r} cannot be pickled: its place in the ring, and a "
+            "collector's thread, belong to this process; pass the name, and make a reader on the other side"
+        )
 
     # -- sources -------------------------------------------------------------------------------
 
@@ -370,6 +388,7 @@ class RingReader:
             cpu=self._scheduling[0],
             priority=self._scheduling[1],
             finished=ring.end,
+            what="collector",
         )
 
     def _use(self, cursor: RingCursor) -> None:
@@ -426,8 +445,8 @@ class RingReader:
         if self._collector is not None:
             assert self._ring is not None
             if not self._ring.wait(known, left):
-                if not self._collector.running:
-                    raise self._collector.error or self._is_closed()
+                if not self._collecting():
+                    raise self._why_ended()
                 raise self._timed_out()
             return
         assert self._reader is not None
@@ -448,6 +467,14 @@ class RingReader:
             raise self._is_closed() from None
         if left == 0 and self._cursor.unread() == 0:
             raise self._timed_out()
+
+    def _collecting(self) -> bool:
+        return self._collector is not None and self._collector.running
+
+    def _why_ended(self) -> BaseException:
+        """Tell what ended the collector."""
+        error = None if self._collector is None else self._collector.error
+        return error or self._is_closed()
 
     def _timed_out(self, asked: float | None = None) -> StreamTimeoutError:
         asked = self._asked if asked is None else asked
@@ -899,7 +926,9 @@ class RingReader:
                 stream=self.name,
             )
         if self._bell < 0:
-            self._bell = os.eventfd(1 if self.lag else 0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            # A collector that has ended has an error to be told of.
+            ready = self.lag > 0 or not self._collecting()
+            self._bell = os.eventfd(int(ready), os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             self._ring.fd = self._bell
         return self._bell
 
@@ -907,13 +936,15 @@ class RingReader:
         """Reset the descriptor, before it is looked for frames: those that come later set it again."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)
-        if self._cursor.unread():
+        if self._cursor.unread() or not self._collecting():
             os.eventfd_write(self._bell, 1)
 
     def _awaited(self) -> tuple[Reader | PrivateRing, int, Callable[[], bool]]:
         """Tell `wait_any` what to wait for, from which number on, and how to see that it is there."""
         if self._closed:
             raise self._is_closed()
+        if self._ring is not None and not self._collecting() and self._cursor.unread() == 0:
+            raise self._why_ended()
         known = self._cursor.idle()
         source = self._reader if self._ring is None else self._ring
         assert source is not None

@@ -47,6 +47,7 @@ from .errors import (
 )
 from .familiar import FamiliarCalls
 from .fits import multi_write, stream_header
+from .forks import tell_after_fork
 from .keywords import Keywords
 from .metadata import metadata_of
 from .names import SUFFIX, check_name, stream_directory, stream_name, stream_path
@@ -200,6 +201,7 @@ class SHM(FrameAccess, FamiliarCalls):
         self._lock = threading.Lock()
         self._seen = 0
         self._captures: weakref.WeakSet[Capture | RingReader] = weakref.WeakSet()
+        tell_after_fork(self)
         _check_ring(name, ring, ring_kind, data is not None)
         if data is None:
             self._adopt(Stream.attach(path, exclusive=exclusive))
@@ -269,6 +271,9 @@ class SHM(FrameAccess, FamiliarCalls):
                 self._adopt(old.successor(_SUCCESSOR_WAIT))
                 self._made = False
                 self._seen = 0
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()  # a thread that is not here may have held it
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The object travels as its name and options, and attaches on the other side.

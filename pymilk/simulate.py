@@ -129,8 +129,10 @@ class SimulatedCamera:
         if frames is not None:
             self._command.append(f"--frames={frames}")
         self._process: subprocess.Popen[str] | None = None
+        self._maker = 0
 
     def __enter__(self) -> SimulatedCamera:
+        self._maker = os.getpid()
         self._process = subprocess.Popen(
             self._command,
             stdin=subprocess.PIPE,
@@ -163,9 +165,10 @@ class SimulatedCamera:
         return self._process.pid
 
     def __exit__(self, *exc: object) -> None:
-        if self._process is not None:
-            self._process.communicate()  # closes its stdin, which ends it
-            self._process = None
+        process, self._process = self._process, None
+        # A child after fork leaves the camera to its parent.
+        if process is not None and self._maker == os.getpid():
+            process.communicate()  # closes its stdin, which ends it
 
 
 def _parse_shape(text: str) -> tuple[int, int]:

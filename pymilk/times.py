@@ -30,10 +30,14 @@ def now_ns() -> int:
 
 def tai_offset() -> int:
     """Tell how many seconds the kernel's CLOCK_TAI is ahead of UTC now: 37, or 0 if nobody set it."""
-    tai = time.clock_gettime_ns(CLOCK_TAI)
-    utc = time.clock_gettime_ns(time.CLOCK_REALTIME)
-    # The offset is whole seconds; the two readings are less than a microsecond apart.
-    return round((tai - utc) / 1e9)
+    while True:
+        before = time.clock_gettime_ns(CLOCK_TAI)
+        utc = time.clock_gettime_ns(time.CLOCK_REALTIME)
+        after = time.clock_gettime_ns(CLOCK_TAI)
+        # The offset is whole seconds. Readings that are far apart are no use: this thread was held up, or
+        # somebody set the clock.
+        if 0 <= after - before < 100_000_000:
+            return round(((before + after) / 2 - utc) / 1e9)
 
 
 def to_utc(tai_ns: int | npt.NDArray[np.int64], offset: int | None = None) -> npt.NDArray[np.datetime64]:
