@@ -20,8 +20,8 @@ from .terminal import Terminal, colours_of, interactive
 
 __all__ = ["show"]
 
-#: Lines above the picture, and below it.
-_ABOVE, _BELOW = 2, 1
+#: Lines of text above a picture.
+_ABOVE = 2
 
 #: Size of a text that is not for a terminal.
 _TEXT = (24, 80)
@@ -32,9 +32,12 @@ _NOW = "now"
 #: Seconds that a line about a key is shown.
 _NOTICE_SECONDS = 3.0
 
-_KEYS = ("q quit  space pause  l log  a auto  p percentile  f fix levels  c colours  arrows pan  +/- zoom  "
-         "0 whole  r curve  m reduce  d dark  D no dark  s symcode")  # fmt: skip
-_SLICE_KEYS = "[ ] slice  n newest  "
+_KEYS = ("q quit", "space pause", "l log", "a auto", "p percentile", "f fix levels", "c colours",
+         "arrows pan", "+/- zoom", "0 whole", "r curve", "m reduce", "d dark", "D no dark", "s symcode")  # fmt: skip
+_SLICE_KEYS = ("[ ] slice", "n newest")
+
+#: Lines that the keys may take: of a low terminal one, with those that there is room for.
+_KEY_LINES, _HIGH = 3, 20
 
 
 @click.command()
@@ -108,6 +111,7 @@ def show(
         if dark is not None and dark != _NOW:
             display.dark = load_dark(dark)
         with Feed(name) as feed:
+            feed.look()
             display.show(feed.take(index))
             if dark == _NOW:
                 display.press("d")
@@ -152,7 +156,8 @@ def _room(limits: tuple[int | None, int | None]) -> tuple[int, int]:
     if sys.stdout.isatty():
         size = os.get_terminal_size(sys.stdout.fileno())
         lines, columns = size.lines, size.columns
-    return limits[0] or max(1, lines - _ABOVE - _BELOW), limits[1] or max(1, columns)
+    # Two lines follow the text, and that of the next command.
+    return limits[0] or max(1, lines - 3), limits[1] or max(1, columns)
 
 
 def _numbers(feed: Feed, display: Display, png: str | None) -> dict[str, Any]:
@@ -164,6 +169,7 @@ def _numbers(feed: Feed, display: Display, png: str | None) -> dict[str, Any]:
         "counter": feed.counter,
         "written_ns": feed.written_ns or None,
         "torn": feed.torn,
+        "trouble": feed.trouble,
         "slice": feed.slice,
         **display.statistics(),
         "png": png,
@@ -272,7 +278,9 @@ class _Viewer:
 
     def lines(self, lines: int, columns: int) -> list[str]:
         """Make all lines, each as wide as the terminal."""
-        room = (max(1, lines - _ABOVE - _BELOW), columns)
+        keys = _wrapped(_KEYS + (_SLICE_KEYS if self.feed.slices else ()), columns)
+        keys = keys[: _KEY_LINES if lines >= _HIGH else 1]
+        room = (max(1, lines - _ABOVE - len(keys)), columns)
         if self._picture is None or self._picture[0] != room:
             height, width = (min(limit or most, most) for limit, most in zip(self.limits, room, strict=True))
             drawn = self.display.text(height, width, self.mode)
@@ -281,13 +289,21 @@ class _Viewer:
             self._picture = (room, drawn)
         until, notice = self._notice
         state = "PAUSED  " if self.paused else ""
-        keys = (_SLICE_KEYS if self.feed.slices else "") + _KEYS
-        texts = (
-            state + _headline(self.feed, live=True),
-            notice if time.monotonic() < until else self.display.describe(),
-            keys,
-        )
-        above, below, last = (set_cell_size(clean(text), columns) for text in texts)
-        if self.mode != "ascii":
-            last = f"\x1b[7m{last}\x1b[0m"
-        return [above, below, *self._picture[1], last]
+        headline = state + _headline(self.feed, live=True)
+        line = notice if time.monotonic() < until else self.display.describe()
+        above = [set_cell_size(clean(text), columns) for text in (headline, line)]
+        # In reverse, where there are colours.
+        below = keys if self.mode == "ascii" else [f"\x1b[7m{line}\x1b[0m" for line in keys]
+        return [*above, *self._picture[1], *below]
+
+
+def _wrapped(words: tuple[str, ...], columns: int) -> list[str]:
+    """Put words into lines, each as wide as the terminal; no word is divided."""
+    lines = [""]
+    for word in words:
+        joined = f"{lines[-1]}  {word}" if lines[-1] else word
+        if len(joined) <= columns:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return [set_cell_size(line, columns) for line in lines if line]

@@ -305,8 +305,8 @@ class Display:
             ``min``, ``max``, ``mean``, ``peak`` (``[row, column]``; ``[column]`` of a curve) and
             ``not_finite`` of the whole frame, or of the row that is drawn as a curve; of amplitudes if it is
             complex, after the dark is subtracted. ``levels``, ``log``, ``colours``, ``symcode``, ``dark``
-            (whether one is subtracted), ``row`` (None if an image is drawn); ``rows`` and ``columns`` (the part that is
-            seen, first and behind the last one), ``scale`` (drawn pixels for each of the frame) and
+            (whether one is subtracted), ``row`` (None if an image is drawn); ``rows`` and ``columns`` (the
+            part in sight, first and behind the last one), ``scale`` (drawn pixels for each of the frame) and
             ``reduction`` (None if no pixel is left out).
         """
         numbers = dict(self._work().summary)

@@ -95,7 +95,7 @@ def span(image: Array, percentile: float | None = None) -> tuple[float, float] |
         None if no pixel is finite. Both are equal for a constant image.
     """
     if percentile is not None:
-        sample = _finite(image.reshape(-1)[:: -(-image.size // _SAMPLE) | 1])
+        sample = _finite(image.ravel(order="K")[:: -(-image.size // _SAMPLE) | 1])
         if sample.size:
             rest = (100 - percentile) / 2
             low, high = np.percentile(sample, [rest, 100 - rest])
@@ -157,8 +157,13 @@ def summary(image: Array) -> dict[str, Any]:
     -------
     dict
         ``min``, ``max``, ``mean`` (None if no pixel is finite; others do not count), ``peak`` (indices of
-        the first pixel that has the maximum, or None), ``not_finite`` (number of pixels).
+        a pixel that has the maximum, or None), ``not_finite`` (number of pixels).
     """
+    if image.ndim == 2 and abs(image.strides[0]) < abs(image.strides[1]):
+        # In the order of memory: else an image that is turned would be copied.
+        numbers = summary(image.T)
+        numbers["peak"] = numbers["peak"] and numbers["peak"][::-1]
+        return numbers
     low, high = _ends(image)
     bad = 0
     good = image

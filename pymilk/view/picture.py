@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,17 +116,18 @@ def resample(image: Array, height: int, width: int, reduction: str = "peak") -> 
             found=reduction,
         )
     if abs(image.strides[0]) < abs(image.strides[1]):  # its rows are not what lies together in memory
-        return _both_axes(image.T, width, height, reduction).T
+        turned: Array = _both_axes(image.T, width, height, reduction).T
+        return turned
     return _both_axes(image, height, width, reduction)
 
 
 def _both_axes(image: Array, height: int, width: int, reduction: str) -> Array:
-    reduce = {"peak": _peaks, "mean": _means, "nearest": _nearest}[reduction]
+    reduce: Callable[[Array, int], Array] = {"peak": _peaks, "mean": _means, "nearest": _nearest}[reduction]
     # The first step has most of the pixels, and adds or compares whole rows.
     image = reduce(image, height) if height < len(image) else _nearest(image, height)
     turned = np.ascontiguousarray(image.T)
-    drawn: Array = reduce(turned, width) if width < len(turned) else _nearest(turned, width)
-    return drawn.T
+    drawn: Array = (reduce(turned, width) if width < len(turned) else _nearest(turned, width)).T
+    return drawn
 
 
 def _nearest(image: Array, count: int) -> Array:
@@ -155,9 +157,11 @@ def _means(image: Array, count: int) -> Array:
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         sums = _sums(image, edges)
         if image.dtype.kind != "f" or np.isfinite(sums).all():
-            return sums / np.diff(edges)[:, None]
+            means: Array = sums / np.diff(edges)[:, None]
+            return means
         good = np.isfinite(image)
-        return _sums(np.where(good, image, 0), edges) / _sums(good, edges)
+        means = _sums(np.where(good, image, 0), edges) / _sums(good, edges)
+        return means
 
 
 def _sums(image: Array, edges: list[int]) -> Array:
