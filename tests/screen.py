@@ -1,4 +1,4 @@
-"""A terminal on paper: what is on the screen after a program wrote this. As much of it as the commands use."""
+"""A terminal on paper: what is on the screen after a program wrote this, as far as the commands use it."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ _NOW = "now"
 _NOTICE_SECONDS = 3.0
 
 _KEYS = ("q quit", "space pause", "l log", "a auto", "p percentile", "f fix levels", "c colours",
-         "arrows pan", "+/- zoom", "0 whole", "r curve", "m reduce", "d dark", "D no dark", "s symcode")  # fmt: skip
+         "arrows pan", "+/- zoom", "0 whole", "r curve", "m reduce", "d dark", "D no dark",
+         "s symcode")  # fmt: skip
 _SLICE_KEYS = ("[ ] slice", "n newest")
 
 #: Lines that the keys may take: of a low terminal one, with those that there is room for.

@@ -41,8 +41,8 @@ def dots(parts: Array, height: int, width: int) -> Array:
     low, high = (np.rint(np.nan_to_num(each) * (height - 1)).astype(np.int64) for each in (low, high))
     joined_low, joined_high = low.copy(), high.copy()
     both = there[1:] & there[:-1]
-    joined_low[1:] = np.where(both, np.minimum(low[1:], high[:-1]), low[1:])
-    joined_high[1:] = np.where(both, np.maximum(high[1:], low[:-1]), high[1:])
+    joined_low[1:] = np.where(both, np.minimum(low[1:], high[:-1] + 1), low[1:])
+    joined_high[1:] = np.where(both, np.maximum(high[1:], low[:-1] - 1), high[1:])
     level = np.arange(height)[::-1, None]
     raster: Array = (level >= joined_low) & (level <= joined_high) & there
     return raster

@@ -333,13 +333,15 @@ class Display:
     def describe(self) -> str:
         """Tell the same in a line, the most important first."""
         told = self.statistics()
-        if told["levels"] is None:
-            words = ["no pixel is finite"]
-        else:
+        words = []
+        if told["levels"] is not None:
             how = "fixed" if self.levels else "auto" if self.percentile is None else f"{self.percentile:g} %"
             words = ["levels {:.6g} to {:.6g}".format(*told["levels"]) + f" {how}"]
             if self.log:
                 words.append("log")
+        if told["peak"] is None:
+            words.append("no pixel is finite")
+        else:
             at = ", ".join(map(str, told["peak"]))
             words.append(f"min {told['min']:.6g}  max {told['max']:.6g} at [{at}]")
             if told["mean"] is not None:
