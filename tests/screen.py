@@ -61,6 +61,13 @@ class Screen:
         elif order == "H":
             line, column = (int(each) - 1 for each in numbers.split(";")) if numbers else (0, 0)
             self.at = [line, column]
+        elif order == "K":
+            assert numbers in ("", "0")
+            self.text[self.at[0], self.at[1] :] = " "
+        elif order == "C":
+            self.at[1] += int(numbers or 1)
+        elif order == "A":
+            self.at[0] -= int(numbers or 1)
         elif order == "J":
             assert numbers == "2"
             at = self.at
@@ -99,11 +106,20 @@ class Screen:
                     self.back = rgb
 
     def _put(self, letter: str) -> None:
-        if letter == "\n":
+        if letter == "\n" and self.at[0] + 1 == self.lines:
+            for cells in (self.text, self.above, self.below):
+                cells[:-1] = cells[1:]
+                cells[-1] = " " if cells is self.text else -1
+        elif letter == "\n":
             self.at[0] += 1
+        elif letter == "\b":
+            self.at[1] -= 1
         elif letter == "\r":
             self.at[1] = 0
         elif letter >= " ":
+            if self.at[1] == self.columns and self.modes.get("?7", True):
+                self._put("\r")
+                self._put("\n")
             line, column = self.at
             assert line < self.lines, "drawn below the screen"
             assert column < self.columns, "drawn beyond the right edge"

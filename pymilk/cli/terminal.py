@@ -106,8 +106,10 @@ class Terminal:
         self._leaving = True
         if self._before is not None:
             with contextlib.suppress(OSError, termios.error):  # it may be gone
-                # What it has not shown yet, perhaps after Ctrl-S, is not worth waiting for.
+                # What it has not shown yet is not worth waiting for. Off and on undoes a Ctrl-S; on alone
+                # would not.
                 termios.tcflush(self._out, termios.TCOFLUSH)
+                termios.tcflow(self._out, termios.TCOOFF)
                 termios.tcflow(self._out, termios.TCOON)
                 self._restore()
             self._before = None

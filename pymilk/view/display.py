@@ -339,6 +339,10 @@ class Display:
             words = ["levels {:.6g} to {:.6g}".format(*told["levels"]) + f" {how}"]
             if self.log:
                 words.append("log")
+        if self.dark is not None:
+            words.append("dark subtracted")
+        if self.symcode != 4:
+            words.append(f"symcode {self.symcode}")
         if told["peak"] is None:
             words.append("no pixel is finite")
         else:
@@ -357,9 +361,7 @@ class Display:
         if self.zoom > 1:
             seen = "{}:{}, {}:{}".format(*told["rows"], *told["columns"])
             words.append(f"part [{seen}]")
-        if self.dark is not None:
-            words.append("dark subtracted")
-        words.append(self.colours if self.symcode == 4 else f"{self.colours}  symcode {self.symcode}")
+        words.append(self.colours)
         return "  ".join(words)
 
     # -- choices by key ------------------------------------------------------------------------
