@@ -1,12 +1,13 @@
-"""A terminal on paper: what is on the screen after a program wrote this, as far as the commands use it."""
+"""A terminal on paper, as far as the commands use one; a frame to be seen on it; PNG files."""
 
 from __future__ import annotations
 
 import re
+import zlib
 
 import numpy as np
 
-_SEQUENCE = re.compile(r"\x1b(?:\[([?0-9;]*)([@-~])|.)")
+_SEQUENCE = re.compile(r"\x1b(?:\[([?0-9;]*)([@-~])|[^\[])")
 
 #: Colours of the first 16 are different on each terminal: no program here may use them.
 _DEFAULT = (-1, -1, -1)
@@ -137,3 +138,42 @@ class Screen:
     def pixels(self) -> np.ndarray:
         """Half cells, shape (2 * lines, columns, 3); -1 is the background."""
         return np.stack([self.above, self.below], axis=1).reshape(2 * self.lines, self.columns, 3)
+
+
+#: An F: no turn and no flip of it looks the same. Row 0 is at the bottom.
+F_ROWS = [
+    "......",
+    ".####.",
+    ".#....",
+    ".###..",
+    ".#....",
+    ".#....",
+    ".#....",
+    "......",
+]
+
+
+def letter_f(dtype: str = "u2") -> np.ndarray:
+    """The F as a frame: its first row is the last line above."""
+    return np.array([[100 * (each == "#") for each in line] for line in F_ROWS[::-1]], dtype)
+
+
+def seen(picture: np.ndarray) -> list[str]:
+    """Bright pixels of an RGB picture, or of half blocks on a screen, as the lines above have them."""
+    return ["".join("#" if pixel[0] > 128 else "." for pixel in line) for line in picture]
+
+
+def read_png(content: bytes) -> np.ndarray:
+    """Read the one kind of PNG file that is written here."""
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    at, chunks = 8, {}
+    while at < len(content):
+        length = int.from_bytes(content[at : at + 4], "big")
+        chunk = content[at + 4 : at + 8 + length]
+        assert int.from_bytes(content[at + 8 + length : at + 12 + length], "big") == zlib.crc32(chunk)
+        chunks[chunk[:4]] = chunk[4:]
+        at += 12 + length
+    width, height = (int.from_bytes(chunks[b"IHDR"][k : k + 4], "big") for k in (0, 4))
+    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, 1 + 3 * width)
+    assert not rows[:, 0].any()
+    return rows[:, 1:].reshape(height, width, 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import zlib
 
 import numpy as np
 import pytest
@@ -17,29 +16,7 @@ from pymilk.view.curve import braille, dots, stars
 from pymilk.view.dark import load_dark
 from pymilk.view.levels import fractions, real_values, span, summary
 from pymilk.view.picture import fit, resample
-from screen import Screen, colour_256
-
-#: An F: no turn and no flip of it looks the same. Row 0 is at the bottom.
-F_ROWS = [
-    "......",
-    ".####.",
-    ".#....",
-    ".###..",
-    ".#....",
-    ".#....",
-    ".#....",
-    "......",
-]
-
-
-def letter_f(dtype: str = "u2") -> np.ndarray:
-    """The F as a frame: its first row is the last line above."""
-    return np.array([[100 * (each == "#") for each in line] for line in F_ROWS[::-1]], dtype)
-
-
-def seen(picture: np.ndarray) -> list[str]:
-    """Bright pixels of an RGB picture, or of half blocks on a screen, as the lines above have them."""
-    return ["".join("#" if pixel[0] > 128 else "." for pixel in line) for line in picture]
+from screen import F_ROWS, Screen, colour_256, letter_f, read_png, seen
 
 
 def on_screen(lines: list[str], columns: int) -> Screen:
@@ -460,22 +437,6 @@ def test_frames_that_do_not_fit_the_choices():
 
 
 # --- files ---------------------------------------------------------------------------------------
-
-
-def read_png(content: bytes) -> np.ndarray:
-    """Read the one kind of PNG file that is written here."""
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    at, chunks = 8, {}
-    while at < len(content):
-        length = int.from_bytes(content[at : at + 4], "big")
-        chunk = content[at + 4 : at + 8 + length]
-        assert int.from_bytes(content[at + 8 + length : at + 12 + length], "big") == zlib.crc32(chunk)
-        chunks[chunk[:4]] = chunk[4:]
-        at += 12 + length
-    width, height = (int.from_bytes(chunks[b"IHDR"][k : k + 4], "big") for k in (0, 4))
-    rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, 1 + 3 * width)
-    assert not rows[:, 0].any()
-    return rows[:, 1:].reshape(height, width, 3)
 
 
 def test_png_holds_the_picture(tmp_path):
