@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import fcntl
+import io
 import json
 import os
 import pty
@@ -21,16 +22,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from test_view import F_ROWS, letter_f, read_png, seen
 
 from conftest import heed_interrupts
-from screen import Screen
+from screen import F_ROWS, Screen, letter_f, read_png, seen
 
 pytest.importorskip("click", reason="extra cli")
 pytest.importorskip("rich", reason="extra cli")
 
 from pymilk import SHM
 from pymilk._core import Stream
+from pymilk.cli.app import app
 
 COMMAND = [sys.executable, "-m", "pymilk", "show"]
 
@@ -38,7 +39,7 @@ COMMAND = [sys.executable, "-m", "pymilk", "show"]
 WRITER = """
 import sys, select, numpy as np
 sys.path.insert(0, sys.argv[2])
-from test_view import letter_f
+from screen import letter_f
 from pymilk import Stream
 stream = Stream.create(sys.argv[1], (8, 6), "u2")
 block = np.stack([letter_f() * k for k in range(1, 11)])
@@ -181,8 +182,19 @@ def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
-def done(*arguments: object, **variables: str) -> str:
-    said = run(*arguments, **variables)
+def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Do the same within this process: starting Python takes its time."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            app.main(["show", *map(str, arguments)], prog_name="pymilk")
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    return subprocess.CompletedProcess(list(arguments), code, out.getvalue(), err.getvalue())
+
+
+def done(*arguments: object, function: Callable[..., subprocess.CompletedProcess[str]] = call) -> str:
+    said = function(*arguments)
     assert (said.returncode, said.stderr) == (0, "")
     return said.stdout
 
@@ -311,7 +323,7 @@ def test_stop_and_continue_in_a_shell(session, make):
     view.press("\x1a")  # Ctrl-Z
     view.until(lambda screen: plain(screen, "Stopped"))
     view.press("fg\n")
-    view.until(lambda screen: screen.entered == 2 and seen(cut(screen, 32, 24)[1::4, 1::4]) == F_ROWS)
+    view.until(lambda screen: screen.entered == 2 and seen(cut(screen, 40, 30)[2::5, 2::5]) == F_ROWS)
     view.press("q")
     view.until(lambda screen: screen.left == 2)
     view.press("echo code=$?\n")
@@ -395,7 +407,7 @@ def test_once_in_a_terminal_has_colours(session, make):
 
 def test_once_in_a_pipe_is_plain_text(make):
     make("cam", letter_f())
-    lines = done("cam", "--once", "--height", 8, "--width", 12).splitlines()
+    lines = done("cam", "--once", "--height", 8, "--width", 12, function=run).splitlines()
     wide = [line.replace(".", "  ").replace("#", "@@").rstrip() for line in F_ROWS]
     assert lines[:8] == wide
     assert lines[8] == "cam  8x6 uint16  frame 1"
@@ -404,7 +416,7 @@ def test_once_in_a_pipe_is_plain_text(make):
 
 def test_png_without_a_terminal(make, writer, tmp_path):
     path = tmp_path / "out.png"
-    assert f"picture: {path}, 384x512 pixels" in done("cam", "--once", "--png", path)
+    assert f"picture: {path}, 384x512 pixels" in done("cam", "--once", "--png", path, function=run)
     assert seen(read_png(path.read_bytes())[32::64, 32::64]) == F_ROWS
     done("cam", "--png", path, "--height", 16, "--levels", 0, 1, "--colours", "ice")
     picture = read_png(path.read_bytes())
@@ -439,7 +451,7 @@ def test_once_as_json(make):
 )
 def test_wrong_usage(make, options, words):
     make("cam", letter_f())
-    said = run("cam", *options)
+    said = call("cam", *options)
     assert (said.returncode, said.stdout) == (2, "")
     assert words in said.stderr
 
@@ -458,7 +470,7 @@ def test_wrong_usage(make, options, words):
 )
 def test_errors_are_a_line(make, options, words):
     make("cam", letter_f())
-    said = run(*options, "--once")
+    said = call(*options, "--once")
     assert (said.returncode, said.stdout) == (1, "")
     assert said.stderr.startswith("pymilk: ")
     assert words in said.stderr

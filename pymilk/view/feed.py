@@ -19,7 +19,7 @@ Array = npt.NDArray[Any]
 
 #: Seconds that the rate is measured over, between two looks at the writer, that a new file is spoken of.
 _RATE_SECONDS = 2.0
-_WRITER_SECONDS = 1.0
+_WRITER_SECONDS = 0.5
 _NEWS_SECONDS = 5.0
 
 #: Copies of a slice that are tried before one is taken that the writer may have been in.
