@@ -95,6 +95,10 @@ class Screen:
             code = codes.pop(0)
             if code == 0:
                 self.front = self.back = _DEFAULT
+            elif code == 49:
+                self.back = _DEFAULT
+            elif code == 39:
+                self.front = _DEFAULT
             elif code in (38, 48):
                 if codes.pop(0) == 2:
                     rgb = tuple(codes[:3])

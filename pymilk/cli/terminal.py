@@ -137,7 +137,10 @@ class Terminal:
         self._events.add(number)
 
     def _screen(self) -> None:
-        tty.setcbreak(self._in, termios.TCSANOW)
+        try:
+            tty.setcbreak(self._in, termios.TCSANOW)
+        except termios.error as error:
+            raise OSError(*error.args) from error
         self._write(_ENTER)
         self._measure()
 
