@@ -332,6 +332,31 @@ def test_stop_and_continue_in_a_shell(session, make):
     assert view.ended()[0] == 0
 
 
+def test_continued_it_draws_everything_again(session, make):
+    make("cam", letter_f())
+    view = session("cam", lines=23)
+    view.until(lambda screen: screen.line(21).startswith("q quit"))
+    view.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, view.process.pid, os.WSTOPPED)
+    termios.tcsetattr(view.its, termios.TCSANOW, view.before)  # as a shell does
+    view.screen._clear()
+    view.process.send_signal(signal.SIGCONT)
+    view.until(lambda screen: screen.line(21).startswith("q quit"))
+    view.until(lambda screen: seen(cut(screen, 32, 24)[1::4, 1::4]) == F_ROWS)
+    view.press("q")  # read without Return: the terminal is as it was
+    assert view.ended() == (0, "")
+
+
+@pytest.mark.parametrize(("lines", "columns"), [(1, 1), (3, 10), (4, 200)])
+def test_terminals_of_any_size(session, make, lines, columns):
+    make("cam", letter_f())
+    view = session("cam", lines=lines, columns=columns)
+    said = "cam  8x6 uint16  frame 1  0.0/s  lost 0 (not drawn)"[:columns].rstrip()
+    view.until(lambda screen: screen.line(0) == said)
+    view.press("q")
+    assert view.ended() == (0, "")
+
+
 def test_troubles_are_said_and_the_stream_is_followed(session, writer):
     view = session("cam", "--rate", 20, columns=120)
     view.until_words("frame ")
