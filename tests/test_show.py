@@ -418,6 +418,30 @@ def test_colours_by_environment(session, make, variables, kind):
         assert "8;2;" not in said
 
 
+def test_the_stream_is_read_once_for_each_turn(make):
+    from pymilk.cli.show import _Viewer
+    from pymilk.view import Display, Feed
+
+    shm = make("cam", letter_f())
+    with Feed("cam") as feed:
+        viewer = _Viewer(feed, Display(), (None, None), "ascii", None)
+        viewer.update()
+        for turn in range(3):
+            for _ in range(4):
+                shm.set_data(letter_f())
+            before = feed.counter
+            for key in "lcsr0":  # drawn anew after each of them
+                assert viewer.press(key)
+                assert len(viewer.lines(24, 80)) == 24
+                assert feed.counter == before
+            viewer.update()
+            assert (feed.counter, feed.lost) == (1 + 4 * (turn + 1), 3 * (turn + 1))
+        viewer.press(" ")
+        shm.set_data(letter_f())
+        viewer.update()
+        assert feed.counter == 13  # paused: nothing is read
+
+
 # --- once ----------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -23,6 +26,15 @@ def on_screen(lines: list[str], columns: int) -> Screen:
     screen = Screen(len(lines), columns)
     screen.feed("\r\n".join(lines))
     return screen
+
+
+def test_nothing_optional_is_imported():
+    optional = ("matplotlib", "PIL", "astropy", "click", "rich")
+    code = f"import sys, pymilk.view; print([name for name in {optional} if name in sys.modules])"
+    environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+    assert (said.stdout, said.stderr) == ("[]\n", "")
 
 
 # --- levels --------------------------------------------------------------------------------------
@@ -115,7 +127,7 @@ def test_colours_of_matplotlib():
 
 
 def test_colours_without_matplotlib(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(LibraryMissingError, match=r"pymilk\[plot\]"):
         colours.colour_table("plasma")
 
