@@ -64,7 +64,7 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, **settings, "PYTHONIOENCODING": "utf-8", **changes}
 
 
-class Session:
+class View:
     """A command in a terminal of its own, whose screen is drawn on paper."""
 
     def __init__(
@@ -152,15 +152,15 @@ class Session:
 
 
 @pytest.fixture
-def session() -> Iterator[Callable[..., Session]]:
-    sessions: list[Session] = []
+def open_view() -> Iterator[Callable[..., View]]:
+    views: list[View] = []
 
-    def start(*arguments: object, command: list[str] = COMMAND, **options: object) -> Session:
-        sessions.append(Session([*command, *map(str, arguments)], **options))
-        return sessions[-1]
+    def start(*arguments: object, command: list[str] = COMMAND, **options: object) -> View:
+        views.append(View([*command, *map(str, arguments)], **options))
+        return views[-1]
 
     yield start
-    for each in sessions:
+    for each in views:
         each.close()
 
 
@@ -202,8 +202,8 @@ def done(*arguments: object, function: Callable[..., subprocess.CompletedProcess
 # --- live ----------------------------------------------------------------------------------------
 
 
-def test_live_picture_keys_and_quit(session, writer):
-    view = session("cam", "--rate", 20, lines=23, columns=130)
+def test_live_picture_keys_and_quit(open_view, writer):
+    view = open_view("cam", "--rate", 20, lines=23, columns=130)
     # Two lines of text, two of keys: 38 half cells are room for 8 rows of 4 pixels.
     screen = view.until(lambda screen: screen.line(21).startswith("q quit") and screen.line(22) != "")
     assert screen.line(0).startswith("cam  8x6 uint16  frame ")
@@ -251,26 +251,26 @@ def test_live_picture_keys_and_quit(session, writer):
         (signal.SIGHUP, -signal.SIGHUP, ""),
     ],
 )
-def test_signals_give_the_terminal_back(session, make, number, code, words):
+def test_signals_give_the_terminal_back(open_view, make, number, code, words):
     make("cam", letter_f())
-    view = session("cam")
+    view = open_view("cam")
     view.until_words("q quit")
     view.process.send_signal(number)
     assert view.ended() == (code, words)
     assert view.restored()
 
 
-def test_ctrl_c_typed(session, make):
+def test_ctrl_c_typed(open_view, make):
     make("cam", letter_f())
-    view = session("cam")
+    view = open_view("cam")
     view.until_words("q quit")
     view.press("\x03")
     assert view.ended()[0] == 130
     assert view.restored()
 
 
-def test_a_stopped_terminal_does_not_keep_the_command(session, writer):
-    view = session("cam", "--rate", 60)
+def test_a_stopped_terminal_does_not_keep_the_command(open_view, writer):
+    view = open_view("cam", "--rate", 60)
     view.until_words("q quit")
     view.press("\x13")  # Ctrl-S: what is drawn now waits
     while select.select([view.ours], [], [], 0.3)[0]:
@@ -282,7 +282,7 @@ def test_a_stopped_terminal_does_not_keep_the_command(session, writer):
 
 def test_a_terminal_that_is_gone_ends_it(make):
     make("cam", letter_f())
-    view = Session([*COMMAND, "cam"])
+    view = View([*COMMAND, "cam"])
     try:
         view.until_words("q quit")
         os.close(view.its)
@@ -294,9 +294,9 @@ def test_a_terminal_that_is_gone_ends_it(make):
         view.close()
 
 
-def test_a_new_size_is_drawn_at_once(session, make):
+def test_a_new_size_is_drawn_at_once(open_view, make):
     make("cam", letter_f())
-    view = session("cam", lines=23, columns=80)
+    view = open_view("cam", lines=23, columns=80)
     view.until(lambda screen: screen.line(21).startswith("q quit"))
     view.screen = Screen(12, 50)
     view.screen.entered = 1
@@ -308,11 +308,11 @@ def test_a_new_size_is_drawn_at_once(session, make):
     assert view.ended() == (0, "")
 
 
-def test_stop_and_continue_in_a_shell(session, make):
+def test_stop_and_continue_in_a_shell(open_view, make):
     if not shutil.which("bash"):
         pytest.skip("needs bash")
     make("cam", letter_f())
-    view = session("--norc", "--noprofile", "-i", command=["bash"], errors=subprocess.STDOUT, PS1="ready> ")
+    view = open_view("--norc", "--noprofile", "-i", command=["bash"], errors=subprocess.STDOUT, PS1="ready> ")
 
     def plain(screen: Screen, words: str) -> bool:
         return screen.main is None and words in screen.words()
@@ -332,9 +332,9 @@ def test_stop_and_continue_in_a_shell(session, make):
     assert view.ended()[0] == 0
 
 
-def test_continued_it_draws_everything_again(session, make):
+def test_continued_it_draws_everything_again(open_view, make):
     make("cam", letter_f())
-    view = session("cam", lines=23)
+    view = open_view("cam", lines=23)
     view.until(lambda screen: screen.line(21).startswith("q quit"))
     view.process.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, view.process.pid, os.WSTOPPED)
@@ -348,17 +348,17 @@ def test_continued_it_draws_everything_again(session, make):
 
 
 @pytest.mark.parametrize(("lines", "columns"), [(1, 1), (3, 10), (4, 200)])
-def test_terminals_of_any_size(session, make, lines, columns):
+def test_terminals_of_any_size(open_view, make, lines, columns):
     make("cam", letter_f())
-    view = session("cam", lines=lines, columns=columns)
+    view = open_view("cam", lines=lines, columns=columns)
     said = "cam  8x6 uint16  frame 1  0.0/s  lost 0 (not drawn)"[:columns].rstrip()
     view.until(lambda screen: screen.line(0) == said)
     view.press("q")
     assert view.ended() == (0, "")
 
 
-def test_troubles_are_said_and_the_stream_is_followed(session, writer):
-    view = session("cam", "--rate", 20, columns=120)
+def test_troubles_are_said_and_the_stream_is_followed(open_view, writer):
+    view = open_view("cam", "--rate", 20, columns=120)
     view.until_words("frame ")
     writer.tell("end")
     view.until_words("** deleted")
@@ -370,17 +370,17 @@ def test_troubles_are_said_and_the_stream_is_followed(session, writer):
         again.destroy()
 
 
-def test_a_dead_writer_is_named(session, writer):
-    view = session("cam", columns=120)
+def test_a_dead_writer_is_named(open_view, writer):
+    view = open_view("cam", columns=120)
     view.until_words("frame ")
     writer.kill()
     view.until_words(f"the writer, process {writer.pid}, is dead")
 
 
-def test_slices_are_stepped(session, make_stream):
+def test_slices_are_stepped(open_view, make_stream):
     stream = make_stream("cube", (3, 4, 5), "u2")
     stream.publish(np.arange(60, dtype="u2").reshape(3, 4, 5))
-    view = session("cube", columns=120)
+    view = open_view("cube", columns=120)
     view.until_words("slice 0 of 3")
     view.press("[")
     view.until_words("slice 2 of 3")
@@ -402,9 +402,9 @@ def test_slices_are_stepped(session, make_stream):
         ({"PYTHONIOENCODING": "ascii"}, "@@"),
     ],
 )
-def test_colours_by_environment(session, make, variables, kind):
+def test_colours_by_environment(open_view, make, variables, kind):
     make("cam", letter_f() * 3)
-    view = session("cam", **variables)
+    view = open_view("cam", **variables)
     said = ""
     while kind not in said or "q quit" not in said:
         assert view.process.poll() is None
@@ -445,9 +445,9 @@ def test_the_stream_is_read_once_for_each_turn(make):
 # --- once ----------------------------------------------------------------------------------------
 
 
-def test_once_in_a_terminal_has_colours(session, make):
+def test_once_in_a_terminal_has_colours(open_view, make):
     make("cam", letter_f())
-    view = session("cam", "--once", "--height", 8)
+    view = open_view("cam", "--once", "--height", 8)
     assert view.ended() == (0, "")
     assert seen(cut(view.screen, 16, 12, top=0)[::2, ::2]) == F_ROWS
     assert view.screen.line(8).startswith("cam  8x6 uint16  frame 1")
