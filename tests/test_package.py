@@ -26,6 +26,8 @@ MODULES += [".bench.writer", ".machine", ".buffers", ".notices", ".metadata", ".
 MODULES += [".image", ".imagetypes"]
 MODULES += [".fits", ".extras", ".loading", ".interfacing.fits", ".util.threadHandler", ".compat.xaosim"]
 MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
+MODULES += [".view", ".view.blocks", ".view.colours", ".view.curve", ".view.dark", ".view.display"]
+MODULES += [".view.feed", ".view.levels", ".view.picture", ".view.png"]
 MODULES += [".alignment", ".multicapture", ".inspection", ".doctor"]
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pymilk
 from pymilk.errors import MultiCaptureError, StreamTimeoutError
 from pymilk.interfacing.isio_shmlib import SHM as OldPathSHM
+from pymilk.view import Display, Feed, save_png
 
 
 def write(frame: npt.NDArray[np.uint16]) -> int:
@@ -50,6 +51,19 @@ def several(shm: pymilk.SHM) -> npt.NDArray[Any]:
     index: npt.NDArray[np.int64] = rows["psf"]
     print(lost, rows.lost["psf"].sum(), [capture.received for capture in many.values()])
     return many["psf"].frames[index]
+
+
+def pictures(path: str) -> dict[str, Any]:
+    """Draw a stream without a terminal."""
+    display = Display(log=True, levels=(0.0, 100.0), colours="heat", row=None)
+    with Feed("typed") as feed:
+        while feed.look():
+            display.show(feed.take())
+        lost: int = feed.lost
+    save_png(path, display.picture())
+    lines: list[str] = display.text(24, 80, "256")
+    print(lost, feed.rate, lines)
+    return display.statistics()
 
 
 def low_level() -> int:

@@ -1,0 +1,236 @@
+"""A terminal that a command draws on: taken over, and given back however the command ends."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import select
+import signal
+import sys
+import termios
+import time
+import tty
+from typing import Any
+
+__all__ = ["Terminal", "colours_of", "interactive"]
+
+#: The other screen, no cursor, no wrapping at the right edge; and the way back.
+_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+_LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
+
+#: Between these a terminal shows nothing, if it knows them.
+_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
+
+_CLEAR = "\x1b[0m\x1b[2J"
+
+_ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
+
+#: Signals that end the command, and those that it has to look after itself.
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_EVENTS = (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
+
+
+class _Ended(BaseException):
+    """A signal came that ends the command."""
+
+
+def interactive() -> bool:
+    """Tell whether there is a terminal to draw on and to read keys from."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def colours_of(stream: Any) -> str:
+    """Tell how a picture is shown on a terminal: "true", "256" or "ascii".
+
+    ``NO_COLOR`` that is not empty, an encoding without blocks, a pipe, or a ``TERM`` that is not known for
+    256 colours mean ASCII; ``COLORTERM`` of ``truecolor`` or ``24bit`` means true colour.
+    """
+    kind = os.environ.get("TERM", "dumb")
+    try:
+        blocks = codecs.lookup(stream.encoding or "ascii").name == "utf-8"
+    except LookupError:
+        blocks = False
+    if os.environ.get("NO_COLOR") or kind == "dumb" or not blocks or not stream.isatty():
+        return "ascii"
+    if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or kind.endswith("direct"):
+        return "true"
+    return "256" if "256" in kind else "ascii"
+
+
+class Terminal:
+    """Draw lines, and read keys.
+
+    Attributes
+    ----------
+    lines, columns : int
+        Its size.
+
+    Notes
+    -----
+    Call `enter` within a ``try`` whose ``finally`` calls `leave`. In between Ctrl-C, SIGTERM, SIGHUP and
+    SIGQUIT end the command, from wherever it is; `leave` gives the terminal back and lets the signal do what
+    it does. Ctrl-Z and ``fg`` are seen to, and so is a new size.
+    """
+
+    def __init__(self) -> None:
+        self._in, self._out = sys.stdin.fileno(), sys.stdout.fileno()
+        self.lines = self.columns = 1
+        self._drawn: list[str] = []
+        self._bytes = b""
+        self._before: list[Any] | None = None
+        self._handlers: dict[int, Any] = {}
+        self._ended = 0
+        self._leaving = False
+        self._events: set[int] = set()
+        self._wake: tuple[int, int] | None = None
+        self._wake_before = -1
+
+    def enter(self) -> None:
+        """Take the terminal over."""
+        self._wake = os.pipe()
+        for end in self._wake:
+            os.set_blocking(end, False)
+        self._before = termios.tcgetattr(self._in)
+        self._wake_before = signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        for number in _EVENTS:
+            self._handlers[number] = signal.signal(number, self._note)
+        for number in _ENDS:
+            # What is ignored, as SIGHUP is under nohup, stays so.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._handlers[number] = signal.signal(number, self._end)
+        self._screen()
+
+    def leave(self) -> None:
+        """Give the terminal back; then do what the signal that came, if one came, is for."""
+        self._leaving = True
+        if self._before is not None:
+            with contextlib.suppress(OSError, termios.error):  # it may be gone
+                # What it has not shown yet is not worth waiting for. Off and on undoes a Ctrl-S; on alone
+                # would not.
+                termios.tcflush(self._out, termios.TCOFLUSH)
+                termios.tcflow(self._out, termios.TCOOFF)
+                termios.tcflow(self._out, termios.TCOON)
+                self._restore()
+            self._before = None
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+        if self._wake is not None:
+            signal.set_wakeup_fd(self._wake_before)
+            for end in self._wake:
+                os.close(end)
+            self._wake = None
+        if self._ended == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._ended:
+            signal.signal(self._ended, signal.SIG_DFL)
+            os.kill(os.getpid(), self._ended)
+            sys.exit(128 + self._ended)  # the first process of a container is not killed by that
+
+    def _end(self, number: int, frame: object) -> None:
+        if not self._ended and not self._leaving:
+            self._ended = number
+            raise _Ended
+
+    def _note(self, number: int, frame: object) -> None:
+        self._events.add(number)
+
+    def _screen(self) -> None:
+        try:
+            tty.setcbreak(self._in, termios.TCSANOW)
+        except termios.error as error:
+            raise OSError(*error.args) from error
+        self._write(_ENTER)
+        self._measure()
+
+    def _restore(self) -> None:
+        self._write(_LEAVE)
+        termios.tcsetattr(self._in, termios.TCSANOW, self._before or [])
+
+    def _measure(self) -> None:
+        size = os.get_terminal_size(self._out)
+        self.lines, self.columns = max(1, size.lines), max(1, size.columns)
+        self._drawn = []
+        self._write(_CLEAR)
+
+    def _write(self, text: str) -> None:
+        content = text.encode(sys.stdout.encoding, "replace")
+        while content:
+            content = content[os.write(self._out, content) :]
+
+    def draw(self, lines: list[str]) -> None:
+        """Draw lines from the top, each as wide as the terminal; those that did not change are left."""
+        lines = lines[: self.lines]
+        pieces = [
+            f"\x1b[{at + 1};1H{line}"
+            for at, line in enumerate(lines)
+            if at >= len(self._drawn) or self._drawn[at] != line
+        ]
+        if pieces:
+            self._write(_BEGIN + "".join(pieces) + _END)
+        self._drawn = lines
+
+    def wait(self, until: float) -> list[str] | None:
+        """Wait for keys.
+
+        Parameters
+        ----------
+        until : float
+            Time of the monotonic clock at which there is nothing more to wait for.
+
+        Returns
+        -------
+        list of str or None
+            Letters, "up", "down", "left", "right"; empty at the end of the time, or when everything has to
+            be drawn again. None: the terminal is gone.
+        """
+        wake = self._wake[0] if self._wake is not None else -1
+        ready, _, _ = select.select([self._in, wake], [], [], max(0.0, until - time.monotonic()))
+        if wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(wake, 4096)
+            self._tend()
+        if self._in not in ready:
+            return []
+        try:
+            piece = os.read(self._in, 4096)
+        except OSError:
+            return None
+        return self._keys(piece) if piece else None
+
+    def _tend(self) -> None:
+        """See to signals that do not end the command."""
+        events, self._events = self._events, set()
+        if signal.SIGTSTP in events:
+            self._restore()
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTSTP)  # it stops here, until the shell continues it
+            signal.signal(signal.SIGTSTP, self._note)
+            self._events.discard(signal.SIGCONT)
+            self._screen()
+        elif signal.SIGCONT in events:
+            self._screen()
+        elif signal.SIGWINCH in events:
+            self._measure()
+
+    def _keys(self, piece: bytes) -> list[str]:
+        """Tell the keys that bytes stand for; the beginning of a sequence waits for the rest."""
+        text = (self._bytes + piece).decode("latin-1")
+        self._bytes = b""
+        keys = []
+        while text:
+            if text[0] != "\x1b":
+                keys.append(text[0])
+                text = text[1:]
+            elif len(text) == 1 or (text[1] in "[O" and not any("@" <= each <= "~" for each in text[2:])):
+                self._bytes = text.encode("latin-1") if len(text) < 32 else b""
+                break
+            elif text[1] in "[O":
+                end = next(at for at, each in enumerate(text[2:], 2) if "@" <= each <= "~")
+                if text[end] in _ARROWS:
+                    keys.append(_ARROWS[text[end]])
+                text = text[end + 1 :]
+            else:
+                text = text[1:]
+        return keys

@@ -1,0 +1,187 @@
+"""From pixels to brightness: which values are black and white, and what is between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import StreamArgumentError
+
+__all__ = ["check_levels", "check_percentile", "fractions", "real_values", "span", "summary"]
+
+Array = npt.NDArray[Any]
+
+#: Values that a percentile is taken of, at most: more do not change it visibly, and take longer.
+_SAMPLE = 1 << 17
+
+#: The logarithm of 1 + this, times the fraction: faint and bright parts are both seen.
+_LOG_FACTOR = 1000.0
+
+
+def check_levels(levels: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return `levels` if the first is below the second and both are finite, else raise."""
+    if levels is not None and not -np.inf < levels[0] < levels[1] < np.inf:
+        raise StreamArgumentError(
+            f"levels are two finite numbers, the lower one first, not {levels[0]:g} and {levels[1]:g}",
+            argument="levels",
+            found=levels,
+        )
+    return levels
+
+
+def check_percentile(percentile: float | None) -> float | None:
+    """Return `percentile` if it is None or more than 0 and up to 100, else raise."""
+    if percentile is not None and not 0 < percentile <= 100:
+        raise StreamArgumentError(
+            f"percentile is more than 0 and up to 100, not {percentile!r}",
+            argument="percentile",
+            found=percentile,
+        )
+    return percentile
+
+
+def real_values(frame: Array, dark: Array | None = None) -> Array:
+    """Return what is drawn of a frame: amplitudes of complex pixels, a dark frame subtracted.
+
+    Parameters
+    ----------
+    frame : ndarray
+        Integer, float or complex.
+    dark : ndarray, shape of `frame`, optional
+        Real or complex; subtracted before the amplitude is taken.
+
+    Returns
+    -------
+    ndarray
+        Integers, float32 or float64. The frame itself where nothing has to be computed.
+    """
+    if dark is not None:
+        # Integers of 32 bits and more are exact in double precision only.
+        kind = np.result_type(frame.dtype, dark.dtype, np.float32)
+        with np.errstate(all="ignore"):
+            frame = np.subtract(frame, dark, dtype=kind)
+    if frame.dtype.kind == "c":
+        with np.errstate(all="ignore"):
+            return np.abs(frame)
+    return frame.astype(np.float32) if frame.dtype == np.float16 else frame
+
+
+def _finite(image: Array) -> Array:
+    return image[np.isfinite(image)] if image.dtype.kind == "f" else image
+
+
+def _ends(image: Array) -> tuple[float, float]:
+    """Tell the least and the largest value; one of them is not finite if any pixel is not."""
+    with np.errstate(invalid="ignore"):
+        return float(image.min()), float(image.max())
+
+
+def span(image: Array, percentile: float | None = None) -> tuple[float, float] | None:
+    """Tell the levels that fit an image.
+
+    Parameters
+    ----------
+    image : ndarray
+        Real, with at least one pixel. Pixels that are not finite do not count.
+    percentile : float, optional
+        So many percent of the pixels are between the levels, and as many are below as above. Taken of
+        131072 pixels spread over the image if it has more. None: from the least to the largest.
+
+    Returns
+    -------
+    (low, high) or None
+        None if no pixel is finite. Both are equal for a constant image.
+    """
+    if percentile is not None:
+        sample = _finite(image.ravel(order="K")[:: -(-image.size // _SAMPLE) | 1])
+        if sample.size:
+            rest = (100 - percentile) / 2
+            low, high = np.percentile(sample, [rest, 100 - rest])
+            return float(low), float(high)
+        # Perhaps all of the sample is not finite, and another pixel is.
+    low, high = _ends(image)
+    if not np.isfinite(low) or not np.isfinite(high):
+        good = _finite(image)
+        if not good.size:
+            return None
+        low, high = _ends(good)
+    return low, high
+
+
+def fractions(image: Array, levels: tuple[float, float] | None, *, log: bool = False) -> Array:
+    """Tell for each pixel where it is between the levels.
+
+    Parameters
+    ----------
+    image : ndarray
+        Real.
+    levels : (low, high) or None
+        None if no pixel is finite.
+    log : bool, default False
+        Logarithmic: a thousandth of the way up is a tenth of the brightness.
+
+    Returns
+    -------
+    ndarray, float64, shape of `image`
+        0 at and below the low level, 1 at and above the high one, NaN where the pixel is not finite.
+        0.5 everywhere if the levels are equal.
+    """
+    values = image.astype(np.float64)
+    bad = ~np.isfinite(values)
+    if levels is None:
+        return np.full(values.shape, np.nan)
+    low, high = levels
+    if high <= low:
+        part = np.full(values.shape, 0.5)
+    else:
+        # Halves: the difference of two large values may be too large.
+        with np.errstate(all="ignore"):
+            part = np.clip((values / 2 - low / 2) / (high / 2 - low / 2), 0.0, 1.0)
+            if log:
+                part = np.log1p(_LOG_FACTOR * part) / np.log1p(_LOG_FACTOR)
+    part[bad] = np.nan
+    return part
+
+
+def summary(image: Array) -> dict[str, Any]:
+    """Tell the numbers that describe an image.
+
+    Parameters
+    ----------
+    image : ndarray
+        Real, with at least one pixel.
+
+    Returns
+    -------
+    dict
+        ``min``, ``max``, ``mean`` (None if no pixel is finite; others do not count), ``peak`` (indices of
+        a pixel that has the maximum, or None), ``not_finite`` (number of pixels).
+    """
+    if image.ndim == 2 and abs(image.strides[0]) < abs(image.strides[1]):
+        # In the order of memory: else an image that is turned would be copied.
+        numbers = summary(image.T)
+        numbers["peak"] = numbers["peak"] and numbers["peak"][::-1]
+        return numbers
+    low, high = _ends(image)
+    bad = 0
+    good = image
+    if not np.isfinite(low) or not np.isfinite(high):
+        finite = np.isfinite(image)
+        bad = image.size - int(np.count_nonzero(finite))
+        if bad == image.size:
+            return {"min": None, "max": None, "mean": None, "peak": None, "not_finite": bad}
+        good = image[finite]
+        low, high = _ends(good)
+        image = np.where(finite, image, low)
+    at = np.unravel_index(int(np.argmax(image)), image.shape)
+    with np.errstate(over="ignore"):
+        mean = float(good.mean(dtype=np.float64))
+    return {
+        "min": low,
+        "max": high,
+        "mean": mean if np.isfinite(mean) else None,
+        "peak": [int(index) for index in at],
+        "not_finite": bad,
+    }

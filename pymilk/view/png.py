@@ -1,0 +1,56 @@
+"""PNG files of RGB pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from typing import Any
+
+import numpy.typing as npt
+
+from ..errors import StreamStorageError
+from ..extras import optional_library
+
+__all__ = ["save_png"]
+
+
+def save_png(path: str | os.PathLike[str], rgb: npt.NDArray[Any]) -> None:
+    """Write a picture; a file of that name is replaced.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    rgb : ndarray, uint8, shape (height, width, 3)
+        The first row is at the top.
+
+    Raises
+    ------
+    StreamStorageError
+        The file cannot be written.
+    LibraryMissingError
+        Pillow is not installed (it comes with matplotlib: ``pip install 'pymilk[plot]'``).
+
+    Notes
+    -----
+    The file is complete when it appears under its name.
+    """
+    content = io.BytesIO()
+    optional_library("PIL.Image", "plot", "PNG pictures").fromarray(rgb).save(content, format="PNG")
+    folder, name = os.path.split(os.fspath(path))
+    hidden = os.path.join(folder, f".{name[:100]}.{os.getpid()}.{os.urandom(4).hex()}.new")
+    try:
+        try:
+            with open(hidden, "xb") as file:
+                file.write(content.getbuffer())
+            os.replace(hidden, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(hidden)
+            raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StreamStorageError(
+            f"the picture cannot be saved as {os.fspath(path)}: {reason}", path=os.fspath(path)
+        ) from error
+

@@ -1,0 +1,543 @@
+"""``pymilk show`` as a user runs it: in a pseudo-terminal beside a live process, and without a terminal."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from conftest import heed_interrupts
+from screen import F_ROWS, Screen, letter_f, read_png, seen
+
+pytest.importorskip("click", reason="extra cli")
+pytest.importorskip("rich", reason="extra cli")
+
+from pymilk import SHM
+from pymilk._core import Stream
+from pymilk.cli.app import app
+
+COMMAND = [sys.executable, "-m", "pymilk", "show"]
+
+#: Publishes an F of growing brightness 500 times a second, until it is killed or told to end.
+WRITER = """
+import sys, select, numpy as np
+sys.path.insert(0, sys.argv[2])
+from screen import letter_f
+from pymilk import Stream
+stream = Stream.create(sys.argv[1], (8, 6), "u2")
+block = np.stack([letter_f() * k for k in range(1, 11)])
+stream.publish(block[0])
+print("ready", flush=True)
+while not select.select([sys.stdin], [], [], 0)[0]:
+    stream.publish_many(block, interval_ns=2_000_000)
+stream.destroy()
+"""
+
+
+@pytest.fixture
+def writer(spawn):
+    child = spawn(WRITER, "cam", os.path.dirname(__file__))
+    child.expect("ready")
+    return child
+
+
+def environment(**changes: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+    settings = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONSAFEPATH": "1"}
+    return {**kept, **settings, "PYTHONIOENCODING": "utf-8", **changes}
+
+
+class View:
+    """A command in a terminal of its own, whose screen is drawn on paper."""
+
+    def __init__(
+        self,
+        command: list[str],
+        lines: int = 24,
+        columns: int = 80,
+        errors: int | None = subprocess.PIPE,
+        **variables: str,
+    ) -> None:
+        self.ours, self.its = pty.openpty()
+        self.screen = Screen(lines, columns)
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self.resize(lines, columns)
+        self.before = termios.tcgetattr(self.its)
+
+        def begin() -> None:
+            heed_interrupts()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        self.process = subprocess.Popen(
+            command,
+            stdin=self.its,
+            stdout=self.its,
+            stderr=errors,
+            env=environment(**variables),
+            start_new_session=True,
+            preexec_fn=begin,
+        )
+
+    def resize(self, lines: int, columns: int) -> None:
+        fcntl.ioctl(self.its, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def read(self, seconds: float) -> None:
+        """Take in what comes within that time, or the next piece of it."""
+        ready, _, _ = select.select([self.ours], [], [], seconds)
+        if ready:
+            with contextlib.suppress(OSError):
+                self.screen.feed(self._decoder.decode(os.read(self.ours, 1 << 20)))
+
+    def until(self, condition: Callable[[Screen], bool], seconds: float = 60) -> Screen:
+        """Read until the screen is as wanted."""
+        end = time.monotonic() + seconds
+        while not condition(self.screen):
+            assert time.monotonic() < end, self.screen.words()
+            assert self.process.poll() is None, (self.screen.words(), self.process.communicate())
+            self.read(0.2)
+        return self.screen
+
+    def until_words(self, words: str) -> Screen:
+        return self.until(lambda screen: words in screen.words())
+
+    def press(self, keys: str) -> None:
+        os.write(self.ours, keys.encode())
+
+    def ended(self) -> tuple[int, str]:
+        """Wait for the end; returns exit code and what was said on stderr."""
+        end = time.monotonic() + 60
+        while self.process.poll() is None:
+            assert time.monotonic() < end
+            self.read(0.05)
+        while select.select([self.ours], [], [], 0)[0]:
+            self.read(0)
+        said = self.process.stderr.read().decode() if self.process.stderr else ""
+        return self.process.returncode, said
+
+    def restored(self) -> bool:
+        """Tell whether the terminal is as it was."""
+        modes = self.screen.modes
+        return (
+            termios.tcgetattr(self.its) == self.before
+            and self.screen.entered == self.screen.left > 0
+            and modes["?25"]
+            and modes["?7"]
+        )
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        if self.process.stderr:
+            self.process.stderr.close()
+        os.close(self.ours)
+        os.close(self.its)
+
+
+@pytest.fixture
+def open_view() -> Iterator[Callable[..., View]]:
+    views: list[View] = []
+
+    def start(*arguments: object, command: list[str] = COMMAND, **options: object) -> View:
+        views.append(View([*command, *map(str, arguments)], **options))
+        return views[-1]
+
+    yield start
+    for each in views:
+        each.close()
+
+
+def cut(screen: Screen, height: int, width: int, top: int = 4) -> np.ndarray:
+    """The picture of a screen: half cells below the lines of text, from the middle of the columns."""
+    left = (screen.columns - width) // 2
+    return screen.pixels()[top : top + height, left : left + width]
+
+
+def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=100,
+        stdin=subprocess.DEVNULL,
+        env=environment(**variables),
+    )
+
+
+def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Do the same within this process: starting Python takes its time."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            app.main(["show", *map(str, arguments)], prog_name="pymilk")
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    return subprocess.CompletedProcess(list(arguments), code, out.getvalue(), err.getvalue())
+
+
+def done(*arguments: object, function: Callable[..., subprocess.CompletedProcess[str]] = call) -> str:
+    said = function(*arguments)
+    assert (said.returncode, said.stderr) == (0, "")
+    return said.stdout
+
+
+# --- live ----------------------------------------------------------------------------------------
+
+
+def test_live_picture_keys_and_quit(open_view, writer):
+    view = open_view("cam", "--rate", 20, lines=23, columns=130)
+    # Two lines of text, two of keys: 38 half cells are room for 8 rows of 4 pixels.
+    screen = view.until(lambda screen: screen.line(21).startswith("q quit") and screen.line(22) != "")
+    assert screen.line(0).startswith("cam  8x6 uint16  frame ")
+    assert screen.line(1).startswith("levels")
+    view.until(lambda screen: seen(cut(screen, 32, 24)[1::4, 1::4]) == F_ROWS)
+    # Frames come, and most of them are not drawn.
+    first = int(screen.line(0).split("frame ")[1].split()[0])
+    view.until(lambda screen: int(screen.line(0).split("frame ")[1].split()[0]) > first + 50)
+    view.until(lambda screen: int(screen.line(0).split("lost ")[1].split()[0]) > 50)
+    with Stream.attach("cam", writable=False) as cam:
+        assert not [pid for pid in cam.section("sem_read_pid") if pid > 0]
+    view.press("l")
+    view.until_words(" log ")
+    view.press("c")
+    view.until_words("heat")
+    view.press("ssss")
+    view.until_words("symcode 0")
+    # The frame as stored: its first axis, now upwards, is the one that ran to the right.
+    stored = ["".join(line[at] for line in F_ROWS[::-1]) for at in range(6)][::-1]
+    view.until(lambda screen: seen(cut(screen, 36, 48)[1::6, 1::6]) == stored)
+    view.press("ssss")
+    view.until(lambda screen: "symcode" not in screen.line(1))
+    view.press(" ")
+    view.until(lambda screen: screen.line(0).startswith("PAUSED"))
+    view.press("d")
+    view.until_words("dark subtracted")
+    view.press("D+")
+    view.until_words("part [")
+    before = view.until_words("part [").line(1)
+    view.press("\x1b[")  # an arrow may come in two pieces
+    view.press("A")
+    view.until(lambda screen: screen.line(1) != before and "part [" in screen.line(1))
+    view.press("r")
+    view.until_words("row 0")
+    view.press("q")
+    assert view.ended() == (0, "")
+    assert view.restored()
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "words"),
+    [
+        (signal.SIGINT, 130, "pymilk: interrupted\n"),
+        (signal.SIGTERM, -signal.SIGTERM, ""),
+        (signal.SIGHUP, -signal.SIGHUP, ""),
+    ],
+)
+def test_signals_give_the_terminal_back(open_view, make, number, code, words):
+    make("cam", letter_f())
+    view = open_view("cam")
+    view.until_words("q quit")
+    view.process.send_signal(number)
+    assert view.ended() == (code, words)
+    assert view.restored()
+
+
+def test_ctrl_c_typed(open_view, make):
+    make("cam", letter_f())
+    view = open_view("cam")
+    view.until_words("q quit")
+    view.press("\x03")
+    assert view.ended()[0] == 130
+    assert view.restored()
+
+
+def test_a_stopped_terminal_does_not_keep_the_command(open_view, writer):
+    view = open_view("cam", "--rate", 60)
+    view.until_words("q quit")
+    view.press("\x13")  # Ctrl-S: what is drawn now waits
+    while select.select([view.ours], [], [], 0.3)[0]:
+        view.read(0)
+    view.process.send_signal(signal.SIGTERM)
+    assert view.ended() == (-signal.SIGTERM, "")
+    assert view.restored()
+
+
+def test_a_terminal_that_is_gone_ends_it(make):
+    make("cam", letter_f())
+    view = View([*COMMAND, "cam"])
+    try:
+        view.until_words("q quit")
+        os.close(view.its)
+        os.close(view.ours)
+        assert view.process.wait(timeout=60) in (0, -signal.SIGHUP)
+        assert b"Traceback" not in view.process.stderr.read()
+    finally:
+        view.its, view.ours = os.pipe()
+        view.close()
+
+
+def test_a_new_size_is_drawn_at_once(open_view, make):
+    make("cam", letter_f())
+    view = open_view("cam", lines=23, columns=80)
+    view.until(lambda screen: screen.line(21).startswith("q quit"))
+    view.screen = Screen(12, 50)
+    view.screen.entered = 1
+    view.screen.main = (view.screen.text, view.screen.above, view.screen.below, [0, 0])
+    view.resize(12, 50)
+    view.until(lambda screen: screen.line(11).startswith("q quit"))
+    view.until(lambda screen: seen(cut(screen, 16, 12)[::2, ::2]) == F_ROWS)
+    view.press("q")
+    assert view.ended() == (0, "")
+
+
+def test_stop_and_continue_in_a_shell(open_view, make):
+    if not shutil.which("bash"):
+        pytest.skip("needs bash")
+    make("cam", letter_f())
+    view = open_view("--norc", "--noprofile", "-i", command=["bash"], errors=subprocess.STDOUT, PS1="ready> ")
+
+    def plain(screen: Screen, words: str) -> bool:
+        return screen.main is None and words in screen.words()
+
+    view.until(lambda screen: plain(screen, "ready>"))
+    view.press(f"{' '.join(COMMAND)} cam\n")
+    view.until(lambda screen: screen.main is not None and "q quit" in screen.words())
+    view.press("\x1a")  # Ctrl-Z
+    view.until(lambda screen: plain(screen, "Stopped"))
+    view.press("fg\n")
+    view.until(lambda screen: screen.entered == 2 and seen(cut(screen, 40, 30)[2::5, 2::5]) == F_ROWS)
+    view.press("q")
+    view.until(lambda screen: screen.left == 2)
+    view.press("echo code=$?\n")
+    view.until(lambda screen: plain(screen, "code=0"))
+    view.press("exit\n")
+    assert view.ended()[0] == 0
+
+
+def test_continued_it_draws_everything_again(open_view, make):
+    make("cam", letter_f())
+    view = open_view("cam", lines=23)
+    view.until(lambda screen: screen.line(21).startswith("q quit"))
+    view.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, view.process.pid, os.WSTOPPED)
+    termios.tcsetattr(view.its, termios.TCSANOW, view.before)  # as a shell does
+    view.screen._clear()
+    view.process.send_signal(signal.SIGCONT)
+    view.until(lambda screen: screen.line(21).startswith("q quit"))
+    view.until(lambda screen: seen(cut(screen, 32, 24)[1::4, 1::4]) == F_ROWS)
+    view.press("q")  # read without Return: the terminal is as it was
+    assert view.ended() == (0, "")
+
+
+@pytest.mark.parametrize(("lines", "columns"), [(1, 1), (3, 10), (4, 200)])
+def test_terminals_of_any_size(open_view, make, lines, columns):
+    make("cam", letter_f())
+    view = open_view("cam", lines=lines, columns=columns)
+    said = "cam  8x6 uint16  frame 1  0.0/s  lost 0 (not drawn)"[:columns].rstrip()
+    view.until(lambda screen: screen.line(0) == said)
+    view.press("q")
+    assert view.ended() == (0, "")
+
+
+def test_troubles_are_said_and_the_stream_is_followed(open_view, writer):
+    view = open_view("cam", "--rate", 20, columns=120)
+    view.until_words("frame ")
+    writer.tell("end")
+    view.until_words("** deleted")
+    with SHM("cam", np.full((4, 9), 7.0, np.float32)) as again:
+        view.until_words("recreated as 4x9 float32")
+        view.until_words("4x9 float32  frame 1")
+        view.press("q")
+        assert view.ended() == (0, "")
+        again.destroy()
+
+
+def test_a_dead_writer_is_named(open_view, writer):
+    view = open_view("cam", columns=120)
+    view.until_words("frame ")
+    writer.kill()
+    view.until_words(f"the writer, process {writer.pid}, is dead")
+
+
+def test_slices_are_stepped(open_view, make_stream):
+    stream = make_stream("cube", (3, 4, 5), "u2")
+    stream.publish(np.arange(60, dtype="u2").reshape(3, 4, 5))
+    view = open_view("cube", columns=120)
+    view.until_words("slice 0 of 3")
+    view.press("[")
+    view.until_words("slice 2 of 3")
+    view.until_words("min 40  max 59")
+    view.press(" ]")  # also while it is paused
+    view.until_words("slice 0 of 3")
+    stream.cnt1 = 1
+    view.press("n")
+    view.until_words("slice 1 of 3")
+
+
+@pytest.mark.parametrize(
+    ("variables", "kind"),
+    [
+        ({"COLORTERM": "truecolor"}, "38;2;"),
+        ({"COLORTERM": ""}, "8;5;"),
+        ({"COLORTERM": "", "TERM": "xterm"}, "@@"),
+        ({"NO_COLOR": "1"}, "@@"),
+        ({"PYTHONIOENCODING": "ascii"}, "@@"),
+    ],
+)
+def test_colours_by_environment(open_view, make, variables, kind):
+    make("cam", letter_f() * 3)
+    view = open_view("cam", **variables)
+    said = ""
+    while kind not in said or "q quit" not in said:
+        assert view.process.poll() is None
+        ready, _, _ = select.select([view.ours], [], [], 60)
+        assert ready
+        said += os.read(view.ours, 1 << 16).decode()
+    if kind == "@@":
+        assert not re.search(r"\x1b\[[0-9;]*[1-9][0-9;]*m", said)
+        assert "▀" not in said
+    if kind == "8;5;":
+        assert "8;2;" not in said
+
+
+def test_the_stream_is_read_once_for_each_turn(make):
+    from pymilk.cli.show import _Viewer
+    from pymilk.view import Display, Feed
+
+    shm = make("cam", letter_f())
+    with Feed("cam") as feed:
+        viewer = _Viewer(feed, Display(), (None, None), "ascii", None)
+        viewer.update()
+        for turn in range(3):
+            for _ in range(4):
+                shm.set_data(letter_f())
+            before = feed.counter
+            for key in "lcsr0":  # drawn anew after each of them
+                assert viewer.press(key)
+                assert len(viewer.lines(24, 80)) == 24
+                assert feed.counter == before
+            viewer.update()
+            assert (feed.counter, feed.lost) == (1 + 4 * (turn + 1), 3 * (turn + 1))
+        viewer.press(" ")
+        shm.set_data(letter_f())
+        viewer.update()
+        assert feed.counter == 13  # paused: nothing is read
+
+
+# --- once ----------------------------------------------------------------------------------------
+
+
+def test_once_in_a_terminal_has_colours(open_view, make):
+    make("cam", letter_f())
+    view = open_view("cam", "--once", "--height", 8)
+    assert view.ended() == (0, "")
+    assert seen(cut(view.screen, 16, 12, top=0)[::2, ::2]) == F_ROWS
+    assert view.screen.line(8).startswith("cam  8x6 uint16  frame 1")
+    assert view.screen.entered == 0
+
+
+def test_once_in_a_pipe_is_plain_text(make):
+    make("cam", letter_f())
+    lines = done("cam", "--once", "--height", 8, "--width", 12, function=run).splitlines()
+    wide = [line.replace(".", "  ").replace("#", "@@").rstrip() for line in F_ROWS]
+    assert lines[:8] == wide
+    assert lines[8] == "cam  8x6 uint16  frame 1"
+    assert lines[9].startswith("levels 0 to 100 auto  min 0  max 100 at ")
+
+
+def test_png_without_a_terminal(make, writer, tmp_path):
+    path = tmp_path / "out.png"
+    assert f"picture: {path}, 384x512 pixels" in done("cam", "--once", "--png", path, function=run)
+    assert seen(read_png(path.read_bytes())[32::64, 32::64]) == F_ROWS
+    done("cam", "--png", path, "--height", 16, "--levels", 0, 1, "--colours", "ice")
+    picture = read_png(path.read_bytes())
+    assert picture.shape == (16, 12, 3)
+    assert seen(picture[::2, ::2, ::-1]) == F_ROWS
+    assert {tuple(pixel) for pixel in picture.reshape(-1, 3).tolist()} == {(0, 0, 0), (255, 255, 255)}
+    make("dark", letter_f() * 100)
+    told = json.loads(done("cam", "--png", path, "--dark", "dark", "--json"))
+    assert (told["dark"], told["max"]) == (True, 0.0)
+    assert told["min"] < 0
+    assert told["png"] == str(path)
+
+
+def test_once_as_json(make):
+    make("cam", letter_f())
+    told = json.loads(done("cam", "--once", "--json", "--row", 6))
+    assert (told["name"], told["shape"], told["dtype"], told["counter"]) == ("cam", [8, 6], "uint16", 1)
+    assert (told["row"], told["peak"], told["levels"]) == (6, [1], [0, 100])
+    assert told["mean"] == pytest.approx(400 / 6)
+    assert (told["slice"], told["torn"], told["trouble"], told["png"]) == (None, False, "", None)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "needs a terminal"),
+        (["--json"], "--json goes with --once"),
+        (["--once", "--levels", "1", "2", "--percentile", "9"], "exclude each other"),
+        (["--once", "--symcode", "8"], "symcode"),
+        (["--once", "--rate", "1000"], "rate"),
+    ],
+)
+def test_wrong_usage(make, options, words):
+    make("cam", letter_f())
+    said = call("cam", *options)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert words in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["nothing"], "nothing"),
+        (["cam", "--levels", "2", "1"], "lower one first"),
+        (["cam", "--row", "8"], "no row 8"),
+        (["cam", "--slice", "1"], "no slice 1"),
+        (["cam", "--dark", "none.npy"], "no dark frame none.npy"),
+        (["cam", "--colours", "no_such_map"], "no_such_map"),
+        (["cam", "--png", "no/such/folder.png"], "cannot be saved"),
+    ],
+)
+def test_errors_are_a_line(make, options, words):
+    make("cam", letter_f())
+    said = call(*options, "--once")
+    assert (said.returncode, said.stdout) == (1, "")
+    assert said.stderr.startswith("pymilk: ")
+    assert words in said.stderr
+    assert len(said.stderr.splitlines()) == 1
+
+
+def test_a_closed_pipe_ends_it_quietly(make):
+    make("cam", letter_f())
+    reading, writing = os.pipe()
+    os.close(reading)
+    child = subprocess.Popen(
+        [*COMMAND, "cam", "--once"], stdout=writing, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    os.close(writing)
+    _, said = child.communicate(timeout=60)
+    assert said == ""
+    assert child.returncode in (0, 1)
+
+
+def test_help_has_an_example():
+    assert "Example: pymilk show cam0" in done("--help")
