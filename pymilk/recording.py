@@ -99,6 +99,7 @@ class LazyFrames:
 
     def __getitem__(self, key: Any) -> Any:
         first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
+        every = (slice(None), *rest)
         if isinstance(first, (int, np.integer)) and not isinstance(first, (bool, np.bool_)):
             at = int(first) + (len(self) if first < 0 else 0)
             if not 0 <= at < len(self):
@@ -107,8 +108,8 @@ class LazyFrames:
         if isinstance(first, slice):
             chosen = range(*first.indices(len(self)))
             if chosen.step < 0:
-                return self._read(*_slice(chosen[::-1]))[::-1][(slice(None), *rest)]
-            return self._read(*_slice(chosen))[(slice(None), *rest)]
+                return self._read(*_slice(chosen[::-1]))[::-1][every]
+            return self._read(*_slice(chosen))[every]
         if isinstance(first, (list, np.ndarray)):
             rows = np.asarray(first)
             if rows.ndim == 1 and rows.dtype == np.bool_ and len(rows) == len(self):
@@ -117,7 +118,7 @@ class LazyFrames:
                 found = np.empty((len(rows), *self.shape[1:]), self.dtype)
                 for at, row in enumerate(rows):
                     found[at] = self[int(row)]
-                return found[(slice(None), *rest)]
+                return found[every]
         return np.asarray(self)[key]
 
     def __iter__(self) -> Iterator[Array]:
@@ -146,25 +147,25 @@ class Recording:
     paths : list of str
         The files, in order.
     frames : ndarray or LazyFrames, shape (n, *shape)
-        As `SHM.get_data` of the recorded object gave them. A read-only memory map where the format allows: NPY,
-        and FITS of uint8. Otherwise `LazyFrames`, which reads what is indexed.
+        As `SHM.get_data` of the recorded object gave them. A read-only memory map where the format allows:
+        NPY, and FITS of uint8. Otherwise `LazyFrames`, which reads what is indexed.
     info : ndarray of FRAME_ROW, shape (n,), or None
         The row of each frame, bit for bit as a `Capture` has it. Times are nanoseconds of CLOCK_TAI. None for
         a file that pymilk did not record.
     gaps : ndarray of GAP_ROW
-        Where frames are missing: ``row`` is the first frame behind the gap, ``lost`` how many are missing, and
-        ``before`` and ``after`` are the numbers (``cnt0``) of the frames around it. ``before`` is 0 where the
-        gap is in front of the first frame.
+        Where frames are missing: ``row`` is the first frame behind the gap, ``lost`` how many are missing,
+        and ``before`` and ``after`` are the numbers (``cnt0``) of the frames around it. ``before`` is 0
+        where the gap is in front of the first frame.
     header : dict
-        ``stream``, ``dtype``, ``shape`` (of a frame as seen), ``stream_shape``, ``axes`` (which index is which axis
-        of the stream), ``symcode``, ``tri_dim``, ``squeeze``, ``clock``, ``tai_offset`` (seconds that TAI was
-        ahead of UTC), ``started_ns``, ``first_ns`` (acquisition of the first frame), ``frames``, ``lost``,
-        ``ended``, ``part`` (number in a series, or None), ``pymilk`` (version), ``complete``, and ``keywords``: a
-        list of [name, value, comment], as they were when the recording began. Empty for files of others. Of a
-        series: that of the first file, with the totals.
+        ``stream``, ``dtype``, ``shape`` (of a frame as seen), ``stream_shape``, ``axes`` (which index is
+        which axis of the stream), ``symcode``, ``tri_dim``, ``squeeze``, ``clock``, ``tai_offset`` (seconds
+        that TAI was ahead of UTC), ``started_ns``, ``first_ns`` (acquisition of the first frame),
+        ``frames``, ``lost``, ``ended``, ``part`` (number in a series, or None), ``pymilk`` (version),
+        ``complete``, and ``keywords``: a list of [name, value, comment], as they were when the recording
+        began. Empty for files of others. Of a series: that of the first file, with the totals.
     complete : bool
-        False if the recorder is still at work, or was killed: ``lost``, ``frames`` and ``ended`` of the header were
-        not written then. `frames`, `info` and `gaps` are right in any case.
+        False if the recorder is still at work, or was killed: ``lost``, ``frames`` and ``ended`` of the
+        header were not written then. `frames`, `info` and `gaps` are right in any case.
     """
 
     def __init__(self, paths: list[str], stored: list[Stored]) -> None:
@@ -240,7 +241,8 @@ class Recording:
         self.close()
 
     def __repr__(self) -> str:
-        name = os.path.basename(self.paths[0]) + (f" and {len(self.paths) - 1} more" if self.paths[1:] else "")
+        more = f" and {len(self.paths) - 1} more" if self.paths[1:] else ""
+        name = os.path.basename(self.paths[0]) + more
         state = "" if self.complete else ", not complete"
         return f"<Recording {name}: {len(self)} frames {self.frames.shape[1:]} of {self.frames.dtype}{state}>"
 
@@ -248,9 +250,9 @@ class Recording:
 def _count(stored: Stored) -> int:
     """Return how many frames of a file count: those that have a row."""
     if stored.info is None:
-        return len(stored.frames)
+        return int(stored.frames.shape[0])
     rows = np.flatnonzero(stored.info["arrival_ns"] == 0)  # every frame arrived at some time
-    return min(len(stored.frames), int(rows[0]) if len(rows) else len(stored.info))
+    return min(int(stored.frames.shape[0]), int(rows[0]) if len(rows) else len(stored.info))
 
 
 def _orientation(header: Header) -> Orientation | None:
@@ -292,10 +294,10 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
     Parameters
     ----------
     path : str or PathLike, or a list of them
-        ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``: what `pymilk.record` wrote, also while it is being
-        written or after the recorder was killed, or an NPY or FITS cube of others, whose first axis is taken
-        for time. A name that does not exist while ``cam_000000.fits`` and so on do gives the whole series; so
-        does a list of files, in its order.
+        ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``: what `pymilk.record` wrote, also while it is
+        being written or after the recorder was killed, or an NPY or FITS cube of others, whose first axis
+        is taken for time. A name that does not exist while ``cam_000000.fits`` and so on do gives the whole
+        series; so does a list of files, in its order.
 
     Returns
     -------
@@ -328,7 +330,9 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
         if not os.path.exists(given):
             paths = parts_of(given)
             if not paths:
-                raise StreamNotFoundError(f"there is no recording {given}, nor a series of that name", path=given)
+                raise StreamNotFoundError(
+                    f"there is no recording {given}, nor a series of that name", path=given
+                )
     elif isinstance(path, Iterable):
         paths = [checked_path(each, "a recording") for each in path]
     else:

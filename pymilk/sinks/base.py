@@ -2,8 +2,8 @@
 
 The one who records asks a sink for `Sink.room`, fills it, and says with `Sink.commit` what is there. From
 then on the frames belong to the file: if the process is killed at any moment, what was committed (and
-flushed, where a format needs it) can be read. A sink writes the pixels first, then their rows, then the number
-that says how many there are.
+flushed, where a format needs it) can be read. A sink writes the pixels first, then their rows, then the
+number that says how many there are.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Sink(abc.ABC):
     def commit(self, info: Array) -> None:
         """Take the frames that are at the beginning of what `room` gave last; `info` has their rows."""
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027  (most have nothing to do)
         """Bring what was committed to where it outlives the process, if it is not there yet."""
 
     @abc.abstractmethod
@@ -200,7 +200,8 @@ class Staging:
 
 
 def nothing_to_close() -> None:
-    """Close what needs no closing: maps that go with the last array over them, files opened at each access."""
+    """Close what needs no closing: maps that go with the last array over them, files opened at each
+    access."""
 
 
 def batch_of(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> int:

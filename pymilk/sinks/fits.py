@@ -69,7 +69,7 @@ def _fits() -> Any:
 
 def _flip(dtype: np.dtype[Any]) -> int:
     """Return the bit that turns pixels into what FITS stores: the highest one, where that has an offset."""
-    offset = dtype.kind == "u" and dtype.itemsize > 1 or dtype == np.int8
+    offset = (dtype.kind == "u" and dtype.itemsize > 1) or dtype == np.int8
     return 1 << 8 * dtype.itemsize - 1 if offset else 0
 
 
@@ -128,7 +128,7 @@ class FitsSink(Sink):
         fits = _fits()
         flip = _flip(self._dtype)
         bits = 8 * self._dtype.itemsize
-        cards = [
+        cards: list[tuple[str, Any, str]] = [
             ("SIMPLE", True, "conforms to FITS standard"),
             ("BITPIX", -bits if self._dtype.kind == "f" else bits, ""),
             ("NAXIS", 1 + len(self._shape), ""),
@@ -218,7 +218,7 @@ class FitsSink(Sink):
 
     def _write_table(self, at: int) -> None:
         fits = _fits()
-        cards = [
+        cards: list[tuple[str, Any, str]] = [
             ("XTENSION", "BINTABLE", "one row for each frame"),
             ("BITPIX", 8, ""),
             ("NAXIS", 2, ""),
@@ -356,7 +356,7 @@ def _native(raw: Array, dtype: np.dtype[Any]) -> Array:
     if not flip:
         return raw.astype(dtype)
     plain = np.dtype(f"u{dtype.itemsize}")
-    made = raw.view(plain.newbyteorder(">")).astype(plain)
+    made: Array = raw.view(plain.newbyteorder(">")).astype(plain)
     made ^= plain.type(flip)
     return made.view(dtype)
 

@@ -245,9 +245,8 @@ class NpySink(Sink):
             return Stored(frames, None, frames.dtype, None, {}, True, nothing_to_close)
         with open(header_path, "rb") as file:
             header = header_of_json(file.read(), header_path)
-        return Stored(
-            frames, None, frames.dtype, read_rows(rows), header, bool(header.get("complete")), nothing_to_close
-        )
+        info, complete = read_rows(rows), bool(header.get("complete"))
+        return Stored(frames, None, frames.dtype, info, header, complete, nothing_to_close)
 
 
 FORMAT = NpySink

@@ -78,7 +78,7 @@ class _Member:
     def write(self, number: int, chunk: Array) -> None:
         """Write a chunk, of `rows` rows in any case."""
         key = ".".join(["c", str(number), *["0"] * len(self._shape)])
-        content = memoryview(chunk.reshape(-1)).cast("B") if self._encode is None else self._encode(chunk)
+        content = chunk.data if self._encode is None else self._encode(chunk)
         replace_file(os.path.join(self._path, key), content)
 
     def count(self, rows: int) -> None:
