@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from ._core import FLAG_NEW_FILE, FLAG_TORN, checked_timeout
 from ._version import __version__
-from .axes import Orientation
+from .axes import Orientation, Which3DState
 from .capture import await_event
 from .errors import (
     RecordError,
@@ -286,7 +286,9 @@ class _Job:
                     self._format.remove(each)
             self._open()
             how = {key: self._options[key] for key in ("depth", "start", "wait", "cpu", "priority")}
-            self._ring = RingReader(self.stream, **how)
+            # Frames stay in the order of the stream: this orientation turns nothing.
+            plain = Orientation(self.stream.frame_shape, 4, Which3DState.FRONT2LAST)
+            self._ring = RingReader(self.stream, orientation=plain, **how)
             self._began = self._last_seen = self._flushed = time.monotonic()
             self._thread = threading.Thread(
                 target=self._run, name=f"pymilk-record-{self.name}", daemon=True

@@ -159,7 +159,7 @@ def test_frames_come_back_as_they_were_seen(
         np.testing.assert_array_equal(np.asarray(loaded.frames), frames)
         assert loaded.header["symcode"] == symcode
         assert loaded.header["shape"] == [5, 7]
-        indices = {0: "[k, x, y]", 1: "[k, -x, y]", 4: "[k, y, x]", 6: "[k, y, -x]"}[symcode]
+        indices = {0: "[k, x, y]", 1: "[k, -x, y]", 4: "[k, y, x]", 6: "[k, -y, x]"}[symcode]
         assert indices in loaded.header["axes"]
 
 
@@ -209,7 +209,7 @@ def test_header(suffix: str, cam: SHM, tmp_path: Path) -> None:
 def test_gaps_are_marked(suffix: str, make: Callable[..., SHM], tmp_path: Path) -> None:
     shm = make("cam", ((5, 7), np.uint16), ring=8)
     path = tmp_path / f"cam.{suffix}"
-    recorder = Recorder(shm, path, frames=12)
+    recorder = Recorder(shm, path)
     stall, go = threading.Event(), threading.Event()
     stall_first_commit(recorder, stall, go)
     with recorder:
@@ -217,7 +217,7 @@ def test_gaps_are_marked(suffix: str, make: Callable[..., SHM], tmp_path: Path) 
         assert stall.wait(30)
         shm.set_many(images(40))  # the ring keeps the last 7
         go.set()
-        report = recorder.wait(60)
+        report = recorder.stop()
     with load(path) as loaded:
         assert loaded.info is not None
         numbers = loaded.info["cnt0"].astype(int)
