@@ -313,6 +313,8 @@ class _Job:
             self._sink.close()
             self._format.remove(self.paths[-1])
         self._let_go()
+        self.ended = "stopped"
+        self.over.set()
 
     def stop(self) -> None:
         """Have the thread end soon."""
