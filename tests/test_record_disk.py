@@ -10,13 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_record import EACH_FORMAT, format_parameters
 
 from conftest import Child
 from pymilk import SHM, Recorder, load
 from pymilk._core import Stream
 from pymilk.bench.frames import check_frames
 from pymilk.errors import StreamStorageError
-from test_record import EACH_FORMAT, format_parameters
 
 SHAPE = (64, 64)
 
@@ -63,7 +63,9 @@ def test_killed_in_the_middle(
     recorder = spawn(RECORD, path, 1500)
     recorder.expect("ready")
     # The camera goes on while the recorder is killed, so that it dies at its work.
-    camera = threading.Thread(target=stream.publish_many, args=(cycle(), 3500), kwargs={"interval_ns": 100_000})
+    camera = threading.Thread(
+        target=stream.publish_many, args=(cycle(), 3500), kwargs={"interval_ns": 100_000}
+    )
     camera.start()
     recorded = int(recorder.hear())
     recorder.kill()
@@ -209,7 +211,8 @@ from pymilk import SHM
 from pymilk.bench.frames import SelfCheckingFrame
 with SHM("cam", ((120, 120), np.uint16), ring=4096) as shm:
     frame = SelfCheckingFrame((120, 120), np.dtype(np.uint16))
-    cubes = [np.stack([frame.number(1 + k).copy() for k in range(at, at + 512)]) for at in range(1, 8193, 512)]
+    numbered = [frame.number(number).copy() for number in range(2, 8194)]
+    cubes = [np.stack(numbered[at : at + 512]) for at in range(0, 8192, 512)]
     print("ready", flush=True)
     sys.stdin.readline()
     for cube in cubes:
