@@ -79,8 +79,9 @@ def camera(path: Path, rate: float, count: int, depth: int, compress: bool) -> t
         child.stdin.write("go\n")
         child.stdin.flush()
         child.stdout.readline()
-        while recorder.report.recorded + recorder.report.lost < count and recorder.running:
-            if (recorder.report.last_age or 0) > 2:
+        while recorder.running:  # frames that were lost at the very end are told by no later one
+            sofar = recorder.report.streams["recorded"]
+            if sofar.recorded + sofar.lost >= count or (sofar.last_age or 0) > 2:
                 break
             time.sleep(0.01)
     child.communicate("end\n")
