@@ -29,6 +29,8 @@ MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm"
 MODULES += [".view", ".view.blocks", ".view.colours", ".view.curve", ".view.dark", ".view.display"]
 MODULES += [".view.feed", ".view.levels", ".view.picture", ".view.png"]
 MODULES += [".alignment", ".multicapture", ".inspection", ".doctor"]
+MODULES += [".files", ".recorder", ".recording", ".sinks", ".sinks.base", ".sinks.fits", ".sinks.hdf5"]
+MODULES += [".sinks.npy", ".sinks.zarr"]
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:

@@ -56,9 +56,10 @@ from .doctor import doctor  # noqa: E402
 from .info import info  # noqa: E402
 from .kw import kw  # noqa: E402
 from .ls import ls  # noqa: E402
+from .record import record  # noqa: E402
 from .relay import relay  # noqa: E402
 from .show import show  # noqa: E402
 from .streams import create, rm  # noqa: E402
 
-for command in (bench, create, demo, doctor, info, kw, ls, relay, rm, show):
+for command in (bench, create, demo, doctor, info, kw, ls, record, relay, rm, show):
     app.add_command(command)

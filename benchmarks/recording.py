@@ -1,0 +1,199 @@
+"""Recording: is every frame of a fast camera on the disk, and how fast is each format beside a plain write?
+
+    python benchmarks/recording.py [--directory DIR] [--rate 5000] [--seconds 20] [--formats npy,fits,h5,zarr]
+
+1. *Camera*: a second process publishes 120x120 uint16 at the rate given, into a stream with a ring, or a
+plain one
+   (``--plain``, read through a collector). Each frame carries its number all over. Frames lost have to be
+   0, and each frame on the disk has to be whole, and the one that its row says.
+2. *Sustained*: frames that are in a ring already are recorded as fast as the format takes them, against a
+plain
+   sequential write of the same bytes, in pieces of 4 MiB, in the same run. The median of the ratios of all
+   repeats.
+
+Neither waits for the disk itself (fsync): both measure what a program has to wait for. Exit code 1 if a
+frame is missing, torn or another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import pymilk
+from pymilk import SHM, Recorder
+from pymilk.bench.frames import SelfCheckingFrame, check_frames
+
+SHAPE = (120, 120)
+FRAME_NBYTES = 120 * 120 * 2
+
+CAMERA = """
+import sys
+import numpy as np
+from pymilk import SHM
+from pymilk.bench.frames import SelfCheckingFrame
+rate, count, depth = float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+with SHM("recorded", ((120, 120), np.uint16), **({"ring": depth} if depth else {})) as shm:
+    frame = SelfCheckingFrame((120, 120), np.dtype(np.uint16))
+    # The numbers go round; the stream begins at frame 1, all zero.
+    period = 8192
+    cube = np.stack([frame.number((n - 1) % period).copy() for n in range(2, period + 2)])
+    print("ready", flush=True)
+    sys.stdin.readline()
+    done = 0
+    while done < count:
+        part = cube[: min(period, count - done)]
+        shm.set_many(part, rate=rate)
+        done += len(part)
+    print("done", flush=True)
+    sys.stdin.readline()
+    shm.destroy()
+"""
+PERIOD = 8192
+
+
+def camera(path: Path, rate: float, count: int, depth: int, compress: bool) -> tuple[str, bool]:
+    """Record one camera, verify the file; returns a line of the table, and whether all is well."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", CAMERA, str(rate), str(count), str(depth)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdout.readline()
+    recorder = Recorder("recorded", path, compress=compress, depth=None if depth else 8192)
+    with recorder:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+        child.stdout.readline()
+        while recorder.running:  # frames that were lost at the very end are told by no later one
+            sofar = recorder.report.streams["recorded"]
+            if sofar.recorded + sofar.lost >= count or (sofar.last_age or 0) > 2:
+                break
+            time.sleep(0.01)
+    child.communicate("end\n")
+    report = recorder.report.streams["recorded"]
+    wrong = missing = 0
+    with pymilk.load(path) as loaded:
+        assert loaded.info is not None
+        numbers = loaded.info["cnt0"].astype(np.int64)
+        missing = int((np.diff(numbers) - 1).sum())
+        for first in range(0, len(loaded), 1024):
+            part = np.ascontiguousarray(loaded.frames[first : first + 1024])
+            found, whole = check_frames(part)
+            right = found == ((numbers[first : first + 1024] - 1) % PERIOD).astype(np.uint64)
+            wrong += int(np.count_nonzero(~(whole & right)))
+    good = wrong == 0 and missing == report.lost == 0 and report.recorded == count
+    line = (
+        f"{path.suffix:6} {report.recorded:>8} {report.lost:>6} {wrong:>6} {report.rate:>9.0f} "
+        f"{report.ring_peak:>9.1%}  {'ok' if good else 'NOT ok'}"
+    )
+    return line, good
+
+
+def sustained(path: Path, shm: SHM, count: int, compress: bool) -> float:
+    """Record frames that are there already; returns bytes per second."""
+    recorder = Recorder(shm, path, frames=count, start="oldest", compress=compress)
+    began = time.perf_counter()
+    report = recorder.start().wait()
+    took = time.perf_counter() - began
+    assert (report.recorded, report.lost) == (count, 0)
+    return count * FRAME_NBYTES / took
+
+
+def plain_write(path: Path, frames: np.ndarray) -> float:
+    """Write the same bytes one after the other; returns bytes per second."""
+    content = memoryview(frames).cast("B")
+    began = time.perf_counter()
+    with open(path, "wb", buffering=0) as file:
+        for first in range(0, len(content), 4 << 20):
+            file.write(content[first : first + (4 << 20)])
+    return len(content) / (time.perf_counter() - began)
+
+
+def clear(path: Path) -> None:
+    """Remove what was written, and have the disk finish with it."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    for each in path.parent.glob(f"{path.stem}.*"):
+        if each.is_file():
+            each.unlink()
+    os.sync()
+    gc.collect()
+
+
+def main() -> None:
+    """Run both parts, and print a table of each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--directory", help="where to record; default: a temporary directory")
+    parser.add_argument("--rate", type=float, default=5000.0, help="frames per second of the camera")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--formats", default="npy,fits,h5,zarr", help="with commas")
+    parser.add_argument("--compress", action="store_true", help="h5 and zarr compressed, as well")
+    parser.add_argument("--plain", action="store_true", help="a stream without a ring: a collector")
+    parser.add_argument("--repeats", type=int, default=7, help="of the second part")
+    parser.add_argument("--frames", type=int, default=8000, help="of the second part")
+    parser.add_argument("--quick", action="store_true", help="a look whether it works")
+    chosen = parser.parse_args()
+    if chosen.quick:
+        chosen.rate, chosen.seconds, chosen.repeats, chosen.frames = 1000.0, 0.5, 1, 1000
+    kinds = [(suffix, False) for suffix in chosen.formats.split(",")]
+    if chosen.compress:
+        kinds += [(suffix, True) for suffix in ("h5", "zarr") if suffix in chosen.formats.split(",")]
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    good = True
+    with (
+        tempfile.TemporaryDirectory(prefix="pymilk-recording-", dir=memory) as streams,
+        tempfile.TemporaryDirectory(prefix="pymilk-recording-", dir=chosen.directory) as folder,
+    ):
+        os.environ["MILK_SHM_DIR"] = streams
+        count = int(chosen.rate * chosen.seconds)
+        source = "a plain stream, collector of 8192 frames" if chosen.plain else "a ring of 8192 slots"
+        print(f"120x120 uint16 at {chosen.rate:g}/s for {chosen.seconds:g} s from {source}, in {folder}")
+        print("format recorded   lost  wrong   reached  ring peak")
+        for suffix, compress in kinds:
+            path = Path(folder) / f"camera.{suffix}"
+            line, well = camera(path, chosen.rate, count, 0 if chosen.plain else 8192, compress)
+            print(line + (", compressed" if compress else ""), flush=True)
+            good &= well
+            clear(path)
+        print(f"\n{chosen.frames} frames, {chosen.frames * FRAME_NBYTES / 1e6:.0f} MB, as fast as it goes")
+        print("format   MB/s  plain write MB/s  ratio (median of the repeats, smallest to largest)")
+        frame = SelfCheckingFrame(SHAPE, np.dtype(np.uint16))
+        with SHM("stock", (SHAPE, np.uint16), ring=chosen.frames + 1) as shm:
+            frames = np.stack([frame.number(n).copy() for n in range(chosen.frames)])
+            shm.set_many(frames)
+            for suffix, compress in kinds:
+                path = Path(folder) / f"sustained.{suffix}"
+                speeds, writes = [], []
+                for _ in range(chosen.repeats):
+                    writes.append(plain_write(Path(folder) / "sustained.raw", frames))
+                    clear(Path(folder) / "sustained.raw")
+                    speeds.append(sustained(path, shm, chosen.frames, compress))
+                    clear(path)
+                ratios = sorted(a / b for a, b in zip(speeds, writes, strict=True))
+                print(
+                    f"{suffix:6} {statistics.median(speeds) / 1e6:>6.0f} "
+                    f"{statistics.median(writes) / 1e6:>17.0f}  {statistics.median(ratios):.2f} "
+                    f"({ratios[0]:.2f} to {ratios[-1]:.2f}){', compressed' if compress else ''}",
+                    flush=True,
+                )
+            shm.destroy()
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
