@@ -108,7 +108,8 @@ class SHM(FrameAccess, FamiliarCalls):
         that do not know such cubes see a 3D stream.
     exclusive : bool, default False
         Have the stream for writing to this object alone, until it is closed or its process ends, however that
-        ends. Other objects of pymilk, in this process or another one, are refused with `StreamLockedError` when
+        ends. Other objects of pymilk, in this process or another one, are refused with `StreamLockedError`
+        when
         they publish their first frame, replace the stream, or want it exclusively too. Readers and the file
         notice nothing. ISIO programs are not kept out; nor is an object that has published before. A child
         after fork is refused like others; a pickled object attaches without it.

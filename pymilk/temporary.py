@@ -17,8 +17,8 @@ from .processes import process_alive
 
 __all__ = ["abandoned", "mark_busy", "mark_idle", "remove_abandoned", "temporary_path"]
 
-#: ``.<file>.<pid>.<random>.new``: the dot and the ending keep it out of listings of streams. FITS files that are
-#: being written, ``.pymilk.<pid>...``, are not locked, and left alone.
+#: ``.<file>.<pid>.<random>.new``: the dot and the ending keep it out of listings of streams. FITS files
+#: that are being written, ``.pymilk.<pid>...``, are not locked, and left alone.
 _NAME = re.compile(r"\.(?!pymilk\.\d).+\.(\d+)\.[0-9a-f]{8}\.new")
 
 #: Seconds after which a file without a lock is nobody's, although a process has the number of its maker.
@@ -32,7 +32,7 @@ def temporary_path(path: str) -> str:
 
 
 def mark_busy(fd: int) -> None:
-    """Show that the file behind a descriptor is being worked on, until `mark_idle` or the end of the process."""
+    """Show that the file behind a descriptor is being worked on, until `mark_idle`."""
     # Where it cannot be had the number in the name has to do: file systems without locks, or
     # somebody who tries it at this moment.
     with contextlib.suppress(OSError):
@@ -40,7 +40,7 @@ def mark_busy(fd: int) -> None:
 
 
 def mark_idle(fd: int) -> None:
-    """Undo `mark_busy`. Closing does not, where memory is mapped through the descriptor: that keeps the lock too."""
+    """Undo `mark_busy`. Closing does not, where memory is mapped through the descriptor."""
     with contextlib.suppress(OSError):
         fcntl.flock(fd, fcntl.LOCK_UN)
 
@@ -96,7 +96,7 @@ def _is_abandoned(path: str, remove: bool = False) -> bool:
 
 
 def remove_abandoned(directory: str) -> list[str]:
-    """Remove what `abandoned` finds; returns the paths. What belongs to others, and may not be removed, stays."""
+    """Remove what `abandoned` finds; returns the paths. What this user may not remove stays."""
     removed = []
     for path in abandoned(directory):
         with contextlib.suppress(PermissionError):

@@ -1,7 +1,9 @@
 """One writer at a time: the lock of a process that has a stream to itself.
 
-The lock is an advisory one of the operating system (flock) on the file of the stream. Nothing is stored in the
-file, so programs of ImageStreamIO see no difference, and do not heed it either; readers never touch it. It belongs
+The lock is an advisory one of the operating system (flock) on the file of the stream. Nothing is stored in
+the
+file, so programs of ImageStreamIO see no difference, and do not heed it either; readers never touch it. It
+belongs
 to the process that took it and ends with that, however it ends. After a fork it stays with the parent. It is
 a lock of the file, not of the name: a stream that is made anew is a new file, and its maker has to look
 after the old one (`lock_writer` or `check_free` on it, before it is replaced).
@@ -30,7 +32,8 @@ class WriterLock:
     Parameters
     ----------
     fd : int
-        Descriptor that the lock was taken through. It belongs to the object. No memory is mapped through it, or
+        Descriptor that the lock was taken through. It belongs to the object. No memory is mapped through
+        it, or
         the lock would last as long as that.
     """
 
@@ -132,7 +135,9 @@ def lock_stream(path: str, device: int, inode: int, name: str) -> WriterLock:
 
 
 def check_free(fd: int, name: str, path: str) -> None:
-    """Look whether somebody has the file behind a descriptor to himself; holds a shared lock until that is closed.
+    """Look whether somebody has the file behind a descriptor to himself.
+
+    Holds a shared lock until the descriptor is closed, and memory that is mapped through it.
 
     Raises
     ------
@@ -176,9 +181,9 @@ def _holders(fd: int) -> list[int]:
             if len(fields) < 6 or fields[1] != "FLOCK" or fields[3] != "WRITE":
                 continue
             major, minor, inode = fields[5].split(":")
-            if (int(major, 16), int(minor, 16)) == (os.major(found.st_dev), os.minor(found.st_dev)):
-                if int(inode) == found.st_ino and int(fields[4]) > 0:
-                    pids.append(int(fields[4]))
+            file = os.makedev(int(major, 16), int(minor, 16)), int(inode)
+            if file == (found.st_dev, found.st_ino) and int(fields[4]) > 0:
+                pids.append(int(fields[4]))
     return pids
 
 

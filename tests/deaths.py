@@ -1,4 +1,4 @@
-"""What is killed at each step, and what has to be right afterwards. Run by tests/test_death.py, in a process of its own."""
+"""What is killed at each step, and what has to be right afterwards. Run by test_death.py."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def writes(kind: str, how: str, every: int, first: int) -> Iterator[int]:
             torn = reader.write == 1
             dead = reader.counter
             assert BEFORE <= dead <= BEFORE + 2
-            said = waited(lambda: reader.wait(0.002, after=BEFORE))
+            said = waited(partial(reader.wait, 0.002, after=BEFORE))
             assert said == dead if dead > BEFORE else isinstance(said, StreamTimeoutError), said
             pixels, flags, number = reader.read()
             assert flags & (FLAG_VERIFIED | FLAG_TORN)

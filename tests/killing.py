@@ -1,7 +1,9 @@
 """Kill a process at each of its steps: a victim in single steps, by ptrace, and what it leaves behind.
 
-The victim is a child after fork that does one thing to a stream. It is stopped after each instruction that changed
-the bytes of the file, or at each system call, and killed there. Nothing has to be compiled for it. To be imported
+The victim is a child after fork that does one thing to a stream. It is stopped after each instruction that
+changed
+the bytes of the file, or at each system call, and killed there. Nothing has to be compiled for it. To be
+imported
 by a process that has a single thread.
 """
 
@@ -95,7 +97,7 @@ def kill_at_each_store(
     every: int = 1,
     first: int = 0,
 ) -> Iterator[int]:
-    """Kill a victim behind each instruction that changed the file; yields the number of such stores before its death.
+    """Kill a victim behind each instruction that changed the file; yields how many there were.
 
     Parameters
     ----------
@@ -128,7 +130,7 @@ def kill_at_each_store(
 def kill_at_each_call(
     prepare: Callable[[], Any], act: Callable[[Any], None], every: int = 1, first: int = 0
 ) -> Iterator[int]:
-    """Kill a victim at each system call, before it has an effect and behind it; yields the number of such stops."""
+    """Kill a victim before and behind each system call; yields the number of such stops before its death."""
     wanted = first
     while True:
         victim = Victim(prepare, act)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 
 import numpy as np
+from PIL import Image
 
 _SEQUENCE = re.compile(r"\x1b(?:\[([?0-9;]*)([@-~])|[^\[])")
 

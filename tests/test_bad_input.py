@@ -1153,6 +1153,7 @@ STILL_KNOWN = {
     "datatype": 9,
     "imagetype": 2,
     "temporal": False,
+    "exclusive": False,
     "location": -1,
     "layout": "default",
     "file_nbytes": 384 + 24 + 4 * 128 + 320 + 32 + 4 * 40 + 640 + 2 * 48 + 2 * 24,

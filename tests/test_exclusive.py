@@ -205,7 +205,7 @@ def test_lock_of_a_file_that_is_not_there_any_more(cam, make, shm_dir):
 
 
 FORKER = """
-import os, sys
+import os, sys, time
 import numpy as np
 from pymilk import SHM
 from pymilk.errors import StreamLockedError
@@ -223,8 +223,14 @@ if os.fork() == 0:
         assert error.pids == [parent], error.pids
         print("child is refused", flush=True)
     os.close(end)
-    os.read(begin, 1)  # until the parent is gone
-    shm.set_data(frame)
+    os.read(begin, 1)  # until the parent is going; its lock may be the last thing that it lets go of
+    deadline = time.monotonic() + 30
+    while not shm._stream.exclusive:
+        try:
+            shm.set_data(frame)
+        except StreamLockedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
     assert shm._stream.exclusive
     print("child goes on", flush=True)
     os.read(0, 1)
