@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent
 OWN_INCLUDE = ROOT / "pymilk" / "include"
 
 #: Parts of the core: what it declares and includes.
-PARTS = ("frame", "isio", "layout", "pace", "ring", "turn")
+PARTS = ("frame", "guard", "isio", "layout", "pace", "ring", "turn")
 
 #: Struct members that the core uses; a header without one of them is named before the compiler fails.
 MEMBERS = {
@@ -150,7 +150,7 @@ def extension() -> Extension:
         extra_compile_args=[*flags, *(["-O1", "-g"] if debug else ["-O3"])],
         # A header that changed, or another choice of it, has to recompile the core.
         depends=[
-            *(f"pymilk/_{part}.h" for part in ("port", "turn")),
+            *(f"pymilk/_{part}.h" for part in ("guard", "port", "turn")),
             *(f"pymilk/_{part}.pxd" for part in PARTS),
         ],
     )

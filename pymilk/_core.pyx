@@ -58,6 +58,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memmove, memset, strchr
 
 from ._frame cimport *
+from ._guard cimport *
 from ._isio cimport *
 from ._layout cimport *
 from ._pace cimport *
@@ -86,6 +87,7 @@ from .errors import (
     StreamBusyError,
     StreamChangedError,
     StreamClosedError,
+    StreamDamagedError,
     StreamError,
     StreamExistsError,
     StreamFormatError,
@@ -212,12 +214,14 @@ cdef enum:
     EV_CLOSED
     EV_STOPPED
     EV_REPLACED
+    EV_DAMAGED      # its file was cut, or its header rewritten
 
 # What the path of a stream leads to.
 cdef enum:
     FILE_SAME
     FILE_OTHER
     FILE_GONE
+    FILE_CUT        # the same, with another size
 
 #: `write` was 0 and counter and stamps stood still around the copy: the frame is whole.
 FLAG_VERIFIED = _VERIFIED
@@ -433,7 +437,9 @@ cdef class Mapping:
     cdef char *base
     cdef readonly size_t nbytes
     cdef readonly bint writable
-    # Set by close(). Waits in other threads look at it between slices.
+    cdef bint guarded       # a mapped file, which others may cut (_guard.h)
+    # 1 after close(); PYMILK_LOST once the file was found cut, or its header rewritten. Waits in other
+    # threads look at it between slices, and who used the memory looks at it afterwards.
     cdef int closed
 
     def __cinit__(self):
@@ -444,6 +450,8 @@ cdef class Mapping:
 
     def __dealloc__(self):
         if self.base != NULL:
+            if self.guarded:
+                pymilk_guard_remove(self.base)
             munmap(self.base, self.nbytes)
 
     cdef object region(self, uint64_t offset, uint64_t nbytes, bint writable):
@@ -481,8 +489,8 @@ cdef class ArrayExporter:
 
 cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
     cdef Mapping mapping = Mapping.__new__(Mapping)
-    cdef void *base = mmap(
-        NULL, nbytes, PROT_READ | (PROT_WRITE if writable else 0), MAP_SHARED, fd, 0)
+    cdef int error, prot = PROT_READ | (PROT_WRITE if writable else 0)
+    cdef void *base = mmap(NULL, nbytes, prot, MAP_SHARED, fd, 0)
     if base == MAP_FAILED:
         raise StreamStorageError(
             f"{path}: mapping {nbytes} bytes failed: {os.strerror(errno)}",
@@ -491,6 +499,10 @@ cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
     mapping.base = <char *>base
     mapping.nbytes = nbytes
     mapping.writable = writable
+    error = pymilk_guard_add(base, nbytes, prot, &mapping.closed)
+    if error:
+        raise StreamError(f"{path}: the guard against files that are cut failed: {os.strerror(error)}")
+    mapping.guarded = True
     return mapping
 
 
@@ -1003,9 +1015,11 @@ cdef class _Snapshot:
     cdef ino_t inode
 
 
-cdef int _open(str path, bint writable) except -1:
-    """Open a stream file; errors of the system become ours."""
+cdef int _open(str path, bint writable, bint follow=True) except -1:
+    """Open a stream file, through a symbolic link if `follow`; errors of the system become ours."""
     cdef int flags = os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK  # a FIFO must not make us wait
+    if not follow:
+        flags |= os.O_NOFOLLOW
     name = stream_name(path)
     try:
         return os.open(path, flags | (os.O_RDWR if writable else os.O_RDONLY))
@@ -1301,7 +1315,7 @@ cdef struct Job:
     const char *path
     dev_t device
     ino_t inode
-    const int *closed       # the stream was closed
+    int *closed             # the stream was closed, or found damaged
     const int *shut         # the reader was closed
     const int *stop
     sem_t *sem              # NULL: no semaphore, watch the counter
@@ -1317,6 +1331,7 @@ cdef struct Job:
     Cursor *cursor          # the stream has a ring: frames are taken from there
     char *sink              # instead of dst: publish each frame in this stream
     const Header *sink_header
+    int *sink_closed
     uint64_t n
     uint64_t at             # frames delivered so far
     uint64_t *done          # the same, for others to see
@@ -1378,14 +1393,40 @@ cdef inline bint same_look(const Look *a, const Look *b) noexcept nogil:
             and a.lastaccess.tv_sec == b.lastaccess.tv_sec)
 
 
-cdef inline int file_state(const char *path, dev_t device, ino_t inode) noexcept nogil:
+cdef inline int file_state(const char *path, dev_t device, ino_t inode, uint64_t nbytes) noexcept nogil:
     """Ask the file system what the path leads to now (about 1 us). A stream without a path stays."""
     cdef stat st
     if path[0] == 0:
         return FILE_SAME
     if c_stat(path, &st) != 0:
         return FILE_GONE
-    return FILE_SAME if st.st_ino == inode and st.st_dev == device else FILE_OTHER
+    if st.st_ino != inode or st.st_dev != device:
+        return FILE_OTHER
+    return FILE_SAME if <uint64_t>st.st_size == nbytes else FILE_CUT
+
+
+cdef inline bint reshaped(const char *base, const Header *h) noexcept nogil:
+    """Tell whether what a stream consists of is not what the header said when it was attached.
+
+    Addresses come from what was checked then, and stay inside the mapping; but another program that made its
+    stream in this file, or a broken one, has given the bytes there another meaning.
+    """
+    cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>base
+    return (md.naxis != h.naxis or md.datatype != h.datatype or md.nelement != h.nelement
+            or md.size[0] != h.size[0] or md.size[1] != h.size[1] or md.size[2] != h.size[2]
+            or md.sem != h.n.sem or md.NBkw != h.n.nbkw or md.CBsize != h.n.cbsize)
+
+
+cdef inline void note_lost(int *closed) noexcept nogil:
+    cdef int32_t whole = 0
+    atomic_swap_if_i32(<int32_t *>closed, &whole, PYMILK_LOST, False, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
+
+
+cdef inline bint damaged(const char *base, const Header *h, int *closed) noexcept nogil:
+    """Tell, after the memory was used, whether the file was cut or its header rewritten until then."""
+    if reshaped(base, h):
+        note_lost(closed)
+    return atomic_load_int(closed) == PYMILK_LOST
 
 
 cdef inline bint retired(const char *base, const Header *h) noexcept nogil:
@@ -1496,7 +1537,10 @@ cdef uint64_t copy_newest_slice(char *base, const Header *h, char *dst, bint str
 
 cdef inline int ended(const Job *job) noexcept nogil:
     """Tell whether another thread has closed the stream or the reader, or stopped the receive."""
-    if atomic_load_int(job.closed) or atomic_load_int(job.shut):
+    cdef int closed = atomic_load_int(job.closed)
+    if closed == PYMILK_LOST:
+        return EV_DAMAGED
+    if closed or atomic_load_int(job.shut):
         return EV_CLOSED
     return EV_STOPPED if atomic_load_int(job.stop) else EV_DONE
 
@@ -1510,8 +1554,13 @@ cdef int housekeeping(Job *job, int64_t now) noexcept nogil:
         return EV_DONE
     job.next_check = now + CHECK_NS
     # A file that is gone may come back as another one: that is found at one of the next looks.
-    if file_state(job.path, job.device, job.inode) == FILE_OTHER:
+    event = file_state(job.path, job.device, job.inode, job.h.at.total)
+    if event == FILE_OTHER:
         return EV_REPLACED
+    if event == FILE_CUT:
+        note_lost(job.closed)
+    if damaged(job.base, job.h, job.closed):
+        return EV_DAMAGED
     if job.sem != NULL and atomic_load_i32(<int32_t *>job.sem_owner, __ATOMIC_RELAXED) != own_pid:
         job.sem = NULL  # another reader took our semaphore: leave its posts alone
     return EV_CHECK if job.check_signals else EV_DONE
@@ -1704,12 +1753,16 @@ cdef int receive_frame(Job *job) noexcept nogil:
         job.at = job.n
         return EV_DONE
     flags = copy_frame(job.base, job.h, dst, job.streaming, row, job.closed, job.stop, &job.grace, &seen)
-    event = ended(job) if flags & _TORN else EV_DONE  # the copy may have been cut short
+    event = EV_DAMAGED if damaged(job.base, job.h, job.closed) else EV_DONE
+    if flags & _TORN and event == EV_DONE:
+        event = ended(job)  # the copy may have been cut short
     fresh = event == EV_DONE and seen.cnt0 != job.last and not is_known(job, &seen)
     if fresh:
         account(job, row, flags, &seen)
     if job.sink != NULL:
         pass_on(job, row, slice, fresh)
+        if damaged(job.sink, job.sink_header, job.sink_closed):
+            event = EV_DAMAGED
     elif fresh:
         hand_over(job, row, slot)
     return event
@@ -1788,6 +1841,8 @@ cdef int receive_from_ring(Job *job) noexcept nogil:
     atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
     got = cursor_copy(c, job.dst + slot * job.nbytes, &job.rows[slot] if job.rows != NULL else &scratch,
                       room, job.streaming, False, &losing)
+    if damaged(job.base, job.h, job.closed):
+        return EV_DAMAGED
     if c.last > before:
         settle_posts(job, c.last - before)
     for i in range(got):
@@ -1812,7 +1867,9 @@ cdef int receive_beside_ring(Job *job) noexcept nogil:
     atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
     flags = copy_frame(job.base, job.h, job.dst + slot * job.nbytes, job.streaming, row, job.closed,
                        job.stop, &job.grace, &seen)
-    event = ended(job) if flags & _TORN else EV_DONE
+    event = EV_DAMAGED if damaged(job.base, job.h, job.closed) else EV_DONE
+    if flags & _TORN and event == EV_DONE:
+        event = ended(job)
     ring_look(&c.ring)
     if event != EV_DONE or cursor_unread(c) or seen.cnt0 == c.last:
         return event  # the newest frame is in the ring after all
@@ -1987,7 +2044,7 @@ cdef class Reader:
     @property
     def closed(self):
         """Whether the reader or its stream was closed."""
-        return self.mapping is None or bool(self.mapping.closed)
+        return self.mapping is None or self.mapping.closed == 1
 
     cdef Mapping _hold(self):
         """Return the mapping, to be kept for as long as pointers into it are used.
@@ -1995,8 +2052,10 @@ cdef class Reader:
         Any Python code may let another thread close the reader: no method uses self.mapping twice.
         """
         cdef Mapping mapping = self.mapping
-        if mapping is None or mapping.closed:
+        if mapping is None or mapping.closed == 1:
             raise _closed(self.name)
+        if mapping.closed:
+            raise _damaged(self.name)
         return mapping
 
     cdef int32_t *_owners(self, Mapping mapping) noexcept:
@@ -2106,6 +2165,8 @@ cdef class Reader:
                 prctl(PR_SET_TIMERSLACK, job.slack, 0, 0, 0)
         if event == EV_CLOSED:
             raise _closed(self.name)
+        if event == EV_DAMAGED:
+            raise _damaged(self.name)
         if event == EV_REPLACED:
             raise StreamReplacedError(
                 f"stream {self.name!r} was replaced by a new file; attach it again",
@@ -2121,7 +2182,7 @@ cdef class Reader:
         seconds = job.timeout / 1e9
         counter = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
         written = stamp_ns(&md.writetime)
-        if file_state(job.path, job.device, job.inode) == FILE_GONE:
+        if file_state(job.path, job.device, job.inode, job.h.at.total) == FILE_GONE:
             why = "its file was deleted"
         elif written:
             age = (clock_ns(CLOCK_TAI) - written) / 1e9
@@ -2186,7 +2247,10 @@ cdef class Reader:
                 self.silent = job.silent
         finally:
             self.running = 0
-        return atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
+        counter = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
+        if damaged(mapping.base, &self.h, &mapping.closed):
+            raise _damaged(self.name)
+        return counter
 
     def arm(self):
         """Begin a new account: forget old posts and an old `stop`, and set `received` to 0.
@@ -2439,7 +2503,7 @@ cdef class Reader:
         cdef uint64_t last = 0 if after is None else <uint64_t>_index(self.name, "after", after, 2**64)
         cdef char *base = target._pixels(True)
         # Held, so that closing the target meanwhile cannot take its memory away.
-        cdef Mapping _held = target._hold()
+        cdef Mapping held = target._hold()
         if self.h.n.location != -1:
             raise _on_gpu(self.name, self.h.n.location)
         if self.h.temporal:
@@ -2461,6 +2525,7 @@ cdef class Reader:
                 self._prepare(&job, mapping, limit, spin_ns)
                 job.sink = base
                 job.sink_header = &target.h
+                job.sink_closed = &held.closed
                 job.n = <uint64_t>-1
                 if after is None:
                     self.done = 0
@@ -2469,6 +2534,9 @@ cdef class Reader:
                 job.at = self.done
                 job.reached = &self.reached
                 self._deliver(&job, mapping, after is not None, last, missed)
+            except StreamDamagedError:
+                target._check_whole(held)  # says whose file it is
+                raise
             finally:
                 target.busy = 0
         finally:
@@ -2510,6 +2578,13 @@ cdef inline int drain(sem_t *sem) noexcept nogil:
 cdef object _closed(str name):
     return StreamClosedError(
         f"stream {name!r}: the handle is closed; attach the stream again", stream=name)
+
+
+cdef object _damaged(str name):
+    return StreamDamagedError(
+        f"stream {name!r}: its file was cut, or its header rewritten, while it was attached: another program "
+        "made a stream in the same file, or damaged it; attach it again once it is whole",
+        stream=name, field="file", expected="as attached", found="cut or rewritten")
 
 
 cdef object _on_gpu(str name, int location):
@@ -2718,6 +2793,8 @@ cdef class RingCursor:
 
     cdef Cursor c
     cdef object keeper
+    cdef Mapping mapping    # of the stream; None: the ring is memory of this process
+    cdef Header h
     cdef readonly object slots
     cdef readonly str name
     cdef readonly str source
@@ -2739,6 +2816,10 @@ cdef class RingCursor:
         ring_anchor(&self.c.ring)
         cursor_begin(&self.c, self.c.ring.head + 1)
         return 0
+
+    cdef bint _gone(self) noexcept:
+        """Tell whether the memory holds frames no more: its file was cut, or its header rewritten."""
+        return self.mapping is not None and damaged(self.mapping.base, &self.h, &self.mapping.closed)
 
     def begin(self, start):
         """Go to "next" (the next frame to come), "newest" or "oldest" of what is there, and count anew."""
@@ -2793,17 +2874,21 @@ cdef class RingCursor:
 
     @property
     def missing(self):
-        """Frames that the stream published behind the last one taken, as its counter tells."""
+        """Frames that the stream published behind the last one taken, as its counter tells; 0 if it is damaged."""
         cdef uint64_t counter
         if self.c.ring.kind == RING_PRIVATE:
             return self.c.ring.head - self.c.seen
+        if self._gone():
+            return 0
         counter = atomic_load_u64(&self.c.ring.md.cnt0, __ATOMIC_ACQUIRE)
         return counter - self.c.last if counter > self.c.last else 0
 
     def unread(self):
-        """Look at the writer; returns how many frames are there to be taken."""
+        """Look at the writer; returns how many frames are there to be taken. None of a damaged stream."""
         cdef uint64_t oldest
         ring_look(&self.c.ring)
+        if self._gone():
+            return 0
         oldest = max(self.c.next, ring_oldest(&self.c.ring))
         return self.c.ring.head + 1 - oldest if self.c.ring.head >= oldest else 0
 
@@ -2813,7 +2898,7 @@ cdef class RingCursor:
         In one step: a counter of another look would let a frame pass that came between.
         """
         ring_look(&self.c.ring)
-        return None if cursor_unread(&self.c) else self.counter
+        return None if cursor_unread(&self.c) and not self._gone() else self.counter
 
     def take(self, limit, *, consume=True, newest=False, strict=False):
         """Take the next run of frames that lie side by side, in place.
@@ -2832,7 +2917,8 @@ cdef class RingCursor:
         Returns
         -------
         (int, int, ndarray of FRAME_ROW) or None
-            seq, slot and rows of the first frame and those that follow it; None if there is none.
+            seq, slot and rows of the first frame and those that follow it; None if there is none, or none any
+            more because the stream was damaged.
 
         Raises
         ------
@@ -2872,6 +2958,8 @@ cdef class RingCursor:
                 break  # the rows are those of these frames
             PyBuffer_Release(&view)
         try:
+            if self._gone():
+                return None
             if strict and losing == 1:
                 c.excused = seq
                 raise self._lost(rows)
@@ -2924,6 +3012,8 @@ cdef class RingCursor:
                     with nogil:
                         got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes,
                                           <Row *>rows.buf + at, room, streaming, hold, &losing)
+                if self._gone():
+                    return at
                 self.c = c
                 if losing and got == 0:
                     raise self._lost(<Row *>rows.buf + at)
@@ -2975,6 +3065,8 @@ cdef class RingCursor:
         atomic_fence(__ATOMIC_ACQUIRE)
         ring_look(&now)
         oldest = ring_oldest(&now)
+        if self._gone():
+            return count
         return min(oldest - first, <uint64_t>count) if oldest > first else 0
 
     def fork(self):
@@ -2982,6 +3074,8 @@ cdef class RingCursor:
         cdef RingCursor other = RingCursor.__new__(RingCursor)
         other.c.ring = self.c.ring
         other.keeper = self.keeper
+        other.mapping = self.mapping
+        other.h = self.h
         other.slots = self.slots
         other.name = self.name
         other.source = self.source
@@ -3141,7 +3235,8 @@ def wait_for_any(sources, timeout=None):
             if watches[i].event == EV_CLOSED:
                 raise _closed((<Reader>sources[i][0]).name)
         return [index for index in range(count)
-                if is_ready(&watches[index]) or (started and watches[index].event == EV_REPLACED)]
+                if is_ready(&watches[index])
+                or (started and watches[index].event in (EV_REPLACED, EV_DAMAGED))]
     finally:
         for source in begun:
             reader = source
@@ -3269,7 +3364,8 @@ cdef class Stream:
         cb_size : int, default 0
             Slots of the fast circular buffer.
         mode : int, optional
-            Permissions of the file. Default 0666 less the umask, which is never touched.
+            Permissions of the file, 0 to 0o777, whatever the umask: 0o600 keeps other users out, 0o644 lets
+            them read. Default 0o666 less the umask, which is never touched.
         exist_ok : bool, default True
             False raises `StreamExistsError` instead of replacing.
         location : int, default -1
@@ -3304,6 +3400,8 @@ cdef class Stream:
             raise StreamNameError(
                 f"{path}: ImageStreamIO opens paths of less than 200 bytes only", stream=name, name=name)
         _plan(&h, name, shape, dtype, nbkw, nbsem, imagetype, cb_size, location, layout)
+        if mode is not None:
+            mode = _index(name, "mode", mode, 0o1000)
         if not (isinstance(version, str) and version.startswith("2.") and version.isascii()
                 and version.isprintable() and len(version) < 32):
             raise StreamArgumentError(
@@ -3346,9 +3444,18 @@ cdef class Stream:
     # -- life ----------------------------------------------------------------------------------
 
     cdef char *_base(self) except NULL:
-        if self.mapping is None:
-            raise _closed(self.name)
+        if self.mapping is None or self.mapping.closed:
+            raise self._unusable()
         return self.mapping.base
+
+    cdef object _unusable(self):
+        return _closed(self.name) if self.mapping is None else _damaged(self.name)
+
+    cdef int _check_whole(self, Mapping mapping) except -1:
+        """Raise if the file was cut or its header rewritten, before the memory is used or afterwards."""
+        if damaged(mapping.base, &self.h, &mapping.closed):
+            raise _damaged(self.name)
+        return 0
 
     cdef IMAGE_METADATA *_md(self) except NULL:
         return <IMAGE_METADATA *>self._base()
@@ -3359,6 +3466,7 @@ cdef class Stream:
             raise StreamReadOnlyError(
                 f"stream {self.name!r} is attached read-only ({self.note}); "
                 "attach it writable, or ask its owner for permission", stream=self.name)
+        self._check_whole(self.mapping)  # what is written elsewhere must not land in somebody else's pixels
         return base
 
     cdef char *_pixels(self, bint to_write) except NULL:
@@ -3413,11 +3521,11 @@ cdef class Stream:
         StreamNotFoundError
             The file is gone already.
         """
-        cdef Mapping mapping = self._hold()
+        cdef Mapping mapping = self._held()
         if not self.path:  # a local one has no file
             self.close()
             return
-        state = file_state(self.path_bytes, self.device, self.file_inode)
+        state = self._file_state()
         if state == FILE_GONE:
             raise self._gone()
         if state == FILE_OTHER:
@@ -3432,7 +3540,7 @@ cdef class Stream:
         except PermissionError:
             raise StreamPermissionError(
                 f"{self.path}: no permission to delete it", stream=self.name, path=self.path) from None
-        if file_state(os.fsencode(aside), self.device, self.file_inode) != FILE_SAME:
+        if file_state(os.fsencode(aside), self.device, self.file_inode, self.h.at.total) == FILE_OTHER:
             try:
                 os.link(aside, self.path, follow_symlinks=False)
             except FileExistsError:
@@ -3457,13 +3565,30 @@ cdef class Stream:
 
     cdef Mapping _hold(self):
         """Return the mapping, to be kept for as long as pointers into it are used (see Reader)."""
+        cdef Mapping mapping = self._held()
+        if mapping.closed:
+            raise self._unusable()
+        return mapping
+
+    cdef Mapping _held(self):
+        """Return the mapping, be it damaged."""
         cdef Mapping mapping = self.mapping
         if mapping is None:
             raise _closed(self.name)
         return mapping
 
+    @property
+    def damaged(self):
+        """Whether the file was cut, or its header rewritten, since the stream was attached.
+
+        Found by whatever uses the stream, which raises `StreamDamagedError`. Views read zeros from then on if
+        the file was cut.
+        """
+        cdef Mapping mapping = self.mapping
+        return mapping is not None and damaged(mapping.base, &self.h, &mapping.closed)
+
     def replaced(self):
-        """Tell whether the path leads to another file than the one that is attached.
+        """Tell whether the path leads to another stream than the one that is attached.
 
         Costs a few nanoseconds: a stream replaced by pymilk is marked in memory. For other programs
         the file system is asked, at most every 4 ms.
@@ -3471,19 +3596,29 @@ cdef class Stream:
         Returns
         -------
         bool
-            False also if the path leads nowhere: `deleted` tells that.
+            True also if the file is the same and was cut, or its header rewritten (`damaged`). False also if the
+            path leads nowhere: `deleted` tells that.
         """
         return self._is_replaced()
 
     cdef bint _is_replaced(self) except -1:
-        cdef char *base = self._base()
+        cdef Mapping mapping = self._held()
         cdef int64_t tick = clock_ns(CLOCK_MONOTONIC_COARSE)
-        if tick < self.next_look and not self.was_replaced and not retired(base, &self.h):
-            return False
+        cdef int state
+        if mapping.closed:
+            return True
+        if tick < self.next_look and not self.was_replaced and not retired(mapping.base, &self.h):
+            return mapping.closed != 0
         self.next_look = tick + LOOK_NS
+        state = self._file_state()
+        if state == FILE_CUT:
+            note_lost(&mapping.closed)
         # Remembered: what raises once has to raise each time, not once a look.
-        self.was_replaced = file_state(self.path_bytes, self.device, self.file_inode) == FILE_OTHER
+        self.was_replaced = state == FILE_OTHER or damaged(mapping.base, &self.h, &mapping.closed)
         return self.was_replaced
+
+    cdef int _file_state(self) except -1:
+        return file_state(self.path_bytes, self.device, self.file_inode, self.h.at.total)
 
     def successor(self, timeout=0.0):
         """Attach the stream that took the place of this one.
@@ -3507,7 +3642,7 @@ cdef class Stream:
             As `attach`.
         """
         cdef Stream new
-        cdef bint writable = self._hold().writable
+        cdef bint writable = self._held().writable
         cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), timeout_ns(timeout, self.name))
         while True:
             try:
@@ -3534,12 +3669,14 @@ cdef class Stream:
     @property
     def deleted(self):
         """Whether the path of the stream leads nowhere (asks the file system)."""
-        self._base()
-        return file_state(self.path_bytes, self.device, self.file_inode) == FILE_GONE
+        self._held()
+        return self._file_state() == FILE_GONE
 
     def __repr__(self):
         if self.mapping is None:
             return f"<Stream {self.name!r} closed>"
+        if self.damaged:
+            return f"<Stream {self.name!r} damaged: its file was cut or rewritten>"
         note = f", {self.note}" if self.note else ""
         return (f"<Stream {self.name!r} shape={self.shape} dtype={self.dtype} "
                 f"counter={self.counter}{note}>")
@@ -3662,7 +3799,7 @@ cdef class Stream:
             PyBuffer_Release(&view)
         return fits
 
-    cdef void _copy_newest(self, char *base, Mapping mapping, char *dst, uint64_t nbytes) noexcept:
+    cdef int _copy_newest(self, char *base, Mapping mapping, char *dst, uint64_t nbytes) except -1:
         """Copy the newest frame, or all of a temporal cube, and note its flags. mapping is held."""
         cdef Look seen
         cdef uint64_t flags = 0
@@ -3676,9 +3813,10 @@ cdef class Stream:
             else:
                 with nogil:
                     flags = copy_newest_slice(base, &self.h, dst, streaming, &number)
+            self._check_whole(mapping)
             self.frame_counter = number
             self.frame_flags = flags
-            return
+            return 0
         if nbytes < GIL_RELEASE_NBYTES:
             flags = try_copy(<IMAGE_METADATA *>base, base + self.h.at.array, dst, nbytes, False,
                              EAGER_TRIES, &seen, NULL)
@@ -3694,8 +3832,10 @@ cdef class Stream:
                                    &grace, &seen)
             self.grace = grace
             self.stuck_at = seen.cnt0
+        self._check_whole(mapping)
         self.frame_counter = seen.cnt0
         self.frame_flags = flags
+        return 0
 
     def publish(self, frame, *, atime_ns=None):
         """Copy a frame into the stream and announce it.
@@ -3792,6 +3932,7 @@ cdef class Stream:
         finally:
             self.busy = 0
             PyBuffer_Release(&view)
+        self._check_whole(mapping)
         return counter
 
     cdef uint64_t _publish_turned(self, char *base, pymilk_turn *turn, bint has_atime, int64_t atime_ns,
@@ -3842,9 +3983,11 @@ cdef class Stream:
         self._take_turn()
         try:
             open_frame(mapping.base)
-            return close_frame(mapping.base, &self.h, has_atime, acquired, -1)
+            counter = close_frame(mapping.base, &self.h, has_atime, acquired, -1)
         finally:
             self.busy = 0
+        self._check_whole(mapping)
+        return counter
 
     def claim(self, *, atime_ns=None):
         """Take the next frame to fill in place.
@@ -3926,6 +4069,7 @@ cdef class Stream:
                         done = _publish_series(base, &self.h, <char *>view.buf, atimes, held, done, total,
                                                interval, &due, check, &mapping.closed, &counter)
                     PyErr_CheckSignals()
+                    self._check_whole(mapping)
                     if mapping.closed:
                         raise _closed(self.name)
             finally:
@@ -3962,6 +4106,8 @@ cdef class Stream:
         if not find_ring(&cursor.c.ring, mapping.base, &self.h):
             return None
         slots = self.view() if self.h.temporal else self.section("ring_slots")
+        cursor.mapping = mapping
+        cursor.h = self.h
         cursor._dress(mapping, slots, self.name, "temporal" if self.h.temporal else "fast")
         return cursor
 
@@ -4085,6 +4231,7 @@ cdef class Stream:
             if code == 0:
                 return True
             PyErr_CheckSignals()
+            self._check_whole(mapping)
             if mapping.closed:
                 raise _closed(self.name)
             if now >= deadline:
@@ -4615,8 +4762,9 @@ cdef class Claim:
         self.mapping = None
         self.stream.busy = 0
         if kind is None:
-            self.counter = close_frame(
-                mapping.base, &self.stream.h, self.has_atime, self.atime_ns, self.slice)
+            counter = close_frame(mapping.base, &self.stream.h, self.has_atime, self.atime_ns, self.slice)
+            self.stream._check_whole(mapping)
+            self.counter = counter
         else:
             abandon_frame(mapping.base)
 
@@ -4958,7 +5106,7 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
         h.inode = st.st_ino
         _fill_new(stream.mapping.base, h, os.fsencode(name), version, True)
         try:
-            old_fd = _open(path, True)
+            old_fd = _open(path, True, follow=False)  # a link is replaced, and not what it leads to
             old = _take_snapshot(old_fd, path, 0)
             old_mapping = map_file(old_fd, old.h.at.total, True, path)
         except StreamError:

@@ -33,7 +33,7 @@ from .errors import (
     StreamTimeoutError,
 )
 from .forks import left_with_parent, tell_after_fork
-from .waiting import find_successor, spin_of
+from .waiting import find_successor, frames_behind, spin_of
 
 __all__ = [
     "Capture",
@@ -460,7 +460,7 @@ class Capture:
 
     def _follow(self) -> None:
         """Go over to the new file of the stream; what the old one still had is missed."""
-        self._missed = (self._missed or 0) + self._stream.counter - self._reader.last
+        self._missed = (self._missed or 0) + frames_behind(self._stream, self._reader.last)
         stream = find_successor(self._stream, self._timeout, lambda: self._stopping)
         if stream is None:
             return

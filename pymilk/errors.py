@@ -33,6 +33,7 @@ __all__ = [
     "StreamBusyError",
     "StreamChangedError",
     "StreamClosedError",
+    "StreamDamagedError",
     "StreamError",
     "StreamExistsError",
     "StreamForkedError",
@@ -236,6 +237,14 @@ class StreamTypeChangedError(StreamChangedError):
 
 class StreamReplacedError(StreamChangedError):
     """The path of the stream leads to another file now; attach it again to follow."""
+
+
+class StreamDamagedError(StreamReplacedError):
+    """The file of the stream was cut, or its header rewritten, while it was attached.
+
+    Another program made a stream in the same file instead of a new one, or damaged it. Attach it again once
+    it is whole.
+    """
 
 
 class StreamClosedError(StreamError, ValueError):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ._core import Reader, Stream
 from .errors import StreamReplacedError
 from .forks import left_with_parent, tell_after_fork
-from .waiting import check_scheduling, find_successor, schedule_thread, warn_of_scheduling
+from .waiting import check_scheduling, find_successor, frames_behind, schedule_thread, warn_of_scheduling
 
 __all__ = ["ReceiverThread"]
 
@@ -149,7 +149,9 @@ class ReceiverThread:
                 try:
                     self._work(self.reader, after, self._missed)
                     return
-                except StreamReplacedError:
+                except StreamReplacedError as error:
+                    if error.stream != self.stream.name:
+                        raise  # it is where a relay publishes that was damaged
                     self._follow(after)
                     after = 0
         except BaseException as error:  # for whoever reads what was received
@@ -182,7 +184,7 @@ class ReceiverThread:
         """Go over to the new file; what the old one still had is missed."""
         if self.reader.last != after:
             self._missed = None  # told with a frame that was received
-        self._missed = (self._missed or 0) + max(0, self.stream.counter - self.reader.last)
+        self._missed = (self._missed or 0) + frames_behind(self.stream, self.reader.last)
         stream = find_successor(self.stream, None, lambda: self._stopping)
         if stream is None:
             return

@@ -12,6 +12,7 @@ from ._core import IMAGETYPES, Keyword, Reader, Stream, process_alive
 from .errors import (
     StreamArgumentError,
     StreamClosedError,
+    StreamDamagedError,
     StreamError,
     StreamExistsError,
     StreamNotFoundError,
@@ -226,9 +227,10 @@ class Relay:
             cpu_seconds = thread.cpu_seconds
             if thread.running:
                 relayed += reader.received
-                if not thread.stream.closed:
+                if not (thread.stream.closed or thread.stream.damaged):
                     lag = max(0, thread.stream.counter - reader.progress)
-        counter = self._last_counter if self.target.closed else self.target.counter
+        gone = self.target.closed or self.target.damaged
+        counter = self._last_counter if gone else self.target.counter
         duration = (self._ended or time.monotonic()) - self._began
         return RelayReport(
             source=self.source.name,
@@ -259,7 +261,8 @@ class Relay:
             raise thread.error or StreamClosedError(
                 f"the relay of stream {self.source.name!r} has ended", stream=self.source.name
             )
-        with contextlib.suppress(StreamClosedError):  # it is going over to a new file just now
+        # It may be going over to a new file just now.
+        with contextlib.suppress(StreamClosedError, StreamDamagedError):
             self._copy_keywords(thread.stream)
 
     def close(self) -> None:
@@ -272,7 +275,8 @@ class Relay:
         if self._ended is None:
             self._ended = time.monotonic()
         if not self.target.closed:
-            self._last_counter = self.target.counter
+            with contextlib.suppress(StreamDamagedError):
+                self._last_counter = self.target.counter
             if self._maker == os.getpid():
                 with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
                     self.target.destroy()

@@ -106,6 +106,9 @@ class SHM(FrameAccess, FamiliarCalls):
         "fast": every ISIO program sees a plain stream; each publish costs one more copy of the frame.
         "temporal": a circular cube whose slices are the slots; a publish costs nothing more, but programs
         that do not know such cubes see a 3D stream.
+    mode : int, optional
+        Permissions of a new stream, whatever the umask: 0o600 keeps other users out, 0o644 lets them read.
+        Default 0o666 less the umask.
 
     Attributes
     ----------
@@ -172,6 +175,7 @@ class SHM(FrameAccess, FamiliarCalls):
         *,
         ring: int | None = None,
         ring_kind: str = "fast",
+        mode: int | None = None,
     ) -> None:
         self._stream = None
         if location != -1:
@@ -202,7 +206,7 @@ class SHM(FrameAccess, FamiliarCalls):
         # What encode does to the axes shows on any array of that shape, without memory behind it.
         raw = encode(np.broadcast_to(np.uint8(0), shape), symcode, triDim)
         axes = raw.shape[::-1]
-        create = partial(Stream.create, path) if shared else partial(Stream.local, name)
+        create = partial(Stream.create, path, mode=mode) if shared else partial(Stream.local, name)
         if ring is None or ring_kind == "fast":
             self._adopt(create(axes, dtype, nbkw=nbkw, cb_size=ring or 0))
         elif len(axes) == 2:

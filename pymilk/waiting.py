@@ -10,6 +10,7 @@ from ._core import Stream
 from .errors import (
     SchedulingWarning,
     StreamArgumentError,
+    StreamDamagedError,
     StreamNotFoundError,
     StreamNotReadyError,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "WAIT_POLICIES",
     "check_scheduling",
     "find_successor",
+    "frames_behind",
     "schedule_thread",
     "spin_of",
     "warn_of_scheduling",
@@ -82,6 +84,14 @@ def find_successor(
             if deadline is not None and time.monotonic() >= deadline:
                 raise
     return None
+
+
+def frames_behind(stream: Stream, last: int) -> int:
+    """Count the frames that a stream still had behind number `last`; 0 if it was damaged and cannot tell."""
+    try:
+        return max(0, stream.counter - last)
+    except StreamDamagedError:
+        return 0
 
 
 def check_scheduling(cpu: int | None, priority: int | None) -> None:

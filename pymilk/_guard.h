@@ -1,0 +1,146 @@
+/*
+ * Files that are cut while they are mapped.
+ *
+ * Touching a page of a mapped file that is not behind the file any more raises SIGBUS, which ends the process.
+ * A stream may be cut by any program at any moment, and a copy of its pixels cannot ask first. So mappings of
+ * streams are entered here, and a handler for SIGBUS looks whether the address belongs to one of them. If so, it
+ * raises the flag of that mapping and puts zeroed private pages in its place; the instruction that failed runs
+ * again and reads zeros, or writes to where nobody sees it. Whoever uses the mapping looks at the flag after
+ * use. Signals that are not ours go on to the handler that was there before.
+ *
+ * Everything in the handler is allowed in one: atomic loads and stores, mmap, sigaction, raise.
+ */
+#ifndef PYMILK_GUARD_H
+#define PYMILK_GUARD_H
+
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+/* What a flag is set to, unless it was raised already. */
+#define PYMILK_LOST 2
+
+/* One mapping. Entries are taken and given back with the GIL held, and never freed: the handler may look. */
+struct pymilk_guarded {
+    char *base; /* NULL: not in use */
+    size_t nbytes;
+    int prot;
+    int *flag;
+    struct pymilk_guarded *older;      /* all entries ever made */
+    struct pymilk_guarded *next_spare; /* those not in use */
+};
+
+static struct pymilk_guarded *pymilk_guards = NULL;
+static struct pymilk_guarded *pymilk_spare_guards = NULL;
+static struct sigaction pymilk_sigbus_before;
+
+/* Set while this thread is in the handler that was there before. */
+static __thread int pymilk_sigbus_passing __attribute__((tls_model("initial-exec"))) = 0;
+
+/* Put private memory in the place of the mapping that holds an address. Returns whether there is one. */
+static inline int pymilk_guard_replace(const char *address)
+{
+    struct pymilk_guarded *g = __atomic_load_n(&pymilk_guards, __ATOMIC_ACQUIRE);
+    for (; g != NULL; g = g->older) {
+        /* Acquire: pairs with the release in pymilk_guard_add. */
+        char *base = __atomic_load_n(&g->base, __ATOMIC_ACQUIRE);
+        int whole = 0;
+        if (base == NULL || address < base || address >= base + g->nbytes)
+            continue;
+        /* The flag first: who reads a zero that stands there from now on finds it raised. */
+        __atomic_compare_exchange_n(g->flag, &whole, PYMILK_LOST, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        return mmap(base, g->nbytes, g->prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0)
+               != MAP_FAILED;
+    }
+    return 0;
+}
+
+static void pymilk_on_sigbus(int number, siginfo_t *info, void *context)
+{
+    int saved = errno;
+    if (info->si_code == BUS_ADRERR && pymilk_guard_replace((const char *)info->si_addr)) {
+        errno = saved;
+        return;
+    }
+    if (pymilk_sigbus_passing || pymilk_sigbus_before.sa_handler == SIG_DFL
+        || pymilk_sigbus_before.sa_handler == SIG_IGN) {
+        /* As if we were not there: what failed fails again, or the signal is sent again. */
+        struct sigaction usual;
+        usual.sa_handler = SIG_DFL;
+        usual.sa_flags = 0;
+        sigemptyset(&usual.sa_mask);
+        sigaction(number, &usual, NULL);
+        if (info->si_code <= 0) /* sent by a process: nothing will fail again */
+            raise(number);
+        errno = saved;
+        return;
+    }
+    pymilk_sigbus_passing = 1;
+    if (pymilk_sigbus_before.sa_flags & SA_SIGINFO)
+        pymilk_sigbus_before.sa_sigaction(number, info, context);
+    else
+        pymilk_sigbus_before.sa_handler(number);
+    pymilk_sigbus_passing = 0;
+    errno = saved;
+}
+
+/* Have the handler in place, also where somebody else has put one there since. Returns 0 or an errno value. */
+static inline int pymilk_guard_install(void)
+{
+    struct sigaction now, ours;
+    if (sigaction(SIGBUS, NULL, &now) != 0)
+        return errno;
+    if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == pymilk_on_sigbus)
+        return 0;
+    pymilk_sigbus_before = now;
+    ours.sa_sigaction = pymilk_on_sigbus;
+    /* NODEFER: the handler before us may raise the signal again, to end the process. */
+    ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART;
+    sigemptyset(&ours.sa_mask);
+    return sigaction(SIGBUS, &ours, NULL) == 0 ? 0 : errno;
+}
+
+/*
+ * Guard a mapping: `flag` becomes PYMILK_LOST when its file is found cut. Returns 0 or an errno value. Called
+ * with the GIL held.
+ */
+static inline int pymilk_guard_add(void *base, size_t nbytes, int prot, int *flag)
+{
+    struct pymilk_guarded *g = pymilk_spare_guards;
+    int error = pymilk_guard_install();
+    if (error)
+        return error;
+    if (g != NULL) {
+        pymilk_spare_guards = g->next_spare;
+    } else {
+        g = (struct pymilk_guarded *)calloc(1, sizeof *g);
+        if (g == NULL)
+            return ENOMEM;
+        g->older = pymilk_guards;
+        __atomic_store_n(&pymilk_guards, g, __ATOMIC_RELEASE);
+    }
+    g->nbytes = nbytes;
+    g->prot = prot;
+    g->flag = flag;
+    __atomic_store_n(&g->base, (char *)base, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* Forget a mapping, before its memory goes. Called with the GIL held. */
+static inline void pymilk_guard_remove(void *base)
+{
+    struct pymilk_guarded *g;
+    for (g = pymilk_guards; g != NULL; g = g->older) {
+        if (g->base == (char *)base) {
+            __atomic_store_n(&g->base, NULL, __ATOMIC_RELEASE);
+            g->next_spare = pymilk_spare_guards;
+            pymilk_spare_guards = g;
+            return;
+        }
+    }
+}
+
+#endif /* PYMILK_GUARD_H */

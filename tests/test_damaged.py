@@ -1,0 +1,458 @@
+"""Another process cuts the file of a stream, or makes another stream in it, while it is in use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import Child
+from pymilk import SHM, Capture, Relay, RingReader, errors, wait_any
+from pymilk._core import FLAG_NEW_FILE, IMAGETYPES, Stream
+
+SHAPE = (64, 64)
+TEMPORAL = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
+
+#: Where geometry stands in the header: name, offset, format.
+GEOMETRY = [
+    ("naxis", 112, "<B"),
+    ("size0", 116, "<I"),
+    ("size1", 120, "<I"),
+    ("size2", 124, "<I"),
+    ("nelement", 128, "<Q"),
+    ("datatype", 136, "<B"),
+    ("sem", 258, "<H"),
+    ("NBkw", 290, "<H"),
+    ("CBsize", 292, "<I"),
+]
+#: What writers change; nothing of it may lead outside.
+MOVING = [
+    ("location", 240, "<b"),
+    ("cnt0", 264, "<Q"),
+    ("cnt1", 272, "<Q"),
+    ("write", 288, "<B"),
+    ("CBindex", 296, "<I"),
+    ("CBcycle", 304, "<Q"),
+    ("imdatamemsize", 312, "<Q"),
+]
+
+CUTTER = """
+import os, sys
+for line in sys.stdin:
+    path, nbytes = line.rsplit(" ", 1)
+    os.truncate(path, int(nbytes))
+    print("cut", flush=True)
+"""
+
+
+@pytest.fixture
+def cut() -> Any:
+    """Have a second process cut a file to so many bytes."""
+    child = Child(CUTTER)
+
+    def cut(stream: Stream, nbytes: int) -> None:
+        child.tell(f"{stream.path} {nbytes}")
+        child.expect("cut")
+
+    yield cut
+    child.process.stdin.close()
+    child.process.wait()
+    child.process.stdout.close()
+    child.process.stderr.close()
+
+
+def temporal(make_stream: Callable[..., Stream]) -> Stream:
+    return make_stream("cube", (8, *SHAPE), np.uint16, imagetype=TEMPORAL)
+
+
+def publish_series(stream: Stream) -> None:
+    stream.publish_many(np.ones((2, *stream.frame_shape), stream.dtype))
+
+
+def claim(stream: Stream) -> None:
+    with stream.claim() as frame:
+        frame[:] = 1
+
+
+#: Every way into the memory of a stream, by name.
+USES: dict[str, Callable[[Stream], Any]] = {
+    "read": lambda s: s.read(),
+    "copy_frame": lambda s: s.copy_frame(np.empty(s.frame_shape, s.dtype)),
+    "wait": lambda s: s.wait(1.0),
+    "wait for the counter": lambda s: s.wait(1.0, after=s.counter),
+    "receive": lambda s: s.receive(np.empty((3, *s.frame_shape), s.dtype), timeout=1.0),
+    "publish": lambda s: s.publish(np.ones(s.frame_shape, s.dtype)),
+    "publish turned": lambda s: s.publish(np.ones(s.frame_shape[::-1], s.dtype).T),
+    "publish_many": publish_series,
+    "claim": claim,
+    "announce": lambda s: s.announce(),
+    "counter": lambda s: s.counter,
+    "post": lambda s: s.post(),
+    "flush": lambda s: s.flush(),
+    "sem_wait": lambda s: s.sem_wait(0, 1.0),
+    "sem_values": lambda s: s.sem_values(),
+    "read_keywords": lambda s: s.read_keywords() or s.counter,
+    "write_keywords": lambda s: s.write_keywords([("A", 1)]),
+    "view": lambda s: s.view().sum() and s.counter,
+}
+
+
+def twice(use: Callable[[Stream], Any], stream: Stream) -> None:
+    """Use a damaged stream; what is not found by the first use is found by the second."""
+    for _ in range(2):
+        use(stream)
+        stream.replaced()  # looks at the file
+        time.sleep(0.01)
+
+
+def checked(use: Callable[[Stream], Any], stream: Stream) -> None:
+    """See that a stream is found damaged."""
+    with pytest.raises(errors.StreamDamagedError, match="its file was cut, or its header rewritten"):
+        twice(use, stream)
+    assert stream.damaged
+
+
+@pytest.mark.parametrize("nbytes", [0, 100, 4096])
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("kind", ["plain", "ring", "temporal", "large"])
+def test_each_use_of_a_cut_stream_raises(
+    make_stream: Callable[..., Stream], cut: Any, kind: str, use: str, nbytes: int
+) -> None:
+    if kind == "temporal":
+        stream = temporal(make_stream)
+    elif kind == "large":  # copied without the GIL
+        stream = make_stream("large", (512, 1024), np.uint16)
+    else:
+        stream = make_stream(kind, SHAPE, np.uint16, cb_size=4 if kind == "ring" else 0)
+    stream.publish(np.full(stream.frame_shape, 7, np.uint16))
+    cut(stream, nbytes)
+    checked(USES[use], stream)
+    assert "damaged" in repr(stream)
+    assert stream.replaced()
+    with pytest.raises(errors.StreamError):
+        stream.successor()  # there is no whole stream there
+    stream.close()
+
+
+def test_a_view_reads_zeros_from_then_on(make_stream: Callable[..., Stream], cut: Any) -> None:
+    stream = make_stream("cam", SHAPE, np.uint16)
+    stream.publish(np.full(SHAPE, 7, np.uint16))
+    view, whole = stream.view(), stream.view(writable=True)
+    cut(stream, 0)
+    assert view.sum() == 0
+    whole[:] = 3  # goes nowhere
+    assert os.path.getsize(stream.path) == 0
+    assert stream.damaged
+
+
+def test_a_view_outlives_a_closed_stream_that_is_cut(make_stream: Callable[..., Stream], cut: Any) -> None:
+    stream = make_stream("cam", SHAPE, np.uint16)
+    stream.publish(np.full(SHAPE, 7, np.uint16))
+    view = stream.view()
+    stream.close()
+    cut(stream, 0)
+    assert view.sum() == 0
+
+
+@pytest.mark.parametrize("offset", [0.25, 0.5, 0.9])
+def test_a_stream_that_is_cut_at_its_tail(
+    make_stream: Callable[..., Stream], cut: Any, offset: float
+) -> None:
+    """Its header is there still: the size of the file tells, or the page that is not."""
+    stream = make_stream("cam", (128, 128), np.uint16, cb_size=16)
+    stream.publish(np.full((128, 128), 7, np.uint16))
+    cut(stream, int(stream.file_nbytes * offset))
+    checked(lambda s: s.read(), stream)
+
+
+@pytest.mark.parametrize("damage", ["cut", "sem", "size0"])
+@pytest.mark.parametrize(
+    "what", ["wait", "receive", "capture", "sem_wait", "ring", "collector", "any", "relay"]
+)
+def test_waits_of_another_thread_end(
+    make_stream: Callable[..., Stream], cut: Any, what: str, damage: str
+) -> None:
+    stream = make_stream("cam", SHAPE, np.uint16, cb_size=16 if what == "ring" else 0)
+    stream.publish(np.ones(SHAPE, np.uint16))
+    stream.flush()
+    found: list[BaseException | object] = []
+    ready = threading.Event()
+
+    def work() -> None:
+        ready.set()
+        try:
+            if what == "wait":
+                stream.wait(10.0)
+            elif what == "receive":
+                stream.receive(np.empty((3, *SHAPE), np.uint16), timeout=10.0)
+            elif what == "capture":
+                Capture(stream, 3, timeout=0.5).start().join()
+            elif what == "sem_wait":
+                stream.sem_wait(3, 10.0)
+            elif what in ("ring", "collector"):
+                with RingReader(stream, source="collector" if what == "collector" else "auto") as ring:
+                    ring.read(3, timeout=0.5)
+            elif what == "any":
+                found.append(wait_any([stream.reader()], timeout=10.0))
+                stream.read()
+            else:
+                with Relay(stream, "copy", depth=8) as relay:
+                    while not relay.source.damaged:
+                        time.sleep(0.01)
+                        relay.tend()
+                    found.append("ended")
+        except errors.StreamError as error:
+            found.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    ready.wait()
+    time.sleep(0.03)  # it waits by now, most of the time; it has to end in either case
+    if damage == "cut":
+        cut(stream, 0)
+    else:
+        _, offset, form = next(each for each in GEOMETRY if each[0] == damage)
+        with open(stream.path, "r+b") as file:
+            file.seek(offset)
+            file.write(struct.pack(form, 3))
+    thread.join(8.0)
+    assert not thread.is_alive()
+    assert found, "it ended without a word"
+    assert isinstance(found[-1], errors.StreamError) or found[-1] == "ended"
+
+
+WRITER = """
+import sys, numpy as np
+from pymilk import SHM
+shm = SHM(sys.argv[1], ((64, 64), np.uint16), ring=int(sys.argv[2]) or None)
+print("ready", flush=True)
+frames = np.arange(1, 4097, dtype=np.uint16)[:, None, None] * np.ones((64, 64), np.uint16)
+try:
+    while True:
+        shm.set_many(frames, rate=5000)
+except Exception as error:
+    print(type(error).__name__, flush=True)
+"""
+
+
+@pytest.mark.parametrize("ring", [0, 64])
+def test_captures_under_load(cut: Any, ring: int) -> None:
+    """The writer dies of nothing either, and every frame that was delivered before is whole."""
+    for _ in range(3):
+        writer = Child(WRITER, "cam", ring)
+        writer.expect("ready")
+        shm = SHM("cam")
+        capture = shm.capture(100_000, background=True, timeout=0.2)
+        while capture.received < 200:
+            time.sleep(0.001)
+        cut(Stream.attach("cam"), random.choice([0, 300, 4096, 9000]))
+        with pytest.raises(errors.StreamError):
+            capture.join()
+        frames = capture.frames[: capture.received]
+        assert (frames == frames[:, :1, :1]).all()
+        assert (frames[:, 0, 0] > 0).all()
+        assert (np.diff(capture.info["cnt0"][: capture.received].astype(np.int64)) > 0).all()
+        writer.expect("StreamDamagedError")
+        assert writer.finish()[0] == 0
+        capture.close()
+        shm.close()
+        os.unlink(Path(os.environ["MILK_SHM_DIR"], "cam.im.shm"))
+
+
+def made_in_place(path: str, other: str) -> None:
+    """Copy a stream over another one, in the same file, as `cp` does."""
+    with open(other, "rb") as source, open(path, "r+b") as target:
+        target.truncate(0)
+        target.write(source.read())
+
+
+@pytest.mark.parametrize("shape", [SHAPE, (32, 32), (80, 90)])
+def test_an_object_follows_a_stream_that_is_made_in_place(
+    make: Callable[..., SHM], make_stream: Callable[..., Stream], shape: tuple[int, int]
+) -> None:
+    old = make_stream("cam", SHAPE, np.uint16)
+    new = make_stream("other", shape, np.uint16)
+    old.publish(np.ones(SHAPE, np.uint16))
+    new.publish(np.full(shape, 9, np.uint16))
+    shm = make("cam")
+    assert shm.get_data().max() == 1
+    made_in_place(old.path, new.path)
+    if shape == SHAPE:
+        assert shm.get_data().max() == 9
+        return
+    with contextlib.suppress(errors.StreamChangedError):
+        shm.get_data()  # may meet the change in its copy
+    with pytest.raises(errors.StreamShapeChangedError):
+        shm.get_data()
+    with pytest.raises(errors.StreamChangedError):
+        shm.set_data(np.ones(SHAPE, np.uint16))
+    inode = os.stat(old.path).st_ino
+    fresh = make("cam")
+    assert fresh.shape == shape
+    assert fresh.get_data().max() == 9
+    assert os.stat(old.path).st_ino == inode
+
+
+def test_a_capture_goes_on_in_a_stream_that_was_made_in_place(
+    make: Callable[..., SHM], make_stream: Callable[..., Stream]
+) -> None:
+    old = make_stream("cam", SHAPE, np.uint16)
+    new = make_stream("other", SHAPE, np.uint16)
+    shm = make("cam")
+    capture = shm.capture(4, background=True, timeout=5.0)
+    for value in (1, 2):
+        before = capture.received
+        old.publish(np.full(SHAPE, value, np.uint16))
+        while capture.received == before:
+            time.sleep(0.001)
+    with open(old.path, "r+b") as file:
+        file.truncate(0)  # and every page of the old one is gone
+    time.sleep(0.1)
+    made_in_place(old.path, new.path)
+    again = Stream.attach("cam")
+    while capture.received < 4:
+        again.publish(np.full(SHAPE, 7, np.uint16))
+        time.sleep(0.01)
+    capture.join()
+    assert capture.frames[:, 0, 0].tolist() == [1, 2, 7, 7]
+    assert capture.info["flags"][2] & FLAG_NEW_FILE
+    again.close()
+
+
+@pytest.mark.parametrize(("field", "offset", "form"), GEOMETRY + MOVING)
+@pytest.mark.parametrize("kind", ["plain", "ring", "temporal"])
+def test_a_header_that_is_rewritten_leads_nowhere(
+    make_stream: Callable[..., Stream], kind: str, field: str, offset: int, form: str
+) -> None:
+    """No value of any field makes an access leave the mapping: our error, or what stood there."""
+    stream = (
+        temporal(make_stream)
+        if kind == "temporal"
+        else make_stream(kind, SHAPE, np.uint16, cb_size=4 if kind == "ring" else 0)
+    )
+    publish_series(stream)
+    size = struct.calcsize(form)
+    values = {0, 1, 2, 5, 255, 2**15, 2**31, 2**32 - 1, 2**63, 2**64 - 1}
+    reader, cursor = stream.reader(), stream.ring_cursor()
+    with open(stream.path, "r+b") as file:
+        file.seek(offset)
+        before = file.read(size)
+        for value in values:
+            written = (value & (2 ** (8 * size) - 1)).to_bytes(size, "little")
+            file.seek(offset)
+            file.write(written)
+            file.flush()
+            for name, use in USES.items():
+                if "wait" in name or name == "receive":
+                    continue  # they wait: below, or in other tests
+                try:
+                    use(stream)
+                except errors.StreamError as error:
+                    assert isinstance(error, errors.StreamDamagedError), error
+            out = np.empty((3, *stream.frame_shape), np.uint16)
+            for receive in (
+                lambda out=out: reader.receive(out, timeout=0.0),
+                lambda: cursor and cursor.take(3),
+                lambda: cursor and cursor.unread(),
+            ):
+                with contextlib.suppress(errors.StreamDamagedError, errors.StreamTimeoutError):
+                    receive()
+            if (field, offset, form) in GEOMETRY and written != before:
+                assert stream.damaged
+    stream.close()
+
+
+OTHERS = """
+import ctypes, faulthandler, mmap, os, signal, sys, tempfile
+import numpy as np
+from pymilk import SHM
+order = sys.argv[1]
+if order == "before":
+    faulthandler.enable()
+shm = SHM("mine", ((8, 8), np.uint16))
+if order == "after":
+    faulthandler.enable()
+    SHM("second", ((8, 8), np.uint16))
+with tempfile.TemporaryFile() as file:
+    file.truncate(8192)
+    memory = mmap.mmap(file.fileno(), 8192)
+    file.truncate(0)
+    print("now", flush=True)
+    memory[0]
+print("alive", flush=True)
+"""
+
+
+@pytest.mark.parametrize("order", ["alone", "before", "after"])
+def test_a_fault_elsewhere_ends_the_process_as_ever(shm_dir: Path, order: str) -> None:
+    """The handler is for streams only; faulthandler still writes its stacks, once."""
+    child = Child(OTHERS, order)
+    child.expect("now")
+    code, out, err = child.finish()
+    assert code == -signal.SIGBUS
+    assert "alive" not in out
+    assert err.count("Fatal Python error: Bus error") <= 1
+    if order == "before":
+        assert "Fatal Python error: Bus error" in err
+
+
+def test_a_signal_from_a_process_ends_it(shm_dir: Path) -> None:
+    child = Child("import sys, numpy, time; from pymilk import SHM; SHM('a', ((4,4), 'f4'))\n"
+                  "print('up', flush=True); time.sleep(60)")
+    child.expect("up")
+    os.kill(child.pid, signal.SIGBUS)
+    assert child.finish()[0] == -signal.SIGBUS
+
+
+def test_many_mappings_come_and_go(make_stream: Callable[..., Stream], cut: Any) -> None:
+    """Entries of the guard are used again, and the right one is found among many."""
+    for _ in range(3):
+        streams = [make_stream(f"s{i}", (16, 16), np.uint16) for i in range(40)]
+        for stream in streams:
+            stream.publish(np.full((16, 16), 5, np.uint16))
+        for stream in streams[::3]:
+            cut(stream, 0)
+        for i, stream in enumerate(streams):
+            if i % 3 == 0:
+                checked(lambda s: s.read(), stream)
+            else:
+                assert stream.read()[0].max() == 5
+            stream.close()
+            os.unlink(stream.path)
+
+
+def test_the_guard_lasts_through_a_fork(make_stream: Callable[..., Stream]) -> None:
+    stream = make_stream("cam", SHAPE, np.uint16)
+    stream.publish(np.ones(SHAPE, np.uint16))
+    code = """
+import os, sys, numpy as np
+from pymilk import errors
+from pymilk._core import Stream
+stream = Stream.attach("cam")
+pid = os.fork()
+if pid == 0:
+    os.truncate(stream.path, 0)
+    try:
+        stream.read()
+    except errors.StreamDamagedError:
+        os._exit(7)
+    os._exit(1)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    said = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
+    )
+    assert said.stdout.strip() == "7"
