@@ -26,7 +26,7 @@ MODULES += [".bench.writer", ".machine", ".buffers", ".notices", ".metadata", ".
 MODULES += [".image", ".imagetypes"]
 MODULES += [".fits", ".extras", ".loading", ".interfacing.fits", ".util.threadHandler", ".compat.xaosim"]
 MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
-MODULES += [".alignment", ".multicapture", ".inspection", ".doctor"]
+MODULES += [".forks", "._interpreter", ".alignment", ".multicapture", ".inspection", ".doctor"]
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:

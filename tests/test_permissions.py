@@ -202,7 +202,8 @@ def test_private_stream_keeps_other_users_out(make: Make, open_dir: Path, spawn:
 from pymilk._core import read_header
 from pymilk.inspection import remove_stream
 for call in (lambda: SHM("cam"), lambda: pymilk.Stream.attach("cam", writable=False),
-             lambda: read_header("cam"), lambda: pymilk.RingReader("cam"), lambda: pymilk.Relay("cam", "other", 4),
+             lambda: read_header("cam"), lambda: pymilk.RingReader("cam"),
+             lambda: pymilk.Relay("cam", "other", 4),
              lambda: remove_stream("cam", force=True), lambda: SHM("cam", np.zeros((3, 4), np.uint16)),
              lambda: SHM("new", np.zeros((3, 4), np.uint16))):
     try:
