@@ -1017,9 +1017,11 @@ cdef class _Snapshot:
     cdef ino_t inode
 
 
-cdef int _open(str path, bint writable) except -1:
-    """Open a stream file; errors of the system become ours."""
+cdef int _open(str path, bint writable, bint follow=True) except -1:
+    """Open a stream file, through a symbolic link if `follow`; errors of the system become ours."""
     cdef int flags = os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK  # a FIFO must not make us wait
+    if not follow:
+        flags |= os.O_NOFOLLOW
     name = stream_name(path)
     try:
         return os.open(path, flags | (os.O_RDWR if writable else os.O_RDONLY))
@@ -3355,7 +3357,8 @@ cdef class Stream:
         cb_size : int, default 0
             Slots of the fast circular buffer.
         mode : int, optional
-            Permissions of the file. Default 0666 less the umask, which is never touched.
+            Permissions of the file, 0 to 0o777, whatever the umask: 0o600 keeps other users out, 0o644 lets
+            them read. Default 0o666 less the umask, which is never touched.
         exist_ok : bool, default True
             False raises `StreamExistsError` instead of replacing.
         location : int, default -1
@@ -3401,6 +3404,8 @@ cdef class Stream:
             raise StreamNameError(
                 f"{path}: ImageStreamIO opens paths of less than 200 bytes only", stream=name, name=name)
         _plan(&h, name, shape, dtype, nbkw, nbsem, imagetype, cb_size, location, layout)
+        if mode is not None:
+            mode = _index(name, "mode", mode, 0o1000)
         if not (isinstance(version, str) and version.startswith("2.") and version.isascii()
                 and version.isprintable() and len(version) < 32):
             raise StreamArgumentError(
@@ -5167,7 +5172,7 @@ cdef Stream _create(Header *h, str path, str name, bytes version, object mode, b
                 old_mapping = None
                 new = False
                 try:
-                    old_fd = _open(path, True)
+                    old_fd = _open(path, True, follow=False)  # a link is replaced, and not what it leads to
                     old = _take_snapshot(old_fd, path, 0)
                     old_mapping = map_file(old_fd, old.h.at.total, True, path)
                 except StreamNotFoundError:

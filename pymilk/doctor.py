@@ -8,13 +8,13 @@ import shutil
 from typing import Any
 
 from ._core import free_memory
-from .directory import find_stale
+from .directory import find_stale, remove_stale
 from .inspection import survey
 from .machine import describe, file_system_of, huge_pages, in_memory
 from .names import stream_directory
 from .times import tai_offset
 
-__all__ = ["examine"]
+__all__ = ["examine", "fix"]
 
 #: Seconds without a frame after which a dead writer's stream is thought to have no other one.
 _QUIET = 1.0
@@ -42,6 +42,22 @@ def examine() -> list[dict[str, str]]:
     """
     folder = stream_directory()
     return [*_directory(folder), *_streams(folder), *_machine()]
+
+
+def fix() -> list[str]:
+    """Do what is safe to do without asking: remove the temporary files of creators that died.
+
+    Returns
+    -------
+    list of str
+        Paths of what was removed. Streams are never among them, whatever state they are in.
+
+    Raises
+    ------
+    StreamNotFoundError
+        There is no stream directory.
+    """
+    return remove_stale()
 
 
 def _finding(topic: str, found: str, todo: str = "", level: str = "note") -> dict[str, str]:
@@ -87,7 +103,7 @@ def _streams(folder: str) -> list[dict[str, str]]:
         findings += [_unusable(entry)] if "error" in entry else _troubles(entry)
     for path in find_stale(folder):
         findings.append(
-            _finding("left over", f"{path}, of a creator that died", "remove it: pymilk rm --dead")
+            _finding("left over", f"{path}, of a creator that died", "remove it: pymilk doctor --fix")
         )
     return findings
 

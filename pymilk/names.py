@@ -66,7 +66,8 @@ def _encodable(text: str) -> str:
 def check_name(name: str) -> str:
     """Return `name` if a stream can be called so, else raise `StreamNameError`.
 
-    A name is 1 to 79 bytes of UTF-8 without ``/`` or NUL, and not ``.`` or ``..``.
+    A name is 1 to 79 bytes of UTF-8 without ``/``, NUL, line ends and other control characters, and not
+    ``.`` or ``..``.
     """
     if not isinstance(name, str):
         raise StreamNameError(f"a stream name is a str, not {type(name).__name__}", name=repr(name))
@@ -75,6 +76,11 @@ def check_name(name: str) -> str:
         raise StreamNameError("the name of a stream must not be empty", name=name)
     if "/" in name or "\0" in name:
         raise StreamNameError(f"stream name {name!r} contains '/' or NUL; use a plain name", name=name)
+    if any(letter < " " or letter == "\x7f" for letter in name):
+        raise StreamNameError(
+            f"stream name {name!r} contains a control character; it would garble every list of streams",
+            name=name,
+        )
     if name in (".", ".."):
         raise StreamNameError(f"stream name {name!r} is a directory", name=name)
     if nbytes > NAME_MAX:

@@ -108,11 +108,13 @@ class SHM(FrameAccess, FamiliarCalls):
         that do not know such cubes see a 3D stream.
     exclusive : bool, default False
         Have the stream for writing to this object alone, until it is closed or its process ends, however that
-        ends. Other objects of pymilk, in this process or another one, are refused with `StreamLockedError`
-        when
+        ends. Other objects of pymilk, in this process or another one, are refused with `StreamLockedError` when
         they publish their first frame, replace the stream, or want it exclusively too. Readers and the file
         notice nothing. ISIO programs are not kept out; nor is an object that has published before. A child
         after fork is refused like others; a pickled object attaches without it.
+    mode : int, optional
+        Permissions of a new stream, whatever the umask: 0o600 keeps other users out, 0o644 lets them read.
+        Default 0o666 less the umask.
 
     Attributes
     ----------
@@ -182,6 +184,7 @@ class SHM(FrameAccess, FamiliarCalls):
         ring: int | None = None,
         ring_kind: str = "fast",
         exclusive: bool = False,
+        mode: int | None = None,
     ) -> None:
         self._stream = None
         if location != -1:
@@ -212,7 +215,9 @@ class SHM(FrameAccess, FamiliarCalls):
         # What encode does to the axes shows on any array of that shape, without memory behind it.
         raw = encode(np.broadcast_to(np.uint8(0), shape), symcode, triDim)
         axes = raw.shape[::-1]
-        create = partial(Stream.create, path, exclusive=exclusive) if shared else partial(Stream.local, name)
+        create = (
+            partial(Stream.create, path, exclusive=exclusive, mode=mode) if shared else partial(Stream.local, name)
+        )
         if ring is None or ring_kind == "fast":
             self._adopt(create(axes, dtype, nbkw=nbkw, cb_size=ring or 0))
         elif len(axes) == 2:

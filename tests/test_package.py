@@ -28,9 +28,9 @@ MODULES += [".fits", ".extras", ".loading", ".interfacing.fits", ".util.threadHa
 MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
 MODULES += [".view", ".view.blocks", ".view.colours", ".view.curve", ".view.dark", ".view.display"]
 MODULES += [".view.feed", ".view.levels", ".view.picture", ".view.png"]
-MODULES += [".alignment", ".multicapture", ".inspection", ".doctor"]
 MODULES += [".files", ".recorder", ".recording", ".sinks", ".sinks.base", ".sinks.fits", ".sinks.hdf5"]
 MODULES += [".sinks.npy", ".sinks.zarr"]
+MODULES += [".forks", "._interpreter", ".alignment", ".multicapture", ".inspection", ".doctor"]
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from ..doctor import examine
+from ..doctor import examine, fix
 from .output import clean, print_json
 
 __all__ = ["doctor"]
@@ -14,7 +14,9 @@ __all__ = ["doctor"]
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, and nothing else.")
-def doctor(as_json: bool) -> None:
+@click.option("--fix", "mend", is_flag=True,
+              help="First remove temporary files that creators left when they died. No stream is touched.")
+def doctor(as_json: bool, mend: bool) -> None:
     """Look for what is wrong with the streams and this machine, and say what to do.
 
     Exit code 1 if there is a problem; notes do not count.
@@ -24,7 +26,10 @@ def doctor(as_json: bool) -> None:
     from .app import clean_exit
 
     with clean_exit():
-        findings = examine()
+        removed = fix() if mend else []
+        findings = [
+            {"topic": "left over", "level": "ok", "found": f"removed {path}", "todo": ""} for path in removed
+        ] + examine()
         if as_json:
             print_json(findings)
         else:
