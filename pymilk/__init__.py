@@ -34,6 +34,8 @@ from .inspection import create_stream, remove_stream, survey
 from .multicapture import MultiCapture, MultiCaptureReport, capture_many
 from .multiwait import wait_any
 from .names import stream_directory
+from .recorder import Recorder, RecordReport, record
+from .recording import Recording, load
 from .relay import Relay, RelayReport
 from .ring import Block, RingReader, RingReport
 from .shm import SHM
@@ -49,6 +51,9 @@ __all__ = [
     "MultiCapture",
     "MultiCaptureReport",
     "Reader",
+    "RecordReport",
+    "Recorder",
+    "Recording",
     "Relay",
     "RelayReport",
     "RingReader",
@@ -62,6 +67,8 @@ __all__ = [
     "find_stale",
     "get_include",
     "list_streams",
+    "load",
+    "record",
     "remove_stale",
     "remove_stream",
     "stream_directory",

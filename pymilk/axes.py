@@ -187,6 +187,12 @@ class Orientation:
         Of a frame as the user sees it.
     identity : bool
         The user sees frames as the stream has them in C order, and no view is needed.
+    axes : tuple of int
+        For each axis of `shape`, the axis of the stream that it is.
+    flipped : tuple of int
+        Axes of `shape` that run backwards.
+    stream_shape : tuple of int
+        As given.
     """
 
     def __init__(
@@ -196,6 +202,7 @@ class Orientation:
         tri_dim: int = Which3DState.LAST2LAST,
         squeeze: bool = False,
     ) -> None:
+        self.stream_shape = shape
         self._naxis = len(shape)
         self._dropped = [axis for axis in range(len(shape)) if squeeze and shape[axis] == 1]
         kept = [axis for axis in range(len(shape)) if axis not in self._dropped]
@@ -206,7 +213,9 @@ class Orientation:
         stored = {stride: axis for axis, stride in enumerate(probe.strides)}
         self._order = [stored[abs(stride)] for stride in seen.strides]
         self._flipped = [axis for axis, stride in enumerate(seen.strides) if stride < 0]
-        self.shape = tuple(shape[kept[axis]] for axis in self._order)
+        self.axes = tuple(kept[axis] for axis in self._order)
+        self.flipped = tuple(self._flipped)
+        self.shape = tuple(shape[axis] for axis in self.axes)
         self.identity = (
             not self._dropped and not self._flipped and self._order == list(range(len(kept)))
         )

@@ -26,6 +26,7 @@ __all__ = [
     "KeywordTypeError",
     "LibraryMissingError",
     "MultiCaptureError",
+    "RecordError",
     "SchedulingWarning",
     "SemaphoresExhaustedError",
     "SeveralImagesError",
@@ -74,9 +75,12 @@ class StreamError(Exception):
     stream : str or None
     capture : Capture or None
         The frames received before the error, where the call was to receive some.
+    report : RecordReport or None
+        What was recorded before the error, where the call was to record.
     """
 
     capture: Any = None
+    report: Any = None
 
     #: Attributes that instances of the class have besides `stream`; None where not given.
     fields: tuple[str, ...] = ()
@@ -129,7 +133,7 @@ class StreamNotFoundError(StreamError, FileNotFoundError):
 
 
 class StreamExistsError(StreamError, FileExistsError):
-    """A stream of that name exists and must not be replaced.
+    """A stream of that name, or a file of a recording, exists and must not be replaced.
 
     Attributes
     ----------
@@ -153,7 +157,7 @@ class StreamPermissionError(StreamError, PermissionError):
 
 
 class StreamStorageError(StreamError, OSError):
-    """Memory or disk space for the stream cannot be had.
+    """Memory or disk space for a stream or a file cannot be had.
 
     Attributes
     ----------
@@ -359,6 +363,21 @@ class MultiCaptureError(StreamError):
 
     fields = ("captures", "errors")
     captures: Any
+    errors: dict[str, BaseException]
+
+
+class RecordError(StreamError):
+    """Recording failed for some of several streams; the files of the others are as they should be.
+
+    Attributes
+    ----------
+    report : RecordReport
+        Of all of them.
+    errors : dict
+        Label of each stream that failed, and its exception.
+    """
+
+    fields = ("report", "errors")
     errors: dict[str, BaseException]
 
 

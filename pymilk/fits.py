@@ -10,7 +10,6 @@ and `multi_read` tells the two apart by it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 import os
 import re
@@ -22,18 +21,11 @@ import numpy.typing as npt
 
 from . import times
 from .axes import Which3DState, check_symcode, check_tri_dim, decode, encode
-from .errors import (
-    StreamArgumentError,
-    StreamError,
-    StreamFormatError,
-    StreamNotFoundError,
-    StreamPermissionError,
-    StreamStorageError,
-    StreamUnsupportedError,
-)
+from .errors import StreamArgumentError, StreamFormatError, StreamUnsupportedError
 from .extras import optional_library
+from .files import checked_path, file_error
 
-__all__ = ["UPRIGHT_CARD", "multi_read", "multi_write", "stream_header"]
+__all__ = ["UPRIGHT_CARD", "check_pixels", "multi_read", "multi_write", "stream_header"]
 
 Array = npt.NDArray[Any]
 
@@ -105,7 +97,7 @@ def multi_read(
     check_symcode(symcode)
     check_tri_dim(tri_dim)
     fits = _astropy()
-    path = _path(file_path)
+    path = checked_path(file_path, "a FITS file", "file_path")
     try:
         with fits.open(path, memmap=False) as hdus:
             found = [(hdu.data, hdu.header.get(UPRIGHT_CARD)) for hdu in hdus]
@@ -113,7 +105,7 @@ def multi_read(
         raise
     except Exception as error:  # astropy has no error of its own for damaged files: anything can come
         if isinstance(error, OSError) and error.errno is not None:
-            raise _refused(error, path, "read") from error
+            raise file_error(error, path, "read", "file_path") from error
         raise StreamFormatError(
             f"{path} is no FITS file, or it is damaged: {error!r}",
             path=path,
@@ -185,7 +177,7 @@ def multi_write(
     check_symcode(symcode)
     check_tri_dim(tri_dim)
     fits = _astropy()
-    path = _path(file_path)
+    path = checked_path(file_path, "a FITS file", "file_path")
     alone = isinstance(data, np.ndarray)
     hdus = fits.HDUList()
     for item in [data] if alone else _items(data):
@@ -207,7 +199,7 @@ def multi_write(
     try:
         _write(hdus, path)
     except OSError as error:
-        raise _refused(error, path, "written") from error
+        raise file_error(error, path, "written", "file_path") from error
     except (ValueError, fits.VerifyError) as error:
         raise StreamArgumentError(
             f"{path} cannot be written with this header: {error}", argument="header", found=header
@@ -216,35 +208,6 @@ def multi_write(
 
 def _astropy() -> Any:
     return optional_library("astropy.io.fits", "fits", "FITS files")
-
-
-def _path(given: Any) -> str:
-    """Return the path as str, with ``~`` expanded."""
-    try:
-        path = os.path.expanduser(os.fsdecode(given))
-    except TypeError:
-        path = ""
-    if not path or "\0" in path:
-        raise StreamArgumentError(
-            f"the path of a FITS file is a str or PathLike, not {given!r}",
-            argument="file_path",
-            found=given,
-        )
-    return path
-
-
-def _refused(error: OSError, path: str, what: str) -> StreamError:
-    """Return the error of ours for what the operating system says about a file."""
-    while error.errno is None and isinstance(error.__context__, OSError):
-        error = error.__context__  # while it writes, astropy puts errors without number in front
-    text = f"{path} cannot be {what}: {error.strerror or error}"
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return StreamNotFoundError(text, path=path)
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return StreamPermissionError(text, path=path)
-    if error.errno in (errno.EISDIR, errno.ENAMETOOLONG):
-        return StreamArgumentError(text, argument="file_path", found=path)
-    return StreamStorageError(text, path=path)
 
 
 def _write(hdus: Any, path: str) -> None:
@@ -281,13 +244,18 @@ def _pixels(item: Any) -> Array:
     except ValueError:
         raise StreamArgumentError("data has an item that is no array", argument="data", found=item) from None
     dtype = pixels.dtype.newbyteorder("=")
-    if not (dtype.kind in "iu" or dtype in (np.float32, np.float64)):
-        raise StreamUnsupportedError(f"FITS has no pixels of {dtype}; {_advice(dtype)}")
+    check_pixels(dtype)
     if pixels.size == 0:
         raise StreamArgumentError(
             f"an image of shape {pixels.shape} has no pixels", argument="data", found=pixels.shape
         )
     return pixels.astype(dtype, copy=False)
+
+
+def check_pixels(dtype: np.dtype[Any]) -> None:
+    """Raise `StreamUnsupportedError` if FITS has no pixels of this type."""
+    if not (dtype.kind in "iu" or dtype in (np.float32, np.float64)):
+        raise StreamUnsupportedError(f"FITS has no pixels of {dtype}; {_advice(dtype)}")
 
 
 def _advice(dtype: np.dtype[Any]) -> str:

@@ -247,15 +247,13 @@ def _orientation(stream: Stream) -> list[str]:
     ]
     if stream.temporal:
         lines.append(f"z is time: a ring of {stream.shape[0]} frames")
-    # Axes are told apart by lengths that no two of them share; those of length 1 go, as in the stream.
     frame_names = names[-len(stream.frame_shape) :]
-    marks = [1 if length == 1 else 2 + at for at, length in enumerate(stream.frame_shape)]
-    seen = [frame_names[mark - 2] for mark in Orientation(tuple(marks), squeeze=True).shape]
+    turn = Orientation(stream.frame_shape, squeeze=True)
     line = (
-        f"pymilk.SHM: shape {Orientation(stream.frame_shape, squeeze=True).shape}, indices "
-        f"[{', '.join(seen)}], with symcode 4 and triDim {Which3DState.LAST2LAST.name}, the defaults"
+        f"pymilk.SHM: shape {turn.shape}, indices [{', '.join(frame_names[axis] for axis in turn.axes)}], "
+        f"with symcode 4 and triDim {Which3DState.LAST2LAST.name}, the defaults"
     )
-    lines.append(line + ("; axes of length 1 are dropped" if 1 in marks else ""))
+    lines.append(line + ("; axes of length 1 are dropped" if 1 in stream.frame_shape else ""))
     return lines
 
 

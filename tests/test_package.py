@@ -27,6 +27,8 @@ MODULES += [".image", ".imagetypes"]
 MODULES += [".fits", ".extras", ".loading", ".interfacing.fits", ".util.threadHandler", ".compat.xaosim"]
 MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
 MODULES += [".alignment", ".multicapture", ".inspection", ".doctor"]
+MODULES += [".files", ".recorder", ".recording", ".sinks", ".sinks.base", ".sinks.fits", ".sinks.hdf5"]
+MODULES += [".sinks.npy", ".sinks.zarr"]
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:

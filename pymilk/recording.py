@@ -1,0 +1,366 @@
+"""Recordings read back: frames as they were seen, their rows, gaps and header, whatever the format.
+
+`load` opens what `pymilk.record` wrote, finished or not, and plain cubes of others.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .axes import Orientation
+from .errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
+from .files import checked_path, file_error
+from .sinks import Header, Stored, sink_of
+
+__all__ = ["GAP_ROW", "LazyFrames", "Recording", "load", "part_path", "parts_of", "words_of_axes"]
+
+Array = npt.NDArray[Any]
+
+#: One gap: `row` of the frame behind it, how many frames are missing, and the numbers of the frames around.
+GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
+
+
+def words_of_axes(orientation: Orientation) -> str:
+    """Say how `Recording.frames` is indexed: ``frames[k, y, x]``, where x is the axis size[0] of the file."""
+    names = "xyz"[: len(orientation.stream_shape)][::-1]
+    seen = [names[axis] for axis in orientation.axes]
+    flips = [f"-{name}" if at in orientation.flipped else name for at, name in enumerate(seen)]
+    return f"frames[{', '.join(['k', *flips])}]; x runs fastest in the stream"
+
+
+class LazyFrames:
+    """Frames that are read, and converted, when they are indexed.
+
+    Behaves like a read-only array of shape (n, *shape): `shape`, `dtype`, `ndim`, `len`, iteration, and
+    indices. ``np.asarray`` reads all of them into memory.
+
+    Parameters
+    ----------
+    parts : sequence of (array-like, int)
+        Files one behind the other, and how many frames of each count.
+    convert : callable
+        Makes frames, as users see them, of a piece of a part. A copy or a view.
+    shape : tuple of int
+        Of a frame.
+    dtype : dtype
+
+    Notes
+    -----
+    Each index reads from the files; keep the result if it is used twice. An index along the first axis
+    reads no more than the frames that it names.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[tuple[Any, int]],
+        convert: Sequence[Callable[[Array], Array]],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+    ) -> None:
+        self._parts = list(parts)
+        self._convert = list(convert)
+        self._starts = np.cumsum([0, *(count for _, count in parts)])
+        self.shape = (int(self._starts[-1]), *shape)
+        self.dtype = dtype
+        self.ndim = len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Pixels of all frames."""
+        return int(np.prod(self.shape))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all frames take in memory."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def _read(self, start: int, stop: int, step: int) -> Array:
+        """Read ``range(start, stop, step)``, ascending."""
+        pieces = []
+        for (part, count), convert, first in zip(self._parts, self._convert, self._starts, strict=False):
+            base = int(first)
+            low = start if start >= base else base + (start - base) % step
+            high = min(stop, base + count)
+            if low < high:
+                pieces.append(convert(np.asarray(part[low - base : high - base : step])))
+        if len(pieces) == 1:
+            return pieces[0]
+        return np.concatenate(pieces) if pieces else np.empty((0, *self.shape[1:]), self.dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
+        every = (slice(None), *rest)
+        if isinstance(first, (int, np.integer)) and not isinstance(first, (bool, np.bool_)):
+            at = int(first) + (len(self) if first < 0 else 0)
+            if not 0 <= at < len(self):
+                raise IndexError(f"frame {first} of {len(self)}")
+            return self._read(at, at + 1, 1)[0][rest]
+        if isinstance(first, slice):
+            chosen = range(*first.indices(len(self)))
+            if chosen.step < 0:
+                return self._read(*_slice(chosen[::-1]))[::-1][every]
+            return self._read(*_slice(chosen))[every]
+        if isinstance(first, (list, np.ndarray)):
+            rows = np.asarray(first)
+            if rows.ndim == 1 and rows.dtype == np.bool_ and len(rows) == len(self):
+                rows = np.flatnonzero(rows)
+            if rows.ndim == 1 and (rows.dtype.kind in "iu" or len(rows) == 0):
+                found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+                for at, row in enumerate(rows):
+                    found[at] = self[int(row)]
+                return found[every]
+        return np.asarray(self)[key]
+
+    def __iter__(self) -> Iterator[Array]:
+        for row in range(len(self)):
+            yield self[row]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError("frames are read from files: they cannot be an array without a copy")
+        frames = np.ascontiguousarray(self._read(0, len(self), 1))
+        return frames if dtype is None else frames.astype(dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"<LazyFrames shape={self.shape} dtype={self.dtype}>"
+
+
+def _slice(chosen: range) -> tuple[int, int, int]:
+    return chosen.start, max(chosen.start, chosen.stop), chosen.step
+
+
+class Recording:
+    """Frames of a stream that were written to disk. Made by `load`; a context manager.
+
+    Attributes
+    ----------
+    paths : list of str
+        The files, in order.
+    frames : ndarray or LazyFrames, shape (n, *shape)
+        As `SHM.get_data` of the recorded object gave them. A read-only memory map where the format allows:
+        NPY, and FITS of uint8. Otherwise `LazyFrames`, which reads what is indexed.
+    info : ndarray of FRAME_ROW, shape (n,), or None
+        The row of each frame, bit for bit as a `Capture` has it. Times are nanoseconds of CLOCK_TAI. None for
+        a file that pymilk did not record.
+    gaps : ndarray of GAP_ROW
+        Where frames are missing: ``row`` is the first frame behind the gap, ``lost`` how many are missing,
+        and ``before`` and ``after`` are the numbers (``cnt0``) of the frames around it. ``before`` is 0
+        where the gap is in front of the first frame.
+    header : dict
+        ``stream``, ``dtype``, ``shape`` (of a frame as seen), ``stream_shape``, ``axes`` (which index is
+        which axis of the stream), ``symcode``, ``tri_dim``, ``squeeze``, ``clock``, ``tai_offset`` (seconds
+        that TAI was ahead of UTC), ``started_ns``, ``first_ns`` (acquisition of the first frame),
+        ``frames``, ``lost``, ``ended``, ``part`` (number in a series, or None), ``pymilk`` (version),
+        ``complete``, and ``keywords``: a list of [name, value, comment], as they were when the recording
+        began. Empty for files of others. Of a series: that of the first file, with the totals.
+    complete : bool
+        False if the recorder is still at work, or was killed: ``lost``, ``frames`` and ``ended`` of the
+        header were not written then. `frames`, `info` and `gaps` are right in any case.
+    """
+
+    def __init__(self, paths: list[str], stored: list[Stored]) -> None:
+        self.paths = paths
+        self._close = [each.close for each in stored]
+        self.header = dict(stored[0].header)
+        counts = [_count(each) for each in stored]
+        infos = [
+            each.info[:count] for each, count in zip(stored, counts, strict=True) if each.info is not None
+        ]
+        self.info: Array | None = np.concatenate(infos) if len(infos) == len(stored) else None
+        self.complete = all(each.complete for each in stored)
+        turn = _orientation(self.header)
+        for path, each in zip(paths, stored, strict=True):
+            if each.frames.shape[1:] != stored[0].frames.shape[1:] or each.dtype != stored[0].dtype:
+                raise StreamFormatError(
+                    f"{path} has frames {each.frames.shape[1:]} of {each.dtype}, and {paths[0]} has "
+                    f"{stored[0].frames.shape[1:]} of {stored[0].dtype}; load them one by one",
+                    path=path,
+                    field="shape",
+                    expected=stored[0].frames.shape[1:],
+                    found=each.frames.shape[1:],
+                )
+        alone = stored[0]
+        self.frames: Any
+        if len(stored) == 1 and alone.convert is None and isinstance(alone.frames, np.ndarray):
+            frames = alone.frames[: counts[0]]
+            self.frames = turn.view(frames) if turn is not None else frames
+            self.frames.flags.writeable = False
+        else:
+            shape = tuple(alone.frames.shape[1:]) if turn is None else turn.shape
+            parts = [(each.frames, count) for each, count in zip(stored, counts, strict=True)]
+            convert = [_seen(each.convert, turn) for each in stored]
+            self.frames = LazyFrames(parts, convert, shape, alone.dtype)
+        if self.header:
+            assert turn is not None
+            self.header["shape"] = list(turn.shape)
+            self.header["axes"] = words_of_axes(turn)
+            if len(stored) > 1:
+                self.header["part"] = None
+                self.header["frames"] = len(self)
+                self.header["ended"] = stored[-1].header.get("ended")
+            if self.info is not None:
+                self.header["lost"] = int(self.info["lost"].sum())
+            self.header["complete"] = self.complete
+
+    @property
+    def gaps(self) -> Array:
+        """See the class."""
+        if self.info is None:
+            return np.empty(0, GAP_ROW)
+        rows = np.flatnonzero(self.info["lost"])
+        gaps = np.zeros(len(rows), GAP_ROW)
+        gaps["row"] = rows
+        gaps["lost"] = self.info["lost"][rows]
+        gaps["after"] = self.info["cnt0"][rows]
+        behind = rows > 0
+        gaps["before"][behind] = self.info["cnt0"][rows[behind] - 1]
+        return gaps
+
+    def close(self) -> None:
+        """Close the files. Memory maps stay valid; `LazyFrames` of HDF5 files do not."""
+        for close in self._close:
+            close()
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        more = f" and {len(self.paths) - 1} more" if self.paths[1:] else ""
+        name = os.path.basename(self.paths[0]) + more
+        state = "" if self.complete else ", not complete"
+        return f"<Recording {name}: {len(self)} frames {self.frames.shape[1:]} of {self.frames.dtype}{state}>"
+
+
+def _count(stored: Stored) -> int:
+    """Return how many frames of a file count: those that have a row."""
+    if stored.info is None:
+        return int(stored.frames.shape[0])
+    rows = np.flatnonzero(stored.info["arrival_ns"] == 0)  # every frame arrived at some time
+    return min(int(stored.frames.shape[0]), int(rows[0]) if len(rows) else len(stored.info))
+
+
+def _orientation(header: Header) -> Orientation | None:
+    if not header:
+        return None
+    return Orientation(
+        tuple(header["stream_shape"]), header["symcode"], header["tri_dim"], header["squeeze"]
+    )
+
+
+def _seen(convert: Callable[[Array], Array] | None, turn: Orientation | None) -> Callable[[Array], Array]:
+    """Return what makes frames, as users see them, of stored ones."""
+
+    def seen(raw: Array) -> Array:
+        frames = raw if convert is None else convert(raw)
+        return frames if turn is None else turn.view(frames)
+
+    return seen
+
+
+def part_path(path: str, part: int) -> str:
+    """Return the path of a file of a series: ``cam.fits`` becomes ``cam_000003.fits``."""
+    base, suffix = os.path.splitext(path)
+    return f"{base}_{part:06d}{suffix}"
+
+
+def parts_of(path: str) -> list[str]:
+    """Return the paths of the series of this name that are there, in order."""
+    base, suffix = os.path.splitext(path)
+    pattern = re.compile(re.escape(base) + r"_(\d{6,})" + re.escape(suffix))
+    found = glob.glob(f"{glob.escape(base)}_*{glob.escape(suffix)}")
+    numbered = [(int(match[1]), each) for each in found if (match := pattern.fullmatch(each))]
+    return [each for _, each in sorted(numbered)]
+
+
+def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Recording:
+    """Open a recording.
+
+    Parameters
+    ----------
+    path : str or PathLike, or a list of them
+        ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``: what `pymilk.record` wrote, also while it is
+        being written or after the recorder was killed, or an NPY or FITS cube of others, whose first axis
+        is taken for time. A name that does not exist while ``cam_000000.fits`` and so on do gives the whole
+        series; so does a list of files, in its order.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError
+        A file is not there, or cannot be read.
+    StreamFormatError
+        It is damaged, or no recording; or the files of a list do not belong together.
+    StreamArgumentError
+        Another suffix, or an empty list.
+    LibraryMissingError
+        An ImportError: the library of the format is not installed.
+
+    Notes
+    -----
+    Opening costs no more than reading `info`: frames stay on the disk until they are used. For HDF5 close
+    the recording, or use it in a ``with`` block.
+
+    Examples
+    --------
+    >>> with pymilk.load("cam.fits") as cam:                              # doctest: +SKIP
+    ...     print(cam.frames.shape, cam.info["cnt0"], cam.gaps, cam.header["stream"])
+    """
+    if isinstance(path, (str, os.PathLike)):
+        given = checked_path(path, "a recording")
+        paths = [given]
+        if not os.path.exists(given):
+            paths = parts_of(given)
+            if not paths:
+                raise StreamNotFoundError(
+                    f"there is no recording {given}, nor a series of that name", path=given
+                )
+    elif isinstance(path, Iterable):
+        paths = [checked_path(each, "a recording") for each in path]
+    else:
+        paths = []
+    if not paths:
+        raise StreamArgumentError(
+            f"a recording has a path, or a list of them, not {path!r}", argument="path", found=path
+        )
+    stored: list[Stored] = []
+    try:
+        for each in paths:
+            try:
+                stored.append(sink_of(each).read(each))
+            except OSError as error:
+                if isinstance(error, StreamNotFoundError):
+                    raise
+                raise file_error(error, each, "read") from error
+        for each, one in zip(paths, stored, strict=True):
+            if len(one.frames.shape) == 0:
+                raise StreamFormatError(
+                    f"{each} has a single number, and no frames",
+                    path=each,
+                    field="shape",
+                    expected="(n, ...)",
+                    found=(),
+                )
+        return Recording(paths, stored)
+    except BaseException:
+        for one in stored:
+            one.close()
+        raise

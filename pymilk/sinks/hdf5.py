@@ -1,0 +1,201 @@
+"""HDF5: chunked data sets ``frames`` and ``info``, written so that readers may follow (SWMR).
+
+In that mode the library writes in an order that leaves a whole file at any moment, which is also what
+a killed recorder leaves. Room on the disk is reserved before the library writes: it does not recover
+well from a full one.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from .._core import FRAME_ROW
+from ..errors import StreamFormatError
+from ..extras import optional_library
+from .base import (
+    Array,
+    Header,
+    Sink,
+    Staging,
+    Stored,
+    batch_of,
+    header_of_json,
+    json_of_header,
+    reserve,
+)
+
+__all__ = ["FORMAT", "Hdf5Sink"]
+
+#: Bytes of a chunk of frames, about; rows of a chunk of info.
+_CHUNK_NBYTES = 1 << 20
+_CHUNK_ROWS = 4096
+
+#: Bytes of room that are reserved at a time, and how many are kept for what the library adds.
+_RESERVE_NBYTES = 64 << 20
+_SPARE_NBYTES = 1 << 20
+
+#: Bytes by which the header may grow until the end.
+_HEADER_ROOM = 1024
+
+#: Header keys that are attributes of the file, too.
+_ATTRIBUTES = ("stream", "clock", "axes", "symcode", "tri_dim", "pymilk", "frames", "lost", "complete")
+
+
+def _h5py() -> Any:
+    return optional_library("h5py", "hdf5", "HDF5 recordings")
+
+
+class Hdf5Sink(Sink):
+    """See `Sink`."""
+
+    compresses = True
+
+    @classmethod
+    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
+        """See `Sink`."""
+        super().check(shape, dtype, compress)
+        _h5py()
+
+    def __init__(
+        self,
+        path: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        header: Header,
+        *,
+        compress: bool = False,
+        frames: int | None = None,
+    ) -> None:
+        h5py = _h5py()
+        self._path = path
+        self._count = 0
+        self._in_file = 0  # rows of the staging memory that were written
+        count = batch_of(shape, dtype, _CHUNK_NBYTES)
+        self._staging = Staging(shape, dtype, count)
+        if compress:
+            # A chunk that is written twice leaves its first version in the file as waste.
+            self.flush_seconds = 10.0
+        chunk = (count, *shape)
+        packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
+        # Version 1.10 of the format is the first with SWMR, and everybody can read it.
+        self._h5 = h5py.File(
+            path, "x", libver=("v110", "v110"), rdcc_nbytes=4 * self._staging.frames.nbytes
+        )
+        self._file = -1
+        self._reserved = 0
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._reserve(0)
+            self._frames = self._h5.create_dataset(
+                "frames", (0, *shape), dtype, maxshape=(None, *shape), chunks=chunk, **packing
+            )
+            self._info = self._h5.create_dataset(
+                "info", (0,), FRAME_ROW, maxshape=(None,), chunks=(_CHUNK_ROWS,)
+            )
+            text = json_of_header(header).encode()
+            self._h5.create_dataset("header", (), f"S{len(text) + _HEADER_ROOM}", data=np.bytes_(text))
+            for name in _ATTRIBUTES:
+                self._h5.attrs[name] = header[name]
+            self._h5.swmr_mode = True
+        except BaseException:
+            self.close()
+            raise
+
+    def _reserve(self, nbytes: int) -> None:
+        """Have room in the file for so many bytes, and some more."""
+        wanted = int(self._h5.id.get_filesize()) + nbytes + _SPARE_NBYTES  # the library's, not the real one
+        if wanted > self._reserved:
+            try:
+                reserve(self._file, 0, wanted + _RESERVE_NBYTES)
+                self._reserved = wanted + _RESERVE_NBYTES
+            except OSError:
+                reserve(self._file, 0, wanted)  # the last bit of room is used as well
+                self._reserved = wanted
+
+    def room(self, count: int) -> Array:
+        """See `Sink`."""
+        return self._staging.room(count)
+
+    def commit(self, info: Array) -> None:
+        """See `Sink`."""
+        self._staging.add(info)
+        if self._staging.full:
+            self._write()
+            self._staging.used = self._in_file = 0
+
+    def flush(self) -> None:
+        """See `Sink`."""
+        self._write()
+
+    def _write(self) -> None:
+        """Bring what is new in the staging memory into the file."""
+        first, used = self._in_file, self._staging.used
+        if used == first:
+            return
+        # A chunk takes its whole room with its first frame.
+        rows = used - first
+        self._reserve((self._staging.frames.nbytes if first == 0 else 0) + rows * FRAME_ROW.itemsize * 2)
+        # Rows last: what has a row is there.
+        for data, source in ((self._frames, self._staging.frames), (self._info, self._staging.info)):
+            data.resize(self._count + rows, axis=0)
+            data[self._count : self._count + rows] = source[first:used]
+            data.flush()
+        self._count += rows
+        self._in_file = used
+
+    def finish(self, header: Header) -> None:
+        """See `Sink`."""
+        self._write()
+        self._h5.close()
+        # The header has its place already, and needs no further room. Closing the file cuts off what was
+        # reserved.
+        with _h5py().File(self._path, "r+") as h5:
+            h5["header"][()] = np.bytes_(json_of_header(header).encode())
+            for name in _ATTRIBUTES:
+                h5.attrs.modify(name, header[name])
+        self.close()
+
+    def close(self) -> None:
+        """See `Sink`."""
+        try:
+            self._h5.close()
+        finally:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
+
+    @classmethod
+    def read(cls, path: str) -> Stored:
+        """See `Sink`."""
+        h5py = _h5py()
+        if not os.path.exists(path):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        if not h5py.is_hdf5(path):
+            raise StreamFormatError(
+                f"{path} is no HDF5 file, or it is damaged", path=path, field="file", expected="HDF5"
+            )
+        try:
+            h5 = h5py.File(path, "r")
+        except OSError:
+            # It is being written, or its recorder was killed.
+            h5 = h5py.File(path, "r", swmr=True)
+        found = sorted(h5)
+        if not {"frames", "info", "header"} <= set(found) or h5["info"].dtype != FRAME_ROW:
+            h5.close()
+            raise StreamFormatError(
+                f"{path} is no recording of pymilk: it has {', '.join(found) or 'nothing'}; "
+                "open it with h5py",
+                path=path,
+                field="data sets",
+                expected=["frames", "header", "info"],
+                found=found,
+            )
+        header = header_of_json(h5["header"][()], path)
+        frames, info = h5["frames"], h5["info"][:]
+        return Stored(frames, None, frames.dtype, info, header, bool(header.get("complete")), h5.close)
+
+
+FORMAT = Hdf5Sink
