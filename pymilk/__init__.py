@@ -34,6 +34,7 @@ from .inspection import create_stream, remove_stream, survey
 from .multicapture import MultiCapture, MultiCaptureReport, capture_many
 from .multiwait import wait_any
 from .names import stream_directory
+from .player import Player, PlayReport, play
 from .recorder import Recorder, RecordReport, record
 from .recording import Recording, load
 from .relay import Relay, RelayReport
@@ -50,6 +51,8 @@ __all__ = [
     "Keyword",
     "MultiCapture",
     "MultiCaptureReport",
+    "PlayReport",
+    "Player",
     "Reader",
     "RecordReport",
     "Recorder",
@@ -68,6 +71,7 @@ __all__ = [
     "get_include",
     "list_streams",
     "load",
+    "play",
     "record",
     "remove_stale",
     "remove_stream",
