@@ -114,7 +114,7 @@ class PlayReport:
             asked = f"{self.requested_rate:g} frames/s asked for"
             wanted = asked if self.requested_rate else "as fast as possible"
         rows = [
-            ("frames published", f"{self.published}, {self.loops} times to the end"),
+            ("frames published", f"{self.published}{f', {self.loops} loops' if self.loops > 1 else ''}"),
             ("rate", f"{self.rate:.2f} frames/s, {wanted}"),
         ]
         for label, found in (("jitter, us", self.jitter_us), ("late, us", self.late_us)):
@@ -294,7 +294,7 @@ class Player:
         self.name = self._stream.name
         try:
             if self._footage.keywords:
-                Keywords(self._stream).merge({name: rest[:2] for name, *rest in self._footage.keywords})
+                Keywords(self._stream).merge({name: (value, comment) for name, value, comment in self._footage.keywords})
             self._feed = self._make_feed()
         except BaseException:
             self._let_go()
