@@ -293,8 +293,10 @@ class Player:
             raise
         self.name = self._stream.name
         try:
-            if self._footage.keywords:
-                Keywords(self._stream).merge({name: (value, comment) for name, value, comment in self._footage.keywords})
+            keywords = self._footage.keywords
+            if keywords:
+                table = {name: (value, comment) for name, value, comment in keywords}
+                Keywords(self._stream).merge(table)
             self._feed = self._make_feed()
         except BaseException:
             self._let_go()

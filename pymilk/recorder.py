@@ -6,6 +6,7 @@ Python's global lock in hand. Frames that come while the disk stalls wait in the
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import threading
@@ -19,7 +20,7 @@ import numpy.typing as npt
 
 from ._core import FLAG_NEW_FILE, FLAG_TORN, checked_timeout
 from ._version import __version__
-from .axes import Orientation
+from .axes import Orientation, Which3DState
 from .capture import await_event
 from .errors import (
     RecordError,
@@ -34,7 +35,7 @@ from .files import checked_path, file_error
 from .recording import part_path, parts_of, words_of_axes
 from .ring import RingReader
 from .shm import SHM
-from .sinks import Header, Sink, sink_of
+from .sinks import SUFFIXES, Header, Sink, sink_of
 from .sinks.base import CLOCK, batch_of
 from .times import now_ns, tai_offset
 from .waiting import check_scheduling, spin_of
@@ -285,12 +286,15 @@ class _Job:
                     self._format.remove(each)
             self._open()
             how = {key: self._options[key] for key in ("depth", "start", "wait", "cpu", "priority")}
-            self._ring = RingReader(self.stream, **how)
+            # Frames stay in the order of the stream: this orientation turns nothing.
+            plain = Orientation(self.stream.frame_shape, 4, Which3DState.FRONT2LAST)
+            self._ring = RingReader(self.stream, orientation=plain, **how)
             self._began = self._last_seen = self._flushed = time.monotonic()
             self._thread = threading.Thread(
                 target=self._run, name=f"pymilk-record-{self.name}", daemon=True
             )
             self._thread.start()
+            _running.add(self)
         except BaseException as error:
             self.abandon()
             if isinstance(error, OSError) and not isinstance(error, StreamError):
@@ -371,6 +375,7 @@ class _Job:
             self._duration = time.monotonic() - self._began
             self.ended = ending
             self.over.set()
+            _running.discard(self)
 
     def _failed(self, error: BaseException) -> None:
         """Keep the first thing that went wrong."""
@@ -539,6 +544,20 @@ class _Job:
             raise
 
 
+#: Jobs whose threads may be at work.
+_running: set[_Job] = set()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Finish the files of recorders that a script forgot, before Python ends their threads."""
+    jobs = list(_running)
+    for job in jobs:
+        job.stop()
+    for job in jobs:
+        job.over.wait(2 * _STOP_SECONDS)
+
+
 class Recorder:
     """Record streams to disk in the background.
 
@@ -550,8 +569,9 @@ class Recorder:
         The stream, by name or as an `SHM`, which brings its orientation and stays open; several in a list; or
         ``{"wfs": "wfs.npy", "dm": "dm.fits"}`` without `path`. Each is recorded by a thread of its own.
     path : str or PathLike, optional
-        The file. Its suffix chooses the format: ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``. For a
-        list: a path with ``{stream}`` in it, or a directory, where NPY files are made.
+        The file, or a directory, for an NPY file of the stream's name. Its suffix chooses the format:
+        ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``. For a list: a path with ``{stream}`` in it, or
+        a directory, where NPY files are made.
     frames : int, optional
         End after so many frames of each stream.
     seconds : float, optional
@@ -811,13 +831,14 @@ def _targets(source: Any, path: Any) -> list[tuple[SHM | str, str]]:
         raise StreamArgumentError(
             "path: where to? Give a file, or a mapping of streams to files", argument="path", found=None
         )
-    elif isinstance(source, (str, SHM)):
-        pairs = [(source, path)]
     else:
         where = checked_path(path, "a recording")
-        if os.path.isdir(where):
+        if os.path.isdir(where) and os.path.splitext(where)[1].lower() not in SUFFIXES:
             where = os.path.join(where, "{stream}.npy")
-        several = list(source) if isinstance(source, Iterable) else []
+        if isinstance(source, (str, SHM)):
+            several = [source]
+        else:
+            several = list(source) if isinstance(source, Iterable) else []
         if len(several) > 1 and "{stream}" not in where:
             raise StreamArgumentError(
                 f"path: {where!r} is one file for {len(several)} streams; put {{stream}} into it, or give a "

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ._core import FRAME_ROW
 from .axes import Orientation
 from .errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
 from .files import checked_path, file_error
@@ -173,10 +174,14 @@ class Recording:
         self._close = [each.close for each in stored]
         self.header = dict(stored[0].header)
         counts = [_count(each) for each in stored]
-        infos = [
-            each.info[:count] for each, count in zip(stored, counts, strict=True) if each.info is not None
-        ]
-        self.info: Array | None = np.concatenate(infos) if len(infos) == len(stored) else None
+        self.info: Array | None = None
+        if all(each.info is not None for each in stored):
+            self.info = np.zeros(sum(counts), FRAME_ROW)  # numpy.concatenate would make another dtype of it
+            done = 0
+            for each, count in zip(stored, counts, strict=True):
+                assert each.info is not None
+                self.info[done : done + count] = each.info[:count]
+                done += count
         self.complete = all(each.complete for each in stored)
         turn = _orientation(self.header)
         for path, each in zip(paths, stored, strict=True):

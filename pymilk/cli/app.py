@@ -58,9 +58,10 @@ from .info import info  # noqa: E402
 from .kw import kw  # noqa: E402
 from .ls import ls  # noqa: E402
 from .play import play  # noqa: E402
+from .record import record  # noqa: E402
 from .relay import relay  # noqa: E402
 from .streams import create, rm  # noqa: E402
 from .top import top  # noqa: E402
 
-for command in (bench, capture, create, demo, doctor, info, kw, ls, play, relay, rm, top):
+for command in (bench, capture, create, demo, doctor, info, kw, ls, play, record, relay, rm, top):
     app.add_command(command)

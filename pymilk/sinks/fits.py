@@ -271,11 +271,11 @@ class FitsSink(Sink):
             with fits.open(path, memmap=True, do_not_scale_image_data=True) as hdus:
                 place = _cube(hdus)
                 cards = place.header
-                if cards.get("BSCALE", 1) != 1 or cards.get("NAXIS", 0) < 1 or not hasattr(place, "fileinfo"):
-                    frames: Any = None
-                else:
+                packed = type(place).__name__ == "CompImageHDU"
+                frames: Any = None
+                if not packed and cards.get("BSCALE", 1) == 1 and _plain_type(cards) is not None:
                     frames = _raw(path, cards, place.fileinfo()["datLoc"])
-            if frames is None or _plain_type(cards) is None:  # scaled or compressed by others
+            if frames is None:  # scaled or compressed by others
                 with fits.open(path, memmap=False) as hdus:
                     frames = np.asarray(_cube(hdus).data)
                 native = frames.dtype.newbyteorder("=")
@@ -310,9 +310,7 @@ class FitsSink(Sink):
 def _cube(hdus: Any) -> Any:
     """Return the part of a file that has the frames: the first one with pixels."""
     for hdu in hdus:
-        if hdu.header.get("NAXIS", 0) and not hdu.header.get("XTENSION", "").startswith("BINTABLE"):
-            return hdu
-        if type(hdu).__name__ == "CompImageHDU":
+        if hdu.is_image and hdu.header.get("NAXIS", 0):
             return hdu
     raise StreamFormatError("the file has no image", field="NAXIS", expected="1 or more", found=0)
 
