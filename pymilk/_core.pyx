@@ -901,7 +901,8 @@ cdef int parse_header(const char *raw, uint64_t file_nbytes, str path, Header *h
             "the stream is still being created, or its creator died; create it again",
             StreamNotReadyError)
     if not version.startswith("2."):
-        raise _format_error(path, "version", "'2.x'", repr(version), _foreign(raw, file_nbytes))
+        shown = repr(version) if version.isprintable() else "not text"
+        raise _format_error(path, "version", "'2.x'", shown, _foreign(raw, file_nbytes))
     if not 1 <= md.naxis <= 3:
         raise _format_error(path, "naxis", "1 to 3", md.naxis)
     if not md.name[0]:
@@ -958,7 +959,8 @@ cdef int parse_header(const char *raw, uint64_t file_nbytes, str path, Header *h
     raise _format_error(
         path, "file size",
         " or ".join(f"{size} ({name} layout)" for name, size in computed.items()), file_nbytes,
-        "the file was cut, or its counts were overwritten")
+        f"the file was {'cut' if file_nbytes < min(computed.values()) else 'extended'}, or its counts were "
+        "overwritten")
 
 
 cdef str _foreign(const char *raw, uint64_t file_nbytes):
@@ -975,6 +977,8 @@ cdef str _foreign(const char *raw, uint64_t file_nbytes):
     if version.startswith("0.0."):
         return (f"this is a stream of ImageStreamIO {version}, with an older header (336 or 368 bytes); "
                 "recreate it with ImageStreamIO 2")
+    if version[:1] in "3456789" and version[1:2] == ".":
+        return f"structure version {version} is newer than this pymilk; look for a newer one"
     if version.startswith("xaosim"):
         return "this file was written by xaosim's own code, with a 336-byte header; recreate it"
     # The oldest headers have no version and begin with the name: naxis at 80, size at 84, nelement
@@ -1023,7 +1027,16 @@ cdef int _open(str path, bint writable) except -1:
             raise StreamPermissionError(
                 f"{path}: no permission to open it for {'writing' if writable else 'reading'}",
                 stream=name, path=path) from None
+        if error.errno == _errno.ENXIO:  # what is no file at all
+            raise _format_error(path, "file", "a regular file", _kind_of_file(os.stat(path).st_mode)) from None
         raise StreamError(f"{path}: cannot be opened: {error.strerror}", stream=name) from error
+
+
+cdef str _kind_of_file(unsigned int mode):
+    """Say what a file is that is no regular one."""
+    kinds = (("a directory", _stat.S_ISDIR), ("a FIFO", _stat.S_ISFIFO), ("a socket", _stat.S_ISSOCK),
+             ("a device", _stat.S_ISCHR), ("a device", _stat.S_ISBLK))
+    return next((kind for kind, fits in kinds if fits(mode)), _stat.filemode(mode))
 
 
 cdef _Snapshot _take_snapshot(int fd, str path, int ready_wait_ms):
@@ -1035,7 +1048,7 @@ cdef _Snapshot _take_snapshot(int fd, str path, int ready_wait_ms):
         if fstat(fd, &st) != 0:
             raise StreamError(f"{path}: {os.strerror(errno)}", stream=stream_name(path))
         if not S_ISREG(st.st_mode):
-            raise _format_error(path, "file", "a regular file", _stat.filemode(st.st_mode))
+            raise _format_error(path, "file", "a regular file", _kind_of_file(st.st_mode))
         memset(raw, 0, sizeof(shot.raw))
         got = pread(fd, raw, METADATA_MAX, 0)
         # The C library makes the file, then gives it its size, and its version last.

@@ -216,7 +216,7 @@ class Images(_Sequence):
     def _frames(self) -> Iterator[tuple[Array, int | None]]:
         for path in self._paths:
             try:
-                for image in self._imageio.imiter(path):
+                for image in self._imageio.imiter(path, plugin="pillow"):
                     yield _grey(np.asarray(image)), None
             except MemoryError:
                 raise

@@ -45,14 +45,18 @@ __all__ = [
 _SECTIONS = ("keywords", "sem_read_pid", "sem_write_pid", "semctrl", "semstatus", "trace", "slice_atime",
              "slice_writetime", "slice_cnt0", "ring_records", "ring_slots", "history")  # fmt: skip
 
-#: Part of the time in which writes are watched without sleeping, and the longest such watch in seconds.
+#: Part of the time in which writes are watched without sleeping.
 _SPIN_SHARE = 0.2
-_SPIN_SECONDS = 0.005
+
+#: A watch begins so many seconds before a frame is due: at first, and, where the write had begun by then, at
+#: most. It goes on for half as long after that.
+_SPIN_SECONDS = 0.0025
+_SPIN_MOST = 0.3
 
 #: A write is left out where two looks at it were further apart than this, in nanoseconds, and than that part
 #: of it: this process was held up.
 _LOOK_NS = 500
-_HELD_UP_SHARE = 0.05
+_HELD_UP_SHARE = 0.1
 
 
 def describe_stream(stream: Stream) -> dict[str, Any]:
@@ -350,12 +354,14 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
     stamp = 0  # the time of the first frame says nothing of when it was due
     intervals: list[int] = []
     writes: list[tuple[int, int]] = []
-    spun = 0.0
+    spun, lead = 0.0, _SPIN_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         if spun <= (time.monotonic() - begin) * _SPIN_SHARE:
-            timed, watching = _time_write(stream, seen, intervals, min(left, _SPIN_SECONDS))
+            timed, watching = _time_write(stream, seen, intervals, lead, left)
             spun += watching
-            if timed:
+            if timed is None:
+                lead = min(2 * lead, _SPIN_MOST) if watching else lead
+            elif timed[1] <= max(_LOOK_NS, timed[0] * _HELD_UP_SHARE):
                 writes.append(timed)
             left = max(0.0, deadline - time.monotonic())
         try:
@@ -386,21 +392,19 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
 
 
 def _time_write(
-    stream: Stream, seen: int, intervals: list[int], limit: float
+    stream: Stream, seen: int, intervals: list[int], lead: float, left: float
 ) -> tuple[tuple[int, int] | None, float]:
-    """Time the writing of the frame behind `seen`, watching for up to `limit` seconds.
+    """Time the writing of the frame behind `seen`; see `Stream.clock_write`.
 
-    Sleeps until shortly before the frame is due, where the rhythm is known. Returns what `Stream.clock_write`
-    does, or None if that is of no use; and the seconds that were watched.
+    Sleeps until `lead` seconds before the frame is due, where the rhythm is known. Returns the times and the
+    seconds that were watched: none if it came before.
     """
-    if intervals and (usual := float(np.median(intervals[-16:])) / 1e9) > limit:
+    if intervals and (usual := float(np.median(intervals[-16:])) / 1e9) > 1.5 * lead:
         with contextlib.suppress(StreamTimeoutError):
-            stream.wait(usual - limit / 2, after=seen)
+            stream.wait(min(usual - lead, left), after=seen)
             return None, 0.0  # it came early
     began = time.monotonic()
-    timed = stream.clock_write(limit)
-    if timed is not None and timed[1] > max(_LOOK_NS, timed[0] * _HELD_UP_SHARE):
-        timed = None
+    timed = stream.clock_write(min(1.5 * lead, left))
     return timed, time.monotonic() - began
 
 

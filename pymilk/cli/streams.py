@@ -31,7 +31,7 @@ TYPES = {
               help="Slots of a ring: the frames that readers may be late. Default: no ring.")
 @click.option("--temporal", is_flag=True,
               help="Make the ring a circular cube whose slices are the frames, which are images then.")
-@click.option("--kw", "nbkw", type=click.IntRange(min=0, max=65535), default=50, show_default=True,
+@click.option("--kw", "nbkw", type=click.IntRange(min=0), default=50, show_default=True,
               help="Room for keywords.")
 @click.option("--force", is_flag=True, help="Replace a stream of that name.")
 def create(
