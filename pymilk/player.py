@@ -594,7 +594,7 @@ def _check_target(
             path=old.path,
         )
     pid = found["writer_pid"]
-    if pid is not None and pid != os.getpid() and process_alive(pid):
+    if found["counter"] and pid is not None and pid != os.getpid() and process_alive(pid):
         raise StreamInUseError(
             f"stream {old.name!r} is written by process {pid}; choose another name, or force it, which makes "
             "a new stream",

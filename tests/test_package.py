@@ -26,6 +26,7 @@ MODULES += [".bench.writer", ".machine", ".buffers", ".notices", ".metadata", ".
 MODULES += [".image", ".imagetypes"]
 MODULES += [".fits", ".extras", ".loading", ".interfacing.fits", ".util.threadHandler", ".compat.xaosim"]
 MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
+MODULES += [".player", ".footage"]
 MODULES += [".alignment", ".multicapture", ".inspection", ".doctor"]
 MODULES += [".files", ".recorder", ".recording", ".sinks", ".sinks.base", ".sinks.fits", ".sinks.hdf5"]
 MODULES += [".sinks.npy", ".sinks.zarr"]

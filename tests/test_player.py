@@ -40,7 +40,7 @@ def cube(count: int, shape: tuple[int, ...] = (3, 4), dtype: str = "u2") -> np.n
 
 @pytest.fixture
 def received(make_stream):
-    """Play into a stream with a ring that holds everything; returns the frames, their rows, and the report."""
+    """Play into a stream with a ring that holds everything; returns frames, their rows, and the report."""
 
     def go(source, name="cam", slots=200, shape=(3, 4), dtype="u2", **options):
         stream = make_stream(name, shape, dtype, cb_size=slots)
@@ -177,19 +177,22 @@ def test_feed_is_smaller_than_the_cube(monkeypatch, received):
 def test_loop_goes_on_until_it_is_stopped(make_stream):
     stream = make_stream("cam", (3, 4), "u2", cb_size=512)
     given = cube(10)
-    with SHM("cam") as shm, shm.ring_reader() as ring:
-        with Player(given, "cam", rate=5000, loop=True) as player:
-            frames = ring.read(35, timeout=5).frames
-            assert player.running
-            assert player.frames is None
-            player.stop()
-            report = player.wait()
+    with (
+        SHM("cam") as shm,
+        shm.ring_reader() as ring,
+        Player(given, "cam", rate=5000, loop=True) as player,
+    ):
+        frames = ring.read(35, timeout=5).frames
+        assert player.running
+        assert player.frames is None
+        player.stop()
+        report = player.wait()
     np.testing.assert_array_equal(frames, np.concatenate([given] * 4)[:35])
     assert report.ended == "stopped"
     assert report.published >= 35
     assert report.loops == report.published // 10
     assert not player.running
-    assert Stream.attach("cam").counter == report.published == stream.counter
+    assert report.published == stream.counter
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 3, 4), (1, 5)])
