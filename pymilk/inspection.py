@@ -359,9 +359,9 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
         if spun <= (time.monotonic() - begin) * _SPIN_SHARE:
             timed, watching = _time_write(stream, seen, intervals, lead, left)
             spun += watching
-            if timed is None:
-                lead = min(2 * lead, _SPIN_MOST) if watching else lead
-            elif timed[1] <= max(_LOOK_NS, timed[0] * _HELD_UP_SHARE):
+            if timed is None and watching:
+                lead = _longer(lead, intervals)
+            elif timed is not None and timed[1] <= max(_LOOK_NS, timed[0] * _HELD_UP_SHARE):
                 writes.append(timed)
             left = max(0.0, deadline - time.monotonic())
         try:
@@ -391,6 +391,16 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
     }
 
 
+def _usual(intervals: list[int]) -> float:
+    """Tell how long an interval is of late, in seconds; 0 if none is known."""
+    return float(np.median(intervals[-16:])) / 1e9 if intervals else 0.0
+
+
+def _longer(lead: float, intervals: list[int]) -> float:
+    """Tell how long before a frame is due to begin the next watch, if this one was too short."""
+    return min(2 * lead, max(lead, 1.5 * _usual(intervals)), _SPIN_MOST)
+
+
 def _time_write(
     stream: Stream, seen: int, intervals: list[int], lead: float, left: float
 ) -> tuple[tuple[int, int] | None, float]:
@@ -399,7 +409,7 @@ def _time_write(
     Sleeps until `lead` seconds before the frame is due, where the rhythm is known. Returns the times and the
     seconds that were watched: none if it came before.
     """
-    if intervals and (usual := float(np.median(intervals[-16:])) / 1e9) > 1.5 * lead:
+    if (usual := _usual(intervals)) > 1.5 * lead:
         with contextlib.suppress(StreamTimeoutError):
             stream.wait(min(usual - lead, left), after=seen)
             return None, 0.0  # it came early

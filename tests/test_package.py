@@ -17,7 +17,7 @@ import pytest
 import pymilk
 from pymilk.about import version_lines
 
-OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "Cython", "setuptools")
+OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "imageio", "av", "Cython", "setuptools")
 
 
 MODULES = ["", ".errors", ".names", ".times", ".axes", ".directory", ".keywords", ".waiting", ".receiver"]

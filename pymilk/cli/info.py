@@ -94,7 +94,7 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _writing(measured: dict[str, Any]) -> str:
     if not measured["writes"]:
-        return "not seen: no frame came, or its writer does not set the flag, or too briefly"
+        return "not seen: no frame came, its writer does not set the flag, or no core was free to watch it"
     return (
         f"{measured['write_p50_us']:.1f} us with the flag set, {measured['write_max_us']:.1f} us at most, "
         f"{measured['writes']} frames, to within {measured['write_error_us']:.2f} us"
