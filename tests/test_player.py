@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
 
@@ -438,3 +439,20 @@ def test_missing_library_is_named(monkeypatch, tmp_path):
     with pytest.raises(ImportError, match=r"pymilk\[video\]"):
         open_footage(tmp_path)
     assert os.path.isdir(tmp_path)
+
+
+def test_publishing_needs_no_gil(make_stream):
+    stream = make_stream("cam", (2, 2), "u4")
+    feed = FrameFeed(1000, (2, 2), "u4", 10**9)
+    feed.steps[:] = 1_000_000
+    feed.hand_over(1000)
+    thread = threading.Thread(target=stream.publish_feed, args=(feed,))
+    thread.start()
+    while feed.done < 1:
+        pass
+    before = feed.done
+    ctypes.PyDLL(None).usleep(100_000)  # with the GIL in hand
+    after = feed.done
+    feed.stop()
+    thread.join()
+    assert after >= before + 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 
 import click
 from rich.console import Console
@@ -82,10 +84,7 @@ def play(
             remove=remove,
             force=force,
         )
-        # Handlers only raise a flag: whatever runs at that moment is not torn apart.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: end.set())
-        with player:
+        with _told_to_end(end), player:
             console.print(f"playing {source} as stream {player.name}; Ctrl-C ends it", markup=False)
             watch(
                 console,
@@ -102,3 +101,16 @@ def play(
         player.wait()  # raises what ended it
     if report.ended == "stopped" and not loop:
         sys.exit(_INTERRUPTED)
+
+
+@contextlib.contextmanager
+def _told_to_end(end: threading.Event) -> Iterator[None]:
+    """Have SIGINT and SIGTERM set an event, and nothing else: what runs at that moment is not torn apart."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, lambda *_: end.set())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
