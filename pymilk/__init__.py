@@ -43,6 +43,7 @@ from .inspection import create_stream, remove_stream, survey
 from .multicapture import MultiCapture, MultiCaptureReport, capture_many
 from .multiwait import wait_any
 from .names import stream_directory
+from .player import Player, PlayReport, play
 from .recorder import Recorder, RecordReport, record
 from .recording import Recording, load
 from .relay import Relay, RelayReport
@@ -59,6 +60,8 @@ __all__ = [
     "Keyword",
     "MultiCapture",
     "MultiCaptureReport",
+    "PlayReport",
+    "Player",
     "Reader",
     "RecordReport",
     "Recorder",
@@ -77,6 +80,7 @@ __all__ = [
     "get_include",
     "list_streams",
     "load",
+    "play",
     "record",
     "remove_stale",
     "remove_stream",

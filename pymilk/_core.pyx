@@ -122,6 +122,7 @@ __all__ = [
     "ArrayExporter",
     "Claim",
     "FrameAccess",
+    "FrameFeed",
     "Keyword",
     "Mapping",
     "PrivateRing",
@@ -161,6 +162,8 @@ cdef enum:
     POLL_IDLE_AFTER_NS = 200_000_000
     # Steady publishing watches the clock for the last part of each interval instead of sleeping.
     PACING_SPIN_NS = 60_000
+    # A publisher that waits for frames to be handed over looks this often.
+    STARVED_NS = 50_000
     # Copies of one frame that are tried before it is delivered as torn.
     COPY_TRIES = 8
     # How long a reader lets a writer finish the frame it is in. Longer means it died there, or that
@@ -912,7 +915,8 @@ cdef int parse_header(const char *raw, uint64_t file_nbytes, str path, Header *h
             "the stream is still being created, or its creator died; create it again",
             StreamNotReadyError)
     if not version.startswith("2."):
-        raise _format_error(path, "version", "'2.x'", repr(version), _foreign(raw, file_nbytes))
+        shown = repr(version) if version.isprintable() else "not text"
+        raise _format_error(path, "version", "'2.x'", shown, _foreign(raw, file_nbytes))
     if not 1 <= md.naxis <= 3:
         raise _format_error(path, "naxis", "1 to 3", md.naxis)
     if not md.name[0]:
@@ -969,7 +973,8 @@ cdef int parse_header(const char *raw, uint64_t file_nbytes, str path, Header *h
     raise _format_error(
         path, "file size",
         " or ".join(f"{size} ({name} layout)" for name, size in computed.items()), file_nbytes,
-        "the file was cut, or its counts were overwritten")
+        f"the file was {'cut' if file_nbytes < min(computed.values()) else 'extended'}, or its counts were "
+        "overwritten")
 
 
 cdef str _foreign(const char *raw, uint64_t file_nbytes):
@@ -986,6 +991,8 @@ cdef str _foreign(const char *raw, uint64_t file_nbytes):
     if version.startswith("0.0."):
         return (f"this is a stream of ImageStreamIO {version}, with an older header (336 or 368 bytes); "
                 "recreate it with ImageStreamIO 2")
+    if version[:1] in "3456789" and version[1:2] == ".":
+        return f"structure version {version} is newer than this pymilk; look for a newer one"
     if version.startswith("xaosim"):
         return "this file was written by xaosim's own code, with a 336-byte header; recreate it"
     # The oldest headers have no version and begin with the name: naxis at 80, size at 84, nelement
@@ -1036,7 +1043,16 @@ cdef int _open(str path, bint writable, bint follow=True) except -1:
             raise StreamPermissionError(
                 f"{path}: no permission to open it for {'writing' if writable else 'reading'}",
                 stream=name, path=path) from None
+        if error.errno == _errno.ENXIO:  # what is no file at all
+            raise _format_error(path, "file", "a regular file", _kind_of_file(os.stat(path).st_mode)) from None
         raise StreamError(f"{path}: cannot be opened: {error.strerror}", stream=name) from error
+
+
+cdef str _kind_of_file(unsigned int mode):
+    """Say what a file is that is no regular one."""
+    kinds = (("a directory", _stat.S_ISDIR), ("a FIFO", _stat.S_ISFIFO), ("a socket", _stat.S_ISSOCK),
+             ("a device", _stat.S_ISCHR), ("a device", _stat.S_ISBLK))
+    return next((kind for kind, fits in kinds if fits(mode)), _stat.filemode(mode))
 
 
 cdef _Snapshot _take_snapshot(int fd, str path, int ready_wait_ms):
@@ -1048,7 +1064,7 @@ cdef _Snapshot _take_snapshot(int fd, str path, int ready_wait_ms):
         if fstat(fd, &st) != 0:
             raise StreamError(f"{path}: {os.strerror(errno)}", stream=stream_name(path))
         if not S_ISREG(st.st_mode):
-            raise _format_error(path, "file", "a regular file", _stat.filemode(st.st_mode))
+            raise _format_error(path, "file", "a regular file", _kind_of_file(st.st_mode))
         memset(raw, 0, sizeof(shot.raw))
         got = pread(fd, raw, METADATA_MAX, 0)
         # The C library makes the file, then gives it its size, and its version last.
@@ -3290,7 +3306,7 @@ cdef class Stream:
     # -- making --------------------------------------------------------------------------------
 
     @staticmethod
-    def attach(name_or_path, *, writable=True, exclusive=False):
+    def attach(name_or_path, *, writable=True, exclusive=False, prefault=True):
         """Attach an existing stream.
 
         Parameters
@@ -3305,6 +3321,9 @@ cdef class Stream:
             exclusive attaches and replacements by other handles of pymilk, in this process or another one, are
             refused. Programs that do not know of it are not kept out, and neither is a handle that has
             published before.
+        prefault : bool, default True
+            Have all pages of a file up to 256 MiB mapped now, which takes up to 20 ms for 200 MB. False leaves
+            each page to its first use: for a look at the metadata.
 
         Returns
         -------
@@ -3330,7 +3349,8 @@ cdef class Stream:
         Everything is checked on one snapshot of the header before a pixel is mapped. A file whose
         version is still empty is given 0.1 s to become ready.
         """
-        return _attach(os.path.abspath(stream_path(name_or_path)), writable, READY_WAIT_MS, exclusive)
+        return _attach(
+            os.path.abspath(stream_path(name_or_path)), writable, READY_WAIT_MS, prefault, exclusive)
 
     @staticmethod
     def create(name_or_path, shape, dtype, *, nbkw=50, nbsem=10, imagetype=_MATH_DATA, cb_size=0,
@@ -3683,7 +3703,7 @@ cdef class Stream:
         cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), timeout_ns(timeout, self.name))
         while True:
             try:
-                new = _attach(self.path, writable, 0, False)
+                new = _attach(self.path, writable, 0, True, False)
                 break
             except (StreamNotFoundError, StreamNotReadyError):
                 if clock_ns(CLOCK_MONOTONIC) >= deadline:
@@ -4116,7 +4136,75 @@ cdef class Stream:
             PyBuffer_Release(&view)
         return counter
 
+    def publish_feed(self, FrameFeed feed not None):
+        """Publish the frames that another thread hands over, each at its time, until there are no more.
+
+        Parameters
+        ----------
+        feed : FrameFeed
+            With frames of `frame_shape` and `dtype`. Only one stream can publish from it.
+
+        Raises
+        ------
+        FrameMismatchError, StreamReadOnlyError, StreamClosedError, StreamBusyError
+
+        Notes
+        -----
+        In any thread but the main one the GIL is not taken once in all that time; in the main one every 50 ms,
+        for signals.
+        """
+        cdef char *base = self._pixels(True)
+        cdef Mapping mapping = self._hold()
+        cdef bint ended = False, check = threading.current_thread() is threading.main_thread()
+        for field, expected, found in (("shape", self.frame_shape, feed.slots.shape[1:]),
+                                       ("dtype", self.dtype, feed.slots.dtype)):
+            if found != expected:
+                raise FrameMismatchError(
+                    f"stream {self.name!r}: the feed has frames of {field} {found}, the stream {expected}",
+                    stream=self.name, field=field, expected=expected, found=found)
+        self._take_turn()
+        try:
+            while not ended:
+                with nogil:
+                    ended = _publish_feed(base, &self.h, &feed.feed, check, &mapping.closed)
+                PyErr_CheckSignals()
+        finally:
+            self.busy = 0
+        if mapping.closed:
+            raise _closed(self.name)
+
     # -- waiting -------------------------------------------------------------------------------
+
+    def clock_write(self, timeout):
+        """Watch `write`, without sleeping and without the GIL, until the writer has written a frame.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds to watch at the most, up to 1: a core is busy for so long, and signals wait.
+
+        Returns
+        -------
+        (int, int) or None
+            How long `write` was seen up, and the longest time between two looks at it meanwhile, both in
+            nanoseconds: either end may be wrong by that. None if no write began and ended in time.
+
+        Raises
+        ------
+        StreamClosedError, StreamArgumentError
+        """
+        cdef char *base = self._base()
+        cdef Mapping mapping = self._hold()
+        cdef int64_t limit = timeout_ns(timeout, self.name)
+        cdef int64_t held = 0, step = 0
+        cdef bint seen
+        if not 0 <= limit <= 1_000_000_000:
+            raise _bad_argument(self.name, "timeout", timeout, "0 to 1 seconds")
+        with nogil:
+            seen = clock_flag(<IMAGE_METADATA *>base, later(clock_ns(CLOCK_MONOTONIC), limit), &mapping.closed,
+                              &held, &step)
+        PyErr_CheckSignals()
+        return (held, step) if seen else None
 
     def reader(self):
         """Make a `Reader` of this stream, with a semaphore of its own."""
@@ -4752,6 +4840,27 @@ cdef int _store_text(char *field, bytes text, int nbytes) except -1:
     return 0
 
 
+cdef bint clock_flag(
+    IMAGE_METADATA *md, int64_t deadline, const int *closed, int64_t *held, int64_t *step
+) noexcept nogil:
+    """Time one whole write by its flag; False if none was seen to begin and end."""
+    cdef int64_t began = 0, before, now = clock_ns(CLOCK_MONOTONIC)
+    cdef bint up, idle = False  # a write that is on its way already began at some time unknown
+    while now < deadline and not atomic_load_int(closed):
+        up = atomic_load_u8(&md.write, __ATOMIC_ACQUIRE) != 0
+        before = now
+        now = clock_ns(CLOCK_MONOTONIC)
+        if began or (up and idle):
+            step[0] = max(step[0], now - before)
+        if began and not up:
+            held[0] = now - began
+            return True
+        if up and idle and not began:
+            began = now
+        idle = idle or not up
+    return False
+
+
 # --------------------------------------------------------------------------------------------------
 # Claims and series of frames
 # --------------------------------------------------------------------------------------------------
@@ -4807,42 +4916,223 @@ cdef class Claim:
             abandon_frame(mapping.base)
 
 
+cdef inline bint come_due(int64_t due, int64_t stop_at, int64_t *now) noexcept nogil:
+    """Wait until a frame is due; False if it is not yet, and time (stop_at) to look at other things.
+
+    Sleeps to just before, and watches the clock for the rest: sleeping alone is late by tens of microseconds.
+    """
+    while due - now[0] > 2 * PACING_SPIN_NS:
+        if now[0] >= stop_at:
+            return False
+        sleep_until(min(due - PACING_SPIN_NS, stop_at))
+        now[0] = clock_ns(CLOCK_MONOTONIC)
+    while now[0] < due:
+        pymilk_pause()
+        now[0] = clock_ns(CLOCK_MONOTONIC)
+    return True
+
+
+cdef inline uint64_t publish_one(
+    char *base, const Header *h, const char *frame, bint has_atime, int64_t atime_ns
+) noexcept nogil:
+    """Publish a frame of a series; returns its counter."""
+    open_frame(base)
+    cdef int64_t slice = next_slice(base, h)
+    if slice >= 0:
+        fill_slot(frame_at(base, h, slice), frame, h.unit_nbytes)
+    else:
+        memcpy(base + h.at.array, frame, h.unit_nbytes)
+    return close_frame(base, h, has_atime, atime_ns, slice)
+
+
 cdef uint64_t _publish_series(
     char *base, const Header *h, const char *frames, const int64_t *atimes, uint64_t held, uint64_t done,
     uint64_t total, int64_t interval, int64_t *due, bint check, const int *closed, uint64_t *counter,
 ) noexcept nogil:
     """Publish frames done to total, or until it is time to look at signals; returns the next one."""
-    cdef int64_t slice, now = clock_ns(CLOCK_MONOTONIC)
+    cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
     cdef int64_t stop_at = now + CHECK_NS
+    cdef uint64_t at
     if due[0] == 0:
         due[0] = now
     while done < total and not atomic_load_int(closed):
         if interval:
-            # Sleep to just before the time, watch the clock for the rest: sleeping alone is late by
-            # tens of microseconds.
-            if due[0] - now > 2 * PACING_SPIN_NS:
-                sleep_until(min(due[0] - PACING_SPIN_NS, stop_at))
-                now = clock_ns(CLOCK_MONOTONIC)
-                if now >= stop_at and due[0] - now > 2 * PACING_SPIN_NS:
-                    return done
-                continue
-            while now < due[0]:
-                pymilk_pause()
-                now = clock_ns(CLOCK_MONOTONIC)
+            if not come_due(due[0], stop_at, &now):
+                return done
             due[0] = due[0] + interval if now - due[0] < interval else now + interval
-        open_frame(base)
-        slice = next_slice(base, h)
-        if slice >= 0:
-            fill_slot(frame_at(base, h, slice), frames + done % held * h.unit_nbytes, h.unit_nbytes)
-        else:
-            memcpy(base + h.at.array, frames + done % held * h.unit_nbytes, h.unit_nbytes)
-        counter[0] = close_frame(base, h, atimes != NULL, atimes[done % held] if atimes != NULL else 0,
-                                 slice)
+        at = done % held
+        counter[0] = publish_one(
+            base, h, frames + at * h.unit_nbytes, atimes != NULL, atimes[at] if atimes != NULL else 0)
         done += 1
         now = clock_ns(CLOCK_MONOTONIC)
         if check and now >= stop_at:
             return done
     return done
+
+
+cdef struct Feed:
+    char *slots
+    uint64_t depth
+    uint64_t nbytes         # of a frame
+    const int64_t *steps    # nanoseconds from the frame before to that of each slot; NULL: none is waited for
+    int64_t *dues           # when the frame of each slot was due, and when it was published: CLOCK_MONOTONIC
+    int64_t *moments
+    int64_t slack           # a frame that is late by more shifts those behind it
+    uint64_t ready          # frames that were handed over so far; the thread that fills stores it last
+    uint64_t done           # frames that were published so far; the thread that publishes stores it last
+    uint64_t starved        # of these, those that were not there yet when they were due
+    int64_t due             # of the frame published last
+    int over                # no frame comes behind those that are ready
+    int stopped             # not even those are wanted
+
+
+cdef bint _publish_feed(char *base, const Header *h, Feed *feed, bint check, const int *closed) noexcept nogil:
+    """Publish what a feed has, each frame at its time; False if it is time to look at signals first."""
+    cdef int64_t due, now = clock_ns(CLOCK_MONOTONIC)
+    cdef int64_t stop_at = now + CHECK_NS
+    cdef uint64_t slot
+    cdef bint over, starving = False
+    while not atomic_load_int(closed) and not atomic_load_int(&feed.stopped):
+        over = atomic_load_int(&feed.over)  # before `ready`: whoever says so has handed over all
+        if atomic_load_u64(&feed.ready, __ATOMIC_ACQUIRE) == feed.done:
+            if over:
+                return True
+            starving = True
+            sleep_until(now + STARVED_NS)
+            now = clock_ns(CLOCK_MONOTONIC)
+        else:
+            slot = feed.done % feed.depth
+            due = feed.due + (feed.steps[slot] if feed.steps != NULL else 0)
+            if starving and now > due and feed.done:
+                feed.starved += 1
+            starving = False
+            # No burst makes up for time that was lost.
+            if feed.steps == NULL or feed.done == 0 or now - due > feed.slack:
+                due = now
+            elif not come_due(due, stop_at, &now):
+                if check:
+                    return False
+                stop_at = now + CHECK_NS
+                continue
+            publish_one(base, h, feed.slots + slot * feed.nbytes, False, 0)
+            now = clock_ns(CLOCK_MONOTONIC)
+            feed.due = feed.dues[slot] = due
+            feed.moments[slot] = now
+            # The slot is free, and its times can be had. Pairs with the acquire load in FrameFeed.done.
+            atomic_store_u64(&feed.done, feed.done + 1, __ATOMIC_RELEASE)
+        if now >= stop_at:
+            if check:
+                return False
+            stop_at = now + CHECK_NS
+    return True
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class FrameFeed:
+    """Slots through which one thread hands frames to another, which publishes each of them at its time.
+
+    The one fills slots, in turn, and hands them over; the other is in `Stream.publish_feed`, without the GIL
+    from the first frame to the last.
+
+    Parameters
+    ----------
+    depth : int
+        Slots, 1 or more.
+    shape : tuple of int
+        Of a frame, as the stream has it.
+    dtype : dtype
+    slack_ns : int or None
+        None publishes frames as soon as they are there. Else each waits for its time, and one that is late by
+        more than so many nanoseconds shifts those behind it: there are no bursts.
+
+    Attributes
+    ----------
+    slots : ndarray, shape (depth, *shape)
+        To be filled; pre-faulted.
+    steps : ndarray of int64, shape (depth,)
+        To be filled: nanoseconds from the frame before to that of each slot. That of the first frame has no
+        effect.
+    dues, moments : ndarray of int64, shape (depth,)
+        When the frame of each slot was due, and when it had been published: nanoseconds of CLOCK_MONOTONIC.
+        Valid for frames that are done, until their slots are handed over again.
+
+    Raises
+    ------
+    StreamArgumentError, CaptureMemoryError
+    """
+
+    cdef Feed feed
+    cdef Mapping _frames
+    cdef int64_t[::1] _steps
+    cdef int64_t[::1] _dues
+    cdef int64_t[::1] _moments
+    cdef readonly object slots
+    cdef readonly object steps
+    cdef readonly object dues
+    cdef readonly object moments
+
+    def __cinit__(self, depth, shape, dtype, slack_ns):
+        if not (hasattr(depth, "__index__") and 1 <= depth < 2**62):
+            raise StreamArgumentError(
+                f"depth is a number of frames, 1 or more, not {depth!r}", argument="depth", found=depth)
+        if slack_ns is not None and not (hasattr(slack_ns, "__index__") and 0 <= slack_ns < 2**62):
+            raise StreamArgumentError(
+                f"slack_ns is nanoseconds, 0 or more, or None, not {slack_ns!r}",
+                argument="slack_ns", found=slack_ns)
+        kind = np.dtype(dtype)
+        count = depth.__index__()
+        nbytes = math.prod(shape) * kind.itemsize
+        self._frames = anonymous(
+            count * nbytes, f"a feed of {count} frames {tuple(shape)} of {kind}", "take a smaller depth")
+        self.slots = _ndarray((count, *shape), kind, self._frames.region(0, count * nbytes, True))
+        self._steps = self.steps = np.zeros(count, np.int64)
+        self._dues = self.dues = np.zeros(count, np.int64)
+        self._moments = self.moments = np.zeros(count, np.int64)
+        self.feed.slots = self._frames.base
+        self.feed.depth = count
+        self.feed.nbytes = nbytes
+        self.feed.dues = &self._dues[0]
+        self.feed.moments = &self._moments[0]
+        if slack_ns is not None:
+            self.feed.steps = &self._steps[0]
+            self.feed.slack = slack_ns
+
+    @property
+    def ready(self):
+        """Frames that were handed over so far."""
+        return self.feed.ready
+
+    @property
+    def done(self):
+        """Frames that were published so far."""
+        return atomic_load_u64(&self.feed.done, __ATOMIC_ACQUIRE)
+
+    @property
+    def starved(self):
+        """Of these, those that had not been handed over when they were due."""
+        return self.feed.starved
+
+    def hand_over(self, count):
+        """Say that the next `count` slots, behind those that are ready, are filled.
+
+        Raises
+        ------
+        StreamArgumentError
+            So many are not free.
+        """
+        room = self.feed.depth - (self.feed.ready - self.done)
+        added = _index("", "count", count, room + 1)
+        # Pairs with the acquire load in _publish_feed: who sees the number sees the frames.
+        atomic_store_u64(&self.feed.ready, self.feed.ready + <uint64_t>added, __ATOMIC_RELEASE)
+
+    def end(self):
+        """Say that no frame comes behind those that are ready: publishing ends with them."""
+        self.feed.over = 1
+
+    def stop(self):
+        """End the publishing now, within 50 ms."""
+        self.feed.stopped = 1
 
 
 # --------------------------------------------------------------------------------------------------
@@ -4993,7 +5283,7 @@ positional_too(*FRAME_OPTIONS)(FrameAccess.get_data)
 # Making and attaching
 # --------------------------------------------------------------------------------------------------
 
-cdef Stream _attach(str path, bint writable, int ready_wait_ms, bint exclusive):
+cdef Stream _attach(str path, bint writable, int ready_wait_ms, bint prefault, bint exclusive):
     cdef Stream stream = Stream.__new__(Stream)
     cdef _Snapshot shot
     cdef int fd
@@ -5009,7 +5299,8 @@ cdef Stream _attach(str path, bint writable, int ready_wait_ms, bint exclusive):
     try:
         shot = _take_snapshot(fd, path, ready_wait_ms)
         stream.mapping = map_file(fd, shot.h.at.total, writable, path)
-        map_pages(stream.mapping, fd)
+        if prefault:
+            map_pages(stream.mapping, fd)
     finally:
         c_close(fd)
     if not writable:
@@ -5023,7 +5314,7 @@ cdef Stream _attach(str path, bint writable, int ready_wait_ms, bint exclusive):
         try:
             stream._take_turn()
         except StreamReplacedError:  # just now
-            return _attach(path, writable, ready_wait_ms, True)
+            return _attach(path, writable, ready_wait_ms, prefault, True)
         stream.busy = 0
     return stream
 

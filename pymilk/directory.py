@@ -36,7 +36,10 @@ def list_streams(directory: str | None = None) -> list[dict[str, Any]]:
         try:
             streams.append(read_header(path))
         except StreamError as error:
-            streams.append({"name": entry.removesuffix(SUFFIX), "path": path, "error": str(error)})
+            text = str(error)
+            if os.path.islink(path) and not os.path.exists(path):
+                text = f"{path}: not a stream: a link to {os.readlink(path)}, where nothing is"
+            streams.append({"name": entry.removesuffix(SUFFIX), "path": path, "error": text})
     return streams
 
 

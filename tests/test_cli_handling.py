@@ -9,6 +9,7 @@ import os
 import pty
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ from pymilk import SHM
 from pymilk._core import Stream
 from pymilk.cli import familiar
 from pymilk.cli.app import app
+from pymilk.inspection import measure_stream
 
 COMMAND = [sys.executable, "-m", "pymilk"]
 
@@ -162,6 +164,65 @@ def test_ls_names_files_that_are_not_streams(make_stream, shm_dir):
     assert "error" in listed()["text"]
 
 
+def test_ls_says_what_files_are_that_are_no_streams(make_stream, shm_dir):
+    stream = make_stream("good", (12, 20), "u2")
+    raw = Path(stream.path).read_bytes()
+    files = {
+        "cut": (raw[:-100], "the file was cut"),
+        "long": (raw + b"x", "the file was extended"),
+        "isio1": (b"1.00".ljust(32, b"\0") + raw[32:], "stream of ImageStreamIO 1.00"),
+        "oldest": (b"0.0.2".ljust(32, b"\0") + raw[32:], "stream of ImageStreamIO 0.0.2"),
+        "newer": (b"3.00".ljust(32, b"\0") + raw[32:], "newer than this pymilk"),
+        "xaosim": (b"xaosim".ljust(32, b"\0") + raw[32:], "written by xaosim"),
+        "noise": (np.random.default_rng(3).bytes(40000), "version is not text"),
+        "zeros": (bytes(4000), "still being created, or its creator died"),
+        "empty": (b"", "file size is 0"),
+    }
+    for name, (content, _) in files.items():
+        (shm_dir / f"{name}.im.shm").write_bytes(content)
+    (shm_dir / "folder.im.shm").mkdir()
+    os.mkfifo(shm_dir / "pipe.im.shm")
+    (shm_dir / "null.im.shm").symlink_to("/dev/null")
+    (shm_dir / "gone.im.shm").symlink_to("nowhere")
+    (shm_dir / "loop.im.shm").symlink_to("loop.im.shm")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(shm_dir / "sock.im.shm"))
+    said = dict(line.split(".im.shm: ") for line in done("ls").splitlines()[2:])
+    wanted = {name: words for name, (_, words) in files.items()}
+    wanted |= {"folder": "is a directory", "pipe": "is a FIFO", "null": "is a device", "sock": "is a socket",
+               "gone": "a link to nowhere, where nothing is", "loop": "a link to loop.im.shm"}  # fmt: skip
+    assert set(said) == set(wanted)
+    for name, words in wanted.items():
+        assert words in said[name]
+
+
+def test_ls_of_files_that_may_not_be_read(make_stream, shm_dir):
+    os.chmod(make_stream("secret", (2, 2), "u1").path, 0)
+    make_stream("good", (2, 2), "u1")
+    shm_dir.chmod(0o755)
+    code = (
+        "import os, sys, pymilk.cli.app as a, pymilk.inspection, pymilk.cli.ls;"
+        "os.getuid() == 0 and os.setuid(65534); a.app(['ls'], prog_name='pymilk')"
+    )
+    said = run("-c", code, command=[sys.executable])
+    assert said.returncode == 0, said.stderr
+    assert "secret.im.shm: no permission to open it for reading" in said.stdout
+    assert said.stdout.splitlines()[1].startswith("good")
+
+
+def test_a_look_maps_no_pages_of_a_ring(make_stream):
+    stream = make_stream("cam", (64, 64), "f4", cb_size=500)
+
+    def mapped(prefault: bool) -> int:
+        with Stream.attach("cam", writable=False, prefault=prefault):
+            lines = Path("/proc/self/smaps").read_text().split("\n")
+            at = next(at for at, line in enumerate(lines) if "r--s" in line and line.endswith(stream.path))
+            return next(int(line.split()[1]) for line in lines[at:] if line.startswith("Rss:"))
+
+    assert mapped(True) >= 64 * 64 * 4 * 500 // 1024
+    assert mapped(False) <= 64
+
+
 def test_ls_sorts(make_stream):
     frames = {"a": 2, "b": 0, "c": 5}
     for name, count in frames.items():
@@ -257,6 +318,18 @@ def test_ls_watch_draws_again_until_interrupted(writer):
         assert b"Traceback" not in left
 
 
+def test_top_is_a_live_table_with_the_fastest_first(writer, make_stream):
+    make_stream("always", (2, 2), "u1")
+    with terminal("top", "--interval", "0.1") as (child, screen):
+        drawn = read_until(screen, b"uint16", 4).decode()
+        last = drawn[drawn.rindex("name") :]
+        assert last.index("cam") < last.index("always") if "always" in last else "cam" in last
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=60) == 0
+    assert call("top").returncode == 2
+    assert call("top", "--sort", "colour").returncode == 2
+
+
 def test_ls_leaves_out_what_a_narrow_terminal_has_no_room_for(make_stream):
     make_stream("camera_with_a_long_name", (120, 120), "u2")
     with terminal("ls", "--sort", "size", columns=66) as (child, screen):
@@ -280,6 +353,10 @@ def test_info_of_a_live_stream(writer, spawn):
     assert told["measured"]["rate"] == pytest.approx(told["measured"]["frames"] / told["measured"]["seconds"])
     assert told["measured"]["intervals"] > 0
     assert told["measured"]["min_us"] <= told["measured"]["mean_us"] <= told["measured"]["max_us"]
+    assert told["measured"]["writes"] == 0 or (
+        0 < told["measured"]["write_p50_us"] <= told["measured"]["write_max_us"]
+        and told["measured"]["write_error_us"] > 0
+    )
     assert told["used_by"] == sorted([writer.pid, reader.pid])
     semaphores = told["semaphores"]
     assert [each["index"] for each in semaphores] == list(range(10))
@@ -291,6 +368,56 @@ def test_info_of_a_live_stream(writer, spawn):
         owners = [int(pid) for pid in stream.section("sem_read_pid")]
     assert owners.count(reader.pid) == 1  # info took none
     assert sum(pid > 0 for pid in owners) == 1
+
+
+#: Holds every frame open for 3 ms.
+SLOW_WRITER = """
+import sys, time
+from pymilk import Stream
+stream = Stream.create("cam", (2, 2), "u2")
+print("ready", flush=True)
+while True:
+    with stream.claim() as pixels:
+        time.sleep(0.003)
+    time.sleep(0.003)
+"""
+
+
+def test_info_times_writes_by_their_flag(spawn):
+    spawn(SLOW_WRITER).expect("ready")
+    told: dict[str, Any] = {"writes": 0}
+    with Stream.attach("cam", writable=False) as stream:
+        for _ in range(50):  # where cores are busy, looks are apart now and then
+            told = measure_stream(stream, 0.4)
+            if told["writes"]:
+                break
+    assert told["write_max_us"] >= told["write_p50_us"] >= 2900
+    assert 0 < told["write_error_us"] <= told["write_max_us"] / 10
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [({"writes": 0}, "not seen"),
+     ({"writes": 3, "write_p50_us": 1.23, "write_max_us": 4.5, "write_error_us": 0.06},
+      "1.2 us with the flag set, 4.5 us at most, 3 frames, to within 0.06 us")],
+)  # fmt: skip
+def test_info_says_how_long_writes_take(make_stream, monkeypatch, found, words):
+    make_stream("cam", (2, 2), "u2")
+    told = {"rate": 0.0, "frames": 0, "seconds": 1.0, "intervals": 0, **found}
+    monkeypatch.setattr("pymilk.cli.info.measure_stream", lambda *_: told)
+    assert words in done("info", "cam")
+
+
+def test_clock_write_sees_whole_writes_only(make_stream):
+    from pymilk.errors import StreamArgumentError
+
+    stream = make_stream("cam", (2, 2), "u2")
+    assert stream.clock_write(0.001) is None
+    with stream.claim():
+        assert stream.clock_write(0.001) is None  # it began before
+    for wrong in (None, -1, 2, "soon"):
+        with pytest.raises(StreamArgumentError, match="timeout"):
+            stream.clock_write(wrong)
 
 
 def test_info_sections_are_where_the_file_has_them(make_stream):
@@ -492,13 +619,15 @@ def test_values_of_text(text, value):
 @pytest.mark.parametrize(
     ("kind", "dtype"),
     [("u8", "u1"), ("u16", "u2"), ("u32", "u4"), ("u64", "u8"), ("i8", "i1"), ("i16", "i2"), ("i32", "i4"),
-     ("i64", "i8"), ("f32", "f4"), ("f64", "f8"), ("c64", "c8"), ("c128", "c16")],
+     ("i64", "i8"), ("f16", "f2"), ("f32", "f4"), ("f64", "f8"), ("c64", "c8"), ("c128", "c16")],
 )  # fmt: skip
-def test_names_of_pixel_types(kind, dtype):
+def test_names_of_pixel_types(kind, dtype, shm_dir):
     from pymilk.cli.streams import TYPES
 
-    assert np.dtype(TYPES[kind]) == np.dtype(dtype)
-    assert len(TYPES) == 12
+    assert len(TYPES) == 13
+    done("create", "cam", 2, 3, "--type", kind)
+    with Stream.attach("cam") as stream:
+        assert (stream.dtype, stream.shape) == (np.dtype(dtype), (2, 3))
 
 
 def test_create(shm_dir):
@@ -518,7 +647,21 @@ def test_create(shm_dir):
         assert os.stat(shm.FILEPATH).st_ino != inode
 
 
-@pytest.mark.parametrize("arguments", [["cam"], ["cam", "0"], ["cam", "4", "--type", "f16"], ["cam", "x"]])
+def test_create_a_temporal_ring(shm_dir):
+    done("create", "cam", 12, 20, "--type", "u16", "--ring", 5, "--temporal", "--kw", 3)
+    with Stream.attach("cam") as stream:
+        assert (stream.temporal, stream.shape, stream.frame_shape) == (True, (5, 12, 20), (12, 20))
+        assert (stream.nbkw, stream.counter) == (3, 0)
+    with SHM("cam") as shm:
+        shm.set_data(np.full((12, 20), 7, np.uint16))
+        assert shm.get_data().max() == 7
+    assert call("create", "cube", 2, 3, 4, "--ring", 5, "--temporal").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["cam"], ["cam", "0"], ["cam", "4", "--type", "f128"], ["cam", "4", "4", "--temporal"], ["cam", "x"]],
+)
 def test_create_wrong_usage(arguments, shm_dir):
     assert call("create", *arguments).returncode == 2
     assert list(shm_dir.iterdir()) == []
@@ -632,7 +775,9 @@ def test_updatekw(make_stream):
     assert call("nowhere", "A", "1", command=familiar.updatekw).returncode == 1
 
 
-@pytest.mark.parametrize("command", ["ls", "info", "kw", "create", "rm", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["ls", "info", "kw", "create", "rm", "doctor", "top", "play", "capture"]
+)
 def test_help_has_an_example(command):
     assert f"Example: pymilk {command}" in done(command, "--help")
 

@@ -113,12 +113,12 @@ BAD_FILES: list[tuple[str, bytearray, str, object, tuple[str, ...]]] = [
     ("metadata and one byte", base()[:385], "file size", 385, ("1856 (default layout)",)),
     ("8 bytes short", base()[:-8], "file size", 1848, ("1856",)),
     ("1 byte short", base()[:-1], "file size", 1855, ("1856",)),
-    ("1 byte long", base() + b"\0", "file size", 1857, ("1856", "was cut")),
+    ("1 byte long", base() + b"\0", "file size", 1857, ("1856", "was extended")),
     ("8 bytes long", base() + bytes(8), "file size", 1864, ("1856",)),
     ("version 1.99", patched(version="1.99"), "version", "'1.99'", ("2.x", "ImageStreamIO 1.99")),
     ("version 3.00", patched(version="3.00"), "version", "'3.00'", ("2.x",)),
     ("version 20", patched(version="20"), "version", "'20'", ("2.x",)),
-    ("version not text", patched(version=b"\xff" * 32), "version", repr("\udcff" * 32), ()),
+    ("version not text", patched(version=b"\xff" * 32), "version", "not text", ()),
     ("name empty", patched(name=""), "name", "empty", ()),
     ("name starts with NUL", patched(name=b"\0base"), "name", "empty", ()),
     ("naxis 0", patched(naxis=0), "naxis", 0, ("1 to 3",)),
@@ -421,7 +421,7 @@ def test_directory(door: Callable[[Path], object], shm_dir: Path) -> None:
         door(path)
     assert caught.value.field == "file"
     assert caught.value.path == str(path)
-    assert caught.value.found in ("a directory", "drwxr-xr-x")
+    assert caught.value.found == "a directory"
 
 
 @DOORS
@@ -430,7 +430,7 @@ def test_fifo(door: Callable[[Path], object], shm_dir: Path) -> None:
     os.mkfifo(path, 0o600)
     with pytest.raises(StreamFormatError, match="a regular file") as caught:
         door(path)
-    assert (caught.value.field, caught.value.found) == ("file", "prw-------")
+    assert (caught.value.field, caught.value.found) == ("file", "a FIFO")
 
 
 @DOORS
@@ -439,7 +439,7 @@ def test_character_device(door: Callable[[Path], object], shm_dir: Path) -> None
     path.symlink_to("/dev/null")
     with pytest.raises(StreamFormatError, match="a regular file") as caught:
         door(path)
-    assert caught.value.found.startswith("c")
+    assert caught.value.found == "a device"
 
 
 @DOORS
@@ -447,8 +447,9 @@ def test_socket(door: Callable[[Path], object], shm_dir: Path) -> None:
     path = shm_dir / "x.im.shm"
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
-    with pytest.raises(StreamError, match=os.strerror(errno.ENXIO)) as caught:
+    with pytest.raises(StreamFormatError, match="a regular file") as caught:
         door(path)
+    assert caught.value.found == "a socket"
     assert str(path) in str(caught.value)
     assert caught.value.stream == "x"
 

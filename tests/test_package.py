@@ -17,7 +17,7 @@ import pytest
 import pymilk
 from pymilk.about import version_lines
 
-OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "Cython", "setuptools")
+OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "imageio", "av", "Cython", "setuptools")
 
 
 MODULES = ["", ".errors", ".names", ".times", ".axes", ".directory", ".keywords", ".waiting", ".receiver"]
@@ -28,6 +28,7 @@ MODULES += [".fits", ".extras", ".loading", ".interfacing.fits", ".util.threadHa
 MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
 MODULES += [".view", ".view.blocks", ".view.colours", ".view.curve", ".view.dark", ".view.display"]
 MODULES += [".view.feed", ".view.levels", ".view.picture", ".view.png"]
+MODULES += [".player", ".footage"]
 MODULES += [".files", ".recorder", ".recording", ".sinks", ".sinks.base", ".sinks.fits", ".sinks.hdf5"]
 MODULES += [".sinks.npy", ".sinks.zarr"]
 MODULES += [".forks", "._interpreter", ".alignment", ".multicapture", ".inspection", ".doctor"]

@@ -51,15 +51,20 @@ def app() -> None:
 
 
 from .bench import bench  # noqa: E402  (commands import the helpers above)
+from .capture import capture  # noqa: E402
 from .demo import demo  # noqa: E402
 from .doctor import doctor  # noqa: E402
 from .info import info  # noqa: E402
 from .kw import kw  # noqa: E402
 from .ls import ls  # noqa: E402
+from .play import play  # noqa: E402
 from .record import record  # noqa: E402
 from .relay import relay  # noqa: E402
 from .show import show  # noqa: E402
 from .streams import create, rm  # noqa: E402
+from .top import top  # noqa: E402
 
-for command in (bench, create, demo, doctor, info, kw, ls, record, relay, rm, show):
+for command in (
+    bench, capture, create, demo, doctor, info, kw, ls, play, record, relay, rm, show, top,
+):
     app.add_command(command)

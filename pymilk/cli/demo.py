@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 
 import click
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from ..capture import Capture
 from ..errors import StreamArgumentError
 from ..shm import SHM
 from ..simulate import SimulatedCamera
 from ..waiting import WAIT_POLICIES
+from .output import print_json, print_report
 from .parameters import dtype_of, shape_of
+from .progress import watch
 
 __all__ = ["demo"]
 
@@ -45,27 +43,6 @@ def _stream_directory(chosen: str | None) -> Iterator[None]:
                 del os.environ["MILK_SHM_DIR"]
             else:
                 os.environ["MILK_SHM_DIR"] = before
-
-
-def _watch(capture: Capture, console: Console) -> None:
-    """Show how far a capture is until it has ended."""
-    columns = (
-        TextColumn("capturing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, refresh_per_second=5) as progress:
-        task = progress.add_task("capture", total=capture.requested)
-        try:
-            while not capture.done:
-                progress.update(task, completed=capture.received)
-                time.sleep(0.1)
-        except BaseException:
-            capture.stop()
-            raise
-        finally:
-            progress.update(task, completed=capture.received)
 
 
 @click.command()
@@ -113,18 +90,18 @@ def demo(
             )
             with SimulatedCamera(STREAM, shape, dtype, rate), SHM(STREAM) as shm:
                 capture = shm.capture(frames, wait=wait, background=True)
-                _watch(capture, console)
+                try:
+                    watch(console, "capturing", lambda: capture.received, lambda: capture.done, frames)
+                finally:
+                    capture.stop()
                 capture.join()
         report = capture.report
         if as_json:
-            click.echo(json.dumps(report.to_dict(), indent=2))
+            print_json(report.to_dict())
         else:
-            table = Table(title=f"{frames} frames into a cube of {capture.frames.nbytes / 1e6:.1f} MB")
-            table.add_column("what")
-            table.add_column("result")
-            for label, text in report.rows():
-                table.add_row(label, text)
-            Console().print(table)
+            print_report(
+                report.rows(), f"{frames} frames into a cube of {capture.frames.nbytes / 1e6:.1f} MB"
+            )
         if not no_picture:
             _draw(capture, picture, console)
 

@@ -59,5 +59,5 @@ def updatekw(shm: str, kw: str, value: str) -> None:
         stored = float(value)
     except ValueError:
         stored = value
-    with clean_exit(), Stream.attach(shm) as stream:
+    with clean_exit(), Stream.attach(shm, prefault=False) as stream:
         Keywords(stream).merge({kw: stored})

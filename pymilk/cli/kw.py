@@ -42,7 +42,7 @@ def kw(name: str, keys: tuple[str, ...], comment: str | None, as_text: bool, as_
     if not changes and (comment is not None or as_text):
         raise click.UsageError("--comment and --text are for KEY=VALUE; none is given")
     with clean_exit():
-        with Stream.attach(name, writable=bool(changes)) as stream:
+        with Stream.attach(name, writable=bool(changes), prefault=False) as stream:
             keywords = Keywords(stream)
             if changes:
                 keywords.merge(changes)

@@ -25,9 +25,10 @@ from .output import (
     table_of,
 )
 
-__all__ = ["ls"]
+__all__ = ["COLUMNS", "ls", "watch_streams"]
 
-_COLUMNS = ("name", "dtype", "shape", "counter", "rate", "age", "writer", "readers", "ring", "size")
+#: Columns of the table, any of which it can be sorted by.
+COLUMNS = ("name", "dtype", "shape", "counter", "rate", "age", "writer", "readers", "ring", "size")
 
 #: Columns of numbers, sorted from the largest to the smallest; ages by the times of the last frames.
 _NUMBERS = ("counter", "rate", "age", "readers", "ring", "size")
@@ -40,7 +41,7 @@ _WATCH_SECONDS = 1.0
 
 
 @click.command()
-@click.option("--sort", type=click.Choice(_COLUMNS), default="name", show_default=True,
+@click.option("--sort", type=click.Choice(COLUMNS), default="name", show_default=True,
               help="Numbers: largest first; ages: newest first.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
 @click.option("--rate", "seconds", type=click.FloatRange(min=0, min_open=True, max=3600), metavar="SECONDS",
@@ -65,7 +66,7 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
         raise click.UsageError("rates are measured with --rate SECONDS only")
     with clean_exit():
         if watch:
-            _watch(sort, reverse, seconds or _WATCH_SECONDS)
+            watch_streams(sort, reverse, seconds or _WATCH_SECONDS)
             return
         streams = survey()
         if seconds is not None:
@@ -87,7 +88,7 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
             click.echo(line)
 
 
-def _watch(sort: str, reverse: bool, seconds: float) -> None:
+def watch_streams(sort: str, reverse: bool, seconds: float) -> None:
     """Draw the table again and again; Ctrl-C is how it ends."""
     console = console_of_stdout()
     streams = survey()
@@ -132,7 +133,7 @@ def _table(
 ) -> tuple[Table, str]:
     """Make the table, with as many columns as there is room for; says too which are missing."""
     cells = [_cells(entry) for entry in streams if "error" not in entry]
-    headings = [name for name in _COLUMNS if with_rate or name != "rate"]
+    headings = [name for name in COLUMNS if with_rate or name != "rate"]
     missing: list[str] = []
     for name in ("", *_DISPENSABLE):
         if name and name != sort:

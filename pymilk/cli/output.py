@@ -19,6 +19,7 @@ __all__ = [
     "clean",
     "console_of_stdout",
     "print_json",
+    "print_report",
     "print_table",
     "size_text",
     "table_of",
@@ -59,6 +60,16 @@ def console_of_stdout() -> Console:
 def print_table(table: Table) -> None:
     """Print a table on stdout."""
     console_of_stdout().print(table)
+
+
+def print_report(rows: Iterable[tuple[str, str]], title: str) -> None:
+    """Print a report, (label, text) each, as a table on stdout."""
+    table = Table(title=Text(clean(title)), title_justify="left")
+    table.add_column("what")
+    table.add_column("result")
+    for label, text in rows:
+        table.add_row(label, Text(clean(text)))
+    Console(markup=False).print(table)
 
 
 def size_text(nbytes: int) -> str:

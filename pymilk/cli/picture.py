@@ -7,8 +7,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ..capture import Capture
+from ..errors import StreamArgumentError
+from ..files import file_error
 
-__all__ = ["save_picture"]
+__all__ = ["save_picture", "save_report_picture"]
 
 #: Frames that the mean is taken over, at most: reading a large cube once more takes seconds.
 MEAN_OF = 2000
@@ -62,3 +64,56 @@ def _draw_intervals(axes, intervals, rate: float) -> None:  # type: ignore[no-un
     axes.set_ylabel("frames")
     axes.set_title(f"{beyond} beyond the edges, longest {intervals.max():.0f} us", fontsize="medium")
     axes.legend()
+
+
+def save_report_picture(capture: Capture, path: str) -> None:
+    """Draw the histogram of frame intervals, the intervals over time, and the frames lost over time.
+
+    Parameters
+    ----------
+    capture : Capture
+        Of any frames, at least one.
+    path : str
+        The ending chooses the format.
+
+    Raises
+    ------
+    StreamError
+        The picture cannot be written, or there is no such format.
+    """
+    info, report = capture.info, capture.report
+    seconds = (info["arrival_ns"] - info["arrival_ns"][0]) / 1e9
+    figure = Figure(figsize=(13, 6.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(2, 2, width_ratios=(1, 1.4))
+    histogram = figure.add_subplot(grid[:, 0])
+    over_time = figure.add_subplot(grid[0, 1])
+    gaps = figure.add_subplot(grid[1, 1], sharex=over_time)
+    if len(info) > 1:
+        intervals = np.diff(info["arrival_ns"]) / 1e3
+        _draw_intervals(histogram, intervals, report.rate)
+        over_time.plot(seconds[1:], intervals, ".", markersize=2, color="#30507a")
+        over_time.set_yscale("log")
+    over_time.set_ylabel("interval before a frame, us")
+    rows = np.flatnonzero(info["lost"])
+    if len(rows):
+        gaps.vlines(seconds[rows], 0, info["lost"][rows], color="#c05020")
+        gaps.plot(seconds[rows], info["lost"][rows], "o", markersize=4, color="#c05020")
+    else:
+        gaps.text(0.5, 0.5, "no frame was lost", ha="center", va="center", transform=gaps.transAxes)
+    gaps.set_ylim(0, 1.15 * max(1, int(info["lost"].max())))
+    gaps.set_ylabel("frames lost in a gap")
+    gaps.set_xlabel("time since the first frame, s")
+    gaps.set_title(f"{len(rows)} gaps, {report.lost} frames lost", fontsize="medium")
+    figure.suptitle(
+        f"{report.stream}: {report.received} frames at {report.rate:.1f}/s, {report.lost} lost, "
+        f"{report.torn} torn"
+    )
+    try:
+        figure.savefig(path, dpi=110)
+    except OSError as error:
+        raise file_error(error, path, "written", "plot") from error
+    except ValueError as error:
+        raise StreamArgumentError(
+            f"the picture cannot be saved as {path}: {error}", argument="plot", found=path
+        ) from error

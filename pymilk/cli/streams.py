@@ -15,7 +15,8 @@ __all__ = ["TYPES", "create", "rm"]
 
 #: Pixel types by the short names that people type.
 TYPES = {
-    "f32": np.float32, "f64": np.float64, "c64": np.complex64, "c128": np.complex128,
+    "f16": np.float16, "f32": np.float32, "f64": np.float64,
+    "c64": np.complex64, "c128": np.complex128,
     "u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64,
     "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
 }  # fmt: skip
@@ -28,20 +29,29 @@ TYPES = {
               help="Pixel type.")
 @click.option("--ring", type=click.IntRange(min=0), default=0,
               help="Slots of a ring: the frames that readers may be late. Default: no ring.")
+@click.option("--temporal", is_flag=True,
+              help="Make the ring a circular cube whose slices are the frames, which are images then.")
 @click.option("--kw", "nbkw", type=click.IntRange(min=0), default=50, show_default=True,
               help="Room for keywords.")
 @click.option("--force", is_flag=True, help="Replace a stream of that name.")
-def create(name: str, size: tuple[int, ...], kind: str, ring: int, nbkw: int, force: bool) -> None:
+def create(
+    name: str, size: tuple[int, ...], kind: str, ring: int, temporal: bool, nbkw: int, force: bool
+) -> None:
     """Create the stream NAME of zeros, of one to three SIZEs: those of a frame as NumPy has it.
 
-    An image is HEIGHT WIDTH. Refuses to replace a stream unless --force is given.
+    An image is HEIGHT WIDTH. Refuses to replace a stream unless --force is given. A ring costs the writer one
+    copy more for each frame, and every ISIO program sees a plain stream; a --temporal one costs nothing, and
+    programs that do not know such cubes see a stream of three axes.
 
     Example: pymilk create cam0 120 120 --type u16 --ring 256 --kw 50
     """
     from .app import clean_exit
 
+    if temporal and not ring:
+        raise click.UsageError("--temporal needs the number of slots: --ring SLOTS")
     with clean_exit():
-        create_stream(name, size, TYPES[kind], ring=ring, nbkw=nbkw, force=force)
+        ring_kind = "temporal" if temporal else "fast"
+        create_stream(name, size, TYPES[kind], ring=ring, ring_kind=ring_kind, nbkw=nbkw, force=force)
 
 
 @click.command()

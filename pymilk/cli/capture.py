@@ -1,0 +1,146 @@
+"""``pymilk capture``: frames into memory, then to disk, with an account of what was missed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+
+import click
+import numpy as np
+from rich.console import Console
+
+from ..capture import Capture
+from ..errors import StreamError
+from ..files import file_error
+from ..multicapture import MultiCapture, capture_many
+from ..shm import SHM
+from ..waiting import WAIT_POLICIES
+from .output import print_json, print_report
+from .progress import watch
+
+__all__ = ["capture"]
+
+
+@click.command()
+@click.argument("name")
+@click.option("-n", "--frames", type=click.IntRange(min=1), help="How many to capture.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True),
+              help="Capture for so long instead.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE.npy",
+              help="Save the frames here, and their rows beside them as FILE.info.npy. Default: only report.")
+@click.option("--plot", type=click.Path(dir_okay=False), metavar="FILE.png",
+              help="Draw the intervals between frames, and the gaps over time.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True,
+              help="Longest wait for one frame, in seconds.")
+@click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
+              help="How to wait for frames: spin needs a core of its own.")
+@click.option("--strict", is_flag=True, help="Exit code 1 if frames were lost or torn.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
+def capture(
+    name: str,
+    frames: int | None,
+    seconds: float | None,
+    output: str | None,
+    plot: str | None,
+    timeout: float,
+    wait: str,
+    strict: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Capture the next frames of stream NAME into memory, save them, and tell what was missed.
+
+    Memory for all of them is reserved first. Where capturing ends early, by Ctrl-C or since no frame comes,
+    those received are reported and saved all the same. Frames that are lost do not change the exit code,
+    unless --strict is given. To write to disk while frames come, use pymilk record.
+
+    Example: pymilk capture cam0 -n 10000 -o out.npy --plot report.png
+    """
+    from .app import clean_exit
+
+    if (frames is None) == (seconds is None):
+        raise click.UsageError("how many frames? Give -n FRAMES or --seconds SECONDS")
+    _check_files(output, plot, force)
+    console = Console(stderr=True, quiet=as_json, highlight=False)
+    with clean_exit():
+        with SHM(name) as shm:
+            done, ending = _capture(shm, frames, seconds, timeout, wait, console)
+        report = done.report
+        try:
+            if output is not None and report.received:
+                save_capture(done, output)
+                console.print(f"frames: {output}", markup=False)
+            if plot is not None and report.received:
+                from .picture import save_report_picture
+
+                save_report_picture(done, plot)
+                console.print(f"picture: {plot}", markup=False)
+        finally:
+            if as_json:
+                print_json(report.to_dict())
+            else:
+                size = done.frames.nbytes / 1e6
+                print_report(report.rows(), f"{report.received} frames of {name}, {size:.1f} MB")
+        if ending is not None:
+            raise ending
+    if strict and (report.lost or report.torn):
+        sys.exit(1)
+
+
+def _check_files(output: str | None, plot: str | None, force: bool) -> None:
+    """Refuse what cannot be saved before anything is captured."""
+    if output is not None and not output.endswith(".npy"):
+        raise click.BadParameter(f"{output!r} has to end in .npy", param_hint="--output")
+    if plot is not None and importlib.util.find_spec("matplotlib") is None:
+        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install 'pymilk[plot]'")
+    for path in (*(_paths(output) if output else ()), *([plot] if plot else [])):
+        option = "--plot" if path == plot else "--output"
+        if not os.path.isdir(os.path.dirname(path) or "."):
+            raise click.BadParameter(f"there is no directory for {path}", param_hint=option)
+        if os.path.lexists(path) and not force:
+            raise click.BadParameter(f"{path} exists; --force replaces it", param_hint=option)
+
+
+def _capture(
+    shm: SHM, frames: int | None, seconds: float | None, timeout: float, wait: str, console: Console
+) -> tuple[Capture, BaseException | None]:
+    """Capture; returns what was received, and what ended it before it was to."""
+    run: Capture | MultiCapture
+    if frames is not None:
+        run = one = shm.capture(frames, timeout=timeout, wait=wait, background=True)
+    else:
+        run = capture_many({shm.FNAME: shm}, seconds=seconds, timeout=timeout, wait=wait, background=True)
+        one = run[shm.FNAME]
+    try:
+        watch(console, "capturing", lambda: one.received, lambda: run.done, frames, seconds)
+        run.join()
+    except KeyboardInterrupt as error:
+        run.stop()
+        one.wait_end()
+        return one, error
+    except StreamError as error:
+        return one, one.error or error
+    return one, None
+
+
+def _paths(path: str) -> tuple[str, str]:
+    """Return the file of the frames and that of their rows."""
+    return path, path.removesuffix(".npy") + ".info.npy"
+
+
+def save_capture(done: Capture, path: str) -> None:
+    """Save frames and rows of a capture.
+
+    Raises
+    ------
+    StreamStorageError, StreamPermissionError
+        They cannot be written.
+    """
+    for each, content in zip(_paths(path), (done.frames, done.info), strict=True):
+        try:
+            with open(each, "wb") as file:
+                np.save(file, content, allow_pickle=False)
+        except OSError as error:
+            raise file_error(error, each, "written", "output") from error

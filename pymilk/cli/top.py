@@ -1,0 +1,32 @@
+"""``pymilk top``: the streams of a directory as a live table."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from .ls import COLUMNS, watch_streams
+
+__all__ = ["top"]
+
+
+@click.command()
+@click.option("--sort", type=click.Choice(COLUMNS), default="rate", show_default=True,
+              help="Numbers: largest first; ages: newest first.")
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--interval", type=click.FloatRange(min=0.05, max=3600), default=1.0, show_default=True,
+              metavar="SECONDS", help="Look again this often.")
+def top(sort: str, reverse: bool, interval: float) -> None:
+    """Show all streams in a table that is drawn again and again, the fastest first, until Ctrl-C.
+
+    The same as pymilk ls --watch, sorted by rate.
+
+    Example: pymilk top --sort age --interval 0.5
+    """
+    from .app import clean_exit
+
+    if not sys.stdout.isatty():
+        raise click.UsageError("top needs a terminal; for a pipe use pymilk ls --rate 1")
+    with clean_exit():
+        watch_streams(sort, reverse, interval)
