@@ -180,6 +180,46 @@ static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
 #endif
 
 /*
+ * Tell whether a semaphore of a file may be given to the C library. The 32-bit word at byte 8 says whether it is
+ * shared between processes: 128, or 0 if it is not, in glibc and musl on 64-bit machines. Both put it into the
+ * number of a system call unseen; anything else asks the kernel for something that is no wait, and glibc ends
+ * the process when the kernel answers so.
+ */
+static inline int pymilk_sem_usable(const sem_t *sem)
+{
+    uint32_t shared = __atomic_load_n((const uint32_t *)(const void *)sem + 2, __ATOMIC_RELAXED);
+    return shared == 0 || shared == 128;
+}
+
+/* sem_post, for semaphores that another program may have overwritten. */
+static inline int pymilk_sem_post(sem_t *sem)
+{
+    if (!pymilk_sem_usable(sem)) {
+        errno = EINVAL;
+        return -1;
+    }
+    return sem_post(sem);
+}
+
+/* How often a semaphore is looked at that cannot be waited for. */
+#define PYMILK_SEM_LOOK_NS 1000000
+
+/* Wait a little for a semaphore that was overwritten after it was chosen. Returns as the function below. */
+static inline int pymilk_sem_look(sem_t *sem, int64_t monotonic_ns)
+{
+    struct timespec now;
+    int64_t left;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    left = monotonic_ns - (now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+    if (left > 0) {
+        now.tv_sec = 0;
+        now.tv_nsec = (long)(left < PYMILK_SEM_LOOK_NS ? left : PYMILK_SEM_LOOK_NS);
+        nanosleep(&now, NULL);
+    }
+    return sem_trywait(sem) == 0 ? 0 : errno;
+}
+
+/*
  * Wait for a semaphore until a CLOCK_MONOTONIC time. Returns 0 or an errno value.
  * sem_clockwait came with glibc 2.30. Without it the deadline is turned into CLOCK_REALTIME (never the
  * TAI clock of the stamps: the kernel compares with CLOCK_REALTIME); the caller's slices are so short
@@ -188,6 +228,8 @@ static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
 static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 {
     struct timespec deadline;
+    if (!pymilk_sem_usable(sem))
+        return pymilk_sem_look(sem, monotonic_ns);
 #ifdef PYMILK_HAVE_SEM_CLOCKWAIT
     deadline.tv_sec = (time_t)(monotonic_ns / 1000000000);
     deadline.tv_nsec = (long)(monotonic_ns % 1000000000);

@@ -226,6 +226,8 @@ class SHM(FrameAccess, FamiliarCalls):
         orientation = Orientation(
             stream.frame_shape, self.symcode, self.triDimState, self._squeeze
         )
+        # Of a temporal cube: (slices, *shape). First of all: without pixels the object stays as it was.
+        view = orientation.view(stream.view(writable=stream.writable))
         self._stream = stream
         self.FNAME = stream.name
         self.FILEPATH = stream.path
@@ -236,8 +238,7 @@ class SHM(FrameAccess, FamiliarCalls):
         self.readSlice, self.writeSlice = gen_squeeze_unsqueeze_slices(stream.size, self._squeeze)
         self.nptype = self._dtype = stream.dtype
         self._native_shape = stream.frame_shape
-        # Of a temporal cube: (slices, *shape).
-        self._view = orientation.view(stream.view(writable=stream.writable))
+        self._view = view
         self._temporal = stream.temporal
         self._plain = orientation.identity
         self._size = math.prod(stream.frame_shape)
