@@ -444,6 +444,7 @@ cdef class Mapping:
 
     def __dealloc__(self):
         if self.base != NULL:
+            pymilk_unfence(self.base, self.nbytes)
             munmap(self.base, self.nbytes)
 
     cdef object region(self, uint64_t offset, uint64_t nbytes, bint writable):
@@ -491,6 +492,7 @@ cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
     mapping.base = <char *>base
     mapping.nbytes = nbytes
     mapping.writable = writable
+    pymilk_fence(mapping.base, nbytes)
     return mapping
 
 

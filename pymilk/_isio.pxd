@@ -129,6 +129,8 @@ cdef extern from "_port.h" nogil:
     int sem_post "pymilk_sem_post"(sem_t *sem)
     bint pymilk_sem_usable(const sem_t *sem)
     int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
+    void pymilk_fence(char *base, size_t nbytes)
+    void pymilk_unfence(char *base, size_t nbytes)
     bint pymilk_may_spin()
     int pymilk_populate(char *start, size_t nbytes, size_t align)
     void PYMILK_ASSERT(bint condition)

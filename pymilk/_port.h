@@ -247,4 +247,49 @@ static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 #endif
 }
 
+/*
+ * In a build with AddressSanitizer (PYMILK_SANITIZE=address), make the rest of the last page of a mapping
+ * memory that nobody may touch; the sanitizer takes it for good memory. Without the sanitizer this does nothing.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define PYMILK_FENCED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PYMILK_FENCED 1
+#endif
+#endif
+
+#ifdef PYMILK_FENCED
+#include <sanitizer/asan_interface.h>
+
+#define PYMILK_FENCE_PAGE ((size_t)4096)
+
+static inline size_t pymilk_rest_of_page(size_t nbytes)
+{
+    return (PYMILK_FENCE_PAGE - nbytes % PYMILK_FENCE_PAGE) % PYMILK_FENCE_PAGE;
+}
+
+static inline void pymilk_fence(char *base, size_t nbytes)
+{
+    ASAN_POISON_MEMORY_REGION(base + nbytes, pymilk_rest_of_page(nbytes));
+}
+
+static inline void pymilk_unfence(char *base, size_t nbytes)
+{
+    ASAN_UNPOISON_MEMORY_REGION(base + nbytes, pymilk_rest_of_page(nbytes));
+}
+#else
+static inline void pymilk_fence(char *base, size_t nbytes)
+{
+    (void)base;
+    (void)nbytes;
+}
+
+static inline void pymilk_unfence(char *base, size_t nbytes)
+{
+    (void)base;
+    (void)nbytes;
+}
+#endif
+
 #endif /* PYMILK_PORT_H */

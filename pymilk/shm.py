@@ -364,7 +364,7 @@ class SHM(FrameAccess, FamiliarCalls):
                 self._seen = stream.counter
                 if not self._temporal or cube:
                     return self._view.view()
-                return self._view[stream.cnt1 % len(self._view)]
+                return self._view[stream.cnt1 % len(self._view), ...]  # a view also of a single pixel
             if not cube or not self._temporal:
                 frame, flags, self._seen = stream.read()
                 if flags & FLAG_TORN:
