@@ -27,6 +27,9 @@ from pathlib import Path
 #: Exit code of a worker that found something, and saved it.
 FOUND = 3
 
+#: Longest time that a step with a file may take, in seconds.
+LIMIT = 1.0
+
 #: A worker that says nothing for so long hangs.
 HANGS = 60.0
 
@@ -58,10 +61,10 @@ def work(seed: str, first: int, end: int, seconds: float, current: Path) -> int:
             note.truncate(16)
             note.write(data)
             try:
-                accepted += drive(data, folder, parts=some_parts(data))
+                accepted += drive(data, folder, parts=some_parts(data), limit=LIMIT)
             except Finding as finding:
                 # A machine that held the process up looks like a hang: it has to be one again.
-                if " took " not in str(finding) or all(_hangs(data, folder) for _ in range(2)):
+                if " took " not in str(finding) or all(_fails_again(data, folder) for _ in range(2)):
                     print(f"input {number}: {finding}", flush=True)
                     return FOUND
             if time.monotonic() > stop:
@@ -72,11 +75,11 @@ def work(seed: str, first: int, end: int, seconds: float, current: Path) -> int:
     return 0
 
 
-def _hangs(data: bytes, folder: Path) -> bool:
+def _fails_again(data: bytes, folder: Path) -> bool:
     from fuzz.target import Finding, drive, some_parts
 
     try:
-        drive(data, folder, parts=some_parts(data))
+        drive(data, folder, parts=some_parts(data), limit=LIMIT)
     except Finding:
         return True
     return False
