@@ -147,16 +147,16 @@ static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
 {
     struct pymilk_part part[PYMILK_PARTS];
     pthread_t thread[PYMILK_PARTS];
-    int parts = 1, running[PYMILK_PARTS], i, error = 0;
+    int parts = 1, running[PYMILK_PARTS] = {0}, i, error = 0;
     size_t each;
     if (nbytes >= 16 * align) {
         parts = pymilk_cores();
         if (parts > PYMILK_PARTS)
             parts = PYMILK_PARTS;
     }
-    each = (nbytes / parts + align - 1) / align * align;
+    each = (nbytes / (size_t)parts + align - 1) / align * align;
     for (i = parts - 1; i >= 0; i--) {
-        size_t from = i * each < nbytes ? i * each : nbytes;
+        size_t from = (size_t)i * each < nbytes ? (size_t)i * each : nbytes;
         part[i].start = start + from;
         part[i].nbytes = i == parts - 1 || nbytes - from < each ? nbytes - from : each;
         /* The first part is done by the caller, and so is one whose thread cannot be had. */

@@ -14,7 +14,7 @@ import numpy as np
 import golden
 import isio_format as fmt
 
-__all__ = ["MAX_NBYTES", "make_input", "mutate", "own_file", "seeds"]
+__all__ = ["MAX_NBYTES", "Seed", "make_input", "mutate", "own_file", "seeds"]
 
 #: Larger files find nothing that smaller ones do not, and take longer.
 MAX_NBYTES = 1 << 16

@@ -265,6 +265,7 @@ def read_oriented(drive: Drive, symcode: int, tri_dim: int) -> None:
         step("get_data", shm.get_data)
         step("get_data of all slices", lambda: shm.get_data(cube=True))
         step("get_data into memory", lambda: shm.get_data(out=np.empty(shm.shape, shm.nptype)))
+        step("get_crop", shm.get_crop)
         if symcode == zlib.crc32(drive.data) % 8:
             step("get_data, the next", lambda: shm.get_data(check=True, timeout=SHORT))
             step("get_data, seen", lambda: shm.get_data(True, timeout=SHORT, checkSemAndFlush=False))
@@ -275,12 +276,11 @@ def read_oriented(drive: Drive, symcode: int, tri_dim: int) -> None:
             step("mtdata", lambda: shm.mtdata)
             step("get_keywords", lambda: (shm.get_keywords(), shm.get_keywords(comments=True)))
             step("keywords", lambda: (dict(shm.keywords), repr(shm.keywords), shm.keywords.named()))
-            for name in ("get_expt", "get_fps", "get_ndr", "get_crop", "get_counter"):
+            for name in ("get_expt", "get_fps", "get_ndr", "get_counter"):
                 step(name, getattr(shm, name))
             with contextlib.redirect_stdout(io.StringIO()):
                 step("read_meta_data", shm.read_meta_data)
             step("md", lambda: (repr(shm.md), repr(shm.IMAGE), repr(shm)))
-    # What reading leaves: nothing but the number of the reader and the posts that it took.
 
 
 def read_ring(drive: Drive) -> None:
