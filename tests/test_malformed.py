@@ -586,7 +586,7 @@ def test_opened_file_is_closed_again(store: Callable[[bytes], Path]) -> None:
 
 @pytest.mark.parametrize("word", [1, 6, 137, 2**31, 2**32 - 1])
 def test_overwritten_semaphore_is_left_alone(word: int, store: Callable[[bytes], Path]) -> None:
-    """Its third word goes into the number of a system call; the C library ends the process, or hangs."""
+    """Its third word goes into the number of a system call; the C library ends the process."""
     whole = fmt.fresh("base", [8, 4], 9, nbkw=4, nbsem=3)
     bad = struct.pack("<III20x", 0, 2**32 - 1, word)
     good = fmt.semaphore_word()
