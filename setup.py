@@ -8,6 +8,11 @@ PYMILK_ISIO
     library is linked.
 PYMILK_DEBUG
     ``1`` builds with bounds checks and assertions.
+PYMILK_SANITIZE
+    What to give to the compiler's ``-fsanitize``, for example ``address,undefined``: the core then checks
+    each access to memory, and each calculation, and ends the process at the first one that is wrong. Python
+    itself is not built so: it has to be started with the runtime of the sanitizer in ``LD_PRELOAD``. See
+    docs/reliability-fuzz.md.
 CC, CFLAGS, PKG_CONFIG
     As usual.
 """
@@ -125,15 +130,31 @@ def check_header(name: str, includes: list[str], flags: list[str]) -> None:
     stop(f"{name} does not describe structure version 2.00:\n{said}")
 
 
+def sanitizer_flags(choice: str) -> tuple[list[str], list[str]]:
+    """Return what compiler and linker need for the sanitizers of this name; nothing for no name."""
+    if not choice:
+        return [], []
+    flag = f"-fsanitize={choice}"
+    if not compiles("int nothing;\n", [], [flag])[0]:
+        stop(
+            f"PYMILK_SANITIZE={choice}: the compiler does not accept {flag}; gcc and clang know "
+            "address, undefined and others"
+        )
+    # The first finding ends the process, as AddressSanitizer's do anyway. -g: reports name lines.
+    return [flag, "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"], [flag]
+
+
 def extension() -> Extension:
     """Describe the compiled core."""
     from Cython import __version__ as cython_version
 
     debug = os.environ.get("PYMILK_DEBUG", "") not in ("", "0")
+    checks, libraries = sanitizer_flags(os.environ.get("PYMILK_SANITIZE", ""))
     choice = os.environ.get("PYMILK_ISIO") or "bundled"
     name, includes, flags = find_header(choice)
     check_header(name, includes, flags)
-    print(f"pymilk: header {name}; Cython {cython_version}; {'debug' if debug else 'release'} build")
+    kind = ("debug" if debug else "release") + (f" build, {' '.join(libraries)}" if libraries else " build")
+    print(f"pymilk: header {name}; Cython {cython_version}; {kind}")
     macros = [
         ("_GNU_SOURCE", None),
         ("PYMILK_HEADER", f'"{name}"'),
@@ -147,7 +168,8 @@ def extension() -> Extension:
         include_dirs=[str(ROOT / "pymilk"), *includes],
         define_macros=macros,
         undef_macros=["NDEBUG"] if debug else [],
-        extra_compile_args=[*flags, *(["-O1", "-g"] if debug else ["-O3"])],
+        extra_compile_args=[*flags, *(["-O1", "-g"] if debug or checks else ["-O3"]), *checks],
+        extra_link_args=libraries,
         # A header that changed, or another choice of it, has to recompile the core.
         depends=[
             *(f"pymilk/_{part}.h" for part in ("guard", "port", "turn")),

@@ -457,6 +457,7 @@ cdef class Mapping:
         if self.base != NULL:
             if self.guarded:
                 pymilk_guard_remove(self.base)
+            pymilk_unfence(self.base, self.nbytes)
             munmap(self.base, self.nbytes)
 
     cdef object region(self, uint64_t offset, uint64_t nbytes, bint writable):
@@ -508,6 +509,7 @@ cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
     if error:
         raise StreamError(f"{path}: the guard against files that are cut failed: {os.strerror(error)}")
     mapping.guarded = True
+    pymilk_fence(mapping.base, nbytes)
     return mapping
 
 
@@ -2079,28 +2081,31 @@ cdef class Reader:
             self.slot = -1
             self.next_claim = 0
         if self.slot < 0 and clock_ns(CLOCK_MONOTONIC) >= self.next_claim:
-            self._claim(owners)
+            self._claim(mapping)
             self.next_claim = clock_ns(CLOCK_MONOTONIC) + 1_000_000_000
             if self.slot >= 0:
                 drain(semaphore(mapping.base, &self.h, self.slot))  # posts for who had it before
         return NULL if self.slot < 0 else semaphore(mapping.base, &self.h, self.slot)
 
-    cdef int _claim(self, int32_t *owners) except -1:
+    cdef int _claim(self, Mapping mapping) except -1:
         cdef int i
         self.pid = own_pid
-        if 0 <= self.preferred < self.h.n.sem and self._take(owners, self.preferred, True):
+        if 0 <= self.preferred < self.h.n.sem and self._take(mapping, self.preferred, True):
             return 0
         # Entries that say "free" come first. An entry of a process that cannot be seen may belong to
         # one in another PID namespace, so it is taken only if there is no other.
         for take_dead in (False, True):
             for i in range(self.h.n.sem):
-                if self._take(owners, i, take_dead):
+                if self._take(mapping, i, take_dead):
                     return 0
         return 0
 
-    cdef bint _take(self, int32_t *owners, int i, bint take_dead) except -1:
-        """Take semaphore i if it is free, or its owner dead and that is allowed."""
+    cdef bint _take(self, Mapping mapping, int i, bint take_dead) except -1:
+        """Take semaphore i if it is free, or its owner dead and that is allowed; never one that is overwritten."""
+        cdef int32_t *owners = self._owners(mapping)
         cdef int32_t owner = atomic_load_i32(&owners[i], __ATOMIC_RELAXED)
+        if not pymilk_sem_usable(semaphore(mapping.base, &self.h, i)):
+            return False
         if owner > 0 and (not take_dead or process_alive(owner)):
             return False
         # Acquire: pairs with the release in _give_back. Of all that try, one succeeds.
@@ -4280,7 +4285,7 @@ cdef class Stream:
         if reader.sem_index is None:
             reader.preferred = preferred if 0 <= preferred < self.h.n.sem else -1
             if mapping.writable and self.h.n.sem:
-                reader._claim(reader._owners(mapping))
+                reader._claim(mapping)
         return reader.sem_index
 
     def wait(self, timeout=None, *, after=None, spin_ns=0):

@@ -23,7 +23,6 @@ cdef extern from "<semaphore.h>" nogil:
     ctypedef struct sem_t:
         pass
     int sem_init(sem_t *sem, int pshared, unsigned int value)
-    int sem_post(sem_t *sem)
     int sem_trywait(sem_t *sem)
     int sem_getvalue(sem_t *sem, int *value)
 
@@ -126,7 +125,12 @@ cdef extern from "_port.h" nogil:
     const char *PYMILK_CYTHON
     void pymilk_pause()
     void pymilk_stream_copy(void *to, const void *source, size_t nbytes)
+    # Semaphores in files are posted through this one only: it looks at them first.
+    int sem_post "pymilk_sem_post"(sem_t *sem)
+    bint pymilk_sem_usable(const sem_t *sem)
     int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
+    void pymilk_fence(char *base, size_t nbytes)
+    void pymilk_unfence(char *base, size_t nbytes)
     bint pymilk_may_spin()
     int pymilk_populate(char *start, size_t nbytes, size_t align)
     void PYMILK_ASSERT(bint condition)

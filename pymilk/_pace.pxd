@@ -41,7 +41,7 @@ cdef inline void pace_note(Pace *p, int64_t now, uint64_t count) noexcept nogil:
     """A frame was seen to come just now."""
     cdef uint64_t frames = count - p.count
     cdef int64_t interval, deviation
-    if p.seen and 0 < frames < 1000 and now - p.seen < PACE_LONG_NS:
+    if p.seen and 0 < frames < 1000 and now - p.seen < <int64_t>PACE_LONG_NS:
         interval = (now - p.seen) // <int64_t>frames
         if p.known == 0:
             p.interval = interval
@@ -51,7 +51,7 @@ cdef inline void pace_note(Pace *p, int64_t now, uint64_t count) noexcept nogil:
         p.interval += deviation // PACE_MEMORY
         p.spread += ((deviation if deviation >= 0 else -deviation) - p.spread) // PACE_MEMORY
         p.known = min(p.known + 1, <uint32_t>PACE_KNOWN)
-    elif p.seen and now - p.seen >= PACE_LONG_NS:
+    elif p.seen and now - p.seen >= <int64_t>PACE_LONG_NS:
         p.known = 0
     p.seen = now
     p.count = count

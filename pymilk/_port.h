@@ -147,16 +147,16 @@ static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
 {
     struct pymilk_part part[PYMILK_PARTS];
     pthread_t thread[PYMILK_PARTS];
-    int parts = 1, running[PYMILK_PARTS], i, error = 0;
+    int parts = 1, running[PYMILK_PARTS] = {0}, i, error = 0;
     size_t each;
     if (nbytes >= 16 * align) {
         parts = pymilk_cores();
         if (parts > PYMILK_PARTS)
             parts = PYMILK_PARTS;
     }
-    each = (nbytes / parts + align - 1) / align * align;
+    each = (nbytes / (size_t)parts + align - 1) / align * align;
     for (i = parts - 1; i >= 0; i--) {
-        size_t from = i * each < nbytes ? i * each : nbytes;
+        size_t from = (size_t)i * each < nbytes ? (size_t)i * each : nbytes;
         part[i].start = start + from;
         part[i].nbytes = i == parts - 1 || nbytes - from < each ? nbytes - from : each;
         /* The first part is done by the caller, and so is one whose thread cannot be had. */
@@ -183,6 +183,46 @@ static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
 #define PYMILK_SEM_LOOK_NS 100000
 
 /*
+ * Tell whether a semaphore of a file may be given to the C library. The 32-bit word at byte 8 says whether it is
+ * shared between processes: 128, or 0 if it is not, in glibc and musl on 64-bit machines. Both put it into the
+ * number of a system call unseen; anything else asks the kernel for something that is no wait, and glibc ends
+ * the process when the kernel answers so.
+ */
+static inline int pymilk_sem_usable(const sem_t *sem)
+{
+    uint32_t shared = __atomic_load_n((const uint32_t *)(const void *)sem + 2, __ATOMIC_RELAXED);
+    return shared == 0 || shared == 128;
+}
+
+/* sem_post, for semaphores that another program may have overwritten. */
+static inline int pymilk_sem_post(sem_t *sem)
+{
+    if (!pymilk_sem_usable(sem)) {
+        errno = EINVAL;
+        return -1;
+    }
+    return sem_post(sem);
+}
+
+/* How often a semaphore is looked at that cannot be waited for. */
+#define PYMILK_SEM_LOOK_NS 1000000
+
+/* Wait a little for a semaphore that was overwritten after it was chosen. Returns as the function below. */
+static inline int pymilk_sem_look(sem_t *sem, int64_t monotonic_ns)
+{
+    struct timespec now;
+    int64_t left;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    left = monotonic_ns - (now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+    if (left > 0) {
+        now.tv_sec = 0;
+        now.tv_nsec = (long)(left < PYMILK_SEM_LOOK_NS ? left : PYMILK_SEM_LOOK_NS);
+        nanosleep(&now, NULL);
+    }
+    return sem_trywait(sem) == 0 ? 0 : errno;
+}
+
+/*
  * Wait for a semaphore until a CLOCK_MONOTONIC time. Returns 0 or an errno value.
  * sem_clockwait came with glibc 2.30. Without it the semaphore is looked at again and again, between
  * sleeps on CLOCK_MONOTONIC. sem_timedwait would not do: its deadline is one of CLOCK_REALTIME, and if that
@@ -191,6 +231,8 @@ static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
 static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 {
     struct timespec deadline;
+    if (!pymilk_sem_usable(sem))
+        return pymilk_sem_look(sem, monotonic_ns);
 #ifdef PYMILK_HAVE_SEM_CLOCKWAIT
     deadline.tv_sec = (time_t)(monotonic_ns / 1000000000);
     deadline.tv_nsec = (long)(monotonic_ns % 1000000000);
@@ -216,5 +258,50 @@ static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
     return 0;
 #endif
 }
+
+/*
+ * In a build with AddressSanitizer (PYMILK_SANITIZE=address), make the rest of the last page of a mapping
+ * memory that nobody may touch; the sanitizer takes it for good memory. Without the sanitizer this does nothing.
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define PYMILK_FENCED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PYMILK_FENCED 1
+#endif
+#endif
+
+#ifdef PYMILK_FENCED
+#include <sanitizer/asan_interface.h>
+
+#define PYMILK_FENCE_PAGE ((size_t)4096)
+
+static inline size_t pymilk_rest_of_page(size_t nbytes)
+{
+    return (PYMILK_FENCE_PAGE - nbytes % PYMILK_FENCE_PAGE) % PYMILK_FENCE_PAGE;
+}
+
+static inline void pymilk_fence(char *base, size_t nbytes)
+{
+    ASAN_POISON_MEMORY_REGION(base + nbytes, pymilk_rest_of_page(nbytes));
+}
+
+static inline void pymilk_unfence(char *base, size_t nbytes)
+{
+    ASAN_UNPOISON_MEMORY_REGION(base + nbytes, pymilk_rest_of_page(nbytes));
+}
+#else
+static inline void pymilk_fence(char *base, size_t nbytes)
+{
+    (void)base;
+    (void)nbytes;
+}
+
+static inline void pymilk_unfence(char *base, size_t nbytes)
+{
+    (void)base;
+    (void)nbytes;
+}
+#endif
 
 #endif /* PYMILK_PORT_H */

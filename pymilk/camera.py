@@ -68,17 +68,32 @@ def crop_window(
     ------
     KeyError
         The first keyword of a family is there, and another is not.
+    KeywordTypeError
+        One of them is no whole number.
     """
     if "PRD-MIN1" in keywords:
-        first, second = int(keywords["PRD-MIN1"]), int(keywords["PRD-MIN2"])
-        end, other = int(keywords["PRD-RNG1"]), int(keywords["PRD-RNG2"])
-        return first, first + end - 1, second, second + other - 1
+        return _window(keywords, ("PRD-MIN1", "PRD-MIN2", "PRD-RNG1", "PRD-RNG2"))
     if "CROP_OR1" in keywords:
-        names = ("CROP_OR1", "CROP_EN1", "CROP_OR2", "CROP_EN2")
-        a, b, c, d = (int(keywords[name]) for name in names)
+        a, b, c, d = (_pixel(keywords, name) for name in ("CROP_OR1", "CROP_EN1", "CROP_OR2", "CROP_EN2"))
         return a, b, c, d
     if "x0" in keywords:
-        first, second = int(keywords["x0"]), int(keywords["y0"])
-        end, other = int(keywords["x1"]), int(keywords["y1"])
-        return first, first + end - 1, second, second + other - 1
-    return 0, 0, shape[0], shape[1] if len(shape) > 1 else 1
+        return _window(keywords, ("x0", "y0", "x1", "y1"))
+    # A stream of one element has no axis left.
+    first, second = (*shape, 1, 1)[:2]
+    return 0, 0, first, second
+
+
+def _window(keywords: Mapping[str, Any], names: Sequence[str]) -> tuple[int, int, int, int]:
+    """Return first and last pixels from keywords with two first pixels and two lengths."""
+    first, second, length, other = (_pixel(keywords, name) for name in names)
+    return first, first + length - 1, second, second + other - 1
+
+
+def _pixel(keywords: Mapping[str, Any], name: str) -> int:
+    value = keywords[name]
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise KeywordTypeError(
+            f"keyword {name!r} is {value!r}, which is no number of a pixel", keyword=name, found=value
+        ) from None

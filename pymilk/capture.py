@@ -422,7 +422,7 @@ class Capture:
         except StreamTimeoutError as error:
             error.capture = self
             self._error = error
-        except BaseException as error:  # handed to join(), in the thread that waits for it
+        except BaseException as error:  # noqa: BLE001 (handed to join(), in the thread that waits for it)
             self._error = error
         finally:
             self._duration = time.monotonic() - self._began

@@ -154,7 +154,7 @@ class ReceiverThread:
                         raise  # it is where a relay publishes that was damaged
                     self._follow(after)
                     after = 0
-        except BaseException as error:  # for whoever reads what was received
+        except BaseException as error:  # noqa: BLE001 (for whoever reads what was received)
             self.error = error
         finally:
             self.reader.close()

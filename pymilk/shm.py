@@ -243,6 +243,8 @@ class SHM(FrameAccess, FamiliarCalls):
         orientation = Orientation(
             stream.frame_shape, self.symcode, self.triDimState, self._squeeze
         )
+        # Of a temporal cube: (slices, *shape). First of all: without pixels the object stays as it was.
+        view = orientation.view(stream.view(writable=stream.writable))
         self._stream = stream
         self.FNAME = stream.name
         self.FILEPATH = stream.path
@@ -253,8 +255,7 @@ class SHM(FrameAccess, FamiliarCalls):
         self.readSlice, self.writeSlice = gen_squeeze_unsqueeze_slices(stream.size, self._squeeze)
         self.nptype = self._dtype = stream.dtype
         self._native_shape = stream.frame_shape
-        # Of a temporal cube: (slices, *shape).
-        self._view = orientation.view(stream.view(writable=stream.writable))
+        self._view = view
         self._temporal = stream.temporal
         self._plain = orientation.identity
         self._size = math.prod(stream.frame_shape)
@@ -383,7 +384,7 @@ class SHM(FrameAccess, FamiliarCalls):
                 self._seen = stream.counter
                 if not self._temporal or cube:
                     return self._view.view()
-                return self._view[stream.cnt1 % len(self._view)]
+                return self._view[stream.cnt1 % len(self._view), ...]  # a view also of a single pixel
             if not cube or not self._temporal:
                 frame, flags, self._seen = stream.read()
                 if flags & FLAG_TORN:

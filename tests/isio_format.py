@@ -39,6 +39,7 @@ __all__ = [
     "empty_ring_record",
     "empty_trace_entry",
     "encode",
+    "field_nbytes",
     "file_size",
     "fresh",
     "patch",
@@ -178,6 +179,11 @@ METADATA_SIZE = {"default": 384, "dao": 4496, "writehistory": 400, "dao+writehis
 OFFSETS = {layout: {f.name: f.offset for f in fields} for layout, fields in _FIELDS.items()}
 
 _FORMATS = {layout: {f.name: f.fmt for f in fields} for layout, fields in _FIELDS.items()}
+
+
+def field_nbytes(field: str, layout: str = "default") -> int:
+    """Return how many bytes a metadata field takes."""
+    return struct.calcsize(f"<{_FORMATS[layout][field]}")
 
 
 class FormatError(ValueError):

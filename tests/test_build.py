@@ -116,3 +116,12 @@ def test_other_systems_are_refused(build: ModuleType, monkeypatch: pytest.Monkey
     monkeypatch.setattr(build.sys, "platform", "darwin")
     with pytest.raises(SystemExit, match="Linux only"):
         build.main()
+
+
+def test_sanitizers(build: ModuleType) -> None:
+    assert build.sanitizer_flags("") == ([], [])
+    compiling, linking = build.sanitizer_flags("address,undefined")
+    assert compiling[0] == linking[0] == "-fsanitize=address,undefined"
+    assert "-fno-sanitize-recover=all" in compiling
+    with pytest.raises(SystemExit, match="PYMILK_SANITIZE=nonsense: the compiler does not accept"):
+        build.sanitizer_flags("nonsense")

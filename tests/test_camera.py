@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,14 @@ def test_crop(names: tuple[str, ...], expected: tuple[int, ...]) -> None:
 def test_crop_of_cameras_that_tell_nothing() -> None:
     assert crop_window({}, (2, 3)) == (0, 0, 2, 3)
     assert crop_window({}, (7,)) == (0, 0, 7, 1)
+    assert crop_window({}, ()) == (0, 0, 1, 1)
+
+
+@pytest.mark.parametrize("value", ["left", math.nan, math.inf, None])
+def test_crop_that_is_no_number(value: object) -> None:
+    with pytest.raises(KeywordTypeError, match="'x0'") as caught:
+        crop_window({"x0": value, "x1": 1, "y0": 1, "y1": 1}, (2, 3))
+    assert caught.value.keyword == "x0"
 
 
 def test_methods_read_the_keywords_of_the_stream() -> None:

@@ -22,6 +22,7 @@ from pymilk.errors import (
     StreamFormatError,
     StreamNotFoundError,
     StreamNotReadyError,
+    StreamTimeoutError,
 )
 
 #: Layout -> size of the file of `base`, which the messages have to tell.
@@ -579,3 +580,40 @@ def test_opened_file_is_closed_again(store: Callable[[bytes], Path]) -> None:
     for door in (attach_writable, attach_read_only, read_header):
         refuse(door, path, "naxis", 7)
     assert os.listdir("/proc/self/fd") == opened
+
+
+# --- semaphores that another program has overwritten --------------------------------------------
+
+
+@pytest.mark.parametrize("word", [1, 6, 137, 2**31, 2**32 - 1])
+def test_overwritten_semaphore_is_left_alone(word: int, store: Callable[[bytes], Path]) -> None:
+    """Its third word goes into the number of a system call; the C library ends the process."""
+    whole = fmt.fresh("base", [8, 4], 9, nbkw=4, nbsem=3)
+    bad = struct.pack("<III20x", 0, 2**32 - 1, word)
+    good = fmt.semaphore_word()
+    whole.semaphores, whole.semlog = [bad, good, bad], bad
+    path = store(fmt.encode(whole))
+    with Stream.attach(path) as stream:
+        assert stream.publish(np.ones((4, 8), np.float32)) == 1
+        assert stream.sem_values() == [0, 1, 0]
+        assert not stream.sem_wait(0, 0.01)
+        stream.post(0)
+        assert stream.sem_value(0) == 0
+        assert stream.take_semaphore(0) == 1
+        began = time.monotonic()
+        with pytest.raises(StreamTimeoutError):
+            stream.wait(0.01)
+        assert time.monotonic() - began >= 0.01
+    after = fmt.decode(path.read_bytes())
+    assert after.semaphores[0] == after.semaphores[2] == after.semlog == bad
+    # A stream that has no usable one is watched for its counter.
+    whole.semaphores = [bad, bad, bad]
+    path = store(fmt.encode(whole))
+    with Stream.attach(path) as stream, Stream.attach(path) as writer:
+        reader = stream.reader()
+        assert reader.sem_index is None
+        publisher = threading.Timer(0.01, writer.publish, [np.ones((4, 8), np.float32)])
+        publisher.start()
+        assert reader.wait(30, after=0) == 1
+        assert reader.sem_index is None
+        publisher.join()

@@ -20,7 +20,7 @@ import pytest
 import isio_format
 import pymilk
 from pymilk import SHM, Which3DState, errors
-from pymilk._core import Stream
+from pymilk._core import IMAGETYPES, Stream
 from pymilk.errors import (
     CaptureMemoryError,
     FrameMismatchError,
@@ -28,6 +28,7 @@ from pymilk.errors import (
     KeywordNotFoundError,
     StreamArgumentError,
     StreamClosedError,
+    StreamFormatError,
     StreamNameError,
     StreamNotFoundError,
     StreamReadOnlyError,
@@ -1167,3 +1168,23 @@ def test_unknown_keyword_is_every_error_that_scripts_catch(make):
     shm.set_keywords({"A": (1, "one")})
     assert shm.get_keywords(True, n_tries=2) == {"A": (1, "one")}
     assert shm.get_keyword(key="A", comment=True, n_tries=2) == (1, "one")
+
+
+def test_view_of_a_slice_of_single_pixels_is_a_view(make_stream: Callable[..., Stream]) -> None:
+    bits = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
+    stream = make_stream("dots", (3, 1, 1), np.uint16, imagetype=bits)
+    with SHM("dots") as shm:
+        frame = shm.get_data(copy=False)
+        assert frame.shape == ()
+        stream.view(writable=True)[:] = 7
+        assert frame == 7
+
+
+def test_gpu_stream_leaves_nothing_to_close(make_stream: Callable[..., Stream]) -> None:
+    make_stream("gpu", (2, 3), np.uint16, location=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(StreamFormatError, match="GPU"):
+            SHM("gpu")
+        gc.collect()
+    assert not caught

@@ -116,7 +116,7 @@ class Receiver(threading.Thread):
         """Receive; in the thread."""
         try:
             self.receive()
-        except BaseException as error:  # for finish(), in the thread that waits for it
+        except BaseException as error:  # noqa: BLE001 (for finish(), in the thread that waits for it)
             self.error = error
         finally:
             self.cpu_seconds += time.thread_time() - self.began_cpu

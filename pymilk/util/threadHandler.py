@@ -205,7 +205,7 @@ def _call(owner: weakref.ref[ThreadHandler]) -> None:
         return
     try:
         handler.threadCall()
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 (handed to the thread that waits for it)
         with handler._orders.changed:
             handler._orders.running = False
             handler.exception_to_raise = error
