@@ -53,7 +53,7 @@ _GATHER_SECONDS = 0.005
 _GATHER_SHARE = 0.25
 
 #: Bytes that are copied at a time, about.
-_BATCH_NBYTES = 4 << 20
+_BATCH_NBYTES = 1 << 20
 
 #: How long `stop` gives to frames that are in the ring already, in seconds.
 _STOP_SECONDS = 0.5
@@ -369,7 +369,6 @@ class _Job:
             self._ring.close()
             try:
                 self._finish(ending)
-                self.complete = True
             except BaseException as error:
                 ending = "error"
                 self._failed(error)
@@ -464,7 +463,12 @@ class _Job:
     def _add(self, info: Array) -> None:
         """Give the frames to the sink, and count them."""
         assert self._sink is not None
-        self._sink.commit(info)
+        try:
+            self._sink.commit(info)
+        except OSError:
+            # The sink has dropped these, and what it had not written yet.
+            self._unwritten += len(info)
+            raise
         last = int(info["arrival_ns"][-1])
         if self._recorded == 0:
             self._first_arrival = int(info["arrival_ns"][0])
@@ -508,6 +512,7 @@ class _Job:
         )
         self.paths.append(path)
         self._sink = sink
+        self.complete = False
         self._parts += 1
 
     def _header(self, ended: str) -> Header:
@@ -539,11 +544,23 @@ class _Job:
         sink, self._sink = self._sink, None
         if sink is None:
             return
+        failure: OSError | None = None
         try:
+            try:
+                sink.flush()
+            except OSError as error:
+                failure = error
+            dropped = self._part - sink.written
+            self._part -= dropped
+            self._recorded -= dropped
+            self._unwritten += dropped
             sink.finish(self._header(ending))
         except BaseException:
             sink.close()
             raise
+        self.complete = True
+        if failure is not None:
+            raise failure
 
 
 #: Jobs whose threads may be at work.

@@ -147,6 +147,11 @@ class Sink(abc.ABC):
         frames: int | None = None,
     ) -> None: ...
 
+    @property
+    @abc.abstractmethod
+    def written(self) -> int:
+        """Frames that are in the file: all that were committed, after `flush`."""
+
     @abc.abstractmethod
     def room(self, count: int) -> Array:
         """Return memory for up to `count` frames, C-contiguous: for 1 at least."""
@@ -156,7 +161,10 @@ class Sink(abc.ABC):
         """Take the frames that are at the beginning of what `room` gave last; `info` has their rows."""
 
     def flush(self) -> None:  # noqa: B027  (most have nothing to do)
-        """Bring what was committed to where it outlives the process, if it is not there yet."""
+        """Bring what was committed to where it outlives the process, if it is not there yet.
+
+        What finds no room on the disk is dropped, and the error raised; `finish` is still possible.
+        """
 
     @abc.abstractmethod
     def finish(self, header: Header) -> None:

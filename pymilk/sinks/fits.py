@@ -39,7 +39,7 @@ _BLOCK = 2880
 _CARD = 80
 
 #: Bytes of frames that are converted and written at a time, and rows of the table.
-_BATCH_NBYTES = 4 << 20
+_BATCH_NBYTES = 1 << 20
 _TABLE_ROWS = 1 << 16
 
 #: Bytes that the file of rows grows by.
@@ -163,6 +163,11 @@ class FitsSink(Sink):
         return content
 
     # -- frames --------------------------------------------------------------------------------
+
+    @property
+    def written(self) -> int:
+        """See `Sink`."""
+        return self._count
 
     def room(self, count: int) -> Array:
         """See `Sink`."""

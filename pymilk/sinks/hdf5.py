@@ -72,7 +72,8 @@ class Hdf5Sink(Sink):
         h5py = _h5py()
         self._path = path
         self._count = 0
-        self._in_file = 0  # rows of the staging memory that were written
+        self._in_file = 0  # frames of the staging memory that were written
+        self._rows: list[Array] = []  # of frames that were written, and not flushed
         count = batch_of(shape, dtype, _CHUNK_NBYTES)
         self._staging = Staging(shape, dtype, count)
         if compress:
@@ -81,9 +82,8 @@ class Hdf5Sink(Sink):
         chunk = (count, *shape)
         packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
         # Version 1.10 of the format is the first with SWMR, and everybody can read it.
-        self._h5 = h5py.File(
-            path, "x", libver=("v110", "v110"), rdcc_nbytes=4 * self._staging.frames.nbytes
-        )
+        self._cached = 4 * self._staging.frames.nbytes
+        self._h5 = h5py.File(path, "x", libver=("v110", "v110"), rdcc_nbytes=self._cached)
         self._file = -1
         self._reserved = 0
         try:
@@ -106,7 +106,8 @@ class Hdf5Sink(Sink):
 
     def _reserve(self, nbytes: int) -> None:
         """Have room in the file for so many bytes, and some more."""
-        wanted = int(self._h5.id.get_filesize()) + nbytes + _SPARE_NBYTES  # the library's, not the real one
+        # The size that the library knows: without what was reserved, and without chunks in its memory.
+        wanted = int(self._h5.id.get_filesize()) + self._cached + nbytes + _SPARE_NBYTES
         if wanted > self._reserved:
             try:
                 reserve(self._file, 0, wanted + _RESERVE_NBYTES)
@@ -114,6 +115,11 @@ class Hdf5Sink(Sink):
             except OSError:
                 reserve(self._file, 0, wanted)  # the last bit of room is used as well
                 self._reserved = wanted
+
+    @property
+    def written(self) -> int:
+        """See `Sink`."""
+        return self._count - sum(map(len, self._rows))
 
     def room(self, count: int) -> Array:
         """See `Sink`."""
@@ -128,27 +134,45 @@ class Hdf5Sink(Sink):
 
     def flush(self) -> None:
         """See `Sink`."""
-        self._write()
+        try:
+            self._write()
+        finally:
+            self._write_rows()
+
+    def _write_rows(self) -> None:
+        """Write the rows of frames that are in the file."""
+        if not self._rows:
+            return
+        self._frames.flush()
+        # Rows last: what has a row is there.
+        rows = np.concatenate(self._rows)
+        self._info.resize(self._count, axis=0)
+        self._info[self._count - len(rows) :] = rows
+        self._info.flush()
+        self._rows.clear()
 
     def _write(self) -> None:
         """Bring what is new in the staging memory into the file."""
         first, used = self._in_file, self._staging.used
         if used == first:
             return
-        # A chunk takes its whole room with its first frame.
         rows = used - first
-        self._reserve((self._staging.frames.nbytes if first == 0 else 0) + rows * FRAME_ROW.itemsize * 2)
-        # Rows last: what has a row is there.
-        for data, source in ((self._frames, self._staging.frames), (self._info, self._staging.info)):
-            data.resize(self._count + rows, axis=0)
-            data[self._count : self._count + rows] = source[first:used]
-            data.flush()
+        waiting = rows + sum(map(len, self._rows)) + 2 * _CHUNK_ROWS
+        try:
+            # A chunk takes its whole room with its first frame.
+            self._reserve(self._staging.frames.nbytes + waiting * FRAME_ROW.itemsize)
+        except OSError:
+            self._staging.used = first
+            raise
+        self._frames.resize(self._count + rows, axis=0)
+        self._frames[self._count : self._count + rows] = self._staging.frames[first:used]
+        self._rows.append(self._staging.info[first:used].copy())
         self._count += rows
         self._in_file = used
 
     def finish(self, header: Header) -> None:
         """See `Sink`."""
-        self._write()
+        self.flush()
         self._h5.close()
         # The header has its place already, and needs no further room. Closing the file cuts off what was
         # reserved.

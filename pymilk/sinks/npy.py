@@ -204,6 +204,11 @@ class NpySink(Sink):
         base = os.path.splitext(path)[0]
         return [path, f"{base}.info.npy", f"{base}.info.json"]
 
+    @property
+    def written(self) -> int:
+        """See `Sink`."""
+        return self._frames.count
+
     def room(self, count: int) -> Array:
         """See `Sink`."""
         return self._frames.room(count)

@@ -130,6 +130,11 @@ class ZarrSink(Sink):
         metadata = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
         replace_file(os.path.join(self._path, "zarr.json"), json.dumps(metadata, indent=1).encode())
 
+    @property
+    def written(self) -> int:
+        """See `Sink`."""
+        return self._count
+
     def room(self, count: int) -> Array:
         """See `Sink`."""
         return self._staging.room(count)
@@ -150,6 +155,15 @@ class ZarrSink(Sink):
         used = self._staging.used
         if used == self._in_file:
             return
+        try:
+            self._write_chunk(used)
+        except OSError:
+            self._staging.used = self._in_file
+            raise
+        self._count += used - self._in_file
+        self._in_file = used
+
+    def _write_chunk(self, used: int) -> None:
         number = self._count // len(self._table)
         self._staging.frames[used:] = 0
         self._frames.write(number, self._staging.frames)
@@ -160,8 +174,6 @@ class ZarrSink(Sink):
         self._frames.count(self._count + used - self._in_file)
         # Rows last: what has a row is there.
         self._info.count(self._count + used - self._in_file)
-        self._count += used - self._in_file
-        self._in_file = used
 
     def finish(self, header: Header) -> None:
         """See `Sink`."""
