@@ -502,14 +502,20 @@ class _Job:
         left = None if self._limit is None else self._limit - self._recorded
         if self._part_limit is not None:
             left = self._part_limit if left is None else min(left, self._part_limit)
-        sink = self._format(
-            path,
-            self.stream.frame_shape,
-            self.stream.dtype,
-            self._header("running"),
-            compress=self._options["compress"],
-            frames=left,
-        )
+        try:
+            sink = self._format(
+                path,
+                self.stream.frame_shape,
+                self.stream.dtype,
+                self._header("running"),
+                compress=self._options["compress"],
+                frames=left,
+            )
+        except FileExistsError:
+            raise  # somebody else made it this very moment, and keeps it
+        except BaseException:
+            self._format.remove(path)
+            raise
         self.paths.append(path)
         self._sink = sink
         self.complete = False

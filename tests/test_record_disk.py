@@ -137,9 +137,9 @@ import resource, signal, sys
 import numpy as np
 from pymilk import Recorder, errors
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (6_000_000, 6_000_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (12_000_000, 12_000_000))
 try:
-    Recorder("cam", sys.argv[1], start="oldest", frames=1024).start().wait()
+    Recorder("cam", sys.argv[1], start="oldest", frames=3000).start().wait()
 except errors.StreamStorageError as error:
     print(error.report.recorded, error)
 """
@@ -149,8 +149,8 @@ except errors.StreamStorageError as error:
 def test_file_that_may_not_grow(
     suffix: str, make: Callable[..., SHM], spawn: Callable[..., Child], tmp_path: Path
 ) -> None:
-    shm = make("cam", (SHAPE, np.uint16), ring=2048)
-    shm.set_many(np.roll(np.concatenate([cycle()] * 5), -1, axis=0))
+    shm = make("cam", (SHAPE, np.uint16), ring=4096)
+    shm.set_many(np.roll(np.concatenate([cycle()] * 12), -1, axis=0))
     path = tmp_path / f"cam.{suffix}"
     status, out, err = spawn(LIMITED, path).finish()
     assert (status, err) == (0, "")
@@ -158,7 +158,7 @@ def test_file_that_may_not_grow(
     with load(path) as loaded:
         frames, info = np.asarray(loaded.frames), loaded.info
         assert info is not None
-        assert len(frames) == len(info) > 100
+        assert len(frames) == len(info) > 700
         assert (frames == frames[:, :1, :1]).all()
         assert np.array_equal(frames[:, 0, 0], (info["cnt0"] - 1) % 256)
 

@@ -217,9 +217,26 @@ def batch_of(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> int:
     return max(1, nbytes // max(1, math.prod(shape) * dtype.itemsize))
 
 
-def new_file(path: str) -> int:
-    """Create a file that does not exist; returns its descriptor."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+def new_file(path: str, content: bytes) -> int:
+    """Create a file that does not exist; returns its descriptor. It has its first content when it appears."""
+    hidden = f"{path}.{os.getpid()}.new"
+    descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        write_all(descriptor, content, 0)
+        try:
+            os.link(hidden, path)  # unlike a rename, this never takes the place of another file
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS) or os.path.lexists(path):
+                raise
+            os.rename(hidden, path)  # a file system without links
+            return descriptor
+        os.unlink(hidden)
+    except BaseException:
+        os.close(descriptor)
+        if os.path.lexists(hidden):
+            os.unlink(hidden)
+        raise
+    return descriptor
 
 
 def write_all(descriptor: int, content: Any, offset: int) -> None:

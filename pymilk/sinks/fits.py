@@ -115,8 +115,7 @@ class FitsSink(Sink):
         self._rows = GrowingNpy(self._rows_path, (), FRAME_ROW, _ROWS_NBYTES, frames)
         self._file = -1
         try:
-            self._file = new_file(path)
-            write_all(self._file, head, 0)
+            self._file = new_file(path, head)
         except BaseException:
             self.close()
             raise

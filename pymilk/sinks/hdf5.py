@@ -82,7 +82,7 @@ class Hdf5Sink(Sink):
         chunk = (count, *shape)
         packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
         # Version 1.10 of the format is the first with SWMR, and everybody can read it.
-        self._cached = 4 * self._staging.frames.nbytes
+        self._cached = 2 * self._staging.frames.nbytes
         self._h5 = h5py.File(path, "x", libver=("v110", "v110"), rdcc_nbytes=self._cached)
         self._file = -1
         self._reserved = 0

@@ -80,12 +80,7 @@ class GrowingNpy:
         self._begin = -(-(longest + 11) // _ALIGNMENT) * _ALIGNMENT
         self._piece: Array = np.empty((0, *shape), dtype)
         self._used = 0
-        self._file = new_file(path)
-        try:
-            write_all(self._file, self._head(), 0)
-        except BaseException:
-            self.close()
-            raise
+        self._file = new_file(path, self._head())
 
     def _words(self, count: int) -> bytes:
         descr = np.lib.format.dtype_to_descr(self._dtype)
@@ -191,11 +186,11 @@ class NpySink(Sink):
     ) -> None:
         _, rows, self._header_path = self.files(path)
         replace_file(self._header_path, json_of_header(header).encode())
-        self._frames = GrowingNpy(path, shape, dtype, _FRAMES_NBYTES, frames)
+        self._rows = GrowingNpy(rows, (), FRAME_ROW, _ROWS_NBYTES, frames)
         try:
-            self._rows = GrowingNpy(rows, (), FRAME_ROW, _ROWS_NBYTES, frames)
+            self._frames = GrowingNpy(path, shape, dtype, _FRAMES_NBYTES, frames)
         except BaseException:
-            self._frames.close()
+            self._rows.close()
             raise
 
     @classmethod
