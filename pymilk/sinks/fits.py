@@ -56,6 +56,7 @@ _CARDS = {
     "complete": ("SHM_DONE", "F: being recorded, or the recorder was killed"),
     "ended": ("SHM_END", "why the recording ended"),
     "clock": ("SHM_CLK", ""),
+    "axes": ("SHM_IDX", ""),
     "started_ns": ("SHM_T0", "[ns] when the recording began, TAI"),
     "squeeze": ("SHM_SQZ", "axes of length 1 are dropped by pymilk.SHM"),
     "tri_dim": ("SHM_TRID", "stack axis of 3D frames in pymilk.SHM"),
