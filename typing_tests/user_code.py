@@ -63,3 +63,13 @@ def low_level() -> int:
         received: int = reader.receive(out, info, timeout=None)
         stream.write_keywords([pymilk.Keyword("A", 1, "comment"), ("B", 2.5)])
         return received
+
+
+def to_disk() -> tuple[int, npt.NDArray[Any]]:
+    """Record, and read back."""
+    with pymilk.Recorder("typed", "typed.npy", frames=100) as recorder:
+        report: pymilk.RecordReport = recorder.wait()
+    lost: int = pymilk.record({"wfs": "wfs.npy"}, seconds=1.0).streams["wfs"].lost
+    with pymilk.load("typed.npy") as recording:
+        gaps: npt.NDArray[Any] = recording.gaps
+    return report.lost + lost, gaps
