@@ -19,7 +19,7 @@ from .shm import SHM
 from .times import now_ns
 from .waiting import spin_of
 
-__all__ = ["MultiCapture", "MultiCaptureReport", "capture_many"]
+__all__ = ["MultiCapture", "MultiCaptureReport", "capture_many", "check_seconds"]
 
 Array = npt.NDArray[Any]
 
@@ -434,7 +434,7 @@ def capture_many(
     wanted = _wanted(streams, n, out)
     spin_of(wait)
     checked_timeout(timeout)
-    _check_seconds(seconds)
+    check_seconds(seconds)
     if seconds is None:
         for label, stream in wanted.items():
             if stream.frames is None:
@@ -475,7 +475,8 @@ def _bad_argument(argument: str, found: object, wanted: str) -> StreamArgumentEr
     return StreamArgumentError(f"{argument} {wanted}, not {found!r}", argument=argument, found=found)
 
 
-def _check_seconds(seconds: float | None) -> None:
+def check_seconds(seconds: float | None) -> None:
+    """Raise `StreamArgumentError` if that is no time that a capture or a recording can last."""
     if seconds is None:
         return
     numeric = isinstance(seconds, (int, float, np.integer, np.floating)) and not isinstance(seconds, bool)

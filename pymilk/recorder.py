@@ -32,6 +32,8 @@ from .errors import (
     StreamTimeoutError,
 )
 from .files import checked_path, file_error
+from .multicapture import check_seconds
+from .names import stream_name
 from .recording import part_path, parts_of, words_of_axes
 from .ring import RingReader
 from .shm import SHM
@@ -686,7 +688,8 @@ class Recorder:
             )
         spin_of(wait)
         check_scheduling(cpu, priority)
-        self._seconds = checked_timeout(seconds)
+        check_seconds(seconds)
+        self._seconds = seconds
         options = {
             "frames": frames, "max_frames_per_file": max_frames_per_file, "force": bool(force),
             "compress": bool(compress), "depth": depth, "start": start, "timeout": checked_timeout(timeout),
@@ -880,7 +883,7 @@ def _targets(source: Any, path: Any) -> list[tuple[SHM | str, str]]:
         )
     targets = []
     for each, target in pairs:
-        name = each.FNAME if isinstance(each, SHM) else os.path.basename(each).removesuffix(".im.shm")
+        name = each.FNAME if isinstance(each, SHM) else stream_name(each)
         targets.append((each, checked_path(target, "a recording").replace("{stream}", name)))
     return targets
 

@@ -365,7 +365,16 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
                     found=(),
                 )
         return Recording(paths, stored)
-    except BaseException:
+    except BaseException as error:
         for one in stored:
             one.close()
+        if isinstance(error, KeyError):
+            # Of a file that could not be read, or, once all are, of the first one.
+            damaged = paths[len(stored) % len(paths)]
+            raise StreamFormatError(
+                f"{damaged}: the header of the recording is damaged, it has no {error}",
+                path=damaged,
+                field="header",
+                expected=str(error),
+            ) from error
         raise

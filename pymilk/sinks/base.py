@@ -217,9 +217,15 @@ def batch_of(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> int:
     return max(1, nbytes // max(1, math.prod(shape) * dtype.itemsize))
 
 
+def _hidden(path: str) -> str:
+    """Return the name that a file has before it is ready."""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.{os.getpid()}.new")
+
+
 def new_file(path: str, content: bytes) -> int:
     """Create a file that does not exist; returns its descriptor. It has its first content when it appears."""
-    hidden = f"{path}.{os.getpid()}.new"
+    hidden = _hidden(path)
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         write_all(descriptor, content, 0)
@@ -249,7 +255,7 @@ def write_all(descriptor: int, content: Any, offset: int) -> None:
 
 def replace_file(path: str, content: Any) -> None:
     """Write a file from a buffer so that at any moment there is the old one or the new one."""
-    hidden = f"{path}.{os.getpid()}.new"
+    hidden = _hidden(path)
     try:
         with open(hidden, "wb") as file:
             file.write(content)

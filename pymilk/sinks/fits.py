@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,6 @@ _CARD = 80
 #: Bytes of frames that are converted and written at a time, and rows of the table.
 _BATCH_NBYTES = 1 << 20
 _TABLE_ROWS = 1 << 16
-
-#: Bytes that the file of rows grows by.
-_ROWS_NBYTES = 1 << 20
 
 #: Rows as the table has them: big-endian, signed, without padding.
 _TABLE_ROW = np.dtype([(name, f">i{FRAME_ROW[name].itemsize}") for name in FRAME_ROW.names or ()])
@@ -113,7 +111,7 @@ class FitsSink(Sink):
         head = self._head(header)
         self._begin = len(head)
         self._rows_path = self.files(path)[1]
-        self._rows = GrowingNpy(self._rows_path, (), FRAME_ROW, _ROWS_NBYTES, frames)
+        self._rows = GrowingNpy(self._rows_path, (), FRAME_ROW)
         self._file = -1
         try:
             self._file = new_file(path, head)
@@ -273,13 +271,15 @@ class FitsSink(Sink):
         fits = _fits()
         try:
             # Only the first part: behind it there may be frames that were not counted any more.
-            with fits.open(path, memmap=True, do_not_scale_image_data=True) as hdus:
-                place = _cube(hdus)
-                cards = place.header
-                packed = type(place).__name__ == "CompImageHDU"
-                frames: Any = None
-                if not packed and cards.get("BSCALE", 1) == 1 and _plain_type(cards) is not None:
-                    frames = _raw(path, cards, place.fileinfo()["datLoc"])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a file that is too short: an error below
+                with fits.open(path, memmap=True, do_not_scale_image_data=True) as hdus:
+                    place = _cube(hdus)
+                    cards = place.header
+                    packed = type(place).__name__ == "CompImageHDU"
+                    frames: Any = None
+                    if not packed and cards.get("BSCALE", 1) == 1 and _plain_type(cards) is not None:
+                        frames = _raw(path, cards, place.fileinfo()["datLoc"])
             if frames is None:  # scaled or compressed by others
                 with fits.open(path, memmap=False) as hdus:
                     frames = np.asarray(_cube(hdus).data)

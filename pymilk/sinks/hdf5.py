@@ -203,7 +203,11 @@ class Hdf5Sink(Sink):
             )
         try:
             h5 = h5py.File(path, "r")
-        except OSError:
+        except OSError as error:
+            if "truncated" in str(error):
+                raise StreamFormatError(
+                    f"{path} is shorter than its header says: {error}", path=path, field="file size"
+                ) from error
             # It is being written, or its recorder was killed.
             h5 = h5py.File(path, "r", swmr=True)
         found = sorted(h5)

@@ -1,6 +1,6 @@
 """NPY: a plain cube of frames, memory-mapped while it grows, and two small files beside it.
 
-``cam.npy`` has the frames, ``cam.info.npy`` their rows, ``cam.info.json`` the header. Both cubes grow in
+``cam.npy`` has the frames, ``cam.info.npy`` their rows, ``cam.info.json`` the header. The cube grows in
 pieces whose blocks on the disk are reserved first; the count in the header of the file is corrected after
 the frames are there, so that each file is a whole one at any moment.
 """
@@ -33,9 +33,8 @@ from .base import (
 
 __all__ = ["FORMAT", "GrowingNpy", "NpySink", "read_rows"]
 
-#: Bytes that a file grows by: of frames, and of rows.
-_FRAMES_NBYTES = 64 << 20
-_ROWS_NBYTES = 1 << 20
+#: Bytes that a mapped file grows by.
+_PIECE_NBYTES = 64 << 20
 
 #: The data of an NPY file begin at a multiple of this.
 _ALIGNMENT = 64
@@ -50,8 +49,6 @@ class GrowingNpy:
     shape : tuple of int
         Of one item.
     dtype : dtype
-    nbytes : int
-        It grows by about so many bytes.
     items : int, optional
         That will come at most.
 
@@ -66,14 +63,13 @@ class GrowingNpy:
         path: str,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
-        nbytes: int,
         items: int | None = None,
     ) -> None:
         self.count = 0
         self._shape = shape
         self._dtype = dtype
         self._item_nbytes = math.prod(shape) * dtype.itemsize
-        self._step = batch_of(shape, dtype, nbytes)
+        self._step = batch_of(shape, dtype, _PIECE_NBYTES)
         self._items = items
         # Room for the longest count there is, so that the header never changes its length.
         longest = len(self._words(2**63))
@@ -121,12 +117,10 @@ class GrowingNpy:
         write_all(self._file, self._head(), 0)
 
     def append(self, rows: Array) -> None:
-        """Add items that are somewhere else."""
-        while len(rows):
-            room = self.room(len(rows))
-            room[:] = rows[: len(room)]
-            self.commit(len(room))
-            rows = rows[len(room) :]
+        """Add items that are somewhere else, without mapping anything; not to be mixed with `room`."""
+        begin = self._begin + self.count * self._item_nbytes
+        write_all(self._file, np.ascontiguousarray(rows).view(np.uint8), begin)
+        self.commit(len(rows))
 
     @property
     def closed(self) -> bool:
@@ -186,9 +180,9 @@ class NpySink(Sink):
     ) -> None:
         _, rows, self._header_path = self.files(path)
         replace_file(self._header_path, json_of_header(header).encode())
-        self._rows = GrowingNpy(rows, (), FRAME_ROW, _ROWS_NBYTES, frames)
+        self._rows = GrowingNpy(rows, (), FRAME_ROW)
         try:
-            self._frames = GrowingNpy(path, shape, dtype, _FRAMES_NBYTES, frames)
+            self._frames = GrowingNpy(path, shape, dtype, frames)
         except BaseException:
             self._rows.close()
             raise
