@@ -1,11 +1,11 @@
-"""Endurance: writers, readers, rings and a recorder for minutes, with frames that check themselves, and random kills.
+"""Endurance: writers, readers, rings and a recorder for minutes, frames that check themselves, random kills.
 
     python benchmarks/soak.py --minutes 30
 
 Every frame carries its number all over. Processes are killed with SIGKILL at random moments and started again,
-streams are deleted, made anew and cut in use. Printed at the end: frames, what was lost and whether the frames
-themselves say the same, torn frames that passed for whole (has to be 0), wrong numbers, crashes, restarts, and what
-is left behind. Exit code 1 if anything is not as it should be.
+streams are deleted, made anew and cut in use. Printed at the end: frames, what was lost and whether the
+frames themselves say the same, torn frames that passed for whole (has to be 0), wrong numbers, crashes,
+restarts, and what is left behind. Exit code 1 if anything is not as it should be.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def get(name: str, counts: Counts) -> None:
                 with warnings.catch_warnings(record=True) as said:
                     warnings.simplefilter("always")
                     frame = shm.get_data(check=True, timeout=1.0)
-                numbers, whole = check_frames(frame[np.newaxis])
+                _, whole = check_frames(frame[np.newaxis])
                 warned = any(issubclass(each.category, FrameTornWarning) for each in said)
                 counts.add("frames")
                 counts.add("torn_flagged", warned)
@@ -317,7 +317,7 @@ class Result:
         rows = [head, *([name, *map(str, counts.values())] for name, counts in self.actors.items())]
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
         lines += [
-            "  ".join(text.ljust(w) if i == 0 else text.rjust(w) for i, (text, w) in enumerate(zip(row, widths)))
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
             for row in rows
         ]
         lines += [
@@ -494,8 +494,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument("--rate", type=float, default=500.0, help="frames per second of each writer")
-    parser.add_argument("--kill-every", type=float, default=2.0, help="seconds between two kills, on average")
-    parser.add_argument("--change-every", type=float, default=10.0, help="seconds between deleting and cutting")
+    parser.add_argument("--kill-every", type=float, default=2.0, help="seconds between kills, on average")
+    parser.add_argument("--change-every", type=float, default=10.0, help="seconds between changes")
     parser.add_argument("--spare", type=int, nargs="*", dest="spared", default=[3, 7],
                         help="actors that are never killed, to see what they gain over time")
     parser.add_argument("--seed", type=int, default=None)

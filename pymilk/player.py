@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._core import FrameFeed, Stream, process_alive
+from ._core import FrameFeed, Stream
 from .capture import await_event, spread
 from .errors import (
     StreamArgumentError,
@@ -30,6 +30,7 @@ from .errors import (
 from .footage import Footage, open_footage
 from .inspection import describe_stream, new_stream
 from .keywords import Keywords
+from .processes import process_alive
 from .waiting import check_scheduling, schedule_thread, warn_of_scheduling
 
 __all__ = ["PlayReport", "Player", "play"]
@@ -452,7 +453,7 @@ class Player:
             self._filled.wait()
             self._stream.publish_feed(self._feed)
             self._threads[0].join()  # it ends too, and says what went wrong
-        except BaseException as error:  # for `wait`
+        except BaseException as error:  # noqa: BLE001 (for `wait`)
             self._failed(error)
         finally:
             self._stopping.set()
@@ -490,7 +491,7 @@ class Player:
                 self._length = self._length or self._feed.ready
                 if not self._loop:
                     return
-        except BaseException as error:  # for `wait`, once the frames before it are published
+        except BaseException as error:  # noqa: BLE001 (for `wait`, once the frames before it are out)
             self._failed(error)
         finally:
             self._feed.end()

@@ -362,7 +362,7 @@ class _Job:
         ending = "error"
         try:
             ending = self._record()
-        except BaseException as error:  # for `wait`
+        except BaseException as error:  # noqa: BLE001 (for `wait`)
             self._failed(error)
         finally:
             assert self._ring is not None
@@ -371,7 +371,7 @@ class _Job:
             self._ring.close()
             try:
                 self._finish(ending)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 (for `wait`)
                 ending = "error"
                 self._failed(error)
             self._let_go()

@@ -108,9 +108,9 @@ class SHM(FrameAccess, FamiliarCalls):
         that do not know such cubes see a 3D stream.
     exclusive : bool, default False
         Have the stream for writing to this object alone, until it is closed or its process ends, however that
-        ends. Other objects of pymilk, in this process or another one, are refused with `StreamLockedError` when
-        they publish their first frame, replace the stream, or want it exclusively too. Readers and the file
-        notice nothing. ISIO programs are not kept out; nor is an object that has published before. A child
+        ends. Other objects of pymilk, in this process or another one, are refused with `StreamLockedError`
+        when they publish their first frame, replace the stream, or want it exclusively too. Readers and the
+        file notice nothing. ISIO programs are not kept out; nor is an object that has published before. A child
         after fork is refused like others; a pickled object attaches without it.
     mode : int, optional
         Permissions of a new stream, whatever the umask: 0o600 keeps other users out, 0o644 lets them read.
@@ -215,9 +215,9 @@ class SHM(FrameAccess, FamiliarCalls):
         # What encode does to the axes shows on any array of that shape, without memory behind it.
         raw = encode(np.broadcast_to(np.uint8(0), shape), symcode, triDim)
         axes = raw.shape[::-1]
-        create = (
-            partial(Stream.create, path, exclusive=exclusive, mode=mode) if shared else partial(Stream.local, name)
-        )
+        create = partial(Stream.local, name)
+        if shared:
+            create = partial(Stream.create, path, exclusive=exclusive, mode=mode)
         if ring is None or ring_kind == "fast":
             self._adopt(create(axes, dtype, nbkw=nbkw, cb_size=ring or 0))
         elif len(axes) == 2:
