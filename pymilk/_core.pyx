@@ -4849,19 +4849,22 @@ cdef bint clock_flag(
     IMAGE_METADATA *md, int64_t deadline, const int *closed, int64_t *held, int64_t *step
 ) noexcept nogil:
     """Time one whole write by its flag; False if none was seen to begin and end."""
-    cdef int64_t began = 0, before, now = clock_ns(CLOCK_MONOTONIC)
+    cdef int64_t began = 0, earlier, before = clock_ns(CLOCK_MONOTONIC), now = before
     cdef bint up, idle = False  # a write that is on its way already began at some time unknown
     while now < deadline and not atomic_load_int(closed):
         up = atomic_load_u8(&md.write, __ATOMIC_ACQUIRE) != 0
+        earlier = before
         before = now
         now = clock_ns(CLOCK_MONOTONIC)
-        if began or (up and idle):
+        if began:
             step[0] = max(step[0], now - before)
-        if began and not up:
-            held[0] = now - began
-            return True
-        if up and idle and not began:
+            if not up:
+                held[0] = now - began
+                return True
+        elif up and idle:
             began = now
+            # The look before, which saw it down, was at some time after `earlier`.
+            step[0] = now - earlier
         idle = idle or not up
     return False
 
