@@ -379,8 +379,11 @@ class Capture:
             raise
 
     def _after_fork(self) -> None:
-        if self._thread is None or self._thread.ident is None:
-            return  # it has not begun, or came out of a pickle
+        if self._thread is None:
+            return  # it came out of a pickle
+        if self._thread.ident is None:  # it has not begun, and can here; the old thread cannot any more
+            self._thread = threading.Thread(target=self._run, name=self._thread.name, daemon=True)
+            return
         done = self._finished.is_set()
         self._armed, self._finished = threading.Event(), threading.Event()
         self._armed.set()
