@@ -4175,6 +4175,7 @@ cdef class Stream:
                 PyErr_CheckSignals()
         finally:
             self.busy = 0
+        self._check_whole(mapping)
         if mapping.closed:
             raise _closed(self.name)
 
@@ -4209,6 +4210,7 @@ cdef class Stream:
             seen = clock_flag(<IMAGE_METADATA *>base, later(clock_ns(CLOCK_MONOTONIC), limit), &mapping.closed,
                               &held, &step)
         PyErr_CheckSignals()
+        self._check_whole(mapping)
         return (held, step) if seen else None
 
     def reader(self):
