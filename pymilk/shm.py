@@ -110,8 +110,8 @@ class SHM(FrameAccess, FamiliarCalls):
         Have the stream for writing to this object alone, until it is closed or its process ends, however that
         ends. Other objects of pymilk, in this process or another one, are refused with `StreamLockedError`
         when they publish their first frame, replace the stream, or want it exclusively too. Readers and the
-        file notice nothing. ISIO programs are not kept out; nor is an object that has published before. A child
-        after fork is refused like others; a pickled object attaches without it.
+        file notice nothing. ISIO programs are not kept out; nor is an object that has published before. A
+        child after fork is refused like others; a pickled object attaches without it.
     mode : int, optional
         Permissions of a new stream, whatever the umask: 0o600 keeps other users out, 0o644 lets them read.
         Default 0o666 less the umask.
