@@ -3,8 +3,8 @@
     python benchmarks/soak.py --minutes 30
 
 Every frame carries its number all over. Processes are killed with SIGKILL at random moments and started
-again, streams are deleted, made anew and cut in use. Printed at the end: frames, what was lost and whether the
-frames themselves say the same, torn frames that passed for whole (has to be 0), wrong numbers, crashes,
+again, streams are deleted, made anew and cut in use. Printed at the end: frames, what was lost and whether
+the frames themselves say the same, torn frames that passed for whole (has to be 0), wrong numbers, crashes,
 restarts, and what is left behind. Exit code 1 if anything is not as it should be.
 """
 

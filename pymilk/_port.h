@@ -205,7 +205,7 @@ static inline int pymilk_sem_post(sem_t *sem)
 }
 
 /* How often a semaphore is looked at that cannot be waited for. */
-#define PYMILK_SEM_LOOK_NS 1000000
+#define PYMILK_OVERWRITTEN_LOOK_NS 1000000
 
 /* Wait a little for a semaphore that was overwritten after it was chosen. Returns as the function below. */
 static inline int pymilk_sem_look(sem_t *sem, int64_t monotonic_ns)
@@ -216,7 +216,7 @@ static inline int pymilk_sem_look(sem_t *sem, int64_t monotonic_ns)
     left = monotonic_ns - (now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
     if (left > 0) {
         now.tv_sec = 0;
-        now.tv_nsec = (long)(left < PYMILK_SEM_LOOK_NS ? left : PYMILK_SEM_LOOK_NS);
+        now.tv_nsec = (long)(left < PYMILK_OVERWRITTEN_LOOK_NS ? left : PYMILK_OVERWRITTEN_LOOK_NS);
         nanosleep(&now, NULL);
     }
     return sem_trywait(sem) == 0 ? 0 : errno;

@@ -21,6 +21,7 @@ from pymilk import _core, errors
 from pymilk._core import (
     FRAME_ROW,
     Claim,
+    FrameFeed,
     Keyword,
     Mapping,
     PrivateRing,
@@ -1138,6 +1139,8 @@ CALLS: dict[str, Callable[[Stream], object]] = {
     "write_keywords": lambda s: s.write_keywords([]),
     "update_keyword": lambda s: s.update_keyword("FIRST", 1),
     "clear_keywords": lambda s: s.clear_keywords(),
+    "clock_write": lambda s: s.clock_write(0.0),
+    "publish_feed": lambda s: s.publish_feed(FrameFeed(2, (2, 3), np.dtype("f4"), None)),
 }
 
 #: What the handle still knows without its memory.
@@ -1163,6 +1166,7 @@ STILL_KNOWN = {
     "cb_size": 2,
     "note": "",
     "closed": True,
+    "damaged": False,
     "writable": False,
 }
 

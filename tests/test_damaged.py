@@ -238,7 +238,7 @@ import sys, numpy as np
 from pymilk import SHM
 shm = SHM(sys.argv[1], ((64, 64), np.uint16), ring=int(sys.argv[2]) or None)
 print("ready", flush=True)
-frames = np.arange(1, 4097, dtype=np.uint16)[:, None, None] * np.ones((64, 64), np.uint16)
+frames = np.arange(1, 257, dtype=np.uint16)[:, None, None] * np.ones((64, 64), np.uint16)
 try:
     while True:
         shm.set_many(frames, rate=5000)
@@ -250,25 +250,24 @@ except Exception as error:
 @pytest.mark.parametrize("ring", [0, 64])
 def test_captures_under_load(cut: Any, ring: int) -> None:
     """The writer dies of nothing either, and every frame that was delivered before is whole."""
-    for _ in range(3):
-        writer = Child(WRITER, "cam", ring)
-        writer.expect("ready")
-        shm = SHM("cam")
-        capture = shm.capture(100_000, background=True, timeout=0.2)
-        while capture.received < 200:
-            time.sleep(0.001)
-        cut(Stream.attach("cam"), random.choice([0, 300, 4096, 9000]))
-        with pytest.raises(errors.StreamError):
-            capture.join()
-        frames = capture.frames[: capture.received]
-        assert (frames == frames[:, :1, :1]).all()
-        assert (frames[:, 0, 0] > 0).all()
-        assert (np.diff(capture.info["cnt0"][: capture.received].astype(np.int64)) > 0).all()
-        writer.expect("StreamDamagedError")
-        assert writer.finish()[0] == 0
-        capture.close()
-        shm.close()
-        os.unlink(Path(os.environ["MILK_SHM_DIR"], "cam.im.shm"))
+    writer = Child(WRITER, "cam", ring)
+    writer.expect("ready")
+    shm = SHM("cam")
+    capture = shm.capture(100_000, background=True, timeout=0.2)
+    while capture.received < 200:
+        time.sleep(0.001)
+    cut(Stream.attach("cam"), random.choice([0, 300, 4096, 9000]))
+    with pytest.raises(errors.StreamError):
+        capture.join()
+    frames = capture.frames[: capture.received]
+    assert (frames == frames[:, :1, :1]).all()
+    assert (frames[:, 0, 0] > 0).all()
+    assert (np.diff(capture.info["cnt0"][: capture.received].astype(np.int64)) > 0).all()
+    writer.expect("StreamDamagedError")
+    assert writer.finish()[0] == 0
+    capture.close()
+    shm.close()
+    os.unlink(Path(os.environ["MILK_SHM_DIR"], "cam.im.shm"))
 
 
 def made_in_place(path: str, other: str) -> None:

@@ -238,7 +238,7 @@ def store(folder: Path) -> Callable[[StreamFile], Path]:
 
 
 @thorough
-@given(name=STREAM_NAMES, options=arguments())
+@given(name=STREAM_NAMES.filter(lambda raw: all(31 < byte != 127 for byte in raw)), options=arguments())
 def test_a_created_stream_is_a_fresh_one(
     folder: Path, name: bytes, options: dict[str, Any]
 ) -> None:

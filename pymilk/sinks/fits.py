@@ -245,7 +245,7 @@ class FitsSink(Sink):
         head = made.tostring().encode("ascii")
         write_all(self._file, head, at)
         at += len(head)
-        rows = np.load(self._rows_path, mmap_mode="r")
+        rows = np.load(self._rows_path, mmap_mode="r", allow_pickle=False)
         for first in range(0, self._count, _TABLE_ROWS):
             part = _to_table(rows[first : first + _TABLE_ROWS])
             write_all(self._file, part.view(np.uint8), at)

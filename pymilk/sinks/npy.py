@@ -149,7 +149,7 @@ class GrowingNpy:
 def read_rows(path: str) -> Array:
     """Read the rows of frames from an NPY file."""
     try:
-        rows: Array = np.load(path)
+        rows: Array = np.load(path, allow_pickle=False)
     except ValueError as error:
         raise StreamFormatError(
             f"{path} is no NPY file, or it is damaged: {error}", path=path, field="file", found=str(error)
@@ -225,7 +225,7 @@ class NpySink(Sink):
     def read(cls, path: str) -> Stored:
         """See `Sink`."""
         try:
-            frames = np.load(path, mmap_mode="r")
+            frames = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError) as error:
             raise StreamFormatError(
                 f"{path} is no NPY file, or it is damaged: {error}",
