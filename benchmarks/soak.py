@@ -271,7 +271,7 @@ def act(options: argparse.Namespace) -> None:
 
 @dataclass
 class Life:
-    """What a process has used: at 10 s of age, and when last looked at."""
+    """What a process that is spared has used: at 10 s of age, and when last looked at."""
 
     born: float
     first: tuple[int, int] | None = None
@@ -324,7 +324,7 @@ class Result:
             "",
             f"killed with SIGKILL and started again: {self.killed}; crashed: {len(self.crashed)}",
             f"streams deleted in use: {self.deleted}; cut in use: {self.cut}",
-            f"longest life {self.longest_life_s:.0f} s; most that one process gained after its first 10 s: "
+            f"those that were spared lived {self.longest_life_s:.0f} s, and gained after their first 10 s at most "
             f"{self.descriptors_gained} descriptors, {self.memory_gained_kib} KiB of memory",
             f"left behind: {self.temporary_files} temporary files, {self.semaphores_lost} semaphores",
             "",
@@ -378,7 +378,7 @@ class Soak:
                 said = self.errors[i].read_text().strip().splitlines()[-1:]
                 self.result.crashed.append(f"{' '.join(ACTORS[i])}: code {process.returncode} {said}")
                 self.processes[i] = self.start(i, fresh=ACTORS[i][1] == "write")
-            elif age > 10:
+            elif age > 10 and i in self.options.spared:
                 life.last = usage(process.pid)
                 life.first = life.first or life.last
                 self.note(life)
