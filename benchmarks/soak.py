@@ -324,8 +324,8 @@ class Result:
             "",
             f"killed with SIGKILL and started again: {self.killed}; crashed: {len(self.crashed)}",
             f"streams deleted in use: {self.deleted}; cut in use: {self.cut}",
-            f"those that were spared lived {self.longest_life_s:.0f} s, and gained after their first 10 s at most "
-            f"{self.descriptors_gained} descriptors, {self.memory_gained_kib} KiB of memory",
+            f"those that were spared lived {self.longest_life_s:.0f} s, and gained after their first 10 s at "
+            f"most {self.descriptors_gained} descriptors, {self.memory_gained_kib} KiB of memory",
             f"left behind: {self.temporary_files} temporary files, {self.semaphores_lost} semaphores",
             "",
             "as it should be" if not self.failures else "NOT as it should be: " + "; ".join(self.failures),
