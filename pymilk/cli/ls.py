@@ -98,8 +98,12 @@ def watch_streams(sort: str, reverse: bool, seconds: float) -> None:
     with single_keys() as pressed, Live(console=console, auto_refresh=False) as live:
         try:
             while True:
-                table, missing = _table(_sorted(streams, sort, reverse), console, sort, with_rate=True)
-                others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(streams)]
+                # The first ones, where not all have room between the headings and the last line.
+                shown = _sorted(streams, sort, reverse)[: max(1, console.height - 2)]
+                table, missing = _table(shown, console, sort, with_rate=True)
+                others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(shown)]
+                if len(shown) < len(streams):
+                    missing = f"{len(streams) - len(shown)} more  {missing}"
                 # A short line comes last: where the cursor waits, the terminal shows the ^C.
                 order = f"{sort}{', reversed' if reverse else ''}"
                 last = f"by {order}  < > column  r reverse  q quit  every {seconds:g} s  {missing}".rstrip()
