@@ -48,6 +48,7 @@ from .recorder import Recorder, RecordReport, record
 from .recording import Recording, load
 from .relay import Relay, RelayReport
 from .ring import Block, RingReader, RingReport
+from .saving import save
 from .shm import SHM
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "record",
     "remove_stale",
     "remove_stream",
+    "save",
     "stream_directory",
     "survey",
     "times",

@@ -192,6 +192,7 @@ class Orientation:
     flipped : tuple of int
         Axes of `shape` that run backwards.
     stream_shape : tuple of int
+    symcode, tri_dim, squeeze
         As given.
     """
 
@@ -203,6 +204,9 @@ class Orientation:
         squeeze: bool = False,
     ) -> None:
         self.stream_shape = shape
+        self.symcode = int(symcode)
+        self.tri_dim = int(tri_dim)
+        self.squeeze = bool(squeeze)
         self._naxis = len(shape)
         self._dropped = [axis for axis in range(len(shape)) if squeeze and shape[axis] == 1]
         kept = [axis for axis in range(len(shape)) if axis not in self._dropped]

@@ -33,6 +33,7 @@ from .errors import (
     StreamTimeoutError,
 )
 from .forks import left_with_parent, tell_after_fork
+from .times import now_ns
 from .waiting import find_successor, frames_behind, spin_of
 
 __all__ = [
@@ -191,6 +192,10 @@ class Capture:
     Attributes
     ----------
     requested : int
+    orientation : Orientation
+        How `frames` are turned from those of the stream.
+    started_ns : int
+        When it was armed, in nanoseconds of CLOCK_TAI; 0 before.
     """
 
     def __init__(
@@ -218,9 +223,10 @@ class Capture:
         self._stream = stream
         self._timeout = checked_timeout(timeout, stream.name)
         self._spin = spin_of(wait)
-        self._orientation = orientation or Orientation(stream.frame_shape)
+        self.orientation = orientation or Orientation(stream.frame_shape)
+        self.started_ns = 0
         self._cube, self._out = destination(
-            self.name, self._orientation, (self.requested, *stream.frame_shape), stream.dtype, out
+            self.name, self.orientation, (self.requested, *stream.frame_shape), stream.dtype, out
         )
         self._info = allocate((self.requested,), FRAME_ROW)
         self._reader = stream.reader()
@@ -292,7 +298,7 @@ class Capture:
         received = self.received
         if self._out is not None:
             return self._out[:received]
-        return self._orientation.view(self._cube[:received])
+        return self.orientation.view(self._cube[:received])
 
     @property
     def info(self) -> npt.NDArray[Any]:
@@ -399,6 +405,8 @@ class Capture:
         state = {
             "name": self.name,
             "requested": self.requested,
+            "orientation": self.orientation,
+            "started_ns": self.started_ns,
             "_out": np.array(self.frames[:received]),
             "_info": np.array(self.info[:received]),
             "_kept": received,
@@ -430,7 +438,7 @@ class Capture:
         finally:
             self._duration = time.monotonic() - self._began
             self._let_go()
-            finish(self._orientation, self._cube, self._out, self._kept)
+            finish(self.orientation, self._cube, self._out, self._kept)
             self._armed.set()
             self._finished.set()
 
@@ -438,6 +446,7 @@ class Capture:
         if self._stopping:
             return
         after = self._reader.arm()
+        self.started_ns = now_ns()
         self._armed.set()
         while self._kept < self.requested and not self._stopping:
             replaced = False
@@ -570,6 +579,7 @@ def finished_capture(
     requested: int,
     frames: npt.NDArray[Any],
     info: npt.NDArray[Any],
+    orientation: Orientation,
     duration: float,
     cpu_seconds: float = 0.0,
 ) -> Capture:
@@ -583,8 +593,10 @@ def finished_capture(
     frames : ndarray, shape (n, *shape)
         As the user sees them.
     info : ndarray of FRAME_ROW, shape (n,)
+    orientation : Orientation
+        How they are turned from those of the stream.
     duration : float
-        Seconds that it took.
+        Seconds that it took, until now.
     cpu_seconds : float, default 0
         Processor time of the thread that received them.
     """
@@ -592,6 +604,8 @@ def finished_capture(
         {
             "name": name,
             "requested": requested,
+            "orientation": orientation,
+            "started_ns": now_ns() - round(duration * 1e9),
             "_out": frames,
             "_info": info,
             "_kept": len(info),

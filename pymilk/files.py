@@ -1,9 +1,11 @@
-"""What the operating system says about files, as errors of pymilk."""
+"""Files: put in place in one go, and what the operating system says about them, as errors of pymilk."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .errors import (
@@ -15,7 +17,10 @@ from .errors import (
     StreamStorageError,
 )
 
-__all__ = ["checked_path", "file_error"]
+__all__ = ["check_room_for", "checked_path", "file_error", "hidden_name", "moved_into_place"]
+
+#: Endings by which libraries know that they have to compress.
+_COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zip")
 
 
 def file_error(error: OSError, path: str, what: str, argument: str = "path") -> StreamError:
@@ -73,3 +78,63 @@ def checked_path(given: Any, what: str, argument: str = "path") -> str:
             f"the path of {what} is a str or PathLike, not {given!r}", argument=argument, found=given
         )
     return path
+
+
+def check_room_for(path: str, others: Iterable[str], stream: str) -> None:
+    """Raise if a recording cannot be made under a path.
+
+    Parameters
+    ----------
+    path : str
+    others : iterable of str
+        Paths of which none may exist.
+    stream : str
+        What is recorded, for the message.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError
+        There is no such directory, or it is not writable.
+    StreamExistsError
+        One of `others` exists.
+    """
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise StreamNotFoundError(
+            f"there is no directory {folder!r} to record stream {stream!r} in; create it",
+            stream=stream,
+            path=folder,
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StreamPermissionError(
+            f"directory {folder!r} is not writable for this user; choose another", path=folder
+        )
+    for each in others:
+        if os.path.lexists(each):
+            raise StreamExistsError(
+                f"{each} exists already; choose another name, or replace it with force", path=each
+            )
+
+
+def hidden_name(path: str) -> str:
+    """Make a name beside a file, which it has before it is ready. No listing of streams takes it for one."""
+    folder, name = os.path.split(path)
+    ending = os.path.splitext(name)[1]
+    unique = f"{os.getpid()}.{os.urandom(4).hex()}"
+    return os.path.join(folder, f".pymilk.{unique}.new{ending if ending in _COMPRESSED else ''}")
+
+
+@contextlib.contextmanager
+def moved_into_place(path: str) -> Iterator[str]:
+    """Write a file under a hidden name, which becomes `path` at the end of the block, and goes if it fails.
+
+    At any moment there is the old file, or the complete new one.
+    """
+    hidden = hidden_name(path)
+    try:
+        yield hidden
+        os.replace(hidden, path)
+    except BaseException:
+        with contextlib.suppress(OSError, ValueError):
+            os.unlink(hidden)
+        raise

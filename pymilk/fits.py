@@ -9,7 +9,6 @@ and `multi_read` tells the two apart by it.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import re
@@ -23,7 +22,7 @@ from . import times
 from .axes import Which3DState, check_symcode, check_tri_dim, decode, encode
 from .errors import StreamArgumentError, StreamFormatError, StreamUnsupportedError
 from .extras import optional_library
-from .files import checked_path, file_error
+from .files import checked_path, file_error, moved_into_place
 
 __all__ = ["UPRIGHT_CARD", "check_pixels", "multi_read", "multi_write", "stream_header"]
 
@@ -47,9 +46,6 @@ _STANDARD_NAME = re.compile("[A-Z0-9_-]{1,8}")
 
 #: Length of a card, of the value field that numbers and short text are padded to, of the longest name kept.
 _CARD, _VALUE, _NAME = 80, 20, 40
-
-#: Endings by which astropy knows that it has to compress.
-_COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zip")
 
 #: Stored times up to this one have a date: a NumPy time in nanoseconds ends in the year 2262.
 _LAST_DATE = 9_200_000_000_000_000_000
@@ -197,7 +193,8 @@ def multi_write(
     if not hdus:
         raise StreamArgumentError("there is no image to write", argument="data", found=data)
     try:
-        _write(hdus, path)
+        with moved_into_place(path) as hidden:
+            hdus.writeto(hidden)
     except OSError as error:
         raise file_error(error, path, "written", "file_path") from error
     except (ValueError, fits.VerifyError) as error:
@@ -208,23 +205,6 @@ def multi_write(
 
 def _astropy() -> Any:
     return optional_library("astropy.io.fits", "fits", "FITS files")
-
-
-def _write(hdus: Any, path: str) -> None:
-    """Write under a hidden name, and give the file its name when it is complete."""
-    folder, name = os.path.split(path)
-    ending = os.path.splitext(name)[1]
-    hidden = os.path.join(
-        folder,
-        f".pymilk.{os.getpid()}.{os.urandom(4).hex()}.new{ending if ending in _COMPRESSED else ''}",
-    )
-    try:
-        hdus.writeto(hidden)
-        os.replace(hidden, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.unlink(hidden)
-        raise
 
 
 def _items(data: Any) -> Iterable[Any]:

@@ -19,27 +19,24 @@ import numpy as np
 import numpy.typing as npt
 
 from ._core import FLAG_NEW_FILE, FLAG_TORN, checked_timeout
-from ._version import __version__
 from .axes import Orientation, Which3DState
 from .capture import await_event
 from .errors import (
     RecordError,
     StreamArgumentError,
     StreamError,
-    StreamExistsError,
-    StreamNotFoundError,
-    StreamPermissionError,
     StreamTimeoutError,
 )
-from .files import checked_path, file_error
+from .files import check_room_for, checked_path, file_error
+from .headers import first_time, header_of
 from .multicapture import check_seconds
 from .names import stream_name
-from .recording import part_path, parts_of, words_of_axes
+from .recording import part_path, parts_of
 from .ring import RingReader
 from .shm import SHM
 from .sinks import SUFFIXES, Header, Sink, sink_of
-from .sinks.base import CLOCK, batch_of
-from .times import now_ns, tai_offset
+from .sinks.base import batch_of
+from .times import now_ns
 from .waiting import check_scheduling, spin_of
 
 __all__ = ["RecordReport", "Recorder", "StreamReport", "record"]
@@ -251,24 +248,7 @@ class _Job:
         """Raise whatever speaks against recording, before a file is made or a frame is waited for."""
         stream = self.stream
         self._format.check(stream.frame_shape, stream.dtype, self._options["compress"])
-        folder = os.path.dirname(self.path) or "."
-        if not os.path.isdir(folder):
-            raise StreamNotFoundError(
-                f"there is no directory {folder!r} to record stream {stream.name!r} in; create it",
-                stream=stream.name,
-                path=folder,
-            )
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise StreamPermissionError(
-                f"directory {folder!r} is not writable for this user; choose another", path=folder
-            )
-        if self._options["force"]:
-            return
-        found = [each for each in self._in_the_way() if os.path.lexists(each)]
-        if found:
-            raise StreamExistsError(
-                f"{found[0]} exists already; choose another name, or replace it with force", path=found[0]
-            )
+        check_room_for(self.path, [] if self._options["force"] else self._in_the_way(), stream.name)
 
     def _in_the_way(self) -> list[str]:
         """Return the paths that this recording would replace."""
@@ -475,8 +455,7 @@ class _Job:
         if self._recorded == 0:
             self._first_arrival = int(info["arrival_ns"][0])
         if self._part == 0:
-            first = info[0]
-            self._first_ns = int(first["atime_ns"] or first["writetime_ns"] or first["arrival_ns"])
+            self._first_ns = first_time(info)
         if self._last_arrival:
             self._interval = max(0, last - self._last_arrival) / len(info) / 1e9
         self._last_arrival = last
@@ -524,28 +503,18 @@ class _Job:
         self._parts += 1
 
     def _header(self, ended: str) -> Header:
-        turn = self._turn
-        return {
-            "pymilk": __version__,
-            "stream": self.name,
-            "dtype": self.stream.dtype.name,
-            "shape": list(turn.shape),
-            "stream_shape": list(self.stream.frame_shape),
-            "axes": words_of_axes(turn),
-            "symcode": int(self._shm.symcode),
-            "tri_dim": int(self._shm.triDimState),
-            "squeeze": bool(self._shm._squeeze),
-            "clock": CLOCK,
-            "tai_offset": tai_offset(),
-            "started_ns": self._started_ns,
-            "first_ns": self._first_ns,
-            "frames": self._part,
-            "lost": self._part_lost,
-            "ended": ended,
-            "part": self._parts - 1 if self._part_limit is not None else None,
-            "keywords": self._keywords,
-            "complete": ended != "running",
-        }
+        return header_of(
+            self.name,
+            self.stream.dtype,
+            self._turn,
+            keywords=self._keywords,
+            started_ns=self._started_ns,
+            first_ns=self._first_ns,
+            frames=self._part,
+            lost=self._part_lost,
+            ended=ended,
+            part=self._parts - 1 if self._part_limit is not None else None,
+        )
 
     def _finish(self, ending: str) -> None:
         """Finish the present file; if that fails, leave it as it is."""

@@ -18,22 +18,15 @@ from ._core import FRAME_ROW
 from .axes import Orientation
 from .errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
 from .files import checked_path, file_error
+from .headers import words_of_axes
 from .sinks import Header, Stored, sink_of
 
-__all__ = ["GAP_ROW", "LazyFrames", "Recording", "load", "part_path", "parts_of", "words_of_axes"]
+__all__ = ["GAP_ROW", "LazyFrames", "Recording", "load", "part_path", "parts_of"]
 
 Array = npt.NDArray[Any]
 
 #: One gap: `row` of the frame behind it, how many frames are missing, and the numbers of the frames around.
 GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
-
-
-def words_of_axes(orientation: Orientation) -> str:
-    """Say how `Recording.frames` is indexed: ``frames[k, y, x]``, where x is the axis size[0] of the file."""
-    names = "xyz"[: len(orientation.stream_shape)][::-1]
-    seen = [names[axis] for axis in orientation.axes]
-    flips = [f"-{name}" if at in orientation.flipped else name for at, name in enumerate(seen)]
-    return f"frames[{', '.join(['k', *flips])}]; x runs fastest in the stream"
 
 
 class LazyFrames:

@@ -684,7 +684,7 @@ class RingReader:
             finish(self._orientation, cube, out, done)
             frames = self._orientation.view(cube[:done]) if out is None else out[:done]
             return finished_capture(
-                self.name, count, frames, info[:done], time.monotonic() - began
+                self.name, count, frames, info[:done], self._orientation, time.monotonic() - began
             )
 
         with self._my_turn():
@@ -836,6 +836,7 @@ class RingReader:
             held,
             self._orientation.view(cube[:done]),
             info[:done],
+            self._orientation,
             time.monotonic() - began,
         )
 

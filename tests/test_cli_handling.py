@@ -304,6 +304,39 @@ def read_until(source: int, word: bytes, count: int = 1, seconds: float = 60) ->
     return said
 
 
+def test_keys_of_a_live_table(writer, make_stream):
+    make_stream("zed", (3, 4), "u2")
+    with terminal("top", "--sort", "name", "--interval", "3600") as (child, screen):
+        first = read_until(screen, b"q quit")
+        assert b"by name" in first
+        assert first.index(b"cam") < first.index(b"zed")
+        os.write(screen, b"r")
+        turned = read_until(screen, b"q quit")
+        assert b"by name, reversed" in turned
+        assert turned.index(b"zed") < turned.index(b"cam")
+        os.write(screen, b"<")
+        assert b"by size" in read_until(screen, b"q quit")
+        os.write(screen, b">>")
+        assert b"by dtype" in read_until(screen, b"q quit", 2)
+        os.write(screen, b"q")
+        assert child.wait(timeout=60) == 0
+
+
+def test_a_live_table_that_is_longer_than_the_terminal(make_stream):
+    for number in range(40):
+        make_stream(f"s{number:02}", (3, 4), "u2")
+    with terminal("ls", "--watch", "--rate", "3600") as (child, screen):
+        drawn = read_until(screen, b"more")
+        assert b"q quit" in drawn  # 30 lines: headings, 28 streams, keys
+        assert b"s27" in drawn
+        assert b"s28" not in drawn
+        assert b"12 more" in drawn
+        os.write(screen, b"r")
+        assert b"s12" in read_until(screen, b"12 more")
+        os.write(screen, b"q")
+        assert child.wait(timeout=60) == 0
+
+
 def test_ls_watch_draws_again_until_interrupted(writer):
     with terminal("ls", "--watch", "--rate", "0.1") as (child, screen):
         drawn = read_until(screen, b"uint16", 4)

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 from test_cli_handling import COMMAND, WRITER, call, done, read_until, run, terminal
 
 from conftest import Child, heed_interrupts
-from pymilk import FRAME_ROW, SHM, Stream
+from pymilk import FRAME_ROW, SHM, Stream, load
+from pymilk.axes import Orientation
 
 
 def cube(count: int) -> np.ndarray:
@@ -137,8 +139,8 @@ def test_capture_saves_frames_and_rows(writer, tmp_path):
     np.testing.assert_array_equal(steps, 1 + info["lost"][1:])
     assert plot.read_bytes().startswith(b"\x89PNG")
     refused = call("capture", "cam", "-n", 2, "-o", out)
-    assert refused.returncode == 2
-    assert "--force" in refused.stderr
+    assert refused.returncode == 1
+    assert f"{out} exists already" in refused.stderr
     assert len(np.load(out)) == 100
     assert call("capture", "cam", "-n", 2, "-o", out, "--force").returncode == 0
     assert len(np.load(out)) == 2
@@ -188,21 +190,54 @@ def test_capture_without_frames(make_stream, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [[], ["-n", "5", "--seconds", "1"], ["-n", "0"], ["-n", "5", "-o", "out.txt"],
-     ["-n", "5", "-o", "/nowhere/at/all/out.npy"], ["-n", "5", "--plot", "/nowhere/at/all/x.png"]],
+    [[], ["-n", "5", "--seconds", "1"], ["-n", "0"], ["-n", "5", "--plot", "/nowhere/at/all/x.png"]],
 )  # fmt: skip
 def test_capture_wrong_usage(make_stream, options):
     make_stream("cam", (3, 4), "u2")
     assert call("capture", "cam", *options).returncode == 2
 
 
+@pytest.mark.parametrize("options", [["-o", "out.txt"], ["-o", "/nowhere/at/all/out.npy"],
+                                     ["-o", "out.npy", "--compress"]])  # fmt: skip
+def test_capture_says_before_it_begins_what_cannot_be_saved(make_stream, options):
+    make_stream("cam", (3, 4), "u2")  # nobody writes: a capture would time out
+    said = call("capture", "cam", "-n", 5, *options)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "no frame" not in said.stderr
+
+
+def test_what_was_captured_is_played(make, spawn, writer, tmp_path):
+    pytest.importorskip("h5py", reason="extra hdf5")
+    with SHM("cam") as shm:
+        shm.set_keywords({"GAIN": (2.5, "as set")})
+    out = tmp_path / "out.h5"
+    said = call("capture", "cam", "-n", 20, "-o", out, "--compress")
+    assert (said.returncode, said.stderr) == (0, f"frames: {out}\n")  # in one line, however long
+    with load(out) as saved:
+        assert (saved.header["stream"], saved.complete, len(saved)) == ("cam", True, 20)
+        assert saved.header["keywords"] == [["GAIN", 2.5, "as set"]]
+        last = saved.frames[-1]
+    assert json.loads(done("play", out, "--stream", "again", "--json"))["published"] == 20
+    with SHM("again") as again:
+        np.testing.assert_array_equal(again.get_data(), last)
+
+
 def test_capture_to_a_full_disk(make_stream, spawn, tmp_path):
     spawn(WRITER, "cam", 0, 2000).expect("ready")
-    (tmp_path / "out.npy").symlink_to("/dev/full")
-    said = call("capture", "cam", "-n", 200, "-o", tmp_path / "out.npy", "--force", "--json")
+    code = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+from pymilk.cli import main
+main()
+"""
+    out = tmp_path / "out.npy"
+    command = [sys.executable, "-c", code, "capture", "cam", "-n", "200", "-o", str(out), "--json"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert said.returncode == 1
     assert "cannot be written" in said.stderr
     assert json.loads(said.stdout)["received"] == 200
+    with load(out) as saved:
+        assert len(saved.frames) == len(saved.info) < 200
 
 
 def test_picture_of_a_capture_shows_the_gaps(tmp_path):
@@ -217,7 +252,8 @@ def test_picture_of_a_capture_shows_the_gaps(tmp_path):
         info["arrival_ns"] = 10**9 + np.arange(100) * 10**6
         if lost_at is not None:
             info["lost"][lost_at] = 50
-        save_report_picture(finished_capture("cam", 100, cube(100), info, 0.1), str(tmp_path / "x.png"))
+        capture = finished_capture("cam", 100, cube(100), info, Orientation((3, 4)), 0.1)
+        save_report_picture(capture, str(tmp_path / "x.png"))
         picture = imread(tmp_path / "x.png")[..., :3]
         place = np.abs(picture - np.array([0xC0, 0x50, 0x20]) / 255).max(axis=2) < 0.05
         place[:, : picture.shape[1] // 2] = False  # the histogram has a line of that colour

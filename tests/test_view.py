@@ -11,7 +11,9 @@ import sys
 import numpy as np
 import pytest
 
-from pymilk import SHM, Stream
+from pymilk import FRAME_ROW, SHM, Stream, save
+from pymilk.axes import Orientation
+from pymilk.capture import finished_capture
 from pymilk.errors import LibraryMissingError, StreamArgumentError, StreamError, StreamStorageError
 from pymilk.view import Display, Feed, colours, save_png
 from pymilk.view.blocks import half_blocks, letters, of_256
@@ -20,6 +22,8 @@ from pymilk.view.dark import load_dark
 from pymilk.view.levels import fractions, real_values, span, summary
 from pymilk.view.picture import fit, resample
 from screen import F_ROWS, Screen, colour_256, letter_f, read_png, seen
+
+LIBRARIES = {"npy": "numpy", "fits": "astropy", "h5": "h5py", "zarr": "zarr"}
 
 
 def on_screen(lines: list[str], columns: int) -> Screen:
@@ -615,6 +619,19 @@ def test_darks_of_fits_files(make, tmp_path):
     cube = np.stack([dark, 3 * dark])
     multi_write(tmp_path / "cube.fits", cube, tri_dim=3, upright=True)
     np.testing.assert_array_equal(load_dark(str(tmp_path / "cube.fits")), 2 * dark)
+
+
+@pytest.mark.parametrize("suffix", LIBRARIES)
+@pytest.mark.parametrize("symcode", [4, 1])
+def test_darks_of_recordings(tmp_path, suffix, symcode):
+    pytest.importorskip(LIBRARIES[suffix])
+    info = np.zeros(3, FRAME_ROW)
+    info["arrival_ns"] = 1 + np.arange(3)
+    turn = Orientation(letter_f().shape, symcode)
+    frames = np.stack([k * turn.view(letter_f()) for k in (1, 2, 6)])
+    path = tmp_path / f"dark.{suffix}"
+    save(finished_capture("cam", 3, frames, info, turn, 1.0), path)
+    np.testing.assert_allclose(load_dark(str(path)), 3 * letter_f())
 
 
 def test_darks_that_are_none(tmp_path):

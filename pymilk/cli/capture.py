@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+import time
+from typing import Any
 
 import click
-import numpy as np
 from rich.console import Console
 
 from ..capture import Capture
 from ..errors import StreamError
-from ..files import file_error
 from ..multicapture import MultiCapture, capture_many
+from ..saving import check_save, save
 from ..shm import SHM
 from ..waiting import WAIT_POLICIES
 from .output import print_json, print_report
@@ -27,8 +28,8 @@ __all__ = ["capture"]
 @click.option("-n", "--frames", type=click.IntRange(min=1), help="How many to capture.")
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True),
               help="Capture for so long instead.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE.npy",
-              help="Save the frames here, and their rows beside them as FILE.info.npy. Default: only report.")
+@click.option("-o", "--output", metavar="PATH",
+              help="Save them here: .npy, .fits, .h5, .hdf5 or .zarr. Default: only report.")
 @click.option("--plot", type=click.Path(dir_okay=False), metavar="FILE.png",
               help="Draw the intervals between frames, and the gaps over time.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True,
@@ -37,6 +38,7 @@ __all__ = ["capture"]
               help="How to wait for frames: spin needs a core of its own.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if frames were lost or torn.")
 @click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 def capture(
     name: str,
@@ -48,13 +50,15 @@ def capture(
     wait: str,
     strict: bool,
     force: bool,
+    compress: bool,
     as_json: bool,
 ) -> None:
     """Capture the next frames of stream NAME into memory, save them, and tell what was missed.
 
     Memory for all of them is reserved first. Where capturing ends early, by Ctrl-C or since no frame comes,
     those received are reported and saved all the same. Frames that are lost do not change the exit code,
-    unless --strict is given. To write to disk while frames come, use pymilk record.
+    unless --strict is given. pymilk play plays what is saved. To write to disk while frames come, use pymilk
+    record.
 
     Example: pymilk capture cam0 -n 10000 -o out.npy --plot report.png
     """
@@ -62,21 +66,26 @@ def capture(
 
     if (frames is None) == (seconds is None):
         raise click.UsageError("how many frames? Give -n FRAMES or --seconds SECONDS")
-    _check_files(output, plot, force)
+    _check_plot(plot, force)
     console = Console(stderr=True, quiet=as_json, highlight=False)
+    keywords: list[tuple[Any, ...]] = []
     with clean_exit():
         with SHM(name) as shm:
+            if output is not None:
+                check_save(output, shm, force=force, compress=compress)
+                found = shm.get_keywords(comments=True)
+                keywords = [(key, *each) for key, each in found.items()]
             done, ending = _capture(shm, frames, seconds, timeout, wait, console)
         report = done.report
         try:
             if output is not None and report.received:
-                save_capture(done, output)
-                console.print(f"frames: {output}", markup=False)
+                save(done, output, keywords=keywords, force=force, compress=compress)
+                console.print(f"frames: {output}", markup=False, soft_wrap=True)
             if plot is not None and report.received:
                 from .picture import save_report_picture
 
                 save_report_picture(done, plot)
-                console.print(f"picture: {plot}", markup=False)
+                console.print(f"picture: {plot}", markup=False, soft_wrap=True)
         finally:
             if as_json:
                 print_json(report.to_dict())
@@ -89,18 +98,16 @@ def capture(
         sys.exit(1)
 
 
-def _check_files(output: str | None, plot: str | None, force: bool) -> None:
-    """Refuse what cannot be saved before anything is captured."""
-    if output is not None and not output.endswith(".npy"):
-        raise click.BadParameter(f"{output!r} has to end in .npy", param_hint="--output")
-    if plot is not None and importlib.util.find_spec("matplotlib") is None:
+def _check_plot(plot: str | None, force: bool) -> None:
+    """Refuse a picture that cannot be saved before anything is captured."""
+    if plot is None:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
         raise click.UsageError("--plot needs matplotlib, which is not installed: pip install 'pymilk[plot]'")
-    for path in (*(_paths(output) if output else ()), *([plot] if plot else [])):
-        option = "--plot" if path == plot else "--output"
-        if not os.path.isdir(os.path.dirname(path) or "."):
-            raise click.BadParameter(f"there is no directory for {path}", param_hint=option)
-        if os.path.lexists(path) and not force:
-            raise click.BadParameter(f"{path} exists; --force replaces it", param_hint=option)
+    if not os.path.isdir(os.path.dirname(plot) or "."):
+        raise click.BadParameter(f"there is no directory for {plot}", param_hint="--plot")
+    if os.path.lexists(plot) and not force:
+        raise click.BadParameter(f"{plot} exists; --force replaces it", param_hint="--plot")
 
 
 def _capture(
@@ -113,8 +120,18 @@ def _capture(
     else:
         run = capture_many({shm.FNAME: shm}, seconds=seconds, timeout=timeout, wait=wait, background=True)
         one = run[shm.FNAME]
+    began = time.monotonic()
+
+    def far() -> float:
+        return one.received if seconds is None else min(time.monotonic() - began, seconds)
+
     try:
-        watch(console, "capturing", lambda: one.received, lambda: run.done, frames, seconds)
+        watch(
+            console,
+            lambda: {"capturing": (far(), f"{one.received} frames")},
+            lambda: run.done,
+            seconds if frames is None else frames,
+        )
         run.join()
     except KeyboardInterrupt as error:
         run.stop()
@@ -123,24 +140,3 @@ def _capture(
     except StreamError as error:
         return one, one.error or error
     return one, None
-
-
-def _paths(path: str) -> tuple[str, str]:
-    """Return the file of the frames and that of their rows."""
-    return path, path.removesuffix(".npy") + ".info.npy"
-
-
-def save_capture(done: Capture, path: str) -> None:
-    """Save frames and rows of a capture.
-
-    Raises
-    ------
-    StreamStorageError, StreamPermissionError
-        They cannot be written.
-    """
-    for each, content in zip(_paths(path), (done.frames, done.info), strict=True):
-        try:
-            with open(each, "wb") as file:
-                np.save(file, content, allow_pickle=False)
-        except OSError as error:
-            raise file_error(error, each, "written", "output") from error

@@ -91,7 +91,12 @@ def demo(
             with SimulatedCamera(STREAM, shape, dtype, rate), SHM(STREAM) as shm:
                 capture = shm.capture(frames, wait=wait, background=True)
                 try:
-                    watch(console, "capturing", lambda: capture.received, lambda: capture.done, frames)
+                    watch(
+                        console,
+                        lambda: {"capturing": (capture.received, f"{capture.received} frames")},
+                        lambda: capture.done,
+                        frames,
+                    )
                 finally:
                     capture.stop()
                 capture.join()

@@ -24,6 +24,7 @@ from .output import (
     size_text,
     table_of,
 )
+from .terminal import single_keys
 
 __all__ = ["COLUMNS", "ls", "watch_streams"]
 
@@ -46,7 +47,7 @@ _WATCH_SECONDS = 1.0
 @click.option("--reverse", is_flag=True, help="The other way round.")
 @click.option("--rate", "seconds", type=click.FloatRange(min=0, min_open=True, max=3600), metavar="SECONDS",
               help="Measure frames per second, from two looks so far apart.")
-@click.option("--watch", is_flag=True, help="Look again every second, or every --rate seconds, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Look again every second, or every --rate seconds, until q.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
 def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bool) -> None:
     """List streams: what they are, how old, who writes and who reads.
@@ -89,21 +90,36 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
 
 
 def watch_streams(sort: str, reverse: bool, seconds: float) -> None:
-    """Draw the table again and again; Ctrl-C is how it ends."""
+    """Draw the table again and again, until Ctrl-C or q; keys choose the column that it is sorted by."""
     console = console_of_stdout()
     streams = survey()
     measure_rates([], streams)
-    with Live(console=console, auto_refresh=False) as live:
+    due = time.monotonic() + seconds
+    with single_keys() as pressed, Live(console=console, auto_refresh=False) as live:
         try:
             while True:
-                table, missing = _table(_sorted(streams, sort, reverse), console, sort, with_rate=True)
-                others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(streams)]
+                # The first ones, where not all have room between the headings and the last line.
+                shown = _sorted(streams, sort, reverse)[: max(1, console.height - 2)]
+                table, missing = _table(shown, console, sort, with_rate=True)
+                others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(shown)]
+                if len(shown) < len(streams):
+                    missing = f"{len(streams) - len(shown)} more  {missing}"
                 # A short line comes last: where the cursor waits, the terminal shows the ^C.
-                last = f"every {seconds:g} s, Ctrl-C ends it{'; ' if missing else ''}{missing}"
+                order = f"{sort}{', reversed' if reverse else ''}"
+                last = f"by {order}  < > column  r reverse  q quit  every {seconds:g} s  {missing}".rstrip()
                 live.update(Group(table, *others, Text(last, style="dim", no_wrap=True)), refresh=True)
-                time.sleep(seconds)
-                before, streams = streams, survey()
-                measure_rates(before, streams)
+                key = pressed(max(0.0, due - time.monotonic()))
+                if key == "q":
+                    return
+                if key in ("<", ">"):
+                    step = 1 if key == ">" else -1
+                    sort = COLUMNS[(COLUMNS.index(sort) + step) % len(COLUMNS)]
+                elif key == "r":
+                    reverse = not reverse
+                if not key:
+                    before, streams = streams, survey()
+                    measure_rates(before, streams)
+                    due = time.monotonic() + seconds
         except KeyboardInterrupt:
             return
 

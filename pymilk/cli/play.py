@@ -85,13 +85,14 @@ def play(
             force=force,
         )
         with _told_to_end(end), player:
-            console.print(f"playing {source} as stream {player.name}; Ctrl-C ends it", markup=False)
+            text = f"playing {source} as stream {player.name}; Ctrl-C ends it"
+            console.print(text, markup=False, soft_wrap=True)
             watch(
                 console,
-                "playing",
-                lambda: player.published,
-                lambda: end.is_set() or not player.running,
+                lambda: {"playing": (player.published, f"{player.published} frames")},
+                lambda: not player.running,
                 player.frames,
+                end=end,
             )
         report = player.report
         if as_json:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.progress import (
@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from .output import clean
+
 __all__ = ["watch"]
 
 #: How often it is looked whether it is over, in seconds.
@@ -24,40 +26,42 @@ _TICK = 0.1
 
 def watch(
     console: Console,
-    text: str,
-    count: Callable[[], int],
+    look: Callable[[], Mapping[str, tuple[float, str]]],
     over: Callable[[], bool],
-    total: int | None = None,
-    seconds: float | None = None,
+    total: float | None = None,
+    *,
+    end: threading.Event | None = None,
+    keep: bool = False,
 ) -> None:
     """Show how far something is until it is over; without a terminal only wait.
 
     Parameters
     ----------
     console : Console
-    text : str
-        What is going on: "capturing".
-    count : callable
-        Tells how many frames there are.
+    look : callable
+        Tells, for each bar by its label, how far it is, and says more in words.
     over : callable
-    total : int, optional
-        Frames that there will be.
-    seconds : float, optional
-        How long it will take: the bar is about time then.
+    total : float, optional
+        How far it will go.
+    end : threading.Event, optional
+        Set: over at once.
+    keep : bool, default False
+        Leave the bars on the screen at the end.
     """
-    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
-    if total is not None or seconds is not None:
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
+    if total is not None:
         columns += [TaskProgressColumn(), TimeRemainingColumn(compact=True)]
     else:
         columns.append(TimeElapsedColumn())
-    columns.append(TextColumn("{task.fields[frames]} frames"))
-    began = time.monotonic()
+    columns.append(TextColumn("{task.fields[text]}", markup=False))
+    end = end or threading.Event()
     with Progress(
-        *columns, console=console, refresh_per_second=5, transient=True, disable=not console.is_terminal
+        *columns, console=console, refresh_per_second=5, transient=not keep, disable=not console.is_terminal
     ) as progress:
-        task = progress.add_task(text, total=seconds or total, frames=0)
-        while not over():
-            frames = count()
-            done = frames if seconds is None else min(time.monotonic() - began, seconds)
-            progress.update(task, completed=done, frames=frames)
-            time.sleep(_TICK)
+        tasks = {label: progress.add_task(clean(label), total=total, text="") for label in look()}
+        while True:
+            last = over()
+            for label, (done, text) in look().items():
+                progress.update(tasks[label], completed=done, text=text)
+            if last or end.wait(_TICK):
+                return

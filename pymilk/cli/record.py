@@ -8,16 +8,13 @@ import threading
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from ..recorder import Recorder, StreamReport
 from ..waiting import WAIT_POLICIES
 from .output import NOTHING, age_text, clean, print_json, size_text
+from .progress import watch
 
 __all__ = ["record"]
-
-#: Seconds between two looks at what was recorded.
-_LOOK_SECONDS = 0.1
 
 
 @click.command()
@@ -92,7 +89,22 @@ def record(
         )
         try:
             recorder.start()
-            _watch(recorder, end, Console(stderr=True, quiet=as_json, highlight=False), frames, seconds)
+            console = Console(stderr=True, quiet=as_json, highlight=False)
+            if not console.is_terminal:
+                streams = ", ".join(map(clean, recorder.report.streams))
+                text = f"recording {streams}; Ctrl-C ends it with finished files"
+                console.print(text, markup=False, soft_wrap=True)
+            watch(
+                console,
+                lambda: {
+                    name: (each.duration if frames is None else each.recorded, _text(each))
+                    for name, each in recorder.report.streams.items()
+                },
+                lambda: not recorder.running,
+                seconds if frames is None else frames,
+                end=end,
+                keep=True,
+            )
         finally:
             report = recorder.stop()
         if as_json:
@@ -103,36 +115,6 @@ def record(
         recorder.wait()  # raises what went wrong
     if not until_stopped and any(each.ended == "stopped" for each in report.streams.values()):
         sys.exit(EXIT_INTERRUPTED)
-
-
-def _watch(
-    recorder: Recorder,
-    end: threading.Event,
-    console: Console,
-    frames: int | None,
-    seconds: float | None,
-) -> None:
-    """Show how far a recorder is until it has ended, or is to end."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[text]}"),
-               TimeElapsedColumn())  # fmt: skip
-    total = float(frames) if frames is not None else seconds
-    with Progress(
-        *columns, console=console, refresh_per_second=5, disable=not console.is_terminal
-    ) as progress:
-        tasks: dict[str, TaskID] = {
-            name: progress.add_task(clean(name), total=total, text="") for name in recorder.report.streams
-        }
-        if not console.is_terminal:
-            console.print(f"recording {', '.join(map(clean, tasks))}; Ctrl-C ends it with finished files")
-        while recorder.running and not end.wait(_LOOK_SECONDS):
-            _show(recorder, progress, tasks, frames)
-        _show(recorder, progress, tasks, frames)
-
-
-def _show(recorder: Recorder, progress: Progress, tasks: dict[str, TaskID], frames: int | None) -> None:
-    for name, each in recorder.report.streams.items():
-        done = each.recorded if frames is not None else each.duration
-        progress.update(tasks[name], completed=done, text=_text(each))
 
 
 def _text(report: StreamReport) -> str:

@@ -11,9 +11,10 @@ import sys
 import termios
 import time
 import tty
+from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["Terminal", "colours_of", "interactive"]
+__all__ = ["Terminal", "colours_of", "interactive", "single_keys"]
 
 #: The other screen, no cursor, no wrapping at the right edge; and the way back.
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
@@ -56,6 +57,39 @@ def colours_of(stream: Any) -> str:
     if os.environ.get("COLORTERM", "").lower() in ("truecolor", "24bit") or kind.endswith("direct"):
         return "true"
     return "256" if "256" in kind else "ascii"
+
+
+@contextlib.contextmanager
+def single_keys() -> Iterator[Callable[[float], str]]:
+    """Have stdin give keys as they are pressed, without showing them, in a command that scrolls by.
+
+    Gives a function that waits so many seconds at most and returns the key, or "" if none came; "q" if the
+    terminal is gone. Without a terminal at stdin it only waits.
+    """
+    source = sys.stdin.fileno()
+
+    def pressed(seconds: float) -> str:
+        if not select.select([source], [], [], seconds)[0]:
+            return ""
+        try:
+            return os.read(source, 1).decode("latin-1") or "q"
+        except OSError:
+            return "q"
+
+    def asleep(seconds: float) -> str:
+        time.sleep(seconds)
+        return ""
+
+    if not os.isatty(source):
+        yield asleep
+        return
+    before = termios.tcgetattr(source)
+    try:
+        tty.setcbreak(source, termios.TCSADRAIN)
+        yield pressed
+    finally:
+        with contextlib.suppress(termios.error):  # it may be gone
+            termios.tcsetattr(source, termios.TCSADRAIN, before)
 
 
 class Terminal:

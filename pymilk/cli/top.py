@@ -18,7 +18,9 @@ __all__ = ["top"]
 @click.option("--interval", type=click.FloatRange(min=0.05, max=3600), default=1.0, show_default=True,
               metavar="SECONDS", help="Look again this often.")
 def top(sort: str, reverse: bool, interval: float) -> None:
-    """Show all streams in a table that is drawn again and again, the fastest first, until Ctrl-C.
+    """Show all streams in a table that is drawn again and again, the fastest first.
+
+    Keys: < and > choose the column that it is sorted by, r reverses, q and Ctrl-C quit.
 
     The same as pymilk ls --watch, sorted by rate.
 

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from .._core import FRAME_ROW, allocate
 from ..errors import StreamArgumentError, StreamFormatError
+from ..files import hidden_name, moved_into_place
 
 __all__ = [
     "CLOCK",
@@ -217,15 +218,9 @@ def batch_of(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> int:
     return max(1, nbytes // max(1, math.prod(shape) * dtype.itemsize))
 
 
-def _hidden(path: str) -> str:
-    """Return the name that a file has before it is ready."""
-    folder, name = os.path.split(path)
-    return os.path.join(folder, f".{name}.{os.getpid()}.new")
-
-
 def new_file(path: str, content: bytes) -> int:
     """Create a file that does not exist; returns its descriptor. It has its first content when it appears."""
-    hidden = _hidden(path)
+    hidden = hidden_name(path)
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         write_all(descriptor, content, 0)
@@ -255,15 +250,8 @@ def write_all(descriptor: int, content: Any, offset: int) -> None:
 
 def replace_file(path: str, content: Any) -> None:
     """Write a file from a buffer so that at any moment there is the old one or the new one."""
-    hidden = _hidden(path)
-    try:
-        with open(hidden, "wb") as file:
-            file.write(content)
-        os.replace(hidden, path)
-    except BaseException:
-        if os.path.exists(hidden):
-            os.unlink(hidden)
-        raise
+    with moved_into_place(path) as hidden, open(hidden, "xb") as file:
+        file.write(content)
 
 
 def reserve(descriptor: int, offset: int, nbytes: int) -> None:

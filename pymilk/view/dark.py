@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..axes import Which3DState
-from ..errors import StreamArgumentError, StreamNotFoundError
+from ..axes import Orientation, Which3DState
+from ..errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
 from ..fits import multi_read
+from ..recording import Recording, load
+from ..sinks import SUFFIXES
+from ..sinks.base import batch_of
 from .feed import Feed
 
 __all__ = ["load_dark"]
@@ -18,7 +20,9 @@ __all__ = ["load_dark"]
 Array = npt.NDArray[Any]
 
 _FITS = (".fits", ".fit", ".fts", ".fits.gz")
-_NPY = ".npy"
+
+#: Bytes of a recording that are averaged at a time.
+_PIECE_NBYTES = 16 << 20
 
 
 def load_dark(source: str) -> Array:
@@ -27,8 +31,8 @@ def load_dark(source: str) -> Array:
     Parameters
     ----------
     source : str
-        A file that ends in ``.npy``, ``.fits``, ``.fit``, ``.fts`` or ``.fits.gz``, or else the name of a
-        stream.
+        A recording, an NPY file or a FITS image or cube: something that ends in ``.npy``, ``.fits``,
+        ``.fit``, ``.fts``, ``.fits.gz``, ``.h5``, ``.hdf5`` or ``.zarr``. Or else the name of a stream.
 
     Returns
     -------
@@ -43,16 +47,13 @@ def load_dark(source: str) -> Array:
     StreamError
         It cannot be read, or there is no such stream.
     LibraryMissingError
-        A FITS file, and astropy is not installed.
+        The library of the format is not installed.
     """
     lower = source.lower()
-    if lower.endswith(_FITS):
-        dark = multi_read(source, tri_dim=Which3DState.FRONT2LAST)
-    elif lower.endswith(_NPY):
-        dark = _load_npy(source)
-    else:
+    if not lower.endswith((*_FITS, *SUFFIXES)):
         with Feed(source) as feed:
             return feed.take()
+    dark = _read_file(source, fits=lower.endswith(_FITS))
     if not isinstance(dark, np.ndarray) or dark.dtype.kind not in "iufc" or dark.ndim > 3 or not dark.size:
         raise StreamArgumentError(
             f"{source} is no dark frame: it is not one image, or a cube of images, of numbers",
@@ -65,12 +66,35 @@ def load_dark(source: str) -> Array:
     return image.reshape(1, 1) if image.ndim == 0 else image
 
 
-def _load_npy(path: str) -> Any:
-    try:
-        return np.load(os.path.expanduser(path), allow_pickle=False)
-    except FileNotFoundError as error:
-        raise StreamNotFoundError(f"there is no dark frame {path}", path=path) from error
-    except (OSError, ValueError, EOFError) as error:
-        raise StreamArgumentError(
-            f"the dark frame {path} cannot be read: {error}", argument="dark", found=path
-        ) from error
+def _read_file(path: str, *, fits: bool) -> Any:
+    """Read what is in a file; of a recording, the mean frame."""
+    if path.lower().endswith(tuple(SUFFIXES)):
+        try:
+            with load(path) as found:
+                if found.header:
+                    return _mean(found)
+                if not fits:
+                    return np.asarray(found.frames)
+        except StreamNotFoundError as error:
+            raise StreamNotFoundError(f"there is no dark frame {path}", path=path) from error
+        except StreamFormatError as error:
+            if not fits:  # FITS files that are no cubes are read below
+                raise StreamArgumentError(
+                    f"the dark frame {path} cannot be read: {error}", argument="dark", found=path
+                ) from error
+    return multi_read(path, tri_dim=Which3DState.FRONT2LAST)
+
+
+def _mean(found: Recording) -> Array | None:
+    """Average the frames of a recording, as `pymilk.SHM` gives them by default; None of no frames."""
+    count, header = len(found), found.header
+    if not count:
+        return None
+    shape, dtype = found.frames.shape[1:], found.frames.dtype
+    total = np.zeros(shape, np.complex128 if dtype.kind == "c" else np.float64)
+    step = batch_of(shape, dtype, _PIECE_NBYTES)
+    for first in range(0, count, step):
+        total += np.asarray(found.frames[first : first + step]).sum(axis=0, dtype=total.dtype)
+    stream_shape = tuple(header["stream_shape"])
+    seen = Orientation(stream_shape, header["symcode"], header["tri_dim"], header["squeeze"])
+    return Orientation(stream_shape, squeeze=True).view(seen.native(total / count))

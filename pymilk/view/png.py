@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 from typing import Any
@@ -11,6 +10,7 @@ import numpy.typing as npt
 
 from ..errors import StreamStorageError
 from ..extras import optional_library
+from ..files import moved_into_place
 
 __all__ = ["save_png"]
 
@@ -37,17 +37,9 @@ def save_png(path: str | os.PathLike[str], rgb: npt.NDArray[Any]) -> None:
     """
     content = io.BytesIO()
     optional_library("PIL.Image", "plot", "PNG pictures").fromarray(rgb).save(content, format="PNG")
-    folder, name = os.path.split(os.fspath(path))
-    hidden = os.path.join(folder, f".{name[:100]}.{os.getpid()}.{os.urandom(4).hex()}.new")
     try:
-        try:
-            with open(hidden, "xb") as file:
-                file.write(content.getbuffer())
-            os.replace(hidden, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(hidden)
-            raise
+        with moved_into_place(os.fspath(path)) as hidden, open(hidden, "xb") as file:
+            file.write(content.getbuffer())
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = error.strerror if isinstance(error, OSError) else error
         raise StreamStorageError(
