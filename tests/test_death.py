@@ -134,6 +134,36 @@ def test_second_name_of_a_stream_that_is_in_place(shm_dir, dead_pid, make):
     assert Path(shm.FILEPATH).exists()
 
 
+KILLED_IN_DESTROY = """
+import os, signal, numpy as np
+from pymilk._core import Stream
+old = Stream.attach("cam")
+rename = os.rename
+def replaced_meanwhile(source, target):
+    os.rename = rename
+    Stream.create("cam", (2, 2), np.uint8).publish(np.full((2, 2), 2, np.uint8))
+    rename(source, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.rename = replaced_meanwhile
+old.destroy()
+"""
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_stream_that_was_taken_aside_is_put_back(spawn, shm_dir, make_stream, newer):
+    """One who deletes a stream dies when it has found that of another one in its place."""
+    make_stream("cam", (2, 2), np.uint8)
+    assert spawn(KILLED_IN_DESTROY).finish()[0] == -signal.SIGKILL
+    assert not (shm_dir / "cam.im.shm").exists()
+    if newer:  # whose creator tidies up first, and replaces what it finds
+        make_stream("cam", (2, 2), np.uint8).publish(np.full((2, 2), 3, np.uint8))
+    else:
+        assert len(remove_stale()) == 1
+    assert os.listdir(shm_dir) == ["cam.im.shm"]
+    with Stream.attach("cam") as found:
+        assert (found.read()[0] == (3 if newer else 2)).all()
+
+
 def test_links_and_directories_are_let_alone(shm_dir, dead_pid):
     outside = shm_dir / "precious"
     outside.write_bytes(b"x")
@@ -176,7 +206,7 @@ def test_exclusive_writer_that_died_in_a_frame(spawn, make):
     shm = make("cam", np.zeros((2, 2), np.uint8))
     writer = spawn(
         """
-import os, signal
+import os, signal, numpy as np
 from pymilk import SHM
 with SHM("cam", exclusive=True).claim() as frame:
     frame[0] = 5
