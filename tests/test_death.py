@@ -64,6 +64,27 @@ def test_semaphores_of_readers_that_die_come_back(spawn, how):
     assert furthest == deaths >= 2
 
 
+@pytest.mark.stress
+def test_writer_dies_in_keywords(spawn):
+    """Some of the stores: what Python does between them is single steps, too, and takes seconds."""
+    deaths, furthest = die(spawn, "keywords", 4, 1)
+    assert deaths >= 3
+    assert furthest >= 10
+
+
+def test_recorder_dies_at_some_system_calls(spawn):
+    deaths, furthest = die(spawn, "recordings", "npy", 12, 5)
+    assert deaths >= 5
+    assert furthest >= 60
+
+
+@pytest.mark.stress
+def test_recorder_dies_at_each_system_call(spawn):
+    deaths, furthest = die(spawn, "recordings", "npy", 1, 0)
+    print(f"\nnpy: {deaths} deaths")
+    assert furthest == deaths >= 60
+
+
 #: System calls of each: at least so many, each with a stop before and one behind it.
 CALLS = {"create": 15, "create_new": 15, "replace": 18, "close": 1, "destroy": 6, "rm": 10}
 

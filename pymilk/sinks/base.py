@@ -9,11 +9,13 @@ number that says how many there are.
 from __future__ import annotations
 
 import abc
+import contextlib
 import errno
 import json
 import math
 import os
 import shutil
+import time
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,6 +24,7 @@ import numpy.typing as npt
 
 from .._core import FRAME_ROW, allocate
 from ..errors import StreamArgumentError, StreamFormatError
+from ..processes import process_alive
 
 __all__ = [
     "CLOCK",
@@ -34,6 +37,7 @@ __all__ = [
     "json_of_header",
     "new_file",
     "nothing_to_close",
+    "remove_unfinished",
     "replace_file",
     "reserve",
     "write_all",
@@ -46,6 +50,9 @@ Header = dict[str, Any]
 
 #: What headers say of the clock of all times.
 CLOCK = "CLOCK_TAI, nanoseconds since 1970-01-01 TAI"
+
+#: Seconds after which a file that is not ready, of a process that is not there, is nobody's.
+_ABANDONED = 60.0
 
 #: What posix_fallocate says where the file system cannot do it.
 _NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
@@ -223,8 +230,22 @@ def _hidden(path: str) -> str:
     return os.path.join(folder, f".{name}.{os.getpid()}.new")
 
 
+def remove_unfinished(path: str) -> None:
+    """Remove files of this name that were not ready when their processes died."""
+    folder, name = os.path.split(path)
+    for entry in os.listdir(folder or "."):
+        pid = entry.removeprefix(f".{name}.").removesuffix(".new")
+        if entry == f".{name}.{pid}.new" and pid.isdecimal() and not process_alive(int(pid)):
+            left = os.path.join(folder, entry)
+            with contextlib.suppress(OSError):
+                # A younger one may be that of a process on another machine, or in another container.
+                if time.time() - os.lstat(left).st_mtime > _ABANDONED:
+                    os.unlink(left)
+
+
 def new_file(path: str, content: bytes) -> int:
     """Create a file that does not exist; returns its descriptor. It has its first content when it appears."""
+    remove_unfinished(path)
     hidden = _hidden(path)
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:

@@ -26,6 +26,7 @@ from .base import (
     json_of_header,
     new_file,
     nothing_to_close,
+    remove_unfinished,
     replace_file,
     reserve,
     write_all,
@@ -179,6 +180,7 @@ class NpySink(Sink):
         frames: int | None = None,
     ) -> None:
         _, rows, self._header_path = self.files(path)
+        remove_unfinished(self._header_path)
         replace_file(self._header_path, json_of_header(header).encode())
         self._rows = GrowingNpy(rows, (), FRAME_ROW)
         try:
