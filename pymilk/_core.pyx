@@ -443,8 +443,8 @@ cdef class Mapping:
     cdef readonly size_t nbytes
     cdef readonly bint writable
     cdef bint guarded       # a mapped file, which others may cut (_guard.h)
-    # PYMILK_CLOSED after close(); PYMILK_LOST once the file was found cut, or its header rewritten. Waits in other
-    # threads look at it between slices, and who used the memory looks at it afterwards.
+    # Bits: PYMILK_CLOSED after close(); PYMILK_LOST once the file was found cut, or its header rewritten.
+    # Waits in other threads look at it between slices, and who used the memory looks at it afterwards.
     cdef int closed
 
     def __cinit__(self):
