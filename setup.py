@@ -12,7 +12,7 @@ PYMILK_SANITIZE
     What to give to the compiler's ``-fsanitize``, for example ``address,undefined``: the core then checks
     each access to memory, and each calculation, and ends the process at the first one that is wrong. Python
     itself is not built so: it has to be started with the runtime of the sanitizer in ``LD_PRELOAD``. See
-    docs/reliability-fuzz.md.
+    docs/reliability.md.
 CC, CFLAGS, PKG_CONFIG
     As usual.
 """

@@ -107,7 +107,7 @@ from .names import check_name, stream_name, stream_path
 from .notices import warn_of_tear as _warn_of_tear
 from .processes import process_alive
 from .spellings import FRAME_OPTIONS, positional_too
-from .temporary import mark_busy, mark_idle, remove_abandoned, temporary_path
+from .temporary import aside_path, mark_busy, mark_idle, remove_abandoned, temporary_path
 from .writerlock import check_free, check_stream, lock_stream, lock_writer
 
 __all__ = [
@@ -443,8 +443,8 @@ cdef class Mapping:
     cdef readonly size_t nbytes
     cdef readonly bint writable
     cdef bint guarded       # a mapped file, which others may cut (_guard.h)
-    # 1 after close(); PYMILK_LOST once the file was found cut, or its header rewritten. Waits in other
-    # threads look at it between slices, and who used the memory looks at it afterwards.
+    # Bits: PYMILK_CLOSED after close(); PYMILK_LOST once the file was found cut, or its header rewritten.
+    # Waits in other threads look at it between slices, and who used the memory looks at it afterwards.
     cdef int closed
 
     def __cinit__(self):
@@ -1306,6 +1306,11 @@ cdef inline int atomic_load_int(const int *flag) noexcept nogil:
     return atomic_load_i32(<int32_t *>flag, __ATOMIC_RELAXED)
 
 
+cdef inline void raise_flag(int *flag, int bits) noexcept nogil:
+    # The other bits stay: two threads, or a thread and the handler for SIGBUS, may raise one at once.
+    atomic_or_i32(<int32_t *>flag, bits, __ATOMIC_RELAXED)
+
+
 # One run of the receive loop. Everything in it is private to the call; the pointers lead into a
 # Mapping and a Reader that the caller holds.
 cdef struct Job:
@@ -1416,16 +1421,11 @@ cdef inline bint reshaped(const char *base, const Header *h) noexcept nogil:
             or md.sem != h.n.sem or md.NBkw != h.n.nbkw or md.CBsize != h.n.cbsize)
 
 
-cdef inline void note_lost(int *closed) noexcept nogil:
-    cdef int32_t whole = 0
-    atomic_swap_if_i32(<int32_t *>closed, &whole, PYMILK_LOST, False, __ATOMIC_RELAXED, __ATOMIC_RELAXED)
-
-
 cdef inline bint damaged(const char *base, const Header *h, int *closed) noexcept nogil:
     """Tell, after the memory was used, whether the file was cut or its header rewritten until then."""
     if reshaped(base, h):
-        note_lost(closed)
-    return atomic_load_int(closed) == PYMILK_LOST
+        raise_flag(closed, PYMILK_LOST)
+    return atomic_load_int(closed) & PYMILK_LOST != 0
 
 
 cdef inline bint retired(const char *base, const Header *h) noexcept nogil:
@@ -1537,7 +1537,7 @@ cdef uint64_t copy_newest_slice(char *base, const Header *h, char *dst, bint str
 cdef inline int ended(const Job *job) noexcept nogil:
     """Tell whether another thread has closed the stream or the reader, or stopped the receive."""
     cdef int closed = atomic_load_int(job.closed)
-    if closed == PYMILK_LOST:
+    if closed & PYMILK_LOST:
         return EV_DAMAGED
     if closed or atomic_load_int(job.shut):
         return EV_CLOSED
@@ -1557,7 +1557,7 @@ cdef int housekeeping(Job *job, int64_t now) noexcept nogil:
     if event == FILE_OTHER:
         return EV_REPLACED
     if event == FILE_CUT:
-        note_lost(job.closed)
+        raise_flag(job.closed, PYMILK_LOST)
     if damaged(job.base, job.h, job.closed):
         return EV_DAMAGED
     if job.sem != NULL and atomic_load_i32(<int32_t *>job.sem_owner, __ATOMIC_RELAXED) != own_pid:
@@ -2043,7 +2043,7 @@ cdef class Reader:
     @property
     def closed(self):
         """Whether the reader or its stream was closed."""
-        return self.mapping is None or self.mapping.closed == 1
+        return self.mapping is None or self.mapping.closed & PYMILK_CLOSED != 0
 
     cdef Mapping _hold(self):
         """Return the mapping, to be kept for as long as pointers into it are used.
@@ -2051,7 +2051,7 @@ cdef class Reader:
         Any Python code may let another thread close the reader: no method uses self.mapping twice.
         """
         cdef Mapping mapping = self.mapping
-        if mapping is None or mapping.closed == 1:
+        if mapping is None or mapping.closed & PYMILK_CLOSED:
             raise _closed(self.name)
         if mapping.closed:
             raise _damaged(self.name)
@@ -2176,7 +2176,8 @@ cdef class Reader:
         if event == EV_TIMEOUT:
             self._raise_timeout(job)
         if event == EV_STOPPED:
-            self.stopped = 0  # a stop ends one receive, be it called before or during it
+            # A stop ends one receive, be it called before or during it.
+            atomic_store_i32(<int32_t *>&self.stopped, 0, __ATOMIC_RELAXED)
         return event
 
     cdef int _raise_timeout(self, Job *job) except -1:
@@ -2266,7 +2267,7 @@ cdef class Reader:
         cdef uint64_t counter
         self._begin()
         try:
-            self.stopped = 0
+            atomic_store_i32(<int32_t *>&self.stopped, 0, __ATOMIC_RELAXED)
             counter = self._start(mapping, self._bell(mapping))
         finally:
             self.running = 0
@@ -2558,12 +2559,12 @@ cdef class Reader:
 
         It returns what it has. A stop that comes before it ends it at once. `arm` forgets it.
         """
-        self.stopped = 1
+        raise_flag(&self.stopped, 1)
 
     def close(self):
         """Give the semaphore back. A wait in another thread ends with `StreamClosedError`."""
         cdef Mapping mapping = self.mapping
-        self.shut = 1
+        raise_flag(&self.shut, 1)
         self.mapping = None
         if mapping is not None:
             self._give_back(mapping)
@@ -2766,7 +2767,7 @@ cdef class PrivateRing:
     def end(self):
         """Say that no frame comes any more: waits return, and the eventfd is readable."""
         cdef uint64_t one = 1
-        self.over = 1
+        raise_flag(&self.over, 1)  # behind `written`, by the post
         sem_post(&self.bell)
         if self.fd >= 0:
             c_write(self.fd, &one, 8)
@@ -3224,7 +3225,7 @@ def wait_for_any(sources, timeout=None):
                     PyErr_CheckSignals()
             finally:
                 with nogil:
-                    atomic_store_i32(<int32_t *>stop, 1, __ATOMIC_RELAXED)
+                    raise_flag(stop, 1)
                     for i in range(started):
                         # Ours to post: nobody else waits for it.
                         if watches[i].written != NULL:
@@ -3546,7 +3547,7 @@ cdef class Stream:
     def close(self):
         """Let go of the stream. Waits of other threads end with `StreamClosedError`; views stay."""
         if self.mapping is not None:
-            self.mapping.closed = 1
+            raise_flag(&self.mapping.closed, PYMILK_CLOSED)
             if self.own_reader is not None:
                 self.own_reader.close()
                 self.own_reader = None
@@ -3584,7 +3585,7 @@ cdef class Stream:
             raise self._not_ours()
         # Another process may put its stream there this very moment: the file is taken aside, looked at
         # once more, and put back if it is not ours.
-        aside = temporary_path(self.path)
+        aside = aside_path(self.path, self.file_inode)
         try:
             fd = _open(self.path, False)
         except StreamNotFoundError:
@@ -3673,7 +3674,7 @@ cdef class Stream:
         self.next_look = tick + LOOK_NS
         state = self._file_state()
         if state == FILE_CUT:
-            note_lost(&mapping.closed)
+            raise_flag(&mapping.closed, PYMILK_LOST)
         # Remembered: what raises once has to raise each time, not once a look.
         self.was_replaced = state == FILE_OTHER or damaged(mapping.base, &self.h, &mapping.closed)
         return self.was_replaced
@@ -5003,7 +5004,8 @@ cdef bint _publish_feed(char *base, const Header *h, Feed *feed, bint check, con
     cdef uint64_t slot
     cdef bint over, starving = False
     while not atomic_load_int(closed) and not atomic_load_int(&feed.stopped):
-        over = atomic_load_int(&feed.over)  # before `ready`: whoever says so has handed over all
+        # Before `ready`: whoever says so has handed over all. Pairs with the release in FrameFeed.end.
+        over = atomic_load_i32(<int32_t *>&feed.over, __ATOMIC_ACQUIRE)
         if atomic_load_u64(&feed.ready, __ATOMIC_ACQUIRE) == feed.done:
             if over:
                 return True
@@ -5138,11 +5140,12 @@ cdef class FrameFeed:
 
     def end(self):
         """Say that no frame comes behind those that are ready: publishing ends with them."""
-        self.feed.over = 1
+        # Release: pairs with the acquire load in _publish_feed, which then sees all that was handed over.
+        atomic_store_i32(<int32_t *>&self.feed.over, 1, __ATOMIC_RELEASE)
 
     def stop(self):
         """End the publishing now, within 50 ms."""
-        self.feed.stopped = 1
+        raise_flag(&self.feed.stopped, 1)
 
 
 # --------------------------------------------------------------------------------------------------

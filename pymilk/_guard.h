@@ -20,7 +20,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* What a flag is set to, unless it was raised already. */
+/* Bits of a flag: the handle was closed; the file was cut, or its header rewritten. */
+#define PYMILK_CLOSED 1
 #define PYMILK_LOST 2
 
 /* One mapping. Entries are taken and given back with the GIL held, and never freed: the handler may look. */
@@ -47,11 +48,10 @@ static inline int pymilk_guard_replace(const char *address)
     for (; g != NULL; g = g->older) {
         /* Acquire: pairs with the release in pymilk_guard_add. */
         char *base = __atomic_load_n(&g->base, __ATOMIC_ACQUIRE);
-        int whole = 0;
         if (base == NULL || address < base || address >= base + g->nbytes)
             continue;
         /* The flag first: who reads a zero that stands there from now on finds it raised. */
-        __atomic_compare_exchange_n(g->flag, &whole, PYMILK_LOST, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(g->flag, PYMILK_LOST, __ATOMIC_SEQ_CST);
         return mmap(base, g->nbytes, g->prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0)
                != MAP_FAILED;
     }
@@ -104,7 +104,7 @@ static inline int pymilk_guard_install(void)
 }
 
 /*
- * Guard a mapping: `flag` becomes PYMILK_LOST when its file is found cut. Returns 0 or an errno value. Called
+ * Guard a mapping: `flag` gets PYMILK_LOST when its file is found cut. Returns 0 or an errno value. Called
  * with the GIL held.
  */
 static inline int pymilk_guard_add(void *base, size_t nbytes, int prot, int *flag)

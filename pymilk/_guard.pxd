@@ -2,6 +2,7 @@
 
 cdef extern from "_guard.h" nogil:
     enum:
+        PYMILK_CLOSED
         PYMILK_LOST
     int pymilk_guard_add(void *base, size_t nbytes, int prot, int *flag)
     void pymilk_guard_remove(void *base)

@@ -197,6 +197,7 @@ cdef extern from * nogil:
     void atomic_store_u32 "__atomic_store_n"(uint32_t *address, uint32_t value, int order)
     int32_t atomic_load_i32 "__atomic_load_n"(int32_t *address, int order)
     void atomic_store_i32 "__atomic_store_n"(int32_t *address, int32_t value, int order)
+    int32_t atomic_or_i32 "__atomic_fetch_or"(int32_t *address, int32_t value, int order)
     bint atomic_swap_if_i32 "__atomic_compare_exchange_n"(
         int32_t *address, int32_t *expected, int32_t desired, bint weak, int success, int failure)
     void atomic_fence "__atomic_thread_fence"(int order)

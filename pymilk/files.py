@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,8 +18,22 @@ from .errors import (
     StreamPermissionError,
     StreamStorageError,
 )
+from .processes import process_alive
 
-__all__ = ["check_room_for", "checked_path", "file_error", "hidden_name", "moved_into_place"]
+__all__ = [
+    "check_room_for",
+    "checked_path",
+    "file_error",
+    "hidden_name",
+    "moved_into_place",
+    "remove_unfinished",
+]
+
+#: What `hidden_name` makes.
+_HIDDEN = re.compile(r"\.pymilk\.(\d+)\.[0-9a-f]{8}\.new(\.\w+)?")
+
+#: Seconds after which a file of a process that is not alive is nobody's.
+_YOUNG = 60.0
 
 #: Endings by which libraries know that they have to compress.
 _COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zip")
@@ -122,6 +138,22 @@ def hidden_name(path: str) -> str:
     ending = os.path.splitext(name)[1]
     unique = f"{os.getpid()}.{os.urandom(4).hex()}"
     return os.path.join(folder, f".pymilk.{unique}.new{ending if ending in _COMPRESSED else ''}")
+
+
+def remove_unfinished(path: str) -> None:
+    """Remove what processes that died left beside a file under names of `hidden_name`, a minute ago or more.
+
+    A younger one may be that of a process on another machine, or in another container.
+    """
+    folder = os.path.dirname(path)
+    for entry in os.listdir(folder or "."):
+        match = _HIDDEN.fullmatch(entry)
+        if match is None or process_alive(int(match[1])):
+            continue
+        left = os.path.join(folder, entry)
+        with contextlib.suppress(OSError):
+            if time.time() - os.lstat(left).st_mtime > _YOUNG:
+                os.unlink(left)
 
 
 @contextlib.contextmanager

@@ -515,6 +515,7 @@ def create_stream(
     ring: int = 0,
     ring_kind: str = "fast",
     nbkw: int = 50,
+    mode: int | None = None,
     force: bool = False,
 ) -> None:
     """Create a stream of zeros that stays when this process ends.
@@ -531,6 +532,8 @@ def create_stream(
         See `pymilk.SHM`.
     nbkw : int, default 50
         Room for keywords.
+    mode : int, optional
+        Permissions, like ``0o600``. Default: 0666 less the umask.
     force : bool, default False
         Replace a stream of that name. Its readers follow if shape and dtype are the same.
 
@@ -549,7 +552,9 @@ def create_stream(
     if len(shape) == 3:
         axes = encode(np.broadcast_to(np.uint8(0), shape), 4, Which3DState.LAST2LAST).shape[::-1]
     try:
-        new_stream(name, axes, dtype, ring=ring, ring_kind=ring_kind, nbkw=nbkw, exist_ok=force).close()
+        new_stream(
+            name, axes, dtype, ring=ring, ring_kind=ring_kind, nbkw=nbkw, mode=mode, exist_ok=force
+        ).close()
     except StreamExistsError as error:
         raise StreamExistsError(
             f"stream {error.stream!r} exists at {error.path}; choose another name, or force it",
@@ -566,6 +571,7 @@ def new_stream(
     ring: int = 0,
     ring_kind: str = "fast",
     nbkw: int = 50,
+    mode: int | None = None,
     exist_ok: bool = False,
 ) -> Stream:
     """Create a stream for frames of a shape, with or without a ring.
@@ -576,7 +582,7 @@ def new_stream(
     shape : tuple of int
         Of a frame, in C order of the stream.
     dtype : dtype
-    ring, ring_kind, nbkw
+    ring, ring_kind, nbkw, mode
         As for `create_stream`.
     exist_ok : bool, default False
 
@@ -599,7 +605,7 @@ def new_stream(
             found=ring_kind,
         )
     if ring_kind == "fast":
-        return Stream.create(name, shape, dtype, nbkw=nbkw, cb_size=ring, exist_ok=exist_ok)
+        return Stream.create(name, shape, dtype, nbkw=nbkw, cb_size=ring, mode=mode, exist_ok=exist_ok)
     if not ring or len(shape) != 2:
         raise StreamArgumentError(
             f"stream {name!r}: a temporal ring has a number of slots and frames of 2 axes, not {ring} slots "
@@ -609,4 +615,4 @@ def new_stream(
             found=ring,
         )
     bits = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
-    return Stream.create(name, (ring, *shape), dtype, nbkw=nbkw, imagetype=bits, exist_ok=exist_ok)
+    return Stream.create(name, (ring, *shape), dtype, nbkw=nbkw, imagetype=bits, mode=mode, exist_ok=exist_ok)

@@ -495,6 +495,11 @@ class RingReader:
             counter=counter,
         )
 
+    def _check_whole(self) -> None:
+        """Raise if there are no frames because the shared memory was damaged."""
+        if self._collector is None and not self._stream.closed and self._stream.damaged:
+            _ = self._stream.counter  # says what happened
+
     def _is_closed(self) -> StreamClosedError:
         return StreamClosedError(
             f"stream {self.name!r}: the ring reader is closed, or its stream was; make a new one",
@@ -735,10 +740,17 @@ class RingReader:
         -------
         Block
             Of length 0 if there is nothing unread.
+
+        Raises
+        ------
+        StreamDamagedError
+            The file of the stream was cut, or its header rewritten.
         """
         limit = self._count("k", k, 1)
         with self._my_turn():
             block = self._try_block(limit, consume=False)
+        if block is None:
+            self._check_whole()
         return block or Block(self, self._cursor, 0, self._slots[:0], np.empty(0, FRAME_ROW))
 
     def latest(self, *, block: bool = False) -> Any:
@@ -807,6 +819,8 @@ class RingReader:
             Both were given, or something that is no number of them.
         StreamUnsupportedError
             Seconds of a ring whose writer stores no times.
+        StreamDamagedError
+            The file of the stream was cut, or its header rewritten.
         """
         if seconds is not None and frames is not None:
             raise StreamArgumentError(
@@ -831,6 +845,8 @@ class RingReader:
         cube = allocate((held, *cursor.slots.shape[1:]), self.dtype)
         info = np.zeros(held, FRAME_ROW)
         done = cursor.copy(cube, info, 0)
+        if done == 0:
+            self._check_whole()
         return finished_capture(
             self.name,
             held,

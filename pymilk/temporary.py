@@ -15,11 +15,14 @@ import time
 
 from .processes import process_alive
 
-__all__ = ["abandoned", "mark_busy", "mark_idle", "remove_abandoned", "temporary_path"]
+__all__ = ["abandoned", "aside_path", "mark_busy", "mark_idle", "remove_abandoned", "temporary_path"]
 
 #: ``.<file>.<pid>.<random>.new``: the dot and the ending keep it out of listings of streams. FITS files
 #: that are being written, ``.pymilk.<pid>...``, are not locked, and left alone.
 _NAME = re.compile(r"\.(?!pymilk\.\d).+\.(\d+)\.[0-9a-f]{8}\.new")
+
+#: One that was taken aside to be deleted, and the inode that was meant.
+_ASIDE = re.compile(r"\.(.+)\.aside(\d+)\.\d+\.[0-9a-f]{8}\.new")
 
 #: Seconds after which a file without a lock is nobody's, although a process has the number of its maker.
 _YOUNG = 60.0
@@ -29,6 +32,13 @@ def temporary_path(path: str) -> str:
     """Make a new name beside a file."""
     directory, file = os.path.split(path)
     return os.path.join(directory, f".{file[:60]}.{os.getpid()}.{os.urandom(4).hex()}.new")
+
+
+def aside_path(path: str, inode: int) -> str:
+    """Make a new name for a file that is taken aside, to be deleted if it has this inode."""
+    directory, file = os.path.split(path)
+    name = f".{file}.aside{inode}.{os.getpid()}.{os.urandom(4).hex()}.new"
+    return os.path.join(directory, name)
 
 
 def mark_busy(fd: int) -> None:
@@ -89,14 +99,26 @@ def _is_abandoned(path: str, remove: bool = False) -> bool:
         if remove:
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.lstat(path), found):
+                    _put_back(path, found.st_ino)
                     os.unlink(path)
         return True
     finally:
         os.close(fd)
 
 
+def _put_back(path: str, inode: int) -> None:
+    """Give a file its name again that was taken aside by mistake, unless there is a newer one."""
+    match = _ASIDE.fullmatch(os.path.basename(path))
+    if match is not None and int(match[2]) != inode:
+        with contextlib.suppress(FileExistsError):
+            os.link(path, os.path.join(os.path.dirname(path), match[1]), follow_symlinks=False)
+
+
 def remove_abandoned(directory: str) -> list[str]:
-    """Remove what `abandoned` finds; returns the paths. What this user may not remove stays."""
+    """Remove what `abandoned` finds; returns the paths. What this user may not remove stays.
+
+    A stream of others that was taken aside by one that died in that moment gets its name again.
+    """
     removed = []
     for path in abandoned(directory):
         with contextlib.suppress(PermissionError):

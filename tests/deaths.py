@@ -14,10 +14,17 @@ from typing import Any
 import numpy as np
 
 from killing import kill_at_each_call, kill_at_each_store, permitted
-from pymilk import SHM, find_stale, list_streams, remove_stale
-from pymilk._core import FLAG_TORN, FLAG_VERIFIED, IMAGETYPES, Stream
-from pymilk.errors import StreamError, StreamNotFoundError, StreamReplacedError, StreamTimeoutError
+from pymilk import SHM, find_stale, list_streams, load, remove_stale
+from pymilk._core import FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, IMAGETYPES, Stream
+from pymilk.errors import (
+    StreamError,
+    StreamFormatError,
+    StreamNotFoundError,
+    StreamReplacedError,
+    StreamTimeoutError,
+)
 from pymilk.inspection import remove_stream
+from pymilk.sinks import sink_of
 
 FRAME = (2, 2)
 #: Frames that were published in peace; they hold their numbers.
@@ -29,6 +36,7 @@ SOON = 20.0
 
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {"shape": FRAME},
+    "keywords": {"shape": FRAME, "nbkw": 4},
     "fast": {"shape": FRAME, "cb_size": 3},
     "temporal": {
         "shape": (3, *FRAME),
@@ -62,16 +70,18 @@ class Peace:
     """A stream as it was before each death: its bytes, put back each time."""
 
     def __init__(self, kind: str) -> None:
-        how = KINDS[kind]
-        self.stream = Stream.create("cam", how.pop("shape"), np.uint16, nbkw=0, nbsem=2, **how)
+        self.stream = Stream.create("cam", dtype=np.uint16, nbsem=2, **{"nbkw": 0, **KINDS[kind]})
         for number in range(1, BEFORE + 1):
             self.stream.publish(frame(number))
         with open(self.stream.path, "r+b") as file:
             self._file = mmap.mmap(file.fileno(), 0)
-        self._bytes = self.contents()
+        self.keep()
 
     def contents(self) -> bytes:
         return self._file[:]
+
+    def keep(self) -> None:
+        self._bytes = self.contents()
 
     def restore(self) -> None:
         self._file[:] = self._bytes
@@ -174,6 +184,89 @@ def semaphores(how: str, every: int, first: int) -> Iterator[int]:
         peace.restore()
 
 
+#: Of one word each, like numbers: a longer value or comment may be found half changed.
+OLD = [("A", 1, "old"), ("B", 1.5, "old"), ("C", "old", "old")]
+NEW = [("A", 2, "new"), ("B", 2.5, "new"), ("C", "new", "new"), ("D", 4, "new")]
+
+
+def keywords(every: int, first: int) -> Iterator[int]:
+    """Kill a writer of keywords: each of them is the old one or the new one, and frames do not suffer."""
+    peace = Peace("keywords")
+    peace.stream.write_keywords(OLD)
+    peace.keep()
+
+    def act(stream: Stream) -> None:
+        stream.write_keywords(NEW)
+
+    for stores in kill_at_each_store(lambda: Stream.attach("cam"), act, peace.contents, every, first):
+        yield stores
+        with Stream.attach("cam") as stream:
+            there = stream.read_keywords()
+            assert len(there) >= len(OLD)
+            for number, found in enumerate(there):
+                name, value, _ = NEW[number]
+                assert found.name == name
+                # A new one has a name first, and then a value.
+                before = OLD[number][1] if number < len(OLD) else None
+                assert found.value in (before, value), (stores, found)
+            pixels, flags, number = stream.read()
+            assert flags & FLAG_VERIFIED
+            check_frame(pixels, number, BEFORE)
+            stream.write_keywords(NEW)
+            assert [found[:3] for found in stream.read_keywords()] == NEW
+            assert stream.publish(frame(AFTER)) == BEFORE + 1
+        peace.restore()
+
+
+HEADER: dict[str, Any] = {
+    "pymilk": "1", "stream": "cam", "dtype": "uint16", "shape": [2, 2], "stream_shape": [2, 2],
+    "axes": ["y", "x"], "symcode": 4, "tri_dim": 0, "squeeze": True, "clock": "CLOCK_TAI", "tai_offset": 0,
+    "started_ns": 1, "first_ns": 1, "frames": 0, "lost": 0, "ended": "running", "part": None, "keywords": [],
+    "complete": False,
+}  # fmt: skip
+
+
+def recordings(suffix: str, every: int, first: int) -> Iterator[int]:
+    """Kill one who writes a file of frames: what was committed can be read, with its rows."""
+    path = os.path.join(os.environ["MILK_SHM_DIR"], f"cam.{suffix}")
+    sink = sink_of(path)
+    committed = mmap.mmap(-1, mmap.PAGESIZE)
+
+    def act(given: Any) -> None:
+        file = sink(path, FRAME, np.dtype(np.uint16), HEADER)
+        for number in range(1, BEFORE + 1):
+            file.room(1)[0] = frame(number)
+            row = np.zeros(1, FRAME_ROW)
+            row["cnt0"] = row["arrival_ns"] = number
+            file.commit(row)
+            file.flush()
+            committed[0] = number
+        file.finish({**HEADER, "frames": BEFORE, "ended": "frames", "complete": True})
+
+    for stops in kill_at_each_call(lambda: None, act, every, first):
+        yield stops
+        try:
+            with load(path) as found:
+                frames, numbers = np.asarray(found.frames), found.info["cnt0"].tolist()
+                assert numbers == list(range(1, len(frames) + 1))
+                assert len(frames) >= committed[0], (stops, len(frames), committed[0])
+                assert (frames == np.array(numbers).reshape(-1, 1, 1)).all()
+                assert not found.complete or len(frames) == BEFORE
+        except (StreamNotFoundError, StreamFormatError):
+            assert committed[0] == 0
+        # At most one file under a name of its own; whoever records there next removes it.
+        folder = os.path.dirname(path)
+        left = [os.path.join(folder, entry) for entry in os.listdir(folder) if entry.startswith(".")]
+        assert len(left) <= 1, left
+        for each in left:
+            os.utime(each, (0, 0))
+        sink.remove(path)
+        sink(path, FRAME, np.dtype(np.uint16), HEADER).close()
+        assert not [entry for entry in os.listdir(folder) if entry.startswith(".")]
+        sink.remove(path)
+        committed[0] = 0
+
+
 def make_again(exist_ok: bool = True) -> None:
     Stream.create("cam", FRAME, np.uint16, nbkw=0, nbsem=2, exist_ok=exist_ok)
 
@@ -249,5 +342,12 @@ def main() -> None:
         return
     what, *rest = sys.argv[1:]
     how, (every, first) = rest[:-2], (int(number) for number in rest[-2:])
-    deaths = list({"writes": writes, "semaphores": semaphores, "calls": calls}[what](*how, every, first))
+    kinds: dict[str, Callable[..., Iterator[int]]] = {
+        "writes": writes,
+        "semaphores": semaphores,
+        "keywords": keywords,
+        "calls": calls,
+        "recordings": recordings,
+    }
+    deaths = list(kinds[what](*how, every, first))
     print(len(deaths), deaths[-1] if deaths else 0)

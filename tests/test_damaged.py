@@ -146,6 +146,44 @@ def test_each_use_of_a_cut_stream_raises(
     stream.close()
 
 
+#: Every way to read through the objects that people use: of a stream and of a ring reader.
+READS: dict[str, Callable[[SHM, RingReader], Any]] = {
+    "get_data": lambda shm, ring: shm.get_data(),
+    "get_data(out=)": lambda shm, ring: shm.get_data(out=np.empty(SHAPE, np.uint16)),
+    "get_data(check=True)": lambda shm, ring: shm.get_data(check=True, timeout=0.2),
+    "multi_recv_data": lambda shm, ring: shm.multi_recv_data(2, timeout=0.2),
+    "capture": lambda shm, ring: shm.capture(2, timeout=0.2),
+    "get_counter": lambda shm, ring: shm.get_counter(),
+    "mtdata": lambda shm, ring: shm.mtdata,
+    "keywords": lambda shm, ring: dict(shm.keywords),
+    "get_keywords": lambda shm, ring: shm.get_keywords(),
+    "check_sem_value": lambda shm, ring: shm.check_sem_value(),
+    "ring.read": lambda shm, ring: ring.read(2, timeout=0.2),
+    "ring.read(out=)": lambda shm, ring: ring.read(2, np.empty((2, *SHAPE), np.uint16), 0.2),
+    "ring.peek": lambda shm, ring: ring.peek(2),
+    "ring.latest": lambda shm, ring: ring.latest(),
+    "ring.latest(block=True)": lambda shm, ring: ring.latest(block=True),
+    "ring.dump": lambda shm, ring: ring.dump(frames=2),
+    "ring.blocks": lambda shm, ring: next(ring.blocks(2, 0.2)),
+}
+
+
+@pytest.mark.parametrize("use", READS)
+def test_each_read_through_objects_raises(make: Callable[..., SHM], cut: Any, use: str) -> None:
+    shm = make("cam", (SHAPE, np.uint16), ring=8)
+    with shm.ring_reader(start="oldest") as ring:
+        for value in range(1, 5):
+            shm.set_data(np.full(SHAPE, value, np.uint16))
+        assert (ring.read(2).frames[1] == 1).all()  # the first one is that of its making
+        before = next(ring.blocks(2, 0.2))
+        assert before.intact()
+        cut(Stream.attach("cam"), 4096)
+        with pytest.raises(errors.StreamError):
+            READS[use](shm, ring)
+        assert not before.intact()
+        assert ring.lag == 0
+
+
 def test_a_view_reads_zeros_from_then_on(make_stream: Callable[..., Stream], cut: Any) -> None:
     stream = make_stream("cam", SHAPE, np.uint16)
     stream.publish(np.full(SHAPE, 7, np.uint16))
@@ -164,6 +202,26 @@ def test_a_view_outlives_a_closed_stream_that_is_cut(make_stream: Callable[..., 
     stream.close()
     cut(stream, 0)
     assert view.sum() == 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "rewritten"])
+def test_closing_does_not_hide_damage(make_stream: Callable[..., Stream], cut: Any, damage: str) -> None:
+    stream = make_stream("cam", SHAPE, np.uint16, cb_size=4)
+    ring = RingReader(stream, start="oldest")
+    stream.publish(np.full(SHAPE, 7, np.uint16))
+    block = ring.peek(1)
+    assert block.intact()
+    stream.close()
+    assert block.intact()
+    if damage == "cut":
+        cut(stream, 0)
+        assert block.frames.sum() == 0
+    else:
+        with open(stream.path, "r+b") as file:
+            file.seek(116)  # the first size
+            file.write(struct.pack("<I", 3))
+    assert not block.intact()
+    ring.close()
 
 
 @pytest.mark.parametrize("offset", [0.25, 0.5, 0.9])

@@ -64,6 +64,27 @@ def test_semaphores_of_readers_that_die_come_back(spawn, how):
     assert furthest == deaths >= 2
 
 
+@pytest.mark.stress
+def test_writer_dies_in_keywords(spawn):
+    """Some of the stores: what Python does between them is single steps, too, and takes seconds."""
+    deaths, furthest = die(spawn, "keywords", 4, 1)
+    assert deaths >= 3
+    assert furthest >= 10
+
+
+def test_recorder_dies_at_some_system_calls(spawn):
+    deaths, furthest = die(spawn, "recordings", "npy", 12, 5)
+    assert deaths >= 5
+    assert furthest >= 60
+
+
+@pytest.mark.stress
+def test_recorder_dies_at_each_system_call(spawn):
+    deaths, furthest = die(spawn, "recordings", "npy", 1, 0)
+    print(f"\nnpy: {deaths} deaths")
+    assert furthest == deaths >= 60
+
+
 #: System calls of each: at least so many, each with a stop before and one behind it.
 CALLS = {"create": 15, "create_new": 15, "replace": 18, "close": 1, "destroy": 6, "rm": 10}
 
@@ -134,6 +155,36 @@ def test_second_name_of_a_stream_that_is_in_place(shm_dir, dead_pid, make):
     assert Path(shm.FILEPATH).exists()
 
 
+KILLED_IN_DESTROY = """
+import os, signal, numpy as np
+from pymilk._core import Stream
+old = Stream.attach("cam")
+rename = os.rename
+def replaced_meanwhile(source, target):
+    os.rename = rename
+    Stream.create("cam", (2, 2), np.uint8).publish(np.full((2, 2), 2, np.uint8))
+    rename(source, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.rename = replaced_meanwhile
+old.destroy()
+"""
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_stream_that_was_taken_aside_is_put_back(spawn, shm_dir, make_stream, newer):
+    """One who deletes a stream dies when it has found that of another one in its place."""
+    make_stream("cam", (2, 2), np.uint8)
+    assert spawn(KILLED_IN_DESTROY).finish()[0] == -signal.SIGKILL
+    assert not (shm_dir / "cam.im.shm").exists()
+    if newer:  # whose creator tidies up first, and replaces what it finds
+        make_stream("cam", (2, 2), np.uint8).publish(np.full((2, 2), 3, np.uint8))
+    else:
+        assert len(remove_stale()) == 1
+    assert os.listdir(shm_dir) == ["cam.im.shm"]
+    with Stream.attach("cam") as found:
+        assert (found.read()[0] == (3 if newer else 2)).all()
+
+
 def test_links_and_directories_are_let_alone(shm_dir, dead_pid):
     outside = shm_dir / "precious"
     outside.write_bytes(b"x")
@@ -176,7 +227,7 @@ def test_exclusive_writer_that_died_in_a_frame(spawn, make):
     shm = make("cam", np.zeros((2, 2), np.uint8))
     writer = spawn(
         """
-import os, signal
+import os, signal, numpy as np
 from pymilk import SHM
 with SHM("cam", exclusive=True).claim() as frame:
     frame[0] = 5

@@ -463,6 +463,23 @@ def test_fix_removes_what_was_left_and_no_stream(make: Make, shm_dir: Path, tmp_
     alive.unlink()
 
 
+@pytest.mark.parametrize("ring", [[], ["--ring", "4"], ["--ring", "4", "--temporal"]])
+def test_create_command_with_a_mode(shm_dir: Path, ring: list[str]) -> None:
+    testing = pytest.importorskip("click.testing", reason="extra cli")
+    pytest.importorskip("rich", reason="extra cli")
+    from pymilk.cli.streams import create
+
+    run = testing.CliRunner().invoke
+    result = run(create, ["cam", "4", "6", "--mode", "640", *ring])
+    assert result.exit_code == 0, result.output
+    assert (shm_dir / "cam.im.shm").stat().st_mode & 0o7777 == 0o640
+    for mode in ("888", "1777", "rw", "-1"):
+        result = run(create, ["other", "4", "6", f"--mode={mode}"])
+        assert result.exit_code == 2
+        assert "octal digits" in result.output
+    assert not (shm_dir / "other.im.shm").exists()
+
+
 def test_doctor_fix_command(make: Make, shm_dir: Path, spawn: Spawn) -> None:
     pytest.importorskip("click", reason="extra cli")
     pytest.importorskip("rich", reason="extra cli")

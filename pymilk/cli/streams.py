@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import click
@@ -22,6 +23,15 @@ TYPES = {
 }  # fmt: skip
 
 
+def octal(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """Read permissions as chmod does."""
+    if text is None:
+        return None
+    if not re.fullmatch("[0-7]{1,4}", text) or int(text, 8) > 0o777:
+        raise click.BadParameter(f"three octal digits, like 600, not {text!r}")
+    return int(text, 8)
+
+
 @click.command()
 @click.argument("name")
 @click.argument("size", type=click.IntRange(min=1), nargs=-1, required=True)
@@ -33,9 +43,18 @@ TYPES = {
               help="Make the ring a circular cube whose slices are the frames, which are images then.")
 @click.option("--kw", "nbkw", type=click.IntRange(min=0), default=50, show_default=True,
               help="Room for keywords.")
+@click.option("--mode", metavar="OCTAL", callback=octal,
+              help="Permissions of the file, like 600 or 644. Default: 666 less the umask.")
 @click.option("--force", is_flag=True, help="Replace a stream of that name.")
 def create(
-    name: str, size: tuple[int, ...], kind: str, ring: int, temporal: bool, nbkw: int, force: bool
+    name: str,
+    size: tuple[int, ...],
+    kind: str,
+    ring: int,
+    temporal: bool,
+    nbkw: int,
+    mode: int | None,
+    force: bool,
 ) -> None:
     """Create the stream NAME of zeros, of one to three SIZEs: those of a frame as NumPy has it.
 
@@ -51,7 +70,9 @@ def create(
         raise click.UsageError("--temporal needs the number of slots: --ring SLOTS")
     with clean_exit():
         ring_kind = "temporal" if temporal else "fast"
-        create_stream(name, size, TYPES[kind], ring=ring, ring_kind=ring_kind, nbkw=nbkw, force=force)
+        create_stream(
+            name, size, TYPES[kind], ring=ring, ring_kind=ring_kind, nbkw=nbkw, mode=mode, force=force
+        )
 
 
 @click.command()

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from .._core import FRAME_ROW, allocate
 from ..errors import StreamArgumentError, StreamFormatError
-from ..files import hidden_name, moved_into_place
+from ..files import hidden_name, moved_into_place, remove_unfinished
 
 __all__ = [
     "CLOCK",
@@ -220,6 +220,7 @@ def batch_of(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> int:
 
 def new_file(path: str, content: bytes) -> int:
     """Create a file that does not exist; returns its descriptor. It has its first content when it appears."""
+    remove_unfinished(path)
     hidden = hidden_name(path)
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:

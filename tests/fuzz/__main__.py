@@ -6,7 +6,7 @@
     python -m fuzz shrink FOUND.bin --to SMALL.bin   # the least that still does it
     python -m fuzz guided CORPUS [libFuzzer options] # guided by coverage; needs atheris
 
-Run in the directory ``tests``. docs/reliability-fuzz.md says how to build the core with sanitizers.
+Run in the directory ``tests``. docs/reliability.md says how to build the core with sanitizers.
 """
 
 from __future__ import annotations
