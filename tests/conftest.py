@@ -85,8 +85,9 @@ def make() -> Iterator[Callable[..., SHM]]:
 
 
 def heed_interrupts() -> None:
-    """Undo what a shell does to processes in the background: they ignore SIGINT, and hand that down."""
+    """Undo what shells and nohup do to processes: they ignore SIGINT or SIGHUP, and hand that down."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 class Child:
