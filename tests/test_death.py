@@ -1,8 +1,7 @@
 """Processes that are killed at each of their steps: what others find afterwards, and who goes on.
 
 What is checked after each death is in deaths.py, how the victim is led there in killing.py. Here a few of
-the steps are
-taken; the tests marked `stress` take all of them.
+the steps are taken; `PYMILK_EVERY_STEP=1 pytest -m stress tests/test_death.py` takes all of them.
 """
 
 from __future__ import annotations
@@ -27,6 +26,14 @@ from pymilk.directory import find_stale, remove_stale
 
 RUN = "import deaths; deaths.main()"
 
+#: Marks of tests that take minutes, all of them together.
+BY_HAND = (
+    pytest.mark.stress,
+    pytest.mark.skipif(
+        not os.environ.get("PYMILK_EVERY_STEP"), reason="takes minutes; run with PYMILK_EVERY_STEP=1"
+    ),
+)
+
 
 def die(spawn: Callable[..., Any], *what: object) -> tuple[int, int]:
     """Have processes killed; returns how many, and how far the last one came."""
@@ -49,7 +56,8 @@ def test_writer_dies_in_a_frame(spawn, kind, how):
     assert furthest >= first
 
 
-@pytest.mark.stress
+@BY_HAND[0]
+@BY_HAND[1]
 @pytest.mark.parametrize("how", ["publish", "claim", "publish_many"])
 @pytest.mark.parametrize("kind", ["plain", "fast", "temporal"])
 def test_writer_dies_behind_each_store(spawn, kind, how):
@@ -58,13 +66,14 @@ def test_writer_dies_behind_each_store(spawn, kind, how):
     assert furthest == deaths >= 10
 
 
-@pytest.mark.parametrize("how", ["take", pytest.param("wait", marks=pytest.mark.stress)])
+@pytest.mark.parametrize("how", ["take", pytest.param("wait", marks=BY_HAND)])
 def test_semaphores_of_readers_that_die_come_back(spawn, how):
     deaths, furthest = die(spawn, "semaphores", how, 1, 0)
     assert furthest == deaths >= 2
 
 
-@pytest.mark.stress
+@BY_HAND[0]
+@BY_HAND[1]
 def test_writer_dies_in_keywords(spawn):
     """Some of the stores: what Python does between them is single steps, too, and takes seconds."""
     deaths, furthest = die(spawn, "keywords", 4, 1)
@@ -78,7 +87,8 @@ def test_recorder_dies_at_some_system_calls(spawn):
     assert furthest >= 60
 
 
-@pytest.mark.stress
+@BY_HAND[0]
+@BY_HAND[1]
 def test_recorder_dies_at_each_system_call(spawn):
     deaths, furthest = die(spawn, "recordings", "npy", 1, 0)
     print(f"\nnpy: {deaths} deaths")
@@ -96,7 +106,8 @@ def test_death_at_some_system_calls(spawn, how):
     assert furthest >= 2 * CALLS[how] - 7
 
 
-@pytest.mark.stress
+@BY_HAND[0]
+@BY_HAND[1]
 @pytest.mark.parametrize("how", CALLS)
 def test_death_at_each_system_call(spawn, how):
     deaths, furthest = die(spawn, "calls", how, 1, 0)
