@@ -463,7 +463,7 @@ def test_lazy_frames_are_indexed_like_an_array(suffix: str, cam: SHM, tmp_path: 
         for wrong in (50, -51):
             with pytest.raises(IndexError):
                 lazy[wrong]
-        if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # before, copy=False was "if it can be had without"
+        if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # before, copy=False could copy
             with pytest.raises(ValueError, match="copy"):
                 np.array(lazy, copy=False)
         assert np.asarray(lazy, np.float32).dtype == np.float32
