@@ -111,7 +111,8 @@ def mappings(path: Path) -> list[tuple[int, int]]:
     found = []
     with open("/proc/self/maps") as table:
         for line in table:
-            parts = line.split(maxsplit=5)
+            # Hundreds of lines under a sanitizer, of which one or two are ours.
+            parts = line.split(maxsplit=5) if inode in line else ()
             if len(parts) == 6 and parts[4] == inode:
                 begin, _, end = parts[0].partition("-")
                 found.append((int(begin, 16), int(end, 16)))
