@@ -172,7 +172,7 @@ def extension() -> Extension:
         extra_link_args=libraries,
         # A header that changed, or another choice of it, has to recompile the core.
         depends=[
-            *(f"pymilk/_{part}.h" for part in ("guard", "port", "turn")),
+            *(f"pymilk/_{part}.h" for part in ("guard", "port", "semaphore", "turn")),
             *(f"pymilk/_{part}.pxd" for part in PARTS),
         ],
     )

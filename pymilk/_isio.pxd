@@ -113,6 +113,12 @@ cdef extern from "ImageStruct.h" nogil:
         pid_t wpid
         timespec writetime
 
+cdef extern from "_semaphore.h" nogil:
+    # Semaphores in files are posted and waited for through these only.
+    int sem_post "pymilk_sem_post"(sem_t *sem)
+    bint pymilk_sem_usable(const sem_t *sem)
+    int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
+
 cdef extern from "_port.h" nogil:
     enum:
         PYMILK_HEADER_HISTORY
@@ -125,10 +131,6 @@ cdef extern from "_port.h" nogil:
     const char *PYMILK_CYTHON
     void pymilk_pause()
     void pymilk_stream_copy(void *to, const void *source, size_t nbytes)
-    # Semaphores in files are posted through this one only: it looks at them first.
-    int sem_post "pymilk_sem_post"(sem_t *sem)
-    bint pymilk_sem_usable(const sem_t *sem)
-    int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
     void pymilk_fence(char *base, size_t nbytes)
     void pymilk_unfence(char *base, size_t nbytes)
     bint pymilk_may_spin()

@@ -6,7 +6,6 @@
 #include <features.h>
 #include <pthread.h>
 #include <sched.h>
-#include <semaphore.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -171,92 +170,6 @@ static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
             error = part[i].error;
     }
     return error;
-}
-
-#if defined(__GLIBC__) && !defined(PYMILK_WITHOUT_SEM_CLOCKWAIT)
-#if __GLIBC_PREREQ(2, 30)
-#define PYMILK_HAVE_SEM_CLOCKWAIT 1
-#endif
-#endif
-
-/* How often a semaphore is looked at where sem_clockwait is missing, in nanoseconds. */
-#define PYMILK_SEM_LOOK_NS 100000
-
-/*
- * Tell whether a semaphore of a file may be given to the C library. The 32-bit word at byte 8 says whether it is
- * shared between processes: 128, or 0 if it is not, in glibc and musl on 64-bit machines. Both put it into the
- * number of a system call unseen; anything else asks the kernel for something that is no wait, and glibc ends
- * the process when the kernel answers so.
- */
-static inline int pymilk_sem_usable(const sem_t *sem)
-{
-    uint32_t shared = __atomic_load_n((const uint32_t *)(const void *)sem + 2, __ATOMIC_RELAXED);
-    return shared == 0 || shared == 128;
-}
-
-/* sem_post, for semaphores that another program may have overwritten. */
-static inline int pymilk_sem_post(sem_t *sem)
-{
-    if (!pymilk_sem_usable(sem)) {
-        errno = EINVAL;
-        return -1;
-    }
-    return sem_post(sem);
-}
-
-/* How often a semaphore is looked at that cannot be waited for. */
-#define PYMILK_OVERWRITTEN_LOOK_NS 1000000
-
-/* Wait a little for a semaphore that was overwritten after it was chosen. Returns as the function below. */
-static inline int pymilk_sem_look(sem_t *sem, int64_t monotonic_ns)
-{
-    struct timespec now;
-    int64_t left;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    left = monotonic_ns - (now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
-    if (left > 0) {
-        now.tv_sec = 0;
-        now.tv_nsec = (long)(left < PYMILK_OVERWRITTEN_LOOK_NS ? left : PYMILK_OVERWRITTEN_LOOK_NS);
-        nanosleep(&now, NULL);
-    }
-    return sem_trywait(sem) == 0 ? 0 : errno;
-}
-
-/*
- * Wait for a semaphore until a CLOCK_MONOTONIC time. Returns 0 or an errno value.
- * sem_clockwait came with glibc 2.30. Without it the semaphore is looked at again and again, between
- * sleeps on CLOCK_MONOTONIC. sem_timedwait would not do: its deadline is one of CLOCK_REALTIME, and if that
- * is set back by an hour during a wait of 20 ms, the wait lasts an hour longer.
- */
-static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
-{
-    struct timespec deadline;
-    if (!pymilk_sem_usable(sem))
-        return pymilk_sem_look(sem, monotonic_ns);
-#ifdef PYMILK_HAVE_SEM_CLOCKWAIT
-    deadline.tv_sec = (time_t)(monotonic_ns / 1000000000);
-    deadline.tv_nsec = (long)(monotonic_ns % 1000000000);
-    return sem_clockwait(sem, CLOCK_MONOTONIC, &deadline) == 0 ? 0 : errno;
-#else
-    struct timespec now;
-    int64_t ns;
-    int error;
-    while (sem_trywait(sem) != 0) {
-        if (errno != EAGAIN)
-            return errno;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-        if (ns >= monotonic_ns)
-            return ETIMEDOUT;
-        ns = monotonic_ns - ns > PYMILK_SEM_LOOK_NS ? ns + PYMILK_SEM_LOOK_NS : monotonic_ns;
-        deadline.tv_sec = (time_t)(ns / 1000000000);
-        deadline.tv_nsec = (long)(ns % 1000000000);
-        error = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL);
-        if (error != 0)
-            return error;
-    }
-    return 0;
-#endif
 }
 
 /*

@@ -373,10 +373,12 @@ class SHM(FrameAccess, FamiliarCalls):
         ):
             if return_none_on_timeout:
                 return None
-            warn_caller(
-                f"stream {self.FNAME!r}: no new frame within {timeout} s; this is the previous one",
-                StreamTimeoutWarning,
-            )
+            # A file that was cut has no frame any more, and reading says so.
+            if self._stream is None or not self._stream.damaged:
+                warn_caller(
+                    f"stream {self.FNAME!r}: no new frame within {timeout} s; this is the previous one",
+                    StreamTimeoutWarning,
+                )
         if check:
             stream = self._stream or self._live()
         if out is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -208,69 +207,8 @@ def test_core_waits_by_no_clock_that_can_be_set() -> None:
     names = Path(core).read_bytes().split(b"\0")
     assert b"sem_timedwait" not in names
     assert b"pthread_cond_timedwait" not in names
-    assert b"sem_clockwait" in names or b"clock_nanosleep" in names
-
-
-#: The wait of C libraries without sem_clockwait: times out, is woken, and a signal ends it.
-WITHOUT_CLOCKWAIT = r"""
-#define _GNU_SOURCE
-#define PYMILK_WITHOUT_SEM_CLOCKWAIT
-#include <signal.h>
-#include <stdio.h>
-#include <sys/time.h>
-#include "_port.h"
-
-static sem_t sem;
-
-static void on_alarm(int number)
-{
-    (void)number;
-}
-
-static void *post(void *nothing)
-{
-    usleep(20000);
-    sem_post(&sem);
-    return nothing;
-}
-
-static int64_t now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-int main(void)
-{
-    struct sigaction action = {.sa_handler = on_alarm};
-    struct itimerval soon = {{0, 20000}, {0, 20000}};
-    pthread_t thread;
-    int64_t until = now() + 50000000;
-    sem_init(&sem, 0, 0);
-    printf("%d", pymilk_sem_wait_until(&sem, until) == ETIMEDOUT && now() >= until);
-    printf(" %d", pymilk_sem_wait_until(&sem, now() - 1) == ETIMEDOUT);
-    pthread_create(&thread, NULL, post, NULL);
-    printf(" %d", pymilk_sem_wait_until(&sem, now() + INT64_C(3600000000000)));
-    pthread_join(thread, NULL);
-    sem_post(&sem);
-    printf(" %d", pymilk_sem_wait_until(&sem, 0));
-    sigaction(SIGALRM, &action, NULL);
-    setitimer(ITIMER_REAL, &soon, NULL);
-    printf(" %d\n", pymilk_sem_wait_until(&sem, now() + INT64_C(3600000000000)) == EINTR);
-    return 0;
-}
-"""
-
-
-@needs_compiler
-def test_wait_of_old_c_libraries(tmp_path: Path) -> None:
-    package = os.path.dirname(pymilk.__file__)
-    flags = ("-std=gnu11", f"-I{package}", f"-I{pymilk.get_include()}", "-pthread")
-    program = compiled(tmp_path, "waits", WITHOUT_CLOCKWAIT, *flags)
-    assert b"sem_timedwait" not in program.read_bytes()
-    said = subprocess.run([program], capture_output=True, text=True, timeout=60)
-    assert said.stdout == "1 1 0 0 1\n"
+    assert b"sem_clockwait" not in names
+    assert b"clock_nanosleep" in names
 
 
 IN_NAMESPACE = """

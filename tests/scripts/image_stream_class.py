@@ -46,6 +46,7 @@ with ImageStream("camera") as camera:
     assert not timed_out(camera, 5.0)
     assert camera.newest().shape == (120, 160)
     assert tuple(camera.md.size[: camera.md.naxis]) == (160, 120) == camera.shape
+    camera.semflush(camera.semindex)
     count = camera.md.cnt0
     for _ in range(3):
         assert camera.semtimedwait(camera.semindex, 5) == 0
