@@ -9,6 +9,9 @@ from .errors import LibraryMissingError
 
 __all__ = ["optional_library"]
 
+#: Packages that are not called what Python imports.
+_PACKAGES = {"PIL": "Pillow"}
+
 
 def optional_library(module: str, extra: str, purpose: str) -> Any:
     """Import a module of an optional library.
@@ -37,7 +40,7 @@ def optional_library(module: str, extra: str, purpose: str) -> Any:
     except ModuleNotFoundError as error:
         library = (error.name or module).partition(".")[0]
         raise LibraryMissingError(
-            f"{purpose} need {library}, which is not installed: pip install 'pymilk[{extra}]'",
+            f"{purpose} need {_PACKAGES.get(library, library)}, which is not installed: pip install 'pymilk[{extra}]'",
             library=library,
             extra=extra,
         ) from error

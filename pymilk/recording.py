@@ -16,12 +16,21 @@ import numpy.typing as npt
 
 from ._core import FRAME_ROW
 from .axes import Orientation
-from .errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
-from .files import checked_path, file_error
-from .headers import words_of_axes
+from .errors import StreamArgumentError, StreamError, StreamFormatError, StreamNotFoundError
+from .files import checked_path, delete, file_error
+from .headers import orientation_of, words_of_axes
 from .sinks import Header, Stored, sink_of
 
-__all__ = ["GAP_ROW", "LazyFrames", "Recording", "load", "part_path", "parts_of"]
+__all__ = [
+    "GAP_ROW",
+    "LazyFrames",
+    "Recording",
+    "is_part_of",
+    "load",
+    "part_path",
+    "remove_others",
+    "taken_by",
+]
 
 Array = npt.NDArray[Any]
 
@@ -176,27 +185,27 @@ class Recording:
                 self.info[done : done + count] = each.info[:count]
                 done += count
         self.complete = all(each.complete for each in stored)
-        turn = _orientation(self.header)
-        for path, each in zip(paths, stored, strict=True):
-            if each.frames.shape[1:] != stored[0].frames.shape[1:] or each.dtype != stored[0].dtype:
+        turns = [_orientation(each, path) for each, path in zip(stored, paths, strict=True)]
+        turn, alone = turns[0], stored[0]
+        shape = _shape(alone, turn)
+        for path, each, its in zip(paths, stored, turns, strict=True):
+            if _shape(each, its) != shape or each.dtype != alone.dtype:
                 raise StreamFormatError(
-                    f"{path} has frames {each.frames.shape[1:]} of {each.dtype}, and {paths[0]} has "
-                    f"{stored[0].frames.shape[1:]} of {stored[0].dtype}; load them one by one",
+                    f"{path} has frames {_shape(each, its)} of {each.dtype}, and {paths[0]} has "
+                    f"{shape} of {alone.dtype}; load them one by one",
                     path=path,
                     field="shape",
-                    expected=stored[0].frames.shape[1:],
-                    found=each.frames.shape[1:],
+                    expected=shape,
+                    found=_shape(each, its),
                 )
-        alone = stored[0]
         self.frames: Any
         if len(stored) == 1 and alone.convert is None and isinstance(alone.frames, np.ndarray):
             frames = alone.frames[: counts[0]]
             self.frames = turn.view(frames) if turn is not None else frames
             self.frames.flags.writeable = False
         else:
-            shape = tuple(alone.frames.shape[1:]) if turn is None else turn.shape
             parts = [(each.frames, count) for each, count in zip(stored, counts, strict=True)]
-            convert = [_seen(each.convert, turn) for each in stored]
+            convert = [_seen(each.convert, its) for each, its in zip(stored, turns, strict=True)]
             self.frames = LazyFrames(parts, convert, shape, alone.dtype)
         if self.header:
             assert turn is not None
@@ -253,12 +262,26 @@ def _count(stored: Stored) -> int:
     return min(int(stored.frames.shape[0]), int(rows[0]) if len(rows) else len(stored.info))
 
 
-def _orientation(header: Header) -> Orientation | None:
-    if not header:
+def _orientation(stored: Stored, path: str) -> Orientation | None:
+    """Return how frames were seen; None for a file of others."""
+    if not stored.header:
         return None
-    return Orientation(
-        tuple(header["stream_shape"]), header["symcode"], header["tri_dim"], header["squeeze"]
-    )
+    turn = orientation_of(stored.header, path)
+    if turn.stream_shape != tuple(stored.frames.shape[1:]):
+        raise StreamFormatError(
+            f"{path}: the header of the recording is damaged, it tells of frames {turn.stream_shape}, and "
+            f"there are some of {tuple(stored.frames.shape[1:])}",
+            path=path,
+            field="stream_shape",
+            expected=tuple(stored.frames.shape[1:]),
+            found=turn.stream_shape,
+        )
+    return turn
+
+
+def _shape(stored: Stored, turn: Orientation | None) -> tuple[int, ...]:
+    """Return the shape of a frame as it was seen."""
+    return tuple(stored.frames.shape[1:]) if turn is None else turn.shape
 
 
 def _seen(convert: Callable[[Array], Array] | None, turn: Orientation | None) -> Callable[[Array], Array]:
@@ -277,13 +300,38 @@ def part_path(path: str, part: int) -> str:
     return f"{base}_{part:06d}{suffix}"
 
 
+def _part_names(path: str) -> re.Pattern[str]:
+    """Return what the names of `part_path` look like; group 1 is the number."""
+    base, suffix = os.path.splitext(path)
+    return re.compile(re.escape(base) + r"_(\d{6,})" + re.escape(suffix))
+
+
+def is_part_of(path: str, series: str) -> bool:
+    """Tell whether a path is that of a file of a series."""
+    return _part_names(series).fullmatch(path) is not None
+
+
 def parts_of(path: str) -> list[str]:
     """Return the paths of the series of this name that are there, in order."""
     base, suffix = os.path.splitext(path)
-    pattern = re.compile(re.escape(base) + r"_(\d{6,})" + re.escape(suffix))
     found = glob.glob(f"{glob.escape(base)}_*{glob.escape(suffix)}")
-    numbered = [(int(match[1]), each) for each in found if (match := pattern.fullmatch(each))]
+    names = _part_names(path)
+    numbered = [(int(match[1]), each) for each in found if (match := names.fullmatch(each))]
     return [each for _, each in sorted(numbered)]
+
+
+def taken_by(path: str) -> list[str]:
+    """Return the paths of all files that a recording of this path has, or a series of this name."""
+    kind = sink_of(path)
+    return [each for one in (path, *parts_of(path)) for each in kind.files(one)]
+
+
+def remove_others(path: str, kept: str) -> None:
+    """Delete the files of `taken_by`, but for those of one recording."""
+    mine = sink_of(kept).files(kept)
+    for each in taken_by(path):
+        if each not in mine:
+            delete(each)
 
 
 def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Recording:
@@ -345,9 +393,18 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
             try:
                 stored.append(sink_of(each).read(each))
             except OSError as error:
-                if isinstance(error, StreamNotFoundError):
+                if isinstance(error, StreamError):
                     raise
-                raise file_error(error, each, "read") from error
+                raise file_error(error, error.filename or each, "read") from error
+            except (StreamError, KeyError, MemoryError):
+                raise
+            except Exception as error:  # of libraries that meet something damaged: anything can come
+                raise StreamFormatError(
+                    f"{each} is no recording, or it is damaged: {error!r}",
+                    path=each,
+                    field="file",
+                    found=repr(error),
+                ) from error
         for each, one in zip(paths, stored, strict=True):
             if len(one.frames.shape) == 0:
                 raise StreamFormatError(
@@ -362,8 +419,7 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
         for one in stored:
             one.close()
         if isinstance(error, KeyError):
-            # Of a file that could not be read, or, once all are, of the first one.
-            damaged = paths[len(stored) % len(paths)]
+            damaged = paths[len(stored)]
             raise StreamFormatError(
                 f"{damaged}: the header of the recording is damaged, it has no {error}",
                 path=damaged,

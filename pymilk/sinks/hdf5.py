@@ -15,6 +15,7 @@ import numpy as np
 from .._core import FRAME_ROW
 from ..errors import StreamFormatError
 from ..extras import optional_library
+from ..files import delete, hidden_name, put_in_place, remove_unfinished
 from .base import (
     Array,
     Header,
@@ -68,8 +69,12 @@ class Hdf5Sink(Sink):
         *,
         compress: bool = False,
         frames: int | None = None,
+        replace: bool = False,
     ) -> None:
         h5py = _h5py()
+        remove_unfinished(path)
+        # It has its name once it can be read.
+        hidden = hidden_name(path)
         self._path = path
         self._count = 0
         self._in_file = 0  # frames of the staging memory that were written
@@ -83,11 +88,12 @@ class Hdf5Sink(Sink):
         packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
         # Version 1.10 of the format is the first with SWMR, and everybody can read it.
         self._cached = 2 * self._staging.frames.nbytes
-        self._h5 = h5py.File(path, "x", libver=("v110", "v110"), rdcc_nbytes=self._cached)
+        self._h5: Any = None
         self._file = -1
         self._reserved = 0
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._h5 = h5py.File(hidden, "x", libver=("v110", "v110"), rdcc_nbytes=self._cached)
+            self._file = os.open(hidden, os.O_RDWR | os.O_CLOEXEC)
             self._reserve(0)
             self._frames = self._h5.create_dataset(
                 "frames", (0, *shape), dtype, maxshape=(None, *shape), chunks=chunk, **packing
@@ -100,8 +106,10 @@ class Hdf5Sink(Sink):
             for name in _ATTRIBUTES:
                 self._h5.attrs[name] = header[name]
             self._h5.swmr_mode = True
+            put_in_place(hidden, path, replace)
         except BaseException:
             self.close()
+            delete(hidden)
             raise
 
     def _reserve(self, nbytes: int) -> None:
@@ -175,8 +183,8 @@ class Hdf5Sink(Sink):
         self.flush()
         self._h5.close()
         # The header has its place already, and needs no further room. Closing the file cuts off what was
-        # reserved.
-        with _h5py().File(self._path, "r+") as h5:
+        # reserved. Without a lock: one who reads the file, and holds one, is not in the way.
+        with _h5py().File(self._path, "r+", locking=False) as h5:
             h5["header"][()] = np.bytes_(json_of_header(header).encode())
             for name in _ATTRIBUTES:
                 h5.attrs.modify(name, header[name])
@@ -185,7 +193,8 @@ class Hdf5Sink(Sink):
     def close(self) -> None:
         """See `Sink`."""
         try:
-            self._h5.close()
+            if self._h5 is not None:
+                self._h5.close()
         finally:
             if self._file >= 0:
                 os.close(self._file)
