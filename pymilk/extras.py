@@ -39,8 +39,9 @@ def optional_library(module: str, extra: str, purpose: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         library = (error.name or module).partition(".")[0]
+        package = _PACKAGES.get(library, library)
         raise LibraryMissingError(
-            f"{purpose} need {_PACKAGES.get(library, library)}, which is not installed: pip install 'pymilk[{extra}]'",
+            f"{purpose} need {package}, which is not installed: pip install 'pymilk[{extra}]'",
             library=library,
             extra=extra,
         ) from error

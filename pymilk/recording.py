@@ -19,7 +19,7 @@ from .axes import Orientation
 from .errors import StreamArgumentError, StreamError, StreamFormatError, StreamNotFoundError
 from .files import checked_path, delete, file_error
 from .headers import orientation_of, words_of_axes
-from .sinks import Header, Stored, sink_of
+from .sinks import Stored, sink_of
 
 __all__ = [
     "GAP_ROW",

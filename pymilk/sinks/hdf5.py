@@ -41,8 +41,9 @@ _SPARE_NBYTES = 1 << 20
 #: Bytes by which the header may grow until the end.
 _HEADER_ROOM = 1024
 
-#: Header keys that are attributes of the file, too.
-_ATTRIBUTES = ("stream", "clock", "axes", "symcode", "tri_dim", "pymilk", "frames", "lost", "complete")
+#: Header keys that are attributes of the file, too, and those that change at the end.
+_CHANGING = ("frames", "lost", "complete")
+_ATTRIBUTES = ("stream", "clock", "axes", "symcode", "tri_dim", "pymilk", *_CHANGING)
 
 
 def _h5py() -> Any:
@@ -75,7 +76,6 @@ class Hdf5Sink(Sink):
         remove_unfinished(path)
         # It has its name once it can be read.
         hidden = hidden_name(path)
-        self._path = path
         self._count = 0
         self._in_file = 0  # frames of the staging memory that were written
         self._rows: list[Array] = []  # of frames that were written, and not flushed
@@ -181,14 +181,12 @@ class Hdf5Sink(Sink):
     def finish(self, header: Header) -> None:
         """See `Sink`."""
         self.flush()
-        self._h5.close()
-        # The header has its place already, and needs no further room. Closing the file cuts off what was
-        # reserved. Without a lock: one who reads the file, and holds one, is not in the way.
-        with _h5py().File(self._path, "r+", locking=False) as h5:
-            h5["header"][()] = np.bytes_(json_of_header(header).encode())
-            for name in _ATTRIBUTES:
-                h5.attrs.modify(name, header[name])
-        self.close()
+        # All of this has its place already, and needs no further room. It is done in the file as it is: to
+        # open that once more would need a lock, which one who reads it may hold.
+        self._h5["header"][()] = np.bytes_(json_of_header(header).encode())
+        for name in _CHANGING:
+            self._h5.attrs.modify(name, header[name])
+        self.close()  # which cuts off what was reserved
 
     def close(self) -> None:
         """See `Sink`."""
