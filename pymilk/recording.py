@@ -53,6 +53,8 @@ class LazyFrames:
     shape : tuple of int
         Of a frame.
     dtype : dtype
+    paths : sequence of str
+        Of the files.
 
     Notes
     -----
@@ -66,7 +68,9 @@ class LazyFrames:
         convert: Sequence[Callable[[Array], Array]],
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
+        paths: Sequence[str],
     ) -> None:
+        self._paths = list(paths)
         self._parts = list(parts)
         self._convert = list(convert)
         self._starts = np.cumsum([0, *(count for _, count in parts)])
@@ -90,12 +94,13 @@ class LazyFrames:
     def _read(self, start: int, stop: int, step: int) -> Array:
         """Read ``range(start, stop, step)``, ascending."""
         pieces = []
-        for (part, count), convert, first in zip(self._parts, self._convert, self._starts, strict=False):
-            base = int(first)
+        for number, (part, count) in enumerate(self._parts):
+            base = int(self._starts[number])
             low = start if start >= base else base + (start - base) % step
             high = min(stop, base + count)
             if low < high:
-                pieces.append(convert(np.asarray(part[low - base : high - base : step])))
+                raw = _piece(part, slice(low - base, high - base, step), self._paths[number])
+                pieces.append(self._convert[number](raw))
         if len(pieces) == 1:
             return pieces[0]
         return np.concatenate(pieces) if pieces else np.empty((0, *self.shape[1:]), self.dtype)
@@ -136,6 +141,22 @@ class LazyFrames:
 
     def __repr__(self) -> str:
         return f"<LazyFrames shape={self.shape} dtype={self.dtype}>"
+
+
+def _piece(part: Any, which: slice, path: str) -> Array:
+    """Read frames of a file."""
+    try:
+        return np.asarray(part[which])
+    except MemoryError:
+        raise
+    except Exception as error:  # of the library of the format
+        raise StreamFormatError(
+            f"{path}: frames {which.start} to {which.stop - 1} cannot be read; the file is damaged, or was "
+            f"closed: {error!r}",
+            path=path,
+            field="frames",
+            found=repr(error),
+        ) from error
 
 
 def _slice(chosen: range) -> tuple[int, int, int]:
@@ -206,7 +227,7 @@ class Recording:
         else:
             parts = [(each.frames, count) for each, count in zip(stored, counts, strict=True)]
             convert = [_seen(each.convert, its) for each, its in zip(stored, turns, strict=True)]
-            self.frames = LazyFrames(parts, convert, shape, alone.dtype)
+            self.frames = LazyFrames(parts, convert, shape, alone.dtype, paths)
         if self.header:
             assert turn is not None
             self.header["shape"] = list(turn.shape)

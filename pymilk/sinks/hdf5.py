@@ -45,6 +45,9 @@ _HEADER_ROOM = 1024
 _CHANGING = ("frames", "lost", "complete")
 _ATTRIBUTES = ("stream", "clock", "axes", "symcode", "tri_dim", "pymilk", *_CHANGING)
 
+#: What the library says of a file that is being written, or whose recorder was killed.
+_BEING_WRITTEN = ("already open for write", "unable to lock file")
+
 
 def _h5py() -> Any:
     return optional_library("h5py", "hdf5", "HDF5 recordings")
@@ -211,11 +214,17 @@ class Hdf5Sink(Sink):
         try:
             h5 = h5py.File(path, "r")
         except OSError as error:
-            if "truncated" in str(error):
+            if not any(words in str(error) for words in _BEING_WRITTEN):
+                if error.errno is not None:
+                    raise
                 raise StreamFormatError(
-                    f"{path} is shorter than its header says: {error}", path=path, field="file size"
+                    f"{path} is damaged, or shorter than its header says: {error}",
+                    path=path,
+                    field="file",
+                    expected="HDF5",
+                    found=str(error),
                 ) from error
-            # It is being written, or its recorder was killed.
+            # Only then: in this mode the library waits for hours for a damaged header to become right.
             h5 = h5py.File(path, "r", swmr=True)
         found = sorted(h5)
         if not {"frames", "info", "header"} <= set(found) or h5["info"].dtype != FRAME_ROW:
