@@ -362,6 +362,8 @@ class Player:
             What ended it before the last frame; its `report` is there as well.
         StreamReplacedError
             Another program has put its own stream there.
+        StreamForkedError
+            This is a child after fork; the parent goes on playing.
         KeyboardInterrupt
             Ctrl-C; it was stopped first.
         """

@@ -256,12 +256,13 @@ class _Job:
         """Raise whatever speaks against recording, before a file is made or a frame is waited for."""
         stream = self.stream
         self._format.check(stream.frame_shape, stream.dtype, self._options["compress"])
-        check_room_for(self._where, [] if self._options["force"] else self._in_the_way(), stream.name)
+        others = [] if self._options["force"] else self._in_the_way(self.path)
+        check_room_for(self.path, others, stream.name)
 
-    def _in_the_way(self) -> list[str]:
+    def _in_the_way(self, path: str) -> list[str]:
         """Return the paths that this recording would replace."""
-        files = taken_by(self._where)
-        return files if self._part_limit is None else [*files, *self._format.files(part_path(self._where, 0))]
+        files = taken_by(path)
+        return files if self._part_limit is None else [*files, *self._format.files(part_path(path, 0))]
 
     def collides_with(self, other: _Job) -> bool:
         """Tell whether this one may write, or remove, files of another."""
@@ -277,7 +278,7 @@ class _Job:
 
     def prepare(self) -> None:
         """Arm the ring, and make the first file, unless there is one to be replaced."""
-        self._replaces = self._options["force"] and any(map(os.path.lexists, self._in_the_way()))
+        self._replaces = self._options["force"] and any(map(os.path.lexists, self._in_the_way(self._where)))
         self._started_ns = now_ns()
         if not self._replaces:
             self._open()
@@ -627,7 +628,8 @@ class Recorder:
         ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``. For a list: a path with ``{stream}`` in it, or
         a directory, where NPY files are made.
     frames : int, optional
-        End after so many frames of each stream.
+        End after so many frames of each stream. A camera that stops short of them is waited for: until
+        `stop`, Ctrl-C in `wait`, or as `seconds` and `timeout` say.
     seconds : float, optional
         End after this time. Frames published by then are recorded. Neither: until `stop`.
     max_frames_per_file : int, optional
@@ -654,7 +656,8 @@ class Recorder:
     StreamUnsupportedError
         The format has no such pixels: FITS has no complex and no float16.
     StreamExistsError
-        A FileExistsError: the file exists, and `force` is false.
+        A FileExistsError: the file exists, and `force` is false. Raised by `wait` if it is the next file of
+        a series, which somebody else has made meanwhile.
     StreamNotFoundError, StreamPermissionError, StreamFormatError
         A stream or a directory is not there, or cannot be used.
     LibraryMissingError
@@ -671,6 +674,7 @@ class Recorder:
     - One that comes back with another shape or dtype ends the recording with `StreamChangedError`.
     - A writer that dies or pauses does not end it, unless `timeout` says so.
     - A full disk ends it with `StreamStorageError`; all frames that found room are readable.
+    - In a child after fork it is over, with `StreamForkedError`; the parent goes on recording.
 
     Others go on when the recording of one of several streams ends.
 
@@ -828,7 +832,7 @@ class Recorder:
 
         Raises
         ------
-        StreamStorageError, StreamChangedError, StreamTimeoutError, StreamClosedError
+        StreamStorageError, StreamExistsError, StreamChangedError, StreamTimeoutError, StreamClosedError
             What ended the recording of a single stream. Its `report` is that of the recorder.
         RecordError
             Some of several streams failed.

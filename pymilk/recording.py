@@ -183,7 +183,8 @@ class Recording:
     header : dict
         ``stream``, ``dtype``, ``shape`` (of a frame as seen), ``stream_shape``, ``axes`` (which index is
         which axis of the stream), ``symcode``, ``tri_dim``, ``squeeze``, ``clock``, ``tai_offset`` (seconds
-        that TAI was ahead of UTC), ``started_ns``, ``first_ns`` (acquisition of the first frame),
+        that TAI was ahead of UTC), ``started_ns``, ``first_ns`` (acquisition of the first frame; if its
+        writer stored no time that has a date, when it was written, or arrived),
         ``frames``, ``lost``, ``ended``, ``part`` (number in a series, or None), ``pymilk`` (version),
         ``complete``, and ``keywords``: a list of [name, value, comment], as they were when the recording
         began. Empty for files of others. Of a series: that of the first file, with the totals.
