@@ -143,7 +143,7 @@ class StreamReport:
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))
         rows += [
-            ("rate", f"{self.rate:.1f} frames/s"),
+            ("rate", "not known" if math.isnan(self.rate) else f"{self.rate:.1f} frames/s"),
             ("size", f"{self.nbytes / 1e6:.1f} MB of pixels"),
             ("ring", f"{self.source}, {self.ring_peak:.1%} full at most"),
             ("duration", f"{self.duration:.3f} s"),
@@ -353,7 +353,9 @@ class _Job:
         arrivals = self._last_arrival - self._first_arrival
         frame = math.prod(self.stream.frame_shape) * self.stream.dtype.itemsize
         ring = self._ring
-        now = time.monotonic()
+        duration = self._duration
+        if duration is None:
+            duration = time.monotonic() - self._began if self._began else 0.0
         return StreamReport(
             stream=self.name,
             paths=list(self.paths),
@@ -364,7 +366,7 @@ class _Job:
             unwritten=self._unwritten,
             new_files=self._new_files,
             nbytes=self._recorded * frame,
-            duration=self._duration if self._duration is not None else now - self._began if ring else 0.0,
+            duration=duration,
             rate=(self._recorded - 1) / (arrivals / 1e9) if arrivals > 0 else math.nan,
             source="none" if ring is None else ring.source,
             ring_peak=self._peak,
@@ -531,8 +533,9 @@ class _Job:
         self._first_ns = now_ns()
         if self._parts:
             self._started_ns = self._first_ns
-        if not self.stream.closed:
-            found = self.stream.read_keywords()
+        stream = self.stream if self._ring is None else self._ring.stream
+        if not stream.closed:
+            found = stream.read_keywords()
             self._keywords = [[each.name, each.value, each.comment] for each in found]
         left = None if self._limit is None else self._limit - self._recorded
         if self._part_limit is not None:

@@ -748,6 +748,32 @@ def test_a_writer_that_restarts_is_followed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.frames[7:], frames[::-1][:5])
 
 
+@pytest.mark.parametrize("ring", [None, 64])
+def test_keywords_of_each_file_are_those_of_its_stream(
+    ring: int | None, make: Callable[..., SHM], tmp_path: Path
+) -> None:
+    def wait(count: int) -> None:
+        while recorder.report.recorded < count:
+            assert recorder.running
+            time.sleep(0.001)
+
+    camera = make("cam", ((5, 7), np.uint16), ring=ring)
+    camera.set_keywords({"GAIN": (1, "")})
+    with Recorder("cam", tmp_path / "cam.npy", frames=4, max_frames_per_file=2) as recorder:
+        camera.set_data(images(1)[0])
+        wait(1)
+        camera.close()
+        camera = make("cam", ((5, 7), np.uint16), ring=ring)  # it restarts, with a first frame
+        wait(2)
+        camera.set_keywords({"GAIN": (2, "")})
+        for count in (3, 4):
+            camera.set_data(images(1)[0])
+            wait(count) if count < 4 else recorder.wait(60)
+    for part, gain in enumerate((1, 2)):
+        with load(tmp_path / f"cam_{part:06d}.npy") as loaded:
+            assert loaded.header["keywords"] == [["GAIN", gain, ""]]
+
+
 def test_another_shape_ends_it_with_a_finished_file(tmp_path: Path) -> None:
     first = SHM("cam", ((5, 7), np.uint16), ring=64)
     recorder = Recorder("cam", tmp_path / "cam.npy", frames=12).start()
@@ -1038,6 +1064,7 @@ def test_a_start_that_fails_leaves_nothing(
     assert not recorder.running
     assert list(tmp_path.iterdir()) == []
     assert recorder.report.streams["a"].paths == []
+    assert recorder.report.duration < 60
     recorded(first, tmp_path / "a.npy", images(5))
     with pytest.raises(pymilk.errors.CaptureMemoryError, match="depth"):
         Recorder(["a", "b"], tmp_path, depth=2**40, force=True).start()
