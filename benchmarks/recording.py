@@ -3,13 +3,11 @@
     python benchmarks/recording.py [--directory DIR] [--rate 5000] [--seconds 20] [--formats npy,fits,h5,zarr]
 
 1. *Camera*: a second process publishes 120x120 uint16 at the rate given, into a stream with a ring, or a
-plain one
-   (``--plain``, read through a collector). Each frame carries its number all over. Frames lost have to be
-   0, and each frame on the disk has to be whole, and the one that its row says.
+   plain one (``--plain``, read through a collector). Each frame carries its number all over. Frames lost
+   have to be 0, and each frame on the disk has to be whole, and the one that its row says.
 2. *Sustained*: frames that are in a ring already are recorded as fast as the format takes them, against a
-plain
-   sequential write of the same bytes, in pieces of 4 MiB, in the same run. The median of the ratios of all
-   repeats.
+   plain sequential write of the same bytes, in pieces of 4 MiB, in the same run. The median of the ratios
+   of all repeats.
 
 Neither waits for the disk itself (fsync): both measure what a program has to wait for. Exit code 1 if a
 frame is missing, torn or another one.

@@ -9,6 +9,9 @@ from .errors import LibraryMissingError
 
 __all__ = ["optional_library"]
 
+#: Packages that are not called what Python imports.
+_PACKAGES = {"PIL": "Pillow"}
+
 
 def optional_library(module: str, extra: str, purpose: str) -> Any:
     """Import a module of an optional library.
@@ -36,8 +39,9 @@ def optional_library(module: str, extra: str, purpose: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         library = (error.name or module).partition(".")[0]
+        package = _PACKAGES.get(library, library)
         raise LibraryMissingError(
-            f"{purpose} need {library}, which is not installed: pip install 'pymilk[{extra}]'",
+            f"{purpose} need {package}, which is not installed: pip install 'pymilk[{extra}]'",
             library=library,
             extra=extra,
         ) from error

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -23,9 +24,11 @@ from .processes import process_alive
 __all__ = [
     "check_room_for",
     "checked_path",
+    "delete",
     "file_error",
     "hidden_name",
     "moved_into_place",
+    "put_in_place",
     "remove_unfinished",
 ]
 
@@ -140,6 +143,44 @@ def hidden_name(path: str) -> str:
     return os.path.join(folder, f".pymilk.{unique}.new{ending if ending in _COMPRESSED else ''}")
 
 
+def delete(path: str) -> None:
+    """Delete a file, or a directory with all that is in it, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def put_in_place(hidden: str, path: str, replace: bool = False) -> None:
+    """Give a file its name. At any moment there is the old one, if any, or the new one.
+
+    Parameters
+    ----------
+    hidden : str
+        What it is called now.
+    path : str
+    replace : bool, default False
+        Whether it may take the place of another one.
+
+    Raises
+    ------
+    FileExistsError
+        There is another one, and `replace` is false.
+    OSError
+    """
+    if replace:
+        os.replace(hidden, path)
+        return
+    try:
+        os.link(hidden, path)  # unlike a rename, this never takes the place of another file
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS) or os.path.lexists(path):
+            raise
+        os.rename(hidden, path)  # a file system without links
+    else:
+        os.unlink(hidden)
+
+
 def remove_unfinished(path: str) -> None:
     """Remove what processes that died left beside a file under names of `hidden_name`, a minute ago or more.
 
@@ -153,7 +194,7 @@ def remove_unfinished(path: str) -> None:
         left = os.path.join(folder, entry)
         with contextlib.suppress(OSError):
             if time.time() - os.lstat(left).st_mtime > _YOUNG:
-                os.unlink(left)
+                delete(left)
 
 
 @contextlib.contextmanager

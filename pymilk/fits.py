@@ -47,9 +47,6 @@ _STANDARD_NAME = re.compile("[A-Z0-9_-]{1,8}")
 #: Length of a card, of the value field that numbers and short text are padded to, of the longest name kept.
 _CARD, _VALUE, _NAME = 80, 20, 40
 
-#: Stored times up to this one have a date: a NumPy time in nanoseconds ends in the year 2262.
-_LAST_DATE = 9_200_000_000_000_000_000
-
 
 # -- reading and writing -----------------------------------------------------------------------
 
@@ -327,7 +324,7 @@ def stream_header(
     """
     fits = _astropy()
     cards = _Cards(fits)
-    if atime_ns is not None and 0 < atime_ns <= _LAST_DATE:
+    if atime_ns is not None and 0 < atime_ns <= times.LAST_DATE_NS:
         offset = times.tai_offset() if tai_offset is None else tai_offset
         cards.add("DATE-OBS", str(times.to_utc(atime_ns, offset)), "UTC of the acquisition")
         cards.add("TIMESYS", "UTC", "time scale of DATE-OBS")

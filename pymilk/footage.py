@@ -16,6 +16,7 @@ from .axes import Orientation, Which3DState, encode
 from .errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
 from .extras import optional_library
 from .files import checked_path, file_error
+from .headers import orientation_of
 from .recording import Recording, load
 from .sinks import SUFFIXES
 
@@ -344,17 +345,19 @@ def open_footage(source: Any) -> Footage:
         isinstance(each, (str, os.PathLike)) for each in source
     ):
         return _recorded(load(source))
-    return Cube(np.asarray(source), "the array")
+    try:
+        frames = np.asarray(source)
+    except ValueError as error:
+        raise StreamArgumentError(
+            f"what is to be played is no array, nor a path: {error}", argument="source", found=source
+        ) from None
+    return Cube(frames, "the array")
 
 
 def _recorded(recording: Recording, *, owned: bool = True) -> Cube:
     """Return what a recording has."""
     header = recording.header
-    turn = None
-    if "stream_shape" in header:
-        turn = Orientation(
-            tuple(header["stream_shape"]), header["symcode"], header["tri_dim"], header["squeeze"]
-        )
+    turn = orientation_of(header, recording.paths[0]) if header else None
     try:
         cube = Cube(
             recording.frames,

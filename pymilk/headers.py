@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 from ._version import __version__
 from .axes import Orientation
+from .errors import StreamFormatError
 from .sinks.base import CLOCK, Header
-from .times import tai_offset
+from .times import LAST_DATE_NS, tai_offset
 
-__all__ = ["first_time", "header_of", "words_of_axes"]
+__all__ = ["first_time", "header_of", "orientation_of", "words_of_axes"]
 
 
 def words_of_axes(orientation: Orientation) -> str:
@@ -25,9 +26,41 @@ def words_of_axes(orientation: Orientation) -> str:
 
 
 def first_time(info: npt.NDArray[Any]) -> int:
-    """Return when the first frame was acquired, in nanoseconds of CLOCK_TAI, as well as its row tells."""
+    """Return when the first frame was acquired, in nanoseconds of CLOCK_TAI, as well as its row tells.
+
+    Times of the writer that have no date are left aside: 0, which is "never", and nonsense.
+    """
     first = info[0]
-    return int(first["atime_ns"] or first["writetime_ns"] or first["arrival_ns"])
+    stamps = [int(first[column]) for column in ("atime_ns", "writetime_ns", "arrival_ns")]
+    return next((stamp for stamp in stamps if 0 < stamp <= LAST_DATE_NS), stamps[-1])
+
+
+def orientation_of(header: Header, path: str) -> Orientation:
+    """Return how the user saw the frames of a recording.
+
+    Parameters
+    ----------
+    header : dict
+        See `header_of`.
+    path : str
+        Of the recording, for the message.
+
+    Raises
+    ------
+    StreamFormatError
+        It does not say so.
+    """
+    try:
+        shape = tuple(int(length) for length in header["stream_shape"])
+        return Orientation(shape, header["symcode"], header["tri_dim"], header["squeeze"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StreamFormatError(
+            f"{path}: the header of the recording is damaged, it does not tell the orientation: {error!r}",
+            path=path,
+            field="header",
+            expected=["stream_shape", "symcode", "tri_dim", "squeeze"],
+            found=header,
+        ) from error
 
 
 def header_of(

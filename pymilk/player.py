@@ -28,6 +28,7 @@ from .errors import (
     StreamReplacedError,
 )
 from .footage import Footage, open_footage
+from .forks import left_with_parent, tell_after_fork
 from .inspection import describe_stream, new_stream
 from .keywords import Keywords
 from .processes import process_alive
@@ -256,7 +257,8 @@ class Player:
         cpu: int | None = None,
         priority: int | None = None,
     ) -> None:
-        if rate is not None and not (isinstance(rate, (int, float, np.number)) and 0 <= rate <= 1e9):
+        numeric = isinstance(rate, (int, float, np.integer, np.floating))
+        if rate is not None and not (numeric and 0 <= rate <= 1e9):
             raise StreamArgumentError(
                 f"rate is frames per second, 0 for as fast as possible, or None for the times of the "
                 f"recording, not {rate!r}",
@@ -332,6 +334,7 @@ class Player:
             )
         for thread in self._threads:
             thread.start()
+        tell_after_fork(self)
         self._await(self._filled)
         warn_of_scheduling(self._refused)
         return self
@@ -359,6 +362,8 @@ class Player:
             What ended it before the last frame; its `report` is there as well.
         StreamReplacedError
             Another program has put its own stream there.
+        StreamForkedError
+            This is a child after fork; the parent goes on playing.
         KeyboardInterrupt
             Ctrl-C; it was stopped first.
         """
@@ -436,6 +441,15 @@ class Player:
     def __repr__(self) -> str:
         state = "running" if self.running else self._ended if self._threads else "not started"
         return f"<Player {self._footage.name} -> {self.name!r}: {self.published} frames, {state}>"
+
+    def _after_fork(self) -> None:
+        # A thread that is not here may have held the lock.
+        self._lock = threading.Lock()
+        if not self._over.is_set():
+            self._over = threading.Event()
+            self._over.set()
+            self._ended = "error"
+            self._error = left_with_parent("player", self.name)
 
     def _await(self, event: threading.Event, timeout: float | None = None) -> bool:
         """Wait for an event; whatever interrupts the wait stops the player."""

@@ -7,6 +7,8 @@ Python's global lock in hand. Frames that come while the disk stalls wait in the
 from __future__ import annotations
 
 import atexit
+import contextlib
+import itertools
 import math
 import os
 import threading
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._core import FLAG_NEW_FILE, FLAG_TORN, checked_timeout
+from ._core import FLAG_NEW_FILE, FLAG_TORN, allocate, checked_timeout
 from .axes import Orientation, Which3DState
 from .capture import await_event
 from .errors import (
@@ -28,10 +30,11 @@ from .errors import (
     StreamTimeoutError,
 )
 from .files import check_room_for, checked_path, file_error
+from .forks import left_with_parent, tell_after_fork
 from .headers import first_time, header_of
 from .multicapture import check_seconds
 from .names import stream_name
-from .recording import part_path, parts_of
+from .recording import is_part_of, part_path, remove_others, taken_by
 from .ring import RingReader
 from .shm import SHM
 from .sinks import SUFFIXES, Header, Sink, sink_of
@@ -65,7 +68,7 @@ class StreamReport:
     ----------
     stream : str
     paths : list of str
-        The files, in order.
+        The files, in order. None with `force` as long as no frame has come: the old ones are still there.
     requested : int or None
         Frames asked for.
     recorded : int
@@ -96,7 +99,7 @@ class StreamReport:
     error : str or None
         Message of what ended it.
     complete : bool
-        The files are finished, whatever ended the recording.
+        The files, if any, are finished, whatever ended the recording.
     """
 
     def __init__(self, **values: Any) -> None:
@@ -130,7 +133,7 @@ class StreamReport:
         more = f" and {len(self.paths) - 1} more" if self.paths[1:] else ""
         wanted = "" if self.requested is None else f" of {self.requested}"
         rows = [
-            ("file", f"{self.paths[0] if self.paths else 'none'}{more}"),
+            ("file", f"{self.paths[0] if self.paths else 'none; what was there stays'}{more}"),
             ("frames recorded", f"{self.recorded}{wanted}"),
             ("lost", str(self.lost)),
             ("torn", str(self.torn)),
@@ -140,7 +143,7 @@ class StreamReport:
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))
         rows += [
-            ("rate", f"{self.rate:.1f} frames/s"),
+            ("rate", "not known" if math.isnan(self.rate) else f"{self.rate:.1f} frames/s"),
             ("size", f"{self.nbytes / 1e6:.1f} MB of pixels"),
             ("ring", f"{self.source}, {self.ring_peak:.1%} full at most"),
             ("duration", f"{self.duration:.3f} s"),
@@ -202,6 +205,8 @@ class _Job:
 
     def __init__(self, source: SHM | str, path: str, options: dict[str, Any]) -> None:
         self.path = path
+        # A script may change its directory while it records.
+        self._folder = os.getcwd()
         self._options = options
         self._owned = isinstance(source, str)
         shm = SHM(source) if isinstance(source, str) else source
@@ -211,6 +216,7 @@ class _Job:
             self.name = self.stream.name
             self._turn: Orientation = shm._turn
             self._format = sink_of(path)
+            self._where = os.path.join(self._folder, path)
             self._limit: int | None = options["frames"]
             self._part_limit: int | None = options["max_frames_per_file"]
             self.check()
@@ -234,6 +240,7 @@ class _Job:
         self._first_arrival = self._last_arrival = self._first_ns = 0
         self._started_ns = 0
         self._keywords: list[list[Any]] = []
+        self._replaces = False
         self._peak = 0.0
         self._began = 0.0
         self._duration: float | None = None
@@ -241,6 +248,7 @@ class _Job:
         self._interval = math.inf
         self._flushed = 0.0
         self._last_seen = 0.0
+        tell_after_fork(self)
 
     # -- before anything is recorded -----------------------------------------------------------
 
@@ -248,55 +256,85 @@ class _Job:
         """Raise whatever speaks against recording, before a file is made or a frame is waited for."""
         stream = self.stream
         self._format.check(stream.frame_shape, stream.dtype, self._options["compress"])
-        check_room_for(self.path, [] if self._options["force"] else self._in_the_way(), stream.name)
+        others = [] if self._options["force"] else self._in_the_way(self.path)
+        check_room_for(self.path, others, stream.name)
 
-    def _in_the_way(self) -> list[str]:
+    def _in_the_way(self, path: str) -> list[str]:
         """Return the paths that this recording would replace."""
-        files = self._format.files(self.path)
-        for part in parts_of(self.path):
-            files += self._format.files(part)
-        return files if self._part_limit is None else [*files, *self._format.files(part_path(self.path, 0))]
+        files = taken_by(path)
+        return files if self._part_limit is None else [*files, *self._format.files(part_path(path, 0))]
+
+    def collides_with(self, other: _Job) -> bool:
+        """Tell whether this one may write, or remove, files of another."""
+        mine, theirs = (
+            {os.path.realpath(each) for each in job._format.files(job._where)} for job in (self, other)
+        )
+        series = self._part_limit is not None or self._options["force"]
+        return not mine.isdisjoint(theirs) or (
+            series and is_part_of(os.path.realpath(other._where), os.path.realpath(self._where))
+        )
 
     # -- from other threads --------------------------------------------------------------------
 
-    def start(self, deadline: float | None) -> None:
-        """Make the first file, arm the ring, and begin."""
-        self._deadline = deadline
-        try:
-            if self._options["force"]:
-                for each in (self.path, *parts_of(self.path)):
-                    self._format.remove(each)
+    def prepare(self) -> None:
+        """Arm the ring, and make the first file, unless there is one to be replaced."""
+        self._replaces = self._options["force"] and any(map(os.path.lexists, self._in_the_way(self._where)))
+        self._started_ns = now_ns()
+        if not self._replaces:
             self._open()
-            how = {key: self._options[key] for key in ("depth", "start", "wait", "cpu", "priority")}
-            # Frames stay in the order of the stream: this orientation turns nothing.
-            plain = Orientation(self.stream.frame_shape, 4, Which3DState.FRONT2LAST)
-            self._ring = RingReader(self.stream, orientation=plain, **how)
-            self._began = self._last_seen = self._flushed = time.monotonic()
-            self._thread = threading.Thread(
-                target=self._run, name=f"pymilk-record-{self.name}", daemon=True
-            )
-            self._thread.start()
-            _running.add(self)
-        except BaseException as error:
-            self.abandon()
-            if isinstance(error, OSError) and not isinstance(error, StreamError):
-                raise file_error(error, self.path, "written") from error
+        how = {key: self._options[key] for key in ("depth", "start", "wait", "cpu", "priority")}
+        # Frames stay in the order of the stream: this orientation turns nothing.
+        plain = Orientation(self.stream.frame_shape, 4, Which3DState.FRONT2LAST)
+        self._ring = RingReader(self.stream, orientation=plain, **how)
+
+    def begin(self, deadline: float | None) -> None:
+        """Record what the ring has, and what comes."""
+        self._deadline = deadline
+        self._began = self._last_seen = self._flushed = time.monotonic()
+        thread = threading.Thread(target=self._run, name=f"pymilk-record-{self.name}", daemon=True)
+        _running.add(self)
+        self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError:  # there are too many
+            self._thread = None
             raise
 
     def abandon(self) -> None:
-        """Undo a start: no frame was recorded, and no file stays."""
-        if self._thread is not None and self._thread.is_alive():
+        """Undo a start: no file without frames stays."""
+        if self._thread is not None:
             self.stop()
-            self.over.wait()
-            return
+            # An interrupt may have come before its thread began to run.
+            if self.over.wait(2 * _STOP_SECONDS):
+                if not self._recorded:
+                    self._remove()
+                return
+        _running.discard(self)
         if self._ring is not None:
             self._ring.close()
         if self._sink is not None:
-            self._sink.close()
-            self._format.remove(self.paths[-1])
+            with contextlib.suppress(OSError):
+                self._sink.close()
+        self._remove()
         self._let_go()
         self.ended = "stopped"
         self.over.set()
+
+    def _remove(self) -> None:
+        """Remove the files that were made."""
+        for each in self.paths:
+            with contextlib.suppress(OSError):
+                self._format.remove(os.path.join(self._folder, each))
+        self.paths = []
+
+    def _after_fork(self) -> None:
+        _running.discard(self)
+        if self._thread is None or self.over.is_set():
+            return
+        self.over = threading.Event()
+        self.over.set()
+        self.ended = "error"
+        self.error = left_with_parent("recorder", self.name)
 
     def stop(self) -> None:
         """Have the thread end soon."""
@@ -315,7 +353,9 @@ class _Job:
         arrivals = self._last_arrival - self._first_arrival
         frame = math.prod(self.stream.frame_shape) * self.stream.dtype.itemsize
         ring = self._ring
-        now = time.monotonic()
+        duration = self._duration
+        if duration is None:
+            duration = time.monotonic() - self._began if self._began else 0.0
         return StreamReport(
             stream=self.name,
             paths=list(self.paths),
@@ -326,7 +366,7 @@ class _Job:
             unwritten=self._unwritten,
             new_files=self._new_files,
             nbytes=self._recorded * frame,
-            duration=self._duration if self._duration is not None else now - self._began if ring else 0.0,
+            duration=duration,
             rate=(self._recorded - 1) / (arrivals / 1e9) if arrivals > 0 else math.nan,
             source="none" if ring is None else ring.source,
             ring_peak=self._peak,
@@ -345,26 +385,35 @@ class _Job:
         except BaseException as error:  # noqa: BLE001 (for `wait`)
             self._failed(error)
         finally:
-            assert self._ring is not None
-            if ending == "error" and not self._ring.closed:
-                self._unwritten += self._ring.lag
-            self._ring.close()
             try:
-                self._finish(ending)
+                self._close(ending)
             except BaseException as error:  # noqa: BLE001 (for `wait`)
                 ending = "error"
                 self._failed(error)
-            self._let_go()
             self._duration = time.monotonic() - self._began
             self.ended = ending
-            self.over.set()
             _running.discard(self)
+            self.over.set()
+
+    def _close(self, ending: str) -> None:
+        """Let go of everything, and finish the file."""
+        ring = self._ring
+        assert ring is not None
+        try:
+            if ending == "error" and not ring.closed:
+                self._unwritten += ring.lag
+            ring.close()
+        finally:
+            try:
+                self._finish(ending)
+            finally:
+                self._let_go()
 
     def _failed(self, error: BaseException) -> None:
         """Keep the first thing that went wrong."""
         if self.error is None:
             if isinstance(error, OSError) and not isinstance(error, StreamError):
-                made = file_error(error, self.paths[-1], "written")
+                made = file_error(error, self.paths[-1] if self.paths else self.path, "written")
                 made.__cause__ = error
                 error = made
             self.error = error
@@ -411,13 +460,17 @@ class _Job:
 
     def _take(self, ring: RingReader, count: int, timeout: float) -> int:
         """Record up to `count` of the next frames; returns how many."""
-        assert self._sink is not None
-        count = min(count, batch_of(self.stream.frame_shape, self.stream.dtype, _BATCH_NBYTES))
+        shape, dtype = self.stream.frame_shape, self.stream.dtype
+        count = min(count, batch_of(shape, dtype, _BATCH_NBYTES))
         if self._limit is not None:
             count = min(count, self._limit - self._recorded)
+        sink = self._sink
         if self._part_limit is not None:
             count = min(count, self._part_limit - self._part)
-        room = self._sink.room(count)
+            if not count:
+                sink = None
+        # The next file, and one in place of another, is made once there is a frame for it.
+        room = allocate((1, *shape), dtype) if sink is None else sink.room(count)
         failure: StreamError | None = None
         try:
             info = ring.read(len(room), out=room, timeout=timeout).info
@@ -428,9 +481,18 @@ class _Job:
                 raise
             info, failure = error.capture.info, error
         if len(info):
-            self._add(info)
+            try:
+                if sink is None:
+                    self._finish("next file")
+                    sink = self._open()
+                    np.copyto(sink.room(1), room)
+                self._add(sink, info)
+            except BaseException:
+                # The sink has dropped these, and what it had not written yet.
+                self._unwritten += len(info)
+                raise
         now = time.monotonic()
-        if now - self._flushed > self._sink.flush_seconds:
+        if self._sink is not None and now - self._flushed > self._sink.flush_seconds:
             self._sink.flush()
             self._flushed = now
         if failure is not None and not isinstance(failure, StreamTimeoutError):
@@ -439,18 +501,12 @@ class _Job:
         if len(info):
             self._last_seen = now
         elif patience is not None and now - self._last_seen >= patience and failure is not None:
-            raise failure
+            raise ring._timed_out(patience) from None
         return len(info)
 
-    def _add(self, info: Array) -> None:
+    def _add(self, sink: Sink, info: Array) -> None:
         """Give the frames to the sink, and count them."""
-        assert self._sink is not None
-        try:
-            self._sink.commit(info)
-        except OSError:
-            # The sink has dropped these, and what it had not written yet.
-            self._unwritten += len(info)
-            raise
+        sink.commit(info)
         last = int(info["arrival_ns"][-1])
         if self._recorded == 0:
             self._first_arrival = int(info["arrival_ns"][0])
@@ -466,41 +522,44 @@ class _Job:
         self._new_files += int(np.count_nonzero(info["flags"] & FLAG_NEW_FILE))
         self._part += len(info)
         self._recorded += len(info)
-        if self._part == self._part_limit and self._recorded != self._limit:
-            self._finish("next file")
-            self._open()
 
     # -- files ---------------------------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open(self) -> Sink:
         """Begin a new file."""
         path = self.path if self._part_limit is None else part_path(self.path, self._parts)
+        where = os.path.join(self._folder, path)
         self._part = self._part_lost = 0
-        self._first_ns = self._started_ns = now_ns()
-        if not self.stream.closed:
-            found = self.stream.read_keywords()
+        self._first_ns = now_ns()
+        if self._parts:
+            self._started_ns = self._first_ns
+        stream = self.stream if self._ring is None else self._ring.stream
+        if not stream.closed:
+            found = stream.read_keywords()
             self._keywords = [[each.name, each.value, each.comment] for each in found]
         left = None if self._limit is None else self._limit - self._recorded
         if self._part_limit is not None:
             left = self._part_limit if left is None else min(left, self._part_limit)
+        replaces, self._replaces = self._replaces, False
         try:
             sink = self._format(
-                path,
+                where,
                 self.stream.frame_shape,
                 self.stream.dtype,
                 self._header("running"),
                 compress=self._options["compress"],
                 frames=left,
+                replace=replaces,
             )
-        except FileExistsError:
-            raise  # somebody else made it this very moment, and keeps it
-        except BaseException:
-            self._format.remove(path)
-            raise
+        except OSError as error:
+            raise file_error(error, path, "written") from error
         self.paths.append(path)
         self._sink = sink
-        self.complete = False
         self._parts += 1
+        self.complete = False
+        if replaces:
+            remove_others(self._where, where)
+        return sink
 
     def _header(self, ended: str) -> Header:
         return header_of(
@@ -513,13 +572,14 @@ class _Job:
             frames=self._part,
             lost=self._part_lost,
             ended=ended,
-            part=self._parts - 1 if self._part_limit is not None else None,
+            part=None if self._part_limit is None else self._parts - (self._sink is not None),
         )
 
     def _finish(self, ending: str) -> None:
         """Finish the present file; if that fails, leave it as it is."""
-        sink, self._sink = self._sink, None
+        sink = self._sink
         if sink is None:
+            self.complete = self.complete or not self._parts
             return
         failure: OSError | None = None
         try:
@@ -535,6 +595,8 @@ class _Job:
         except BaseException:
             sink.close()
             raise
+        finally:
+            self._sink = None
         self.complete = True
         if failure is not None:
             raise failure
@@ -569,13 +631,15 @@ class Recorder:
         ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``. For a list: a path with ``{stream}`` in it, or
         a directory, where NPY files are made.
     frames : int, optional
-        End after so many frames of each stream.
+        End after so many frames of each stream. A camera that stops short of them is waited for: until
+        `stop`, Ctrl-C in `wait`, or as `seconds` and `timeout` say.
     seconds : float, optional
         End after this time. Frames published by then are recorded. Neither: until `stop`.
     max_frames_per_file : int, optional
         Begin a new file after so many: ``cam_000000.fits``, ``cam_000001.fits``, ...
     force : bool, default False
-        Replace existing files, and existing series of that name.
+        Replace existing files, and existing series of that name. They stay until the first frame is there,
+        and for good if none comes: the report has no `paths` then.
     compress : bool, default False
         HDF5 (gzip) and Zarr (Blosc): slower and smaller. A recorder that cannot keep up loses frames.
     depth : int, optional
@@ -595,7 +659,8 @@ class Recorder:
     StreamUnsupportedError
         The format has no such pixels: FITS has no complex and no float16.
     StreamExistsError
-        A FileExistsError: the file exists, and `force` is false.
+        A FileExistsError: the file exists, and `force` is false. Raised by `wait` if it is the next file of
+        a series, which somebody else has made meanwhile.
     StreamNotFoundError, StreamPermissionError, StreamFormatError
         A stream or a directory is not there, or cannot be used.
     LibraryMissingError
@@ -612,6 +677,7 @@ class Recorder:
     - One that comes back with another shape or dtype ends the recording with `StreamChangedError`.
     - A writer that dies or pauses does not end it, unless `timeout` says so.
     - A full disk ends it with `StreamStorageError`; all frames that found room are readable.
+    - In a child after fork it is over, with `StreamForkedError`; the parent goes on recording.
 
     Others go on when the recording of one of several streams ends.
 
@@ -642,6 +708,7 @@ class Recorder:
         cpu: int | None = None,
         priority: int | None = None,
     ) -> None:
+        counts: dict[str, int | None] = {}
         for argument, count in (
             ("frames", frames), ("max_frames_per_file", max_frames_per_file), ("depth", depth),
         ):  # fmt: skip
@@ -651,6 +718,7 @@ class Recorder:
                     argument=argument,
                     found=count,
                 )
+            counts[argument] = None if count is None else count.__index__()
         if start not in ("next", "oldest", "newest"):
             raise StreamArgumentError(
                 f"start is 'next', 'oldest' or 'newest', not {start!r}", argument="start", found=start
@@ -660,9 +728,8 @@ class Recorder:
         check_seconds(seconds)
         self._seconds = seconds
         options = {
-            "frames": frames, "max_frames_per_file": max_frames_per_file, "force": bool(force),
-            "compress": bool(compress), "depth": depth, "start": start, "timeout": checked_timeout(timeout),
-            "wait": wait, "cpu": cpu, "priority": priority,
+            **counts, "force": bool(force), "compress": bool(compress), "start": start,
+            "timeout": checked_timeout(timeout), "wait": wait, "cpu": cpu, "priority": priority,
         }  # fmt: skip
         self._jobs: dict[str, _Job] = {}
         self._started = False
@@ -676,13 +743,15 @@ class Recorder:
                         f"stream {job.name!r} is given twice", argument="source", found=source
                     )
                 self._jobs[job.name] = job
-            places = [job.path for job in self._jobs.values()]
-            if len(set(places)) < len(places):
-                raise StreamArgumentError(
-                    "two streams cannot be recorded into one file; put {stream} into the path",
-                    argument="path",
-                    found=path,
-                )
+            for one, other in itertools.permutations(self._jobs.values(), 2):
+                if one.collides_with(other):
+                    raise StreamArgumentError(
+                        f"two streams cannot be recorded into one file: {one.path} and {other.path}, or "
+                        "files beside them or of a series, have the same name; put {stream} into the path, "
+                        "or choose other names",
+                        argument="path",
+                        found=path,
+                    )
         except BaseException:
             self._abandon()
             raise
@@ -713,10 +782,12 @@ class Recorder:
                 "a recorder starts once; make a new one", argument="start", found=self._started
             )
         self._started = True
-        deadline = None if self._seconds is None else time.monotonic() + self._seconds
         try:
             for job in self._jobs.values():
-                job.start(deadline)
+                job.prepare()
+            deadline = None if self._seconds is None else time.monotonic() + self._seconds
+            for job in self._jobs.values():
+                job.begin(deadline)
         except BaseException:
             self._abandon()
             raise
@@ -764,7 +835,7 @@ class Recorder:
 
         Raises
         ------
-        StreamStorageError, StreamChangedError, StreamTimeoutError, StreamClosedError
+        StreamStorageError, StreamExistsError, StreamChangedError, StreamTimeoutError, StreamClosedError
             What ended the recording of a single stream. Its `report` is that of the recorder.
         RecordError
             Some of several streams failed.

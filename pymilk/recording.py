@@ -16,12 +16,21 @@ import numpy.typing as npt
 
 from ._core import FRAME_ROW
 from .axes import Orientation
-from .errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
-from .files import checked_path, file_error
-from .headers import words_of_axes
-from .sinks import Header, Stored, sink_of
+from .errors import StreamArgumentError, StreamError, StreamFormatError, StreamNotFoundError
+from .files import checked_path, delete, file_error
+from .headers import orientation_of, words_of_axes
+from .sinks import Stored, sink_of
 
-__all__ = ["GAP_ROW", "LazyFrames", "Recording", "load", "part_path", "parts_of"]
+__all__ = [
+    "GAP_ROW",
+    "LazyFrames",
+    "Recording",
+    "is_part_of",
+    "load",
+    "part_path",
+    "remove_others",
+    "taken_by",
+]
 
 Array = npt.NDArray[Any]
 
@@ -44,6 +53,8 @@ class LazyFrames:
     shape : tuple of int
         Of a frame.
     dtype : dtype
+    paths : sequence of str
+        Of the files.
 
     Notes
     -----
@@ -57,7 +68,9 @@ class LazyFrames:
         convert: Sequence[Callable[[Array], Array]],
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
+        paths: Sequence[str],
     ) -> None:
+        self._paths = list(paths)
         self._parts = list(parts)
         self._convert = list(convert)
         self._starts = np.cumsum([0, *(count for _, count in parts)])
@@ -81,12 +94,13 @@ class LazyFrames:
     def _read(self, start: int, stop: int, step: int) -> Array:
         """Read ``range(start, stop, step)``, ascending."""
         pieces = []
-        for (part, count), convert, first in zip(self._parts, self._convert, self._starts, strict=False):
-            base = int(first)
+        for number, (part, count) in enumerate(self._parts):
+            base = int(self._starts[number])
             low = start if start >= base else base + (start - base) % step
             high = min(stop, base + count)
             if low < high:
-                pieces.append(convert(np.asarray(part[low - base : high - base : step])))
+                raw = _piece(part, slice(low - base, high - base, step), self._paths[number])
+                pieces.append(self._convert[number](raw))
         if len(pieces) == 1:
             return pieces[0]
         return np.concatenate(pieces) if pieces else np.empty((0, *self.shape[1:]), self.dtype)
@@ -129,6 +143,22 @@ class LazyFrames:
         return f"<LazyFrames shape={self.shape} dtype={self.dtype}>"
 
 
+def _piece(part: Any, which: slice, path: str) -> Array:
+    """Read frames of a file."""
+    try:
+        return np.asarray(part[which])
+    except MemoryError:
+        raise
+    except Exception as error:  # of the library of the format
+        raise StreamFormatError(
+            f"{path}: frames {which.start} to {which.stop - 1} cannot be read; the file is damaged, or was "
+            f"closed: {error!r}",
+            path=path,
+            field="frames",
+            found=repr(error),
+        ) from error
+
+
 def _slice(chosen: range) -> tuple[int, int, int]:
     return chosen.start, max(chosen.start, chosen.stop), chosen.step
 
@@ -153,7 +183,8 @@ class Recording:
     header : dict
         ``stream``, ``dtype``, ``shape`` (of a frame as seen), ``stream_shape``, ``axes`` (which index is
         which axis of the stream), ``symcode``, ``tri_dim``, ``squeeze``, ``clock``, ``tai_offset`` (seconds
-        that TAI was ahead of UTC), ``started_ns``, ``first_ns`` (acquisition of the first frame),
+        that TAI was ahead of UTC), ``started_ns``, ``first_ns`` (acquisition of the first frame; if its
+        writer stored no time that has a date, when it was written, or arrived),
         ``frames``, ``lost``, ``ended``, ``part`` (number in a series, or None), ``pymilk`` (version),
         ``complete``, and ``keywords``: a list of [name, value, comment], as they were when the recording
         began. Empty for files of others. Of a series: that of the first file, with the totals.
@@ -176,28 +207,28 @@ class Recording:
                 self.info[done : done + count] = each.info[:count]
                 done += count
         self.complete = all(each.complete for each in stored)
-        turn = _orientation(self.header)
-        for path, each in zip(paths, stored, strict=True):
-            if each.frames.shape[1:] != stored[0].frames.shape[1:] or each.dtype != stored[0].dtype:
+        turns = [_orientation(each, path) for each, path in zip(stored, paths, strict=True)]
+        turn, alone = turns[0], stored[0]
+        shape = _shape(alone, turn)
+        for path, each, its in zip(paths, stored, turns, strict=True):
+            if _shape(each, its) != shape or each.dtype != alone.dtype:
                 raise StreamFormatError(
-                    f"{path} has frames {each.frames.shape[1:]} of {each.dtype}, and {paths[0]} has "
-                    f"{stored[0].frames.shape[1:]} of {stored[0].dtype}; load them one by one",
+                    f"{path} has frames {_shape(each, its)} of {each.dtype}, and {paths[0]} has "
+                    f"{shape} of {alone.dtype}; load them one by one",
                     path=path,
                     field="shape",
-                    expected=stored[0].frames.shape[1:],
-                    found=each.frames.shape[1:],
+                    expected=shape,
+                    found=_shape(each, its),
                 )
-        alone = stored[0]
         self.frames: Any
         if len(stored) == 1 and alone.convert is None and isinstance(alone.frames, np.ndarray):
             frames = alone.frames[: counts[0]]
             self.frames = turn.view(frames) if turn is not None else frames
             self.frames.flags.writeable = False
         else:
-            shape = tuple(alone.frames.shape[1:]) if turn is None else turn.shape
             parts = [(each.frames, count) for each, count in zip(stored, counts, strict=True)]
-            convert = [_seen(each.convert, turn) for each in stored]
-            self.frames = LazyFrames(parts, convert, shape, alone.dtype)
+            convert = [_seen(each.convert, its) for each, its in zip(stored, turns, strict=True)]
+            self.frames = LazyFrames(parts, convert, shape, alone.dtype, paths)
         if self.header:
             assert turn is not None
             self.header["shape"] = list(turn.shape)
@@ -253,12 +284,26 @@ def _count(stored: Stored) -> int:
     return min(int(stored.frames.shape[0]), int(rows[0]) if len(rows) else len(stored.info))
 
 
-def _orientation(header: Header) -> Orientation | None:
-    if not header:
+def _orientation(stored: Stored, path: str) -> Orientation | None:
+    """Return how frames were seen; None for a file of others."""
+    if not stored.header:
         return None
-    return Orientation(
-        tuple(header["stream_shape"]), header["symcode"], header["tri_dim"], header["squeeze"]
-    )
+    turn = orientation_of(stored.header, path)
+    if turn.stream_shape != tuple(stored.frames.shape[1:]):
+        raise StreamFormatError(
+            f"{path}: the header of the recording is damaged, it tells of frames {turn.stream_shape}, and "
+            f"there are some of {tuple(stored.frames.shape[1:])}",
+            path=path,
+            field="stream_shape",
+            expected=tuple(stored.frames.shape[1:]),
+            found=turn.stream_shape,
+        )
+    return turn
+
+
+def _shape(stored: Stored, turn: Orientation | None) -> tuple[int, ...]:
+    """Return the shape of a frame as it was seen."""
+    return tuple(stored.frames.shape[1:]) if turn is None else turn.shape
 
 
 def _seen(convert: Callable[[Array], Array] | None, turn: Orientation | None) -> Callable[[Array], Array]:
@@ -277,13 +322,38 @@ def part_path(path: str, part: int) -> str:
     return f"{base}_{part:06d}{suffix}"
 
 
+def _part_names(path: str) -> re.Pattern[str]:
+    """Return what the names of `part_path` look like; group 1 is the number."""
+    base, suffix = os.path.splitext(path)
+    return re.compile(re.escape(base) + r"_(\d{6,})" + re.escape(suffix))
+
+
+def is_part_of(path: str, series: str) -> bool:
+    """Tell whether a path is that of a file of a series."""
+    return _part_names(series).fullmatch(path) is not None
+
+
 def parts_of(path: str) -> list[str]:
     """Return the paths of the series of this name that are there, in order."""
     base, suffix = os.path.splitext(path)
-    pattern = re.compile(re.escape(base) + r"_(\d{6,})" + re.escape(suffix))
     found = glob.glob(f"{glob.escape(base)}_*{glob.escape(suffix)}")
-    numbered = [(int(match[1]), each) for each in found if (match := pattern.fullmatch(each))]
+    names = _part_names(path)
+    numbered = [(int(match[1]), each) for each in found if (match := names.fullmatch(each))]
     return [each for _, each in sorted(numbered)]
+
+
+def taken_by(path: str) -> list[str]:
+    """Return the paths of all files that a recording of this path has, or a series of this name."""
+    kind = sink_of(path)
+    return [each for one in (path, *parts_of(path)) for each in kind.files(one)]
+
+
+def remove_others(path: str, kept: str) -> None:
+    """Delete the files of `taken_by`, but for those of one recording."""
+    mine = sink_of(kept).files(kept)
+    for each in taken_by(path):
+        if each not in mine:
+            delete(each)
 
 
 def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Recording:
@@ -345,9 +415,18 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
             try:
                 stored.append(sink_of(each).read(each))
             except OSError as error:
-                if isinstance(error, StreamNotFoundError):
+                if isinstance(error, StreamError):
                     raise
-                raise file_error(error, each, "read") from error
+                raise file_error(error, error.filename or each, "read") from error
+            except (StreamError, KeyError, MemoryError):
+                raise
+            except Exception as error:  # of libraries that meet something damaged: anything can come
+                raise StreamFormatError(
+                    f"{each} is no recording, or it is damaged: {error!r}",
+                    path=each,
+                    field="file",
+                    found=repr(error),
+                ) from error
         for each, one in zip(paths, stored, strict=True):
             if len(one.frames.shape) == 0:
                 raise StreamFormatError(
@@ -362,8 +441,7 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
         for one in stored:
             one.close()
         if isinstance(error, KeyError):
-            # Of a file that could not be read, or, once all are, of the first one.
-            damaged = paths[len(stored) % len(paths)]
+            damaged = paths[len(stored)]
             raise StreamFormatError(
                 f"{damaged}: the header of the recording is damaged, it has no {error}",
                 path=damaged,

@@ -478,7 +478,7 @@ class RingReader:
 
     def _timed_out(self, asked: float | None = None) -> StreamTimeoutError:
         asked = self._asked if asked is None else asked
-        stream = self._stream if self._collector is None else self._collector.stream
+        stream = self.stream
         counter = 0 if stream.closed else stream.counter
         written = 0 if stream.closed else stream.write_time_ns
         if not stream.closed and stream.deleted:
@@ -874,6 +874,11 @@ class RingReader:
         return young
 
     # -- state ---------------------------------------------------------------------------------
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that frames come from now: another object once the stream was replaced and followed."""
+        return self._stream if self._collector is None else self._collector.stream
 
     @property
     def source(self) -> str:

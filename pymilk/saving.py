@@ -12,7 +12,7 @@ from .capture import Capture
 from .errors import StreamArgumentError, StreamError
 from .files import check_room_for, checked_path, file_error
 from .headers import first_time, header_of
-from .recording import parts_of
+from .recording import remove_others, taken_by
 from .shm import SHM
 from .sinks import Header, Sink, sink_of
 
@@ -48,8 +48,7 @@ def _checked(
     kind = sink_of(where)
     kind.check(shape, dtype, compress)
     # A series of this name would be hidden behind the file.
-    series = [each for part in parts_of(where) for each in kind.files(part)]
-    check_room_for(where, [] if force else [*kind.files(where), *series], stream)
+    check_room_for(where, [] if force else taken_by(where), stream)
     return where
 
 
@@ -129,14 +128,19 @@ def save(
 
     kind = sink_of(where)
     try:
-        if force:
-            for each in (where, *parts_of(where)):
-                kind.remove(each)
         sink = kind(
-            where, turn.stream_shape, frames.dtype, header(0, "running"), compress=compress, frames=count
+            where,
+            turn.stream_shape,
+            frames.dtype,
+            header(0, "running"),
+            compress=compress,
+            frames=count,
+            replace=force,
         )
         ended = "complete" if count == capture.requested else "stopped"
         try:
+            if force:
+                remove_others(where, where)
             _write(sink, turn.native(frames), info)
         except OSError:
             sink.finish(header(sink.written, "error"))

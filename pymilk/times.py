@@ -17,10 +17,13 @@ import numpy.typing as npt
 
 from .errors import StreamArgumentError, StreamFormatError
 
-__all__ = ["StreamTime", "from_user", "now_ns", "tai_offset", "to_local", "to_utc"]
+__all__ = ["LAST_DATE_NS", "StreamTime", "from_user", "now_ns", "tai_offset", "to_local", "to_utc"]
 
 #: Number of CLOCK_TAI, the clock of every time stored in a stream. Linux since 3.10.
 CLOCK_TAI = 11
+
+#: Stored times up to this one have a date: a NumPy time in nanoseconds ends in the year 2262.
+LAST_DATE_NS = 9_200_000_000_000_000_000
 
 
 def now_ns() -> int:

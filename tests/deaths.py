@@ -220,9 +220,9 @@ def keywords(every: int, first: int) -> Iterator[int]:
 
 HEADER: dict[str, Any] = {
     "pymilk": "1", "stream": "cam", "dtype": "uint16", "shape": [2, 2], "stream_shape": [2, 2],
-    "axes": ["y", "x"], "symcode": 4, "tri_dim": 0, "squeeze": True, "clock": "CLOCK_TAI", "tai_offset": 0,
-    "started_ns": 1, "first_ns": 1, "frames": 0, "lost": 0, "ended": "running", "part": None, "keywords": [],
-    "complete": False,
+    "axes": "frames[k, y, x]", "symcode": 4, "tri_dim": 0, "squeeze": True, "clock": "CLOCK_TAI",
+    "tai_offset": 0, "started_ns": 1, "first_ns": 1, "frames": 0, "lost": 0, "ended": "running",
+    "part": None, "keywords": [], "complete": False,
 }  # fmt: skip
 
 

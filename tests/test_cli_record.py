@@ -58,9 +58,8 @@ def command(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             [sys.executable, "-m", "pymilk", "record", *map(str, arguments)],
             text=True,
             env={**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "120"},
-            preexec_fn=heed_interrupts,
             cwd=tmp_path,
-            **{**streams, **options},
+            **{**streams, "preexec_fn": heed_interrupts, **options},
         )
         started.append(process)
         return process
@@ -111,7 +110,7 @@ def test_seconds_and_json(
     assert check(tmp_path / "cam.npy") == report["recorded"] > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("until", ["--until-stopped", "--frames=1000000"])
 def test_stopped(
     number: int,
@@ -130,6 +129,25 @@ def test_stopped(
     assert "stopped" in out
     assert "Traceback" not in err
     assert check(tmp_path / "cam.npy") >= 20
+
+
+def test_hang_up_under_nohup(
+    camera: Callable[..., Child], command: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    def nohup() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    camera()
+    process = command("cam", "-o", "cam.npy", "--until-stopped", preexec_fn=nohup)
+    while not (tmp_path / "cam.npy").exists() or len(load(tmp_path / "cam.npy")) < 5:
+        assert process.poll() is None
+    process.send_signal(signal.SIGHUP)
+    seen = len(load(tmp_path / "cam.npy"))
+    while len(load(tmp_path / "cam.npy")) < seen + 100:
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert ended(process)[0] == 0
+    check(tmp_path / "cam.npy")
 
 
 def test_two_streams_and_numbered_files(

@@ -22,6 +22,7 @@ from pymilk.errors import (
     StreamNotFoundError,
     StreamReplacedError,
 )
+from pymilk.extras import optional_library
 from pymilk.footage import Cube, open_footage
 
 #: Creates a stream, publishes a frame, and lives until it is told to end.
@@ -240,6 +241,8 @@ def test_stream_can_be_removed_at_the_end(shm_dir):
         (np.zeros((2, 3, 4, 5, 6)), {"rate": 1}),
         (np.zeros((3, 4), object), {"rate": 1}),
         (5, {"rate": 1}),
+        ([[1], [1, 2]], {"rate": 1}),
+        (cube(3), {"rate": np.complex64(1)}),
     ],
 )
 def test_wrong_arguments_make_nothing(shm_dir, source, options):
@@ -439,6 +442,14 @@ def test_missing_library_is_named(monkeypatch, tmp_path):
     with pytest.raises(ImportError, match=r"pymilk\[video\]"):
         open_footage(tmp_path)
     assert os.path.isdir(tmp_path)
+
+
+def test_missing_package_is_called_what_pip_calls_it(monkeypatch):
+    for module in ("PIL", "PIL.Image"):
+        monkeypatch.setitem(__import__("sys").modules, module, None)
+    with pytest.raises(ImportError, match=r"images need Pillow, .*pymilk\[video\]") as caught:
+        optional_library("PIL.Image", "video", "images")
+    assert caught.value.library == "PIL"
 
 
 def test_publishing_needs_no_gil(make_stream):

@@ -419,6 +419,58 @@ def test_damaged_header(suffix: str, cam: SHM, tmp_path: Path) -> None:
         load(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("stream_shape", 5), ("stream_shape", [7, 5]), ("stream_shape", ["a"]), ("symcode", 99),
+     ("symcode", "x"), ("tri_dim", None)],
+)  # fmt: skip
+def test_header_that_makes_no_sense(key: str, value: Any, cam: SHM, tmp_path: Path) -> None:
+    recorded(cam, tmp_path / "cam.npy", images(5))
+    path = tmp_path / "cam.info.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(StreamFormatError, match=r"header of the recording is damaged"):
+        load(tmp_path / "cam.npy")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x93NUMPY", None])
+def test_rows_that_are_damaged(content: bytes | None, cam: SHM, tmp_path: Path) -> None:
+    recorded(cam, tmp_path / "cam.npy", images(5))
+    rows = tmp_path / "cam.info.npy"
+    rows.unlink() if content is None else rows.write_bytes(content)
+    error = StreamNotFoundError if content is None else StreamFormatError
+    with pytest.raises(error, match=r"cam\.info\.npy"):
+        load(tmp_path / "cam.npy")
+
+
+def test_fits_without_its_last_rows(cam: SHM, tmp_path: Path) -> None:
+    pytest.importorskip("astropy", reason="extra fits")
+    path = tmp_path / "cam.fits"
+    recorded(cam, path, images(200))
+    os.truncate(path, path.stat().st_size - 4 * 2880)
+    with pytest.raises(StreamFormatError, match=r"of 200 rows|shorter|damaged"):
+        load(path)
+
+
+def test_hdf5_with_a_damaged_header_is_not_waited_for(cam: SHM, tmp_path: Path) -> None:
+    pytest.importorskip("h5py", reason="extra hdf5")
+    path = tmp_path / "cam.h5"
+    recorded(cam, path, images(5))[0].close()
+    content = bytearray(path.read_bytes())
+    content[16] ^= 255  # of its first block, which has a checksum
+    path.write_bytes(content)
+    with pytest.raises(StreamFormatError, match=r"cam\.h5 is damaged"):
+        load(path)
+
+
+def test_frames_that_turn_out_damaged(cam: SHM, tmp_path: Path) -> None:
+    pytest.importorskip("zarr", reason="extra zarr")
+    recorded(cam, tmp_path / "cam.zarr", images(5))
+    chunk = tmp_path / "cam.zarr" / "frames" / "c.0.0.0"
+    chunk.write_bytes(chunk.read_bytes()[:100])
+    with load(tmp_path / "cam.zarr") as loaded, pytest.raises(StreamFormatError, match="frames 1 to 3"):
+        loaded.frames[1:4]
+
+
 @pytest.mark.parametrize("suffix", format_parameters("npy", "fits", "h5"))
 def test_file_that_was_cut(suffix: str, cam: SHM, tmp_path: Path) -> None:
     path = tmp_path / f"cam.{suffix}"
@@ -515,6 +567,46 @@ def test_series_ends_with_a_full_file(cam: SHM, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("cam_??????.npy"))) == 2
 
 
+def test_series_that_is_stopped_with_a_full_file(cam: SHM, tmp_path: Path) -> None:
+    """There is no empty file behind it."""
+    with Recorder(cam, tmp_path / "cam.npy", max_frames_per_file=10) as recorder:
+        cam.set_many(images(20))
+        while recorder.report.recorded < 20:
+            time.sleep(0.001)
+    assert len(recorder.report.streams["cam"].paths) == 2
+    with load(tmp_path / "cam.npy") as loaded:
+        assert (len(loaded.paths), len(loaded), loaded.complete) == (2, 20, True)
+        assert loaded.header["ended"] == "stopped"
+
+
+@EACH_FORMAT
+def test_next_file_of_a_series_is_there_already(suffix: str, cam: SHM, tmp_path: Path) -> None:
+    path, other = tmp_path / f"cam.{suffix}", tmp_path / f"cam_000001.{suffix}"
+    recorder = Recorder(cam, path, max_frames_per_file=2).start()
+    other.write_text("of others")
+    cam.set_many(images(5))
+    with pytest.raises(StreamExistsError) as caught:
+        recorder.wait(60)
+    assert caught.value.path == str(other)
+    assert other.read_text() == "of others"
+    report = recorder.report.streams["cam"]
+    assert (report.recorded, report.unwritten, report.complete, report.ended) == (2, 3, True, "error")
+    with load(report.paths[0]) as loaded:
+        assert (len(loaded), loaded.complete) == (2, True)
+    assert len([each for each in tmp_path.iterdir() if "000001" in each.name]) == 1
+
+
+@EACH_FORMAT
+def test_files_of_a_list_are_seen_as_each_was(
+    suffix: str, make: Callable[..., SHM], tmp_path: Path
+) -> None:
+    for name, symcode in (("a", 4), ("b", 1)):
+        shm = make(name, ((5, 7), np.uint16), ring=16, symcode=symcode)
+        recorded(shm, tmp_path / f"{name}.{suffix}", images(3))[0].close()
+    with load([tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"]) as loaded:
+        np.testing.assert_array_equal(np.asarray(loaded.frames), [*images(3), *images(3)])
+
+
 def test_files_that_do_not_belong_together(make: Callable[..., SHM], tmp_path: Path) -> None:
     for name, shape in (("a", (4, 5)), ("b", (4, 6))):
         shm = make(name, (shape, np.uint16), ring=16)
@@ -539,6 +631,38 @@ def test_stop_does_not_wait_for_a_frame(suffix: str, cam: SHM, tmp_path: Path) -
     assert recorder.stop().recorded == recorder.wait().recorded == report.recorded == 3
     with load(path) as loaded:
         assert (len(loaded), loaded.complete, loaded.header["ended"]) == (3, True, "stopped")
+
+
+@EACH_FORMAT
+def test_script_that_changes_its_directory(
+    suffix: str, cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with Recorder(cam, f"cam.{suffix}", frames=4, max_frames_per_file=2) as recorder:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        cam.set_many(images(4))
+        report = recorder.wait(60)
+    assert report.streams["cam"].paths == [f"cam_{part:06d}.{suffix}" for part in (0, 1)]
+    with load(tmp_path / f"cam.{suffix}") as loaded:
+        np.testing.assert_array_equal(np.asarray(loaded.frames), images(4))
+        assert loaded.complete
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@EACH_FORMAT
+@pytest.mark.parametrize("stamp", [-5, 2**63 - 1, -(2**63)])
+def test_stamps_without_a_date(suffix: str, stamp: int, cam: SHM, tmp_path: Path) -> None:
+    """Writers may stamp frames with anything; DATE-OBS is made of a time that has a date."""
+    path = tmp_path / f"cam.{suffix}"
+    with Recorder(cam, path, frames=1) as recorder:
+        cam._stream.publish(images(1)[0], atime_ns=stamp)
+        recorder.wait(60)
+    with load(path) as loaded:
+        np.testing.assert_array_equal(np.asarray(loaded.frames), images(1))
+        assert loaded.info is not None
+        assert loaded.info["atime_ns"][0] == stamp
+        assert loaded.header["first_ns"] == loaded.info["writetime_ns"][0]
 
 
 @EACH_FORMAT
@@ -593,8 +717,9 @@ def test_unwritten_frames_are_told(cam: SHM, tmp_path: Path, monkeypatch: pytest
 
 
 def test_silence_is_an_error_only_if_asked(cam: SHM, tmp_path: Path) -> None:
-    with pytest.raises(StreamTimeoutError, match="no new frame") as caught:
+    with pytest.raises(StreamTimeoutError, match=r"no new frame .* within 0\.05 s") as caught:
         record(cam, tmp_path / "cam.npy", frames=5, timeout=0.05)
+    assert caught.value.timeout == 0.05
     assert caught.value.report.recorded == 0
     assert load(tmp_path / "cam.npy").complete
 
@@ -621,6 +746,32 @@ def test_a_writer_that_restarts_is_followed(tmp_path: Path) -> None:
     # Of the new file, everything: its first frame is the zeros that it was made with.
     assert loaded.info["cnt0"][6:].tolist() == list(range(1, 7))
     np.testing.assert_array_equal(loaded.frames[7:], frames[::-1][:5])
+
+
+@pytest.mark.parametrize("ring", [None, 64])
+def test_keywords_of_each_file_are_those_of_its_stream(
+    ring: int | None, make: Callable[..., SHM], tmp_path: Path
+) -> None:
+    def wait(count: int) -> None:
+        while recorder.report.recorded < count:
+            assert recorder.running
+            time.sleep(0.001)
+
+    camera = make("cam", ((5, 7), np.uint16), ring=ring)
+    camera.set_keywords({"GAIN": (1, "")})
+    with Recorder("cam", tmp_path / "cam.npy", frames=4, max_frames_per_file=2) as recorder:
+        camera.set_data(images(1)[0])
+        wait(1)
+        camera.close()
+        camera = make("cam", ((5, 7), np.uint16), ring=ring)  # it restarts, with a first frame
+        wait(2)
+        camera.set_keywords({"GAIN": (2, "")})
+        for count in (3, 4):
+            camera.set_data(images(1)[0])
+            wait(count) if count < 4 else recorder.wait(60)
+    for part, gain in enumerate((1, 2)):
+        with load(tmp_path / f"cam_{part:06d}.npy") as loaded:
+            assert loaded.header["keywords"] == [["GAIN", gain, ""]]
 
 
 def test_another_shape_ends_it_with_a_finished_file(tmp_path: Path) -> None:
@@ -733,6 +884,94 @@ def test_existing_files_are_not_replaced(suffix: str, cam: SHM, tmp_path: Path) 
         np.testing.assert_array_equal(np.asarray(loaded.frames), images(3))
 
 
+@EACH_FORMAT
+def test_what_is_replaced_stays_until_the_first_frame(suffix: str, cam: SHM, tmp_path: Path) -> None:
+    path = tmp_path / f"cam.{suffix}"
+    recorded(cam, path, images(5))[0].close()
+    recorder = Recorder(cam, path, frames=3, force=True).start()
+    assert recorder.report.streams["cam"].paths == []
+    with load(path) as old:
+        np.testing.assert_array_equal(np.asarray(old.frames), images(5))
+    cam.set_many(images(1))
+    while not recorder.report.recorded:
+        time.sleep(0.001)
+    with load(path) as new:
+        assert not new.complete
+        assert len(new) <= 1
+    cam.set_many(images(3)[1:])
+    report = recorder.wait(60)
+    with load(path) as new:
+        np.testing.assert_array_equal(np.asarray(new.frames), [*images(1), *images(3)[1:]])
+        assert new.complete
+        assert new.header["started_ns"] < new.header["first_ns"]
+    assert report.streams["cam"].paths == [str(path)]
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
+
+
+@EACH_FORMAT
+@pytest.mark.parametrize("part", [None, 2])
+def test_what_is_replaced_stays_if_no_frame_comes(
+    suffix: str, part: int | None, cam: SHM, tmp_path: Path
+) -> None:
+    path = tmp_path / f"cam.{suffix}"
+    with Recorder(cam, path, frames=5, max_frames_per_file=part) as recorder:
+        cam.set_many(images(5))
+        recorder.wait(60)
+    before = sorted(tmp_path.rglob("*"))
+    report = record(cam, path, seconds=0.01, force=True)
+    assert (report.recorded, report.complete, report.streams["cam"].paths) == (0, True, [])
+    assert "what was there stays" in str(report)
+    with pytest.raises(StreamTimeoutError):
+        record(cam, path, frames=1, timeout=0.01, force=True)
+    assert sorted(tmp_path.rglob("*")) == before
+    with load(path) as old:
+        np.testing.assert_array_equal(np.asarray(old.frames), images(5))
+        assert old.complete
+
+
+@EACH_FORMAT
+@pytest.mark.parametrize(("old", "new"), [(None, 2), (2, None), (1, 2)])
+def test_series_and_single_files_replace_each_other(
+    suffix: str, old: int | None, new: int | None, cam: SHM, tmp_path: Path
+) -> None:
+    path = tmp_path / f"cam.{suffix}"
+    for count, part in ((5, old), (4, new)):
+        with Recorder(cam, path, frames=count, max_frames_per_file=part, force=True) as recorder:
+            cam.set_many(images(count))
+            recorder.wait(60)
+    with load(path) as loaded:
+        np.testing.assert_array_equal(np.asarray(loaded.frames), images(4))
+    names = [f"cam.{suffix}"] if new is None else [f"cam_{number:06d}.{suffix}" for number in (0, 1)]
+    assert sorted(each.name for each in tmp_path.glob(f"cam*.{suffix}") if "info" not in each.name) == names
+
+
+@EACH_FORMAT
+def test_sink_that_cannot_be_made_leaves_nothing(suffix: str, tmp_path: Path) -> None:
+    """Somebody else has made the file a moment before."""
+    path = tmp_path / f"cam.{suffix}"
+    path.mkdir() if suffix == "zarr" else path.write_text("of others")
+    header = {"pymilk": "0", "stream": "any", "dtype": "float32", "shape": [4], "stream_shape": [4]}
+    header |= {"axes": "", "symcode": 4, "tri_dim": 0, "squeeze": False, "clock": "", "tai_offset": 0}
+    header |= {"started_ns": 1, "first_ns": 1, "frames": 0, "lost": 0, "ended": "", "part": None}
+    header |= {"keywords": [], "complete": False}
+    with pytest.raises(FileExistsError):
+        sink_of(str(path))(str(path), (4,), np.dtype(np.float32), header)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.is_dir() or path.read_text() == "of others"
+
+
+def test_two_that_begin_at_once_do_not_share_a_header(cam: SHM, tmp_path: Path) -> None:
+    first, second = (Recorder(cam, tmp_path / "cam.npy", frames=2) for _ in range(2))
+    with first:
+        before = (tmp_path / "cam.info.json").read_text()
+        with pytest.raises(StreamExistsError):
+            second.start()
+        assert (tmp_path / "cam.info.json").read_text() == before
+        cam.set_many(images(2))
+        first.wait(60)
+    np.testing.assert_array_equal(load(tmp_path / "cam.npy").frames, images(2))
+
+
 def test_files_beside_the_frames_are_not_replaced_either(cam: SHM, tmp_path: Path) -> None:
     (tmp_path / "cam.info.npy").write_text("precious")
     with pytest.raises(StreamExistsError, match=r"cam\.info\.npy"):
@@ -777,6 +1016,13 @@ def test_wrong_sources(cam: SHM, make: Callable[..., SHM], tmp_path: Path) -> No
     make("dm", ((3, 3), np.uint16))
     with pytest.raises(StreamArgumentError, match="one file"):
         Recorder({"cam": tmp_path / "x.npy", "dm": tmp_path / "x.npy"})
+    with pytest.raises(StreamArgumentError, match="one file"):
+        Recorder({"cam": tmp_path / "x.npy", "dm": f"{tmp_path}/./x.npy"}, force=True)
+    with pytest.raises(StreamArgumentError, match="one file"):
+        Recorder({"cam": tmp_path / "x.info.npy", "dm": tmp_path / "x.npy"})
+    for options in ({"force": True}, {"max_frames_per_file": 9}):
+        with pytest.raises(StreamArgumentError, match="of a series"):
+            Recorder({"cam": tmp_path / "x_000001.npy", "dm": tmp_path / "x.npy"}, **options)
     with pytest.raises(StreamArgumentError, match="mapping has the paths"):
         Recorder({"cam": tmp_path / "x.npy"}, tmp_path)
     with pytest.raises(StreamNotFoundError):
@@ -809,15 +1055,20 @@ def test_directory_that_is_not_writable(cam: SHM, tmp_path: Path) -> None:
 def test_a_start_that_fails_leaves_nothing(
     make: Callable[..., SHM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second stream's ring cannot be had: the first one's file goes again."""
-    make("a", ((5, 7), np.uint16), ring=16)
+    """The ring of one of two cannot be had: no file stays, and what was there does."""
+    first = make("a", ((5, 7), np.uint16), ring=16)
     make("b", ((5, 7), np.uint16))
     recorder = Recorder(["a", "b"], tmp_path, depth=2**40)
     with pytest.raises(pymilk.errors.CaptureMemoryError, match="depth"):
         recorder.start()
     assert not recorder.running
-    left = {path.name for path in tmp_path.iterdir()}
-    assert not {"b.npy", "b.info.npy", "b.info.json"} & left
+    assert list(tmp_path.iterdir()) == []
+    assert recorder.report.streams["a"].paths == []
+    assert recorder.report.duration < 60
+    recorded(first, tmp_path / "a.npy", images(5))
+    with pytest.raises(pymilk.errors.CaptureMemoryError, match="depth"):
+        Recorder(["a", "b"], tmp_path, depth=2**40, force=True).start()
+    np.testing.assert_array_equal(load(tmp_path / "a.npy").frames, images(5))
 
 
 @pytest.mark.parametrize(
@@ -848,6 +1099,12 @@ except ImportError as error:
 
 
 # -- reports ---------------------------------------------------------------------------------------
+
+
+def test_numbers_of_numpy_are_plain_ones(cam: SHM, tmp_path: Path) -> None:
+    counts = {"max_frames_per_file": np.int64(2), "depth": np.uint16(8)}
+    report = record(cam, tmp_path / "cam.npy", frames=np.int64(1), start="oldest", **counts)
+    assert json.loads(json.dumps(report.to_dict()))["streams"]["cam"]["requested"] == 1
 
 
 def test_report(cam: SHM, tmp_path: Path) -> None:

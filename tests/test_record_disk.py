@@ -13,7 +13,7 @@ import pytest
 from test_record import EACH_FORMAT, format_parameters
 
 from conftest import Child
-from pymilk import SHM, Recorder, load
+from pymilk import SHM, Recorder, load, record
 from pymilk._core import Stream
 from pymilk.bench.frames import check_frames
 from pymilk.errors import StreamStorageError
@@ -26,7 +26,7 @@ from pymilk import Recorder
 from pymilk.sinks import Sink
 Sink.flush_seconds = 0.05  # a second takes so long
 path, enough = sys.argv[1], int(sys.argv[2])
-with Recorder("cam", path) as recorder:
+with Recorder("cam", path, force=True) as recorder:
     print("ready", flush=True)
     while recorder.report.recorded < enough:
         pass
@@ -48,7 +48,7 @@ def check(path: Path, least: int) -> int:
         assert info is not None
         assert len(frames) == len(info) >= least
         assert (frames == frames[:, :1, :1]).all()
-        assert np.array_equal(frames[:, 0, 0], (info["cnt0"] - 1) % 256)
+        assert np.array_equal(frames[:, 0, 0], (info["cnt0"] - 2) % 256)  # one was there before
         assert np.array_equal(np.diff(info["cnt0"].astype(int)) - 1, info["lost"][1:].astype(int))
         return len(frames)
 
@@ -59,6 +59,8 @@ def test_killed_in_the_middle(
 ) -> None:
     stream = make_stream("cam", SHAPE, np.uint16, cb_size=4096)
     path = tmp_path / f"cam.{suffix}"
+    stream.publish(np.ones(SHAPE, np.uint16))
+    record("cam", path, frames=1, start="oldest")  # an old one, to be replaced
     recorder = spawn(RECORD, path, 1500)
     recorder.expect("ready")
     # The camera goes on while the recorder is killed, so that it dies at its work.
@@ -185,6 +187,86 @@ def test_script_that_forgets_its_recorder(
     assert (status, err) == (0, "")
     with load(tmp_path / f"cam.{suffix}") as loaded:
         assert (len(loaded), loaded.complete) == (20, True)
+
+
+READS = """
+import sys
+import pymilk
+with pymilk.load(sys.argv[1]) as growing:
+    print(len(growing), growing.complete, flush=True)
+    sys.stdin.readline()
+    print(growing.frames[0, 0, 0])
+"""
+
+
+@EACH_FORMAT
+def test_one_who_reads_is_not_in_the_way(
+    suffix: str,
+    make: Callable[..., SHM],
+    spawn: Callable[..., Child],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another process has the file open from its growth until after its end."""
+    monkeypatch.setattr("pymilk.sinks.Sink.flush_seconds", 0.01)
+    shm = make("cam", (SHAPE, np.uint16), ring=64)
+    path = tmp_path / f"cam.{suffix}"
+    with Recorder(shm, path, frames=6) as recorder:
+        shm.set_many(cycle()[3:8])
+        while not path.exists() or recorder.report.recorded < 5:
+            pass
+        while True:
+            with load(path) as here:
+                if len(here) == 5:
+                    break
+        reader = spawn(READS, path)
+        reader.expect("5 False")
+        shm.set_many(cycle()[8:9])
+        report = recorder.wait(60)
+    assert report.complete
+    reader.tell()
+    assert reader.finish() == (0, "3\n", "")
+    with load(path) as loaded:
+        assert (len(loaded), loaded.complete, loaded.header["frames"]) == (6, True, 6)
+
+
+FORKED = """
+import os, sys
+import numpy as np
+import pymilk
+from pymilk.errors import StreamForkedError
+recorder = pymilk.Recorder("cam", sys.argv[1]).start()
+player = pymilk.Player(np.zeros((2, 3, 3), np.uint8), "played", rate=1, loop=True, remove=True).start()
+pid = os.fork()
+if pid == 0:
+    for each in (recorder, player):
+        try:
+            each.wait()
+        except StreamForkedError as error:
+            print(error, flush=True)
+    print(recorder.running, recorder.stop().recorded, player.running, player.close(), flush=True)
+    sys.exit(0)
+print(os.waitpid(pid, 0)[1], player.running, recorder.running, flush=True)
+sys.stdin.readline()
+player.close()
+print(recorder.stop().recorded)
+"""
+
+
+def test_a_child_after_fork_does_not_wait(
+    make: Callable[..., SHM], spawn: Callable[..., Child], tmp_path: Path
+) -> None:
+    shm = make("cam", (SHAPE, np.uint16), ring=64)
+    script = spawn(FORKED, tmp_path / "cam.npy")
+    for what in ("recorder", "player"):
+        assert f"this {what} goes on in process {script.pid}" in script.hear()
+    script.expect("False 0 False None")
+    script.expect("0 True True")
+    shm.set_many(cycle()[:3])
+    script.tell()
+    status, out, _ = script.finish()
+    assert (status, out) == (0, "3\n")
+    assert load(tmp_path / "cam.npy").complete
 
 
 INTERRUPTED = """

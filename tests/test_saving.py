@@ -53,7 +53,7 @@ def test_header_is_that_of_a_recorder(make, tmp_path):
         np.testing.assert_array_equal(one.frames, other.frames)
         differing = {key for key in one.header if one.header[key] != other.header.get(key)}
         assert one.header.keys() == other.header.keys()
-    assert differing <= {"started_ns", "first_ns"}
+    assert differing <= {"started_ns"}
 
 
 def test_captures_of_rings_and_out_of_pickles(make, tmp_path):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import pymilk
-from pymilk.errors import MultiCaptureError, StreamTimeoutError
+from pymilk.errors import MultiCaptureError, RecordError, StreamTimeoutError
 from pymilk.interfacing.isio_shmlib import SHM as OldPathSHM
+from pymilk.recorder import StreamReport
 from pymilk.view import Display, Feed, save_png
 
 
@@ -87,3 +89,66 @@ def to_disk() -> tuple[int, npt.NDArray[Any]]:
     with pymilk.load("typed.npy") as recording:
         gaps: npt.NDArray[Any] = recording.gaps
     return report.lost + lost, gaps
+
+
+def to_several_files(wfs: pymilk.SHM, folder: Path) -> list[str]:
+    """Record with all there is to choose, and look at what came of it."""
+    recorder = pymilk.Recorder(
+        [wfs, "dm"],
+        folder / "night_{stream}.h5",
+        frames=1000,
+        seconds=60.0,
+        max_frames_per_file=100,
+        force=True,
+        compress=True,
+        depth=512,
+        start="oldest",
+        timeout=5.0,
+        wait="sleep",
+        cpu=0,
+        priority=None,
+    )
+    try:
+        recorder.start().wait(timeout=1)
+    except RecordError as error:
+        print({name: str(reason) for name, reason in error.errors.items()}, error.report)
+    running: bool = recorder.running
+    report = recorder.stop()
+    one: StreamReport = report.streams["dm"]
+    age: float | None = one.last_age
+    unwritten: int = report.unwritten
+    print(running, age, unwritten, one.to_dict()["ring_peak"], report.complete)
+    return one.paths
+
+
+def from_disk(folder: Path) -> tuple[npt.NDArray[Any] | None, dict[str, Any]]:
+    """Load a series, a list of files, and what is in them."""
+    with pymilk.load(folder / "night_dm.h5") as whole, pymilk.load([folder / "a.npy", "b.npy"]) as two:
+        first: npt.NDArray[Any] = whole.frames[0]
+        every: npt.NDArray[Any] = np.asarray(two.frames)
+        info: npt.NDArray[Any] | None = whole.info
+        print(first, every, len(whole), whole.complete, whole.paths)
+        return info, whole.header
+
+
+def saved(shm: pymilk.SHM, folder: Path) -> str:
+    """Save a capture."""
+    capture = shm.capture(100)
+    with pymilk.Stream.attach("typed") as stream:
+        keywords = stream.read_keywords()
+    path: str = pymilk.save(capture, folder / "out.zarr", keywords=keywords, force=True, compress=True)
+    return pymilk.save(capture, path, keywords=[("GAIN", 2.5, "as set")])
+
+
+def played(folder: Path) -> float:
+    """Play recordings, arrays and images."""
+    report: pymilk.PlayReport = pymilk.play(folder / "out.fits", "again", rate=500, ring=64, force=True)
+    with pymilk.load(folder / "out.fits") as recording, pymilk.Player(recording, loop=True) as player:
+        count: int = player.published
+        frames: int | None = player.frames
+        player.stop()
+        report = player.wait(timeout=5)
+    pymilk.play(np.zeros((10, 4, 5), np.uint16), "zeros", rate=0, remove=True, cpu=0, priority=10)
+    pymilk.play(["a.npy", folder / "b.npy"], ring_kind="temporal", ring=8)
+    print(count, frames, report.jitter_us["rms"], report.to_dict())
+    return report.rate

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
 import threading
-from collections.abc import Iterator
 
 import click
 from rich.console import Console
 
 from ..player import Player
 from .output import print_json, print_report
-from .progress import watch
+from .progress import told_to_end, watch
 
 __all__ = ["play"]
-
-#: Exit code after Ctrl-C, where the end of the recording was not reached.
-_INTERRUPTED = 130
 
 
 @click.command()
@@ -56,14 +50,14 @@ def play(
     """Publish SOURCE as a live stream: a recording or cube, a folder of images, an image, or a video.
 
     A stream of that name is used if it has the same shape, dtype and ring, and no living process writes it.
-    Reports the rate reached, how far intervals were off, and how late frames came. Ctrl-C and SIGTERM end it
-    cleanly, with the report.
+    Reports the rate reached, how far intervals were off, and how late frames came. Ctrl-C, SIGTERM and the
+    end of the terminal (SIGHUP) end it cleanly, with the report.
 
     Exit code 130 if they ended it before the last frame; 0 with --loop, which ends in no other way.
 
     Example: pymilk play cam.fits --stream replay --rate 500 --loop
     """
-    from .app import clean_exit
+    from .app import EXIT_INTERRUPTED, clean_exit
 
     if original_timing and rate is not None:
         raise click.UsageError("--original-timing and --rate exclude each other")
@@ -84,7 +78,7 @@ def play(
             remove=remove,
             force=force,
         )
-        with _told_to_end(end), player:
+        with told_to_end(end), player:
             text = f"playing {source} as stream {player.name}; Ctrl-C ends it"
             console.print(text, markup=False, soft_wrap=True)
             watch(
@@ -101,17 +95,4 @@ def play(
             print_report(report.rows(), f"stream {report.stream}")
         player.wait()  # raises what ended it
     if report.ended == "stopped" and not loop:
-        sys.exit(_INTERRUPTED)
-
-
-@contextlib.contextmanager
-def _told_to_end(end: threading.Event) -> Iterator[None]:
-    """Have SIGINT and SIGTERM set an event, and nothing else: what runs at that moment is not torn apart."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in before:
-        signal.signal(number, lambda *_: end.set())
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        sys.exit(EXIT_INTERRUPTED)

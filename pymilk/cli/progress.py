@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from rich.console import Console
 from rich.progress import (
@@ -18,10 +20,27 @@ from rich.progress import (
 
 from .output import clean
 
-__all__ = ["watch"]
+__all__ = ["told_to_end", "watch"]
 
 #: How often it is looked whether it is over, in seconds.
 _TICK = 0.1
+
+
+@contextlib.contextmanager
+def told_to_end(end: threading.Event) -> Iterator[None]:
+    """Have SIGINT, SIGTERM and SIGHUP set an event, and nothing else: what runs then is not torn apart.
+
+    A SIGHUP that is ignored, as nohup has it, stays ignored.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if number != signal.SIGHUP or handler != signal.SIG_IGN:
+            signal.signal(number, lambda *_: end.set())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def watch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import threading
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from ..recorder import Recorder, StreamReport
 from ..waiting import WAIT_POLICIES
 from .output import NOTHING, age_text, clean, print_json, size_text
-from .progress import watch
+from .progress import told_to_end, watch
 
 __all__ = ["record"]
 
@@ -27,7 +26,7 @@ __all__ = ["record"]
 @click.option("--until-stopped", is_flag=True, help="End with Ctrl-C or SIGTERM.")
 @click.option("--max-frames-per-file", type=click.IntRange(min=1),
               help="Begin a new, numbered file after so many.")
-@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--force", is_flag=True, help="Replace files that exist, once the first frame is there.")
 @click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
 @click.option("--depth", type=click.IntRange(min=1),
               help="Frames that may wait for the disk. Default: what fits into 256 MiB, up to 8192.")
@@ -56,9 +55,9 @@ def record(
 ) -> None:
     """Record the streams NAME to disk, with the number, the times and the losses of each frame.
 
-    Ctrl-C and SIGTERM end it within a second, with finished files and the report. Exit code 0 if it
-    ended as asked, also when frames were lost: the report says how many. 1 if a stream or a disk did not
-    allow it, 130 if it was stopped before its --frames or --seconds were over.
+    Ctrl-C, SIGTERM and the end of the terminal (SIGHUP) end it within a second, with finished files and the
+    report. Exit code 0 if it ended as asked, also when frames were lost: the report says how many. 1 if a
+    stream or a disk did not allow it, 130 if it was stopped before its --frames or --seconds were over.
 
     Example: pymilk record cam0 -o cam0.fits -n 100000 --max-frames-per-file 10000
     """
@@ -69,10 +68,7 @@ def record(
     if not until_stopped and frames is None and seconds is None:
         raise click.UsageError("until when? Give --frames, --seconds or --until-stopped")
     end = threading.Event()
-    # Handlers only raise a flag: whatever runs at that moment is not torn apart.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: end.set())
-    with clean_exit():
+    with clean_exit(), told_to_end(end):
         recorder = Recorder(
             names[0] if len(names) == 1 else names,
             output,

@@ -13,7 +13,6 @@ import errno
 import json
 import math
 import os
-import shutil
 from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
@@ -22,7 +21,7 @@ import numpy.typing as npt
 
 from .._core import FRAME_ROW, allocate
 from ..errors import StreamArgumentError, StreamFormatError
-from ..files import hidden_name, moved_into_place, remove_unfinished
+from ..files import delete, hidden_name, moved_into_place, put_in_place, remove_unfinished
 
 __all__ = [
     "CLOCK",
@@ -85,7 +84,6 @@ class Sink(abc.ABC):
     Parameters
     ----------
     path : str
-        Nothing of this name exists, nor of those that `files` gives.
     shape : tuple of int
         Of a frame, in C order of the stream.
     dtype : dtype
@@ -93,11 +91,15 @@ class Sink(abc.ABC):
     compress : bool
     frames : int or None
         That will come at most.
+    replace : bool
+        Take the place of what has this name, or one of those that `files` gives. That stays until the new
+        file, still without frames, is a whole one.
 
     Raises
     ------
     OSError
-        As the operating system has it; whoever records makes an error of ours of it. So do all methods.
+        As the operating system has it, FileExistsError among them; whoever records makes an error of ours of
+        it. So do all methods. Nothing that was made stays.
     """
 
     #: Whether the format can be compressed.
@@ -131,10 +133,7 @@ class Sink(abc.ABC):
     def remove(cls, path: str) -> None:
         """Delete all that belongs to a recording of this path, if it is there."""
         for each in cls.files(path):
-            if os.path.isdir(each) and not os.path.islink(each):
-                shutil.rmtree(each)
-            elif os.path.lexists(each):
-                os.unlink(each)
+            delete(each)
 
     @abc.abstractmethod
     def __init__(
@@ -146,6 +145,7 @@ class Sink(abc.ABC):
         *,
         compress: bool = False,
         frames: int | None = None,
+        replace: bool = False,
     ) -> None: ...
 
     @property
@@ -218,25 +218,20 @@ def batch_of(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> int:
     return max(1, nbytes // max(1, math.prod(shape) * dtype.itemsize))
 
 
-def new_file(path: str, content: bytes) -> int:
-    """Create a file that does not exist; returns its descriptor. It has its first content when it appears."""
+def new_file(path: str, content: bytes, replace: bool = False) -> int:
+    """Create a file, in place of another one if that is wanted; returns its descriptor.
+
+    It has its first content when it appears under its name.
+    """
     remove_unfinished(path)
     hidden = hidden_name(path)
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         write_all(descriptor, content, 0)
-        try:
-            os.link(hidden, path)  # unlike a rename, this never takes the place of another file
-        except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS) or os.path.lexists(path):
-                raise
-            os.rename(hidden, path)  # a file system without links
-            return descriptor
-        os.unlink(hidden)
+        put_in_place(hidden, path, replace)
     except BaseException:
         os.close(descriptor)
-        if os.path.lexists(hidden):
-            os.unlink(hidden)
+        delete(hidden)
         raise
     return descriptor
 

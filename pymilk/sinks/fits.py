@@ -18,6 +18,7 @@ from .._core import FRAME_ROW
 from ..axes import Which3DState
 from ..errors import StreamFormatError
 from ..extras import optional_library
+from ..files import delete
 from ..fits import UPRIGHT_CARD, check_pixels, stream_header
 from .base import (
     CLOCK,
@@ -100,6 +101,7 @@ class FitsSink(Sink):
         *,
         compress: bool = False,
         frames: int | None = None,
+        replace: bool = False,
     ) -> None:
         self._shape = shape
         self._dtype = dtype
@@ -111,12 +113,13 @@ class FitsSink(Sink):
         head = self._head(header)
         self._begin = len(head)
         self._rows_path = self.files(path)[1]
-        self._rows = GrowingNpy(self._rows_path, (), FRAME_ROW)
+        self._rows = GrowingNpy(self._rows_path, (), FRAME_ROW, replace=replace)
         self._file = -1
         try:
-            self._file = new_file(path, head)
+            self._file = new_file(path, head, replace)
         except BaseException:
             self.close()
+            delete(self._rows_path)
             raise
 
     # -- header --------------------------------------------------------------------------------
@@ -379,6 +382,14 @@ def _table_of(fits: Any, path: str) -> Array:
         place = hdus["INFO"].fileinfo()["datLoc"]
         count = int(hdus["INFO"].header["NAXIS2"])
     table = np.fromfile(path, _TABLE_ROW, count, offset=place)
+    if len(table) < count:
+        raise StreamFormatError(
+            f"{path} is shorter than the header of its table says: {len(table)} of {count} rows",
+            path=path,
+            field="file size",
+            expected=count,
+            found=len(table),
+        )
     rows = np.zeros(count, FRAME_ROW)
     for name in _TABLE_ROW.names or ():
         kind = FRAME_ROW[name]
@@ -390,7 +401,8 @@ def _header_of(cards: Any, dtype: np.dtype[Any]) -> Header:
     """Make the header of a recording from that of its file."""
     header: Header = {key: cards.get(name) for key, (name, _) in _CARDS.items()}
     shape = [int(cards[f"NAXIS{at}"]) for at in range(int(cards["NAXIS"]) - 1, 0, -1)]
-    keywords = int(cards["SHM_NKW"])
+    first = cards.index("TRI_DIM") + 1  # others may have added cards behind
+    keywords = cards.cards[first : first + int(cards["SHM_NKW"])]
     header.update(
         stream=str(cards["SHM_NAME"]),
         dtype=dtype.name,
@@ -398,9 +410,7 @@ def _header_of(cards: Any, dtype: np.dtype[Any]) -> Header:
         symcode=int(cards["SYMCODE"]),
         tai_offset=int(cards["TAI-UTC"]),
         first_ns=int(cards["ATIME_NS"]),
-        keywords=[
-            [card.keyword, card.value, card.comment] for card in cards.cards[len(cards) - keywords :]
-        ],
+        keywords=[[card.keyword, card.value, card.comment] for card in keywords],
     )
     return header
 

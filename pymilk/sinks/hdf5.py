@@ -15,6 +15,7 @@ import numpy as np
 from .._core import FRAME_ROW
 from ..errors import StreamFormatError
 from ..extras import optional_library
+from ..files import delete, hidden_name, put_in_place, remove_unfinished
 from .base import (
     Array,
     Header,
@@ -40,8 +41,12 @@ _SPARE_NBYTES = 1 << 20
 #: Bytes by which the header may grow until the end.
 _HEADER_ROOM = 1024
 
-#: Header keys that are attributes of the file, too.
-_ATTRIBUTES = ("stream", "clock", "axes", "symcode", "tri_dim", "pymilk", "frames", "lost", "complete")
+#: Header keys that are attributes of the file, too, and those that change at the end.
+_CHANGING = ("frames", "lost", "complete")
+_ATTRIBUTES = ("stream", "clock", "axes", "symcode", "tri_dim", "pymilk", *_CHANGING)
+
+#: What the library says of a file that is being written, or whose recorder was killed.
+_BEING_WRITTEN = ("already open for write", "unable to lock file")
 
 
 def _h5py() -> Any:
@@ -68,9 +73,12 @@ class Hdf5Sink(Sink):
         *,
         compress: bool = False,
         frames: int | None = None,
+        replace: bool = False,
     ) -> None:
         h5py = _h5py()
-        self._path = path
+        remove_unfinished(path)
+        # It has its name once it can be read.
+        hidden = hidden_name(path)
         self._count = 0
         self._in_file = 0  # frames of the staging memory that were written
         self._rows: list[Array] = []  # of frames that were written, and not flushed
@@ -83,11 +91,12 @@ class Hdf5Sink(Sink):
         packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
         # Version 1.10 of the format is the first with SWMR, and everybody can read it.
         self._cached = 2 * self._staging.frames.nbytes
-        self._h5 = h5py.File(path, "x", libver=("v110", "v110"), rdcc_nbytes=self._cached)
+        self._h5: Any = None
         self._file = -1
         self._reserved = 0
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._h5 = h5py.File(hidden, "x", libver=("v110", "v110"), rdcc_nbytes=self._cached)
+            self._file = os.open(hidden, os.O_RDWR | os.O_CLOEXEC)
             self._reserve(0)
             self._frames = self._h5.create_dataset(
                 "frames", (0, *shape), dtype, maxshape=(None, *shape), chunks=chunk, **packing
@@ -100,8 +109,10 @@ class Hdf5Sink(Sink):
             for name in _ATTRIBUTES:
                 self._h5.attrs[name] = header[name]
             self._h5.swmr_mode = True
+            put_in_place(hidden, path, replace)
         except BaseException:
             self.close()
+            delete(hidden)
             raise
 
     def _reserve(self, nbytes: int) -> None:
@@ -173,19 +184,18 @@ class Hdf5Sink(Sink):
     def finish(self, header: Header) -> None:
         """See `Sink`."""
         self.flush()
-        self._h5.close()
-        # The header has its place already, and needs no further room. Closing the file cuts off what was
-        # reserved.
-        with _h5py().File(self._path, "r+") as h5:
-            h5["header"][()] = np.bytes_(json_of_header(header).encode())
-            for name in _ATTRIBUTES:
-                h5.attrs.modify(name, header[name])
-        self.close()
+        # All of this has its place already, and needs no further room. It is done in the file as it is: to
+        # open that once more would need a lock, which one who reads it may hold.
+        self._h5["header"][()] = np.bytes_(json_of_header(header).encode())
+        for name in _CHANGING:
+            self._h5.attrs.modify(name, header[name])
+        self.close()  # which cuts off what was reserved
 
     def close(self) -> None:
         """See `Sink`."""
         try:
-            self._h5.close()
+            if self._h5 is not None:
+                self._h5.close()
         finally:
             if self._file >= 0:
                 os.close(self._file)
@@ -204,11 +214,17 @@ class Hdf5Sink(Sink):
         try:
             h5 = h5py.File(path, "r")
         except OSError as error:
-            if "truncated" in str(error):
+            if not any(words in str(error) for words in _BEING_WRITTEN):
+                if error.errno is not None:
+                    raise
                 raise StreamFormatError(
-                    f"{path} is shorter than its header says: {error}", path=path, field="file size"
+                    f"{path} is damaged, or shorter than its header says: {error}",
+                    path=path,
+                    field="file",
+                    expected="HDF5",
+                    found=str(error),
                 ) from error
-            # It is being written, or its recorder was killed.
+            # Only then: in this mode the library waits for hours for a damaged header to become right.
             h5 = h5py.File(path, "r", swmr=True)
         found = sorted(h5)
         if not {"frames", "info", "header"} <= set(found) or h5["info"].dtype != FRAME_ROW:

@@ -16,6 +16,7 @@ import numpy as np
 
 from .._core import FRAME_ROW
 from ..errors import StreamFormatError
+from ..files import delete
 from .base import (
     Array,
     Header,
@@ -51,6 +52,8 @@ class GrowingNpy:
     dtype : dtype
     items : int, optional
         That will come at most.
+    replace : bool, default False
+        Take the place of a file of this name.
 
     Attributes
     ----------
@@ -64,6 +67,7 @@ class GrowingNpy:
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         items: int | None = None,
+        replace: bool = False,
     ) -> None:
         self.count = 0
         self._shape = shape
@@ -76,7 +80,7 @@ class GrowingNpy:
         self._begin = -(-(longest + 11) // _ALIGNMENT) * _ALIGNMENT
         self._piece: Array = np.empty((0, *shape), dtype)
         self._used = 0
-        self._file = new_file(path, self._head())
+        self._file = new_file(path, self._head(), replace)
 
     def _words(self, count: int) -> bytes:
         descr = np.lib.format.dtype_to_descr(self._dtype)
@@ -150,7 +154,7 @@ def read_rows(path: str) -> Array:
     """Read the rows of frames from an NPY file."""
     try:
         rows: Array = np.load(path, allow_pickle=False)
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise StreamFormatError(
             f"{path} is no NPY file, or it is damaged: {error}", path=path, field="file", found=str(error)
         ) from error
@@ -177,14 +181,18 @@ class NpySink(Sink):
         *,
         compress: bool = False,
         frames: int | None = None,
+        replace: bool = False,
     ) -> None:
         _, rows, self._header_path = self.files(path)
-        replace_file(self._header_path, json_of_header(header).encode())
-        self._rows = GrowingNpy(rows, (), FRAME_ROW)
+        # First, and without regard to anything else: it tells two recorders apart that begin at once.
+        self._rows = GrowingNpy(rows, (), FRAME_ROW, replace=replace)
         try:
-            self._frames = GrowingNpy(path, shape, dtype, frames)
+            replace_file(self._header_path, json_of_header(header).encode())
+            self._frames = GrowingNpy(path, shape, dtype, frames, replace)
         except BaseException:
             self._rows.close()
+            delete(self._header_path)
+            delete(rows)
             raise
 
     @classmethod

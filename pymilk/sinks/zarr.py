@@ -7,6 +7,7 @@ the frames and the disk. ``info`` has a column of int64 for each field of a row.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import numpy as np
 from .._core import FRAME_ROW
 from ..errors import StreamFormatError
 from ..extras import optional_library
+from ..files import delete, hidden_name, remove_unfinished
 from .base import (
     Array,
     Header,
@@ -41,19 +43,27 @@ _COLUMNS = list(FRAME_ROW.names or ())
 
 
 class _Member:
-    """One array of the group: its chunks and its metadata."""
+    """One array of the group: its chunks and its metadata.
+
+    Attributes
+    ----------
+    folder : str
+        Of the group.
+    """
 
     def __init__(
         self,
-        path: str,
+        folder: str,
+        name: str,
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         rows: int,
         encode: Callable[[Array], Any] | None,
         attributes: Header,
     ) -> None:
-        os.mkdir(path)
-        self._path = path
+        self.folder = folder
+        self._name = name
+        os.mkdir(os.path.join(folder, name))
         self._shape = shape
         self._rows = rows
         self._encode = encode
@@ -79,12 +89,30 @@ class _Member:
         """Write a chunk, of `rows` rows in any case."""
         key = ".".join(["c", str(number), *["0"] * len(self._shape)])
         content = chunk.data if self._encode is None else self._encode(chunk)
-        replace_file(os.path.join(self._path, key), content)
+        replace_file(os.path.join(self.folder, self._name, key), content)
 
     def count(self, rows: int) -> None:
         """Say how many rows there are."""
         metadata = {"shape": [rows, *self._shape], **self._metadata}
-        replace_file(os.path.join(self._path, "zarr.json"), json.dumps(metadata, indent=1).encode())
+        path = os.path.join(self.folder, self._name, "zarr.json")
+        replace_file(path, json.dumps(metadata, indent=1).encode())
+
+
+def _put_in_place(hidden: str, path: str, replace: bool) -> None:
+    """Give a directory its name. Between the old one and the new one there is none for a moment."""
+    if not os.path.lexists(path):
+        os.rename(hidden, path)
+        return
+    if not replace:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    aside = hidden_name(path)
+    os.rename(path, aside)
+    try:
+        os.rename(hidden, path)
+    except BaseException:
+        os.rename(aside, path)
+        raise
+    delete(aside)
 
 
 class ZarrSink(Sink):
@@ -107,8 +135,8 @@ class ZarrSink(Sink):
         *,
         compress: bool = False,
         frames: int | None = None,
+        replace: bool = False,
     ) -> None:
-        self._path = path
         self._count = 0
         self._in_file = 0  # frames of the present chunk that are in its file
         rows = batch_of(shape, dtype, _CHUNK_NBYTES)
@@ -118,12 +146,21 @@ class ZarrSink(Sink):
         if compress:
             numcodecs = optional_library("numcodecs", "zarr", "compressed Zarr recordings")
             encode = numcodecs.Blosc(_BLOSC["cname"], _BLOSC["clevel"], numcodecs.Blosc.SHUFFLE).encode
-        os.mkdir(path)
-        self._describe(header)
-        self._frames = _Member(f"{path}/frames", shape, dtype, rows, encode, {})
-        self._info = _Member(
-            f"{path}/info", (len(_COLUMNS),), self._table.dtype, rows, None, {"columns": _COLUMNS}
-        )
+        remove_unfinished(path)
+        # It has its name once it is a whole group.
+        self._path = hidden_name(path)
+        os.mkdir(self._path)
+        try:
+            self._describe(header)
+            self._frames = _Member(self._path, "frames", shape, dtype, rows, encode, {})
+            self._info = _Member(
+                self._path, "info", (len(_COLUMNS),), self._table.dtype, rows, None, {"columns": _COLUMNS}
+            )
+            _put_in_place(self._path, path, replace)
+        except BaseException:
+            delete(self._path)
+            raise
+        self._path = self._frames.folder = self._info.folder = path
 
     def _describe(self, header: Header) -> None:
         attributes = json.loads(json_of_header(header))
