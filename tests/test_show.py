@@ -442,6 +442,20 @@ def test_the_stream_is_read_once_for_each_turn(make):
         assert feed.counter == 13  # paused: nothing is read
 
 
+@pytest.mark.parametrize(("shape", "symcode", "rows"), [((30, 4), 4, 30), ((4, 30), 0, 30), ((30, 4), 0, 4)])
+def test_the_row_stays_when_frames_come(make, shape, symcode, rows):
+    from pymilk.cli.show import _Viewer
+    from pymilk.view import Display, Feed
+
+    shm = make("cam", np.zeros(shape, "u2"))
+    with Feed("cam") as feed:
+        viewer = _Viewer(feed, Display(symcode=symcode, row=rows - 1), (None, None), "ascii", None)
+        for _ in range(3):
+            viewer.update()
+            assert viewer.display.row == rows - 1
+            shm.set_data(np.ones(shape, "u2"))
+
+
 # --- once ----------------------------------------------------------------------------------------
 
 

@@ -358,6 +358,44 @@ def test_keys_change_what_is_drawn():
     assert display.levels is None
 
 
+@pytest.mark.parametrize("keys", [
+    ["r", "f"], ["s", "f"], ["s", "up"], ["r", "right"], ["s", "+"], ["r", "+", "f", "r", "f", "s", "f", "left"],
+])  # fmt: skip
+def test_keys_that_come_faster_than_it_is_drawn(keys):
+    """Over a slow line several come at once: each finds what the one before has made."""
+    display = Display(zoom=8, centre=(80, 950))
+    display.show(np.arange(100_000.0).reshape(100, 1000))
+    display.text(20, 80)
+    for key in keys:
+        assert display.press(key)
+    display.statistics()
+    assert len(display.text(20, 80)) <= 20
+
+
+def test_each_of_several_arrows_moves():
+    steps = []
+    for drawn_between in (True, False):
+        display = Display(zoom=4, centre=(0, 0))
+        display.show(np.zeros((100, 100)))
+        display.picture((50, 50))
+        for _ in range(3):
+            display.press("right")
+            if drawn_between:
+                display.picture((50, 50))
+        display.picture((50, 50))
+        steps.append(display.statistics()["columns"])
+    assert steps[0] == steps[1] == [18, 43]
+
+
+def test_levels_are_fixed_after_another_shape_came():
+    display = Display(zoom=4, centre=(90, 90))
+    display.show(np.zeros((100, 100)))
+    display.picture((50, 50))
+    display.show(np.arange(1600.0).reshape(40, 40))
+    display.press("f")
+    assert display.levels == (30 * 40 + 30, 1599)
+
+
 def test_a_row_is_a_curve_with_its_levels():
     frame = np.zeros((3, 40))
     frame[2, 10] = 7
@@ -434,6 +472,7 @@ def test_any_frame_is_drawn_in_any_room(name, size):
         ({"levels": (0, np.inf)}, "two finite numbers"),
         ({"percentile": 0}, "percentile"),
         ({"zoom": 0.5}, "zoom is 1"),
+        ({"centre": (np.nan, 1)}, "centre is a row and a column, not nan and 1"),
         ({"symcode": 8}, "symcode is 0 to 7"),
         ({"reduction": "sum"}, "peak, mean, nearest"),
     ],

@@ -252,7 +252,8 @@ class _Viewer:
             self.display.dark = None
             self._say("the frames have another shape now: no dark")
         if self.display.row is not None:
-            self.display.row = None if frame.ndim == 1 else min(self.display.row, min(frame.shape) - 1)
+            last = self.display.rows_of(frame) - 1
+            self.display.row = None if frame.ndim == 1 else min(self.display.row, last)
         self.display.show(frame)
         self._picture = None
 
