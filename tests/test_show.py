@@ -370,6 +370,19 @@ def test_troubles_are_said_and_the_stream_is_followed(open_view, writer):
         again.destroy()
 
 
+def test_a_stream_that_is_cut_keeps_its_last_frame(open_view, make):
+    shm = make("cam", letter_f())
+    view = open_view("cam", lines=23, columns=120)
+    view.until(lambda screen: screen.line(21).startswith("q quit"))
+    os.truncate(shm.FILEPATH, 0)
+    view.until_words("** its file was cut or overwritten, this is its last frame")
+    assert seen(cut(view.screen, 32, 24)[1::4, 1::4]) == F_ROWS
+    view.press("[l")
+    view.until_words(" log ")
+    view.press("q")
+    assert view.ended() == (0, "")
+
+
 def test_a_dead_writer_is_named(open_view, writer):
     view = open_view("cam", columns=120)
     view.until_words("frame ")

@@ -14,7 +14,13 @@ import pytest
 from pymilk import FRAME_ROW, SHM, Stream, save
 from pymilk.axes import Orientation
 from pymilk.capture import finished_capture
-from pymilk.errors import LibraryMissingError, StreamArgumentError, StreamError, StreamStorageError
+from pymilk.errors import (
+    LibraryMissingError,
+    StreamArgumentError,
+    StreamDamagedError,
+    StreamError,
+    StreamStorageError,
+)
 from pymilk.view import Display, Feed, colours, save_png
 from pymilk.view.blocks import half_blocks, letters, of_256
 from pymilk.view.curve import braille, dots, stars
@@ -576,6 +582,27 @@ def test_feed_goes_on_beside_a_new_file_that_is_no_stream(make_stream, shm_dir):
             feed.look()
             assert "there is a new file, but" in feed.trouble
         assert feed.take().shape == (3, 4)
+
+
+def test_feed_goes_on_when_the_file_is_cut_and_made_anew_in_place(make_stream):
+    stream = make_stream("cam", (64, 64), "u2")
+    stream.publish(np.ones((64, 64), "u2"))
+    with Feed("cam") as feed:
+        assert feed.look()
+        feed.take()
+        with open(stream.path, "rb") as file:
+            content = file.read()
+        os.truncate(stream.path, 0)
+        for _ in range(2):
+            assert not feed.look()
+            assert "cut or overwritten" in feed.trouble
+            with pytest.raises(StreamDamagedError):
+                feed.take()
+        with open(stream.path, "r+b") as file:  # the same file, as some programs do it
+            file.write(content)
+        assert feed.look()
+        assert "cut" not in feed.trouble
+        assert feed.take().all()
 
 
 def test_feed_says_that_the_writer_is_dead(spawn):

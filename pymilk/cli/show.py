@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.cells import set_cell_size
 
+from ..errors import StreamDamagedError
 from ..view import Display, Feed, save_png
 from ..view.colours import COLOURS
 from ..view.dark import load_dark
@@ -247,7 +248,10 @@ class _Viewer:
         self._again = False
         if self.index is not None and self.index >= self.feed.slices:  # another stream by now
             self.index = None
-        frame = self.feed.take(self.index)
+        try:
+            frame = self.feed.take(self.index)
+        except StreamDamagedError:  # just now: the next look says so, and follows the stream
+            return
         if self.display.dark is not None and self.display.dark.shape != frame.shape:
             self.display.dark = None
             self._say("the frames have another shape now: no dark")
