@@ -3490,6 +3490,12 @@ cdef class Stream:
     cdef IMAGE_METADATA *_md(self) except NULL:
         return <IMAGE_METADATA *>self._base()
 
+    cdef object _told(self, object value):
+        """Return what was read of the header, unless that was found not to be there any more."""
+        if self.mapping is None or self.mapping.closed:
+            raise self._unusable()
+        return value
+
     cdef char *_writable_base(self) except NULL:
         cdef char *base = self._base()
         if not self.mapping.writable:
@@ -4334,6 +4340,7 @@ cdef class Stream:
         cdef Mapping mapping = self._hold()
         cdef int value = 0
         sem_getvalue(self._sem(mapping, index), &value)
+        self._check_whole(mapping)
         return value
 
     def sem_values(self):
@@ -4376,12 +4383,12 @@ cdef class Stream:
     @property
     def counter(self):
         """Frames published so far (cnt0)."""
-        return atomic_load_u64(&self._md().cnt0, __ATOMIC_ACQUIRE)
+        return self._told(atomic_load_u64(&self._md().cnt0, __ATOMIC_ACQUIRE))
 
     @property
     def cnt1(self):
         """In 3D streams the slice written last; else up to the writer. May be set."""
-        return atomic_load_u64(&self._md().cnt1, __ATOMIC_ACQUIRE)
+        return self._told(atomic_load_u64(&self._md().cnt1, __ATOMIC_ACQUIRE))
 
     @cnt1.setter
     def cnt1(self, value):
@@ -4391,7 +4398,7 @@ cdef class Stream:
     @property
     def cnt2(self):
         """A counter for users. May be set."""
-        return atomic_load_u64(&self._md().cnt2, __ATOMIC_ACQUIRE)
+        return self._told(atomic_load_u64(&self._md().cnt2, __ATOMIC_ACQUIRE))
 
     @cnt2.setter
     def cnt2(self, value):
@@ -4401,17 +4408,17 @@ cdef class Stream:
     @property
     def write(self):
         """1 while a writer changes the pixels; stays 1 if it died there."""
-        return self._md().write
+        return self._told(self._md().write)
 
     @property
     def stored_name(self):
         """Name in the metadata, as given at creation (cut to 79 bytes)."""
-        return _text(self._md().name, STRINGMAXLEN_IMAGE_NAME)
+        return self._told(_text(self._md().name, STRINGMAXLEN_IMAGE_NAME))
 
     @property
     def version(self):
         """Structure version, for example "2.00"."""
-        return _text(self._md().version, 32)
+        return self._told(_text(self._md().version, 32))
 
     @property
     def layout(self):
@@ -4465,7 +4472,7 @@ cdef class Stream:
     @property
     def shared(self):
         """1 in every stream that other processes can see, 0 in a `local` one."""
-        return self._md().shared
+        return self._told(self._md().shared)
 
     @property
     def nbsem(self):
@@ -4490,27 +4497,27 @@ cdef class Stream:
     @property
     def cb_index(self):
         """Slot that holds the newest frame; 0 with `cb_cycle` 0 means that there is none yet."""
-        return atomic_load_u32(&self._md().CBindex, __ATOMIC_ACQUIRE)
+        return self._told(atomic_load_u32(&self._md().CBindex, __ATOMIC_ACQUIRE))
 
     @property
     def cb_cycle(self):
         """Times that `cb_index` came round to 0."""
-        return atomic_load_u64(&self._md().CBcycle, __ATOMIC_ACQUIRE)
+        return self._told(atomic_load_u64(&self._md().CBcycle, __ATOMIC_ACQUIRE))
 
     @property
     def inode(self):
         """Inode of the file when it was created, as stored; 0 once the stream was retired."""
-        return self._md().inode
+        return self._told(self._md().inode)
 
     @property
     def creator_pid(self):
         """Process that created the stream."""
-        return self._md().creatorPID
+        return self._told(self._md().creatorPID)
 
     @property
     def owner_pid(self):
         """Process that claims the stream, 0 if none. May be set."""
-        return self._md().ownerPID
+        return self._told(self._md().ownerPID)
 
     @owner_pid.setter
     def owner_pid(self, value):
@@ -4520,7 +4527,7 @@ cdef class Stream:
     @property
     def status(self):
         """Free for the field's own use. May be set."""
-        return self._md().status
+        return self._told(self._md().status)
 
     @status.setter
     def status(self, value):
@@ -4530,7 +4537,7 @@ cdef class Stream:
     @property
     def flag(self):
         """Free for the field's own use. May be set."""
-        return self._md().flag
+        return self._told(self._md().flag)
 
     @flag.setter
     def flag(self, value):
@@ -4540,7 +4547,7 @@ cdef class Stream:
     @property
     def logflag(self):
         """Non-zero asks a logger to record the stream. May be set."""
-        return self._md().logflag
+        return self._told(self._md().logflag)
 
     @logflag.setter
     def logflag(self, value):
@@ -4550,28 +4557,28 @@ cdef class Stream:
     @property
     def creation_time_ns(self):
         """When the stream was created: ns of CLOCK_TAI (see `pymilk.times.to_utc`)."""
-        return stamp_ns(&self._md().creationtime)
+        return self._told(stamp_ns(&self._md().creationtime))
 
     @property
     def last_access_time_ns(self):
         """Last access, by writers that note it: ns of CLOCK_TAI."""
-        return stamp_ns(&self._md().lastaccesstime)
+        return self._told(stamp_ns(&self._md().lastaccesstime))
 
     @property
     def acquisition_time_ns(self):
         """When the newest frame was acquired: ns of CLOCK_TAI, 0 if never stored."""
-        return stamp_ns(&self._md().atime)
+        return self._told(stamp_ns(&self._md().atime))
 
     @property
     def write_time_ns(self):
         """When the newest frame was published: ns of CLOCK_TAI, 0 if never stored."""
-        return stamp_ns(&self._md().writetime)
+        return self._told(stamp_ns(&self._md().writetime))
 
     @property
     def cuda_handle(self):
         """CUDA inter-process handle of the pixels, 64 bytes. May be set."""
         cdef char *start = self._base() + at_cuda_handle(self.h.layout)
-        return start[:CUDA_HANDLE_NBYTES]
+        return self._told(start[:CUDA_HANDLE_NBYTES])
 
     @cuda_handle.setter
     def cuda_handle(self, bytes value):
@@ -4655,6 +4662,7 @@ cdef class Stream:
             if again == table:
                 break
             table = again
+        self._check_whole(mapping)
         slot = <const IMAGE_KEYWORD *><const char *>table
         keywords = []
         for _ in range(self.h.n.nbkw):
@@ -4705,6 +4713,7 @@ cdef class Stream:
         i = len(new)
         if i < self.h.n.nbkw and slots[i].name[0]:
             memset(&slots[i], 0, sizeof(IMAGE_KEYWORD))
+        self._check_whole(mapping)
 
     def update_keyword(self, name, value, comment=None):
         """Change one keyword, keeping its place, and its comment unless one is given.
@@ -4731,8 +4740,10 @@ cdef class Stream:
                 if comment is None:
                     entry = (*entry[:3], None, None)
                 _store_keyword(slot, entry, slot.cnt + 1)
+                self._check_whole(mapping)
                 return
             slot += 1
+        self._check_whole(mapping)
         raise KeywordNotFoundError(
             f"stream {self.name!r} has no keyword {name!r}; add it with SHM.set_keywords or Stream.write_keywords",
             stream=self.name, keyword=name)

@@ -41,6 +41,14 @@ static struct sigaction pymilk_sigbus_before;
 /* Set while this thread is in the handler that was there before. */
 static __thread int pymilk_sigbus_passing __attribute__((tls_model("initial-exec"))) = 0;
 
+/*
+ * The address that handler was last asked about, and how often in a row: one that does nothing (that of Python's
+ * faulthandler, once it is disabled) would be asked for ever.
+ */
+#define PYMILK_MOST_PASSES 1000
+static __thread void *pymilk_sigbus_address __attribute__((tls_model("initial-exec"))) = NULL;
+static __thread int pymilk_sigbus_passes __attribute__((tls_model("initial-exec"))) = 0;
+
 /* Put private memory in the place of the mapping that holds an address. Returns whether there is one. */
 static inline int pymilk_guard_replace(const char *address)
 {
@@ -65,8 +73,12 @@ static void pymilk_on_sigbus(int number, siginfo_t *info, void *context)
         errno = saved;
         return;
     }
-    if (pymilk_sigbus_passing || pymilk_sigbus_before.sa_handler == SIG_DFL
-        || pymilk_sigbus_before.sa_handler == SIG_IGN) {
+    if (info->si_code <= 0 && pymilk_sigbus_before.sa_handler == SIG_IGN)
+        return; /* sent by a process, to one that ignores it */
+    if (info->si_code <= 0 || info->si_addr != pymilk_sigbus_address)
+        pymilk_sigbus_passes = 0;
+    if (pymilk_sigbus_passing || pymilk_sigbus_passes >= PYMILK_MOST_PASSES
+        || pymilk_sigbus_before.sa_handler == SIG_DFL || pymilk_sigbus_before.sa_handler == SIG_IGN) {
         /* As if we were not there: what failed fails again, or the signal is sent again. */
         struct sigaction usual;
         usual.sa_handler = SIG_DFL;
@@ -77,6 +89,10 @@ static void pymilk_on_sigbus(int number, siginfo_t *info, void *context)
             raise(number);
         errno = saved;
         return;
+    }
+    if (info->si_code > 0) {
+        pymilk_sigbus_address = info->si_addr;
+        pymilk_sigbus_passes++;
     }
     pymilk_sigbus_passing = 1;
     if (pymilk_sigbus_before.sa_flags & SA_SIGINFO)

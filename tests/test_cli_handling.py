@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -32,6 +33,8 @@ from pymilk._core import Stream
 from pymilk.cli import familiar
 from pymilk.cli.app import app
 from pymilk.inspection import measure_stream
+from screen import Screen
+from terminals import View
 
 COMMAND = [sys.executable, "-m", "pymilk"]
 
@@ -308,61 +311,112 @@ def read_until(source: int, word: bytes, count: int = 1, seconds: float = 60) ->
     return said
 
 
-def test_keys_of_a_live_table(writer, make_stream):
+@pytest.fixture
+def live() -> Iterator[Callable[..., View]]:
+    """Run a command that draws, in a terminal of its own."""
+    views: list[View] = []
+
+    def start(*arguments: object, **options: Any) -> View:
+        command = options.pop("command", COMMAND)
+        views.append(View([*command, *map(str, arguments)], **options))
+        return views[-1]
+
+    yield start
+    for each in views:
+        each.close()
+
+
+def order_of(screen: Screen, *names: str) -> list[str]:
+    """Tell in which order streams are listed."""
+    first = [screen.line(at).partition(" ")[0] for at in range(screen.lines)]
+    return [name for name in first if name in names]
+
+
+def test_keys_of_a_live_table(writer, make_stream, live):
     make_stream("zed", (3, 4), "u2")
-    with terminal("top", "--sort", "name", "--interval", "3600") as (child, screen):
-        first = read_until(screen, b"q quit")
-        assert b"by name" in first
-        assert first.index(b"cam") < first.index(b"zed")
-        os.write(screen, b"r")
-        turned = read_until(screen, b"q quit")
-        assert b"by name, reversed" in turned
-        assert turned.index(b"zed") < turned.index(b"cam")
-        os.write(screen, b"<")
-        assert b"by size" in read_until(screen, b"q quit")
-        os.write(screen, b">>")
-        assert b"by dtype" in read_until(screen, b"q quit", 2)
-        os.write(screen, b"q")
-        assert child.wait(timeout=60) == 0
+    view = live("top", "--sort", "name", "--interval", 3600)
+    assert order_of(view.until_words("by name  "), "zed", "cam") == ["cam", "zed"]
+    view.press("r")
+    assert order_of(view.until_words("by name, reversed"), "zed", "cam") == ["zed", "cam"]
+    view.press("<")
+    view.until_words("by size")
+    view.press(">>")
+    view.until_words("by dtype")
+    view.press("q")
+    assert view.ended() == (0, "")
+    assert view.restored()
 
 
-def test_a_live_table_that_is_longer_than_the_terminal(make_stream):
+def test_a_live_table_that_is_longer_than_the_terminal(make_stream, live):
     for number in range(40):
         make_stream(f"s{number:02}", (3, 4), "u2")
-    with terminal("ls", "--watch", "--rate", "3600") as (child, screen):
-        drawn = read_until(screen, b"more")
-        assert b"q quit" in drawn  # 30 lines: headings, 28 streams, keys
-        assert b"s27" in drawn
-        assert b"s28" not in drawn
-        assert b"12 more" in drawn
-        os.write(screen, b"r")
-        assert b"s12" in read_until(screen, b"12 more")
-        os.write(screen, b"q")
-        assert child.wait(timeout=60) == 0
+    view = live("ls", "--watch", "--rate", 3600, lines=30)
+    screen = view.until_words("12 more")
+    assert "q quit" in screen.line(29)  # 30 lines: headings, 28 streams, keys
+    assert screen.line(28).startswith("s27")
+    view.press("r")
+    assert view.until_words("by name, reversed").line(28).startswith("s12")
+    view.resize(10, 60)
+    view.screen = Screen(10, 60)
+    screen = view.until_words("more")
+    assert [screen.line(at)[:3] for at in range(1, 9)] == [f"s{number}" for number in range(39, 31, -1)]
+    assert "32 more" in screen.line(9)
+    view.press("q")
+    assert view.ended()[0] == 0
 
 
-def test_ls_watch_draws_again_until_interrupted(writer):
-    with terminal("ls", "--watch", "--rate", "0.1") as (child, screen):
-        drawn = read_until(screen, b"uint16", 4)
-        assert b"readers" in drawn
-        assert b"/s" in drawn
-        child.send_signal(signal.SIGINT)
-        left = b""
-        with contextlib.suppress(OSError):  # the end of a pseudo-terminal
-            while piece := os.read(screen, 65536):
-                left += piece
-        assert child.wait(timeout=60) == 0
-        assert b"Traceback" not in left
+@pytest.mark.parametrize("command", [["ls", "--watch", "--rate", "0.1"], ["top", "--interval", "0.1"]])
+def test_a_live_table_is_drawn_again_until_interrupted(writer, live, command):
+    view = live(*command, columns=130)
+    counts = set()
+
+    def moved(screen: Screen) -> bool:
+        words = screen.line(1).split()
+        counts.update(words[3:4])
+        return "/s" in screen.line(1) and len(counts) > 3
+
+    assert "readers" in view.until(moved).line(0)
+    view.press("\x03")
+    assert view.ended() == (0, "")
+    assert view.restored()
 
 
-def test_top_is_a_live_table_with_the_fastest_first(writer, make_stream):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_signals_that_end_a_live_table_give_the_terminal_back(make_stream, live, number):
+    make_stream("cam", (3, 4), "u2")
+    view = live("top")
+    view.until_words("q quit")
+    view.process.send_signal(number)
+    assert view.ended() == (-number, "")
+    assert view.restored()
+
+
+def test_a_live_table_is_stopped_and_continued_in_a_shell(make_stream, live):
+    if not shutil.which("bash"):
+        pytest.skip("needs bash")
+    make_stream("cam", (3, 4), "u2")
+    view = live("--norc", "--noprofile", "-i", command=["bash"], errors=subprocess.STDOUT, PS1="ready> ")
+    view.until_words("ready>")
+    view.press(f"{' '.join(COMMAND)} top --interval 3600\n")
+    view.until(lambda screen: screen.main is not None and "q quit" in screen.words())
+    view.press("\x1a")  # Ctrl-Z
+    view.until(lambda screen: screen.main is None and "Stopped" in screen.words())
+    assert view.screen.modes["?25"]  # the cursor is seen again
+    view.press("fg\n")
+    view.until(lambda screen: screen.entered == 2 and "q quit" in screen.words())
+    view.press("q")
+    view.until(lambda screen: screen.left == 2)
+    view.press("exit\n")
+    assert view.ended()[0] == 0
+
+
+def test_top_has_the_fastest_first(writer, make_stream, live):
     make_stream("always", (2, 2), "u1")
-    with terminal("top", "--interval", "0.1") as (child, screen):
-        drawn = read_until(screen, b"uint16", 4).decode()
-        last = drawn[drawn.rindex("name") :]
-        assert last.index("cam") < last.index("always") if "always" in last else "cam" in last
-        child.send_signal(signal.SIGINT)
-        assert child.wait(timeout=60) == 0
+    view = live("top", "--interval", 0.1)
+    view.until(lambda screen: order_of(screen, "always", "cam") == ["cam", "always"])
+    assert "by rate" in view.screen.words()
+    view.press("q")
+    assert view.ended() == (0, "")
     assert call("top").returncode == 2
     assert call("top", "--sort", "colour").returncode == 2
 

@@ -365,7 +365,8 @@ def test_keys_change_what_is_drawn():
 
 
 @pytest.mark.parametrize("keys", [
-    ["r", "f"], ["s", "f"], ["s", "up"], ["r", "right"], ["s", "+"], ["r", "+", "f", "r", "f", "s", "f", "left"],
+    ["r", "f"], ["s", "f"], ["s", "up"], ["r", "right"], ["s", "+"],
+    ["r", "+", "f", "r", "f", "s", "f", "left"],
 ])  # fmt: skip
 def test_keys_that_come_faster_than_it_is_drawn(keys):
     """Over a slow line several come at once: each finds what the one before has made."""

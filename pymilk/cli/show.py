@@ -202,9 +202,7 @@ def _live(
 ) -> None:
     """Draw until a key or a signal ends it."""
     viewer = _Viewer(feed, display, limits, mode, index)
-    terminal = Terminal()
-    try:
-        terminal.enter()
+    with Terminal() as terminal:
         due = time.monotonic()
         while True:
             now = time.monotonic()
@@ -215,12 +213,6 @@ def _live(
             keys = terminal.wait(due)
             if keys is None or not all(viewer.press(key) for key in keys):
                 return
-    except OSError as error:
-        # The terminal is gone: a window was closed, a connection has ended. Errors of streams are told.
-        if type(error) is not OSError:
-            raise
-    finally:
-        terminal.leave()
 
 
 class _Viewer:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from .ls import COLUMNS, watch_streams
+from .terminal import interactive
 
 __all__ = ["top"]
 
@@ -28,7 +27,7 @@ def top(sort: str, reverse: bool, interval: float) -> None:
     """
     from .app import clean_exit
 
-    if not sys.stdout.isatty():
-        raise click.UsageError("top needs a terminal; for a pipe use pymilk ls --rate 1")
+    if not interactive():
+        raise click.UsageError("top needs a terminal for drawing and keys; for a pipe use pymilk ls --rate 1")
     with clean_exit():
         watch_streams(sort, reverse, interval)
