@@ -678,6 +678,18 @@ def test_kw_sets_lists_and_reads(make_stream):
     assert shown == {"name": "GAIN", "value": 2.5, "comment": "first"}
 
 
+def test_json_has_no_words_that_are_not_json(make_stream):
+    make_stream("cam", (2, 2), "u1").write_keywords([("A", float("nan")), ("B", float("inf")), ("C", 1.5)])
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    told = json.loads(done("kw", "cam", "--json"), parse_constant=refuse)
+    assert [each["value"] for each in told] == [None, None, 1.5]
+    assert json.loads(done("info", "cam", "--measure", 0, "--json"), parse_constant=refuse)["keywords"] == told
+    assert done("kw", "cam", "B") == "inf\n"
+
+
 def test_kw_failures(make_stream):
     stream = make_stream("cam", (2, 2), "u1", nbkw=1)
     stream.write_keywords([("A", 1, "")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -38,8 +39,16 @@ def clean(text: str) -> str:
 
 
 def print_json(content: Any) -> None:
-    """Print content of dicts, lists and plain values."""
-    click.echo(json.dumps(content, indent=2))
+    """Print content of dicts, lists and plain values. JSON has no NaN and no infinities: they become null."""
+    click.echo(json.dumps(_plain(content), indent=2, allow_nan=False))
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_plain(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> Table:
