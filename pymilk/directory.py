@@ -50,14 +50,12 @@ def find_stale(directory: str | None = None) -> list[str]:
     -------
     list of str
         Paths. A file that a living process works on is locked, and never among them, also if that process
-        is in
-        another container.
+        is in another container.
 
     Notes
     -----
     `pymilk.Stream.create` removes those of its directory before it makes a stream, so that they stay until
-    the next
-    one at most.
+    the next one at most.
     """
     return abandoned(stream_directory() if directory is None else directory)
 

@@ -28,6 +28,7 @@ pytest.importorskip("rich", reason="extra cli")
 
 import click
 
+import pymilk.cli
 from pymilk import SHM
 from pymilk._core import Stream
 from pymilk.cli import familiar
@@ -686,7 +687,8 @@ def test_json_has_no_words_that_are_not_json(make_stream):
 
     told = json.loads(done("kw", "cam", "--json"), parse_constant=refuse)
     assert [each["value"] for each in told] == [None, None, 1.5]
-    assert json.loads(done("info", "cam", "--measure", 0, "--json"), parse_constant=refuse)["keywords"] == told
+    everything = json.loads(done("info", "cam", "--measure", 0, "--json"), parse_constant=refuse)
+    assert everything["keywords"] == told
     assert done("kw", "cam", "B") == "inf\n"
 
 
@@ -883,6 +885,28 @@ def test_updatekw(make_stream):
 )
 def test_help_has_an_example(command):
     assert f"Example: pymilk {command}" in done(command, "--help")
+
+
+@pytest.mark.parametrize("arguments", [
+    ["ls", "--rate", "nan"], ["top", "--interval", "nan"], ["info", "cam", "--measure", "nan"],
+    ["show", "cam", "--rate", "nan"], ["show", "cam", "--zoom", "nan", "--once"],
+])  # fmt: skip
+def test_no_number_is_wrong_usage(make_stream, arguments):
+    make_stream("cam", (2, 2), "u1")
+    said = call(*arguments)
+    assert said.returncode == 2
+    assert "nan is not a finite number" in said.stderr
+
+
+def test_ctrl_c_while_it_begins(monkeypatch, capsys):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pymilk.cli.importlib, "import_module", interrupted)
+    with pytest.raises(SystemExit) as end:
+        pymilk.cli.main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "pymilk: interrupted\n"
 
 
 def test_missing_library_is_named():

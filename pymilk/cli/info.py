@@ -9,13 +9,14 @@ import click
 from .._core import Stream
 from ..inspection import measure_stream, stream_details
 from .output import NOTHING, age_text, clean, print_json, print_table, size_text, table_of
+from .parameters import NumberRange
 
 __all__ = ["info"]
 
 
 @click.command()
 @click.argument("name")
-@click.option("--measure", "seconds", type=click.FloatRange(min=0, max=3600), default=1.0,
+@click.option("--measure", "seconds", type=NumberRange(min=0, max=3600), default=1.0,
               show_default=True, metavar="SECONDS",
               help="Measure rate, jitter and writes so long; 0: not at all.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")

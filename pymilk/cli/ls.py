@@ -23,6 +23,7 @@ from .output import (
     size_text,
     table_of,
 )
+from .parameters import NumberRange
 from .terminal import ERASE, Terminal, interactive
 
 __all__ = ["COLUMNS", "ls", "watch_streams"]
@@ -44,7 +45,7 @@ _WATCH_SECONDS = 1.0
 @click.option("--sort", type=click.Choice(COLUMNS), default="name", show_default=True,
               help="Numbers: largest first; ages: newest first.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@click.option("--rate", "seconds", type=click.FloatRange(min=0, min_open=True, max=3600), metavar="SECONDS",
+@click.option("--rate", "seconds", type=NumberRange(min=0, min_open=True, max=3600), metavar="SECONDS",
               help="Measure frames per second, from two looks so far apart.")
 @click.option("--watch", is_flag=True, help="Look again every second, or every --rate seconds, until q.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")

@@ -17,6 +17,7 @@ from ..view.dark import load_dark
 from ..view.display import MODES
 from ..view.picture import REDUCTIONS
 from .output import clean, print_json
+from .parameters import NumberRange
 from .terminal import Terminal, colours_of, interactive
 
 __all__ = ["show"]
@@ -46,7 +47,7 @@ _KEY_LINES, _HIGH = 3, 20
 @click.argument("name")
 @click.option("--levels", nargs=2, type=float, metavar="LO HI",
               help="Values that are darkest and brightest. Default: least and largest pixel in sight.")
-@click.option("--percentile", type=click.FloatRange(0, 100, min_open=True), metavar="P",
+@click.option("--percentile", type=NumberRange(0, 100, min_open=True), metavar="P",
               help="P percent of the pixels in sight are between the levels.")
 @click.option("--log", is_flag=True, help="Logarithmic brightness.")
 @click.option("--colours", default="gray", show_default=True, metavar="MAP",
@@ -55,7 +56,7 @@ _KEY_LINES, _HIGH = 3, 20
               help="What a drawn pixel shows of several: the largest, their mean, or the one in the middle.")
 @click.option("--dark", metavar="NAME|FILE|now",
               help="Subtract a stream, a .npy or FITS file, or the first frame.")
-@click.option("--zoom", type=click.FloatRange(1, 4096), default=1.0, show_default=True,
+@click.option("--zoom", type=NumberRange(1, 4096), default=1.0, show_default=True,
               help="1 is the whole frame.")
 @click.option("--centre", nargs=2, type=float, metavar="ROW COLUMN", help="What is in the middle.")
 @click.option("--symcode", type=click.IntRange(0, 7), default=4, show_default=True,
@@ -63,7 +64,7 @@ _KEY_LINES, _HIGH = 3, 20
 @click.option("--row", type=click.IntRange(min=0), metavar="K", help="Draw row K as a curve.")
 @click.option("--slice", "index", type=click.IntRange(min=0), metavar="K",
               help="Slice of a cube or a temporal ring. Default: the newest.")
-@click.option("--rate", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, metavar="HZ",
+@click.option("--rate", type=NumberRange(0.1, 60), default=10.0, show_default=True, metavar="HZ",
               help="Pictures per second; the stream is not read more often.")
 @click.option("--text", "mode", type=click.Choice(MODES),
               help="How to draw on a terminal. Default: what COLORTERM, TERM and NO_COLOR say.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .ls import COLUMNS, watch_streams
+from .parameters import NumberRange
 from .terminal import interactive
 
 __all__ = ["top"]
@@ -14,7 +15,7 @@ __all__ = ["top"]
 @click.option("--sort", type=click.Choice(COLUMNS), default="rate", show_default=True,
               help="Numbers: largest first; ages: newest first.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@click.option("--interval", type=click.FloatRange(min=0.05, max=3600), default=1.0, show_default=True,
+@click.option("--interval", type=NumberRange(min=0.05, max=3600), default=1.0, show_default=True,
               metavar="SECONDS", help="Look again this often.")
 def top(sort: str, reverse: bool, interval: float) -> None:
     """Show all streams in a table that is drawn again and again, the fastest first.
