@@ -33,7 +33,7 @@ from pymilk import SHM
 from pymilk._core import Stream
 from pymilk.cli import familiar
 from pymilk.cli.app import app
-from pymilk.inspection import measure_stream
+from pymilk.inspection import measure_stream, processes_using
 from screen import Screen
 from terminals import View
 
@@ -824,6 +824,15 @@ def test_rm_dead_removes_temporary_files_only(spawn, shm_dir):
     assert call("rm").returncode == 2
     assert call("rm", "--dead", "cam").returncode == 2
     assert (shm_dir / "cam.im.shm").exists()
+
+
+def test_users_of_a_stream_that_is_deleted_meanwhile(make_stream, spawn, monkeypatch):
+    stream = make_stream("cam", (2, 2), "u1")
+    watcher = spawn(WATCHER, "cam")
+    watcher.expect("ready")
+    os.unlink(stream.path)
+    monkeypatch.setattr(os.path, "exists", lambda path: True)  # it was there a moment ago
+    assert processes_using(stream) == [watcher.pid]
 
 
 def test_remove_stream_does_not_count_this_process(make_stream, shm_dir):
