@@ -114,7 +114,7 @@ def twice(use: Callable[[Stream], Any], stream: Stream) -> None:
     for _ in range(2):
         use(stream)
         stream.replaced()  # looks at the file
-        time.sleep(0.01)
+        time.sleep(0.01)  # which it does every 4 ms at most
 
 
 def checked(use: Callable[[Stream], Any], stream: Stream) -> None:
@@ -410,7 +410,7 @@ def test_a_capture_goes_on_in_a_stream_that_was_made_in_place(
             time.sleep(0.001)
     with open(old.path, "r+b") as file:
         file.truncate(0)  # and every page of the old one is gone
-    time.sleep(0.1)
+    time.sleep(0.1)  # the capture looks every few milliseconds: some of its looks find nothing there
     made_in_place(old.path, new.path)
     again = Stream.attach("cam")
     while capture.received < 4:
