@@ -161,7 +161,7 @@ def _real_time() -> bool:
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except PermissionError:
+    except OSError:  # no permission, or a container that knows no such thing
         return False
     os.sched_setscheduler(0, policy, parameters)
     return True

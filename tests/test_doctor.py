@@ -135,6 +135,16 @@ def test_room(monkeypatch, free, level):
     assert f"{free // 10**6} of 2000 MB" in finding["found"]
 
 
+@pytest.mark.parametrize("error", [PermissionError(1, "no"), OSError(22, "not here")])
+def test_no_real_time(monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    [finding] = about("real time")
+    assert finding["found"] == "not permitted to this user"
+
+
 def test_scheduling_is_as_before():
     before = os.sched_getscheduler(0), os.sched_getparam(0).sched_priority
     examine()

@@ -333,6 +333,11 @@ def test_colours_by_environment(open_view, make, variables, kind):
         assert "8;2;" not in said
 
 
+def test_the_first_frame_is_drawn(open_view, writer):
+    screen = open_view("cam", "--rate", 0.1).until_words("q quit")
+    assert "lost 0 (not drawn)" in screen.line(0)
+
+
 def test_the_stream_is_read_once_for_each_turn(make):
     from pymilk.cli.show import _Viewer
     from pymilk.view import Display, Feed

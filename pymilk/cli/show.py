@@ -204,7 +204,7 @@ def _live(
     """Draw until a key or a signal ends it."""
     viewer = _Viewer(feed, display, limits, mode, index)
     with Terminal() as terminal:
-        due = time.monotonic()
+        due = time.monotonic() + interval  # the first frame has been taken
         while True:
             now = time.monotonic()
             if now >= due:
