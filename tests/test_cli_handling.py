@@ -889,6 +889,32 @@ def test_updatekw(make_stream):
     assert call("nowhere", "A", "1", command=familiar.updatekw).returncode == 1
 
 
+def test_commands_beside_a_live_writer_leave_it_alone(writer):
+    """All at once, each in a process of its own."""
+    with Stream.attach("cam") as stream:
+        inode, before = stream.inode, stream.counter
+        commands = [
+            [*COMMAND, "kw", "cam", "GAIN=2.5", "GAIN"],
+            [*COMMAND, "create", "other", "4", "5"],
+            [*COMMAND, "doctor", "--json"],
+            [*script("creashmim"), "cam", "12", "16", "--type=u16"],
+        ]
+        children = [
+            subprocess.Popen(each, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for each in commands
+        ]
+        said = [(*child.communicate(timeout=100), child.returncode) for child in children]
+        assert said[0] == ("2.5\n", "", 0)
+        assert said[1] == said[3] == ("", "", 0)
+        topics = {finding["topic"] for finding in json.loads(said[2][0])}
+        assert not topics & {"writer", "semaphores", "left over", "stale"}
+        assert stream.wait(10.0) > before
+        assert stream.inode == inode
+        assert not stream.replaced()
+        assert [each[:2] for each in stream.read_keywords()] == [("GAIN", 2.5)]
+    assert writer.process.poll() is None
+
+
 @pytest.mark.parametrize(
     "command", ["ls", "info", "kw", "create", "rm", "doctor", "top", "play", "capture"]
 )

@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 
+import pymilk.view.display
 from pymilk import FRAME_ROW, SHM, Stream, save
 from pymilk.axes import Orientation
 from pymilk.capture import finished_capture
@@ -377,6 +378,22 @@ def test_keys_that_come_faster_than_it_is_drawn(keys):
         assert display.press(key)
     display.statistics()
     assert len(display.text(20, 80)) <= 20
+
+
+def test_moving_does_not_work_out_the_frame_again(monkeypatch):
+    calls = []
+    monkeypatch.setattr(pymilk.view.display, "summary", lambda image: calls.append(image) or summary(image))
+    display = Display()
+    display.show(np.arange(600.0).reshape(20, 30))
+    for key in ("+", "up", "left", "+", "-", "0"):
+        display.text(6, 20)
+        display.press(key)
+    display.text(6, 20)
+    assert len(calls) == 1
+    for count, key in enumerate(("l", "r", "up", "d"), 2):
+        display.press(key)
+        display.text(6, 20)
+        assert len(calls) == count
 
 
 def test_each_of_several_arrows_moves():

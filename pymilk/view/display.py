@@ -396,7 +396,10 @@ class Display:
         if action is None:
             return False
         action(self)
-        self.changed()
+        if key in _MOVES:
+            self._window = None  # the frame is what it was
+        else:
+            self.changed()
         return True
 
     def _toggle_log(self) -> None:
@@ -452,6 +455,7 @@ class Display:
             if self._frame is not None and self._frame.ndim == 2:
                 last = self.rows_of(self._frame) - 1
                 self.row = min(max(0, (self.row or 0) + rows), last)
+                self.changed()
             return
         window, shape = self._seen_window(), self._work().image.shape
         middle = []
@@ -486,3 +490,6 @@ _KEYS: dict[str, Callable[[Display], None]] = {
     "left": lambda display: display._pan(0, -1),
     "right": lambda display: display._pan(0, 1),
 }
+
+#: Keys that choose the part in sight.
+_MOVES = ("+", "=", "-", "0", "up", "down", "left", "right")
