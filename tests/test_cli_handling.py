@@ -797,6 +797,18 @@ def test_rm_refuses_while_somebody_uses_the_stream(spawn, shm_dir, code, argumen
     assert list(shm_dir.iterdir()) == []
 
 
+def test_errors_cannot_speak_to_the_terminal(spawn, make_stream):
+    """Every process chooses its own name."""
+    stream = make_stream("cam", (2, 2), "u1")
+    name = "import ctypes; ctypes.CDLL(None).prctl(15, b'\\x1b[31mred\\x07', 0, 0, 0)\n"
+    watcher = spawn(name + WATCHER, "cam")
+    watcher.expect("ready")
+    said = call("rm", "cam")
+    assert said.returncode == 1
+    assert f"in use by process {watcher.pid} (?[31mred?)" in said.stderr
+    assert not stream.deleted
+
+
 def test_rm_force_and_several(writer, shm_dir):
     done("create", "one", 4)
     done("create", "two", 4)

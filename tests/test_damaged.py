@@ -21,6 +21,7 @@ import pytest
 from conftest import Child
 from pymilk import SHM, Capture, Relay, RingReader, errors, wait_any
 from pymilk._core import FLAG_NEW_FILE, IMAGETYPES, Stream
+from pymilk.inspection import describe_stream, measure_stream, stream_details, survey
 
 SHAPE = (64, 64)
 TEMPORAL = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
@@ -178,6 +179,21 @@ def test_the_first_look_behind_a_cut_raises(
     cut(stream, 8192)  # within the pixels: the header is whole
     with pytest.raises(errors.StreamDamagedError):
         use(stream)
+
+
+@pytest.mark.parametrize("nbytes", [0, 12288])  # nothing, or all but the end of the keywords and what follows
+@pytest.mark.parametrize("look", [describe_stream, stream_details, lambda s: measure_stream(s, 0.2)])
+def test_looks_from_outside_at_a_cut_stream(
+    make_stream: Callable[..., Stream], cut: Any, look: Callable[[Stream], Any], nbytes: int
+) -> None:
+    """None of them tells of zeros as if they were in the file."""
+    make_stream("cam", SHAPE, np.uint16).publish(np.ones(SHAPE, np.uint16))
+    stream = Stream.attach("cam", writable=False)
+    cut(stream, nbytes)
+    with pytest.raises(errors.StreamDamagedError):
+        look(stream)
+    [entry] = survey()
+    assert set(entry) == {"name", "path", "error"}
 
 
 #: Every way to read through the objects that people use: of a stream and of a ring reader.

@@ -10,6 +10,7 @@ import click
 
 from ..about import version_lines
 from ..errors import StreamError
+from .output import print_error
 
 __all__ = ["app", "clean_exit"]
 
@@ -24,7 +25,7 @@ def clean_exit() -> Iterator[None]:
     try:
         yield
     except StreamError as error:
-        click.echo(f"pymilk: {error}", err=True)
+        print_error(error)
         sys.exit(EXIT_STREAM_ERROR)
     except KeyboardInterrupt:
         click.echo("pymilk: interrupted", err=True)

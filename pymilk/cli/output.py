@@ -19,6 +19,7 @@ __all__ = [
     "age_text",
     "clean",
     "console_of_stdout",
+    "print_error",
     "print_json",
     "print_report",
     "print_table",
@@ -36,6 +37,11 @@ NOTHING = "-"
 def clean(text: str) -> str:
     """Replace what a terminal cannot show, or would obey, in text that others stored."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def print_error(error: Exception) -> None:
+    """Print the message of an error on stderr; names of processes and texts of files may be in it."""
+    click.echo("\n".join(map(clean, f"pymilk: {error}".split("\n"))), err=True)
 
 
 def print_json(content: Any) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from ..directory import remove_stale
 from ..errors import StreamError
 from ..inspection import create_stream, remove_stream
+from .output import print_error
 
 __all__ = ["TYPES", "create", "rm"]
 
@@ -103,7 +104,7 @@ def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
             try:
                 remove_stream(name, force=force)
             except StreamError as error:
-                click.echo(f"pymilk: {error}", err=True)
+                print_error(error)
                 failed = True
     if failed:
         sys.exit(1)
