@@ -8,6 +8,7 @@ import click
 
 from .._core import Stream
 from ..inspection import measure_stream, stream_details
+from .exits import clean_exit
 from .output import NOTHING, age_text, clean, print_json, print_table, size_text, table_of
 from .parameters import NumberRange
 
@@ -27,8 +28,6 @@ def info(name: str, seconds: float, as_json: bool) -> None:
 
     Example: pymilk info cam0 --measure 5
     """
-    from .app import clean_exit
-
     with clean_exit():
         with Stream.attach(name, writable=False, prefault=False) as stream:
             measured = measure_stream(stream, seconds) if seconds else None

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..inspection import measure_rates, survey
+from .exits import clean_exit
 from .output import (
     NOTHING,
     UNLIMITED,
@@ -57,8 +58,6 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
 
     Example: pymilk ls --rate 0.5 --sort rate
     """
-    from .app import clean_exit
-
     if watch and as_json:
         raise click.UsageError("--watch draws a table; leave out --json")
     if watch and not interactive():

@@ -16,6 +16,7 @@ from ..view.colours import COLOURS
 from ..view.dark import load_dark
 from ..view.display import MODES
 from ..view.picture import REDUCTIONS
+from .exits import clean_exit
 from .output import clean, print_json
 from .parameters import NumberRange
 from .terminal import Terminal, colours_of, interactive
@@ -97,8 +98,6 @@ def show(
 
     Example: pymilk show cam0 --log --colours heat
     """
-    from .app import clean_exit
-
     still = once or png is not None
     if levels is not None and percentile is not None:
         raise click.UsageError("--levels and --percentile exclude each other")

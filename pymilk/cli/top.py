@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .exits import clean_exit
 from .ls import COLUMNS, watch_streams
 from .parameters import NumberRange
 from .terminal import interactive
@@ -26,8 +27,6 @@ def top(sort: str, reverse: bool, interval: float) -> None:
 
     Example: pymilk top --sort age --interval 0.5
     """
-    from .app import clean_exit
-
     if not interactive():
         raise click.UsageError("top needs a terminal for drawing and keys; for a pipe use pymilk ls --rate 1")
     with clean_exit():
