@@ -162,6 +162,29 @@ def test_signals_give_the_terminal_back(open_view, make, number, code, words):
     assert view.restored()
 
 
+#: Gets SIGTERM at the first line of what gives the terminal back.
+ON_THE_WAY_OUT = """
+import os, signal, sys
+from pymilk.cli.terminal import Terminal
+
+def trace(frame, event, argument):
+    if frame.f_code is getattr(Terminal, sys.argv[1]).__code__:
+        sys.settrace(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+with Terminal() as terminal:
+    terminal.draw(["drawn"])
+    sys.settrace(trace)
+"""
+
+
+@pytest.mark.parametrize("function", ["__exit__", "_leave"])
+def test_a_signal_on_the_way_out_waits_for_the_terminal(open_view, function):
+    view = open_view(ON_THE_WAY_OUT, function, command=[sys.executable, "-c"])
+    assert view.ended() == (-signal.SIGTERM, "")
+    assert view.restored()
+
+
 def test_ctrl_c_typed(open_view, make):
     make("cam", letter_f())
     view = open_view("cam")

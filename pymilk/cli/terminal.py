@@ -150,8 +150,11 @@ class Terminal:
             return
         self._ended = number
         # On the way out already, nothing may keep it from giving the terminal back.
-        if frame is None or frame.f_code not in (Terminal.__exit__.__code__, Terminal._leave.__code__):
-            raise _Ended
+        while frame is not None:
+            if frame.f_code in (Terminal.__exit__.__code__, Terminal._leave.__code__):
+                return
+            frame = frame.f_back
+        raise _Ended
 
     def _note(self, number: int, frame: object) -> None:
         self._events.add(number)
