@@ -4713,6 +4713,7 @@ cdef class Stream:
         i = len(new)
         if i < self.h.n.nbkw and slots[i].name[0]:
             memset(&slots[i], 0, sizeof(IMAGE_KEYWORD))
+        self._check_whole(mapping)
 
     def update_keyword(self, name, value, comment=None):
         """Change one keyword, keeping its place, and its comment unless one is given.
@@ -4739,8 +4740,10 @@ cdef class Stream:
                 if comment is None:
                     entry = (*entry[:3], None, None)
                 _store_keyword(slot, entry, slot.cnt + 1)
+                self._check_whole(mapping)
                 return
             slot += 1
+        self._check_whole(mapping)
         raise KeywordNotFoundError(
             f"stream {self.name!r} has no keyword {name!r}; add it with SHM.set_keywords or Stream.write_keywords",
             stream=self.name, keyword=name)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from ._core import read_header
-from .errors import StreamError
+from .errors import StreamError, StreamNotFoundError, StreamPermissionError
 from .names import SUFFIX, stream_directory
 from .temporary import abandoned, remove_abandoned
 
@@ -26,10 +27,15 @@ def list_streams(directory: str | None = None) -> list[dict[str, Any]]:
     list of dict
         Sorted by name. As `pymilk._core.read_header` gives them; a file that is not a usable stream
         has ``name``, ``path`` and ``error`` only.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError
+        There is no such directory, or it cannot be listed.
     """
     folder = stream_directory() if directory is None else directory
     streams: list[dict[str, Any]] = []
-    for entry in sorted(os.listdir(folder)):
+    for entry in sorted(_names(os.listdir, folder)):
         if entry.startswith(".") or not entry.endswith(SUFFIX):
             continue
         path = os.path.join(folder, entry)
@@ -43,6 +49,21 @@ def list_streams(directory: str | None = None) -> list[dict[str, Any]]:
     return streams
 
 
+def _names(find: Callable[[str], list[str]], folder: str) -> list[str]:
+    """Look for files in a directory; what is wrong with it is said as our errors."""
+    try:
+        return find(folder)
+    except PermissionError as error:
+        raise StreamPermissionError(
+            f"{folder}: no permission to list it; ask its owner for it, or set MILK_SHM_DIR to another one",
+            path=folder,
+        ) from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StreamNotFoundError(
+            f"{folder}: there is no such directory; create it, or name another one", path=folder
+        ) from error
+
+
 def find_stale(directory: str | None = None) -> list[str]:
     """Find temporary files that creators left which died before their stream was ready.
 
@@ -50,18 +71,21 @@ def find_stale(directory: str | None = None) -> list[str]:
     -------
     list of str
         Paths. A file that a living process works on is locked, and never among them, also if that process
-        is in
-        another container.
+        is in another container.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError
+        There is no such directory, or it cannot be listed.
 
     Notes
     -----
     `pymilk.Stream.create` removes those of its directory before it makes a stream, so that they stay until
-    the next
-    one at most.
+    the next one at most.
     """
-    return abandoned(stream_directory() if directory is None else directory)
+    return _names(abandoned, stream_directory() if directory is None else directory)
 
 
 def remove_stale(directory: str | None = None) -> list[str]:
     """Remove what `find_stale` finds; returns the paths. Files that this user may not remove stay."""
-    return remove_abandoned(stream_directory() if directory is None else directory)
+    return _names(remove_abandoned, stream_directory() if directory is None else directory)

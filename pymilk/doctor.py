@@ -19,6 +19,9 @@ __all__ = ["examine", "fix"]
 #: Seconds without a frame after which a dead writer's stream is thought to have no other one.
 _QUIET = 1.0
 
+#: Stale streams that are named.
+_NAMED = 8
+
 #: A stream with a good ring needs some hundred megabytes.
 _SCARCE = 500_000_000
 
@@ -101,6 +104,7 @@ def _streams(folder: str) -> list[dict[str, str]]:
     findings.append(_finding("streams", f"{len(good)} usable"))
     for entry in entries:
         findings += [_unusable(entry)] if "error" in entry else _troubles(entry)
+    findings += _stale([entry["name"] for entry in good if _is_stale(entry)])
     for path in find_stale(folder):
         findings.append(
             _finding("left over", f"{path}, of a creator that died", "remove it: pymilk doctor --fix")
@@ -112,11 +116,31 @@ def _unusable(entry: dict[str, Any]) -> dict[str, str]:
     return _finding("file", entry["error"], "move it elsewhere, or have its program make it again")
 
 
+def _quiet(entry: dict[str, Any]) -> bool:
+    """Tell whether no frame came of late: who writes is alive, whatever number the semaphores have."""
+    return entry["age"] is None or entry["age"] > _QUIET
+
+
+def _is_stale(entry: dict[str, Any]) -> bool:
+    """Tell whether a stream had frames, and has neither writer nor reader any more, as far as one sees."""
+    ended = entry["writer_alive"] is False and _quiet(entry) and not entry["writing"]
+    return bool(entry["counter"] and ended and not entry["readers"])
+
+
+def _stale(names: list[str]) -> list[dict[str, str]]:
+    if not names:
+        return []
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return [
+        _finding("stale", f"{len(names)} whose writers have ended, without readers: "
+                 f"{', '.join(names[:_NAMED])}{more}",
+                 "start the writers again, or remove what is not needed: pymilk rm NAME")
+    ]  # fmt: skip
+
+
 def _troubles(entry: dict[str, Any]) -> list[dict[str, str]]:
     name, findings = entry["name"], []
-    # A writer that goes on publishes, although its number is not the one at the semaphores.
-    quiet = entry["age"] is None or entry["age"] > _QUIET
-    if entry["writer_alive"] is False and entry["writing"] and quiet:
+    if entry["writer_alive"] is False and entry["writing"] and _quiet(entry):
         findings.append(
             _finding("writer", f"{name}: process {entry['writer_pid']} died within a frame",
                      f"its last frame may be torn; restart the writer, or remove it: pymilk rm {name}",
@@ -137,7 +161,7 @@ def _real_time() -> bool:
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except PermissionError:
+    except OSError:  # no permission, or a container that knows no such thing
         return False
     os.sched_setscheduler(0, policy, parameters)
     return True

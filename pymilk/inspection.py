@@ -22,11 +22,9 @@ from .errors import (
     StreamError,
     StreamExistsError,
     StreamInUseError,
-    StreamPermissionError,
     StreamTimeoutError,
 )
 from .metadata import metadata_of
-from .names import stream_directory
 from .processes import named_processes, process_alive
 from .times import now_ns, to_utc
 
@@ -168,12 +166,7 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
     read.
     """
     found: list[dict[str, Any]] = []
-    try:
-        entries = list_streams(directory)
-    except PermissionError as error:
-        folder = directory or stream_directory()
-        raise StreamPermissionError(f"{folder}: no permission to list it", path=folder) from error
-    for entry in entries:
+    for entry in list_streams(directory):
         if "error" not in entry:
             try:
                 with Stream.attach(entry["path"], writable=False, prefault=False) as stream:
@@ -451,7 +444,10 @@ def processes_using(stream: Stream) -> list[int]:
     named = {*_owners(stream), *_posters(stream), stream.creator_pid}
     end = "/" + os.path.basename(os.path.realpath(stream.path))
     # The inode of the file itself: a stream that was copied or linked still has that of its first place.
-    inode = str(os.stat(stream.path).st_ino) if os.path.exists(stream.path) else str(stream.inode)
+    try:
+        inode = str(os.stat(stream.path).st_ino)
+    except OSError:  # it was deleted
+        inode = str(stream.inode)
     users = []
     for entry in os.listdir("/proc"):
         if not entry.isdigit() or int(entry) == os.getpid():
@@ -469,7 +465,9 @@ def _has_mapped(pid: str, inode: str, end: str) -> bool | None:
             for line in lines:
                 # Address, permissions, offset, device, inode, path, which may hold spaces.
                 fields = line.rstrip("\n").split(maxsplit=5)
-                if len(fields) == 6 and fields[4] == inode and fields[5].endswith(end):
+                if len(fields) < 6 or fields[4] != inode:
+                    continue
+                if fields[5].removesuffix(" (deleted)").endswith(end):
                     return True
     except PermissionError:
         return None

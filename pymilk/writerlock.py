@@ -1,12 +1,10 @@
 """One writer at a time: the lock of a process that has a stream to itself.
 
 The lock is an advisory one of the operating system (flock) on the file of the stream. Nothing is stored in
-the
-file, so programs of ImageStreamIO see no difference, and do not heed it either; readers never touch it. It
-belongs
-to the process that took it and ends with that, however it ends. After a fork it stays with the parent. It is
-a lock of the file, not of the name: a stream that is made anew is a new file, and its maker has to look
-after the old one (`lock_writer` or `check_free` on it, before it is replaced).
+the file, so programs of ImageStreamIO see no difference, and do not heed it either; readers never touch it.
+It belongs to the process that took it and ends with that, however it ends. After a fork it stays with the
+parent. It is a lock of the file, not of the name: a stream that is made anew is a new file, and its maker has
+to look after the old one (`lock_writer` or `check_free` on it, before it is replaced).
 """
 
 from __future__ import annotations
@@ -33,8 +31,7 @@ class WriterLock:
     ----------
     fd : int
         Descriptor that the lock was taken through. It belongs to the object. No memory is mapped through
-        it, or
-        the lock would last as long as that.
+        it, or the lock would last as long as that.
     """
 
     def __init__(self, fd: int) -> None:

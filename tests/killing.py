@@ -1,10 +1,8 @@
 """Kill a process at each of its steps: a victim in single steps, by ptrace, and what it leaves behind.
 
 The victim is a child after fork that does one thing to a stream. It is stopped after each instruction that
-changed
-the bytes of the file, or at each system call, and killed there. Nothing has to be compiled for it. To be
-imported
-by a process that has a single thread.
+changed the bytes of the file, or at each system call, and killed there. Nothing has to be compiled for it. To
+be imported by a process that has a single thread.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,11 +28,14 @@ pytest.importorskip("rich", reason="extra cli")
 
 import click
 
+import pymilk.cli
 from pymilk import SHM
 from pymilk._core import Stream
 from pymilk.cli import familiar
 from pymilk.cli.app import app
-from pymilk.inspection import measure_stream
+from pymilk.inspection import measure_stream, processes_using
+from screen import Screen
+from terminals import View
 
 COMMAND = [sys.executable, "-m", "pymilk"]
 
@@ -308,61 +312,112 @@ def read_until(source: int, word: bytes, count: int = 1, seconds: float = 60) ->
     return said
 
 
-def test_keys_of_a_live_table(writer, make_stream):
+@pytest.fixture
+def live() -> Iterator[Callable[..., View]]:
+    """Run a command that draws, in a terminal of its own."""
+    views: list[View] = []
+
+    def start(*arguments: object, **options: Any) -> View:
+        command = options.pop("command", COMMAND)
+        views.append(View([*command, *map(str, arguments)], **options))
+        return views[-1]
+
+    yield start
+    for each in views:
+        each.close()
+
+
+def order_of(screen: Screen, *names: str) -> list[str]:
+    """Tell in which order streams are listed."""
+    first = [screen.line(at).partition(" ")[0] for at in range(screen.lines)]
+    return [name for name in first if name in names]
+
+
+def test_keys_of_a_live_table(writer, make_stream, live):
     make_stream("zed", (3, 4), "u2")
-    with terminal("top", "--sort", "name", "--interval", "3600") as (child, screen):
-        first = read_until(screen, b"q quit")
-        assert b"by name" in first
-        assert first.index(b"cam") < first.index(b"zed")
-        os.write(screen, b"r")
-        turned = read_until(screen, b"q quit")
-        assert b"by name, reversed" in turned
-        assert turned.index(b"zed") < turned.index(b"cam")
-        os.write(screen, b"<")
-        assert b"by size" in read_until(screen, b"q quit")
-        os.write(screen, b">>")
-        assert b"by dtype" in read_until(screen, b"q quit", 2)
-        os.write(screen, b"q")
-        assert child.wait(timeout=60) == 0
+    view = live("top", "--sort", "name", "--interval", 3600)
+    assert order_of(view.until_words("by name  "), "zed", "cam") == ["cam", "zed"]
+    view.press("r")
+    assert order_of(view.until_words("by name, reversed"), "zed", "cam") == ["zed", "cam"]
+    view.press("<")
+    view.until_words("by size")
+    view.press(">>")
+    view.until_words("by dtype")
+    view.press("q")
+    assert view.ended() == (0, "")
+    assert view.restored()
 
 
-def test_a_live_table_that_is_longer_than_the_terminal(make_stream):
+def test_a_live_table_that_is_longer_than_the_terminal(make_stream, live):
     for number in range(40):
         make_stream(f"s{number:02}", (3, 4), "u2")
-    with terminal("ls", "--watch", "--rate", "3600") as (child, screen):
-        drawn = read_until(screen, b"more")
-        assert b"q quit" in drawn  # 30 lines: headings, 28 streams, keys
-        assert b"s27" in drawn
-        assert b"s28" not in drawn
-        assert b"12 more" in drawn
-        os.write(screen, b"r")
-        assert b"s12" in read_until(screen, b"12 more")
-        os.write(screen, b"q")
-        assert child.wait(timeout=60) == 0
+    view = live("ls", "--watch", "--rate", 3600, lines=30)
+    screen = view.until_words("12 more")
+    assert "q quit" in screen.line(29)  # 30 lines: headings, 28 streams, keys
+    assert screen.line(28).startswith("s27")
+    view.press("r")
+    assert view.until_words("by name, reversed").line(28).startswith("s12")
+    view.resize(10, 60)
+    view.screen = Screen(10, 60)
+    screen = view.until_words("more")
+    assert [screen.line(at)[:3] for at in range(1, 9)] == [f"s{number}" for number in range(39, 31, -1)]
+    assert "32 more" in screen.line(9)
+    view.press("q")
+    assert view.ended()[0] == 0
 
 
-def test_ls_watch_draws_again_until_interrupted(writer):
-    with terminal("ls", "--watch", "--rate", "0.1") as (child, screen):
-        drawn = read_until(screen, b"uint16", 4)
-        assert b"readers" in drawn
-        assert b"/s" in drawn
-        child.send_signal(signal.SIGINT)
-        left = b""
-        with contextlib.suppress(OSError):  # the end of a pseudo-terminal
-            while piece := os.read(screen, 65536):
-                left += piece
-        assert child.wait(timeout=60) == 0
-        assert b"Traceback" not in left
+@pytest.mark.parametrize("command", [["ls", "--watch", "--rate", "0.1"], ["top", "--interval", "0.1"]])
+def test_a_live_table_is_drawn_again_until_interrupted(writer, live, command):
+    view = live(*command, columns=130)
+    counts = set()
+
+    def moved(screen: Screen) -> bool:
+        words = screen.line(1).split()
+        counts.update(words[3:4])
+        return "/s" in screen.line(1) and len(counts) > 3
+
+    assert "readers" in view.until(moved).line(0)
+    view.press("\x03")
+    assert view.ended() == (0, "")
+    assert view.restored()
 
 
-def test_top_is_a_live_table_with_the_fastest_first(writer, make_stream):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_signals_that_end_a_live_table_give_the_terminal_back(make_stream, live, number):
+    make_stream("cam", (3, 4), "u2")
+    view = live("top")
+    view.until_words("q quit")
+    view.process.send_signal(number)
+    assert view.ended() == (-number, "")
+    assert view.restored()
+
+
+def test_a_live_table_is_stopped_and_continued_in_a_shell(make_stream, live):
+    if not shutil.which("bash"):
+        pytest.skip("needs bash")
+    make_stream("cam", (3, 4), "u2")
+    view = live("--norc", "--noprofile", "-i", command=["bash"], errors=subprocess.STDOUT, PS1="ready> ")
+    view.until_words("ready>")
+    view.press(f"{' '.join(COMMAND)} top --interval 3600\n")
+    view.until(lambda screen: screen.main is not None and "q quit" in screen.words())
+    view.press("\x1a")  # Ctrl-Z
+    view.until(lambda screen: screen.main is None and "Stopped" in screen.words())
+    assert view.screen.modes["?25"]  # the cursor is seen again
+    view.press("fg\n")
+    view.until(lambda screen: screen.entered == 2 and "q quit" in screen.words())
+    view.press("q")
+    view.until(lambda screen: screen.left == 2)
+    view.press("exit\n")
+    assert view.ended()[0] == 0
+
+
+def test_top_has_the_fastest_first(writer, make_stream, live):
     make_stream("always", (2, 2), "u1")
-    with terminal("top", "--interval", "0.1") as (child, screen):
-        drawn = read_until(screen, b"uint16", 4).decode()
-        last = drawn[drawn.rindex("name") :]
-        assert last.index("cam") < last.index("always") if "always" in last else "cam" in last
-        child.send_signal(signal.SIGINT)
-        assert child.wait(timeout=60) == 0
+    view = live("top", "--interval", 0.1)
+    view.until(lambda screen: order_of(screen, "always", "cam") == ["cam", "always"])
+    assert "by rate" in view.screen.words()
+    view.press("q")
+    assert view.ended() == (0, "")
     assert call("top").returncode == 2
     assert call("top", "--sort", "colour").returncode == 2
 
@@ -624,6 +679,19 @@ def test_kw_sets_lists_and_reads(make_stream):
     assert shown == {"name": "GAIN", "value": 2.5, "comment": "first"}
 
 
+def test_json_has_no_words_that_are_not_json(make_stream):
+    make_stream("cam", (2, 2), "u1").write_keywords([("A", float("nan")), ("B", float("inf")), ("C", 1.5)])
+
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is not JSON")
+
+    told = json.loads(done("kw", "cam", "--json"), parse_constant=refuse)
+    assert [each["value"] for each in told] == [None, None, 1.5]
+    everything = json.loads(done("info", "cam", "--measure", 0, "--json"), parse_constant=refuse)
+    assert everything["keywords"] == told
+    assert done("kw", "cam", "B") == "inf\n"
+
+
 def test_kw_failures(make_stream):
     stream = make_stream("cam", (2, 2), "u1", nbkw=1)
     stream.write_keywords([("A", 1, "")])
@@ -729,6 +797,18 @@ def test_rm_refuses_while_somebody_uses_the_stream(spawn, shm_dir, code, argumen
     assert list(shm_dir.iterdir()) == []
 
 
+def test_errors_cannot_speak_to_the_terminal(spawn, make_stream):
+    """Every process chooses its own name."""
+    stream = make_stream("cam", (2, 2), "u1")
+    name = "import ctypes; ctypes.CDLL(None).prctl(15, b'\\x1b[31mred\\x07', 0, 0, 0)\n"
+    watcher = spawn(name + WATCHER, "cam")
+    watcher.expect("ready")
+    said = call("rm", "cam")
+    assert said.returncode == 1
+    assert f"in use by process {watcher.pid} (?[31mred?)" in said.stderr
+    assert not stream.deleted
+
+
 def test_rm_force_and_several(writer, shm_dir):
     done("create", "one", 4)
     done("create", "two", 4)
@@ -756,6 +836,15 @@ def test_rm_dead_removes_temporary_files_only(spawn, shm_dir):
     assert call("rm").returncode == 2
     assert call("rm", "--dead", "cam").returncode == 2
     assert (shm_dir / "cam.im.shm").exists()
+
+
+def test_users_of_a_stream_that_is_deleted_meanwhile(make_stream, spawn, monkeypatch):
+    stream = make_stream("cam", (2, 2), "u1")
+    watcher = spawn(WATCHER, "cam")
+    watcher.expect("ready")
+    os.unlink(stream.path)
+    monkeypatch.setattr(os.path, "exists", lambda path: True)  # it was there a moment ago
+    assert processes_using(stream) == [watcher.pid]
 
 
 def test_remove_stream_does_not_count_this_process(make_stream, shm_dir):
@@ -812,11 +901,59 @@ def test_updatekw(make_stream):
     assert call("nowhere", "A", "1", command=familiar.updatekw).returncode == 1
 
 
+def test_commands_beside_a_live_writer_leave_it_alone(writer):
+    """All at once, each in a process of its own."""
+    with Stream.attach("cam") as stream:
+        inode, before = stream.inode, stream.counter
+        commands = [
+            [*COMMAND, "kw", "cam", "GAIN=2.5", "GAIN"],
+            [*COMMAND, "create", "other", "4", "5"],
+            [*COMMAND, "doctor", "--json"],
+            [*script("creashmim"), "cam", "12", "16", "--type=u16"],
+        ]
+        children = [
+            subprocess.Popen(each, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for each in commands
+        ]
+        said = [(*child.communicate(timeout=100), child.returncode) for child in children]
+        assert said[0] == ("2.5\n", "", 0)
+        assert said[1] == said[3] == ("", "", 0)
+        topics = {finding["topic"] for finding in json.loads(said[2][0])}
+        assert not topics & {"writer", "semaphores", "left over", "stale"}
+        assert stream.wait(10.0) > before
+        assert stream.inode == inode
+        assert not stream.replaced()
+        assert [each[:2] for each in stream.read_keywords()] == [("GAIN", 2.5)]
+    assert writer.process.poll() is None
+
+
 @pytest.mark.parametrize(
     "command", ["ls", "info", "kw", "create", "rm", "doctor", "top", "play", "capture"]
 )
 def test_help_has_an_example(command):
     assert f"Example: pymilk {command}" in done(command, "--help")
+
+
+@pytest.mark.parametrize("arguments", [
+    ["ls", "--rate", "nan"], ["top", "--interval", "nan"], ["info", "cam", "--measure", "nan"],
+    ["show", "cam", "--rate", "nan"], ["show", "cam", "--zoom", "nan", "--once"],
+])  # fmt: skip
+def test_no_number_is_wrong_usage(make_stream, arguments):
+    make_stream("cam", (2, 2), "u1")
+    said = call(*arguments)
+    assert said.returncode == 2
+    assert "nan is not a finite number" in said.stderr
+
+
+def test_ctrl_c_while_it_begins(monkeypatch, capsys):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pymilk.cli.importlib, "import_module", interrupted)
+    with pytest.raises(SystemExit) as end:
+        pymilk.cli.main()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "pymilk: interrupted\n"
 
 
 def test_missing_library_is_named():

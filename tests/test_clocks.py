@@ -247,6 +247,8 @@ say(shm._stream.write_time_ns)
     try:
         said = child.hear()
     except AssertionError as error:
+        if "unshare" not in str(error):
+            raise
         pytest.skip(f"no time namespace can be had here: {str(error).strip()}")
     assert float(said.split()[1]) > time.monotonic() + 900_000
     for number in (1, 2, 3):

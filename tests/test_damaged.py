@@ -21,6 +21,7 @@ import pytest
 from conftest import Child
 from pymilk import SHM, Capture, Relay, RingReader, errors, wait_any
 from pymilk._core import FLAG_NEW_FILE, IMAGETYPES, Stream
+from pymilk.inspection import describe_stream, measure_stream, stream_details, survey
 
 SHAPE = (64, 64)
 TEMPORAL = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
@@ -114,7 +115,7 @@ def twice(use: Callable[[Stream], Any], stream: Stream) -> None:
     for _ in range(2):
         use(stream)
         stream.replaced()  # looks at the file
-        time.sleep(0.01)
+        time.sleep(0.01)  # which it does every 4 ms at most
 
 
 def checked(use: Callable[[Stream], Any], stream: Stream) -> None:
@@ -144,6 +145,55 @@ def test_each_use_of_a_cut_stream_raises(
     with pytest.raises(errors.StreamError):
         stream.successor()  # there is no whole stream there
     stream.close()
+
+
+#: What the header tells, by name.
+TOLD = ("counter", "cnt1", "cnt2", "write", "stored_name", "version", "shared", "cb_index", "cb_cycle",
+        "inode", "creator_pid", "owner_pid", "status", "flag", "logflag", "creation_time_ns",
+        "last_access_time_ns", "acquisition_time_ns", "write_time_ns", "cuda_handle")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_the_first_look_at_a_cut_header_raises(
+    make_stream: Callable[..., Stream], cut: Any, name: str
+) -> None:
+    """It finds the file cut, and must not come back with the zeros that stand there then."""
+    stream = make_stream("cam", SHAPE, np.uint16)
+    stream.publish(np.ones(SHAPE, np.uint16))
+    cut(stream, 0)
+    with pytest.raises(errors.StreamDamagedError):
+        getattr(stream, name)
+
+
+@pytest.mark.parametrize("use", [
+    lambda s: s.read_keywords(),
+    lambda s: s.write_keywords([("A", 1)]),
+    lambda s: s.update_keyword("A", 2),
+    lambda s: s.sem_value(0),
+])  # fmt: skip
+def test_the_first_look_behind_a_cut_raises(
+    make_stream: Callable[..., Stream], cut: Any, use: Callable[[Stream], Any]
+) -> None:
+    stream = make_stream("cam", SHAPE, np.uint16)
+    stream.write_keywords([("A", 1)])
+    cut(stream, 8192)  # within the pixels: the header is whole
+    with pytest.raises(errors.StreamDamagedError):
+        use(stream)
+
+
+@pytest.mark.parametrize("nbytes", [0, 12288])  # nothing, or all but the end of the keywords and what follows
+@pytest.mark.parametrize("look", [describe_stream, stream_details, lambda s: measure_stream(s, 0.2)])
+def test_looks_from_outside_at_a_cut_stream(
+    make_stream: Callable[..., Stream], cut: Any, look: Callable[[Stream], Any], nbytes: int
+) -> None:
+    """None of them tells of zeros as if they were in the file."""
+    make_stream("cam", SHAPE, np.uint16).publish(np.ones(SHAPE, np.uint16))
+    stream = Stream.attach("cam", writable=False)
+    cut(stream, nbytes)
+    with pytest.raises(errors.StreamDamagedError):
+        look(stream)
+    [entry] = survey()
+    assert set(entry) == {"name", "path", "error"}
 
 
 #: Every way to read through the objects that people use: of a stream and of a ring reader.
@@ -376,7 +426,7 @@ def test_a_capture_goes_on_in_a_stream_that_was_made_in_place(
             time.sleep(0.001)
     with open(old.path, "r+b") as file:
         file.truncate(0)  # and every page of the old one is gone
-    time.sleep(0.1)
+    time.sleep(0.1)  # the capture looks every few milliseconds: some of its looks find nothing there
     made_in_place(old.path, new.path)
     again = Stream.attach("cam")
     while capture.received < 4:
@@ -442,6 +492,10 @@ shm = SHM("mine", ((8, 8), np.uint16))
 if order == "after":
     faulthandler.enable()
     SHM("second", ((8, 8), np.uint16))
+elif order == "disabled":
+    faulthandler.enable()
+    SHM("second", ((8, 8), np.uint16))
+    faulthandler.disable()  # its handler does nothing from now on
 with tempfile.TemporaryFile() as file:
     file.truncate(8192)
     memory = mmap.mmap(file.fileno(), 8192)
@@ -452,10 +506,10 @@ print("alive", flush=True)
 """
 
 
-@pytest.mark.parametrize("order", ["alone", "before", "after"])
-def test_a_fault_elsewhere_ends_the_process_as_ever(shm_dir: Path, order: str) -> None:
+@pytest.mark.parametrize("order", ["alone", "before", "after", "disabled"])
+def test_a_fault_elsewhere_ends_the_process_as_ever(spawn: Callable[..., Child], order: str) -> None:
     """The handler is for streams only; faulthandler still writes its stacks, once."""
-    child = Child(OTHERS, order)
+    child = spawn(OTHERS, order)
     child.expect("now")
     code, out, err = child.finish()
     assert code == -signal.SIGBUS
@@ -471,6 +525,15 @@ def test_a_signal_from_a_process_ends_it(shm_dir: Path) -> None:
     child.expect("up")
     os.kill(child.pid, signal.SIGBUS)
     assert child.finish()[0] == -signal.SIGBUS
+
+
+def test_a_signal_that_is_ignored_stays_so(spawn: Callable[..., Child]) -> None:
+    child = spawn("import signal, sys, numpy; from pymilk import SHM\n"
+                  "signal.signal(signal.SIGBUS, signal.SIG_IGN)\n"
+                  "SHM('a', ((4,4), 'f4')); print('up', flush=True); sys.stdin.readline()")
+    child.expect("up")
+    os.kill(child.pid, signal.SIGBUS)
+    assert child.finish()[0] == 0
 
 
 def test_many_mappings_come_and_go(make_stream: Callable[..., Stream], cut: Any) -> None:

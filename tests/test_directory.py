@@ -11,7 +11,7 @@ import pytest
 
 import pymilk
 from pymilk.directory import find_stale, list_streams, remove_stale
-from pymilk.errors import StreamNotFoundError
+from pymilk.errors import StreamNotFoundError, StreamPermissionError
 from pymilk.names import stream_directory
 from pymilk.processes import process_alive
 
@@ -84,6 +84,23 @@ def test_directory_that_is_missing(monkeypatch, shm_dir):
     for call in (list_streams, find_stale, remove_stale, stream_directory):
         with pytest.raises(StreamNotFoundError):
             call()
+
+
+@pytest.mark.parametrize("look", [list_streams, find_stale, remove_stale, pymilk.survey])
+def test_directory_that_cannot_be_listed(look, tmp_path, monkeypatch):
+    with pytest.raises(StreamNotFoundError, match="there is no such directory"):
+        look(str(tmp_path / "nothing"))
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StreamNotFoundError, match="there is no such directory"):
+        look(str(tmp_path / "file"))
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "listdir", refuse)
+        with pytest.raises(StreamPermissionError, match="no permission to list it"):
+            look(str(tmp_path))
 
 
 def test_stale_files_of_dead_creators(make_stream, shm_dir, dead_pid):

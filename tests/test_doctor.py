@@ -82,6 +82,24 @@ def test_troubles_of_streams(spawn, shm_dir, monkeypatch):
     left.unlink()
 
 
+def test_stale_streams_are_named(spawn, make, monkeypatch):
+    monkeypatch.setattr(pymilk.doctor, "_QUIET", 0.0)
+    make("alive", np.zeros((4, 4), "u2"))
+    code = "import sys, numpy as np\nfrom pymilk import Stream\nfor name in sys.argv[1:]:\n"
+    for names, frames in ((["old", "read"], 1), (["new"], 0)):
+        publish = "s.publish(np.ones((2, 2), 'u1'))" if frames else "pass"
+        ended = spawn(f"{code}    s = Stream.create(name, (2, 2), 'u1'); {publish}", *names)
+        assert ended.finish()[0] == 0
+    with Stream.attach("read") as reader:
+        assert reader.sem_index is not None
+        [finding] = about("stale")
+        assert finding["found"] == "1 whose writers have ended, without readers: old"
+        assert finding["level"] == "note"
+    monkeypatch.setattr(pymilk.doctor, "_NAMED", 1)
+    [finding] = about("stale")
+    assert finding["found"].endswith("2 whose writers have ended, without readers: old and 1 more")
+
+
 def test_frame_in_the_making_is_no_trouble(make_stream, monkeypatch):
     monkeypatch.setattr(pymilk.doctor, "_QUIET", 0.0)
     stream = make_stream("cam", (4, 4), "u2")
@@ -115,6 +133,16 @@ def test_room(monkeypatch, free, level):
     [finding] = about("room")
     assert finding["level"] == level
     assert f"{free // 10**6} of 2000 MB" in finding["found"]
+
+
+@pytest.mark.parametrize("error", [PermissionError(1, "no"), OSError(22, "not here")])
+def test_no_real_time(monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(os, "sched_setscheduler", refuse)
+    [finding] = about("real time")
+    assert finding["found"] == "not permitted to this user"
 
 
 def test_scheduling_is_as_before():

@@ -1137,7 +1137,8 @@ def test_threads_share_a_handle_that_is_closed(make):
                 return
 
     def close() -> None:
-        time.sleep(0.05)
+        while shm.get_counter() < 50:  # both are at it
+            time.sleep(0.001)
         shm.close()
 
     assert run_threads(use, use, close) == []

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import codecs
 import contextlib
-import fcntl
 import io
 import json
 import os
-import pty
 import re
 import select
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import termios
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
-from conftest import heed_interrupts
 from screen import F_ROWS, Screen, letter_f, read_png, seen
+from terminals import View, environment
 
 pytest.importorskip("click", reason="extra cli")
 pytest.importorskip("rich", reason="extra cli")
@@ -56,99 +51,6 @@ def writer(spawn):
     child = spawn(WRITER, "cam", os.path.dirname(__file__))
     child.expect("ready")
     return child
-
-
-def environment(**changes: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
-    settings = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONSAFEPATH": "1"}
-    return {**kept, **settings, "PYTHONIOENCODING": "utf-8", **changes}
-
-
-class View:
-    """A command in a terminal of its own, whose screen is drawn on paper."""
-
-    def __init__(
-        self,
-        command: list[str],
-        lines: int = 24,
-        columns: int = 80,
-        errors: int | None = subprocess.PIPE,
-        **variables: str,
-    ) -> None:
-        self.ours, self.its = pty.openpty()
-        self.screen = Screen(lines, columns)
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self.resize(lines, columns)
-        self.before = termios.tcgetattr(self.its)
-
-        def begin() -> None:
-            heed_interrupts()
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-        self.process = subprocess.Popen(
-            command,
-            stdin=self.its,
-            stdout=self.its,
-            stderr=errors,
-            env=environment(**variables),
-            start_new_session=True,
-            preexec_fn=begin,
-        )
-
-    def resize(self, lines: int, columns: int) -> None:
-        fcntl.ioctl(self.its, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-
-    def read(self, seconds: float) -> None:
-        """Take in what comes within that time, or the next piece of it."""
-        ready, _, _ = select.select([self.ours], [], [], seconds)
-        if ready:
-            with contextlib.suppress(OSError):
-                self.screen.feed(self._decoder.decode(os.read(self.ours, 1 << 20)))
-
-    def until(self, condition: Callable[[Screen], bool], seconds: float = 60) -> Screen:
-        """Read until the screen is as wanted."""
-        end = time.monotonic() + seconds
-        while not condition(self.screen):
-            assert time.monotonic() < end, self.screen.words()
-            assert self.process.poll() is None, (self.screen.words(), self.process.communicate())
-            self.read(0.2)
-        return self.screen
-
-    def until_words(self, words: str) -> Screen:
-        return self.until(lambda screen: words in screen.words())
-
-    def press(self, keys: str) -> None:
-        os.write(self.ours, keys.encode())
-
-    def ended(self) -> tuple[int, str]:
-        """Wait for the end; returns exit code and what was said on stderr."""
-        end = time.monotonic() + 60
-        while self.process.poll() is None:
-            assert time.monotonic() < end
-            self.read(0.05)
-        while select.select([self.ours], [], [], 0)[0]:
-            self.read(0)
-        said = self.process.stderr.read().decode() if self.process.stderr else ""
-        return self.process.returncode, said
-
-    def restored(self) -> bool:
-        """Tell whether the terminal is as it was."""
-        modes = self.screen.modes
-        return (
-            termios.tcgetattr(self.its) == self.before
-            and self.screen.entered == self.screen.left > 0
-            and modes["?25"]
-            and modes["?7"]
-        )
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        if self.process.stderr:
-            self.process.stderr.close()
-        os.close(self.ours)
-        os.close(self.its)
 
 
 @pytest.fixture
@@ -257,6 +159,29 @@ def test_signals_give_the_terminal_back(open_view, make, number, code, words):
     view.until_words("q quit")
     view.process.send_signal(number)
     assert view.ended() == (code, words)
+    assert view.restored()
+
+
+#: Gets SIGTERM at the first line of what gives the terminal back.
+ON_THE_WAY_OUT = """
+import os, signal, sys
+from pymilk.cli.terminal import Terminal
+
+def trace(frame, event, argument):
+    if frame.f_code is getattr(Terminal, sys.argv[1]).__code__:
+        sys.settrace(None)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+with Terminal() as terminal:
+    terminal.draw(["drawn"])
+    sys.settrace(trace)
+"""
+
+
+@pytest.mark.parametrize("function", ["__exit__", "_leave"])
+def test_a_signal_on_the_way_out_waits_for_the_terminal(open_view, function):
+    view = open_view(ON_THE_WAY_OUT, function, command=[sys.executable, "-c"])
+    assert view.ended() == (-signal.SIGTERM, "")
     assert view.restored()
 
 
@@ -370,6 +295,19 @@ def test_troubles_are_said_and_the_stream_is_followed(open_view, writer):
         again.destroy()
 
 
+def test_a_stream_that_is_cut_keeps_its_last_frame(open_view, make):
+    shm = make("cam", letter_f())
+    view = open_view("cam", lines=23, columns=120)
+    view.until(lambda screen: screen.line(21).startswith("q quit"))
+    os.truncate(shm.FILEPATH, 0)
+    view.until_words("** its file was cut or overwritten, this is its last frame")
+    assert seen(cut(view.screen, 32, 24)[1::4, 1::4]) == F_ROWS
+    view.press("[l")
+    view.until_words(" log ")
+    view.press("q")
+    assert view.ended() == (0, "")
+
+
 def test_a_dead_writer_is_named(open_view, writer):
     view = open_view("cam", columns=120)
     view.until_words("frame ")
@@ -418,6 +356,11 @@ def test_colours_by_environment(open_view, make, variables, kind):
         assert "8;2;" not in said
 
 
+def test_the_first_frame_is_drawn(open_view, writer):
+    screen = open_view("cam", "--rate", 0.1).until_words("q quit")
+    assert "lost 0 (not drawn)" in screen.line(0)
+
+
 def test_the_stream_is_read_once_for_each_turn(make):
     from pymilk.cli.show import _Viewer
     from pymilk.view import Display, Feed
@@ -440,6 +383,20 @@ def test_the_stream_is_read_once_for_each_turn(make):
         shm.set_data(letter_f())
         viewer.update()
         assert feed.counter == 13  # paused: nothing is read
+
+
+@pytest.mark.parametrize(("shape", "symcode", "rows"), [((30, 4), 4, 30), ((4, 30), 0, 30), ((30, 4), 0, 4)])
+def test_the_row_stays_when_frames_come(make, shape, symcode, rows):
+    from pymilk.cli.show import _Viewer
+    from pymilk.view import Display, Feed
+
+    shm = make("cam", np.zeros(shape, "u2"))
+    with Feed("cam") as feed:
+        viewer = _Viewer(feed, Display(symcode=symcode, row=rows - 1), (None, None), "ascii", None)
+        for _ in range(3):
+            viewer.update()
+            assert viewer.display.row == rows - 1
+            shm.set_data(np.ones(shape, "u2"))
 
 
 # --- once ----------------------------------------------------------------------------------------

@@ -11,10 +11,17 @@ import sys
 import numpy as np
 import pytest
 
+import pymilk.view.display
 from pymilk import FRAME_ROW, SHM, Stream, save
 from pymilk.axes import Orientation
 from pymilk.capture import finished_capture
-from pymilk.errors import LibraryMissingError, StreamArgumentError, StreamError, StreamStorageError
+from pymilk.errors import (
+    LibraryMissingError,
+    StreamArgumentError,
+    StreamDamagedError,
+    StreamError,
+    StreamStorageError,
+)
 from pymilk.view import Display, Feed, colours, save_png
 from pymilk.view.blocks import half_blocks, letters, of_256
 from pymilk.view.curve import braille, dots, stars
@@ -358,6 +365,61 @@ def test_keys_change_what_is_drawn():
     assert display.levels is None
 
 
+@pytest.mark.parametrize("keys", [
+    ["r", "f"], ["s", "f"], ["s", "up"], ["r", "right"], ["s", "+"],
+    ["r", "+", "f", "r", "f", "s", "f", "left"],
+])  # fmt: skip
+def test_keys_that_come_faster_than_it_is_drawn(keys):
+    """Over a slow line several come at once: each finds what the one before has made."""
+    display = Display(zoom=8, centre=(80, 950))
+    display.show(np.arange(100_000.0).reshape(100, 1000))
+    display.text(20, 80)
+    for key in keys:
+        assert display.press(key)
+    display.statistics()
+    assert len(display.text(20, 80)) <= 20
+
+
+def test_moving_does_not_work_out_the_frame_again(monkeypatch):
+    calls = []
+    monkeypatch.setattr(pymilk.view.display, "summary", lambda image: calls.append(image) or summary(image))
+    display = Display()
+    display.show(np.arange(600.0).reshape(20, 30))
+    for key in ("+", "up", "left", "+", "-", "0"):
+        display.text(6, 20)
+        display.press(key)
+    display.text(6, 20)
+    assert len(calls) == 1
+    for count, key in enumerate(("l", "r", "up", "d"), 2):
+        display.press(key)
+        display.text(6, 20)
+        assert len(calls) == count
+
+
+def test_each_of_several_arrows_moves():
+    steps = []
+    for drawn_between in (True, False):
+        display = Display(zoom=4, centre=(0, 0))
+        display.show(np.zeros((100, 100)))
+        display.picture((50, 50))
+        for _ in range(3):
+            display.press("right")
+            if drawn_between:
+                display.picture((50, 50))
+        display.picture((50, 50))
+        steps.append(display.statistics()["columns"])
+    assert steps[0] == steps[1] == [18, 43]
+
+
+def test_levels_are_fixed_after_another_shape_came():
+    display = Display(zoom=4, centre=(90, 90))
+    display.show(np.zeros((100, 100)))
+    display.picture((50, 50))
+    display.show(np.arange(1600.0).reshape(40, 40))
+    display.press("f")
+    assert display.levels == (30 * 40 + 30, 1599)
+
+
 def test_a_row_is_a_curve_with_its_levels():
     frame = np.zeros((3, 40))
     frame[2, 10] = 7
@@ -434,6 +496,7 @@ def test_any_frame_is_drawn_in_any_room(name, size):
         ({"levels": (0, np.inf)}, "two finite numbers"),
         ({"percentile": 0}, "percentile"),
         ({"zoom": 0.5}, "zoom is 1"),
+        ({"centre": (np.nan, 1)}, "centre is a row and a column, not nan and 1"),
         ({"symcode": 8}, "symcode is 0 to 7"),
         ({"reduction": "sum"}, "peak, mean, nearest"),
     ],
@@ -537,6 +600,27 @@ def test_feed_goes_on_beside_a_new_file_that_is_no_stream(make_stream, shm_dir):
             feed.look()
             assert "there is a new file, but" in feed.trouble
         assert feed.take().shape == (3, 4)
+
+
+def test_feed_goes_on_when_the_file_is_cut_and_made_anew_in_place(make_stream):
+    stream = make_stream("cam", (64, 64), "u2")
+    stream.publish(np.ones((64, 64), "u2"))
+    with Feed("cam") as feed:
+        assert feed.look()
+        feed.take()
+        with open(stream.path, "rb") as file:
+            content = file.read()
+        os.truncate(stream.path, 0)
+        for _ in range(2):
+            assert not feed.look()
+            assert "cut or overwritten" in feed.trouble
+            with pytest.raises(StreamDamagedError):
+                feed.take()
+        with open(stream.path, "r+b") as file:  # the same file, as some programs do it
+            file.write(content)
+        assert feed.look()
+        assert "cut" not in feed.trouble
+        assert feed.take().all()
 
 
 def test_feed_says_that_the_writer_is_dead(spawn):

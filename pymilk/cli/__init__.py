@@ -32,4 +32,7 @@ def _run(module: str, command: str, name: str) -> None:
         sys.exit(
             f"pymilk's commands need {error.name}, which is not installed: pip install 'pymilk[cli]'"
         )
+    except KeyboardInterrupt:  # importing takes a while; afterwards each command sees to it
+        print("pymilk: interrupted", file=sys.stderr)
+        sys.exit(130)
     found(prog_name=name)

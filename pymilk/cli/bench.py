@@ -19,6 +19,7 @@ from ..bench import DEFAULT_RATES, SOURCES, Benchmark
 from ..bench.result import COLUMNS, DISPENSABLE, BenchResult, Point
 from ..errors import StreamArgumentError
 from ..waiting import WAIT_POLICIES
+from .exits import clean_exit
 from .parameters import dtype_of, rates_of, shapes_of
 
 __all__ = ["bench"]
@@ -80,8 +81,6 @@ def bench(
 
     Example: pymilk bench --rates 1000,2000,4000 --shape 240x240 --cpu-reader 3 --plot bench.png
     """
-    from .app import clean_exit
-
     if plot is not None:
         _check_plot(plot)
     console = Console(stderr=True, quiet=as_json)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -52,7 +54,7 @@ def _rates(points: list[Point]) -> list[float]:
     return [point.reached or point.rate for point in points]
 
 
-def _log_rates(axes, by_source: dict[str, list[Point]]) -> None:  # type: ignore[no-untyped-def]
+def _log_rates(axes: Any, by_source: dict[str, list[Point]]) -> None:
     """Give the horizontal axis the rates that were asked as its ticks."""
     asked = sorted({point.rate for points in by_source.values() for point in points})
     axes.set_xscale("log")
@@ -62,7 +64,7 @@ def _log_rates(axes, by_source: dict[str, list[Point]]) -> None:  # type: ignore
     axes.grid(alpha=0.25)
 
 
-def _draw_loss(axes, by_source: dict[str, list[Point]], frames: str) -> None:  # type: ignore[no-untyped-def]
+def _draw_loss(axes: Any, by_source: dict[str, list[Point]], frames: str) -> None:
     for source, points in by_source.items():
         colour, mark = _LOOKS[source]
         lost = [100 * point.lost_share for point in points]
@@ -78,7 +80,7 @@ def _draw_loss(axes, by_source: dict[str, list[Point]], frames: str) -> None:  #
     axes.legend()
 
 
-def _draw_percentiles(axes, by_source: dict[str, list[Point]]) -> None:  # type: ignore[no-untyped-def]
+def _draw_percentiles(axes: Any, by_source: dict[str, list[Point]]) -> None:
     for source, points in by_source.items():
         colour, mark = _LOOKS[source]
         known = [point for point in points if point.latency_us]
@@ -102,7 +104,7 @@ def _draw_percentiles(axes, by_source: dict[str, list[Point]]) -> None:  # type:
     axes.legend()
 
 
-def _draw_distribution(axes, by_source: dict[str, list[Point]]) -> None:  # type: ignore[no-untyped-def]
+def _draw_distribution(axes: Any, by_source: dict[str, list[Point]]) -> None:
     """Draw which share of the frames came later than a time, at one rate for all sources."""
     rate = _common_rate(by_source)
     for source, points in by_source.items():

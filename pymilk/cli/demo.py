@@ -16,6 +16,7 @@ from ..errors import StreamArgumentError
 from ..shm import SHM
 from ..simulate import SimulatedCamera
 from ..waiting import WAIT_POLICIES
+from .exits import clean_exit
 from .output import print_json, print_report
 from .parameters import dtype_of, shape_of
 from .progress import watch
@@ -79,8 +80,6 @@ def demo(
 
     Example: pymilk demo --rate 5000 --frames 20000
     """
-    from .app import clean_exit
-
     console = Console(stderr=True, quiet=as_json)
     with clean_exit():
         with _stream_directory(directory):

@@ -7,6 +7,7 @@ import sys
 import click
 
 from ..doctor import examine, fix
+from .exits import clean_exit
 from .output import clean, print_json
 
 __all__ = ["doctor"]
@@ -23,8 +24,6 @@ def doctor(as_json: bool, mend: bool) -> None:
 
     Example: pymilk doctor
     """
-    from .app import clean_exit
-
     with clean_exit():
         removed = fix() if mend else []
         findings = [

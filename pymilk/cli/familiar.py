@@ -7,7 +7,7 @@ import click
 from .._core import Stream
 from ..keywords import Keywords
 from ..loading import creashmim as make_stream
-from .app import clean_exit
+from .exits import clean_exit
 from .streams import TYPES
 
 __all__ = ["creashmim", "updatekw"]

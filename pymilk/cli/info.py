@@ -8,14 +8,16 @@ import click
 
 from .._core import Stream
 from ..inspection import measure_stream, stream_details
+from .exits import clean_exit
 from .output import NOTHING, age_text, clean, print_json, print_table, size_text, table_of
+from .parameters import NumberRange
 
 __all__ = ["info"]
 
 
 @click.command()
 @click.argument("name")
-@click.option("--measure", "seconds", type=click.FloatRange(min=0, max=3600), default=1.0,
+@click.option("--measure", "seconds", type=NumberRange(min=0, max=3600), default=1.0,
               show_default=True, metavar="SECONDS",
               help="Measure rate, jitter and writes so long; 0: not at all.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
@@ -26,8 +28,6 @@ def info(name: str, seconds: float, as_json: bool) -> None:
 
     Example: pymilk info cam0 --measure 5
     """
-    from .app import clean_exit
-
     with clean_exit():
         with Stream.attach(name, writable=False, prefault=False) as stream:
             measured = measure_stream(stream, seconds) if seconds else None

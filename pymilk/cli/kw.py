@@ -6,6 +6,7 @@ import click
 
 from .._core import Stream
 from ..keywords import Keywords, value_of_text
+from .exits import clean_exit
 from .output import clean, print_json, print_table, table_of
 
 __all__ = ["kw"]
@@ -27,8 +28,6 @@ def kw(name: str, keys: tuple[str, ...], comment: str | None, as_text: bool, as_
 
     Example: pymilk kw cam0 GAIN=2.5 --comment "electrons per count"
     """
-    from .app import clean_exit
-
     changes: dict[str, tuple[int | float | str, str | None]] = {}
     wanted: list[str] = []
     for given in keys:

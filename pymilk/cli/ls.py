@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import sys
 import time
 from typing import Any
 
 import click
 from rich.console import Console, Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from ..inspection import measure_rates, survey
+from .exits import clean_exit
 from .output import (
     NOTHING,
     UNLIMITED,
@@ -24,7 +24,8 @@ from .output import (
     size_text,
     table_of,
 )
-from .terminal import single_keys
+from .parameters import NumberRange
+from .terminal import ERASE, Terminal, interactive
 
 __all__ = ["COLUMNS", "ls", "watch_streams"]
 
@@ -45,7 +46,7 @@ _WATCH_SECONDS = 1.0
 @click.option("--sort", type=click.Choice(COLUMNS), default="name", show_default=True,
               help="Numbers: largest first; ages: newest first.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@click.option("--rate", "seconds", type=click.FloatRange(min=0, min_open=True, max=3600), metavar="SECONDS",
+@click.option("--rate", "seconds", type=NumberRange(min=0, min_open=True, max=3600), metavar="SECONDS",
               help="Measure frames per second, from two looks so far apart.")
 @click.option("--watch", is_flag=True, help="Look again every second, or every --rate seconds, until q.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
@@ -57,12 +58,10 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
 
     Example: pymilk ls --rate 0.5 --sort rate
     """
-    from .app import clean_exit
-
     if watch and as_json:
         raise click.UsageError("--watch draws a table; leave out --json")
-    if watch and not sys.stdout.isatty():
-        raise click.UsageError("--watch needs a terminal; for a pipe leave it out")
+    if watch and not interactive():
+        raise click.UsageError("--watch needs a terminal for drawing and keys; for a pipe leave it out")
     if sort == "rate" and seconds is None and not watch:
         raise click.UsageError("rates are measured with --rate SECONDS only")
     with clean_exit():
@@ -91,37 +90,56 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
 
 def watch_streams(sort: str, reverse: bool, seconds: float) -> None:
     """Draw the table again and again, until Ctrl-C or q; keys choose the column that it is sorted by."""
-    console = console_of_stdout()
-    streams = survey()
-    measure_rates([], streams)
-    due = time.monotonic() + seconds
-    with single_keys() as pressed, Live(console=console, auto_refresh=False) as live:
-        try:
-            while True:
-                # The first ones, where not all have room between the headings and the last line.
-                shown = _sorted(streams, sort, reverse)[: max(1, console.height - 2)]
-                table, missing = _table(shown, console, sort, with_rate=True)
-                others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(shown)]
-                if len(shown) < len(streams):
-                    missing = f"{len(streams) - len(shown)} more  {missing}"
-                # A short line comes last: where the cursor waits, the terminal shows the ^C.
-                order = f"{sort}{', reversed' if reverse else ''}"
-                last = f"by {order}  < > column  r reverse  q quit  every {seconds:g} s  {missing}".rstrip()
-                live.update(Group(table, *others, Text(last, style="dim", no_wrap=True)), refresh=True)
-                key = pressed(max(0.0, due - time.monotonic()))
-                if key == "q":
-                    return
-                if key in ("<", ">"):
-                    step = 1 if key == ">" else -1
-                    sort = COLUMNS[(COLUMNS.index(sort) + step) % len(COLUMNS)]
-                elif key == "r":
-                    reverse = not reverse
-                if not key:
-                    before, streams = streams, survey()
-                    measure_rates(before, streams)
-                    due = time.monotonic() + seconds
-        except KeyboardInterrupt:
-            return
+    watch = _Watch(sort, reverse, seconds)
+    with contextlib.suppress(KeyboardInterrupt), Terminal() as terminal:
+        while True:
+            terminal.draw(watch.lines(terminal.lines, terminal.columns))
+            keys = terminal.wait(watch.due)
+            if keys is None or not all(watch.press(key) for key in keys):
+                return
+            watch.update()
+
+
+class _Watch:
+    """What the live table is at the moment."""
+
+    def __init__(self, sort: str, reverse: bool, seconds: float) -> None:
+        self._sort, self._reverse, self._seconds = sort, reverse, seconds
+        self._streams = survey()
+        measure_rates([], self._streams)
+        self.due = time.monotonic() + seconds
+
+    def update(self) -> None:
+        """Look at the streams again, if it is time for that."""
+        if time.monotonic() >= self.due:
+            before, self._streams = self._streams, survey()
+            measure_rates(before, self._streams)
+            self.due = time.monotonic() + self._seconds
+
+    def press(self, key: str) -> bool:
+        """Do what a key is for; returns False if it ends the view."""
+        if key in ("<", ">"):
+            step = 1 if key == ">" else -1
+            self._sort = COLUMNS[(COLUMNS.index(self._sort) + step) % len(COLUMNS)]
+        elif key == "r":
+            self._reverse = not self._reverse
+        return key not in ("q", "Q")
+
+    def lines(self, lines: int, columns: int) -> list[str]:
+        """Make all lines of the terminal."""
+        console = Console(width=columns, highlight=False, markup=False)
+        # The first ones, where not all have room between the headings and the last line.
+        shown = _sorted(self._streams, self._sort, self._reverse)[: max(1, lines - 2)]
+        table, missing = _table(shown, console, self._sort, with_rate=True)
+        others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(shown)]
+        order = f"by {self._sort}{', reversed' if self._reverse else ''}"
+        if len(shown) < len(self._streams):
+            order += f"  {len(self._streams) - len(shown)} more"
+        keys = f"{order}  < > column  r reverse  q quit  every {self._seconds:g} s  {missing}".rstrip()
+        with console.capture() as drawn:
+            console.print(Group(table, *others, Text(keys, style="dim", no_wrap=True)))
+        text = drawn.get().splitlines()
+        return [ERASE + line for line in text + [""] * (lines - len(text))]
 
 
 def _sorted(streams: list[dict[str, Any]], column: str, reverse: bool) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ __all__ = [
     "age_text",
     "clean",
     "console_of_stdout",
+    "print_error",
     "print_json",
     "print_report",
     "print_table",
@@ -37,9 +39,22 @@ def clean(text: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
+def print_error(error: Exception) -> None:
+    """Print the message of an error on stderr; names of processes and texts of files may be in it."""
+    click.echo("\n".join(map(clean, f"pymilk: {error}".split("\n"))), err=True)
+
+
 def print_json(content: Any) -> None:
-    """Print content of dicts, lists and plain values."""
-    click.echo(json.dumps(content, indent=2))
+    """Print content of dicts, lists and plain values. JSON has no NaN and no infinities: they become null."""
+    click.echo(json.dumps(_plain(content), indent=2, allow_nan=False))
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_plain(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> Table:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import click
 import numpy as np
 
-__all__ = ["dtype_of", "rates_of", "shape_of", "shapes_of"]
+__all__ = ["NumberRange", "dtype_of", "rates_of", "shape_of", "shapes_of"]
+
+
+class NumberRange(click.FloatRange):
+    """A range of finite numbers: NaN is neither below nor above any limit, and click lets it pass."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the number, or refuse it."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
 
 
 def shape_of(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:

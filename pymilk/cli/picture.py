@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -51,7 +54,7 @@ def save_picture(capture: Capture, path: str) -> None:
     figure.savefig(path, dpi=110)
 
 
-def _draw_intervals(axes, intervals, rate: float) -> None:  # type: ignore[no-untyped-def]
+def _draw_intervals(axes: Any, intervals: npt.NDArray[Any], rate: float) -> None:
     """Draw the histogram of microseconds between frames; logarithmic, since the tail matters."""
     low, high = np.percentile(intervals, [0.1, 99.9])
     spread = max(high - low, 0.05 * high)

@@ -10,6 +10,7 @@ import click
 
 from ..relay import Relay
 from ..waiting import WAIT_POLICIES
+from .exits import clean_exit
 
 __all__ = ["relay"]
 
@@ -52,8 +53,6 @@ def relay(
 
     Example: pymilk relay cam0 cam0_ring --depth 8192 --cpu 1
     """
-    from .app import clean_exit
-
     end, ask = threading.Event(), threading.Event()
     # Handlers only raise flags: whatever runs at that moment is not torn apart.
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,12 +10,15 @@ from typing import Any
 import click
 from rich.cells import set_cell_size
 
+from ..errors import StreamDamagedError
 from ..view import Display, Feed, save_png
 from ..view.colours import COLOURS
 from ..view.dark import load_dark
 from ..view.display import MODES
 from ..view.picture import REDUCTIONS
+from .exits import clean_exit
 from .output import clean, print_json
+from .parameters import NumberRange
 from .terminal import Terminal, colours_of, interactive
 
 __all__ = ["show"]
@@ -45,7 +48,7 @@ _KEY_LINES, _HIGH = 3, 20
 @click.argument("name")
 @click.option("--levels", nargs=2, type=float, metavar="LO HI",
               help="Values that are darkest and brightest. Default: least and largest pixel in sight.")
-@click.option("--percentile", type=click.FloatRange(0, 100, min_open=True), metavar="P",
+@click.option("--percentile", type=NumberRange(0, 100, min_open=True), metavar="P",
               help="P percent of the pixels in sight are between the levels.")
 @click.option("--log", is_flag=True, help="Logarithmic brightness.")
 @click.option("--colours", default="gray", show_default=True, metavar="MAP",
@@ -54,7 +57,7 @@ _KEY_LINES, _HIGH = 3, 20
               help="What a drawn pixel shows of several: the largest, their mean, or the one in the middle.")
 @click.option("--dark", metavar="NAME|FILE|now",
               help="Subtract a stream, a .npy or FITS file, or the first frame.")
-@click.option("--zoom", type=click.FloatRange(1, 4096), default=1.0, show_default=True,
+@click.option("--zoom", type=NumberRange(1, 4096), default=1.0, show_default=True,
               help="1 is the whole frame.")
 @click.option("--centre", nargs=2, type=float, metavar="ROW COLUMN", help="What is in the middle.")
 @click.option("--symcode", type=click.IntRange(0, 7), default=4, show_default=True,
@@ -62,7 +65,7 @@ _KEY_LINES, _HIGH = 3, 20
 @click.option("--row", type=click.IntRange(min=0), metavar="K", help="Draw row K as a curve.")
 @click.option("--slice", "index", type=click.IntRange(min=0), metavar="K",
               help="Slice of a cube or a temporal ring. Default: the newest.")
-@click.option("--rate", type=click.FloatRange(0.1, 60), default=10.0, show_default=True, metavar="HZ",
+@click.option("--rate", type=NumberRange(0.1, 60), default=10.0, show_default=True, metavar="HZ",
               help="Pictures per second; the stream is not read more often.")
 @click.option("--text", "mode", type=click.Choice(MODES),
               help="How to draw on a terminal. Default: what COLORTERM, TERM and NO_COLOR say.")
@@ -95,8 +98,6 @@ def show(
 
     Example: pymilk show cam0 --log --colours heat
     """
-    from .app import clean_exit
-
     still = once or png is not None
     if levels is not None and percentile is not None:
         raise click.UsageError("--levels and --percentile exclude each other")
@@ -201,10 +202,8 @@ def _live(
 ) -> None:
     """Draw until a key or a signal ends it."""
     viewer = _Viewer(feed, display, limits, mode, index)
-    terminal = Terminal()
-    try:
-        terminal.enter()
-        due = time.monotonic()
+    with Terminal() as terminal:
+        due = time.monotonic() + interval  # the first frame has been taken
         while True:
             now = time.monotonic()
             if now >= due:
@@ -214,12 +213,6 @@ def _live(
             keys = terminal.wait(due)
             if keys is None or not all(viewer.press(key) for key in keys):
                 return
-    except OSError as error:
-        # The terminal is gone: a window was closed, a connection has ended. Errors of streams are told.
-        if type(error) is not OSError:
-            raise
-    finally:
-        terminal.leave()
 
 
 class _Viewer:
@@ -247,12 +240,16 @@ class _Viewer:
         self._again = False
         if self.index is not None and self.index >= self.feed.slices:  # another stream by now
             self.index = None
-        frame = self.feed.take(self.index)
+        try:
+            frame = self.feed.take(self.index)
+        except StreamDamagedError:  # just now: the next look says so, and follows the stream
+            return
         if self.display.dark is not None and self.display.dark.shape != frame.shape:
             self.display.dark = None
             self._say("the frames have another shape now: no dark")
         if self.display.row is not None:
-            self.display.row = None if frame.ndim == 1 else min(self.display.row, min(frame.shape) - 1)
+            last = self.display.rows_of(frame) - 1
+            self.display.row = None if frame.ndim == 1 else min(self.display.row, last)
         self.display.show(frame)
         self._picture = None
 

@@ -11,6 +11,8 @@ import numpy as np
 from ..directory import remove_stale
 from ..errors import StreamError
 from ..inspection import create_stream, remove_stream
+from .exits import clean_exit
+from .output import print_error
 
 __all__ = ["TYPES", "create", "rm"]
 
@@ -64,8 +66,6 @@ def create(
 
     Example: pymilk create cam0 120 120 --type u16 --ring 256 --kw 50
     """
-    from .app import clean_exit
-
     if temporal and not ring:
         raise click.UsageError("--temporal needs the number of slots: --ring SLOTS")
     with clean_exit():
@@ -88,8 +88,6 @@ def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
 
     Example: pymilk rm cam0 cam0_ring
     """
-    from .app import clean_exit
-
     if dead and (names or force):
         raise click.UsageError("--dead goes alone: it removes no streams")
     if not dead and not names:
@@ -103,7 +101,7 @@ def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
             try:
                 remove_stream(name, force=force)
             except StreamError as error:
-                click.echo(f"pymilk: {error}", err=True)
+                print_error(error)
                 failed = True
     if failed:
         sys.exit(1)

@@ -11,10 +11,10 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
-__all__ = ["Terminal", "colours_of", "interactive", "single_keys"]
+__all__ = ["ERASE", "Terminal", "colours_of", "interactive"]
 
 #: The other screen, no cursor, no wrapping at the right edge; and the way back.
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
@@ -24,6 +24,9 @@ _LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 
 _CLEAR = "\x1b[0m\x1b[2J"
+
+#: Removes what a line had before.
+ERASE = "\x1b[K"
 
 _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 
@@ -59,41 +62,8 @@ def colours_of(stream: Any) -> str:
     return "256" if "256" in kind else "ascii"
 
 
-@contextlib.contextmanager
-def single_keys() -> Iterator[Callable[[float], str]]:
-    """Have stdin give keys as they are pressed, without showing them, in a command that scrolls by.
-
-    Gives a function that waits so many seconds at most and returns the key, or "" if none came; "q" if the
-    terminal is gone. Without a terminal at stdin it only waits.
-    """
-    source = sys.stdin.fileno()
-
-    def pressed(seconds: float) -> str:
-        if not select.select([source], [], [], seconds)[0]:
-            return ""
-        try:
-            return os.read(source, 1).decode("latin-1") or "q"
-        except OSError:
-            return "q"
-
-    def asleep(seconds: float) -> str:
-        time.sleep(seconds)
-        return ""
-
-    if not os.isatty(source):
-        yield asleep
-        return
-    before = termios.tcgetattr(source)
-    try:
-        tty.setcbreak(source, termios.TCSADRAIN)
-        yield pressed
-    finally:
-        with contextlib.suppress(termios.error):  # it may be gone
-            termios.tcsetattr(source, termios.TCSADRAIN, before)
-
-
 class Terminal:
-    """Draw lines, and read keys.
+    """Draw lines, and read keys: a context manager, which takes the terminal over and gives it back.
 
     Attributes
     ----------
@@ -102,9 +72,9 @@ class Terminal:
 
     Notes
     -----
-    Call `enter` within a ``try`` whose ``finally`` calls `leave`. In between Ctrl-C, SIGTERM, SIGHUP and
-    SIGQUIT end the command, from wherever it is; `leave` gives the terminal back and lets the signal do what
-    it does. Ctrl-Z and ``fg`` are seen to, and so is a new size.
+    Within it Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end the command, from wherever it is; then the terminal is
+    given back, and the signal does what it does. Ctrl-Z and ``fg`` are seen to, and so is a new size. A
+    terminal that goes away ends it quietly.
     """
 
     def __init__(self) -> None:
@@ -120,7 +90,20 @@ class Terminal:
         self._wake: tuple[int, int] | None = None
         self._wake_before = -1
 
-    def enter(self) -> None:
+    def __enter__(self) -> Terminal:
+        try:
+            self._enter()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
+        self._leave()
+        # The window was closed, or the connection has ended. Errors of streams have classes of their own.
+        return kind is OSError
+
+    def _enter(self) -> None:
         """Take the terminal over."""
         self._wake = os.pipe()
         for end in self._wake:
@@ -135,7 +118,7 @@ class Terminal:
                 self._handlers[number] = signal.signal(number, self._end)
         self._screen()
 
-    def leave(self) -> None:
+    def _leave(self) -> None:
         """Give the terminal back; then do what the signal that came, if one came, is for."""
         self._leaving = True
         if self._before is not None:
@@ -162,10 +145,16 @@ class Terminal:
             os.kill(os.getpid(), self._ended)
             sys.exit(128 + self._ended)  # the first process of a container is not killed by that
 
-    def _end(self, number: int, frame: object) -> None:
-        if not self._ended and not self._leaving:
-            self._ended = number
-            raise _Ended
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if self._ended or self._leaving:
+            return
+        self._ended = number
+        # On the way out already, nothing may keep it from giving the terminal back.
+        while frame is not None:
+            if frame.f_code in (Terminal.__exit__.__code__, Terminal._leave.__code__):
+                return
+            frame = frame.f_back
+        raise _Ended
 
     def _note(self, number: int, frame: object) -> None:
         self._events.add(number)
@@ -194,7 +183,10 @@ class Terminal:
             content = content[os.write(self._out, content) :]
 
     def draw(self, lines: list[str]) -> None:
-        """Draw lines from the top, each as wide as the terminal; those that did not change are left."""
+        """Draw lines from the top; those that did not change are left.
+
+        Each is as wide as the terminal, or begins with `ERASE`.
+        """
         lines = lines[: self.lines]
         pieces = [
             f"\x1b[{at + 1};1H{line}"

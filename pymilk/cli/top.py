@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from .exits import clean_exit
 from .ls import COLUMNS, watch_streams
+from .parameters import NumberRange
+from .terminal import interactive
 
 __all__ = ["top"]
 
@@ -15,7 +16,7 @@ __all__ = ["top"]
 @click.option("--sort", type=click.Choice(COLUMNS), default="rate", show_default=True,
               help="Numbers: largest first; ages: newest first.")
 @click.option("--reverse", is_flag=True, help="The other way round.")
-@click.option("--interval", type=click.FloatRange(min=0.05, max=3600), default=1.0, show_default=True,
+@click.option("--interval", type=NumberRange(min=0.05, max=3600), default=1.0, show_default=True,
               metavar="SECONDS", help="Look again this often.")
 def top(sort: str, reverse: bool, interval: float) -> None:
     """Show all streams in a table that is drawn again and again, the fastest first.
@@ -26,9 +27,7 @@ def top(sort: str, reverse: bool, interval: float) -> None:
 
     Example: pymilk top --sort age --interval 0.5
     """
-    from .app import clean_exit
-
-    if not sys.stdout.isatty():
-        raise click.UsageError("top needs a terminal; for a pipe use pymilk ls --rate 1")
+    if not interactive():
+        raise click.UsageError("top needs a terminal for drawing and keys; for a pipe use pymilk ls --rate 1")
     with clean_exit():
         watch_streams(sort, reverse, interval)

@@ -38,7 +38,6 @@ _PICTURE = 512
 _CURVE = (320, 640)
 
 
-
 @dataclass(frozen=True)
 class _Drawn:
     """What the frame is with the choices made: worked out once for each frame and change."""
@@ -109,6 +108,12 @@ class Display:
         colour_table(colours)
         if reduction not in REDUCTIONS:
             resample(np.zeros((1, 1)), 1, 1, reduction)  # raises
+        if centre is not None and not np.isfinite(centre).all():
+            raise StreamArgumentError(
+                f"centre is a row and a column, not {centre[0]:g} and {centre[1]:g}",
+                argument="centre",
+                found=centre,
+            )
         if not 1 <= zoom <= _MAX_ZOOM:
             raise StreamArgumentError(
                 f"zoom is 1 (the whole frame) to {_MAX_ZOOM:g}, not {zoom!r}", argument="zoom", found=zoom
@@ -126,6 +131,7 @@ class Display:
         self.dark = dark
         self._frame: Array | None = None
         self._seen: _Drawn | None = None
+        self._room: tuple[tuple[int, int], int] = (_CURVE, 1)  # of what was drawn last
         self._window: Window | None = None
 
     # -- what is seen --------------------------------------------------------------------------
@@ -152,7 +158,7 @@ class Display:
         self._frame = frame
         self.changed()
         if self.row is not None and frame.ndim == 2:
-            rows = self._turned(frame).shape[0]
+            rows = self.rows_of(frame)
             if not 0 <= self.row < rows:
                 raise StreamArgumentError(
                     f"the frame has rows 0 to {rows - 1}, no row {self.row}", argument="row", found=self.row
@@ -160,7 +166,11 @@ class Display:
 
     def changed(self) -> None:
         """Have everything worked out anew, after attributes were set."""
-        self._seen = None
+        self._seen = self._window = None
+
+    def rows_of(self, frame: Array) -> int:
+        """Tell how many rows a frame has in this orientation; one with one axis is a row."""
+        return self._turned(frame).shape[0] if frame.ndim == 2 else 1
 
     def _turned(self, frame: Array) -> Array:
         return Orientation(frame.shape, self.symcode).view(frame) if frame.ndim == 2 else frame
@@ -197,6 +207,10 @@ class Display:
             return seen.whole
         return span(part, self.percentile)
 
+    def _seen_window(self) -> Window:
+        """Tell which part is in sight, in a room like that of what was drawn last."""
+        return self._fit(*self._room) if self._window is None else self._window
+
     def _fit(self, room: tuple[int, int], tall: int = 1) -> Window:
         shape = self._work().image.shape
         if self.draws_curve:
@@ -209,7 +223,7 @@ class Display:
             )
         else:
             window = fit((shape[0], shape[1]), room, zoom=self.zoom, centre=self.centre, tall=tall)
-        self._window = window
+        self._room, self._window = (room, tall), window
         return window
 
     # -- what comes of it ----------------------------------------------------------------------
@@ -292,12 +306,11 @@ class Display:
         return [f"{label:>{margin - 1}} {line}" for label, line in zip(labels, drawn, strict=True)]
 
     def chosen_levels(self) -> tuple[float, float] | None:
-        """Tell the levels of what was drawn last; None if no pixel of it is finite."""
-        window = self._window or self._fit(_CURVE)
-        return self._levels_of(self._part(window))
+        """Tell the levels of what is in sight; None if no pixel of it is finite."""
+        return self._levels_of(self._part(self._seen_window()))
 
     def statistics(self) -> dict[str, Any]:
-        """Tell the numbers about what was drawn last.
+        """Tell the numbers about what is in sight, in a room like that of what was drawn last.
 
         Returns
         -------
@@ -310,7 +323,7 @@ class Display:
             ``reduction`` (None if no pixel is left out).
         """
         numbers = dict(self._work().summary)
-        window = self._window or self._fit(_CURVE)
+        window = self._seen_window()
         curve = self.draws_curve
         if numbers["peak"] is not None and curve:
             numbers["peak"] = numbers["peak"][-1:]
@@ -383,7 +396,10 @@ class Display:
         if action is None:
             return False
         action(self)
-        self.changed()
+        if key in _MOVES:
+            self._window = None  # the frame is what it was
+        else:
+            self.changed()
         return True
 
     def _toggle_log(self) -> None:
@@ -423,10 +439,8 @@ class Display:
 
     def _larger(self) -> None:
         # Not beyond one pixel that fills the room.
-        window = self._window
-        if window is None or window.columns.stop - window.columns.start > 1 or (
-            window.rows.stop - window.rows.start > 1
-        ):  # fmt: skip
+        window = self._seen_window()
+        if window.columns.stop - window.columns.start > 1 or window.rows.stop - window.rows.start > 1:
             self.zoom = min(2 * self.zoom, _MAX_ZOOM)
 
     def _smaller(self) -> None:
@@ -439,12 +453,11 @@ class Display:
         """Move by a quarter of what is seen; of a matrix that is drawn as a curve, to the next row."""
         if self.draws_curve and rows:
             if self._frame is not None and self._frame.ndim == 2:
-                last = self._turned(self._frame).shape[0] - 1
+                last = self.rows_of(self._frame) - 1
                 self.row = min(max(0, (self.row or 0) + rows), last)
+                self.changed()
             return
-        window, shape = self._window, self._work().image.shape
-        if window is None:
-            return
+        window, shape = self._seen_window(), self._work().image.shape
         middle = []
         for axis, (part, step) in enumerate(((window.rows, rows), (window.columns, columns))):
             count = part.stop - part.start
@@ -477,3 +490,6 @@ _KEYS: dict[str, Callable[[Display], None]] = {
     "left": lambda display: display._pan(0, -1),
     "right": lambda display: display._pan(0, 1),
 }
+
+#: Keys that choose the part in sight.
+_MOVES = ("+", "=", "-", "0", "up", "down", "left", "right")

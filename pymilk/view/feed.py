@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FLAG_TORN, Stream
-from ..errors import StreamArgumentError, StreamError
+from ..errors import StreamArgumentError, StreamDamagedError, StreamError
 from ..inspection import describe_stream
 
 __all__ = ["Feed"]
@@ -107,11 +107,18 @@ class Feed:
         Returns
         -------
         bool
-            True if the counter has moved since the last frame was taken, or if none was.
+            True if the counter has moved since the last frame was taken, or if none was. False while the file
+            is damaged: `trouble` says so.
         """
         now = time.monotonic()
         if self._stream.replaced():
             self._follow(now)
+        try:
+            return self._has_news(now)
+        except StreamDamagedError:
+            return False
+
+    def _has_news(self, now: float) -> bool:
         self._missing = self._missing if self._stream.replaced() else (
             "deleted, this is its last frame" if self._stream.deleted else ""
         )  # fmt: skip
@@ -130,7 +137,11 @@ class Feed:
         try:
             new = Stream.attach(self.path, writable=False)
         except StreamError as error:  # not complete yet, or of no use
-            self._missing = f"there is a new file, but {error}"
+            self._missing = (
+                "its file was cut or overwritten, this is its last frame"
+                if self._stream.damaged
+                else f"there is a new file, but {error}"
+            )
             return
         old = self._stream
         try:
@@ -185,6 +196,8 @@ class Feed:
         ------
         StreamArgumentError
             There is no such slice.
+        StreamDamagedError
+            The file was cut, or its header rewritten; `look` follows it once it is whole.
         """
         if index is not None and not 0 <= index < max(1, self.slices):
             what = f"slices 0 to {self.slices - 1}" if self.slices else "frames of one image"
