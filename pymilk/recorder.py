@@ -31,7 +31,7 @@ from .files import check_room_for, checked_path, file_error
 from .headers import first_time, header_of
 from .multicapture import check_seconds
 from .names import stream_name
-from .recording import part_path, parts_of
+from .recording import GOES_ON, part_path, parts_of
 from .ring import RingReader
 from .shm import SHM
 from .sinks import SUFFIXES, Header, Sink, sink_of
@@ -467,7 +467,7 @@ class _Job:
         self._part += len(info)
         self._recorded += len(info)
         if self._part == self._part_limit and self._recorded != self._limit:
-            self._finish("next file")
+            self._finish(GOES_ON)
             self._open()
 
     # -- files ---------------------------------------------------------------------------------

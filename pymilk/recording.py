@@ -25,6 +25,9 @@ __all__ = ["GAP_ROW", "LazyFrames", "Recording", "load", "part_path", "parts_of"
 
 Array = npt.NDArray[Any]
 
+#: What the header of a file says that ended it, where the series goes on in another one.
+GOES_ON = "next file"
+
 #: One gap: `row` of the frame behind it, how many frames are missing, and the numbers of the frames around.
 GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
 
@@ -159,10 +162,11 @@ class Recording:
         began. Empty for files of others. Of a series: that of the first file, with the totals.
     complete : bool
         False if the recorder is still at work, or was killed: ``lost``, ``frames`` and ``ended`` of the
-        header were not written then. `frames`, `info` and `gaps` are right in any case.
+        header were not written then. `frames`, `info` and `gaps` are right in any case. A series whose last
+        file says that another one follows is not complete either.
     """
 
-    def __init__(self, paths: list[str], stored: list[Stored]) -> None:
+    def __init__(self, paths: list[str], stored: list[Stored], series: bool = False) -> None:
         self.paths = paths
         self._close = [each.close for each in stored]
         self.header = dict(stored[0].header)
@@ -176,6 +180,8 @@ class Recording:
                 self.info[done : done + count] = each.info[:count]
                 done += count
         self.complete = all(each.complete for each in stored)
+        if series and stored[-1].header.get("ended") == GOES_ON:
+            self.complete = False  # its recorder was killed, or is at work, between two files
         turn = _orientation(self.header)
         for path, each in zip(paths, stored, strict=True):
             if each.frames.shape[1:] != stored[0].frames.shape[1:] or each.dtype != stored[0].dtype:
@@ -322,11 +328,12 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
     >>> with pymilk.load("cam.fits") as cam:                              # doctest: +SKIP
     ...     print(cam.frames.shape, cam.info["cnt0"], cam.gaps, cam.header["stream"])
     """
+    series = False
     if isinstance(path, (str, os.PathLike)):
         given = checked_path(path, "a recording")
         paths = [given]
         if not os.path.exists(given):
-            paths = parts_of(given)
+            paths, series = parts_of(given), True
             if not paths:
                 raise StreamNotFoundError(
                     f"there is no recording {given}, nor a series of that name", path=given
@@ -357,7 +364,7 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
                     expected="(n, ...)",
                     found=(),
                 )
-        return Recording(paths, stored)
+        return Recording(paths, stored, series)
     except BaseException as error:
         for one in stored:
             one.close()

@@ -43,6 +43,9 @@ _HEADER_ROOM = 1024
 #: Header keys that are attributes of the file, too.
 _ATTRIBUTES = ("stream", "clock", "axes", "symcode", "tri_dim", "pymilk", "frames", "lost", "complete")
 
+#: Those that are known at the end: of fixed size, so that they are replaced in place.
+_LAST_ATTRIBUTES = ("frames", "lost", "complete")
+
 
 def _h5py() -> Any:
     return optional_library("h5py", "hdf5", "HDF5 recordings")
@@ -70,7 +73,6 @@ class Hdf5Sink(Sink):
         frames: int | None = None,
     ) -> None:
         h5py = _h5py()
-        self._path = path
         self._count = 0
         self._in_file = 0  # frames of the staging memory that were written
         self._rows: list[Array] = []  # of frames that were written, and not flushed
@@ -173,13 +175,13 @@ class Hdf5Sink(Sink):
     def finish(self, header: Header) -> None:
         """See `Sink`."""
         self.flush()
-        self._h5.close()
-        # The header has its place already, and needs no further room. Closing the file cuts off what was
-        # reserved.
-        with _h5py().File(self._path, "r+") as h5:
-            h5["header"][()] = np.bytes_(json_of_header(header).encode())
-            for name in _ATTRIBUTES:
-                h5.attrs.modify(name, header[name])
+        # The header has its place already, and needs no further room. All of this in SWMR mode: a file that
+        # was opened in another one cannot be read if its writer is killed.
+        self._h5["header"][()] = np.bytes_(json_of_header(header).encode())
+        for name in _LAST_ATTRIBUTES:
+            self._h5.attrs.modify(name, header[name])
+        self._h5.flush()
+        # Closing the file cuts off what was reserved.
         self.close()
 
     def close(self) -> None:
@@ -209,7 +211,18 @@ class Hdf5Sink(Sink):
                     f"{path} is shorter than its header says: {error}", path=path, field="file size"
                 ) from error
             # It is being written, or its recorder was killed.
-            h5 = h5py.File(path, "r", swmr=True)
+            try:
+                h5 = h5py.File(path, "r", swmr=True)
+            except OSError as other:
+                if error.errno is not None:
+                    raise
+                raise StreamFormatError(
+                    f"{path}: its recorder was killed before there was a frame, or the file is damaged: {other}",
+                    path=path,
+                    field="file",
+                    expected="HDF5",
+                    found=str(other),
+                ) from other
         found = sorted(h5)
         if not {"frames", "info", "header"} <= set(found) or h5["info"].dtype != FRAME_ROW:
             h5.close()

@@ -185,6 +185,8 @@ class Feed:
         ------
         StreamArgumentError
             There is no such slice.
+        StreamDamagedError
+            The file was cut, or its header rewritten.
         """
         if index is not None and not 0 <= index < max(1, self.slices):
             what = f"slices 0 to {self.slices - 1}" if self.slices else "frames of one image"
@@ -223,6 +225,7 @@ class Feed:
             self.torn = busy or self._within(index) or (stream.counter != before and not stream.temporal)
             if not self.torn:
                 break
+        stream.check_whole()
         return frame, before
 
     def _within(self, index: int) -> bool:
