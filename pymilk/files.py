@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -141,9 +142,10 @@ def hidden_name(path: str) -> str:
 
 
 def remove_unfinished(path: str) -> None:
-    """Remove what processes that died left beside a file under names of `hidden_name`, a minute ago or more.
+    """Remove files and directories of processes that died, which have names of `hidden_name` beside a path.
 
-    A younger one may be that of a process on another machine, or in another container.
+    Those of a minute ago or more: a younger one may be that of a process on another machine, or in another
+    container.
     """
     folder = os.path.dirname(path)
     for entry in os.listdir(folder or "."):
@@ -153,7 +155,10 @@ def remove_unfinished(path: str) -> None:
         left = os.path.join(folder, entry)
         with contextlib.suppress(OSError):
             if time.time() - os.lstat(left).st_mtime > _YOUNG:
-                os.unlink(left)
+                if os.path.isdir(left) and not os.path.islink(left):
+                    shutil.rmtree(left)
+                else:
+                    os.unlink(left)
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ from .files import check_room_for, checked_path, file_error
 from .headers import first_time, header_of
 from .multicapture import check_seconds
 from .names import stream_name
-from .recording import GOES_ON, part_path, parts_of
+from .recording import GOES_ON, part_path, parts_left
 from .ring import RingReader
 from .shm import SHM
 from .sinks import SUFFIXES, Header, Sink, sink_of
@@ -253,7 +253,7 @@ class _Job:
     def _in_the_way(self) -> list[str]:
         """Return the paths that this recording would replace."""
         files = self._format.files(self.path)
-        for part in parts_of(self.path):
+        for part in parts_left(self.path, self._format.files):
             files += self._format.files(part)
         return files if self._part_limit is None else [*files, *self._format.files(part_path(self.path, 0))]
 
@@ -264,7 +264,7 @@ class _Job:
         self._deadline = deadline
         try:
             if self._options["force"]:
-                for each in (self.path, *parts_of(self.path)):
+                for each in (self.path, *parts_left(self.path, self._format.files)):
                     self._format.remove(each)
             self._open()
             how = {key: self._options[key] for key in ("depth", "start", "wait", "cpu", "priority")}

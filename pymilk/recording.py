@@ -21,7 +21,7 @@ from .files import checked_path, file_error
 from .headers import words_of_axes
 from .sinks import Header, Stored, sink_of
 
-__all__ = ["GAP_ROW", "LazyFrames", "Recording", "load", "part_path", "parts_of"]
+__all__ = ["GAP_ROW", "GOES_ON", "LazyFrames", "Recording", "load", "part_path", "parts_left", "parts_of"]
 
 Array = npt.NDArray[Any]
 
@@ -290,6 +290,23 @@ def parts_of(path: str) -> list[str]:
     found = glob.glob(f"{glob.escape(base)}_*{glob.escape(suffix)}")
     numbered = [(int(match[1]), each) for each in found if (match := pattern.fullmatch(each))]
     return [each for _, each in sorted(numbered)]
+
+
+def parts_left(path: str, files: Callable[[str], list[str]]) -> list[str]:
+    """Return the paths of the series of this name of which any file is there.
+
+    Parameters
+    ----------
+    path : str
+    files : callable
+        `Sink.files` of the format: a recorder that is killed at the beginning of a file leaves some of them.
+    """
+    base, suffix = os.path.splitext(path)
+    pattern = re.compile(re.escape(base) + r"_(\d{6,})\.")
+    found = glob.glob(f"{glob.escape(base)}_*")
+    numbers = {match[1] for each in found if (match := pattern.match(each))}
+    parts = [f"{base}_{number}{suffix}" for number in sorted(numbers, key=int)]
+    return [part for part in parts if not set(files(part)).isdisjoint(found)]
 
 
 def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Recording:

@@ -12,7 +12,7 @@ from .capture import Capture
 from .errors import StreamArgumentError, StreamError
 from .files import check_room_for, checked_path, file_error
 from .headers import first_time, header_of
-from .recording import parts_of
+from .recording import parts_left
 from .shm import SHM
 from .sinks import Header, Sink, sink_of
 
@@ -48,7 +48,7 @@ def _checked(
     kind = sink_of(where)
     kind.check(shape, dtype, compress)
     # A series of this name would be hidden behind the file.
-    series = [each for part in parts_of(where) for each in kind.files(part)]
+    series = [each for part in parts_left(where, kind.files) for each in kind.files(part)]
     check_room_for(where, [] if force else [*kind.files(where), *series], stream)
     return where
 
@@ -130,7 +130,7 @@ def save(
     kind = sink_of(where)
     try:
         if force:
-            for each in (where, *parts_of(where)):
+            for each in (where, *parts_left(where, kind.files)):
                 kind.remove(each)
         sink = kind(
             where, turn.stream_shape, frames.dtype, header(0, "running"), compress=compress, frames=count

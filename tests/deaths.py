@@ -257,7 +257,7 @@ def alone(check: Callable[[], None]) -> None:
         try:
             check()
             code = 0
-        except BaseException:  # noqa: BLE001 (of the test, for whoever reads it)
+        except BaseException:
             traceback.print_exc()
         finally:
             os._exit(code)
@@ -266,12 +266,13 @@ def alone(check: Callable[[], None]) -> None:
 
 def hidden_in(folder: str) -> list[str]:
     """Find what was not finished, in a folder and those in it."""
-    return [
-        os.path.join(place, name)
-        for place, _, names in os.walk(folder)
-        for name in names
-        if name.startswith(".pymilk.")
-    ]
+    found = []
+    for place, folders, names in os.walk(folder):
+        for name in [*folders, *names]:
+            if name.startswith(".pymilk."):
+                found.append(os.path.join(place, name))
+        folders[:] = [name for name in folders if not name.startswith(".pymilk.")]
+    return found
 
 
 def numbers_of(path: str, committed: int) -> list[int]:

@@ -30,8 +30,8 @@ CHANGING = {
     },
     "aarch64": {
         "flock": 32, "mkdirat": 34, "unlinkat": 35, "linkat": 37, "renameat": 38, "truncate": 45,
-        "ftruncate": 46, "fallocate": 47, "openat": 56, "close": 57, "write": 64, "writev": 66, "pwrite64": 68,
-        "pwritev": 70, "fsync": 82, "fdatasync": 83, "munmap": 215, "mmap": 222, "msync": 227,
+        "ftruncate": 46, "fallocate": 47, "openat": 56, "close": 57, "write": 64, "writev": 66,
+        "pwrite64": 68, "pwritev": 70, "fsync": 82, "fdatasync": 83, "munmap": 215, "mmap": 222, "msync": 227,
         "renameat2": 276,
     },
 }.get(os.uname().machine, {})  # fmt: skip
@@ -142,7 +142,9 @@ class Threads(Victim):
         At all others as well.
     """
 
-    def __init__(self, prepare: Callable[[], Any], act: Callable[[Any], None], any_call: bool = False) -> None:
+    def __init__(
+        self, prepare: Callable[[], Any], act: Callable[[Any], None], any_call: bool = False
+    ) -> None:
         super().__init__(prepare, act, TRACECLONE)
         self._any_call = any_call
         self._threads = {self.pid}

@@ -33,6 +33,7 @@ __all__ = [
     "batch_of",
     "header_of_json",
     "json_of_header",
+    "name_file",
     "new_file",
     "nothing_to_close",
     "replace_file",
@@ -225,20 +226,25 @@ def new_file(path: str, content: bytes) -> int:
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         write_all(descriptor, content, 0)
-        try:
-            os.link(hidden, path)  # unlike a rename, this never takes the place of another file
-        except OSError as error:
-            if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS) or os.path.lexists(path):
-                raise
-            os.rename(hidden, path)  # a file system without links
-            return descriptor
-        os.unlink(hidden)
+        name_file(hidden, path)
     except BaseException:
         os.close(descriptor)
         if os.path.lexists(hidden):
             os.unlink(hidden)
         raise
     return descriptor
+
+
+def name_file(hidden: str, path: str) -> None:
+    """Give a file that has a hidden name the one that it is to have; never in the place of another file."""
+    try:
+        os.link(hidden, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS) or os.path.lexists(path):
+            raise
+        os.rename(hidden, path)  # a file system without links
+        return
+    os.unlink(hidden)
 
 
 def write_all(descriptor: int, content: Any, offset: int) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from .._core import FRAME_ROW
 from ..errors import StreamFormatError
 from ..extras import optional_library
+from ..files import hidden_name, remove_unfinished
 from .base import (
     Array,
     Header,
@@ -24,6 +25,7 @@ from .base import (
     batch_of,
     header_of_json,
     json_of_header,
+    name_file,
     reserve,
 )
 
@@ -85,11 +87,15 @@ class Hdf5Sink(Sink):
         packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
         # Version 1.10 of the format is the first with SWMR, and everybody can read it.
         self._cached = 2 * self._staging.frames.nbytes
-        self._h5 = h5py.File(path, "x", libver=("v110", "v110"), rdcc_nbytes=self._cached)
+        self._h5: Any = None
         self._file = -1
         self._reserved = 0
+        # Nobody can read it before it is in SWMR mode: so long it has another name.
+        remove_unfinished(path)
+        hidden = hidden_name(path)
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._h5 = h5py.File(hidden, "x", libver=("v110", "v110"), rdcc_nbytes=self._cached)
+            self._file = os.open(hidden, os.O_RDWR | os.O_CLOEXEC)
             self._reserve(0)
             self._frames = self._h5.create_dataset(
                 "frames", (0, *shape), dtype, maxshape=(None, *shape), chunks=chunk, **packing
@@ -102,8 +108,13 @@ class Hdf5Sink(Sink):
             for name in _ATTRIBUTES:
                 self._h5.attrs[name] = header[name]
             self._h5.swmr_mode = True
+            name_file(hidden, path)
         except BaseException:
-            self.close()
+            try:
+                self.close()
+            finally:
+                if os.path.lexists(hidden):
+                    os.unlink(hidden)
             raise
 
     def _reserve(self, nbytes: int) -> None:
@@ -187,7 +198,8 @@ class Hdf5Sink(Sink):
     def close(self) -> None:
         """See `Sink`."""
         try:
-            self._h5.close()
+            if self._h5 is not None:
+                self._h5.close()
         finally:
             if self._file >= 0:
                 os.close(self._file)
@@ -217,7 +229,7 @@ class Hdf5Sink(Sink):
                 if error.errno is not None:
                     raise
                 raise StreamFormatError(
-                    f"{path}: its recorder was killed before there was a frame, or the file is damaged: {other}",
+                    f"{path} is damaged, or its recorder was killed before the first frame: {other}",
                     path=path,
                     field="file",
                     expected="HDF5",

@@ -7,8 +7,10 @@ the frames and the disk. ``info`` has a column of int64 for each field of a row.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +19,7 @@ import numpy as np
 from .._core import FRAME_ROW
 from ..errors import StreamFormatError
 from ..extras import optional_library
+from ..files import hidden_name, remove_unfinished
 from .base import (
     Array,
     Header,
@@ -53,7 +56,7 @@ class _Member:
         attributes: Header,
     ) -> None:
         os.mkdir(path)
-        self._path = path
+        self.path = path
         self._shape = shape
         self._rows = rows
         self._encode = encode
@@ -79,12 +82,12 @@ class _Member:
         """Write a chunk, of `rows` rows in any case."""
         key = ".".join(["c", str(number), *["0"] * len(self._shape)])
         content = chunk.data if self._encode is None else self._encode(chunk)
-        replace_file(os.path.join(self._path, key), content)
+        replace_file(os.path.join(self.path, key), content)
 
     def count(self, rows: int) -> None:
         """Say how many rows there are."""
         metadata = {"shape": [rows, *self._shape], **self._metadata}
-        replace_file(os.path.join(self._path, "zarr.json"), json.dumps(metadata, indent=1).encode())
+        replace_file(os.path.join(self.path, "zarr.json"), json.dumps(metadata, indent=1).encode())
 
 
 class ZarrSink(Sink):
@@ -108,7 +111,6 @@ class ZarrSink(Sink):
         compress: bool = False,
         frames: int | None = None,
     ) -> None:
-        self._path = path
         self._count = 0
         self._in_file = 0  # frames of the present chunk that are in its file
         rows = batch_of(shape, dtype, _CHUNK_NBYTES)
@@ -118,12 +120,35 @@ class ZarrSink(Sink):
         if compress:
             numcodecs = optional_library("numcodecs", "zarr", "compressed Zarr recordings")
             encode = numcodecs.Blosc(_BLOSC["cname"], _BLOSC["clevel"], numcodecs.Blosc.SHUFFLE).encode
-        os.mkdir(path)
-        self._describe(header)
-        self._frames = _Member(f"{path}/frames", shape, dtype, rows, encode, {})
-        self._info = _Member(
-            f"{path}/info", (len(_COLUMNS),), self._table.dtype, rows, None, {"columns": _COLUMNS}
-        )
+        # Until it is a whole group it has another name.
+        remove_unfinished(path)
+        self._path = hidden_name(path)
+        os.mkdir(self._path)
+        try:
+            self._describe(header)
+            self._frames = _Member(f"{self._path}/frames", shape, dtype, rows, encode, {})
+            self._info = _Member(
+                f"{self._path}/info", (len(_COLUMNS),), self._table.dtype, rows, None, {"columns": _COLUMNS}
+            )
+            self._name(path)
+        except BaseException:
+            shutil.rmtree(self._path, ignore_errors=True)
+            raise
+
+    def _name(self, path: str) -> None:
+        """Give the directory its name, which nothing else has."""
+        taken = os.path.lexists(path)
+        try:
+            if not taken:
+                os.rename(self._path, path)
+        except OSError:
+            taken = os.path.lexists(path)  # made this very moment
+            if not taken:
+                raise
+        if taken:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        self._path = path
+        self._frames.path, self._info.path = f"{path}/frames", f"{path}/info"
 
     def _describe(self, header: Header) -> None:
         attributes = json.loads(json_of_header(header))
