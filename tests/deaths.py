@@ -414,7 +414,7 @@ def recorders(suffix: str, how: str, every: int, first: int) -> Iterator[int]:
         committed[0] = 0
         peace.restore()
         others += not stop.main
-    assert others, "threads were not followed"
+    assert others or every > 50, "threads were not followed"
 
 
 def make_again(exist_ok: bool = True) -> None:
