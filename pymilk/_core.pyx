@@ -3701,6 +3701,15 @@ cdef class Stream:
         self.was_replaced = state == FILE_OTHER or damaged(mapping.base, &self.h, &mapping.closed)
         return self.was_replaced
 
+    cdef int _look_at_file(self) except -1:
+        """Raise if the file was cut, behind a copy: what is left of a page reads zeros and fails no access.
+
+        Asks the file system no more often than `replaced`.
+        """
+        self._is_replaced()
+        self._check_whole(self._hold())
+        return 0
+
     cdef int _file_state(self) except -1:
         return file_state(self.path_bytes, self.device, self.file_inode, self.h.at.total)
 
@@ -3827,6 +3836,7 @@ cdef class Stream:
             self._copy_newest(base, mapping, <char *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
+        self._look_at_file()
         return self.frame_flags
 
     def read(self):
@@ -3842,6 +3852,7 @@ cdef class Stream:
             Its counter.
         """
         frame = self._read()
+        self._look_at_file()
         return frame, self.frame_flags, self.frame_counter
 
     cdef object _read(self):
@@ -4357,7 +4368,8 @@ cdef class Stream:
         cdef Mapping mapping = self._hold()
         cdef int value = 0
         sem_getvalue(self._sem(mapping, index), &value)
-        return self._whole(value)
+        self.check_whole()
+        return value
 
     def sem_values(self):
         """Return the values of all semaphores as a list."""
