@@ -2294,6 +2294,8 @@ cdef class Reader:
         cdef Mapping mapping = self._hold()
         cdef uint64_t counter = atomic_load_u64(
             &(<IMAGE_METADATA *>mapping.base).cnt0, __ATOMIC_ACQUIRE)
+        if damaged(mapping.base, &self.h, &mapping.closed):
+            raise _damaged(self.name)
         return None if counter == number else counter
 
     def flush(self):
@@ -3487,14 +3489,28 @@ cdef class Stream:
             raise _damaged(self.name)
         return 0
 
+    cdef object _whole(self, object value):
+        """Return what was read, unless the file was cut or its header rewritten by then: it may be zeros."""
+        self._check_whole(self._hold())
+        return value
+
+    def check_whole(self):
+        """Raise if the file was cut, or its header rewritten, since the stream was attached.
+
+        To be called when something was copied from a view or a section: it may be zeros if the file was cut
+        before. The file system is asked (about 1 us).
+
+        Raises
+        ------
+        StreamDamagedError, StreamClosedError
+        """
+        cdef Mapping mapping = self._hold()
+        if self._file_state() == FILE_CUT:
+            raise_flag(&mapping.closed, PYMILK_LOST)
+        self._check_whole(mapping)
+
     cdef IMAGE_METADATA *_md(self) except NULL:
         return <IMAGE_METADATA *>self._base()
-
-    cdef object _told(self, object value):
-        """Return what was read of the header, unless that was found not to be there any more."""
-        if self.mapping is None or self.mapping.closed:
-            raise self._unusable()
-        return value
 
     cdef char *_writable_base(self) except NULL:
         cdef char *base = self._base()
@@ -3685,6 +3701,15 @@ cdef class Stream:
         self.was_replaced = state == FILE_OTHER or damaged(mapping.base, &self.h, &mapping.closed)
         return self.was_replaced
 
+    cdef int _look_at_file(self) except -1:
+        """Raise if the file was cut, behind a copy: what is left of a page reads zeros and fails no access.
+
+        Asks the file system no more often than `replaced`.
+        """
+        self._is_replaced()
+        self._check_whole(self._hold())
+        return 0
+
     cdef int _file_state(self) except -1:
         return file_state(self.path_bytes, self.device, self.file_inode, self.h.at.total)
 
@@ -3811,6 +3836,7 @@ cdef class Stream:
             self._copy_newest(base, mapping, <char *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
+        self._look_at_file()
         return self.frame_flags
 
     def read(self):
@@ -3826,6 +3852,7 @@ cdef class Stream:
             Its counter.
         """
         frame = self._read()
+        self._look_at_file()
         return frame, self.frame_flags, self.frame_counter
 
     cdef object _read(self):
@@ -4217,7 +4244,7 @@ cdef class Stream:
             seen = clock_flag(<IMAGE_METADATA *>base, later(clock_ns(CLOCK_MONOTONIC), limit), &mapping.closed,
                               &held, &step)
         PyErr_CheckSignals()
-        self._check_whole(mapping)
+        self.check_whole()
         return (held, step) if seen else None
 
     def reader(self):
@@ -4295,7 +4322,7 @@ cdef class Stream:
             reader.preferred = preferred if 0 <= preferred < self.h.n.sem else -1
             if mapping.writable and self.h.n.sem:
                 reader._claim(mapping)
-        return reader.sem_index
+        return self._whole(reader.sem_index)
 
     def wait(self, timeout=None, *, after=None, spin_ns=0):
         """Wait for a new frame; see `Reader.wait`."""
@@ -4323,6 +4350,7 @@ cdef class Stream:
         else:
             post_one(base, &self.h, _index(self.name, "index", index, self.h.n.sem))
             ring_bell(<sem_t *>(mapping.base + self.h.at.semlog))
+        self._check_whole(mapping)
 
     def flush(self, index=None):
         """Take all posts off one semaphore, or off every one. Returns how many there were."""
@@ -4330,17 +4358,17 @@ cdef class Stream:
         cdef int i, count = 0
         self._writable_base()
         if index is not None:
-            return drain(self._sem(mapping, index))
+            return self._whole(drain(self._sem(mapping, index)))
         for i in range(self.h.n.sem):
             count += drain(semaphore(mapping.base, &self.h, i))
-        return count
+        return self._whole(count)
 
     def sem_value(self, index):
         """Return the value of one semaphore: posts that nobody has taken yet."""
         cdef Mapping mapping = self._hold()
         cdef int value = 0
         sem_getvalue(self._sem(mapping, index), &value)
-        self._check_whole(mapping)
+        self.check_whole()
         return value
 
     def sem_values(self):
@@ -4351,7 +4379,7 @@ cdef class Stream:
         """Take one post off a semaphore if there is one; returns whether there was."""
         cdef Mapping mapping = self._hold()
         self._writable_base()
-        return sem_trywait(self._sem(mapping, index)) == 0
+        return self._whole(sem_trywait(self._sem(mapping, index)) == 0)
 
     def sem_wait(self, index, timeout=None):
         """Wait for a post of one semaphore and take it; returns whether it came in time.
@@ -4383,12 +4411,12 @@ cdef class Stream:
     @property
     def counter(self):
         """Frames published so far (cnt0)."""
-        return self._told(atomic_load_u64(&self._md().cnt0, __ATOMIC_ACQUIRE))
+        return self._whole(atomic_load_u64(&self._md().cnt0, __ATOMIC_ACQUIRE))
 
     @property
     def cnt1(self):
         """In 3D streams the slice written last; else up to the writer. May be set."""
-        return self._told(atomic_load_u64(&self._md().cnt1, __ATOMIC_ACQUIRE))
+        return self._whole(atomic_load_u64(&self._md().cnt1, __ATOMIC_ACQUIRE))
 
     @cnt1.setter
     def cnt1(self, value):
@@ -4398,7 +4426,7 @@ cdef class Stream:
     @property
     def cnt2(self):
         """A counter for users. May be set."""
-        return self._told(atomic_load_u64(&self._md().cnt2, __ATOMIC_ACQUIRE))
+        return self._whole(atomic_load_u64(&self._md().cnt2, __ATOMIC_ACQUIRE))
 
     @cnt2.setter
     def cnt2(self, value):
@@ -4408,17 +4436,17 @@ cdef class Stream:
     @property
     def write(self):
         """1 while a writer changes the pixels; stays 1 if it died there."""
-        return self._told(self._md().write)
+        return self._whole(self._md().write)
 
     @property
     def stored_name(self):
         """Name in the metadata, as given at creation (cut to 79 bytes)."""
-        return self._told(_text(self._md().name, STRINGMAXLEN_IMAGE_NAME))
+        return self._whole(_text(self._md().name, STRINGMAXLEN_IMAGE_NAME))
 
     @property
     def version(self):
         """Structure version, for example "2.00"."""
-        return self._told(_text(self._md().version, 32))
+        return self._whole(_text(self._md().version, 32))
 
     @property
     def layout(self):
@@ -4472,7 +4500,7 @@ cdef class Stream:
     @property
     def shared(self):
         """1 in every stream that other processes can see, 0 in a `local` one."""
-        return self._told(self._md().shared)
+        return self._whole(self._md().shared)
 
     @property
     def nbsem(self):
@@ -4497,27 +4525,27 @@ cdef class Stream:
     @property
     def cb_index(self):
         """Slot that holds the newest frame; 0 with `cb_cycle` 0 means that there is none yet."""
-        return self._told(atomic_load_u32(&self._md().CBindex, __ATOMIC_ACQUIRE))
+        return self._whole(atomic_load_u32(&self._md().CBindex, __ATOMIC_ACQUIRE))
 
     @property
     def cb_cycle(self):
         """Times that `cb_index` came round to 0."""
-        return self._told(atomic_load_u64(&self._md().CBcycle, __ATOMIC_ACQUIRE))
+        return self._whole(atomic_load_u64(&self._md().CBcycle, __ATOMIC_ACQUIRE))
 
     @property
     def inode(self):
         """Inode of the file when it was created, as stored; 0 once the stream was retired."""
-        return self._told(self._md().inode)
+        return self._whole(self._md().inode)
 
     @property
     def creator_pid(self):
         """Process that created the stream."""
-        return self._told(self._md().creatorPID)
+        return self._whole(self._md().creatorPID)
 
     @property
     def owner_pid(self):
         """Process that claims the stream, 0 if none. May be set."""
-        return self._told(self._md().ownerPID)
+        return self._whole(self._md().ownerPID)
 
     @owner_pid.setter
     def owner_pid(self, value):
@@ -4527,7 +4555,7 @@ cdef class Stream:
     @property
     def status(self):
         """Free for the field's own use. May be set."""
-        return self._told(self._md().status)
+        return self._whole(self._md().status)
 
     @status.setter
     def status(self, value):
@@ -4537,7 +4565,7 @@ cdef class Stream:
     @property
     def flag(self):
         """Free for the field's own use. May be set."""
-        return self._told(self._md().flag)
+        return self._whole(self._md().flag)
 
     @flag.setter
     def flag(self, value):
@@ -4547,7 +4575,7 @@ cdef class Stream:
     @property
     def logflag(self):
         """Non-zero asks a logger to record the stream. May be set."""
-        return self._told(self._md().logflag)
+        return self._whole(self._md().logflag)
 
     @logflag.setter
     def logflag(self, value):
@@ -4557,28 +4585,28 @@ cdef class Stream:
     @property
     def creation_time_ns(self):
         """When the stream was created: ns of CLOCK_TAI (see `pymilk.times.to_utc`)."""
-        return self._told(stamp_ns(&self._md().creationtime))
+        return self._whole(stamp_ns(&self._md().creationtime))
 
     @property
     def last_access_time_ns(self):
         """Last access, by writers that note it: ns of CLOCK_TAI."""
-        return self._told(stamp_ns(&self._md().lastaccesstime))
+        return self._whole(stamp_ns(&self._md().lastaccesstime))
 
     @property
     def acquisition_time_ns(self):
         """When the newest frame was acquired: ns of CLOCK_TAI, 0 if never stored."""
-        return self._told(stamp_ns(&self._md().atime))
+        return self._whole(stamp_ns(&self._md().atime))
 
     @property
     def write_time_ns(self):
         """When the newest frame was published: ns of CLOCK_TAI, 0 if never stored."""
-        return self._told(stamp_ns(&self._md().writetime))
+        return self._whole(stamp_ns(&self._md().writetime))
 
     @property
     def cuda_handle(self):
         """CUDA inter-process handle of the pixels, 64 bytes. May be set."""
         cdef char *start = self._base() + at_cuda_handle(self.h.layout)
-        return self._told(start[:CUDA_HANDLE_NBYTES])
+        return self._whole(start[:CUDA_HANDLE_NBYTES])
 
     @cuda_handle.setter
     def cuda_handle(self, bytes value):
@@ -4662,7 +4690,7 @@ cdef class Stream:
             if again == table:
                 break
             table = again
-        self._check_whole(mapping)
+        self.check_whole()
         slot = <const IMAGE_KEYWORD *><const char *>table
         keywords = []
         for _ in range(self.h.n.nbkw):
@@ -4713,7 +4741,7 @@ cdef class Stream:
         i = len(new)
         if i < self.h.n.nbkw and slots[i].name[0]:
             memset(&slots[i], 0, sizeof(IMAGE_KEYWORD))
-        self._check_whole(mapping)
+        self.check_whole()
 
     def update_keyword(self, name, value, comment=None):
         """Change one keyword, keeping its place, and its comment unless one is given.
@@ -4740,10 +4768,10 @@ cdef class Stream:
                 if comment is None:
                     entry = (*entry[:3], None, None)
                 _store_keyword(slot, entry, slot.cnt + 1)
-                self._check_whole(mapping)
+                self.check_whole()
                 return
             slot += 1
-        self._check_whole(mapping)
+        self.check_whole()
         raise KeywordNotFoundError(
             f"stream {self.name!r} has no keyword {name!r}; add it with SHM.set_keywords or Stream.write_keywords",
             stream=self.name, keyword=name)

@@ -665,8 +665,15 @@ def _publish(stream: Stream, frame: Array) -> None:
         raise
 
 
+def _section(stream: Stream, section: str) -> Array:
+    """Copy a section."""
+    found: Array = stream.section(section).copy()
+    stream.check_whole()
+    return found
+
+
 def _listed(stream: Stream, section: str) -> list[int]:
-    found: list[int] = stream.section(section).tolist()
+    found: list[int] = _section(stream, section).tolist()
     return found
 
 
@@ -680,7 +687,7 @@ def _need_slices(stream: Stream, what: str) -> None:
 
 def _slice_times(stream: Stream, what: str, section: str) -> list[StreamTime]:
     _need_slices(stream, what)
-    return [to_local(_stamp(stamp)) for stamp in stream.section(section)]
+    return [to_local(_stamp(stamp)) for stamp in _section(stream, section)]
 
 
 def _stamp(stamp: Any) -> int:
@@ -797,7 +804,7 @@ def _shown(stamp_ns: int) -> str:
 
 
 def _of_trace(field: str, doc: str) -> Any:
-    return _of_stream(lambda s: int(s.section("trace")[0][field]), doc)
+    return _of_stream(lambda s: int(_section(s, "trace")[0][field]), doc)
 
 
 class Proc_trace:
@@ -817,8 +824,8 @@ class Proc_trace:
     trigger_status = _of_trace("triggerstatus", "How the trigger came.")
     cnt0 = _of_trace("cnt0", "Counter of the stream that triggered it.")
     ts_procstart = _of_stream(
-        lambda s: to_local(_stamp(s.section("trace")[0]["ts_procstart"])), "When the processing began."
+        lambda s: to_local(_stamp(_section(s, "trace")[0]["ts_procstart"])), "When the processing began."
     )
     ts_streamupdate = _of_stream(
-        lambda s: to_local(_stamp(s.section("trace")[0]["ts_streamupdate"])), "When the stream was updated."
+        lambda s: to_local(_stamp(_section(s, "trace")[0]["ts_streamupdate"])), "When the stream was updated."
     )

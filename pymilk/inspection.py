@@ -78,6 +78,11 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         within a frame), ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal" or None),
         ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock).
 
+    Raises
+    ------
+    StreamDamagedError, StreamClosedError
+        The file was cut, or its header rewritten, until now; or the stream is closed.
+
     Notes
     -----
     The writer is the process that rang the semaphores, or, before it did, the creator. A semaphore that
@@ -95,7 +100,7 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
     temporal = stream.temporal
     ring = stream.shape[0] if temporal else stream.cb_size
     kind = "temporal" if temporal else "fast" if ring else None
-    return {
+    found = {
         "name": stream.name,
         "path": stream.path,
         "shape": stream.shape,
@@ -117,6 +122,8 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         "inode": stream.inode,
         "looked_ns": looked,
     }
+    stream.check_whole()
+    return found
 
 
 def _owners(stream: Stream) -> list[int]:
@@ -214,6 +221,11 @@ def stream_details(stream: Stream) -> dict[str, Any]:
         order of the file; ``semaphores``, a list of ``index``, ``value``, ``owner_pid`` (None if it is
         free), ``owner_alive``, ``poster_pid``; ``keywords``, a list of ``name``, ``value``, ``comment``;
         ``written_utc`` and ``created_utc``, ISO 8601 or None; ``used_by``, see `processes_using`.
+
+    Raises
+    ------
+    StreamDamagedError, StreamClosedError
+        As `describe_stream`.
     """
     details = describe_stream(stream)
     details["layout"] = stream.layout
@@ -238,6 +250,7 @@ def stream_details(stream: Stream) -> dict[str, Any]:
     details["written_utc"] = _utc(stream.write_time_ns)
     details["created_utc"] = _utc(stream.creation_time_ns)
     details["used_by"] = processes_using(stream)
+    stream.check_whole()
     return details
 
 
@@ -322,6 +335,8 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
         `seconds` is not a positive, finite number.
     StreamReplacedError, StreamNotFoundError
         The writer made a new file, or deleted it, meanwhile.
+    StreamDamagedError
+        The file was cut, or its header rewritten, meanwhile.
 
     Notes
     -----
@@ -369,6 +384,7 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
         stamp = newest if whole else 0
         seen = now
     last = stream.counter
+    stream.check_whole()
     watched = time.monotonic() - begin
     spans = np.array(intervals) / 1e3
     known = len(spans) > 0

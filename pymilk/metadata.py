@@ -20,9 +20,13 @@ def metadata_of(stream: Stream) -> dict[str, Any]:
     -------
     dict
         ``size`` is in the order of the file, fastest axis first. Times are integer nanoseconds of CLOCK_TAI.
+
+    Raises
+    ------
+    StreamDamagedError, StreamClosedError
     """
     axes = (*stream.size, 0, 0)
-    return {
+    found = {
         "version": stream.version,
         "imname": stream.stored_name,
         "naxis": stream.naxis,
@@ -56,3 +60,5 @@ def metadata_of(stream: Stream) -> dict[str, Any]:
         "cbindex": stream.cb_index,
         "cbcycle": stream.cb_cycle,
     }
+    stream.check_whole()
+    return found

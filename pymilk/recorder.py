@@ -34,7 +34,7 @@ from .forks import left_with_parent, tell_after_fork
 from .headers import first_time, header_of
 from .multicapture import check_seconds
 from .names import stream_name
-from .recording import is_part_of, part_path, remove_others, taken_by
+from .recording import GOES_ON, is_part_of, part_path, remove_others, taken_by
 from .ring import RingReader
 from .shm import SHM
 from .sinks import SUFFIXES, Header, Sink, sink_of
@@ -483,7 +483,7 @@ class _Job:
         if len(info):
             try:
                 if sink is None:
-                    self._finish("next file")
+                    self._finish(GOES_ON)
                     sink = self._open()
                     np.copyto(sink.room(1), room)
                 self._add(sink, info)

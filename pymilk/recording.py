@@ -23,6 +23,7 @@ from .sinks import Stored, sink_of
 
 __all__ = [
     "GAP_ROW",
+    "GOES_ON",
     "LazyFrames",
     "Recording",
     "is_part_of",
@@ -33,6 +34,9 @@ __all__ = [
 ]
 
 Array = npt.NDArray[Any]
+
+#: What the header of a file says that ended it, where the series goes on in another one.
+GOES_ON = "next file"
 
 #: One gap: `row` of the frame behind it, how many frames are missing, and the numbers of the frames around.
 GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
@@ -190,10 +194,11 @@ class Recording:
         began. Empty for files of others. Of a series: that of the first file, with the totals.
     complete : bool
         False if the recorder is still at work, or was killed: ``lost``, ``frames`` and ``ended`` of the
-        header were not written then. `frames`, `info` and `gaps` are right in any case.
+        header were not written then. `frames`, `info` and `gaps` are right in any case. A series whose last
+        file says that another one follows is not complete either.
     """
 
-    def __init__(self, paths: list[str], stored: list[Stored]) -> None:
+    def __init__(self, paths: list[str], stored: list[Stored], series: bool = False) -> None:
         self.paths = paths
         self._close = [each.close for each in stored]
         self.header = dict(stored[0].header)
@@ -207,6 +212,8 @@ class Recording:
                 self.info[done : done + count] = each.info[:count]
                 done += count
         self.complete = all(each.complete for each in stored)
+        if series and stored[-1].header.get("ended") == GOES_ON:
+            self.complete = False  # its recorder was killed, or is at work, between two files
         turns = [_orientation(each, path) for each, path in zip(stored, paths, strict=True)]
         turn, alone = turns[0], stored[0]
         shape = _shape(alone, turn)
@@ -343,9 +350,18 @@ def parts_of(path: str) -> list[str]:
 
 
 def taken_by(path: str) -> list[str]:
-    """Return the paths of all files that a recording of this path has, or a series of this name."""
+    """Return the paths of all files that a recording of this path has, or a series of this name.
+
+    Of a series also what a recorder left that was killed at the beginning of a file: rows without frames.
+    """
     kind = sink_of(path)
-    return [each for one in (path, *parts_of(path)) for each in kind.files(one)]
+    base, suffix = os.path.splitext(path)
+    pattern = re.compile(re.escape(base) + r"_(\d{6,})\.")
+    found = glob.glob(f"{glob.escape(base)}_*")
+    numbers = {match[1] for each in found if (match := pattern.match(each))}
+    parts = [f"{base}_{number}{suffix}" for number in sorted(numbers, key=int)]
+    left = [part for part in parts if not set(kind.files(part)).isdisjoint(found)]
+    return [each for one in (path, *left) for each in kind.files(one)]
 
 
 def remove_others(path: str, kept: str) -> None:
@@ -392,11 +408,12 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
     >>> with pymilk.load("cam.fits") as cam:                              # doctest: +SKIP
     ...     print(cam.frames.shape, cam.info["cnt0"], cam.gaps, cam.header["stream"])
     """
+    series = False
     if isinstance(path, (str, os.PathLike)):
         given = checked_path(path, "a recording")
         paths = [given]
         if not os.path.exists(given):
-            paths = parts_of(given)
+            paths, series = parts_of(given), True
             if not paths:
                 raise StreamNotFoundError(
                     f"there is no recording {given}, nor a series of that name", path=given
@@ -436,7 +453,7 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
                     expected="(n, ...)",
                     found=(),
                 )
-        return Recording(paths, stored)
+        return Recording(paths, stored, series)
     except BaseException as error:
         for one in stored:
             one.close()

@@ -7,14 +7,15 @@ import mmap
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from killing import kill_at_each_call, kill_at_each_store, permitted
-from pymilk import SHM, find_stale, list_streams, load, remove_stale
+from killing import kill_at_each_call, kill_at_each_change, kill_at_each_store, permitted
+from pymilk import SHM, Recorder, find_stale, list_streams, load, recorder, remove_stale
 from pymilk._core import FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, IMAGETYPES, Stream
 from pymilk.errors import (
     StreamError,
@@ -24,7 +25,7 @@ from pymilk.errors import (
     StreamTimeoutError,
 )
 from pymilk.inspection import remove_stream
-from pymilk.sinks import sink_of
+from pymilk.sinks import Sink, sink_of
 
 FRAME = (2, 2)
 #: Frames that were published in peace; they hold their numbers.
@@ -69,9 +70,9 @@ def prepared_writer() -> tuple[Stream, Any]:
 class Peace:
     """A stream as it was before each death: its bytes, put back each time."""
 
-    def __init__(self, kind: str) -> None:
-        self.stream = Stream.create("cam", dtype=np.uint16, nbsem=2, **{"nbkw": 0, **KINDS[kind]})
-        for number in range(1, BEFORE + 1):
+    def __init__(self, published: int = BEFORE, **what: Any) -> None:
+        self.stream = Stream.create("cam", dtype=np.uint16, nbsem=2, **{"nbkw": 0, **what})
+        for number in range(1, published + 1):
             self.stream.publish(frame(number))
         with open(self.stream.path, "r+b") as file:
             self._file = mmap.mmap(file.fileno(), 0)
@@ -118,7 +119,7 @@ def check_ring(ring: Any, last: int, dead: int) -> int:
 
 def writes(kind: str, how: str, every: int, first: int) -> Iterator[int]:
     """Kill a writer in a frame, and look at what readers see, before and after another one goes on."""
-    peace = Peace(kind)
+    peace = Peace(**KINDS[kind])
     for stores in kill_at_each_store(prepared_writer, WRITES[how], peace.contents, every, first):
         yield stores
         with contextlib.ExitStack() as stack:
@@ -172,7 +173,7 @@ def wait_for_frame(stream: Stream) -> None:
 
 def semaphores(how: str, every: int, first: int) -> Iterator[int]:
     """Kill a reader that takes a semaphore, may wait with it, and gives it back."""
-    peace = Peace("plain")
+    peace = Peace(**KINDS["plain"])
     act = {"take": take_semaphore, "wait": wait_for_frame}[how]
     for stores in kill_at_each_store(lambda: Stream.attach("cam"), act, peace.contents, every, first):
         yield stores
@@ -191,7 +192,7 @@ NEW = [("A", 2, "new"), ("B", 2.5, "new"), ("C", "new", "new"), ("D", 4, "new")]
 
 def keywords(every: int, first: int) -> Iterator[int]:
     """Kill a writer of keywords: each of them is the old one or the new one, and frames do not suffer."""
-    peace = Peace("keywords")
+    peace = Peace(**KINDS["keywords"])
     peace.stream.write_keywords(OLD)
     peace.keep()
 
@@ -226,10 +227,82 @@ HEADER: dict[str, Any] = {
 }  # fmt: skip
 
 
-def recordings(suffix: str, every: int, first: int) -> Iterator[int]:
-    """Kill one who writes a file of frames: what was committed can be read, with its rows."""
-    path = os.path.join(os.environ["MILK_SHM_DIR"], f"cam.{suffix}")
+#: Sizes that are made small, so that few frames fill pieces, chunks and batches.
+SMALL = {
+    "npy": {"_PIECE_NBYTES": 24},
+    "fits": {"_BATCH_NBYTES": 24, "_TABLE_ROWS": 4},
+    "hdf5": {"_CHUNK_NBYTES": 24, "_CHUNK_ROWS": 4, "_RESERVE_NBYTES": 4096},
+    "zarr": {"_CHUNK_NBYTES": 24},
+}
+
+
+def made_small(path: str) -> type[Sink]:
+    """Return the class of a format, which writes three frames of ours at a time."""
     sink = sink_of(path)
+    for format_name, sizes in SMALL.items():
+        if (module := sys.modules.get(f"pymilk.sinks.{format_name}")) is not None:
+            for name, value in sizes.items():
+                assert hasattr(module, name)
+                setattr(module, name, value)
+    # Libraries are imported once, and not by each victim.
+    sink.check(FRAME, np.dtype(np.uint16), False)
+    return sink
+
+
+def alone(check: Callable[[], None]) -> None:
+    """Do something in a child: libraries have threads and open files, which no victim is to inherit."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            check()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def hidden_in(folder: str) -> list[str]:
+    """Find what was not finished, in a folder and those in it."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        for name in [*folders, *names]:
+            if name.startswith(".pymilk."):
+                found.append(os.path.join(place, name))
+        folders[:] = [name for name in folders if not name.startswith(".pymilk.")]
+    return found
+
+
+def numbers_of(path: str, committed: int) -> list[int]:
+    """Read a recording as a death has left it; returns the numbers of its frames.
+
+    Each frame has its row, and is the one that the row says. None that was committed is missing; where none
+    was, the file may be refused.
+    """
+    try:
+        with load(path) as found:
+            frames, numbers = np.asarray(found.frames), found.info["cnt0"].tolist()
+            complete = found.complete
+            assert len(found.info) == len(frames)
+            assert found.header["stream"] == "cam"
+            assert not complete or found.header["frames"] == len(frames)
+    except (StreamNotFoundError, StreamFormatError):
+        assert committed == 0
+        return []
+    assert (frames == np.array(numbers).reshape(-1, 1, 1)).all(), (frames, numbers)
+    assert numbers == list(range(1, len(frames) + 1))
+    assert len(frames) >= committed, (len(frames), committed)
+    assert len(frames) == BEFORE or not complete
+    return numbers
+
+
+def recordings(suffix: str, which: str, every: int, first: int) -> Iterator[int]:
+    """Kill one who writes a file of frames: what was committed can be read, with its rows."""
+    folder = os.environ["MILK_SHM_DIR"]
+    path = os.path.join(folder, f"cam.{suffix}")
+    sink = made_small(path)
     committed = mmap.mmap(-1, mmap.PAGESIZE)
 
     def act(given: Any) -> None:
@@ -243,28 +316,105 @@ def recordings(suffix: str, every: int, first: int) -> Iterator[int]:
             committed[0] = number
         file.finish({**HEADER, "frames": BEFORE, "ended": "frames", "complete": True})
 
-    for stops in kill_at_each_call(lambda: None, act, every, first):
-        yield stops
-        try:
-            with load(path) as found:
-                frames, numbers = np.asarray(found.frames), found.info["cnt0"].tolist()
-                assert numbers == list(range(1, len(frames) + 1))
-                assert len(frames) >= committed[0], (stops, len(frames), committed[0])
-                assert (frames == np.array(numbers).reshape(-1, 1, 1)).all()
-                assert not found.complete or len(frames) == BEFORE
-        except (StreamNotFoundError, StreamFormatError):
-            assert committed[0] == 0
+    def check() -> None:
+        numbers_of(path, committed[0])
         # At most one file under a name of its own; whoever records there next removes it.
-        folder = os.path.dirname(path)
-        left = [os.path.join(folder, entry) for entry in os.listdir(folder) if entry.startswith(".")]
+        left = hidden_in(folder)
         assert len(left) <= 1, left
         for each in left:
             os.utime(each, (0, 0))
         sink.remove(path)
         sink(path, FRAME, np.dtype(np.uint16), HEADER).close()
-        assert not [entry for entry in os.listdir(folder) if entry.startswith(".")]
+        assert not hidden_in(folder)
         sink.remove(path)
+
+    kill = kill_at_each_call if which == "calls" else kill_at_each_change
+    for stops in kill(lambda: None, act, every, first):
+        yield stops if isinstance(stops, int) else stops[0]
+        alone(check)
         committed[0] = 0
+
+
+def counted(sink: type[Sink], committed: Any) -> None:
+    """Have a format say how many frames were promised to outlive the process."""
+    flushes = sink.flush is not Sink.flush
+    name = "flush" if flushes else "commit"
+    method = getattr(sink, name)
+
+    def noted(self: Sink, *args: Any) -> None:
+        before = self.written
+        method(self, *args)
+        committed[0] += self.written - before
+
+    setattr(sink, name, noted)
+
+
+#: How a recorder is used: a stream with a ring or one that needs a collector, options, and whether it is
+#: stopped rather than ending by itself. Of the collector's thread, which writes no file, any call counts.
+RECORDERS: dict[str, tuple[int, dict[str, Any], bool]] = {
+    "ring": (8, {"start": "oldest", "frames": BEFORE}, False),
+    "series": (8, {"start": "oldest", "frames": BEFORE, "max_frames_per_file": 3}, False),
+    "stopped": (8, {"start": "oldest"}, True),
+    "collector": (0, {"depth": 8}, True),
+}
+
+
+def recorders(suffix: str, how: str, every: int, first: int) -> Iterator[int]:
+    """Kill a recorder, with all of its threads: its file, its semaphore, and the next recorder."""
+    folder = os.environ["MILK_SHM_DIR"]
+    path = os.path.join(folder, f"cam.{suffix}")
+    slots, options, stopped = RECORDERS[how]
+    sink = made_small(path)
+    sink.flush_seconds = 0.0
+    recorder._BATCH_NBYTES = 16  # two frames
+    committed = mmap.mmap(-1, mmap.PAGESIZE)
+
+    def prepare() -> Any:
+        counted(sink, committed)
+        return Stream.attach("cam") if how == "collector" else None
+
+    def act(writer: Stream | None) -> None:
+        with Recorder("cam", path, **options) as recording:
+            if writer is not None:
+                for number in range(1, BEFORE + 1):
+                    writer.publish(frame(number))
+                    while recording.report.recorded < number:
+                        time.sleep(0.0005)
+            while stopped and recording.report.recorded < BEFORE:
+                time.sleep(0.0005)
+            if not stopped:
+                recording.wait()
+        assert recording.report.complete
+
+    def check() -> None:
+        numbers_of(path, committed[0])
+        assert len(hidden_in(folder)) <= 1
+        for each in hidden_in(folder):
+            os.utime(each, (0, 0))
+        # What it held comes back, and nothing of it is in the way of the next one.
+        with Stream.attach("cam") as one, Stream.attach("cam") as two:
+            assert {one.sem_index, two.sem_index} == {0, 1}
+        with Recorder("cam", path, force=True, frames=1) as recording, Stream.attach("cam") as writer:
+            number = writer.publish(frame(AFTER))
+            recording.wait(SOON)
+        with load(path) as found:
+            assert (np.asarray(found.frames) == AFTER).all()
+            assert found.info["cnt0"].tolist() == [number]
+            assert found.complete
+        assert not hidden_in(folder)
+        sink.remove(path)
+        left = [each for each in os.listdir(folder) if each != "cam.im.shm"]
+        assert not left, left
+
+    peace = Peace(BEFORE if slots else 0, shape=FRAME, cb_size=slots)
+    others = 0
+    for stops, stop in kill_at_each_change(prepare, act, every, first, any_call=how == "collector"):
+        yield stops
+        alone(check)
+        committed[0] = 0
+        peace.restore()
+        others += not stop.main
+    assert others or every > 50, "threads were not followed"
 
 
 def make_again(exist_ok: bool = True) -> None:
@@ -348,6 +498,7 @@ def main() -> None:
         "keywords": keywords,
         "calls": calls,
         "recordings": recordings,
+        "recorders": recorders,
     }
     deaths = list(kinds[what](*how, every, first))
     print(len(deaths), deaths[-1] if deaths else 0)

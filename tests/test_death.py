@@ -82,7 +82,7 @@ def test_writer_dies_in_keywords(spawn):
 
 
 def test_recorder_dies_at_some_system_calls(spawn):
-    deaths, furthest = die(spawn, "recordings", "npy", 12, 5)
+    deaths, furthest = die(spawn, "recordings", "npy", "calls", 12, 5)
     assert deaths >= 5
     assert furthest >= 60
 
@@ -101,7 +101,7 @@ def test_recorder_of_other_formats_dies_at_some_system_calls(spawn, suffix, libr
 @BY_HAND[0]
 @BY_HAND[1]
 def test_recorder_dies_at_each_system_call(spawn):
-    deaths, furthest = die(spawn, "recordings", "npy", 1, 0)
+    deaths, furthest = die(spawn, "recordings", "npy", "calls", 1, 0)
     print(f"\nnpy: {deaths} deaths")
     assert furthest == deaths >= 60
 

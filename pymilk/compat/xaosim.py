@@ -918,11 +918,13 @@ def _slot(stream: Stream, ii: int) -> int:
 def _read_slots(stream: Stream, first: int = 0, end: int | None = None) -> list[dict[str, Any]]:
     """Return slots as entries of `shm.kwds`: all, or some."""
     entries = []
+    there = stream.section("keywords")[first:end].copy()
+    stream.check_whole()
     # `Stream.read_keywords` ends at the first free slot. What stands in slots of any number is put into
     # a table of one, and read there.
     with Stream.local(stream.name, 1, np.uint8, nbkw=1) as table:
         slot = table.section("keywords", writable=True)
-        for stored in stream.section("keywords")[first:end].copy():
+        for stored in there:
             kind = stored["type"].decode("latin-1") or "N"
             slot[0] = stored
             if kind not in ("L", "D"):
@@ -969,3 +971,4 @@ def _write_slot(stream: Stream, ii: int, slot: Any) -> None:
     slots[ii] = slot
     # Last: who watches it finds the keyword complete.
     slots["cnt"][ii] = (int(slot["cnt"]) + 1) % 2**64
+    stream.check_whole()
