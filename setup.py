@@ -10,9 +10,9 @@ PYMILK_DEBUG
     ``1`` builds with bounds checks and assertions.
 PYMILK_SANITIZE
     What to give to the compiler's ``-fsanitize``, for example ``address,undefined``: the core then checks
-    each access to memory, and each calculation, and ends the process at the first one that is wrong. Python
-    itself is not built so: it has to be started with the runtime of the sanitizer in ``LD_PRELOAD``. See
-    docs/reliability.md.
+    each access to memory, and each calculation, and ends the process at the first one that is wrong. With
+    ``thread`` it reports what threads do at once. Python itself is not built so: it has to be started with
+    the runtime of the sanitizer in ``LD_PRELOAD``. See docs/reliability.md.
 CC, CFLAGS, PKG_CONFIG
     As usual.
 """

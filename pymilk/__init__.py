@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-from ._interpreter import in_main_interpreter
+from ._interpreter import in_main_interpreter, without_gil
 from ._version import __version__
 
 if not in_main_interpreter():
@@ -33,6 +33,14 @@ except ModuleNotFoundError as error:  # pragma: no branch
         "finds the sources there instead of the installed package. Build in place with "
         "`pip install -e .`, or change to another directory."
     ) from error
+
+if without_gil():
+    # A free-threaded Python turned the GIL on when it loaded the core, unless it was told not to.
+    raise ImportError(
+        "pymilk works with the GIL only, and this free-threaded Python was told to leave it off. Unset "
+        "PYTHON_GIL, or set it to 1, and start Python without `-X gil=0`: the GIL is then turned on when "
+        "pymilk is imported. Waits and captures release it."
+    )
 
 from . import errors, times
 from .alignment import Alignment

@@ -1258,7 +1258,7 @@ cdef uint64_t close_frame(char *base, const Header *h, bint has_atime, int64_t a
     if slice >= 0:
         (<timespec *>(base + h.at.atimes))[slice] = atime
         (<timespec *>(base + h.at.writetimes))[slice] = now
-        (<uint64_t *>(base + h.at.cnts))[slice] = counter
+        atomic_store_u64(&(<uint64_t *>(base + h.at.cnts))[slice], counter, __ATOMIC_RELAXED)
         atomic_store_u64(&md.cnt1, slice, __ATOMIC_RELEASE)
     if h.n.cbsize:
         fill_ring_slot(base, h, counter, &atime, &now)
@@ -1397,6 +1397,26 @@ cdef inline bint same_look(const Look *a, const Look *b) noexcept nogil:
             and a.lastaccess.tv_sec == b.lastaccess.tv_sec)
 
 
+cdef int64_t steady_stamp_ns(const IMAGE_METADATA *md, const timespec *stamp) noexcept nogil:
+    """Read a stamp, and not the seconds of one frame with the nanoseconds of the next.
+
+    That of a writer that stays in its frame is taken as it is.
+    """
+    cdef Look before, after
+    cdef int64_t ns = 0
+    cdef int _
+    for _ in range(LOOK_TRIES):
+        look(md, &before)
+        ns = stamp_ns(stamp)
+        # Pairs with the fence in open_frame.
+        atomic_fence(__ATOMIC_ACQUIRE)
+        look(md, &after)
+        if before.write == 0 and same_look(&before, &after):
+            break
+        pymilk_pause()
+    return ns
+
+
 cdef inline int file_state(const char *path, dev_t device, ino_t inode, uint64_t nbytes) noexcept nogil:
     """Ask the file system what the path leads to now (about 1 us). A stream without a path stays."""
     cdef stat st
@@ -1439,7 +1459,7 @@ cdef inline bint retired(const char *base, const Header *h) noexcept nogil:
 
 
 cdef inline void note_frame(const IMAGE_METADATA *md, Row *row) noexcept nogil:
-    row.cnt1 = md.cnt1
+    row.cnt1 = atomic_load_u64(<uint64_t *>&md.cnt1, __ATOMIC_RELAXED)
     row.atime_ns = stamp_ns(&md.atime)
     row.writetime_ns = stamp_ns(&md.writetime)
 
@@ -1508,7 +1528,7 @@ cdef uint64_t copy_frame(char *base, const Header *h, char *dst, bint streaming,
         return flags
     # Bounded tries are over: take what is there, and say so.
     look(md, seen)
-    memcpy(dst, src, h.n.frame_nbytes)
+    copy_bytes(dst, src, h.n.frame_nbytes, False)
     if row != NULL:
         note_frame(md, row)
     if tries < COPY_TRIES:
@@ -2124,6 +2144,7 @@ cdef class Reader:
         return 0
 
     cdef int _prepare(self, Job *job, Mapping mapping, int64_t timeout, object spin_ns) except -1:
+        cdef Look seen
         if spin_ns < LEARNED:
             raise _bad_argument(
                 self.name, "spin_ns", spin_ns, "nanoseconds, -1 to spin for ever, or -2 to learn")
@@ -2146,8 +2167,9 @@ cdef class Reader:
         job.stop = &self.stopped
         job.done = &self.done
         job.grace = WRITE_GRACE_NS
-        job.last_access = (<IMAGE_METADATA *>mapping.base).lastaccesstime
-        job.last_write = (<IMAGE_METADATA *>mapping.base).writetime
+        look(<IMAGE_METADATA *>mapping.base, &seen)
+        job.last_access = seen.lastaccess
+        job.last_write = seen.writetime
         job.sem = self._bell(mapping)
         if job.sem != NULL:
             job.sem_owner = &self._owners(mapping)[self.slot]
@@ -3922,7 +3944,8 @@ cdef class Stream:
         else:
             # A writer that was found dead in this very frame is not waited for again.
             grace = self.grace
-            if grace == STUCK_GRACE_NS and self.stuck_at == (<IMAGE_METADATA *>base).cnt0:
+            if grace == STUCK_GRACE_NS and self.stuck_at == atomic_load_u64(
+                    &(<IMAGE_METADATA *>base).cnt0, __ATOMIC_RELAXED):
                 grace = 0
             with nogil:
                 flags = copy_frame(base, &self.h, dst, streaming, NULL, &mapping.closed, &never,
@@ -4436,7 +4459,7 @@ cdef class Stream:
     @property
     def write(self):
         """1 while a writer changes the pixels; stays 1 if it died there."""
-        return self._whole(self._md().write)
+        return self._whole(atomic_load_u8(<uint8_t *>&self._md().write, __ATOMIC_ACQUIRE))
 
     @property
     def stored_name(self):
@@ -4590,17 +4613,17 @@ cdef class Stream:
     @property
     def last_access_time_ns(self):
         """Last access, by writers that note it: ns of CLOCK_TAI."""
-        return self._whole(stamp_ns(&self._md().lastaccesstime))
+        return self._whole(steady_stamp_ns(self._md(), &self._md().lastaccesstime))
 
     @property
     def acquisition_time_ns(self):
         """When the newest frame was acquired: ns of CLOCK_TAI, 0 if never stored."""
-        return self._whole(stamp_ns(&self._md().atime))
+        return self._whole(steady_stamp_ns(self._md(), &self._md().atime))
 
     @property
     def write_time_ns(self):
         """When the newest frame was published: ns of CLOCK_TAI, 0 if never stored."""
-        return self._whole(stamp_ns(&self._md().writetime))
+        return self._whole(steady_stamp_ns(self._md(), &self._md().writetime))
 
     @property
     def cuda_handle(self):
@@ -4991,7 +5014,7 @@ cdef inline uint64_t publish_one(
     if slice >= 0:
         fill_slot(frame_at(base, h, slice), frame, h.unit_nbytes)
     else:
-        memcpy(base + h.at.array, frame, h.unit_nbytes)
+        copy_bytes(base + h.at.array, frame, h.unit_nbytes, False)
     return close_frame(base, h, has_atime, atime_ns, slice)
 
 

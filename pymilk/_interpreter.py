@@ -1,10 +1,11 @@
-"""Which interpreter of the process this is: pymilk works in the main one only."""
+"""What kind of interpreter this is: pymilk works in the main one of a process only, and with its GIL."""
 
 from __future__ import annotations
 
 import importlib
+import sys
 
-__all__ = ["in_main_interpreter"]
+__all__ = ["in_main_interpreter", "without_gil"]
 
 
 def in_main_interpreter() -> bool:
@@ -16,3 +17,9 @@ def in_main_interpreter() -> bool:
             continue
         return bool(module.get_current() == module.get_main())
     return True  # a Python without sub-interpreters
+
+
+def without_gil() -> bool:
+    """Tell whether this is a free-threaded Python that runs without the GIL at this moment."""
+    enabled = getattr(sys, "_is_gil_enabled", None)  # from Python 3.13 on
+    return enabled is not None and not enabled()

@@ -49,7 +49,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, INT64_MAX
 from ._frame cimport *
 from ._isio cimport (
     CBFRAMEMD, CLOCK_MONOTONIC_COARSE, CLOCK_TAI, IMAGE_METADATA, timespec,
-    __ATOMIC_ACQUIRE, atomic_fence, atomic_load_u8, atomic_load_u32, atomic_load_u64, pymilk_pause,
+    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u8, atomic_load_u32, atomic_load_u64, pymilk_pause,
 )
 
 cdef enum:
@@ -112,6 +112,16 @@ cdef inline uint64_t ring_oldest(const Ring *r) noexcept nogil:
     """The oldest frame that the writer cannot be touching."""
     cdef uint64_t safe = r.edge + 2 - r.depth if r.edge + 2 > r.depth else 0
     return max(safe, r.floor)
+
+
+cdef inline uint64_t slice_count(const Ring *r, uint64_t slot) noexcept nogil:
+    """The count that a TEMPORAL ring stores with a slot, which its writer may be changing."""
+    return atomic_load_u64(&r.cnts[slot], __ATOMIC_RELAXED)
+
+
+cdef inline uint64_t record_count(const Ring *r, uint64_t slot) noexcept nogil:
+    """The number in the record of a slot of a FAST ring, which its writer may be changing."""
+    return atomic_load_u64(<uint64_t *>&r.records[slot].cnt0, __ATOMIC_RELAXED)
 
 
 cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slot, uint64_t counter,
@@ -319,8 +329,8 @@ cdef inline void ring_anchor(Ring *r) noexcept nogil:
             r.before = mark + 1 == counter
             # Slices that carry ever smaller counts, going back, are the history.
             held = 1
-            while held < r.depth - 1 and 0 < r.cnts[(slot + r.depth - held) % r.depth] < (
-                    r.cnts[(slot + r.depth - held + 1) % r.depth]):
+            while held < r.depth - 1 and 0 < slice_count(r, (slot + r.depth - held) % r.depth) < (
+                    slice_count(r, (slot + r.depth - held + 1) % r.depth)):
                 held += 1
         else:
             held = min(counter, r.depth - 1)
@@ -345,7 +355,7 @@ cdef inline uint64_t ring_number(const Ring *r, uint64_t seq, uint64_t after, bi
     cdef uint64_t slot, stored
     if recorded:
         slot = ring_slot(r, seq)
-        stored = r.records[slot].cnt0 if r.kind == RING_FAST else r.cnts[slot] + r.before
+        stored = record_count(r, slot) if r.kind == RING_FAST else slice_count(r, slot) + r.before
         # A record that an earlier lap left behind is not newer than the frame before.
         if after < stored <= derived:
             return stored
@@ -513,7 +523,7 @@ cdef inline uint64_t cursor_rows(Cursor *c, uint64_t count, Row *rows, uint64_t 
             if r.kind == RING_TEMPORAL:
                 row.atime_ns = stamp_ns(&r.atimes[slot])
                 row.writetime_ns = stamp_ns(&r.writetimes[slot])
-            elif recorded and r.records[slot].cnt0 == number:
+            elif recorded and record_count(r, slot) == number:
                 row.atime_ns = stamp_ns(&r.records[slot].atime)
                 row.writetime_ns = stamp_ns(&r.records[slot].writetime)
             if row.writetime_ns == 0 and seq == r.head:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -1004,9 +1005,10 @@ class RingReader:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
-        # The collector's thread holds the ring and not the reader: a forgotten reader ends it here.
-        if not getattr(self, "_closed", True):
+    def __del__(self, _ends: Any = sys.is_finalizing) -> None:
+        # The collector's thread holds the ring and not the reader: a forgotten reader ends it here. At
+        # interpreter exit it has ended, and modules that `close` needs may be gone.
+        if not getattr(self, "_closed", True) and not _ends():
             self.close()
 
     def __repr__(self) -> str:

@@ -8,6 +8,7 @@ import math
 import numbers
 import operator
 import os
+import sys
 import threading
 import time
 import warnings
@@ -330,13 +331,14 @@ class SHM(FrameAccess, FamiliarCalls):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def __del__(self) -> None:
+    def __del__(self, _ends: Any = sys.is_finalizing, _warn: Any = warnings.warn) -> None:
         # A stream that was handed out as IMAGE belongs to that too, and ends with the last of them.
         if getattr(self, "_stream", None) is not None and self._image is None:
-            self.close()
+            if not _ends():  # modules that `close` needs may be gone by then; the process gives all back
+                self.close()
             # The default filters hide it; scripts that never close stay quiet, as they always were.
             # Only the name: at interpreter exit little else can be formatted any more.
-            warnings.warn(f"unclosed <SHM {self.FNAME!r}>", ResourceWarning, stacklevel=2, source=self)
+            _warn(f"unclosed <SHM {self.FNAME!r}>", ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
         if self._stream is None:

@@ -14,6 +14,7 @@ import fcntl
 import os
 import time
 import weakref
+from collections.abc import Callable
 
 from .errors import StreamLockedError, StreamReplacedError, StreamUnsupportedError
 from .processes import named_processes
@@ -43,11 +44,11 @@ class WriterLock:
         """Whether this process holds it: False after `release`, and in a child after fork."""
         return self._fd >= 0
 
-    def release(self) -> None:
+    def release(self, _close: Callable[[int], None] = os.close) -> None:
         """Give it back. In a child after fork the lock of the parent stays."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            _close(fd)  # at interpreter exit `os` may be gone
 
     def __del__(self) -> None:
         self.release()

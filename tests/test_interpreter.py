@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+import sysconfig
 import threading
 import weakref
 from collections.abc import Callable
@@ -589,6 +590,58 @@ def test_sub_interpreters_are_refused(cam: SHM, spawn: Spawn, when: str) -> None
         child.expect("pymilk works in the main interpreter of a process only")
     child.expect("(4, 6)")
     assert child.finish()[::2] == (0, "")
+
+
+free_threaded = pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="this Python is not a free-threaded build"
+)
+
+#: What a user sees who imports pymilk and uses it.
+USE = """
+import sys, warnings
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    try:
+        import pymilk
+    except ImportError as error:
+        print(str(error).partition(":")[0])
+        sys.exit()
+print([each.category.__name__ for each in said if "pymilk._core" in str(each.message)], sys._is_gil_enabled())
+with pymilk.SHM("cam") as shm:
+    print(shm.get_data().shape)
+"""
+
+REFUSED = "pymilk works with the GIL only, and this free-threaded Python was told to leave it off"
+
+
+@free_threaded
+@pytest.mark.parametrize(
+    ("variable", "options", "said"),
+    [
+        (None, [], "['RuntimeWarning'] True\n(4, 6)\n"),
+        ("1", [], "[] True\n(4, 6)\n"),
+        (None, ["-Xgil=1"], "[] True\n(4, 6)\n"),
+        ("0", [], REFUSED),
+        (None, ["-Xgil=0"], REFUSED),
+    ],
+)
+def test_free_threaded_python(cam: SHM, variable: str | None, options: list[str], said: str) -> None:
+    """It turns its GIL on for pymilk, and says so; where it was told not to, pymilk says what to do."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}
+    environment["PYTHONSAFEPATH"] = "1"
+    if variable is not None:
+        environment["PYTHON_GIL"] = variable
+    command = [sys.executable, *options, "-c", USE]
+    child = subprocess.run(command, capture_output=True, text=True, timeout=100, env=environment)
+    assert (child.returncode, child.stderr) == (0, "")
+    assert child.stdout.startswith(said)
+
+
+def test_without_the_gil_is_refused(spawn: Spawn) -> None:
+    """The same on any Python, which is made to say that it has no GIL."""
+    child = spawn("import sys; sys._is_gil_enabled = lambda: False\n" + USE)
+    assert child.hear().startswith(REFUSED)
+    assert child.finish() == (0, "", "")
 
 
 # -- signals ------------------------------------------------------------------------------------------

@@ -1565,9 +1565,10 @@ print("done")
 
 
 FORK = """
-import os, sys, time
+import os, sys, time, warnings
 import numpy as np
 from pymilk import SHM
+warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads, from Python 3.12
 shm = SHM("cam")
 ring = shm.ring_reader(7)
 assert ring.source == sys.argv[1]

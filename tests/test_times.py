@@ -42,3 +42,25 @@ def test_given_times_are_stored_exactly(make_stream) -> None:
     for stamp in (0, 1, 1_700_000_000_123_456_789, -1, -(2**63), 2**63 - 1):
         stream.publish(np.zeros(2, "u1"), atime_ns=stamp)
         assert stream.acquisition_time_ns == stamp
+
+
+def test_time_is_that_of_one_frame(make_stream, spawn) -> None:
+    """And not the seconds of one with the nanoseconds of the next."""
+    stream = make_stream("cam", (2,), "u1")
+    stamps = [1_000_000_001, 2_999_999_998]
+    stream.publish(np.zeros(2, "u1"), atime_ns=stamps[0])
+    child = spawn(
+        """
+import numpy as np
+from pymilk import Stream
+with Stream.attach("cam") as stream:
+    print("ready", flush=True)
+    stream.publish_many(np.zeros((2, 2), "u1"), 100_000, atimes_ns=np.array([2_999_999_998, 1_000_000_001]))
+"""
+    )
+    child.expect("ready")
+    seen = set()
+    while stream.counter <= 100_000:
+        seen.add(stream.acquisition_time_ns)
+    assert seen <= set(stamps)
+    assert child.finish() == (0, "", "")

@@ -302,11 +302,12 @@ class shm:
                 self._reader.close()
         return 0
 
-    def __del__(self) -> None:
+    def __del__(self, _ends: Any = sys.is_finalizing, _warn: Any = warnings.warn) -> None:
         if getattr(self, "_stream", None) is not None:
-            self.close(erase_file=False)
+            if not _ends():  # modules that `close` needs may be gone by then; the process gives all back
+                self.close(erase_file=False)
             # The default filters hide it; scripts that never close stay quiet, as they always were.
-            warnings.warn(f"unclosed <shm {self.fname!r}>", ResourceWarning, stacklevel=2, source=self)
+            _warn(f"unclosed <shm {self.fname!r}>", ResourceWarning, stacklevel=2, source=self)
 
     def rename_img(self, newname: str) -> None:
         """Refuse: the original wrote the name over the version of the file format.

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import TypeVar
 
 from ..errors import StreamArgumentError, StreamClosedError
@@ -173,9 +174,9 @@ class ThreadHandler:
         else:
             self._end()
 
-    def __del__(self) -> None:
+    def __del__(self, _ends: Callable[[], bool] = sys.is_finalizing) -> None:
         # The thread is in no call, since that would hold the object; it ends by itself.
-        if self.exception_to_raise is not None and self._re_raise and not sys.is_finalizing():
+        if self.exception_to_raise is not None and self._re_raise and not _ends():
             _report(self.exception_to_raise)
 
 
