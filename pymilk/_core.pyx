@@ -170,6 +170,8 @@ cdef enum:
     # `write` was left up by a dead one; then the next frames are given less.
     WRITE_GRACE_NS = 50_000_000
     STUCK_GRACE_NS = 100_000
+    # A file that is no stream is being made, by a program that makes it in place, unless it stays like that.
+    HALF_MADE_NS = 100_000_000
     # Posts of frames that were counted have arrived after this time without one.
     SETTLED_NS = 1_000_000
     # Reads that hold the GIL try this often before they release it and wait for the writer.
@@ -3754,18 +3756,26 @@ cdef class Stream:
         ------
         StreamShapeChangedError, StreamTypeChangedError, StreamChangedError
             Shape, dtype or location differ.
-        StreamNotFoundError, StreamNotReadyError, StreamFormatError
+        StreamNotFoundError, StreamNotReadyError
             As `attach`.
+        StreamFormatError
+            As `attach`, once the file has been like that for 0.1 s: a program may be writing it.
         """
         cdef Stream new
         cdef bint writable = self._held().writable
         cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), timeout_ns(timeout, self.name))
+        cdef int64_t odd_since = 0
         while True:
             try:
                 new = _attach(self.path, writable, 0, True, False)
                 break
             except (StreamNotFoundError, StreamNotReadyError):
+                odd_since = 0
                 if clock_ns(CLOCK_MONOTONIC) >= deadline:
+                    raise
+            except StreamFormatError:
+                odd_since = odd_since or clock_ns(CLOCK_MONOTONIC)
+                if clock_ns(CLOCK_MONOTONIC) - odd_since >= HALF_MADE_NS:
                     raise
             _time.sleep(0.002)
         for field, expected, found in (

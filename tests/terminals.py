@@ -92,13 +92,21 @@ class View:
         return self.process.returncode, said
 
     def restored(self) -> bool:
-        """Tell whether the terminal is as it was."""
+        """Tell whether the terminal is as it was; what was written last may still be on its way."""
+        end = time.monotonic() + 5
+        while not self._is_restored():
+            if time.monotonic() > end:
+                return False
+            self.read(0.05)
+        return True
+
+    def _is_restored(self) -> bool:
         modes = self.screen.modes
         return (
             termios.tcgetattr(self.its) == self.before
             and self.screen.entered == self.screen.left > 0
-            and modes["?25"]
-            and modes["?7"]
+            and bool(modes["?25"])
+            and bool(modes["?7"])
         )
 
     def close(self) -> None:

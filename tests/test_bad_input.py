@@ -1112,6 +1112,7 @@ def test_read_only_stream_can_be_destroyed(stream: Stream) -> None:
 #: Every method of Stream. Class methods and close are tested by name below.
 CALLS: dict[str, Callable[[Stream], object]] = {
     "destroy": lambda s: s.destroy(),
+    "check_whole": lambda s: s.check_whole(),
     "read": lambda s: s.read(),
     "announce": lambda s: s.announce(),
     "take_semaphore": lambda s: s.take_semaphore(0),

@@ -249,6 +249,7 @@ def memory() -> int:
 
 
 def many_streams(count: int) -> None:
+    gc.collect()  # what other tests have left
     before, mapped = descriptors(), mappings()
     streams = [Stream.create(f"s{number}", (2, 2), np.uint32, nbkw=0, nbsem=1) for number in range(count)]
     # A stream needs its descriptor for a moment only.

@@ -87,17 +87,6 @@ def test_recorder_dies_at_some_system_calls(spawn):
     assert furthest >= 60
 
 
-# `every`: stops between two deaths.
-@pytest.mark.parametrize(
-    ("suffix", "library", "every"), [("fits", "astropy", 40), ("h5", "h5py", 60), ("zarr", "zarr", 200)]
-)
-def test_recorder_of_other_formats_dies_at_some_system_calls(spawn, suffix, library, every):
-    pytest.importorskip(library)
-    deaths, furthest = die(spawn, "recordings", suffix, every, 9)
-    assert deaths >= 2
-    assert furthest > every
-
-
 @BY_HAND[0]
 @BY_HAND[1]
 def test_recorder_dies_at_each_system_call(spawn):

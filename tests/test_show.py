@@ -164,7 +164,7 @@ def test_signals_give_the_terminal_back(open_view, make, number, code, words):
 
 #: Gets SIGTERM at the first line of what gives the terminal back.
 ON_THE_WAY_OUT = """
-import os, signal, sys
+import os, signal, sys, time
 from pymilk.cli.terminal import Terminal
 
 def trace(frame, event, argument):
@@ -174,6 +174,7 @@ def trace(frame, event, argument):
 
 with Terminal() as terminal:
     terminal.draw(["drawn"])
+    terminal.wait(time.monotonic() + 60)
     sys.settrace(trace)
 """
 
@@ -181,6 +182,8 @@ with Terminal() as terminal:
 @pytest.mark.parametrize("function", ["__exit__", "_leave"])
 def test_a_signal_on_the_way_out_waits_for_the_terminal(open_view, function):
     view = open_view(ON_THE_WAY_OUT, function, command=[sys.executable, "-c"])
+    view.until_words("drawn")
+    view.press("x")
     assert view.ended() == (-signal.SIGTERM, "")
     assert view.restored()
 

@@ -27,10 +27,11 @@ def _run(module: str, command: str, name: str) -> None:
     try:
         found = getattr(importlib.import_module(module, __name__), command)
     except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
+        library = (error.name or "").partition(".")[0]
+        if library not in ("click", "rich"):
             raise
         sys.exit(
-            f"pymilk's commands need {error.name}, which is not installed: pip install 'pymilk[cli]'"
+            f"pymilk's commands need {library}, which is not installed: pip install 'pymilk[cli]'"
         )
     except KeyboardInterrupt:  # importing takes a while; afterwards each command sees to it
         print("pymilk: interrupted", file=sys.stderr)
