@@ -6,6 +6,7 @@ cannot take frames away from it, and Ctrl-C is noticed at once.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable
@@ -29,8 +30,8 @@ from .buffers import as_target
 from .errors import (
     FrameMismatchError,
     StreamArgumentError,
+    StreamError,
     StreamReplacedError,
-    StreamTimeoutError,
 )
 from .forks import left_with_parent, tell_after_fork
 from .times import now_ns
@@ -313,7 +314,15 @@ class Capture:
     @property
     def error(self) -> BaseException | None:
         """What ended the capture, and `join` raises; None if nothing went wrong so far."""
-        return self._error if self.done else None
+        if not self.done:
+            return None
+        if not isinstance(self._error, StreamError):
+            return self._error
+        # A new one each time: kept here, it and this object would hold each other, and the frames, until
+        # Python's collector of cycles comes along.
+        error = copy.copy(self._error)
+        error.capture = self
+        return error
 
     @property
     def report(self) -> CaptureReport:
@@ -365,8 +374,12 @@ class Capture:
         if self._await(self._finished, timeout):
             if self._thread is not None:
                 self._thread.join()
-            if self._error is not None:
-                raise self._error
+            error = self.error
+            if error is not None:
+                try:
+                    raise error
+                finally:
+                    del error  # whose traceback holds this call
         return self
 
     def _end(self) -> None:
@@ -430,9 +443,10 @@ class Capture:
         self._began = time.monotonic()
         try:
             self._receive()
-        except StreamTimeoutError as error:
-            error.capture = self
-            self._error = error
+        except StreamError as error:
+            # The calls of its traceback would hold this object.
+            error.__context__ = None
+            self._error = error.with_traceback(None)
         except BaseException as error:  # noqa: BLE001 (handed to join(), in the thread that waits for it)
             self._error = error
         finally:

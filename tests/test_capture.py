@@ -10,12 +10,14 @@ import os
 import pickle
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+import pymilk
 from pymilk import FRAME_ROW, Capture, CaptureReport
 from pymilk._core import (
     FLAG_NEW_FILE,
@@ -215,6 +217,22 @@ def test_timeout_hands_over_what_was_received(stream):
     assert (error.capture.report.received, error.capture.report.requested) == (2, 5)
     with pytest.raises(StreamTimeoutError):
         capture.join()
+
+
+@pytest.mark.parametrize("background", [False, True])
+def test_frames_of_a_timeout_go_with_its_error(stream, background):
+    """The error and its capture do not hold each other: a cube can be most of the memory there is."""
+    gc.collect()
+    gc.disable()
+    try:
+        with pymilk.SHM(stream.name) as shm, pytest.raises(StreamTimeoutError) as caught:
+            shm.capture(5, timeout=0.001, background=background).join()
+        seen = weakref.ref(caught.value.capture)
+        assert seen() is not None
+        del caught
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 def test_timeout_is_for_each_frame(stream):

@@ -379,7 +379,7 @@ def test_captures_under_load(cut: Any, ring: int) -> None:
 
 
 def made_in_place(path: str, other: str) -> None:
-    """Copy a stream over another one, in the same file, as `cp` does: in pieces, of which the header is first."""
+    """Copy a stream over another one, in the same file, as `cp` does: in pieces, the header first."""
     with open(other, "rb") as source, open(path, "r+b", buffering=0) as target:
         target.truncate(0)
         while piece := source.read(4096):
