@@ -9,7 +9,6 @@ from .bench import bench
 from .capture import capture
 from .demo import demo
 from .doctor import doctor
-from .exits import EXIT_INTERRUPTED, clean_exit
 from .info import info
 from .kw import kw
 from .ls import ls
@@ -20,7 +19,7 @@ from .show import show
 from .streams import create, rm
 from .top import top
 
-__all__ = ["EXIT_INTERRUPTED", "app", "clean_exit"]
+__all__ = ["app"]
 
 
 def _show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:

@@ -20,7 +20,7 @@ from ..bench.result import COLUMNS, DISPENSABLE, BenchResult, Point
 from ..errors import StreamArgumentError
 from ..waiting import WAIT_POLICIES
 from .exits import clean_exit
-from .parameters import dtype_of, rates_of, shapes_of
+from .parameters import NumberRange, dtype_of, rates_of, shapes_of
 
 __all__ = ["bench"]
 
@@ -36,7 +36,7 @@ _STYLES = {"": "", "lossy": "yellow", "wrong": "bold red"}
 @click.option("--dtype", callback=dtype_of, default="uint16", show_default=True, help="Pixel type.")
 @click.option("--source", "sources", type=click.Choice(list(SOURCES)), multiple=True,
               help="What to read from. May be given several times. Default: all.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True),
+@click.option("--seconds", type=NumberRange(min=0, min_open=True),
               help="For each point. Default: so that the whole run takes less than a minute.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How readers wait for frames: spin needs a core of its own.")
@@ -47,9 +47,9 @@ _STYLES = {"": "", "lossy": "yellow", "wrong": "bold red"}
               help="Core of the thread that takes frames out of the stream.")
 @click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority of both, where permitted.")
 @click.option("--busy", is_flag=True, help="Keep a second Python thread busy beside the reader.")
-@click.option("--stall", type=click.FloatRange(min=0), default=0, metavar="MS",
+@click.option("--stall", type=NumberRange(min=0), default=0, metavar="MS",
               help="Let the consumer of a ring sleep so many milliseconds, every half second.")
-@click.option("--memory", type=click.FloatRange(min=0, min_open=True), metavar="MB",
+@click.option("--memory", type=NumberRange(min=0, min_open=True), metavar="MB",
               help="For the frames of a point. Default: 1074 MB, or a quarter of what is free.")
 @click.option("--plot", type=click.Path(dir_okay=False, writable=True), metavar="FILE.png",
               help="Draw loss and latency.")

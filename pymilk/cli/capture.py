@@ -17,7 +17,9 @@ from ..multicapture import MultiCapture, capture_many
 from ..saving import check_save, save
 from ..shm import SHM
 from ..waiting import WAIT_POLICIES
+from .exits import clean_exit
 from .output import print_json, print_report
+from .parameters import NumberRange
 from .progress import watch
 
 __all__ = ["capture"]
@@ -26,13 +28,13 @@ __all__ = ["capture"]
 @click.command()
 @click.argument("name")
 @click.option("-n", "--frames", type=click.IntRange(min=1), help="How many to capture.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True),
+@click.option("--seconds", type=NumberRange(min=0, min_open=True),
               help="Capture for so long instead.")
 @click.option("-o", "--output", metavar="PATH",
               help="Save them here: .npy, .fits, .h5, .hdf5 or .zarr. Default: only report.")
 @click.option("--plot", type=click.Path(dir_okay=False), metavar="FILE.png",
               help="Draw the intervals between frames, and the gaps over time.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=5.0, show_default=True,
+@click.option("--timeout", type=NumberRange(min=0, min_open=True), default=5.0, show_default=True,
               help="Longest wait for one frame, in seconds.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
@@ -62,7 +64,6 @@ def capture(
 
     Example: pymilk capture cam0 -n 10000 -o out.npy --plot report.png
     """
-    from .app import clean_exit
 
     if (frames is None) == (seconds is None):
         raise click.UsageError("how many frames? Give -n FRAMES or --seconds SECONDS")

@@ -18,7 +18,7 @@ from ..simulate import SimulatedCamera
 from ..waiting import WAIT_POLICIES
 from .exits import clean_exit
 from .output import print_json, print_report
-from .parameters import dtype_of, shape_of
+from .parameters import NumberRange, dtype_of, shape_of
 from .progress import watch
 
 __all__ = ["demo"]
@@ -47,7 +47,7 @@ def _stream_directory(chosen: str | None) -> Iterator[None]:
 
 
 @click.command()
-@click.option("--rate", type=click.FloatRange(min=0), default=2000, show_default=True,
+@click.option("--rate", type=NumberRange(min=0), default=2000, show_default=True,
               help="Frames per second of the camera; 0 is as fast as it can.")
 @click.option("--frames", type=click.IntRange(min=1), default=10_000, show_default=True,
               help="How many to capture.")

@@ -9,7 +9,9 @@ import click
 from rich.console import Console
 
 from ..player import Player
+from .exits import EXIT_INTERRUPTED, clean_exit
 from .output import print_json, print_report
+from .parameters import NumberRange
 from .progress import told_to_end, watch
 
 __all__ = ["play"]
@@ -19,7 +21,7 @@ __all__ = ["play"]
 @click.argument("source", type=click.Path())
 @click.option("--stream", metavar="NAME",
               help="Stream to publish in. Default: the one that was recorded, or the name of the file.")
-@click.option("--rate", type=click.FloatRange(min=0, max=1e9), metavar="HZ",
+@click.option("--rate", type=NumberRange(min=0, max=1e9), metavar="HZ",
               help="Frames per second; 0: as fast as possible.")
 @click.option("--original-timing", is_flag=True,
               help="Publish at the times of the recording; gaps take as long as they took. "
@@ -57,7 +59,6 @@ def play(
 
     Example: pymilk play cam.fits --stream replay --rate 500 --loop
     """
-    from .app import EXIT_INTERRUPTED, clean_exit
 
     if original_timing and rate is not None:
         raise click.UsageError("--original-timing and --rate exclude each other")

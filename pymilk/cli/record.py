@@ -10,7 +10,9 @@ from rich.console import Console
 
 from ..recorder import Recorder, StreamReport
 from ..waiting import WAIT_POLICIES
+from .exits import EXIT_INTERRUPTED, clean_exit
 from .output import NOTHING, age_text, clean, print_json, size_text
+from .parameters import NumberRange
 from .progress import told_to_end, watch
 
 __all__ = ["record"]
@@ -22,7 +24,7 @@ __all__ = ["record"]
               help="File: .npy, .fits, .h5, .hdf5 or .zarr. For several streams with {stream} in it, or a "
                    "directory.")
 @click.option("-n", "--frames", type=click.IntRange(min=1), help="End after so many frames of each.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="End after this time.")
+@click.option("--seconds", type=NumberRange(min=0, min_open=True), help="End after this time.")
 @click.option("--until-stopped", is_flag=True, help="End with Ctrl-C or SIGTERM.")
 @click.option("--max-frames-per-file", type=click.IntRange(min=1),
               help="Begin a new, numbered file after so many.")
@@ -30,7 +32,7 @@ __all__ = ["record"]
 @click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
 @click.option("--depth", type=click.IntRange(min=1),
               help="Frames that may wait for the disk. Default: what fits into 256 MiB, up to 8192.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+@click.option("--timeout", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
               help="Longest wait for a frame. Default: a camera may pause, and restart.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
@@ -61,7 +63,6 @@ def record(
 
     Example: pymilk record cam0 -o cam0.fits -n 100000 --max-frames-per-file 10000
     """
-    from .app import EXIT_INTERRUPTED, clean_exit
 
     if until_stopped and (frames is not None or seconds is not None):
         raise click.UsageError("--until-stopped has no other end; leave out --frames and --seconds")

@@ -11,6 +11,7 @@ import click
 from ..relay import Relay
 from ..waiting import WAIT_POLICIES
 from .exits import clean_exit
+from .parameters import NumberRange
 
 __all__ = ["relay"]
 
@@ -29,7 +30,7 @@ TEND_SECONDS = 1.0
               help="How to wait for frames: spin needs a core of its own.")
 @click.option("--cpu", type=click.IntRange(min=0), help="Core to run on.")
 @click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority, where permitted.")
-@click.option("--stats", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+@click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
               help="Print statistics this often. SIGUSR1 prints them at any time.")
 @click.option("--json", "as_json", is_flag=True, help="Statistics as JSON, a line each.")
 @click.option("--force", is_flag=True, help="Replace TARGET also if its creator is alive.")
