@@ -1401,7 +1401,7 @@ def test_other_threads_run_during_a_wait(spawn, make_stream, call):
         if call == "wait":
             assert shm.get_data(check=True, timeout=1.0, return_none_on_timeout=True) is None
         elif writer is not None:
-            capture = shm.capture(100, timeout=PATIENCE, background=True)
+            capture = shm.capture(1, timeout=PATIENCE, background=True)  # it has begun
             writer.tell()
             capture.join()
             with contextlib.suppress(StreamTimeoutError):
@@ -1412,8 +1412,9 @@ def test_other_threads_run_during_a_wait(spawn, make_stream, call):
             with pytest.raises(StreamTimeoutError):
                 shm.capture(1, timeout=1.0, wait="spin" if call == "spin" else "auto")
         took = time.monotonic() - began
-        # 200 a second if nothing is in the way; a wait that holds the GIL leaves next to none.
-        assert ticker.ticks >= 20 * took - 1
+        # 200 a second if nothing is in the way, fewer where others want the cores, and a wait that holds the
+        # GIL leaves next to none.
+        assert ticker.ticks >= 5 * took - 1
 
 
 @pytest.mark.parametrize("wait", ["auto", "spin", "sleep"])
