@@ -48,8 +48,13 @@ class Screen:
             if text[0] == "\x1b":
                 match = _SEQUENCE.match(text)
                 if match is None:
-                    self._rest = text
-                    return
+                    again = text.find("\x1b", 1)
+                    if again < 0:
+                        self._rest = text
+                        return
+                    # Its end was thrown away on the way; as in a real terminal the next one begins anew.
+                    text = text[again:]
+                    continue
                 if match[2]:
                     self._obey(match[1], match[2])
                 text = text[match.end() :]

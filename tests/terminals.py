@@ -37,7 +37,7 @@ class View:
     ) -> None:
         self.ours, self.its = pty.openpty()
         self.screen = Screen(lines, columns)
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.resize(lines, columns)
         self.before = termios.tcgetattr(self.its)
 

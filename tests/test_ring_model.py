@@ -836,6 +836,10 @@ class File:
                 times["sec" if times.dtype.names else Ellipsis][address[1]] = value % 2**32
 
 
+#: A cursor that saw a slot uncounted for 20 ms (DIED_NS) takes its writer for dead.
+HURRY_S, DIED_S = 0.008, 0.015
+
+
 class Follower:
     """A cursor of the real code, and what it has to deliver."""
 
@@ -849,6 +853,19 @@ class Follower:
         self.out = np.zeros((self.depth, *self.cursor.slots.shape[1:]), np.uint64)
         self.info = np.zeros(self.depth, FRAME_ROW)
         self.blocks: list[tuple[int, int, Any]] = []
+        # Since when the slot was out that was not counted when this last looked, if so.
+        self.uncounted = 0.0 if edge == counted else monotonic()
+
+    def may_look(self, uncounted: bool, out: float) -> bool:
+        """Tell whether a look is in time: not so late that it has to take the writer for dead.
+
+        That is so in the middle of a frame, and in the middle of the next one if it has not looked between.
+        """
+        now = monotonic()
+        if uncounted and (now - out > HURRY_S or (self.uncounted and now - self.uncounted > HURRY_S)):
+            return False
+        self.uncounted = out if uncounted else 0.0
+        return True
 
     def expected(self, edge: int, counted: int) -> list[int]:
         return list(range(max(self.told + 1, edge + 2 - self.depth), counted + 1))
@@ -887,10 +904,6 @@ class Follower:
             updates = range(first + gone, first + len(frames))
             assert frames.reshape(-1, 2)[gone:].tolist() == [[u, u] for u in updates]
         self.blocks = self.blocks[-4:]
-
-
-#: A cursor that saw a slot uncounted for 20 ms (DIED_NS) takes its writer for dead.
-HURRY_S, DIED_S = 0.008, 0.015
 
 
 def follow(case: Case, make_stream: Callable[..., Stream], anywhere: bool) -> None:
@@ -950,15 +963,15 @@ def follow_once(file: File, case: Case, anywhere: bool, slow: list[float]) -> No
                 counted = update
                 if monotonic() - out > DIED_S:
                     slow.append(monotonic() - out)
-            if edge != counted and monotonic() - out > HURRY_S:
-                continue
+            # Asked before each of them: together they can take longer than a cursor waits.
             try:
                 for pace, follower in copying:
-                    if state % pace == 0:
+                    if state % pace == 0 and follower.may_look(edge != counted, out):
                         follower.copy(edge, counted)
                 for follower in taking:
-                    follower.take(edge, counted)
-                    follower.check_blocks(edge)
+                    if follower.may_look(edge != counted, out):
+                        follower.take(edge, counted)
+                        follower.check_blocks(edge)
             except AssertionError:
                 note_hold_up(last, slow)
                 raise

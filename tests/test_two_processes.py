@@ -285,13 +285,15 @@ steps, total, interval = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 writer = Foreign(os.path.join(os.environ["MILK_SHM_DIR"], "cam.im.shm"))
 say("ready")
 input()
-due = time.monotonic()
+due, longest = time.monotonic(), 0.0
 for number in range(1, total + 1):
-    while time.monotonic() < due:
+    while (began := time.monotonic()) < due:
         pass
     due += interval
     writer.publish(number, steps)
+    longest = max(longest, time.monotonic() - began)
 say("done")
+say(longest)
 """
 )
 
@@ -308,8 +310,10 @@ for line in sys.stdin:
 )
 
 
-def captured_free(spawn: Any, shm: SHM, steps: str, total: int, interval: float) -> pymilk.Capture:
-    """Capture what a writer publishes that waits for nobody."""
+def captured_free(
+    spawn: Any, shm: SHM, steps: str, total: int, interval: float
+) -> tuple[pymilk.Capture, float]:
+    """Capture what a writer publishes that waits for nobody; also returns its longest frame in seconds."""
     writer = spawn(FREE_WRITER, steps, total, interval)
     writer.expect("ready")
     capture = shm.capture(total, timeout=None, background=True)
@@ -317,7 +321,7 @@ def captured_free(spawn: Any, shm: SHM, steps: str, total: int, interval: float)
     writer.expect("done")
     until(lambda: capture.received and capture.info["cnt0"][-1] == total)
     capture.stop()
-    return capture.join()
+    return capture.join(), float(writer.hear())
 
 
 def captured_led(spawn: Any, shm: SHM, steps: str, numbers: list[int]) -> pymilk.Capture:
@@ -339,8 +343,10 @@ def captured_led(spawn: Any, shm: SHM, steps: str, numbers: list[int]) -> pymilk
 def test_foreign_writer(spawn, make_stream, steps):
     make_stream("cam", SHAPE, np.uint32)
     with SHM("cam") as shm:
-        capture = captured_free(spawn, shm, steps, 400, 0.001)
-    check_account(capture.frames, capture.info, 0, late=int(steps == WRAPPER_ORDER))
+        capture, longest = captured_free(spawn, shm, steps, 400, 0.001)
+    # A writer that the machine holds up for 50 ms within a frame is taken for dead in it.
+    held_up = longest > 0.04
+    check_account(capture.frames, capture.info, 0, torn=held_up, late=int(steps == WRAPPER_ORDER))
     # The wrapper's posts are ahead of their frames, which a late reader may take for repeated ones.
     assert capture.report.repeated <= (8 if steps == WRAPPER_ORDER else 0)
 
@@ -350,7 +356,7 @@ def test_foreign_writer(spawn, make_stream, steps):
 def test_foreign_writer_at_full_speed(spawn, make_stream, steps):
     make_stream("cam", SHAPE, np.uint32)
     with SHM("cam") as shm:
-        capture = captured_free(spawn, shm, steps, 40_000, 0)
+        capture, _ = captured_free(spawn, shm, steps, 40_000, 0)
     check_account(capture.frames, capture.info, 0, torn=True, late=int(steps == WRAPPER_ORDER))
     assert capture.report.received + capture.report.lost == 40_000
 
@@ -375,7 +381,8 @@ for received in range(1, 6):
 capture.join()
 say(capture.frames[:, 0, 0].tolist())
 say(capture.info["cnt0"].tolist())
-say(capture.info["lost"].tolist(), capture.report.repeated)
+# A reader that is late may take a post that is ahead of its frame for a repeated one.
+say(capture.info["lost"].tolist(), capture.report.repeated <= 2)
 shm.close()
 """
     )
@@ -397,7 +404,7 @@ shm.close()
     reader.expect("5")
     reader.expect("[1, 2, 3, 5, 6]")
     reader.expect("[1, 2, 3, 5, 6]")
-    reader.expect("[0, 0, 0, 1, 0] 0")
+    reader.expect("[0, 0, 0, 1, 0] True")
     assert reader.finish() == (0, "", "")
 
 

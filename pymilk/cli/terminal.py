@@ -16,12 +16,12 @@ from typing import Any
 
 __all__ = ["ERASE", "Terminal", "colours_of", "interactive"]
 
-#: The other screen, no cursor, no wrapping at the right edge; and the way back.
-_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
-_LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
-
 #: Between these a terminal shows nothing, if it knows them.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
+
+#: The other screen, no cursor, no wrapping at the right edge; and the way back, from within a drawing too.
+_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+_LEAVE = _END + "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 _CLEAR = "\x1b[0m\x1b[2J"
 
