@@ -329,10 +329,10 @@ def part_path(path: str, part: int) -> str:
     return f"{base}_{part:06d}{suffix}"
 
 
-def _part_names(path: str) -> re.Pattern[str]:
-    """Return what the names of `part_path` look like; group 1 is the number."""
+def _part_names(path: str, beside: bool = False) -> re.Pattern[str]:
+    """Return what names of `part_path` look like, or of files beside them; group 1 is the number."""
     base, suffix = os.path.splitext(path)
-    return re.compile(re.escape(base) + r"_(\d{6,})" + re.escape(suffix))
+    return re.compile(re.escape(base) + r"_(\d{6,})" + (r"\..*" if beside else re.escape(suffix)))
 
 
 def is_part_of(path: str, series: str) -> bool:
@@ -356,9 +356,9 @@ def taken_by(path: str) -> list[str]:
     """
     kind = sink_of(path)
     base, suffix = os.path.splitext(path)
-    pattern = re.compile(re.escape(base) + r"_(\d{6,})\.")
+    names = _part_names(path, beside=True)
     found = glob.glob(f"{glob.escape(base)}_*")
-    numbers = {match[1] for each in found if (match := pattern.match(each))}
+    numbers = {match[1] for each in found if (match := names.fullmatch(each))}
     parts = [f"{base}_{number}{suffix}" for number in sorted(numbers, key=int)]
     left = [part for part in parts if not set(kind.files(part)).isdisjoint(found)]
     return [each for one in (path, *left) for each in kind.files(one)]

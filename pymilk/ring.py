@@ -498,8 +498,8 @@ class RingReader:
 
     def _check_whole(self) -> None:
         """Raise if there are no frames because the shared memory was damaged."""
-        if self._collector is None and not self._stream.closed and self._stream.damaged:
-            _ = self._stream.counter  # says what happened
+        if self._collector is None and not self._stream.closed:
+            self._stream.check_whole()
 
     def _is_closed(self) -> StreamClosedError:
         return StreamClosedError(
