@@ -254,6 +254,7 @@ def act(options: argparse.Namespace) -> None:
     name, what = ACTORS[options.actor]
     counts = Counts(open_counts(options.counts, len(ACTORS)), options.actor)
     with contextlib.suppress(Ended):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # see Soak.start
         if what == "write":
             write(name, options.rate, options.fresh, counts)
         elif what == "capture":
@@ -367,8 +368,13 @@ class Soak:
         self.lives[actor] = Life(time.monotonic())
         command = [sys.executable, __file__, "--actor", str(actor), "--counts", self.counts]
         command += ["--rate", str(self.options.rate), "--folder", str(self.folder)]
-        with open(self.errors[actor], "w") as errors:
-            return subprocess.Popen(command + ["--fresh"] * fresh, stderr=errors, text=True)
+        # The end may come before Python has started: SIGTERM waits until the actor knows what to do with it.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        try:
+            with open(self.errors[actor], "w") as errors:
+                return subprocess.Popen(command + ["--fresh"] * fresh, stderr=errors, text=True)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     def look(self) -> None:
         """Note crashes and what processes use, and start those that ended."""
