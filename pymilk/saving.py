@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -59,6 +59,7 @@ def save(
     keywords: Iterable[Iterable[Any]] = (),
     force: bool = False,
     compress: bool = False,
+    progress: Callable[[int], object] | None = None,
 ) -> str:
     """Save a capture as a recording, which `pymilk.load` reads and `pymilk.play` plays.
 
@@ -75,6 +76,8 @@ def save(
         Replace an existing file, and an existing series of that name.
     compress : bool, default False
         HDF5 (gzip) and Zarr (Blosc).
+    progress : callable, optional
+        Called with the number of frames that are written, after each piece.
 
     Returns
     -------
@@ -141,7 +144,7 @@ def save(
         try:
             if force:
                 remove_others(where, where)
-            _write(sink, turn.native(frames), info)
+            _write(sink, turn.native(frames), info, progress)
         except OSError:
             sink.finish(header(sink.written, "error"))
             raise
@@ -156,11 +159,13 @@ def save(
     return where
 
 
-def _write(sink: Sink, frames: Any, info: Any) -> None:
+def _write(sink: Sink, frames: Any, info: Any, progress: Callable[[int], object] | None) -> None:
     done = 0
     while done < len(frames):
         room = sink.room(len(frames) - done)
         np.copyto(room, frames[done : done + len(room)])
         sink.commit(info[done : done + len(room)])
         done += len(room)
+        if progress is not None:
+            progress(done)
     sink.flush()

@@ -177,7 +177,7 @@ def _parse_shape(text: str) -> tuple[int, int]:
 
 
 #: Signals that end the camera.
-_ENDS = {signal.SIGINT, signal.SIGTERM}
+_ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 def _end_once(number: int, frame: object) -> None:
@@ -223,7 +223,7 @@ def main(arguments: list[str] | None = None) -> None:
         stream.publish_many(frames, left, interval_ns=interval)
         signal.pause()
     except KeyboardInterrupt:
-        pass  # the way to end it, by Ctrl-C, SIGTERM or the end of stdin
+        pass  # the way to end it, by Ctrl-C, SIGTERM, SIGHUP or the end of stdin
     finally:
         stream.destroy()
 

@@ -85,9 +85,9 @@ def make() -> Iterator[Callable[..., SHM]]:
 
 
 def heed_interrupts() -> None:
-    """Undo what shells and nohup do to processes: they ignore SIGINT or SIGHUP, and hand that down."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    """Undo what shells and nohup do to processes: they ignore some signals, and hand that down."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Child:

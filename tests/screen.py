@@ -69,8 +69,8 @@ class Screen:
             line, column = (int(each) - 1 for each in numbers.split(";")) if numbers else (0, 0)
             self.at = [line, column]
         elif order == "K":
-            assert numbers in ("", "0")
-            self.text[self.at[0], self.at[1] :] = " "
+            assert numbers in ("", "0", "2")
+            self.text[self.at[0], 0 if numbers == "2" else self.at[1] :] = " "
         elif order == "C":
             self.at[1] += int(numbers or 1)
         elif order == "A":

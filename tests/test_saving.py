@@ -105,3 +105,12 @@ def test_a_series_of_that_name_is_in_the_way(make, tmp_path):
         save(capture, tmp_path / "out.npy")
     save(capture, tmp_path / "out.npy", force=True)
     assert not (tmp_path / "out_000000.npy").exists()
+
+
+def test_progress_is_told(make, tmp_path):
+    shm = make("cam", ((6, 5), np.uint16))
+    capture = captured(shm, 5)
+    told: list[int] = []
+    save(capture, tmp_path / "out.npy", progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 5

@@ -20,7 +20,7 @@ from ..waiting import WAIT_POLICIES
 from .exits import clean_exit
 from .output import print_json, print_report
 from .parameters import NumberRange
-from .progress import watch
+from .progress import bar_of_work, watch
 
 __all__ = ["capture"]
 
@@ -57,10 +57,10 @@ def capture(
 ) -> None:
     """Capture the next frames of stream NAME into memory, save them, and tell what was missed.
 
-    Memory for all of them is reserved first. Where capturing ends early, by Ctrl-C or since no frame comes,
-    those received are reported and saved all the same. Frames that are lost do not change the exit code,
-    unless --strict is given. pymilk play plays what is saved. To write to disk while frames come, use pymilk
-    record.
+    Memory for all of them is reserved first. Where capturing ends early, by Ctrl-C, SIGTERM, the end of the
+    terminal (SIGHUP) or since no frame comes, those received are reported and saved all the same. Frames that
+    are lost do not change the exit code, unless --strict is given. pymilk play plays what is saved. To write
+    to disk while frames come, use pymilk record.
 
     Example: pymilk capture cam0 -n 10000 -o out.npy --plot report.png
     """
@@ -80,7 +80,10 @@ def capture(
         report = done.report
         try:
             if output is not None and report.received:
-                save(done, output, keywords=keywords, force=force, compress=compress)
+                with bar_of_work(console, "saving", report.received) as progress:
+                    save(
+                        done, output, keywords=keywords, force=force, compress=compress, progress=progress
+                    )
                 console.print(f"frames: {output}", markup=False, soft_wrap=True)
             if plot is not None and report.received:
                 from .picture import save_report_picture

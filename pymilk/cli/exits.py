@@ -1,31 +1,102 @@
-"""How commands end: their exit codes, and what is said on stderr."""
+"""How commands end: their exit codes, what is said on stderr, and the signals that end them."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
+import stat
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 import click
 
 from ..errors import StreamError
 from .output import print_error
 
-__all__ = ["EXIT_INTERRUPTED", "EXIT_STREAM_ERROR", "clean_exit"]
+__all__ = ["EXIT_INTERRUPTED", "EXIT_STREAM_ERROR", "clean_exit", "told_to_end"]
 
-#: Exit codes: 0 done, 1 a stream error (its message is on stderr), 2 wrong usage, 130 Ctrl-C.
+#: Exit codes: 0 done, 1 a stream error (its message is on stderr), 2 wrong usage, 130 Ctrl-C, and, as shells
+#: count, 143 SIGTERM, 129 SIGHUP.
 EXIT_STREAM_ERROR = 1
 EXIT_INTERRUPTED = 130
+_EXIT_SIGNAL = 128
+
+
+class _Ended(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came: what holds for Ctrl-C holds for these."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def _leave_lost_terminal() -> None:
+    """Let what is still said go nowhere if the terminal has gone; to write there would be an error."""
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):  # it is closed
+            device = stat.S_ISCHR(os.fstat(descriptor).st_mode)
+            if device and not os.isatty(descriptor):  # or it is /dev/null already
+                nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+                os.dup2(nowhere, descriptor)
+                os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _upon(numbers: tuple[int, ...], act: Callable[[int], object]) -> Iterator[None]:
+    """Do something when one of these signals comes, within a block.
+
+    A SIGHUP that is ignored, as nohup has it, stays ignored.
+    """
+
+    def handle(number: int, frame: object) -> None:
+        if number == signal.SIGHUP:
+            _leave_lost_terminal()
+        act(number)
+
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if number != signal.SIGHUP or handler != signal.SIG_IGN:
+            signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
 def clean_exit() -> Iterator[None]:
-    """Turn stream errors and Ctrl-C into a line on stderr and an exit code."""
+    """Turn stream errors, Ctrl-C, SIGTERM and SIGHUP into a line on stderr and an exit code.
+
+    The signals come out of the block as a KeyboardInterrupt, so that whatever it has made is undone first.
+    Only the first of them does: a terminal that goes may well send SIGHUP twice.
+    """
+    ended = False
+
+    def end(number: int) -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            raise _Ended(number)
+
     try:
-        yield
+        with _upon((signal.SIGTERM, signal.SIGHUP), end):
+            yield
     except StreamError as error:
         print_error(error)
         sys.exit(EXIT_STREAM_ERROR)
+    except _Ended as error:
+        click.echo(f"pymilk: ended by {signal.Signals(error.number).name}", err=True)
+        sys.exit(_EXIT_SIGNAL + error.number)
     except KeyboardInterrupt:
         click.echo("pymilk: interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
+
+
+@contextlib.contextmanager
+def told_to_end(end: threading.Event) -> Iterator[None]:
+    """Have SIGINT, SIGTERM and SIGHUP set an event, and nothing else: what runs then is not torn apart."""
+    with _upon((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda _: end.set()):
+        yield

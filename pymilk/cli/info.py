@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from rich.console import Console
 
 from .._core import Stream
 from ..inspection import measure_stream, stream_details
 from .exits import clean_exit
 from .output import NOTHING, age_text, clean, print_json, print_table, size_text, table_of
 from .parameters import NumberRange
+from .progress import bar_of_time
 
 __all__ = ["info"]
 
@@ -30,7 +32,8 @@ def info(name: str, seconds: float, as_json: bool) -> None:
     """
     with clean_exit():
         with Stream.attach(name, writable=False, prefault=False) as stream:
-            measured = measure_stream(stream, seconds) if seconds else None
+            with bar_of_time(Console(stderr=True, quiet=as_json), "measuring", seconds):
+                measured = measure_stream(stream, seconds) if seconds else None
             details = stream_details(stream)
         details["measured"] = measured
         if as_json:

@@ -25,6 +25,7 @@ from .output import (
     table_of,
 )
 from .parameters import NumberRange
+from .progress import bar_of_time
 from .terminal import ERASE, Terminal, interactive
 
 __all__ = ["COLUMNS", "ls", "watch_streams"]
@@ -71,7 +72,8 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
         streams = survey()
         if seconds is not None:
             before = streams
-            time.sleep(seconds)
+            with bar_of_time(Console(stderr=True, quiet=as_json), "measuring", seconds):
+                time.sleep(seconds)
             streams = survey()
             measure_rates(before, streams)
         streams = _sorted(streams, sort, reverse)

@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 
 from ..player import Player
-from .exits import EXIT_INTERRUPTED, clean_exit
+from .exits import EXIT_INTERRUPTED, clean_exit, told_to_end
 from .output import print_json, print_report
 from .parameters import NumberRange
-from .progress import told_to_end, watch
+from .progress import watch
 
 __all__ = ["play"]
 

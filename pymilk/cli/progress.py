@@ -1,10 +1,10 @@
-"""Progress bars of commands that wait for frames."""
+"""Progress bars of commands that take long."""
 
 from __future__ import annotations
 
 import contextlib
-import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 from rich.console import Console
@@ -20,27 +20,13 @@ from rich.progress import (
 
 from .output import clean
 
-__all__ = ["told_to_end", "watch"]
+__all__ = ["bar_of_time", "bar_of_work", "watch"]
 
 #: How often it is looked whether it is over, in seconds.
 _TICK = 0.1
 
-
-@contextlib.contextmanager
-def told_to_end(end: threading.Event) -> Iterator[None]:
-    """Have SIGINT, SIGTERM and SIGHUP set an event, and nothing else: what runs then is not torn apart.
-
-    A SIGHUP that is ignored, as nohup has it, stays ignored.
-    """
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if number != signal.SIGHUP or handler != signal.SIG_IGN:
-            signal.signal(number, lambda *_: end.set())
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+#: Work that is over within this time needs no bar, in seconds.
+_SHORT = 2.0
 
 
 def watch(
@@ -67,16 +53,8 @@ def watch(
     keep : bool, default False
         Leave the bars on the screen at the end.
     """
-    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
-    if total is not None:
-        columns += [TaskProgressColumn(), TimeRemainingColumn(compact=True)]
-    else:
-        columns.append(TimeElapsedColumn())
-    columns.append(TextColumn("{task.fields[text]}", markup=False))
     end = end or threading.Event()
-    with Progress(
-        *columns, console=console, refresh_per_second=5, transient=not keep, disable=not console.is_terminal
-    ) as progress:
+    with _drawn(console, total, keep=keep) as progress:
         tasks = {label: progress.add_task(clean(label), total=total, text="") for label in look()}
         while True:
             last = over()
@@ -84,3 +62,55 @@ def watch(
                 progress.update(tasks[label], completed=done, text=text)
             if last or end.wait(_TICK):
                 return
+
+
+@contextlib.contextmanager
+def bar_of_work(console: Console, label: str, total: float) -> Iterator[Callable[[float], None]]:
+    """Show how far the work of a block is; gives a function that is told how much is done."""
+    with _drawn(console, total) as progress:
+        task = progress.add_task(clean(label), total=total, text="")
+        yield lambda done: progress.update(task, completed=done)
+
+
+@contextlib.contextmanager
+def bar_of_time(console: Console, label: str, seconds: float) -> Iterator[None]:
+    """Show how far a block is that takes so long; nothing for a short one."""
+    if seconds <= _SHORT:
+        yield
+        return
+    began, over = time.monotonic(), threading.Event()
+    shown = threading.Thread(
+        target=watch,
+        args=(console, lambda: {label: (time.monotonic() - began, "")}, over.is_set, seconds),
+        kwargs={"end": over},
+        name="pymilk-bar",
+        daemon=True,
+    )
+    shown.start()
+    try:
+        yield
+    finally:
+        over.set()
+        shown.join()
+
+
+@contextlib.contextmanager
+def _drawn(console: Console, total: float | None, *, keep: bool = False) -> Iterator[Progress]:
+    """Draw bars in the terminal, if there is one, while a block runs."""
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False), BarColumn()]
+    if total is not None:
+        columns += [TaskProgressColumn(), TimeRemainingColumn(compact=True)]
+    else:
+        columns.append(TimeElapsedColumn())
+    columns.append(TextColumn("{task.fields[text]}", markup=False))
+    progress = Progress(
+        *columns, console=console, refresh_per_second=5, transient=not keep, disable=not console.is_terminal
+    )
+    # A terminal that has gone ends no work.
+    with contextlib.suppress(OSError):
+        progress.start()
+    try:
+        yield progress
+    finally:
+        with contextlib.suppress(OSError):
+            progress.stop()

@@ -10,10 +10,10 @@ from rich.console import Console
 
 from ..recorder import Recorder, StreamReport
 from ..waiting import WAIT_POLICIES
-from .exits import EXIT_INTERRUPTED, clean_exit
+from .exits import EXIT_INTERRUPTED, clean_exit, told_to_end
 from .output import NOTHING, age_text, clean, print_json, size_text
 from .parameters import NumberRange
-from .progress import told_to_end, watch
+from .progress import watch
 
 __all__ = ["record"]
 

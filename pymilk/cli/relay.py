@@ -10,7 +10,7 @@ import click
 
 from ..relay import Relay
 from ..waiting import WAIT_POLICIES
-from .exits import clean_exit
+from .exits import clean_exit, told_to_end
 from .parameters import NumberRange
 
 __all__ = ["relay"]
@@ -49,17 +49,14 @@ def relay(
     """Copy the stream SOURCE into a new stream TARGET that has a ring.
 
     All readers of TARGET share one history of DEPTH frames, and lose none as long as they keep up on
-    average. Runs until Ctrl-C or SIGTERM, then deletes TARGET and prints statistics. A source that restarts
-    is followed.
+    average. Runs until Ctrl-C, SIGTERM or SIGHUP, then deletes TARGET and prints statistics. A source that
+    restarts is followed.
 
     Example: pymilk relay cam0 cam0_ring --depth 8192 --cpu 1
     """
     end, ask = threading.Event(), threading.Event()
-    # Handlers only raise flags: whatever runs at that moment is not torn apart.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: end.set())
     signal.signal(signal.SIGUSR1, lambda *_: ask.set())
-    with clean_exit():
+    with clean_exit(), told_to_end(end):
         with Relay(
             source, target, depth, kind=kind, wait=wait, cpu=cpu, priority=priority, force=force
         ) as running:
