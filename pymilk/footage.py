@@ -18,7 +18,7 @@ from .extras import optional_library
 from .files import checked_path, file_error
 from .headers import orientation_of
 from .recording import Recording, load
-from .sinks import SUFFIXES
+from .sinks import SUFFIXES, Header
 
 __all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "Cube", "Footage", "Images", "Video", "open_footage"]
 
@@ -29,6 +29,9 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpe
 
 #: What brightness is made of: red, green, blue (ITU-R BT.601).
 _GREY = np.array([0.299, 0.587, 0.114])
+
+#: Interval of a recording of a single frame, for those who play it again and again.
+_ALONE_NS = 1_000_000_000
 
 #: Columns of the rows of a recording that times are taken from: the first that has all of them, in order.
 _TIMES = ("atime_ns", "writetime_ns", "arrival_ns")
@@ -127,10 +130,9 @@ class Cube(Footage):
         self._frames = frames
         self._recording = recording
         self._steps: Array | None = None
-        if info is not None and len(info) > 1:
-            stamps = _stamps(info)
-            steps = np.maximum(np.diff(stamps), 0)
-            self.interval_ns = max(1, int(np.median(steps)))
+        if info is not None:
+            steps = np.maximum(np.diff(_stamps(info)), 0)
+            self.interval_ns = max(1, int(np.median(steps))) if len(steps) else _ALONE_NS
             self._steps = np.concatenate([[self.interval_ns], steps])
 
     def pieces(self, limit: int) -> Iterator[tuple[Array, Array | None]]:
@@ -354,6 +356,25 @@ def open_footage(source: Any) -> Footage:
     return Cube(frames, "the array")
 
 
+def _keywords(header: Header, path: str) -> list[tuple[Any, ...]]:
+    """Return the keywords of a recording, whose header anybody may have edited."""
+    found = header.get("keywords", [])
+    good = isinstance(found, list) and all(
+        isinstance(each, list) and len(each) == 3
+        and isinstance(each[0], str) and isinstance(each[1], (int, float, str)) and isinstance(each[2], str)
+        for each in found
+    )  # fmt: skip
+    if not good:
+        raise StreamFormatError(
+            f"{path}: the header of the recording is damaged: its keywords are not name, value and comment",
+            path=path,
+            field="keywords",
+            expected="[[name, value, comment], ...]",
+            found=found,
+        )
+    return [tuple(each) for each in found]
+
+
 def _recorded(recording: Recording, *, owned: bool = True) -> Cube:
     """Return what a recording has."""
     header = recording.header
@@ -364,7 +385,7 @@ def _recorded(recording: Recording, *, owned: bool = True) -> Cube:
             recording.paths[0],
             turn,
             recording.info,
-            [tuple(each) for each in header.get("keywords", [])],
+            _keywords(header, recording.paths[0]),
             recording if owned else None,
         )
     except BaseException:

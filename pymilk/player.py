@@ -202,7 +202,7 @@ class Player:
         Name of the stream. Default: the one that was recorded, or the name of the file.
     rate : float, optional
         Frames per second; 0 is as fast as possible. Default: the times of the recording or video, where gaps
-        take as long as they took.
+        take as long as they took; a recording of a single frame has an interval of 1 s.
     loop : bool, default False
         Begin again at the end, until `stop`. The usual interval is between the last frame and the first.
     ring : int, default 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import mmap
 import os
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from killing import kill_at_each_call, kill_at_each_change, kill_at_each_store, permitted
-from pymilk import SHM, Recorder, find_stale, list_streams, load, recorder, remove_stale
+from pymilk import SHM, Recorder, find_stale, list_streams, load, recorder, remove_stale, save
 from pymilk._core import FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, IMAGETYPES, Stream
 from pymilk.errors import (
     StreamError,
@@ -298,15 +299,24 @@ def numbers_of(path: str, committed: int) -> list[int]:
     return numbers
 
 
-def recordings(suffix: str, which: str, every: int, first: int) -> Iterator[int]:
+def packing_of(kind: str) -> tuple[str, bool]:
+    """Split ``h5``, or ``h5+compress``, into the suffix and whether frames are compressed."""
+    suffix, _, packed = kind.partition("+")
+    if packed and suffix == "zarr":
+        importlib.import_module("numcodecs")  # once, and not by each victim
+    return suffix, bool(packed)
+
+
+def recordings(kind: str, which: str, every: int, first: int) -> Iterator[int]:
     """Kill one who writes a file of frames: what was committed can be read, with its rows."""
     folder = os.environ["MILK_SHM_DIR"]
+    suffix, compress = packing_of(kind)
     path = os.path.join(folder, f"cam.{suffix}")
     sink = made_small(path)
     committed = mmap.mmap(-1, mmap.PAGESIZE)
 
     def act(given: Any) -> None:
-        file = sink(path, FRAME, np.dtype(np.uint16), HEADER)
+        file = sink(path, FRAME, np.dtype(np.uint16), HEADER, compress=compress)
         for number in range(1, BEFORE + 1):
             file.room(1)[0] = frame(number)
             row = np.zeros(1, FRAME_ROW)
@@ -333,6 +343,36 @@ def recordings(suffix: str, which: str, every: int, first: int) -> Iterator[int]
         yield stops if isinstance(stops, int) else stops[0]
         alone(check)
         committed[0] = 0
+
+
+def saves(kind: str, every: int, first: int) -> Iterator[int]:
+    """Kill one who saves a capture: the file has the first of its frames, or is not there."""
+    folder = os.environ["MILK_SHM_DIR"]
+    suffix, compress = packing_of(kind)
+    path = os.path.join(folder, f"cam.{suffix}")
+    sink = made_small(path)
+    peace = Peace(BEFORE, shape=FRAME, cb_size=8)
+    with SHM("cam") as shm, shm.ring_reader(start="oldest") as ring:
+        capture = ring.read(BEFORE, timeout=SOON)
+
+    def check() -> None:
+        numbers_of(path, 0)
+        assert len(hidden_in(folder)) <= 1
+        for each in hidden_in(folder):
+            os.utime(each, (0, 0))
+        save(capture, path, force=True, compress=compress)
+        assert len(numbers_of(path, BEFORE)) == BEFORE
+        assert not hidden_in(folder)
+        sink.remove(path)
+        assert os.listdir(folder) == ["cam.im.shm"]
+
+    def act(given: Any) -> None:
+        save(capture, path, compress=compress)
+
+    for stops, _ in kill_at_each_change(lambda: None, act, every, first):
+        yield stops
+        alone(check)
+    peace.stream.close()
 
 
 def counted(sink: type[Sink], committed: Any) -> None:
@@ -499,6 +539,7 @@ def main() -> None:
         "calls": calls,
         "recordings": recordings,
         "recorders": recorders,
+        "saves": saves,
     }
     deaths = list(kinds[what](*how, every, first))
     print(len(deaths), deaths[-1] if deaths else 0)

@@ -12,37 +12,60 @@ import os
 import numpy as np
 import pytest
 from test_death import BY_HAND, die
-from test_record import EACH_FORMAT
+from test_record import EACH_FORMAT, format_parameters
 
 from deaths import FRAME, HEADER
 from pymilk.files import hidden_name
 from pymilk.sinks import sink_of
 
 #: Stops before and behind each such call: at least so many, where three frames fill a chunk.
-WRITING = {"npy": 90, "fits": 100, "h5": 100, "zarr": 200}
+WRITING = {"npy": 90, "fits": 100, "h5": 100, "zarr": 200, "h5+compress": 100, "zarr+compress": 200}
+#: The same of a capture that is saved.
+SAVING = {"npy": 40, "fits": 40, "h5": 40, "zarr": 60, "h5+compress": 40, "zarr+compress": 60}
 #: The same for a recorder, which starts threads, and takes two frames at a time.
 RECORDING = {"npy": 80, "fits": 80, "h5": 80, "zarr": 150}
 
+
+EACH_PACKING = pytest.mark.parametrize(
+    "kind", format_parameters("npy", "fits", "h5", "zarr", "h5+compress", "zarr+compress")
+)
 
 #: All stops, in two tests.
 HALVES = pytest.mark.parametrize("half", [0, 1])
 
 
-@EACH_FORMAT
-def test_writer_of_a_file_dies_at_some_changes(spawn, suffix):
-    deaths, furthest = die(spawn, "recordings", suffix, "changes", 41, 20)
+@EACH_PACKING
+def test_writer_of_a_file_dies_at_some_changes(spawn, kind):
+    deaths, furthest = die(spawn, "recordings", kind, "changes", 41, 20)
     assert deaths >= 2
-    assert furthest >= WRITING[suffix] - 41
+    assert furthest >= WRITING[kind] - 41
 
 
 @BY_HAND[0]
 @BY_HAND[1]
 @HALVES
-@EACH_FORMAT
-def test_writer_of_a_file_dies_at_each_change(spawn, suffix, half):
-    deaths, furthest = die(spawn, "recordings", suffix, "changes", 2, half)
-    print(f"\n{suffix}: {deaths} deaths, the last one at stop {furthest}")
-    assert furthest == 2 * deaths - 1 + half >= WRITING[suffix]
+@EACH_PACKING
+def test_writer_of_a_file_dies_at_each_change(spawn, kind, half):
+    deaths, furthest = die(spawn, "recordings", kind, "changes", 2, half)
+    print(f"\n{kind}: {deaths} deaths, the last one at stop {furthest}")
+    assert furthest == 2 * deaths - 1 + half >= WRITING[kind]
+
+
+@EACH_PACKING
+def test_who_saves_a_capture_dies_at_some_changes(spawn, kind):
+    deaths, furthest = die(spawn, "saves", kind, 17, 10)
+    assert deaths >= 2
+    assert furthest >= SAVING[kind] - 17
+
+
+@BY_HAND[0]
+@BY_HAND[1]
+@HALVES
+@EACH_PACKING
+def test_who_saves_a_capture_dies_at_each_change(spawn, kind, half):
+    deaths, furthest = die(spawn, "saves", kind, 2, half)
+    print(f"\n{kind}: {deaths} deaths, the last one at stop {furthest}")
+    assert furthest == 2 * deaths - 1 + half >= SAVING[kind]
 
 
 @pytest.mark.parametrize("how", ["ring", "series", "stopped"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import threading
 
@@ -319,6 +320,31 @@ def test_recording_comes_back_at_its_times(tmp_path, make):
         np.testing.assert_array_equal(again.get_data(), cube(5)[-1])
         assert again.get_keywords(comments=True) == {"GAIN": (2.5, "of the camera"), "MODE": ("fast", "")}
         again.destroy()
+
+
+def test_recording_of_a_single_frame(tmp_path, make):
+    shm = make("cam", ((3, 4), np.uint16), ring=8)
+    with pymilk.Recorder("cam", tmp_path / "cam.npy", frames=1) as recorder:
+        shm.set_many(cube(1))
+        recorder.wait(60)
+    report = play(tmp_path / "cam.npy", "again")
+    assert (report.published, report.ended) == (1, "complete")
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [{"GAIN": 1}, "GAIN", [["GAIN", 1]], [["GAIN", 1, None]], [["GAIN", [], ""]], [[3, 1, ""]], [5], None],
+)
+def test_recording_whose_keywords_were_edited(tmp_path, make, shm_dir, keywords):
+    shm = make("cam", ((3, 4), np.uint16), ring=8)
+    with pymilk.Recorder("cam", tmp_path / "cam.npy", frames=2) as recorder:
+        shm.set_many(cube(2))
+        recorder.wait(60)
+    header = json.loads((tmp_path / "cam.info.json").read_text())
+    (tmp_path / "cam.info.json").write_text(json.dumps({**header, "keywords": keywords}))
+    with pytest.raises(StreamFormatError, match="keywords are not name, value and comment"):
+        play(tmp_path / "cam.npy", "again")
+    assert [each.name for each in shm_dir.iterdir()] == ["cam.im.shm"]
 
 
 @pytest.mark.parametrize("symcode", [1, 4, 6])
