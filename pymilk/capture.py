@@ -44,6 +44,7 @@ __all__ = [
     "destination",
     "finish",
     "finished_capture",
+    "join_thread",
     "spread",
 ]
 
@@ -52,6 +53,9 @@ _SIGNAL_INTERVAL = 0.05
 
 #: How long an ending capture is waited for, in seconds. It ends within 0.1 s, if it ever began.
 _PATIENCE = 2.0
+
+#: How long a thread may take to begin, once its start was interrupted, in seconds.
+_BEGIN_SECONDS = 0.5
 
 
 class CaptureReport:
@@ -521,6 +525,29 @@ def await_event(event: threading.Event, timeout: float | None = None) -> bool:
         if deadline is not None and time.monotonic() >= deadline:
             return False
     return True
+
+
+def join_thread(thread: threading.Thread, timeout: float | None = None) -> None:
+    """Wait for the end of a thread whose start may have been interrupted.
+
+    Ctrl-C within `threading.Thread.start` comes out of it, and does not tell whether the thread will run: one
+    that has not begun half a second later is taken for one that never will.
+
+    Parameters
+    ----------
+    thread : threading.Thread
+    timeout : float, optional
+        Seconds to wait for its end; None waits for ever.
+    """
+    deadline = time.monotonic() + _BEGIN_SECONDS
+    while True:
+        try:
+            thread.join(timeout)
+            return
+        except RuntimeError:  # it has not begun
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.001)
 
 
 def destination(

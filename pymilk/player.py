@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._core import FrameFeed, Stream
-from .capture import await_event, spread
+from .capture import await_event, join_thread, spread
 from .errors import (
     StreamArgumentError,
     StreamError,
@@ -378,9 +378,11 @@ class Player:
         self.stop()
         for thread in self._threads:
             if thread is not threading.current_thread():
-                thread.join(_PATIENCE)
-        if not self._threads:
+                join_thread(thread, _PATIENCE)
+        if not self._threads or self._threads[-1].ident is None:  # the one that publishes has not begun
+            self._ended = "stopped"
             self._let_go()
+            self._over.set()
 
     @property
     def running(self) -> bool:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -723,6 +724,25 @@ def test_interrupt_keeps_the_points_that_are_complete(shm_dir: Path) -> None:
         benchmark.run(interrupt)
     assert [point.source for point in benchmark.result.points] == ["plain"]
     assert "plain: " in str(benchmark.result)
+    assert list(shm_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("begins", [False, True])
+@pytest.mark.parametrize("name", ["pymilk-bench-reader", "pymilk-bench-busy"])
+def test_interrupt_while_a_thread_is_started(
+    shm_dir: Path, monkeypatch: pytest.MonkeyPatch, name: str, begins: bool
+) -> None:
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        if thread.name != name or begins:
+            start(thread)
+        if thread.name == name:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Benchmark(**TINY, sources=["plain"], busy=True).run()
     assert list(shm_dir.iterdir()) == []
 
 

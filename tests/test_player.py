@@ -260,6 +260,28 @@ def test_player_starts_once_and_ends_without_a_start(shm_dir):
         again.start()
 
 
+@pytest.mark.parametrize("begins", [False, True])
+@pytest.mark.parametrize("which", [0, 1])
+def test_interrupt_while_a_thread_is_started(shm_dir, monkeypatch, which, begins):
+    """Ctrl-C in the midst of `threading.Thread.start`, before and after there is a thread."""
+    start, count = threading.Thread.start, iter(range(2))
+
+    def interrupted(thread):
+        number = next(count)
+        if number != which or begins:
+            start(thread)
+        if number == which:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    player = Player(cube(3), "cam", rate=1, remove=True)
+    with pytest.raises(KeyboardInterrupt), player:
+        raise AssertionError
+    assert not player.running
+    assert player.wait(60).ended == "stopped"
+    assert list(shm_dir.iterdir()) == []
+
+
 # --- streams that are there ----------------------------------------------------------------------
 
 

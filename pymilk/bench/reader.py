@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FRAME_ROW, Stream
-from ..capture import Capture
+from ..capture import Capture, join_thread
 from ..errors import StreamTimeoutError
 from ..ring import RingReader
 from ..times import now_ns
@@ -110,7 +110,7 @@ class Receiver(threading.Thread):
     def __exit__(self, *exc: object) -> None:
         self.aborted.set()
         self.ending.set()
-        self.join()
+        join_thread(self)
 
     def run(self) -> None:
         """Receive; in the thread."""
@@ -231,7 +231,11 @@ class BusyThread:
 
     def __enter__(self) -> BusyThread:
         if self._thread is not None:
-            self._thread.start()
+            try:
+                self._thread.start()
+            except BaseException:
+                self.__exit__()
+                raise
         return self
 
     def share(self, seconds: float) -> float | None:
@@ -241,7 +245,7 @@ class BusyThread:
     def __exit__(self, *exc: object) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join()
+            join_thread(self._thread)
 
 
 def touch(stream: Stream) -> None:

@@ -18,6 +18,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ..capture import join_thread
 from .output import clean
 
 __all__ = ["bar_of_time", "bar_of_work", "watch"]
@@ -86,12 +87,12 @@ def bar_of_time(console: Console, label: str, seconds: float) -> Iterator[None]:
         name="pymilk-bar",
         daemon=True,
     )
-    shown.start()
     try:
+        shown.start()
         yield
     finally:
         over.set()
-        shown.join()
+        join_thread(shown)
 
 
 @contextlib.contextmanager
