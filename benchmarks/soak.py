@@ -235,7 +235,7 @@ def record(name: str, counts: Counts, folder: Path) -> None:
         path = folder / f"soak{('.npy', '.fits', '.h5')[turn % 3]}"
         turn += 1
         try:
-            pymilk.record(name, path, frames=1000, timeout=2.0, force=True)
+            pymilk.record(name, path, frames=500, timeout=2.0, force=True)
             recording = pymilk.load(path)
             judge.new_stream()
             judge.see(np.asarray(recording.frames).astype(DTYPE), recording.info)
