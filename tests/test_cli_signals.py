@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -250,3 +251,26 @@ def test_work_that_takes_long_has_a_bar(camera):
         assert "measuring" not in view.screen.words()
     finally:
         view.close()
+
+
+def test_relay_shows_how_it_goes_and_prints_elsewhere(camera, command, tmp_path):
+    """The line is drawn on the terminal; statistics go to the file, and nothing else does."""
+    ours, its = pty.openpty()
+    with open(tmp_path / "out.txt", "w") as file:
+        process = command("relay", "cam", "ring", "--depth", 16, "--stats", 0.1, stdout=file, stderr=its)
+    os.close(its)
+    seen = b""
+    try:
+        while b" lost, " not in seen or not (tmp_path / "out.txt").read_text():
+            seen += os.read(ours, 1 << 16)
+        process.send_signal(signal.SIGTERM)
+        while process.poll() is None:
+            with contextlib.suppress(OSError):  # it is gone
+                os.read(ours, 1 << 16)
+    finally:
+        os.close(ours)
+    assert process.wait(60) == 0
+    lines = (tmp_path / "out.txt").read_text().splitlines()
+    assert len(lines) >= 2
+    assert all(line.startswith("cam -> ring: ") for line in lines)
+    assert b"cam -> ring" not in seen

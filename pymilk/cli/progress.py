@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -105,7 +106,12 @@ def _drawn(console: Console, total: float | None, *, keep: bool = False) -> Iter
         columns.append(TimeElapsedColumn())
     columns.append(TextColumn("{task.fields[text]}", markup=False))
     progress = Progress(
-        *columns, console=console, refresh_per_second=5, transient=not keep, disable=not console.is_terminal
+        *columns,
+        console=console,
+        refresh_per_second=5,
+        transient=not keep,
+        disable=not console.is_terminal,
+        redirect_stdout=sys.stdout.isatty(),  # what goes to a file stays there
     )
     # A terminal that has gone ends no work.
     with contextlib.suppress(OSError):

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import time
 
 import click
+from rich.console import Console
 
 from ..relay import Relay
 from ..waiting import WAIT_POLICIES
 from .exits import clean_exit, told_to_end
 from .parameters import NumberRange
+from .progress import watch
 
 __all__ = ["relay"]
 
@@ -61,19 +64,37 @@ def relay(
             source, target, depth, kind=kind, wait=wait, cpu=cpu, priority=priority, force=force
         ) as running:
             click.echo(f"relaying {source} to {target}, {depth} slots; Ctrl-C ends it", err=True)
-            since_stats = since_tend = 0.0
-            tick = 0.1  # a signal that comes between two waits is noticed this late
-            while not end.wait(tick):
-                since_stats += tick
-                since_tend += tick
-                if since_tend >= TEND_SECONDS:
-                    running.tend()
-                    since_tend = 0.0
-                if ask.is_set() or (stats is not None and since_stats >= stats):
-                    ask.clear()
-                    since_stats = 0.0
-                    _print(running, as_json)
+            keeper = _Keeper(running, ask, stats, as_json)
+            console = Console(stderr=True, quiet=as_json, highlight=False)
+            watch(console, lambda: {target: (0.0, _text(running))}, keeper.tend, end=end)
         _print(running, as_json)
+
+
+class _Keeper:
+    """Does what a relay needs now and then, and prints statistics when they are due or asked for."""
+
+    def __init__(
+        self, running: Relay, ask: threading.Event, stats: float | None, as_json: bool
+    ) -> None:
+        self._running, self._ask, self._stats, self._as_json = running, ask, stats, as_json
+        self._tended = self._printed = time.monotonic()
+
+    def tend(self) -> bool:
+        """Do what is due; never says that the relay is over: it raises if it is."""
+        now = time.monotonic()
+        if now - self._tended >= TEND_SECONDS:
+            self._tended = now
+            self._running.tend()
+        if self._ask.is_set() or (self._stats is not None and now - self._printed >= self._stats):
+            self._ask.clear()
+            self._printed = now
+            _print(self._running, self._as_json)
+        return False
+
+
+def _text(running: Relay) -> str:
+    report = running.report
+    return f"{report.relayed} frames, {report.lost} lost, {report.rate:.0f}/s"
 
 
 def _print(running: Relay, as_json: bool) -> None:
