@@ -12,8 +12,17 @@ from __future__ import annotations
 
 import os
 
-from ._interpreter import in_main_interpreter, without_gil
+from ._interpreter import (
+    as_command,
+    in_main_interpreter,
+    let_interrupts_kill,
+    let_interrupts_raise,
+    without_gil,
+)
 from ._version import __version__
+
+if as_command():
+    let_interrupts_kill()
 
 if not in_main_interpreter():
     # Before the core is loaded: whichever interpreter loads it first is the only one that can.
@@ -58,6 +67,9 @@ from .relay import Relay, RelayReport
 from .ring import Block, RingReader, RingReport
 from .saving import save
 from .shm import SHM
+
+if as_command():
+    let_interrupts_raise()
 
 __all__ = [
     "FRAME_ROW",

@@ -395,8 +395,9 @@ cdef int64_t timeout_ns(object timeout, str name) except? -2:
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if math.isnan(seconds) or seconds < 0:
+        whose = f"stream {name!r}: " if name else ""
         raise StreamArgumentError(
-            f"stream {name!r}: timeout is seconds (0 or more) or None for ever, not {timeout!r}",
+            f"{whose}timeout is seconds (0 or more) or None for ever, not {timeout!r}",
             stream=name, argument="timeout", found=timeout,
         )
     return FOREVER if seconds > 9e9 else <int64_t>(seconds * 1e9)

@@ -1,11 +1,20 @@
-"""What kind of interpreter this is: pymilk works in the main one of a process only, and with its GIL."""
+"""The interpreter: pymilk works in the main one of a process only, and with its GIL.
+
+Also what Ctrl-C does while a command is being imported.
+"""
 
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
+import threading
 
-__all__ = ["in_main_interpreter", "without_gil"]
+__all__ = ["as_command", "in_main_interpreter", "let_interrupts_kill", "let_interrupts_raise", "without_gil"]
+
+#: Names of the commands, and what Python is called by while it imports the package for ``python -m pymilk``.
+_COMMANDS = ("pymilk", "creashmim", "updatekw", "-m")
 
 
 def in_main_interpreter() -> bool:
@@ -23,3 +32,26 @@ def without_gil() -> bool:
     """Tell whether this is a free-threaded Python that runs without the GIL at this moment."""
     enabled = getattr(sys, "_is_gil_enabled", None)  # from Python 3.13 on
     return enabled is not None and not enabled()
+
+
+def as_command() -> bool:
+    """Tell whether this process was started for one of pymilk's commands."""
+    return os.path.basename((getattr(sys, "argv", None) or [""])[0]) in _COMMANDS
+
+
+def let_interrupts_kill() -> None:
+    """Have Ctrl-C end the process without a word, where Python would raise KeyboardInterrupt.
+
+    While a command is imported nothing has begun, and libraries make errors of other kinds out of an
+    interrupt of their imports, or swallow it.
+    """
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def let_interrupts_raise() -> None:
+    """Undo `let_interrupts_kill`."""
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ._core import read_header
 from .errors import StreamError, StreamNotFoundError, StreamPermissionError
+from .files import checked_path
 from .names import SUFFIX, stream_directory
 from .temporary import abandoned, remove_abandoned
 
@@ -25,15 +26,15 @@ def list_streams(directory: str | None = None) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        Sorted by name. As `pymilk._core.read_header` gives them; a file that is not a usable stream
-        has ``name``, ``path`` and ``error`` only.
+        Sorted by name, those that begin with a dot left out. As `pymilk._core.read_header` gives them; a file
+        that is not a usable stream has ``name``, ``path`` and ``error`` only.
 
     Raises
     ------
     StreamNotFoundError, StreamPermissionError
         There is no such directory, or it cannot be listed.
     """
-    folder = stream_directory() if directory is None else directory
+    folder = _folder(directory)
     streams: list[dict[str, Any]] = []
     for entry in sorted(_names(os.listdir, folder)):
         if entry.startswith(".") or not entry.endswith(SUFFIX):
@@ -47,6 +48,11 @@ def list_streams(directory: str | None = None) -> list[dict[str, Any]]:
                 text = f"{path}: not a stream: a link to {os.readlink(path)}, where nothing is"
             streams.append({"name": entry.removesuffix(SUFFIX), "path": path, "error": text})
     return streams
+
+
+def _folder(directory: object) -> str:
+    """Return the directory that was given, or the stream directory."""
+    return stream_directory() if directory is None else checked_path(directory, "a directory", "directory")
 
 
 def _names(find: Callable[[str], list[str]], folder: str) -> list[str]:
@@ -83,9 +89,9 @@ def find_stale(directory: str | None = None) -> list[str]:
     `pymilk.Stream.create` removes those of its directory before it makes a stream, so that they stay until
     the next one at most.
     """
-    return _names(abandoned, stream_directory() if directory is None else directory)
+    return _names(abandoned, _folder(directory))
 
 
 def remove_stale(directory: str | None = None) -> list[str]:
     """Remove what `find_stale` finds; returns the paths. Files that this user may not remove stay."""
-    return _names(remove_abandoned, stream_directory() if directory is None else directory)
+    return _names(remove_abandoned, _folder(directory))

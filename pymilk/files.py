@@ -91,10 +91,14 @@ def checked_path(given: Any, what: str, argument: str = "path") -> str:
     try:
         path = os.path.expanduser(os.fsdecode(given))
     except TypeError:
-        path = ""
-    if not path or "\0" in path:
         raise StreamArgumentError(
             f"the path of {what} is a str or PathLike, not {given!r}", argument=argument, found=given
+        ) from None
+    if not path or "\0" in path:
+        raise StreamArgumentError(
+            f"the path of {what} is not empty and has no NUL in it, unlike {given!r}",
+            argument=argument,
+            found=given,
         )
     return path
 

@@ -353,6 +353,12 @@ def open_footage(source: Any) -> Footage:
         raise StreamArgumentError(
             f"what is to be played is no array, nor a path: {error}", argument="source", found=source
         ) from None
+    if frames.ndim == 0 or frames.dtype.kind not in "biufc":
+        raise StreamArgumentError(
+            f"what is to be played is a path, a recording, or an array of frames, not {source!r:.80}",
+            argument="source",
+            found=source,
+        )
     return Cube(frames, "the array")
 
 

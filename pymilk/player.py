@@ -23,6 +23,7 @@ from .errors import (
     StreamArgumentError,
     StreamError,
     StreamExistsError,
+    StreamFormatError,
     StreamInUseError,
     StreamNotFoundError,
     StreamReplacedError,
@@ -223,8 +224,10 @@ class Player:
         The source is not there, cannot be read, or needs a library.
     StreamArgumentError
         The source has no times and no rate is given, or an argument is not one of those.
+    StreamNameError
+        No stream can be called so.
     StreamExistsError
-        There is a stream of that name that does not fit, and `force` is false.
+        There is a stream of that name that does not fit, or a file that is no stream, and `force` is false.
     StreamInUseError
         It fits, and a living process writes it.
     StreamStorageError, CaptureMemoryError
@@ -326,7 +329,7 @@ class Player:
         StreamArgumentError
             It was started before.
         """
-        if self._threads:
+        if self._threads or self._over.is_set():
             raise StreamArgumentError("a player starts once; make a new one", argument="start", found=True)
         for work in (self._fill, self._publish):
             self._threads.append(
@@ -340,9 +343,11 @@ class Player:
         return self
 
     def stop(self) -> None:
-        """End it now, within 0.1 s; `wait` does not raise for that."""
+        """End it now, within 0.1 s; `wait` does not raise for that. Before `start`: let go of everything."""
         self._stopping.set()
         self._feed.stop()
+        if not self._threads:
+            self._never_published()
 
     def wait(self, timeout: float | None = None) -> PlayReport:
         """Wait for the end.
@@ -379,10 +384,13 @@ class Player:
         for thread in self._threads:
             if thread is not threading.current_thread():
                 join_thread(thread, _PATIENCE)
-        if not self._threads or self._threads[-1].ident is None:  # the one that publishes has not begun
-            self._ended = "stopped"
-            self._let_go()
-            self._over.set()
+        if self._threads and self._threads[-1].ident is None:  # the one that publishes has not begun
+            self._never_published()
+
+    def _never_published(self) -> None:
+        self._ended = "stopped"
+        self._let_go()
+        self._over.set()
 
     @property
     def running(self) -> bool:
@@ -564,8 +572,8 @@ class Player:
 
 def _target(footage: Footage, name: str | None, ring: int, ring_kind: str, force: bool) -> Stream:
     """Attach the stream that is there and fits, or make one."""
-    name = name or footage.stream_name
-    if not name:
+    name = footage.stream_name if name is None else name
+    if name is None:
         raise StreamArgumentError(
             f"{footage.name} does not tell what its stream is to be called; give a name",
             argument="stream",
@@ -578,9 +586,9 @@ def _target(footage: Footage, name: str | None, ring: int, ring_kind: str, force
             old = Stream.attach(name, prefault=False)
         except StreamNotFoundError:
             pass
-        except StreamError as error:
+        except StreamFormatError as error:  # a file that is no stream
             raise StreamExistsError(
-                f"{error}; choose another name, or force it", stream=name, path=getattr(error, "path", name)
+                f"{error}; choose another name, or force it", stream=name, path=error.path
             ) from error
         else:
             try:

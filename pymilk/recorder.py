@@ -714,7 +714,7 @@ class Recorder:
         ):  # fmt: skip
             if count is not None and not (hasattr(count, "__index__") and 1 <= count < 2**62):
                 raise StreamArgumentError(
-                    f"{argument} is a number of frames, 1 or more, not {count!r}",
+                    f"{argument} is a number of frames, 1 or more and below 2**62, not {count!r}",
                     argument=argument,
                     found=count,
                 )
@@ -889,7 +889,7 @@ class Recorder:
 
 def _targets(source: Any, path: Any) -> list[tuple[SHM | str, str]]:
     """Sort out which streams go to which files."""
-    if isinstance(source, Mapping):
+    if isinstance(source, Mapping) and source:
         if path is not None:
             raise StreamArgumentError(
                 "path: the mapping has the paths already", argument="path", found=path
@@ -907,7 +907,8 @@ def _targets(source: Any, path: Any) -> list[tuple[SHM | str, str]]:
             several = [source]
         else:
             several = list(source) if isinstance(source, Iterable) else []
-        if len(several) > 1 and "{stream}" not in where:
+        streams = all(isinstance(each, (str, SHM)) for each in several)
+        if streams and len(several) > 1 and "{stream}" not in where:
             raise StreamArgumentError(
                 f"path: {where!r} is one file for {len(several)} streams; put {{stream}} into it, or give a "
                 "directory that exists",

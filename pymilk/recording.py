@@ -409,7 +409,7 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
     ...     print(cam.frames.shape, cam.info["cnt0"], cam.gaps, cam.header["stream"])
     """
     series = False
-    if isinstance(path, (str, os.PathLike)):
+    if isinstance(path, (str, bytes, os.PathLike)):
         given = checked_path(path, "a recording")
         paths = [given]
         if not os.path.exists(given):
@@ -452,6 +452,14 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
                     field="shape",
                     expected="(n, ...)",
                     found=(),
+                )
+            if one.dtype.kind not in "biufc":
+                raise StreamFormatError(
+                    f"{each} has no frames of numbers, but {one.dtype}",
+                    path=each,
+                    field="dtype",
+                    expected="numbers",
+                    found=one.dtype,
                 )
         return Recording(paths, stored, series)
     except BaseException as error:

@@ -107,6 +107,12 @@ def save(
     >>> capture = shm.capture(1000)                                     # doctest: +SKIP
     >>> pymilk.save(capture, "out.fits")                                # doctest: +SKIP
     """
+    if not isinstance(capture, Capture):
+        raise StreamArgumentError(
+            f"save takes a Capture, as SHM.capture gives it, not {type(capture).__name__}",
+            argument="capture",
+            found=capture,
+        )
     turn, count = capture.orientation, capture.received
     frames, info = capture.frames[:count], capture.info[:count]
     where = _checked(path, capture.name, turn.stream_shape, frames.dtype, force, compress)
@@ -140,7 +146,7 @@ def save(
             frames=count,
             replace=force,
         )
-        ended = "complete" if count == capture.requested else "stopped"
+        ended = "complete" if count == capture.requested else "error" if capture.error else "stopped"
         try:
             if force:
                 remove_others(where, where)

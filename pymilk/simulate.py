@@ -133,29 +133,27 @@ class SimulatedCamera:
 
     def __enter__(self) -> SimulatedCamera:
         self._maker = os.getpid()
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # Safe path: a checkout in the working directory must not hide the installed package.
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
-        )
-        assert self._process.stdout is not None
         try:
-            answer = self._process.stdout.readline()
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                # Safe path: a checkout in the working directory must not hide the installed package.
+                env={**os.environ, "PYTHONSAFEPATH": "1"},
+            )
+            assert self._process.stdout is not None
+            if self._process.stdout.readline() != "ready\n":
+                _, said = self._process.communicate()
+                raise StreamNotFoundError(
+                    f"the simulated camera {self.name!r} did not start: {said.strip()}",
+                    stream=self.name,
+                    path=self.name,
+                )
         except BaseException:
             self.__exit__()
             raise
-        if answer != "ready\n":
-            _, said = self._process.communicate()
-            self._process = None
-            raise StreamNotFoundError(
-                f"the simulated camera {self.name!r} did not start: {said.strip()}",
-                stream=self.name,
-                path=self.name,
-            )
         return self
 
     @property
@@ -167,7 +165,7 @@ class SimulatedCamera:
     def __exit__(self, *exc: object) -> None:
         process, self._process = self._process, None
         # A child after fork leaves the camera to its parent.
-        if process is not None and self._maker == os.getpid():
+        if process is not None and self._maker == os.getpid() and process.returncode is None:
             process.communicate()  # closes its stdin, which ends it
 
 

@@ -28,7 +28,6 @@ pytest.importorskip("rich", reason="extra cli")
 
 import click
 
-import pymilk.cli
 from pymilk import SHM
 from pymilk._core import Stream
 from pymilk.cli import familiar
@@ -948,15 +947,71 @@ def test_no_number_is_wrong_usage(make_stream, arguments):
     assert "is not a finite number" in said.stderr
 
 
-def test_ctrl_c_while_it_begins(monkeypatch, capsys):
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+@pytest.mark.parametrize("after", range(6))
+def test_ctrl_c_while_it_begins(shm_dir, after):
+    """From the moment on in which the package takes over from Python: quiet, at once, and never an error."""
+    process = subprocess.Popen(
+        [*COMMAND, "ls", "--rate", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
+        preexec_fn=heed_interrupts,
+    )
+    try:
+        # Python catches the signal from its start on, and the package gives it up while it imports.
+        while not catches_interrupts(process.pid):
+            assert process.poll() is None
+        end = time.monotonic() + 2
+        while catches_interrupts(process.pid) and time.monotonic() < end:  # or we were too slow to see it
+            pass
+        time.sleep(after * 0.03)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, out, err) in [
+        (-signal.SIGINT, "", ""), (130, "", "pymilk: interrupted\n")
+    ]
 
-    monkeypatch.setattr(pymilk.cli.importlib, "import_module", interrupted)
-    with pytest.raises(SystemExit) as end:
-        pymilk.cli.main()
-    assert end.value.code == 130
-    assert capsys.readouterr().err == "pymilk: interrupted\n"
+
+def catches_interrupts(pid: int) -> bool:
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt")).split()[1]
+    return bool(int(caught, 16) >> signal.SIGINT - 1 & 1)
+
+
+def test_scripts_of_others_are_interrupted_as_ever():
+    code = "import signal, pymilk; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    for argv0 in ("script.py", "pymilk"):
+        said = run("-c", f"import sys; sys.argv[0] = {argv0!r}; {code}", command=[sys.executable])
+        assert (said.stdout, said.stderr) == ("True\n", "")
+
+
+@pytest.mark.parametrize("words", [["ls"], ["info", "cam", "--measure", "0"], ["kw", "cam"], ["--help"],
+                                   ["doctor", "--json"], ["show", "cam", "--once"]])
+def test_output_that_finds_no_room(make_stream, words):
+    stream = make_stream("cam", (3, 4), "u2")
+    stream.write_keywords([("GAIN", 1)])
+    with open("/dev/full", "w") as full:
+        said = subprocess.run(
+            [*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=100,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+        )  # fmt: skip
+    assert said.returncode == 1
+    assert said.stderr == "pymilk: what there is to say cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("words", [["ls"], ["info", "cam", "--measure", "0"], ["kw", "cam"],
+                                   ["show", "cam", "--once"], ["create", "new", "3", "4"]])
+def test_closed_output_goes_nowhere(make_stream, shm_dir, words):
+    """Least of all into a stream that is opened next, and would have the number of the output."""
+    make_stream("cam", (3, 4), "u2")
+    script = f"exec {sys.executable} -P -m pymilk {' '.join(words)} >&- 2>&-"
+    before = (shm_dir / "cam.im.shm").read_bytes()
+    assert subprocess.run(["sh", "-c", script], timeout=100).returncode == 0
+    assert (shm_dir / "cam.im.shm").read_bytes() == before
 
 
 def test_missing_library_is_named():

@@ -11,7 +11,7 @@ import pytest
 
 import pymilk
 from pymilk.directory import find_stale, list_streams, remove_stale
-from pymilk.errors import StreamNotFoundError, StreamPermissionError
+from pymilk.errors import StreamArgumentError, StreamNotFoundError, StreamPermissionError
 from pymilk.names import stream_directory
 from pymilk.processes import process_alive
 
@@ -162,3 +162,10 @@ def test_live_and_dead_processes(dead_pid):
     os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
     assert not process_alive(zombie.pid)
     zombie.wait()
+
+
+@pytest.mark.parametrize("directory", [5, 0, [], "", "\0", b"\0"])
+@pytest.mark.parametrize("call", [pymilk.survey, pymilk.list_streams, pymilk.find_stale, pymilk.remove_stale])
+def test_what_is_no_directory(call, directory):
+    with pytest.raises(StreamArgumentError, match="path of a directory"):
+        call(directory)

@@ -20,6 +20,7 @@ from pymilk.errors import (
     StreamExistsError,
     StreamFormatError,
     StreamInUseError,
+    StreamNameError,
     StreamNotFoundError,
     StreamReplacedError,
 )
@@ -252,6 +253,31 @@ def test_wrong_arguments_make_nothing(shm_dir, source, options):
     assert list(shm_dir.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["", "a/b", "x" * 90, "new\nline", 5])
+@pytest.mark.parametrize("force", [False, True])
+def test_names_that_no_stream_can_have(shm_dir, name, force):
+    with pytest.raises(StreamNameError) as caught:
+        Player(cube(3), name, rate=0, force=force)
+    assert "force" not in str(caught.value)
+    assert list(shm_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("end", [Player.stop, Player.close])
+def test_player_that_is_ended_before_it_started(shm_dir, end):
+    player = Player(cube(3), "cam", rate=0, remove=True)
+    end(player)
+    assert list(shm_dir.iterdir()) == []
+    assert player.wait(60).ended == "stopped"
+    with pytest.raises(StreamArgumentError, match="starts once"):
+        player.start()
+
+
+@pytest.mark.parametrize("source", [None, 5, 2.5, {"a": 1}, np.zeros(3, object)])
+def test_what_cannot_be_played(source):
+    with pytest.raises(StreamArgumentError, match="a path, a recording, or an array"):
+        Player(source, "cam", rate=0)
+
+
 def test_player_starts_once_and_ends_without_a_start(shm_dir):
     player = Player(cube(3), "cam", rate=0)
     assert (player.running, player.published, player.report.published) == (False, 0, 0)
@@ -372,6 +398,7 @@ def test_recording_whose_keywords_were_edited(tmp_path, make, shm_dir, keywords)
 @pytest.mark.parametrize("symcode", [1, 4, 6])
 @pytest.mark.parametrize("shape", [(3, 4), (3, 4, 2)])
 def test_recording_keeps_its_orientation(tmp_path, make, shape, symcode):
+    pytest.importorskip("astropy", reason="extra fits")
     shm = make("cam", (shape, np.float32), ring=16, symcode=symcode)
     with pymilk.Recorder(shm, tmp_path / "cam.fits"):
         shm.set_many(cube(6, shape, "f4"))

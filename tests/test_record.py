@@ -349,6 +349,22 @@ def test_cubes_are_not_compressed(suffix: str, cam: SHM, tmp_path: Path) -> None
         Recorder(cam, tmp_path / f"cam.{suffix}", frames=1, compress=True)
 
 
+def test_npy_without_its_header(cam: SHM, tmp_path: Path) -> None:
+    """The rows are there; what the header said of the orientation is not known."""
+    loaded, _ = recorded(cam, tmp_path / "cam.npy", images(6))
+    rows = loaded.info
+    (tmp_path / "cam.info.json").unlink()
+    alone = load(tmp_path / "cam.npy")
+    assert alone.header == {}
+    assert alone.info is not None
+    assert alone.info.tobytes() == rows.tobytes()
+    (tmp_path / "cam.info.npy").write_bytes(b"something else")
+    assert load(tmp_path / "cam.npy").info is None
+    np.save(tmp_path / "rows.npy", rows)
+    with pytest.raises(StreamFormatError, match="no frames of numbers"):
+        load(tmp_path / "rows.npy")
+
+
 def test_npy_of_others(tmp_path: Path) -> None:
     cube = images(6)
     np.save(tmp_path / "plain.npy", cube)

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from pymilk import SHM, Capture, Recorder, load, save
-from pymilk.errors import StreamArgumentError, StreamExistsError, StreamNotFoundError
+from pymilk.errors import (
+    StreamArgumentError,
+    StreamExistsError,
+    StreamNotFoundError,
+    StreamTimeoutError,
+)
 
 LIBRARIES = {"npy": "numpy", "fits": "astropy", "h5": "h5py", "zarr": "zarr"}
 
@@ -114,3 +119,21 @@ def test_progress_is_told(make, tmp_path):
     save(capture, tmp_path / "out.npy", progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 5
+
+
+@pytest.mark.parametrize("capture", [None, 5, np.zeros((2, 3, 4))])
+def test_what_is_no_capture_is_not_saved(tmp_path, capture):
+    with pytest.raises(StreamArgumentError, match="takes a Capture"):
+        save(capture, tmp_path / "out.npy")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_header_tells_of_an_error(make, tmp_path):
+    shm = make("cam", ((6, 5), np.uint16))
+    capture = shm.capture(5, background=True, timeout=0.2)
+    shm.set_data(np.zeros((6, 5), np.uint16))
+    with pytest.raises(StreamTimeoutError):
+        capture.join()
+    save(capture, tmp_path / "out.npy")
+    with load(tmp_path / "out.npy") as saved:
+        assert (len(saved), saved.header["ended"]) == (1, "error")

@@ -469,7 +469,6 @@ def test_wrong_usage(make, options, words):
     ("options", "words"),
     [
         (["nothing"], "nothing"),
-        (["cam", "--levels", "2", "1"], "lower one first"),
         (["cam", "--row", "8"], "no row 8"),
         (["cam", "--slice", "1"], "no slice 1"),
         (["cam", "--dark", "none.npy"], "no dark frame none.npy"),

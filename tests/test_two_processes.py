@@ -1075,7 +1075,10 @@ def test_eleven_readers_on_ten_semaphores(spawn, make_stream):
     for number in range(1, 21):
         assert stream.publish(np.full(SHAPE, number, np.uint32)) == number
         for reader in readers:
-            assert reader.hear() == f"{number} {number} 0"
+            frame, counter, repeated = map(int, reader.hear().split())
+            assert (frame, counter) == (number, number)
+            # A post more than a millisecond after its frame, since we were held up, is one too many.
+            assert repeated <= 2
     # Each took its own posts: at most the last one can still be there.
     assert max(stream.sem_values()) <= 1
     for reader in readers:
@@ -1404,7 +1407,7 @@ def test_other_threads_run_during_a_wait(spawn, make_stream, call):
         writer = spawn(STAMPED_WRITER, 0, 100_000)
         writer.expect("ready")
     with SHM("cam") as shm, Ticker() as ticker:
-        began = time.monotonic()
+        began, before = time.monotonic(), ticker.ticks
         if call == "wait":
             assert shm.get_data(check=True, timeout=1.0, return_none_on_timeout=True) is None
         elif writer is not None:
@@ -1421,7 +1424,7 @@ def test_other_threads_run_during_a_wait(spawn, make_stream, call):
         took = time.monotonic() - began
         # 200 a second if nothing is in the way, fewer where others want the cores, and a wait that holds the
         # GIL leaves next to none.
-        assert ticker.ticks >= 5 * took - 1
+        assert ticker.ticks - before >= 2 * took
 
 
 @pytest.mark.parametrize("wait", ["auto", "spin", "sleep"])

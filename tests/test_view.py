@@ -735,3 +735,34 @@ def test_the_stream_is_attached_read_only(make_stream):
     with Feed("cam") as feed:
         assert not feed._stream.writable
     assert isinstance(stream, Stream)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "i8", "u1", "u8", "f4"])
+def test_percentiles_over_the_whole_range_of_a_type(dtype):
+    """Differences of the extremes do not fit into a signed type."""
+    kind = np.dtype(dtype)
+    low, high = (-100.0, 100.0) if kind.kind == "f" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    image = np.array([[low, high], [0, 1]], kind)
+    found = span(image, 99)
+    expected = np.percentile(image.astype(float), [0.5, 99.5])
+    np.testing.assert_allclose(found, expected)
+    assert float(low) <= found[0] < found[1] <= float(high)
+
+
+def test_a_picture_has_a_largest_size():
+    display = Display()
+    display.show(np.eye(4))
+    with pytest.raises(StreamArgumentError, match="million"):
+        display.picture((10**6, 10**6))
+    display.curve = True
+    with pytest.raises(StreamArgumentError, match="million"):
+        display.picture((10**6, 10**6))
+
+
+def test_a_recording_of_cubes_is_no_dark(make, tmp_path):
+    shm = make("cam", ((3, 4, 2), np.uint16), ring=8)
+    with pymilk.Recorder("cam", tmp_path / "cube.npy", frames=2) as recorder:
+        shm.set_many(np.zeros((2, 3, 4, 2), np.uint16))
+        recorder.wait(60)
+    with pytest.raises(StreamArgumentError, match="its frames are cubes"):
+        load_dark(str(tmp_path / "cube.npy"))

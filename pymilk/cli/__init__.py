@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+
+from .._interpreter import let_interrupts_kill, let_interrupts_raise
 
 __all__ = ["creashmim", "main", "updatekw"]
 
@@ -23,9 +26,24 @@ def updatekw() -> None:
     _run(".familiar", "updatekw", "updatekw")
 
 
+def _open_closed_streams() -> None:
+    """Let output that nobody wants (``>&-``) go nowhere: the next file that is opened would get it."""
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            break
+    for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (until the end)
+
+
 def _run(module: str, command: str, name: str) -> None:
+    _open_closed_streams()
+    let_interrupts_kill()
     try:
         found = getattr(importlib.import_module(module, __name__), command)
+        clean_exit = importlib.import_module(".exits", __name__).clean_exit
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library not in ("click", "rich"):
@@ -33,7 +51,6 @@ def _run(module: str, command: str, name: str) -> None:
         sys.exit(
             f"pymilk's commands need {library}, which is not installed: pip install 'pymilk[cli]'"
         )
-    except KeyboardInterrupt:  # importing takes a while; afterwards each command sees to it
-        print("pymilk: interrupted", file=sys.stderr)
-        sys.exit(130)
-    found(prog_name=name)
+    let_interrupts_raise()  # from here on each command sees to it
+    with clean_exit():
+        found(prog_name=name)

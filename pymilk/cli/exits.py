@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import stat
@@ -23,6 +24,9 @@ EXIT_STREAM_ERROR = 1
 EXIT_INTERRUPTED = 130
 _EXIT_SIGNAL = 128
 
+#: What a full disk, a quota, a limit or a broken device says.
+_NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 class _Ended(KeyboardInterrupt):
     """SIGTERM or SIGHUP came: what holds for Ctrl-C holds for these."""
@@ -35,12 +39,15 @@ class _Ended(KeyboardInterrupt):
 def _leave_lost_terminal() -> None:
     """Let what is still said go nowhere if the terminal has gone; to write there would be an error."""
     for descriptor in (1, 2):
-        with contextlib.suppress(OSError):  # it is closed
-            device = stat.S_ISCHR(os.fstat(descriptor).st_mode)
-            if device and not os.isatty(descriptor):  # or it is /dev/null already
-                nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-                os.dup2(nowhere, descriptor)
-                os.close(nowhere)
+        if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):  # or it is /dev/null
+            _leave(descriptor)
+
+
+def _leave(descriptor: int) -> None:
+    """Let what is written there go nowhere from now on."""
+    nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 @contextlib.contextmanager
@@ -93,6 +100,14 @@ def clean_exit() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("pymilk: interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        # Those about streams and files of the user are ours: it is where the output goes.
+        if error.errno not in _NO_OUTPUT:
+            raise  # EPIPE among them: click ends quietly
+        _leave(1)  # what is left in the buffer would fail at the end once more
+        with contextlib.suppress(OSError):
+            click.echo(f"pymilk: what there is to say cannot be written: {error.strerror or error}", err=True)
+        sys.exit(EXIT_STREAM_ERROR)
 
 
 @contextlib.contextmanager

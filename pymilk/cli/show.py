@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -101,6 +102,12 @@ def show(
     still = once or png is not None
     if levels is not None and percentile is not None:
         raise click.UsageError("--levels and --percentile exclude each other")
+    if levels is not None and not (levels[0] < levels[1] and all(map(math.isfinite, levels))):
+        raise click.BadParameter(
+            f"the first is below the second, unlike {levels[0]:g} {levels[1]:g}", param_hint="--levels"
+        )
+    if png is not None and not png.lower().endswith(".png"):
+        raise click.BadParameter(f"it writes PNG; call {png} something.png", param_hint="--png")
     if as_json and not still:
         raise click.UsageError("--json goes with --once or --png")
     if not still and not interactive():

@@ -39,11 +39,11 @@ def octal(context: click.Context, option: click.Parameter, text: str | None) -> 
 @click.argument("size", type=click.IntRange(min=1), nargs=-1, required=True)
 @click.option("--type", "kind", type=click.Choice(list(TYPES)), default="f32", show_default=True,
               help="Pixel type.")
-@click.option("--ring", type=click.IntRange(min=0), default=0,
+@click.option("--ring", type=click.IntRange(0, 2**32 - 1), default=0,
               help="Slots of a ring: the frames that readers may be late. Default: no ring.")
 @click.option("--temporal", is_flag=True,
               help="Make the ring a circular cube whose slices are the frames, which are images then.")
-@click.option("--kw", "nbkw", type=click.IntRange(min=0), default=50, show_default=True,
+@click.option("--kw", "nbkw", type=click.IntRange(0, 65535), default=50, show_default=True,
               help="Room for keywords.")
 @click.option("--mode", metavar="OCTAL", callback=octal,
               help="Permissions of the file, like 600 or 644. Default: 666 less the umask.")

@@ -169,6 +169,14 @@ def read_rows(path: str) -> Array:
     return rows
 
 
+def _rows_alone(path: str) -> Array | None:
+    """Read the rows beside a cube whose header is missing, if there are any."""
+    try:
+        return read_rows(path)
+    except (OSError, StreamFormatError):
+        return None
+
+
 class NpySink(Sink):
     """See `Sink`."""
 
@@ -244,7 +252,7 @@ class NpySink(Sink):
             ) from error
         _, rows, header_path = cls.files(path)
         if not os.path.exists(header_path):
-            return Stored(frames, None, frames.dtype, None, {}, True, nothing_to_close)
+            return Stored(frames, None, frames.dtype, _rows_alone(rows), {}, True, nothing_to_close)
         with open(header_path, "rb") as file:
             header = header_of_json(file.read(), header_path)
         info, complete = read_rows(rows), bool(header.get("complete"))

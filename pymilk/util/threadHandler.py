@@ -33,10 +33,10 @@ class _Orders:
             self.ended = True
             self.changed.notify_all()
 
-    def owner_gone(self, _: object) -> None:
+    def owner_gone(self, _: object, _ends: Callable[[], bool] = sys.is_finalizing) -> None:
         """End, called when the handler is gone: in any thread, and in the middle of anything it does."""
         # A daemon thread may have been stopped for good while it held the lock.
-        if not sys.is_finalizing():
+        if not _ends():
             self.end()
 
 

@@ -43,7 +43,7 @@ def load_dark(source: str) -> Array:
     Raises
     ------
     StreamArgumentError
-        The file does not hold an image, or several.
+        The file does not hold an image, or several; or it is a recording of cubes.
     StreamError
         It cannot be read, or there is no such stream.
     LibraryMissingError
@@ -96,5 +96,11 @@ def _mean(found: Recording) -> Array | None:
     for first in range(0, count, step):
         total += np.asarray(found.frames[first : first + step]).sum(axis=0, dtype=total.dtype)
     stream_shape = tuple(header["stream_shape"])
+    if sum(length > 1 for length in stream_shape) > 2:
+        raise StreamArgumentError(
+            f"{found.paths[0]} is no dark frame: its frames are cubes of shape {shape}",
+            argument="dark",
+            found=shape,
+        )
     seen = Orientation(stream_shape, header["symcode"], header["tri_dim"], header["squeeze"])
     return Orientation(stream_shape, squeeze=True).view(seen.native(total / count))

@@ -37,6 +37,9 @@ _MARGIN = 11
 _PICTURE = 512
 _CURVE = (320, 640)
 
+#: Pixels that a picture may have.
+_MOST_PIXELS = 250_000_000
+
 
 @dataclass(frozen=True)
 class _Drawn:
@@ -241,17 +244,25 @@ class Display:
         -------
         ndarray, uint8, shape (height, width, 3)
             The first row is the top: the last row of the frame.
+
+        Raises
+        ------
+        StreamArgumentError
+            It would have more than 250 million pixels, and more than the frame.
         """
         shape = self._work().image.shape
         table = colour_table(self.colours)
         if self.draws_curve:
             height, width = room or _CURVE
+            _check_size(height, width, 0)
             raster = self._dots(height, width)
             return table[np.where(raster, 255, 0)]
         if room is None:
             factor = -(-_PICTURE // max(shape))
             room = (shape[0] * factor, shape[1] * factor)
-        return paint(self._parts(self._fit(room)), table)
+        window = self._fit(room)
+        _check_size(window.height, window.width, shape[0] * shape[1])
+        return paint(self._parts(window), table)
 
     def _parts(self, window: Window) -> Array:
         """Brightness of each drawn pixel, the top row first."""
@@ -468,6 +479,17 @@ class Display:
         if self.draws_curve and self.centre is not None:
             middle[0] = self.centre[0]  # that of the image, for when it is seen again
         self.centre = (middle[0], middle[1])
+
+
+def _check_size(height: int, width: int, pixels: int) -> None:
+    """Raise if a picture is to be larger than a frame of so many pixels, and too large for anything."""
+    if height * width > max(_MOST_PIXELS, pixels):
+        raise StreamArgumentError(
+            f"the picture would have {width}x{height} pixels, more than {_MOST_PIXELS / 1e6:g} million; ask "
+            "for less room",
+            argument="room",
+            found=(height, width),
+        )
 
 
 _KEYS: dict[str, Callable[[Display], None]] = {

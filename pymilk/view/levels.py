@@ -98,7 +98,8 @@ def span(image: Array, percentile: float | None = None) -> tuple[float, float] |
         sample = _finite(image.ravel(order="K")[:: -(-image.size // _SAMPLE) | 1])
         if sample.size:
             rest = (100 - percentile) / 2
-            low, high = np.percentile(sample, [rest, 100 - rest])
+            # NumPy would take differences in the integer type, where they may be too large.
+            low, high = np.percentile(sample.astype(np.float64), [rest, 100 - rest])
             return float(low), float(high)
         # Perhaps all of the sample is not finite, and another pixel is.
     low, high = _ends(image)
