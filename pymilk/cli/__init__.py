@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 
-from .._interpreter import let_interrupts_kill, let_interrupts_raise
+from .._interpreter import let_interrupts_kill
 
 __all__ = ["creashmim", "main", "updatekw"]
 
@@ -40,10 +40,9 @@ def _open_closed_streams() -> None:
 
 def _run(module: str, command: str, name: str) -> None:
     _open_closed_streams()
-    let_interrupts_kill()
+    let_interrupts_kill()  # until the command begins, and sees to it
     try:
         found = getattr(importlib.import_module(module, __name__), command)
-        clean_exit = importlib.import_module(".exits", __name__).clean_exit
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library not in ("click", "rich"):
@@ -51,6 +50,4 @@ def _run(module: str, command: str, name: str) -> None:
         sys.exit(
             f"pymilk's commands need {library}, which is not installed: pip install 'pymilk[cli]'"
         )
-    let_interrupts_raise()  # from here on each command sees to it
-    with clean_exit():
-        found(prog_name=name)
+    found(prog_name=name)

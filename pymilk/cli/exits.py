@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
+from .._interpreter import let_interrupts_raise
 from ..errors import StreamError
 from .output import print_error
 
@@ -81,6 +82,7 @@ def clean_exit() -> Iterator[None]:
     Only the first of them does: a terminal that goes may well send SIGHUP twice.
     """
     ended = False
+    let_interrupts_raise()
 
     def end(number: int) -> None:
         nonlocal ended
