@@ -90,6 +90,36 @@ def heed_interrupts() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Wait for the end of a command; returns its exit code, and what it said on stdout and stderr."""
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+@pytest.fixture
+def start_command(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start pymilk's commands, as users do, in the directory of the test; ended after it."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+        usual = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": heed_interrupts}
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "pymilk", *map(str, arguments)],
+                text=True,
+                env={**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "120"},
+                cwd=tmp_path,
+                **{**usual, **options},
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
 class Child:
     """A second Python process that runs `code`, and talks through a pipe, a line at a time."""
 

@@ -7,14 +7,14 @@ import os
 import pty
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import Child, heed_interrupts
+from conftest import Child, ended
 from pymilk import SHM, load
 
 pytest.importorskip("click", reason="extra cli")
@@ -49,30 +49,10 @@ def camera(spawn: Callable[..., Child]) -> Callable[..., Child]:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: object, **options: object) -> subprocess.Popen[str]:
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pymilk", "record", *map(str, arguments)],
-            text=True,
-            env={**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "120"},
-            cwd=tmp_path,
-            **{**streams, "preexec_fn": heed_interrupts, **options},
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
+def command(
+    start_command: Callable[..., subprocess.Popen[str]],
+) -> Callable[..., subprocess.Popen[str]]:
+    return partial(start_command, "record")
 
 
 def check(path: Path, count: int | None = None) -> int:

@@ -11,14 +11,14 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from conftest import Child, heed_interrupts
+from conftest import Child, ended, heed_interrupts
 from terminals import View, environment
 
 pytest.importorskip("click", reason="extra cli")
@@ -44,8 +44,6 @@ while True:
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
-PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-
 signals = pytest.mark.parametrize("number", CODES, ids=[each.name for each in CODES])
 
 
@@ -57,33 +55,17 @@ def camera(spawn: Callable[..., Child]) -> Child:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start a command in a group of its own; killed after the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
-        started.append(
-            subprocess.Popen(
-                [*COMMAND, *map(str, arguments)],
-                **{**PIPES, "preexec_fn": heed_interrupts, **options},
-                text=True,
-                env={**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "100"},
-                cwd=tmp_path,
-                start_new_session=True,
-            )
-        )
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+def command(
+    start_command: Callable[..., subprocess.Popen[str]],
+) -> Callable[..., subprocess.Popen[str]]:
+    """Start a command in a group of its own."""
+    return partial(start_command, start_new_session=True)
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=60)
+def quietly_ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    status, out, err = ended(process)
     assert "Traceback" not in err
-    return process.returncode, out, err
+    return status, out, err
 
 
 def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
@@ -121,7 +103,7 @@ def test_capture_saves_what_it_has(number, camera, command, tmp_path):
     until(lambda: process.pid in readers(), process)
     let_frames_pass()
     process.send_signal(number)
-    status, out, err = ended(process)
+    status, out, err = quietly_ended(process)
     assert status == CODES[number], err
     assert WORDS[number] in err
     assert "of 100000" in out
@@ -134,7 +116,7 @@ def test_relay_takes_its_stream_with_it(number, camera, command, shm_dir):
     until((shm_dir / "ring.im.shm").exists, process)
     until(lambda: process.pid in readers(), process)
     process.send_signal(number)
-    status, out, err = ended(process)
+    status, out, err = quietly_ended(process)
     assert status == 0, err
     assert "cam" in out
     assert sorted(each.name for each in shm_dir.iterdir()) == ["cam.im.shm"]
@@ -146,7 +128,7 @@ def test_demo_leaves_nothing(number, command, shm_dir):
     process = command("demo", "--dir", shm_dir, *options)
     until(lambda: list(shm_dir.glob("*.im.shm")), process)
     os.killpg(process.pid, number)  # as a terminal does
-    status, _, err = ended(process)
+    status, _, err = quietly_ended(process)
     assert status == CODES[number], err
     assert WORDS[number] in err
     assert list(shm_dir.iterdir()) == []
@@ -157,7 +139,7 @@ def test_bench_shows_what_it_has(number, command, shm_dir):
     process = command("bench", "--rates", "1000,1001", "--seconds", 30, "--source", "plain", "--shape", "8x8")
     until(lambda: list(shm_dir.rglob("*.im.shm")), process)
     process.send_signal(number)
-    status, _, err = ended(process)
+    status, _, err = quietly_ended(process)
     assert status == CODES[number], err
     assert list(shm_dir.iterdir()) == []
 
@@ -171,7 +153,7 @@ def test_measurements_end(number, words, camera, command):
     until(lambda: b"pymilk" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), process)
     until(lambda: has_handler(process.pid, number), process)
     process.send_signal(number)
-    status, out, err = ended(process)
+    status, out, err = quietly_ended(process)
     assert (status, out) == (CODES[number], "")
     assert err == f"pymilk: {'interrupted' if number == signal.SIGINT else 'ended by ' + WORDS[number]}\n"
 
@@ -194,7 +176,7 @@ def test_ignored_hang_up_stays_ignored(camera, command):
     time.sleep(0.2)
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert ended(process)[0] == 143
+    assert quietly_ended(process)[0] == 143
 
 
 @pytest.mark.parametrize("output", ["terminal", "file"])

@@ -6,15 +6,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from conftest import Child, heed_interrupts
+from conftest import Child
 from pymilk import SHM, Relay, Stream
 from pymilk.errors import (
     FrameMismatchError,
@@ -211,27 +211,12 @@ def test_reader_relay_refuses_what_does_not_fit() -> None:
 
 
 @pytest.fixture
-def command(shm_dir: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def command(
+    start_command: Callable[..., subprocess.Popen[str]],
+) -> Callable[..., subprocess.Popen[str]]:
     pytest.importorskip("click", reason="extra cli")
     pytest.importorskip("rich", reason="extra cli")
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: object) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pymilk", "relay", *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
-            preexec_fn=heed_interrupts,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    return partial(start_command, "relay")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
