@@ -14,6 +14,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ pytest.importorskip("rich", reason="extra cli")
 from pymilk import SHM
 from pymilk._core import Stream
 from pymilk.cli.app import app
+from pymilk.cli.terminal import Terminal
 
 COMMAND = [sys.executable, "-m", "pymilk", "show"]
 
@@ -234,6 +236,35 @@ def test_a_new_size_is_drawn_at_once(open_view, make):
     view.until(lambda screen: seen(cut(screen, 16, 12)[::2, ::2]) == F_ROWS)
     view.press("q")
     assert view.ended() == (0, "")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_terminal_is_taken_over_once_when_it_is_continued(monkeypatch, late):
+    """However late the signal that continued it shows: another thread of the process may have taken it."""
+    end = SimpleNamespace(fileno=lambda: 0, encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", end)
+    monkeypatch.setattr(sys, "stdout", end)
+    terminal = Terminal()
+    taken: list[str] = []
+    monkeypatch.setattr(terminal, "_screen", lambda: taken.append("screen"))
+    monkeypatch.setattr(terminal, "_measure", lambda: taken.append("size"))
+    monkeypatch.setattr(terminal, "_restore", lambda: None)
+    monkeypatch.setattr(os, "kill", lambda *_: None if late else terminal._note(signal.SIGCONT, None))
+    before = signal.getsignal(signal.SIGTSTP)
+    try:
+        terminal._note(signal.SIGTSTP, None)
+        terminal._tend()
+        assert taken == ["screen"]
+        if late:
+            terminal._note(signal.SIGCONT, None)
+            terminal._note(signal.SIGWINCH, None)
+            terminal._tend()
+            assert taken == ["screen", "size"]
+        terminal._note(signal.SIGCONT, None)  # of somebody who stopped it with SIGSTOP
+        terminal._tend()
+        assert taken == ["screen", *["size"] * late, "screen"]
+    finally:
+        signal.signal(signal.SIGTSTP, before)
 
 
 def test_stop_and_continue_in_a_shell(open_view, make):

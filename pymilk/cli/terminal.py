@@ -87,6 +87,7 @@ class Terminal:
         self._ended = 0
         self._leaving = False
         self._events: set[int] = set()
+        self._late_continue = False
         self._wake: tuple[int, int] | None = None
         self._wake_before = -1
 
@@ -233,12 +234,16 @@ class Terminal:
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTSTP)  # it stops here, until the shell continues it
             signal.signal(signal.SIGTSTP, self._note)
+            # The signal that continued it; where another thread has taken that, it shows later.
+            self._late_continue = signal.SIGCONT not in self._events
             self._events.discard(signal.SIGCONT)
             self._screen()
-        elif signal.SIGCONT in events:
+        elif signal.SIGCONT in events and not self._late_continue:
             self._screen()
-        elif signal.SIGWINCH in events:
-            self._measure()
+        else:
+            self._late_continue = self._late_continue and signal.SIGCONT not in events
+            if signal.SIGWINCH in events:
+                self._measure()
 
     def _keys(self, piece: bytes) -> list[str]:
         """Tell the keys that bytes stand for; the beginning of a sequence waits for the rest."""
