@@ -303,7 +303,8 @@ def packing_of(kind: str) -> tuple[str, bool]:
     """Split ``h5``, or ``h5+compress``, into the suffix and whether frames are compressed."""
     suffix, _, packed = kind.partition("+")
     if packed and suffix == "zarr":
-        importlib.import_module("numcodecs")  # once, and not by each victim
+        # Once, and not by each victim: it makes a semaphore, and a victim that dies there leaves it.
+        importlib.import_module("numcodecs").Blosc().encode(bytes(64))
     return suffix, bool(packed)
 
 
