@@ -82,8 +82,8 @@ static inline void pymilk_pause(void)
  * stores do not read the destination first. They are not ordered with other stores, hence the fences: what
  * was stored before is out before the first byte, and the last byte is out before what is stored next.
  *
- * The next page on either side is touched ahead of time, so that nothing waits for its translation: for slots of
- * 8 MB that makes 315 us of 548 us (prefetches never fail, whatever the address).
+ * The next page on either side is touched ahead of time, so that nothing waits for its translation (see
+ * benchmarks/ring.py; prefetches never fail, whatever the address).
  */
 static inline void pymilk_stream_copy(void *to, const void *from, size_t nbytes)
 {

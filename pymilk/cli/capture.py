@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import sys
 import time
@@ -18,11 +19,14 @@ from ..saving import check_save, save
 from ..shm import SHM
 from ..waiting import WAIT_POLICIES
 from .exits import clean_exit
-from .output import print_json, print_report
+from .output import print_json, print_report, size_text
 from .parameters import NumberRange
 from .progress import bar_of_work, watch
 
 __all__ = ["capture"]
+
+#: Reserving so many bytes takes a second or more: it is said.
+_LARGE_NBYTES = 1_000_000_000
 
 
 @click.command()
@@ -120,6 +124,9 @@ def _capture(
     """Capture; returns what was received, and what ended it before it was to."""
     run: Capture | MultiCapture
     if frames is not None:
+        nbytes = frames * math.prod(shm.shape) * shm.nptype.itemsize
+        if nbytes > _LARGE_NBYTES:
+            console.print(f"reserving {size_text(nbytes)} of memory", highlight=False)
         run = one = shm.capture(frames, timeout=timeout, wait=wait, background=True)
     else:
         run = capture_many({shm.FNAME: shm}, seconds=seconds, timeout=timeout, wait=wait, background=True)
