@@ -17,6 +17,12 @@ cdef struct Row:
     uint32_t flags
 
 cdef enum:
+    # From this frame size on a copy releases the GIL. Below, taking it back next to a busy Python
+    # thread (up to 5 ms) costs more than other threads gain. 512 KiB are about 50 us of copying.
+    GIL_RELEASE_NBYTES = 524_288
+    FOREVER = -1
+
+cdef enum:
     _VERIFIED = 1
     _TORN = 2
     _REPEATED_POST = 4
