@@ -3,48 +3,8 @@
 `Mapping` owns memory, `Stream` is one attached stream file, `Reader` waits for its frames. Nothing in
 here knows orientation codes, prints, or decides how long to wait.
 
-How a frame is published
-------------------------
-The order below is what `Stream.publish`, `Stream.claim` and `Stream.publish_many` do (open_frame and
-close_frame). A reader that sees the new counter sees the pixels.
-
-    write = 1            then a release fence: no pixel store moves in front of it
-    pixels
-    ring slot            if the stream has a fast circular buffer; its record is marked 0 first,
-                         filled last; then CBcycle, CBindex
-    per-slice record     if one slice of a temporal cube was written; then cnt1
-    writetime, atime
-    cnt0 += 1            release: everything above is visible before it
-    write = 0            release
-    post                 every semaphore below its cap of 10, then the log semaphore
-
-A claim that is abandoned stamps lastaccesstime before write = 0: its pixels changed under an old counter.
-
-Others in the field are weaker, and readers have to be right with all of them:
-
-    the C library        no fences (harmless on x86), same order
-    its Python wrapper   posts, stamps lastaccesstime, write = 0, and only then cnt0 += 1: a wake-up
-                         comes too early, and for an instant write is 0 under the old counter
-    some cameras         never set write; post before they count; post twice; or do not post
-    a killed writer      leaves write = 1 for ever
-
-How a frame is received
------------------------
-The counter is the truth, a semaphore is a doorbell. `run_receive` is the one loop behind every wait and
-every capture, and runs without the GIL:
-
-    until cnt0 differs from the last counter: spin, then sleep on the semaphore in slices
-    look at write, cnt0 and the stamps -> copy -> acquire fence -> look again
-    the same and write = 0 both times: the frame is whole. Otherwise try again, a bounded number of times
-    a frame that never came out whole is delivered with FLAG_TORN
-
-The stamps (writetime and lastaccesstime) are looked at besides the counter because of that instant
-between write = 0 and cnt0 += 1 of the Python wrapper, which the counter alone cannot show. A reader that
-begins and ends its copy within the instant gets a whole frame under a number that is 1 too low; the next
-number comes with the same stamps, and the row is put right (is_known).
-
-What cannot be seen: a tear by a writer that sets neither `write` nor a stamp before it touches pixels; and
-that wrong number, if further frames were written before the reader looked again.
+How a frame is published is stated in protocol/publish.pxd, how it is received in protocol/receive.pxd, and how
+rings are read in protocol/ring.pxd.
 """
 
 cimport cython
@@ -57,13 +17,40 @@ from libc.errno cimport EFAULT, EINTR, EINVAL, errno
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, INT64_MAX
 from libc.string cimport memcpy, memmove, memset, strchr
 
-from ._frame cimport *
-from ._guard cimport *
 from ._isio cimport *
-from ._layout cimport *
-from ._pace cimport *
-from ._ring cimport *
-from ._turn cimport *
+from .native.checks cimport (
+    bad_argument, closed_error, index_argument, on_gpu_error, take_buffer, count_frames, time_argument, timeout_ns,
+)
+from .native.checks cimport (
+    bad_argument as _bad_argument, closed_error as _closed, count_frames as _count_frames, damaged_error as _damaged,
+    index_argument as _index, on_gpu_error as _on_gpu, take_buffer as _take_buffer,
+)
+from .native.file cimport StreamFile, make_file
+from .native.header cimport (
+    READY_WAIT_MS, Snapshot, decode_text, frame_shape_of as _frame_shape_of, layout_of, open_file, take_snapshot,
+)
+from .native.memory cimport KEPT_NBYTES, Block, Mapping, anonymous, map_file, map_pages, take_block
+from .native.metadata cimport StreamMetadata
+from .protocol.clock cimport *
+from .protocol.copying cimport *
+from .protocol.cursor cimport *
+from .protocol.filestate cimport *
+from .protocol.flags cimport *
+from .protocol.frame cimport *
+from .protocol.guard cimport *
+from .protocol.layout cimport *
+from .protocol.look cimport *
+from .protocol.pace cimport *
+from .protocol.pacing cimport *
+from .protocol.port cimport *
+from .protocol.posts cimport *
+from .protocol.process cimport *
+from .protocol.publish cimport *
+from .protocol.receive cimport *
+from .protocol.ring cimport *
+from .protocol.semaphore cimport *
+from .protocol.turn cimport *
+from .protocol.waiting cimport *
 
 import errno as _errno
 import math
@@ -103,6 +90,26 @@ from .errors import (
     StreamTypeChangedError,
     StreamUnsupportedError,
 )
+from .native import header as _header_room
+from .native import memory as _memory_room
+from .native.checks import checked_timeout
+from .native.formats import (
+    DTYPES,
+    FLAG_COUNTER_RESET,
+    FLAG_FROM_RING,
+    FLAG_NEW_FILE,
+    FLAG_REPEATED_POST,
+    FLAG_TORN,
+    FLAG_VERIFIED,
+    FRAME_ROW,
+    IMAGETYPES,
+    MATH_DATA,
+    NELEMENT_MAX,
+    SECTION_DTYPES,
+    TIMESPEC,
+)
+from .native.header import build_info, read_header
+from .native.memory import ArrayExporter, allocate, free_memory, prefault, turn_copy
 from .names import check_name, stream_name, stream_path
 from .notices import warn_of_tear as _warn_of_tear
 from .processes import process_alive
@@ -144,76 +151,15 @@ __all__ = [
 # --------------------------------------------------------------------------------------------------
 
 cdef enum:
-    # A sleeping wait is cut into slices of this length; between them it looks at signals, the closed
-    # flag and the file. Bounds the delay of Ctrl-C, close() and following a replaced stream.
-    SLICE_NS = 20_000_000
-    # Handles ask the file system whether their file was replaced this often; the coarse clock that tells the
-    # time ticks every 1 to 4 ms.
-    LOOK_NS = 3_000_000
-    # A busy receive looks at the same things this often.
-    CHECK_NS = 50_000_000
-    # A wake-up that found nothing new, from a writer that posts before it counts: first spin, then
-    # look often, then trust the semaphore again.
-    EARLY_POST_SPIN_NS = 50_000
-    EARLY_POST_LOOK_NS = 5_000_000
-    # Waiting for a counter without a semaphore: look this often while frames come, later less often.
-    POLL_NS = 50_000
-    POLL_IDLE_NS = 1_000_000
-    POLL_IDLE_AFTER_NS = 200_000_000
-    # Steady publishing watches the clock for the last part of each interval instead of sleeping.
-    PACING_SPIN_NS = 60_000
-    # A publisher that waits for frames to be handed over looks this often.
-    STARVED_NS = 50_000
-    # Copies of one frame that are tried before it is delivered as torn.
-    COPY_TRIES = 8
-    # How long a reader lets a writer finish the frame it is in. Longer means it died there, or that
-    # `write` was left up by a dead one; then the next frames are given less.
-    WRITE_GRACE_NS = 50_000_000
-    STUCK_GRACE_NS = 100_000
     # A file that is no stream is being made, by a program that makes it in place, unless it stays like that.
     HALF_MADE_NS = 100_000_000
-    # Posts of frames that were counted have arrived after this time without one.
-    SETTLED_NS = 1_000_000
-    # Reads that hold the GIL try this often before they release it and wait for the writer.
-    EAGER_TRIES = 3
-    # A reader that lost a frame of a stream this fast watches for so many of the next ones for so long, whatever
-    # its policy: a wake-up can take longer than a frame lasts, and who sleeps again is late again.
-    LATE_INTERVAL_NS = 40_000
-    LATE_FRAMES = 32
-    LATE_SPIN_NS = 50_000
-    # Looks at the counter between two looks at the clock while spinning.
-    SPINS_PER_LOOK = 64
-    # Ring slots from this size on are filled past the caches, which they would empty of everything else.
-    STREAMING_NBYTES = 1_048_576
     # Readers of keywords compare two copies, this often at most.
     KEYWORD_TRIES = 4
-    # Frames that go to memory beyond the caches are copied with streaming stores: what is never read back
-    # need not be fetched first. From this size of a frame on, into destinations of this size.
-    STREAMING_FRAME_NBYTES = 4096
-    STREAMING_CUBE_NBYTES = 33_554_432
-    # The same for single frames that are read: larger than what caches hold on to.
-    STREAMING_READ_NBYTES = 4_194_304
-    # Spin as the rhythm of the stream suggests.
-    LEARNED = -2
-    # Sleeps end when they should, and not up to 50 us later as is usual.
-    SLACK_NS = 1_000
 
-# What a run of the receive loop ended with.
-cdef enum:
-    EV_DONE
-    EV_CHECK        # take the GIL and look at signals, then go on
-    EV_TIMEOUT
-    EV_CLOSED
-    EV_STOPPED
-    EV_REPLACED
-    EV_DAMAGED      # its file was cut, or its header rewritten
-
-# What the path of a stream leads to.
-cdef enum:
-    FILE_SAME
-    FILE_OTHER
-    FILE_GONE
-    FILE_CUT        # the same, with another size
+# Older names of what is in rooms of its own now. (A class that is cimported does not become a Python name by itself.)
+_DTYPES, _MATH_DATA, _NELEMENT_MAX, _SECTION_DTYPES, _TIMESPEC = DTYPES, MATH_DATA, NELEMENT_MAX, SECTION_DTYPES, TIMESPEC
+globals().update(
+    Block=_memory_room.Block, Mapping=_memory_room.Mapping, Region=_memory_room.Region, _Snapshot=_header_room.Snapshot)
 
 # What is asked of numpy on hot paths, looked up once.
 cdef object _ndarray = np.ndarray
@@ -236,873 +182,7 @@ cnt : int or None
     Times the keyword was written. None when writing: one more than in the stream.
 """
 
-# The process, asked for once and after each fork: a system call for each frame would cost more than
-# all ten semaphore posts together.
-cdef pid_t own_pid = getpid()
 
-cdef void _note_fork() noexcept nogil:
-    global own_pid
-    own_pid = getpid()
-
-pthread_atfork(NULL, NULL, _note_fork)
-
-
-# --------------------------------------------------------------------------------------------------
-# Clocks
-# --------------------------------------------------------------------------------------------------
-
-cdef inline void sleep_until(int64_t monotonic_ns) noexcept nogil:
-    """Sleep to a CLOCK_MONOTONIC time; a signal ends it early."""
-    cdef timespec t = to_timespec(monotonic_ns)
-    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL)
-
-
-# --------------------------------------------------------------------------------------------------
-# Memory
-# --------------------------------------------------------------------------------------------------
-
-# --------------------------------------------------------------------------------------------------
-# The header
-# --------------------------------------------------------------------------------------------------
-
-# --------------------------------------------------------------------------------------------------
-# Publishing, without the GIL
-# --------------------------------------------------------------------------------------------------
-
-cdef inline sem_t *semaphore(char *base, const Header *h, int index) noexcept nogil:
-    # Index -1 and others that do not exist must never reach a semaphore call.
-    PYMILK_ASSERT(0 <= index and index < h.n.sem)
-    return &(<SEMFILEDATA *>(base + h.at.semfile))[index].semdata
-
-
-cdef inline void ring_bell(sem_t *sem) noexcept nogil:
-    """Post below the cap. Check and post are not one step, as everywhere in the field: a second
-    writer can push the value to 11, which harms nobody."""
-    cdef int value = 0
-    if sem_getvalue(sem, &value) == 0 and value < SEMAPHORE_MAXVAL:
-        sem_post(sem)
-
-
-cdef void post_one(char *base, const Header *h, int index) noexcept nogil:
-    cdef sem_t *sem = semaphore(base, h, index)
-    cdef int value = 0
-    if sem_getvalue(sem, &value) == 0 and value < SEMAPHORE_MAXVAL:
-        sem_post(sem)
-        (<int32_t *>(base + h.at.sem_write_pid))[index] = own_pid
-
-
-cdef void post_all(char *base, const Header *h) noexcept nogil:
-    cdef int i
-    # A full fence: the counter is out before the values are looked at. Pairs with the reader that
-    # empties its semaphore and then looks at the counter (sleep_for_frame): one of the two sees the
-    # other, so that no post is left out for a reader that goes to sleep.
-    atomic_fence(__ATOMIC_SEQ_CST)
-    for i in range(h.n.sem):
-        post_one(base, h, i)
-    ring_bell(<sem_t *>(base + h.at.semlog))
-
-
-cdef inline void open_frame(char *base) noexcept nogil:
-    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
-    atomic_store_u8(<uint8_t *>&md.write, 1, __ATOMIC_RELAXED)
-    # No pixel store moves in front of write = 1. Pairs with the acquire fence behind the copy in
-    # copy_frame: a reader that copied one new pixel sees write = 1, or what came after it.
-    atomic_fence(__ATOMIC_RELEASE)
-
-
-cdef inline void abandon_frame(char *base) noexcept nogil:
-    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
-    # The counter stays, so the stamp has to show that pixels changed: readers compare it.
-    clock_gettime(CLOCK_TAI, &md.lastaccesstime)
-    atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
-
-
-cdef inline void fill_slot(char *slot, const char *frame, uint64_t nbytes) noexcept nogil:
-    if nbytes < STREAMING_NBYTES:
-        memcpy(slot, frame, nbytes)
-    else:
-        pymilk_stream_copy(slot, frame, nbytes)
-
-
-cdef void fill_ring_slot(
-    char *base, const Header *h, uint64_t counter, const timespec *atime, const timespec *writetime,
-) noexcept nogil:
-    """Copy the frame into the next slot of the fast circular buffer, and tell its number and times."""
-    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
-    cdef uint32_t slot = atomic_load_u32(&md.CBindex, __ATOMIC_RELAXED) + 1
-    cdef uint64_t cycle = atomic_load_u64(&md.CBcycle, __ATOMIC_RELAXED)
-    cdef CBFRAMEMD *record
-    if slot >= h.n.cbsize:  # also where a broken process left an index outside
-        slot = 0
-        cycle += 1
-    record = &(<CBFRAMEMD *>(base + h.at.ring_records))[slot]
-    # Counter 0 says that the slot is being changed. The fence keeps the pixels behind it; a reader of
-    # the slot looks at the record before and after its copy.
-    atomic_store_u64(&record.cnt0, 0, __ATOMIC_RELAXED)
-    atomic_fence(__ATOMIC_RELEASE)
-    fill_slot(base + h.at.ring_slots + slot * h.n.frame_nbytes, base + h.at.array, h.n.frame_nbytes)
-    record.cnt1 = slot
-    record.atime = atime[0]
-    record.writetime = writetime[0]
-    atomic_store_u64(&record.cnt0, counter, __ATOMIC_RELEASE)
-    atomic_store_u64(&md.CBcycle, cycle, __ATOMIC_RELEASE)
-    atomic_store_u32(&md.CBindex, slot, __ATOMIC_RELEASE)
-
-
-cdef void note_history(char *base, const Header *h, uint64_t counter, const timespec *now) noexcept nogil:
-    cdef uint32_t *index = <uint32_t *>(base + AT_HISTORY_INDEX)
-    cdef uint64_t *cycle = <uint64_t *>(base + AT_HISTORY_CYCLE)
-    cdef uint32_t entry = atomic_load_u32(index, __ATOMIC_RELAXED) + 1
-    cdef FRAMEWRITEMD *record
-    if entry >= IMAGESTRUCT_FRAMEWRITEMDSIZE:
-        entry = 0
-        atomic_store_u64(cycle, atomic_load_u64(cycle, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED)
-    record = &(<FRAMEWRITEMD *>(base + h.at.history))[entry]
-    record.writetime = now[0]
-    record.wpid = own_pid
-    record.cnt0 = counter
-    atomic_store_u32(index, entry, __ATOMIC_RELEASE)
-
-
-cdef inline int64_t next_slice(char *base, const Header *h) noexcept nogil:
-    """The slice of a temporal cube that is written next; -1 for other streams."""
-    if not h.temporal:
-        return -1
-    return <int64_t>((atomic_load_u64(&(<IMAGE_METADATA *>base).cnt1, __ATOMIC_RELAXED) + 1) % h.size[2])
-
-
-cdef inline char *frame_at(char *base, const Header *h, int64_t slice) noexcept nogil:
-    return base + h.at.array + (slice * h.unit_nbytes if slice >= 0 else 0)
-
-
-cdef uint64_t close_frame(char *base, const Header *h, bint has_atime, int64_t atime_ns,
-                          int64_t slice, uint64_t advance=1) noexcept nogil:
-    """Publish what stands in the pixels; returns its counter. slice is -1, or the one written.
-
-    advance is more than 1 where frames that a relay did not receive leave a gap in the numbers.
-    """
-    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
-    cdef timespec now, atime
-    cdef uint64_t counter = atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED) + advance
-    clock_gettime(CLOCK_TAI, &now)
-    atime = to_timespec(atime_ns) if has_atime else now
-    if slice >= 0:
-        (<timespec *>(base + h.at.atimes))[slice] = atime
-        (<timespec *>(base + h.at.writetimes))[slice] = now
-        atomic_store_u64(&(<uint64_t *>(base + h.at.cnts))[slice], counter, __ATOMIC_RELAXED)
-        atomic_store_u64(&md.cnt1, slice, __ATOMIC_RELEASE)
-    if h.n.cbsize:
-        fill_ring_slot(base, h, counter, &atime, &now)
-    md.writetime = now
-    md.atime = atime
-    # Release: pixels, slot and times are visible before the counter that announces them. Pairs with
-    # the acquire loads of cnt0 in wait_for_frame and look. An addition, so that two writers lose no
-    # counts (they may still mix their pixels).
-    counter = atomic_add_u64(&md.cnt0, advance, __ATOMIC_RELEASE)
-    atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
-    if h.layout.history:
-        note_history(base, h, counter, &now)
-    post_all(base, h)
-    return counter
-
-
-cdef bint find_ring(Ring *r, char *base, const Header *h) noexcept nogil:
-    """Fill in where the ring of a stream is; False if there is none that holds any history."""
-    memset(r, 0, sizeof(Ring))
-    if h.n.location != -1:
-        return False
-    r.md = <IMAGE_METADATA *>base
-    r.nbytes = h.unit_nbytes
-    if h.temporal and h.size[2] > 1:
-        r.kind = RING_TEMPORAL
-        r.depth = h.size[2]
-        r.slots = base + h.at.array
-        r.atimes = <const timespec *>(base + h.at.atimes)
-        r.writetimes = <const timespec *>(base + h.at.writetimes)
-        r.cnts = <uint64_t *>(base + h.at.cnts)
-    elif not h.temporal and h.n.cbsize > 1:
-        r.kind = RING_FAST
-        r.depth = h.n.cbsize
-        r.slots = base + h.at.ring_slots
-        r.records = <const CBFRAMEMD *>(base + h.at.ring_records)
-    return r.kind != 0
-
-
-# --------------------------------------------------------------------------------------------------
-# Receiving, without the GIL
-# --------------------------------------------------------------------------------------------------
-
-cdef inline int atomic_load_int(const int *flag) noexcept nogil:
-    # Relaxed: a flag that another thread raises; nothing else is read on the strength of it.
-    return atomic_load_i32(<int32_t *>flag, __ATOMIC_RELAXED)
-
-
-cdef inline void raise_flag(int *flag, int bits) noexcept nogil:
-    # The other bits stay: two threads, or a thread and the handler for SIGBUS, may raise one at once.
-    atomic_or_i32(<int32_t *>flag, bits, __ATOMIC_RELAXED)
-
-
-# One run of the receive loop. Everything in it is private to the call; the pointers lead into a
-# Mapping and a Reader that the caller holds.
-cdef struct Job:
-    char *base
-    const Header *h
-    const char *path
-    dev_t device
-    ino_t inode
-    int *closed             # the stream was closed, or found damaged
-    const int *shut         # the reader was closed
-    const int *stop
-    sem_t *sem              # NULL: no semaphore, watch the counter
-    const int32_t *sem_owner  # stays own_pid as long as the semaphore is ours
-    char *dst               # NULL: wait only
-    uint64_t nbytes         # of one frame
-    uint64_t slots          # frames that dst holds: frame k goes to slot k % slots
-    Row *rows
-    Total *totals           # beside the rows of a private ring
-    Total total
-    sem_t *bell             # rung for each frame, for those who read the private ring
-    const int *bell_fd      # the same as an eventfd, if it is not -1
-    Cursor *cursor          # the stream has a ring: frames are taken from there
-    char *sink              # instead of dst: publish each frame in this stream
-    const Header *sink_header
-    int *sink_closed
-    uint64_t n
-    uint64_t at             # frames delivered so far
-    uint64_t *done          # the same, for others to see
-    uint64_t *reached       # the number of the last one, for a relay
-    uint64_t last           # counter of the last frame delivered
-    bint new_file           # the next frame is the first of a file that replaced another
-    uint64_t missed         # frames of the other that were not received
-    timespec last_write     # its stamps
-    timespec last_access
-    bint accesses           # this writer stamps each access
-    int64_t grace           # for a writer that is in a frame
-    int64_t timeout         # ns for each frame, FOREVER for no limit
-    int64_t spin            # ns to spin before sleeping, FOREVER to spin only
-    bint check_signals      # stop with EV_CHECK now and then
-    int64_t deadline        # of the present wait; 0: not waiting
-    int64_t began           # when it began
-    int64_t next_check
-    # The account of posts. A post that is taken belongs to a frame that was counted before (owed),
-    # or it is ahead of its frame, or it announces nothing.
-    uint64_t owed
-    uint64_t ahead
-    uint64_t repeated       # posts that announced nothing
-    uint64_t torn           # frames that a relay left out
-    bint silent             # frames come without posts: watch the counter, until there is a post
-    bint streaming          # dst is beyond the caches
-    Pace *pace              # the rhythm to learn and to spin by; NULL: spin for `spin`
-    int64_t doze            # of the present wait: when the frame is due, less what a sleep is late,
-    int64_t alert           # and when it is no longer expected
-    int64_t arrived         # when the last frame was copied, CLOCK_TAI
-    uint32_t late           # frames that are watched for because one was lost
-    bint sharp              # it was seen to that sleeps of this thread end in time
-    int slack               # what its timer slack was before
-    uint64_t excess         # those of them before the last frame
-    uint64_t carry          # lost frames that the next row is to tell of
-    uint64_t jump           # numbers that the sink leaves out, for its first frame to have that of its source
-
-
-cdef struct Look:
-    uint8_t write
-    uint64_t cnt0
-    timespec writetime
-    timespec lastaccess
-
-
-cdef inline void look(const IMAGE_METADATA *md, Look *seen) noexcept nogil:
-    """Note the state of a stream: write first, so that a finished write brings its counter along."""
-    # Acquire: pairs with the release stores of write and cnt0 in close_frame.
-    seen.write = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE)
-    seen.cnt0 = atomic_load_u64(<uint64_t *>&md.cnt0, __ATOMIC_ACQUIRE)
-    seen.writetime = md.writetime
-    seen.lastaccess = md.lastaccesstime
-
-
-cdef inline bint same_look(const Look *a, const Look *b) noexcept nogil:
-    return (a.cnt0 == b.cnt0 and a.write == b.write
-            and a.writetime.tv_nsec == b.writetime.tv_nsec
-            and a.writetime.tv_sec == b.writetime.tv_sec
-            and a.lastaccess.tv_nsec == b.lastaccess.tv_nsec
-            and a.lastaccess.tv_sec == b.lastaccess.tv_sec)
-
-
-cdef int64_t steady_stamp_ns(const IMAGE_METADATA *md, const timespec *stamp) noexcept nogil:
-    """Read a stamp, and not the seconds of one frame with the nanoseconds of the next.
-
-    That of a writer that stays in its frame is taken as it is.
-    """
-    cdef Look before, after
-    cdef int64_t ns = 0
-    cdef int _
-    for _ in range(LOOK_TRIES):
-        look(md, &before)
-        ns = stamp_ns(stamp)
-        # Pairs with the fence in open_frame.
-        atomic_fence(__ATOMIC_ACQUIRE)
-        look(md, &after)
-        if before.write == 0 and same_look(&before, &after):
-            break
-        pymilk_pause()
-    return ns
-
-
-cdef inline int file_state(const char *path, dev_t device, ino_t inode, uint64_t nbytes) noexcept nogil:
-    """Ask the file system what the path leads to now (about 1 us). A stream without a path stays."""
-    cdef stat st
-    if path[0] == 0:
-        return FILE_SAME
-    if c_stat(path, &st) != 0:
-        return FILE_GONE
-    if st.st_ino != inode or st.st_dev != device:
-        return FILE_OTHER
-    return FILE_SAME if <uint64_t>st.st_size == nbytes else FILE_CUT
-
-
-cdef inline bint reshaped(const char *base, const Header *h) noexcept nogil:
-    """Tell whether what a stream consists of is not what the header said when it was attached.
-
-    Addresses come from what was checked then, and stay inside the mapping; but another program that made its
-    stream in this file, or a broken one, has given the bytes there another meaning.
-    """
-    cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>base
-    return (md.naxis != h.naxis or md.datatype != h.datatype or md.nelement != h.nelement
-            or md.size[0] != h.size[0] or md.size[1] != h.size[1] or md.size[2] != h.size[2]
-            or md.sem != h.n.sem or md.NBkw != h.n.nbkw or md.CBsize != h.n.cbsize)
-
-
-cdef inline bint damaged(const char *base, const Header *h, int *closed) noexcept nogil:
-    """Tell, after the memory was used, whether the file was cut or its header rewritten until then."""
-    if reshaped(base, h):
-        raise_flag(closed, PYMILK_LOST)
-    return atomic_load_int(closed) & PYMILK_LOST != 0
-
-
-cdef inline bint retired(const char *base, const Header *h) noexcept nogil:
-    """Tell whether a pymilk process that replaced or destroyed this stream has marked it so.
-
-    It clears the inode in the file that nobody can open any more (Stream._retire): a load instead of
-    a system call. Other programs compare the inode with that of the path, and see a difference in
-    either case.
-    """
-    return (<const IMAGE_METADATA *>base).inode != h.inode
-
-
-cdef inline void note_frame(const IMAGE_METADATA *md, Row *row) noexcept nogil:
-    row.cnt1 = atomic_load_u64(<uint64_t *>&md.cnt1, __ATOMIC_RELAXED)
-    row.atime_ns = stamp_ns(&md.atime)
-    row.writetime_ns = stamp_ns(&md.writetime)
-
-
-cdef inline bint streams(uint64_t frame_nbytes, uint64_t nbytes) noexcept nogil:
-    """Tell whether frames of that size are copied past the caches into a destination of that size."""
-    return frame_nbytes >= STREAMING_FRAME_NBYTES and nbytes >= STREAMING_CUBE_NBYTES
-
-
-cdef uint64_t try_copy(const IMAGE_METADATA *md, const char *src, char *dst, uint64_t nbytes,
-                       bint streaming, int tries, Look *seen, Row *row) noexcept nogil:
-    """Copy the newest frame; returns FLAG_VERIFIED, or 0 if the writer was in it each time."""
-    cdef Look after
-    while tries > 0:
-        look(md, seen)
-        if seen.write == 0:
-            copy_bytes(dst, src, nbytes, streaming)
-            if row != NULL:
-                note_frame(md, row)
-            # The copy is finished before the second look. Pairs with the fence in open_frame.
-            atomic_fence(__ATOMIC_ACQUIRE)
-            look(md, &after)
-            if same_look(seen, &after):
-                return _VERIFIED
-        else:
-            pymilk_pause()
-        tries -= 1
-    return 0
-
-
-cdef uint64_t copy_frame(char *base, const Header *h, char *dst, bint streaming, Row *row,
-                         const int *closed, const int *stop, int64_t *grace, Look *seen) noexcept nogil:
-    """Copy the newest frame whole, waiting for a writer that is in it; returns its flags.
-
-    A writer that stays in one frame for longer than grace, or that leaves no time for a copy in
-    COPY_TRIES tries, gets its frame delivered as torn. grace is set for the next frame.
-    """
-    cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>base
-    cdef const char *src = base + h.at.array
-    cdef uint64_t flags = 0, entered = 0
-    cdef int tries = 0, met = 0
-    cdef int64_t now, began = 0
-    while tries < COPY_TRIES:
-        flags = try_copy(md, src, dst, h.n.frame_nbytes, streaming, 1, seen, row)
-        if flags or atomic_load_int(closed) or atomic_load_int(stop):
-            break
-        if seen.write == 0:
-            tries += 1  # the frame changed during the copy
-            continue
-        # The writer is in the next frame. Let it finish: a few microseconds if it is alive.
-        now = clock_ns(CLOCK_MONOTONIC)
-        if began == 0:
-            began = now
-            entered = seen.cnt0
-        if seen.cnt0 != entered:
-            # Frames go by while write stays up: this writer never lowers it, or we only ever see it
-            # raised. Either way the flag will not help us.
-            met += 1
-            entered = seen.cnt0
-        if met >= COPY_TRIES or now - began > grace[0]:
-            break
-        if now - began > EARLY_POST_SPIN_NS:
-            sleep_until(now + POLL_NS)
-    if flags:
-        grace[0] = WRITE_GRACE_NS
-        return flags
-    # Bounded tries are over: take what is there, and say so.
-    look(md, seen)
-    copy_bytes(dst, src, h.n.frame_nbytes, False)
-    if row != NULL:
-        note_frame(md, row)
-    if tries < COPY_TRIES:
-        grace[0] = STUCK_GRACE_NS
-    return _TORN
-
-
-cdef uint64_t copy_newest_slice(char *base, const Header *h, char *dst, bint streaming,
-                                uint64_t *number) noexcept nogil:
-    """Copy the newest slice of a temporal cube; returns its flags. Its writer works on another one."""
-    cdef Cursor c
-    cdef int _
-    memset(&c, 0, sizeof(Cursor))
-    find_ring(&c.ring, base, h)
-    ring_anchor(&c.ring)
-    for _ in range(COPY_TRIES):
-        ring_look(&c.ring)
-        number[0] = c.ring.counter
-        copy_bytes(dst, c.ring.slots + ring_slot(&c.ring, c.ring.head) * h.unit_nbytes, h.unit_nbytes,
-                   streaming)
-        if ring_whole(&c.ring, c.ring.head):
-            return _VERIFIED | _FROM_RING
-    return _TORN | _FROM_RING
-
-
-cdef inline int ended(const Job *job) noexcept nogil:
-    """Tell whether another thread has closed the stream or the reader, or stopped the receive."""
-    cdef int closed = atomic_load_int(job.closed)
-    if closed & PYMILK_LOST:
-        return EV_DAMAGED
-    if closed or atomic_load_int(job.shut):
-        return EV_CLOSED
-    return EV_STOPPED if atomic_load_int(job.stop) else EV_DONE
-
-
-cdef int housekeeping(Job *job, int64_t now) noexcept nogil:
-    """What is looked at between slices. Returns EV_DONE to go on."""
-    cdef int event = ended(job)
-    if event != EV_DONE:
-        return event
-    if now < job.next_check and not retired(job.base, job.h):
-        return EV_DONE
-    job.next_check = now + CHECK_NS
-    # A file that is gone may come back as another one: that is found at one of the next looks.
-    event = file_state(job.path, job.device, job.inode, job.h.at.total)
-    if event == FILE_OTHER:
-        return EV_REPLACED
-    if event == FILE_CUT:
-        raise_flag(job.closed, PYMILK_LOST)
-    if damaged(job.base, job.h, job.closed):
-        return EV_DAMAGED
-    if job.sem != NULL and atomic_load_i32(<int32_t *>job.sem_owner, __ATOMIC_RELAXED) != own_pid:
-        job.sem = NULL  # another reader took our semaphore: leave its posts alone
-    return EV_CHECK if job.check_signals else EV_DONE
-
-
-cdef inline bint has_moved(const Job *job) noexcept nogil:
-    # Acquire: pairs with the release addition in close_frame.
-    return atomic_load_u64(&(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_ACQUIRE) != job.last
-
-
-cdef bint spin_for(Job *job, int64_t until) noexcept nogil:
-    """Watch the counter without sleeping; returns whether it moved."""
-    cdef int _
-    while True:
-        for _ in range(SPINS_PER_LOOK):
-            if has_moved(job):
-                return True
-            pymilk_pause()
-        if clock_ns(CLOCK_MONOTONIC) >= until:
-            return False
-
-
-cdef inline void note_post(Job *job) noexcept nogil:
-    if job.owed:
-        job.owed -= 1
-    else:
-        job.ahead += 1
-
-
-cdef int take_posts(Job *job) noexcept nogil:
-    """Empty the semaphore, so that the next sleep ends with a new post; returns how many there were."""
-    cdef int taken = 0
-    # Bounded: another process may post all the time.
-    while taken < 4 * SEMAPHORE_MAXVAL and sem_trywait(job.sem) == 0:
-        taken += 1
-        note_post(job)
-    # One post may still be on its way: of the frame whose counter was seen first.
-    if job.owed > 1:
-        job.owed = 1
-    return taken
-
-
-cdef inline void sharpen(Job *job) noexcept nogil:
-    """Make sleeps of this thread end when they should; undone when the run ends."""
-    if not job.sharp:
-        job.sharp = True
-        job.slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0)
-        if job.slack > SLACK_NS:
-            prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0)
-
-
-cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
-    """Sleep until the semaphore is posted, at most one slice."""
-    cdef int64_t until = min(later(now, SLICE_NS), job.deadline)
-    cdef int64_t began = now
-    cdef bint dozing = now < job.doze < until
-    cdef int taken
-    sharpen(job)
-    if dozing:
-        until = job.doze
-    if job.silent and take_posts(job) > 0:
-        job.silent = False
-    if job.sem == NULL or job.silent:
-        sleep_until(min(until, now + (POLL_NS if now - job.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS)))
-        return
-    taken = take_posts(job)
-    if has_moved(job):
-        return
-    if taken == 0 or job.ahead == 0:
-        taken = pymilk_sem_wait_until(job.sem, until) == 0
-        now = clock_ns(CLOCK_MONOTONIC)
-        if now - began > SETTLED_NS:
-            job.owed = 0
-        if not taken:
-            if dozing and now >= until:  # else a signal ended it
-                pace_note_late(job.pace, now - until)
-            elif dozing:
-                pass
-            else:
-                job.silent = has_moved(job)
-            return
-        note_post(job)
-    # Woken. The counter moves at once, unless the writer posts before it counts, or the post was owed.
-    if spin_for(job, now + EARLY_POST_SPIN_NS) or job.ahead == 0:
-        return
-    until = min(now + EARLY_POST_LOOK_NS, job.deadline)
-    while not has_moved(job) and now < until and not atomic_load_int(job.stop):
-        sleep_until(now + POLL_NS)
-        now = clock_ns(CLOCK_MONOTONIC)
-
-
-cdef int arrived(Job *job) noexcept nogil:
-    """A frame that was waited for has just come."""
-    job.deadline = 0
-    if job.pace != NULL:
-        pace_note(job.pace, clock_ns(CLOCK_MONOTONIC),
-                  atomic_load_u64(&(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_RELAXED))
-    return EV_DONE
-
-
-cdef int wait_for_frame(Job *job) noexcept nogil:
-    """Wait until the counter differs from job.last. EV_CHECK: call again."""
-    cdef int64_t now
-    cdef int event
-    if has_moved(job):
-        job.deadline = 0
-        if job.pace != NULL:
-            pace_miss(job.pace)
-        return EV_DONE
-    now = clock_ns(CLOCK_MONOTONIC)
-    if job.deadline == 0:
-        job.deadline = later(now, job.timeout)
-        job.began = now
-        if job.pace != NULL:
-            pace_plan(job.pace, now, job.last, &job.doze, &job.alert)
-        else:
-            job.alert = later(now, job.spin)
-        if job.late:
-            job.late -= 1
-            if spin_for(job, min(now + LATE_SPIN_NS, job.deadline)):
-                return arrived(job)
-            now = clock_ns(CLOCK_MONOTONIC)
-    while True:
-        if job.doze <= now < job.alert and now < job.deadline:
-            if spin_for(job, min(min(job.alert, job.deadline), now + SLICE_NS)):
-                break
-        elif now < job.deadline:
-            sleep_for_frame(job, now)
-        if has_moved(job):
-            break
-        now = clock_ns(CLOCK_MONOTONIC)
-        if now >= job.deadline:
-            # The last look at the file: a writer that restarted is the likeliest cause.
-            job.next_check = 0
-        event = housekeeping(job, now)
-        if event != EV_DONE and event != EV_CHECK:
-            return event
-        if now >= job.deadline:
-            return EV_TIMEOUT
-        if event == EV_CHECK:
-            return EV_CHECK
-    return arrived(job)
-
-
-cdef int run_receive(Job *job) noexcept nogil:
-    """Deliver frames until job.n are there; the one loop that serves every caller."""
-    cdef int event
-    cdef int64_t now
-    while job.at < job.n:
-        event = receive_frame(job) if job.cursor == NULL else receive_from_ring(job)
-        if event != EV_DONE:
-            return event
-        # The coarse clock costs a quarter and is late by 4 ms at most: enough to know when to check.
-        now = clock_ns(CLOCK_MONOTONIC_COARSE)
-        if job.at < job.n and now >= job.next_check:
-            event = housekeeping(job, now)
-            # What a ring still holds can be had after its file was replaced.
-            if event != EV_DONE and not (
-                    event == EV_REPLACED and job.cursor != NULL and cursor_unread(job.cursor)):
-                return event
-    return EV_DONE
-
-
-cdef int receive_frame(Job *job) noexcept nogil:
-    """Wait for the next frame of a stream, and copy it to where it is wanted."""
-    cdef Look seen
-    cdef Row scratch
-    cdef Row *row = &scratch
-    cdef char *dst
-    cdef uint64_t flags, slot
-    cdef int64_t slice = -1
-    cdef bint fresh
-    cdef int event = wait_for_frame(job)
-    if event != EV_DONE:
-        return event
-    if job.sink != NULL:
-        slot = 0
-        open_frame(job.sink)
-        slice = next_slice(job.sink, job.sink_header)
-        dst = frame_at(job.sink, job.sink_header, slice)
-    elif job.dst != NULL:
-        slot = job.at % job.slots
-        dst = job.dst + slot * job.nbytes
-        if job.rows != NULL:
-            row = &job.rows[slot]
-        # Those who read a private ring see `done` of the frame before, if they see one of these pixels.
-        # Pairs with the fence in ring_whole.
-        atomic_fence(__ATOMIC_RELEASE)
-    else:
-        job.at = job.n
-        return EV_DONE
-    flags = copy_frame(job.base, job.h, dst, job.streaming, row, job.closed, job.stop, &job.grace, &seen)
-    event = EV_DAMAGED if damaged(job.base, job.h, job.closed) else EV_DONE
-    if flags & _TORN and event == EV_DONE:
-        event = ended(job)  # the copy may have been cut short
-    fresh = event == EV_DONE and seen.cnt0 != job.last and not is_known(job, &seen)
-    if fresh:
-        account(job, row, flags, &seen)
-    if job.sink != NULL:
-        pass_on(job, row, slice, fresh)
-        if damaged(job.sink, job.sink_header, job.sink_closed):
-            event = EV_DAMAGED
-    elif fresh:
-        hand_over(job, row, slot)
-    return event
-
-
-cdef void hand_over(Job *job, const Row *row, uint64_t slot) noexcept nogil:
-    """Let others see that a frame and its row are there."""
-    cdef uint64_t one = 1
-    cdef int value = 0, fd
-    if job.totals != NULL:
-        job.total.lost += row.lost
-        job.total.files += (row.flags & _NEW_FILE) != 0
-        job.totals[slot] = job.total
-    job.at += 1
-    # Release: the frame and its row are complete before others see that it is there.
-    atomic_store_u64(job.done, job.at, __ATOMIC_RELEASE)
-    if job.bell == NULL:
-        return
-    # Full fence: `done` is out before the value is looked at. Pairs with the reader that takes the post
-    # and then looks at `done` (PrivateRing.wait).
-    atomic_fence(__ATOMIC_SEQ_CST)
-    if sem_getvalue(job.bell, &value) == 0 and value < 1:
-        sem_post(job.bell)
-    fd = atomic_load_int(job.bell_fd)
-    if fd >= 0:
-        c_write(fd, &one, 8)  # never blocks: the counter of an eventfd holds 2**64 - 2
-
-
-cdef void pass_on(Job *job, const Row *row, int64_t slice, bint fresh) noexcept nogil:
-    """Publish in the sink what was copied there, under a number that shows what was lost."""
-    cdef int64_t acquired = row.atime_ns or row.writetime_ns
-    if not fresh or row.flags & _TORN:
-        abandon_frame(job.sink)
-        if fresh:
-            job.carry += row.lost + 1  # a torn frame must not look whole in the ring
-            job.torn += 1
-        return
-    close_frame(job.sink, job.sink_header, acquired != 0, acquired, slice, row.lost + 1 + job.jump)
-    job.jump = 0
-    job.at += 1
-    atomic_store_u64(job.reached, job.last, __ATOMIC_RELAXED)
-    atomic_store_u64(job.done, job.at, __ATOMIC_RELEASE)
-
-
-cdef int receive_from_ring(Job *job) noexcept nogil:
-    """Take the next frames out of the ring of a stream, waiting for one if there is none."""
-    cdef Cursor *c = job.cursor
-    cdef Row scratch
-    cdef uint64_t i, slot, room, got, before
-    cdef int64_t now, deadline
-    cdef bint losing
-    cdef int event
-    ring_look(&c.ring)
-    if cursor_unread(c) == 0:
-        job.last = c.ring.counter
-        if job.deadline == 0:
-            now = clock_ns(CLOCK_MONOTONIC)
-            job.deadline = later(now, job.timeout)
-            job.began = now
-        deadline = job.deadline
-        # A counter ahead of the last frame, and nothing in the ring: it is in the stream, to be had now.
-        if c.ring.kind != RING_FAST or c.ring.counter == c.last:
-            event = wait_for_frame(job)
-            if event != EV_DONE:
-                return event
-            ring_look(&c.ring)
-        if cursor_unread(c) == 0:
-            job.deadline = deadline
-            return receive_beside_ring(job)
-    slot = job.at % job.slots
-    # One at a time into a private ring, whose readers rely on it, and where there are no rows to fill.
-    room = 1
-    if job.rows != NULL and job.totals == NULL:
-        room = min(job.n - job.at, max(<uint64_t>1, RING_CHUNK_NBYTES // job.nbytes))
-    before = c.last
-    atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
-    got = cursor_copy(c, job.dst + slot * job.nbytes, &job.rows[slot] if job.rows != NULL else &scratch,
-                      room, job.streaming, False, &losing)
-    if damaged(job.base, job.h, job.closed):
-        return EV_DAMAGED
-    if c.last > before:
-        settle_posts(job, c.last - before)
-    for i in range(got):
-        hand_over(job, &job.rows[slot + i] if job.rows != NULL else &scratch, slot + i)
-    if got:
-        job.last = c.last
-        job.new_file = False
-        job.deadline = 0
-    return EV_DONE
-
-
-cdef int receive_beside_ring(Job *job) noexcept nogil:
-    """The counter moved and no slot was filled: its writer leaves the ring out, as the wrapper does."""
-    cdef Cursor *c = job.cursor
-    cdef Look seen
-    cdef Row scratch
-    cdef uint64_t flags, slot = job.at % job.slots
-    cdef Row *row = &job.rows[slot] if job.rows != NULL else &scratch
-    cdef int event
-    if c.ring.kind != RING_FAST:
-        return EV_TIMEOUT if clock_ns(CLOCK_MONOTONIC) >= job.deadline else EV_DONE
-    atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
-    flags = copy_frame(job.base, job.h, job.dst + slot * job.nbytes, job.streaming, row, job.closed,
-                       job.stop, &job.grace, &seen)
-    event = EV_DAMAGED if damaged(job.base, job.h, job.closed) else EV_DONE
-    if flags & _TORN and event == EV_DONE:
-        event = ended(job)
-    ring_look(&c.ring)
-    if event != EV_DONE or cursor_unread(c) or seen.cnt0 == c.last:
-        return event  # the newest frame is in the ring after all
-    job.last = c.last
-    if not is_known(job, &seen):
-        account(job, row, flags, &seen)
-        c.new_file = False
-        hand_over(job, row, slot)
-    c.last = job.last
-    job.deadline = 0
-    return EV_DONE
-
-
-cdef bint is_known(Job *job, const Look *seen) noexcept nogil:
-    """Tell whether the frame that was copied is the last one delivered, under its right number now.
-
-    A writer that clears write before it counts (the Python wrapper) shows for an instant the new frame
-    under the old number. If a reader that is late meets exactly that instant, it delivers the frame
-    with a number that is 1 too low; the unchanged stamps of the next number give it away, and the row
-    is put right. Only for writers that are seen to stamp each access: others leave stamps alone.
-    """
-    cdef bint moved = (seen.lastaccess.tv_nsec != job.last_access.tv_nsec
-                       or seen.lastaccess.tv_sec != job.last_access.tv_sec)
-    cdef bint known = (job.accesses and not moved and job.at > 0 and seen.cnt0 == job.last + 1
-                       and seen.writetime.tv_nsec == job.last_write.tv_nsec
-                       and seen.writetime.tv_sec == job.last_write.tv_sec)
-    if known:
-        # A post that seemed to announce nothing was that of the number left out.
-        if job.excess:
-            job.excess -= 1
-            job.repeated -= 1
-        else:
-            job.owed += 1
-        if job.totals != NULL or job.sink != NULL:
-            job.carry += 1  # that row may have been read already
-        elif job.rows != NULL:
-            job.rows[job.at - 1].cnt0 = seen.cnt0
-            job.rows[job.at - 1].lost += 1
-            if job.excess == 0:
-                job.rows[job.at - 1].flags &= ~<uint32_t>_REPEATED_POST
-        job.last = seen.cnt0
-    else:
-        job.accesses = job.accesses or moved
-        job.last_access = seen.lastaccess
-        job.last_write = seen.writetime
-    return known
-
-
-cdef void settle_posts(Job *job, uint64_t advance) noexcept nogil:
-    """Tell the posts of frames that were counted from those that announced nothing."""
-    cdef uint64_t settled = min(advance, job.ahead)
-    job.ahead -= settled
-    job.owed += advance - settled
-    job.excess = job.ahead
-    job.repeated += job.ahead
-    job.ahead = 0
-
-
-cdef void account(Job *job, Row *row, uint64_t flags, const Look *seen) noexcept nogil:
-    """Number a frame, and settle what was lost before it and which posts belong to it."""
-    cdef uint64_t advance = seen.cnt0 - job.last
-    if <int64_t>advance < 0:
-        # The counter went backwards: a new count begins, and nothing is known of the time between.
-        flags |= _COUNTER_RESET
-        advance = 1
-        job.ahead = 0
-    settle_posts(job, advance)
-    if job.excess:
-        flags |= _REPEATED_POST
-    advance += job.carry
-    job.carry = 0
-    if job.new_file:
-        job.new_file = False
-        flags |= _NEW_FILE
-        advance += job.missed
-    row.cnt0 = seen.cnt0
-    row.lost = advance - 1
-    row.flags = <uint32_t>flags
-    row.arrival_ns = clock_ns(CLOCK_TAI)
-    if advance > 1 and row.arrival_ns - job.arrived < <int64_t>min(advance, <uint64_t>64) * LATE_INTERVAL_NS:
-        job.late = LATE_FRAMES
-    job.arrived = row.arrival_ns
-    job.last = seen.cnt0
 
 
 # --------------------------------------------------------------------------------------------------
@@ -1274,50 +354,55 @@ cdef class Reader:
         self.running = own_pid
         return 0
 
-    cdef int _prepare(self, Job *job, Mapping mapping, int64_t timeout, object spin_ns) except -1:
-        cdef Look seen
+    cdef int _prepare_wait(self, Wait *w, Mapping mapping, int64_t timeout, object spin_ns) except -1:
+        """Set every field of a wait but the counter to wait behind."""
         if spin_ns < LEARNED:
             raise _bad_argument(
                 self.name, "spin_ns", spin_ns, "nanoseconds, -1 to spin for ever, or -2 to learn")
-        memset(job, 0, sizeof(Job))
-        job.spin = min(spin_ns, INT64_MAX)
-        if job.spin == LEARNED:
-            job.spin = 0
+        memset(w, 0, sizeof(Wait))
+        w.spin.ns = min(spin_ns, INT64_MAX)
+        if w.spin.ns == LEARNED:
+            w.spin.ns = 0
             # With one core a reader that spins keeps the writer from it.
             if pymilk_may_spin():
-                job.pace = &self.pace
-        job.timeout = timeout
-        job.check_signals = threading.current_thread() is threading.main_thread()
-        job.base = mapping.base
-        job.h = &self.h
-        job.path = self.path
-        job.device = self.device
-        job.inode = self.file_inode
-        job.closed = &mapping.closed
-        job.shut = &self.shut
-        job.stop = &self.stopped
-        job.done = &self.done
-        job.grace = WRITE_GRACE_NS
-        look(<IMAGE_METADATA *>mapping.base, &seen)
-        job.last_access = seen.lastaccess
-        job.last_write = seen.writetime
-        job.sem = self._bell(mapping)
-        if job.sem != NULL:
-            job.sem_owner = &self._owners(mapping)[self.slot]
+                w.spin.pace = &self.pace
+        w.timeout = timeout
+        w.check_signals = threading.current_thread() is threading.main_thread()
+        w.source = Source(base=mapping.base, h=&self.h, path=self.path, device=self.device,
+                          inode=self.file_inode, closed=&mapping.closed)
+        w.shut = &self.shut
+        w.stop = &self.stopped
+        w.posts.sem = self._bell(mapping)
+        if w.posts.sem != NULL:
+            w.posts.owner = &self._owners(mapping)[self.slot]
         return 0
 
-    cdef int _run(self, Job *job) except -1:
-        """Run the loop to its end, looking at signals between its runs. The caller holds the mapping."""
+    cdef int _prepare(self, Job *job, Mapping mapping, int64_t timeout, object spin_ns) except -1:
+        """Set every field of a run but where its frames go."""
+        cdef Look seen
+        memset(job, 0, sizeof(Job))
+        look(<IMAGE_METADATA *>mapping.base, &seen)
+        self._prepare_wait(&job.wait, mapping, timeout, spin_ns)
+        job.stamps.access = seen.lastaccess
+        job.stamps.write = seen.writetime
+        job.patience = Patience(closed=&mapping.closed, stop=&self.stopped, grace=WRITE_GRACE_NS)
+        job.done = &self.done
+        return 0
+
+    cdef int _run(self, Wait *w, Job *job) except -1:
+        """Run a wait, or the loop of a job, to its end, looking at signals between its runs.
+
+        job: the one that the wait belongs to; NULL: wait only. The caller holds the mapping.
+        """
         cdef int event = EV_CHECK
         try:
             while event == EV_CHECK:
                 with nogil:
-                    event = run_receive(job)
+                    event = wait_for_frame(w) if job == NULL else run_receive(job)
                 if event == EV_CHECK:
                     PyErr_CheckSignals()
         finally:
-            if job.slack > SLACK_NS:
-                prctl(PR_SET_TIMERSLACK, job.slack, 0, 0, 0)
+            restore_slack(&w.slack)
         if event == EV_CLOSED:
             raise _closed(self.name)
         if event == EV_DAMAGED:
@@ -1327,18 +412,19 @@ cdef class Reader:
                 f"stream {self.name!r} was replaced by a new file; attach it again",
                 stream=self.name, field="inode", expected=self.file_inode, found=None)
         if event == EV_TIMEOUT:
-            self._raise_timeout(job)
+            self._raise_timeout(w)
         if event == EV_STOPPED:
             # A stop ends one receive, be it called before or during it.
             atomic_store_i32(<int32_t *>&self.stopped, 0, __ATOMIC_RELAXED)
         return event
 
-    cdef int _raise_timeout(self, Job *job) except -1:
-        cdef IMAGE_METADATA *md = <IMAGE_METADATA *>job.base
-        seconds = job.timeout / 1e9
+    cdef int _raise_timeout(self, const Wait *w) except -1:
+        cdef const Source *source = &w.source
+        cdef IMAGE_METADATA *md = <IMAGE_METADATA *>source.base
+        seconds = w.timeout / 1e9
         counter = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
         written = stamp_ns(&md.writetime)
-        if file_state(job.path, job.device, job.inode, job.h.at.total) == FILE_GONE:
+        if file_state(source.path, source.device, source.inode, source.h.at.total) == FILE_GONE:
             why = "its file was deleted"
         elif written:
             age = (clock_ns(CLOCK_TAI) - written) / 1e9
@@ -1346,7 +432,7 @@ cdef class Reader:
         else:
             why = "its writer stores no times; is it running?"
         raise StreamTimeoutError(
-            f"stream {self.name!r}: no frame after number {job.last} within {seconds:g} s; "
+            f"stream {self.name!r}: no frame after number {w.last} within {seconds:g} s; "
             f"its counter is {counter}, {why}",
             stream=self.name, timeout=seconds, counter=counter)
 
@@ -1378,8 +464,7 @@ cdef class Reader:
         StreamClosedError
             Closed before or during the wait.
         """
-        cdef Job job
-        cdef uint64_t none = 0
+        cdef Wait w
         cdef int64_t limit = timeout_ns(timeout, self.name)
         cdef Mapping mapping = self._hold()
         cdef IMAGE_METADATA *md = <IMAGE_METADATA *>mapping.base
@@ -1388,19 +473,17 @@ cdef class Reader:
             else <uint64_t>_index(self.name, "after", after, 2**64))
         self._begin()
         try:
-            self._prepare(&job, mapping, limit, spin_ns)
-            job.done = &none
-            job.n = 1
-            job.last = last
+            self._prepare_wait(&w, mapping, limit, spin_ns)
+            w.last = last
             # What was posted before belongs to frames that are not waited for.
-            job.owed = 1
-            job.silent = self.silent
-            if job.sem != NULL and drain(job.sem) > 0:
-                job.silent = False
+            w.posts.owed = 1
+            w.posts.silent = self.silent
+            if w.posts.sem != NULL and drain(w.posts.sem) > 0:
+                w.posts.silent = False
             try:
-                self._run(&job)
+                self._run(&w, NULL)
             finally:
-                self.silent = job.silent
+                self.silent = w.posts.silent
         finally:
             self.running = 0
         counter = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
@@ -1522,11 +605,11 @@ cdef class Reader:
                 self._begin()
                 try:
                     self._prepare(&job, mapping, limit, spin_ns)
-                    job.dst = <char *>frames.buf
-                    job.rows = <Row *>rows.buf if info is not None else NULL
-                    job.n = job.slots = count
-                    job.streaming = streams(self.h.unit_nbytes, frames.len)
-                    job.at = row
+                    job.dest.frames = <char *>frames.buf
+                    job.dest.rows = <Row *>rows.buf if info is not None else NULL
+                    job.wanted = job.dest.slots = count
+                    job.dest.streaming = streams(self.h.unit_nbytes, frames.len)
+                    job.delivered = row
                     self.done = row
                     self._deliver(&job, mapping, after is not None, last, missed)
                 finally:
@@ -1536,43 +619,43 @@ cdef class Reader:
                     PyBuffer_Release(&rows)
         finally:
             PyBuffer_Release(&frames)
-        return job.at
+        return job.delivered
 
     cdef int _deliver(self, Job *job, Mapping mapping, bint going_on, uint64_t after,
                       object missed) except -1:
         """Run a job that has its destination, with the account of the receives before it."""
         cdef int64_t began
-        job.nbytes = self.h.unit_nbytes
+        job.dest.nbytes = self.h.unit_nbytes
         if missed is not None:
-            job.new_file = True
-            job.missed = _index(self.name, "missed", missed, 2**64)
+            job.account.new_file = True
+            job.account.missed = _index(self.name, "missed", missed, 2**64)
         if not going_on:
-            after = self._start(mapping, job.sem)
+            after = self._start(mapping, job.wait.posts.sem)
         elif self.cursor.ring.kind and (self.cursor.ring.edge == 0 or self.cursor.last != after):
             # Not where the last receive ended: find the frame behind that number.
             ring_anchor(&self.cursor.ring)
             cursor_seek(&self.cursor, after)
-        if self.cursor.ring.kind and job.sink == NULL:
+        if self.cursor.ring.kind and job.target.base == NULL:
             job.cursor = &self.cursor
-            job.pace = NULL  # a ring loses nothing while its reader wakes up
-            self.cursor.new_file = job.new_file
-            self.cursor.missed = job.missed
-        job.last = after
-        job.owed = self.owed
-        job.ahead = self.ahead
-        job.silent = self.silent
+            job.wait.spin.pace = NULL  # a ring loses nothing while its reader wakes up
+            self.cursor.new_file = job.account.new_file
+            self.cursor.missed = job.account.missed
+        job.wait.last = after
+        job.wait.posts.owed = self.owed
+        job.wait.posts.ahead = self.ahead
+        job.wait.posts.silent = self.silent
         self.last = after
         began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
         try:
-            self._run(job)
+            self._run(&job.wait, job)
         finally:
             self.cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
-            self.repeated += job.repeated
-            self.torn += job.torn
-            self.owed = job.owed
-            self.ahead = job.ahead
-            self.silent = job.silent
-            self.last = self.cursor.last if job.cursor != NULL else job.last
+            self.repeated += job.wait.posts.repeated
+            self.torn += job.target.torn
+            self.owed = job.wait.posts.owed
+            self.ahead = job.wait.posts.ahead
+            self.silent = job.wait.posts.silent
+            self.last = self.cursor.last if job.cursor != NULL else job.wait.last
         return 0
 
     def collect(self, PrivateRing ring not None, *, after=None, timeout=None, spin_ns=0, missed=None):
@@ -1609,24 +692,24 @@ cdef class Reader:
         self._begin()
         try:
             self._prepare(&job, mapping, limit, spin_ns)
-            job.dst = ring.start
-            job.streaming = self.h.unit_nbytes >= STREAMING_NBYTES
-            job.rows = ring.rows
-            job.totals = ring.totals
-            job.total = ring.total
-            job.slots = ring.count
-            job.bell = &ring.bell
-            job.bell_fd = &ring.fd
-            job.n = <uint64_t>-1
-            job.at = ring.written
+            job.dest.frames = ring.start
+            job.dest.streaming = self.h.unit_nbytes >= STREAMING_NBYTES
+            job.dest.rows = ring.rows
+            job.ring.totals = ring.totals
+            job.ring.total = ring.total
+            job.dest.slots = ring.count
+            job.ring.bell = &ring.bell
+            job.ring.bell_fd = &ring.fd
+            job.wanted = <uint64_t>-1
+            job.delivered = ring.written
             job.done = &ring.written
             try:
                 self._deliver(&job, mapping, after is not None, last, missed)
             finally:
-                ring.total = job.total
+                ring.total = job.ring.total
         finally:
             self.running = 0
-        return job.at
+        return job.delivered
 
     def relay(self, Stream target not None, *, after=None, timeout=None, spin_ns=0, missed=None):
         """Publish the frames of this stream in another one until `stop`, without the GIL.
@@ -1682,16 +765,16 @@ cdef class Reader:
             target._take_turn()
             try:
                 self._prepare(&job, mapping, limit, spin_ns)
-                job.sink = base
-                job.sink_header = &into.h
-                job.sink_closed = &into.mapping.closed
-                job.n = <uint64_t>-1
+                job.target.base = base
+                job.target.h = &into.h
+                job.target.closed = &into.mapping.closed
+                job.wanted = <uint64_t>-1
                 if after is None:
                     self.done = 0
                 elif target.counter == 0:
-                    job.jump = last
-                job.at = self.done
-                job.reached = &self.reached
+                    job.target.jump = last
+                job.delivered = self.done
+                job.target.reached = &self.reached
                 self._deliver(&job, mapping, after is not None, last, missed)
             except StreamDamagedError:
                 into.check_whole()  # says whose file it is
@@ -1700,7 +783,7 @@ cdef class Reader:
                 target.busy = 0
         finally:
             self.running = 0
-        return job.at
+        return job.delivered
 
     cdef int _take_rows(self, object info, object count, Py_buffer *rows) except -1:
         if getattr(info, "dtype", None) != FRAME_ROW or info.ndim != 1 or info.shape[0] < count:
@@ -1726,12 +809,6 @@ cdef class Reader:
             self._give_back(mapping)
 
 
-cdef inline int drain(sem_t *sem) noexcept nogil:
-    """Take what posts there are; bounded, because another process may post all the time."""
-    cdef int count = 0
-    while count < 4 * SEMAPHORE_MAXVAL and sem_trywait(sem) == 0:
-        count += 1
-    return count
 
 
 # --------------------------------------------------------------------------------------------------
@@ -1867,7 +944,7 @@ cdef class RingCursor:
     """Where one reader is in a ring: takes frames in order, in place or as copies, and keeps account.
 
     Made by `Stream.ring_cursor` and `PrivateRing.cursor`. Never waits. It numbers the frames of the
-    ring itself (`seq`); their own numbers are in the rows. `_ring.pxd` states the protocol. Not for use
+    ring itself (`seq`); their own numbers are in the rows. `protocol/ring.pxd` states the protocol. Not for use
     by two threads at once, except for `overwritten`.
 
     Attributes
@@ -2149,7 +1226,7 @@ cdef class RingCursor:
         """Tell how many of these frames, from the first on, may have been overwritten by now."""
         cdef Ring now = self.c.ring
         cdef uint64_t first = seq, oldest
-        # Everything that was read before is read. Pairs with the fence of the writer (_ring.pxd).
+        # Everything that was read before is read. Pairs with the fence of the writer (protocol/ring.pxd).
         atomic_fence(__ATOMIC_ACQUIRE)
         ring_look(&now)
         oldest = ring_oldest(&now)
@@ -2175,9 +1252,9 @@ cdef class RingCursor:
 # Waiting for any of several
 # --------------------------------------------------------------------------------------------------
 
-# What one thread of `wait_for_any` watches: a stream (job), or a private ring (written).
+# What one thread of `wait_for_any` watches: a stream (wait), or a private ring (written).
 cdef struct Watch:
-    Job job
+    Wait wait
     uint64_t *written
     uint64_t seen
     sem_t *bell
@@ -2194,9 +1271,9 @@ cdef void *watch(void *argument) noexcept nogil:
     w.event = EV_CHECK
     if w.written == NULL:
         while w.event == EV_CHECK:
-            w.event = wait_for_frame(&w.job)
+            w.event = wait_for_frame(&w.wait)
     else:
-        deadline = later(now, w.job.timeout)
+        deadline = later(now, w.wait.timeout)
         while atomic_load_u64(w.written, __ATOMIC_ACQUIRE) <= w.seen and not atomic_load_int(w.over):
             if atomic_load_int(w.stop) or now >= deadline:
                 w.event = EV_STOPPED
@@ -2209,7 +1286,7 @@ cdef void *watch(void *argument) noexcept nogil:
 
 cdef bint is_ready(const Watch *w) noexcept nogil:
     if w.written == NULL:
-        return has_moved(&w.job)
+        return has_moved(&w.wait)
     return atomic_load_u64(w.written, __ATOMIC_ACQUIRE) > w.seen or atomic_load_int(w.over)
 
 
@@ -2267,7 +1344,7 @@ def wait_for_any(sources, timeout=None):
             w = &watches[i]
             w.stop = stop
             w.common = common
-            w.job.timeout = limit
+            w.wait.timeout = limit
             if isinstance(source, PrivateRing):
                 ring = source
                 w.written = &ring.written
@@ -2280,14 +1357,14 @@ def wait_for_any(sources, timeout=None):
             held.append(mapping)
             reader._begin()
             begun.append(reader)
-            reader._prepare(&w.job, mapping, limit, 0)
-            w.job.check_signals = False
-            w.job.stop = stop
-            w.job.last = number
-            w.job.owed = 1
-            w.job.silent = reader.silent
-            if w.job.sem != NULL and drain(w.job.sem) > 0:
-                w.job.silent = False
+            reader._prepare_wait(&w.wait, mapping, limit, 0)
+            w.wait.check_signals = False
+            w.wait.stop = stop
+            w.wait.last = number
+            w.wait.posts.owed = 1
+            w.wait.posts.silent = reader.silent
+            if w.wait.posts.sem != NULL and drain(w.wait.posts.sem) > 0:
+                w.wait.posts.silent = False
         # A frame is rarely far away: look a little before threads are started.
         with nogil:
             now = clock_ns(CLOCK_MONOTONIC)
@@ -2315,8 +1392,8 @@ def wait_for_any(sources, timeout=None):
                         # Ours to post: nobody else waits for it.
                         if watches[i].written != NULL:
                             sem_post(watches[i].bell)
-                        elif watches[i].job.sem != NULL:
-                            sem_post(watches[i].job.sem)
+                        elif watches[i].wait.posts.sem != NULL:
+                            sem_post(watches[i].wait.posts.sem)
                     for i in range(started):
                         pthread_join(threads[i], NULL)
         for i in range(started):
@@ -2334,6 +1411,10 @@ def wait_for_any(sources, timeout=None):
 # --------------------------------------------------------------------------------------------------
 # Streams
 # --------------------------------------------------------------------------------------------------
+
+cdef sem_t *semaphore_of(StreamFile file, char *base, object index) except NULL:
+    return semaphore(base, &file.h, index_argument(file.name, "index", index, file.h.n.sem))
+
 
 cdef uint64_t publish_turned(char *base, const Header *h, pymilk_turn *turn, bint has_atime, int64_t atime_ns,
                               int64_t slice) noexcept nogil:
@@ -2880,7 +1961,7 @@ cdef class Stream(StreamMetadata):
         """Copy the newest frame, or all of a temporal cube, and note its flags. `base` is that of `file`."""
         cdef Look seen
         cdef uint64_t flags = 0
-        cdef int64_t grace
+        cdef Patience patience
         cdef int never = 0
         cdef bint streaming = nbytes >= STREAMING_READ_NBYTES
         cdef uint64_t number = 0
@@ -2901,14 +1982,13 @@ cdef class Stream(StreamMetadata):
             self.grace = WRITE_GRACE_NS
         else:
             # A writer that was found dead in this very frame is not waited for again.
-            grace = self.grace
-            if grace == STUCK_GRACE_NS and self.stuck_at == atomic_load_u64(
+            patience = Patience(closed=&file.mapping.closed, stop=&never, grace=self.grace)
+            if patience.grace == STUCK_GRACE_NS and self.stuck_at == atomic_load_u64(
                     &(<IMAGE_METADATA *>base).cnt0, __ATOMIC_RELAXED):
-                grace = 0
+                patience.grace = 0
             with nogil:
-                flags = copy_frame(base, &file.h, dst, streaming, NULL, &file.mapping.closed, &never,
-                                   &grace, &seen)
-            self.grace = grace
+                flags = copy_frame(base, &file.h, dst, streaming, NULL, &patience, &seen)
+            self.grace = patience.grace
             self.stuck_at = seen.cnt0
         file.check_whole()
         self.frame_counter = seen.cnt0
@@ -3106,8 +2186,9 @@ cdef class Stream(StreamMetadata):
         cdef Py_buffer view
         cdef StreamFile file = self.file
         cdef char *base = file.use_to_write()
-        cdef uint64_t total, held, done = 0, counter = 0
-        cdef int64_t interval = interval_ns, due = 0
+        cdef Series series
+        cdef uint64_t total, held
+        cdef int64_t interval = interval_ns
         cdef bint check = threading.current_thread() is threading.main_thread()
         cdef const int64_t[::1] times = None
         cdef const int64_t *atimes = NULL
@@ -3129,13 +2210,13 @@ cdef class Stream(StreamMetadata):
                     f"interval {interval} ns; it needs at least one frame and no negative numbers",
                     stream=self.name, argument="count", found=count)
             total = held if count is None else count
-            counter = (<IMAGE_METADATA *>base).cnt0
+            series = Series(frames=<char *>view.buf, atimes=atimes, held=held, total=total, done=0,
+                            interval=interval, due=0, counter=(<IMAGE_METADATA *>base).cnt0)
             self._take_turn()
             try:
-                while done < total:
+                while series.done < total:
                     with nogil:
-                        done = _publish_series(base, &file.h, <char *>view.buf, atimes, held, done, total,
-                                               interval, &due, check, &file.mapping.closed, &counter)
+                        publish_series(base, &file.h, &series, check, &file.mapping.closed)
                     PyErr_CheckSignals()
                     file.check_whole()
                     if file.mapping.closed:
@@ -3144,7 +2225,7 @@ cdef class Stream(StreamMetadata):
                 self.busy = 0
         finally:
             PyBuffer_Release(&view)
-        return counter
+        return series.counter
 
     def publish_feed(self, FrameFeed feed not None):
         """Publish the frames that another thread hands over, each at its time, until there are no more.
@@ -3177,7 +2258,7 @@ cdef class Stream(StreamMetadata):
         try:
             while not ended:
                 with nogil:
-                    ended = _publish_feed(base, &file.h, &feed.feed, check, &file.mapping.closed)
+                    ended = publish_feed(base, &file.h, &feed.feed, check, &file.mapping.closed)
                 PyErr_CheckSignals()
         finally:
             self.busy = 0
@@ -3625,118 +2706,6 @@ cdef class Claim:
             abandon_frame(file.mapping.base)
 
 
-cdef inline bint come_due(int64_t due, int64_t stop_at, int64_t *now) noexcept nogil:
-    """Wait until a frame is due; False if it is not yet, and time (stop_at) to look at other things.
-
-    Sleeps to just before, and watches the clock for the rest: sleeping alone is late by tens of microseconds.
-    """
-    while due - now[0] > 2 * PACING_SPIN_NS:
-        if now[0] >= stop_at:
-            return False
-        sleep_until(min(due - PACING_SPIN_NS, stop_at))
-        now[0] = clock_ns(CLOCK_MONOTONIC)
-    while now[0] < due:
-        pymilk_pause()
-        now[0] = clock_ns(CLOCK_MONOTONIC)
-    return True
-
-
-cdef inline uint64_t publish_one(
-    char *base, const Header *h, const char *frame, bint has_atime, int64_t atime_ns
-) noexcept nogil:
-    """Publish a frame of a series; returns its counter."""
-    open_frame(base)
-    cdef int64_t slice = next_slice(base, h)
-    if slice >= 0:
-        fill_slot(frame_at(base, h, slice), frame, h.unit_nbytes)
-    else:
-        copy_bytes(base + h.at.array, frame, h.unit_nbytes, False)
-    return close_frame(base, h, has_atime, atime_ns, slice)
-
-
-cdef uint64_t _publish_series(
-    char *base, const Header *h, const char *frames, const int64_t *atimes, uint64_t held, uint64_t done,
-    uint64_t total, int64_t interval, int64_t *due, bint check, const int *closed, uint64_t *counter,
-) noexcept nogil:
-    """Publish frames done to total, or until it is time to look at signals; returns the next one."""
-    cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
-    cdef int64_t stop_at = now + CHECK_NS
-    cdef uint64_t at
-    if due[0] == 0:
-        due[0] = now
-    while done < total and not atomic_load_int(closed):
-        if interval:
-            if not come_due(due[0], stop_at, &now):
-                return done
-            due[0] = due[0] + interval if now - due[0] < interval else now + interval
-        at = done % held
-        counter[0] = publish_one(
-            base, h, frames + at * h.unit_nbytes, atimes != NULL, atimes[at] if atimes != NULL else 0)
-        done += 1
-        now = clock_ns(CLOCK_MONOTONIC)
-        if check and now >= stop_at:
-            return done
-    return done
-
-
-cdef struct Feed:
-    char *slots
-    uint64_t depth
-    uint64_t nbytes         # of a frame
-    const int64_t *steps    # nanoseconds from the frame before to that of each slot; NULL: none is waited for
-    int64_t *dues           # when the frame of each slot was due, and when it was published: CLOCK_MONOTONIC
-    int64_t *moments
-    int64_t slack           # a frame that is late by more shifts those behind it
-    uint64_t ready          # frames that were handed over so far; the thread that fills stores it last
-    uint64_t done           # frames that were published so far; the thread that publishes stores it last
-    uint64_t starved        # of these, those that were not there yet when they were due
-    int64_t due             # of the frame published last
-    int over                # no frame comes behind those that are ready
-    int stopped             # not even those are wanted
-
-
-cdef bint _publish_feed(char *base, const Header *h, Feed *feed, bint check, const int *closed) noexcept nogil:
-    """Publish what a feed has, each frame at its time; False if it is time to look at signals first."""
-    cdef int64_t due, now = clock_ns(CLOCK_MONOTONIC)
-    cdef int64_t stop_at = now + CHECK_NS
-    cdef uint64_t slot
-    cdef bint over, starving = False
-    while not atomic_load_int(closed) and not atomic_load_int(&feed.stopped):
-        # Before `ready`: whoever says so has handed over all. Pairs with the release in FrameFeed.end.
-        over = atomic_load_i32(<int32_t *>&feed.over, __ATOMIC_ACQUIRE)
-        if atomic_load_u64(&feed.ready, __ATOMIC_ACQUIRE) == feed.done:
-            if over:
-                return True
-            starving = True
-            sleep_until(now + STARVED_NS)
-            now = clock_ns(CLOCK_MONOTONIC)
-        else:
-            slot = feed.done % feed.depth
-            due = feed.due + (feed.steps[slot] if feed.steps != NULL else 0)
-            if starving and now > due and feed.done:
-                feed.starved += 1
-            starving = False
-            # No burst makes up for time that was lost.
-            if feed.steps == NULL or feed.done == 0 or now - due > feed.slack:
-                due = now
-            elif not come_due(due, stop_at, &now):
-                if check:
-                    return False
-                stop_at = now + CHECK_NS
-                continue
-            publish_one(base, h, feed.slots + slot * feed.nbytes, False, 0)
-            now = clock_ns(CLOCK_MONOTONIC)
-            feed.due = feed.dues[slot] = due
-            feed.moments[slot] = now
-            # The slot is free, and its times can be had. Pairs with the acquire load in FrameFeed.done.
-            atomic_store_u64(&feed.done, feed.done + 1, __ATOMIC_RELEASE)
-        if now >= stop_at:
-            if check:
-                return False
-            stop_at = now + CHECK_NS
-    return True
-
-
 @cython.final
 @cython.auto_pickle(False)
 cdef class FrameFeed:
@@ -3833,12 +2802,12 @@ cdef class FrameFeed:
         """
         room = self.feed.depth - (self.feed.ready - self.done)
         added = _index("", "count", count, room + 1)
-        # Pairs with the acquire load in _publish_feed: who sees the number sees the frames.
+        # Pairs with the acquire load in publish_feed: who sees the number sees the frames.
         atomic_store_u64(&self.feed.ready, self.feed.ready + <uint64_t>added, __ATOMIC_RELEASE)
 
     def end(self):
         """Say that no frame comes behind those that are ready: publishing ends with them."""
-        # Release: pairs with the acquire load in _publish_feed, which then sees all that was handed over.
+        # Release: pairs with the acquire load in publish_feed, which then sees all that was handed over.
         atomic_store_i32(<int32_t *>&self.feed.over, 1, __ATOMIC_RELEASE)
 
     def stop(self):

@@ -266,7 +266,7 @@ cdef class StreamMetadata:
         return self.file.h.n.cbsize
 
     @property
-    def cbindex_argument(self):
+    def cb_index(self):
         """Slot that holds the newest frame; 0 with `cb_cycle` 0 means that there is none yet."""
         return self.file.whole(atomic_load_u32(&reading(self.file).CBindex, __ATOMIC_ACQUIRE))
 
