@@ -25,11 +25,14 @@ from .native.checks cimport (
     bad_argument as _bad_argument, closed_error as _closed, count_frames as _count_frames, damaged_error as _damaged,
     index_argument as _index, on_gpu_error as _on_gpu, take_buffer as _take_buffer,
 )
-from .native.file cimport StreamFile, make_file
-from .native.header cimport (
-    READY_WAIT_MS, Snapshot, decode_text, frame_shape_of as _frame_shape_of, layout_of, open_file, take_snapshot,
+from .native cimport semaphores
+from .native.file cimport StreamFile
+from .native.header cimport READY_WAIT_MS, frame_shape_of as _frame_shape_of
+from .native.keywords cimport read_keywords, update_keyword, write_keywords
+from .native.lifecycle cimport (
+    Creation, NewStream, attach_file, attach_successor, create_file, make_local, remove_file,
 )
-from .native.memory cimport KEPT_NBYTES, Block, Mapping, anonymous, map_file, map_pages, take_block
+from .native.memory cimport KEPT_NBYTES, Block, Mapping, anonymous, take_block
 from .native.metadata cimport StreamMetadata
 from .protocol.clock cimport *
 from .protocol.copying cimport *
@@ -109,6 +112,7 @@ from .native.formats import (
     TIMESPEC,
 )
 from .native.header import build_info, read_header
+from .native.keywords import Keyword
 from .native.memory import ArrayExporter, allocate, free_memory, prefault, turn_copy
 from .names import check_name, stream_name, stream_path
 from .notices import warn_of_tear as _warn_of_tear
@@ -150,12 +154,6 @@ __all__ = [
 # Constants
 # --------------------------------------------------------------------------------------------------
 
-cdef enum:
-    # A file that is no stream is being made, by a program that makes it in place, unless it stays like that.
-    HALF_MADE_NS = 100_000_000
-    # Readers of keywords compare two copies, this often at most.
-    KEYWORD_TRIES = 4
-
 # Older names of what is in rooms of its own now. (A class that is cimported does not become a Python name by itself.)
 _DTYPES, _MATH_DATA, _NELEMENT_MAX, _SECTION_DTYPES, _TIMESPEC = DTYPES, MATH_DATA, NELEMENT_MAX, SECTION_DTYPES, TIMESPEC
 globals().update(
@@ -166,24 +164,6 @@ cdef object _ndarray = np.ndarray
 cdef object _empty = np.empty
 cdef object _asarray = np.asarray
 cdef object _copyto = np.copyto
-
-Keyword = namedtuple("Keyword", "name value comment cnt", defaults=("", None), module=__name__)
-Keyword.__doc__ = """One keyword of a stream.
-
-Parameters
-----------
-name : str
-    1 to 16 bytes of UTF-8.
-value : int, float or str
-    Stored as int64 (L), double (D), or up to 16 bytes of text (S).
-comment : str, default ""
-    Up to 80 bytes.
-cnt : int or None
-    Times the keyword was written. None when writing: one more than in the stream.
-"""
-
-
-
 
 # --------------------------------------------------------------------------------------------------
 # Readers
@@ -1412,8 +1392,12 @@ def wait_for_any(sources, timeout=None):
 # Streams
 # --------------------------------------------------------------------------------------------------
 
-cdef sem_t *semaphore_of(StreamFile file, char *base, object index) except NULL:
-    return semaphore(base, &file.h, index_argument(file.name, "index", index, file.h.n.sem))
+cdef Stream wrap(StreamFile file):
+    """Make the Stream of an attached file."""
+    cdef Stream stream = Stream.__new__(Stream)
+    stream.file = file
+    stream.grace = WRITE_GRACE_NS
+    return stream
 
 
 cdef uint64_t publish_turned(char *base, const Header *h, pymilk_turn *turn, bint has_atime, int64_t atime_ns,
@@ -1525,8 +1509,20 @@ cdef class Stream(StreamMetadata):
         Everything is checked on one snapshot of the header before a pixel is mapped. A file whose
         version is still empty is given 0.1 s to become ready.
         """
-        return _attach(
-            os.path.abspath(stream_path(name_or_path)), writable, READY_WAIT_MS, prefault, exclusive)
+        path = os.path.abspath(stream_path(name_or_path))
+        cdef Stream stream
+        while True:
+            stream = wrap(attach_file(path, writable, READY_WAIT_MS, prefault))
+            if not exclusive:
+                return stream
+            stream.alone = True
+            stream.file.use_to_write()  # raises if it is read-only
+            try:
+                stream._take_turn()
+            except StreamReplacedError:
+                continue  # it was replaced since it was mapped
+            stream.busy = 0
+            return stream
 
     @staticmethod
     def create(name_or_path, shape, dtype, *, nbkw=50, nbsem=10, imagetype=MATH_DATA, cb_size=0,
@@ -1593,21 +1589,22 @@ cdef class Stream(StreamMetadata):
         A process that is killed here leaves a temporary file at most, never half a stream. The next `create` in
         the same directory removes it.
         """
-        cdef Header h
-        path = os.path.abspath(stream_path(name_or_path))
-        name = stream_name(path)
-        if len(os.fsencode(path)) >= 200:
-            raise StreamNameError(
-                f"{path}: ImageStreamIO opens paths of less than 200 bytes only", stream=name, name=name)
-        _plan(&h, name, shape, dtype, nbkw, nbsem, imagetype, cb_size, location, layout)
-        if mode is not None:
-            mode = index_argument(name, "mode", mode, 0o1000)
-        if not (isinstance(version, str) and version.startswith("2.") and version.isascii()
-                and version.isprintable() and len(version) < 32):
-            raise StreamArgumentError(
-                f"stream {name!r}: version is '2.' and at most 29 more letters, not {version!r}",
-                stream=name, argument="version", found=version)
-        return _create(&h, path, name, version.encode(), mode, exist_ok, exclusive)
+        cdef NewStream new = NewStream.__new__(NewStream)
+        cdef Creation made
+        cdef Stream stream
+        new.path = os.path.abspath(stream_path(name_or_path))
+        new.name = stream_name(new.path)
+        new.shape, new.dtype = shape, dtype
+        new.nbkw, new.nbsem, new.imagetype, new.cb_size = nbkw, nbsem, imagetype, cb_size
+        new.location, new.version, new.layout = location, version, layout
+        new.mode, new.exist_ok, new.exclusive = mode, exist_ok, exclusive
+        made = create_file(new)
+        stream = wrap(made.file)
+        if exclusive:
+            stream.alone = True
+            stream.lock = made.lock
+            stream.admitted = own_pid
+        return stream
 
     @staticmethod
     def local(name, shape, dtype, *, nbkw=50, nbsem=10, imagetype=MATH_DATA, cb_size=0):
@@ -1632,14 +1629,12 @@ cdef class Stream(StreamMetadata):
         CaptureMemoryError
             The memory cannot be had.
         """
-        cdef Header h
-        cdef Stream stream = Stream.__new__(Stream)
-        _plan(&h, check_name(name), shape, dtype, nbkw, nbsem, imagetype, cb_size, -1, None)
-        cdef Mapping mapping = anonymous(h.at.total, f"stream {name!r}", "make it smaller")
-        _fill_new(mapping.base, &h, os.fsencode(name), b"2.00", False)
-        stream.file = make_file(mapping, &h, "", name, "local to this process", 0, 0)
-        stream.grace = WRITE_GRACE_NS
-        return stream
+        cdef NewStream new = NewStream.__new__(NewStream)
+        new.name, new.path = check_name(name), ""
+        new.shape, new.dtype = shape, dtype
+        new.nbkw, new.nbsem, new.imagetype, new.cb_size = nbkw, nbsem, imagetype, cb_size
+        new.location, new.version = -1, "2.00"
+        return wrap(make_local(new))
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -1714,57 +1709,10 @@ cdef class Stream(StreamMetadata):
             The file is gone already.
         """
         cdef StreamFile file = self.file
-        cdef int fd
         file.use()
-        if not file.path:  # a local one has no file
-            self.close()
-            return
-        state = file.state()
-        if state == FILE_GONE:
-            raise self._gone()
-        if state == FILE_OTHER:
-            raise self._not_ours()
-        # Another process may put its stream there this very moment: the file is taken aside, looked at
-        # once more, and put back if it is not ours.
-        aside = aside_path(file.path, file.inode)
-        try:
-            fd = open_file(file.path, False)
-        except StreamNotFoundError:
-            raise self._gone() from None
-        try:
-            mark_busy(fd)
-            try:
-                os.rename(file.path, aside)
-            except FileNotFoundError:
-                raise self._gone() from None
-            except PermissionError:
-                raise StreamPermissionError(
-                    f"{self.path}: no permission to delete it", stream=self.name, path=self.path) from None
-            if file_state(os.fsencode(aside), file.device, file.inode, file.h.at.total) == FILE_OTHER:
-                try:
-                    os.link(aside, file.path, follow_symlinks=False)
-                except FileExistsError:
-                    pass  # there is a newer one already
-                os.unlink(aside)
-                raise self._not_ours()
-            os.unlink(aside)
-            retire(fd, file.mapping, &file.h)
-        finally:
-            c_close(fd)
+        if file.path:  # a local one has no file
+            remove_file(file)
         self.close()
-
-    def _gone(self):
-        return StreamNotFoundError(
-            f"stream {self.name!r}: {self.path} was deleted already", stream=self.name, path=self.path)
-
-    def _not_ours(self):
-        try:
-            found = os.stat(self.path).st_ino
-        except OSError:
-            found = None
-        return StreamReplacedError(
-            f"stream {self.name!r}: {self.path} is another stream now (not inode {self.file.inode}); "
-            "it was not deleted", stream=self.name, field="inode", expected=self.file.inode, found=found)
 
     def successor(self, timeout=0.0):
         """Attach the stream that took the place of this one.
@@ -1790,38 +1738,10 @@ cdef class Stream(StreamMetadata):
         StreamFormatError
             As `attach`, once the file has been like that for 0.1 s: a program may be writing it.
         """
-        cdef Stream new
         cdef StreamFile file = self.file
-        cdef bint writable
-        cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), timeout_ns(timeout, self.name))
-        cdef int64_t odd_since = 0
+        cdef Stream new
         file.use()
-        writable = file.mapping.writable
-        while True:
-            try:
-                new = _attach(file.path, writable, 0, True, False)
-                break
-            except (StreamNotFoundError, StreamNotReadyError):
-                odd_since = 0
-                if clock_ns(CLOCK_MONOTONIC) >= deadline:
-                    raise
-            except StreamFormatError:
-                odd_since = odd_since or clock_ns(CLOCK_MONOTONIC)
-                if clock_ns(CLOCK_MONOTONIC) - odd_since >= HALF_MADE_NS:
-                    raise
-            _time.sleep(0.002)
-        for field, expected, found in (
-            ("shape", self.frame_shape, new.frame_shape),
-            ("dtype", self.dtype, new.dtype),
-            ("location", self.location, new.location),
-        ):
-            if expected != found:
-                new.close()
-                kinds = {"shape": StreamShapeChangedError, "dtype": StreamTypeChangedError}
-                raise kinds.get(field, StreamChangedError)(
-                    f"stream {self.name!r} was recreated with another {field}: it was {expected}, "
-                    f"now it is {found}; attach it again",
-                    stream=self.name, field=field, expected=expected, found=found)
+        new = wrap(attach_successor(file, later(clock_ns(CLOCK_MONOTONIC), timeout_ns(timeout, file.name))))
         new.alone = self.alone
         return new
 
@@ -2365,69 +2285,30 @@ cdef class Stream(StreamMetadata):
 
     def post(self, index=None):
         """Post one semaphore, or all of them, where below the cap of 10. No frame is counted."""
-        cdef StreamFile file = self.file
-        cdef char *base = file.use_to_write()
-        if index is None:
-            post_all(base, &file.h)
-        else:
-            post_one(base, &file.h, index_argument(file.name, "index", index, file.h.n.sem))
-            ring_bell(<sem_t *>(base + file.h.at.semlog))
-        file.check_whole()
+        semaphores.post(self.file, index)
 
     def flush(self, index=None):
         """Take all posts off one semaphore, or off every one. Returns how many there were."""
-        cdef StreamFile file = self.file
-        cdef char *base = file.use_to_write()
-        cdef int i, count = 0
-        if index is not None:
-            return file.whole(drain(semaphore_of(file, base, index)))
-        for i in range(file.h.n.sem):
-            count += drain(semaphore(base, &file.h, i))
-        return file.whole(count)
+        return semaphores.flush(self.file, index)
 
     def sem_value(self, index):
         """Return the value of one semaphore: posts that nobody has taken yet."""
-        cdef StreamFile file = self.file
-        cdef char *base = file.use_whole()
-        cdef int value = 0
-        sem_getvalue(semaphore_of(file, base, index), &value)
-        file.check_file()
-        return value
+        return semaphores.value_of(self.file, index)
 
     def sem_values(self):
         """Return the values of all semaphores as a list."""
-        return [self.sem_value(i) for i in range(self.nbsem)]
+        return [semaphores.value_of(self.file, i) for i in range(self.nbsem)]
 
     def sem_try_wait(self, index):
         """Take one post off a semaphore if there is one; returns whether there was."""
-        cdef StreamFile file = self.file
-        cdef char *base = file.use_to_write()
-        return file.whole(sem_trywait(semaphore_of(file, base, index)) == 0)
+        return semaphores.try_wait(self.file, index)
 
     def sem_wait(self, index, timeout=None):
         """Wait for a post of one semaphore and take it; returns whether it came in time.
 
         A post says nothing about frames: `wait` is for those. Releases the GIL; Ctrl-C ends it.
         """
-        cdef StreamFile file = self.file
-        cdef char *base = file.use_whole()
-        cdef int64_t limit = timeout_ns(timeout, file.name)
-        cdef sem_t *sem = semaphore_of(file, base, index)
-        cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
-        cdef int64_t deadline = later(now, limit)
-        cdef int code
-        file.use_to_write()
-        while True:
-            with nogil:
-                code = pymilk_sem_wait_until(sem, min(deadline, later(now, SLICE_NS)))
-                now = clock_ns(CLOCK_MONOTONIC)
-            if code == 0:
-                return True
-            PyErr_CheckSignals()
-            file.use_whole()
-            file.check_whole()
-            if now >= deadline:
-                return False
+        return semaphores.wait_for_post(self.file, index, timeout)
 
     # -- keywords ------------------------------------------------------------------------------
 
@@ -2444,27 +2325,7 @@ cdef class Stream(StreamMetadata):
         -----
         Writers do not lock: the table is copied until two copies agree, four times at most.
         """
-        cdef StreamFile file = self.file
-        cdef const char *start = file.use_whole() + file.h.at.keywords
-        cdef size_t nbytes = file.h.n.nbkw * sizeof(IMAGE_KEYWORD)
-        cdef const IMAGE_KEYWORD *slot
-        table = start[:nbytes]
-        for _ in range(KEYWORD_TRIES):
-            again = start[:nbytes]
-            if again == table:
-                break
-            table = again
-        file.check_file()
-        slot = <const IMAGE_KEYWORD *><const char *>table
-        keywords = []
-        for _ in range(file.h.n.nbkw):
-            if not slot.name[0]:
-                break
-            keywords.append(Keyword(
-                decode_text(slot.name, KEYWORD_MAX_STRING), _keyword_value(slot),
-                decode_text(slot.comment, KEYWORD_MAX_COMMENT), slot.cnt))
-            slot += 1
-        return keywords
+        return read_keywords(self.file)
 
     def write_keywords(self, keywords):
         """Replace all keywords.
@@ -2479,33 +2340,7 @@ cdef class Stream(StreamMetadata):
             Too many, or a text too long, or a value that is not int64, float or str; nothing was
             changed.
         """
-        cdef IMAGE_KEYWORD *slots
-        cdef StreamFile file = self.file
-        cdef char *base = file.use_to_write()
-        cdef int i
-        try:
-            entries = list(keywords)
-        except TypeError:
-            raise KeywordError(
-                f"stream {self.name!r}: keywords are a list of (name, value[, comment[, cnt]]), "
-                f"not {keywords!r}", stream=self.name) from None
-        new = [_encode_keyword(self.name, entry) for entry in entries]
-        if len(new) > file.h.n.nbkw:
-            raise KeywordTableFullError(
-                f"Too many keywords provided: stream {self.name!r} has room for {file.h.n.nbkw} keywords, "
-                f"not {len(new)}; recreate it with a larger nbkw",
-                stream=self.name, keyword=None, limit=file.h.n.nbkw, found=len(new))
-        counts = {keyword.name: keyword.cnt for keyword in self.read_keywords()}
-        slots = <IMAGE_KEYWORD *>(base + file.h.at.keywords)
-        for i, entry in enumerate(new):
-            name = entry[0].decode("utf-8", "surrogateescape")
-            cnt = (counts.get(name, 0) + 1) % 2**64 if entry[4] is None else entry[4]
-            _store_keyword(&slots[i], entry, cnt)
-        # The first empty name ends the list; what stands behind it is of no account.
-        i = len(new)
-        if i < file.h.n.nbkw and slots[i].name[0]:
-            memset(&slots[i], 0, sizeof(IMAGE_KEYWORD))
-        file.check_file()
+        write_keywords(self.file, keywords)
 
     def update_keyword(self, name, value, comment=None):
         """Change one keyword, keeping its place, and its comment unless one is given.
@@ -2520,134 +2355,11 @@ cdef class Stream(StreamMetadata):
         KeywordError
             As for `write_keywords`.
         """
-        cdef StreamFile file = self.file
-        cdef IMAGE_KEYWORD *slot = <IMAGE_KEYWORD *>(file.use_to_write() + file.h.at.keywords)
-        cdef int _
-        entry = _encode_keyword(self.name, Keyword(name, value, "" if comment is None else comment))
-        for _ in range(file.h.n.nbkw):
-            if not slot.name[0]:
-                break
-            if (<char *>slot.name)[:KEYWORD_MAX_STRING].split(b"\0", 1)[0] == entry[0]:
-                if comment is None:
-                    entry = (*entry[:3], None, None)
-                _store_keyword(slot, entry, slot.cnt + 1)
-                file.check_file()
-                return
-            slot += 1
-        file.check_file()
-        raise KeywordNotFoundError(
-            f"stream {self.name!r} has no keyword {name!r}; add it with SHM.set_keywords or Stream.write_keywords",
-            stream=self.name, keyword=name)
+        update_keyword(self.file, name, value, comment)
 
     def clear_keywords(self):
         """Remove all keywords."""
         self.write_keywords([])
-
-
-cdef object _keyword_value(const IMAGE_KEYWORD *slot):
-    if slot.type == c"L":
-        return slot.value.numl
-    if slot.type == c"D":
-        return slot.value.numf
-    # S; and N, which an unused slot has: a name without a value.
-    return decode_text(slot.value.valstr, KEYWORD_MAX_STRING) if slot.type == c"S" else None
-
-
-cdef bytes _encode_text(str stream, object keyword, str what, object text, int limit):
-    if not isinstance(text, str):
-        raise KeywordError(
-            f"stream {stream!r}: the {what} of keyword {keyword!r} has to be str, "
-            f"not {type(text).__name__}", stream=stream, keyword=str(keyword))
-    try:
-        encoded = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        raise KeywordError(
-            f"stream {stream!r}: the {what} of keyword {keyword!r} cannot be encoded: {text!r}",
-            stream=stream, keyword=str(keyword)) from None
-    if len(encoded) > limit or b"\0" in encoded:
-        raise KeywordError(
-            f"stream {stream!r}: the {what} of keyword {keyword!r} takes {limit} bytes without NUL; "
-            f"{text!r} has {len(encoded)}",
-            stream=stream, keyword=str(keyword), limit=limit, found=len(encoded))
-    return encoded
-
-
-cdef tuple _encode_keyword(str stream, object keyword):
-    """Check one keyword and turn it into (name, type, value, comment, cnt) as stored."""
-    try:
-        name, value, comment, cnt = Keyword(*keyword)
-    except TypeError:
-        raise KeywordError(
-            f"stream {stream!r}: a keyword is (name, value[, comment[, cnt]]), not {keyword!r}",
-            stream=stream) from None
-    encoded = _encode_text(stream, name, "name", name, KEYWORD_MAX_STRING)
-    if not encoded:
-        raise KeywordError(
-            f"stream {stream!r}: a keyword needs a name", stream=stream, keyword="",
-            limit=KEYWORD_MAX_STRING, found=0)
-    note = _encode_text(stream, name, "comment", comment, KEYWORD_MAX_COMMENT)
-    if cnt is not None and not (hasattr(cnt, "__index__") and 0 <= cnt < 2**64):
-        raise KeywordError(
-            f"stream {stream!r}: cnt of keyword {name!r} is an int of 0 to 2**64 - 1, not {cnt!r}",
-            stream=stream, keyword=name, limit=2**64 - 1, found=cnt)
-    if value is None:
-        return encoded, b"N", 0, note, cnt  # a name and a comment only
-    if isinstance(value, str):
-        return encoded, b"S", _encode_text(stream, name, "value", value, KEYWORD_MAX_STRING), note, cnt
-    if isinstance(value, np.bool_):
-        value = bool(value)
-    try:
-        value = operator.index(value)
-    except TypeError:
-        pass  # no integer
-    else:
-        if not -2**63 <= value < 2**63:
-            raise KeywordError(
-                f"stream {stream!r}: keyword {name!r} stores 64-bit integers; {value} needs more",
-                stream=stream, keyword=name, limit=64, found=value.bit_length())
-        return encoded, b"L", value, note, cnt
-    try:
-        if np.ndim(value):
-            raise TypeError("an array of one element is not a number")
-        # Not float(): that reads numbers from bytes.
-        return encoded, b"D", value.__float__(), note, cnt
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        raise KeywordError(
-            f"stream {stream!r}: keyword {name!r} takes an int, a float or a str, "
-            f"not {type(value).__name__}", stream=stream, keyword=name) from None
-
-
-cdef int _store_keyword(IMAGE_KEYWORD *slot, tuple entry, uint64_t cnt) except -1:
-    cdef double number
-    cdef uint64_t word
-    cdef char kind = entry[1][0]
-    if (<char *>slot.name)[:KEYWORD_MAX_STRING].split(b"\0", 1)[0] != entry[0]:
-        # Another keyword's slot: hide it from readers while it changes.
-        memset(&slot.value, 0, sizeof(slot.value))
-        _store_text(slot.name, entry[0], KEYWORD_MAX_STRING)
-    if entry[3] is not None:
-        _store_text(slot.comment, entry[3], KEYWORD_MAX_COMMENT)
-    if kind == c"S":
-        _store_text(slot.value.valstr, entry[2], KEYWORD_MAX_STRING)
-    else:
-        if kind == c"D":
-            number = entry[2]
-            memcpy(&word, &number, 8)
-        else:
-            word = <uint64_t><int64_t>entry[2]
-        # One store: no reader sees half of a number. Relaxed, as readers of keywords do not lock.
-        atomic_store_u64(<uint64_t *>&slot.value, word, __ATOMIC_RELAXED)
-    slot.type = kind
-    # Release: the keyword is complete before its count says so.
-    atomic_store_u64(&slot.cnt, cnt, __ATOMIC_RELEASE)
-    return 0
-
-
-cdef int _store_text(char *field, bytes text, int nbytes) except -1:
-    """Fill a text field; one that is filled completely has no NUL."""
-    padded = text.ljust(nbytes, b"\0")
-    memcpy(field, <const char *>padded, nbytes)
-    return 0
 
 
 # --------------------------------------------------------------------------------------------------
@@ -2957,288 +2669,3 @@ cdef class FrameAccess:
 
 # How editors and help show it: what is read from *positional are parameters that may be given by position.
 positional_too(*FRAME_OPTIONS)(FrameAccess.get_data)
-
-
-# --------------------------------------------------------------------------------------------------
-# Making and attaching
-# --------------------------------------------------------------------------------------------------
-
-cdef Stream _attach(str path, bint writable, int ready_wait_ms, bint prefault, bint exclusive):
-    cdef Stream stream = Stream.__new__(Stream)
-    cdef Snapshot shot
-    cdef Mapping mapping
-    cdef int fd
-    cdef str note = "" if writable else "read-only as asked"
-    try:
-        fd = open_file(path, writable)
-    except StreamPermissionError:
-        if not writable:
-            raise
-        fd = open_file(path, False)
-        writable = False
-        note = "read-only: the file does not permit writing"
-    try:
-        shot = take_snapshot(fd, path, ready_wait_ms)
-        mapping = map_file(fd, shot.h.at.total, writable, path)
-        if prefault:
-            map_pages(mapping, fd)
-    finally:
-        c_close(fd)
-    if not writable:
-        note += ", waiting watches the counter"
-    stream.file = make_file(mapping, &shot.h, path, stream_name(path), note, shot.device, shot.inode)
-    stream.grace = WRITE_GRACE_NS
-    if exclusive:
-        stream.alone = True
-        stream.file.use_to_write()  # raises if it is not
-        try:
-            stream._take_turn()
-        except StreamReplacedError:  # just now
-            return _attach(path, writable, ready_wait_ms, prefault, True)
-        stream.busy = 0
-    return stream
-
-
-cdef int _plan(Header *h, str name, object shape, object dtype, object nbkw, object nbsem,
-               object imagetype, object cb_size, object location, object layout) except -1:
-    """Check what a stream is to be, and work out where everything goes."""
-    cdef int i, code = 0
-    memset(h, 0, sizeof(Header))
-    try:
-        # operator.index: neither text nor fractions are axes.
-        axes = shape if not hasattr(shape, "__index__") else (shape,)
-        axes = tuple([operator.index(axis) for axis in axes])
-    except TypeError:
-        raise bad_argument(name, "shape", shape, "a tuple of 0 to 3 axes") from None
-    if len(axes) > 3:
-        raise bad_argument(name, "shape", shape, "a tuple of at most 3 axes")
-    if not all([1 <= axis < 2**32 for axis in axes]):
-        raise bad_argument(name, "shape", shape, "axes of 1 to 2**32 - 1")
-    # One element where there is no axis, as the format has no scalars.
-    axes = axes or (1,)
-    if math.prod(axes) > NELEMENT_MAX:
-        raise bad_argument(
-            name, "shape", shape, f"at most {NELEMENT_MAX} elements, which is what ImageStreamIO opens")
-    try:
-        wanted = np.dtype(dtype)
-    except (TypeError, ValueError):
-        raise bad_argument(name, "dtype", dtype, "a NumPy dtype") from None
-    if wanted == np.bool_:
-        wanted = np.dtype(np.uint8)
-    for known, candidate in DTYPES.items():
-        if (candidate.kind, candidate.itemsize) == (wanted.kind, wanted.itemsize):
-            code = known
-    if not code:
-        raise bad_argument(
-            name, "dtype", str(wanted), "an integer of 8 to 64 bits, float16 to float64, "
-            "complex64, complex128 or bool")
-    for argument, found, limit in (
-        ("nbkw", nbkw, 2**16), ("nbsem", nbsem, 2**16), ("cb_size", cb_size, 2**32),
-        ("imagetype", imagetype, 2**64),
-    ):
-        if not (hasattr(found, "__index__") and 0 <= found < limit):
-            raise bad_argument(name, argument, found, f"an int of 0 to {limit - 1}")
-    if not (hasattr(location, "__index__") and -1 <= location < 128):
-        raise bad_argument(name, "location", location, "-1 (pixels in the file) or a GPU number")
-    if imagetype & 0xF000F == CIRCULAR_BUFFER and len(axes) != 3:
-        raise bad_argument(
-            name, "imagetype", imagetype, "a circular buffer only for streams with 3 axes")
-    h.naxis = len(axes)
-    for i in range(h.naxis):
-        h.size[i] = axes[h.naxis - 1 - i]
-    h.datatype = code
-    h.item_nbytes = DTYPES[code].itemsize
-    h.nelement = math.prod(axes)
-    h.layout = layout_of(layout)
-    h.n = Counts(
-        imagetype=imagetype, frame_nbytes=h.nelement * h.item_nbytes, slices=h.size[2],
-        cbsize=cb_size, sem=nbsem, nbkw=nbkw, nbtrace=IMAGE_NB_PROCTRACE, location=location)
-    note_unit(h)
-    if not plan_sections(h.layout, &h.n, &h.at) or h.at.total >= <uint64_t>2**62:
-        raise bad_argument(name, "cb_size", cb_size, "small enough for a file below 2**62 bytes")
-    return 0
-
-
-cdef Stream _create(Header *h, str path, str name, bytes version, object mode, bint exist_ok,
-                    bint exclusive):
-    """Make the file under a temporary name, fill it, and move it into place."""
-    cdef Stream stream = Stream.__new__(Stream)
-    cdef Snapshot old = None
-    cdef Mapping mapping, old_mapping = None
-    cdef stat st
-    cdef int fd = -1, old_fd = -1, code = EINTR
-    cdef object guard = None
-    cdef bint new
-    directory = os.path.dirname(path) or "."
-    temporary = temporary_path(path)
-    try:
-        remove_abandoned(directory)
-    except OSError:
-        pass  # what is wrong with the directory shows below, where it matters
-    try:
-        fd = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
-                     0o666 if mode is None else mode)
-    except (FileNotFoundError, NotADirectoryError):
-        raise StreamNotFoundError(
-            f"stream {name!r}: directory {directory} does not exist; create it or set MILK_SHM_DIR",
-            stream=name, path=directory) from None
-    except OSError as error:
-        if error.errno in (_errno.EACCES, _errno.EPERM, _errno.EROFS):
-            raise StreamPermissionError(
-                f"stream {name!r}: no permission to create files in {directory}",
-                stream=name, path=directory) from None
-        if error.errno == _errno.ENOSPC:
-            raise _no_space(name, directory, h.at.total) from None
-        raise StreamError(f"{temporary}: cannot be created: {error.strerror}", stream=name) from error
-    try:
-        mark_busy(fd)
-        if mode is not None:
-            os.fchmod(fd, mode)
-        room = os.statvfs(directory)
-        if h.at.total > room.f_bavail * room.f_frsize:
-            raise _no_space(name, directory, h.at.total)  # rather than fill the disk before it fails
-        while code == EINTR:
-            PyErr_CheckSignals()
-            with nogil:
-                code = posix_fallocate(fd, 0, h.at.total)
-        if code and code != _errno.ENOSPC:
-            raise StreamStorageError(
-                f"stream {name!r}: reserving {h.at.total} bytes in {directory} failed: "
-                f"{os.strerror(code)}", stream=name, path=directory, needed=h.at.total)
-        if code:
-            raise _no_space(name, directory, h.at.total)
-        if fstat(fd, &st) != 0:
-            raise StreamError(f"{temporary}: {os.strerror(errno)}", stream=name)
-        mapping = map_file(fd, h.at.total, True, path)
-        map_pages(mapping, fd)
-        h.inode = st.st_ino
-        _fill_new(mapping.base, h, os.fsencode(name), version, True)
-        if exclusive:
-            # Through a descriptor of its own: memory that is mapped through this one would keep the lock.
-            mark_idle(fd)
-            stream.lock = lock_writer(os.open(temporary, os.O_RDONLY | os.O_CLOEXEC), name, path)
-            stream.alone = True
-            stream.admitted = own_pid
-        try:
-            while True:
-                PyErr_CheckSignals()
-                if old_fd >= 0:
-                    mark_idle(old_fd)
-                    c_close(old_fd)
-                    old_fd = -1
-                old_mapping = None
-                new = False
-                try:
-                    old_fd = open_file(path, True, follow=False)  # a link is replaced, and not what it leads to
-                    old = take_snapshot(old_fd, path, 0)
-                    old_mapping = map_file(old_fd, old.h.at.total, True, path)
-                except StreamNotFoundError:
-                    new = True
-                except StreamError:
-                    pass  # nothing that has readers to be told
-                # Who has the old file to himself keeps it; and nobody gets it until the new one is in place.
-                if exist_ok and old_fd >= 0 and not exclusive:
-                    check_free(old_fd, name, path)
-                elif exist_ok and old_fd >= 0:
-                    guard = lock_writer(os.dup(old_fd), name, path)
-                    if not os.path.exists(path) or not os.path.samestat(os.fstat(old_fd), os.stat(path)):
-                        guard.release()
-                        continue  # it was replaced just now
-                try:
-                    if exist_ok and not (exclusive and new):
-                        os.rename(temporary, path)
-                    else:
-                        os.link(temporary, path)  # unlike a rename, a link never replaces
-                        os.unlink(temporary)
-                    break
-                except FileExistsError:
-                    if not exist_ok:
-                        raise StreamExistsError(
-                            f"stream {name!r} exists at {path}; remove it, or create with exist_ok=True",
-                            stream=name, path=path) from None
-        except IsADirectoryError:
-            raise StreamExistsError(
-                f"stream {name!r}: {path} is a directory", stream=name, path=path) from None
-        except PermissionError:
-            raise StreamPermissionError(
-                f"stream {name!r}: no permission to replace {path}, which belongs to another user",
-                stream=name, path=path) from None
-        if old_mapping is not None:
-            retire(old_fd, old_mapping, &old.h)
-    except BaseException:
-        try:
-            os.unlink(temporary)
-        except FileNotFoundError:
-            pass  # it was in place already
-        raise
-    finally:
-        if guard is not None:
-            guard.release()
-        if old_fd >= 0:
-            mark_idle(old_fd)
-            c_close(old_fd)
-        mark_idle(fd)
-        c_close(fd)
-    stream.file = make_file(mapping, h, path, name, "", st.st_dev, st.st_ino)
-    stream.grace = WRITE_GRACE_NS
-    return stream
-
-
-cdef int retire(int fd, Mapping mapping, const Header *h) except -1:
-    """Mark a stream that nobody can open any more, and wake its readers so that they see it.
-
-    Not if it still has a name: it may have been reached through a link.
-    """
-    cdef stat st
-    if fstat(fd, &st) == 0 and st.st_nlink == 0 and mapping.writable:
-        (<IMAGE_METADATA *>mapping.base).inode = 0
-        post_all(mapping.base, h)
-    return 0
-
-
-cdef object _no_space(str name, str directory, uint64_t needed):
-    room = os.statvfs(directory)
-    available = room.f_bavail * room.f_frsize
-    return StreamStorageError(
-        f"stream {name!r} needs {needed} bytes in {directory}, where {available} are free; "
-        "remove streams that nobody uses, or enlarge the file system",
-        stream=name, path=directory, needed=needed, available=available)
-
-
-cdef int _fill_new(char *base, const Header *h, bytes name, bytes version, bint shared) except -1:
-    """Write what a new stream holds. The memory is all zero; the version comes last."""
-    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
-    cdef uint64_t nbytes = h.n.frame_nbytes
-    cdef IMAGE_KEYWORD *keywords = <IMAGE_KEYWORD *>(base + h.at.keywords)
-    cdef STREAM_PROC_TRACE *trace = <STREAM_PROC_TRACE *>(base + h.at.trace)
-    cdef int i
-    memcpy(md.name, <const char *>name, min(len(name), STRINGMAXLEN_IMAGE_NAME - 1))
-    md.naxis = h.naxis
-    for i in range(3):
-        md.size[i] = h.size[i]
-    md.nelement = h.nelement
-    md.datatype = h.datatype
-    md.imagetype = h.n.imagetype
-    md.creatorPID = own_pid
-    md.shared = shared
-    md.inode = h.inode
-    md.location = h.n.location
-    md.sem = h.n.sem
-    md.NBproctrace = h.n.nbtrace
-    md.NBkw = h.n.nbkw
-    md.CBsize = h.n.cbsize
-    memcpy(base + at_imdatamemsize(h.layout), &nbytes, 8)
-    for i in range(h.n.nbkw):
-        keywords[i].type = c"N"
-    for i in range(h.n.sem):
-        sem_init(semaphore(base, h, i), 1, 0)
-        (<int32_t *>(base + h.at.sem_read_pid))[i] = -1
-        (<int32_t *>(base + h.at.sem_write_pid))[i] = -1
-    for i in range(h.n.nbtrace):
-        trace[i].trigsemindex = -1
-    md.lastaccesstime = to_timespec(clock_ns(CLOCK_TAI))
-    md.creationtime = to_timespec(clock_ns(CLOCK_TAI))
-    # Everything else is there before the version says that the stream is ready.
-    atomic_fence(__ATOMIC_RELEASE)
-    memcpy(md.version, <const char *>version, len(version))
-    return 0
