@@ -104,11 +104,11 @@ from .errors import (
     StreamUnsupportedError,
 )
 from .names import check_name, stream_name, stream_path
-from .notices import warn_of_tear as _warn_of_tear
-from .processes import process_alive
+from .system.notices import warn_of_tear as _warn_of_tear
+from .system.processes import process_alive
 from .spellings import FRAME_OPTIONS, positional_too
-from .temporary import aside_path, mark_busy, mark_idle, remove_abandoned, temporary_path
-from .writerlock import check_free, check_stream, lock_stream, lock_writer
+from .system.temporary import aside_path, mark_busy, mark_idle, remove_abandoned, temporary_path
+from .system.locks import check_free, check_stream, lock_stream, lock_writer
 
 __all__ = [
     "FLAG_COUNTER_RESET",
