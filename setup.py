@@ -1,4 +1,4 @@
-"""Build of the compiled core. Everything that does not need a compiler is in pyproject.toml.
+"""Build of the compiled modules. Everything that does not need a compiler is in pyproject.toml.
 
 Environment
 -----------
@@ -20,6 +20,7 @@ CC, CFLAGS, PKG_CONFIG
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -27,12 +28,16 @@ import tempfile
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext as _build_ext
 
 ROOT = Path(__file__).parent
 OWN_INCLUDE = ROOT / "pymilk" / "include"
 
-#: Parts of the core: what it declares and includes.
-PARTS = ("frame", "guard", "isio", "layout", "pace", "ring", "turn")
+PACKAGE = ROOT / "pymilk"
+
+#: Every .pyx of the package is an extension module of the same name. What a folder needs beyond common flags
+#: stands here: its path below pymilk, and arguments of `Extension`.
+FOLDERS: dict[str, dict[str, list[str]]] = {}
 
 #: Struct members that the core uses; a header without one of them is named before the compiler fails.
 MEMBERS = {
@@ -144,38 +149,100 @@ def sanitizer_flags(choice: str) -> tuple[list[str], list[str]]:
     return [flag, "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"], [flag]
 
 
-def extension() -> Extension:
-    """Describe the compiled core."""
-    from Cython import __version__ as cython_version
+def debug_build() -> bool:
+    """Tell whether a debug build is asked for."""
+    return os.environ.get("PYMILK_DEBUG", "") not in ("", "0")
 
-    debug = os.environ.get("PYMILK_DEBUG", "") not in ("", "0")
+
+def common_options(cython_version: str) -> dict[str, list]:
+    """Return what all extension modules are compiled with, as arguments of `Extension`."""
+    debug = debug_build()
     checks, libraries = sanitizer_flags(os.environ.get("PYMILK_SANITIZE", ""))
     choice = os.environ.get("PYMILK_ISIO") or "bundled"
     name, includes, flags = find_header(choice)
     check_header(name, includes, flags)
     kind = ("debug" if debug else "release") + (f" build, {' '.join(libraries)}" if libraries else " build")
     print(f"pymilk: header {name}; Cython {cython_version}; {kind}")
-    macros = [
+    macros: list[tuple[str, str | None]] = [
         ("_GNU_SOURCE", None),
         ("PYMILK_HEADER", f'"{name}"'),
         ("PYMILK_CYTHON", f'"{cython_version}"'),
     ]
     if debug:
         macros.append(("PYMILK_DEBUG", None))
-    return Extension(
-        "pymilk._core",
-        ["pymilk/_core.pyx"],
-        include_dirs=[str(ROOT / "pymilk"), *includes],
-        define_macros=macros,
-        undef_macros=["NDEBUG"] if debug else [],
-        extra_compile_args=[*flags, *(["-O1", "-g"] if debug or checks else ["-O3"]), *checks],
-        extra_link_args=libraries,
-        # A header that changed, or another choice of it, has to recompile the core.
-        depends=[
-            *(f"pymilk/_{part}.h" for part in ("guard", "port", "semaphore", "turn")),
-            *(f"pymilk/_{part}.pxd" for part in PARTS),
-        ],
-    )
+    symbols = debug or checks
+    return {
+        # Headers of ours are included by their path in the package: protocol/ has a semaphore.h, which must
+        # not be found instead of the one of the system.
+        "include_dirs": [str(ROOT), str(PACKAGE), *includes],
+        "define_macros": macros,
+        "undef_macros": ["NDEBUG"] if debug else [],
+        # Python's own flags have -g; the later option wins.
+        "extra_compile_args": [*flags, *(["-O1", "-g"] if symbols else ["-O3", "-g0"]), *checks],
+        "extra_link_args": [*libraries, *([] if symbols else ["-Wl,--strip-debug"])],
+    }
+
+
+def headers_of(files: set[Path], includes: list[str]) -> set[Path]:
+    """Return the C headers of ours that these files include, and those that the headers include."""
+    found: set[Path] = set()
+    waiting = list(files)
+    while waiting:
+        file = waiting.pop()
+        for name in re.findall(r'(?:extern from|#\s*include) [<"]([^">]+)[>"]', file.read_text()):
+            for folder in (file.parent, *map(Path, includes)):
+                header = (folder / name).resolve()
+                if header.is_file() and header.is_relative_to(PACKAGE) and header not in found:
+                    found.add(header)
+                    waiting.append(header)
+    return found
+
+
+def extensions() -> list[Extension]:
+    """Describe the compiled modules: one for each .pyx of the package."""
+    from Cython import __version__ as cython_version
+    from Cython.Build.Dependencies import create_dependency_tree
+
+    options = common_options(cython_version)
+    tree = create_dependency_tree(quiet=True)
+    modules = []
+    for source in sorted(PACKAGE.rglob("*.pyx")):
+        place = source.relative_to(ROOT)
+        own = FOLDERS.get(str(place.parent.relative_to("pymilk")), {})
+        reached = {Path(file).resolve() for file in tree.all_dependencies(str(place))}
+        own_files = {file for file in reached if file.is_relative_to(PACKAGE)}
+        headers = headers_of(own_files, options["include_dirs"])
+        modules.append(
+            Extension(
+                ".".join(place.with_suffix("").parts),
+                [str(place)],
+                # A declaration or header that changed recompiles those modules alone that reach it.
+                depends=sorted(str(file.relative_to(ROOT)) for file in headers),
+                **{key: [*value, *own.get(key, [])] for key, value in options.items()},
+            )
+        )
+    return modules
+
+
+class build_ext(_build_ext):
+    """Compile several modules at once, and all of them anew if they were compiled in another way before."""
+
+    def finalize_options(self) -> None:
+        """Choose how many compilers run at once."""
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count() or 1
+
+    def build_extensions(self) -> None:
+        """Compile what changed, or everything if header, compiler, options or Cython changed."""
+        first = self.extensions[0]
+        chosen = [first.include_dirs, first.define_macros, first.undef_macros, first.extra_compile_args]
+        chosen += [first.extra_link_args, [os.environ.get(name, "") for name in ("CC", "CFLAGS", "LDSHARED")]]
+        note = Path(self.build_temp, "options.txt")
+        if not note.is_file() or note.read_text() != repr(chosen):
+            self.force = True
+        super().build_extensions()
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(repr(chosen))
 
 
 def main() -> None:
@@ -184,9 +251,12 @@ def main() -> None:
         stop(f"Linux only (futex-based semaphores, CLOCK_TAI, /dev/shm); this is {sys.platform}")
     from Cython.Build import cythonize
 
+    os.chdir(ROOT)
     setup(
+        cmdclass={"build_ext": build_ext},
         ext_modules=cythonize(
-            [extension()],
+            extensions(),
+            nthreads=os.cpu_count() or 1,
             compiler_directives={
                 "language_level": "3",
                 # Python objects keep their bounds checks: hot code works on C pointers.
@@ -197,8 +267,7 @@ def main() -> None:
                 "subinterpreters_compatible": "no",
                 "freethreading_compatible": False,
             },
-            force=True,
-        )
+        ),
     )
 
 
