@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..errors import (
     StreamNotFoundError,
     StreamReplacedError,
 )
+from ..reports import Report
 from ..streams.waiting import spin_of
 from ..system.processes import process_alive
 from .receiver import ReceiverThread
@@ -25,7 +27,8 @@ from .receiver import ReceiverThread
 __all__ = ["Relay", "RelayReport"]
 
 
-class RelayReport:
+@dataclass(kw_only=True, repr=False, eq=False)
+class RelayReport(Report):
     """What a relay has done so far.
 
     Attributes
@@ -46,19 +49,17 @@ class RelayReport:
         Processor time of the relay's thread as a share of `duration`.
     """
 
-    def __init__(self, **values: Any) -> None:
-        self.source: str = values["source"]
-        self.target: str = values["target"]
-        self.relayed: int = values["relayed"]
-        self.lost: int = values["lost"]
-        self.lag: int = values["lag"]
-        self.duration: float = values["duration"]
-        self.rate: float = self.relayed / self.duration if self.duration > 0 else 0.0
-        self.cpu_share: float = values["cpu_share"]
+    source: str
+    target: str
+    relayed: int
+    lost: int
+    lag: int
+    duration: float
+    rate: float = field(init=False)
+    cpu_share: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all attributes as plain Python values, ready for JSON."""
-        return dict(vars(self))
+    def __post_init__(self) -> None:
+        self.rate = self.relayed / self.duration if self.duration > 0 else 0.0
 
     def __str__(self) -> str:
         return (
