@@ -51,8 +51,8 @@ from ..errors import (
     StreamTypeChangedError,
 )
 from ..names import stream_name
-from ..temporary import aside_path, mark_busy, mark_idle, remove_abandoned, temporary_path
-from ..writerlock import check_free, lock_writer
+from ..system.locks import check_free, lock_writer
+from ..system.temporary import aside_path, mark_busy, mark_idle, remove_abandoned, temporary_path
 from .formats import DTYPES, NELEMENT_MAX
 
 __all__ = []

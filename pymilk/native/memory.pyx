@@ -30,8 +30,9 @@ from ..errors import (
     StreamError,
     StreamStorageError,
 )
+from ..system.memory import free_memory
 
-__all__ = ["ArrayExporter", "Mapping", "allocate", "free_memory", "prefault", "turn_copy"]
+__all__ = ["ArrayExporter", "Mapping", "allocate", "prefault", "turn_copy"]
 
 cdef enum:
     # Limits of the cache of free frame blocks: their number, and all their bytes.
@@ -123,48 +124,6 @@ cdef void map_pages(Mapping mapping, int fd) noexcept:
     if mapping.nbytes <= MAPPED_NBYTES and fstat(fd, &st) == 0 and st.st_blocks * 512 >= <long long>mapping.nbytes:
         with nogil:
             madvise(mapping.base, mapping.nbytes, MADV_POPULATE_READ)
-
-
-def free_memory():
-    """Return how many bytes of memory this process can get now.
-
-    Returns
-    -------
-    int
-        MemAvailable of the kernel, or what the limits of the control groups (containers, services, batch
-        jobs) leave, if that is less.
-    """
-    with open("/proc/meminfo", "rb") as table:
-        for line in table:
-            if line.startswith(b"MemAvailable:"):
-                return min(int(line.split()[1]) * 1024, _group_memory())
-    raise StreamError("/proc/meminfo has no MemAvailable; Linux 3.14 or later is needed")
-
-
-cdef object _group_memory():
-    """Return how many bytes the limits of our control group, and of the groups around it, leave."""
-    left = 2**63
-    try:
-        with open("/proc/self/cgroup") as table:
-            group = next((line.strip()[3:] for line in table if line.startswith("0::")), None)
-        while group is not None:
-            folder = f"/sys/fs/cgroup{group if group != '/' else ''}"
-            try:
-                with open(f"{folder}/memory.max") as file:
-                    limit = file.read().strip()
-                with open(f"{folder}/memory.current") as file:
-                    used = int(file.read())
-                with open(f"{folder}/memory.stat") as file:
-                    # The kernel drops unused pages of files when memory is needed.
-                    used -= sum(int(line.split()[1]) for line in file if line.startswith("inactive_file "))
-                if limit != "max":
-                    left = min(left, max(0, int(limit) - used))
-            except FileNotFoundError:
-                pass  # the root has no limit
-            group = None if group in ("", "/") else os.path.dirname(group)
-    except (OSError, ValueError):
-        pass  # no control groups of version 2, or no permission: no limit is known
-    return left
 
 
 cdef Mapping anonymous(object count, str what, str advice):
