@@ -14,7 +14,7 @@ from .._isio cimport (
     MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, fstat, madvise, mmap, munmap, stat,
 )
 from ..protocol.port cimport (
-    MADV_POPULATE_READ, PYMILK_ASSERT, pymilk_fence, pymilk_populate, pymilk_unfence,
+    MADV_POPULATE_READ, PYMILK_ASSERT, PYMILK_DEBUG_BUILD, pymilk_fence, pymilk_populate, pymilk_unfence,
 )
 from ..protocol.turn cimport describe_turn, pymilk_turn, pymilk_turn_copy
 
@@ -32,7 +32,7 @@ from ..errors import (
 )
 from ..system.memory import free_memory
 
-__all__ = ["ArrayExporter", "Mapping", "allocate", "prefault", "turn_copy"]
+__all__ = ["ArrayExporter", "Mapping", "allocate", "count_mappings", "prefault", "turn_copy"]
 
 cdef enum:
     # Limits of the cache of free frame blocks: their number, and all their bytes.
@@ -42,6 +42,15 @@ cdef enum:
     MAPPED_NBYTES = 268_435_456
     HUGE_PAGE = 2_097_152
     PAGE = 4096
+
+
+# Mappings that exist, counted in debug builds.
+cdef int live_mappings = 0
+
+
+def count_mappings():
+    """Return how many mappings exist; always 0 unless the build is a debug build."""
+    return live_mappings
 
 
 @cython.final
@@ -54,12 +63,18 @@ cdef class Mapping:
     """
 
     def __cinit__(self):
+        global live_mappings
         self.base = NULL
+        if PYMILK_DEBUG_BUILD:
+            live_mappings += 1
 
     def __init__(self):
         raise TypeError("a Mapping is made by Stream.create, Stream.attach or allocate")
 
     def __dealloc__(self):
+        global live_mappings
+        if PYMILK_DEBUG_BUILD:
+            live_mappings -= 1
         if self.base != NULL:
             if self.guarded:
                 pymilk_guard_remove(self.base)
