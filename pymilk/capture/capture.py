@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FRAME_ROW, Stream, allocate, checked_timeout
+from ..arguments import check_count
 from ..axes import Orientation
-from ..errors import StreamArgumentError, StreamError, StreamReplacedError
+from ..errors import StreamError, StreamReplacedError
 from ..streams.waiting import find_successor, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.threads import await_event
@@ -81,15 +82,8 @@ class Capture:
         register: Callable[[Capture], object] | None = None,
         held: bool = False,
     ) -> None:
-        if not hasattr(n, "__index__") or n < 1:
-            raise StreamArgumentError(
-                f"stream {stream.name!r}: the number of frames is an int of 1 or more, not {n!r}",
-                stream=stream.name,
-                argument="n",
-                found=n,
-            )
         self.name = stream.name
-        self.requested = int(n)
+        self.requested = check_count("n", n, stream=stream.name)
         self._stream = stream
         self._timeout = checked_timeout(timeout, stream.name)
         self._spin = spin_of(wait)

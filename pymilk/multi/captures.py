@@ -12,7 +12,7 @@ import numpy as np
 
 from .._core import FRAME_ROW, checked_timeout, free_memory
 from .._types import Array
-from ..arguments import bad_argument, check_frames, check_seconds
+from ..arguments import bad_argument, check_count, check_seconds
 from ..capture import Capture
 from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError
 from ..shm import SHM
@@ -412,7 +412,7 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
     """Sort out which streams are wanted under which label, how many frames, and where to."""
     if isinstance(streams, (str, bytes, SHM)) or not isinstance(streams, Iterable):
         raise bad_argument(
-            "streams", streams, "is a mapping of labels, or a list of names or SHM objects"
+            "streams", streams, "a mapping of labels, or a list of names or SHM objects"
         )
     if isinstance(streams, Mapping):
         given = list(streams.items())
@@ -420,15 +420,15 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
         given = [(item.FNAME if isinstance(item, SHM) else item, item) for item in streams]
     labels = [label for label, _ in given]
     if not given or not all(isinstance(label, str) for label in labels):
-        raise bad_argument("streams", streams, "names one or more streams, as str or SHM")
+        raise bad_argument("streams", streams, "one or more streams, as str or SHM")
     if len(set(labels)) < len(labels):
-        raise bad_argument("streams", streams, "names each stream once; a mapping can label them")
+        raise bad_argument("streams", streams, "a list with each stream once; a mapping can label them")
     per_label = n if isinstance(n, Mapping) else {}
-    common = None if n is None or isinstance(n, Mapping) else check_frames("n", n)
+    common = None if n is None or isinstance(n, Mapping) else check_count("n", n)
     out = {} if out is None else out
     for argument, mapping in (("n", per_label), ("out", out)):
         if not isinstance(mapping, Mapping) or not set(mapping) <= set(labels):
-            raise bad_argument(argument, mapping, f"is a mapping of labels ({', '.join(labels)})")
+            raise bad_argument(argument, mapping, f"a mapping of labels ({', '.join(labels)})")
     wanted = {}
     for label, value in given:
         array = out.get(label)
@@ -436,11 +436,11 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
         if isinstance(value, (str, SHM)):
             source = value
         elif value is not None:
-            count = check_frames(f"streams[{label!r}]", value)
+            count = check_count(f"streams[{label!r}]", value)
         if label in per_label:
-            count = check_frames(f"n[{label!r}]", per_label[label])
+            count = check_count(f"n[{label!r}]", per_label[label])
         if count is None and array is not None:
-            count = check_frames(f"len(out[{label!r}])", np.shape(array)[0] if np.ndim(array) else 0)
+            count = check_count(f"len(out[{label!r}])", np.shape(array)[0] if np.ndim(array) else 0)
         wanted[label] = _Wanted(source, count, array)
     return wanted
 

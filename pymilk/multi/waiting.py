@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from .._core import PrivateRing, Reader, Stream, checked_timeout, wait_for_any
+from ..arguments import bad_argument
 from ..errors import StreamArgumentError, StreamTimeoutError
 from ..ring import RingReader
 from ..shm import SHM
@@ -50,11 +51,7 @@ def wait_any(
     """
     given = list(items)
     if not given or len({id(item) for item in given}) < len(given):
-        raise StreamArgumentError(
-            f"wait_any takes one or more streams or rings, each once, not {given!r}",
-            argument="items",
-            found=items,
-        )
+        raise bad_argument("items", items, "one or more streams or rings, each once")
     limit = checked_timeout(timeout)
     deadline = None if limit is None else time.monotonic() + limit
     first = True

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from .._core import checked_timeout
-from ..arguments import check_seconds
+from ..arguments import STARTS, check_choice, check_count, check_seconds
 from ..errors import RecordError, StreamArgumentError, StreamError
 from ..shm import SHM
 from ..streams.waiting import spin_of
@@ -122,17 +122,8 @@ class Recorder:
         for argument, count in (
             ("frames", frames), ("max_frames_per_file", max_frames_per_file), ("depth", depth),
         ):  # fmt: skip
-            if count is not None and not (hasattr(count, "__index__") and 1 <= count < 2**62):
-                raise StreamArgumentError(
-                    f"{argument} is a number of frames, 1 or more and below 2**62, not {count!r}",
-                    argument=argument,
-                    found=count,
-                )
-            counts[argument] = None if count is None else count.__index__()
-        if start not in ("next", "oldest", "newest"):
-            raise StreamArgumentError(
-                f"start is 'next', 'oldest' or 'newest', not {start!r}", argument="start", found=start
-            )
+            counts[argument] = None if count is None else check_count(argument, count)
+        check_choice("start", start, STARTS)
         spin_of(wait)
         check_scheduling(cpu, priority)
         check_seconds(seconds)

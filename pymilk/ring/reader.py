@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from .._core import FRAME_ROW, PrivateRing, Reader, RingCursor, Stream, allocate, checked_timeout
+from ..arguments import STARTS, check_choice, check_count
 from ..axes import Orientation
 from ..capture import Capture, destination, finish, finished_capture
 from ..errors import (
@@ -147,24 +148,12 @@ class RingReader:
         priority: int | None = None,
         orientation: Orientation | None = None,
     ) -> None:
-        for argument, found, known in (
-            ("policy", policy, ("every", "newest")),
-            ("on_lost", on_lost, ("count", "raise")),
-            ("start", start, ("next", "oldest", "newest")),
-            ("source", source, ("auto", "collector")),
-        ):
-            if found not in known:
-                raise StreamArgumentError(
-                    f"{argument} is one of {', '.join(map(repr, known))}, not {found!r}",
-                    argument=argument,
-                    found=found,
-                )
-        if depth is not None and not (hasattr(depth, "__index__") and 1 <= depth < 2**62):
-            raise StreamArgumentError(
-                f"depth is a number of frames, 1 or more, not {depth!r}",
-                argument="depth",
-                found=depth,
-            )
+        check_choice("policy", policy, ("every", "newest"))
+        check_choice("on_lost", on_lost, ("count", "raise"))
+        check_choice("start", start, STARTS)
+        check_choice("source", source, ("auto", "collector"))
+        if depth is not None:
+            check_count("depth", depth)
         self._spin = spin_of(wait)
         self._owned = isinstance(stream, str)
         self._stream = Stream.attach(stream) if isinstance(stream, str) else stream
@@ -402,14 +391,7 @@ class RingReader:
         return None if limit is None else time.monotonic() + limit
 
     def _count(self, argument: str, value: int, least: int = 0) -> int:
-        if not hasattr(value, "__index__") or value < least:
-            raise StreamArgumentError(
-                f"stream {self.name!r}: {argument} is a number of frames, {least} or more, not {value!r}",
-                stream=self.name,
-                argument=argument,
-                found=value,
-            )
-        return value.__index__()
+        return check_count(argument, value, least=least, below=math.inf, stream=self.name)
 
     # -- reading -------------------------------------------------------------------------------
 

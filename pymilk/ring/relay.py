@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from .._core import IMAGETYPES, Keyword, Reader, Stream
+from .._core import Keyword, Reader, Stream
 from ..errors import (
     StreamArgumentError,
     StreamClosedError,
@@ -20,6 +20,7 @@ from ..errors import (
     StreamReplacedError,
 )
 from ..reports import Report
+from ..streams.rings import check_slots, ring_layout
 from ..streams.waiting import spin_of
 from ..system.processes import process_alive
 from .receiver import ReceiverThread
@@ -156,14 +157,7 @@ class Relay:
     def _make(self, target: str, depth: int, kind: str, force: bool) -> Stream:
         """Create the target."""
         source = self.source
-        if kind not in ("fast", "temporal"):
-            raise StreamArgumentError(
-                f"kind is 'fast' or 'temporal', not {kind!r}", argument="kind", found=kind
-            )
-        if not (hasattr(depth, "__index__") and 1 <= depth < 2**32):
-            raise StreamArgumentError(
-                f"depth is a number of slots, 1 or more, not {depth!r}", argument="depth", found=depth
-            )
+        check_slots("depth", depth)
         if source.temporal:
             raise StreamArgumentError(
                 f"stream {source.name!r} is a ring already (temporal circular cube); read it directly",
@@ -171,22 +165,10 @@ class Relay:
                 argument="source",
                 found=source.name,
             )
-        if kind == "temporal" and len(source.shape) != 2:
-            raise StreamArgumentError(
-                f"stream {source.name!r} has frames of shape {source.shape}; a temporal ring takes 2 axes",
-                stream=source.name,
-                argument="kind",
-                found=kind,
-            )
+        lead, ring = ring_layout(source.name, source.shape, depth, kind, ("depth", "kind"))
         self._check_target(target, force)
-        if kind == "fast":
-            return Stream.create(
-                target, source.shape, source.dtype, nbkw=source.nbkw, cb_size=depth
-            )
-        bits = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
-        return Stream.create(
-            target, (depth, *source.shape), source.dtype, nbkw=source.nbkw, imagetype=bits
-        )
+        shape = (*lead, *source.shape)
+        return Stream.create(target, shape, source.dtype, nbkw=source.nbkw, **ring)
 
     def _check_target(self, target: str, force: bool) -> None:
         """Raise if the target is a stream that must not be replaced."""

@@ -17,8 +17,9 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from .._core import FLAG_TORN, IMAGETYPES, FrameAccess, Reader, Stream, turn_copy
+from .._core import FLAG_TORN, FrameAccess, Reader, Stream, turn_copy
 from .._types import Array
+from ..arguments import bad_argument, check_number
 from ..axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
 from ..capture import Capture
 from ..errors import (
@@ -41,6 +42,7 @@ from ..streams.buffers import as_target
 from ..streams.camera import crop_window, exposure_time, frame_rate, reads_per_frame
 from ..streams.keywords import Keywords
 from ..streams.metadata import metadata_of
+from ..streams.rings import ring_layout
 from ..streams.waiting import spin_of
 from ..system.forks import tell_after_fork
 from ..system.notices import warn_caller, warn_of_tear
@@ -58,9 +60,6 @@ _SUCCESSOR_WAIT = 0.1
 
 #: Frames that are copied in search of one whose times are still there after the copy.
 _STAMP_TRIES = 5
-
-#: Imagetype of a temporal circular cube: any further bit takes its per-slice records away.
-_TEMPORAL_CUBE = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
 
 
 class SHM(FrameAccess, FamiliarCalls):
@@ -207,17 +206,8 @@ class SHM(FrameAccess, FamiliarCalls):
         create = partial(Stream.local, name)
         if shared:
             create = partial(Stream.create, path, exclusive=exclusive, mode=mode)
-        if ring is None or ring_kind == "fast":
-            self._adopt(create(axes, dtype, nbkw=nbkw, cb_size=ring or 0))
-        elif len(axes) == 2:
-            self._adopt(create((ring, *axes), dtype, nbkw=nbkw, imagetype=_TEMPORAL_CUBE))
-        else:
-            raise StreamArgumentError(
-                f"stream {name!r}: a temporal ring has frames of 2 axes, not {shape}; take ring_kind='fast'",
-                stream=name,
-                argument="ring_kind",
-                found=ring_kind,
-            )
+        lead, layout = ring_layout(name, shape, ring or 0, ring_kind)
+        self._adopt(create((*lead, *axes), dtype, nbkw=nbkw, **layout))
         self._made = True
         self.set_data(data if isinstance(data, np.ndarray) else np.zeros(self.shape, self.nptype))
 
@@ -717,24 +707,15 @@ class SHM(FrameAccess, FamiliarCalls):
                 expected=self.shape,
                 found=given.shape,
             )
-        if rate is not None and not (isinstance(rate, (int, float)) and 0 < rate <= 1e9):
-            raise StreamArgumentError(
-                f"stream {self.FNAME!r}: rate is frames per second above 0, not {rate!r}",
-                stream=self.FNAME,
-                argument="rate",
-                found=rate,
-            )
+        if rate is not None:
+            wanted = "frames per second, above 0 and up to 1e9"
+            check_number("rate", rate, wanted, 0.0, 1e9, above=True, stream=self.FNAME)
         times = None
         if atimes is not None:
             times = np.asarray(atimes)
             if times.dtype.kind not in "iu" or times.shape != (len(given),):
-                raise StreamArgumentError(
-                    f"stream {self.FNAME!r}: atimes are {len(given)} integer nanoseconds of CLOCK_TAI, not "
-                    f"{times.dtype} of shape {times.shape}",
-                    stream=self.FNAME,
-                    argument="atimes",
-                    found=atimes,
-                )
+                wanted = f"{len(given)} integer nanoseconds of CLOCK_TAI"
+                raise bad_argument("atimes", atimes, wanted, self.FNAME)
             times = times.astype(np.int64)
         native = self._turn.native(given)
         if not native.flags.c_contiguous:

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 
 from .._core import Stream
-from ..errors import StreamArgumentError, StreamDamagedError, StreamNotFoundError, StreamNotReadyError
+from ..arguments import check_choice
+from ..errors import StreamDamagedError, StreamNotFoundError, StreamNotReadyError
 
 __all__ = ["WAIT_POLICIES", "find_successor", "frames_behind", "spin_of"]
 
@@ -22,14 +23,8 @@ _SUCCESSOR_WAIT = 0.1
 
 def spin_of(wait: str) -> int:
     """Return the nanoseconds to spin for a wait policy, or raise `StreamArgumentError`."""
-    try:
-        return WAIT_POLICIES[wait]
-    except (KeyError, TypeError):
-        raise StreamArgumentError(
-            f"wait is one of {', '.join(map(repr, WAIT_POLICIES))}, not {wait!r}",
-            argument="wait",
-            found=wait,
-        ) from None
+    check_choice("wait", wait, tuple(WAIT_POLICIES))
+    return WAIT_POLICIES[wait]
 
 
 def find_successor(
