@@ -1174,7 +1174,8 @@ STILL_KNOWN = {
 
 
 def public(cls: type) -> dict[str, Any]:
-    return {name: item for name, item in vars(cls).items() if not name.startswith("_")}
+    items = {name: item for base in reversed(cls.__mro__[:-1]) for name, item in vars(base).items()}
+    return {name: item for name, item in items.items() if not name.startswith("_")}
 
 
 def is_data(item: object) -> bool:
