@@ -16,7 +16,7 @@ from libc.string cimport memmove
 from ._isio cimport CLOCK_MONOTONIC, IMAGE_METADATA, __ATOMIC_RELAXED, _DATATYPE_UINT8, atomic_load_u64
 from .native cimport semaphores
 from .native.checks cimport (
-    bad_argument, closed_error, count_frames, take_buffer, time_argument, timeout_ns,
+    bad_argument, count_frames, take_buffer, time_argument, timeout_ns,
 )
 from .native.feed cimport FrameFeed
 from .native.file cimport StreamFile
@@ -57,12 +57,12 @@ from .errors import (
 )
 from .names import check_name, stream_name, stream_path
 from .native import feed as _feed
+from .native import formats as _formats
 from .native import header as _header
 from .native import memory as _memory
 from .native import reader as _reader
 from .native.checks import checked_timeout
 from .native.formats import (
-    DTYPES as _DTYPES,
     FLAG_COUNTER_RESET,
     FLAG_FROM_RING,
     FLAG_NEW_FILE,
@@ -72,22 +72,20 @@ from .native.formats import (
     FRAME_ROW,
     IMAGETYPES,
     MATH_DATA as _MATH_DATA,
-    NELEMENT_MAX as _NELEMENT_MAX,
-    SECTION_DTYPES as _SECTION_DTYPES,
-    TIMESPEC as _TIMESPEC,
 )
 from .native.header import build_info, read_header
 from .native.keywords import Keyword
-from .native.memory import ArrayExporter, allocate, prefault, turn_copy
+from .native.memory import ArrayExporter, allocate, turn_copy
 from .native.rings import PrivateRing, RingCursor
 from .native.waitany import wait_for_any
 from .system.locks import check_stream, lock_stream
 from .system.memory import free_memory
 
-# Classes that are cimported do not become Python names of this module by that.
+# Other names that can be imported from here. A class that is cimported does not become a Python name by that.
 globals().update(
     Block=_memory.Block, FrameFeed=_feed.FrameFeed, Mapping=_memory.Mapping, Reader=_reader.Reader,
-    Region=_memory.Region, _Snapshot=_header.Snapshot)
+    Region=_memory.Region, prefault=_memory.prefault, _DTYPES=_formats.DTYPES, _NELEMENT_MAX=_formats.NELEMENT_MAX,
+    _SECTION_DTYPES=_formats.SECTION_DTYPES, _Snapshot=_header.Snapshot, _TIMESPEC=_formats.TIMESPEC)
 
 __all__ = [
     "FLAG_COUNTER_RESET",
@@ -195,6 +193,15 @@ cdef object place(StreamFile file, char *base, object frame, Piece *piece):
     return frame
 
 
+cdef const int64_t[::1] checked_times(StreamFile file, object atimes_ns, uint64_t count):
+    """Return the acquisition times of many frames, or None."""
+    if atimes_ns is None:
+        return None
+    if not (isinstance(atimes_ns, np.ndarray) and atimes_ns.dtype == np.int64 and atimes_ns.shape == (count,)):
+        raise bad_argument(file.name, "atimes_ns", atimes_ns, f"an int64 array of {count} nanoseconds")
+    return np.ascontiguousarray(atimes_ns) if count else None
+
+
 cdef int check_source(StreamFile source, StreamFile target) except -1:
     """Check that the frames of one stream can be published in another one."""
     source.need_pixels()
@@ -268,16 +275,14 @@ cdef class Stream(StreamMetadata):
         name_or_path : str or PathLike
             A name in the stream directory, or the path of a ``.im.shm`` file.
         writable : bool, default True
-            False maps the file read-only. If True and the file permits reading only, it is attached
-            read-only; `note` and ``repr`` say so.
+            False attaches it read-only. So does True if the file permits reading only; `note` and ``repr`` say so.
         exclusive : bool, default False
-            Have the stream for writing to this handle alone, until it is closed or the process ends: frames,
-            exclusive attaches and replacements by other handles of pymilk, in this process or another one, are
-            refused. Programs that do not know of it are not kept out, and neither is a handle that has
-            published before.
+            Only this handle may write, until it is closed or the process ends. Other handles of pymilk, in any
+            process, can then not publish, attach exclusively, or replace the stream. This does not stop programs
+            without pymilk, nor a handle that has published before.
         prefault : bool, default True
-            Have all pages of a file up to 256 MiB mapped now, which takes up to 20 ms for 200 MB. False leaves
-            each page to its first use: for a look at the metadata.
+            Map all pages of a file up to 256 MiB now; this takes up to 20 ms for 200 MB. False maps each page at
+            its first use, which is enough for a look at the metadata.
 
         Returns
         -------
@@ -288,20 +293,20 @@ cdef class Stream(StreamMetadata):
         StreamNotFoundError
             No such file.
         StreamPermissionError
-            It cannot even be read.
+            No permission to read it.
         StreamFormatError
             It is not a stream, is not ready, or its header contradicts itself or the file size.
         StreamNameError
             Not a name or path of a stream.
         StreamLockedError
-            With `exclusive`: another handle has it to itself.
+            With `exclusive`: another handle has it exclusively.
         StreamReadOnlyError, StreamUnsupportedError
-            With `exclusive`: it cannot be written, or its file system knows no locks.
+            With `exclusive`: it is not writable, or its file system has no locks.
 
         Notes
         -----
-        Everything is checked on one snapshot of the header before a pixel is mapped. A file whose
-        version is still empty is given 0.1 s to become ready.
+        Everything is checked on one copy of the header before a pixel is mapped. A file whose version is still
+        empty gets 0.1 s to become ready.
         """
         path = os.path.abspath(stream_path(name_or_path))
         cdef Stream stream
@@ -323,8 +328,8 @@ cdef class Stream(StreamMetadata):
                mode=None, exist_ok=True, location=-1, version="2.00", layout=None, exclusive=False):
         """Create a stream, replacing one of the same name.
 
-        Nobody ever sees it half made: the file is filled under a temporary name, with its memory
-        reserved, and renamed into place. Readers of a replaced stream keep their memory and are told.
+        The file is filled under a temporary name, with its memory reserved, and renamed into place: no program
+        sees half a stream. Readers of a replaced stream keep their memory and are told.
 
         Parameters
         ----------
@@ -332,8 +337,8 @@ cdef class Stream(StreamMetadata):
         shape : tuple of int
             0 to 3 axes in C order, slowest first. No axes is stored as one element.
         dtype : dtype
-            uint8 to uint64, int8 to int64, float16, float32, float64, complex64, complex128, or bool,
-            which is stored as uint8. Stored little endian.
+            Integers of 8 to 64 bits, float16, float32, float64, complex64, complex128, or bool, which is stored
+            as uint8. Stored little endian.
         nbkw : int, default 50
             Room for keywords, 0 to 65535.
         nbsem : int, default 10
@@ -343,18 +348,17 @@ cdef class Stream(StreamMetadata):
         cb_size : int, default 0
             Slots of the fast circular buffer.
         mode : int, optional
-            Permissions of the file, 0 to 0o777, whatever the umask: 0o600 keeps other users out, 0o644 lets
-            them read. Default 0o666 less the umask, which is never touched.
+            Permissions of the file, 0 to 0o777, whatever the umask: with 0o600 other users have no access, with
+            0o644 they can read. Default 0o666 less the umask.
         exist_ok : bool, default True
             False raises `StreamExistsError` instead of replacing.
         location : int, default -1
-            A GPU number makes a stream without pixels in the file; whoever owns the device memory
-            stores its handle in `cuda_handle`.
+            A GPU number makes a stream without pixels in the file. The owner of the device memory stores its
+            handle in `cuda_handle`.
         version : str, default "2.00"
-            Structure version to store: "2." and more.
+            Structure version to store; begins with "2.".
         layout : {"default", "dao", "writehistory", "dao+writehistory"}, optional
-            Build options of the programs that are to read it. Default: those of the header that
-            pymilk was compiled with.
+            Build options of the programs that will read it. Default: those of the header of this build.
         exclusive : bool, default False
             As for `attach`.
 
@@ -374,14 +378,14 @@ cdef class Stream(StreamMetadata):
         StreamExistsError
             It exists, and `exist_ok` is false.
         StreamLockedError
-            It exists, and another handle has it to itself for writing.
+            It exists, and another handle has it exclusively.
         StreamUnsupportedError
-            With `exclusive`: the file system knows no locks.
+            With `exclusive`: the file system has no locks.
 
         Notes
         -----
-        A process that is killed here leaves a temporary file at most, never half a stream. The next `create` in
-        the same directory removes it.
+        A process that is killed here leaves at most a temporary file, which the next `create` in the same
+        directory removes.
         """
         cdef NewStream new = NewStream.__new__(NewStream)
         cdef Creation made
@@ -407,7 +411,7 @@ cdef class Stream(StreamMetadata):
         Parameters
         ----------
         name : str
-            What it is called in messages; any number of local streams may share one.
+            For messages; several local streams may have the same.
         shape, dtype, nbkw, nbsem, imagetype, cb_size
             As for `create`.
 
@@ -421,7 +425,7 @@ cdef class Stream(StreamMetadata):
         ------
         StreamArgumentError, StreamNameError
         CaptureMemoryError
-            The memory cannot be had.
+            There is not enough memory.
         """
         cdef NewStream new = NewStream.__new__(NewStream)
         new.name, new.path = check_name(name), ""
@@ -433,7 +437,7 @@ cdef class Stream(StreamMetadata):
     # -- life ----------------------------------------------------------------------------------
 
     cdef int take_turn(self) except -1:
-        """Begin to write; the caller sets busy to 0 when it is done. A thread of our parent is not in our way."""
+        """Begin to write. After a fork, a write of the parent does not count."""
         if self.busy == own_pid:
             raise StreamBusyError(
                 f"stream {self.name!r}: a frame is being written through this handle already; "
@@ -444,12 +448,12 @@ cdef class Stream(StreamMetadata):
         return 0
 
     cdef int admit(self) except -1:
-        """Before the first frame of this process: take the lock, or see that nobody else has it."""
+        """Before the first frame of this process: take the lock, or check that no other handle has it."""
         cdef StreamFile file = self.file
         try:
             if self.alone:
                 self.lock = lock_stream(file.path, file.device, file.inode, file.name)
-            elif file.path:  # a local one is nobody else's
+            elif file.path:  # a local stream has one handle only
                 check_stream(file.path, file.device, file.inode, file.name)
         except BaseException:
             self.busy = 0
@@ -464,16 +468,17 @@ cdef class Stream(StreamMetadata):
 
     @property
     def writable(self):
+        """Whether it can be written. False if attached read-only; waiting watches the counter then."""
         cdef Mapping mapping = self.file.mapping
         return mapping is not None and bool(mapping.writable)
 
     @property
     def exclusive(self):
-        """Whether this handle has the stream to itself for writing. False in a child after fork."""
+        """Whether only this handle may write. False in a child after fork."""
         return self.file.mapping is not None and self.lock is not None and self.lock.held
 
     def close(self):
-        """Let go of the stream. Waits of other threads end with `StreamClosedError`; views stay."""
+        """Close the handle. Waits in other threads end with `StreamClosedError`; views stay valid."""
         cdef StreamFile file = self.file
         if file.mapping is not None:
             raise_flag(&file.mapping.closed, PYMILK_CLOSED)
@@ -497,10 +502,10 @@ cdef class Stream(StreamMetadata):
         Raises
         ------
         StreamReplacedError
-            The path leads to a stream that another process made meanwhile. It is left alone, and this
+            The path leads to another stream, which another process made meanwhile. Nothing is deleted, and this
             handle stays open.
         StreamNotFoundError
-            The file is gone already.
+            The file was deleted already.
         """
         cdef StreamFile file = self.file
         file.use()
@@ -520,8 +525,8 @@ cdef class Stream(StreamMetadata):
         Returns
         -------
         Stream
-            Under the same path, with frames of the same shape and dtype. This handle stays as it is. If it is
-            exclusive, so is the new one from its first frame on.
+            At the same path, with frames of the same shape and dtype. This handle does not change. If it is
+            exclusive, the new one is so from its first frame on.
 
         Raises
         ------
@@ -530,7 +535,7 @@ cdef class Stream(StreamMetadata):
         StreamNotFoundError, StreamNotReadyError
             As `attach`.
         StreamFormatError
-            As `attach`, once the file has been like that for 0.1 s: a program may be writing it.
+            As `attach`, if it stays so for 0.1 s: a program may be writing it.
         """
         cdef StreamFile file = self.file
         cdef Stream new
@@ -559,14 +564,12 @@ cdef class Stream(StreamMetadata):
         Parameters
         ----------
         writable : bool, default False
-            Writing to the view is seen by readers at once and is not counted; `claim` is the right
-            way to fill a frame.
+            Readers see at once what is written to the view, and it is not counted. To fill a frame use `claim`.
 
         Returns
         -------
         ndarray, shape `shape`
-            Memory that stays valid for ever. It holds the newest frame only until the writer begins
-            the next one.
+            Memory that stays valid for ever. It holds the newest frame until the writer begins the next one.
         """
         cdef StreamFile file = self.file
         file.use_whole()
@@ -582,14 +585,14 @@ cdef class Stream(StreamMetadata):
         Parameters
         ----------
         out : buffer, C-contiguous, writable
-            Of the bytes of one frame. On a temporal circular cube that is its newest slice; of `nbytes`
-            bytes, the whole cube.
+            As many bytes as one frame, which of a temporal circular cube is its newest slice; or `nbytes` bytes,
+            for the whole cube.
 
         Returns
         -------
         int
-            `FLAG_VERIFIED`, or `FLAG_TORN` if the writer left no time or died in the frame (a writer
-            is waited for up to 50 ms).
+            `FLAG_VERIFIED`, or `FLAG_TORN` if the writer left no time or died in the frame. It waits up to 50 ms
+            for a writer.
 
         Notes
         -----
@@ -618,7 +621,7 @@ cdef class Stream(StreamMetadata):
         Returns
         -------
         frame : ndarray, shape `frame_shape`, C-contiguous
-            Larger ones use memory that was used for frames before, so that it need not be provided anew.
+            Larger frames get memory of earlier frames, because new pages would cost time.
         flags : int
             What `copy_frame` would return.
         number : int
@@ -648,7 +651,7 @@ cdef class Stream(StreamMetadata):
         return frame
 
     cdef bint read_into(self, object out) except -1:
-        """Copy the newest frame into an array if it is C-contiguous, and of its shape and dtype."""
+        """Copy the newest frame into an array if that is C-contiguous and has its shape and dtype."""
         cdef Py_buffer view
         cdef StreamFile file = self.file
         cdef char *base = file.use_whole()
@@ -672,7 +675,7 @@ cdef class Stream(StreamMetadata):
         return fits
 
     cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes) except -1:
-        """Copy the newest frame, or all of a temporal cube, and note its flags. `base` is that of `file`."""
+        """Copy the newest frame, or all of a temporal cube, and note its counter and flags."""
         cdef Look seen
         cdef uint64_t flags = 0
         cdef Patience patience
@@ -695,7 +698,7 @@ cdef class Stream(StreamMetadata):
         if flags:
             self.grace = WRITE_GRACE_NS
         else:
-            # A writer that was found dead in this very frame is not waited for again.
+            # Do not wait again for a writer that was found dead in this same frame.
             patience = Patience(closed=&file.mapping.closed, stop=&never, grace=self.grace)
             if patience.grace == STUCK_GRACE_NS and self.stuck_at == atomic_load_u64(
                     &(<IMAGE_METADATA *>base).cnt0, __ATOMIC_RELAXED):
@@ -715,9 +718,9 @@ cdef class Stream(StreamMetadata):
         Parameters
         ----------
         frame : array_like, shape `shape`, stream dtype
-            Any memory order; C-contiguous is fastest, transposed and flipped images are turned in blocks.
-            On a temporal circular cube an array of shape
-            ``shape[1:]`` fills the next slice. bool is accepted where the stream is uint8.
+            In any memory order; C-contiguous is fastest, transposed and flipped images are turned in blocks. On
+            a temporal circular cube an array of shape ``shape[1:]`` fills the next slice. A stream of uint8
+            accepts bool.
         atime_ns : int, optional
             Acquisition time, nanoseconds of CLOCK_TAI. Default: now.
 
@@ -734,14 +737,15 @@ cdef class Stream(StreamMetadata):
 
         Notes
         -----
-        The order of the steps is at the top of this module. Frames of 512 KiB and more are copied
-        without the GIL. Two writers of one stream lose no counts but may mix their pixels.
+        Frames of 512 KiB and more are copied without the GIL. Two writers of one stream lose no counts but may mix
+        their pixels.
         """
         if atime_ns is None:
             return self.publish_frame(frame, False, 0)
         return self.publish_frame(frame, True, time_argument(self.name, atime_ns))
 
     cdef object publish_frame(self, object frame, bint has_atime, int64_t acquired):
+        """Publish one frame; protocol/publish.pxd states the order of the steps."""
         cdef StreamFile file = self.file
         cdef char *base = file.use_to_write()
         cdef Py_buffer view
@@ -780,7 +784,7 @@ cdef class Stream(StreamMetadata):
         return counter
 
     def announce(self, *, atime_ns=None):
-        """Publish what stands in the pixels: count, times, semaphores, and the next slot of a ring.
+        """Publish what the pixels hold now: count, times, semaphores, and the next slot of a ring.
 
         Parameters
         ----------
@@ -822,10 +826,9 @@ cdef class Stream(StreamMetadata):
         Returns
         -------
         Claim
-            A context manager. Entering gives a writable view of the pixels, which still hold the
-            newest frame (on a temporal circular cube: of the next slice, which holds its oldest);
-            leaving publishes it; an exception abandons it: nothing is announced, but what was changed
-            stays changed.
+            A context manager. Entering returns a writable view of the pixels, which still hold the newest frame
+            (on a temporal circular cube: of the next slice, which holds the oldest frame). Leaving publishes it.
+            After an exception nothing is published, but changed pixels stay changed.
         """
         self.file.use_to_write()
         self.file.need_pixels()
@@ -841,12 +844,12 @@ cdef class Stream(StreamMetadata):
         Parameters
         ----------
         frames : ndarray, shape (k, *frame_shape), stream dtype, C-contiguous
-            On a temporal circular cube each one fills the next slice.
+            On a temporal circular cube each fills the next slice.
         count : int, optional
-            How many to publish, going round `frames`. Default k.
+            Number of frames to publish; after the last of `frames` comes the first again. Default k.
         interval_ns : int, default 0
-            Nanoseconds from one frame to the next; 0 is as fast as possible. A frame that is late by
-            more than one interval shifts those behind it, as a camera would; there are no bursts.
+            Nanoseconds from one frame to the next; 0 is as fast as possible. A frame that is late by more than
+            one interval shifts those behind it; there are no bursts.
         atimes_ns : ndarray of int64, shape (k,), optional
             Acquisition times of `frames`, nanoseconds of CLOCK_TAI. Default: as each is published.
 
@@ -866,27 +869,19 @@ cdef class Stream(StreamMetadata):
         cdef uint64_t total, held
         cdef int64_t interval = interval_ns
         cdef bint check = threading.current_thread() is threading.main_thread()
-        cdef const int64_t[::1] times = None
-        cdef const int64_t *atimes = NULL
+        cdef const int64_t[::1] times
         file.need_pixels()
         take_buffer(frames, &view, False, self.name, "frames")
         try:
             held = count_frames(frames, &view, &file.h, self.frame_shape, self.name, "frames")
-            if atimes_ns is not None:
-                if not (isinstance(atimes_ns, np.ndarray) and atimes_ns.dtype == np.int64
-                        and atimes_ns.shape == (held,)):
-                    raise bad_argument(
-                        self.name, "atimes_ns", atimes_ns, f"an int64 array of {held} nanoseconds")
-                if held:
-                    times = np.ascontiguousarray(atimes_ns)
-                    atimes = &times[0]
+            times = checked_times(file, atimes_ns, held)
             if held < 1 or interval < 0 or (count is not None and count < 0):
                 raise StreamArgumentError(
                     f"stream {self.name!r}: publish_many got {held} frames, count {count}, "
                     f"interval {interval} ns; it needs at least one frame and no negative numbers",
                     stream=self.name, argument="count", found=count)
             total = held if count is None else count
-            series = Series(frames=<char *>view.buf, atimes=atimes, held=held, total=total, done=0,
+            series = Series(frames=<char *>view.buf, atimes=NULL if times is None else &times[0], held=held, total=total, done=0,
                             interval=interval, due=0, counter=(<IMAGE_METADATA *>base).cnt0)
             self.take_turn()
             try:
@@ -895,8 +890,7 @@ cdef class Stream(StreamMetadata):
                         publish_series(base, &file.h, &series, check, &file.mapping.closed)
                     PyErr_CheckSignals()
                     file.check_whole()
-                    if file.mapping.closed:
-                        raise closed_error(self.name)
+                    file.use_whole()  # raises if it was closed meanwhile
             finally:
                 self.busy = 0
         finally:
@@ -904,12 +898,12 @@ cdef class Stream(StreamMetadata):
         return series.counter
 
     def publish_feed(self, FrameFeed feed not None):
-        """Publish the frames that another thread hands over, each at its time, until there are no more.
+        """Publish the frames that another thread hands over, each at its time, until it ends the feed.
 
         Parameters
         ----------
         feed : FrameFeed
-            With frames of `frame_shape` and `dtype`. Only one stream can publish from it.
+            Of frames of `frame_shape` and `dtype`. One stream publishes from it.
 
         Raises
         ------
@@ -917,8 +911,7 @@ cdef class Stream(StreamMetadata):
 
         Notes
         -----
-        In any thread but the main one the GIL is not taken once in all that time; in the main one every 50 ms,
-        for signals.
+        The main thread takes the GIL every 50 ms, for signals. Other threads never take it.
         """
         cdef StreamFile file = self.file
         cdef char *base = file.use_to_write()
@@ -939,8 +932,7 @@ cdef class Stream(StreamMetadata):
         finally:
             self.busy = 0
         file.check_whole()
-        if file.mapping.closed:
-            raise closed_error(self.name)
+        file.use_whole()  # raises if it was closed meanwhile
 
     def publish_from(self, Reader reader not None, *, after=None, timeout=None, spin_ns=0, missed=None):
         """Publish the frames of another stream in this one until `Reader.stop`, without the GIL.
@@ -1012,7 +1004,7 @@ cdef class Stream(StreamMetadata):
         return stream_cursor(self.file)
 
     cdef Reader first_reader(self):
-        """The reader behind the waiting methods of the stream itself, whose semaphore is that of the handle."""
+        """Return the reader of this handle, which the waiting methods use."""
         cdef Reader reader = self.own_reader
         self.file.use_whole()
         if reader is None:
@@ -1020,17 +1012,17 @@ cdef class Stream(StreamMetadata):
         return reader
 
     cdef Reader idle_reader(self):
-        """A reader to wait with: while one thread waits, the next gets one for the time of its call."""
+        """Return the reader of this handle, or a new one if that is waiting in another thread."""
         cdef Reader reader = self.first_reader()
         return self.reader() if reader.is_running() else reader
 
     def free_reader(self):
-        """Return the reader behind the waiting methods, or another one while that one waits."""
+        """Return the reader that the waiting methods use, or a new one while that one waits."""
         return self.idle_reader()
 
     @property
     def sem_index(self):
-        """Index of the semaphore of this handle's own reader, taken if it has none yet, or None."""
+        """Index of the semaphore of this handle, taken now if it has none yet; None if all are taken."""
         return self.first_reader().hold_semaphore()
 
     def take_semaphore(self, preferred):
@@ -1039,13 +1031,13 @@ cdef class Stream(StreamMetadata):
         Parameters
         ----------
         preferred : int
-            Any other number means any semaphore.
+            A number that is no index means any semaphore.
 
         Returns
         -------
         int or None
-            The lowest free one if the preferred one is not; None if all are taken, or the stream is
-            read-only. Posts that nobody has taken stay.
+            The lowest free one if the preferred one is not free; None if all are taken, or the stream is
+            read-only. Posts stay.
         """
         return self.first_reader().take_semaphore(preferred)
 
@@ -1064,15 +1056,15 @@ cdef class Stream(StreamMetadata):
     # -- semaphores ----------------------------------------------------------------------------
 
     def post(self, index=None):
-        """Post one semaphore, or all of them, where below the cap of 10. No frame is counted."""
+        """Post one semaphore, or all of them, unless it is at the cap of 10. No frame is counted."""
         semaphores.post(self.file, index)
 
     def flush(self, index=None):
-        """Take all posts off one semaphore, or off every one. Returns how many there were."""
+        """Take all posts off one semaphore, or off all of them. Returns how many there were."""
         return semaphores.flush(self.file, index)
 
     def sem_value(self, index):
-        """Return the value of one semaphore: posts that nobody has taken yet."""
+        """Return the value of one semaphore: the posts that were not taken yet."""
         return semaphores.value_of(self.file, index)
 
     def sem_values(self):
@@ -1080,13 +1072,13 @@ cdef class Stream(StreamMetadata):
         return [semaphores.value_of(self.file, i) for i in range(self.nbsem)]
 
     def sem_try_wait(self, index):
-        """Take one post off a semaphore if there is one; returns whether there was."""
+        """Take one post off a semaphore if there is one. Returns whether there was."""
         return semaphores.try_wait(self.file, index)
 
     def sem_wait(self, index, timeout=None):
-        """Wait for a post of one semaphore and take it; returns whether it came in time.
+        """Wait for a post of one semaphore and take it. Returns whether it came in time.
 
-        A post says nothing about frames: `wait` is for those. Releases the GIL; Ctrl-C ends it.
+        A post does not tell of a frame: use `wait` for frames. The GIL is released; Ctrl-C ends the wait.
         """
         return semaphores.wait_for_post(self.file, index, timeout)
 
@@ -1098,12 +1090,8 @@ cdef class Stream(StreamMetadata):
         Returns
         -------
         list of Keyword
-            In the order of the stream. Text that is not UTF-8 is decoded with surrogate escapes, so
-            that it can be written back unchanged.
-
-        Notes
-        -----
-        Writers do not lock: the table is copied until two copies agree, four times at most.
+            In the order of the stream. Text that is not UTF-8 is decoded with surrogate escapes, so that it can be
+            written back unchanged.
         """
         return read_keywords(self.file)
 
@@ -1117,16 +1105,14 @@ cdef class Stream(StreamMetadata):
         Raises
         ------
         KeywordError
-            Too many, or a text too long, or a value that is not int64, float or str; nothing was
-            changed.
+            Too many, or a text too long, or a value that is not int64, float or str; nothing was changed.
         """
         write_keywords(self.file, keywords)
 
     def update_keyword(self, name, value, comment=None):
-        """Change one keyword, keeping its place, and its comment unless one is given.
+        """Change one keyword in its place. Its comment stays unless one is given.
 
-        A number that stays of its type is replaced by one 8-byte store: readers see the old or the
-        new value and nothing in between.
+        A number of the same type is replaced by one 8-byte store: readers see the old or the new value.
 
         Raises
         ------
@@ -1143,7 +1129,7 @@ cdef class Stream(StreamMetadata):
 
 
 # --------------------------------------------------------------------------------------------------
-# Claims and series of frames
+# Claims
 # --------------------------------------------------------------------------------------------------
 
 @cython.final
@@ -1171,7 +1157,7 @@ cdef class Claim:
         """Begin the frame; returns a writable view of shape `Stream.frame_shape`."""
         if self.stream is None:
             raise TypeError("a Claim is made by Stream.claim()")
-        # Kept, so that closing the stream meanwhile cannot take the memory away.
+        # Kept: the stream may be closed before the claim is left.
         cdef StreamFile file = self.stream.file
         cdef char *base = file.use_to_write()
         file.need_pixels()
