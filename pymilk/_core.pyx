@@ -881,8 +881,10 @@ cdef class Stream(StreamMetadata):
                     f"interval {interval} ns; it needs at least one frame and no negative numbers",
                     stream=self.name, argument="count", found=count)
             total = held if count is None else count
-            series = Series(frames=<char *>view.buf, atimes=NULL if times is None else &times[0], held=held, total=total, done=0,
+            series = Series(frames=<char *>view.buf, atimes=NULL, held=held, total=total, done=0,
                             interval=interval, due=0, counter=(<IMAGE_METADATA *>base).cnt0)
+            if times is not None:
+                series.atimes = &times[0]
             self.take_turn()
             try:
                 while series.done < total:

@@ -1174,8 +1174,9 @@ STILL_KNOWN = {
 
 
 def public(cls: type) -> dict[str, Any]:
-    items = {name: item for base in reversed(cls.__mro__[:-1]) for name, item in vars(base).items()}
-    return {name: item for name, item in items.items() if not name.startswith("_")}
+    """Return what a class and its bases offer."""
+    found = {name: item for base in reversed(cls.__mro__[:-1]) for name, item in vars(base).items()}
+    return {name: item for name, item in found.items() if not name.startswith("_")}
 
 
 def is_data(item: object) -> bool:
