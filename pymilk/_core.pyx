@@ -107,7 +107,8 @@ from .names import check_name, stream_name, stream_path
 from .system.notices import warn_of_tear as _warn_of_tear
 from .system.processes import process_alive
 from .spellings import FRAME_OPTIONS, positional_too
-from .system.temporary import aside_path, mark_busy, mark_idle, remove_abandoned, temporary_path
+from .system.hidden import aside_path, temporary_path
+from .system.temporary import mark_busy, mark_idle, remove_abandoned
 from .system.locks import check_free, check_stream, lock_stream, lock_writer
 
 __all__ = [
