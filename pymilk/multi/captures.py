@@ -32,6 +32,9 @@ _PROBE = 0.5
 _HEAD_ROOM = 1.25
 _OVERRUN = 0.1
 
+#: Frames of a stream stay below this.
+_MOST = 2**62
+
 #: How long ending captures are waited for, in seconds. They end within 0.1 s.
 _PATIENCE = 2.0
 
@@ -424,7 +427,7 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
     if len(set(labels)) < len(labels):
         raise bad_argument("streams", streams, "a list with each stream once; a mapping can label them")
     per_label = n if isinstance(n, Mapping) else {}
-    common = None if n is None or isinstance(n, Mapping) else check_count("n", n)
+    common = None if n is None or isinstance(n, Mapping) else check_count("n", n, below=_MOST)
     out = {} if out is None else out
     for argument, mapping in (("n", per_label), ("out", out)):
         if not isinstance(mapping, Mapping) or not set(mapping) <= set(labels):
@@ -436,9 +439,9 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
         if isinstance(value, (str, SHM)):
             source = value
         elif value is not None:
-            count = check_count(f"streams[{label!r}]", value)
+            count = check_count(f"streams[{label!r}]", value, below=_MOST)
         if label in per_label:
-            count = check_count(f"n[{label!r}]", per_label[label])
+            count = check_count(f"n[{label!r}]", per_label[label], below=_MOST)
         if count is None and array is not None:
             count = check_count(f"len(out[{label!r}])", np.shape(array)[0] if np.ndim(array) else 0)
         wanted[label] = _Wanted(source, count, array)

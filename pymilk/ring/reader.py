@@ -35,7 +35,7 @@ from ..errors import (
     StreamTimeoutError,
     StreamUnsupportedError,
 )
-from ..streams.waiting import find_successor, spin_of
+from ..streams.waiting import Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..times import now_ns
 from .block import Block, RingReport
@@ -153,10 +153,10 @@ class RingReader:
         check_choice("start", start, STARTS)
         check_choice("source", source, ("auto", "collector"))
         if depth is not None:
-            check_count("depth", depth)
+            check_count("depth", depth, below=2**62)
         self._spin = spin_of(wait)
-        self._owned = isinstance(stream, str)
-        self._stream = Stream.attach(stream) if isinstance(stream, str) else stream
+        owned = isinstance(stream, str)
+        self._source = Follower(Stream.attach(stream) if isinstance(stream, str) else stream, owned=owned)
         self.name = self._stream.name
         self.dtype = self._stream.dtype
         self._orientation = orientation or Orientation(self._stream.frame_shape)
@@ -171,7 +171,6 @@ class RingReader:
         self._closed = False
         self._began = time.monotonic()
         self._past = [0, 0, 0]
-        self._new_files = 0
         self._left_out = 0
         self._asked = 0.0  # seconds that the present wait may take
         self._bell = -1
@@ -183,8 +182,7 @@ class RingReader:
         try:
             self._open(start, None)
         except BaseException:
-            if self._owned:
-                self._stream.close()
+            self._source.close()
             raise
         tell_after_fork(self)
 
@@ -203,6 +201,10 @@ class RingReader:
             f"the ring reader of stream {self.name!r} cannot be pickled: its place in the ring, and a "
             "collector's thread, belong to this process; pass the name, and make a reader on the other side"
         )
+
+    @property
+    def _stream(self) -> Stream:
+        return self._source.stream
 
     # -- sources -------------------------------------------------------------------------------
 
@@ -267,20 +269,21 @@ class RingReader:
     def _follow(self, deadline: float | None) -> None:
         """Go over to the new file of the stream; what the old one still had is lost."""
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        stream = find_successor(self._stream, left, lambda: self._closed)
-        if stream is None:
+        went = self._source.follow(
+            left,
+            begin=self._leave_source,
+            missed=lambda old: self._cursor.missing,
+            stopping=lambda: self._closed,
+        )
+        if not went:
             raise self._is_closed()
-        missed = self._cursor.missing
+        self._open("oldest", self._source.take_missed())
+
+    def _leave_source(self, new: Stream) -> None:
         self._settle()
-        old, owned = self._stream, self._owned
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-        self._stream, self._owned = stream, True
-        if owned:
-            old.close()
-        self._new_files += 1
-        self._open("oldest", missed)
 
     def _is_left_out(self) -> bool:
         """Note that the stream has frames which its ring has not; after some, go over to a collector."""
@@ -391,7 +394,7 @@ class RingReader:
         return None if limit is None else time.monotonic() + limit
 
     def _count(self, argument: str, value: int, least: int = 0) -> int:
-        return check_count(argument, value, least=least, below=math.inf, stream=self.name)
+        return check_count(argument, value, least=least, stream=self.name)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -777,7 +780,7 @@ class RingReader:
             lost=self.lost,
             skipped=self._past[2] + cursor.skipped,
             lag=self.lag,
-            new_files=self._new_files + (0 if collector is None else collector.new_files),
+            new_files=self._source.new_files + (0 if collector is None else collector.new_files),
             duration=duration,
             cpu_share=collector.cpu_seconds / duration if collector is not None else 0.0,
         )
@@ -849,8 +852,7 @@ class RingReader:
             self._ring.fd = -1
             os.close(self._bell)
             self._bell = -1
-        if self._owned:
-            self._stream.close()
+        self._source.close()
 
     def __enter__(self) -> RingReader:
         if self._closed:

@@ -43,7 +43,7 @@ from ..streams.camera import crop_window, exposure_time, frame_rate, reads_per_f
 from ..streams.keywords import Keywords
 from ..streams.metadata import metadata_of
 from ..streams.rings import ring_layout
-from ..streams.waiting import spin_of
+from ..streams.waiting import SUCCESSOR_WAIT, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..system.notices import warn_caller, warn_of_tear
 from ..times import from_user
@@ -54,9 +54,6 @@ __all__ = ["SHM"]
 
 #: Reads look a little longer than a sleeping wake-up takes before they sleep.
 _SPIN_NS = spin_of("auto")
-
-#: Seconds that a stream which is just being made again has to become complete.
-_SUCCESSOR_WAIT = 0.1
 
 #: Frames that are copied in search of one whose times are still there after the copy.
 _STAMP_TRIES = 5
@@ -254,7 +251,7 @@ class SHM(FrameAccess, FamiliarCalls):
     def _follow(self, old: Stream) -> None:
         with self._lock:
             if self._stream is old:  # no other thread was faster
-                self._adopt(old.successor(_SUCCESSOR_WAIT))
+                Follower(old, keep=True).follow(SUCCESSOR_WAIT, begin=self._adopt)
                 self._made = False
                 self._seen = 0
 

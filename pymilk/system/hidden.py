@@ -6,8 +6,8 @@
 ``.pymilk.<pid>.<random>.new[.gz]``                 any other file or directory that is being made
 ==================================================  ==================================================
 
-The dot and the ending keep them out of listings of streams. The number is that of the process that works on the
-file. A process that is killed leaves such a file: see `pymilk.system.temporary` for streams, and
+The dot and the ending keep them out of listings of streams. The number is that of the process that works on
+the file. A process that is killed leaves such a file: see `pymilk.system.temporary` for streams, and
 `pymilk.system.files.remove_unfinished` for others.
 """
 
@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 __all__ = ["YOUNG", "HiddenName", "aside_path", "hidden_name", "read_name", "temporary_path"]
 
-#: Seconds after which a hidden file is nobody's, although it may seem to have an owner: process numbers are used
-#: again, and are others in another container and on another machine.
+#: Age in seconds below which a hidden file is left alone. Numbers of processes do not tell all about its maker:
+#: they are used again, and mean nothing for another container or machine.
 YOUNG = 60.0
 
 #: Endings by which libraries know that they have to compress.
