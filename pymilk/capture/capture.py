@@ -120,7 +120,7 @@ class Capture:
         except (KeyboardInterrupt, RuntimeError) as error:
             # It may have come between any two steps; nobody holds this object, so nothing may go on.
             self.stop()
-            self._end()
+            self.end()
             # Within threading.Thread.start it can come out as an error of a lock.
             if isinstance(error.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
@@ -204,7 +204,7 @@ class Capture:
         self._closing = True
         if not self.done:
             self._source.stream.close()
-            self._end()
+            self.end()
 
     def join(self, timeout: float | None = None) -> Capture:
         """Wait for the end of a capture.
@@ -243,7 +243,7 @@ class Capture:
                     del error  # whose traceback holds this call
         return self
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Wait for the thread, which has been told to end; not in it, and not in a forked child."""
         thread = self._thread
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
@@ -255,7 +255,7 @@ class Capture:
             return await_event(event, timeout)
         except BaseException:
             self.stop()
-            self._end()
+            self.end()
             raise
 
     def _after_fork(self) -> None:

@@ -17,7 +17,7 @@ from ..capture import Capture
 from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError
 from ..shm import SHM
 from ..streams.waiting import spin_of
-from ..system.forks import tell_after_fork
+from ..system.forks import tell, tell_after_fork
 from ..system.threads import await_event
 from ..times import now_ns
 from .alignment import Alignment, align
@@ -87,7 +87,7 @@ class MultiCapture(Mapping[str, Capture]):
         try:
             self._keeper.start()
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
 
     def _after_fork(self) -> None:
@@ -97,11 +97,11 @@ class MultiCapture(Mapping[str, Capture]):
         self._over.set()
         self._keeper = None
         for capture in self._captures.values():
-            capture._after_fork()  # it may be told later than this
+            tell(capture)  # it may be told later than this
         for shm in self._attached:
             shm.close()
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """End everything because of an exception, the thread that keeps it included."""
         self.stop()
         # The thread may have begun although its start was interrupted: it says so itself.
@@ -200,7 +200,7 @@ class MultiCapture(Mapping[str, Capture]):
             if not await_event(self._over, timeout):
                 return self
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
         if self._keeper is not None:
             self._keeper.join()
@@ -392,17 +392,17 @@ def capture_many(
         counts = _counts(wanted, opened, seconds)
         _check_memory(wanted, opened, counts, seconds)
         for label, shm in opened.items():
-            captures[label] = shm._capture(counts[label], wanted[label].out, timeout, wait, held=True)
+            captures[label] = shm.held_capture(counts[label], wanted[label].out, timeout, wait)
         many = MultiCapture(captures, seconds=seconds, attached=attached)
         return many if background else many.join()
     except BaseException as error:
         # Whatever it was: nobody holds these captures, or all of them have ended.
         if many is not None:
-            many._abandon()
+            many.abandon()
         for capture in captures.values():
             capture.stop()
         for capture in captures.values():
-            capture._end()
+            capture.end()
         for shm in attached:
             shm.close()
         # Ctrl-C within threading.Thread.start can come out as an error of a lock.

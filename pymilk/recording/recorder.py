@@ -138,8 +138,7 @@ class Recorder:
             for each, target in targets_of(source, path):
                 job = Job(each, target, options)
                 if job.name in self._jobs:
-                    if job._owned:
-                        job._let_go()
+                    job.let_go()
                     raise StreamArgumentError(
                         f"stream {job.name!r} is given twice", argument="source", found=source
                     )

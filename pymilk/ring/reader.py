@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,7 +35,7 @@ from ..errors import (
     StreamTimeoutError,
     StreamUnsupportedError,
 )
-from ..streams.waiting import Follower, spin_of
+from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..times import now_ns
 from .block import Block, RingReport
@@ -313,7 +313,7 @@ class RingReader:
             if not self._ring.wait(known, left):
                 if not self._collecting():
                     raise self._why_ended()
-                raise self._timed_out()
+                raise self.timeout_error()
             return
         assert self._reader is not None
         if self._cursor.source == "fast" and known > self._cursor.last and self._is_left_out():
@@ -325,14 +325,14 @@ class RingReader:
                 try:
                     self._follow(deadline)
                 except (StreamNotFoundError, StreamNotReadyError):
-                    raise self._timed_out() from None
+                    raise self.timeout_error() from None
             return
         except StreamTimeoutError:
-            raise self._timed_out() from None  # with the seconds that were asked for
+            raise self.timeout_error() from None  # with the seconds that were asked for
         except StreamClosedError:
             raise self._is_closed() from None
         if left == 0 and self._cursor.unread() == 0:
-            raise self._timed_out()
+            raise self.timeout_error()
 
     def _collecting(self) -> bool:
         return self._collector is not None and self._collector.running
@@ -342,7 +342,8 @@ class RingReader:
         error = None if self._collector is None else self._collector.error
         return error or self._is_closed()
 
-    def _timed_out(self, asked: float | None = None) -> StreamTimeoutError:
+    def timeout_error(self, asked: float | None = None) -> StreamTimeoutError:
+        """Return the error of a wait for so many seconds (default: of the present wait) without a frame."""
         asked = self._asked if asked is None else asked
         stream = self.stream
         counter = 0 if stream.closed else stream.counter
@@ -568,7 +569,7 @@ class RingReader:
                     elif self._cursor.unread() == 0:
                         self._wait(deadline)
                     elif deadline is not None and time.monotonic() >= deadline:
-                        raise self._timed_out()  # no copy fits between two laps of the writer
+                        raise self.timeout_error()  # no copy fits between two laps of the writer
                 if self._bell >= 0 and self._cursor.unread() == 0:
                     self._reset_bell()
             except StreamError as error:
@@ -635,7 +636,7 @@ class RingReader:
         cursor.begin("newest")
         got = cursor.take(1)
         if got is None:
-            raise self._timed_out(0.0)
+            raise self.timeout_error(0.0)
         seq, slot, info = got
         if block:
             return Block(self, cursor, seq, slots[slot : slot + 1], info)
@@ -820,7 +821,7 @@ class RingReader:
         if self._cursor.unread() or not self._collecting():
             os.eventfd_write(self._bell, 1)
 
-    def _awaited(self) -> tuple[Reader | PrivateRing, int, Callable[[], bool]]:
+    def _awaited(self) -> Awaited:
         """Tell `wait_any` what to wait for, from which number on, and how to see that it is there."""
         if self._closed:
             raise self._is_closed()

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from .._core import Stream
+from .._core import PrivateRing, Reader, Stream
 from ..arguments import check_choice
 from ..errors import StreamDamagedError, StreamNotFoundError, StreamNotReadyError
 
-__all__ = ["SUCCESSOR_WAIT", "WAIT_POLICIES", "Follower", "frames_behind", "spin_of"]
+__all__ = [
+    "SUCCESSOR_WAIT",
+    "WAIT_POLICIES",
+    "Awaited",
+    "CanBeAwaited",
+    "Follower",
+    "awaited",
+    "frames_behind",
+    "spin_of",
+]
 
 #: What each wait policy means to the core (`spin_ns`). A sleeping reader is woken some 10 to 20 us after the
 #: frame; one that spins sees it at once and uses a core. "auto" does both: it learns the rhythm of the
@@ -26,6 +36,23 @@ def spin_of(wait: str) -> int:
     """Return the nanoseconds to spin for a wait policy, or raise `StreamArgumentError`."""
     check_choice("wait", wait, tuple(WAIT_POLICIES))
     return WAIT_POLICIES[wait]
+
+
+#: What `pymilk.wait_any` waits for: a source of wake-ups, the number of the last frame known, a function
+#: that tells whether a frame is there.
+Awaited: TypeAlias = tuple[Reader | PrivateRing, int, Callable[[], bool]]
+
+
+@runtime_checkable
+class CanBeAwaited(Protocol):
+    """An object that `pymilk.wait_any` can wait for."""
+
+    def _awaited(self) -> Awaited: ...
+
+
+def awaited(item: CanBeAwaited) -> Awaited:
+    """Return what an item says it has to be waited for by; to be asked again after each wake-up."""
+    return item._awaited()
 
 
 class Follower:

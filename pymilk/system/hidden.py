@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 __all__ = ["YOUNG", "HiddenName", "aside_path", "hidden_name", "read_name", "temporary_path"]
 
-#: Age in seconds below which a hidden file is left alone. Numbers of processes do not tell all about its maker:
-#: they are used again, and mean nothing for another container or machine.
+#: Age in seconds below which a hidden file is left alone. The number of a process does not tell all about its
+#: maker: numbers are used again, and mean nothing for another container or machine.
 YOUNG = 60.0
 
 #: Endings by which libraries know that they have to compress.
