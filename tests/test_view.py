@@ -498,7 +498,7 @@ def test_any_frame_is_drawn_in_any_room(name, size):
         ({"zoom": 0.5}, "zoom is 1"),
         ({"centre": (np.nan, 1)}, "centre is a row and a column, not nan and 1"),
         ({"symcode": 8}, "symcode is 0 to 7"),
-        ({"reduction": "sum"}, "peak, mean, nearest"),
+        ({"reduction": "sum"}, "'peak', 'mean', 'nearest'"),
     ],
 )
 def test_choices_that_cannot_be(choices, words):

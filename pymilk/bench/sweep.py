@@ -23,15 +23,16 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import Stream, free_memory, prefault
+from ..arguments import bad_argument, check_count, check_number
 from ..errors import (
     CaptureMemoryError,
-    StreamArgumentError,
     StreamPermissionError,
     StreamStorageError,
 )
-from ..machine import CpuClock, describe, file_system_of
 from ..names import stream_directory
-from ..waiting import check_scheduling, schedule_thread, spin_of
+from ..streams.waiting import spin_of
+from ..system.machine import CpuClock, describe, file_system_of
+from ..system.threads import check_scheduling, schedule_thread
 from .account import Account, latency_counts, percentiles, settle
 from .frames import SelfCheckingFrame, check_frames
 from .reader import BusyThread, CaptureReceiver, Receiver, RingReceiver, touch
@@ -111,7 +112,7 @@ class Benchmark:
     seconds : float, optional
         For each point. Default: 0.3 to 1.5, so that the whole run takes less than a minute.
     wait : {"auto", "spin", "sleep"}, default "auto"
-        How readers wait: see `pymilk.waiting.WAIT_POLICIES`.
+        How readers wait: see `pymilk.streams.waiting.WAIT_POLICIES`.
     depth : int, optional
         Slots of the rings, of the writer's and of the collector's. Default: what fits into 64 MiB, 8 at least
         and 2048 at most.
@@ -178,14 +179,14 @@ class Benchmark:
         self._sources = list(dict.fromkeys(sources))
         for argument, given in (("rates", rates), ("shapes", shapes), ("sources", sources)):
             if len(given) == 0:
-                raise _wrong(argument, given, "one or more")
+                raise bad_argument(argument, given, "a list of one or more")
         for source in self._sources:
             if source not in SOURCES:
-                raise _wrong("sources", source, f"some of {', '.join(map(repr, SOURCES))}")
+                raise bad_argument("sources", source, f"some of {', '.join(map(repr, SOURCES))}")
         for shape in self._shapes:
             SelfCheckingFrame(shape, self._dtype)  # raises if it is too small to check itself
-        if depth is not None and not (hasattr(depth, "__index__") and 2 <= depth < 2**32):
-            raise _wrong("depth", depth, "a number of slots, 2 or more")
+        if depth is not None:
+            depth = check_count("depth", depth, "slots", least=2, below=2**32)
         spin_of(wait)
         self._wait = wait
         self._depth = depth
@@ -195,9 +196,8 @@ class Benchmark:
         self._stall = _positive("stall", stall) if stall else 0.0
         point_seconds = _positive("seconds", seconds) if seconds else self._fitting_seconds()
         if self._stall >= point_seconds:
-            raise _wrong(
-                "stall", stall, f"seconds that are fewer than those of a point ({point_seconds:.3g})"
-            )
+            wanted = f"a time in seconds, shorter than a point ({point_seconds:.3g})"
+            raise bad_argument("stall", stall, wanted)
         self._tasks = [
             self._task(source, shape, rate, point_seconds, memory)
             for shape in self._shapes
@@ -277,8 +277,8 @@ class Benchmark:
     ) -> _Task:
         """Work out one point; it is shortened if its frames need too much memory."""
         nbytes = self._frame_nbytes(shape)
-        if memory is not None and not (hasattr(memory, "__index__") and memory > 0):
-            raise _wrong("memory", memory, "a number of bytes")
+        if memory is not None:
+            memory = check_count("memory", memory, "bytes")
         room = memory or min(_CUBE_NBYTES, round(free_memory() * _CUBE_SHARE))
         count = min(max(_FEWEST, round(rate * seconds)), room // nbytes)
         if count < _FEWEST:
@@ -541,26 +541,14 @@ def _memory(nbytes: int) -> npt.NDArray[np.uint8]:
 # -- arguments ---------------------------------------------------------------------------------------
 
 
-def _wrong(argument: str, found: object, wanted: str) -> StreamArgumentError:
-    return StreamArgumentError(
-        f"{argument} of a benchmark: {wanted}, not {found!r}", argument=argument, found=found
-    )
-
-
-def _positive(argument: str, value: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise _wrong(argument, value, "a number above 0")
-    return number
+def _positive(argument: str, value: Any) -> float:
+    return check_number(argument, value, "a number above 0", 0.0, math.inf, above=True)
 
 
 def _shape(shape: tuple[int, int]) -> tuple[int, int]:
     axes = tuple(shape) if isinstance(shape, Sequence) else ()
     if len(axes) != 2 or not all(hasattr(axis, "__index__") and axis >= 1 for axis in axes):
-        raise _wrong("shapes", shape, "height and width in pixels for each")
+        raise bad_argument("shapes", shape, "height and width in pixels for each")
     return int(axes[0]), int(axes[1])
 
 
@@ -568,4 +556,4 @@ def _dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     try:
         return np.dtype(dtype)
     except TypeError:
-        raise _wrong("dtype", dtype, "a NumPy dtype") from None
+        raise bad_argument("dtype", dtype, "a NumPy dtype") from None

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from ..errors import StreamArgumentError
+from .._types import Array
+from ..arguments import check_choice
 
 __all__ = ["REDUCTIONS", "Window", "fit", "resample"]
-
-Array = npt.NDArray[Any]
 
 #: What one drawn pixel shows of the many that it stands for: the largest, so that single hot pixels are
 #: seen; their mean, which hides them; or the one in the middle, which misses most of them.
@@ -109,12 +106,7 @@ def resample(image: Array, height: int, width: int, reduction: str = "peak") -> 
     StreamArgumentError
         `reduction` is none.
     """
-    if reduction not in REDUCTIONS:
-        raise StreamArgumentError(
-            f"reduction is one of {', '.join(REDUCTIONS)}, not {reduction!r}",
-            argument="reduction",
-            found=reduction,
-        )
+    check_choice("reduction", reduction, REDUCTIONS)
     if abs(image.strides[0]) < abs(image.strides[1]):  # its rows are not what lies together in memory
         turned: Array = _both_axes(image.T, width, height, reduction).T
         return turned
