@@ -59,7 +59,13 @@ def check_choice(argument: str, found: object, known: tuple[str, ...], stream: s
 
 
 def check_count(
-    argument: str, found: Any, of: str = "frames", *, least: int = 1, below: float = 2**62, stream: str = ""
+    argument: str,
+    found: Any,
+    of: str = "frames",
+    *,
+    least: int = 1,
+    below: float = math.inf,
+    stream: str = "",
 ) -> int:
     """Return a number of things as int, or raise `StreamArgumentError`.
 

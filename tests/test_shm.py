@@ -750,6 +750,8 @@ USES: dict[str, Callable[[SHM], Any]] = {
     "old file, check": lambda shm: shm.get_data(check=True, autorelink_if_need=False),
     "multi_recv_data": lambda shm: shm.multi_recv_data(2),
     "capture": lambda shm: shm.capture(2),
+    "held_capture": lambda shm: shm.held_capture(2, None, 5.0, "auto"),
+    "live_source": lambda shm: shm.live_source(),
     "background": lambda shm: shm.capture(2, background=True),
     "set_data": lambda shm: shm.set_data(numbers((2, 2))),
     "set_data, follow": lambda shm: shm.set_data(numbers((2, 2)), autorelink_if_need=True),

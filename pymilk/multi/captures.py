@@ -17,7 +17,7 @@ from ..capture import Capture
 from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError
 from ..shm import SHM
 from ..streams.waiting import spin_of
-from ..system.forks import tell_after_fork
+from ..system.forks import tell, tell_after_fork
 from ..system.threads import await_event
 from ..times import now_ns
 from .alignment import Alignment, align
@@ -31,6 +31,9 @@ _PROBE = 0.5
 #: Room beyond the rate measured, and for the time that the end of a capture takes, in seconds.
 _HEAD_ROOM = 1.25
 _OVERRUN = 0.1
+
+#: Frames of a stream stay below this.
+_MOST = 2**62
 
 #: How long ending captures are waited for, in seconds. They end within 0.1 s.
 _PATIENCE = 2.0
@@ -84,7 +87,7 @@ class MultiCapture(Mapping[str, Capture]):
         try:
             self._keeper.start()
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
 
     def _after_fork(self) -> None:
@@ -94,11 +97,11 @@ class MultiCapture(Mapping[str, Capture]):
         self._over.set()
         self._keeper = None
         for capture in self._captures.values():
-            capture._after_fork()  # it may be told later than this
+            tell(capture)  # it may be told later than this
         for shm in self._attached:
             shm.close()
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """End everything because of an exception, the thread that keeps it included."""
         self.stop()
         # The thread may have begun although its start was interrupted: it says so itself.
@@ -197,7 +200,7 @@ class MultiCapture(Mapping[str, Capture]):
             if not await_event(self._over, timeout):
                 return self
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
         if self._keeper is not None:
             self._keeper.join()
@@ -389,17 +392,17 @@ def capture_many(
         counts = _counts(wanted, opened, seconds)
         _check_memory(wanted, opened, counts, seconds)
         for label, shm in opened.items():
-            captures[label] = shm._capture(counts[label], wanted[label].out, timeout, wait, held=True)
+            captures[label] = shm.held_capture(counts[label], wanted[label].out, timeout, wait)
         many = MultiCapture(captures, seconds=seconds, attached=attached)
         return many if background else many.join()
     except BaseException as error:
         # Whatever it was: nobody holds these captures, or all of them have ended.
         if many is not None:
-            many._abandon()
+            many.abandon()
         for capture in captures.values():
             capture.stop()
         for capture in captures.values():
-            capture._end()
+            capture.end()
         for shm in attached:
             shm.close()
         # Ctrl-C within threading.Thread.start can come out as an error of a lock.
@@ -424,7 +427,7 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
     if len(set(labels)) < len(labels):
         raise bad_argument("streams", streams, "a list with each stream once; a mapping can label them")
     per_label = n if isinstance(n, Mapping) else {}
-    common = None if n is None or isinstance(n, Mapping) else check_count("n", n)
+    common = None if n is None or isinstance(n, Mapping) else check_count("n", n, below=_MOST)
     out = {} if out is None else out
     for argument, mapping in (("n", per_label), ("out", out)):
         if not isinstance(mapping, Mapping) or not set(mapping) <= set(labels):
@@ -436,9 +439,9 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
         if isinstance(value, (str, SHM)):
             source = value
         elif value is not None:
-            count = check_count(f"streams[{label!r}]", value)
+            count = check_count(f"streams[{label!r}]", value, below=_MOST)
         if label in per_label:
-            count = check_count(f"n[{label!r}]", per_label[label])
+            count = check_count(f"n[{label!r}]", per_label[label], below=_MOST)
         if count is None and array is not None:
             count = check_count(f"len(out[{label!r}])", np.shape(array)[0] if np.ndim(array) else 0)
         wanted[label] = _Wanted(source, count, array)

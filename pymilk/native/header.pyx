@@ -30,6 +30,7 @@ from ..errors import (
     StreamPermissionError,
 )
 from ..names import stream_name, stream_path
+from ..system.files import error_kind
 from .formats import DTYPES
 
 __all__ = ["build_info", "read_header"]
@@ -216,18 +217,17 @@ cdef int open_file(str path, bint writable, bint follow=True) except -1:
     name = stream_name(path)
     try:
         return os.open(path, flags | (os.O_RDWR if writable else os.O_RDONLY))
-    except (FileNotFoundError, NotADirectoryError):
-        raise StreamNotFoundError(
-            f"no stream {name!r}: {path} does not exist; start its writer, or check MILK_SHM_DIR",
-            stream=name, path=path) from None
-    except IsADirectoryError:
-        raise format_error(path, "file", "a regular file", "a directory") from None
     except OSError as error:
-        if error.errno in (_errno.EACCES, _errno.EPERM, _errno.EROFS):
+        kind = error_kind(error)
+        if kind is StreamNotFoundError:
+            raise StreamNotFoundError(
+                f"no stream {name!r}: {path} does not exist; start its writer, or check MILK_SHM_DIR",
+                stream=name, path=path) from None
+        if kind is StreamPermissionError:
             raise StreamPermissionError(
                 f"{path}: no permission to open it for {'writing' if writable else 'reading'}",
                 stream=name, path=path) from None
-        if error.errno == _errno.ENXIO:  # no file at all
+        if error.errno in (_errno.EISDIR, _errno.ENXIO):  # a directory; a socket or a device
             raise format_error(path, "file", "a regular file", kind_of_file(os.stat(path).st_mode)) from None
         raise StreamError(f"{path}: cannot be opened: {error.strerror}", stream=name) from error
 

@@ -51,8 +51,10 @@ from ..errors import (
     StreamTypeChangedError,
 )
 from ..names import stream_name
+from ..system.files import error_kind
+from ..system.hidden import aside_path, temporary_path
 from ..system.locks import check_free, lock_writer
-from ..system.temporary import aside_path, mark_busy, mark_idle, remove_abandoned, temporary_path
+from ..system.temporary import mark_busy, mark_idle, remove_abandoned
 from .formats import DTYPES, NELEMENT_MAX
 
 __all__ = []
@@ -294,12 +296,13 @@ cdef class Creation:
         try:
             self.fd = os.open(self.temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC,
                               0o666 if new.mode is None else new.mode)
-        except (FileNotFoundError, NotADirectoryError):
-            raise StreamNotFoundError(
-                f"stream {new.name!r}: directory {self.directory} does not exist; create it or set MILK_SHM_DIR",
-                stream=new.name, path=self.directory) from None
         except OSError as error:
-            if error.errno in (_errno.EACCES, _errno.EPERM, _errno.EROFS):
+            kind = error_kind(error)
+            if kind is StreamNotFoundError:
+                raise StreamNotFoundError(
+                    f"stream {new.name!r}: directory {self.directory} does not exist; create it or set "
+                    "MILK_SHM_DIR", stream=new.name, path=self.directory) from None
+            if kind is StreamPermissionError:
                 raise StreamPermissionError(
                     f"stream {new.name!r}: no permission to create files in {self.directory}",
                     stream=new.name, path=self.directory) from None

@@ -56,9 +56,8 @@ class Job:
         shm = SHM(source) if isinstance(source, str) else source
         try:
             self._shm = shm
-            self.stream = shm._live()
+            self.stream, self._turn = shm.live_source()
             self.name = self.stream.name
-            self._turn: Orientation = shm._turn
             self._format = sink_of(path)
             self._where = os.path.join(self._folder, path)
             self._limit: int | None = options["frames"]
@@ -160,7 +159,7 @@ class Job:
             with contextlib.suppress(OSError):
                 self._sink.close()
         self._remove()
-        self._let_go()
+        self.let_go()
         self.ended = "stopped"
         self.over.set()
 
@@ -251,7 +250,7 @@ class Job:
             try:
                 self._finish(ending)
             finally:
-                self._let_go()
+                self.let_go()
 
     def _failed(self, error: BaseException) -> None:
         """Keep the first thing that went wrong."""
@@ -262,7 +261,8 @@ class Job:
                 error = made
             self.error = error
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Close the stream, unless it is the user's."""
         if self._owned:
             self._shm.close()
 
@@ -345,7 +345,7 @@ class Job:
         if len(info):
             self._last_seen = now
         elif patience is not None and now - self._last_seen >= patience and failure is not None:
-            raise ring._timed_out(patience) from None
+            raise ring.timeout_error(patience) from None
         return len(info)
 
     def _add(self, sink: Sink, info: Array) -> None:

@@ -122,7 +122,7 @@ class Recorder:
         for argument, count in (
             ("frames", frames), ("max_frames_per_file", max_frames_per_file), ("depth", depth),
         ):  # fmt: skip
-            counts[argument] = None if count is None else check_count(argument, count)
+            counts[argument] = None if count is None else check_count(argument, count, below=2**62)
         check_choice("start", start, STARTS)
         spin_of(wait)
         check_scheduling(cpu, priority)
@@ -138,8 +138,7 @@ class Recorder:
             for each, target in targets_of(source, path):
                 job = Job(each, target, options)
                 if job.name in self._jobs:
-                    if job._owned:
-                        job._let_go()
+                    job.let_go()
                     raise StreamArgumentError(
                         f"stream {job.name!r} is given twice", argument="source", found=source
                     )

@@ -36,7 +36,7 @@ def check_save(
     StreamError
         As for `save`, but for what only writing can tell.
     """
-    stream = shm._live()
+    stream = shm.live_source()[0]
     _checked(path, stream.name, stream.frame_shape, stream.dtype, force, compress)
 
 

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,7 +35,7 @@ from ..errors import (
     StreamTimeoutError,
     StreamUnsupportedError,
 )
-from ..streams.waiting import find_successor, spin_of
+from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..times import now_ns
 from .block import Block, RingReport
@@ -153,10 +153,10 @@ class RingReader:
         check_choice("start", start, STARTS)
         check_choice("source", source, ("auto", "collector"))
         if depth is not None:
-            check_count("depth", depth)
+            check_count("depth", depth, below=2**62)
         self._spin = spin_of(wait)
-        self._owned = isinstance(stream, str)
-        self._stream = Stream.attach(stream) if isinstance(stream, str) else stream
+        owned = isinstance(stream, str)
+        self._source = Follower(Stream.attach(stream) if isinstance(stream, str) else stream, owned=owned)
         self.name = self._stream.name
         self.dtype = self._stream.dtype
         self._orientation = orientation or Orientation(self._stream.frame_shape)
@@ -171,7 +171,6 @@ class RingReader:
         self._closed = False
         self._began = time.monotonic()
         self._past = [0, 0, 0]
-        self._new_files = 0
         self._left_out = 0
         self._asked = 0.0  # seconds that the present wait may take
         self._bell = -1
@@ -183,8 +182,7 @@ class RingReader:
         try:
             self._open(start, None)
         except BaseException:
-            if self._owned:
-                self._stream.close()
+            self._source.close()
             raise
         tell_after_fork(self)
 
@@ -203,6 +201,10 @@ class RingReader:
             f"the ring reader of stream {self.name!r} cannot be pickled: its place in the ring, and a "
             "collector's thread, belong to this process; pass the name, and make a reader on the other side"
         )
+
+    @property
+    def _stream(self) -> Stream:
+        return self._source.stream
 
     # -- sources -------------------------------------------------------------------------------
 
@@ -267,20 +269,21 @@ class RingReader:
     def _follow(self, deadline: float | None) -> None:
         """Go over to the new file of the stream; what the old one still had is lost."""
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        stream = find_successor(self._stream, left, lambda: self._closed)
-        if stream is None:
+        went = self._source.follow(
+            left,
+            begin=self._leave_source,
+            missed=lambda old: self._cursor.missing,
+            stopping=lambda: self._closed,
+        )
+        if not went:
             raise self._is_closed()
-        missed = self._cursor.missing
+        self._open("oldest", self._source.take_missed())
+
+    def _leave_source(self, new: Stream) -> None:
         self._settle()
-        old, owned = self._stream, self._owned
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-        self._stream, self._owned = stream, True
-        if owned:
-            old.close()
-        self._new_files += 1
-        self._open("oldest", missed)
 
     def _is_left_out(self) -> bool:
         """Note that the stream has frames which its ring has not; after some, go over to a collector."""
@@ -310,7 +313,7 @@ class RingReader:
             if not self._ring.wait(known, left):
                 if not self._collecting():
                     raise self._why_ended()
-                raise self._timed_out()
+                raise self.timeout_error()
             return
         assert self._reader is not None
         if self._cursor.source == "fast" and known > self._cursor.last and self._is_left_out():
@@ -322,14 +325,14 @@ class RingReader:
                 try:
                     self._follow(deadline)
                 except (StreamNotFoundError, StreamNotReadyError):
-                    raise self._timed_out() from None
+                    raise self.timeout_error() from None
             return
         except StreamTimeoutError:
-            raise self._timed_out() from None  # with the seconds that were asked for
+            raise self.timeout_error() from None  # with the seconds that were asked for
         except StreamClosedError:
             raise self._is_closed() from None
         if left == 0 and self._cursor.unread() == 0:
-            raise self._timed_out()
+            raise self.timeout_error()
 
     def _collecting(self) -> bool:
         return self._collector is not None and self._collector.running
@@ -339,7 +342,8 @@ class RingReader:
         error = None if self._collector is None else self._collector.error
         return error or self._is_closed()
 
-    def _timed_out(self, asked: float | None = None) -> StreamTimeoutError:
+    def timeout_error(self, asked: float | None = None) -> StreamTimeoutError:
+        """Return the error of a wait for so many seconds (default: of the present wait) without a frame."""
         asked = self._asked if asked is None else asked
         stream = self.stream
         counter = 0 if stream.closed else stream.counter
@@ -391,7 +395,7 @@ class RingReader:
         return None if limit is None else time.monotonic() + limit
 
     def _count(self, argument: str, value: int, least: int = 0) -> int:
-        return check_count(argument, value, least=least, below=math.inf, stream=self.name)
+        return check_count(argument, value, least=least, stream=self.name)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -565,7 +569,7 @@ class RingReader:
                     elif self._cursor.unread() == 0:
                         self._wait(deadline)
                     elif deadline is not None and time.monotonic() >= deadline:
-                        raise self._timed_out()  # no copy fits between two laps of the writer
+                        raise self.timeout_error()  # no copy fits between two laps of the writer
                 if self._bell >= 0 and self._cursor.unread() == 0:
                     self._reset_bell()
             except StreamError as error:
@@ -632,7 +636,7 @@ class RingReader:
         cursor.begin("newest")
         got = cursor.take(1)
         if got is None:
-            raise self._timed_out(0.0)
+            raise self.timeout_error(0.0)
         seq, slot, info = got
         if block:
             return Block(self, cursor, seq, slots[slot : slot + 1], info)
@@ -777,7 +781,7 @@ class RingReader:
             lost=self.lost,
             skipped=self._past[2] + cursor.skipped,
             lag=self.lag,
-            new_files=self._new_files + (0 if collector is None else collector.new_files),
+            new_files=self._source.new_files + (0 if collector is None else collector.new_files),
             duration=duration,
             cpu_share=collector.cpu_seconds / duration if collector is not None else 0.0,
         )
@@ -817,7 +821,7 @@ class RingReader:
         if self._cursor.unread() or not self._collecting():
             os.eventfd_write(self._bell, 1)
 
-    def _awaited(self) -> tuple[Reader | PrivateRing, int, Callable[[], bool]]:
+    def _awaited(self) -> Awaited:
         """Tell `wait_any` what to wait for, from which number on, and how to see that it is there."""
         if self._closed:
             raise self._is_closed()
@@ -849,8 +853,7 @@ class RingReader:
             self._ring.fd = -1
             os.close(self._bell)
             self._bell = -1
-        if self._owned:
-            self._stream.close()
+        self._source.close()
 
     def __enter__(self) -> RingReader:
         if self._closed:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .._core import Reader, Stream
 from ..errors import StreamReplacedError
-from ..streams.waiting import find_successor, frames_behind
+from ..streams.waiting import Follower, frames_behind
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.threads import check_scheduling, schedule_thread, warn_of_scheduling
 
@@ -53,8 +53,6 @@ class ReceiverThread:
         What ended the thread, if it was not `stop`.
     reader : Reader
         The present one.
-    new_files : int
-        Times that the stream was replaced and followed.
     """
 
     def __init__(
@@ -72,15 +70,12 @@ class ReceiverThread:
     ) -> None:
         check_scheduling(cpu, priority)
         self.error: BaseException | None = None
-        self.stream = stream
+        self._source = Follower(stream, missed=from_zero)
         self.reader = stream.reader()
-        self._owned = False
         self._work = work
         self._start = start
         self._after = after
         self._over = False
-        self.new_files = 0
-        self._missed = from_zero
         self._cpu = cpu
         self._priority = priority
         self._finished = finished
@@ -100,6 +95,16 @@ class ReceiverThread:
         except BaseException:
             self.stop()
             raise
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that frames come from now."""
+        return self._source.stream
+
+    @property
+    def new_files(self) -> int:
+        """Times that the stream was replaced and followed."""
+        return self._source.new_files
 
     @property
     def running(self) -> bool:
@@ -148,7 +153,7 @@ class ReceiverThread:
             self._armed.set()
             while not self._stopping:
                 try:
-                    self._work(self.reader, after, self._missed)
+                    self._work(self.reader, after, self._source.missed)
                     return
                 except StreamReplacedError as error:
                     if error.stream != self.stream.name:
@@ -159,8 +164,7 @@ class ReceiverThread:
             self.error = error
         finally:
             self.reader.close()
-            if self._owned:
-                self.stream.close()
+            self._source.close()
             self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
             self._over = True
             self._armed.set()
@@ -170,7 +174,7 @@ class ReceiverThread:
     def _first(self) -> int:
         """Tell behind which number the first frame is."""
         counter = self.reader.arm()
-        if self._missed is not None:
+        if self._source.missed is not None:
             return 0
         if self._after is not None:
             return self._after
@@ -184,14 +188,14 @@ class ReceiverThread:
     def _follow(self, after: int) -> None:
         """Go over to the new file; what the old one still had is missed."""
         if self.reader.last != after:
-            self._missed = None  # told with a frame that was received
-        self._missed = (self._missed or 0) + frames_behind(self.stream, self.reader.last)
-        stream = find_successor(self.stream, None, lambda: self._stopping)
-        if stream is None:
-            return
-        old, owned = self.stream, self._owned
+            self._source.take_missed()  # told with a frame that was received
+        self._source.follow(
+            None,
+            begin=self._begin_new,
+            missed=lambda old: frames_behind(old, self.reader.last),
+            stopping=lambda: self._stopping,
+        )
+
+    def _begin_new(self, stream: Stream) -> None:
         self.reader.close()
-        self.stream, self.reader, self._owned = stream, stream.reader(), True
-        self.new_files += 1
-        if owned:
-            old.close()
+        self.reader = stream.reader()
