@@ -1,0 +1,1 @@
+"""Function parameters and process information: milk's files, without milk."""

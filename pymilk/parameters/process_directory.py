@@ -1,8 +1,8 @@
 """Directories of process information: where files are made, where they are looked for, and the process list.
 
-A program of milk puts its files into ``$MILK_PROC_DIR`` if that is a directory, else into its stream directory, else
-into ``/tmp``. Programs started through Python bindings were measured to use ``/tmp`` although a stream directory was
-set. So a listing looks in all three.
+A program of milk puts its files into ``$MILK_PROC_DIR`` if that is a directory, else into its stream
+directory, else into ``/tmp``. Programs started through Python bindings were measured to use ``/tmp`` although
+a stream directory was set. So a listing looks in all three.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from ..errors import (
     ProcessListFullError,
     StreamNotFoundError,
 )
-from ..files import put_in_place
 from ..names import stream_directory
-from ..processes import process_alive
-from ..temporary import temporary_path
+from ..system.files import put_in_place
+from ..system.processes import process_alive
+from ..system.temporary import temporary_path
 from .process_file import MappedFile
 from .process_layout import LIST_FILE, LIST_SLOTS, SLOT_NBYTES, SlotState
 
@@ -171,7 +171,7 @@ def new_file(path: str, content: bytes) -> None:
 class ListSlot(NamedTuple):
     """One slot of the process list that is in use."""
 
-    index: int
+    at: int
     pid: int
     state: SlotState | int
     name: str
@@ -183,10 +183,11 @@ class ProcessList:
 
     How a slot is taken
     -------------------
-    The format has no lock: two programs that start at once may take the same slot. Of our processes one at a time
-    takes a slot (flock on the file). A slot with the PID of a living process is left alone although it is marked
-    free, since a program of milk stores its PID some time before it marks the slot. And a slot is looked at again
-    after it was taken (`holds`): if another program has overwritten it, it is left to that one, and another is taken.
+    The format has no lock: two programs that start at once may take the same slot. Of our processes one at a
+    time takes a slot (flock on the file). A slot with the PID of a living process is left alone although it
+    is marked free, since a program of milk stores its PID some time before it marks the slot. And a slot is
+    looked at again after it was taken (`holds`): if another program has overwritten it, it is left to that
+    one, and another is taken.
 
     Parameters
     ----------
@@ -207,8 +208,8 @@ class ProcessList:
             found = self._file.nbytes
             self._file.close()
             raise ProcessInfoFormatError(
-                f"{self.path}: not a process list: its size of {found} bytes is not that of up to {_SLOTS_MAX} "
-                f"slots of {SLOT_NBYTES} bytes",
+                f"{self.path}: not a process list: its size of {found} bytes is not that of up to "
+                f"{_SLOTS_MAX} slots of {SLOT_NBYTES} bytes",
                 path=self.path,
                 field="file size",
                 expected=LIST_SLOTS * SLOT_NBYTES,
@@ -226,8 +227,8 @@ class ProcessList:
                 new_file(path, bytes(LIST_SLOTS * SLOT_NBYTES))
         except OSError as error:
             raise ProcessInfoPermissionError(
-                f"{path} cannot be made: {error.strerror}; set MILK_PROC_DIR to a directory that this user may "
-                "write to",
+                f"{path} cannot be made: {error.strerror}; set MILK_PROC_DIR to a directory that this user "
+                "may write to",
                 path=path,
             ) from error
         return cls(directory, True)
@@ -304,7 +305,7 @@ class ProcessList:
                 if there and process_alive(slot.pid):
                     continue
                 state = SlotState.PROCESS_GONE if there else SlotState.FREE
-                self._file.put(4 * (self.slots + slot.index), struct.pack("<i", state))
+                self._file.put(4 * (self.slots + slot.at), struct.pack("<i", state))
                 freed += not there
         return freed
 
@@ -320,7 +321,7 @@ class ProcessList:
         for index in np.flatnonzero(~free):
             slot = self.slot(int(index))
             if not os.path.lexists(process_path(folder, slot.name, slot.pid)):
-                yield slot.index
+                yield slot.at
 
     def _fill(self, index: int, pid: int, name: str, created_ns: int) -> None:
         """Store an entry; its state last, which shows it to others."""

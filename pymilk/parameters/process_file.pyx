@@ -1,8 +1,8 @@
 """Process-information files in memory: fields by offset, and the loop's own records of time and trigger.
 
-`MappedFile` reads and writes bytes of any such file and raises if the file was cut. `LoopRecord` is what a process
-does to its own file in each iteration: obey the control word, note start and end, count. Both touch shared memory
-with plain aligned loads and stores, as the C library does; there is no lock in the format.
+`MappedFile` reads and writes bytes of any such file and raises if the file was cut. `LoopRecord` is what a
+process does to its own file in each iteration: obey the control word, note start and end, count. Both touch
+shared memory with plain aligned loads and stores, as the C library does; there is no lock in the format.
 """
 
 import os
@@ -33,10 +33,9 @@ cdef extern from "<time.h>" nogil:
 cdef extern from * nogil:
     """
     static inline int32_t pymilk_load32(const int32_t *at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
-    static inline void pymilk_store32(int32_t *at, int32_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
-    static inline void pymilk_store64(int64_t *at, int64_t value) { __atomic_store_n(at, value, __ATOMIC_RELEASE); }
-    static inline int pymilk_swap32(int32_t *at, int32_t old, int32_t value)
-    {
+    static inline void pymilk_store32(int32_t *at, int32_t value) { __atomic_store_n(at, value,
+    __ATOMIC_RELEASE); } static inline void pymilk_store64(int64_t *at, int64_t value) { __atomic_store_n(at,
+    value, __ATOMIC_RELEASE); } static inline int pymilk_swap32(int32_t *at, int32_t old, int32_t value) {
         return __atomic_compare_exchange_n(at, &old, value, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
     }
     """
@@ -48,8 +47,8 @@ cdef extern from * nogil:
 cdef enum:
     CLOCK_TAI = 11
     CLOCK_MONOTONIC = 1
-    # Bit of Mapping.closed that the handler of SIGBUS sets (PYMILK_LOST of protocol/guard.h, which must not be
-    # included here: its table belongs to native/memory).
+    # Bit of Mapping.closed that the handler of SIGBUS sets (PYMILK_LOST of protocol/guard.h, which must not
+    # be included here: its table belongs to native/memory).
     LOST = 2
     # How often a paused loop looks at its control word, and after how many looks it lets signals be handled.
     PAUSE_LOOK_NS = 500_000
@@ -312,7 +311,7 @@ cdef class LoopRecord(MappedFile):
         """Note the trigger: its counter, and how many frames passed unseen before it."""
         self.use()
         pymilk_store64(self.trigger_counter, <int64_t>counter)
-        pymilk_store32(self.trigger_missed, <int32_t>min(missed, 0x7FFFFFFF))
+        pymilk_store32(self.trigger_missed, <int32_t>missed if missed < 0x7FFFFFFFUL else 0x7FFFFFFF)
         if missed:
             pymilk_store64(self.trigger_missed_total, self.trigger_missed_total[0] + <int64_t>missed)
         pymilk_store32(self.trigger_status, TRIGGER_RECEIVED)

@@ -1,8 +1,8 @@
-"""Layout of process-information files: fields and codes of ``proc.NAME.PID.shm`` and ``processinfo.list.shm``.
+"""Layout of process-information files: fields and codes of ``proc.NAME.PID.shm`` and of the process list.
 
-The offsets of `V1` were measured by compiling against the public headers of milk (2024-03-24) and agree with files
-written by the real library. Those of `FW` were computed from the member order of the development branch of 2026.
-A file carries no version: its size tells the layout.
+The offsets of `V1` were measured by compiling against the public headers of milk (2024-03-24) and agree with
+files written by the real library. Those of `FW` were computed from the member order of the development branch
+of 2026. A file carries no version: its size tells the layout.
 """
 
 from __future__ import annotations
@@ -108,7 +108,8 @@ class Layout(NamedTuple):
     fields: dict[str, Field]
 
 
-#: Fields in the order of the file: name, kind, bytes. Alignment is natural: that of the first number in a field.
+#: Fields in the order of the file: name, kind, bytes. Alignment is natural: that of the first number in a
+#: field.
 _MEMBERS = (
     ("name", "text", 80),
     ("source_FUNCTION", "text", 200),

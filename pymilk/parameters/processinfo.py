@@ -1,7 +1,8 @@
 """Process information: what a loop tells of itself, and how it is paused, stepped and stopped.
 
-A loop of milk has a file ``proc.NAME.PID.shm``, which milk-procCTRL and `pymilk ps` show. `ProcessInfo.attach` reads
-the file of any loop, `ProcessInfo.create` makes one for this process, and `list_processes` reads all of them.
+A loop of milk has a file ``proc.NAME.PID.shm``, which milk-procCTRL and `pymilk ps` show.
+`ProcessInfo.attach` reads the file of any loop, `ProcessInfo.create` makes one for this process, and
+`list_processes` reads all of them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from ..errors import (
     ProcessTimeoutError,
     StreamStorageError,
 )
-from ..processes import owner_state, process_alive
+from ..system.processes import owner_state, process_alive
 from ..times import now_ns
 from .loop import Loop
 from .process_directory import (
@@ -89,8 +90,8 @@ class ProcessStatus:
     missed, timeouts : int
         Frames of the trigger stream that were not seen, and waits that ended without one; in total.
     rate, jitter, duration : float or None
-        Iterations per second, standard deviation of the period and median time of an iteration in seconds. None
-        if the loop does not measure.
+        Iterations per second, standard deviation of the period and median time of an iteration in seconds.
+        None if the loop does not measure.
     last_start_ns : int or None
         Start of the newest measured iteration.
     """
@@ -163,7 +164,8 @@ def list_processes(directory: str | None = None) -> list[ProcessStatus]:
     Returns
     -------
     list of ProcessStatus
-        Sorted by name and PID, those whose process has ended included. A file that cannot be read has `error`.
+        Sorted by name and PID, those whose process has ended included. A file that cannot be read has
+        `error`.
 
     Raises
     ------
@@ -246,16 +248,14 @@ class ProcessInfo:
 
     Notes
     -----
-    Every access reads or writes shared memory; there is no lock in the format. After `attach` only `control` is
-    written, which is all that a controller may do. A file that is cut while it is in use raises
+    Every access reads or writes shared memory; there is no lock in the format. After `attach` only `control`
+    is written, which is all that a controller may do. A file that is cut while it is in use raises
     `ProcessInfoDamagedError`.
     """
 
     def __init__(self, path: str, *, writable: bool | None = None) -> None:
         self._owner = False
         self._maker = os.getpid()
-        self._in_loop = False
-        self._loop_ended = False
         if writable is None:
             try:
                 self._file = MappedFile(path, True)
@@ -276,8 +276,8 @@ class ProcessInfo:
         self._file.close()
         known = ", ".join(f"{nbytes} ({each.name})" for nbytes, each in LAYOUTS.items())
         return ProcessInfoFormatError(
-            f"{path}: {found} bytes is the size of no known layout of process information; known are {known}. "
-            "Its program was built with another version of milk, or with a log file name in the structure",
+            f"{path}: {found} bytes is the size of no known layout of process information; known are "
+            f"{known}. Its program was built with another version of milk, or with a log file name in it",
             path=path,
             field="file size",
             expected=sorted(LAYOUTS),
@@ -288,7 +288,11 @@ class ProcessInfo:
 
     @classmethod
     def attach(
-        cls, process: int | str | os.PathLike[str], *, directory: str | None = None, writable: bool | None = None
+        cls,
+        process: int | str | os.PathLike[str],
+        *,
+        directory: str | None = None,
+        writable: bool | None = None,
     ) -> ProcessInfo:
         """Open the file of a process.
 
@@ -324,7 +328,7 @@ class ProcessInfo:
         ]
         if not matches:
             raise ProcessInfoNotFoundError(
-                f"no process information of {process!r} in {', '.join(folders)}; 'pymilk ps' lists what there is",
+                f"no process information of {process!r} in {', '.join(folders)}; 'pymilk ps' lists all",
                 process=process if isinstance(process, str) else None,
                 pid=process if isinstance(process, int) else None,
                 path=folders[0],
@@ -384,7 +388,8 @@ class ProcessInfo:
             This user may not write in the directory.
         """
         check_process_name(name)
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or not 0 <= limit < 2**63):
+        whole = isinstance(limit, int) and not isinstance(limit, bool)
+        if limit is not None and not (whole and 0 <= limit < 2**63):
             raise ProcessInfoArgumentError(
                 f"process {name!r}: limit is a number of iterations or None, not {limit!r}",
                 process=name, argument="limit", found=limit,
@@ -407,7 +412,7 @@ class ProcessInfo:
         }
         content = bytearray(V1.nbytes)
         for field, value in values.items():
-            offset, nbytes, kind = V1.fields[field]
+            offset, nbytes, _ = V1.fields[field]
             stored = _encode(V1.fields[field], field, value, cut=field not in ("name", "description"))
             content[offset : offset + nbytes] = stored
         path = process_path(folder, name, pid)
@@ -451,8 +456,8 @@ class ProcessInfo:
             raise ProcessInfoClosedError(f"{self.path}: this object is closed; attach again", path=self.path)
         if not self._file.writable:
             raise ProcessInfoPermissionError(
-                f"{self.path} is open for reading only; this user may not control the process, or it was attached "
-                "with writable=False",
+                f"{self.path} is open for reading only: this user may not write it, or it was attached with "
+                "writable=False",
                 path=self.path,
             )
         self._file.put(self._fields[name].offset, _encode(self._fields[name], name, value, cut=True))
@@ -471,6 +476,19 @@ class ProcessInfo:
             The layout has no such field.
         """
         return self._get(name)
+
+    def store(self, name: str, value: Any) -> None:
+        """Write any field by its name in the C structure.
+
+        Everything but ``CTRLval`` is the owner's affair. A text that is too long is cut.
+
+        Raises
+        ------
+        KeyError
+            The layout has no such field.
+        ProcessInfoArgumentError, ProcessInfoPermissionError
+        """
+        self._put(name, value)
 
     def fields(self) -> dict[str, Any]:
         """Read all fields, by their names in the C structure; the ring of times is left out."""
@@ -509,12 +527,14 @@ class ProcessInfo:
     @property
     def control(self) -> Control | int:
         """What the process is told to do."""
-        return _known(Control, self._get("CTRLval"))
+        control: Control | int = _known(Control, self._get("CTRLval"))
+        return control
 
     @property
     def loop_state(self) -> LoopState | int:
         """What the process says of its loop."""
-        return _known(LoopState, self._get("loopstat"))
+        state: LoopState | int = _known(LoopState, self._get("loopstat"))
+        return state
 
     @property
     def loop_count(self) -> int:
@@ -628,8 +648,8 @@ class ProcessInfo:
         while os.path.lexists(self.path) and self.state == "running" and self.loop_state != LoopState.STOP:
             if time.monotonic() >= deadline:
                 raise ProcessTimeoutError(
-                    f"process {self.name!r} ({self.pid}) has not ended {timeout} s after it was told to; send it a "
-                    "signal: signal(SIGTERM)",
+                    f"process {self.name!r} ({self.pid}) has not ended {timeout} s after it was told to; send "
+                    "it a signal: signal(SIGTERM)",
                     process=self.name,
                     pid=self.pid,
                     path=self.path,
@@ -669,8 +689,8 @@ class ProcessInfo:
     def _gone(self) -> ProcessGoneError:
         reused = " (another process has its PID now)" if self.state == "reused" else ""
         return ProcessGoneError(
-            f"process {self.name!r} ({self.pid}) has ended{reused}; nothing was written. Remove its entry with "
-            "'pymilk ps --remove-stale'",
+            f"process {self.name!r} ({self.pid}) has ended{reused}; nothing was written. Remove its entry "
+            "with 'pymilk ps --remove-stale'",
             process=self.name,
             pid=self.pid,
             path=self.path,
@@ -682,13 +702,13 @@ class ProcessInfo:
         """Return the record of the loop, which the process itself has."""
         if not self._owner:
             raise ProcessInfoPermissionError(
-                f"{self.path} belongs to process {self.pid}; only its owner does this. Use pause, step, resume, stop",
+                f"{self.path} belongs to process {self.pid}, which alone does this; use pause, step, stop",
                 pid=self.pid,
                 path=self.path,
             )
         if self._file.closed or self._maker != os.getpid():
             raise ProcessInfoClosedError(
-                f"{self.path}: this object is closed, or belongs to the parent of this process; make a new one",
+                f"{self.path}: this object is closed, or belongs to the parent process; make a new one",
                 path=self.path,
             )
         return self._record
@@ -724,7 +744,8 @@ class ProcessInfo:
         """Count a violation of a limit, tell it, and pause if that is asked for."""
         limit = self._get(f"{field}_limit_value")
         self._put(f"{field}_limit_cnt", self._get(f"{field}_limit_cnt") + 1)
-        self._put("statusmsg", f"{field} {found_ns / 1000:.1f} us is above the limit of {limit / 1000:.1f} us")
+        found, permitted = f"{found_ns / 1000:.1f} us", f"{limit / 1000:.1f} us"
+        self._put("statusmsg", f"{field} {found} is above the limit of {permitted}")
         if self._get(f"{field}_limit_enable") == 2:
             self._put("CTRLval", Control.PAUSE)
 
@@ -742,9 +763,9 @@ class ProcessInfo:
         Parameters
         ----------
         source : SHM, Stream or iterable, optional
-            What starts an iteration. With a stream each iteration gets its newest frame, once; frames that came
-            during an iteration are counted as missed. With an iterable each iteration gets its next item. Without,
-            the iterations follow each other, and get their number.
+            What starts an iteration. With a stream each iteration gets its newest frame, once; frames that
+            came during an iteration are counted as missed. With an iterable each iteration gets its next
+            item. Without, the iterations follow each other, and get their number.
         output : SHM, Stream or sequence of them, optional
             Streams that the loop publishes. After each iteration that published one, its process trace is
             written; `publish` does so before.
@@ -768,10 +789,10 @@ class ProcessInfo:
 
         Notes
         -----
-        Pause, step, resume and exit are obeyed before each iteration, and within 0.1 s while a frame is awaited;
-        with an iterable, when its next item is there. Told to exit, the loop ends before the next iteration; C
-        programs of milk do one more. With the control word 5 the source is read and counted, and nothing is
-        yielded.
+        Pause, step, resume and exit are obeyed before each iteration, and within 0.1 s while a frame is
+        awaited; with an iterable, when its next item is there. Told to exit, the loop ends before the next
+        iteration; C programs of milk do one more. With the control word 5 the source is read and counted, and
+        nothing is yielded.
 
         One call costs less than 3 us an iteration beside what reading the frame costs.
         """
@@ -800,6 +821,25 @@ class ProcessInfo:
 
     _running: Loop | None = None
     _record: LoopRecord
+
+    def _begin_loop(self, loop: Loop) -> None:
+        """Note that a loop begins."""
+        if self._running is not None:
+            raise ProcessInfoArgumentError(
+                f"process {self.name!r}: its loop is running already; a process has one loop at a time",
+                argument="loop", found=loop,
+            )  # fmt: skip
+        self._check_slot()
+        self._put("loopcnt", 0)
+        self._put("loopstat", LoopState.ACTIVE)
+        self._running = loop
+
+    def _end_loop(self) -> None:
+        """Note that the loop has ended, unless the object was closed in it."""
+        self._running = None
+        if not self._file.closed and self._maker == os.getpid():
+            with contextlib.suppress(ProcessInfoError):
+                self._say_end()
 
     def _check_slot(self) -> None:
         """Take another slot of the process list if another program has overwritten ours."""
@@ -839,16 +879,21 @@ class ProcessInfo:
             self._put("statusmsg", f"CTRLexit {stamp}")
         elif self.loop_state in (LoopState.ACTIVE, LoopState.PAUSE):
             self._put("statusmsg", f"Loop exit {stamp}")
-        self._put("loopstat", LoopState.STOP)
+        if self.loop_state != LoopState.ERROR:
+            self._put("loopstat", LoopState.STOP)
 
     def __enter__(self) -> ProcessInfo:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._owner and isinstance(error, Exception) and not self._file.closed:
+            with contextlib.suppress(ProcessInfoError):
+                self._put("loopstat", LoopState.ERROR)
+                self._put("statusmsg", f"{type(error).__name__}: {error}")
         self.close()
 
     def __del__(self) -> None:
-        # Only memory: a file that is left is seen by its PID, and removing it here would need modules that may be gone.
+        # Memory only. A file that is left is told by its PID; modules that removing it needs may be gone.
         if getattr(self, "_list", None) is not None:
             self._list = None
 
@@ -921,8 +966,8 @@ def _place(path: str, content: bytes, name: str) -> None:
                 os.unlink(path)
         except OSError as error:
             raise ProcessInfoPermissionError(
-                f"{path} cannot be made: {error.strerror}; set MILK_PROC_DIR to a directory that this user may "
-                "write to",
+                f"{path} cannot be made: {error.strerror}; set MILK_PROC_DIR to a directory that this user "
+                "may write to",
                 process=name,
                 path=path,
             ) from error

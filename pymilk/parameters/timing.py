@@ -92,8 +92,9 @@ class Timing:
 def _stamps(content: bytes) -> npt.NDArray[np.int64]:
     """Turn an array of timespec into nanoseconds; impossible ones become 0."""
     pairs = np.frombuffer(content, "<i8").reshape(-1, 2)
-    sane = (pairs[:, 0] > 0) & (pairs[:, 0] < 9_000_000_000) & (0 <= pairs[:, 1]) & (pairs[:, 1] < 1_000_000_000)
-    return np.where(sane, np.where(sane, pairs[:, 0], 0) * 1_000_000_000 + pairs[:, 1], 0)
+    seconds, rest = pairs[:, 0], pairs[:, 1]
+    sane = (seconds > 0) & (seconds < 9_000_000_000) & (rest >= 0) & (rest < 1_000_000_000)
+    return np.where(sane, np.where(sane, seconds, 0) * 1_000_000_000 + rest, 0)
 
 
 def read_timing(file: MappedFile, fields: Mapping[str, Field]) -> Timing:
@@ -114,7 +115,10 @@ def read_timing(file: MappedFile, fields: Mapping[str, Field]) -> Timing:
     if not 0 <= index < TIMER_SLOTS:  # no ring of ours or of milk
         return Timing(starts[:0], ends[:0])
     # The first iteration is in slot 1, and slot 0 is used once the ring has come round.
-    order = np.arange(1, index + 1) if wraps <= 0 else np.arange(index + 1, index + 1 + TIMER_SLOTS) % TIMER_SLOTS
+    if wraps <= 0:
+        order = np.arange(1, index + 1)
+    else:
+        order = np.arange(index + 1, index + 1 + TIMER_SLOTS) % TIMER_SLOTS
     starts, ends = starts[order], ends[order]
     starts, ends = starts[starts > 0], ends[starts > 0]
     descends = np.flatnonzero(np.diff(starts) < 0)

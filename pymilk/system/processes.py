@@ -7,12 +7,12 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
-from .times import now_ns, tai_offset
+from ..times import now_ns, tai_offset
 
-__all__ = ["named_processes", "owner_state", "process_alive", "process_started_ns"]
+__all__ = ["command_of", "named_processes", "owner_state", "process_alive", "process_started_ns"]
 
-#: Nanoseconds by which the start of a process may seem later than what it wrote: the kernel tells starts in ticks,
-#: and clocks are set now and then.
+#: Nanoseconds by which the start of a process may seem later than what it wrote: the kernel tells starts in
+#: ticks, and clocks are set now and then.
 _START_SLACK_NS = 2_000_000_000
 
 
@@ -37,15 +37,21 @@ def process_alive(pid: int) -> bool:
         return True  # it exists, and more cannot be known
 
 
+def command_of(pid: int) -> str:
+    """Return the command of a process, for example ``python3``; "" if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/comm", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
 def named_processes(pids: Sequence[int]) -> str:
     """Write processes with their commands: ``process 12 (python3)``."""
     texts = []
     for pid in pids:
-        try:
-            with open(f"/proc/{pid}/comm", errors="replace") as file:
-                texts.append(f"{pid} ({file.read().strip()})")
-        except OSError:
-            texts.append(str(pid))
+        command = command_of(pid)
+        texts.append(f"{pid} ({command})" if command else str(pid))
     return ("process " if len(pids) == 1 else "processes ") + ", ".join(texts)
 
 

@@ -1,0 +1,1 @@
+"""Empty: in other builds this loads a C library before others do. pymilk has none to load."""
