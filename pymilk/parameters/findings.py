@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 
 from ..errors import ProcessInfoError, StreamStorageError
+from .listing import list_processes
 from .process_directory import ProcessList, process_directories
-from .processinfo import ProcessStatus, list_processes
+from .status import ProcessStatus
 
 __all__ = ["process_findings"]
 

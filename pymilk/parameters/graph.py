@@ -18,7 +18,8 @@ from ..errors import StreamError
 from ..streams.directory import list_streams
 from ..system.processes import command_of, process_alive
 from ..times import now_ns
-from .processinfo import ProcessStatus, list_processes
+from .listing import list_processes
+from .status import ProcessStatus
 from .trace import TraceEntry, read_trace, root_time_ns, used_entries
 
 __all__ = ["Feed", "Graph", "ProcessNode", "Step", "StreamNode", "read_graph"]

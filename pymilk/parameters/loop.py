@@ -34,7 +34,7 @@ __all__ = ["Loop"]
 _SLICE = 0.1
 
 #: Seconds between two looks for a stream that is being made again.
-_SUCCESSOR_LOOK = 0.01
+_SUCCESSOR_LOOK = 0.005
 
 #: What the format stores for "no trigger stream".
 _NO_STREAM: dict[str, Any] = {

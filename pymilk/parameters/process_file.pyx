@@ -250,6 +250,10 @@ cdef class LoopRecord(MappedFile):
             raise ProcessInfoClosedError(f"{self.path}: this object is closed", path=self.path)
         return self.check()
 
+    def restart(self):
+        """Forget the last start: the first iteration of a loop has no period."""
+        self.began = self.previous = 0
+
     def gate(self):
         """Wait while the loop is paused; return the control word that lets it go on.
 
@@ -278,10 +282,10 @@ cdef class LoopRecord(MappedFile):
 
     cdef void sleep_while_paused(self) noexcept nogil:
         cdef timespec nap
-        cdef int look
+        cdef int _
         nap.tv_sec = 0
         nap.tv_nsec = PAUSE_LOOK_NS
-        for look in range(LOOKS_PER_CHECK):
+        for _ in range(LOOKS_PER_CHECK):
             clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL)
             if pymilk_load32(self.control) != PAUSE:
                 return
@@ -326,10 +330,12 @@ cdef class LoopRecord(MappedFile):
         """
         self.use()
         cdef timespec now = tai_now()
-        cdef int32_t slot = self.index[0] + 1
+        cdef int32_t slot = pymilk_load32(self.index)  # read once: other programs can write it
         self.previous, self.began = self.began, nanoseconds(now)
         if self.measure[0] == 1:
-            if slot < 1 or slot >= TIMERS:
+            if 0 <= slot < TIMERS - 1:
+                slot += 1
+            else:
                 slot = 0
                 pymilk_store32(self.wraps, self.wraps[0] + 1)
             # Time before index: a reader that sees the new index sees its start.
@@ -337,6 +343,7 @@ cdef class LoopRecord(MappedFile):
             pymilk_store32(self.index, slot)
         if self.iter_enable[0] and self.previous and self.began - self.previous > self.iter_limit[0]:
             return self.began - self.previous
+        self.check()
         return 0
 
     def end(self):
@@ -350,9 +357,11 @@ cdef class LoopRecord(MappedFile):
         self.use()
         cdef timespec now = tai_now()
         cdef int64_t took = nanoseconds(now) - self.began
-        if self.measure[0] == 1 and 0 <= self.index[0] < TIMERS:
-            self.ends[self.index[0]] = now
+        cdef int32_t slot = pymilk_load32(self.index)
+        if self.measure[0] == 1 and 0 <= slot < TIMERS:
+            self.ends[slot] = now
         pymilk_store64(self.loopcnt, self.loopcnt[0] + 1)
+        self.check()
         return took if self.exec_enable[0] and took > self.exec_limit[0] else 0
 
     @property

@@ -10,14 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal as signals
-import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import (
     ProcessGoneError,
@@ -29,7 +27,6 @@ from ..errors import (
     ProcessInfoNotFoundError,
     ProcessInfoPermissionError,
     ProcessTimeoutError,
-    StreamStorageError,
 )
 from ..system.processes import owner_state, process_alive
 from ..times import now_ns
@@ -43,191 +40,22 @@ from .process_directory import (
     process_directory,
     process_path,
 )
+from .process_fields import decode, encode, known
 from .process_file import LoopRecord, MappedFile
-from .process_layout import LAYOUTS, V1, Control, Field, Layout, LoopState, TriggerMode, TriggerStatus
+from .process_layout import LAYOUTS, V1, Control, Layout, LoopState, TriggerMode, TriggerStatus
+from .status import ProcessStatus, State
 from .timing import Timing, read_timing
 
-__all__ = ["ProcessInfo", "ProcessStatus", "list_processes", "remove_stale_processes"]
-
-State = Literal["running", "gone", "reused"]
+__all__ = ["ProcessInfo"]
 
 #: How often `stop` looks whether the process has ended, in seconds.
-_STOP_LOOK = 0.01
+_STOP_LOOK = 0.005
 
 #: Seconds that tmux has to tell the name of its session.
 _TMUX_SECONDS = 1.0
 
 #: What the format has instead of "none" in texts.
 _NONE = " "
-
-
-@dataclass(frozen=True)
-class ProcessStatus:
-    """What the file of one process said when it was read.
-
-    Attributes
-    ----------
-    name, pid, path
-        As the file name tells them.
-    state : {"running", "gone", "reused"}
-        Of the process: by its PID and its start time.
-    error : str or None
-        Why the file cannot be read; all that follows is None then.
-    created_ns : int
-        Nanoseconds of CLOCK_TAI.
-    loop_count, loop_limit : int
-        Finished iterations, and the number after which the loop ends; -1 is none.
-    control : Control or int
-    loop_state : LoopState or int
-    message : str
-    status_code : int
-    description, tmux, source : str
-        `source` is "FILE:LINE FUNCTION".
-    trigger : str or None
-        Name of the stream that starts an iteration.
-    trigger_mode, trigger_status : int
-    trigger_counter : int
-    missed, timeouts : int
-        Frames of the trigger stream that were not seen, and waits that ended without one; in total.
-    rate, jitter, duration : float or None
-        Iterations per second, standard deviation of the period and median time of an iteration in seconds.
-        None if the loop does not measure.
-    last_start_ns : int or None
-        Start of the newest measured iteration.
-    """
-
-    name: str
-    pid: int
-    path: str
-    state: State
-    error: str | None = None
-    created_ns: int | None = None
-    loop_count: int | None = None
-    loop_limit: int | None = None
-    control: int | None = None
-    loop_state: int | None = None
-    message: str | None = None
-    status_code: int | None = None
-    description: str | None = None
-    tmux: str | None = None
-    source: str | None = None
-    trigger: str | None = None
-    trigger_inode: int | None = None
-    trigger_mode: int | None = None
-    trigger_status: int | None = None
-    trigger_counter: int | None = None
-    missed: int | None = None
-    timeouts: int | None = None
-    rate: float | None = None
-    jitter: float | None = None
-    duration: float | None = None
-    last_start_ns: int | None = None
-
-    @property
-    def stale(self) -> bool:
-        """Whether the process of the entry has ended."""
-        return self.state != "running"
-
-    @property
-    def doing(self) -> str:
-        """What the process does, in one word: "running", "paused", "stopped", ...; for lists."""
-        if self.error is not None:
-            return "unreadable"
-        if self.stale:
-            return "dead" if self.state == "gone" else "dead (PID reused)"
-        if self.control == Control.EXIT:
-            return "stopping"
-        if self.control == Control.PAUSE:
-            return "paused"
-        names = {LoopState.INIT: "starting", LoopState.ACTIVE: "running", LoopState.PAUSE: "paused",
-                 LoopState.STOP: "stopped", LoopState.ERROR: "error", LoopState.SPIN: "spinning",
-                 LoopState.CRASHED: "crashed"}  # fmt: skip
-        word = names.get(LoopState(self.loop_state)) if self.loop_state in names else None
-        return word or f"state {self.loop_state}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything as plain values."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in ("control", "loop_state", "trigger_mode", "trigger_status"):
-            found[name] = getattr(found[name], "name", found[name])
-        return {**found, "stale": self.stale, "doing": self.doing}
-
-
-def list_processes(directory: str | None = None) -> list[ProcessStatus]:
-    """Describe the processes that have process information.
-
-    Parameters
-    ----------
-    directory : str, optional
-        Default: all that programs of milk use, see `pymilk.parameters.process_directories`.
-
-    Returns
-    -------
-    list of ProcessStatus
-        Sorted by name and PID, those whose process has ended included. A file that cannot be read has
-        `error`.
-
-    Raises
-    ------
-    ProcessInfoNotFoundError, ProcessInfoPermissionError
-        There is no such directory, or it cannot be listed.
-
-    Notes
-    -----
-    The files themselves are looked for, not the process list: programs that started at once may share a slot
-    there. Nothing is written. Processes of another PID namespace look as if they had ended.
-    """
-    found = [
-        _status_of(name, path, pid)
-        for folder in (process_directories() if directory is None else [directory])
-        for name, path, pid in find_files(folder)
-    ]
-    return sorted(
-        (status for status in found if status is not None), key=lambda each: (each.name, each.pid, each.path)
-    )
-
-
-def _status_of(name: str, path: str, pid: int) -> ProcessStatus | None:
-    """Read one file for a list; None if it went away meanwhile."""
-    try:
-        with ProcessInfo(path, writable=False) as process:
-            return process.status()
-    except ProcessInfoNotFoundError:
-        return None
-    except (ProcessInfoError, StreamStorageError) as error:
-        return ProcessStatus(name, pid, path, "running" if process_alive(pid) else "gone", str(error))
-
-
-def remove_stale_processes(directory: str | None = None) -> list[str]:
-    """Remove the files of processes that have ended, and free their slots of the process list.
-
-    Parameters
-    ----------
-    directory : str, optional
-        Default: all that programs of milk use.
-
-    Returns
-    -------
-    list of str
-        Paths of the files that were removed. Those that this user may not remove stay, and so do files that
-        are no process information.
-    """
-    removed = []
-    for folder in process_directories() if directory is None else [directory]:
-        for status in list_processes(folder):
-            if status.stale and status.error is None:
-                with contextlib.suppress(OSError):
-                    os.unlink(status.path)
-                    removed.append(status.path)
-        with contextlib.suppress(ProcessInfoError, StreamStorageError), ProcessList(folder, True) as slots:
-            slots.free_unused()
-    return removed
-
-
-def _number(kind: str, nbytes: int) -> str:
-    """Return the format of `struct` for a field that is a number."""
-    letter = {4: "i", 8: "q"}[nbytes]
-    return "<" + (letter.upper() if kind == "uint" else letter)
 
 
 class ProcessInfo:
@@ -394,13 +222,11 @@ class ProcessInfo:
                 f"process {name!r}: limit is a number of iterations or None, not {limit!r}",
                 process=name, argument="limit", found=limit,
             )  # fmt: skip
-        folder = process_directory() if directory is None else directory
-        pid, created = os.getpid(), now_ns()
         values = {
             "name": name,
             **_source_of(sys._getframe(1)),
-            "PID": pid,
-            "createtime": created,
+            "PID": os.getpid(),
+            "createtime": now_ns(),
             "loopcntMax": -1 if limit is None else limit,
             "tmuxname": _tmux_session(),
             "statusmsg": message,
@@ -410,27 +236,30 @@ class ProcessInfo:
             "MeasureTiming": int(measure),
             "description": description,
         }
+        return cls._make(process_directory() if directory is None else directory, values)
+
+    @classmethod
+    def _make(cls, folder: str, values: dict[str, Any]) -> ProcessInfo:
+        """Put the file in place, then take a slot of the list; leave nothing behind if one of them fails."""
+        name, pid = values["name"], values["PID"]
         content = bytearray(V1.nbytes)
-        for field, value in values.items():
-            offset, nbytes, _ = V1.fields[field]
-            stored = _encode(V1.fields[field], field, value, cut=field not in ("name", "description"))
-            content[offset : offset + nbytes] = stored
+        for member, value in values.items():
+            field = V1.fields[member]
+            stored = encode(field, member, value, cut=member != "description")
+            content[field.offset : field.offset + field.nbytes] = stored
         path = process_path(folder, name, pid)
         slots = ProcessList.open_or_make(folder)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(slots.close)
             _place(path, bytes(content), name)
-            try:
-                index = slots.take(pid, name, created)
-                self = cls(path, writable=True)
-            except BaseException:
-                os.unlink(path)
-                raise
-        except BaseException:
-            slots.close()
-            raise
-        self._owner = True
-        self._list = slots, index
-        self._record = LoopRecord(path, self._fields)
+            undo.callback(os.unlink, path)
+            index = slots.take(pid, name, values["createtime"])
+            self = cls(path, writable=True)
+            self._file.close()
+            self._file = self._record = LoopRecord(path, self._fields)
+            self._owner = True
+            self._list = slots, index
+            undo.pop_all()
         return self
 
     # -- fields --------------------------------------------------------------------------------
@@ -440,15 +269,7 @@ class ProcessInfo:
         if self._file.closed:
             raise ProcessInfoClosedError(f"{self.path}: this object is closed; attach again", path=self.path)
         field = self._fields[name]
-        content = self._file.get(field.offset, field.nbytes)
-        if field.kind == "text":
-            return content.partition(b"\0")[0].decode(errors="replace")
-        if field.kind == "time":
-            seconds, nanoseconds = struct.unpack("<qq", content)
-            return seconds * 1_000_000_000 + nanoseconds
-        if field.kind == "raw":
-            return content
-        return struct.unpack(_number(field.kind, field.nbytes), content)[0]
+        return decode(field, self._file.get(field.offset, field.nbytes))
 
     def _put(self, name: str, value: Any) -> None:
         """Write a field; a text that is too long is cut."""
@@ -460,7 +281,7 @@ class ProcessInfo:
                 "writable=False",
                 path=self.path,
             )
-        self._file.put(self._fields[name].offset, _encode(self._fields[name], name, value, cut=True))
+        self._file.put(self._fields[name].offset, encode(self._fields[name], name, value, cut=True))
 
     def field(self, name: str) -> Any:
         """Read any field by its name in the C structure, for example ``"dtexec_limit_cnt"``.
@@ -527,13 +348,13 @@ class ProcessInfo:
     @property
     def control(self) -> Control | int:
         """What the process is told to do."""
-        control: Control | int = _known(Control, self._get("CTRLval"))
+        control: Control | int = known(Control, self._get("CTRLval"))
         return control
 
     @property
     def loop_state(self) -> LoopState | int:
         """What the process says of its loop."""
-        state: LoopState | int = _known(LoopState, self._get("loopstat"))
+        state: LoopState | int = known(LoopState, self._get("loopstat"))
         return state
 
     @property
@@ -602,8 +423,8 @@ class ProcessInfo:
             source=f"{get('source_FILE')}:{get('source_LINE')} {get('source_FUNCTION')}",
             trigger=self.trigger_name,
             trigger_inode=get("triggerstreaminode"),
-            trigger_mode=_known(TriggerMode, mode),
-            trigger_status=_known(TriggerStatus, trigger),
+            trigger_mode=known(TriggerMode, mode),
+            trigger_status=known(TriggerStatus, trigger),
             trigger_counter=get("triggerstreamcnt"),
             missed=get("triggermissedframe_cumul"),
             timeouts=get("trigggertimeoutcnt"),
@@ -648,7 +469,7 @@ class ProcessInfo:
         while os.path.lexists(self.path) and self.state == "running" and self.loop_state != LoopState.STOP:
             if time.monotonic() >= deadline:
                 raise ProcessTimeoutError(
-                    f"process {self.name!r} ({self.pid}) has not ended {timeout} s after it was told to; send "
+                    f"process {self.name!r} ({self.pid}) has not ended {timeout} s after it was told; send "
                     "it a signal: signal(SIGTERM)",
                     process=self.name,
                     pid=self.pid,
@@ -830,6 +651,7 @@ class ProcessInfo:
                 argument="loop", found=loop,
             )  # fmt: skip
         self._check_slot()
+        self._record.restart()
         self._put("loopcnt", 0)
         self._put("loopstat", LoopState.ACTIVE)
         self._running = loop
@@ -865,8 +687,6 @@ class ProcessInfo:
             with contextlib.suppress(FileNotFoundError, PermissionError):
                 if os.stat(self.path, follow_symlinks=False).st_ino == self._file.inode:
                     os.unlink(self.path)
-        if self._owner:
-            self._record.close()
         if self._list is not None:
             self._list[0].close()
         self._file.close()
@@ -879,7 +699,7 @@ class ProcessInfo:
             self._put("statusmsg", f"CTRLexit {stamp}")
         elif self.loop_state in (LoopState.ACTIVE, LoopState.PAUSE):
             self._put("statusmsg", f"Loop exit {stamp}")
-        if self.loop_state != LoopState.ERROR:
+        if self.loop_state not in (LoopState.ERROR, LoopState.CRASHED):
             self._put("loopstat", LoopState.STOP)
 
     def __enter__(self) -> ProcessInfo:
@@ -903,11 +723,6 @@ class ProcessInfo:
         return f"<ProcessInfo {self.name!r} pid={self.pid} loop={self.loop_count}>"
 
 
-def _known(kind: type[Any], value: int) -> Any:
-    """Return the member of an enumeration, or the number if it has none."""
-    return kind(value) if value in kind._value2member_map_ else value
-
-
 def _source_of(frame: FrameType) -> dict[str, Any]:
     """Tell where a process information is made: the fields of the source."""
     code = frame.f_code
@@ -925,31 +740,6 @@ def _tmux_session() -> str:
     except (OSError, subprocess.SubprocessError):
         return _NONE
     return told.stdout.strip() or _NONE
-
-
-def _encode(field: Field, name: str, value: Any, *, cut: bool) -> bytes:
-    """Return the bytes of a field for a value."""
-    if field.kind == "time":
-        return struct.pack("<qq", *divmod(int(value), 1_000_000_000))
-    if field.kind != "text":
-        try:
-            return struct.pack(_number(field.kind, field.nbytes), value)
-        except struct.error:
-            raise ProcessInfoArgumentError(
-                f"{name} is a whole number of {field.nbytes} bytes, not {value!r}", argument=name, found=value
-            ) from None
-    if not isinstance(value, str):
-        raise ProcessInfoArgumentError(f"{name} is a text, not {value!r}", argument=name, found=value)
-    text = value.encode(errors="replace")
-    if len(text) >= field.nbytes:
-        if not cut:
-            raise ProcessInfoArgumentError(
-                f"{name} has {len(text)} bytes; the format stores at most {field.nbytes - 1}",
-                argument=name,
-                found=value,
-            )
-        text = text[: field.nbytes - 1].decode(errors="ignore").encode()
-    return text.partition(b"\0")[0].ljust(field.nbytes, b"\0")
 
 
 def _place(path: str, content: bytes, name: str) -> None:

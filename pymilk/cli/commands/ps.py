@@ -14,12 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ...errors import StreamError
-from ...parameters.processinfo import (
-    ProcessInfo,
-    ProcessStatus,
-    list_processes,
-    remove_stale_processes,
-)
+from ...parameters.listing import list_processes, remove_stale_processes
+from ...parameters.processinfo import ProcessInfo
+from ...parameters.status import ProcessStatus
 from ...times import now_ns
 from ..exits import clean_exit
 from ..output import (
