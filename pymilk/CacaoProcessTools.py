@@ -5,6 +5,7 @@ The three terminal views are pymilk's own. Names of parameters (`fps`, `FPS_type
 """
 
 import importlib as _importlib
+import importlib.util as _util
 import os as _os
 import subprocess as _subprocess
 import sys as _sys
@@ -39,7 +40,8 @@ def fparamCTRL() -> None:
 
 
 def __getattr__(name: str) -> _Any:
-    if not name.startswith("_"):
+    # Only what is asked for loads the parameters.
+    if not name.startswith("_") and _util.find_spec(f"{__package__}.FpsWrap") is not None:
         wrap = _importlib.import_module(".FpsWrap", __package__)
         if hasattr(wrap, name):
             return getattr(wrap, name)

@@ -122,6 +122,11 @@ def root_time_ns(entries: list[TraceEntry]) -> int | None:
     return first or second or None
 
 
+def _bytes_of(section: Any) -> memoryview:
+    """Return the memory of a section as bytes."""
+    return memoryview(section.view("u1"))
+
+
 class TraceWriter:
     """Writes entry 0 of one stream that is made from another one.
 
@@ -142,11 +147,11 @@ class TraceWriter:
         if not output.nbproctrace or output.inode == source.inode:
             return
         # Memory views: half the cost of arrays here. They hold the mapping as arrays do.
-        target = memoryview(output.section("trace", writable=True).view("u1"))
+        target = _bytes_of(output.section("trace", writable=True))
         steps = min(output.nbproctrace - 1, source.nbproctrace)
         self._entry = target[: _ENTRY.size]
         self._older = target[_ENTRY.size : (steps + 1) * _ENTRY.size]
-        self._source = memoryview(source.section("trace").view("u1"))[: steps * _ENTRY.size]
+        self._source = _bytes_of(source.section("trace"))[: steps * _ENTRY.size]
         self._pid = os.getpid()
 
     def write(self, started_ns: int, updated_ns: int, counter: int, semaphore: int) -> None:

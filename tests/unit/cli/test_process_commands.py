@@ -70,8 +70,15 @@ def test_removal_of_stale_entries(dead):
     assert not os.path.exists(dead)
 
 
-@pytest.mark.parametrize("arguments", [["ps", "--remove-stale", "--json"], ["ps", "--remove-stale", "x"],
-                                       ["graph", "--dot", "--json"], ["ps", "--interval", "nan"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["ps", "--remove-stale", "--json"],
+        ["ps", "--remove-stale", "x"],
+        ["graph", "--dot", "--json"],
+        ["ps", "--interval", "nan"],
+    ],
+)
 def test_usage(arguments):
     assert run(*arguments).exit_code == 2
 
