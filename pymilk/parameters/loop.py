@@ -19,8 +19,10 @@ from ..errors import (
     StreamReplacedError,
     StreamTimeoutError,
 )
+from ..native.checks import checked_timeout
 from ..streams.waiting import WAIT_POLICIES
 from ..times import now_ns
+from .process_fields import nanoseconds
 from .process_file import LoopRecord
 from .process_layout import Control, TriggerMode
 from .trace import TraceWriter
@@ -197,12 +199,14 @@ class Clock:
 
 def trigger_of(source: Any, period: float | None, copy: bool) -> Trigger:
     """Return the trigger for what the caller gave to `ProcessInfo.loop`."""
-    if period is not None and (source is not None or not period > 0 or period > 1e9):
-        raise ProcessInfoArgumentError(
-            f"period is a number of seconds above 0, and given without a source, not {period!r}",
-            argument="period",
-            found=period,
-        )
+    if period is not None:
+        nanoseconds("period", period)  # raises if it is none
+        if source is not None:
+            raise ProcessInfoArgumentError(
+                "period goes without a source: with one, its frames are the rhythm",
+                argument="period",
+                found=period,
+            )
     if source is None:
         return Clock(period)
     stream = stream_of(source)
@@ -286,7 +290,7 @@ class Loop:
         copy: bool,
     ) -> None:
         self._process, self._record = process, record
-        self._timeout = timeout
+        self._timeout = checked_timeout(timeout)
         self._trigger = trigger_of(source, period, copy)
         self._outputs: list[Output] = []
         items = [] if output is None else list(output) if isinstance(output, Sequence) else [output]
@@ -367,7 +371,7 @@ class Loop:
         put = self._process._put
         for name, value in self._trigger.fields().items():
             put(name, value)
-        put("triggertimeout", round((self._timeout or 0.0) * 1e9))
+        put("triggertimeout", round(min(self._timeout or 0.0, 9e9) * 1e9))
         self._trigger.changed = False
 
     def _note_outputs(self) -> None:

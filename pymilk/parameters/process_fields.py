@@ -8,7 +8,10 @@ from typing import Any
 from ..errors import ProcessInfoArgumentError
 from .process_layout import Field
 
-__all__ = ["decode", "encode", "known"]
+__all__ = ["decode", "encode", "known", "nanoseconds"]
+
+#: Longest time that is stored, in seconds.
+_LONGEST = 9e9
 
 
 def known(kind: type[Any], value: int) -> Any:
@@ -20,6 +23,17 @@ def _number(kind: str, nbytes: int) -> str:
     """Return the format of `struct` for a field that is a number."""
     letter = {4: "i", 8: "q"}[nbytes]
     return "<" + (letter.upper() if kind == "uint" else letter)
+
+
+def nanoseconds(argument: str, seconds: Any) -> int:
+    """Return a time in seconds, which is above 0, as nanoseconds; anything else raises."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST:
+        raise ProcessInfoArgumentError(
+            f"{argument} is a number of seconds above 0 and up to {_LONGEST:g}, not {seconds!r}",
+            argument=argument,
+            found=seconds,
+        )
+    return round(seconds * 1e9)
 
 
 def decode(field: Field, content: bytes) -> Any:

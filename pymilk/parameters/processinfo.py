@@ -28,6 +28,7 @@ from ..errors import (
     ProcessInfoPermissionError,
     ProcessTimeoutError,
 )
+from ..native.checks import checked_timeout
 from ..system.processes import owner_state, process_alive
 from ..times import now_ns
 from .loop import Loop
@@ -40,7 +41,7 @@ from .process_directory import (
     process_directory,
     process_path,
 )
-from .process_fields import decode, encode, known
+from .process_fields import decode, encode, known, nanoseconds
 from .process_file import LoopRecord, MappedFile
 from .process_layout import LAYOUTS, V1, Control, Layout, LoopState, TriggerMode, TriggerStatus
 from .status import ProcessStatus, State
@@ -462,10 +463,11 @@ class ProcessInfo:
             It did not end in time.
         ProcessGoneError, ProcessInfoPermissionError
         """
+        limit = checked_timeout(timeout)
         self._tell(Control.EXIT)
-        if timeout is None:
+        if limit is None:
             return
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + limit
         while os.path.lexists(self.path) and self.state == "running" and self.loop_state != LoopState.STOP:
             if time.monotonic() >= deadline:
                 raise ProcessTimeoutError(
@@ -548,7 +550,8 @@ class ProcessInfo:
         """
         self._own()
         for field, value in (("dtiter", period), ("dtexec", duration)):
-            self._put(f"{field}_limit_value", 0 if value is None else round(value * 1e9))
+            limit = 0 if value is None else nanoseconds("duration" if field == "dtexec" else "period", value)
+            self._put(f"{field}_limit_value", limit)
             self._put(f"{field}_limit_enable", 0 if value is None else 2 if pause else 1)
 
     def exec_start(self) -> None:

@@ -163,11 +163,29 @@ def test_late_periods_are_missed(process, watcher):
 @pytest.mark.parametrize("options", [
     {"period": 0}, {"period": -1}, {"period": float("nan")}, {"source": range(3), "period": 1.0},
     {"source": 5},
-    {"source": range(3), "output": "cam"}, {"output": "cam"},
+    {"source": range(3), "output": "cam"}, {"output": "cam"}, {"period": "1"}, {"period": True},
+    {"period": 1e300},
 ])  # fmt: skip
 def test_sources_that_do_not_work(process, options):
     with pytest.raises(errors.ProcessInfoArgumentError):
         process.loop(**options)
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), "soon", [1]])
+def test_timeouts_that_do_not_work(process, cam, timeout):
+    with pytest.raises(errors.StreamArgumentError):
+        process.loop(cam, timeout=timeout)
+    with pytest.raises(errors.StreamArgumentError):
+        process.stop(timeout=timeout)
+    assert process.control is Control.RUN
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("nan"), float("inf"), "1", True])
+def test_limits_that_do_not_work(process, limit):
+    for name in ("period", "duration"):
+        with pytest.raises(errors.ProcessInfoArgumentError) as caught:
+            process.set_limits(**{name: limit})
+        assert caught.value.argument == name
 
 
 def test_error_in_an_iteration(process, watcher):
