@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 
-import isio_format as fmt
 from pymilk import SHM, RingReader
 from pymilk._core import FRAME_ROW, Keyword, Stream, read_header
 from pymilk.compat import xaosim
@@ -37,6 +36,7 @@ from pymilk.inspection import describe_stream, stream_details, survey
 from pymilk.loading import creashmim
 from pymilk.metadata import metadata_of
 from pymilk.relay import Relay
+from support import isio_format as fmt
 
 __all__ = ["PARTS", "Finding", "drive", "some_parts"]
 
