@@ -1,6 +1,6 @@
 """The ring protocol in Python, a store or a load at a time.
 
-This transcribes ``pymilk/_ring.pxd``. test_ring_model.py runs every interleaving of writer and reader.
+This transcribes ``pymilk/_ring.pxd``. The tests run every interleaving of writer and reader.
 """
 
 from __future__ import annotations
@@ -689,3 +689,32 @@ def cases(
         if before
         or not (kind == "temporal" and offset)  # nobody can tell that such a cube is empty
     ]
+
+
+#: Whoever reads these needs no patience.
+PLAIN = [
+    *cases("private", (0,), (False,), ("",)),
+    *[case._replace(gaps=True) for case in cases("private", (0,), (False,), ("",))],
+    *cases("fast", (0,), (False, True), ("", "after")),
+    *cases("temporal", (0, 7), (False, True), ("after",)),
+]
+
+#: First looks at these must not come into a frame: nothing tells which number the newest slot has.
+FLAGGED = [
+    *cases("fast", (1, 7), (True,), ("", "after")),
+    *cases("temporal", (0, 7), (True,), ("", "before")),
+]
+
+
+def of_depth(depth: int, chosen: list[Case]) -> list[Case]:
+    return [case for case in chosen if case.depth == depth]
+
+
+def check_all_is_read(case: Case, reads: str) -> None:
+    """Check that no interleaving is read wrong, and that frames of all laps are read in some."""
+    model = explored(case, reads)
+    assert model.wrong == {}
+    last = case.before + case.frames
+    assert {case.number(update) for update in range(case.before + 1, last + 1)} <= {
+        number for number, _ in model.delivered
+    }
