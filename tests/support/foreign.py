@@ -1,13 +1,7 @@
-"""Other programs that write streams, and the accounts that readers must give of them."""
+"""Children that write and read streams, and the accounts that readers must give of them."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import inspect
-import mmap
-import os
-import time
 from typing import Any
 
 import numpy as np
@@ -15,78 +9,9 @@ import numpy as np
 import pymilk
 from pymilk import SHM
 from pymilk._core import FLAG_TORN, FLAG_VERIFIED, Stream
-from support import isio_format
 from support.waiting import until
 
 SHAPE = (32, 32)
-
-
-class Foreign:
-    """Another program that writes a stream: it knows the file format and sem_post, not pymilk."""
-
-    def __init__(self, path: Any, shape: Any = (32, 32), nbkw: int = 50, nbsem: int = 10) -> None:
-        handle = os.open(path, os.O_RDWR)
-        self.file = mmap.mmap(handle, 0)
-        os.close(handle)
-        place = isio_format.OFFSETS["default"]
-        code = self.file[place["datatype"]]
-        table = isio_format.section_table(shape[::-1], code, nbkw=nbkw, nbsem=nbsem)
-        dtype = isio_format.DATATYPES[code]
-
-        def array(dtype: str, count: int, offset: int) -> Any:
-            return np.frombuffer(self.file, dtype, count, offset)
-
-        self.pixels = array(dtype, int(np.prod(shape)), table["array"].offset)
-        self.cnt0 = array("<u8", 1, place["cnt0"])
-        self.write = array("u1", 1, place["write"])
-        self.lastaccess = array("<i8", 2, place["lastaccesstime"])
-        first = self.pixels.ctypes.data - table["array"].offset + table["semfile"].offset
-        self.semaphores = [ctypes.c_void_p(first + 32 * k) for k in range(nbsem)]
-        self.libc = ctypes.CDLL(None)
-
-    def open(self, number: int) -> None:
-        self.write[0] = 1
-
-    def fill(self, number: int) -> None:
-        self.pixels[:] = number
-
-    def half(self, number: int) -> None:
-        self.pixels[: len(self.pixels) // 2] = number
-
-    def post(self, number: int) -> None:
-        value = ctypes.c_int()
-        for semaphore in self.semaphores:
-            self.libc.sem_getvalue(semaphore, ctypes.byref(value))
-            if value.value < 10:
-                self.libc.sem_post(semaphore)
-
-    def stamp(self, number: int) -> None:
-        self.lastaccess[:] = divmod(time.clock_gettime_ns(11), 1_000_000_000)
-
-    def count(self, number: int) -> None:
-        self.cnt0[0] = number
-
-    def close(self, number: int) -> None:
-        self.write[0] = 0
-
-    def publish(self, number: int, steps: str) -> None:
-        for step in steps.split():
-            getattr(self, step)(number)
-
-
-def create_foreign(path: Any, size: Any, code: int = 5) -> None:
-    """Create a stream as another program does: delete what is there, then make the file."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    stream = isio_format.fresh(os.path.basename(path).split(".")[0], size, code)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-    stream.inode = os.fstat(handle).st_ino
-    data = isio_format.encode(stream)
-    # The version comes last, and with it the stream is ready.
-    os.ftruncate(handle, len(data))
-    os.pwrite(handle, data[32:], 32)
-    os.pwrite(handle, data[:32], 0)
-    os.close(handle)
 
 
 #: The library's own order; that of its Python wrapper; and what cameras do.
@@ -95,18 +20,18 @@ WRAPPER_ORDER = "open fill post stamp close count"
 
 PRELUDE = """
 from __future__ import annotations
-import contextlib, ctypes, gc, mmap, os, signal, sys, threading, time
-from typing import Any
-from support import isio_format
+import contextlib, gc, os, signal, sys, threading, time
 import numpy as np
 import pymilk
 from pymilk import SHM
 from pymilk._core import Stream
+from support import isio_format
+from support.foreign_writer import Foreign, create_foreign
 
 def say(*words):
     print(*words, flush=True)
 
-""" + "\n".join(inspect.getsource(thing) for thing in (Foreign, create_foreign))
+"""
 
 
 def owners(stream: Stream) -> list[int]:

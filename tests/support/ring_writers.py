@@ -13,7 +13,6 @@ import numpy as np
 from pymilk import RingReader
 from pymilk._core import FLAG_FROM_RING, FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, Stream
 from pymilk.errors import StreamTimeoutError
-from support import isio_format
 from support.waiting import PATIENCE
 
 SHAPE = (16, 16)
@@ -23,30 +22,6 @@ MOMENT = 0.05
 
 
 # -- the writers --------------------------------------------------------------------------------------
-
-
-def create_foreign(
-    path: Any, shape: Any = (16, 16), ring: int = 0, kind: str = "fast", code: int = 7
-) -> None:
-    """Create a stream as another program does: delete what is there, then make the file."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    options: dict[str, Any] = {}
-    if kind == "temporal":
-        shape = (ring, *shape)
-        options["imagetype"] = isio_format.TEMPORAL_RING
-    else:
-        options["cbsize"] = ring
-    name = os.path.basename(path).split(".")[0]
-    stream = isio_format.fresh(name, shape[::-1], code, **options)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-    stream.inode = os.fstat(handle).st_ino
-    data = isio_format.encode(stream)
-    # The version comes last, and with it the stream is ready.
-    os.ftruncate(handle, len(data))
-    os.pwrite(handle, data[32:], 32)
-    os.pwrite(handle, data[:32], 0)
-    os.close(handle)
 
 
 # Each pixel of a frame is its serial number, with the tag of its writer in the upper half. The serial

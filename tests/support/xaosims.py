@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pymilk._core import Stream
 from pymilk.compat.xaosim import shm
 
 SHAPES = [(5,), (3, 4), (2, 3, 4)]
@@ -40,11 +39,6 @@ def make() -> Iterator[Make]:
 def ramp(shape: tuple[int, ...], dtype: Any = np.float32, first: int = 0) -> np.ndarray:
     """A frame in which every pixel differs."""
     return (np.arange(np.prod(shape)) + first).astype(dtype).reshape(shape)
-
-
-def owners(stream: Stream) -> list[int]:
-    """The processes that hold a semaphore, by index."""
-    return stream.section("sem_read_pid").tolist()
 
 
 def state(pid: int | str) -> str:

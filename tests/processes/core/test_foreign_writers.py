@@ -16,16 +16,8 @@ import pymilk
 from pymilk import SHM
 from pymilk._core import FLAG_COUNTER_RESET, FLAG_REPEATED_POST
 from pymilk.errors import StreamTimeoutError
-from support.foreign import (
-    C_ORDER,
-    LED_WRITER,
-    PRELUDE,
-    SHAPE,
-    WRAPPER_ORDER,
-    Foreign,
-    captured_free,
-    check_account,
-)
+from support.foreign import C_ORDER, LED_WRITER, PRELUDE, SHAPE, WRAPPER_ORDER, captured_free, check_account
+from support.foreign_writer import Foreign
 from support.waiting import PATIENCE, until
 
 

@@ -56,7 +56,7 @@ def recreate(shape=(32, 32)):
     "foreign": """
 def recreate(shape=(32, 32)):
     path = os.path.join(os.environ["MILK_SHM_DIR"], "cam.im.shm")
-    create_foreign(path, shape[::-1])
+    create_foreign(path, shape, code=5)
     writer = Foreign(path, shape)
     def publish(number):
         writer.publish(int(writer.cnt0[0]) + 1, "open")

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 import pymilk
-from support.ring_writers import C_WRITER, MODES, SHAPE, Writer, create_foreign
+from support.foreign_writer import create_foreign
+from support.ring_writers import C_WRITER, MODES, SHAPE, Writer
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def program(tmp_path_factory) -> Path:
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:

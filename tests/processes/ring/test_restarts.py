@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ import pytest
 from pymilk import RingReader
 from pymilk._core import FLAG_NEW_FILE, FLAG_TORN
 from pymilk.errors import StreamChangedError, StreamTimeoutError
-from support.ring_writers import MOMENT, SHAPE, create_foreign, published
+from support.ring_writers import MOMENT, SHAPE, published
 from support.waiting import PATIENCE, until
 
-#: The same for a frame that is published already, so that a failure does not take long.
+#: As `PATIENCE`, for a frame that is published already, so that a failure does not take long.
 WAIT = 10.0
 
 
@@ -35,8 +34,8 @@ def next_rows(reader: RingReader, count: int) -> tuple[np.ndarray, np.ndarray]:
 # -- new files ----------------------------------------------------------------------------------------
 
 MAKERS = {
-    "foreign": inspect.getsource(create_foreign)
-    + """
+    "foreign": """
+from support.foreign_writer import create_foreign
 def make(kind, depth, shape):
     create_foreign(path, shape, depth, kind)
 """,

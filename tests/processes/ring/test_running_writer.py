@@ -7,12 +7,12 @@ import pytest
 
 from pymilk import RingReader
 from pymilk.errors import FrameLostError
+from support.foreign_writer import create_foreign
 from support.ring_writers import (
     CLEAR_MODES,
     MODES,
     check_block,
     check_rows,
-    create_foreign,
     read_blocks,
     read_copies,
     watching,

@@ -12,7 +12,8 @@ from pymilk import SHM, RingReader
 from pymilk._core import FRAME_ROW, Stream
 from pymilk.errors import StreamTimeoutError
 from support import isio_format
-from support.ring_writers import MODES, MOMENT, SHAPE, check_block, check_rows, create_foreign, read_blocks
+from support.foreign_writer import create_foreign
+from support.ring_writers import MODES, MOMENT, SHAPE, check_block, check_rows, read_blocks
 from support.waiting import PATIENCE, until
 
 

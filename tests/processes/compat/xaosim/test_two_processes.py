@@ -10,8 +10,9 @@ import pytest
 
 from pymilk._core import Stream
 from pymilk.errors import StreamReplacedError
+from support.foreign import owners
 from support.waiting import PATIENCE, until
-from support.xaosims import READER, SHAPES, in_thread, owners, ramp, state
+from support.xaosims import READER, SHAPES, in_thread, ramp, state
 
 
 @pytest.mark.parametrize(("ahead", "value"), [(0, 2), (1, 3), (3, 5)])

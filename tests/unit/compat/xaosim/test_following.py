@@ -20,8 +20,9 @@ from pymilk.errors import (
     StreamTypeChangedError,
 )
 from support import isio_format
+from support.foreign import owners
 from support.waiting import PATIENCE, until
-from support.xaosims import in_thread, owners, ramp, state
+from support.xaosims import in_thread, ramp, state
 
 TEMPORAL = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
 

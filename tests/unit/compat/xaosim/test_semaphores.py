@@ -10,8 +10,9 @@ import pytest
 from pymilk import SHM
 from pymilk._core import Stream
 from pymilk.errors import StreamArgumentError, StreamReadOnlyError, StreamTimeoutError
+from support.foreign import owners
 from support.waiting import until
-from support.xaosims import in_thread, owners, ramp
+from support.xaosims import in_thread, ramp
 
 
 def test_without_semaphores(make, make_stream):
