@@ -4,13 +4,11 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, final
 
-import numpy as np
 import numpy.typing as npt
 from typing_extensions import Buffer
 
 from .native.checks import checked_timeout as checked_timeout
 from .native.feed import FrameFeed as FrameFeed
-from .native.formats import DTYPES as _DTYPES
 from .native.formats import FLAG_COUNTER_RESET as FLAG_COUNTER_RESET
 from .native.formats import FLAG_FROM_RING as FLAG_FROM_RING
 from .native.formats import FLAG_NEW_FILE as FLAG_NEW_FILE

@@ -1,7 +1,6 @@
 # Types of memory.pyx.
 from typing import Any, final
 
-import numpy as np
 import numpy.typing as npt
 from typing_extensions import Buffer
 
