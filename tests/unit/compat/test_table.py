@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -92,7 +93,8 @@ def members() -> Any:
     """Tell whether a class has a member, be it set by its constructor only."""
 
     def source_of(cls: type) -> str:
-        ours = [each for each in cls.__mro__ if each.__module__ not in ("pymilk._core", "builtins")]
+        files = [getattr(sys.modules[each.__module__], "__file__", None) or "" for each in cls.__mro__]
+        ours = [each for each, file in zip(cls.__mro__, files, strict=True) if file.endswith(".py")]
         return "".join(inspect.getsource(each) for each in ours)
 
     def has(cls: type, name: str) -> bool:
