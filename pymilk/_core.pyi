@@ -32,6 +32,34 @@ from .native.rings import RingCursor as RingCursor
 from .native.waitany import wait_for_any as wait_for_any
 from .system.memory import free_memory as free_memory
 
+__all__ = [
+    "FLAG_COUNTER_RESET",
+    "FLAG_FROM_RING",
+    "FLAG_NEW_FILE",
+    "FLAG_REPEATED_POST",
+    "FLAG_TORN",
+    "FLAG_VERIFIED",
+    "FRAME_ROW",
+    "IMAGETYPES",
+    "ArrayExporter",
+    "Claim",
+    "FrameFeed",
+    "Keyword",
+    "Mapping",
+    "PrivateRing",
+    "Reader",
+    "RingCursor",
+    "Stream",
+    "allocate",
+    "build_info",
+    "checked_timeout",
+    "free_memory",
+    "prefault",
+    "read_header",
+    "turn_copy",
+    "wait_for_any",
+]
+
 _Array = npt.NDArray[Any]
 # NumPy's own stubs declare the buffer protocol from Python 3.12 on only.
 _Memory = Buffer | npt.NDArray[Any]

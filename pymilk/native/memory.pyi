@@ -4,6 +4,8 @@ from typing import Any, final
 import numpy.typing as npt
 from typing_extensions import Buffer
 
+__all__ = ["ArrayExporter", "Mapping", "allocate", "count_mappings", "prefault", "turn_copy"]
+
 _Array = npt.NDArray[Any]
 
 @final
