@@ -1142,6 +1142,7 @@ CALLS: dict[str, Callable[[Stream], object]] = {
     "clear_keywords": lambda s: s.clear_keywords(),
     "clock_write": lambda s: s.clock_write(0.0),
     "publish_feed": lambda s: s.publish_feed(FrameFeed(2, (2, 3), np.dtype("f4"), None)),
+    "publish_from": lambda s: s.publish_from(Stream.local("other", (2, 3), "f4").reader()),
 }
 
 #: What the handle still knows without its memory.
@@ -1173,7 +1174,9 @@ STILL_KNOWN = {
 
 
 def public(cls: type) -> dict[str, Any]:
-    return {name: item for name, item in vars(cls).items() if not name.startswith("_")}
+    """Return what a class and its bases offer."""
+    found = {name: item for base in reversed(cls.__mro__[:-1]) for name, item in vars(base).items()}
+    return {name: item for name, item in found.items() if not name.startswith("_")}
 
 
 def is_data(item: object) -> bool:

@@ -19,11 +19,13 @@ from pymilk import SHM, Relay, Stream
 from pymilk.errors import (
     FrameMismatchError,
     StreamArgumentError,
+    StreamBusyError,
     StreamChangedError,
     StreamClosedError,
     StreamExistsError,
     StreamFormatError,
     StreamNotFoundError,
+    StreamTimeoutError,
 )
 
 SHAPE = (6, 8)
@@ -205,6 +207,37 @@ def test_reader_relay_refuses_what_does_not_fit() -> None:
             a.reader().relay(b, timeout=0)
         with pytest.raises(StreamFormatError):
             c.reader().relay(a, timeout=0)
+        with pytest.raises(FrameMismatchError):
+            b.publish_from(a.reader(), timeout=0)
+        for target in (None, a.reader(), "b"):
+            with pytest.raises((TypeError, AttributeError)):
+                a.reader().relay(target, timeout=0)  # type: ignore[arg-type]
+
+
+def test_a_stream_publishes_from_a_reader() -> None:
+    with (
+        Stream.create("a", SHAPE, np.uint32) as a,
+        Stream.create("b", SHAPE, np.uint32) as b,
+        Stream.create("c", SHAPE, np.uint32) as c,
+    ):
+        reader, other = a.reader(), a.reader()
+        after = reader.arm(), other.arm()
+        a.publish(np.full(SHAPE, 7, np.uint32), atime_ns=123)
+        with pytest.raises(StreamTimeoutError, match="'a'"):
+            b.publish_from(reader, after=after[0], timeout=0)
+        with pytest.raises(StreamTimeoutError, match="'a'"):
+            other.relay(c, after=after[1], timeout=0)
+        for target, source in ((b, reader), (c, other)):
+            assert (target.counter, source.received, source.progress) == (1, 1, 1)
+            assert (target.view() == 7).all()
+            assert target.acquisition_time_ns == 123
+        with pytest.raises(StreamBusyError), b.claim():
+            b.publish_from(reader, timeout=0)
+        # Both sides are free again.
+        a.publish(np.full(SHAPE, 8, np.uint32))
+        with pytest.raises(StreamTimeoutError):
+            b.publish_from(reader, after=1, timeout=0)
+        assert b.counter == reader.progress == 2
 
 
 # -- the command -------------------------------------------------------------------------------

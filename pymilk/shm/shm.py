@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FLAG_TORN, FrameAccess, Stream, turn_copy
+from .._core import FLAG_TORN, Stream, turn_copy
 from .._types import Array
 from ..arguments import bad_argument, check_number
 from ..axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
@@ -45,6 +45,7 @@ from ..streams.waiting import SUCCESSOR_WAIT, Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..system.notices import warn_caller, warn_of_tear
 from ..times import from_user
+from .access import FrameAccess
 from .familiar import FamiliarCalls
 from .keywords import KeywordCalls
 from .making import check_ring, check_SHM_name, shape_and_dtype, wait_limit

@@ -1,8 +1,8 @@
-"""Copying arrays whose axes lie in memory in another order or direction: what _turn.h offers, for Cython."""
+"""Copying arrays whose axes lie in memory in another order or direction: what turn.h offers, for Cython."""
 
 from libc.stddef cimport ptrdiff_t
 
-cdef extern from "_turn.h" nogil:
+cdef extern from "pymilk/protocol/turn.h" nogil:
     enum:
         PYMILK_TURN_AXES
 
@@ -22,7 +22,7 @@ cdef extern from "_turn.h" nogil:
 cdef inline bint describe_turn(pymilk_turn *t, char *dst, const Py_ssize_t *strides, const char *src,
                                const Py_ssize_t *src_strides, const Py_ssize_t *shape, int naxis,
                                size_t item) noexcept nogil:
-    """Describe the copy of one array into another; returns whether pymilk_turn_copy does it.
+    """Describe the copy of one array into another; returns whether pymilk_turn_copy can do it.
 
     strides: of the destination, in bytes; NULL for C order.
     """

@@ -1,0 +1,1 @@
+# lifecycle.pyx offers nothing to Python: see lifecycle.pxd.

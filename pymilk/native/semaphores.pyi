@@ -1,0 +1,1 @@
+# semaphores.pyx offers nothing to Python: see semaphores.pxd.
