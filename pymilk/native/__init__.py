@@ -1,1 +1,3 @@
-"""Compiled rooms below the heart (`pymilk._core`): memory, headers, stream files. Nothing here imports the heart."""
+"""Compiled rooms below the heart (`pymilk._core`): memory, headers, stream files. None imports the heart."""
+
+__all__: list[str] = []
