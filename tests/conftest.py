@@ -40,6 +40,7 @@ def shm_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A private stream directory, gone afterwards; threads and processes must be gone by then."""
     folder = Path(tempfile.mkdtemp(prefix="pymilk-test-", dir=SHM_ROOT))
     monkeypatch.setenv("MILK_SHM_DIR", str(folder))
+    monkeypatch.setenv("MILK_PROC_DIR", str(folder))
     threads = set(threading.enumerate())
     yield folder
     hidden = [path.name for path in folder.iterdir() if path.name.startswith(".")]

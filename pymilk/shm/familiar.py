@@ -63,6 +63,10 @@ class FamiliarCalls:
         """The metadata, each field read at each access: see `pymilk.image.Image_md`."""
         return self.IMAGE.md
 
+    def _attempt_autorelink_if_needed(self) -> None:
+        """Go over to the new file of a stream that was replaced; scripts call it although it is private."""
+        self._live()
+
     def print_meta_data(self) -> None:
         """Print the metadata, a field a line."""
         print(self.md)
