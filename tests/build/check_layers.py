@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Check the stairs and the sizes of the house: who imports whom, and how long files, classes and functions are.
+"""Check floors and sizes: which module imports which, and how long files, classes and functions are.
 
     python tests/build/check_layers.py
 
-Floors are read from the contract "Floors" of import-linter in pyproject.toml; the compiled rooms stand between
+Floors are read from the contract "Floors" of import-linter in pyproject.toml; compiled rooms stand between
 them as said in `COMPILED`. import-linter sees Python only: this script follows ``cimport`` as well.
 """
 
@@ -152,8 +152,12 @@ def circles() -> Iterator[str]:
         yield from follow(module, [])
 
 
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip())
+
+
 def _blocks(path: Path) -> Iterator[tuple[str, str, int]]:
-    """Give kind, name and length of the functions and classes of a file; of a function without its docstring."""
+    """Give kind, name and length of the functions and classes of a file; functions without docstring."""
     if path.suffix == ".py":
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
@@ -170,7 +174,7 @@ def _blocks(path: Path) -> Iterator[tuple[str, str, int]]:
             continue
         inner = len(found[1]) + 1
         end = at + 1
-        while end < len(lines) and not (lines[end].strip() and len(lines[end]) - len(lines[end].lstrip()) < inner):
+        while end < len(lines) and (not lines[end].strip() or _indent(lines[end]) >= inner):
             end += 1
         body = "\n".join(lines[at:end]).rstrip()
         if found[3]:
