@@ -24,7 +24,8 @@ def modules() -> list[str]:
     """Name all modules, below "pymilk", but those of commands (their libraries are optional)."""
     root = Path(pymilk.__file__).parent
     names = [".".join(path.relative_to(root).with_suffix("").parts) for path in sorted(root.rglob("*.py"))]
-    left_out = ("cli.", "compat.pyMilk.", "compat.ImageStreamIOWrap.", "compat.CacaoProcessTools.", "__main__")
+    other = tuple(f"compat.{name}." for name in ("pyMilk", "ImageStreamIOWrap", "CacaoProcessTools"))
+    left_out = ("cli.", "__main__", *other)
     kept = [name.removesuffix("__init__").rstrip(".") for name in names if not name.startswith(left_out)]
     return [f".{name}" if name else "" for name in kept]
 
