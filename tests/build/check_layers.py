@@ -59,7 +59,8 @@ def floors() -> dict[str, int]:
 def sources(*suffixes: str) -> list[Path]:
     """Return the sources of the package with these suffixes, but for stand-ins of other libraries."""
     found = [path for path in sorted(PACKAGE.rglob("*")) if path.suffix in suffixes]
-    return [path for path in found if not {"pyMilk", "ImageStreamIOWrap", "CacaoProcessTools"} & set(path.parts)]
+    others = {"pyMilk", "ImageStreamIOWrap", "CacaoProcessTools"}
+    return [path for path in found if not others & set(path.parts)]
 
 
 def module_of(path: Path) -> tuple[str, ...]:
@@ -205,7 +206,7 @@ def sizes() -> Iterator[str]:
 
 
 def _is_lazy(path: Path) -> bool:
-    """Tell whether a face imports its rooms when they are asked for: it names them twice, and may be longer."""
+    """Tell whether a face imports its rooms when they are asked for; they are named twice, so it may be longer."""
     body = ast.parse(path.read_text()).body
     made = [node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     return [node.name for node in made] == ["__getattr__"]
