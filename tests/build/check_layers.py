@@ -206,7 +206,7 @@ def sizes() -> Iterator[str]:
 
 
 def _is_lazy(path: Path) -> bool:
-    """Tell whether a face imports its rooms when they are asked for; they are named twice, so it may be longer."""
+    """Tell whether a face imports its rooms when they are asked for, and so may be longer."""
     body = ast.parse(path.read_text()).body
     made = [node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     return [node.name for node in made] == ["__getattr__"]
