@@ -2,3 +2,5 @@
 
 What a room offers to other compiled rooms is in its .pxd, what it offers to Python in its .pyi.
 """
+
+__all__: list[str] = []

@@ -39,7 +39,7 @@ from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..times import now_ns
 from .block import Block, RingReport
-from .receiver import ReceiverThread
+from .receiver import Beginning, ReceiverThread
 
 __all__ = ["RingReader"]
 
@@ -247,11 +247,8 @@ class RingReader:
             lambda reader, after, missed: reader.collect(
                 ring, after=after, spin_ns=spin, missed=missed
             ),
-            start=start,
-            after=after,
-            from_zero=missed,
-            cpu=self._scheduling[0],
-            priority=self._scheduling[1],
+            begin=Beginning(start, after, missed),
+            scheduling=self._scheduling,
             finished=ring.end,
             what="collector",
         )

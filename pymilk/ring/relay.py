@@ -23,7 +23,7 @@ from ..reports import Report
 from ..streams.rings import check_slots, ring_layout
 from ..streams.waiting import spin_of
 from ..system.processes import process_alive
-from .receiver import ReceiverThread
+from .receiver import Beginning, ReceiverThread
 
 __all__ = ["Relay", "RelayReport"]
 
@@ -148,7 +148,7 @@ class Relay:
         try:
             self._copy_keywords(self.source)
             self._thread = ReceiverThread(
-                self.source, work, start="newest", cpu=cpu, priority=priority
+                self.source, work, begin=Beginning("newest"), scheduling=(cpu, priority)
             )
         except BaseException:
             self.close()

@@ -11,8 +11,8 @@ from ..protocol.frame cimport _TORN
 import numpy as np
 
 from .. import _core
-from ..spellings import FRAME_OPTIONS, positional_too
 from ..system.notices import warn_of_tear
+from .spellings import FRAME_OPTIONS, frame_options, positional_too
 
 __all__ = ["FrameAccess"]
 
@@ -123,8 +123,14 @@ cdef class FrameAccess:
                     if stream.frame_flags & _TORN:
                         warn_of_tear(stream.name, stream.frame_counter)
                     return out
-        return self._get_frame(check, positional, timeout, copy, checkSemAndFlush, autorelink_if_need,
-                               return_none_on_timeout, cube, out, reform, sleepT)
+        if positional:
+            given = {"timeout": timeout, "copy": copy, "checkSemAndFlush": checkSemAndFlush,
+                     "autorelink_if_need": autorelink_if_need, "return_none_on_timeout": return_none_on_timeout,
+                     "reform": reform, "sleepT": sleepT}
+            (timeout, copy, checkSemAndFlush, autorelink_if_need,
+             return_none_on_timeout) = frame_options(positional, given, FrameAccess.get_data)
+        return self._get_frame(check, timeout, copy, checkSemAndFlush, autorelink_if_need, return_none_on_timeout,
+                               cube, out)
 
     def set_data(self, data, check_dt=False, autorelink_if_need=False):
         """Publish a frame.

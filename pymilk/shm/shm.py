@@ -37,7 +37,6 @@ from ..errors import (
 from ..fits import multi_write, stream_header
 from ..names import SUFFIX, stream_directory
 from ..ring import RingReader
-from ..spellings import frame_options
 from ..streams.buffers import as_target
 from ..streams.metadata import metadata_of
 from ..streams.rings import ring_layout
@@ -331,7 +330,6 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     def _get_frame(
         self,
         check: Any,
-        positional: tuple[Any, ...],
         timeout: float | None,
         copy: bool,
         checkSemAndFlush: bool,
@@ -339,14 +337,8 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         return_none_on_timeout: bool,
         cube: bool,
         out: Any,
-        reform: bool,
-        sleepT: float,
     ) -> Any:
         """Do what `get_data` leaves to it: anything but the newest frame as the stream has it."""
-        if positional:
-            timeout, copy, checkSemAndFlush, autorelink_if_need, return_none_on_timeout = frame_options(
-                positional, locals(), SHM.get_data
-            )
         stream = self._stream
         if stream is None or (autorelink_if_need and stream.replaced()):
             stream = self._live()
