@@ -234,7 +234,7 @@ def check_pixels(dtype: np.dtype[Any]) -> None:
 
 
 def _advice(dtype: np.dtype[Any]) -> str:
-    """Tell what to convert pixels to that FITS does not have."""
+    """Return what to convert pixels to that FITS does not have."""
     if dtype.kind == "c":
         part = "float32" if dtype == np.complex64 else "float64"
         return f"write the {part} arrays .real and .imag, for example as two images"

@@ -577,7 +577,7 @@ class shm:
         sleepT : float
             Accepted because existing calls pass it; without effect: nothing is polled.
         timeout : float or None, default 5
-            Seconds to wait; then the pixels are returned as they are. None waits for ever, 0 does not.
+            Seconds to wait; then the pixels are returned as they are. None waits without limit, 0 does not.
 
         Returns
         -------
@@ -775,7 +775,7 @@ class Semaphore:
     Parameters
     ----------
     owner : shm
-        Asked for the stream at each call, so that one that was replaced is followed.
+        Gives the stream at each call, after following a replaced one.
     index : int
     """
 
@@ -794,7 +794,7 @@ class Semaphore:
         Parameters
         ----------
         timeout : float or None, default None
-            Seconds; None waits for ever, 0 only looks. The GIL is released, Ctrl-C ends the wait.
+            Seconds; None waits without limit, 0 only looks. The GIL is released, Ctrl-C ends the wait.
 
         Raises
         ------
@@ -892,7 +892,7 @@ def _metadata(stream: Stream) -> dict[str, Any]:
 
 
 def _typed(value: object) -> tuple[str, int | float | str]:
-    """Tell the type letter of a value, and the value as it is kept."""
+    """Return the type letter of a value, and the value as it is kept."""
     if isinstance(value, (numbers.Integral, np.bool_)):
         return "L", int(value)
     if isinstance(value, numbers.Real):

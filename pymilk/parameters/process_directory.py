@@ -29,8 +29,8 @@ from ..errors import (
 )
 from ..names import stream_directory
 from ..system.files import put_in_place
+from ..system.hidden import temporary_path
 from ..system.processes import process_alive
-from ..system.temporary import temporary_path
 from .process_file import MappedFile
 from .process_layout import LIST_FILE, LIST_SLOTS, SLOT_NBYTES, SlotState
 

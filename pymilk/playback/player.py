@@ -214,7 +214,7 @@ class Player:
         Parameters
         ----------
         timeout : float, optional
-            Seconds; None waits for ever.
+            Seconds; None waits without limit.
 
         Returns
         -------

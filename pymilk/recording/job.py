@@ -125,7 +125,7 @@ class Job:
         return files if self._part_limit is None else [*files, *self._format.files(part_path(path, 0))]
 
     def collides_with(self, other: Job) -> bool:
-        """Tell whether this one may write, or remove, files of another."""
+        """Return whether this one may write, or remove, files of another."""
         mine, theirs = (
             {os.path.realpath(each) for each in job._format.files(job._where)} for job in (self, other)
         )

@@ -260,7 +260,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
                 self._seen = 0
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()  # a thread that is not here may have held it
+        self._lock = threading.Lock()  # a thread of the parent may hold it
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The object travels as its name and options, and attaches on the other side.
@@ -435,7 +435,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             orientation turns pixels, an `out` that is C-contiguous costs a second pass over them at the
             end.
         timeout : float or None, default 5.0
-            Longest wait for one frame, in seconds; None waits for ever.
+            Longest wait for one frame, in seconds; None waits without limit.
         wait : {"auto", "spin", "sleep"}
             How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`. "spin" uses a core.
         background : bool, default False
@@ -720,7 +720,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Raises
         ------
         StreamArgumentError
-            It is no time.
+            It is not a time.
         StreamReadOnlyError, StreamClosedError, StreamReplacedError
         """
         stream = self._target(autorelink_if_need)
@@ -847,7 +847,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Parameters
         ----------
         timeout : float or None
-            Seconds; None waits for ever, 0 only looks.
+            Seconds; None waits without limit, 0 only looks.
 
         Returns
         -------

@@ -186,7 +186,7 @@ def _numbers(feed: Feed, display: Display, png: str | None) -> dict[str, Any]:
 
 
 def _headline(feed: Feed, *, live: bool = False) -> str:
-    """Tell what is drawn, and what is wrong with it."""
+    """Return what is drawn, and what is wrong with it."""
     words = [feed.name, f"{'x'.join(map(str, feed.shape))} {feed.dtype}"]
     if feed.trouble:
         words.insert(1, f"** {feed.trouble} **")
