@@ -156,7 +156,7 @@ def gen_squeeze_unsqueeze_slices(
 
 
 def _flip(array: Array, axes: tuple[int, ...]) -> Array:
-    # NumPy's flip of no axes makes a scalar of an array without axes, which is no view any more.
+    # NumPy's flip without axes turns an array without axes into a scalar, which is not a view.
     return np.flip(array, axes) if axes else array
 
 

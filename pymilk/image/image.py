@@ -537,7 +537,7 @@ class Image(ArrayExporter):
 
     @open_only
     def semvalue(self, index: int) -> int:
-        """Return how many posts of a semaphore nobody has taken, -1 for a bad index."""
+        """Return the number of posts of a semaphore that were not taken, -1 for a bad index."""
         stream = self.__live()
         number = operator.index(index)
         return stream.sem_value(number) if 0 <= number < stream.nbsem else -1

@@ -51,7 +51,7 @@ def left_with_parent(what: str, stream: str) -> StreamForkedError:
     parent = os.getppid()
     return StreamForkedError(
         f"stream {stream!r}: this {what} goes on in process {parent}, which forked this one; threads are not "
-        "copied, so nothing comes here any more. Make a new one here, or begin it after the fork",
+        "copied. Make a new one here, or begin it after the fork",
         stream=stream,
         pid=parent,
     )

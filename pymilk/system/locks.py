@@ -3,8 +3,8 @@
 The lock is an advisory one of the operating system (flock) on the file of the stream. Nothing is stored in
 the file, so programs of ImageStreamIO see no difference, and ignore it; readers never touch it. It belongs to
 the process that took it and ends with that, however it ends. After a fork it stays with the parent. It locks
-the file, not the name: a stream that is created again is a new file. Whoever replaces a stream checks the old
-file first (`lock_writer` or `check_free`).
+the file, not the name: a stream that is created again is a new file. Before a stream is replaced, the old
+file is checked (`lock_writer` or `check_free`).
 """
 
 from __future__ import annotations
