@@ -4,7 +4,7 @@ Two layouts are written. The *old* one, default of `multi_write`, is what script
 stored form of an image, indexed as ``[x, y]``, is written in C order, so that x is NAXIS2 and viewers show
 the image on its side. The *upright* one has the axes of the stream: NAXIS1 is ``size[0]``, which runs
 fastest. Viewers show x to the right and row 0 at the bottom. Upright files carry the card `UPRIGHT_CARD`,
-and `multi_read` tells the two apart by it.
+by which `multi_read` recognises them.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from .system.files import checked_path, file_error, moved_into_place
 
 __all__ = ["UPRIGHT_CARD", "check_pixels", "multi_read", "multi_write", "stream_header"]
 
-#: The card that upright files have, and what it says of a usual image and of a single pixel without axes.
+#: The card of upright files, and its value for images and for a single pixel without axes.
 UPRIGHT_CARD = "SHM_AXES"
 _UPRIGHT_COMMENT = "axes as in the stream: NAXIS1 is size[0]"
 _AXES, _NO_AXES = "STREAM", "NONE"
 
-#: Names that say how the file is built or how pixels are scaled, and those that are no keywords.
+#: Names of cards that describe the file or the scale of pixels, and of cards that are not keywords.
 _RESERVED = re.compile(
     "SIMPLE|XTENSION|BITPIX|NAXIS[0-9]*|PCOUNT|GCOUNT|GROUPS|TFIELDS|THEAP|EXTEND|EXTNAME|EXTVER|EXTLEVEL"
     f"|INHERIT|BSCALE|BZERO|BLANK|CHECKSUM|DATASUM|END|HISTORY|COMMENT|CONTINUE|HIERARCH|{UPRIGHT_CARD}"
 )
 
-#: Cards of a header that belong to the file that it comes from, besides those that astropy's strip removes.
+#: Cards that describe the file a header comes from, besides those that astropy's strip removes.
 _OF_ITS_FILE = (UPRIGHT_CARD, "EXTEND", "BLANK", "CHECKSUM", "DATASUM")
 
 _STANDARD_NAME = re.compile("[A-Z0-9_-]{1,8}")
@@ -60,7 +60,7 @@ def multi_read(
         Compressed files work as well.
     symcode : int, default 4
     tri_dim : Which3DState, default LAST2LAST
-        Orientation to return the image in. With those that it was written with, the array is as it was.
+        Orientation of the returned image. With the values it was written with, the array is the same again.
 
     Returns
     -------
@@ -74,16 +74,15 @@ def multi_read(
     StreamNotFoundError, StreamPermissionError
         The file is not there, or cannot be read.
     StreamFormatError
-        It is no FITS file, it is damaged, or it has no image.
+        It is not a FITS file, is damaged, or has no image.
     StreamArgumentError
-        `symcode`, `tri_dim` or the path are none.
+        `symcode`, `tri_dim` or the path are not valid.
     LibraryMissingError
         An ImportError: astropy is not installed.
 
     Notes
     -----
-    The whole file is read into memory. Scaled integers become what their scale says, so that unsigned ones
-    come back unsigned.
+    The whole file is read into memory. The scale of integers is applied: unsigned ones are unsigned again.
     """
     check_symcode(symcode)
     check_tri_dim(tri_dim)
@@ -94,7 +93,7 @@ def multi_read(
             found = [(hdu.data, hdu.header.get(UPRIGHT_CARD)) for hdu in hdus]
     except MemoryError:
         raise
-    except Exception as error:  # astropy has no error of its own for damaged files: anything can come
+    except Exception as error:  # astropy raises any kind of error for damaged files
         if isinstance(error, OSError) and error.errno is not None:
             raise file_error(error, path, "read", "file_path") from error
         raise StreamFormatError(
@@ -138,10 +137,10 @@ def multi_write(
         primary; in the old layout these are written as they are, without orientation.
     symcode : int, default 4
     tri_dim : Which3DState, default LAST2LAST
-        Orientation of `data`: what an `SHM` that it comes from has.
+        Orientation of `data`: that of the `SHM` it comes from.
     upright : bool, default False
         True: the axes of the file are those of the stream, and viewers show row 0 at the bottom and x to the
-        right. False: the old layout. `multi_read` knows which it is.
+        right. False: the old layout. `multi_read` recognises both.
     header : dict or astropy.io.fits.Header, optional
         Further cards of the primary HDU. A dict has name to value or to ``(value, comment)``, as
         `SHM.get_keywords` gives them, and what FITS cannot hold is changed as `stream_header` says. Of a
@@ -152,18 +151,17 @@ def multi_write(
     StreamUnsupportedError
         FITS has no such pixels: complex, float16, bool.
     StreamArgumentError
-        No image, an image without pixels, or `symcode`, `tri_dim`, `header` or the path are none.
+        No image, an image without pixels, or `symcode`, `tri_dim`, `header` or the path are not valid.
     StreamNotFoundError, StreamPermissionError, StreamStorageError
-        The directory is not there, not writable, or full.
+        The directory does not exist, is not writable, or is full.
     LibraryMissingError
         An ImportError: astropy is not installed.
 
     Notes
     -----
-    The file is complete when it appears under its name: it is written under a hidden one in the same
-    directory and renamed, so that a reader, or a writer that is killed, never leaves half of it. `data` is
-    not changed, not even for a moment. Unsigned integers and int8 are stored with an offset, as FITS does
-    it, and keep their values and type.
+    The file is written under a hidden name in the same directory and renamed, so that it is always complete.
+    `data` is never changed, not even for a moment. Unsigned integers and int8 are stored with an offset, as
+    FITS defines it, and keep their values and type.
     """
     check_symcode(symcode)
     check_tri_dim(tri_dim)
@@ -180,8 +178,8 @@ def multi_write(
             pixels = _stream_order(pixels, symcode, tri_dim)
         elif alone:
             pixels = encode(pixels, symcode, tri_dim)
-        # FITS has no image without axes. Astropy swaps the bytes of an array in place while it writes,
-        # if it may: other threads, and other processes where the pixels are those of a stream, would see it.
+        # FITS has no image without axes. Astropy may swap the bytes of an array in place while it writes,
+        # which other threads, and other processes that use the stream, would see.
         pixels = pixels.reshape(1) if pixels.ndim == 0 else pixels.view()
         pixels.flags.writeable = False
         hdus.append((fits.ImageHDU if hdus else fits.PrimaryHDU)(pixels, header=cards))
@@ -213,7 +211,7 @@ def _items(data: Any) -> Iterable[Any]:
 
 
 def _pixels(item: Any) -> Array:
-    """Return an array that FITS can hold, in native byte order."""
+    """Return an item as an array that FITS can store, in native byte order."""
     try:
         pixels = np.asarray(item)
     except ValueError:
@@ -234,7 +232,7 @@ def check_pixels(dtype: np.dtype[Any]) -> None:
 
 
 def _advice(dtype: np.dtype[Any]) -> str:
-    """Tell what to convert pixels to that FITS does not have."""
+    """Return advice how to convert pixels that FITS does not have."""
     if dtype.kind == "c":
         part = "float32" if dtype == np.complex64 else "float64"
         return f"write the {part} arrays .real and .imag, for example as two images"
@@ -246,13 +244,13 @@ def _advice(dtype: np.dtype[Any]) -> str:
 
 
 def _stream_order(pixels: Array, symcode: int, tri_dim: int) -> Array:
-    """Return an image of the user in the C order of the stream. A view."""
+    """Return an image of the user with the axes of the stream in C order. A view."""
     return encode(pixels, symcode, tri_dim).T if pixels.ndim in (2, 3) else pixels
 
 
 def _as_user(data: Any, axes: Any, symcode: int, tri_dim: int, *, alone: bool) -> Any:
-    """Return what an HDU holds as the user wants it; None if it has no pixels."""
-    if data is None or data.dtype.names:  # a table is not ours to turn
+    """Return the image of an HDU in the orientation of the user; None if it has no pixels."""
+    if data is None or data.dtype.names:  # tables are not turned
         return data
     pixels = data.astype(data.dtype.newbyteorder("="), copy=False)
     if axes == _NO_AXES:
@@ -276,7 +274,7 @@ def stream_header(
     wtime_ns: int | None = None,
     tai_offset: int | None = None,
 ) -> Any:
-    """Turn what a stream knows into the cards of a FITS header, for `multi_write`.
+    """Return keywords, times and counter of a stream as a FITS header, for `multi_write`.
 
     Parameters
     ----------
@@ -285,7 +283,7 @@ def stream_header(
     name : str, optional
         Of the stream: card SHM_NAME.
     symcode, tri_dim : int, optional
-        That the file has to be read with to get what the user had: cards SYMCODE and TRI_DIM.
+        Orientation to read the file with to get the same image: cards SYMCODE and TRI_DIM.
     cnt0 : int, optional
         Counter of the frame: card CNT0.
     atime_ns, wtime_ns : int, optional
@@ -298,23 +296,23 @@ def stream_header(
     Returns
     -------
     astropy.io.fits.Header
-        Ours first, then the keywords in their order.
+        These cards first, then the keywords in their order.
 
     Raises
     ------
     StreamArgumentError
-        A value is neither number, text nor None.
+        A value is not a number, text or None.
     LibraryMissingError
         An ImportError: astropy is not installed.
 
     Notes
     -----
-    No keyword of a stream is refused. What FITS cannot hold is changed:
+    No keyword of a stream is refused. Names and values that FITS cannot store are changed:
 
     - Names of more than 8 characters, or not of ``A-Z 0-9 _ -`` alone, become HIERARCH cards. Characters
       other than letters, digits, ``_`` and ``-`` become ``_``.
-    - A name that FITS needs itself (NAXIS, BZERO, COMMENT, ...), or that is taken already, in whatever case,
-      becomes ``HIERARCH KW <name>``, with a number behind if that is taken too.
+    - A name that FITS uses itself (NAXIS, BZERO, COMMENT, ...), or that is taken already in any case, becomes
+      ``HIERARCH KW <name>``, with a number behind if that is taken too.
     - NaN and infinities become the text "nan", "inf" or "-inf"; integers beyond 64 bits hexadecimal text.
       Numbers of more digits than the 20 characters of a value field hold lose the last ones.
     - Characters beyond printable ASCII are written as Python escapes: ``\\n``, ``\\xe9``. Text that is too
@@ -343,7 +341,7 @@ def stream_header(
 
 
 class _Cards:
-    """A header in the making, which changes what FITS cannot hold."""
+    """A header that is being built; changes what FITS cannot store."""
 
     def __init__(self, fits: Any) -> None:
         self.header = fits.Header()
@@ -354,7 +352,7 @@ class _Cards:
         """Append a card."""
         given = _value(name, value)
         free = self._free(name)
-        # Name first, then value: a card made of both at once takes some text for a record of its own kind.
+        # Name first, then value: a card made of both at once misreads some text as a record-valued card.
         card = self._card(free)
         room = _CARD - max(len(free) + len(" = "), len("KEYWORD = "))
         if isinstance(given, str):
@@ -367,7 +365,7 @@ class _Cards:
         self.header.append(card, end=True)
 
     def _free(self, name: str) -> str:
-        """Return the name of a new card, as astropy wants it."""
+        """Return a free name for a new card, as astropy expects it."""
         plain = re.sub("[^A-Za-z0-9_-]", "_", name)[:_NAME] or "_"
         free = plain
         number = 1
@@ -404,7 +402,7 @@ def _ascii(text: str) -> str:
 
 
 def _cut(text: str, room: int) -> str:
-    """Cut text to what fits between quotes, where every quote in it takes two places."""
+    """Cut text to fit between quotes, where each quote in it takes two places."""
     text = text[:room]
     while len(text) + text.count("'") > room:
         text = text[:-1]
@@ -412,7 +410,7 @@ def _cut(text: str, room: int) -> str:
 
 
 def _header_of(fits: Any, given: Any) -> Any:
-    """Return the header that a user gave, without what would contradict the image."""
+    """Return the header that a user gave, without cards that would contradict the image."""
     if isinstance(given, fits.Header):
         copied = given.copy(strip=True)
         for name in _OF_ITS_FILE:

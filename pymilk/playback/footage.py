@@ -1,4 +1,4 @@
-"""What can be played: recordings, cubes, image folders and videos, each as one run of timed frames."""
+"""Sources to play: recordings, cubes, image folders and videos, each as a sequence of timed frames."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ __all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "Cube", "Footage", "Images", "Vid
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".pgm", ".ppm", ".gif", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".y4m")
 
-#: What brightness is made of: red, green, blue (ITU-R BT.601).
+#: Weights of red, green and blue in brightness (ITU-R BT.601).
 _GREY = np.array([0.299, 0.587, 0.114])
 
-#: Interval of a recording of a single frame, for those who play it again and again.
+#: Interval of a recording of a single frame, for loops.
 _ALONE_NS = 1_000_000_000
 
-#: Columns of the rows of a recording that times are taken from: the first that has all of them, in order.
+#: Columns of rows that times are taken from: the first one with increasing times for all frames.
 _TIMES = ("atime_ns", "writetime_ns", "arrival_ns")
 
 
@@ -41,13 +41,13 @@ class Footage(abc.ABC):
     Attributes
     ----------
     name : str
-        What it is, for messages.
+        Description of the source, for messages.
     stream_name : str or None
-        What a stream of it may be called.
+        Default name of a stream.
     turn : Orientation
-        Of the stream that its frames are to be in: `turn.stream_shape` is the shape of a frame there.
+        Orientation for the stream to play to: `turn.stream_shape` is the shape of a frame there.
     dtype : dtype
-        That the stream has.
+        Of the stream to play to.
     count : int or None
         Frames; None if that is known only after reading them.
     interval_ns : int or None
@@ -65,7 +65,7 @@ class Footage(abc.ABC):
 
     @abc.abstractmethod
     def pieces(self, limit: int) -> Iterator[tuple[Array, Array | None]]:
-        """Go through all frames once.
+        """Yield all frames once, in pieces.
 
         Parameters
         ----------
@@ -75,8 +75,8 @@ class Footage(abc.ABC):
         Yields
         ------
         (ndarray of shape (n, *turn.stream_shape), ndarray of int64 of shape (n,), or None)
-            Frames, and the nanoseconds that passed before each, since the one before; None without times.
-            That of the first frame is the usual interval, for those who begin again.
+            Frames, and the nanoseconds between each frame and the one before; None without times. For the
+            first frame it is the usual interval, for loops.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class Cube(Footage):
     frames : array-like, shape (n, *shape), n 1 or more
         Read piece by piece with slices along its first axis.
     turn : Orientation, optional
-        How a frame of the stream looks like one of `frames`. Default: as `SHM` has it by default.
+        Orientation that turns frames of the stream into `frames`. Default: that of `SHM`.
     info : ndarray of FRAME_ROW, optional
         Has the times.
     recording : Recording, optional
@@ -147,13 +147,13 @@ class Cube(Footage):
 
 
 def _usual(shape: tuple[int, ...]) -> Orientation:
-    """Return the orientation of frames that `SHM` shows with this shape by default."""
+    """Return the default orientation of `SHM` for frames of this shape."""
     raw = encode(np.broadcast_to(np.uint8(0), shape), 4, Which3DState.LAST2LAST)
     return Orientation(raw.shape[::-1])
 
 
 def _stamps(info: Array) -> npt.NDArray[np.int64]:
-    """Return the times of frames, nanoseconds of CLOCK_TAI: the best that all frames have."""
+    """Return the times of frames in nanoseconds of CLOCK_TAI, from the best column that all frames have."""
     for column in _TIMES:
         stamps: npt.NDArray[np.int64] = info[column].astype(np.int64)
         if (stamps > 0).all() and (np.diff(stamps) >= 0).all():
@@ -162,14 +162,14 @@ def _stamps(info: Array) -> npt.NDArray[np.int64]:
 
 
 class _Sequence(Footage):
-    """Frames that come one after the other."""
+    """Frames that are decoded one after the other."""
 
     @abc.abstractmethod
     def _frames(self) -> Iterator[tuple[Array, int | None]]:
-        """Go through all frames: each with the nanoseconds before it."""
+        """Yield each frame, with the nanoseconds before it."""
 
     def _look(self) -> None:
-        """Learn from the first frame."""
+        """Set shape and dtype from the first frame."""
         for frame, _ in self._frames():
             self.turn, self.dtype = _usual(frame.shape), frame.dtype
             return
@@ -221,12 +221,12 @@ class Images(_Sequence):
                     yield _grey(np.asarray(image)), None
             except MemoryError:
                 raise
-            except Exception as error:  # libraries of many formats: anything can come
+            except Exception as error:  # libraries of image formats may raise anything
                 raise _damaged(error, path, "image") from error
 
 
 def _natural(name: str) -> list[Any]:
-    """Return what names are sorted by."""
+    """Return the sort key of a name."""
     return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
 
 
@@ -284,7 +284,7 @@ class Video(_Sequence):
 
 
 def _damaged(error: Exception, path: str, what: str) -> Exception:
-    """Return the error of ours for what a library says of a file."""
+    """Return pymilk's error for an error of a library about a file."""
     if isinstance(error, OSError) and error.errno is not None and not os.path.isfile(path):
         return file_error(error, path, "read", "source")
     return StreamFormatError(
@@ -302,7 +302,7 @@ def _stem(path: str) -> str:
 
 
 def open_footage(source: Any) -> Footage:
-    """Open what is to be played.
+    """Open a source to play.
 
     Parameters
     ----------
@@ -313,11 +313,11 @@ def open_footage(source: Any) -> Footage:
     Raises
     ------
     StreamNotFoundError, StreamPermissionError
-        It is not there, or cannot be read.
+        It does not exist, or cannot be read.
     StreamFormatError
-        It is damaged, or nothing of those.
+        It is damaged, or none of these.
     StreamArgumentError
-        It has no frames, or they are no frames of a stream.
+        It has no frames, or not frames of a stream.
     LibraryMissingError
         An ImportError: the library for it is not installed.
     """
@@ -361,7 +361,7 @@ def open_footage(source: Any) -> Footage:
 
 
 def _keywords(header: Header, path: str) -> list[tuple[Any, ...]]:
-    """Return the keywords of a recording, whose header anybody may have edited."""
+    """Return the keywords of a recording; its header may have been edited."""
     found = header.get("keywords", [])
     good = isinstance(found, list) and all(
         isinstance(each, list) and len(each) == 3
@@ -380,7 +380,7 @@ def _keywords(header: Header, path: str) -> list[tuple[Any, ...]]:
 
 
 def _recorded(recording: Recording, *, owned: bool = True) -> Cube:
-    """Return what a recording has."""
+    """Return the frames of a recording as a `Cube`."""
     header = recording.header
     turn = orientation_of(header, recording.paths[0]) if header else None
     try:

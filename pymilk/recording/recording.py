@@ -1,4 +1,4 @@
-"""Recordings read back: frames as they were seen, their rows, gaps and header, whatever the format.
+"""Read recordings of any format: frames as they were seen, their rows, gaps and header.
 
 `load` opens what `pymilk.record` wrote, finished or not, and plain cubes of others.
 """
@@ -24,7 +24,7 @@ from .sinks import Stored, sink_of
 
 __all__ = ["GAP_ROW", "Recording", "load"]
 
-#: One gap: `row` of the frame behind it, how many frames are missing, and the numbers of the frames around.
+#: One gap: `row` of the frame after it, number of missing frames, numbers of the frames around it.
 GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
 
 
@@ -42,21 +42,21 @@ class Recording:
         The row of each frame, bit for bit as a `Capture` has it. Times are nanoseconds of CLOCK_TAI. None for
         a file that pymilk did not record.
     gaps : ndarray of GAP_ROW
-        Where frames are missing: ``row`` is the first frame behind the gap, ``lost`` how many are missing,
-        and ``before`` and ``after`` are the numbers (``cnt0``) of the frames around it. ``before`` is 0
-        where the gap is in front of the first frame.
+        Missing frames: ``row`` is the first frame after the gap, ``lost`` the number of missing frames, and
+        ``before`` and ``after`` are the numbers (``cnt0``) of the frames around it. ``before`` is 0 for a
+        gap before the first frame.
     header : dict
         ``stream``, ``dtype``, ``shape`` (of a frame as seen), ``stream_shape``, ``axes`` (which index is
         which axis of the stream), ``symcode``, ``tri_dim``, ``squeeze``, ``clock``, ``tai_offset`` (seconds
         that TAI was ahead of UTC), ``started_ns``, ``first_ns`` (acquisition of the first frame; if its
-        writer stored no time that has a date, when it was written, or arrived),
+        writer stored no valid time, when it was written, or arrived),
         ``frames``, ``lost``, ``ended``, ``part`` (number in a series, or None), ``pymilk`` (version),
         ``complete``, and ``keywords``: a list of [name, value, comment], as they were when the recording
         began. Empty for files of others. Of a series: that of the first file, with the totals.
     complete : bool
-        False if the recorder is still at work, or was killed: ``lost``, ``frames`` and ``ended`` of the
-        header were not written then. `frames`, `info` and `gaps` are right in any case. A series whose last
-        file says that another one follows is not complete either.
+        False if the recorder is still running, or was killed: ``lost``, ``frames`` and ``ended`` of the
+        header are missing then. `frames`, `info` and `gaps` are always right. A series is not complete if
+        its last file announces another one.
     """
 
     def __init__(self, paths: list[str], stored: list[Stored], series: bool = False) -> None:
@@ -66,7 +66,7 @@ class Recording:
         counts = [_count(each) for each in stored]
         self.info: Array | None = None
         if all(each.info is not None for each in stored):
-            self.info = np.zeros(sum(counts), FRAME_ROW)  # numpy.concatenate would make another dtype of it
+            self.info = np.zeros(sum(counts), FRAME_ROW)  # numpy.concatenate would change the dtype
             done = 0
             for each, count in zip(stored, counts, strict=True):
                 assert each.info is not None
@@ -74,7 +74,7 @@ class Recording:
                 done += count
         self.complete = all(each.complete for each in stored)
         if series and stored[-1].header.get("ended") == GOES_ON:
-            self.complete = False  # its recorder was killed, or is at work, between two files
+            self.complete = False  # its recorder was killed, or is running, between two files
         turns = [_orientation(each, path) for each, path in zip(stored, paths, strict=True)]
         turn, alone = turns[0], stored[0]
         shape = _shape(alone, turn)
@@ -145,7 +145,7 @@ class Recording:
 
 
 def _count(stored: Stored) -> int:
-    """Return how many frames of a file count: those that have a row."""
+    """Return the number of valid frames of a file: those that have a row."""
     if stored.info is None:
         return int(stored.frames.shape[0])
     rows = np.flatnonzero(stored.info["arrival_ns"] == 0)  # every frame arrived at some time
@@ -153,14 +153,14 @@ def _count(stored: Stored) -> int:
 
 
 def _orientation(stored: Stored, path: str) -> Orientation | None:
-    """Return how frames were seen; None for a file of others."""
+    """Return the orientation of frames; None for a file that pymilk did not record."""
     if not stored.header:
         return None
     turn = orientation_of(stored.header, path)
     if turn.stream_shape != tuple(stored.frames.shape[1:]):
         raise StreamFormatError(
-            f"{path}: the header of the recording is damaged, it tells of frames {turn.stream_shape}, and "
-            f"there are some of {tuple(stored.frames.shape[1:])}",
+            f"{path}: the header of the recording is damaged: it describes frames {turn.stream_shape}, and "
+            f"the file has {tuple(stored.frames.shape[1:])}",
             path=path,
             field="stream_shape",
             expected=tuple(stored.frames.shape[1:]),
@@ -175,7 +175,7 @@ def _shape(stored: Stored, turn: Orientation | None) -> tuple[int, ...]:
 
 
 def _seen(convert: Callable[[Array], Array] | None, turn: Orientation | None) -> Callable[[Array], Array]:
-    """Return what makes frames, as users see them, of stored ones."""
+    """Return a function that converts stored frames to frames as users see them."""
 
     def seen(raw: Array) -> Array:
         frames = raw if convert is None else convert(raw)
@@ -191,9 +191,9 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
     ----------
     path : str or PathLike, or a list of them
         ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``: what `pymilk.record` wrote, also while it is
-        being written or after the recorder was killed, or an NPY or FITS cube of others, whose first axis
-        is taken for time. A name that does not exist while ``cam_000000.fits`` and so on do gives the whole
-        series; so does a list of files, in its order.
+        being written or after the recorder was killed, or an NPY or FITS cube of another program, whose
+        first axis is time. A name that does not exist, while ``cam_000000.fits`` and so on do, gives the
+        whole series. A list of files is a series in that order.
 
     Returns
     -------
@@ -202,9 +202,9 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
     Raises
     ------
     StreamNotFoundError, StreamPermissionError
-        A file is not there, or cannot be read.
+        A file does not exist, or cannot be read.
     StreamFormatError
-        It is damaged, or no recording; or the files of a list do not belong together.
+        It is damaged, or not a recording; or the files of a list do not fit together.
     StreamArgumentError
         Another suffix, or an empty list.
     LibraryMissingError
@@ -212,8 +212,8 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
 
     Notes
     -----
-    Opening costs no more than reading `info`: frames stay on the disk until they are used. For HDF5 close
-    the recording, or use it in a ``with`` block.
+    Opening reads `info` only: frames stay on the disk until they are used. For HDF5 close the recording, or
+    use it in a ``with`` block.
 
     Examples
     --------
@@ -270,7 +270,7 @@ def _opened(path: str) -> Stored:
         raise file_error(error, error.filename or path, "read") from error
     except (StreamError, KeyError, MemoryError):
         raise
-    except Exception as error:  # libraries that read a damaged file may raise anything
+    except Exception as error:  # libraries may raise anything for a damaged file
         raise StreamFormatError(
             f"{path} is no recording, or it is damaged: {error!r}",
             path=path,
@@ -280,7 +280,7 @@ def _opened(path: str) -> Stored:
 
 
 def _check_frames(path: str, stored: Stored) -> None:
-    """Raise unless a file holds frames of numbers."""
+    """Raise `StreamFormatError` unless a file holds frames of numbers."""
     if len(stored.frames.shape) == 0:
         raise StreamFormatError(
             f"{path} has a single number, and no frames",

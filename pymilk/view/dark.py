@@ -24,13 +24,13 @@ _PIECE_NBYTES = 16 << 20
 
 
 def load_dark(source: str) -> Array:
-    """Read a dark frame.
+    """Return a dark frame from a file or a stream.
 
     Parameters
     ----------
     source : str
         A recording, an NPY file or a FITS image or cube: something that ends in ``.npy``, ``.fits``,
-        ``.fit``, ``.fts``, ``.fits.gz``, ``.h5``, ``.hdf5`` or ``.zarr``. Or else the name of a stream.
+        ``.fit``, ``.fts``, ``.fits.gz``, ``.h5``, ``.hdf5`` or ``.zarr``. Otherwise the name of a stream.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def load_dark(source: str) -> Array:
 
 
 def _read_file(path: str, *, fits: bool) -> Any:
-    """Read what is in a file; of a recording, the mean frame."""
+    """Return the content of a file; of a recording, the mean frame."""
     if path.lower().endswith(tuple(SUFFIXES)):
         try:
             with load(path) as found:
@@ -76,7 +76,7 @@ def _read_file(path: str, *, fits: bool) -> Any:
         except StreamNotFoundError as error:
             raise StreamNotFoundError(f"there is no dark frame {path}", path=path) from error
         except StreamFormatError as error:
-            if not fits:  # FITS files that are no cubes are read below
+            if not fits:  # FITS files that are not cubes are read below
                 raise StreamArgumentError(
                     f"the dark frame {path} cannot be read: {error}", argument="dark", found=path
                 ) from error
@@ -84,7 +84,7 @@ def _read_file(path: str, *, fits: bool) -> Any:
 
 
 def _mean(found: Recording) -> Array | None:
-    """Average the frames of a recording, as `pymilk.SHM` gives them by default; None of no frames."""
+    """Return the mean frame of a recording, in the default orientation of `SHM`; None without frames."""
     count, header = len(found), found.header
     if not count:
         return None

@@ -57,10 +57,10 @@ def floors() -> dict[str, int]:
 
 
 def sources(*suffixes: str) -> list[Path]:
-    """Return the sources of the package with these suffixes, but for stand-ins of other libraries."""
+    """Return the sources of the package with these suffixes, but for import names of other libraries."""
+    other = [folder for folder in (PACKAGE / "compat").iterdir() if folder.is_dir()]
     found = [path for path in sorted(PACKAGE.rglob("*")) if path.suffix in suffixes]
-    others = {"pyMilk", "ImageStreamIOWrap", "CacaoProcessTools"}
-    return [path for path in found if not others & set(path.parts)]
+    return [path for path in found if not any(map(path.is_relative_to, other))]
 
 
 def module_of(path: Path) -> tuple[str, ...]:

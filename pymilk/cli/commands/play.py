@@ -24,7 +24,7 @@ __all__ = ["play"]
 @click.option("--rate", type=NumberRange(min=0, max=1e9), metavar="HZ",
               help="Frames per second; 0: as fast as possible.")
 @click.option("--original-timing", is_flag=True,
-              help="Publish at the times of the recording; gaps take as long as they took. "
+              help="Publish at the times of the recording, gaps included. "
                    "The default where it has times.")
 @click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C.")
 @click.option("--ring", type=click.IntRange(min=0), default=0, metavar="SLOTS",
@@ -33,7 +33,7 @@ __all__ = ["play"]
 @click.option("--cpu", type=click.IntRange(min=0), metavar="CORE", help="Core that publishes.")
 @click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority, where permitted.")
 @click.option("--remove", is_flag=True, help="Delete the stream at the end. Default: it stays.")
-@click.option("--force", is_flag=True, help="Replace a stream of that name, whatever it is.")
+@click.option("--force", is_flag=True, help="Replace any stream of that name.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 def play(
     source: str,
@@ -52,10 +52,10 @@ def play(
     """Publish SOURCE as a live stream: a recording or cube, a folder of images, an image, or a video.
 
     A stream of that name is used if it has the same shape, dtype and ring, and no living process writes it.
-    Reports the rate reached, how far intervals were off, and how late frames came. Ctrl-C, SIGTERM and the
-    end of the terminal (SIGHUP) end it cleanly, with the report.
+    Reports the rate reached, jitter, and how late frames were. Ctrl-C, SIGTERM and a closed terminal (SIGHUP)
+    end it cleanly, with the report.
 
-    Exit code 130 if they ended it before the last frame; 0 with --loop, which ends in no other way.
+    Exit code 130 if a signal ended it before the last frame; 0 with --loop, which only a signal ends.
 
     Example: pymilk play cam.fits --stream replay --rate 500 --loop
     """
@@ -94,6 +94,6 @@ def play(
             print_json(report.to_dict())
         else:
             print_report(report.rows(), f"stream {report.stream}")
-        player.wait()  # raises what ended it
+        player.wait()  # raises the error that ended it
     if report.ended == "stopped" and not loop:
         sys.exit(EXIT_INTERRUPTED)

@@ -26,7 +26,7 @@ from .npy import GrowingNpy, read_rows
 
 __all__ = ["FORMAT", "FitsSink"]
 
-#: Everything in a FITS file is a multiple of this.
+#: All parts of a FITS file are multiples of these bytes.
 _BLOCK = 2880
 _CARD = 80
 
@@ -58,7 +58,7 @@ def _fits() -> Any:
 
 
 def _flip(dtype: np.dtype[Any]) -> int:
-    """Return the bit that turns pixels into what FITS stores: the highest one, where that has an offset."""
+    """Return the bit to flip for FITS: the highest one for dtypes that are stored with an offset, else 0."""
     offset = (dtype.kind == "u" and dtype.itemsize > 1) or dtype == np.int8
     return 1 << 8 * dtype.itemsize - 1 if offset else 0
 
@@ -136,7 +136,7 @@ class FitsSink(Sink):
         made = fits.Header()
         for card in cards:
             made.append(card, end=True)
-        # What multi_read has to be given for frames[k, ...] as the user saw them.
+        # Parameters of multi_read that give frames[k, ...] as the user saw them.
         images = len(self._shape) == 2
         made.extend(
             stream_header(
@@ -190,7 +190,7 @@ class FitsSink(Sink):
         write_all(self._file, card.encode(), at * _CARD)
 
     def _trim(self) -> None:
-        """End the file behind the frames that are counted."""
+        """Cut the file behind the counted frames."""
         end = self._begin + self._count * self._nbytes
         os.ftruncate(self._file, _padded(end))
         write_all(self._file, bytes(_padded(end) - end), end)
@@ -263,9 +263,9 @@ class FitsSink(Sink):
         """See `Sink`."""
         fits = _fits()
         try:
-            # Only the first part: behind it there may be frames that were not counted any more.
+            # Only the first part: uncounted frames may follow it.
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of a file that is too short: an error below
+                warnings.simplefilter("ignore")  # a file that is too short is an error below
                 with fits.open(path, memmap=True, do_not_scale_image_data=True) as hdus:
                     place = _cube(hdus)
                     cards = place.header
@@ -273,7 +273,7 @@ class FitsSink(Sink):
                     frames: Any = None
                     if not packed and cards.get("BSCALE", 1) == 1 and _plain_type(cards) is not None:
                         frames = _raw(path, cards, place.fileinfo()["datLoc"])
-            if frames is None:  # scaled or compressed by others
+            if frames is None:  # scaled or compressed by another program
                 with fits.open(path, memmap=False) as hdus:
                     frames = np.asarray(_cube(hdus).data)
                 native = frames.dtype.newbyteorder("=")
@@ -306,7 +306,7 @@ class FitsSink(Sink):
 
 
 def _cube(hdus: Any) -> Any:
-    """Return the part of a file that has the frames: the first one with pixels."""
+    """Return the first HDU with pixels, which has the frames."""
     for hdu in hdus:
         if hdu.is_image and hdu.header.get("NAXIS", 0):
             return hdu
@@ -314,7 +314,7 @@ def _cube(hdus: Any) -> Any:
 
 
 def _plain_type(cards: Any) -> np.dtype[Any] | None:
-    """Return the dtype of pixels whose offset is that of unsigned integers, or none; None for others."""
+    """Return the dtype of pixels without scale, or with the offset of unsigned integers; None for others."""
     bits = int(cards["BITPIX"])
     zero = cards.get("BZERO", 0)
     if bits < 0:
@@ -388,10 +388,10 @@ def _table_of(fits: Any, path: str) -> Array:
 
 
 def _header_of(cards: Any, dtype: np.dtype[Any]) -> Header:
-    """Make the header of a recording from that of its file."""
+    """Return the header of a recording from the header of its file."""
     header: Header = {key: cards.get(name) for key, (name, _) in _CARDS.items()}
     shape = [int(cards[f"NAXIS{at}"]) for at in range(int(cards["NAXIS"]) - 1, 0, -1)]
-    first = cards.index("TRI_DIM") + 1  # others may have added cards behind
+    first = cards.index("TRI_DIM") + 1  # other programs may have added cards after it
     keywords = cards.cards[first : first + int(cards["SHM_NKW"])]
     header.update(
         stream=str(cards["SHM_NAME"]),
