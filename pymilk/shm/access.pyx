@@ -169,3 +169,5 @@ positional_too(*FRAME_OPTIONS)(FrameAccess.get_data)
 
 # Importable from the core as before; the core itself imports nothing from up here.
 _core.FrameAccess = FrameAccess
+_core.FRAME_OPTIONS = FRAME_OPTIONS
+_core.positional_too = positional_too
