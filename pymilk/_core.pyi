@@ -4,13 +4,11 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, final
 
-import numpy as np
 import numpy.typing as npt
 from typing_extensions import Buffer
 
 from .native.checks import checked_timeout as checked_timeout
 from .native.feed import FrameFeed as FrameFeed
-from .native.formats import DTYPES as _DTYPES
 from .native.formats import FLAG_COUNTER_RESET as FLAG_COUNTER_RESET
 from .native.formats import FLAG_FROM_RING as FLAG_FROM_RING
 from .native.formats import FLAG_NEW_FILE as FLAG_NEW_FILE
@@ -33,6 +31,34 @@ from .native.rings import PrivateRing as PrivateRing
 from .native.rings import RingCursor as RingCursor
 from .native.waitany import wait_for_any as wait_for_any
 from .system.memory import free_memory as free_memory
+
+__all__ = [
+    "FLAG_COUNTER_RESET",
+    "FLAG_FROM_RING",
+    "FLAG_NEW_FILE",
+    "FLAG_REPEATED_POST",
+    "FLAG_TORN",
+    "FLAG_VERIFIED",
+    "FRAME_ROW",
+    "IMAGETYPES",
+    "ArrayExporter",
+    "Claim",
+    "FrameFeed",
+    "Keyword",
+    "Mapping",
+    "PrivateRing",
+    "Reader",
+    "RingCursor",
+    "Stream",
+    "allocate",
+    "build_info",
+    "checked_timeout",
+    "free_memory",
+    "prefault",
+    "read_header",
+    "turn_copy",
+    "wait_for_any",
+]
 
 _Array = npt.NDArray[Any]
 # NumPy's own stubs declare the buffer protocol from Python 3.12 on only.

@@ -4,6 +4,8 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["FrameFeed"]
+
 @final
 class FrameFeed:
     def __init__(

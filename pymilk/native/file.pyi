@@ -5,6 +5,8 @@ import numpy as np
 
 from .memory import Mapping
 
+__all__ = ["live_objects"]
+
 @final
 class StreamFile:
     @property

@@ -45,7 +45,8 @@ cdef class StreamFile:
         raise TypeError("a StreamFile is made by attaching or creating a stream")
 
     cdef int check_file(self) except -1:
-        """Ask the file system whether the file was cut, and raise if it was, or if the header was rewritten."""
+        """Ask the file system whether the file was cut. Raise if it was, or if the handle was closed meanwhile."""
+        self.use_whole()
         if self.state() == FILE_CUT:
             raise_flag(&self.mapping.closed, PYMILK_LOST)
         return self.check_whole()

@@ -1,6 +1,8 @@
 # Types of keywords.pyx.
 from typing import NamedTuple
 
+__all__ = ["Keyword"]
+
 class Keyword(NamedTuple):
     name: str
     value: int | float | str | None

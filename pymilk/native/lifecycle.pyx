@@ -1,8 +1,8 @@
 """The life of a stream file: make it, attach it, follow it to its successor, remove it.
 
 Each function returns or takes a `StreamFile`; `Stream` wraps it. A new file is filled under a temporary name and
-renamed into place, so that nobody sees half a stream. A file that nobody can open any more is marked as retired and
-its readers are woken.
+renamed into place, so that no program sees half a stream. A file without a name is marked as retired, and its readers
+are woken.
 """
 
 cimport cython
@@ -346,7 +346,7 @@ cdef class Creation:
         return write_header(self.mapping.base, &self.h, self.new, True)
 
     cdef int lock_new(self) except -1:
-        """Take the lock of an exclusive stream before anybody can see the file."""
+        """Take the lock of an exclusive stream before the file gets its name."""
         # Through a descriptor of its own: memory that is mapped through self.fd would keep the lock.
         mark_idle(self.fd)
         self.lock = lock_writer(
@@ -539,7 +539,7 @@ cdef int take_aside(StreamFile file, str aside) except -1:
 
 
 cdef int retire(int fd, Mapping mapping, const Header *h) except -1:
-    """Mark a stream that nobody can open any more, and wake its readers so that they see it.
+    """Mark a stream whose file has no name any more, and wake its readers so that they see it.
 
     It is not marked if the file still has a name: it may have been reached through a link.
     """

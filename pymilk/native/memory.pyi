@@ -1,9 +1,10 @@
 # Types of memory.pyx.
 from typing import Any, final
 
-import numpy as np
 import numpy.typing as npt
 from typing_extensions import Buffer
+
+__all__ = ["ArrayExporter", "Mapping", "allocate", "count_mappings", "prefault", "turn_copy"]
 
 _Array = npt.NDArray[Any]
 

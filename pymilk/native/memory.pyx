@@ -240,7 +240,7 @@ def prefault(target):
         PyBuffer_Release(&view)
     if error:
         raise CaptureMemoryError(
-            f"the {nbytes} bytes of the destination cannot be had: {os.strerror(error)}"
+            f"no memory for the {nbytes} bytes of the destination: {os.strerror(error)}"
             + ("; is the file behind it too short?" if error == EFAULT else ""),
             needed=nbytes, available=free_memory())
 
@@ -296,10 +296,10 @@ def turn_copy(out, source):
 
     Notes
     -----
-    What ``numpy.copyto`` does, with two differences: images that are transposed or flipped are copied in blocks,
-    at about the speed of memory instead of item by item, and from 512 KiB on other Python threads run meanwhile.
-    Copies of 16 MiB and more go past the caches. Arrays that share memory, have more than 8 axes once those of
-    length 1 are counted, or hold something other than numbers of 1 to 16 bytes are left to NumPy.
+    The result is that of ``numpy.copyto``. Transposed and flipped images are copied in blocks, at about the speed of
+    memory instead of item by item. From 512 KiB on the GIL is released; from 16 MiB on the copy goes past the caches.
+    NumPy does the copy if the arrays share memory, have more than 8 axes of a length other than 1, or hold anything
+    but numbers of 1 to 16 bytes.
     """
     cdef Py_buffer to, origin
     cdef pymilk_turn turn

@@ -4,6 +4,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+__all__ = ["StreamMetadata"]
+
 _Layout = Literal["default", "dao", "writehistory", "dao+writehistory"]
 
 class StreamMetadata:

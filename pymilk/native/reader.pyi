@@ -6,6 +6,8 @@ from typing_extensions import Buffer
 
 from .rings import PrivateRing
 
+__all__ = ["Reader"]
+
 class _Publisher(Protocol):
     # A Stream: the heart is above this room.
     def publish_from(

@@ -3,6 +3,8 @@ from typing import Any, Literal, final
 
 import numpy.typing as npt
 
+__all__ = ["PrivateRing", "RingCursor"]
+
 _Array = npt.NDArray[Any]
 
 @final

@@ -5,6 +5,8 @@ import numpy.typing as npt
 
 from .._core import Stream
 
+__all__ = ["FrameAccess"]
+
 class FrameAccess:
     _stream: Stream | None
     _view: npt.NDArray[Any]

@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t
 
 from .._core cimport Stream
 from .._isio cimport IMAGE_METADATA, __ATOMIC_ACQUIRE, atomic_load_u64
+from ..native.file cimport StreamFile
 from ..protocol.frame cimport _TORN
 
 import numpy as np
@@ -15,7 +16,7 @@ from .spellings import FRAME_OPTIONS, frame_options, positional_too
 
 __all__ = ["FrameAccess"]
 
-# Looked up once.
+# What is asked of NumPy on hot paths, looked up once.
 cdef object _ndarray = np.ndarray
 
 
@@ -55,27 +56,26 @@ cdef class FrameAccess:
         timeout : float or None, default 5.0
             Seconds to wait; None, 0 and negative wait for ever.
         copy : bool, default True
-            False gives a view: memory that stays valid for ever, and holds the frame until the writer
-            begins the next one. Whether it is whole cannot be checked. What is written to it is seen by
-            everybody, and announced with `repost`; it is read-only if the stream is.
+            False gives a view: memory that stays valid for ever, and holds the frame until the writer begins the
+            next one. Nothing checks that it is whole. Every process sees what is written to it; `repost`
+            announces it. It is read-only if the stream is.
         checkSemAndFlush : bool, default True
             Wait for a frame published after the call. False also takes one that was published since
             this object last waited or read one.
         autorelink_if_need : bool, default True
-            Follow a stream that was replaced. False reads on in the old file; waiting in it raises
+            Follow a stream that was replaced. False keeps reading the old file; waiting in it raises
             `StreamReplacedError`.
         return_none_on_timeout : bool, default False
             On a timeout return None instead of the old frame.
         cube : bool, default False
-            Of a temporal circular cube, return all slices in the order of the file instead of the newest
-            one. Its writer does not wait: one of them, behind the newest, may be changing.
+            Of a temporal circular cube, return all slices in the order of the file instead of the newest one.
+            The slice behind the newest may be changing, because the writer does not wait.
         out : array or buffer, shape `shape`, stream dtype, optional
-            Filled and returned: nothing is allocated. NumPy arrays, memory-mapped files, shared memory,
-            whatever has the buffer protocol or DLPack on the CPU; memory without a shape has as many
-            bytes. C-contiguous is fastest. With `cube`: shape (slices, *shape).
+            Filled and returned; nothing is allocated. Any object with the buffer protocol, or with DLPack on the
+            CPU: NumPy arrays, memory-mapped files, shared memory. Memory without a shape needs as many bytes.
+            C-contiguous is fastest. With `cube`: shape (slices, *shape).
         reform, sleepT
-            Accepted because older calls pass them, also by position (a bool behind `check` is `reform`);
-            without effect.
+            Without effect. Older calls pass them, also by position (a bool after `check` is `reform`).
 
         Returns
         -------
@@ -100,22 +100,23 @@ cdef class FrameAccess:
 
         Notes
         -----
-        Copies of frames from 128 KiB on come in page-aligned memory of frames that nobody has any more; at most
-        8 such blocks and 256 MiB are kept for that. From 512 KiB on the GIL is released for the copy.
+        Copies of 128 KiB and more are in page-aligned memory of earlier frames that were freed; at most 8 such blocks
+        and 256 MiB are kept. Copies of 512 KiB and more release the GIL.
         """
         cdef Stream stream
+        cdef StreamFile file
         if check is False and cube is False and self._plain and not positional and type(self._stream) is Stream:
             stream = <Stream>self._stream
-            if stream.file.mapping is not None and not (autorelink_if_need and stream.is_replaced()):
+            file = stream.file
+            if file.mapping is not None and not (autorelink_if_need and stream.is_replaced()):
                 if out is None and copy is True:
                     frame = stream.read_frame()
                     self._seen = stream.frame_counter
                     if stream.frame_flags & _TORN:
                         warn_of_tear(stream.name, stream.frame_counter)
                     return frame
-                if out is None and copy is False and not stream.file.h.temporal:
-                    self._seen = atomic_load_u64(
-                        &(<IMAGE_METADATA *>stream.file.mapping.base).cnt0, __ATOMIC_ACQUIRE)
+                if out is None and copy is False and not file.h.temporal:
+                    self._seen = atomic_load_u64(&(<IMAGE_METADATA *>file.use()).cnt0, __ATOMIC_ACQUIRE)
                     return self._view.view()
                 if copy is True and type(out) is _ndarray and stream.read_into(out):
                     self._seen = stream.frame_counter
@@ -142,8 +143,8 @@ cdef class FrameAccess:
         check_dt : bool, default False
             Convert an array of another dtype, with NumPy's usual (unsafe) rules.
         autorelink_if_need : bool, default False
-            Follow a stream that was replaced. False raises `StreamReplacedError` then: nobody could
-            read what is written to the old file.
+            Follow a stream that was replaced. False raises `StreamReplacedError`, because no reader could attach
+            the old file.
 
         Raises
         ------
@@ -152,10 +153,12 @@ cdef class FrameAccess:
         StreamReadOnlyError, StreamClosedError, StreamReplacedError, StreamChangedError
         """
         cdef Stream stream
+        cdef StreamFile file
         if self._plain and type(data) is _ndarray and type(self._stream) is Stream:
             stream = <Stream>self._stream
-            if (stream.file.mapping is not None and data.dtype is stream.file.dtype and not stream.is_replaced()
-                    and not (stream.file.h.temporal and data.shape != stream.file.frame_shape)):
+            file = stream.file
+            if (file.mapping is not None and data.dtype is file.dtype and not stream.is_replaced()
+                    and not (file.h.temporal and data.shape != file.frame_shape)):
                 stream.publish_frame(data, False, 0)
                 return
         self._set_frame(data, check_dt, autorelink_if_need)

@@ -6,10 +6,10 @@ import sys
 import time
 
 import pytest
-from support.terminals import View
 
 from pymilk.parameters.process_layout import Control, LoopState
 from pymilk.parameters.processinfo import ProcessInfo
+from support.terminals import View
 
 LOOP = """
 import sys
