@@ -114,7 +114,7 @@ def stairs() -> Iterator[str]:
             if (module, name) in ignored:
                 continue
             target = module or (name,)
-            place = f"{path.relative_to(ROOT)}: {how}s {'.'.join(target)} ({name or '*'})"
+            place = f"{path.relative_to(PACKAGE.parent)}: {how}s {'.'.join(target)} ({name or '*'})"
             if target[0] not in level or own[0] not in level:
                 yield f"{place}: one of them has no floor in pyproject.toml"
             elif own[0] != target[0] and level[target[0]] >= level[own[0]]:
@@ -190,7 +190,7 @@ def _blocks(path: Path) -> Iterator[tuple[str, str, int]]:
 def sizes() -> Iterator[str]:
     """Give what is too long."""
     for path in sources(".py", ".pyx", ".pxd", ".pyi"):
-        place = path.relative_to(ROOT)
+        place = path.relative_to(PACKAGE.parent)
         lines = len(path.read_text().splitlines())
         most = HEART[1] if path.name == HEART[0] else FILE_LINES
         if lines > most:
