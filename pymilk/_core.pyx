@@ -18,7 +18,8 @@ close_frame). A reader that sees the new counter sees the pixels.
     write = 0            release
     post                 every semaphore below its cap of 10, then the log semaphore
 
-A claim that is abandoned stamps lastaccesstime before write = 0: its pixels changed under an old counter.
+A claim that is abandoned stamps lastaccesstime before write = 0, behind a release fence: its pixels changed
+under an old counter.
 
 Others in the field are weaker, and readers have to be right with all of them:
 
@@ -34,7 +35,7 @@ The counter is the truth, a semaphore is a doorbell. `run_receive` is the one lo
 every capture, and runs without the GIL:
 
     until cnt0 differs from the last counter: spin, then sleep on the semaphore in slices
-    look at write, cnt0 and the stamps -> copy -> acquire fence -> look again
+    look at write, cnt0 and the stamps -> acquire fence -> copy -> acquire fence -> look again
     the same and write = 0 both times: the frame is whole. Otherwise try again, a bounded number of times
     a frame that never came out whole is delivered with FLAG_TORN
 
@@ -1184,6 +1185,8 @@ cdef inline void open_frame(char *base) noexcept nogil:
 
 cdef inline void abandon_frame(char *base) noexcept nogil:
     cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
+    # The pixels before the stamp. Pairs with the fence in look.
+    atomic_fence(__ATOMIC_RELEASE)
     # The counter stays, so the stamp has to show that pixels changed: readers compare it.
     clock_gettime(CLOCK_TAI, &md.lastaccesstime)
     atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
@@ -1385,11 +1388,14 @@ cdef struct Look:
 
 cdef inline void look(const IMAGE_METADATA *md, Look *seen) noexcept nogil:
     """Note the state of a stream: write first, so that a finished write brings its counter along."""
-    # Acquire: pairs with the release stores of write and cnt0 in close_frame.
+    # Acquire: pairs with the release store of write in close_frame.
     seen.write = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE)
-    seen.cnt0 = atomic_load_u64(<uint64_t *>&md.cnt0, __ATOMIC_ACQUIRE)
+    seen.cnt0 = atomic_load_u64(<uint64_t *>&md.cnt0, __ATOMIC_RELAXED)
     seen.writetime = md.writetime
     seen.lastaccess = md.lastaccesstime
+    # What is read next is as new as counter and stamps. Pairs with the release of cnt0 in close_frame, and with
+    # the fence in abandon_frame.
+    atomic_fence(__ATOMIC_ACQUIRE)
 
 
 cdef inline bint same_look(const Look *a, const Look *b) noexcept nogil:
