@@ -1655,6 +1655,8 @@ cdef void sleep_for_frame(Job *job, int64_t now) noexcept nogil:
         sleep_until(min(until, now + (POLL_NS if now - job.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS)))
         return
     taken = take_posts(job)
+    # Pairs with the fence in post_all: a writer that leaves out its post has seen ours taken, or we see its frame.
+    pymilk_fence_behind_take()
     if has_moved(job):
         return
     if taken == 0 or job.ahead == 0:
@@ -2784,7 +2786,9 @@ cdef class PrivateRing:
         cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
         cdef int64_t deadline = later(now, limit)
         while True:
-            if atomic_load_u64(&self.written, __ATOMIC_ACQUIRE) > number:
+            # Pairs with the fence in hand_over: behind the last post that was taken.
+            pymilk_fence_behind_take()
+            if atomic_load_u64(&self.written, __ATOMIC_RELAXED) > number:
                 return True
             if self.over or now >= deadline:
                 return False
@@ -3145,11 +3149,13 @@ cdef void *watch(void *argument) noexcept nogil:
             w.event = wait_for_frame(&w.job)
     else:
         deadline = later(now, w.job.timeout)
-        while atomic_load_u64(w.written, __ATOMIC_ACQUIRE) <= w.seen and not atomic_load_int(w.over):
+        pymilk_fence_behind_take()  # as in PrivateRing.wait
+        while atomic_load_u64(w.written, __ATOMIC_RELAXED) <= w.seen and not atomic_load_int(w.over):
             if atomic_load_int(w.stop) or now >= deadline:
                 w.event = EV_STOPPED
                 break
             pymilk_sem_wait_until(w.bell, min(deadline, later(now, SLICE_NS)))
+            pymilk_fence_behind_take()
             now = clock_ns(CLOCK_MONOTONIC)
     sem_post(w.common)
     return NULL
@@ -3158,7 +3164,7 @@ cdef void *watch(void *argument) noexcept nogil:
 cdef bint is_ready(const Watch *w) noexcept nogil:
     if w.written == NULL:
         return has_moved(&w.job)
-    return atomic_load_u64(w.written, __ATOMIC_ACQUIRE) > w.seen or atomic_load_int(w.over)
+    return atomic_load_u64(w.written, __ATOMIC_RELAXED) > w.seen or atomic_load_int(w.over)
 
 
 def wait_for_any(sources, timeout=None):

@@ -117,6 +117,7 @@ cdef extern from "_semaphore.h" nogil:
     # Semaphores in files are posted and waited for through these only.
     int sem_post "pymilk_sem_post"(sem_t *sem)
     bint pymilk_sem_usable(const sem_t *sem)
+    void pymilk_fence_behind_take()
     int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 
 cdef extern from "_port.h" nogil:
