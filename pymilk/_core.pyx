@@ -1452,6 +1452,8 @@ cdef inline bint reshaped(const char *base, const Header *h) noexcept nogil:
 
 cdef inline bint damaged(const char *base, const Header *h, int *closed) noexcept nogil:
     """Tell, after the memory was used, whether the file was cut or its header rewritten until then."""
+    # What was read before is read before the flag. Pairs with pymilk_guard_replace: zeros come behind it.
+    atomic_fence(__ATOMIC_ACQUIRE)
     if reshaped(base, h):
         raise_flag(closed, PYMILK_LOST)
     return atomic_load_int(closed) & PYMILK_LOST != 0
