@@ -1220,7 +1220,8 @@ cdef void fill_ring_slot(
     record.atime = atime[0]
     record.writetime = writetime[0]
     atomic_store_u64(&record.cnt0, counter, __ATOMIC_RELEASE)
-    atomic_store_u64(&md.CBcycle, cycle, __ATOMIC_RELEASE)
+    # Relaxed: the fence above keeps it behind the index of the frame before, and the index keeps it in front.
+    atomic_store_u64(&md.CBcycle, cycle, __ATOMIC_RELAXED)
     atomic_store_u32(&md.CBindex, slot, __ATOMIC_RELEASE)
 
 
@@ -1270,9 +1271,9 @@ cdef uint64_t close_frame(char *base, const Header *h, bint has_atime, int64_t a
         fill_ring_slot(base, h, counter, &atime, &now)
     md.writetime = now
     md.atime = atime
-    # Release: pixels, slot and times are visible before the counter that announces them. Pairs with
-    # the acquire loads of cnt0 in wait_for_frame and look. An addition, so that two writers lose no
-    # counts (they may still mix their pixels).
+    # Release: pixels, slot and times are visible before the counter that announces them. Pairs with the
+    # fence in look and the acquire loads of cnt0 in read_fast and read_temporal. An addition, so that two
+    # writers lose no counts (they may still mix their pixels).
     counter = atomic_add_u64(&md.cnt0, advance, __ATOMIC_RELEASE)
     atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
     if h.layout.history:
@@ -1597,8 +1598,8 @@ cdef int housekeeping(Job *job, int64_t now) noexcept nogil:
 
 
 cdef inline bint has_moved(const Job *job) noexcept nogil:
-    # Acquire: pairs with the release addition in close_frame.
-    return atomic_load_u64(&(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_ACQUIRE) != job.last
+    # Relaxed: nothing is read on the strength of it. `look` and `ring_look` load the counter again.
+    return atomic_load_u64(&(<IMAGE_METADATA *>job.base).cnt0, __ATOMIC_RELAXED) != job.last
 
 
 cdef bint spin_for(Job *job, int64_t until) noexcept nogil:
@@ -4942,7 +4943,7 @@ cdef bint clock_flag(
     cdef int64_t began = 0, earlier, before = clock_ns(CLOCK_MONOTONIC), now = before
     cdef bint up, idle = False  # a write that is on its way already began at some time unknown
     while now < deadline and not atomic_load_int(closed):
-        up = atomic_load_u8(&md.write, __ATOMIC_ACQUIRE) != 0
+        up = atomic_load_u8(&md.write, __ATOMIC_RELAXED) != 0
         earlier = before
         before = now
         now = clock_ns(CLOCK_MONOTONIC)

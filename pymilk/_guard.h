@@ -68,8 +68,9 @@ static inline int pymilk_guard_replace(const char *address)
             continue; /* another thread changes it: not the mapping that this thread is using */
         if (base == NULL || address < base || address >= base + nbytes)
             continue;
-        /* The flag first: who reads a zero that stands there from now on finds it raised. */
-        __atomic_fetch_or(flag, PYMILK_LOST, __ATOMIC_SEQ_CST);
+        /* The flag first: a thread that reads a zero which stands there from now on finds it raised. mmap is a
+         * full fence. */
+        __atomic_fetch_or(flag, PYMILK_LOST, __ATOMIC_RELAXED);
         return mmap(base, nbytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0)
                != MAP_FAILED;
     }

@@ -187,13 +187,14 @@ cdef inline bint read_fast(const Ring *r, uint64_t *counter, uint64_t *cycle, ui
     cdef IMAGE_METADATA *md = r.md
     cdef int _
     for _ in range(LOOK_TRIES):
-        # Acquire: pairs with the release stores of fill_ring_slot and close_frame.
+        # Acquire: pairs with the release stores of fill_ring_slot and close_frame. The loads of the second round
+        # return what those of the first did, or all is loaded again: they need no order.
         counter[0] = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
         cycle[0] = atomic_load_u64(&md.CBcycle, __ATOMIC_ACQUIRE)
         slot[0] = atomic_load_u32(&md.CBindex, __ATOMIC_ACQUIRE) % r.depth
         opened[0] = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) != 0
-        if (cycle[0] == atomic_load_u64(&md.CBcycle, __ATOMIC_ACQUIRE)
-                and counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)):
+        if (cycle[0] == atomic_load_u64(&md.CBcycle, __ATOMIC_RELAXED)
+                and counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED)):
             return True
         pymilk_pause()
     opened[0] = True
@@ -238,13 +239,13 @@ cdef inline bint read_temporal(const Ring *r, uint64_t *counter, uint64_t *slot,
     cdef IMAGE_METADATA *md = r.md
     cdef int _
     for _ in range(LOOK_TRIES):
-        # Acquire: pairs with the release stores of close_frame.
+        # Acquire: pairs with the release stores of close_frame; as in read_fast.
         counter[0] = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
         slot[0] = atomic_load_u64(&md.cnt1, __ATOMIC_ACQUIRE) % r.depth
-        mark[0] = atomic_load_u64(&r.cnts[r.edge_slot], __ATOMIC_ACQUIRE)
+        mark[0] = slice_count(r, r.edge_slot)
         stored[0] = atomic_load_u64(&r.cnts[slot[0]], __ATOMIC_ACQUIRE)
         opened[0] = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) != 0
-        if counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE):
+        if counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED):
             return True
         pymilk_pause()
     opened[0] = True
@@ -345,8 +346,8 @@ cdef inline bint keeps_records(const Ring *r) noexcept nogil:
     """Tell whether the writer stores numbers with its slots: whether that of the newest is right."""
     cdef uint64_t slot = ring_slot(r, r.head)
     if r.kind == RING_FAST:
-        return atomic_load_u64(<uint64_t *>&r.records[slot].cnt0, __ATOMIC_ACQUIRE) == r.counter
-    return atomic_load_u64(&r.cnts[slot], __ATOMIC_ACQUIRE) + r.before == r.counter
+        return record_count(r, slot) == r.counter
+    return slice_count(r, slot) + r.before == r.counter
 
 
 cdef inline uint64_t ring_number(const Ring *r, uint64_t seq, uint64_t after, bint recorded) noexcept nogil:
@@ -483,12 +484,12 @@ cdef inline void newest_times(const Ring *r, Row *row) noexcept nogil:
     # The times are stored before cnt0 moves, so the next frame may have stored its own already: it has
     # set write by then, or its slot shows in the index.
     if r.kind == RING_FAST:
-        slot = atomic_load_u32(&md.CBindex, __ATOMIC_ACQUIRE)
+        slot = atomic_load_u32(&md.CBindex, __ATOMIC_RELAXED)
     else:
-        slot = atomic_load_u64(&md.cnt1, __ATOMIC_ACQUIRE)
+        slot = atomic_load_u64(&md.cnt1, __ATOMIC_RELAXED)
     if (slot % r.depth != ring_slot(r, r.head)
             or atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) != 0
-            or atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE) != r.counter):
+            or atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED) != r.counter):
         row.atime_ns = row.writetime_ns = 0
 
 
