@@ -81,7 +81,7 @@ class Stream:
 
     def look(self) -> Loads:
         write = yield Load("write", "look: write")
-        counter = yield Load("cnt0", "look: cnt0")
+        counter = yield Load("cnt0")
         stamps = []
         for word in (*WRITETIME, "access"):
             stamps.append((yield Load(word)))

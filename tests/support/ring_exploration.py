@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from itertools import count as count_from
 from operator import le
 from typing import Any
@@ -94,7 +94,7 @@ class WeakRing(Views):
     def begins(self) -> list[Sight]:
         return [self.begin]
 
-    def newest(self, sight: Sight) -> int:  # type: ignore[override]
+    def newest(self, sight: Sight) -> int:
         """The newest update whose slot the reader knows to be out."""
         return self.count(self.out, sight)
 
@@ -110,13 +110,13 @@ class RingExplorer(Explorer):
     """One writer against one reader."""
 
     def __init__(
-        self, case: Case, protocol: type[Protocol], memory: Any, impatient: bool = False
+        self, case: Case, protocol: type[Protocol], memory: Any, until: Set[str] = frozenset()
     ) -> None:
         super().__init__(memory)
         self.case = case
         self.reader = protocol(case)
-        #: Stop at the first thing that went wrong.
-        self.impatient = impatient
+        #: Stop once one of these went wrong.
+        self.until = until
         self.delivered: set[tuple[int, bool]] = set()
         #: What went wrong, and the first case of it.
         self.wrong: dict[str, str] = {}
@@ -134,7 +134,7 @@ class RingExplorer(Explorer):
                             for at, c in self.runs(reader.go, Cursor(now), seq, state=looked)
                         ]
         visited = Frontier(self.memory.covers)
-        while todo and not (self.impatient and self.wrong):
+        while todo and self.until.isdisjoint(self.wrong):
             state, cursor, spoiled = todo.pop()
             if not visited.add((cursor, spoiled), state):
                 continue
@@ -238,9 +238,9 @@ def explored_weakly(
     orders: Orders,
     reads: str = "copy",
     protocol: type[Protocol] = Protocol,
-    impatient: bool = False,
+    until: Set[str] = frozenset(),
 ) -> RingExplorer:
     """Explore with the given orders only."""
-    model = RingExplorer(case, protocol, WeakRing(case, orders), impatient)
+    model = RingExplorer(case, protocol, WeakRing(case, orders), until)
     model.explore(reads)
     return model

@@ -61,10 +61,10 @@ class Case(NamedTuple):
             return
         if self.records:
             yield Store(("time", slot), number)
-            site = "fill_ring_slot: record" if self.kind == "fast" else ""
+            site = "fill_ring_slot: cnt0" if self.kind == "fast" else ""
             yield Store(("record", slot), number - (self.records == "before"), site)
         if self.kind == "fast":
-            yield Store("CBcycle", update // self.depth, "fill_ring_slot: CBcycle")
+            yield Store("CBcycle", update // self.depth)
             yield Store("CBindex", slot, "fill_ring_slot: CBindex")
         else:
             yield Store("cnt1", slot, "close_frame: cnt1")
@@ -233,9 +233,9 @@ class Protocol:
         cycle = yield Load("CBcycle", "read_fast: CBcycle")
         slot = (yield Load("CBindex", "read_fast: CBindex")) % self.depth
         opened = (yield Load("write", "read_fast: write")) != 0
-        if self.steady and cycle != (yield Load("CBcycle", "read_fast: CBcycle again")):
+        if self.steady and cycle != (yield Load("CBcycle")):
             yield AGAIN
-        if self.steady and counter != (yield Load("cnt0", "read_fast: cnt0 again")):
+        if self.steady and counter != (yield Load("cnt0")):
             yield AGAIN
         if not self.within:
             opened = (yield Load("write", "read_fast: write")) != 0
@@ -272,13 +272,13 @@ class Protocol:
     def read_temporal(self, r: Ring) -> Loads:
         counter = yield Load("cnt0", "read_temporal: cnt0")
         slot = (yield Load("cnt1", "read_temporal: cnt1")) % self.depth
-        mark = yield Load(("record", r.edge_slot), "read_temporal: mark")
-        stored = yield Load(("record", slot), "read_temporal: stored")
+        mark = yield Load(("record", r.edge_slot))
+        stored = yield Load(("record", slot), "read_temporal: cnts")
         opened = (yield Load("write", "read_temporal: write")) != 0
-        if self.steady and counter != (yield Load("cnt0", "read_temporal: cnt0 again")):
+        if self.steady and counter != (yield Load("cnt0")):
             yield AGAIN
         if not self.within:
-            stored = yield Load(("record", slot), "read_temporal: stored")
+            stored = yield Load(("record", slot), "read_temporal: cnts")
             opened = (yield Load("write", "read_temporal: write")) != 0
         return counter, slot, mark, stored, opened
 
@@ -353,8 +353,7 @@ class Protocol:
         return r._replace(edge=edge, head=edge - ahead, floor=edge + 1 - held)
 
     def keeps_records(self, r: Ring) -> Loads:
-        site = "keeps_records: record" if self.kind == "fast" else "keeps_records: count"
-        stored = yield Load(("record", self.slot(r, r.head)), site)
+        stored = yield Load(("record", self.slot(r, r.head)))
         return stored + (self.kind == "temporal" and r.before) == r.counter
 
     def number(self, r: Ring, seq: int, after: int, recorded: bool) -> Loads:
@@ -414,11 +413,11 @@ class Protocol:
     def newest_time(self, r: Ring) -> Loads:
         time = yield Load("atime")
         yield Fence("newest_times: fence")
-        slot = yield Load(OUT[self.kind], f"newest_times: {OUT[self.kind]}")
+        slot = yield Load(OUT[self.kind])
         if (
             slot % self.depth != self.slot(r, r.head)
             or (yield Load("write", "newest_times: write"))
-            or (yield Load("cnt0", "newest_times: cnt0")) != r.counter
+            or (yield Load("cnt0")) != r.counter
         ):
             return 0
         return time
