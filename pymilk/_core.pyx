@@ -84,6 +84,7 @@ from .system import locks as _locks
 from .system import processes as _processes
 from .system import temporary as _temporary
 from .system.locks import check_stream, lock_stream
+from .system.masks import unmasked as _unmasked
 from .system.memory import free_memory
 
 # Names that could always be imported from here. A class that is cimported does not become a Python name by that.
@@ -764,7 +765,7 @@ cdef class Stream(StreamMetadata):
         cdef uint64_t counter
         file.need_pixels()
         if type(frame) is not _ndarray:
-            frame = _asarray(frame)
+            frame = _asarray(_unmasked(frame, "frame"))
         dtype = frame.dtype
         if dtype is not file.dtype and dtype != file.dtype:
             frame = as_stored(file, frame)
@@ -881,6 +882,7 @@ cdef class Stream(StreamMetadata):
         cdef bint check = threading.current_thread() is threading.main_thread()
         cdef const int64_t[::1] times
         file.need_pixels()
+        frames = _unmasked(frames, "frames")
         take_buffer(frames, &view, False, self.name, "frames")
         try:
             held = count_frames(frames, &view, &file.h, self.frame_shape, self.name, "frames")
