@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.foreign_files import cut, values, write_video
 
 from pymilk import SHM
+from support.foreign_files import cut, values, write_video
 
 
 def pymilk(*arguments: Any) -> subprocess.CompletedProcess[str]:

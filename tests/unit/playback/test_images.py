@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.foreign_files import brightness, cut, played, values
 
 from pymilk.errors import LibraryMissingError, StreamArgumentError, StreamFormatError
 from pymilk.playback import open_footage
+from support.foreign_files import brightness, cut, played, values
 
 pytest.importorskip("imageio", reason="extra video")
 tifffile = pytest.importorskip("tifffile", reason="extra video")

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.foreign_files import brightness, cut, played, values, write_video
 
 from pymilk.errors import StreamFormatError
 from pymilk.playback import open_footage
+from support.foreign_files import brightness, cut, played, values, write_video
 
 av = pytest.importorskip("av", reason="extra video")
 

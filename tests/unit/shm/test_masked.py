@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.foreign_files import played
 
 from pymilk import SHM, Stream
 from pymilk.compat import xaosim
 from pymilk.errors import FrameMismatchError, StreamArgumentError
 from pymilk.image import Image
+from support.foreign_files import played
 
 FLOATS = np.ma.masked_equal(np.arange(12, dtype=np.float32).reshape(3, 4), 5)
 INTEGERS = FLOATS.astype(np.uint16)
