@@ -149,7 +149,7 @@ def test_output_that_finds_no_room(make_stream, words):
             env={**os.environ, "PYTHONSAFEPATH": "1"},
         )  # fmt: skip
     assert said.returncode == 1
-    assert said.stderr == "pymilk: what there is to say cannot be written: No space left on device\n"
+    assert said.stderr == "pymilk: the output cannot be written: No space left on device\n"
 
 
 @pytest.mark.parametrize("words", [["ls"], ["info", "cam", "--measure", "0"], ["kw", "cam"],

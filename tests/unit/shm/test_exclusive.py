@@ -133,7 +133,7 @@ def test_holder_that_does_not_show(cam, make, monkeypatch):
     other = make("cam")
     monkeypatch.setattr("pymilk.system.locks._holders", lambda fd: [])
     for wanted in (lambda: SHM("cam", exclusive=True), lambda: other.set_data(FRAME)):
-        with pytest.raises(StreamLockedError, match="does not show") as caught:
+        with pytest.raises(StreamLockedError, match="not visible here") as caught:
             wanted()
         assert caught.value.pids == []
 
