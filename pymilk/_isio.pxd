@@ -75,7 +75,7 @@ cdef extern from "ImageStruct.h" nogil:
         uint32_t CBsize
         uint32_t CBindex
         uint64_t CBcycle
-        # Behind this point the layouts differ: see _layout.pxd.
+        # Behind this point the layouts differ: see protocol/layout.pxd.
 
     ctypedef union KEYWORD_VALUE "__typeof__(((IMAGE_KEYWORD *)0)->value)":
         int64_t numl
@@ -113,30 +113,6 @@ cdef extern from "ImageStruct.h" nogil:
         pid_t wpid
         timespec writetime
 
-cdef extern from "_semaphore.h" nogil:
-    # Semaphores in files are posted and waited for through these only.
-    int sem_post "pymilk_sem_post"(sem_t *sem)
-    bint pymilk_sem_usable(const sem_t *sem)
-    int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
-
-cdef extern from "_port.h" nogil:
-    enum:
-        PYMILK_HEADER_HISTORY
-        PYMILK_HEADER_DAO
-        PYMILK_DEBUG_BUILD
-        MADV_POPULATE_READ
-        MADV_POPULATE_WRITE
-    const char *IMAGESTRUCT_VERSION
-    const char *PYMILK_HEADER
-    const char *PYMILK_CYTHON
-    void pymilk_pause()
-    void pymilk_stream_copy(void *to, const void *source, size_t nbytes)
-    void pymilk_fence(char *base, size_t nbytes)
-    void pymilk_unfence(char *base, size_t nbytes)
-    bint pymilk_may_spin()
-    int pymilk_populate(char *start, size_t nbytes, size_t align)
-    void PYMILK_ASSERT(bint condition)
-
 cdef extern from "<sys/prctl.h>" nogil:
     enum:
         PR_GET_TIMERSLACK
@@ -169,7 +145,6 @@ cdef extern from "<sys/stat.h>" nogil:
     bint S_ISREG(unsigned int mode)
 
 cdef extern from "<unistd.h>" nogil:
-    pid_t getpid()
     int c_close "close"(int fd)
     ssize_t pread(int fd, void *buffer, size_t nbytes, off_t offset)
     ssize_t c_write "write"(int fd, const void *buffer, size_t nbytes)
@@ -181,9 +156,8 @@ cdef extern from "<pthread.h>" nogil:
     ctypedef unsigned long pthread_t
     int pthread_create(pthread_t *thread, void *attributes, void *(*start)(void *) noexcept nogil, void *argument)
     int pthread_join(pthread_t thread, void **result)
-    int pthread_atfork(void (*prepare)(), void (*parent)(), void (*child)())
 
-# Compiler builtins. Each use in _core.pyx says what it pairs with.
+# Compiler builtins. Each use says what it pairs with.
 cdef extern from * nogil:
     enum:
         __ATOMIC_RELAXED

@@ -2,7 +2,7 @@
 
 `RingReader` reads one of three rings: the slices of a temporal circular cube, the slots of a fast circular
 buffer, or, for a stream that has neither, a ring of this process that a thread fills without ever
-needing Python's global lock. `_ring.pxd` states how frames are told from overwritten ones.
+needing Python's global lock. `protocol/ring.pxd` states how frames are told from overwritten ones.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rings, exhaustively: every interleaving of a small model, and every state of a real file.
 
-The first half transcribes the protocol of ``pymilk/_ring.pxd`` into Python, a store or a load at a time, and
+The first half transcribes the protocol of ``pymilk/protocol/ring.pxd`` into Python, a store or a load at a time, and
 runs every interleaving of writer and reader that there is. The second half puts a file into each state
 that a writer leaves between two stores, and asks the compiled cursors about it.
 """
@@ -153,7 +153,7 @@ class Frame(NamedTuple):
 
 
 class Protocol:
-    """The reader of `_ring.pxd`; the switches weaken it.
+    """The reader of `protocol/ring.pxd`; the switches weaken it.
 
     Time stands still here: no slot ever stays uncounted for DIED_NS. Tries do not run out, but for those of
     the first look while `write` is up.

@@ -25,7 +25,7 @@ BEGIN = r"""
 #include <signal.h>
 #include <stdio.h>
 #include <sys/time.h>
-#include "_semaphore.h"
+#include "protocol/semaphore.h"
 
 static int64_t now(void)
 {

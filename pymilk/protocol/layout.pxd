@@ -11,9 +11,9 @@ header lengthen, and in a write history at the end of the file:
 A file does not say which one it has; only its size does, because exactly one of the four adds up.
 """
 
-from libc.stdint cimport int8_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from ._isio cimport (
+from .._isio cimport (
     CBFRAMEMD, CIRCULAR_BUFFER, FRAMEWRITEMD, IMAGE_KEYWORD, IMAGESTRUCT_FRAMEWRITEMDSIZE,
     SEMFILEDATA, STREAM_PROC_TRACE, ZAXIS_TEMPORAL,
     add_overflows, mul_overflows, sem_t, timespec,
@@ -65,6 +65,21 @@ cdef struct Sections:
     uint64_t ring_slots
     uint64_t history
     uint64_t total
+
+# Everything that addresses are computed from: validated once, never read again from the file, which
+# any process may change under us.
+cdef struct Header:
+    uint64_t nelement
+    uint64_t item_nbytes
+    uint32_t size[3]
+    uint8_t naxis
+    uint8_t datatype
+    uint64_t inode           # as stored in the metadata
+    bint temporal            # slices are frames of their own
+    uint64_t unit_nbytes     # of one frame: a slice of a temporal cube, all of any other stream
+    Layout layout
+    Counts n
+    Sections at
 
 
 cdef inline uint64_t metadata_nbytes(Layout layout) noexcept nogil:
@@ -119,3 +134,9 @@ cdef inline bint plan_sections(Layout layout, const Counts *n, Sections *s) noex
         return 0
     s.total = end
     return 1
+
+
+cdef inline void note_unit(Header *h) noexcept nogil:
+    """Work out what one frame of the stream is."""
+    h.temporal = h.naxis == 3 and is_temporal(h.n.imagetype)
+    h.unit_nbytes = h.n.frame_nbytes // (h.size[2] if h.temporal else 1)

@@ -45,26 +45,25 @@ unless cnt0 was moved by others; then only records tell which frame the jump cam
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, INT64_MAX
+from libc.string cimport memset
 
-from ._frame cimport *
-from ._isio cimport (
-    CBFRAMEMD, CLOCK_MONOTONIC_COARSE, CLOCK_TAI, IMAGE_METADATA, timespec,
-    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u8, atomic_load_u32, atomic_load_u64, pymilk_pause,
+from .._isio cimport (
+    CBFRAMEMD, CLOCK_MONOTONIC_COARSE, IMAGE_METADATA, timespec,
+    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u8, atomic_load_u32, atomic_load_u64,
 )
+from .clock cimport clock_ns
+from .frame cimport Row
+from .layout cimport Header
+from .look cimport LOOK_TRIES
+from .port cimport pymilk_pause
 
 cdef enum:
     RING_TEMPORAL = 1
     RING_FAST
     RING_PRIVATE
-    # Looks at two words that belong together, until they stand still.
-    LOOK_TRIES = 200
-    # Bytes that are copied between two looks at the writer.
-    RING_CHUNK_NBYTES = 8_388_608
     # A slot that stays uncounted for so long never will be: its writer died between the two stores, or the
     # index was moved by others. A writer that raises `write` gives it away at once.
     DIED_NS = 20_000_000
-    # Copies that a writer spoils before the reader goes on at the newest frame.
-    SPOILED_TRIES = 4
 
 # What was lost up to a frame, and how many files the stream had: beside each row of a PRIVATE ring, so
 # that rows that were overwritten can still be accounted for.
@@ -362,25 +361,6 @@ cdef inline uint64_t ring_number(const Ring *r, uint64_t seq, uint64_t after, bi
     return derived
 
 
-# Where one reader is in a ring, and its account.
-cdef struct Cursor:
-    Ring ring
-    uint64_t next           # frame to be read next
-    uint64_t seen           # frame before it in the account: next - 1, or less after an overrun
-    uint64_t last           # shared rings: its number
-    Total total             # PRIVATE: the totals up to it
-    Total reached           # PRIVATE: those up to the last row that was filled
-    uint64_t counted        # newest frame in the account; rewound ones do not count again
-    uint64_t counted_last   # shared rings: its number
-    Total counted_total     # PRIVATE: the totals up to it
-    uint64_t received
-    uint64_t lost
-    uint64_t skipped
-    uint64_t excused        # frame whose loss was raised already
-    bint new_file           # the next frame is the first of a file that replaced another
-    uint64_t missed         # frames of that other file that were not received
-
-
 cdef inline bint ring_whole(const Ring *r, uint64_t seq) noexcept nogil:
     """Look anew, behind everything that was read: does the slot still hold this frame, untouched?"""
     cdef Ring now = r[0]
@@ -390,230 +370,23 @@ cdef inline bint ring_whole(const Ring *r, uint64_t seq) noexcept nogil:
     return seq >= ring_oldest(&now)
 
 
-cdef inline void cursor_go(Cursor *c, uint64_t seq) noexcept nogil:
-    """Go on at this frame; what lies before it is not lost."""
-    cdef Ring *r = &c.ring
-    cdef uint64_t slot, at
-    cdef int _
-    c.next = seq
-    c.seen = seq - 1
-    if r.kind == RING_PRIVATE:
-        # Up to the frame before: the totals with that frame, less what belongs to it.
-        for _ in range(LOOK_TRIES):
-            if r.head == 0:
-                return
-            at = max(min(seq, r.head), ring_oldest(r))
-            slot = ring_slot(r, at)
-            c.total = r.totals[slot]
-            if seq <= at:
-                c.total.lost -= r.rows[slot].lost
-                c.total.files -= (r.rows[slot].flags & _NEW_FILE) != 0
-            if ring_whole(r, at):
-                return
-            ring_look(r)
-    elif seq > r.head:
-        c.last = r.counter + (seq - 1 - r.head)
-    else:
-        c.last = ring_number(r, seq, 0, keeps_records(r)) - 1
-
-
-cdef inline void cursor_account(Cursor *c, uint64_t seq) noexcept nogil:
-    """Note that the frames up to this one, behind which the cursor stands, are in the account."""
-    c.counted = seq
-    c.counted_last = c.last
-    c.counted_total = c.total
-
-
-cdef inline uint64_t lost_since_counted(const Cursor *c, uint64_t seq, uint64_t last,
-                                        const Total *total) noexcept nogil:
-    """Frames lost between the account and frame seq; what was delivered and rewound is not lost."""
-    if c.ring.kind == RING_PRIVATE:
-        return total.lost - c.counted_total.lost + (seq - c.counted - 1)
-    return last - c.counted_last - 1 if last > c.counted_last else 0
-
-
-cdef inline void cursor_begin(Cursor *c, uint64_t seq) noexcept nogil:
-    cursor_go(c, seq)
-    cursor_account(c, seq - 1)
-
-
-cdef inline void cursor_seek(Cursor *c, uint64_t after) noexcept nogil:
-    """Go to the oldest frame of a shared ring with a number above `after`."""
-    cdef Ring *r = &c.ring
-    cdef uint64_t seq, oldest
-    cdef bint recorded
-    ring_look(r)
-    recorded = keeps_records(r)
-    oldest = ring_oldest(r)
-    seq = r.head + 1
-    while seq > oldest and ring_number(r, seq - 1, 0, recorded) > after:
-        seq -= 1
-    cursor_begin(c, seq)
-    c.last = c.counted_last = after
-
-
-cdef inline uint64_t cursor_unread(const Cursor *c) noexcept nogil:
-    return c.ring.head + 1 - c.next if c.ring.head >= c.next else 0
-
-
-cdef inline void cursor_skip_to(Cursor *c, uint64_t seq) noexcept nogil:
-    """Leave frames out because the user wants it so; what was lost between them still is."""
-    cdef uint64_t skipped, between
-    if seq <= c.next:
-        return
-    # What was overwritten between the account and here was lost, not skipped.
-    skipped = seq - max(c.next, c.counted + 1) if seq - 1 > c.counted else 0
-    cursor_go(c, seq)
-    if seq - 1 <= c.counted:
-        return
-    between = lost_since_counted(c, seq - 1, c.last, &c.total) + 1
-    c.skipped += skipped
-    if between > skipped:
-        c.lost += between - skipped
-    cursor_account(c, seq - 1)
-
-
-cdef inline void newest_times(const Ring *r, Row *row) noexcept nogil:
-    """Take the times of the newest frame from the stream, if it still is the newest."""
-    cdef IMAGE_METADATA *md = r.md
-    cdef uint64_t slot
-    row.atime_ns = stamp_ns(&md.atime)
-    row.writetime_ns = stamp_ns(&md.writetime)
-    atomic_fence(__ATOMIC_ACQUIRE)
-    # The times are stored before cnt0 moves, so the next frame may have stored its own already: it has
-    # set write by then, or its slot shows in the index.
-    if r.kind == RING_FAST:
-        slot = atomic_load_u32(&md.CBindex, __ATOMIC_ACQUIRE)
-    else:
-        slot = atomic_load_u64(&md.cnt1, __ATOMIC_ACQUIRE)
-    if (slot % r.depth != ring_slot(r, r.head)
-            or atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) != 0
-            or atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE) != r.counter):
-        row.atime_ns = row.writetime_ns = 0
-
-
-cdef inline uint64_t cursor_rows(Cursor *c, uint64_t count, Row *rows, uint64_t flags,
-                                 int64_t arrival) noexcept nogil:
-    """Fill the rows of frames from `next` on; the cursor stays. Returns 1 + the row that lost frames first,
-    other than row of the frame that is excused, or 0."""
-    cdef const Ring *r = &c.ring
-    cdef uint64_t i, seq, slot, number, last = c.last, seen = c.seen, losing = 0
-    cdef Total total = c.total
-    cdef bint recorded = r.kind != RING_PRIVATE and keeps_records(r)
-    cdef Row *row
-    for i in range(count):
-        seq = c.next + i
-        slot = ring_slot(r, seq)
-        row = &rows[i]
-        if r.kind == RING_PRIVATE:
-            row[0] = r.rows[slot]
-            row.flags |= <uint32_t>flags
-            # Totals account for the frames between, whose rows are gone.
-            row.lost = r.totals[slot].lost - total.lost + (seq - seen - 1)
-            if r.totals[slot].files != total.files:
-                row.flags |= _NEW_FILE
-            total = r.totals[slot]
-        else:
-            number = ring_number(r, seq, last, recorded)
-            row.cnt0 = number
-            row.cnt1 = slot
-            row.arrival_ns = arrival
-            row.flags = <uint32_t>(flags | _FROM_RING)
-            row.atime_ns = row.writetime_ns = 0
-            if r.kind == RING_TEMPORAL:
-                row.atime_ns = stamp_ns(&r.atimes[slot])
-                row.writetime_ns = stamp_ns(&r.writetimes[slot])
-            elif recorded and record_count(r, slot) == number:
-                row.atime_ns = stamp_ns(&r.records[slot].atime)
-                row.writetime_ns = stamp_ns(&r.records[slot].writetime)
-            if row.writetime_ns == 0 and seq == r.head:
-                newest_times(r, row)
-            if i == 0 and r.reset:
-                row.flags |= _COUNTER_RESET
-                row.lost = 0
-            elif number > last:
-                row.lost = number - last - 1
-            else:
-                row.lost = seq - seen - 1
-            if i == 0 and c.new_file:
-                row.flags |= _NEW_FILE
-                row.lost += c.missed
-            last = number
-        if row.lost and losing == 0 and seq != c.excused:
-            losing = i + 1
-        seen = seq
-    c.reached = total
-    return losing
-
-
-cdef inline void cursor_pass(Cursor *c, uint64_t count, const Row *rows) noexcept nogil:
-    """Count the frames whose rows `cursor_rows` filled last as read."""
-    cdef uint64_t i, seq, lost
-    cdef Total first = c.total
-    for i in range(count):
-        seq = c.next + i
-        if seq > c.counted:
-            lost = rows[i].lost
-            if c.seen < c.counted and i == 0:  # rewound, and overrun
-                first.lost += lost - (seq - c.seen - 1)
-                lost = min(lost, lost_since_counted(c, seq, rows[i].cnt0, &first))
-            c.counted = seq
-            c.received += 1
-            c.lost += lost
-    c.next += count
-    c.seen = c.next - 1
-    if c.ring.kind == RING_PRIVATE:
-        c.total = c.reached
-    else:
-        c.last = rows[count - 1].cnt0
-        c.ring.reset = False
-        c.new_file = False
-    if c.seen == c.counted:
-        cursor_account(c, c.counted)
-
-
-cdef inline uint64_t cursor_copy(Cursor *c, char *dst, Row *rows, uint64_t room, bint streaming,
-                                 bint strict, bint *losing) noexcept nogil:
-    """Copy unread frames, whole ones only, until there are no more or no room; returns how many.
-
-    streaming: dst is beyond the caches.
-    strict: stop in front of a frame that follows lost ones, and say so; the next call goes on with it.
-    """
-    cdef Ring *r = &c.ring
-    cdef uint64_t done = 0, count, oldest, first, chunk
-    cdef uint64_t flags = _VERIFIED if r.kind != RING_PRIVATE else 0
-    cdef int64_t arrival
-    cdef int spoiled = 0
-    chunk = max(<uint64_t>1, RING_CHUNK_NBYTES // r.nbytes)
-    losing[0] = False
-    while done < room:
-        ring_look(r)
-        oldest = ring_oldest(r)
-        if c.next < oldest:
-            c.next = oldest
-        if spoiled > SPOILED_TRIES and cursor_unread(c) > 1:
-            c.next = r.head  # a copy takes longer than the ring lasts
-        count = min(min(cursor_unread(c), room - done), chunk)
-        if count == 0:
-            break
-        count = min(count, r.depth - ring_slot(r, c.next))
-        arrival = clock_ns(CLOCK_TAI)
-        first = cursor_rows(c, count, rows + done, flags, arrival)
-        if strict and first:
-            if first == 1:
-                c.excused = c.next
-                losing[0] = True
-                break
-            count = first - 1
-            cursor_rows(c, count, rows + done, flags, arrival)
-        copy_bytes(dst + done * r.nbytes, r.slots + ring_slot(r, c.next) * r.nbytes, count * r.nbytes,
-                   streaming)
-        if not ring_whole(r, c.next):
-            spoiled += 1
-            if spoiled > 4 * SPOILED_TRIES:
-                break  # the caller decides how long this may go on
-            chunk = max(<uint64_t>1, count // 2)
-            continue
-        cursor_pass(c, count, rows + done)
-        done += count
-    return done
+cdef inline bint find_ring(Ring *r, char *base, const Header *h) noexcept nogil:
+    """Fill in where the ring of a stream is; False if there is none that holds any history."""
+    memset(r, 0, sizeof(Ring))
+    if h.n.location != -1:
+        return False
+    r.md = <IMAGE_METADATA *>base
+    r.nbytes = h.unit_nbytes
+    if h.temporal and h.size[2] > 1:
+        r.kind = RING_TEMPORAL
+        r.depth = h.size[2]
+        r.slots = base + h.at.array
+        r.atimes = <const timespec *>(base + h.at.atimes)
+        r.writetimes = <const timespec *>(base + h.at.writetimes)
+        r.cnts = <uint64_t *>(base + h.at.cnts)
+    elif not h.temporal and h.n.cbsize > 1:
+        r.kind = RING_FAST
+        r.depth = h.n.cbsize
+        r.slots = base + h.at.ring_slots
+        r.records = <const CBFRAMEMD *>(base + h.at.ring_records)
+    return r.kind != 0

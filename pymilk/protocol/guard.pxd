@@ -1,6 +1,6 @@
-"""Mapped files that are cut while they are in use: what _guard.h offers, for Cython."""
+"""Mapped files that are cut while they are in use: what guard.h offers, for Cython."""
 
-cdef extern from "_guard.h" nogil:
+cdef extern from "pymilk/protocol/guard.h" nogil:
     enum:
         PYMILK_CLOSED
         PYMILK_LOST

@@ -69,7 +69,8 @@ cdef inline void pace_note_late(Pace *p, int64_t late) noexcept nogil:
     p.late += (min(late, 8 * <int64_t>PACE_LATE_NS) - p.late) // 8
 
 
-cdef inline void pace_plan(const Pace *p, int64_t now, uint64_t count, int64_t *doze, int64_t *alert) noexcept nogil:
+cdef inline void pace_plan(const Pace *p, int64_t now, uint64_t count, int64_t *doze,
+                           int64_t *alert) noexcept nogil:
     """Tell until when to sleep at the most, and until when to spin then. Both 0: just sleep.
 
     count is that of the newest frame: frames that came while nobody waited are known by it.

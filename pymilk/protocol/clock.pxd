@@ -1,28 +1,17 @@
-"""One frame: its copy, its row in an account, its flags, and the clocks that stamp it."""
+"""Clocks: reading them, stamps of streams in nanoseconds, and sleeping until a time."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t, INT64_MAX
+from libc.stdint cimport int64_t, uint64_t, INT64_MAX
 
-from libc.string cimport memcpy
-
-from ._isio cimport clock_gettime, pymilk_stream_copy, timespec
-
-# What is known of one frame: FRAME_ROW of _core.pyx, in C.
-cdef struct Row:
-    uint64_t cnt0
-    uint64_t cnt1
-    int64_t atime_ns
-    int64_t writetime_ns
-    int64_t arrival_ns
-    uint64_t lost
-    uint32_t flags
+from .._isio cimport CLOCK_MONOTONIC, TIMER_ABSTIME, clock_gettime, clock_nanosleep, timespec
 
 cdef enum:
-    _VERIFIED = 1
-    _TORN = 2
-    _REPEATED_POST = 4
-    _FROM_RING = 8
-    _NEW_FILE = 16
-    _COUNTER_RESET = 32
+    # A time-out without a limit: see `later`.
+    FOREVER = -1
+    # A busy loop looks at signals, the closed flag and the file this often.
+    CHECK_NS = 50_000_000
+    # Something is about to change: spin for this long first, then sleep and look this often.
+    EARLY_POST_SPIN_NS = 50_000
+    POLL_NS = 50_000
 
 
 cdef inline int64_t clock_ns(int clock) noexcept nogil:
@@ -52,9 +41,7 @@ cdef inline int64_t later(int64_t now, int64_t delay) noexcept nogil:
     return INT64_MAX if delay < 0 or delay > INT64_MAX - now else now + delay
 
 
-cdef inline void copy_bytes(char *dst, const char *src, uint64_t nbytes, bint streaming) noexcept nogil:
-    """Copy a frame; streaming: to memory beyond the caches."""
-    if streaming:
-        pymilk_stream_copy(dst, src, nbytes)
-    else:
-        memcpy(dst, src, nbytes)
+cdef inline void sleep_until(int64_t monotonic_ns) noexcept nogil:
+    """Sleep to a CLOCK_MONOTONIC time; a signal ends it early."""
+    cdef timespec t = to_timespec(monotonic_ns)
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL)

@@ -1,8 +1,8 @@
-"""Copying arrays whose axes lie in memory in another order or direction: what _turn.h offers, for Cython."""
+"""Copying arrays whose axes lie in memory in another order or direction: what turn.h offers, for Cython."""
 
 from libc.stddef cimport ptrdiff_t
 
-cdef extern from "_turn.h" nogil:
+cdef extern from "pymilk/protocol/turn.h" nogil:
     enum:
         PYMILK_TURN_AXES
 

@@ -1,0 +1,131 @@
+"""Arguments of callers: numbers, times and arrays, each checked once and worded once; and the errors of a handle."""
+
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
+)
+from libc.stdint cimport int64_t
+from libc.string cimport strchr
+
+from ..protocol.clock cimport FOREVER
+from ..protocol.layout cimport Header
+
+import math
+
+import numpy as np
+
+from ..errors import (
+    FrameMismatchError,
+    StreamArgumentError,
+    StreamClosedError,
+    StreamDamagedError,
+    StreamFormatError,
+)
+from .formats import DTYPES
+
+__all__ = ["checked_timeout"]
+
+
+cdef object closed_error(str name):
+    return StreamClosedError(
+        f"stream {name!r}: the handle is closed; attach the stream again", stream=name)
+
+
+cdef object damaged_error(str name):
+    return StreamDamagedError(
+        f"stream {name!r}: its file was cut, or its header rewritten, while it was attached: another program "
+        "made a stream in the same file, or damaged it; attach it again once it is whole",
+        stream=name, field="file", expected="as attached", found="cut or rewritten")
+
+
+cdef object on_gpu_error(str name, int location):
+    return StreamFormatError(
+        f"stream {name!r}: its pixels are on GPU {location}, not in the file; "
+        "this build reaches metadata, keywords and semaphores only",
+        stream=name, field="location", expected=-1, found=location)
+
+
+cdef object bad_argument(str name, str argument, object found, str wanted):
+    return StreamArgumentError(
+        f"stream {name!r}: {argument} is {wanted}, not {found!r}",
+        stream=name, argument=argument, found=found)
+
+
+cdef object index_argument(str name, str argument, object value, object below):
+    """Return an argument as an int of 0 to below - 1."""
+    if not (hasattr(value, "__index__") and 0 <= value < below):
+        raise bad_argument(name, argument, value, f"an int of 0 to {below - 1}")
+    return value.__index__()
+
+
+cdef int64_t timeout_ns(object timeout, str name) except? -2:
+    """Turn seconds into nanoseconds; None is FOREVER."""
+    if timeout is None:
+        return FOREVER
+    try:
+        seconds = float(timeout)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if math.isnan(seconds) or seconds < 0:
+        whose = f"stream {name!r}: " if name else ""
+        raise StreamArgumentError(
+            f"{whose}timeout is seconds (0 or more) or None for ever, not {timeout!r}",
+            stream=name, argument="timeout", found=timeout,
+        )
+    return FOREVER if seconds > 9e9 else <int64_t>(seconds * 1e9)
+
+
+def checked_timeout(timeout, name=""):
+    """Return a timeout in seconds as float, or None; anything else raises `StreamArgumentError`."""
+    cdef int64_t limit = timeout_ns(timeout, name)
+    return None if limit == FOREVER else float(timeout)
+
+
+cdef int64_t time_argument(str name, object value) except? -1:
+    """Return a time given in nanoseconds."""
+    if not (hasattr(value, "__index__") and -2**63 <= value < 2**63):
+        raise bad_argument(name, "atime_ns", value, "nanoseconds of CLOCK_TAI as an int")
+    return value.__index__()
+
+
+cdef int take_buffer(object array, Py_buffer *view, bint writable, str name, str what) except -1:
+    """Get the buffer of an array: C-contiguous numbers. The caller releases it."""
+    if not PyObject_CheckBuffer(array):
+        raise FrameMismatchError(
+            f"stream {name!r}: {what} has to be an array, not {type(array).__name__}",
+            stream=name, field="dtype", expected="array", found=type(array).__name__)
+    try:
+        PyObject_GetBuffer(
+            array, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
+    except (BufferError, ValueError):
+        readonly = writable and memoryview(array).readonly
+        raise FrameMismatchError(
+            f"stream {name!r}: {what} has to be C-contiguous"
+            f"{' and writable' if writable else ''}; it is "
+            f"{'read-only' if readonly else 'not contiguous'}",
+            stream=name, field="writeable" if readonly else "order", expected="C-contiguous",
+            found="read-only" if readonly else "not contiguous") from None
+    if view.format != NULL and strchr(view.format, c"O") != NULL:
+        PyBuffer_Release(view)
+        raise FrameMismatchError(
+            f"stream {name!r}: {what} holds Python objects, which pixels must not overwrite",
+            stream=name, field="dtype", expected="numbers", found="object")
+    return 0
+
+
+cdef object count_frames(object out, Py_buffer *view, const Header *h, tuple shape, str name, str what):
+    """Return how many frames an array of shape (n, *shape) holds. `h` is the header of their stream."""
+    dtype = DTYPES[h.datatype]
+    if isinstance(out, np.ndarray):
+        if out.dtype != dtype:
+            raise FrameMismatchError(
+                f"stream {name!r}: {what} is {out.dtype}, the stream is {dtype}",
+                stream=name, field="dtype", expected=dtype, found=out.dtype)
+        if out.shape[1:] != shape:
+            raise FrameMismatchError(
+                f"stream {name!r}: {what} has shape {out.shape}, needed is (n, {str(shape)[1:-1]})",
+                stream=name, field="shape", expected=shape, found=out.shape)
+    elif view.len % <Py_ssize_t>h.unit_nbytes:
+        raise FrameMismatchError(
+            f"stream {name!r}: {what} has {view.len} bytes, not a multiple of {h.unit_nbytes}",
+            stream=name, field="nbytes", expected=h.unit_nbytes, found=view.len)
+    return view.len // <Py_ssize_t>h.unit_nbytes

@@ -1,0 +1,16 @@
+# Types of formats.pyx.
+import numpy as np
+
+FLAG_VERIFIED: int
+FLAG_TORN: int
+FLAG_REPEATED_POST: int
+FLAG_FROM_RING: int
+FLAG_NEW_FILE: int
+FLAG_COUNTER_RESET: int
+FRAME_ROW: np.dtype[np.void]
+IMAGETYPES: dict[str, int]
+MATH_DATA: int
+NELEMENT_MAX: int
+DTYPES: dict[int, np.dtype[np.generic]]
+TIMESPEC: np.dtype[np.void]
+SECTION_DTYPES: dict[str, np.dtype[np.generic]]

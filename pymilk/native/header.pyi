@@ -1,0 +1,9 @@
+# Types of header.pyx.
+from os import PathLike
+from typing import Any, final
+
+@final
+class Snapshot: ...
+
+def build_info() -> dict[str, Any]: ...
+def read_header(name_or_path: str | PathLike[str]) -> dict[str, Any]: ...

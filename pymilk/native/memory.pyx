@@ -1,0 +1,445 @@
+"""Memory: mapped files, arrays with pages of their own, kept blocks for frames, and copies between arrays."""
+
+cimport cython
+from cpython.buffer cimport (
+    PyBUF_C_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer,
+)
+from libc.errno cimport EFAULT, EINVAL, errno
+from libc.stdint cimport uint64_t, uint8_t
+from libc.string cimport memmove
+
+from ..protocol.frame cimport GIL_RELEASE_NBYTES
+from ..protocol.guard cimport pymilk_guard_add, pymilk_guard_remove
+from .._isio cimport (
+    MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, fstat, madvise, mmap, munmap, stat,
+)
+from ..protocol.port cimport (
+    MADV_POPULATE_READ, PYMILK_ASSERT, pymilk_fence, pymilk_populate, pymilk_unfence,
+)
+from ..protocol.turn cimport describe_turn, pymilk_turn, pymilk_turn_copy
+
+import math
+import os
+
+import numpy as np
+
+from ..errors import (
+    CaptureMemoryError,
+    FrameMismatchError,
+    StreamArgumentError,
+    StreamError,
+    StreamStorageError,
+)
+
+__all__ = ["ArrayExporter", "Mapping", "allocate", "free_memory", "prefault", "turn_copy"]
+
+cdef enum:
+    # Limits of the cache of free frame blocks: their number, and all their bytes.
+    KEPT_BLOCKS = 8
+    KEPT_TOTAL_NBYTES = 268_435_456
+    # Streams up to this size have all their pages mapped when they are attached or created.
+    MAPPED_NBYTES = 268_435_456
+    HUGE_PAGE = 2_097_152
+    PAGE = 4096
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class Mapping:
+    """Mapped memory. It is unmapped when the last reference to it is gone, and never before.
+
+    A `Stream` drops its reference when it is closed. Views (`Region`) keep theirs, so no NumPy array
+    can point to memory that is gone.
+    """
+
+    def __cinit__(self):
+        self.base = NULL
+
+    def __init__(self):
+        raise TypeError("a Mapping is made by Stream.create, Stream.attach or allocate")
+
+    def __dealloc__(self):
+        if self.base != NULL:
+            if self.guarded:
+                pymilk_guard_remove(self.base)
+            pymilk_unfence(self.base, self.nbytes)
+            munmap(self.base, self.nbytes)
+
+    cdef object region(self, uint64_t offset, uint64_t nbytes, bint writable):
+        """Export part of the memory; the caller has checked that it lies inside."""
+        cdef Region region = Region.__new__(Region)
+        PYMILK_ASSERT(offset <= self.nbytes and nbytes <= self.nbytes - offset)
+        region.owner = self
+        region.start = self.base + offset
+        region.nbytes = <Py_ssize_t>nbytes
+        region.writable = writable and self.writable
+        return region
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class Region:
+    """Part of a `Mapping`, for the buffer protocol. It is the base of every array view."""
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.start, self.nbytes, not self.writable, flags)
+
+
+@cython.auto_pickle(False)
+cdef class ArrayExporter:
+    """Base of classes that export an array through the buffer protocol: the array that `_exported` returns."""
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyObject_GetBuffer(self._exported(), view, flags)
+
+
+cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
+    """Map a stream file, shared. `path` is for messages."""
+    cdef Mapping mapping = Mapping.__new__(Mapping)
+    cdef int error, prot = PROT_READ | (PROT_WRITE if writable else 0)
+    cdef void *base = mmap(NULL, nbytes, prot, MAP_SHARED, fd, 0)
+    if base == MAP_FAILED:
+        raise StreamStorageError(
+            f"{path}: mapping {nbytes} bytes failed: {os.strerror(errno)}",
+            path=path, needed=nbytes, available=free_memory(),
+        )
+    mapping.base = <char *>base
+    mapping.nbytes = nbytes
+    mapping.writable = writable
+    error = pymilk_guard_add(base, nbytes, prot, &mapping.closed)
+    if error:
+        raise StreamError(f"{path}: the guard against files that are cut failed: {os.strerror(error)}")
+    mapping.guarded = True
+    pymilk_fence(mapping.base, nbytes)
+    return mapping
+
+
+cdef void map_pages(Mapping mapping, int fd) noexcept:
+    """Map the pages of a file now, instead of one by one in the first lap of a ring.
+
+    Only if all pages exist: reading a sparse file would make them. This is advice; nothing depends on it.
+    """
+    cdef stat st
+    if mapping.nbytes <= MAPPED_NBYTES and fstat(fd, &st) == 0 and st.st_blocks * 512 >= <long long>mapping.nbytes:
+        with nogil:
+            madvise(mapping.base, mapping.nbytes, MADV_POPULATE_READ)
+
+
+def free_memory():
+    """Return how many bytes of memory this process can get now.
+
+    Returns
+    -------
+    int
+        MemAvailable of the kernel, or what the limits of the control groups (containers, services, batch
+        jobs) leave, if that is less.
+    """
+    with open("/proc/meminfo", "rb") as table:
+        for line in table:
+            if line.startswith(b"MemAvailable:"):
+                return min(int(line.split()[1]) * 1024, _group_memory())
+    raise StreamError("/proc/meminfo has no MemAvailable; Linux 3.14 or later is needed")
+
+
+cdef object _group_memory():
+    """Return how many bytes the limits of our control group, and of the groups around it, leave."""
+    left = 2**63
+    try:
+        with open("/proc/self/cgroup") as table:
+            group = next((line.strip()[3:] for line in table if line.startswith("0::")), None)
+        while group is not None:
+            folder = f"/sys/fs/cgroup{group if group != '/' else ''}"
+            try:
+                with open(f"{folder}/memory.max") as file:
+                    limit = file.read().strip()
+                with open(f"{folder}/memory.current") as file:
+                    used = int(file.read())
+                with open(f"{folder}/memory.stat") as file:
+                    # The kernel drops unused pages of files when memory is needed.
+                    used -= sum(int(line.split()[1]) for line in file if line.startswith("inactive_file "))
+                if limit != "max":
+                    left = min(left, max(0, int(limit) - used))
+            except FileNotFoundError:
+                pass  # the root has no limit
+            group = None if group in ("", "/") else os.path.dirname(group)
+    except (OSError, ValueError):
+        pass  # no control groups of version 2, or no permission: no limit is known
+    return left
+
+
+cdef Mapping anonymous(object count, str what, str advice):
+    """Map private memory: zeroed, pre-faulted, in huge pages where the kernel has them.
+
+    `what` and `advice` are for the message of `CaptureMemoryError`.
+    """
+    cdef Mapping mapping = Mapping.__new__(Mapping)
+    mapping.base = take_pages(count, &mapping.nbytes, what, advice)
+    mapping.writable = True
+    return mapping
+
+
+cdef size_t whole_pages(size_t wanted) noexcept nogil:
+    """Round a size up to whole huge pages, or to small pages where that would waste more than an eighth."""
+    cdef size_t huge = (wanted + HUGE_PAGE - 1) // HUGE_PAGE * HUGE_PAGE
+    return huge if huge - wanted <= huge // 8 else (wanted + PAGE - 1) // PAGE * PAGE
+
+
+cdef char *take_pages(object count, size_t *nbytes, str what, str advice) except NULL:
+    """Map and pre-fault at least `count` bytes; `nbytes` is set to what was mapped."""
+    cdef size_t wanted, span
+    cdef void *base
+    cdef int error
+    available = free_memory()
+    if count > available:
+        raise CaptureMemoryError(
+            f"{what} needs {count} bytes, but only {available} are free; {advice}",
+            needed=count, available=available)
+    wanted = max(count, 1)
+    span = whole_pages(wanted)
+    base = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    if base == MAP_FAILED:
+        raise CaptureMemoryError(
+            f"{what}: mapping {span} bytes failed: {os.strerror(errno)}; {advice}",
+            needed=span, available=available)
+    with nogil:
+        if span >= HUGE_PAGE:
+            madvise(base, span, MADV_HUGEPAGE)  # advice: a kernel without huge pages refuses
+        error = populate(<char *>base, span)
+    if error:
+        munmap(base, span)
+        raise CaptureMemoryError(
+            f"{what} needs {count} bytes, and the kernel did not give them: {os.strerror(error)}; {advice}",
+            needed=count, available=free_memory())
+    nbytes[0] = span
+    return <char *>base
+
+
+cdef int populate(char *start, size_t nbytes) noexcept nogil:
+    """Make the kernel provide writable pages for this memory. Its content stays. Returns 0 or an errno value."""
+    cdef size_t offset = 0
+    cdef char *first = <char *>(<size_t>start // PAGE * PAGE)
+    cdef size_t span = (<size_t>start + nbytes + PAGE - 1) // PAGE * PAGE - <size_t>first
+    cdef int error
+    if nbytes == 0:
+        return 0
+    error = pymilk_populate(first, span, HUGE_PAGE if span >= HUGE_PAGE else PAGE)
+    if error != EINVAL:
+        return error
+    # Linux before 5.14: write one byte of each page with its own value. Atomic, because another thread may
+    # write to the page.
+    while offset < nbytes:
+        atomic_touch(<uint8_t *>start + offset)
+        offset += PAGE
+    atomic_touch(<uint8_t *>start + nbytes - 1)
+    return 0
+
+
+cdef extern from * nogil:
+    """
+    /* Adding nothing writes the page and changes no byte of it. */
+    static inline void pymilk_touch(uint8_t *byte) { __atomic_fetch_add(byte, 0, __ATOMIC_RELAXED); }
+    """
+    void atomic_touch "pymilk_touch"(uint8_t *byte)
+
+
+def prefault(target):
+    """Make the kernel provide the pages of a writable buffer now. Its content stays.
+
+    Parameters
+    ----------
+    target : buffer
+        C-contiguous and writable.
+
+    Raises
+    ------
+    CaptureMemoryError
+        The kernel has no memory, or the file behind the buffer is too short.
+    """
+    cdef Py_buffer view
+    cdef int error
+    PyObject_GetBuffer(target, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
+    nbytes = view.len
+    try:
+        with nogil:
+            error = populate(<char *>view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+    if error:
+        raise CaptureMemoryError(
+            f"the {nbytes} bytes of the destination cannot be had: {os.strerror(error)}"
+            + ("; is the file behind it too short?" if error == EFAULT else ""),
+            needed=nbytes, available=free_memory())
+
+
+def allocate(shape, dtype):
+    """Make an array whose pages exist already: page-aligned, zeroed, pre-faulted.
+
+    The pages of an array from ``np.empty`` are made one by one while it is filled, and a camera stream loses
+    frames meanwhile. Here they are made now, as huge pages where the kernel has them.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray
+        C-contiguous and writable. Freed with the last view of it.
+
+    Raises
+    ------
+    CaptureMemoryError
+        The machine has less memory free.
+    """
+    cdef Mapping mapping
+    dtype = np.dtype(dtype)
+    if dtype.hasobject:
+        raise StreamArgumentError(
+            f"an array of {dtype} cannot be made from plain memory", argument="dtype", found=dtype)
+    if not all([axis >= 0 for axis in shape]):
+        raise StreamArgumentError(
+            f"the axes of an array are 0 or more, not {shape}", argument="shape", found=shape)
+    count = math.prod(shape) * dtype.itemsize
+    mapping = anonymous(
+        count, f"an array of shape {tuple(shape)}, {dtype}", "take fewer frames at a time")
+    return np.ndarray(shape, dtype, mapping.region(0, count, True))
+
+
+def turn_copy(out, source):
+    """Copy an array into another of the same shape, whatever the order and direction of their axes.
+
+    Parameters
+    ----------
+    out : ndarray
+        Writable, with the shape and dtype of `source`. Only its items are written, not what lies between.
+    source : ndarray
+
+    Raises
+    ------
+    FrameMismatchError
+        One of them is no array, shape or dtype differ, or `out` is read-only; nothing was written.
+
+    Notes
+    -----
+    What ``numpy.copyto`` does, with two differences: images that are transposed or flipped are copied in blocks,
+    at about the speed of memory instead of item by item, and from 512 KiB on other Python threads run meanwhile.
+    Copies of 16 MiB and more go past the caches. Arrays that share memory, have more than 8 axes once those of
+    length 1 are counted, or hold something other than numbers of 1 to 16 bytes are left to NumPy.
+    """
+    cdef Py_buffer to, origin
+    cdef pymilk_turn turn
+    cdef bint able
+    for name, array in (("out", out), ("source", source)):
+        if not isinstance(array, np.ndarray):
+            raise FrameMismatchError(
+                f"{name} has to be an array, not {type(array).__name__}",
+                field="dtype", expected="ndarray", found=type(array).__name__)
+    for field, expected, found in (
+        ("shape", source.shape, out.shape),
+        ("dtype", source.dtype, out.dtype),
+        ("writeable", True, out.flags.writeable),
+    ):
+        if expected != found:
+            raise FrameMismatchError(
+                f"out has {field} {found}, needed is {expected}", field=field, expected=expected, found=found)
+    if out.dtype.kind not in "biufc":
+        np.copyto(out, source)
+        return
+    PyObject_GetBuffer(out, &to, PyBUF_STRIDES | PyBUF_WRITABLE)
+    try:
+        PyObject_GetBuffer(source, &origin, PyBUF_STRIDES)
+        try:
+            able = describe_turn(&turn, <char *>to.buf, to.strides, <const char *>origin.buf, origin.strides,
+                                 to.shape, to.ndim, to.itemsize)
+            if not able:
+                np.copyto(out, source)
+            elif to.len < GIL_RELEASE_NBYTES:
+                pymilk_turn_copy(&turn)
+            else:
+                with nogil:
+                    pymilk_turn_copy(&turn)
+        finally:
+            PyBuffer_Release(&origin)
+    finally:
+        PyBuffer_Release(&to)
+
+
+# Memory of frames that were freed, kept for the next ones: a fresh page costs as much as the copy into it.
+# Protected by the GIL.
+cdef struct Spare:
+    char *base
+    size_t nbytes
+
+cdef Spare[KEPT_BLOCKS] spares
+cdef int spare_count = 0
+cdef size_t spare_nbytes = 0
+# Blocks in use by arrays. Beyond KEPT_BLOCKS of them, frames get ordinary memory.
+cdef int blocks_out = 0
+
+
+cdef void drop_oldest() noexcept:
+    """Unmap the spare that was unused for longest."""
+    global spare_count, spare_nbytes
+    munmap(spares[0].base, spares[0].nbytes)
+    spare_nbytes -= spares[0].nbytes
+    spare_count -= 1
+    memmove(&spares[0], &spares[1], spare_count * sizeof(Spare))
+
+
+@cython.final
+@cython.auto_pickle(False)
+@cython.no_gc
+cdef class Block:
+    """Memory of one frame. It goes back to the spares with the last array over it."""
+
+    def __cinit__(self):
+        self.base = NULL
+
+    def __dealloc__(self):
+        global spare_count, spare_nbytes, blocks_out
+        if self.base == NULL:
+            return
+        blocks_out -= 1
+        if self.nbytes > KEPT_TOTAL_NBYTES:
+            munmap(self.base, self.nbytes)
+            return
+        # The block that was unused for longest makes room.
+        while spare_count == KEPT_BLOCKS or spare_nbytes + self.nbytes > KEPT_TOTAL_NBYTES:
+            drop_oldest()
+        spares[spare_count] = Spare(self.base, self.nbytes)
+        spare_count += 1
+        spare_nbytes += self.nbytes
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.base, self.nbytes, 0, flags)
+
+
+cdef Block take_block(size_t nbytes):
+    """Return memory for a frame, from the spares if one fits. Its content is arbitrary. None: use other memory."""
+    global spare_count, spare_nbytes, blocks_out
+    cdef Block block
+    cdef void *base
+    cdef size_t span
+    cdef int i
+    if blocks_out >= KEPT_BLOCKS:
+        return None
+    block = Block.__new__(Block)
+    for i in range(spare_count - 1, -1, -1):  # the newest first: it may still be in the caches
+        if nbytes <= spares[i].nbytes < nbytes + HUGE_PAGE:
+            block.base, block.nbytes = spares[i].base, spares[i].nbytes
+            spare_nbytes -= block.nbytes
+            spare_count -= 1
+            memmove(&spares[i], &spares[i + 1], (spare_count - i) * sizeof(Spare))
+            blocks_out += 1
+            return block
+    span = whole_pages(nbytes)
+    base = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    if base == MAP_FAILED:
+        return None
+    if span >= HUGE_PAGE:
+        madvise(base, span, MADV_HUGEPAGE)
+    populate(<char *>base, span)  # saves time later; if it fails, the copy makes the pages
+    block.base, block.nbytes = <char *>base, span
+    blocks_out += 1
+    return block

@@ -1,0 +1,65 @@
+"""Whether the file of a stream is still the one that was attached, whole and in its place."""
+
+from libc.stdint cimport uint64_t
+
+from .._isio cimport IMAGE_METADATA, c_stat, dev_t, ino_t, stat
+from .flags cimport atomic_load_int, raise_flag
+from .guard cimport PYMILK_LOST
+from .layout cimport Header
+
+# What the path of a stream leads to.
+cdef enum:
+    FILE_SAME
+    FILE_OTHER
+    FILE_GONE
+    FILE_CUT        # the same, with another size
+
+# A stream file that is read. All of it belongs to a handle, which the caller holds.
+cdef struct Source:
+    char *base
+    const Header *h
+    const char *path        # empty for a stream of this process alone
+    dev_t device
+    ino_t inode
+    int *closed             # Mapping.closed: closed, or found damaged
+
+
+cdef inline int file_state(const char *path, dev_t device, ino_t inode, uint64_t nbytes) noexcept nogil:
+    """Ask the file system what the path leads to now (about 1 us). A stream without a path stays."""
+    cdef stat st
+    if path[0] == 0:
+        return FILE_SAME
+    if c_stat(path, &st) != 0:
+        return FILE_GONE
+    if st.st_ino != inode or st.st_dev != device:
+        return FILE_OTHER
+    return FILE_SAME if <uint64_t>st.st_size == nbytes else FILE_CUT
+
+
+cdef inline bint reshaped(const char *base, const Header *h) noexcept nogil:
+    """Tell whether what a stream consists of is not what the header said when it was attached.
+
+    Addresses come from what was checked then, and stay inside the mapping; but another program that made its
+    stream in this file, or a broken one, has given the bytes there another meaning.
+    """
+    cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>base
+    return (md.naxis != h.naxis or md.datatype != h.datatype or md.nelement != h.nelement
+            or md.size[0] != h.size[0] or md.size[1] != h.size[1] or md.size[2] != h.size[2]
+            or md.sem != h.n.sem or md.NBkw != h.n.nbkw or md.CBsize != h.n.cbsize)
+
+
+cdef inline bint damaged(const char *base, const Header *h, int *closed) noexcept nogil:
+    """Tell, after the memory was used, whether the file was cut or its header rewritten until then."""
+    if reshaped(base, h):
+        raise_flag(closed, PYMILK_LOST)
+    return atomic_load_int(closed) & PYMILK_LOST != 0
+
+
+cdef inline bint retired(const char *base, const Header *h) noexcept nogil:
+    """Tell whether a pymilk process that replaced or destroyed this stream has marked it so.
+
+    It clears the inode in the file that nobody can open any more (Stream._retire): a load instead of
+    a system call. Other programs compare the inode with that of the path, and see a difference in
+    either case.
+    """
+    return (<const IMAGE_METADATA *>base).inode != h.inode

@@ -1,0 +1,15 @@
+"""Flags that one thread raises and others look at: closed, stopped, damaged."""
+
+from libc.stdint cimport int32_t
+
+from .._isio cimport __ATOMIC_RELAXED, atomic_load_i32, atomic_or_i32
+
+
+cdef inline int atomic_load_int(const int *flag) noexcept nogil:
+    # Relaxed: a flag that another thread raises; nothing else is read on the strength of it.
+    return atomic_load_i32(<int32_t *>flag, __ATOMIC_RELAXED)
+
+
+cdef inline void raise_flag(int *flag, int bits) noexcept nogil:
+    # The other bits stay: two threads, or a thread and the handler for SIGBUS, may raise one at once.
+    atomic_or_i32(<int32_t *>flag, bits, __ATOMIC_RELAXED)

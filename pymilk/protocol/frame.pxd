@@ -1,0 +1,55 @@
+"""One frame: its row in an account, its flags, and how its pixels are copied."""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from .port cimport pymilk_stream_copy
+
+# What is known of one frame: FRAME_ROW of Python, in C.
+cdef struct Row:
+    uint64_t cnt0
+    uint64_t cnt1
+    int64_t atime_ns
+    int64_t writetime_ns
+    int64_t arrival_ns
+    uint64_t lost
+    uint32_t flags
+
+cdef enum:
+    _VERIFIED = 1
+    _TORN = 2
+    _REPEATED_POST = 4
+    _FROM_RING = 8
+    _NEW_FILE = 16
+    _COUNTER_RESET = 32
+
+cdef enum:
+    # From this frame size on a copy releases the GIL. Below, taking it back next to a busy Python
+    # thread (up to 5 ms) costs more than other threads gain. 512 KiB are about 50 us of copying.
+    GIL_RELEASE_NBYTES = 524_288
+    # Ring slots from this size on are filled past the caches, which they would empty of everything else.
+    STREAMING_NBYTES = 1_048_576
+    # Frames that go to memory beyond the caches are copied with streaming stores: what is never read back
+    # need not be fetched first. From this size of a frame on, into destinations of this size.
+    STREAMING_FRAME_NBYTES = 4096
+    STREAMING_CUBE_NBYTES = 33_554_432
+
+
+cdef inline void copy_bytes(char *dst, const char *src, uint64_t nbytes, bint streaming) noexcept nogil:
+    """Copy a frame; streaming: to memory beyond the caches."""
+    if streaming:
+        pymilk_stream_copy(dst, src, nbytes)
+    else:
+        memcpy(dst, src, nbytes)
+
+
+cdef inline void fill_slot(char *slot, const char *frame, uint64_t nbytes) noexcept nogil:
+    if nbytes < STREAMING_NBYTES:
+        memcpy(slot, frame, nbytes)
+    else:
+        pymilk_stream_copy(slot, frame, nbytes)
+
+
+cdef inline bint streams(uint64_t frame_nbytes, uint64_t nbytes) noexcept nogil:
+    """Tell whether frames of that size are copied past the caches into a destination of that size."""
+    return frame_nbytes >= STREAMING_FRAME_NBYTES and nbytes >= STREAMING_CUBE_NBYTES

@@ -1,0 +1,349 @@
+"""How a frame is received.
+
+The counter is the truth, a semaphore is a doorbell. `run_receive` is the one loop behind every wait and
+every capture, and runs without the GIL:
+
+    until cnt0 differs from the last counter: spin, then sleep on the semaphore in slices
+    look at write, cnt0 and the stamps -> copy -> acquire fence -> look again
+    the same and write = 0 both times: the frame is whole. Otherwise try again, a bounded number of times
+    a frame that never came out whole is delivered with FLAG_TORN
+
+The stamps (writetime and lastaccesstime) are looked at besides the counter because of that instant
+between write = 0 and cnt0 += 1 of the Python wrapper, which the counter alone cannot show. A reader that
+begins and ends its copy within the instant gets a whole frame under a number that is 1 too low; the next
+number comes with the same stamps, and the row is put right (is_known).
+
+What cannot be seen: a tear by a writer that sets neither `write` nor a stamp before it touches pixels; and
+that wrong number, if further frames were written before the reader looked again.
+"""
+
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from .._isio cimport (
+    CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_TAI, c_write, sem_getvalue, sem_t, timespec,
+    __ATOMIC_RELAXED, __ATOMIC_RELEASE, __ATOMIC_SEQ_CST, atomic_fence, atomic_store_u64,
+)
+from .clock cimport clock_ns, later
+from .copying cimport Patience, copy_frame
+from .cursor cimport RING_CHUNK_NBYTES, Cursor, cursor_copy, cursor_unread
+from .filestate cimport Source, damaged
+from .flags cimport atomic_load_int
+from .frame cimport _COUNTER_RESET, _NEW_FILE, _REPEATED_POST, _TORN, Row
+from .layout cimport Header
+from .look cimport Look
+from .posts cimport Posts, settle_posts
+from .publish cimport abandon_frame, close_frame_by, frame_at, next_slice, open_frame
+from .ring cimport RING_FAST, Total, ring_look
+from .semaphore cimport sem_post
+from .waiting cimport (
+    EV_DAMAGED, EV_DONE, EV_REPLACED, EV_TIMEOUT, Wait, ended, housekeeping, wait_for_frame,
+)
+
+cdef enum:
+    # A reader that lost a frame of a stream this fast spins for so many of the next ones, whatever its policy:
+    # a wake-up can take longer than a frame lasts, and a reader that sleeps again is late again.
+    LATE_INTERVAL_NS = 40_000
+    LATE_FRAMES = 32
+
+# Where frames go: memory of the caller, or the slots of a private ring.
+cdef struct Dest:
+    char *frames
+    uint64_t nbytes         # of one frame
+    uint64_t slots          # frame k goes to slot k % slots
+    Row *rows               # one for each slot; NULL: none wanted
+    bint streaming          # frames lie beyond the caches
+
+# What a private ring has besides. All NULL where the destination is none.
+cdef struct Collected:
+    Total *totals           # beside the rows
+    Total total
+    sem_t *bell             # rung for each frame, for those who read the ring
+    const int *bell_fd      # the same as an eventfd, if it is not -1
+
+# A relay: the stream to publish the frames in, instead of a destination.
+cdef struct Target:
+    char *base              # NULL: no relay
+    const Header *h
+    int *closed             # Mapping.closed of that stream
+    uint64_t jump           # numbers left out, for its first frame to have that of its source
+    uint64_t torn           # frames left out because they were torn
+    uint64_t *reached       # number of the frame published last, for others to see
+
+# What the next row has to tell.
+cdef struct Account:
+    bint new_file           # the next frame is the first of a file that replaced another
+    uint64_t missed         # frames of that other file that were not received
+    uint64_t carry          # frames lost before the next one besides those that its number shows
+    int64_t arrived         # when the last frame was copied, CLOCK_TAI
+
+# The stamps of the last frame delivered.
+cdef struct Stamps:
+    timespec write
+    timespec access
+    bint accesses           # this writer stamps each access
+
+# One run of the receive loop. Private to the call; the pointers lead into memory that the caller holds.
+cdef struct Job:
+    Wait wait               # `wait.last` is the counter of the last frame delivered
+    Cursor *cursor          # the stream has a ring: frames are taken from there
+    Dest dest
+    Collected ring
+    Target target
+    Account account
+    Stamps stamps
+    Patience patience
+    uint64_t wanted         # run until so many frames are delivered
+    uint64_t delivered
+    uint64_t *done          # the same, for others to see
+
+
+cdef inline void hand_over(Job *job, const Row *row, uint64_t slot) noexcept nogil:
+    """Let others see that a frame and its row are there."""
+    cdef Collected *ring = &job.ring
+    cdef uint64_t one = 1
+    cdef int value = 0, fd
+    if ring.totals != NULL:
+        ring.total.lost += row.lost
+        ring.total.files += (row.flags & _NEW_FILE) != 0
+        ring.totals[slot] = ring.total
+    job.delivered += 1
+    # Release: the frame and its row are complete before others see that it is there.
+    atomic_store_u64(job.done, job.delivered, __ATOMIC_RELEASE)
+    if ring.bell == NULL:
+        return
+    # Full fence: `done` is out before the value is looked at. Pairs with the reader that takes the post
+    # and then looks at `done` (PrivateRing.wait).
+    atomic_fence(__ATOMIC_SEQ_CST)
+    if sem_getvalue(ring.bell, &value) == 0 and value < 1:
+        sem_post(ring.bell)
+    fd = atomic_load_int(ring.bell_fd)
+    if fd >= 0:
+        c_write(fd, &one, 8)  # never blocks: the counter of an eventfd holds 2**64 - 2
+
+
+cdef inline void pass_on(Job *job, const Row *row, int64_t slice, bint fresh) noexcept nogil:
+    """Publish in the target what was copied there, under a number that shows what was lost."""
+    cdef Target *t = &job.target
+    cdef int64_t acquired = row.atime_ns or row.writetime_ns
+    if not fresh or row.flags & _TORN:
+        abandon_frame(t.base)
+        if fresh:
+            job.account.carry += row.lost + 1  # a torn frame must not look whole in the ring
+            t.torn += 1
+        return
+    close_frame_by(t.base, t.h, acquired != 0, acquired, slice, row.lost + 1 + t.jump)
+    t.jump = 0
+    job.delivered += 1
+    atomic_store_u64(t.reached, job.wait.last, __ATOMIC_RELAXED)
+    atomic_store_u64(job.done, job.delivered, __ATOMIC_RELEASE)
+
+
+cdef inline bint is_known(Job *job, const Look *seen) noexcept nogil:
+    """Tell whether the frame that was copied is the last one delivered, under its right number now.
+
+    A writer that clears write before it counts (the Python wrapper) shows for an instant the new frame
+    under the old number. If a reader that is late meets exactly that instant, it delivers the frame
+    with a number that is 1 too low; the unchanged stamps of the next number give it away, and the row
+    is put right. Only for writers that are seen to stamp each access: others leave stamps alone.
+    """
+    cdef Stamps *s = &job.stamps
+    cdef Posts *posts = &job.wait.posts
+    cdef Row *row
+    cdef bint moved = (seen.lastaccess.tv_nsec != s.access.tv_nsec
+                       or seen.lastaccess.tv_sec != s.access.tv_sec)
+    cdef bint known = (s.accesses and not moved and job.delivered > 0 and seen.cnt0 == job.wait.last + 1
+                       and seen.writetime.tv_nsec == s.write.tv_nsec
+                       and seen.writetime.tv_sec == s.write.tv_sec)
+    if not known:
+        s.accesses = s.accesses or moved
+        s.access = seen.lastaccess
+        s.write = seen.writetime
+        return False
+    # A post that seemed to announce nothing was that of the number left out.
+    if posts.excess:
+        posts.excess -= 1
+        posts.repeated -= 1
+    else:
+        posts.owed += 1
+    if job.ring.totals != NULL or job.target.base != NULL:
+        job.account.carry += 1  # that row may have been read already
+    elif job.dest.rows != NULL:
+        row = &job.dest.rows[job.delivered - 1]
+        row.cnt0 = seen.cnt0
+        row.lost += 1
+        if posts.excess == 0:
+            row.flags &= ~<uint32_t>_REPEATED_POST
+    job.wait.last = seen.cnt0
+    return True
+
+
+cdef inline void account(Job *job, Row *row, uint64_t flags, const Look *seen) noexcept nogil:
+    """Number a frame, and settle what was lost before it and which posts belong to it."""
+    cdef Account *a = &job.account
+    cdef Posts *posts = &job.wait.posts
+    cdef uint64_t advance = seen.cnt0 - job.wait.last
+    if <int64_t>advance < 0:
+        # The counter went backwards: a new count begins, and nothing is known of the time between.
+        flags |= _COUNTER_RESET
+        advance = 1
+        posts.ahead = 0
+    settle_posts(posts, advance)
+    if posts.excess:
+        flags |= _REPEATED_POST
+    advance += a.carry
+    a.carry = 0
+    if a.new_file:
+        a.new_file = False
+        flags |= _NEW_FILE
+        advance += a.missed
+    row.cnt0 = seen.cnt0
+    row.lost = advance - 1
+    row.flags = <uint32_t>flags
+    row.arrival_ns = clock_ns(CLOCK_TAI)
+    if advance > 1 and row.arrival_ns - a.arrived < <int64_t>min(advance, <uint64_t>64) * LATE_INTERVAL_NS:
+        job.wait.spin.eager = LATE_FRAMES
+    a.arrived = row.arrival_ns
+    job.wait.last = seen.cnt0
+
+
+cdef inline int copy_newest(Job *job, char *dst, Row *row, uint64_t *flags, Look *seen) noexcept nogil:
+    """Copy the newest frame; returns EV_DONE, or why it must not be delivered."""
+    cdef const Source *s = &job.wait.source
+    flags[0] = copy_frame(s.base, s.h, dst, job.dest.streaming, row, &job.patience, seen)
+    if damaged(s.base, s.h, s.closed):
+        return EV_DAMAGED
+    return ended(&job.wait) if flags[0] & _TORN else EV_DONE  # the copy may have been cut short
+
+
+cdef inline int receive_frame(Job *job) noexcept nogil:
+    """Wait for the next frame of a stream, and copy it to where it is wanted."""
+    cdef Look seen
+    cdef Row scratch
+    cdef Row *row = &scratch
+    cdef char *dst
+    cdef uint64_t flags, slot
+    cdef int64_t slice = -1
+    cdef Target *t = &job.target
+    cdef bint fresh
+    cdef int event = wait_for_frame(&job.wait)
+    if event != EV_DONE:
+        return event
+    if t.base != NULL:
+        slot = 0
+        open_frame(t.base)
+        slice = next_slice(t.base, t.h)
+        dst = frame_at(t.base, t.h, slice)
+    else:
+        slot = job.delivered % job.dest.slots
+        dst = job.dest.frames + slot * job.dest.nbytes
+        if job.dest.rows != NULL:
+            row = &job.dest.rows[slot]
+        # Those who read a private ring see `done` of the frame before, if they see one of these pixels.
+        # Pairs with the fence in ring_whole.
+        atomic_fence(__ATOMIC_RELEASE)
+    event = copy_newest(job, dst, row, &flags, &seen)
+    fresh = event == EV_DONE and seen.cnt0 != job.wait.last and not is_known(job, &seen)
+    if fresh:
+        account(job, row, flags, &seen)
+    if t.base != NULL:
+        pass_on(job, row, slice, fresh)
+        if damaged(t.base, t.h, t.closed):
+            event = EV_DAMAGED
+    elif fresh:
+        hand_over(job, row, slot)
+    return event
+
+
+cdef inline int receive_beside_ring(Job *job) noexcept nogil:
+    """The counter moved and no slot was filled: its writer leaves the ring out, as the wrapper does."""
+    cdef Cursor *c = job.cursor
+    cdef Look seen
+    cdef Row scratch
+    cdef uint64_t flags, slot = job.delivered % job.dest.slots
+    cdef Row *row = &job.dest.rows[slot] if job.dest.rows != NULL else &scratch
+    cdef int event
+    if c.ring.kind != RING_FAST:
+        return EV_TIMEOUT if clock_ns(CLOCK_MONOTONIC) >= job.wait.deadline else EV_DONE
+    atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
+    event = copy_newest(job, job.dest.frames + slot * job.dest.nbytes, row, &flags, &seen)
+    ring_look(&c.ring)
+    if event != EV_DONE or cursor_unread(c) or seen.cnt0 == c.last:
+        return event  # the newest frame is in the ring after all
+    job.wait.last = c.last
+    if not is_known(job, &seen):
+        account(job, row, flags, &seen)
+        c.new_file = False
+        hand_over(job, row, slot)
+    c.last = job.wait.last
+    job.wait.deadline = 0
+    return EV_DONE
+
+
+cdef inline int receive_from_ring(Job *job) noexcept nogil:
+    """Take the next frames out of the ring of a stream, waiting for one if there is none."""
+    cdef Cursor *c = job.cursor
+    cdef Wait *w = &job.wait
+    cdef Dest *to = &job.dest
+    cdef Row scratch
+    cdef Row *rows = &scratch
+    cdef uint64_t i, slot, room, got, before
+    cdef int64_t now, deadline
+    cdef bint losing
+    cdef int event
+    ring_look(&c.ring)
+    if cursor_unread(c) == 0:
+        w.last = c.ring.counter
+        if w.deadline == 0:
+            now = clock_ns(CLOCK_MONOTONIC)
+            w.deadline = later(now, w.timeout)
+            w.began = now
+        deadline = w.deadline
+        # A counter ahead of the last frame, and nothing in the ring: it is in the stream, to be had now.
+        if c.ring.kind != RING_FAST or c.ring.counter == c.last:
+            event = wait_for_frame(w)
+            if event != EV_DONE:
+                return event
+            ring_look(&c.ring)
+        if cursor_unread(c) == 0:
+            w.deadline = deadline
+            return receive_beside_ring(job)
+    slot = job.delivered % to.slots
+    # One at a time into a private ring, whose readers rely on it, and where there are no rows to fill.
+    room = 1
+    if to.rows != NULL:
+        rows = &to.rows[slot]
+        if job.ring.totals == NULL:
+            room = min(job.wanted - job.delivered, max(<uint64_t>1, RING_CHUNK_NBYTES // to.nbytes))
+    before = c.last
+    atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
+    got = cursor_copy(c, to.frames + slot * to.nbytes, rows, room, to.streaming, False, &losing)
+    if damaged(w.source.base, w.source.h, w.source.closed):
+        return EV_DAMAGED
+    if c.last > before:
+        settle_posts(&w.posts, c.last - before)
+    for i in range(got):
+        hand_over(job, &rows[i], slot + i)
+    if got:
+        w.last = c.last
+        job.account.new_file = False
+        w.deadline = 0
+    return EV_DONE
+
+
+cdef inline int run_receive(Job *job) noexcept nogil:
+    """Deliver frames until `wanted` are there; the one loop that serves every caller."""
+    cdef int event
+    cdef int64_t now
+    while job.delivered < job.wanted:
+        event = receive_frame(job) if job.cursor == NULL else receive_from_ring(job)
+        if event != EV_DONE:
+            return event
+        # The coarse clock costs a quarter and is late by 4 ms at most: enough to know when to check.
+        now = clock_ns(CLOCK_MONOTONIC_COARSE)
+        if job.delivered < job.wanted and now >= job.wait.next_check:
+            event = housekeeping(&job.wait, now)
+            # What a ring still holds can be had after its file was replaced.
+            if event != EV_DONE and not (
+                    event == EV_REPLACED and job.cursor != NULL and cursor_unread(job.cursor)):
+                return event
+    return EV_DONE

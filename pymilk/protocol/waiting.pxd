@@ -1,0 +1,239 @@
+"""Waiting for a new frame: spin, then sleep on the semaphore in slices, until the counter moved on.
+
+The counter is the truth, a semaphore is a doorbell: a wake-up alone proves nothing, and a frame without a post
+is found by the next look. `has_moved` pairs with close_frame (publish.pxd), `sleep_for_frame` with the full fence
+of post_all there.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+from .._isio cimport (
+    CLOCK_MONOTONIC, IMAGE_METADATA, PR_GET_TIMERSLACK, PR_SET_TIMERSLACK, prctl,
+    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_load_i32, atomic_load_u64,
+)
+from .clock cimport CHECK_NS, EARLY_POST_SPIN_NS, POLL_NS, clock_ns, later, sleep_until
+from .filestate cimport FILE_CUT, FILE_OTHER, Source, damaged, file_state, retired
+from .flags cimport atomic_load_int, raise_flag
+from .guard cimport PYMILK_LOST
+from .pace cimport Pace, pace_miss, pace_note, pace_note_late, pace_plan
+from .port cimport pymilk_pause
+from .posts cimport Posts, note_post, take_posts
+from .process cimport own_pid
+from .semaphore cimport pymilk_sem_wait_until
+
+cdef enum:
+    # A sleeping wait is cut into slices of this length; between them it looks at signals, the closed
+    # flag and the file. Bounds the delay of Ctrl-C, close() and following a replaced stream.
+    SLICE_NS = 20_000_000
+    # After a wake-up that found nothing new, from a writer that posts before it counts: look often for this
+    # long, then trust the semaphore again.
+    EARLY_POST_LOOK_NS = 5_000_000
+    # Without a semaphore: look every POLL_NS while frames come, and less often after this time without one.
+    POLL_IDLE_NS = 1_000_000
+    POLL_IDLE_AFTER_NS = 200_000_000
+    # Posts of frames that were counted have arrived after this time without one.
+    SETTLED_NS = 1_000_000
+    # Looks at the counter between two looks at the clock while spinning.
+    SPINS_PER_LOOK = 64
+    # A reader that was late spins for this long at the beginning of a wait (see `Spin.eager`).
+    LATE_SPIN_NS = 50_000
+    # `Spin.ns`: spin as the rhythm of the stream suggests.
+    LEARNED = -2
+    # Sleeps end when they should, and not up to 50 us later as is usual.
+    SLACK_NS = 1_000
+
+# What a wait, or a run of the receive loop, ended with.
+cdef enum:
+    EV_DONE
+    EV_CHECK        # take the GIL and look at signals, then go on
+    EV_TIMEOUT
+    EV_CLOSED
+    EV_STOPPED
+    EV_REPLACED
+    EV_DAMAGED      # its file was cut, or its header rewritten
+
+# When to spin instead of sleeping.
+cdef struct Spin:
+    int64_t ns              # to spin before sleeping; FOREVER: never sleep
+    Pace *pace              # the rhythm to learn and to spin by; NULL: spin for `ns`
+    int64_t doze            # of the present wait: when the frame is due, less what a sleep is late,
+    int64_t alert           # and when it is no longer expected
+    uint32_t eager          # frames for which to spin first, because one was lost
+
+# The timer slack of this thread: how late its sleeps may end.
+cdef struct Slack:
+    bint lowered            # it was lowered; `before` holds the old value
+    int before
+
+# Waits for frames of one stream by one reader. Private to the call; the pointers lead into a Mapping and a
+# Reader that the caller holds.
+cdef struct Wait:
+    Source source
+    Posts posts
+    Spin spin
+    Slack slack
+    uint64_t last           # wait until the counter differs from this one
+    const int *shut         # the reader was closed
+    const int *stop
+    bint check_signals      # stop with EV_CHECK now and then
+    int64_t timeout         # ns for each frame, FOREVER for no limit
+    int64_t deadline        # of the present wait; 0: not waiting
+    int64_t began           # when the present wait began
+    int64_t next_check      # when to look at the file again
+
+
+cdef inline int ended(const Wait *w) noexcept nogil:
+    """Tell whether another thread has closed the stream or the reader, or stopped the receive."""
+    cdef int closed = atomic_load_int(w.source.closed)
+    if closed & PYMILK_LOST:
+        return EV_DAMAGED
+    if closed or atomic_load_int(w.shut):
+        return EV_CLOSED
+    return EV_STOPPED if atomic_load_int(w.stop) else EV_DONE
+
+
+cdef inline int housekeeping(Wait *w, int64_t now) noexcept nogil:
+    """What is looked at between slices. Returns EV_DONE to go on."""
+    cdef const Source *s = &w.source
+    cdef int event = ended(w)
+    if event != EV_DONE:
+        return event
+    if now < w.next_check and not retired(s.base, s.h):
+        return EV_DONE
+    w.next_check = now + CHECK_NS
+    # A file that is gone may come back as another one: that is found at one of the next looks.
+    event = file_state(s.path, s.device, s.inode, s.h.at.total)
+    if event == FILE_OTHER:
+        return EV_REPLACED
+    if event == FILE_CUT:
+        raise_flag(s.closed, PYMILK_LOST)
+    if damaged(s.base, s.h, s.closed):
+        return EV_DAMAGED
+    if w.posts.sem != NULL and atomic_load_i32(<int32_t *>w.posts.owner, __ATOMIC_RELAXED) != own_pid:
+        w.posts.sem = NULL  # another reader took our semaphore: leave its posts alone
+    return EV_CHECK if w.check_signals else EV_DONE
+
+
+cdef inline bint has_moved(const Wait *w) noexcept nogil:
+    # Acquire: pairs with the release addition in close_frame.
+    return atomic_load_u64(&(<IMAGE_METADATA *>w.source.base).cnt0, __ATOMIC_ACQUIRE) != w.last
+
+
+cdef inline bint spin_for(Wait *w, int64_t until) noexcept nogil:
+    """Watch the counter without sleeping; returns whether it moved."""
+    cdef int _
+    while True:
+        for _ in range(SPINS_PER_LOOK):
+            if has_moved(w):
+                return True
+            pymilk_pause()
+        if clock_ns(CLOCK_MONOTONIC) >= until:
+            return False
+
+
+cdef inline void sharpen(Slack *s) noexcept nogil:
+    """Make sleeps of this thread end when they should; undone when the run ends."""
+    if not s.lowered:
+        s.lowered = True
+        s.before = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0)
+        if s.before > SLACK_NS:
+            prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0)
+
+
+cdef inline void restore_slack(const Slack *s) noexcept nogil:
+    """Give this thread its timer slack back."""
+    if s.before > SLACK_NS:
+        prctl(PR_SET_TIMERSLACK, s.before, 0, 0, 0)
+
+
+cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
+    """Sleep until the semaphore is posted, at most one slice."""
+    cdef int64_t until = min(later(now, SLICE_NS), w.deadline)
+    cdef int64_t began = now
+    cdef bint dozing = now < w.spin.doze < until
+    cdef int taken
+    sharpen(&w.slack)
+    if dozing:
+        until = w.spin.doze
+    if w.posts.silent and take_posts(&w.posts) > 0:
+        w.posts.silent = False
+    if w.posts.sem == NULL or w.posts.silent:
+        sleep_until(min(until, now + (POLL_NS if now - w.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS)))
+        return
+    taken = take_posts(&w.posts)
+    if has_moved(w):
+        return
+    if taken == 0 or w.posts.ahead == 0:
+        taken = pymilk_sem_wait_until(w.posts.sem, until) == 0
+        now = clock_ns(CLOCK_MONOTONIC)
+        if now - began > SETTLED_NS:
+            w.posts.owed = 0
+        if not taken:
+            if dozing and now >= until:  # else a signal ended it
+                pace_note_late(w.spin.pace, now - until)
+            elif dozing:
+                pass
+            else:
+                w.posts.silent = has_moved(w)
+            return
+        note_post(&w.posts)
+    # Woken. The counter moves at once, unless the writer posts before it counts, or the post was owed.
+    if spin_for(w, now + EARLY_POST_SPIN_NS) or w.posts.ahead == 0:
+        return
+    until = min(now + EARLY_POST_LOOK_NS, w.deadline)
+    while not has_moved(w) and now < until and not atomic_load_int(w.stop):
+        sleep_until(now + POLL_NS)
+        now = clock_ns(CLOCK_MONOTONIC)
+
+
+cdef inline int arrived(Wait *w) noexcept nogil:
+    """A frame that was waited for has just come."""
+    w.deadline = 0
+    if w.spin.pace != NULL:
+        pace_note(w.spin.pace, clock_ns(CLOCK_MONOTONIC),
+                  atomic_load_u64(&(<IMAGE_METADATA *>w.source.base).cnt0, __ATOMIC_RELAXED))
+    return EV_DONE
+
+
+cdef inline int wait_for_frame(Wait *w) noexcept nogil:
+    """Wait until the counter differs from w.last. EV_CHECK: call again."""
+    cdef int64_t now
+    cdef int event
+    if has_moved(w):
+        w.deadline = 0
+        if w.spin.pace != NULL:
+            pace_miss(w.spin.pace)
+        return EV_DONE
+    now = clock_ns(CLOCK_MONOTONIC)
+    if w.deadline == 0:
+        w.deadline = later(now, w.timeout)
+        w.began = now
+        if w.spin.pace != NULL:
+            pace_plan(w.spin.pace, now, w.last, &w.spin.doze, &w.spin.alert)
+        else:
+            w.spin.alert = later(now, w.spin.ns)
+        if w.spin.eager:
+            w.spin.eager -= 1
+            if spin_for(w, min(now + LATE_SPIN_NS, w.deadline)):
+                return arrived(w)
+            now = clock_ns(CLOCK_MONOTONIC)
+    while True:
+        if w.spin.doze <= now < w.spin.alert and now < w.deadline:
+            if spin_for(w, min(min(w.spin.alert, w.deadline), now + SLICE_NS)):
+                break
+        elif now < w.deadline:
+            sleep_for_frame(w, now)
+        if has_moved(w):
+            break
+        now = clock_ns(CLOCK_MONOTONIC)
+        if now >= w.deadline:
+            # The last look at the file: a writer that restarted is the likeliest cause.
+            w.next_check = 0
+        event = housekeeping(w, now)
+        if event != EV_DONE and event != EV_CHECK:
+            return event
+        if now >= w.deadline:
+            return EV_TIMEOUT
+        if event == EV_CHECK:
+            return EV_CHECK
+    return arrived(w)
