@@ -1,7 +1,6 @@
 """The names of ImageStreamIO's Python wrapper, on pymilk streams: see `pymilk.image`."""
 
-from .image import Image, Image_md, Proc_trace
-from .imagetypes import Image_kw, ImageStreamIODataType, ImageStreamIOType
+from .image import Image, Image_kw, Image_md, ImageStreamIODataType, ImageStreamIOType, Proc_trace
 
 __all__ = [
     "Image",

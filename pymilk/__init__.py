@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
 
 from ._interpreter import (
     as_command,
@@ -52,21 +54,19 @@ if without_gil():
     )
 
 from . import errors, times
-from .alignment import Alignment
 from .axes import Which3DState
 from .capture import Capture, CaptureReport
-from .directory import find_stale, list_streams, remove_stale
-from .inspection import create_stream, remove_stream, survey
-from .multicapture import MultiCapture, MultiCaptureReport, capture_many
-from .multiwait import wait_any
+from .errors import StreamError, StreamNotFoundError, StreamTimeoutError
 from .names import stream_directory
-from .player import Player, PlayReport, play
-from .recorder import Recorder, RecordReport, record
-from .recording import Recording, load
-from .relay import Relay, RelayReport
-from .ring import Block, RingReader, RingReport
-from .saving import save
+from .ring import Block, Relay, RelayReport, RingReader, RingReport
 from .shm import SHM
+from .streams.directory import find_stale, list_streams, remove_stale
+
+if TYPE_CHECKING:
+    from .inspection import create_stream, remove_stream, survey
+    from .multi import Alignment, MultiCapture, MultiCaptureReport, capture_many, wait_any
+    from .playback import Player, PlayReport, play
+    from .recording import Recorder, Recording, RecordReport, load, record, save
 
 if as_command():
     let_interrupts_raise()
@@ -92,6 +92,9 @@ __all__ = [
     "RingReader",
     "RingReport",
     "Stream",
+    "StreamError",
+    "StreamNotFoundError",
+    "StreamTimeoutError",
     "Which3DState",
     "__version__",
     "capture_many",
@@ -111,6 +114,42 @@ __all__ = [
     "times",
     "wait_any",
 ]
+
+#: Wing of each name that is imported when it is first asked for.
+_LATER = {
+    "Alignment": "multi",
+    "MultiCapture": "multi",
+    "MultiCaptureReport": "multi",
+    "PlayReport": "playback",
+    "Player": "playback",
+    "RecordReport": "recording",
+    "Recorder": "recording",
+    "Recording": "recording",
+    "capture_many": "multi",
+    "create_stream": "inspection",
+    "load": "recording",
+    "play": "playback",
+    "record": "recording",
+    "remove_stream": "inspection",
+    "save": "recording",
+    "survey": "inspection",
+    "wait_any": "multi",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _LATER:
+            found = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
+            globals()[name] = found
+            return found
+        if name in _LATER.values():
+            return importlib.import_module(f".{name}", __name__)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def get_include() -> str:

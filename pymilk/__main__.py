@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from .about import version_lines
 from .cli import main
+from .inspection.about import version_lines
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["--version"]:

@@ -111,11 +111,11 @@ from .native.formats import (
 from .native.header import build_info, read_header
 from .native.memory import ArrayExporter, allocate, free_memory, prefault, turn_copy
 from .names import check_name, stream_name, stream_path
-from .notices import warn_of_tear as _warn_of_tear
-from .processes import process_alive
+from .system.notices import warn_of_tear as _warn_of_tear
+from .system.processes import process_alive
 from .spellings import FRAME_OPTIONS, positional_too
-from .temporary import aside_path, mark_busy, mark_idle, remove_abandoned, temporary_path
-from .writerlock import check_free, check_stream, lock_stream, lock_writer
+from .system.temporary import aside_path, mark_busy, mark_idle, remove_abandoned, temporary_path
+from .system.locks import check_free, check_stream, lock_stream, lock_writer
 
 __all__ = [
     "FLAG_COUNTER_RESET",

@@ -17,8 +17,8 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ._types import Array
 from .errors import StreamArgumentError
 
 __all__ = [
@@ -30,8 +30,6 @@ __all__ = [
     "image_decode",
     "image_encode",
 ]
-
-Array = npt.NDArray[Any]
 
 
 class Which3DState(IntEnum):

@@ -16,17 +16,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from . import times
+from ._types import Array
 from .axes import Which3DState, check_symcode, check_tri_dim, decode, encode
 from .errors import StreamArgumentError, StreamFormatError, StreamUnsupportedError
-from .extras import optional_library
-from .files import checked_path, file_error, moved_into_place
+from .system.extras import optional_library
+from .system.files import checked_path, file_error, moved_into_place
 
 __all__ = ["UPRIGHT_CARD", "check_pixels", "multi_read", "multi_write", "stream_header"]
-
-Array = npt.NDArray[Any]
 
 #: The card that upright files have, and what it says of a usual image and of a single pixel without axes.
 UPRIGHT_CARD = "SHM_AXES"

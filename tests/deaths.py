@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from killing import kill_at_each_call, kill_at_each_change, kill_at_each_store, permitted
-from pymilk import SHM, Recorder, find_stale, list_streams, load, recorder, remove_stale, save
+from pymilk import SHM, Recorder, find_stale, list_streams, load, remove_stale, save
 from pymilk._core import FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, IMAGETYPES, Stream
 from pymilk.errors import (
     StreamError,
@@ -26,7 +26,8 @@ from pymilk.errors import (
     StreamTimeoutError,
 )
 from pymilk.inspection import remove_stream
-from pymilk.sinks import Sink, sink_of
+from pymilk.recording import job
+from pymilk.recording.sinks import Sink, sink_of
 
 FRAME = (2, 2)
 #: Frames that were published in peace; they hold their numbers.
@@ -241,7 +242,7 @@ def made_small(path: str) -> type[Sink]:
     """Return the class of a format, which writes three frames of ours at a time."""
     sink = sink_of(path)
     for format_name, sizes in SMALL.items():
-        if (module := sys.modules.get(f"pymilk.sinks.{format_name}")) is not None:
+        if (module := sys.modules.get(f"pymilk.recording.sinks.{format_name}")) is not None:
             for name, value in sizes.items():
                 assert hasattr(module, name)
                 setattr(module, name, value)
@@ -407,7 +408,7 @@ def recorders(suffix: str, how: str, every: int, first: int) -> Iterator[int]:
     slots, options, stopped = RECORDERS[how]
     sink = made_small(path)
     sink.flush_seconds = 0.0
-    recorder._BATCH_NBYTES = 16  # two frames
+    job._BATCH_NBYTES = 16  # two frames
     committed = mmap.mmap(-1, mmap.PAGESIZE)
 
     def prepare() -> Any:

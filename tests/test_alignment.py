@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pymilk import FRAME_ROW
 from pymilk._core import FLAG_COUNTER_RESET, FLAG_NEW_FILE, FLAG_VERIFIED
-from pymilk.alignment import Alignment, align
 from pymilk.errors import CaptureMemoryError, StreamArgumentError
+from pymilk.multi import Alignment, align
 
 TIMES = ("atime_ns", "writetime_ns", "arrival_ns")
 

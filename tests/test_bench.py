@@ -19,7 +19,6 @@ import pytest
 
 import pymilk
 from conftest import heed_interrupts
-from pymilk import machine
 from pymilk._core import FLAG_TORN, FLAG_VERIFIED, FRAME_ROW
 from pymilk.bench import Benchmark
 from pymilk.bench import result as bench_result
@@ -37,6 +36,7 @@ from pymilk.errors import (
     StreamPermissionError,
     StreamStorageError,
 )
+from pymilk.system import machine
 
 U2 = np.dtype(np.uint16)
 COMMAND = [sys.executable, "-m", "pymilk", "bench"]
@@ -786,10 +786,10 @@ def test_command_says_what_is_wrong(tmp_path: Path) -> None:
 def test_command_without_matplotlib_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     from click.testing import CliRunner
 
-    from pymilk.cli import bench as command
     from pymilk.cli.app import app
+    from pymilk.cli.commands import bench as command
 
-    module = sys.modules["pymilk.cli.bench"]
+    module = sys.modules["pymilk.cli.commands.bench"]
     assert command is not None
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda name: None)
     said = CliRunner().invoke(app, ["bench", "--plot", "x.png"])

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from pymilk import Which3DState
-from pymilk.buffers import as_target
 from pymilk.errors import CaptureMemoryError, FrameMismatchError, StreamTimeoutWarning
+from pymilk.streams.buffers import as_target
 
 SHAPE = (3, 5)
 NBYTES = 3 * 5 * 4

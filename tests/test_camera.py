@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from pymilk import SHM, Stream
-from pymilk.camera import crop_window, exposure_time, frame_rate, reads_per_frame
 from pymilk.errors import (
     KeywordNotFoundError,
     KeywordTypeError,
@@ -18,6 +17,7 @@ from pymilk.errors import (
     StreamArgumentError,
     StreamReadOnlyError,
 )
+from pymilk.streams.camera import crop_window, exposure_time, frame_rate, reads_per_frame
 
 
 @pytest.mark.parametrize(

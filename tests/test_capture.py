@@ -36,7 +36,7 @@ from pymilk.errors import (
     StreamClosedError,
     StreamTimeoutError,
 )
-from pymilk.waiting import WAIT_POLICIES, spin_of
+from pymilk.streams.waiting import WAIT_POLICIES, spin_of
 
 SHAPE = (4, 6)
 PATIENCE = 30.0

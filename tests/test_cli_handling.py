@@ -30,8 +30,8 @@ import click
 
 from pymilk import SHM
 from pymilk._core import Stream
-from pymilk.cli import familiar
 from pymilk.cli.app import app
+from pymilk.cli.commands import familiar
 from pymilk.inspection import measure_stream, processes_using
 from screen import Screen
 from terminals import View
@@ -495,7 +495,7 @@ def test_info_times_writes_by_their_flag(spawn):
 def test_info_says_how_long_writes_take(make_stream, monkeypatch, found, words):
     make_stream("cam", (2, 2), "u2")
     told = {"rate": 0.0, "frames": 0, "seconds": 1.0, "intervals": 0, **found}
-    monkeypatch.setattr("pymilk.cli.info.measure_stream", lambda *_: told)
+    monkeypatch.setattr("pymilk.cli.commands.info.measure_stream", lambda *_: told)
     assert words in done("info", "cam")
 
 
@@ -711,7 +711,7 @@ def test_kw_failures(make_stream):
      (str(2**63 - 1), 2**63 - 1), (str(2**63), float(2**63))],
 )  # fmt: skip
 def test_values_of_text(text, value):
-    from pymilk.keywords import value_of_text
+    from pymilk.streams.keywords import value_of_text
 
     found = value_of_text(text)
     assert (type(found), found) == (type(value), value)
@@ -726,7 +726,7 @@ def test_values_of_text(text, value):
      ("i64", "i8"), ("f16", "f2"), ("f32", "f4"), ("f64", "f8"), ("c64", "c8"), ("c128", "c16")],
 )  # fmt: skip
 def test_names_of_pixel_types(kind, dtype, shm_dir):
-    from pymilk.cli.streams import TYPES
+    from pymilk.cli.commands.streams import TYPES
 
     assert len(TYPES) == 13
     done("create", "cam", 2, 3, "--type", kind)

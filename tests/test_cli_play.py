@@ -245,7 +245,7 @@ def test_picture_of_a_capture_shows_the_gaps(tmp_path):
     from matplotlib.image import imread
 
     from pymilk.capture import finished_capture
-    from pymilk.cli.picture import save_report_picture
+    from pymilk.cli.pictures import save_report_picture
 
     def orange(lost_at: int | None) -> int:
         info = np.zeros(100, FRAME_ROW)

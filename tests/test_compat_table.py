@@ -15,7 +15,7 @@ import pytest
 
 from pymilk import SHM, Which3DState
 from pymilk.compat import xaosim
-from pymilk.imagetypes import ImageStreamIOType
+from pymilk.image import ImageStreamIOType
 
 PAGE = Path(__file__).parent.parent / "docs" / "compat.md"
 STATUSES = ("same", "better", "different", "not yet")

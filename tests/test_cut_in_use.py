@@ -23,8 +23,8 @@ from pymilk._core import IMAGETYPES, FrameFeed, Stream
 from pymilk.compat.xaosim import shm as XaosimStream
 from pymilk.image import Image
 from pymilk.inspection import describe_stream, measure_stream, stream_details, survey
-from pymilk.keywords import Keywords
-from pymilk.metadata import metadata_of
+from pymilk.streams.keywords import Keywords
+from pymilk.streams.metadata import metadata_of
 from pymilk.view.feed import Feed
 
 #: How long each way of looking is tried at random moments.

@@ -22,7 +22,7 @@ import pytest
 import pymilk
 from pymilk import SHM
 from pymilk._core import Stream
-from pymilk.directory import find_stale, remove_stale
+from pymilk.streams.directory import find_stale, remove_stale
 
 RUN = "import deaths; deaths.main()"
 
@@ -153,7 +153,7 @@ def test_file_of_a_number_that_another_process_has_now(shm_dir, monkeypatch):
     path = left_over(shm_dir, os.getpid())
     assert find_stale() == []
     now = time.time()
-    monkeypatch.setattr("pymilk.temporary.time.time", lambda: now + 61)
+    monkeypatch.setattr("pymilk.system.temporary.time.time", lambda: now + 61)
     assert remove_stale() == [str(path)]
 
 

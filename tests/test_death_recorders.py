@@ -15,8 +15,8 @@ from test_death import BY_HAND, die
 from test_record import EACH_FORMAT, format_parameters
 
 from deaths import FRAME, HEADER
-from pymilk.files import hidden_name
-from pymilk.sinks import sink_of
+from pymilk.recording.sinks import sink_of
+from pymilk.system.files import hidden_name
 
 #: Stops before and behind each such call: at least so many, where three frames fill a chunk.
 WRITING = {"npy": 90, "fits": 100, "h5": 100, "zarr": 200, "h5+compress": 100, "zarr+compress": 200}

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import pymilk
-from pymilk.directory import find_stale, list_streams, remove_stale
 from pymilk.errors import StreamArgumentError, StreamNotFoundError, StreamPermissionError
 from pymilk.names import stream_directory
-from pymilk.processes import process_alive
+from pymilk.streams.directory import find_stale, list_streams, remove_stale
+from pymilk.system.processes import process_alive
 
 
 @pytest.fixture

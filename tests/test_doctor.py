@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import pymilk.doctor
 from pymilk import SHM
 from pymilk._core import Stream
-from pymilk.doctor import examine
+from pymilk.inspection import doctor
+from pymilk.inspection.doctor import examine
 
 #: Dies within its third frame.
 DYING_WRITER = """
@@ -55,7 +55,7 @@ def test_healthy_directory(make, shm_dir):
 
 
 def test_troubles_of_streams(spawn, shm_dir, monkeypatch):
-    monkeypatch.setattr(pymilk.doctor, "_QUIET", 0.0)
+    monkeypatch.setattr(doctor, "_QUIET", 0.0)
     writer = spawn(DYING_WRITER, "cam")
     assert writer.finish()[0] == -signal.SIGKILL
     reader = spawn(DYING_READER, "cam")
@@ -83,7 +83,7 @@ def test_troubles_of_streams(spawn, shm_dir, monkeypatch):
 
 
 def test_stale_streams_are_named(spawn, make, monkeypatch):
-    monkeypatch.setattr(pymilk.doctor, "_QUIET", 0.0)
+    monkeypatch.setattr(doctor, "_QUIET", 0.0)
     make("alive", np.zeros((4, 4), "u2"))
     code = "import sys, numpy as np\nfrom pymilk import Stream\nfor name in sys.argv[1:]:\n"
     for names, frames in ((["old", "read"], 1), (["new"], 0)):
@@ -95,13 +95,13 @@ def test_stale_streams_are_named(spawn, make, monkeypatch):
         [finding] = about("stale")
         assert finding["found"] == "1 whose writers have ended, without readers: old"
         assert finding["level"] == "note"
-    monkeypatch.setattr(pymilk.doctor, "_NAMED", 1)
+    monkeypatch.setattr(doctor, "_NAMED", 1)
     [finding] = about("stale")
     assert finding["found"].endswith("2 whose writers have ended, without readers: old and 1 more")
 
 
 def test_frame_in_the_making_is_no_trouble(make_stream, monkeypatch):
-    monkeypatch.setattr(pymilk.doctor, "_QUIET", 0.0)
+    monkeypatch.setattr(doctor, "_QUIET", 0.0)
     stream = make_stream("cam", (4, 4), "u2")
     with stream.claim(), Stream.attach("cam", writable=False) as other:
         assert other.write
@@ -120,7 +120,7 @@ def test_frame_in_the_making_is_no_trouble(make_stream, monkeypatch):
     ],
 )
 def test_machine_that_is_short_of_something(monkeypatch, name, value, topic, level):
-    monkeypatch.setattr(pymilk.doctor, name, lambda *_: value)
+    monkeypatch.setattr(doctor, name, lambda *_: value)
     [finding] = about(topic)
     assert finding["level"] == level
 
@@ -128,7 +128,7 @@ def test_machine_that_is_short_of_something(monkeypatch, name, value, topic, lev
 @pytest.mark.parametrize(("free", "level"), [(10**7, "problem"), (10**8, "note"), (10**9, "ok")])
 def test_room(monkeypatch, free, level):
     monkeypatch.setattr(
-        pymilk.doctor.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free, total=2 * 10**9)
+        doctor.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free, total=2 * 10**9)
     )
     [finding] = about("room")
     assert finding["level"] == level

@@ -335,7 +335,7 @@ def test_threads_of_one_handle_are_one_writer(cam, make):
 def test_holder_that_does_not_show(cam, make, monkeypatch):
     make("cam", exclusive=True)
     other = make("cam")
-    monkeypatch.setattr("pymilk.writerlock._holders", lambda fd: [])
+    monkeypatch.setattr("pymilk.system.locks._holders", lambda fd: [])
     for wanted in (lambda: SHM("cam", exclusive=True), lambda: other.set_data(FRAME)):
         with pytest.raises(StreamLockedError, match="does not show") as caught:
             wanted()
@@ -356,7 +356,7 @@ def test_file_system_without_locks(cam, monkeypatch):
     def no_locks(fd: int, operation: int) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr("pymilk.writerlock.fcntl.flock", no_locks)
+    monkeypatch.setattr("pymilk.system.locks.fcntl.flock", no_locks)
     with pytest.raises(StreamUnsupportedError, match="exclusive=True"):
         SHM("cam", exclusive=True)
     cam.set_data(FRAME)

@@ -13,7 +13,7 @@ import isio_format
 from pymilk import Keyword
 from pymilk._core import Stream
 from pymilk.errors import KeywordError, KeywordNotFoundError, StreamClosedError, StreamReadOnlyError
-from pymilk.keywords import KeywordName, Keywords
+from pymilk.streams.keywords import KeywordName, Keywords
 
 
 @pytest.fixture

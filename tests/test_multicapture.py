@@ -16,7 +16,7 @@ import pytest
 
 import isio_format
 import pymilk
-from pymilk import SHM, MultiCapture, Stream, capture_many, multicapture
+from pymilk import SHM, MultiCapture, Stream, capture_many
 from pymilk._core import FLAG_NEW_FILE
 from pymilk.errors import (
     CaptureMemoryError,
@@ -28,6 +28,7 @@ from pymilk.errors import (
     StreamShapeChangedError,
     StreamTimeoutError,
 )
+from pymilk.multi import captures
 
 PATIENCE = 30.0
 SHAPES = {"wfs": (4, 6), "psf": (3, 3), "dm": (1, 5)}
@@ -228,8 +229,8 @@ def test_report(cameras) -> None:
 
 
 def test_seconds_of_everything(cameras, watched, monkeypatch) -> None:
-    monkeypatch.setattr(multicapture, "_PROBE", 0.1)
-    monkeypatch.setattr(multicapture, "_HEAD_ROOM", 20)  # the machine may be busy while rates are measured
+    monkeypatch.setattr(captures, "_PROBE", 0.1)
+    monkeypatch.setattr(captures, "_HEAD_ROOM", 20)  # the machine may be busy while rates are measured
     for name, rate in (("wfs", 1000), ("psf", 50)):
         watched[name] = Stream.attach(name)
         cameras.do(f"{name} {rate} for ever")
@@ -257,7 +258,7 @@ def test_room_that_is_used_up_is_said(cameras) -> None:
 
 @pytest.mark.parametrize("how", [{"n": 10**12}, {"seconds": 9e9}])
 def test_memory_that_cannot_be_had(cameras, monkeypatch, how) -> None:
-    monkeypatch.setattr(multicapture, "_PROBE", 0.01)
+    monkeypatch.setattr(captures, "_PROBE", 0.01)
     with pytest.raises(CaptureMemoryError, match=r"'wfs' [0-9]+ frames = [0-9]+ bytes") as caught:
         capture_many(["wfs", "psf"], **how)
     assert caught.value.needed > caught.value.available > 0
@@ -374,7 +375,7 @@ def test_a_join_that_is_interrupted_ends_all(cameras, monkeypatch) -> None:
 
     assert many.join(timeout=0.01) is many
     assert not many.done
-    monkeypatch.setattr(multicapture, "await_event", interrupted)
+    monkeypatch.setattr(captures, "await_event", interrupted)
     with pytest.raises(KeyboardInterrupt):
         many.join()
     assert many.done

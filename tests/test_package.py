@@ -15,23 +15,21 @@ from pathlib import Path
 import pytest
 
 import pymilk
-from pymilk.about import version_lines
+from pymilk.inspection.about import version_lines
 
 OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "imageio", "av", "Cython", "setuptools")
 
 
-MODULES = ["", ".errors", ".names", ".times", ".axes", ".directory", ".keywords", ".waiting", ".receiver"]
-MODULES += [".bench", ".bench.account", ".bench.frames", ".bench.reader", ".bench.result", ".bench.sweep"]
-MODULES += [".bench.writer", ".machine", ".buffers", ".notices", ".metadata", ".familiar", ".spellings"]
-MODULES += [".image", ".imagetypes"]
-MODULES += [".fits", ".extras", ".loading", ".interfacing.fits", ".util.threadHandler", ".compat.xaosim"]
-MODULES += [".camera", ".util.img_shapes", ".capture", ".ring", ".relay", ".shm", ".multiwait"]
-MODULES += [".view", ".view.blocks", ".view.colours", ".view.curve", ".view.dark", ".view.display"]
-MODULES += [".view.feed", ".view.levels", ".view.picture", ".view.png"]
-MODULES += [".player", ".footage", ".headers", ".saving"]
-MODULES += [".files", ".recorder", ".recording", ".sinks", ".sinks.base", ".sinks.fits", ".sinks.hdf5"]
-MODULES += [".sinks.npy", ".sinks.zarr"]
-MODULES += [".forks", "._interpreter", ".alignment", ".multicapture", ".inspection", ".doctor"]
+def modules() -> list[str]:
+    """Name all modules, below "pymilk", but those of commands (their libraries are optional)."""
+    root = Path(pymilk.__file__).parent
+    names = [".".join(path.relative_to(root).with_suffix("").parts) for path in sorted(root.rglob("*.py"))]
+    left_out = ("cli.", "compat.pyMilk.", "compat.ImageStreamIOWrap.", "__main__")
+    kept = [name.removesuffix("__init__").rstrip(".") for name in names if not name.startswith(left_out)]
+    return [f".{name}" if name else "" for name in kept]
+
+
+MODULES = modules()
 
 
 def run(*command: object) -> subprocess.CompletedProcess[str]:

@@ -119,7 +119,7 @@ def test_mode_that_cannot_be(shm_dir: Path, mode: Any) -> None:
 AS_NOBODY = f"""
 import os, sys
 import numpy as np
-import pymilk
+import pymilk.inspection
 from pymilk import SHM
 from pymilk.errors import *
 os.setgroups([])
@@ -449,7 +449,7 @@ def test_destroy_twice_and_of_what_others_put_there(make: Make, shm_dir: Path) -
 
 
 def test_fix_removes_what_was_left_and_no_stream(make: Make, shm_dir: Path, tmp_path: Path) -> None:
-    from pymilk.doctor import fix
+    from pymilk.inspection.doctor import fix
 
     make("cam", np.zeros((2, 2), "u1"))
     (shm_dir / "text.im.shm").write_text("precious")
@@ -467,7 +467,7 @@ def test_fix_removes_what_was_left_and_no_stream(make: Make, shm_dir: Path, tmp_
 def test_create_command_with_a_mode(shm_dir: Path, ring: list[str]) -> None:
     testing = pytest.importorskip("click.testing", reason="extra cli")
     pytest.importorskip("rich", reason="extra cli")
-    from pymilk.cli.streams import create
+    from pymilk.cli.commands.streams import create
 
     run = testing.CliRunner().invoke
     result = run(create, ["cam", "4", "6", "--mode", "640", *ring])

@@ -24,8 +24,8 @@ from pymilk.errors import (
     StreamNotFoundError,
     StreamReplacedError,
 )
-from pymilk.extras import optional_library
-from pymilk.footage import Cube, open_footage
+from pymilk.playback.footage import Cube, open_footage
+from pymilk.system.extras import optional_library
 
 #: Creates a stream, publishes a frame, and lives until it is told to end.
 WRITER = """
@@ -171,7 +171,7 @@ def test_rate_is_not_exceeded(received):
 
 
 def test_feed_is_smaller_than_the_cube(monkeypatch, received):
-    monkeypatch.setattr("pymilk.player._AHEAD_FRAMES", 7)
+    monkeypatch.setattr("pymilk.playback.player._AHEAD_FRAMES", 7)
     given = cube(150)
     frames, _, report = received(given, rate=20_000)
     np.testing.assert_array_equal(frames, given)

@@ -31,7 +31,7 @@ from pymilk.errors import (
     StreamUnsupportedError,
 )
 from pymilk.recording import LazyFrames
-from pymilk.sinks import sink_of
+from pymilk.recording.sinks import sink_of
 
 LIBRARIES = {"fits": "astropy", "h5": "h5py", "hdf5": "h5py", "zarr": "zarr"}
 
@@ -710,7 +710,7 @@ def test_begins_in_the_past(cam: SHM, tmp_path: Path) -> None:
 
 
 def test_unwritten_frames_are_told(cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pymilk.recorder._STOP_SECONDS", -1.0)  # no time at all
+    monkeypatch.setattr("pymilk.recording.job._STOP_SECONDS", -1.0)  # no time at all
     recorder = Recorder(cam, tmp_path / "cam.npy")
     stalled, go = threading.Event(), threading.Event()
     stall_first_commit(recorder, stalled, go)

@@ -23,7 +23,7 @@ SHAPE = (64, 64)
 RECORD = """
 import sys
 from pymilk import Recorder
-from pymilk.sinks import Sink
+from pymilk.recording.sinks import Sink
 Sink.flush_seconds = 0.05  # a second takes so long
 path, enough = sys.argv[1], int(sys.argv[2])
 with Recorder("cam", path, force=True) as recorder:
@@ -208,7 +208,7 @@ def test_one_who_reads_is_not_in_the_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another process has the file open from its growth until after its end."""
-    monkeypatch.setattr("pymilk.sinks.Sink.flush_seconds", 0.01)
+    monkeypatch.setattr("pymilk.recording.sinks.Sink.flush_seconds", 0.01)
     shm = make("cam", (SHAPE, np.uint16), ring=64)
     path = tmp_path / f"cam.{suffix}"
     with Recorder(shm, path, frames=6) as recorder:

@@ -771,7 +771,7 @@ def test_dump_of_the_last_seconds(
     border = time.clock_gettime_ns(time.CLOCK_TAI)
     both.feed(2)
     # The clock stands still 10 s later: what is older than 10 s came before the border.
-    monkeypatch.setattr("pymilk.ring.now_ns", lambda: border + 10 * 10**9)
+    monkeypatch.setattr("pymilk.ring.reader.now_ns", lambda: border + 10 * 10**9)
     assert numbers_of(both.ring.dump(seconds=10)) == [5, 6]
     assert numbers_of(both.ring.dump(seconds=5)) == []
     assert numbers_of(both.ring.dump(seconds=1000))[-5:] == [2, 3, 4, 5, 6]

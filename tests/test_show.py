@@ -396,7 +396,7 @@ def test_the_first_frame_is_drawn(open_view, writer):
 
 
 def test_the_stream_is_read_once_for_each_turn(make):
-    from pymilk.cli.show import _Viewer
+    from pymilk.cli.commands.show import _Viewer
     from pymilk.view import Display, Feed
 
     shm = make("cam", letter_f())
@@ -421,7 +421,7 @@ def test_the_stream_is_read_once_for_each_turn(make):
 
 @pytest.mark.parametrize(("shape", "symcode", "rows"), [((30, 4), 4, 30), ((4, 30), 0, 30), ((30, 4), 0, 4)])
 def test_the_row_stays_when_frames_come(make, shape, symcode, rows):
-    from pymilk.cli.show import _Viewer
+    from pymilk.cli.commands.show import _Viewer
     from pymilk.view import Display, Feed
 
     shm = make("cam", np.zeros(shape, "u2"))

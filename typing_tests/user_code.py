@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pymilk
 from pymilk.errors import MultiCaptureError, RecordError, StreamTimeoutError
 from pymilk.interfacing.isio_shmlib import SHM as OldPathSHM
-from pymilk.recorder import StreamReport
+from pymilk.recording import StreamReport
 from pymilk.view import Display, Feed, save_png
 
 

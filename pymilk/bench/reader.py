@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FRAME_ROW, Stream
-from ..capture import Capture, join_thread
+from ..capture import Capture
 from ..errors import StreamTimeoutError
 from ..ring import RingReader
+from ..system.threads import join_thread, schedule_thread
 from ..times import now_ns
-from ..waiting import schedule_thread
 
 __all__ = ["BusyThread", "CaptureReceiver", "Receiver", "RingReceiver", "touch"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..machine import in_memory
+from ..system.machine import in_memory
 from .account import LATENCY_EDGES_US
 
 __all__ = ["BenchResult", "Point"]
@@ -197,7 +197,7 @@ class BenchResult:
     Attributes
     ----------
     machine : dict
-        See `pymilk.machine.describe`.
+        See `pymilk.system.machine.describe`.
     options : dict
         What was asked.
     points : list of Point

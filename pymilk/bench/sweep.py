@@ -29,9 +29,10 @@ from ..errors import (
     StreamPermissionError,
     StreamStorageError,
 )
-from ..machine import CpuClock, describe, file_system_of
 from ..names import stream_directory
-from ..waiting import check_scheduling, schedule_thread, spin_of
+from ..streams.waiting import spin_of
+from ..system.machine import CpuClock, describe, file_system_of
+from ..system.threads import check_scheduling, schedule_thread
 from .account import Account, latency_counts, percentiles, settle
 from .frames import SelfCheckingFrame, check_frames
 from .reader import BusyThread, CaptureReceiver, Receiver, RingReceiver, touch
@@ -111,7 +112,7 @@ class Benchmark:
     seconds : float, optional
         For each point. Default: 0.3 to 1.5, so that the whole run takes less than a minute.
     wait : {"auto", "spin", "sleep"}, default "auto"
-        How readers wait: see `pymilk.waiting.WAIT_POLICIES`.
+        How readers wait: see `pymilk.streams.waiting.WAIT_POLICIES`.
     depth : int, optional
         Slots of the rings, of the writer's and of the collector's. Default: what fits into 64 MiB, 8 at least
         and 2048 at most.

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from .. import errors
 from .._core import IMAGETYPES, Stream
 from ..errors import StreamError, StreamPermissionError, StreamTimeoutError
-from ..waiting import check_scheduling, schedule_thread
+from ..system.threads import check_scheduling, schedule_thread
 from .frames import SelfCheckingFrame
 
 __all__ = ["COMMAND", "KINDS", "BenchWriter", "WriterDied"]

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import click
 
-from ..about import version_lines
-from .bench import bench
-from .capture import capture
-from .demo import demo
-from .doctor import doctor
-from .info import info
-from .kw import kw
-from .ls import ls
-from .play import play
-from .record import record
-from .relay import relay
-from .show import show
-from .streams import create, rm
-from .top import top
+from ..inspection.about import version_lines
+from .commands.bench import bench
+from .commands.capture import capture
+from .commands.demo import demo
+from .commands.doctor import doctor
+from .commands.info import info
+from .commands.kw import kw
+from .commands.ls import ls
+from .commands.play import play
+from .commands.record import record
+from .commands.relay import relay
+from .commands.show import show
+from .commands.streams import create, rm
+from .commands.top import top
 
 __all__ = ["app"]
 

@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..capture import join_thread
+from ..system.threads import join_thread
 from .output import clean
 
 __all__ = ["bar_of_time", "bar_of_work", "watch"]

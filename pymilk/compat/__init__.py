@@ -1,1 +1,3 @@
 """Interfaces of other libraries, for scripts that were written for those."""
+
+__all__: list[str] = []

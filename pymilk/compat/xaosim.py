@@ -19,9 +19,9 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .._core import FLAG_TORN, Keyword, Reader, Stream, checked_timeout
+from .._types import Array
 from ..axes import Which3DState
 from ..errors import (
     FrameMismatchError,
@@ -36,13 +36,11 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..fits import multi_write
-from ..metadata import metadata_of
 from ..names import stream_path
-from ..notices import warn_of_tear
+from ..streams.metadata import metadata_of
+from ..system.notices import warn_of_tear
 
 __all__ = ["Semaphore", "all_dtypes", "install", "mtkeys", "shm"]
-
-Array = npt.NDArray[Any]
 
 #: Pixel types by their codes: index 0 has code 1.
 all_dtypes = [

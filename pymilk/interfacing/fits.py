@@ -4,10 +4,10 @@ import typing as typ
 
 import numpy as np
 
-from ..extras import optional_library
 from ..fits import multi_read, multi_write
 from ..loading import read_fits_load_shm, shm_to_fits
 from ..shm import SHM
+from ..system.extras import optional_library
 from ..util import img_shapes
 
 __all__ = [

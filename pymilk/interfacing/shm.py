@@ -7,8 +7,7 @@ import time
 import numpy as np
 
 from .. import errors
-from ..image import Image, Image_md
-from ..imagetypes import Image_kw
+from ..image import Image, Image_kw, Image_md
 from ..names import stream_directory as MILK_SHM_DIR
 from ..shm import SHM, check_SHM_name
 from ..util import img_shapes

@@ -10,9 +10,9 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .. import axes
+from .._types import Array
 from ..axes import Which3DState
 from ..errors import StreamArgumentError
 
@@ -31,8 +31,6 @@ __all__ = [
     "image_decode",
     "image_encode",
 ]
-
-Array = npt.NDArray[Any]
 
 
 class Which3DRoll(IntEnum):

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from .._types import Array
 
 __all__ = ["half_blocks", "letters", "of_256"]
-
-Array = npt.NDArray[Any]
 
 #: Letters from dark to bright, and the one for pixels that are not finite.
 _RAMP = " .:-=+*#%@"

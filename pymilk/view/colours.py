@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from .._types import Array
 from ..errors import StreamArgumentError
-from ..extras import optional_library
+from ..system.extras import optional_library
 
 __all__ = ["BAD", "COLOURS", "colour_table", "paint"]
-
-Array = npt.NDArray[Any]
 
 #: Colour of pixels that are not finite; none of the maps here has it.
 BAD = (190, 0, 190)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from .._types import Array
 
 __all__ = ["braille", "dots", "stars"]
-
-Array = npt.NDArray[Any]
 
 #: Bits of the 4 x 2 dots of a braille letter.
 _BITS = np.array([[1, 8], [2, 16], [4, 32], [64, 128]])

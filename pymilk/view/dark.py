@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from .._types import Array
 from ..axes import Orientation, Which3DState
 from ..errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
 from ..fits import multi_read
 from ..recording import Recording, load
-from ..sinks import SUFFIXES
-from ..sinks.base import batch_of
+from ..recording.sinks import SUFFIXES
+from ..recording.sinks.base import batch_of
 from .feed import Feed
 
 __all__ = ["load_dark"]
-
-Array = npt.NDArray[Any]
 
 _FITS = (".fits", ".fit", ".fts", ".fits.gz")
 

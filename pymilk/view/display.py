@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from .._types import Array
 from ..axes import Orientation, check_symcode
 from ..errors import StreamArgumentError
 from .blocks import half_blocks, letters
@@ -18,8 +18,6 @@ from .levels import check_levels, check_percentile, fractions, real_values, span
 from .picture import REDUCTIONS, Window, fit, resample
 
 __all__ = ["MODES", "Display"]
-
-Array = npt.NDArray[Any]
 
 #: How text shows a picture: half blocks in true colour or in 256 colours, or ASCII letters.
 MODES = ("true", "256", "ascii")

@@ -7,15 +7,13 @@ from collections import deque
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .._core import FLAG_TORN, Stream
+from .._types import Array
 from ..errors import StreamArgumentError, StreamDamagedError, StreamError
 from ..inspection import describe_stream
 
 __all__ = ["Feed"]
-
-Array = npt.NDArray[Any]
 
 #: Seconds that the rate is measured over, between two looks at the writer, that a new file is spoken of.
 _RATE_SECONDS = 2.0

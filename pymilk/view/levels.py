@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from .._types import Array
 from ..errors import StreamArgumentError
 
 __all__ = ["check_levels", "check_percentile", "fractions", "real_values", "span", "summary"]
-
-Array = npt.NDArray[Any]
 
 #: Values that a percentile is taken of, at most: more do not change it visibly, and take longer.
 _SAMPLE = 1 << 17

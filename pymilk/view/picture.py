@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from .._types import Array
 from ..errors import StreamArgumentError
 
 __all__ = ["REDUCTIONS", "Window", "fit", "resample"]
-
-Array = npt.NDArray[Any]
 
 #: What one drawn pixel shows of the many that it stands for: the largest, so that single hot pixels are
 #: seen; their mean, which hides them; or the one in the middle, which misses most of them.

@@ -9,8 +9,8 @@ from typing import Any
 import numpy.typing as npt
 
 from ..errors import StreamStorageError
-from ..extras import optional_library
-from ..files import moved_into_place
+from ..system.extras import optional_library
+from ..system.files import moved_into_place
 
 __all__ = ["save_png"]
 

@@ -28,15 +28,15 @@ import isio_format as fmt
 from pymilk import SHM, RingReader
 from pymilk._core import FRAME_ROW, Keyword, Stream, read_header
 from pymilk.compat import xaosim
-from pymilk.directory import find_stale, list_streams
-from pymilk.doctor import examine
 from pymilk.errors import FrameTornWarning, StreamError, StreamTimeoutWarning
 from pymilk.fits import multi_read
 from pymilk.image import Image
 from pymilk.inspection import describe_stream, stream_details, survey
+from pymilk.inspection.doctor import examine
 from pymilk.loading import creashmim
-from pymilk.metadata import metadata_of
-from pymilk.relay import Relay
+from pymilk.ring import Relay
+from pymilk.streams.directory import find_stale, list_streams
+from pymilk.streams.metadata import metadata_of
 
 __all__ = ["PARTS", "Finding", "drive", "some_parts"]
 

@@ -1,0 +1,425 @@
+"""Captures: N frames into one cube, each accounted for.
+
+A capture runs in a thread of its own that never needs the GIL while frames come, so a busy Python thread
+cannot take frames away from it, and Ctrl-C is noticed at once.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._core import FRAME_ROW, Stream, allocate, checked_timeout
+from ..axes import Orientation
+from ..errors import StreamArgumentError, StreamError, StreamReplacedError
+from ..streams.waiting import find_successor, frames_behind, spin_of
+from ..system.forks import left_with_parent, tell_after_fork
+from ..system.threads import await_event
+from ..times import now_ns
+from .cube import destination, finish
+from .report import CaptureReport
+
+__all__ = ["Capture", "finished_capture"]
+
+#: How long an ending capture is waited for, in seconds. It ends within 0.1 s, if it ever began.
+_PATIENCE = 2.0
+
+
+class Capture:
+    """N consecutive frames of a stream in one cube.
+
+    Made by `pymilk.SHM.capture`; see there for how to use it. Frames are delivered once each, in order
+    and whole. The capture is armed once this object exists: the first frame is the next one published.
+
+    Parameters
+    ----------
+    stream : Stream
+        Stays the caller's. A stream that is replaced by a new file of the same shape and dtype is
+        followed.
+    n : int
+        Frames wanted, 1 or more.
+    out : ndarray, shape (n, *shape), optional
+        Filled instead of a new array.
+    timeout : float or None, default 5.0
+        Longest wait for one frame, in seconds; None waits for ever.
+    wait : {"auto", "spin", "sleep"}
+        See `pymilk.streams.waiting.WAIT_POLICIES`.
+    orientation : Orientation, optional
+        How the user sees frames. Default: as the stream has them.
+    background : bool, default False
+        Return at once; `join` waits for the end.
+    register : callable, optional
+        Called with the capture before it begins, so that its owner can close it.
+    held : bool, default False
+        Only make everything ready: `begin` begins.
+
+    Attributes
+    ----------
+    requested : int
+    orientation : Orientation
+        How `frames` are turned from those of the stream.
+    started_ns : int
+        When it was armed, in nanoseconds of CLOCK_TAI; 0 before.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        n: int,
+        out: npt.NDArray[Any] | None = None,
+        *,
+        timeout: float | None = 5.0,
+        wait: str = "auto",
+        orientation: Orientation | None = None,
+        background: bool = False,
+        register: Callable[[Capture], object] | None = None,
+        held: bool = False,
+    ) -> None:
+        if not hasattr(n, "__index__") or n < 1:
+            raise StreamArgumentError(
+                f"stream {stream.name!r}: the number of frames is an int of 1 or more, not {n!r}",
+                stream=stream.name,
+                argument="n",
+                found=n,
+            )
+        self.name = stream.name
+        self.requested = int(n)
+        self._stream = stream
+        self._timeout = checked_timeout(timeout, stream.name)
+        self._spin = spin_of(wait)
+        self.orientation = orientation or Orientation(stream.frame_shape)
+        self.started_ns = 0
+        self._cube, self._out = destination(
+            self.name, self.orientation, (self.requested, *stream.frame_shape), stream.dtype, out
+        )
+        self._info = allocate((self.requested,), FRAME_ROW)
+        self._reader = stream.reader()
+        self._owned = False
+        self._kept = 0
+        self._repeated = 0
+        self._cpu_ns = 0
+        self._began = time.monotonic()
+        self._duration = 0.0
+        self._stopping = False
+        self._closing = False
+        self._missed: int | None = None
+        self._error: BaseException | None = None
+        self._armed = threading.Event()
+        self._finished = threading.Event()
+        self._thread: threading.Thread | None = threading.Thread(
+            target=self._run, name=f"pymilk-capture-{self.name}", daemon=True
+        )
+        tell_after_fork(self)
+        if register is not None:
+            register(self)
+        if held:
+            return
+        try:
+            self.begin()
+            self.armed()
+            if not background:
+                self.join()
+        except (KeyboardInterrupt, RuntimeError) as error:
+            # It may have come between any two steps; nobody holds this object, so nothing may go on.
+            self.stop()
+            self._end()
+            # Within threading.Thread.start it can come out as an error of a lock.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+
+    # -- use -----------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Start the thread of a capture that was made with `held`; it arms the capture at once."""
+        if self._thread is not None:
+            self._thread.start()
+
+    def armed(self) -> None:
+        """Wait until the capture is armed, or has failed: from then on no frame is left out."""
+        self._await(self._armed)
+
+    def wait_end(self, timeout: float | None = None) -> bool:
+        """Wait for the end without raising what ended it; returns whether it has ended.
+
+        For threads that no signal interrupts: it is one sleep, where `join` looks up every 50 ms.
+        """
+        return self._finished.wait(timeout)
+
+    @property
+    def received(self) -> int:
+        """Frames that are complete; grows while the capture runs."""
+        return self._kept if self.done else max(self._kept, self._reader.received)
+
+    @property
+    def done(self) -> bool:
+        """Whether the capture has ended, for whatever reason."""
+        return self._finished.is_set()
+
+    @property
+    def frames(self) -> npt.NDArray[Any]:
+        """The frames received so far: shape (received, *shape), a view of the cube."""
+        received = self.received
+        if self._out is not None:
+            return self._out[:received]
+        return self.orientation.view(self._cube[:received])
+
+    @property
+    def info(self) -> npt.NDArray[Any]:
+        """One `FRAME_ROW` for each frame of `frames`; a view.
+
+        Fields: ``cnt0`` (number of the frame), ``cnt1``, ``atime_ns`` and ``writetime_ns`` (the
+        writer's stamps), ``arrival_ns`` (when it was copied), ``lost`` (frames lost just before it) and
+        ``flags`` (``FLAG_...`` of `pymilk._core`). Times are nanoseconds of CLOCK_TAI.
+        """
+        return self._info[: self.received]
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended the capture, and `join` raises; None if nothing went wrong so far."""
+        if not self.done:
+            return None
+        if not isinstance(self._error, StreamError):
+            return self._error
+        # A new one each time: kept here, it and this object would hold each other, and the frames, until
+        # Python's collector of cycles comes along.
+        error = copy.copy(self._error)
+        error.capture = self
+        return error
+
+    @property
+    def report(self) -> CaptureReport:
+        """The account of what was received so far."""
+        duration = self._duration if self.done else time.monotonic() - self._began
+        return CaptureReport(
+            self.name, self.requested, self.info, self._repeated, duration, self._cpu_ns / 1e9
+        )
+
+    def stop(self) -> None:
+        """End a capture early, within 50 ms; it keeps what it has, and `join` does not raise."""
+        self._stopping = True
+        if not self.done:
+            self._reader.stop()
+
+    def close(self) -> None:
+        """End the capture because its stream is closed: `join` raises `StreamClosedError`."""
+        self._closing = True
+        if not self.done:
+            self._stream.close()
+            self._end()
+
+    def join(self, timeout: float | None = None) -> Capture:
+        """Wait for the end of a capture.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits for ever.
+
+        Returns
+        -------
+        Capture
+            Itself. `done` tells whether it has ended.
+
+        Raises
+        ------
+        StreamTimeoutError
+            A frame did not come in time; its `capture` is this object, with what was received.
+        StreamChangedError
+            The stream was recreated with another shape or dtype.
+        StreamClosedError
+            The stream was closed during the capture.
+        StreamForkedError
+            In a child that was forked during the capture; `frames` has what was received until then.
+        KeyboardInterrupt
+            Ctrl-C; the capture was stopped first, and the stream stays usable.
+        """
+        if self._await(self._finished, timeout):
+            if self._thread is not None:
+                self._thread.join()
+            error = self.error
+            if error is not None:
+                try:
+                    raise error
+                finally:
+                    del error  # whose traceback holds this call
+        return self
+
+    def _end(self) -> None:
+        """Wait for the thread, which has been told to end; not in it, and not in a forked child."""
+        thread = self._thread
+        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
+            thread.join(_PATIENCE)
+
+    def _await(self, event: threading.Event, timeout: float | None = None) -> bool:
+        """Wait for an event of the thread; whatever interrupts the wait ends the capture."""
+        try:
+            return await_event(event, timeout)
+        except BaseException:
+            self.stop()
+            self._end()
+            raise
+
+    def _after_fork(self) -> None:
+        if self._thread is None:
+            return  # it came out of a pickle
+        if self._thread.ident is None:  # it has not begun, and can here; the old thread cannot any more
+            self._thread = threading.Thread(target=self._run, name=self._thread.name, daemon=True)
+            return
+        done = self._finished.is_set()
+        self._armed, self._finished = threading.Event(), threading.Event()
+        self._armed.set()
+        self._finished.set()
+        if not done:
+            self._kept = max(self._kept, self._reader.received)
+            self._out = None  # pixels that `out` has in another order would be turned at the end
+            self._error = left_with_parent("capture", self.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The result travels, not the work: exceptions carry captures from process to process.
+        received = self.received  # once: it may grow meanwhile
+        state = {
+            "name": self.name,
+            "requested": self.requested,
+            "orientation": self.orientation,
+            "started_ns": self.started_ns,
+            "_out": np.array(self.frames[:received]),
+            "_info": np.array(self.info[:received]),
+            "_kept": received,
+            "_repeated": self._repeated,
+            "_duration": self._duration,
+            "_cpu_ns": self._cpu_ns,
+        }
+        return _restore, (state,)
+
+    def __len__(self) -> int:
+        return self.received
+
+    def __repr__(self) -> str:
+        state = "done" if self.done else "running"
+        return f"<Capture {self.name!r}: {self.received}/{self.requested} frames, {state}>"
+
+    # -- the work ------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        """Receive; the target of the thread."""
+        self._began = time.monotonic()
+        try:
+            self._receive()
+        except StreamError as error:
+            # The calls of its traceback would hold this object.
+            error.__context__ = None
+            self._error = error.with_traceback(None)
+        except BaseException as error:  # noqa: BLE001 (handed to join(), in the thread that waits for it)
+            self._error = error
+        finally:
+            self._duration = time.monotonic() - self._began
+            self._let_go()
+            finish(self.orientation, self._cube, self._out, self._kept)
+            self._armed.set()
+            self._finished.set()
+
+    def _receive(self) -> None:
+        if self._stopping:
+            return
+        after = self._reader.arm()
+        self.started_ns = now_ns()
+        self._armed.set()
+        while self._kept < self.requested and not self._stopping:
+            replaced = False
+            try:
+                self._reader.receive(
+                    self._cube,
+                    self._info,
+                    timeout=self._timeout,
+                    after=after,
+                    first=self._kept,
+                    spin_ns=self._spin,
+                    missed=self._missed,
+                )
+            except StreamReplacedError:
+                replaced = True
+            finally:
+                if self._reader.received > self._kept:
+                    self._kept = self._reader.received
+                    self._missed = None
+            if replaced:
+                self._follow()
+                after = 0
+
+    def _follow(self) -> None:
+        """Go over to the new file of the stream; what the old one still had is missed."""
+        self._missed = (self._missed or 0) + frames_behind(self._stream, self._reader.last)
+        stream = find_successor(self._stream, self._timeout, lambda: self._stopping)
+        if stream is None:
+            return
+        self._let_go()
+        self._stream = stream
+        self._owned = True
+        self._reader = stream.reader()
+        if self._closing:
+            stream.close()  # close() came while the new stream was being attached
+
+    def _let_go(self) -> None:
+        """Close what belongs to the capture."""
+        self._cpu_ns += self._reader.cpu_ns
+        self._repeated += self._reader.repeated
+        self._reader.close()
+        if self._owned:
+            self._stream.close()
+
+
+def finished_capture(
+    name: str,
+    requested: int,
+    frames: npt.NDArray[Any],
+    info: npt.NDArray[Any],
+    orientation: Orientation,
+    duration: float,
+    cpu_seconds: float = 0.0,
+) -> Capture:
+    """Make a capture of frames that were received by other means.
+
+    Parameters
+    ----------
+    name : str
+        Of the stream.
+    requested : int
+    frames : ndarray, shape (n, *shape)
+        As the user sees them.
+    info : ndarray of FRAME_ROW, shape (n,)
+    orientation : Orientation
+        How they are turned from those of the stream.
+    duration : float
+        Seconds that it took, until now.
+    cpu_seconds : float, default 0
+        Processor time of the thread that received them.
+    """
+    return _restore(
+        {
+            "name": name,
+            "requested": requested,
+            "orientation": orientation,
+            "started_ns": now_ns() - round(duration * 1e9),
+            "_out": frames,
+            "_info": info,
+            "_kept": len(info),
+            "_repeated": 0,
+            "_duration": duration,
+            "_cpu_ns": cpu_seconds * 1e9,
+        }
+    )
+
+
+def _restore(state: dict[str, Any]) -> Capture:
+    """Make a finished capture from its pickled parts."""
+    capture = Capture.__new__(Capture)
+    capture.__dict__.update(state, _thread=None, _error=None, _finished=threading.Event())
+    capture._finished.set()
+    return capture

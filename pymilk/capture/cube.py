@@ -1,0 +1,80 @@
+"""The memory that frames are captured into."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._core import allocate, prefault, turn_copy
+from ..axes import Orientation
+from ..errors import FrameMismatchError
+from ..streams.buffers import as_target
+
+__all__ = ["destination", "finish"]
+
+
+def destination(
+    name: str,
+    orientation: Orientation,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    out: Any,
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
+    """Find the C-contiguous, pre-faulted cube in the order of the stream that frames go to.
+
+    Parameters
+    ----------
+    name : str
+        Of the stream.
+    orientation : Orientation
+        How the user sees frames.
+    shape : tuple of int
+        (n, *shape of a frame in the stream).
+    dtype : dtype
+        Of the stream.
+    out : array or buffer, shape (n, *orientation.shape), optional
+        Where the user wants them: see `as_target`.
+
+    Returns
+    -------
+    (ndarray, ndarray or None)
+        The cube, which is a view of `out` if that is possible; and `out` as an array.
+
+    Raises
+    ------
+    FrameMismatchError
+        `out` does not fit.
+    CaptureMemoryError
+        The frames need more memory than there is.
+
+    See Also
+    --------
+    finish : to be called with the same arguments once the frames are there.
+    """
+    if out is None:
+        return allocate(shape, dtype), None
+    out = as_target(out, (shape[0], *orientation.shape), dtype, name)
+    native = orientation.native(out)
+    if native.flags.c_contiguous:
+        prefault(native)
+        return native, out
+    if not (out.flags.c_contiguous or out.flags.f_contiguous):
+        raise FrameMismatchError(
+            f"stream {name!r}: out has to be contiguous",
+            stream=name,
+            field="order",
+            expected="contiguous",
+            found=str(out.strides),
+        )
+    # The orientation turns pixels within `out`: received aside, and turned in one pass at the end.
+    return allocate(shape, dtype), out
+
+
+def finish(
+    orientation: Orientation, cube: npt.NDArray[Any], out: npt.NDArray[Any] | None, count: int
+) -> None:
+    """Bring the first frames of the cube to where the user wants them, if they are not there."""
+    if out is not None and not np.may_share_memory(out, cube):
+        turn_copy(out[:count], orientation.view(cube[:count]))

@@ -1,0 +1,120 @@
+"""`CaptureReport`: what a capture received, and how it came in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._core import FLAG_NEW_FILE, FLAG_TORN
+
+__all__ = ["CaptureReport", "spread"]
+
+
+class CaptureReport:
+    """What a capture received and what it missed.
+
+    Attributes
+    ----------
+    stream : str
+    requested, received : int
+        Frames.
+    lost : int
+        Frames that the writer published between the first wait and the last frame received, and that
+        were overwritten before they could be copied. Exact by the counter of the stream.
+    torn : int
+        Frames that may hold pixels of two frames; flagged in `Capture.info`.
+    repeated : int
+        Semaphore posts that announced nothing new and were ignored: to within a few, because posts can be
+        late. No frame is ever delivered twice. Known once the capture has ended.
+    new_files : int
+        Times that the stream was replaced by a new file and followed.
+    duration : float
+        Seconds from arming to the last frame.
+    rate : float
+        Frames per second between the first and the last arrival; NaN below two frames.
+    interval_us : dict
+        Microseconds between arrivals: ``min``, ``p1``, ``p50``, ``p99``, ``max``; empty below two frames.
+    latency_us : dict
+        Microseconds from the writer's own stamp to the copy: ``p50``, ``p99``, ``max``; empty if the
+        writer stamps no times.
+    cpu_share : float
+        Processor time of the receiving thread as a share of `duration`.
+    """
+
+    def __init__(
+        self, stream: str, requested: int, info: npt.NDArray[Any], repeated: int, duration: float,
+        cpu_seconds: float,
+    ) -> None:  # fmt: skip
+        flags = info["flags"]
+        self.stream = stream
+        self.requested = requested
+        self.received = len(info)
+        self.lost = int(info["lost"].sum())
+        self.torn = int(np.count_nonzero(flags & FLAG_TORN))
+        self.repeated = repeated
+        self.new_files = int(np.count_nonzero(flags & FLAG_NEW_FILE))
+        self.duration = duration
+        self.cpu_share = cpu_seconds / duration if duration > 0 else 0.0
+        self.rate = float("nan")
+        self.interval_us: dict[str, float] = {}
+        self.latency_us: dict[str, float] = {}
+        if self.received > 1:
+            arrival = info["arrival_ns"]
+            self.rate = (self.received - 1) / max((int(arrival[-1]) - int(arrival[0])) / 1e9, 1e-9)
+            self.interval_us = spread(np.diff(arrival) / 1e3, ("min", "p1", "p50", "p99", "max"))
+        stamped = info[info["writetime_ns"] > 0]
+        if len(stamped):
+            delay = (stamped["arrival_ns"] - stamped["writetime_ns"]) / 1e3
+            self.latency_us = spread(delay, ("p50", "p99", "max"))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all attributes as plain Python values, ready for JSON."""
+        return {
+            key: None if isinstance(value, float) and np.isnan(value) else value
+            for key, value in vars(self).items()
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the report as (label, text) pairs, for tables."""
+        rows = [
+            ("frames received", f"{self.received} of {self.requested}"),
+            ("lost", str(self.lost)),
+            ("torn", str(self.torn)),
+            ("repeated posts ignored", str(self.repeated)),
+            ("rate", f"{self.rate:.1f} frames/s"),
+        ]
+        if self.new_files:
+            rows.append(("new files followed", str(self.new_files)))
+        if self.interval_us:
+            parts = [f"{key} {value:.1f}" for key, value in self.interval_us.items()]
+            rows.append(("interval, us", ", ".join(parts)))
+        if self.latency_us:
+            parts = [f"{key} {value:.1f}" for key, value in self.latency_us.items()]
+            rows.append(("latency, us", ", ".join(parts)))
+        rows.append(("duration", f"{self.duration:.3f} s"))
+        rows.append(("processor", f"{self.cpu_share:.1%} of a core"))
+        return rows
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max(len(label) for label, _ in rows)
+        lines = [f"Capture of stream {self.stream!r}"]
+        return "\n".join(lines + [f"  {label:<{width}}  {text}" for label, text in rows])
+
+    def __repr__(self) -> str:
+        return (
+            f"<CaptureReport {self.stream!r}: {self.received}/{self.requested} frames, "
+            f"{self.lost} lost, {self.torn} torn>"
+        )
+
+
+def spread(values: npt.NDArray[Any], keys: tuple[str, ...]) -> dict[str, float]:
+    """Return the named percentiles (p50, p99, ...), min and max of some values."""
+    edges = {"min": 0.0, "max": 100.0}
+    points = [edges[key] if key in edges else float(key[1:]) for key in keys]
+    return {
+        key: round(float(value), 3)
+        for key, value in zip(keys, np.percentile(values, points), strict=True)
+    }

@@ -1,0 +1,153 @@
+"""``pymilk capture``: frames into memory, then to disk, with an account of what was missed."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import sys
+import time
+from typing import Any
+
+import click
+from rich.console import Console
+
+from ...capture import Capture
+from ...errors import StreamError
+from ...multi import MultiCapture, capture_many
+from ...recording import check_save, save
+from ...shm import SHM
+from ...streams.waiting import WAIT_POLICIES
+from ..exits import clean_exit
+from ..output import print_json, print_report, size_text
+from ..parameters import NumberRange
+from ..progress import bar_of_work, watch
+
+__all__ = ["capture"]
+
+#: Reserving so many bytes takes a second or more: it is said.
+_LARGE_NBYTES = 1_000_000_000
+
+
+@click.command()
+@click.argument("name")
+@click.option("-n", "--frames", type=click.IntRange(min=1), help="How many to capture.")
+@click.option("--seconds", type=NumberRange(min=0, min_open=True),
+              help="Capture for so long instead.")
+@click.option("-o", "--output", metavar="PATH",
+              help="Save them here: .npy, .fits, .h5, .hdf5 or .zarr. Default: only report.")
+@click.option("--plot", type=click.Path(dir_okay=False), metavar="FILE.png",
+              help="Draw the intervals between frames, and the gaps over time.")
+@click.option("--timeout", type=NumberRange(min=0, min_open=True), default=5.0, show_default=True,
+              help="Longest wait for one frame, in seconds.")
+@click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
+              help="How to wait for frames: spin needs a core of its own.")
+@click.option("--strict", is_flag=True, help="Exit code 1 if frames were lost or torn.")
+@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
+def capture(
+    name: str,
+    frames: int | None,
+    seconds: float | None,
+    output: str | None,
+    plot: str | None,
+    timeout: float,
+    wait: str,
+    strict: bool,
+    force: bool,
+    compress: bool,
+    as_json: bool,
+) -> None:
+    """Capture the next frames of stream NAME into memory, save them, and tell what was missed.
+
+    Memory for all of them is reserved first. Where capturing ends early, by Ctrl-C, SIGTERM, the end of the
+    terminal (SIGHUP) or since no frame comes, those received are reported and saved all the same. Frames that
+    are lost do not change the exit code, unless --strict is given. pymilk play plays what is saved. To write
+    to disk while frames come, use pymilk record.
+
+    Example: pymilk capture cam0 -n 10000 -o out.npy --plot report.png
+    """
+
+    if (frames is None) == (seconds is None):
+        raise click.UsageError("how many frames? Give -n FRAMES or --seconds SECONDS")
+    _check_plot(plot, force)
+    console = Console(stderr=True, quiet=as_json, highlight=False)
+    keywords: list[tuple[Any, ...]] = []
+    with clean_exit():
+        with SHM(name) as shm:
+            if output is not None:
+                check_save(output, shm, force=force, compress=compress)
+                found = shm.get_keywords(comments=True)
+                keywords = [(key, *each) for key, each in found.items()]
+            done, ending = _capture(shm, frames, seconds, timeout, wait, console)
+        report = done.report
+        try:
+            if output is not None and report.received:
+                with bar_of_work(console, "saving", report.received) as progress:
+                    save(
+                        done, output, keywords=keywords, force=force, compress=compress, progress=progress
+                    )
+                console.print(f"frames: {output}", markup=False, soft_wrap=True)
+            if plot is not None and report.received:
+                from ..pictures import save_report_picture
+
+                save_report_picture(done, plot)
+                console.print(f"picture: {plot}", markup=False, soft_wrap=True)
+        finally:
+            if as_json:
+                print_json(report.to_dict())
+            else:
+                size = done.frames.nbytes / 1e6
+                print_report(report.rows(), f"{report.received} frames of {name}, {size:.1f} MB")
+        if ending is not None:
+            raise ending
+    if strict and (report.lost or report.torn):
+        sys.exit(1)
+
+
+def _check_plot(plot: str | None, force: bool) -> None:
+    """Refuse a picture that cannot be saved before anything is captured."""
+    if plot is None:
+        return
+    if importlib.util.find_spec("matplotlib") is None:
+        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install 'pymilk[plot]'")
+    if not os.path.isdir(os.path.dirname(plot) or "."):
+        raise click.BadParameter(f"there is no directory for {plot}", param_hint="--plot")
+    if os.path.lexists(plot) and not force:
+        raise click.BadParameter(f"{plot} exists; --force replaces it", param_hint="--plot")
+
+
+def _capture(
+    shm: SHM, frames: int | None, seconds: float | None, timeout: float, wait: str, console: Console
+) -> tuple[Capture, BaseException | None]:
+    """Capture; returns what was received, and what ended it before it was to."""
+    run: Capture | MultiCapture
+    if frames is not None:
+        nbytes = frames * math.prod(shm.shape) * shm.nptype.itemsize
+        if nbytes > _LARGE_NBYTES:
+            console.print(f"reserving {size_text(nbytes)} of memory", highlight=False)
+        run = one = shm.capture(frames, timeout=timeout, wait=wait, background=True)
+    else:
+        run = capture_many({shm.FNAME: shm}, seconds=seconds, timeout=timeout, wait=wait, background=True)
+        one = run[shm.FNAME]
+    began = time.monotonic()
+
+    def far() -> float:
+        return one.received if seconds is None else min(time.monotonic() - began, seconds)
+
+    try:
+        watch(
+            console,
+            lambda: {"capturing": (far(), f"{one.received} frames")},
+            lambda: run.done,
+            seconds if frames is None else frames,
+        )
+        run.join()
+    except KeyboardInterrupt as error:
+        run.stop()
+        one.wait_end()
+        return one, error
+    except StreamError as error:
+        return one, one.error or error
+    return one, None

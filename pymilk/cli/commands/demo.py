@@ -1,0 +1,128 @@
+"""``pymilk demo``: the whole thing on one machine, in ten seconds."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+
+import click
+import numpy as np
+from rich.console import Console
+
+from ...capture import Capture
+from ...errors import StreamArgumentError
+from ...shm import SHM
+from ...simulate import SimulatedCamera
+from ...streams.waiting import WAIT_POLICIES
+from ..exits import clean_exit
+from ..output import print_json, print_report
+from ..parameters import NumberRange, dtype_of, shape_of
+from ..progress import watch
+
+__all__ = ["demo"]
+
+STREAM = "demo_camera"
+
+
+@contextlib.contextmanager
+def _stream_directory(chosen: str | None) -> Iterator[None]:
+    """Use a directory of streams for a while: the one given, or a private one that goes afterwards."""
+    before = os.environ.get("MILK_SHM_DIR")
+    with contextlib.ExitStack() as stack:
+        if chosen is None:
+            memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+            chosen = stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="pymilk-demo-", dir=memory)
+            )
+        os.environ["MILK_SHM_DIR"] = chosen
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["MILK_SHM_DIR"]
+            else:
+                os.environ["MILK_SHM_DIR"] = before
+
+
+@click.command()
+@click.option("--rate", type=NumberRange(min=0), default=2000, show_default=True,
+              help="Frames per second of the camera; 0 is as fast as it can.")
+@click.option("--frames", type=click.IntRange(min=1), default=10_000, show_default=True,
+              help="How many to capture.")
+@click.option("--shape", callback=shape_of, default="120x120", show_default=True,
+              help="HEIGHTxWIDTH in pixels.")
+@click.option("--dtype", callback=dtype_of, default="uint16", show_default=True, help="Pixel type.")
+@click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
+              help="How to wait for frames: spin needs a core of its own.")
+@click.option("--dir", "directory", type=click.Path(exists=True, file_okay=False),
+              help="Directory for the stream. Default: a private one.")
+@click.option("--picture", type=click.Path(dir_okay=False, writable=True),
+              default="pymilk-demo.png", show_default=True, help="Where to draw the result.")
+@click.option("--no-picture", is_flag=True, help="Draw nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
+def demo(
+    rate: float,
+    frames: int,
+    shape: tuple[int, int],
+    dtype: np.dtype,
+    wait: str,
+    directory: str | None,
+    picture: str,
+    no_picture: bool,
+    as_json: bool,
+) -> None:
+    """Capture from a simulated camera, and tell what was missed.
+
+    A second process publishes Shack-Hartmann frames into a stream; this one captures them into one
+    NumPy cube, with the interpreter free for other work, and accounts for every frame.
+
+    Example: pymilk demo --rate 5000 --frames 20000
+    """
+    console = Console(stderr=True, quiet=as_json)
+    with clean_exit():
+        with _stream_directory(directory):
+            console.print(
+                f"camera: {shape[0]}x{shape[1]} {dtype.name} at "
+                f"{f'{rate:g} frames/s' if rate else 'full speed'}, in a process of its own"
+            )
+            with SimulatedCamera(STREAM, shape, dtype, rate), SHM(STREAM) as shm:
+                capture = shm.capture(frames, wait=wait, background=True)
+                try:
+                    watch(
+                        console,
+                        lambda: {"capturing": (capture.received, f"{capture.received} frames")},
+                        lambda: capture.done,
+                        frames,
+                    )
+                finally:
+                    capture.stop()
+                capture.join()
+        report = capture.report
+        if as_json:
+            print_json(report.to_dict())
+        else:
+            print_report(
+                report.rows(), f"{frames} frames into a cube of {capture.frames.nbytes / 1e6:.1f} MB"
+            )
+        if not no_picture:
+            _draw(capture, picture, console)
+
+
+def _draw(capture: Capture, path: str, console: Console) -> None:
+    """Save the picture, or say what is missing for it."""
+    try:
+        from ..pictures import save_picture
+    except ModuleNotFoundError as error:
+        if error.name != "matplotlib":
+            raise
+        console.print("no picture: matplotlib is not installed; pip install 'pymilk\\[plot]'")
+        return
+    try:
+        save_picture(capture, path)
+    except OSError as error:
+        raise StreamArgumentError(
+            f"the picture cannot be saved as {path}: {error.strerror}", argument="picture", found=path
+        ) from error
+    console.print(f"picture: {path}")

@@ -1,0 +1,40 @@
+"""``pymilk doctor``: what is wrong here, and what to do."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ...inspection.doctor import examine, fix
+from ..exits import clean_exit
+from ..output import clean, print_json
+
+__all__ = ["doctor"]
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON, and nothing else.")
+@click.option("--fix", "mend", is_flag=True,
+              help="First remove temporary files that creators left when they died. No stream is touched.")
+def doctor(as_json: bool, mend: bool) -> None:
+    """Look for what is wrong with the streams and this machine, and say what to do.
+
+    Exit code 1 if there is a problem; notes do not count.
+
+    Example: pymilk doctor
+    """
+    with clean_exit():
+        removed = fix() if mend else []
+        findings = [
+            {"topic": "left over", "level": "ok", "found": f"removed {path}", "todo": ""} for path in removed
+        ] + examine()
+        if as_json:
+            print_json(findings)
+        else:
+            for finding in findings:
+                click.echo(clean(f"{finding['level']:<8} {finding['topic']:<11} {finding['found']}"))
+                if finding["todo"]:
+                    click.echo(clean(f"{'':<20} -> {finding['todo']}"))
+    if any(finding["level"] == "problem" for finding in findings):
+        sys.exit(1)

@@ -1,0 +1,120 @@
+"""``pymilk info``: everything about one stream."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+
+from ..._core import Stream
+from ...inspection import measure_stream, stream_details
+from ..exits import clean_exit
+from ..output import NOTHING, age_text, clean, print_json, print_table, size_text, table_of
+from ..parameters import NumberRange
+from ..progress import bar_of_time
+
+__all__ = ["info"]
+
+
+@click.command()
+@click.argument("name")
+@click.option("--measure", "seconds", type=NumberRange(min=0, max=3600), default=1.0,
+              show_default=True, metavar="SECONDS",
+              help="Measure rate, jitter and writes so long; 0: not at all.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
+def info(name: str, seconds: float, as_json: bool) -> None:
+    """Tell everything about stream NAME: metadata, orientation, sections, semaphores, keywords, rate.
+
+    Watches the stream for a second, without taking a semaphore.
+
+    Example: pymilk info cam0 --measure 5
+    """
+    with clean_exit():
+        with Stream.attach(name, writable=False, prefault=False) as stream:
+            with bar_of_time(Console(stderr=True, quiet=as_json), "measuring", seconds):
+                measured = measure_stream(stream, seconds) if seconds else None
+            details = stream_details(stream)
+        details["measured"] = measured
+        if as_json:
+            print_json(details)
+        else:
+            _show(details)
+
+
+def _show(details: dict[str, Any]) -> None:
+    for label, text in _facts(details):
+        click.echo(clean(f"{label:<12}{text}"))
+    for at, line in enumerate(details["orientation"]):
+        click.echo(clean(f"{'' if at else 'orientation':<12}{line}"))
+    _section("keywords", ("keyword", "value", "comment"), (), [
+        (each["name"], str(each["value"]), each["comment"]) for each in details["keywords"]
+    ])  # fmt: skip
+    _section("semaphores", ("index", "value", "owner", "rung by"), ("index", "value"), [
+        (str(each["index"]), str(each["value"]), _process(each["owner_pid"], each["owner_alive"]),
+         NOTHING if each["poster_pid"] is None else str(each["poster_pid"]))
+        for each in details["semaphores"]
+    ])  # fmt: skip
+    _section("sections of the file", ("section", "offset", "bytes"), ("offset", "bytes"), [
+        (each["name"], str(each["offset"]), str(each["nbytes"])) for each in details["sections"]
+    ])  # fmt: skip
+    _section("metadata as stored", ("field", "value"), (), [
+        (name, "x".join(map(str, value)) if isinstance(value, tuple) else str(value))
+        for name, value in details["metadata"].items()
+    ])  # fmt: skip
+
+
+def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
+    measured = details["measured"]
+    ring = f"{details['ring_kind']}, {details['ring']} slots" if details["ring"] else "none"
+    used = ", ".join(map(str, details["used_by"])) or "no other process"
+    facts = [
+        ("stream", f"{details['name']}, {details['path']}"),
+        ("frames", f"{'x'.join(map(str, details['frame_shape']))} {details['dtype']}"),
+        ("file", f"{size_text(details['nbytes'])}, version {details['metadata']['version']}, "
+                 f"{details['layout']} layout, inode {details['inode']}"),
+        ("ring", ring),
+        ("counter", f"{details['counter']}, last frame {_ago(details['age'])}"),
+        ("written", f"{details['written_utc'] or 'no time stored'}, by process "
+                    f"{_process(details['writer_pid'], details['writer_alive'])}"),
+        ("created", f"{details['created_utc'] or 'no time stored'}, by process {details['creator_pid']}"),
+        ("readers", ", ".join(map(str, details["readers"])) or "no semaphore is held by a living process"),
+        ("mapped by", used),
+    ]  # fmt: skip
+    if measured is not None:
+        facts.append(
+            ("rate", f"{measured['rate']:.1f}/s: {measured['frames']} frames in {measured['seconds']:.2f} s")
+        )
+        if measured["intervals"]:
+            facts.append(
+                ("jitter", f"{measured['jitter_us']:.1f} us around {measured['mean_us']:.1f} us, "
+                           f"from {measured['min_us']:.1f} to {measured['max_us']:.1f} us, "
+                           f"{measured['intervals']} intervals")
+            )  # fmt: skip
+        facts.append(("write", _writing(measured)))
+    return facts
+
+
+def _writing(measured: dict[str, Any]) -> str:
+    if not measured["writes"]:
+        return "not seen: no frame came, its writer does not set the flag, or no core was free to watch it"
+    return (
+        f"{measured['write_p50_us']:.1f} us with the flag set, {measured['write_max_us']:.1f} us at most, "
+        f"{measured['writes']} frames, to within {measured['write_error_us']:.2f} us"
+    )
+
+
+def _ago(age: float | None) -> str:
+    return "never" if age is None else f"{age_text(age)} ago"
+
+
+def _process(pid: int | None, alive: bool | None) -> str:
+    return NOTHING if pid is None else f"{pid} {'alive' if alive else 'dead'}"
+
+
+def _section(
+    title: str, headings: tuple[str, ...], right: tuple[str, ...], rows: list[tuple[str, ...]]
+) -> None:
+    click.echo(f"\n{title}:" if rows else f"\n{title}: none")
+    if rows:
+        print_table(table_of(headings, rows, right=right))

@@ -1,0 +1,198 @@
+"""``pymilk ls``: the streams of a directory, and who uses them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import Any
+
+import click
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from ...inspection import measure_rates, survey
+from ..exits import clean_exit
+from ..output import NOTHING, UNLIMITED, age_text, clean, console_of_stdout, print_json, size_text, table_of
+from ..parameters import NumberRange
+from ..progress import bar_of_time
+from ..terminal import ERASE, Terminal, interactive
+
+__all__ = ["COLUMNS", "ls", "watch_streams"]
+
+#: Columns of the table, any of which it can be sorted by.
+COLUMNS = ("name", "dtype", "shape", "counter", "rate", "age", "writer", "readers", "ring", "size")
+
+#: Columns of numbers, sorted from the largest to the smallest; ages by the times of the last frames.
+_NUMBERS = ("counter", "rate", "age", "readers", "ring", "size")
+
+#: Columns that are left out where a terminal is too narrow, the first one first.
+_DISPENSABLE = ("size", "ring", "dtype", "readers", "shape")
+
+#: Seconds between two looks of --watch, unless --rate says otherwise.
+_WATCH_SECONDS = 1.0
+
+
+@click.command()
+@click.option("--sort", type=click.Choice(COLUMNS), default="name", show_default=True,
+              help="Numbers: largest first; ages: newest first.")
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--rate", "seconds", type=NumberRange(min=0, min_open=True, max=3600), metavar="SECONDS",
+              help="Measure frames per second, from two looks so far apart.")
+@click.option("--watch", is_flag=True, help="Look again every second, or every --rate seconds, until q.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
+def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bool) -> None:
+    """List streams: what they are, how old, who writes and who reads.
+
+    The writer is the process that rang the semaphores last; readers are semaphores that living processes
+    hold. Files that are not usable streams are named below the table, for what they are.
+
+    Example: pymilk ls --rate 0.5 --sort rate
+    """
+    if watch and as_json:
+        raise click.UsageError("--watch draws a table; leave out --json")
+    if watch and not interactive():
+        raise click.UsageError("--watch needs a terminal for drawing and keys; for a pipe leave it out")
+    if sort == "rate" and seconds is None and not watch:
+        raise click.UsageError("rates are measured with --rate SECONDS only")
+    with clean_exit():
+        if watch:
+            watch_streams(sort, reverse, seconds or _WATCH_SECONDS)
+            return
+        streams = survey()
+        if seconds is not None:
+            before = streams
+            with bar_of_time(Console(stderr=True, quiet=as_json), "measuring", seconds):
+                time.sleep(seconds)
+            streams = survey()
+            measure_rates(before, streams)
+        streams = _sorted(streams, sort, reverse)
+        if as_json:
+            print_json(streams)
+            return
+        if any("error" not in entry for entry in streams):
+            console = console_of_stdout()
+            table, missing = _table(streams, console, sort, with_rate=seconds is not None)
+            console.print(table)
+            if missing:
+                click.echo(missing)
+        for line in _others(streams):
+            click.echo(line)
+
+
+def watch_streams(sort: str, reverse: bool, seconds: float) -> None:
+    """Draw the table again and again, until Ctrl-C or q; keys choose the column that it is sorted by."""
+    watch = _Watch(sort, reverse, seconds)
+    with contextlib.suppress(KeyboardInterrupt), Terminal() as terminal:
+        while True:
+            terminal.draw(watch.lines(terminal.lines, terminal.columns))
+            keys = terminal.wait(watch.due)
+            if keys is None or not all(watch.press(key) for key in keys):
+                return
+            watch.update()
+
+
+class _Watch:
+    """What the live table is at the moment."""
+
+    def __init__(self, sort: str, reverse: bool, seconds: float) -> None:
+        self._sort, self._reverse, self._seconds = sort, reverse, seconds
+        self._streams = survey()
+        measure_rates([], self._streams)
+        self.due = time.monotonic() + seconds
+
+    def update(self) -> None:
+        """Look at the streams again, if it is time for that."""
+        if time.monotonic() >= self.due:
+            before, self._streams = self._streams, survey()
+            measure_rates(before, self._streams)
+            self.due = time.monotonic() + self._seconds
+
+    def press(self, key: str) -> bool:
+        """Do what a key is for; returns False if it ends the view."""
+        if key in ("<", ">"):
+            step = 1 if key == ">" else -1
+            self._sort = COLUMNS[(COLUMNS.index(self._sort) + step) % len(COLUMNS)]
+        elif key == "r":
+            self._reverse = not self._reverse
+        return key not in ("q", "Q")
+
+    def lines(self, lines: int, columns: int) -> list[str]:
+        """Make all lines of the terminal."""
+        console = Console(width=columns, highlight=False, markup=False)
+        # The first ones, where not all have room between the headings and the last line.
+        shown = _sorted(self._streams, self._sort, self._reverse)[: max(1, lines - 2)]
+        table, missing = _table(shown, console, self._sort, with_rate=True)
+        others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(shown)]
+        order = f"by {self._sort}{', reversed' if self._reverse else ''}"
+        if len(shown) < len(self._streams):
+            order += f"  {len(self._streams) - len(shown)} more"
+        keys = f"{order}  < > column  r reverse  q quit  every {self._seconds:g} s  {missing}".rstrip()
+        with console.capture() as drawn:
+            console.print(Group(table, *others, Text(keys, style="dim", no_wrap=True)))
+        text = drawn.get().splitlines()
+        return [ERASE + line for line in text + [""] * (lines - len(text))]
+
+
+def _sorted(streams: list[dict[str, Any]], column: str, reverse: bool) -> list[dict[str, Any]]:
+    """Sort by a column; what has no value there comes last, then what is not a stream."""
+    # Ages are taken one after the other; the times of the frames can be compared.
+    keys = {"size": "nbytes", "shape": "frame_shape", "age": "last_frame_ns"}
+    good = [entry for entry in streams if "error" not in entry]
+
+    def value(entry: dict[str, Any]) -> Any:
+        if column == "writer":
+            pid = entry["writer_pid"]
+            return None if pid is None else (not entry["writer_alive"], pid)
+        if column == "readers":
+            return len(entry["readers"])
+        return entry[keys.get(column, column)]
+
+    known = [entry for entry in good if value(entry) is not None]
+    known.sort(key=value, reverse=(column in _NUMBERS) != reverse)
+    unknown = [entry for entry in good if value(entry) is None]
+    return known + unknown + [entry for entry in streams if "error" in entry]
+
+
+def _table(
+    streams: list[dict[str, Any]], console: Console, sort: str, *, with_rate: bool
+) -> tuple[Table, str]:
+    """Make the table, with as many columns as there is room for; says too which are missing."""
+    cells = [_cells(entry) for entry in streams if "error" not in entry]
+    headings = [name for name in COLUMNS if with_rate or name != "rate"]
+    missing: list[str] = []
+    for name in ("", *_DISPENSABLE):
+        if name and name != sort:
+            headings.remove(name)
+            missing.append(name)
+        table = table_of(headings, [[row[key] for key in headings] for row in cells], right=_NUMBERS)
+        if console.measure(table, options=console.options.update(width=UNLIMITED)).maximum <= console.width:
+            break
+    return table, f"no room for {', '.join(missing)}" if missing else ""
+
+
+def _cells(entry: dict[str, Any]) -> dict[str, str]:
+    pid, alive, rate = entry["writer_pid"], entry["writer_alive"], entry.get("rate")
+    ring = str(entry["ring"]) if entry["ring"] else NOTHING
+    return {
+        "name": entry["name"],
+        "dtype": entry["dtype"],
+        "shape": "x".join(str(length) for length in entry["frame_shape"]),
+        "counter": str(entry["counter"]),
+        "rate": NOTHING if rate is None else f"{rate:.1f}/s",
+        "age": age_text(entry["age"]),
+        "writer": NOTHING if pid is None else f"{pid} {'alive' if alive else 'dead'}",
+        "readers": str(len(entry["readers"])),
+        "ring": f"temporal {ring}" if entry["ring_kind"] == "temporal" else ring,
+        "size": size_text(entry["nbytes"]),
+    }
+
+
+def _others(streams: list[dict[str, Any]]) -> list[str]:
+    """Name the files that are not usable streams."""
+    return [
+        clean(f"{os.path.basename(entry['path'])}: {entry['error'].removeprefix(entry['path'] + ': ')}")
+        for entry in streams
+        if "error" in entry
+    ]

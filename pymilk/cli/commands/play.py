@@ -1,0 +1,99 @@
+"""``pymilk play``: a recording, an image folder or a video as a live stream."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import click
+from rich.console import Console
+
+from ...playback import Player
+from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
+from ..output import print_json, print_report
+from ..parameters import NumberRange
+from ..progress import watch
+
+__all__ = ["play"]
+
+
+@click.command()
+@click.argument("source", type=click.Path())
+@click.option("--stream", metavar="NAME",
+              help="Stream to publish in. Default: the one that was recorded, or the name of the file.")
+@click.option("--rate", type=NumberRange(min=0, max=1e9), metavar="HZ",
+              help="Frames per second; 0: as fast as possible.")
+@click.option("--original-timing", is_flag=True,
+              help="Publish at the times of the recording; gaps take as long as they took. "
+                   "The default where it has times.")
+@click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C.")
+@click.option("--ring", type=click.IntRange(min=0), default=0, metavar="SLOTS",
+              help="Give a new stream a ring. Default: none.")
+@click.option("--temporal", is_flag=True, help="Make the ring a circular cube.")
+@click.option("--cpu", type=click.IntRange(min=0), metavar="CORE", help="Core that publishes.")
+@click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority, where permitted.")
+@click.option("--remove", is_flag=True, help="Delete the stream at the end. Default: it stays.")
+@click.option("--force", is_flag=True, help="Replace a stream of that name, whatever it is.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
+def play(
+    source: str,
+    stream: str | None,
+    rate: float | None,
+    original_timing: bool,
+    loop: bool,
+    ring: int,
+    temporal: bool,
+    cpu: int | None,
+    priority: int | None,
+    remove: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Publish SOURCE as a live stream: a recording or cube, a folder of images, an image, or a video.
+
+    A stream of that name is used if it has the same shape, dtype and ring, and no living process writes it.
+    Reports the rate reached, how far intervals were off, and how late frames came. Ctrl-C, SIGTERM and the
+    end of the terminal (SIGHUP) end it cleanly, with the report.
+
+    Exit code 130 if they ended it before the last frame; 0 with --loop, which ends in no other way.
+
+    Example: pymilk play cam.fits --stream replay --rate 500 --loop
+    """
+
+    if original_timing and rate is not None:
+        raise click.UsageError("--original-timing and --rate exclude each other")
+    if temporal and not ring:
+        raise click.UsageError("--temporal needs the number of slots: --ring SLOTS")
+    end = threading.Event()
+    console = Console(stderr=True, quiet=as_json, highlight=False)
+    with clean_exit():
+        player = Player(
+            source,
+            stream,
+            rate=rate,
+            loop=loop,
+            ring=ring,
+            ring_kind="temporal" if temporal else "fast",
+            cpu=cpu,
+            priority=priority,
+            remove=remove,
+            force=force,
+        )
+        with told_to_end(end), player:
+            text = f"playing {source} as stream {player.name}; Ctrl-C ends it"
+            console.print(text, markup=False, soft_wrap=True)
+            watch(
+                console,
+                lambda: {"playing": (player.published, f"{player.published} frames")},
+                lambda: not player.running,
+                player.frames,
+                end=end,
+            )
+        report = player.report
+        if as_json:
+            print_json(report.to_dict())
+        else:
+            print_report(report.rows(), f"stream {report.stream}")
+        player.wait()  # raises what ended it
+    if report.ended == "stopped" and not loop:
+        sys.exit(EXIT_INTERRUPTED)

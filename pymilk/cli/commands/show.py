@@ -1,0 +1,314 @@
+"""``pymilk show``: a stream as a live picture in the terminal, or one frame of it as text or PNG."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from typing import Any
+
+import click
+from rich.cells import set_cell_size
+
+from ...errors import StreamDamagedError
+from ...view import Display, Feed, save_png
+from ...view.colours import COLOURS
+from ...view.dark import load_dark
+from ...view.display import MODES
+from ...view.picture import REDUCTIONS
+from ..exits import clean_exit
+from ..output import clean, print_json
+from ..parameters import NumberRange
+from ..terminal import Terminal, colours_of, interactive
+
+__all__ = ["show"]
+
+#: Lines of text above a picture.
+_ABOVE = 2
+
+#: Size of a text that is not for a terminal.
+_TEXT = (24, 80)
+
+#: What --dark takes the first frame for.
+_NOW = "now"
+
+#: Seconds that a line about a key is shown.
+_NOTICE_SECONDS = 3.0
+
+_KEYS = ("q quit", "space pause", "l log", "a auto", "p percentile", "f fix levels", "c colours",
+         "arrows pan", "+/- zoom", "0 whole", "r curve", "m reduce", "d dark", "D no dark",
+         "s symcode")  # fmt: skip
+_SLICE_KEYS = ("[ ] slice", "n newest")
+
+#: Lines that the keys may take: of a low terminal one, with those that there is room for.
+_KEY_LINES, _HIGH = 3, 20
+
+
+@click.command()
+@click.argument("name")
+@click.option("--levels", nargs=2, type=float, metavar="LO HI",
+              help="Values that are darkest and brightest. Default: least and largest pixel in sight.")
+@click.option("--percentile", type=NumberRange(0, 100, min_open=True), metavar="P",
+              help="P percent of the pixels in sight are between the levels.")
+@click.option("--log", is_flag=True, help="Logarithmic brightness.")
+@click.option("--colours", default="gray", show_default=True, metavar="MAP",
+              help=f"{', '.join(COLOURS)}, with _r reversed; others of matplotlib, if it is installed.")
+@click.option("--reduce", "reduction", type=click.Choice(REDUCTIONS), default="peak", show_default=True,
+              help="What a drawn pixel shows of several: the largest, their mean, or the one in the middle.")
+@click.option("--dark", metavar="NAME|FILE|now",
+              help="Subtract a stream, a .npy or FITS file, or the first frame.")
+@click.option("--zoom", type=NumberRange(1, 4096), default=1.0, show_default=True,
+              help="1 is the whole frame.")
+@click.option("--centre", nargs=2, type=float, metavar="ROW COLUMN", help="What is in the middle.")
+@click.option("--symcode", type=click.IntRange(0, 7), default=4, show_default=True,
+              help="Orientation, as that of pymilk.SHM.")
+@click.option("--row", type=click.IntRange(min=0), metavar="K", help="Draw row K as a curve.")
+@click.option("--slice", "index", type=click.IntRange(min=0), metavar="K",
+              help="Slice of a cube or a temporal ring. Default: the newest.")
+@click.option("--rate", type=NumberRange(0.1, 60), default=10.0, show_default=True, metavar="HZ",
+              help="Pictures per second; the stream is not read more often.")
+@click.option("--text", "mode", type=click.Choice(MODES),
+              help="How to draw on a terminal. Default: what COLORTERM, TERM and NO_COLOR say.")
+@click.option("--width", type=click.IntRange(min=1), help="Most columns of the text, or pixels of the PNG.")
+@click.option("--height", type=click.IntRange(min=1), help="Most lines of the text, or pixels of the PNG.")
+@click.option("--once", is_flag=True, help="Draw one frame, and end.")
+@click.option("--png", type=click.Path(dir_okay=False), metavar="FILE",
+              help="Write one frame into FILE, without a terminal.")
+@click.option("--json", "as_json", is_flag=True, help="With --once or --png: print numbers as JSON.")
+def show(
+    name: str,
+    index: int | None,
+    rate: float,
+    mode: str | None,
+    width: int | None,
+    height: int | None,
+    once: bool,
+    png: str | None,
+    as_json: bool,
+    dark: str | None,
+    levels: tuple[float, float] | None,
+    percentile: float | None,
+    **choices: Any,
+) -> None:
+    """Show the stream NAME in the terminal, live: images, and rows as curves.
+
+    Row 0 is at the bottom, columns run to the right, as ds9 shows upright FITS files. The writer does not
+    notice: no semaphore is taken, and the newest frame is read as often as it is drawn. Keys are named below
+    the picture.
+
+    Example: pymilk show cam0 --log --colours heat
+    """
+    still = once or png is not None
+    if levels is not None and percentile is not None:
+        raise click.UsageError("--levels and --percentile exclude each other")
+    if levels is not None and not (levels[0] < levels[1] and all(map(math.isfinite, levels))):
+        raise click.BadParameter(
+            f"the first is below the second, unlike {levels[0]:g} {levels[1]:g}", param_hint="--levels"
+        )
+    if png is not None and not png.lower().endswith(".png"):
+        raise click.BadParameter(f"it writes PNG; call {png} something.png", param_hint="--png")
+    if as_json and not still:
+        raise click.UsageError("--json goes with --once or --png")
+    if not still and not interactive():
+        raise click.UsageError(
+            "a live picture needs a terminal for drawing and keys, and a TERM that is not dumb; without one "
+            "take --once, which prints one frame, or --png FILE"
+        )
+    with clean_exit():
+        display = Display(levels=levels, percentile=percentile, **choices)
+        if dark is not None and dark != _NOW:
+            display.dark = load_dark(dark)
+        with Feed(name) as feed:
+            feed.look()
+            display.show(feed.take(index))
+            if dark == _NOW:
+                display.press("d")
+            if still:
+                _still(feed, display, (height, width), mode, png, as_json)
+            else:
+                _live(feed, display, (height, width), mode or colours_of(sys.stdout), index, 1 / rate)
+
+
+def _still(
+    feed: Feed,
+    display: Display,
+    limits: tuple[int | None, int | None],
+    mode: str | None,
+    png: str | None,
+    as_json: bool,
+) -> None:
+    """Draw one frame; numbers follow it."""
+    if png is not None:
+        wanted = [limit for limit in limits if limit is not None]
+        room = (limits[0] or wanted[0], limits[1] or wanted[0]) if wanted else None
+        picture = display.picture(room)
+        save_png(png, picture)
+    else:
+        lines, columns = _room(limits)
+        drawn = display.text(lines, columns, mode or colours_of(sys.stdout))
+    if as_json:
+        print_json(_numbers(feed, display, png))
+        return
+    if png is not None:
+        click.echo(f"picture: {png}, {picture.shape[1]}x{picture.shape[0]} pixels")
+    else:
+        # Text for a file or a pipe keeps the colours that were asked for.
+        click.echo("\n".join(line.rstrip(" ") for line in drawn), color=True)
+    click.echo(clean(_headline(feed)))
+    click.echo(clean(display.describe()))
+
+
+def _room(limits: tuple[int | None, int | None]) -> tuple[int, int]:
+    """Tell lines and columns of a text that is printed once."""
+    lines, columns = _TEXT
+    if sys.stdout.isatty():
+        size = os.get_terminal_size(sys.stdout.fileno())
+        lines, columns = size.lines, size.columns
+    # Two lines follow the text, and that of the next command.
+    return limits[0] or max(1, lines - 3), limits[1] or max(1, columns)
+
+
+def _numbers(feed: Feed, display: Display, png: str | None) -> dict[str, Any]:
+    return {
+        "name": feed.name,
+        "path": feed.path,
+        "shape": feed.shape,
+        "dtype": feed.dtype.name,
+        "counter": feed.counter,
+        "written_ns": feed.written_ns or None,
+        "torn": feed.torn,
+        "trouble": feed.trouble,
+        "slice": feed.slice,
+        **display.statistics(),
+        "png": png,
+    }
+
+
+def _headline(feed: Feed, *, live: bool = False) -> str:
+    """Tell what is drawn, and what is wrong with it."""
+    words = [feed.name, f"{'x'.join(map(str, feed.shape))} {feed.dtype}"]
+    if feed.trouble:
+        words.insert(1, f"** {feed.trouble} **")
+    words.append(f"frame {feed.counter}")
+    if feed.slice is not None:
+        words.append(f"slice {feed.slice} of {feed.slices}")
+    if live:
+        words.append("rate -" if feed.rate is None else f"{feed.rate:.1f}/s")
+        words.append(f"lost {feed.lost} (not drawn)")
+    return "  ".join(words)
+
+
+def _live(
+    feed: Feed,
+    display: Display,
+    limits: tuple[int | None, int | None],
+    mode: str,
+    index: int | None,
+    interval: float,
+) -> None:
+    """Draw until a key or a signal ends it."""
+    viewer = _Viewer(feed, display, limits, mode, index)
+    with Terminal() as terminal:
+        due = time.monotonic() + interval  # the first frame has been taken
+        while True:
+            now = time.monotonic()
+            if now >= due:
+                viewer.update()
+                due = max(due + interval, now)
+            terminal.draw(viewer.lines(terminal.lines, terminal.columns))
+            keys = terminal.wait(due)
+            if keys is None or not all(viewer.press(key) for key in keys):
+                return
+
+
+class _Viewer:
+    """What the live view is at the moment."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        display: Display,
+        limits: tuple[int | None, int | None],
+        mode: str,
+        index: int | None,
+    ) -> None:
+        self.feed, self.display, self.limits, self.mode, self.index = feed, display, limits, mode, index
+        self.paused = False
+        self._notice = (0.0, "")
+        self._picture: tuple[tuple[int, int], list[str]] | None = None
+        self._again = False
+
+    def update(self) -> None:
+        """Look at the stream, and take its newest frame unless it is drawn already, or drawing is paused."""
+        new = self.feed.look()
+        if not self._again and (self.paused or not new):
+            return
+        self._again = False
+        if self.index is not None and self.index >= self.feed.slices:  # another stream by now
+            self.index = None
+        try:
+            frame = self.feed.take(self.index)
+        except StreamDamagedError:  # just now: the next look says so, and follows the stream
+            return
+        if self.display.dark is not None and self.display.dark.shape != frame.shape:
+            self.display.dark = None
+            self._say("the frames have another shape now: no dark")
+        if self.display.row is not None:
+            last = self.display.rows_of(frame) - 1
+            self.display.row = None if frame.ndim == 1 else min(self.display.row, last)
+        self.display.show(frame)
+        self._picture = None
+
+    def _say(self, text: str) -> None:
+        self._notice = (time.monotonic() + _NOTICE_SECONDS, text)
+
+    def press(self, key: str) -> bool:
+        """Do what a key is for; returns False if it ends the view."""
+        if key in ("q", "Q"):
+            return False
+        if key == " ":
+            self.paused = not self.paused
+        elif key in "[]n" and self.feed.slices:
+            self._step(key)
+        elif self.display.press(key):
+            self._picture = None
+        return True
+
+    def _step(self, key: str) -> None:
+        slices, now = self.feed.slices, self.feed.slice or 0
+        self.index = None if key == "n" else (now + (1 if key == "]" else -1)) % slices
+        self._again = True
+        self.update()
+
+    def lines(self, lines: int, columns: int) -> list[str]:
+        """Make all lines, each as wide as the terminal."""
+        keys = _wrapped(_KEYS + (_SLICE_KEYS if self.feed.slices else ()), columns)
+        keys = keys[: _KEY_LINES if lines >= _HIGH else 1]
+        room = (max(1, lines - _ABOVE - len(keys)), columns)
+        if self._picture is None or self._picture[0] != room:
+            height, width = (min(limit or most, most) for limit, most in zip(self.limits, room, strict=True))
+            drawn = self.display.text(height, width, self.mode)
+            blank = " " * columns
+            drawn = [line + " " * (columns - width) for line in drawn] + [blank] * (room[0] - len(drawn))
+            self._picture = (room, drawn)
+        until, notice = self._notice
+        state = "PAUSED  " if self.paused else ""
+        headline = state + _headline(self.feed, live=True)
+        line = notice if time.monotonic() < until else self.display.describe()
+        above = [set_cell_size(clean(text), columns) for text in (headline, line)]
+        # In reverse, where there are colours.
+        below = keys if self.mode == "ascii" else [f"\x1b[7m{line}\x1b[0m" for line in keys]
+        return [*above, *self._picture[1], *below]
+
+
+def _wrapped(words: tuple[str, ...], columns: int) -> list[str]:
+    """Put words into lines, each as wide as the terminal; no word is divided."""
+    lines = [""]
+    for word in words:
+        joined = f"{lines[-1]}  {word}" if lines[-1] else word
+        if len(joined) <= columns:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return [set_cell_size(line, columns) for line in lines if line]

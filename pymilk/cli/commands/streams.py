@@ -1,0 +1,107 @@
+"""``pymilk create`` and ``pymilk rm``: streams made and removed by hand."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import click
+import numpy as np
+
+from ...errors import StreamError
+from ...inspection import create_stream, remove_stream
+from ...streams.directory import remove_stale
+from ..exits import clean_exit
+from ..output import print_error
+
+__all__ = ["TYPES", "create", "rm"]
+
+#: Pixel types by the short names that people type.
+TYPES = {
+    "f16": np.float16, "f32": np.float32, "f64": np.float64,
+    "c64": np.complex64, "c128": np.complex128,
+    "u8": np.uint8, "u16": np.uint16, "u32": np.uint32, "u64": np.uint64,
+    "i8": np.int8, "i16": np.int16, "i32": np.int32, "i64": np.int64,
+}  # fmt: skip
+
+
+def octal(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+    """Read permissions as chmod does."""
+    if text is None:
+        return None
+    if not re.fullmatch("[0-7]{1,4}", text) or int(text, 8) > 0o777:
+        raise click.BadParameter(f"three octal digits, like 600, not {text!r}")
+    return int(text, 8)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("size", type=click.IntRange(min=1), nargs=-1, required=True)
+@click.option("--type", "kind", type=click.Choice(list(TYPES)), default="f32", show_default=True,
+              help="Pixel type.")
+@click.option("--ring", type=click.IntRange(0, 2**32 - 1), default=0,
+              help="Slots of a ring: the frames that readers may be late. Default: no ring.")
+@click.option("--temporal", is_flag=True,
+              help="Make the ring a circular cube whose slices are the frames, which are images then.")
+@click.option("--kw", "nbkw", type=click.IntRange(0, 65535), default=50, show_default=True,
+              help="Room for keywords.")
+@click.option("--mode", metavar="OCTAL", callback=octal,
+              help="Permissions of the file, like 600 or 644. Default: 666 less the umask.")
+@click.option("--force", is_flag=True, help="Replace a stream of that name.")
+def create(
+    name: str,
+    size: tuple[int, ...],
+    kind: str,
+    ring: int,
+    temporal: bool,
+    nbkw: int,
+    mode: int | None,
+    force: bool,
+) -> None:
+    """Create the stream NAME of zeros, of one to three SIZEs: those of a frame as NumPy has it.
+
+    An image is HEIGHT WIDTH. Refuses to replace a stream unless --force is given. A ring costs the writer one
+    copy more for each frame, and every ISIO program sees a plain stream; a --temporal one costs nothing, and
+    programs that do not know such cubes see a stream of three axes.
+
+    Example: pymilk create cam0 120 120 --type u16 --ring 256 --kw 50
+    """
+    if temporal and not ring:
+        raise click.UsageError("--temporal needs the number of slots: --ring SLOTS")
+    with clean_exit():
+        ring_kind = "temporal" if temporal else "fast"
+        create_stream(
+            name, size, TYPES[kind], ring=ring, ring_kind=ring_kind, nbkw=nbkw, mode=mode, force=force
+        )
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="NAME...")
+@click.option("--force", is_flag=True, help="Remove streams that living processes use, too.")
+@click.option("--dead", is_flag=True,
+              help="Remove temporary files that creators left when they died, and nothing else.")
+def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
+    """Remove streams that no living process reads or writes.
+
+    Each NAME is tried; exit code 1 if one of them could not be removed. Files that are not streams are
+    left alone.
+
+    Example: pymilk rm cam0 cam0_ring
+    """
+    if dead and (names or force):
+        raise click.UsageError("--dead goes alone: it removes no streams")
+    if not dead and not names:
+        raise click.UsageError("which stream? Give a NAME, or --dead")
+    failed = False
+    with clean_exit():
+        if dead:
+            for path in remove_stale():
+                click.echo(f"removed {path}")
+        for name in names:
+            try:
+                remove_stream(name, force=force)
+            except StreamError as error:
+                print_error(error)
+                failed = True
+    if failed:
+        sys.exit(1)

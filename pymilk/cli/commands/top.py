@@ -1,0 +1,33 @@
+"""``pymilk top``: the streams of a directory as a live table."""
+
+from __future__ import annotations
+
+import click
+
+from ..exits import clean_exit
+from ..parameters import NumberRange
+from ..terminal import interactive
+from .ls import COLUMNS, watch_streams
+
+__all__ = ["top"]
+
+
+@click.command()
+@click.option("--sort", type=click.Choice(COLUMNS), default="rate", show_default=True,
+              help="Numbers: largest first; ages: newest first.")
+@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--interval", type=NumberRange(min=0.05, max=3600), default=1.0, show_default=True,
+              metavar="SECONDS", help="Look again this often.")
+def top(sort: str, reverse: bool, interval: float) -> None:
+    """Show all streams in a table that is drawn again and again, the fastest first.
+
+    Keys: < and > choose the column that it is sorted by, r reverses, q and Ctrl-C quit.
+
+    The same as pymilk ls --watch, sorted by rate.
+
+    Example: pymilk top --sort age --interval 0.5
+    """
+    if not interactive():
+        raise click.UsageError("top needs a terminal for drawing and keys; for a pipe use pymilk ls --rate 1")
+    with clean_exit():
+        watch_streams(sort, reverse, interval)

@@ -1,0 +1,53 @@
+"""The ``pymilk`` command, and two that existing scripts call. Their libraries are the extra ``cli``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from .._interpreter import let_interrupts_kill
+
+__all__ = ["creashmim", "main", "updatekw"]
+
+
+def main() -> None:
+    """Run the command line; the console script ``pymilk``."""
+    _run(".app", "app", "pymilk")
+
+
+def creashmim() -> None:
+    """Run the console script ``creashmim``."""
+    _run(".commands.familiar", "creashmim", "creashmim")
+
+
+def updatekw() -> None:
+    """Run the console script ``updatekw``."""
+    _run(".commands.familiar", "updatekw", "updatekw")
+
+
+def _open_closed_streams() -> None:
+    """Let output that nobody wants (``>&-``) go nowhere: the next file that is opened would get it."""
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            break
+    for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, stream) is None:
+            setattr(sys, stream, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (until the end)
+
+
+def _run(module: str, command: str, name: str) -> None:
+    _open_closed_streams()
+    let_interrupts_kill()  # until the command begins, and sees to it
+    try:
+        found = getattr(importlib.import_module(module, __package__), command)
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in ("click", "rich"):
+            raise
+        sys.exit(
+            f"pymilk's commands need {library}, which is not installed: pip install 'pymilk[cli]'"
+        )
+    found(prog_name=name)

@@ -1,0 +1,128 @@
+"""`Image_md` and `Proc_trace`: the metadata of an `Image`, each field read at each access."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .._core import Stream
+from ..times import to_local
+from .opened import not_initialized, open_only, section_of, stamp_of
+from .types import ImageStreamIODataType, ImageStreamIOType
+
+__all__ = ["Image_md", "Proc_trace"]
+
+
+def _of_stream(read: Callable[[Stream], Any], doc: str) -> Any:
+    """Make a property of `Image_md` or `Proc_trace`: read at each access."""
+
+    @open_only
+    def value(self: Image_md | Proc_trace) -> Any:
+        if self._stream.closed:  # what does not stand in the mapping could be read even then
+            raise not_initialized(self._stream.name)
+        return read(self._stream)
+
+    return property(value, doc=doc)
+
+
+class Image_md:
+    """The metadata of a stream; every attribute is read anew at each access. Made by `Image.md`.
+
+    Notes
+    -----
+    Times are naive local datetimes that are also numbers (see `pymilk.times.StreamTime`). They are as the
+    writer stored them: nothing is converted from TAI to UTC.
+    """
+
+    __slots__ = ("_stream",)
+
+    _stream: Stream
+
+    def __init__(self) -> None:
+        raise TypeError("an Image_md is made by Image.md")
+
+    version = _of_stream(lambda s: s.version, "Version of the structure.")
+    name = _of_stream(lambda s: s.stored_name, "Name, as stored.")
+    naxis = _of_stream(lambda s: s.naxis, "Number of axes.")
+    size = _of_stream(lambda s: list(s.size), "Axes as a list, fastest first.")
+    nelement = _of_stream(lambda s: s.nelement, "Number of pixels.")
+    datatype = _of_stream(lambda s: ImageStreamIODataType.Type(s.datatype), "Code of the pixel type.")
+    imagetype = _of_stream(lambda s: ImageStreamIOType(s.imagetype).type, "Low 4 bits of the type.")
+    creationtime = _of_stream(lambda s: to_local(s.creation_time_ns), "When the stream was created.")
+    lastaccesstime = _of_stream(
+        lambda s: to_local(s.last_access_time_ns), "Last access, by writers that note it."
+    )
+    acqtime = _of_stream(lambda s: to_local(s.acquisition_time_ns), "When the newest frame was acquired.")
+    writetime = _of_stream(lambda s: to_local(s.write_time_ns), "When the newest frame was published.")
+    shared = _of_stream(lambda s: s.shared, "1; 0 if the stream is local to this process.")
+    inode = _of_stream(lambda s: s.inode, "Inode of the file when it was created.")
+    location = _of_stream(lambda s: s.location, "-1, or the number of a GPU.")
+    location_str = _of_stream(
+        lambda s: "CPU RAM" if s.location < 0 else f"GPU{s.location} RAM", "Where the pixels are."
+    )
+    status = _of_stream(lambda s: s.status, "Status bits.")
+    flag = _of_stream(lambda s: s.flag, "Flag of the writer.")
+    logflag = _of_stream(lambda s: s.logflag, "Whether a logger is to record the stream.")
+    sem = _of_stream(lambda s: s.nbsem, "Number of semaphores.")
+    cnt0 = _of_stream(lambda s: s.counter, "Frames published.")
+    cnt1 = _of_stream(lambda s: s.cnt1, "Slice written last, where the writer keeps it.")
+    cnt2 = _of_stream(lambda s: s.cnt2, "Counter of synchronisation schemes.")
+    write = _of_stream(lambda s: s.write, "1 while a frame is being written.")
+    NBkw = _of_stream(lambda s: s.nbkw, "Room for keywords.")
+
+    @open_only
+    def __repr__(self) -> str:
+        stream = self._stream
+        lines = {
+            "Name": self.name,
+            "Version": self.version,
+            "Size": self.size,
+            "nelement": self.nelement,
+            "creationtime": _shown(stream.creation_time_ns),
+            "lastaccesstime": _shown(stream.last_access_time_ns),
+            "acqtime": _shown(stream.acquisition_time_ns),
+            "shared": self.shared,
+            "location": self.location_str,
+            "flag": self.flag,
+            "logflag": self.logflag,
+            "sem": self.sem,
+            "cnt0": self.cnt0,
+            "cnt1": self.cnt1,
+            "cnt2": self.cnt2,
+        }
+        return "\n".join(f"{label}: {value}" for label, value in lines.items())
+
+
+def _shown(stamp_ns: int) -> str:
+    """Show a stored time as C's ctime does."""
+    return time.ctime(stamp_ns // 1_000_000_000)
+
+
+def _of_trace(field: str, doc: str) -> Any:
+    return _of_stream(lambda s: int(section_of(s, "trace")[0][field]), doc)
+
+
+class Proc_trace:
+    """Entry 0 of the processing trace of a stream, read at each access. Made by `Image.streamproctrace0`."""
+
+    __slots__ = ("_stream",)
+
+    _stream: Stream
+
+    def __init__(self) -> None:
+        raise TypeError("a Proc_trace is made by Image.streamproctrace0")
+
+    triggermode = _of_trace("triggermode", "How the process is triggered.")
+    pid_write = _of_trace("procwrite_PID", "Process that updated the stream.")
+    trigger_inode = _of_trace("trigger_inode", "Inode of the stream that triggered it.")
+    trigger_semindex = _of_trace("trigsemindex", "Semaphore that triggered it, -1: none.")
+    trigger_status = _of_trace("triggerstatus", "How the trigger came.")
+    cnt0 = _of_trace("cnt0", "Counter of the stream that triggered it.")
+    ts_procstart = _of_stream(
+        lambda s: to_local(stamp_of(section_of(s, "trace")[0]["ts_procstart"])), "When the processing began."
+    )
+    ts_streamupdate = _of_stream(
+        lambda s: to_local(stamp_of(section_of(s, "trace")[0]["ts_streamupdate"])),
+        "When the stream was updated.",
+    )

@@ -1,0 +1,238 @@
+"""Streams looked at from outside: who writes, who reads, how old, how fast; and their safe removal.
+
+Nothing here takes a semaphore or writes into a stream, so that looking never disturbs those who use it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._core import Stream
+from ..axes import Orientation, Which3DState
+from ..errors import StreamError
+from ..streams.directory import list_streams
+from ..streams.metadata import metadata_of
+from ..system.processes import process_alive
+from ..times import now_ns, to_utc
+from .users import owners_of, processes_using, writer_of
+
+__all__ = ["describe_stream", "stream_details", "survey"]
+
+#: Sections of the file that `Stream.section` gives, in the order of the file.
+_SECTIONS = ("keywords", "sem_read_pid", "sem_write_pid", "semctrl", "semstatus", "trace", "slice_atime",
+             "slice_writetime", "slice_cnt0", "ring_records", "ring_slots", "history")  # fmt: skip
+
+
+def describe_stream(stream: Stream) -> dict[str, Any]:
+    """Tell what a stream is and who uses it.
+
+    Parameters
+    ----------
+    stream : Stream
+        May be attached read-only.
+
+    Returns
+    -------
+    dict
+        ``name``, ``path``, ``shape`` (C order), ``frame_shape`` (as `SHM` gives frames, axes of length
+        1 included), ``size`` (order of the file), ``dtype`` (its name), ``counter``, ``age`` (seconds
+        since the last frame, by CLOCK_TAI; None before the first), ``last_frame_ns`` (its time),
+        ``writer_pid`` and ``writer_alive`` (None if no process left its number), ``creator_pid``,
+        ``readers`` (numbers of living processes that hold a semaphore, one for each semaphore),
+        ``dead_readers`` (those of processes that have ended), ``writing`` (the writer says that it is
+        within a frame), ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal" or None),
+        ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock).
+
+    Raises
+    ------
+    StreamDamagedError, StreamClosedError
+        The file was cut, or its header rewritten, until now; or the stream is closed.
+
+    Notes
+    -----
+    The writer is the process that rang the semaphores, or, before it did, the creator. A semaphore that
+    nobody waits on keeps the number of the process that filled it: a later writer of the same file is seen
+    as soon as somebody reads. Readers without a semaphore, such as those that watch the counter, and
+    processes in other PID namespaces do not show; `processes_using` finds more of them.
+    """
+    counter = stream.counter
+    looked = time.monotonic_ns()
+    # The wrapper of ImageStreamIO stamps the access only, C programs the write only.
+    stamp = max(stream.write_time_ns, stream.last_access_time_ns)
+    age = (now_ns() - stamp) / 1e9 if counter and stamp else None
+    pid, alive = writer_of(stream)
+    owners = [owner for owner in owners_of(stream) if owner > 0]
+    temporal = stream.temporal
+    ring = stream.shape[0] if temporal else stream.cb_size
+    kind = "temporal" if temporal else "fast" if ring else None
+    found = {
+        "name": stream.name,
+        "path": stream.path,
+        "shape": stream.shape,
+        "frame_shape": Orientation(stream.frame_shape).shape,
+        "size": stream.size,
+        "dtype": stream.dtype.name,
+        "counter": counter,
+        "age": age,
+        "last_frame_ns": stamp if counter and stamp else None,
+        "writer_pid": pid,
+        "writer_alive": alive,
+        "creator_pid": stream.creator_pid,
+        "readers": [owner for owner in owners if process_alive(owner)],
+        "dead_readers": [owner for owner in owners if not process_alive(owner)],
+        "writing": bool(stream.write),
+        "ring": ring,
+        "ring_kind": kind,
+        "nbytes": stream.file_nbytes,
+        "inode": stream.inode,
+        "looked_ns": looked,
+    }
+    stream.check_whole()
+    return found
+
+
+def survey(directory: str | None = None) -> list[dict[str, Any]]:
+    """Describe all streams of a directory, with those who use them.
+
+    Parameters
+    ----------
+    directory : str, optional
+        Default `stream_directory`.
+
+    Returns
+    -------
+    list of dict
+        Sorted by name. As `describe_stream` gives them; a file that is not a usable stream has ``name``,
+        ``path`` and ``error`` only.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError
+        There is no stream directory, or it cannot be listed.
+
+    Notes
+    -----
+    Each stream is attached read-only for a moment, which takes some 0.1 ms however large it is. No pixel is
+    read.
+    """
+    found: list[dict[str, Any]] = []
+    for entry in list_streams(directory):
+        if "error" not in entry:
+            try:
+                with Stream.attach(entry["path"], writable=False, prefault=False) as stream:
+                    entry = describe_stream(stream)
+            except StreamError as error:
+                entry = {"name": entry["name"], "path": entry["path"], "error": str(error)}
+        if "error" not in entry or os.path.lexists(entry["path"]):  # else deleted meanwhile
+            found.append(entry)
+    return found
+
+
+def stream_details(stream: Stream) -> dict[str, Any]:
+    """Tell everything about a stream: what `describe_stream` does, and the whole of its header.
+
+    Parameters
+    ----------
+    stream : Stream
+        May be attached read-only.
+
+    Returns
+    -------
+    dict
+        In addition: ``layout``; ``metadata``, see `pymilk.streams.metadata.metadata_of`; ``orientation``,
+        sentences that set file against NumPy axes; ``sections``, a list of ``name``, ``offset``, ``nbytes``
+        in the order of the file; ``semaphores``, a list of ``index``, ``value``, ``owner_pid`` (None if it is
+        free), ``owner_alive``, ``poster_pid``; ``keywords``, a list of ``name``, ``value``, ``comment``;
+        ``written_utc`` and ``created_utc``, ISO 8601 or None; ``used_by``, see `processes_using`.
+
+    Raises
+    ------
+    StreamDamagedError, StreamClosedError
+        As `describe_stream`.
+    """
+    details = describe_stream(stream)
+    details["layout"] = stream.layout
+    details["metadata"] = metadata_of(stream)
+    details["orientation"] = _orientation(stream)
+    details["sections"] = _sections(stream)
+    posters = [int(pid) for pid in stream.section("sem_write_pid")]
+    details["semaphores"] = [
+        {
+            "index": index,
+            "value": stream.sem_value(index),
+            "owner_pid": owner if owner > 0 else None,
+            "owner_alive": process_alive(owner) if owner > 0 else None,
+            "poster_pid": posters[index] if posters[index] > 0 else None,
+        }
+        for index, owner in enumerate(owners_of(stream))
+    ]
+    details["keywords"] = [
+        {"name": keyword.name, "value": keyword.value, "comment": keyword.comment}
+        for keyword in stream.read_keywords()
+    ]
+    details["written_utc"] = _utc(stream.write_time_ns)
+    details["created_utc"] = _utc(stream.creation_time_ns)
+    details["used_by"] = processes_using(stream)
+    stream.check_whole()
+    return details
+
+
+def _utc(stamp_ns: int) -> str | None:
+    moment = to_utc(stamp_ns)
+    return None if np.isnat(moment) else f"{moment}Z"
+
+
+def _orientation(stream: Stream) -> list[str]:
+    """Say in words which axis of the file is which axis of the NumPy arrays."""
+    names = "xyz"[: stream.naxis][::-1]
+    file = ", ".join(f"{name} = {length}" for name, length in zip("xyz", stream.size, strict=False))
+    lines = [
+        f"file: {file}; x runs fastest",
+        f"pymilk.Stream: shape {stream.shape}, indices [{', '.join(names)}]",
+    ]
+    if stream.temporal:
+        lines.append(f"z is time: a ring of {stream.shape[0]} frames")
+    frame_names = names[-len(stream.frame_shape) :]
+    turn = Orientation(stream.frame_shape, squeeze=True)
+    line = (
+        f"pymilk.SHM: shape {turn.shape}, indices [{', '.join(frame_names[axis] for axis in turn.axes)}], "
+        f"with symcode 4 and triDim {Which3DState.LAST2LAST.name}, the defaults"
+    )
+    lines.append(line + ("; axes of length 1 are dropped" if 1 in stream.frame_shape else ""))
+    return lines
+
+
+def _sections(stream: Stream) -> list[dict[str, Any]]:
+    """Tell where the parts of the file begin, from the addresses at which they are mapped."""
+    # The history is the last section, and ends where the file does, also where it is empty.
+    history = stream.section("history")
+    base = _address(history) + _rounded(history.nbytes) - stream.file_nbytes
+    keywords = stream.section("keywords")
+    on_gpu = stream.location != -1
+    pixels = _address(keywords if on_gpu else stream.view())
+    places = [("metadata", 0, pixels - base)]
+    if not on_gpu:
+        places.append(("pixels", pixels - base, stream.nbytes))
+    for name in _SECTIONS:
+        array = stream.section(name)
+        if name == "sem_read_pid":
+            # What is between the keywords and these is not handed out: nobody copies a semaphore.
+            begin = _address(keywords) - base + _rounded(keywords.nbytes)
+            places.append(("semaphores", begin, _address(array) - base - begin))
+        if array.nbytes:
+            places.append((name, _address(array) - base, array.nbytes))
+    return [{"name": name, "offset": offset, "nbytes": nbytes} for name, offset, nbytes in places]
+
+
+def _rounded(nbytes: int) -> int:
+    """Tell the room of a section: whole units of 8 bytes."""
+    return -(-nbytes // 8) * 8
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])

@@ -1,0 +1,192 @@
+"""What is wrong with the streams of a directory, or may go wrong on this machine; and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+from typing import Any
+
+from .._core import free_memory
+from ..names import stream_directory
+from ..streams.directory import find_stale, remove_stale
+from ..system.machine import describe, file_system_of, huge_pages, in_memory
+from ..times import tai_offset
+from .describe import survey
+
+__all__ = ["examine", "fix"]
+
+#: Seconds without a frame after which a dead writer's stream is thought to have no other one.
+_QUIET = 1.0
+
+#: Stale streams that are named.
+_NAMED = 8
+
+#: A stream with a good ring needs some hundred megabytes.
+_SCARCE = 500_000_000
+
+#: Each stream that is attached needs a descriptor for a moment, each ring reader one for good.
+_FEW_FILES = 256
+
+
+def examine() -> list[dict[str, str]]:
+    """Look at the stream directory, its streams, and what the machine permits.
+
+    Returns
+    -------
+    list of dict
+        ``topic``, ``level`` ("ok", "note" for what may matter, "problem"), ``found``, and ``todo``, which is
+        empty if there is nothing to do.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError
+        There is no stream directory, or it cannot be listed.
+    """
+    folder = stream_directory()
+    return [*_directory(folder), *_streams(folder), *_machine()]
+
+
+def fix() -> list[str]:
+    """Do what is safe to do without asking: remove the temporary files of creators that died.
+
+    Returns
+    -------
+    list of str
+        Paths of what was removed. Streams are never among them, whatever state they are in.
+
+    Raises
+    ------
+    StreamNotFoundError
+        There is no stream directory.
+    """
+    return remove_stale()
+
+
+def _finding(topic: str, found: str, todo: str = "", level: str = "note") -> dict[str, str]:
+    return {"topic": topic, "level": level if todo else "ok", "found": found, "todo": todo}
+
+
+def _directory(folder: str) -> list[dict[str, str]]:
+    kind = file_system_of(folder)
+    chosen = "MILK_SHM_DIR" if "MILK_SHM_DIR" in os.environ else "the default, as MILK_SHM_DIR is not set"
+    findings = [
+        _finding(
+            "directory",
+            f"{folder} ({chosen}), on {kind or 'a file system of unknown type'}",
+            "" if in_memory(kind) else "the kernel writes streams to a disk now and then, which holds up "
+            "writers: mount a tmpfs there, or set MILK_SHM_DIR to a directory in /dev/shm",
+        )
+    ]
+    if not os.access(folder, os.W_OK | os.X_OK):
+        findings.append(
+            _finding("permission", f"this user cannot create streams in {folder}",
+                     "to create some, have its group or mode changed; reading needs nothing", "problem")
+        )  # fmt: skip
+    room = shutil.disk_usage(folder)
+    findings.append(
+        _finding("room", f"{room.free / 1e6:.0f} of {room.total / 1e6:.0f} MB free for streams",
+                 "remove streams with 'pymilk rm', or enlarge the file system" if room.free < _SCARCE else "",
+                 "problem" if room.free < _SCARCE / 10 else "note")
+    )  # fmt: skip
+    memory = free_memory()
+    findings.append(
+        _finding("memory", f"{memory / 1e6:.0f} MB available to this process",
+                 "end other programs, or raise the limit of the container" if memory < _SCARCE else "")
+    )  # fmt: skip
+    return findings
+
+
+def _streams(folder: str) -> list[dict[str, str]]:
+    entries = survey(folder)
+    findings = []
+    good = [entry for entry in entries if "error" not in entry]
+    findings.append(_finding("streams", f"{len(good)} usable"))
+    for entry in entries:
+        findings += [_unusable(entry)] if "error" in entry else _troubles(entry)
+    findings += _stale([entry["name"] for entry in good if _is_stale(entry)])
+    for path in find_stale(folder):
+        findings.append(
+            _finding("left over", f"{path}, of a creator that died", "remove it: pymilk doctor --fix")
+        )
+    return findings
+
+
+def _unusable(entry: dict[str, Any]) -> dict[str, str]:
+    return _finding("file", entry["error"], "move it elsewhere, or have its program make it again")
+
+
+def _quiet(entry: dict[str, Any]) -> bool:
+    """Tell whether no frame came of late: who writes is alive, whatever number the semaphores have."""
+    return entry["age"] is None or entry["age"] > _QUIET
+
+
+def _is_stale(entry: dict[str, Any]) -> bool:
+    """Tell whether a stream had frames, and has neither writer nor reader any more, as far as one sees."""
+    ended = entry["writer_alive"] is False and _quiet(entry) and not entry["writing"]
+    return bool(entry["counter"] and ended and not entry["readers"])
+
+
+def _stale(names: list[str]) -> list[dict[str, str]]:
+    if not names:
+        return []
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return [
+        _finding("stale", f"{len(names)} whose writers have ended, without readers: "
+                 f"{', '.join(names[:_NAMED])}{more}",
+                 "start the writers again, or remove what is not needed: pymilk rm NAME")
+    ]  # fmt: skip
+
+
+def _troubles(entry: dict[str, Any]) -> list[dict[str, str]]:
+    name, findings = entry["name"], []
+    if entry["writer_alive"] is False and entry["writing"] and _quiet(entry):
+        findings.append(
+            _finding("writer", f"{name}: process {entry['writer_pid']} died within a frame",
+                     f"its last frame may be torn; restart the writer, or remove it: pymilk rm {name}",
+                     "problem")
+        )  # fmt: skip
+    if entry["dead_readers"]:
+        pids = ", ".join(map(str, entry["dead_readers"]))
+        findings.append(
+            _finding("semaphores", f"{name}: {len(entry['dead_readers'])} held by ended processes ({pids})",
+                     "nothing if readers get theirs: those of ended processes are given again; "
+                     "in another container they may be alive")
+        )  # fmt: skip
+    return findings
+
+
+def _real_time() -> bool:
+    """Try whether this thread may have a real-time priority, and give it back."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except OSError:  # no permission, or a container that knows no such thing
+        return False
+    os.sched_setscheduler(0, policy, parameters)
+    return True
+
+
+def _machine() -> list[dict[str, str]]:
+    facts = describe()
+    cores = facts["cores"]
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    real_time = _real_time()
+    offset, pages = tai_offset(), huge_pages()
+    slow = [governor for governor in facts["governors"] if governor == "powersave"]
+    return [
+        _finding("files", f"{'any number of' if files < 0 else files} open files permitted",
+                 "raise it: ulimit -n 4096" if 0 <= files < _FEW_FILES else ""),
+        _finding("cores", f"{len(cores)} for this process",
+                 "a writer and a reader that share a core hold each other up" if len(cores) < 2 else ""),
+        _finding("clock rate", ", ".join(facts["governors"]) or "not told",
+                 "cores that sleep wake up late: cpupower frequency-set -g performance" if slow else ""),
+        _finding("real time", "permitted" if real_time else "not permitted to this user",
+                 "" if real_time else "for priority=..., give the user an rtprio in /etc/security/limits.d"),
+        _finding("time", f"CLOCK_TAI is {offset} s ahead of UTC",
+                 "" if offset else "stamps of this machine read UTC, 37 s behind others: have a time service "
+                 "set the offset (chrony: leapsectz right/UTC)"),
+        _finding("huge pages", pages or "not told",
+                 "captures fault in more slowly: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"
+                 if pages == "never" else ""),
+    ]  # fmt: skip

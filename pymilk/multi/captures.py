@@ -1,0 +1,507 @@
+"""Captures of several streams at once, from a common start, and which of their rows belong together."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._core import FRAME_ROW, checked_timeout, free_memory
+from .._types import Array
+from ..arguments import bad_argument, check_frames, check_seconds
+from ..capture import Capture
+from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError
+from ..shm import SHM
+from ..streams.waiting import spin_of
+from ..system.forks import tell_after_fork
+from ..system.threads import await_event
+from ..times import now_ns
+from .alignment import Alignment, align
+from .report import MultiCaptureReport
+
+__all__ = ["MultiCapture", "capture_many"]
+
+#: How long rates are measured for a capture by time, in seconds.
+_PROBE = 0.5
+
+#: Room beyond the rate measured, and for the time that the end of a capture takes, in seconds.
+_HEAD_ROOM = 1.25
+_OVERRUN = 0.1
+
+#: How long ending captures are waited for, in seconds. They end within 0.1 s.
+_PATIENCE = 2.0
+
+
+class MultiCapture(Mapping[str, Capture]):
+    """Captures of several streams that began together; a mapping of labels to `Capture`.
+
+    Made by `capture_many`. It pickles as what was received.
+
+    Parameters
+    ----------
+    captures : dict of str to Capture
+        Made with ``held=True``; all are begun now.
+    seconds : float, optional
+        End them after this time.
+    attached : iterable of SHM
+        Closed when all have ended.
+
+    Attributes
+    ----------
+    started_ns : int
+        When all were armed, in nanoseconds of CLOCK_TAI: nothing published later is left out of any. They
+        are armed one after the other, in about 0.1 ms each, or up to 10 ms each while other Python threads
+        keep the GIL busy, so that a fast stream may begin with frames that arrived before this time.
+    """
+
+    def __init__(
+        self,
+        captures: dict[str, Capture],
+        *,
+        seconds: float | None = None,
+        attached: Iterable[SHM] = (),
+    ) -> None:
+        self._captures = captures
+        self._seconds = seconds
+        self._attached = list(attached)
+        self._errors: dict[str, BaseException] | None = None
+        self._cut: set[str] = set()
+        self._over = threading.Event()
+        self._keeper: threading.Thread | None = threading.Thread(
+            target=self._keep, name="pymilk-capture-many", daemon=True
+        )
+        for capture in captures.values():
+            capture.begin()
+        for capture in captures.values():
+            capture.armed()
+        self.started_ns = now_ns()
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        tell_after_fork(self)
+        try:
+            self._keeper.start()
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _after_fork(self) -> None:
+        if self._keeper is None:
+            return  # it came out of a pickle
+        self._over = threading.Event()
+        self._over.set()
+        self._keeper = None
+        for capture in self._captures.values():
+            capture._after_fork()  # it may be told later than this
+        for shm in self._attached:
+            shm.close()
+
+    def _abandon(self) -> None:
+        """End everything because of an exception, the thread that keeps it included."""
+        self.stop()
+        # The thread may have begun although its start was interrupted: it says so itself.
+        if self._over.wait(_PATIENCE) and self._keeper is not None:
+            self._keeper.join(_PATIENCE)
+
+    def _keep(self) -> None:
+        """Wait for the end of all captures, bring it about when the time is over, and clean up."""
+        for capture in self._captures.values():
+            left = None if self._deadline is None else self._deadline - time.monotonic()
+            if not capture.wait_end(left):
+                break
+        for label, capture in self._captures.items():
+            if not capture.done:
+                self._cut.add(label)
+                capture.stop()
+        for capture in self._captures.values():
+            capture.wait_end()
+        for shm in self._attached:
+            shm.close()
+        self._over.set()
+
+    # -- use -----------------------------------------------------------------------------------
+
+    def __getitem__(self, label: str) -> Capture:
+        return self._captures[label]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._captures)
+
+    def __len__(self) -> int:
+        return len(self._captures)
+
+    @property
+    def done(self) -> bool:
+        """Whether all captures have ended, and the streams that were attached for them are closed."""
+        return self._over.is_set()
+
+    @property
+    def errors(self) -> dict[str, BaseException]:
+        """Label of each stream that failed so far, and its exception."""
+        if self._errors is not None:
+            return self._errors
+        found = {label: capture.error for label, capture in self._captures.items()}
+        return {label: error for label, error in found.items() if error is not None}
+
+    @property
+    def report(self) -> MultiCaptureReport:
+        """The account of what was received so far."""
+        errors = {label: str(error) for label, error in self.errors.items()}
+        return MultiCaptureReport(
+            {label: capture.report for label, capture in self._captures.items()},
+            {label: self._ending(label) for label in self._captures},
+            errors,
+            sum(capture.frames.nbytes for capture in self._captures.values()),
+            self.started_ns,
+        )
+
+    def _ending(self, label: str) -> str:
+        capture = self._captures[label]
+        if not capture.done:
+            return "running"
+        if label in self.errors:
+            return "error"
+        if capture.received == capture.requested:
+            return "complete" if self._seconds is None else "full"
+        return "time" if label in self._cut else "stopped"
+
+    def stop(self) -> None:
+        """End all captures early, within 50 ms; they keep what they have, and `join` does not raise."""
+        for capture in self._captures.values():
+            capture.stop()
+
+    def join(self, timeout: float | None = None) -> MultiCapture:
+        """Wait for the end of all captures.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits for ever.
+
+        Returns
+        -------
+        MultiCapture
+            Itself. `done` tells whether all have ended.
+
+        Raises
+        ------
+        MultiCaptureError
+            Some of them failed. Its `captures` is this object, with everything that was received; its
+            `errors` says what happened to which.
+        KeyboardInterrupt
+            Ctrl-C; all captures were stopped first.
+        """
+        try:
+            if not await_event(self._over, timeout):
+                return self
+        except BaseException:
+            self._abandon()
+            raise
+        if self._keeper is not None:
+            self._keeper.join()
+        errors = self.errors
+        if errors:
+            what = "; ".join(f"{label!r}: {error}" for label, error in errors.items())
+            raise MultiCaptureError(
+                f"{len(errors)} of {len(self)} captures failed; the error's `captures` has what all of them "
+                f"received. {what}",
+                captures=self,
+                errors=errors,
+            ) from next(iter(errors.values()))
+        return self
+
+    def aligned(
+        self,
+        by: str = "time",
+        *,
+        key: str | Mapping[str, str] = "atime_ns",
+        reference: str | None = None,
+        tolerance: float | None = None,
+        match: str = "nearest",
+        gaps: bool = True,
+    ) -> Alignment:
+        """Tell which rows of the captures belong together.
+
+        The result has one row for each frame of the reference, in its order, and one for each that it
+        lost. A frame of another stream may be in several rows, or in none.
+
+        Parameters
+        ----------
+        by : {"time", "counter"}
+            "time": the frame of each other stream whose time is nearest to that of the reference, or the
+            newest one that is not later: see `match`. "counter": the frame of the same number, for streams
+            whose numbers have one source, as those of a stream and its relay. Where numbers began anew (a
+            restart), frames after the k-th restart belong to those after the k-th of the others.
+        key : str or mapping of label to str, default "atime_ns"
+            The time: "atime_ns" (acquisition) or "writetime_ns", as the writer stamped them, or
+            "arrival_ns", when the frame was copied. Frames with no time (0) belong to none.
+        reference : str, optional
+            Label; default the first one.
+        tolerance : float, optional
+            Seconds that the times may differ, for ``by="time"``. Default: no limit.
+        match : {"nearest", "previous"}
+            For ``by="time"``. "nearest": the smallest difference, and of two equal ones the earlier.
+            "previous": the newest frame that is not later, as a command is matched that was in effect when
+            a frame was taken. Of several frames of the same time (or number) the last one is taken.
+        gaps : bool, default True
+            With rows for the frames that the reference lost. In them the reference has -1; other streams
+            have their frame of that number ``by="counter"``, and -1 by time, because the time of a lost
+            frame is not known.
+
+        Returns
+        -------
+        Alignment
+            For each label an int64 array of rows, -1 where there is none; with `lost` and `complete`.
+
+        Raises
+        ------
+        StreamArgumentError
+            An argument is not one of those, or no frame of a stream has such a time.
+        CaptureMemoryError
+            The frames lost are so many that rows for them do not fit into memory.
+
+        Notes
+        -----
+        Costs a sort of each stream: about 25 ms for 100 000 rows. No frames are copied.
+        """
+        infos = {label: capture.info for label, capture in self._captures.items()}
+        return align(
+            infos, by, key=key, reference=reference, tolerance=tolerance, match=match, gaps=gaps
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The result travels, not the work, as that of a Capture does.
+        state = {
+            "_captures": dict(self._captures),
+            "_errors": dict(self.errors),
+            "_seconds": self._seconds,
+            "_cut": set(self._cut),
+            "started_ns": self.started_ns,
+        }
+        return _restore, (state,)
+
+    def __repr__(self) -> str:
+        received = ", ".join(
+            f"{label} {capture.received}/{capture.requested}"
+            for label, capture in self._captures.items()
+        )
+        return f"<MultiCapture {received}: {'done' if self.done else 'running'}>"
+
+
+def _restore(state: dict[str, Any]) -> MultiCapture:
+    """Make finished captures from their pickled parts."""
+    many = MultiCapture.__new__(MultiCapture)
+    many.__dict__.update(state, _attached=[], _keeper=None, _over=threading.Event())
+    many._over.set()
+    return many
+
+
+class _Wanted(NamedTuple):
+    """One stream as it was asked for."""
+
+    source: SHM | str
+    frames: int | None
+    out: Array | None
+
+
+def capture_many(
+    streams: Mapping[str, int | str | SHM | None] | Iterable[str | SHM],
+    n: int | Mapping[str, int] | None = None,
+    *,
+    seconds: float | None = None,
+    out: Mapping[str, Array] | None = None,
+    timeout: float | None = 5.0,
+    wait: str = "auto",
+    background: bool = False,
+) -> MultiCapture:
+    """Capture several streams at once, each in a thread of its own that never needs the GIL.
+
+    Parameters
+    ----------
+    streams : mapping or iterable
+        Names of streams, or `SHM` objects (which bring their orientation, and stay open). A mapping labels
+        them: ``{"wfs": 10_000, "dm": 2_000}`` gives names and numbers of frames,
+        ``{"wfs": shm, "psf": "cam7"}`` gives the stream of each label.
+    n : int or mapping of label to int, optional
+        Frames of each stream that has no number of its own.
+    seconds : float, optional
+        End all captures after this time. Streams without a number of frames get room for their rate, which
+        is measured first for 0.5 s, and a quarter more; `MultiCaptureReport.ended` is "full" for one that
+        used it up. Frames that arrive up to 50 ms later may be among them.
+    out : mapping of label to ndarray, optional
+        Filled instead of a new array: shape (n, *shape), and n is its length if no number was given.
+    timeout : float or None, default 5.0
+        Longest wait for one frame of a stream, in seconds; None waits for ever, or until `seconds` are over.
+    wait : {"auto", "spin", "sleep"}
+        How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`. "spin" uses a core for each
+        stream.
+    background : bool, default False
+        Return at once; `MultiCapture.join` waits for the end.
+
+    Returns
+    -------
+    MultiCapture
+        A mapping of label to `Capture`, with `report` and `aligned`.
+
+    Raises
+    ------
+    MultiCaptureError
+        Some streams failed: no frame in time, closed, or recreated with another shape or dtype. The others
+        were captured to their end; its `captures` has what all of them received.
+    StreamNotFoundError, StreamFormatError, StreamPermissionError, StreamNameError
+        A stream cannot be attached; nothing was captured.
+    StreamArgumentError, FrameMismatchError
+        An argument does not fit.
+    CaptureMemoryError
+        The frames of all streams together need more memory than there is; nothing was waited for.
+
+    Notes
+    -----
+    Memory for all streams is reserved and pre-faulted before the first one is armed. Ctrl-C ends all of
+    them within 0.1 s. Streams that were given by name are attached, and closed at the end.
+
+    Examples
+    --------
+    >>> many = pymilk.capture_many({"wfs": 10_000, "dm": 2_000})          # doctest: +SKIP
+    >>> many = pymilk.capture_many(["wfs", "psf"], seconds=10)            # doctest: +SKIP
+    >>> many["wfs"].frames.shape, many.report.lost                        # doctest: +SKIP
+    """
+    wanted = _wanted(streams, n, out)
+    spin_of(wait)
+    checked_timeout(timeout)
+    check_seconds(seconds)
+    if seconds is None:
+        for label, stream in wanted.items():
+            if stream.frames is None:
+                raise StreamArgumentError(
+                    f"how many frames of {label!r}? Give a number, n=... or seconds=...",
+                    stream=label,
+                    argument="n",
+                    found=None,
+                )
+    attached: list[SHM] = []
+    captures: dict[str, Capture] = {}
+    many: MultiCapture | None = None
+    try:
+        opened = {label: _open(stream.source, attached) for label, stream in wanted.items()}
+        counts = _counts(wanted, opened, seconds)
+        _check_memory(wanted, opened, counts, seconds)
+        for label, shm in opened.items():
+            captures[label] = shm._capture(counts[label], wanted[label].out, timeout, wait, held=True)
+        many = MultiCapture(captures, seconds=seconds, attached=attached)
+        return many if background else many.join()
+    except BaseException as error:
+        # Whatever it was: nobody holds these captures, or all of them have ended.
+        if many is not None:
+            many._abandon()
+        for capture in captures.values():
+            capture.stop()
+        for capture in captures.values():
+            capture._end()
+        for shm in attached:
+            shm.close()
+        # Ctrl-C within threading.Thread.start can come out as an error of a lock.
+        if isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
+    """Sort out which streams are wanted under which label, how many frames, and where to."""
+    if isinstance(streams, (str, bytes, SHM)) or not isinstance(streams, Iterable):
+        raise bad_argument(
+            "streams", streams, "is a mapping of labels, or a list of names or SHM objects"
+        )
+    if isinstance(streams, Mapping):
+        given = list(streams.items())
+    else:
+        given = [(item.FNAME if isinstance(item, SHM) else item, item) for item in streams]
+    labels = [label for label, _ in given]
+    if not given or not all(isinstance(label, str) for label in labels):
+        raise bad_argument("streams", streams, "names one or more streams, as str or SHM")
+    if len(set(labels)) < len(labels):
+        raise bad_argument("streams", streams, "names each stream once; a mapping can label them")
+    per_label = n if isinstance(n, Mapping) else {}
+    common = None if n is None or isinstance(n, Mapping) else check_frames("n", n)
+    out = {} if out is None else out
+    for argument, mapping in (("n", per_label), ("out", out)):
+        if not isinstance(mapping, Mapping) or not set(mapping) <= set(labels):
+            raise bad_argument(argument, mapping, f"is a mapping of labels ({', '.join(labels)})")
+    wanted = {}
+    for label, value in given:
+        array = out.get(label)
+        source, count = label, common
+        if isinstance(value, (str, SHM)):
+            source = value
+        elif value is not None:
+            count = check_frames(f"streams[{label!r}]", value)
+        if label in per_label:
+            count = check_frames(f"n[{label!r}]", per_label[label])
+        if count is None and array is not None:
+            count = check_frames(f"len(out[{label!r}])", np.shape(array)[0] if np.ndim(array) else 0)
+        wanted[label] = _Wanted(source, count, array)
+    return wanted
+
+
+def _open(source: SHM | str, attached: list[SHM]) -> SHM:
+    if isinstance(source, SHM):
+        return source
+    attached.append(SHM(source))
+    return attached[-1]
+
+
+def _counts(
+    wanted: dict[str, _Wanted], opened: dict[str, SHM], seconds: float | None
+) -> dict[str, int]:
+    """Return the frames to make room for: as asked, or by the rates measured now."""
+    counts = {label: stream.frames for label, stream in wanted.items() if stream.frames is not None}
+    unknown = {label: shm for label, shm in opened.items() if label not in counts}
+    if unknown and seconds is not None:
+        for label, rate in _rates(unknown).items():
+            counts[label] = math.ceil(rate * (seconds + _OVERRUN) * _HEAD_ROOM)
+    return {label: counts[label] for label in wanted}
+
+
+def _rates(streams: dict[str, SHM]) -> dict[str, float]:
+    """Measure the frames per second that each stream has at most."""
+    before = {label: (time.monotonic(), shm.get_counter()) for label, shm in streams.items()}
+    time.sleep(_PROBE)
+    rates = {}
+    for label, shm in streams.items():
+        began, first = before[label]
+        last = shm.get_counter()
+        # One more than were seen: the next one may have been about to come. After a restart the
+        # counter begins anew.
+        frames = 1 + (last - first if last >= first else last)
+        rates[label] = frames / (time.monotonic() - began)
+    return rates
+
+
+def _check_memory(
+    wanted: dict[str, _Wanted],
+    opened: dict[str, SHM],
+    counts: dict[str, int],
+    seconds: float | None,
+) -> None:
+    """Raise `CaptureMemoryError` if all captures together do not fit, before one of them is made."""
+    needs = {}
+    for label, shm in opened.items():
+        frame = math.prod(shm.shape) * np.dtype(shm.nptype).itemsize
+        needs[label] = counts[label] * (
+            FRAME_ROW.itemsize + (frame if wanted[label].out is None else 0)
+        )
+    needed, available = sum(needs.values()), free_memory()
+    if needed <= available:
+        return
+    parts = ", ".join(f"{label!r} {counts[label]} frames = {need} bytes" for label, need in needs.items())
+    advice = "take fewer frames"
+    if seconds is not None:
+        advice = f"take fewer seconds ({seconds * available / needed:.3g} fit), or give n"
+    raise CaptureMemoryError(
+        f"captures of {len(needs)} streams need {needed} bytes ({parts}), but only {available} are free; "
+        f"{advice}",
+        needed=needed,
+        available=available,
+    )

@@ -1,0 +1,519 @@
+"""Players: recordings, cubes, images and videos published as a live stream, each frame at its time.
+
+Two threads share the work. One reads frames into slots in memory, ahead of time and in bounded pieces; the
+other publishes them from there and never needs the GIL, so that neither the disk nor busy Python code
+moves a frame, as long as there are some in the slots.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import threading
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from .._core import FrameFeed, Stream
+from .._types import Array
+from ..errors import (
+    StreamArgumentError,
+    StreamError,
+    StreamExistsError,
+    StreamFormatError,
+    StreamInUseError,
+    StreamNotFoundError,
+    StreamReplacedError,
+)
+from ..inspection import describe_stream, new_stream
+from ..streams.keywords import Keywords
+from ..system.forks import left_with_parent, tell_after_fork
+from ..system.processes import process_alive
+from ..system.threads import await_event, check_scheduling, join_thread, schedule_thread, warn_of_scheduling
+from .footage import Footage, open_footage
+from .report import PlayReport, Timing
+
+__all__ = ["Player", "play"]
+
+#: Bytes and frames that are read ahead, at most; two frames in any case.
+_AHEAD_NBYTES = 64 << 20
+_AHEAD_FRAMES = 4096
+
+
+#: How long the reading thread sleeps while all slots are full, in seconds: so long, or that part of the time
+#: that the slots last.
+_NAP_SECONDS = (0.001, 0.05)
+_NAP_SHARE = 0.1
+
+#: How long ending threads are waited for, in seconds. They end within 0.1 s, unless the disk hangs.
+_PATIENCE = 5.0
+
+
+class Player:
+    """Publish frames of a file or an array as a live stream, in the background.
+
+    A context manager that starts at its beginning and stops at its end; or use `start`, `stop` and `wait`.
+
+    Parameters
+    ----------
+    source : str, PathLike, list of them, Recording, or array_like of shape (n, *shape)
+        A path is that of a recording or cube (``.npy .fits .h5 .zarr``, see `pymilk.load`), of a folder of
+        images, of an image file, or of a video. Recorded frames keep their orientation. Colours become
+        brightness.
+    stream : str, optional
+        Name of the stream. Default: the one that was recorded, or the name of the file.
+    rate : float, optional
+        Frames per second; 0 is as fast as possible. Default: the times of the recording or video, where gaps
+        take as long as they took; a recording of a single frame has an interval of 1 s.
+    loop : bool, default False
+        Begin again at the end, until `stop`. The usual interval is between the last frame and the first.
+    ring : int, default 0
+        Slots of a ring for a new stream.
+    ring_kind : {"fast", "temporal"}
+        See `pymilk.SHM`.
+    force : bool, default False
+        Replace a stream of that name, whatever it is. False publishes in one that has the same shape, dtype
+        and ring, unless a living process writes it.
+    remove : bool, default False
+        Delete the stream at the end. False leaves it with its last frame, as a camera does.
+    cpu, priority : int, optional
+        Core and SCHED_FIFO priority of the thread that publishes.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError, StreamFormatError, LibraryMissingError
+        The source is not there, cannot be read, or needs a library.
+    StreamArgumentError
+        The source has no times and no rate is given, or an argument is not one of those.
+    StreamNameError
+        No stream can be called so.
+    StreamExistsError
+        There is a stream of that name that does not fit, or a file that is no stream, and `force` is false.
+    StreamInUseError
+        It fits, and a living process writes it.
+    StreamStorageError, CaptureMemoryError
+        There is no room for the stream, or for the frames that are read ahead.
+
+    Notes
+    -----
+    Keywords of a recording become those of the stream. Frames get new numbers and times. At most 64 MiB are
+    read ahead (or two frames). A frame that is late by more than an interval shifts those behind it.
+    A stream that another program replaces meanwhile ends the player with `StreamReplacedError`.
+
+    Examples
+    --------
+    >>> with pymilk.Player("cam.fits", "replay", rate=500, loop=True) as player:    # doctest: +SKIP
+    ...     observe()
+    >>> print(player.report)                                                        # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        source: Any,
+        stream: str | None = None,
+        *,
+        rate: float | None = None,
+        loop: bool = False,
+        ring: int = 0,
+        ring_kind: str = "fast",
+        force: bool = False,
+        remove: bool = False,
+        cpu: int | None = None,
+        priority: int | None = None,
+    ) -> None:
+        numeric = isinstance(rate, (int, float, np.integer, np.floating))
+        if rate is not None and not (numeric and 0 <= rate <= 1e9):
+            raise StreamArgumentError(
+                f"rate is frames per second, 0 for as fast as possible, or None for the times of the "
+                f"recording, not {rate!r}",
+                argument="rate",
+                found=rate,
+            )
+        check_scheduling(cpu, priority)
+        self._rate = None if rate is None else float(rate)
+        self._loop = bool(loop)
+        self._remove = remove
+        self._cpu, self._priority = cpu, priority
+        self._lock = threading.Lock()
+        self._timing = Timing()
+        self._collected = 0
+        self._length = 0  # frames of a loop, once they were read
+        self._refused = ""
+        self._ended = "running"
+        self._error: BaseException | None = None
+        self._stopping = threading.Event()
+        self._filled = threading.Event()
+        self._over = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._footage = open_footage(source)
+        try:
+            if rate is None and self._footage.interval_ns is None:
+                raise StreamArgumentError(
+                    f"{self._footage.name} has no times; give a rate in frames per second, or 0 for as fast "
+                    "as possible",
+                    argument="rate",
+                    found=rate,
+                )
+            self._stream = _target(self._footage, stream, ring, ring_kind, force)
+        except BaseException:
+            self._footage.close()
+            raise
+        self.name = self._stream.name
+        try:
+            keywords = self._footage.keywords
+            if keywords:
+                table = {name: (value, comment) for name, value, comment in keywords}
+                Keywords(self._stream).merge(table)
+            self._feed = self._make_feed()
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _make_feed(self) -> FrameFeed:
+        stream = self._stream
+        nbytes = math.prod(stream.frame_shape) * stream.dtype.itemsize
+        depth = max(2, min(_AHEAD_FRAMES, _AHEAD_NBYTES // nbytes))
+        if self._footage.count is not None and not self._loop:
+            depth = min(depth, self._footage.count)
+        self._interval_ns = self._footage.interval_ns if self._rate is None else 0
+        if self._rate:
+            self._interval_ns = max(1, round(1e9 / self._rate))
+        return FrameFeed(depth, stream.frame_shape, stream.dtype, self._interval_ns or None)
+
+    # -- use -----------------------------------------------------------------------------------
+
+    def start(self) -> Player:
+        """Begin to publish, once the slots are filled; returns the player itself.
+
+        Raises
+        ------
+        StreamArgumentError
+            It was started before.
+        """
+        if self._threads or self._over.is_set():
+            raise StreamArgumentError("a player starts once; make a new one", argument="start", found=True)
+        for work in (self._fill, self._publish):
+            self._threads.append(
+                threading.Thread(target=work, name=f"pymilk-play{work.__name__}-{self.name}", daemon=True)
+            )
+        for thread in self._threads:
+            thread.start()
+        tell_after_fork(self)
+        self._await(self._filled)
+        warn_of_scheduling(self._refused)
+        return self
+
+    def stop(self) -> None:
+        """End it now, within 0.1 s; `wait` does not raise for that. Before `start`: let go of everything."""
+        self._stopping.set()
+        self._feed.stop()
+        if not self._threads:
+            self._never_published()
+
+    def wait(self, timeout: float | None = None) -> PlayReport:
+        """Wait for the end.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits for ever.
+
+        Returns
+        -------
+        PlayReport
+
+        Raises
+        ------
+        StreamFormatError, StreamStorageError, ...
+            What ended it before the last frame; its `report` is there as well.
+        StreamReplacedError
+            Another program has put its own stream there.
+        StreamForkedError
+            This is a child after fork; the parent goes on playing.
+        KeyboardInterrupt
+            Ctrl-C; it was stopped first.
+        """
+        if self._threads and self._await(self._over, timeout) and self._error is not None:
+            if isinstance(self._error, StreamError):
+                self._error.report = self.report
+            raise self._error
+        return self.report
+
+    def close(self) -> None:
+        """Stop, and let go of the stream and the source."""
+        self.stop()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                join_thread(thread, _PATIENCE)
+        if self._threads and self._threads[-1].ident is None:  # the one that publishes has not begun
+            self._never_published()
+
+    def _never_published(self) -> None:
+        self._ended = "stopped"
+        self._let_go()
+        self._over.set()
+
+    @property
+    def running(self) -> bool:
+        """Whether it publishes."""
+        return bool(self._threads) and not self._over.is_set()
+
+    @property
+    def frames(self) -> int | None:
+        """Frames that it will publish; None if it loops, or if that is not known."""
+        return None if self._loop else self._footage.count
+
+    @property
+    def published(self) -> int:
+        """Frames published so far."""
+        return self._feed.done
+
+    @property
+    def report(self) -> PlayReport:
+        """The account of what was published so far."""
+        self._collect()
+        with self._lock:
+            timing = self._timing
+            late, jitter = timing.percentiles() if self._interval_ns else ({}, {})
+            duration = (timing.last - timing.first) / 1e9
+            frames = timing.frames
+            shifted = timing.shifted / 1e9
+        return PlayReport(
+            stream=self.name,
+            source=self._footage.name,
+            requested_rate=self._rate,
+            published=frames,
+            loops=frames // self._length if self._length else 0,
+            duration=duration,
+            rate=(frames - 1) / duration if duration > 0 else math.nan,
+            late_us=late,
+            jitter_us=jitter,
+            shifted=shifted,
+            starved=self._feed.starved,
+            ended=self._ended,
+            error=None if self._error is None else str(self._error),
+        )
+
+    def __enter__(self) -> Player:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else self._ended if self._threads else "not started"
+        return f"<Player {self._footage.name} -> {self.name!r}: {self.published} frames, {state}>"
+
+    def _after_fork(self) -> None:
+        # A thread that is not here may have held the lock.
+        self._lock = threading.Lock()
+        if not self._over.is_set():
+            self._over = threading.Event()
+            self._over.set()
+            self._ended = "error"
+            self._error = left_with_parent("player", self.name)
+
+    def _await(self, event: threading.Event, timeout: float | None = None) -> bool:
+        """Wait for an event; whatever interrupts the wait stops the player."""
+        try:
+            return await_event(event, timeout)
+        except BaseException:
+            self.close()
+            raise
+
+    # -- the thread that publishes -------------------------------------------------------------
+
+    def _publish(self) -> None:
+        try:
+            self._refused = schedule_thread(self._cpu, self._priority)
+            self._filled.wait()
+            self._stream.publish_feed(self._feed)
+            self._threads[0].join()  # it ends too, and says what went wrong
+        except BaseException as error:  # noqa: BLE001 (for `wait`)
+            self._failed(error)
+        finally:
+            self._stopping.set()
+            self._collect()
+            if self._error is not None:
+                self._ended = "error"
+            else:
+                whole = self._length > 0 and not self._loop and self._feed.done == self._feed.ready
+                self._ended = "complete" if whole else "stopped"
+            self._let_go()
+            self._over.set()
+
+    def _let_go(self) -> None:
+        self._footage.close()
+        if self._remove and not self._stream.closed:
+            # It may be deleted already, or the stream of another program by now.
+            with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
+                self._stream.destroy()
+        self._stream.close()
+
+    def _failed(self, error: BaseException) -> None:
+        """Keep the first thing that went wrong."""
+        if self._error is None:
+            self._error = error
+
+    # -- the thread that reads -----------------------------------------------------------------
+
+    def _fill(self) -> None:
+        try:
+            limit = max(1, len(self._feed.slots) // 4)
+            while not self._stopping.is_set():
+                for frames, steps in self._footage.pieces(limit):
+                    if not self._hand_over(frames, steps):
+                        return
+                self._length = self._length or self._feed.ready
+                if not self._loop:
+                    return
+        except BaseException as error:  # noqa: BLE001 (for `wait`, once the frames before it are out)
+            self._failed(error)
+        finally:
+            self._feed.end()
+            self._filled.set()
+
+    def _hand_over(self, frames: Array, steps: Array | None) -> bool:
+        """Put frames into slots as these become free; returns False if the player stops."""
+        feed, depth = self._feed, len(self._feed.slots)
+        at = 0
+        while at < len(frames):
+            self._collect()  # before their slots are used again
+            free = depth - (feed.ready - self._collected)
+            slot = feed.ready % depth
+            count = min(len(frames) - at, free, depth - slot)
+            if count:
+                feed.slots[slot : slot + count] = frames[at : at + count]
+                part = slice(slot, slot + count)
+                if self._rate is None and steps is not None:
+                    feed.steps[part] = steps[at : at + count]
+                else:
+                    feed.steps[part] = self._interval_ns or 0
+                feed.hand_over(count)
+                at += count
+            if free == count:
+                self._filled.set()
+                least, most = _NAP_SECONDS
+                nap = depth * (self._interval_ns or 0) / 1e9 * _NAP_SHARE
+                if self._stopping.wait(min(max(nap, least), most)):
+                    return False
+                if self._stream.replaced():
+                    self._feed.stop()
+                    raise StreamReplacedError(
+                        f"stream {self.name!r} was replaced by another program; nobody sees what is played "
+                        "any more",
+                        stream=self.name,
+                        field="inode",
+                        expected=self._stream.inode,
+                    )
+        return not self._stopping.is_set()
+
+    def _collect(self) -> None:
+        """Sum up the times of frames that were published since."""
+        feed = self._feed
+        with self._lock:
+            done, depth = feed.done, len(feed.slots)
+            while self._collected < done:
+                slot = self._collected % depth
+                count = min(done - self._collected, depth - slot)
+                part = slice(slot, slot + count)
+                steps = feed.steps[part] if self._interval_ns else None
+                self._timing.add(feed.dues[part], feed.moments[part], steps)
+                self._collected += count
+
+
+def _target(footage: Footage, name: str | None, ring: int, ring_kind: str, force: bool) -> Stream:
+    """Attach the stream that is there and fits, or make one."""
+    name = footage.stream_name if name is None else name
+    if name is None:
+        raise StreamArgumentError(
+            f"{footage.name} does not tell what its stream is to be called; give a name",
+            argument="stream",
+            found=name,
+        )
+    shape, dtype = footage.turn.stream_shape, footage.dtype
+    room = max(50, len(footage.keywords))
+    if not force:
+        try:
+            old = Stream.attach(name, prefault=False)
+        except StreamNotFoundError:
+            pass
+        except StreamFormatError as error:  # a file that is no stream
+            raise StreamExistsError(
+                f"{error}; choose another name, or force it", stream=name, path=error.path
+            ) from error
+        else:
+            try:
+                _check_target(old, shape, dtype, ring, ring_kind)
+            except BaseException:
+                old.close()
+                raise
+            return old
+    return new_stream(name, shape, dtype, ring=ring, ring_kind=ring_kind, nbkw=room, exist_ok=force)
+
+
+def _check_target(
+    old: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], ring: int, ring_kind: str
+) -> None:
+    """Raise if frames like these cannot be published in a stream that is there."""
+    found = describe_stream(old)
+    misfits = [
+        f"{what} {has}, not {wanted}"
+        for what, has, wanted in (("shape", old.frame_shape, shape), ("dtype", old.dtype, dtype))
+        if has != wanted
+    ]
+    if ring and (found["ring"], found["ring_kind"]) != (ring, ring_kind):
+        misfits.append(f"ring {found['ring_kind'] or 'none'} {found['ring']}, not {ring_kind} {ring}")
+    if misfits:
+        raise StreamExistsError(
+            f"stream {old.name!r} exists with {'; '.join(misfits)}; choose another name, or force it",
+            stream=old.name,
+            path=old.path,
+        )
+    pid = found["writer_pid"]
+    if found["counter"] and pid is not None and pid != os.getpid() and process_alive(pid):
+        raise StreamInUseError(
+            f"stream {old.name!r} is written by process {pid}; choose another name, or force it, which makes "
+            "a new stream",
+            stream=old.name,
+            path=old.path,
+            pids=[pid],
+        )
+
+
+def play(source: Any, stream: str | None = None, **options: Any) -> PlayReport:
+    """Publish frames of a file or an array as a live stream, and wait for the end.
+
+    Parameters
+    ----------
+    source, stream, **options
+        See `Player`. With ``loop=True`` it ends with Ctrl-C only.
+
+    Returns
+    -------
+    PlayReport
+
+    Raises
+    ------
+    StreamError
+        See `Player` and `Player.wait`.
+    KeyboardInterrupt
+        Ctrl-C; the player was stopped first.
+
+    Examples
+    --------
+    >>> print(pymilk.play("cam.fits", "replay", rate=500))                # doctest: +SKIP
+    """
+    with Player(source, stream, **options) as player:
+        return player.wait()

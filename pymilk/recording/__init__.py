@@ -1,0 +1,28 @@
+"""Recordings: frames to disk, and back."""
+
+from .frames import LazyFrames
+from .headers import first_time, header_of, orientation_of
+from .recorder import Recorder, record
+from .recording import GAP_ROW, Recording, load
+from .report import RecordReport, StreamReport
+from .saving import check_save, save
+from .series import part_path, parts_of, taken_by
+
+__all__ = [
+    "GAP_ROW",
+    "LazyFrames",
+    "RecordReport",
+    "Recorder",
+    "Recording",
+    "StreamReport",
+    "check_save",
+    "first_time",
+    "header_of",
+    "load",
+    "orientation_of",
+    "part_path",
+    "parts_of",
+    "record",
+    "save",
+    "taken_by",
+]

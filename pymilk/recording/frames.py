@@ -1,0 +1,138 @@
+"""`LazyFrames`: frames of a recording, read from the disk when they are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._types import Array
+from ..errors import StreamFormatError
+
+__all__ = ["LazyFrames", "piece_of"]
+
+
+class LazyFrames:
+    """Frames that are read, and converted, when they are indexed.
+
+    Behaves like a read-only array of shape (n, *shape): `shape`, `dtype`, `ndim`, `len`, iteration, and
+    indices. ``np.asarray`` reads all of them into memory.
+
+    Parameters
+    ----------
+    parts : sequence of (array-like, int)
+        Files one behind the other, and how many frames of each count.
+    convert : callable
+        Makes frames, as users see them, of a piece of a part. A copy or a view.
+    shape : tuple of int
+        Of a frame.
+    dtype : dtype
+    paths : sequence of str
+        Of the files.
+
+    Notes
+    -----
+    Each index reads from the files; keep the result if it is used twice. An index along the first axis
+    reads no more than the frames that it names.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[tuple[Any, int]],
+        convert: Sequence[Callable[[Array], Array]],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        paths: Sequence[str],
+    ) -> None:
+        self._paths = list(paths)
+        self._parts = list(parts)
+        self._convert = list(convert)
+        self._starts = np.cumsum([0, *(count for _, count in parts)])
+        self.shape = (int(self._starts[-1]), *shape)
+        self.dtype = dtype
+        self.ndim = len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Pixels of all frames."""
+        return int(np.prod(self.shape))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that all frames take in memory."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def _read(self, start: int, stop: int, step: int) -> Array:
+        """Read ``range(start, stop, step)``, ascending."""
+        pieces = []
+        for number, (part, count) in enumerate(self._parts):
+            base = int(self._starts[number])
+            low = start if start >= base else base + (start - base) % step
+            high = min(stop, base + count)
+            if low < high:
+                raw = piece_of(part, slice(low - base, high - base, step), self._paths[number])
+                pieces.append(self._convert[number](raw))
+        if len(pieces) == 1:
+            return pieces[0]
+        return np.concatenate(pieces) if pieces else np.empty((0, *self.shape[1:]), self.dtype)
+
+    def __getitem__(self, key: Any) -> Any:
+        first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
+        every = (slice(None), *rest)
+        if isinstance(first, (int, np.integer)) and not isinstance(first, (bool, np.bool_)):
+            at = int(first) + (len(self) if first < 0 else 0)
+            if not 0 <= at < len(self):
+                raise IndexError(f"frame {first} of {len(self)}")
+            return self._read(at, at + 1, 1)[0][rest]
+        if isinstance(first, slice):
+            chosen = range(*first.indices(len(self)))
+            if chosen.step < 0:
+                return self._read(*_slice(chosen[::-1]))[::-1][every]
+            return self._read(*_slice(chosen))[every]
+        if isinstance(first, (list, np.ndarray)):
+            rows = np.asarray(first)
+            if rows.ndim == 1 and rows.dtype == np.bool_ and len(rows) == len(self):
+                rows = np.flatnonzero(rows)
+            if rows.ndim == 1 and (rows.dtype.kind in "iu" or len(rows) == 0):
+                found = np.empty((len(rows), *self.shape[1:]), self.dtype)
+                for at, row in enumerate(rows):
+                    found[at] = self[int(row)]
+                return found[every]
+        return np.asarray(self)[key]
+
+    def __iter__(self) -> Iterator[Array]:
+        for row in range(len(self)):
+            yield self[row]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        if copy is False:
+            raise ValueError("frames are read from files: they cannot be an array without a copy")
+        frames = np.ascontiguousarray(self._read(0, len(self), 1))
+        return frames if dtype is None else frames.astype(dtype, copy=False)
+
+    def __repr__(self) -> str:
+        return f"<LazyFrames shape={self.shape} dtype={self.dtype}>"
+
+
+def piece_of(part: Any, which: slice, path: str) -> Array:
+    """Read frames of a file."""
+    try:
+        return np.asarray(part[which])
+    except MemoryError:
+        raise
+    except Exception as error:  # of the library of the format
+        raise StreamFormatError(
+            f"{path}: frames {which.start} to {which.stop - 1} cannot be read; the file is damaged, or was "
+            f"closed: {error!r}",
+            path=path,
+            field="frames",
+            found=repr(error),
+        ) from error
+
+
+def _slice(chosen: range) -> tuple[int, int, int]:
+    return chosen.start, max(chosen.start, chosen.stop), chosen.step

@@ -1,0 +1,125 @@
+"""What a recording says about itself: the header that every format stores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .._version import __version__
+from ..axes import Orientation
+from ..errors import StreamFormatError
+from ..times import LAST_DATE_NS, tai_offset
+from .sinks import Header
+from .sinks.base import CLOCK
+
+__all__ = ["first_time", "header_of", "orientation_of", "words_of_axes"]
+
+
+def words_of_axes(orientation: Orientation) -> str:
+    """Say how `Recording.frames` is indexed: ``frames[k, y, x]``, where x is the axis size[0] of the file."""
+    names = "xyz"[: len(orientation.stream_shape)][::-1]
+    seen = [names[axis] for axis in orientation.axes]
+    flips = [f"-{name}" if at in orientation.flipped else name for at, name in enumerate(seen)]
+    return f"frames[{', '.join(['k', *flips])}]; x runs fastest in the stream"
+
+
+def first_time(info: npt.NDArray[Any]) -> int:
+    """Return when the first frame was acquired, in nanoseconds of CLOCK_TAI, as well as its row tells.
+
+    Times of the writer that have no date are left aside: 0, which is "never", and nonsense.
+    """
+    first = info[0]
+    stamps = [int(first[column]) for column in ("atime_ns", "writetime_ns", "arrival_ns")]
+    return next((stamp for stamp in stamps if 0 < stamp <= LAST_DATE_NS), stamps[-1])
+
+
+def orientation_of(header: Header, path: str) -> Orientation:
+    """Return how the user saw the frames of a recording.
+
+    Parameters
+    ----------
+    header : dict
+        See `header_of`.
+    path : str
+        Of the recording, for the message.
+
+    Raises
+    ------
+    StreamFormatError
+        It does not say so.
+    """
+    try:
+        shape = tuple(int(length) for length in header["stream_shape"])
+        return Orientation(shape, header["symcode"], header["tri_dim"], header["squeeze"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise StreamFormatError(
+            f"{path}: the header of the recording is damaged, it does not tell the orientation: {error!r}",
+            path=path,
+            field="header",
+            expected=["stream_shape", "symcode", "tri_dim", "squeeze"],
+            found=header,
+        ) from error
+
+
+def header_of(
+    stream: str,
+    dtype: np.dtype[Any],
+    orientation: Orientation,
+    *,
+    keywords: Iterable[Iterable[Any]],
+    started_ns: int,
+    first_ns: int,
+    frames: int,
+    lost: int,
+    ended: str,
+    part: int | None = None,
+) -> Header:
+    """Make a header.
+
+    Parameters
+    ----------
+    stream : str
+        Its name.
+    dtype : dtype
+        Of the pixels.
+    orientation : Orientation
+        How the user sees the frames.
+    keywords : iterable of (name, value, comment)
+    started_ns, first_ns : int
+        When it began, and when the first frame was acquired, in nanoseconds of CLOCK_TAI.
+    frames, lost : int
+        In this file.
+    ended : str
+        "running": the file is not finished.
+    part : int or None
+        Number in a series.
+
+    Returns
+    -------
+    dict
+        Of plain values, see `pymilk.Recording`.
+    """
+    return {
+        "pymilk": __version__,
+        "stream": stream,
+        "dtype": dtype.name,
+        "shape": list(orientation.shape),
+        "stream_shape": list(orientation.stream_shape),
+        "axes": words_of_axes(orientation),
+        "symcode": orientation.symcode,
+        "tri_dim": orientation.tri_dim,
+        "squeeze": orientation.squeeze,
+        "clock": CLOCK,
+        "tai_offset": tai_offset(),
+        "started_ns": started_ns,
+        "first_ns": first_ns,
+        "frames": frames,
+        "lost": lost,
+        "ended": ended,
+        "part": part,
+        "keywords": [list(each) for each in keywords],
+        "complete": ended != "running",
+    }

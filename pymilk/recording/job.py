@@ -1,0 +1,460 @@
+"""`Job`: one stream that is recorded, its thread and its files."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import math
+import os
+import threading
+import time
+from typing import Any
+
+import numpy as np
+
+from .._core import FLAG_NEW_FILE, FLAG_TORN, allocate
+from .._types import Array
+from ..axes import Orientation, Which3DState
+from ..errors import StreamError, StreamTimeoutError
+from ..ring import RingReader
+from ..shm import SHM
+from ..system.files import check_room_for, file_error
+from ..system.forks import left_with_parent, tell_after_fork
+from ..times import now_ns
+from .headers import first_time, header_of
+from .report import StreamReport
+from .series import GOES_ON, is_part_of, part_path, remove_others, taken_by
+from .sinks import Header, Sink, sink_of
+from .sinks.base import batch_of
+
+__all__ = ["Job"]
+
+#: How often a recorder without frames looks whether to stop, in seconds.
+_TICK = 0.1
+
+#: Frames are left to gather for so long between two looks, in seconds, and for that part of what the ring
+#: holds.
+_GATHER_SECONDS = 0.005
+_GATHER_SHARE = 0.25
+
+#: Bytes that are copied at a time, about.
+_BATCH_NBYTES = 1 << 20
+
+#: How long `stop` gives to frames that are in the ring already, in seconds.
+_STOP_SECONDS = 0.5
+
+
+class Job:
+    """One stream, its thread, and its files."""
+
+    def __init__(self, source: SHM | str, path: str, options: dict[str, Any]) -> None:
+        self.path = path
+        # A script may change its directory while it records.
+        self._folder = os.getcwd()
+        self._options = options
+        self._owned = isinstance(source, str)
+        shm = SHM(source) if isinstance(source, str) else source
+        try:
+            self._shm = shm
+            self.stream = shm._live()
+            self.name = self.stream.name
+            self._turn: Orientation = shm._turn
+            self._format = sink_of(path)
+            self._where = os.path.join(self._folder, path)
+            self._limit: int | None = options["frames"]
+            self._part_limit: int | None = options["max_frames_per_file"]
+            self.check()
+        except BaseException:
+            if self._owned:
+                shm.close()
+            raise
+        self.paths: list[str] = []
+        self.error: BaseException | None = None
+        self.ended = "running"
+        self.complete = False
+        self.over = threading.Event()
+        self._stop = threading.Event()
+        self._stopped_at = math.inf
+        self._ring: RingReader | None = None
+        self._sink: Sink | None = None
+        self._thread: threading.Thread | None = None
+        self._recorded = self._lost = self._torn = self._new_files = self._unwritten = 0
+        self._part = self._part_lost = 0
+        self._parts = 0
+        self._first_arrival = self._last_arrival = self._first_ns = 0
+        self._started_ns = 0
+        self._keywords: list[list[Any]] = []
+        self._replaces = False
+        self._peak = 0.0
+        self._began = 0.0
+        self._duration: float | None = None
+        self._deadline: float | None = None
+        self._interval = math.inf
+        self._flushed = 0.0
+        self._last_seen = 0.0
+        tell_after_fork(self)
+
+    # -- before anything is recorded -----------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise whatever speaks against recording, before a file is made or a frame is waited for."""
+        stream = self.stream
+        self._format.check(stream.frame_shape, stream.dtype, self._options["compress"])
+        others = [] if self._options["force"] else self._in_the_way(self.path)
+        check_room_for(self.path, others, stream.name)
+
+    def _in_the_way(self, path: str) -> list[str]:
+        """Return the paths that this recording would replace."""
+        files = taken_by(path)
+        return files if self._part_limit is None else [*files, *self._format.files(part_path(path, 0))]
+
+    def collides_with(self, other: Job) -> bool:
+        """Tell whether this one may write, or remove, files of another."""
+        mine, theirs = (
+            {os.path.realpath(each) for each in job._format.files(job._where)} for job in (self, other)
+        )
+        series = self._part_limit is not None or self._options["force"]
+        return not mine.isdisjoint(theirs) or (
+            series and is_part_of(os.path.realpath(other._where), os.path.realpath(self._where))
+        )
+
+    # -- from other threads --------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Arm the ring, and make the first file, unless there is one to be replaced."""
+        self._replaces = self._options["force"] and any(map(os.path.lexists, self._in_the_way(self._where)))
+        self._started_ns = now_ns()
+        if not self._replaces:
+            self._open()
+        how = {key: self._options[key] for key in ("depth", "start", "wait", "cpu", "priority")}
+        # Frames stay in the order of the stream: this orientation turns nothing.
+        plain = Orientation(self.stream.frame_shape, 4, Which3DState.FRONT2LAST)
+        self._ring = RingReader(self.stream, orientation=plain, **how)
+
+    def begin(self, deadline: float | None) -> None:
+        """Record what the ring has, and what comes."""
+        self._deadline = deadline
+        self._began = self._last_seen = self._flushed = time.monotonic()
+        thread = threading.Thread(target=self._run, name=f"pymilk-record-{self.name}", daemon=True)
+        _running.add(self)
+        self._thread = thread
+        try:
+            thread.start()
+        except RuntimeError:  # there are too many
+            self._thread = None
+            raise
+
+    def abandon(self) -> None:
+        """Undo a start: no file without frames stays."""
+        if self._thread is not None:
+            self.stop()
+            # An interrupt may have come before its thread began to run.
+            if self.over.wait(2 * _STOP_SECONDS):
+                if not self._recorded:
+                    self._remove()
+                return
+        _running.discard(self)
+        if self._ring is not None:
+            self._ring.close()
+        if self._sink is not None:
+            with contextlib.suppress(OSError):
+                self._sink.close()
+        self._remove()
+        self._let_go()
+        self.ended = "stopped"
+        self.over.set()
+
+    def _remove(self) -> None:
+        """Remove the files that were made."""
+        for each in self.paths:
+            with contextlib.suppress(OSError):
+                self._format.remove(os.path.join(self._folder, each))
+        self.paths = []
+
+    def _after_fork(self) -> None:
+        _running.discard(self)
+        if self._thread is None or self.over.is_set():
+            return
+        self.over = threading.Event()
+        self.over.set()
+        self.ended = "error"
+        self.error = left_with_parent("recorder", self.name)
+
+    def stop(self) -> None:
+        """Have the thread end soon."""
+        if not self._stop.is_set():
+            self._stopped_at = time.monotonic()
+            self._stop.set()
+
+    def join(self) -> None:
+        """Wait for the thread, whose `over` is set."""
+        if self._thread is not None:
+            self._thread.join()
+
+    @property
+    def report(self) -> StreamReport:
+        """The account so far."""
+        arrivals = self._last_arrival - self._first_arrival
+        frame = math.prod(self.stream.frame_shape) * self.stream.dtype.itemsize
+        ring = self._ring
+        duration = self._duration
+        if duration is None:
+            duration = time.monotonic() - self._began if self._began else 0.0
+        return StreamReport(
+            stream=self.name,
+            paths=list(self.paths),
+            requested=self._limit,
+            recorded=self._recorded,
+            lost=self._lost,
+            torn=self._torn,
+            unwritten=self._unwritten,
+            new_files=self._new_files,
+            nbytes=self._recorded * frame,
+            duration=duration,
+            rate=(self._recorded - 1) / (arrivals / 1e9) if arrivals > 0 else math.nan,
+            source="none" if ring is None else ring.source,
+            ring_peak=self._peak,
+            last_age=(now_ns() - self._last_arrival) / 1e9 if self._recorded else None,
+            ended=self.ended,
+            error=None if self.error is None else str(self.error),
+            complete=self.complete,
+        )
+
+    # -- the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        ending = "error"
+        try:
+            ending = self._record()
+        except BaseException as error:  # noqa: BLE001 (for `wait`)
+            self._failed(error)
+        finally:
+            try:
+                self._close(ending)
+            except BaseException as error:  # noqa: BLE001 (for `wait`)
+                ending = "error"
+                self._failed(error)
+            self._duration = time.monotonic() - self._began
+            self.ended = ending
+            _running.discard(self)
+            self.over.set()
+
+    def _close(self, ending: str) -> None:
+        """Let go of everything, and finish the file."""
+        ring = self._ring
+        assert ring is not None
+        try:
+            if ending == "error" and not ring.closed:
+                self._unwritten += ring.lag
+            ring.close()
+        finally:
+            try:
+                self._finish(ending)
+            finally:
+                self._let_go()
+
+    def _failed(self, error: BaseException) -> None:
+        """Keep the first thing that went wrong."""
+        if self.error is None:
+            if isinstance(error, OSError) and not isinstance(error, StreamError):
+                made = file_error(error, self.paths[-1] if self.paths else self.path, "written")
+                made.__cause__ = error
+                error = made
+            self.error = error
+
+    def _let_go(self) -> None:
+        if self._owned:
+            self._shm.close()
+
+    def _record(self) -> str:
+        """Record until it is over; returns why it ended."""
+        ring = self._ring
+        assert ring is not None
+        while True:
+            now = time.monotonic()
+            if self._limit is not None and self._recorded >= self._limit:
+                return "complete"
+            if self._stop.is_set():
+                self._drain(ring, self._stopped_at + _STOP_SECONDS)
+                return "stopped"
+            if self._deadline is not None and now >= self._deadline:
+                self._drain(ring, None)
+                return "time"
+            lag = ring.lag
+            self._peak = max(self._peak, ring.level)
+            if lag:
+                self._take(ring, lag, _TICK)
+                continue
+            left = _TICK if self._deadline is None else max(0.0, min(_TICK, self._deadline - now))
+            if self._take(ring, 1, left):
+                # Who wakes up for each frame keeps others from their work.
+                rest = min(_GATHER_SECONDS, self._interval * ring.depth * _GATHER_SHARE)
+                self._stop.wait(rest)
+
+    def _drain(self, ring: RingReader, until: float | None) -> None:
+        """Record what is in the ring now."""
+        left = ring.lag
+        if self._limit is not None:
+            left = min(left, self._limit - self._recorded)
+        while left > 0:
+            if (until is not None and time.monotonic() > until) or (until is None and self._stop.is_set()):
+                self._unwritten = left
+                return
+            left -= max(1, self._take(ring, left, 0.0))
+
+    def _take(self, ring: RingReader, count: int, timeout: float) -> int:
+        """Record up to `count` of the next frames; returns how many."""
+        shape, dtype = self.stream.frame_shape, self.stream.dtype
+        count = min(count, batch_of(shape, dtype, _BATCH_NBYTES))
+        if self._limit is not None:
+            count = min(count, self._limit - self._recorded)
+        sink = self._sink
+        if self._part_limit is not None:
+            count = min(count, self._part_limit - self._part)
+            if not count:
+                sink = None
+        # The next file, and one in place of another, is made once there is a frame for it.
+        room = allocate((1, *shape), dtype) if sink is None else sink.room(count)
+        failure: StreamError | None = None
+        try:
+            info = ring.read(len(room), out=room, timeout=timeout).info
+        except StreamTimeoutError as error:
+            info, failure = error.capture.info, error
+        except StreamError as error:
+            if error.capture is None:
+                raise
+            info, failure = error.capture.info, error
+        if len(info):
+            try:
+                if sink is None:
+                    self._finish(GOES_ON)
+                    sink = self._open()
+                    np.copyto(sink.room(1), room)
+                self._add(sink, info)
+            except BaseException:
+                # The sink has dropped these, and what it had not written yet.
+                self._unwritten += len(info)
+                raise
+        now = time.monotonic()
+        if self._sink is not None and now - self._flushed > self._sink.flush_seconds:
+            self._sink.flush()
+            self._flushed = now
+        if failure is not None and not isinstance(failure, StreamTimeoutError):
+            raise failure
+        patience: float | None = self._options["timeout"]
+        if len(info):
+            self._last_seen = now
+        elif patience is not None and now - self._last_seen >= patience and failure is not None:
+            raise ring._timed_out(patience) from None
+        return len(info)
+
+    def _add(self, sink: Sink, info: Array) -> None:
+        """Give the frames to the sink, and count them."""
+        sink.commit(info)
+        last = int(info["arrival_ns"][-1])
+        if self._recorded == 0:
+            self._first_arrival = int(info["arrival_ns"][0])
+        if self._part == 0:
+            self._first_ns = first_time(info)
+        if self._last_arrival:
+            self._interval = max(0, last - self._last_arrival) / len(info) / 1e9
+        self._last_arrival = last
+        lost = int(info["lost"].sum())
+        self._lost += lost
+        self._part_lost += lost
+        self._torn += int(np.count_nonzero(info["flags"] & FLAG_TORN))
+        self._new_files += int(np.count_nonzero(info["flags"] & FLAG_NEW_FILE))
+        self._part += len(info)
+        self._recorded += len(info)
+
+    # -- files ---------------------------------------------------------------------------------
+
+    def _open(self) -> Sink:
+        """Begin a new file."""
+        path = self.path if self._part_limit is None else part_path(self.path, self._parts)
+        where = os.path.join(self._folder, path)
+        self._part = self._part_lost = 0
+        self._first_ns = now_ns()
+        if self._parts:
+            self._started_ns = self._first_ns
+        stream = self.stream if self._ring is None else self._ring.stream
+        if not stream.closed:
+            found = stream.read_keywords()
+            self._keywords = [[each.name, each.value, each.comment] for each in found]
+        left = None if self._limit is None else self._limit - self._recorded
+        if self._part_limit is not None:
+            left = self._part_limit if left is None else min(left, self._part_limit)
+        replaces, self._replaces = self._replaces, False
+        try:
+            sink = self._format(
+                where,
+                self.stream.frame_shape,
+                self.stream.dtype,
+                self._header("running"),
+                compress=self._options["compress"],
+                frames=left,
+                replace=replaces,
+            )
+        except OSError as error:
+            raise file_error(error, path, "written") from error
+        self.paths.append(path)
+        self._sink = sink
+        self._parts += 1
+        self.complete = False
+        if replaces:
+            remove_others(self._where, where)
+        return sink
+
+    def _header(self, ended: str) -> Header:
+        return header_of(
+            self.name,
+            self.stream.dtype,
+            self._turn,
+            keywords=self._keywords,
+            started_ns=self._started_ns,
+            first_ns=self._first_ns,
+            frames=self._part,
+            lost=self._part_lost,
+            ended=ended,
+            part=None if self._part_limit is None else self._parts - (self._sink is not None),
+        )
+
+    def _finish(self, ending: str) -> None:
+        """Finish the present file; if that fails, leave it as it is."""
+        sink = self._sink
+        if sink is None:
+            self.complete = self.complete or not self._parts
+            return
+        failure: OSError | None = None
+        try:
+            try:
+                sink.flush()
+            except OSError as error:
+                failure = error
+            dropped = self._part - sink.written
+            self._part -= dropped
+            self._recorded -= dropped
+            self._unwritten += dropped
+            sink.finish(self._header(ending))
+        except BaseException:
+            sink.close()
+            raise
+        finally:
+            self._sink = None
+        self.complete = True
+        if failure is not None:
+            raise failure
+
+
+#: Jobs whose threads may be at work.
+_running: set[Job] = set()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Finish the files of recorders that a script forgot, before Python ends their threads."""
+    jobs = list(_running)
+    for job in jobs:
+        job.stop()
+    for job in jobs:
+        job.over.wait(2 * _STOP_SECONDS)

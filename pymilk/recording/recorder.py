@@ -1,0 +1,351 @@
+"""Recorders: frames of streams to disk, each stream by a thread of its own, every frame accounted for.
+
+A thread reads from a `RingReader`, straight into memory of the sink, and never waits for the disk with
+Python's global lock in hand. Frames that come while the disk stalls wait in the ring.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any
+
+from .._core import checked_timeout
+from ..arguments import check_seconds
+from ..errors import RecordError, StreamArgumentError, StreamError
+from ..shm import SHM
+from ..streams.waiting import spin_of
+from ..system.threads import await_event, check_scheduling
+from .job import Job
+from .report import RecordReport
+from .targets import targets_of
+
+__all__ = ["Recorder", "record"]
+
+
+class Recorder:
+    """Record streams to disk in the background.
+
+    A context manager that starts at its beginning and stops at its end; or use `start`, `stop` and `wait`.
+
+    Parameters
+    ----------
+    source : str or SHM, list of them, or mapping to paths
+        The stream, by name or as an `SHM`, which brings its orientation and stays open; several in a list; or
+        ``{"wfs": "wfs.npy", "dm": "dm.fits"}`` without `path`. Each is recorded by a thread of its own.
+    path : str or PathLike, optional
+        The file, or a directory, for an NPY file of the stream's name. Its suffix chooses the format:
+        ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``. For a list: a path with ``{stream}`` in it, or
+        a directory, where NPY files are made.
+    frames : int, optional
+        End after so many frames of each stream. A camera that stops short of them is waited for: until
+        `stop`, Ctrl-C in `wait`, or as `seconds` and `timeout` say.
+    seconds : float, optional
+        End after this time. Frames published by then are recorded. Neither: until `stop`.
+    max_frames_per_file : int, optional
+        Begin a new file after so many: ``cam_000000.fits``, ``cam_000001.fits``, ...
+    force : bool, default False
+        Replace existing files, and existing series of that name. They stay until the first frame is there,
+        and for good if none comes: the report has no `paths` then.
+    compress : bool, default False
+        HDF5 (gzip) and Zarr (Blosc): slower and smaller. A recorder that cannot keep up loses frames.
+    depth : int, optional
+        Frames that may wait for the disk, for streams without a ring: see `RingReader`.
+    start : {"next", "oldest", "newest"}
+        First frame: see `RingReader`. "oldest" begins in the past, as far as the ring of the stream goes.
+    timeout : float or None, default None
+        Longest wait for a frame, in seconds, before it is an error. None: a camera may pause, and restart,
+        for as long as it likes.
+    wait, cpu, priority
+        See `RingReader`.
+
+    Raises
+    ------
+    StreamArgumentError
+        An argument is not one of those, a path has no known suffix, or the format has no compression.
+    StreamUnsupportedError
+        The format has no such pixels: FITS has no complex and no float16.
+    StreamExistsError
+        A FileExistsError: the file exists, and `force` is false. Raised by `wait` if it is the next file of
+        a series, which somebody else has made meanwhile.
+    StreamNotFoundError, StreamPermissionError, StreamFormatError
+        A stream or a directory is not there, or cannot be used.
+    LibraryMissingError
+        An ImportError: the library of the format is not installed.
+
+    Notes
+    -----
+    All of these are raised before a file is made. What ends a recording later is raised by `wait`; the
+    files are finished then, too, and hold all frames before it.
+
+    - A stream that is replaced by a new file with frames of the same shape and dtype, as by a camera that
+      restarts, is followed in the same recording: its first frame has ``FLAG_NEW_FILE`` in its row, and the
+      frames that were missed are in ``lost``.
+    - One that comes back with another shape or dtype ends the recording with `StreamChangedError`.
+    - A writer that dies or pauses does not end it, unless `timeout` says so.
+    - A full disk ends it with `StreamStorageError`; all frames that found room are readable.
+    - In a child after fork it is over, with `StreamForkedError`; the parent goes on recording.
+
+    Others go on when the recording of one of several streams ends.
+
+    Frames are stored in the order of the stream, and `pymilk.load` turns them as the `SHM` had them. What
+    each format holds, and what is left after a kill, is in docs/recording.md.
+
+    Examples
+    --------
+    >>> with pymilk.Recorder("cam", "cam.fits") as recorder:              # doctest: +SKIP
+    ...     observe()
+    >>> print(recorder.report)                                            # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        source: str | SHM | Iterable[str | SHM] | Mapping[Any, Any],
+        path: str | os.PathLike[str] | None = None,
+        *,
+        frames: int | None = None,
+        seconds: float | None = None,
+        max_frames_per_file: int | None = None,
+        force: bool = False,
+        compress: bool = False,
+        depth: int | None = None,
+        start: str = "next",
+        timeout: float | None = None,
+        wait: str = "auto",
+        cpu: int | None = None,
+        priority: int | None = None,
+    ) -> None:
+        counts: dict[str, int | None] = {}
+        for argument, count in (
+            ("frames", frames), ("max_frames_per_file", max_frames_per_file), ("depth", depth),
+        ):  # fmt: skip
+            if count is not None and not (hasattr(count, "__index__") and 1 <= count < 2**62):
+                raise StreamArgumentError(
+                    f"{argument} is a number of frames, 1 or more and below 2**62, not {count!r}",
+                    argument=argument,
+                    found=count,
+                )
+            counts[argument] = None if count is None else count.__index__()
+        if start not in ("next", "oldest", "newest"):
+            raise StreamArgumentError(
+                f"start is 'next', 'oldest' or 'newest', not {start!r}", argument="start", found=start
+            )
+        spin_of(wait)
+        check_scheduling(cpu, priority)
+        check_seconds(seconds)
+        self._seconds = seconds
+        options = {
+            **counts, "force": bool(force), "compress": bool(compress), "start": start,
+            "timeout": checked_timeout(timeout), "wait": wait, "cpu": cpu, "priority": priority,
+        }  # fmt: skip
+        self._jobs: dict[str, Job] = {}
+        self._started = False
+        try:
+            for each, target in targets_of(source, path):
+                job = Job(each, target, options)
+                if job.name in self._jobs:
+                    if job._owned:
+                        job._let_go()
+                    raise StreamArgumentError(
+                        f"stream {job.name!r} is given twice", argument="source", found=source
+                    )
+                self._jobs[job.name] = job
+            for one, other in itertools.permutations(self._jobs.values(), 2):
+                if one.collides_with(other):
+                    raise StreamArgumentError(
+                        f"two streams cannot be recorded into one file: {one.path} and {other.path}, or "
+                        "files beside them or of a series, have the same name; put {stream} into the path, "
+                        "or choose other names",
+                        argument="path",
+                        found=path,
+                    )
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _abandon(self) -> None:
+        for job in self._jobs.values():
+            job.abandon()
+
+    def start(self) -> Recorder:
+        """Make the files and begin: frames published after this are recorded.
+
+        Returns
+        -------
+        Recorder
+            Itself.
+
+        Raises
+        ------
+        StreamArgumentError
+            It was started before.
+        StreamExistsError, StreamStorageError, StreamPermissionError
+            A file cannot be made.
+        CaptureMemoryError
+            There is no memory for a ring of that depth.
+        """
+        if self._started:
+            raise StreamArgumentError(
+                "a recorder starts once; make a new one", argument="start", found=self._started
+            )
+        self._started = True
+        try:
+            for job in self._jobs.values():
+                job.prepare()
+            deadline = None if self._seconds is None else time.monotonic() + self._seconds
+            for job in self._jobs.values():
+                job.begin(deadline)
+        except BaseException:
+            self._abandon()
+            raise
+        return self
+
+    @property
+    def running(self) -> bool:
+        """Whether any of the streams is still being recorded."""
+        return self._started and not all(job.over.is_set() for job in self._jobs.values())
+
+    @property
+    def report(self) -> RecordReport:
+        """The account so far; may be asked for at any time, from any thread."""
+        return RecordReport({name: job.report for name, job in self._jobs.items()})
+
+    def stop(self) -> RecordReport:
+        """End the recording, within a second, and finish the files; a second call does nothing.
+
+        Frames that are in the ring are written first, for half a second at most; `unwritten` tells how many
+        were not. Does not raise what went wrong: see `wait`. A disk that does not answer at all can hold
+        this up.
+        """
+        for job in self._jobs.values():
+            job.stop()
+        if self._started:
+            for job in self._jobs.values():
+                await_event(job.over)
+                job.join()
+        else:
+            self._started = True
+            self._abandon()
+        return self.report
+
+    def wait(self, timeout: float | None = None) -> RecordReport:
+        """Wait for the end of the recording.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits for ever. `running` tells whether it has ended.
+
+        Returns
+        -------
+        RecordReport
+
+        Raises
+        ------
+        StreamStorageError, StreamExistsError, StreamChangedError, StreamTimeoutError, StreamClosedError
+            What ended the recording of a single stream. Its `report` is that of the recorder.
+        RecordError
+            Some of several streams failed.
+        KeyboardInterrupt
+            Ctrl-C; the recording was stopped first, and its files are finished.
+        """
+        limit = checked_timeout(timeout)
+        deadline = None if limit is None else time.monotonic() + limit
+        try:
+            for job in self._jobs.values():
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                if self._started and not await_event(job.over, left):
+                    return self.report
+                job.join()
+        except BaseException:
+            self.stop()
+            raise
+        report = self.report
+        errors = {name: job.error for name, job in self._jobs.items() if job.error is not None}
+        if not errors:
+            return report
+        first = next(iter(errors.values()))
+        if len(self._jobs) == 1:
+            if isinstance(first, StreamError):
+                first.report = report
+            raise first
+        what = "; ".join(f"{name!r}: {error}" for name, error in errors.items())
+        raise RecordError(
+            f"{len(errors)} of {len(self._jobs)} streams could not be recorded to the end. {what}",
+            report=report,
+            errors=errors,
+        ) from first
+
+    def __enter__(self) -> Recorder:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        if kind is None:
+            self.wait()
+
+    def __repr__(self) -> str:
+        state = "running" if self.running else "ended" if self._started else "not started"
+        return f"<Recorder of {', '.join(self._jobs)}: {state}>"
+
+
+def record(
+    source: str | SHM | Iterable[str | SHM] | Mapping[Any, Any],
+    path: str | os.PathLike[str] | None = None,
+    *,
+    frames: int | None = None,
+    seconds: float | None = None,
+    **options: Any,
+) -> RecordReport:
+    """Record streams to disk, and wait for the end.
+
+    Parameters
+    ----------
+    source, path
+        See `Recorder`.
+    frames : int, optional
+    seconds : float, optional
+        When to end: whichever comes first. One of them is needed.
+    **options
+        Of `Recorder`: max_frames_per_file, force, compress, depth, start, timeout, wait, cpu, priority.
+
+    Returns
+    -------
+    RecordReport
+
+    Raises
+    ------
+    StreamArgumentError
+        Neither frames nor seconds, and as for `Recorder`.
+    StreamError
+        As for `Recorder` and `Recorder.wait`.
+    KeyboardInterrupt
+        Ctrl-C; the files are finished, and hold what was recorded.
+
+    Examples
+    --------
+    >>> report = pymilk.record("cam", "cam.npy", frames=100_000)          # doctest: +SKIP
+    >>> pymilk.load("cam.npy").frames.shape                               # doctest: +SKIP
+    (100000, 120, 120)
+    >>> pymilk.record({"wfs": "wfs.npy", "dm": "dm.fits"}, seconds=60)    # doctest: +SKIP
+    """
+    if frames is None and seconds is None:
+        raise StreamArgumentError(
+            "record needs frames=... or seconds=...; pymilk.Recorder records until it is stopped",
+            argument="frames",
+            found=None,
+        )
+    recorder = Recorder(source, path, frames=frames, seconds=seconds, **options)
+    try:
+        return recorder.start().wait()
+    except BaseException:
+        recorder.stop()
+        raise

@@ -1,0 +1,287 @@
+"""Recordings read back: frames as they were seen, their rows, gaps and header, whatever the format.
+
+`load` opens what `pymilk.record` wrote, finished or not, and plain cubes of others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from .._core import FRAME_ROW
+from .._types import Array
+from ..axes import Orientation
+from ..errors import StreamArgumentError, StreamError, StreamFormatError, StreamNotFoundError
+from ..system.files import checked_path, file_error
+from .frames import LazyFrames
+from .headers import orientation_of, words_of_axes
+from .series import GOES_ON, parts_of
+from .sinks import Stored, sink_of
+
+__all__ = ["GAP_ROW", "Recording", "load"]
+
+#: One gap: `row` of the frame behind it, how many frames are missing, and the numbers of the frames around.
+GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
+
+
+class Recording:
+    """Frames of a stream that were written to disk. Made by `load`; a context manager.
+
+    Attributes
+    ----------
+    paths : list of str
+        The files, in order.
+    frames : ndarray or LazyFrames, shape (n, *shape)
+        As `SHM.get_data` of the recorded object gave them. A read-only memory map where the format allows:
+        NPY, and FITS of uint8. Otherwise `LazyFrames`, which reads what is indexed.
+    info : ndarray of FRAME_ROW, shape (n,), or None
+        The row of each frame, bit for bit as a `Capture` has it. Times are nanoseconds of CLOCK_TAI. None for
+        a file that pymilk did not record.
+    gaps : ndarray of GAP_ROW
+        Where frames are missing: ``row`` is the first frame behind the gap, ``lost`` how many are missing,
+        and ``before`` and ``after`` are the numbers (``cnt0``) of the frames around it. ``before`` is 0
+        where the gap is in front of the first frame.
+    header : dict
+        ``stream``, ``dtype``, ``shape`` (of a frame as seen), ``stream_shape``, ``axes`` (which index is
+        which axis of the stream), ``symcode``, ``tri_dim``, ``squeeze``, ``clock``, ``tai_offset`` (seconds
+        that TAI was ahead of UTC), ``started_ns``, ``first_ns`` (acquisition of the first frame; if its
+        writer stored no time that has a date, when it was written, or arrived),
+        ``frames``, ``lost``, ``ended``, ``part`` (number in a series, or None), ``pymilk`` (version),
+        ``complete``, and ``keywords``: a list of [name, value, comment], as they were when the recording
+        began. Empty for files of others. Of a series: that of the first file, with the totals.
+    complete : bool
+        False if the recorder is still at work, or was killed: ``lost``, ``frames`` and ``ended`` of the
+        header were not written then. `frames`, `info` and `gaps` are right in any case. A series whose last
+        file says that another one follows is not complete either.
+    """
+
+    def __init__(self, paths: list[str], stored: list[Stored], series: bool = False) -> None:
+        self.paths = paths
+        self._close = [each.close for each in stored]
+        self.header = dict(stored[0].header)
+        counts = [_count(each) for each in stored]
+        self.info: Array | None = None
+        if all(each.info is not None for each in stored):
+            self.info = np.zeros(sum(counts), FRAME_ROW)  # numpy.concatenate would make another dtype of it
+            done = 0
+            for each, count in zip(stored, counts, strict=True):
+                assert each.info is not None
+                self.info[done : done + count] = each.info[:count]
+                done += count
+        self.complete = all(each.complete for each in stored)
+        if series and stored[-1].header.get("ended") == GOES_ON:
+            self.complete = False  # its recorder was killed, or is at work, between two files
+        turns = [_orientation(each, path) for each, path in zip(stored, paths, strict=True)]
+        turn, alone = turns[0], stored[0]
+        shape = _shape(alone, turn)
+        for path, each, its in zip(paths, stored, turns, strict=True):
+            if _shape(each, its) != shape or each.dtype != alone.dtype:
+                raise StreamFormatError(
+                    f"{path} has frames {_shape(each, its)} of {each.dtype}, and {paths[0]} has "
+                    f"{shape} of {alone.dtype}; load them one by one",
+                    path=path,
+                    field="shape",
+                    expected=shape,
+                    found=_shape(each, its),
+                )
+        self.frames: Any
+        if len(stored) == 1 and alone.convert is None and isinstance(alone.frames, np.ndarray):
+            frames = alone.frames[: counts[0]]
+            self.frames = turn.view(frames) if turn is not None else frames
+            self.frames.flags.writeable = False
+        else:
+            parts = [(each.frames, count) for each, count in zip(stored, counts, strict=True)]
+            convert = [_seen(each.convert, its) for each, its in zip(stored, turns, strict=True)]
+            self.frames = LazyFrames(parts, convert, shape, alone.dtype, paths)
+        if self.header:
+            assert turn is not None
+            self.header["shape"] = list(turn.shape)
+            self.header["axes"] = words_of_axes(turn)
+            if len(stored) > 1:
+                self.header["part"] = None
+                self.header["frames"] = len(self)
+                self.header["ended"] = stored[-1].header.get("ended")
+            if self.info is not None:
+                self.header["lost"] = int(self.info["lost"].sum())
+            self.header["complete"] = self.complete
+
+    @property
+    def gaps(self) -> Array:
+        """See the class."""
+        if self.info is None:
+            return np.empty(0, GAP_ROW)
+        rows = np.flatnonzero(self.info["lost"])
+        gaps = np.zeros(len(rows), GAP_ROW)
+        gaps["row"] = rows
+        gaps["lost"] = self.info["lost"][rows]
+        gaps["after"] = self.info["cnt0"][rows]
+        behind = rows > 0
+        gaps["before"][behind] = self.info["cnt0"][rows[behind] - 1]
+        return gaps
+
+    def close(self) -> None:
+        """Close the files. Memory maps stay valid; `LazyFrames` of HDF5 files do not."""
+        for close in self._close:
+            close()
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        more = f" and {len(self.paths) - 1} more" if self.paths[1:] else ""
+        name = os.path.basename(self.paths[0]) + more
+        state = "" if self.complete else ", not complete"
+        return f"<Recording {name}: {len(self)} frames {self.frames.shape[1:]} of {self.frames.dtype}{state}>"
+
+
+def _count(stored: Stored) -> int:
+    """Return how many frames of a file count: those that have a row."""
+    if stored.info is None:
+        return int(stored.frames.shape[0])
+    rows = np.flatnonzero(stored.info["arrival_ns"] == 0)  # every frame arrived at some time
+    return min(int(stored.frames.shape[0]), int(rows[0]) if len(rows) else len(stored.info))
+
+
+def _orientation(stored: Stored, path: str) -> Orientation | None:
+    """Return how frames were seen; None for a file of others."""
+    if not stored.header:
+        return None
+    turn = orientation_of(stored.header, path)
+    if turn.stream_shape != tuple(stored.frames.shape[1:]):
+        raise StreamFormatError(
+            f"{path}: the header of the recording is damaged, it tells of frames {turn.stream_shape}, and "
+            f"there are some of {tuple(stored.frames.shape[1:])}",
+            path=path,
+            field="stream_shape",
+            expected=tuple(stored.frames.shape[1:]),
+            found=turn.stream_shape,
+        )
+    return turn
+
+
+def _shape(stored: Stored, turn: Orientation | None) -> tuple[int, ...]:
+    """Return the shape of a frame as it was seen."""
+    return tuple(stored.frames.shape[1:]) if turn is None else turn.shape
+
+
+def _seen(convert: Callable[[Array], Array] | None, turn: Orientation | None) -> Callable[[Array], Array]:
+    """Return what makes frames, as users see them, of stored ones."""
+
+    def seen(raw: Array) -> Array:
+        frames = raw if convert is None else convert(raw)
+        return frames if turn is None else turn.view(frames)
+
+    return seen
+
+
+def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Recording:
+    """Open a recording.
+
+    Parameters
+    ----------
+    path : str or PathLike, or a list of them
+        ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``: what `pymilk.record` wrote, also while it is
+        being written or after the recorder was killed, or an NPY or FITS cube of others, whose first axis
+        is taken for time. A name that does not exist while ``cam_000000.fits`` and so on do gives the whole
+        series; so does a list of files, in its order.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError
+        A file is not there, or cannot be read.
+    StreamFormatError
+        It is damaged, or no recording; or the files of a list do not belong together.
+    StreamArgumentError
+        Another suffix, or an empty list.
+    LibraryMissingError
+        An ImportError: the library of the format is not installed.
+
+    Notes
+    -----
+    Opening costs no more than reading `info`: frames stay on the disk until they are used. For HDF5 close
+    the recording, or use it in a ``with`` block.
+
+    Examples
+    --------
+    >>> with pymilk.load("cam.fits") as cam:                              # doctest: +SKIP
+    ...     print(cam.frames.shape, cam.info["cnt0"], cam.gaps, cam.header["stream"])
+    """
+    series = False
+    if isinstance(path, (str, bytes, os.PathLike)):
+        given = checked_path(path, "a recording")
+        paths = [given]
+        if not os.path.exists(given):
+            paths, series = parts_of(given), True
+            if not paths:
+                raise StreamNotFoundError(
+                    f"there is no recording {given}, nor a series of that name", path=given
+                )
+    elif isinstance(path, Iterable):
+        paths = [checked_path(each, "a recording") for each in path]
+    else:
+        paths = []
+    if not paths:
+        raise StreamArgumentError(
+            f"a recording has a path, or a list of them, not {path!r}", argument="path", found=path
+        )
+    stored: list[Stored] = []
+    try:
+        for each in paths:
+            try:
+                stored.append(sink_of(each).read(each))
+            except OSError as error:
+                if isinstance(error, StreamError):
+                    raise
+                raise file_error(error, error.filename or each, "read") from error
+            except (StreamError, KeyError, MemoryError):
+                raise
+            except Exception as error:  # of libraries that meet something damaged: anything can come
+                raise StreamFormatError(
+                    f"{each} is no recording, or it is damaged: {error!r}",
+                    path=each,
+                    field="file",
+                    found=repr(error),
+                ) from error
+        for each, one in zip(paths, stored, strict=True):
+            if len(one.frames.shape) == 0:
+                raise StreamFormatError(
+                    f"{each} has a single number, and no frames",
+                    path=each,
+                    field="shape",
+                    expected="(n, ...)",
+                    found=(),
+                )
+            if one.dtype.kind not in "biufc":
+                raise StreamFormatError(
+                    f"{each} has no frames of numbers, but {one.dtype}",
+                    path=each,
+                    field="dtype",
+                    expected="numbers",
+                    found=one.dtype,
+                )
+        return Recording(paths, stored, series)
+    except BaseException as error:
+        for one in stored:
+            one.close()
+        if isinstance(error, KeyError):
+            damaged = paths[len(stored)]
+            raise StreamFormatError(
+                f"{damaged}: the header of the recording is damaged, it has no {error}",
+                path=damaged,
+                field="header",
+                expected=str(error),
+            ) from error
+        raise

@@ -1,0 +1,147 @@
+"""`StreamReport` and `RecordReport`: what was recorded."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+__all__ = ["RecordReport", "StreamReport"]
+
+
+class StreamReport:
+    """What was recorded of one stream.
+
+    Attributes
+    ----------
+    stream : str
+    paths : list of str
+        The files, in order. None with `force` as long as no frame has come: the old ones are still there.
+    requested : int or None
+        Frames asked for.
+    recorded : int
+        Frames in the files.
+    lost : int
+        Frames that the writer published between those recorded and that are in no file. Exact by the
+        counter of the stream.
+    torn : int
+        Frames that may hold pixels of two frames; flagged in their rows.
+    unwritten : int
+        Frames that were in the ring when `Recorder.stop` ran out of time, or at an error, and are in no file.
+    new_files : int
+        Times that the stream was replaced by a new one and followed.
+    nbytes : int
+        Bytes of pixels.
+    duration : float
+        Seconds since the start.
+    rate : float
+        Frames per second between the first and the last arrival; NaN below two frames.
+    source : str
+        Ring that frames came from: "fast", "temporal" or "collector"; see `RingReader`.
+    ring_peak : float
+        How full the ring was with frames that waited for the disk, at most: 0 to 1. At 1 frames are lost.
+    last_age : float or None
+        Seconds since the last frame arrived; None if none did.
+    ended : str
+        "running", "complete" (all frames), "time", "stopped" or "error".
+    error : str or None
+        Message of what ended it.
+    complete : bool
+        The files, if any, are finished, whatever ended the recording.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        self.stream: str = values["stream"]
+        self.paths: list[str] = values["paths"]
+        self.requested: int | None = values["requested"]
+        self.recorded: int = values["recorded"]
+        self.lost: int = values["lost"]
+        self.torn: int = values["torn"]
+        self.unwritten: int = values["unwritten"]
+        self.new_files: int = values["new_files"]
+        self.nbytes: int = values["nbytes"]
+        self.duration: float = values["duration"]
+        self.rate: float = values["rate"]
+        self.source: str = values["source"]
+        self.ring_peak: float = values["ring_peak"]
+        self.last_age: float | None = values["last_age"]
+        self.ended: str = values["ended"]
+        self.error: str | None = values["error"]
+        self.complete: bool = values["complete"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all attributes as plain Python values, ready for JSON."""
+        return {
+            key: None if isinstance(value, float) and math.isnan(value) else value
+            for key, value in vars(self).items()
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the report as (label, text) pairs, for tables."""
+        more = f" and {len(self.paths) - 1} more" if self.paths[1:] else ""
+        wanted = "" if self.requested is None else f" of {self.requested}"
+        rows = [
+            ("file", f"{self.paths[0] if self.paths else 'none; what was there stays'}{more}"),
+            ("frames recorded", f"{self.recorded}{wanted}"),
+            ("lost", str(self.lost)),
+            ("torn", str(self.torn)),
+        ]
+        if self.unwritten:
+            rows.append(("not written", f"{self.unwritten}, in the ring at the end"))
+        if self.new_files:
+            rows.append(("new files followed", str(self.new_files)))
+        rows += [
+            ("rate", "not known" if math.isnan(self.rate) else f"{self.rate:.1f} frames/s"),
+            ("size", f"{self.nbytes / 1e6:.1f} MB of pixels"),
+            ("ring", f"{self.source}, {self.ring_peak:.1%} full at most"),
+            ("duration", f"{self.duration:.3f} s"),
+            ("ended", self.ended if self.error is None else f"{self.ended}: {self.error}"),
+        ]
+        if self.ended != "running" and not self.complete:
+            rows.append(("files", "not finished; pymilk.load reads what is there"))
+        return rows
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max(len(label) for label, _ in rows)
+        lines = [f"Recording of stream {self.stream!r}"]
+        return "\n".join(lines + [f"  {label:<{width}}  {text}" for label, text in rows])
+
+    def __repr__(self) -> str:
+        return f"<StreamReport {self.stream!r}: {self.recorded} recorded, {self.lost} lost, {self.ended}>"
+
+
+class RecordReport:
+    """What a recorder has written so far.
+
+    Attributes
+    ----------
+    streams : dict of str to StreamReport
+        By name of the stream.
+    recorded, lost, torn, unwritten, nbytes : int
+        Of all together; see `StreamReport`.
+    duration : float
+        Seconds that the longest took.
+    complete : bool
+        All files are finished.
+    """
+
+    def __init__(self, streams: dict[str, StreamReport]) -> None:
+        self.streams = streams
+        reports = list(streams.values())
+        self.recorded = sum(each.recorded for each in reports)
+        self.lost = sum(each.lost for each in reports)
+        self.torn = sum(each.torn for each in reports)
+        self.unwritten = sum(each.unwritten for each in reports)
+        self.nbytes = sum(each.nbytes for each in reports)
+        self.duration = max(each.duration for each in reports)
+        self.complete = all(each.complete for each in reports)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all attributes as plain Python values, ready for JSON."""
+        return {**vars(self), "streams": {name: each.to_dict() for name, each in self.streams.items()}}
+
+    def __str__(self) -> str:
+        return "\n".join(str(each) for each in self.streams.values())
+
+    def __repr__(self) -> str:
+        return f"<RecordReport {len(self.streams)} streams: {self.recorded} recorded, {self.lost} lost>"

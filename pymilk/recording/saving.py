@@ -1,0 +1,177 @@
+"""Captures saved as recordings, in any format that a recorder writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from ..capture import Capture
+from ..errors import StreamArgumentError, StreamError
+from ..shm import SHM
+from ..system.files import check_room_for, checked_path, file_error
+from .headers import first_time, header_of
+from .series import remove_others, taken_by
+from .sinks import Header, Sink, sink_of
+
+__all__ = ["check_save", "save"]
+
+
+def check_save(
+    path: str | os.PathLike[str], shm: SHM, *, force: bool = False, compress: bool = False
+) -> None:
+    """Raise what speaks against saving captures of a stream here, before anything is captured.
+
+    Parameters
+    ----------
+    path : str or PathLike
+    shm : SHM
+    force, compress : bool, default False
+        See `save`.
+
+    Raises
+    ------
+    StreamError
+        As for `save`, but for what only writing can tell.
+    """
+    stream = shm._live()
+    _checked(path, stream.name, stream.frame_shape, stream.dtype, force, compress)
+
+
+def _checked(
+    path: Any, stream: str, shape: tuple[int, ...], dtype: np.dtype[Any], force: bool, compress: bool
+) -> str:
+    """Return the path, if frames of this kind can be saved there."""
+    where = checked_path(path, "a recording")
+    kind = sink_of(where)
+    kind.check(shape, dtype, compress)
+    # A series of this name would be hidden behind the file.
+    check_room_for(where, [] if force else taken_by(where), stream)
+    return where
+
+
+def save(
+    capture: Capture,
+    path: str | os.PathLike[str],
+    *,
+    keywords: Iterable[Iterable[Any]] = (),
+    force: bool = False,
+    compress: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> str:
+    """Save a capture as a recording, which `pymilk.load` reads and `pymilk.play` plays.
+
+    Parameters
+    ----------
+    capture : Capture
+        What it has received so far.
+    path : str or PathLike
+        ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``: the suffix chooses the format, as for
+        `pymilk.record`.
+    keywords : iterable of (name, value, comment), optional
+        Keywords of the stream to store with the frames. `Stream.read_keywords` has them so.
+    force : bool, default False
+        Replace an existing file, and an existing series of that name.
+    compress : bool, default False
+        HDF5 (gzip) and Zarr (Blosc).
+    progress : callable, optional
+        Called with the number of frames that are written, after each piece.
+
+    Returns
+    -------
+    str
+        The path.
+
+    Raises
+    ------
+    StreamArgumentError
+        There is no frame to save, the suffix is no format, or the format has no compression.
+    StreamExistsError
+        The file exists.
+    StreamNotFoundError, StreamPermissionError, StreamStorageError
+        There is no such directory, it is not writable, or the disk is full. What found room on the disk
+        can be loaded.
+    StreamUnsupportedError
+        The format cannot hold such pixels.
+    LibraryMissingError
+        An ImportError: the library of the format is not installed.
+
+    Notes
+    -----
+    Frames are copied to the file in pieces, in the order of the stream; memory for one piece is needed.
+
+    Examples
+    --------
+    >>> capture = shm.capture(1000)                                     # doctest: +SKIP
+    >>> pymilk.save(capture, "out.fits")                                # doctest: +SKIP
+    """
+    if not isinstance(capture, Capture):
+        raise StreamArgumentError(
+            f"save takes a Capture, as SHM.capture gives it, not {type(capture).__name__}",
+            argument="capture",
+            found=capture,
+        )
+    turn, count = capture.orientation, capture.received
+    frames, info = capture.frames[:count], capture.info[:count]
+    where = _checked(path, capture.name, turn.stream_shape, frames.dtype, force, compress)
+    if not count:
+        raise StreamArgumentError(
+            f"stream {capture.name!r}: the capture has no frame to save", argument="capture", found=capture
+        )
+    stored = [list(each)[:3] for each in keywords]
+
+    def header(written: int, ended: str) -> Header:
+        return header_of(
+            capture.name,
+            frames.dtype,
+            turn,
+            keywords=stored,
+            started_ns=capture.started_ns,
+            first_ns=first_time(info),
+            frames=written,
+            lost=int(info["lost"][:written].sum()),
+            ended=ended,
+        )
+
+    kind = sink_of(where)
+    try:
+        sink = kind(
+            where,
+            turn.stream_shape,
+            frames.dtype,
+            header(0, "running"),
+            compress=compress,
+            frames=count,
+            replace=force,
+        )
+        ended = "complete" if count == capture.requested else "error" if capture.error else "stopped"
+        try:
+            if force:
+                remove_others(where, where)
+            _write(sink, turn.native(frames), info, progress)
+        except OSError:
+            sink.finish(header(sink.written, "error"))
+            raise
+        else:
+            sink.finish(header(count, ended))
+        finally:
+            sink.close()
+    except OSError as error:
+        if isinstance(error, StreamError):
+            raise
+        raise file_error(error, where, "written") from error
+    return where
+
+
+def _write(sink: Sink, frames: Any, info: Any, progress: Callable[[int], object] | None) -> None:
+    done = 0
+    while done < len(frames):
+        room = sink.room(len(frames) - done)
+        np.copyto(room, frames[done : done + len(room)])
+        sink.commit(info[done : done + len(room)])
+        done += len(room)
+        if progress is not None:
+            progress(done)
+    sink.flush()

@@ -1,0 +1,300 @@
+"""What a sink is: one file, or one directory, that frames of a stream are written to one batch at a time.
+
+The one who records asks a sink for `Sink.room`, fills it, and says with `Sink.commit` what is there. From
+then on the frames belong to the file: if the process is killed at any moment, what was committed (and
+flushed, where a format needs it) can be read. A sink writes the pixels first, then their rows, then the
+number that says how many there are.
+"""
+
+from __future__ import annotations
+
+import abc
+import errno
+import json
+import math
+import os
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from ..._core import FRAME_ROW, allocate
+from ..._types import Array
+from ...errors import StreamArgumentError, StreamFormatError
+from ...system.files import delete, hidden_name, moved_into_place, put_in_place, remove_unfinished
+
+__all__ = [
+    "CLOCK",
+    "Header",
+    "Sink",
+    "Staging",
+    "Stored",
+    "batch_of",
+    "header_of_json",
+    "json_of_header",
+    "new_file",
+    "nothing_to_close",
+    "replace_file",
+    "reserve",
+    "write_all",
+]
+
+#: What a recording says about itself: plain values, see `pymilk.recording.Recording`.
+Header = dict[str, Any]
+
+#: What headers say of the clock of all times.
+CLOCK = "CLOCK_TAI, nanoseconds since 1970-01-01 TAI"
+
+#: What posix_fallocate says where the file system cannot do it.
+_NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
+
+class Stored(NamedTuple):
+    """A file that was read.
+
+    Attributes
+    ----------
+    frames : array-like, shape (n or more, *shape)
+        In the order of the stream: an array, or something that is indexed like one along its first axis.
+    convert : callable or None
+        Makes frames of native dtype of what `frames` gives; None if they are.
+    dtype : dtype
+        Native.
+    info : ndarray of FRAME_ROW, or None
+        None: the file is no recording of pymilk.
+    header : dict
+    complete : bool
+    close : callable
+    """
+
+    frames: Any
+    convert: Callable[[Array], Array] | None
+    dtype: np.dtype[Any]
+    info: Array | None
+    header: Header
+    complete: bool
+    close: Callable[[], object]
+
+
+class Sink(abc.ABC):
+    """A new file that frames are written to.
+
+    Parameters
+    ----------
+    path : str
+    shape : tuple of int
+        Of a frame, in C order of the stream.
+    dtype : dtype
+    header : dict
+    compress : bool
+    frames : int or None
+        That will come at most.
+    replace : bool
+        Take the place of what has this name, or one of those that `files` gives. That stays until the new
+        file, still without frames, is a whole one.
+
+    Raises
+    ------
+    OSError
+        As the operating system has it, FileExistsError among them; whoever records makes an error of ours of
+        it. So do all methods. Nothing that was made stays.
+    """
+
+    #: Whether the format can be compressed.
+    compresses: ClassVar[bool] = False
+
+    #: Seconds after which `flush` is due.
+    flush_seconds: float = 1.0
+
+    @classmethod
+    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
+        """Raise if frames like these cannot be written, or a library is missing."""
+        if compress and not cls.compresses:
+            raise StreamArgumentError(
+                "compress: .npy and .fits cubes are not compressed, so that they can be memory-mapped; "
+                "take .h5 or .zarr",
+                argument="compress",
+                found=compress,
+            )
+
+    @classmethod
+    def files(cls, path: str) -> list[str]:
+        """Return the paths of all that belongs to a recording of this path; the first is `path`."""
+        return [path]
+
+    @classmethod
+    @abc.abstractmethod
+    def read(cls, path: str) -> Stored:
+        """Open a file of this format; may raise OSError."""
+
+    @classmethod
+    def remove(cls, path: str) -> None:
+        """Delete all that belongs to a recording of this path, if it is there."""
+        for each in cls.files(path):
+            delete(each)
+
+    @abc.abstractmethod
+    def __init__(
+        self,
+        path: str,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        header: Header,
+        *,
+        compress: bool = False,
+        frames: int | None = None,
+        replace: bool = False,
+    ) -> None: ...
+
+    @property
+    @abc.abstractmethod
+    def written(self) -> int:
+        """Frames that are in the file: all that were committed, after `flush`."""
+
+    @abc.abstractmethod
+    def room(self, count: int) -> Array:
+        """Return memory for up to `count` frames, C-contiguous: for 1 at least."""
+
+    @abc.abstractmethod
+    def commit(self, info: Array) -> None:
+        """Take the frames that are at the beginning of what `room` gave last; `info` has their rows."""
+
+    def flush(self) -> None:  # noqa: B027  (most have nothing to do)
+        """Bring what was committed to where it outlives the process, if it is not there yet.
+
+        What finds no room on the disk is dropped, and the error raised; `finish` is still possible.
+        """
+
+    @abc.abstractmethod
+    def finish(self, header: Header) -> None:
+        """Complete the file, with its last header, and close it."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of the file as it is."""
+
+
+class Staging:
+    """Memory that frames are collected in before they are written.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a frame.
+    dtype : dtype
+    count : int
+        Frames.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], count: int) -> None:
+        self.frames = allocate((count, *shape), dtype)
+        self.info = np.zeros(count, FRAME_ROW)
+        self.used = 0
+
+    def room(self, count: int) -> Array:
+        """Return the memory behind what is there already."""
+        return self.frames[self.used : self.used + count]
+
+    def add(self, info: Array) -> None:
+        """Count the frames that were put there."""
+        self.info[self.used : self.used + len(info)] = info
+        self.used += len(info)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room left."""
+        return self.used == len(self.frames)
+
+
+def nothing_to_close() -> None:
+    """Close what needs no closing: maps that go with the last array over them, files opened at each
+    access."""
+
+
+def batch_of(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> int:
+    """Return how many frames of this kind have about so many bytes: 1 at least."""
+    return max(1, nbytes // max(1, math.prod(shape) * dtype.itemsize))
+
+
+def new_file(path: str, content: bytes, replace: bool = False) -> int:
+    """Create a file, in place of another one if that is wanted; returns its descriptor.
+
+    It has its first content when it appears under its name.
+    """
+    remove_unfinished(path)
+    hidden = hidden_name(path)
+    descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        write_all(descriptor, content, 0)
+        put_in_place(hidden, path, replace)
+    except BaseException:
+        os.close(descriptor)
+        delete(hidden)
+        raise
+    return descriptor
+
+
+def write_all(descriptor: int, content: Any, offset: int) -> None:
+    """Write all bytes of a buffer at a place in a file. Without the GIL."""
+    view = memoryview(content).cast("B")
+    while view:
+        done = os.pwrite(descriptor, view, offset)
+        view, offset = view[done:], offset + done
+
+
+def replace_file(path: str, content: Any) -> None:
+    """Write a file from a buffer so that at any moment there is the old one or the new one."""
+    with moved_into_place(path) as hidden, open(hidden, "xb") as file:
+        file.write(content)
+
+
+def reserve(descriptor: int, offset: int, nbytes: int) -> None:
+    """Have the file system provide room in a file, so that writing there cannot fail for lack of it.
+
+    A page of a mapped file that has no room on the disk ends the process (SIGBUS) when it is written to.
+
+    Raises
+    ------
+    OSError
+        There is not so much room.
+    """
+    try:
+        os.posix_fallocate(descriptor, offset, nbytes)
+    except OSError as error:
+        if error.errno not in _NO_ALLOCATION:
+            raise
+        zeros = bytes(min(nbytes, 1 << 20))
+        for at in range(0, nbytes, len(zeros)):
+            write_all(descriptor, zeros[: nbytes - at], offset + at)
+
+
+def json_of_header(header: Header) -> str:
+    """Write a header as JSON; numbers that JSON does not have become text."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, float) and not math.isfinite(value):
+            return str(value)
+        if isinstance(value, dict):
+            return {key: plain(each) for key, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [plain(each) for each in value]
+        return value
+
+    return json.dumps(plain(header), indent=1)
+
+
+def header_of_json(text: str | bytes, path: str) -> Header:
+    """Read a header that `json_of_header` wrote."""
+    try:
+        header = json.loads(text)
+    except ValueError:
+        header = None
+    if not isinstance(header, dict):
+        raise StreamFormatError(
+            f"{path} is no header of a recording, or it is damaged",
+            path=path,
+            field="header",
+            expected="JSON",
+            found=str(text[:80]),
+        )
+    return header

@@ -1,0 +1,57 @@
+"""Sort out which stream is recorded to which file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import StreamArgumentError
+from ..names import stream_name
+from ..shm import SHM
+from ..system.files import checked_path
+from .sinks import SUFFIXES
+
+__all__ = ["targets_of"]
+
+
+def targets_of(source: Any, path: Any) -> list[tuple[SHM | str, str]]:
+    """Sort out which streams go to which files."""
+    if isinstance(source, Mapping) and source:
+        if path is not None:
+            raise StreamArgumentError(
+                "path: the mapping has the paths already", argument="path", found=path
+            )
+        pairs = list(source.items())
+    elif path is None:
+        raise StreamArgumentError(
+            "path: where to? Give a file, or a mapping of streams to files", argument="path", found=None
+        )
+    else:
+        where = checked_path(path, "a recording")
+        if os.path.isdir(where) and os.path.splitext(where)[1].lower() not in SUFFIXES:
+            where = os.path.join(where, "{stream}.npy")
+        if isinstance(source, (str, SHM)):
+            several = [source]
+        else:
+            several = list(source) if isinstance(source, Iterable) else []
+        streams = all(isinstance(each, (str, SHM)) for each in several)
+        if streams and len(several) > 1 and "{stream}" not in where:
+            raise StreamArgumentError(
+                f"path: {where!r} is one file for {len(several)} streams; put {{stream}} into it, or give a "
+                "directory that exists",
+                argument="path",
+                found=path,
+            )
+        pairs = [(each, where) for each in several]
+    if not pairs or not all(isinstance(each, (str, SHM)) for each, _ in pairs):
+        raise StreamArgumentError(
+            f"source names one or more streams, as str or SHM, not {source!r}",
+            argument="source",
+            found=source,
+        )
+    targets = []
+    for each, target in pairs:
+        name = each.FNAME if isinstance(each, SHM) else stream_name(each)
+        targets.append((each, checked_path(target, "a recording").replace("{stream}", name)))
+    return targets

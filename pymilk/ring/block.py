@@ -1,0 +1,131 @@
+"""`Block`: frames of a ring, in place; `RingReport`: the account of a reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._core import RingCursor
+from .._types import Array
+from ..errors import StreamClosedError
+
+if TYPE_CHECKING:
+    from .reader import RingReader
+
+__all__ = ["Block", "RingReport"]
+
+
+class Block:
+    """Unread frames that lie side by side in a ring, in place.
+
+    Attributes
+    ----------
+    frames : ndarray, shape (k, *shape)
+        Read-only view of the ring, oriented as the user sees frames. The memory stays valid for ever; it
+        holds these frames until the writer comes round: see `intact`.
+    info : ndarray of FRAME_ROW, shape (k,)
+        One row a frame, a copy. In rows of a ring in shared memory ``arrival_ns`` is when the frame was
+        found there.
+    """
+
+    __slots__ = ("_cursor", "_first", "_owner", "frames", "info")
+
+    def __init__(
+        self, owner: RingReader, cursor: RingCursor, first: int, frames: Array, info: Array
+    ) -> None:
+        self._owner = owner
+        self._cursor = cursor
+        self._first = first
+        self.frames = frames
+        self.info = info
+
+    @property
+    def overwritten(self) -> int:
+        """How many of the frames, from the first on, may have been overwritten by now.
+
+        Raises
+        ------
+        StreamClosedError
+            The ring reader was closed.
+        """
+        if self._owner.closed:
+            numbers = f"{self.info['cnt0'][0]} to {self.info['cnt0'][-1]}" if len(self) else "none"
+            raise StreamClosedError(
+                f"stream {self._cursor.name!r}: the ring reader of this block (frames {numbers}) is closed, "
+                "so nobody can tell whether they are intact; ask before closing it. Their memory stays valid",
+                stream=self._cursor.name,
+            )
+        return self._cursor.overwritten(self._first, len(self.info))
+
+    def intact(self) -> bool:
+        """Tell whether all frames are still what `info` says: call it after the frames were used.
+
+        False as soon as the writer may have begun to overwrite the first one. Costs about 0.3 us.
+
+        Raises
+        ------
+        StreamClosedError
+            The ring reader was closed.
+        """
+        return self.overwritten == 0
+
+    def __len__(self) -> int:
+        return len(self.info)
+
+    def __repr__(self) -> str:
+        numbers = (
+            f" {self.info['cnt0'][0]} to {self.info['cnt0'][-1]}" if len(self) else ""
+        )
+        return f"<Block of {len(self)} frames{numbers} of {self._cursor.name!r}>"
+
+
+class RingReport:
+    """What a ring reader has delivered so far, and what it could not.
+
+    Attributes
+    ----------
+    stream, source, policy : str
+    depth : int
+        Slots of the ring; of a collector, frames that it keeps.
+    received : int
+        Frames delivered, each counted once.
+    lost : int
+        Frames that were published since the start and not delivered, because they were overwritten, or
+        because the collector could not copy them in time. Those found missing so far.
+    skipped : int
+        Frames left out on request: by the policy "newest", by `RingReader.skip` and `RingReader.rewind`.
+    lag : int
+        Frames waiting to be read.
+    new_files : int
+        Times that the stream was replaced by a new file and followed by the reader.
+    duration : float
+        Seconds since the reader was made.
+    cpu_share : float
+        Processor time of the collector's thread as a share of `duration`; 0 for other sources.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        self.stream: str = values["stream"]
+        self.source: str = values["source"]
+        self.policy: str = values["policy"]
+        self.depth: int = values["depth"]
+        self.received: int = values["received"]
+        self.lost: int = values["lost"]
+        self.skipped: int = values["skipped"]
+        self.lag: int = values["lag"]
+        self.new_files: int = values["new_files"]
+        self.duration: float = values["duration"]
+        self.cpu_share: float = values["cpu_share"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all attributes as plain Python values, ready for JSON."""
+        return dict(vars(self))
+
+    def __str__(self) -> str:
+        return (
+            f"Ring of stream {self.stream!r} ({self.source}, depth {self.depth}): {self.received} received, "
+            f"{self.lost} lost, {self.skipped} skipped, {self.lag} waiting, {self.duration:.3f} s"
+            + (f", collector {self.cpu_share:.1%} of a core" if self.source == "collector" else "")
+        )
+
+    def __repr__(self) -> str:
+        return f"<RingReport {self.stream!r}: {self.received} received, {self.lost} lost>"

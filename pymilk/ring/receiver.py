@@ -1,0 +1,197 @@
+"""A thread that receives from a stream until it is stopped, and follows the stream to new files."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from .._core import Reader, Stream
+from ..errors import StreamReplacedError
+from ..streams.waiting import find_successor, frames_behind
+from ..system.forks import left_with_parent, tell_after_fork
+from ..system.threads import check_scheduling, schedule_thread, warn_of_scheduling
+
+__all__ = ["ReceiverThread"]
+
+#: Called with the reader, the number of the last frame known, and the frames missed in an older file.
+Work = Callable[[Reader, int, int | None], object]
+
+#: How long an ending thread is waited for, in seconds. It ends within 0.1 s.
+_PATIENCE = 2.0
+
+
+class ReceiverThread:
+    """Do `work` with a reader of a stream, in a thread that takes the GIL only to begin and to follow.
+
+    Parameters
+    ----------
+    stream : Stream
+        Stays the caller's. A new file with frames of the same shape and dtype is followed.
+    work : callable
+        ``work(reader, after, missed)`` receives without end: `Reader.collect` or `Reader.relay`.
+    start : {"next", "newest", "oldest"}, default "next"
+        First frame: the next one published, the newest one there is, or the oldest in the ring of the
+        stream.
+    after : int, optional
+        Begin behind the frame of this number instead; what was published since and is gone counts as lost.
+    from_zero : int, optional
+        All frames of the stream are wanted, because it replaced another one, of which so many were
+        missed.
+    cpu : int, optional
+        Core that the thread runs on.
+    priority : int, optional
+        SCHED_FIFO priority. Where it is not permitted, `SchedulingWarning` says so.
+    finished : callable, optional
+        Called at the end, in the thread. In a child after fork it has come to its end.
+    what : str, default "relay"
+        What it works for, for messages.
+
+    Attributes
+    ----------
+    error : BaseException or None
+        What ended the thread, if it was not `stop`.
+    reader : Reader
+        The present one.
+    new_files : int
+        Times that the stream was replaced and followed.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        work: Work,
+        *,
+        start: str = "next",
+        after: int | None = None,
+        from_zero: int | None = None,
+        cpu: int | None = None,
+        priority: int | None = None,
+        finished: Callable[[], object] | None = None,
+        what: str = "relay",
+    ) -> None:
+        check_scheduling(cpu, priority)
+        self.error: BaseException | None = None
+        self.stream = stream
+        self.reader = stream.reader()
+        self._owned = False
+        self._work = work
+        self._start = start
+        self._after = after
+        self._over = False
+        self.new_files = 0
+        self._missed = from_zero
+        self._cpu = cpu
+        self._priority = priority
+        self._finished = finished
+        self._what = what
+        self._stopping = False
+        self._refused = ""
+        self._cpu_seconds: float | None = None
+        self._armed = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name=f"pymilk-receiver-{stream.name}", daemon=True
+        )
+        tell_after_fork(self)
+        try:
+            self._thread.start()
+            self._armed.wait()
+            warn_of_scheduling(self._refused)
+        except BaseException:
+            self.stop()
+            raise
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread receives."""
+        return not self._over and self._thread.is_alive()
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time that the thread has used so far, in seconds."""
+        if self._cpu_seconds is None:
+            identity = self._thread.ident
+            if identity is not None and self._thread.is_alive():
+                try:
+                    return time.clock_gettime(time.pthread_getcpuclockid(identity))
+                except OSError:
+                    pass  # it ended this very moment
+        return self._cpu_seconds or 0.0
+
+    def stop(self) -> None:
+        """End the thread, and wait for its end (0.1 s at most)."""
+        self._stopping = True
+        self.reader.stop()
+        thread = self._thread
+        deadline = time.monotonic() + _PATIENCE
+        while thread.is_alive() and thread is not threading.current_thread():
+            thread.join(0.05)
+            self.reader.stop()  # it may have gone over to a new one
+            if time.monotonic() > deadline:
+                break  # a forked child has the object and not the thread
+
+    def _after_fork(self) -> None:
+        over, self._over = self._over, True
+        self._armed = threading.Event()
+        self._armed.set()
+        if not over:
+            self.error = left_with_parent(self._what, self.stream.name)
+        if self._finished is not None:
+            self._finished()
+
+    # -- the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            self._refused = schedule_thread(self._cpu, self._priority)
+            after = self._first()
+            self._armed.set()
+            while not self._stopping:
+                try:
+                    self._work(self.reader, after, self._missed)
+                    return
+                except StreamReplacedError as error:
+                    if error.stream != self.stream.name:
+                        raise  # it is where a relay publishes that was damaged
+                    self._follow(after)
+                    after = 0
+        except BaseException as error:  # noqa: BLE001 (for whoever reads what was received)
+            self.error = error
+        finally:
+            self.reader.close()
+            if self._owned:
+                self.stream.close()
+            self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
+            self._over = True
+            self._armed.set()
+            if self._finished is not None:
+                self._finished()
+
+    def _first(self) -> int:
+        """Tell behind which number the first frame is."""
+        counter = self.reader.arm()
+        if self._missed is not None:
+            return 0
+        if self._after is not None:
+            return self._after
+        if self._start == "oldest":
+            cursor = self.stream.ring_cursor()
+            if cursor is not None:
+                cursor.begin("oldest")
+                return cursor.last
+        return counter if self._start == "next" else max(0, counter - 1)
+
+    def _follow(self, after: int) -> None:
+        """Go over to the new file; what the old one still had is missed."""
+        if self.reader.last != after:
+            self._missed = None  # told with a frame that was received
+        self._missed = (self._missed or 0) + frames_behind(self.stream, self.reader.last)
+        stream = find_successor(self.stream, None, lambda: self._stopping)
+        if stream is None:
+            return
+        old, owned = self.stream, self._owned
+        self.reader.close()
+        self.stream, self.reader, self._owned = stream, stream.reader(), True
+        self.new_files += 1
+        if owned:
+            old.close()

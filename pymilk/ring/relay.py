@@ -1,0 +1,305 @@
+"""A relay: copies a plain stream into a ring stream, so that all its readers share one lossless history."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from types import TracebackType
+from typing import Any
+
+from .._core import IMAGETYPES, Keyword, Reader, Stream
+from ..errors import (
+    StreamArgumentError,
+    StreamClosedError,
+    StreamDamagedError,
+    StreamError,
+    StreamExistsError,
+    StreamNotFoundError,
+    StreamReplacedError,
+)
+from ..streams.waiting import spin_of
+from ..system.processes import process_alive
+from .receiver import ReceiverThread
+
+__all__ = ["Relay", "RelayReport"]
+
+
+class RelayReport:
+    """What a relay has done so far.
+
+    Attributes
+    ----------
+    source, target : str
+    relayed : int
+        Frames published in the target.
+    lost : int
+        Frames of the source that are not in the target, because they were overwritten before they could be
+        copied, or never came out whole. The numbers of the target skip them.
+    lag : int
+        Frames that the source has published and the relay has not copied yet: 0 or 1 if all is well.
+    duration : float
+        Seconds since the relay began.
+    rate : float
+        Frames relayed a second, since the relay began.
+    cpu_share : float
+        Processor time of the relay's thread as a share of `duration`.
+    """
+
+    def __init__(self, **values: Any) -> None:
+        self.source: str = values["source"]
+        self.target: str = values["target"]
+        self.relayed: int = values["relayed"]
+        self.lost: int = values["lost"]
+        self.lag: int = values["lag"]
+        self.duration: float = values["duration"]
+        self.rate: float = self.relayed / self.duration if self.duration > 0 else 0.0
+        self.cpu_share: float = values["cpu_share"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all attributes as plain Python values, ready for JSON."""
+        return dict(vars(self))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source} -> {self.target}: {self.relayed} frames, {self.lost} lost, "
+            f"{self.rate:.1f} frames/s, {self.cpu_share:.1%} of a core, {self.duration:.1f} s"
+        )
+
+    def __repr__(self) -> str:
+        return f"<RelayReport {self.source} -> {self.target}: {self.relayed} frames, {self.lost} lost>"
+
+
+class Relay:
+    """Copy each frame of a stream into a new stream with a ring, in a thread that never needs the GIL.
+
+    Parameters
+    ----------
+    source : str
+        Name of the stream to copy. A new file of the same name, shape and dtype is followed.
+    target : str
+        Name of the stream to create, with the same shape, dtype and room for keywords. Deleted at the end.
+    depth : int
+        Slots of its ring, 1 or more.
+    kind : {"fast", "temporal"}
+        See `pymilk.SHM`.
+    wait : {"auto", "spin", "sleep"}
+        How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`.
+    cpu, priority : int, optional
+        Core and SCHED_FIFO priority of the thread.
+    force : bool, default False
+        Replace the target also if the process that created it is alive.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamFormatError
+        The source does not exist, or is a ring already (a temporal circular cube).
+    StreamExistsError
+        The target exists, its creator is alive, and `force` is false.
+    StreamArgumentError, StreamStorageError
+        The target cannot be made so.
+
+    Notes
+    -----
+    Frames keep their acquisition time, or, where the source stores none, the time of their publishing.
+    The first frame relayed is the newest one of the source, and has the same number in both. A frame that
+    was lost or torn leaves a gap in the numbers of the target, so that readers of the target count it as
+    lost. When the source restarts, its numbers begin anew and those of the target go on.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        target: str,
+        depth: int,
+        *,
+        kind: str = "fast",
+        wait: str = "auto",
+        cpu: int | None = None,
+        priority: int | None = None,
+        force: bool = False,
+    ) -> None:
+        spin = spin_of(wait)
+        self._relayed = 0
+        self._keywords: list[Keyword] = []
+        self._last_counter = 0
+        self._maker = os.getpid()
+        self._ended: float | None = None
+        self._thread: ReceiverThread | None = None
+        self.source = Stream.attach(source)
+        try:
+            self.target = self._make(target, depth, kind, force)
+        except BaseException:
+            self.source.close()
+            raise
+        self._began = time.monotonic()
+        # Numbers of the target begin with that of the first frame relayed.
+        self._base = max(0, self.source.counter - 1)
+        made = self.target
+
+        def work(reader: Reader, after: int, missed: int | None) -> None:
+            try:
+                reader.relay(made, after=after, spin_ns=spin, missed=missed)
+            finally:
+                self._relayed += reader.received
+
+        try:
+            self._copy_keywords(self.source)
+            self._thread = ReceiverThread(
+                self.source, work, start="newest", cpu=cpu, priority=priority
+            )
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self, target: str, depth: int, kind: str, force: bool) -> Stream:
+        """Create the target."""
+        source = self.source
+        if kind not in ("fast", "temporal"):
+            raise StreamArgumentError(
+                f"kind is 'fast' or 'temporal', not {kind!r}", argument="kind", found=kind
+            )
+        if not (hasattr(depth, "__index__") and 1 <= depth < 2**32):
+            raise StreamArgumentError(
+                f"depth is a number of slots, 1 or more, not {depth!r}", argument="depth", found=depth
+            )
+        if source.temporal:
+            raise StreamArgumentError(
+                f"stream {source.name!r} is a ring already (temporal circular cube); read it directly",
+                stream=source.name,
+                argument="source",
+                found=source.name,
+            )
+        if kind == "temporal" and len(source.shape) != 2:
+            raise StreamArgumentError(
+                f"stream {source.name!r} has frames of shape {source.shape}; a temporal ring takes 2 axes",
+                stream=source.name,
+                argument="kind",
+                found=kind,
+            )
+        self._check_target(target, force)
+        if kind == "fast":
+            return Stream.create(
+                target, source.shape, source.dtype, nbkw=source.nbkw, cb_size=depth
+            )
+        bits = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
+        return Stream.create(
+            target, (depth, *source.shape), source.dtype, nbkw=source.nbkw, imagetype=bits
+        )
+
+    def _check_target(self, target: str, force: bool) -> None:
+        """Raise if the target is a stream that must not be replaced."""
+        try:
+            old = Stream.attach(target, writable=False)
+        except StreamError:
+            return  # nothing there, or nothing that is a stream
+        with old:
+            if old.path == self.source.path:
+                raise StreamArgumentError(
+                    f"stream {old.name!r} cannot be relayed to itself",
+                    stream=old.name,
+                    argument="target",
+                    found=target,
+                )
+            if process_alive(old.creator_pid) and not force:
+                raise StreamExistsError(
+                    f"stream {old.name!r} exists, and process {old.creator_pid} that created it is alive; "
+                    "choose another name, or force it",
+                    stream=old.name,
+                    path=old.path,
+                )
+
+    def _copy_keywords(self, source: Stream) -> None:
+        """Make the keywords of the target those of the source, if they are not."""
+        keywords = source.read_keywords()
+        if keywords != self._keywords:
+            self.target.write_keywords(keywords)
+            self._keywords = keywords
+
+    @property
+    def report(self) -> RelayReport:
+        """What was relayed so far."""
+        thread = self._thread
+        relayed = self._relayed
+        cpu_seconds = 0.0
+        lag = 0
+        if thread is not None:
+            reader = thread.reader
+            cpu_seconds = thread.cpu_seconds
+            if thread.running:
+                relayed += reader.received
+                if not (thread.stream.closed or thread.stream.damaged):
+                    lag = max(0, thread.stream.counter - reader.progress)
+        gone = self.target.closed or self.target.damaged
+        counter = self._last_counter if gone else self.target.counter
+        duration = (self._ended or time.monotonic()) - self._began
+        return RelayReport(
+            source=self.source.name,
+            target=self.target.name,
+            relayed=relayed,
+            lost=max(0, counter - self._base - relayed) if relayed else 0,
+            lag=lag,
+            duration=duration,
+            cpu_share=cpu_seconds / duration if duration > 0 else 0.0,
+        )
+
+    def tend(self) -> None:
+        """Do what is due about once a second: copy keywords that changed, and raise what ended the relay.
+
+        Raises
+        ------
+        StreamChangedError
+            The source was recreated with another shape or dtype.
+        StreamClosedError
+            The relay was closed.
+        """
+        thread = self._thread
+        if thread is None or self.target.closed:
+            raise StreamClosedError(
+                f"the relay of stream {self.source.name!r} is closed", stream=self.source.name
+            )
+        if not thread.running:
+            raise thread.error or StreamClosedError(
+                f"the relay of stream {self.source.name!r} has ended", stream=self.source.name
+            )
+        # It may be going over to a new file just now.
+        with contextlib.suppress(StreamClosedError, StreamDamagedError):
+            self._copy_keywords(thread.stream)
+
+    def close(self) -> None:
+        """End the relay, and delete the target; its readers keep what they have.
+
+        In a child after fork only the handles are closed: the relay goes on in the parent.
+        """
+        if self._thread is not None:
+            self._thread.stop()
+        if self._ended is None:
+            self._ended = time.monotonic()
+        if not self.target.closed:
+            with contextlib.suppress(StreamDamagedError):
+                self._last_counter = self.target.counter
+            if self._maker == os.getpid():
+                with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
+                    self.target.destroy()
+            self.target.close()
+        self.source.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(
+            f"the relay of stream {self.source.name!r} cannot be pickled: its thread belongs to this "
+            "process; pass the names, and make a relay on the other side"
+        )
+
+    def __enter__(self) -> Relay:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Relay {self.source.name!r} -> {self.target.name!r}>"

@@ -1,0 +1,158 @@
+"""What `SHM` has only because existing scripts call it. New code has a better call for each of these."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from .._core import Stream
+from ..errors import StreamChangedError
+from ..image import Image, Image_md, image_over
+
+__all__ = ["FamiliarCalls"]
+
+_Self = TypeVar("_Self", bound="FamiliarCalls")
+
+#: Seconds that a loop of looks rests at least.
+_SHORTEST = 0.001
+
+#: Text of the calls that were given up long ago; scripts may look for it.
+_GIVEN_UP = "This function is not used in pyMilk. Use get_keywords/set_keywords."
+
+
+class FamiliarCalls:
+    """Base class of `SHM`: its older surface, made of the newer one."""
+
+    _image: Image | None = None
+    _image_of: Stream | None = None
+    #: Whether this object created its stream.
+    _made = False
+
+    if TYPE_CHECKING:  # SHM has these
+
+        def _live(self) -> Stream: ...
+
+        def _semaphore(self) -> tuple[Stream, int]: ...
+
+        def _again(self: _Self) -> _Self: ...
+
+    # -- the wrapper's object ------------------------------------------------------------------
+
+    @property
+    def IMAGE(self) -> Image:
+        """The stream as an `Image` of ImageStreamIOWrap, over the same memory.
+
+        A stream that was replaced is followed when this is asked for. Closing one closes both.
+        """
+        stream = self._live()
+        if self._image is None or self._image_of is not stream:
+            self._image = image_over(stream, self._made, self._image)
+            self._image_of = stream
+        return self._image
+
+    @property
+    def md(self) -> Image_md:
+        """The metadata, each field read at each access: see `pymilk.image.Image_md`."""
+        return self.IMAGE.md
+
+    def print_meta_data(self) -> None:
+        """Print the metadata, a field a line."""
+        print(self.md)
+
+    def read_meta_data(self, verbose: bool = True) -> None:
+        """Print the metadata if `verbose`; `mtdata` and `md` are always up to date."""
+        if verbose:
+            self.print_meta_data()
+
+    # -- semaphores ----------------------------------------------------------------------------
+
+    def _checkGrabSemaphore(self) -> None:
+        """Take a semaphore if none is held yet; in use although its name says private."""
+        self._semaphore()
+
+    def non_block_wait_semaphore(self, sleep_time: float = 0.1, *, sleeptime: float | None = None) -> int:
+        """Wait, without a time limit, for a post of this object's semaphore that comes after the call.
+
+        Parameters
+        ----------
+        sleep_time : float, default 0.1
+            Seconds between two looks for a new file of the stream. The GIL is released; a post ends the
+            wait at once.
+        sleeptime : float, optional
+            Older spelling of `sleep_time`.
+
+        Returns
+        -------
+        int
+            0.
+
+        Raises
+        ------
+        StreamChangedError
+            The stream was recreated with another shape or dtype; one that fits is followed.
+        SemaphoresExhaustedError
+            Every semaphore belongs to another reader.
+        StreamReadOnlyError, StreamClosedError, StreamArgumentError
+        """
+        interval = sleep_time if sleeptime is None else sleeptime
+        stream, index = self._semaphore()
+        stream.flush(index)
+        # Who replaces a stream posts its semaphores once more, so that readers look for the new file.
+        while not stream.sem_wait(index, interval) or stream.replaced():
+            if interval < _SHORTEST:
+                time.sleep(_SHORTEST)  # 0 asks for no rest at all; leave the core to the others
+            stream, index = self._semaphore()  # of a new file every post is a new one
+        return 0
+
+    def non_block_wait_until_recreation(
+        self: _Self, sleep_time: float = 0.1, *, sleeptime: float | None = None
+    ) -> _Self:
+        """Wait for a post, as `non_block_wait_semaphore`, and put up with any new file of the stream.
+
+        Returns
+        -------
+        SHM
+            This object; or, if the stream was recreated with another shape or dtype, a new one of it with
+            the same orientation.
+        """
+        try:
+            self.non_block_wait_semaphore(sleep_time, sleeptime=sleeptime)
+        except StreamChangedError:
+            return self._again()
+        return self
+
+    # -- given up ------------------------------------------------------------------------------
+
+    def rename_img(self, newname: str) -> NoReturn:
+        """Raise NotImplementedError: the name of a stream is that of its file."""
+        raise NotImplementedError(
+            f"a stream cannot be renamed to {newname!r}: other programs find it by its file; create another"
+        )
+
+    def select_dtype(self) -> NoReturn:
+        """Raise NotImplementedError: the pixel type is `nptype`."""
+        raise NotImplementedError("the pixel type of a stream is fixed; it is in nptype")
+
+    def select_atype(self) -> NoReturn:
+        """Raise NotImplementedError: the code of the pixel type is in `mtdata`."""
+        raise NotImplementedError("the pixel type of a stream is fixed; its code is mtdata['atype']")
+
+    def create_keyword_list(self) -> NoReturn:
+        """Raise DeprecationWarning: see `get_keywords`."""
+        raise DeprecationWarning(_GIVEN_UP)
+
+    def read_keywords(self) -> NoReturn:
+        """Raise DeprecationWarning: see `get_keywords`."""
+        raise DeprecationWarning(_GIVEN_UP)
+
+    def write_keywords(self) -> NoReturn:
+        """Raise DeprecationWarning: see `set_keywords`."""
+        raise DeprecationWarning(_GIVEN_UP)
+
+    def read_keyword(self, ii: int) -> NoReturn:
+        """Raise DeprecationWarning: see `get_keyword`."""
+        raise DeprecationWarning(_GIVEN_UP)
+
+    def write_keyword(self, ii: int) -> NoReturn:
+        """Raise DeprecationWarning: see `update_keyword`."""
+        raise DeprecationWarning(_GIVEN_UP)

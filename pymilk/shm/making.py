@@ -1,0 +1,107 @@
+"""Arguments of a stream that `SHM` makes."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+import os
+from typing import Any
+
+import numpy as np
+
+from .._core import checked_timeout
+from ..errors import StreamArgumentError, StreamNameError
+from ..names import SUFFIX, check_name, stream_directory, stream_name, stream_path
+
+__all__ = ["check_SHM_name", "check_ring", "shape_and_dtype", "wait_limit"]
+
+
+def check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
+    """Check the ring that a new stream is to have."""
+    if kind not in ("fast", "temporal"):
+        raise StreamArgumentError(
+            f"stream {name!r}: ring_kind is 'fast' or 'temporal', not {kind!r}",
+            stream=name,
+            argument="ring_kind",
+            found=kind,
+        )
+    if ring is None:
+        if kind == "fast":
+            return
+        raise StreamArgumentError(
+            f"stream {name!r}: ring_kind={kind!r} needs the number of slots; add ring=",
+            stream=name,
+            argument="ring",
+            found=ring,
+        )
+    if not (hasattr(ring, "__index__") and 1 <= ring < 2**32):
+        raise StreamArgumentError(
+            f"stream {name!r}: ring is a number of slots, 1 or more, not {ring!r}",
+            stream=name,
+            argument="ring",
+            found=ring,
+        )
+    if not creating:
+        raise StreamArgumentError(
+            f"stream {name!r} is attached, not created: its ring is as its creator made it; leave ring out",
+            stream=name,
+            argument="ring",
+            found=ring,
+        )
+
+
+def wait_limit(timeout: float | None, name: str) -> float | None:
+    """Turn a familiar timeout, where 0 and negative mean for ever, into seconds or None."""
+    if isinstance(timeout, (numbers.Real, np.number)) and timeout <= 0:
+        return None
+    return checked_timeout(timeout, name)
+
+
+def check_SHM_name(fname: str | os.PathLike[str]) -> str:
+    """Return the plain name of a stream.
+
+    Parameters
+    ----------
+    fname : str or PathLike
+        ``"name"``, ``"name.im.shm"``, or a path directly in the stream directory, with or without the
+        extension. A PathLike is a path.
+
+    Raises
+    ------
+    StreamNameError
+        A ValueError: the path is elsewhere, or no stream can be called so.
+    """
+    if not isinstance(fname, (str, os.PathLike)) or (isinstance(fname, str) and "/" not in fname):
+        return stream_name(stream_path(fname))
+    path = stream_path(f"{os.fspath(fname).removesuffix(SUFFIX)}{SUFFIX}")
+    folder = stream_directory()
+    if os.path.realpath(os.path.dirname(path)) != os.path.realpath(folder):
+        raise StreamNameError(
+            f"{fname!r} is not in the stream directory {folder}, and only streams at its root can be reached "
+            "by path; give a plain name, or set MILK_SHM_DIR",
+            name=str(fname),
+        )
+    return check_name(stream_name(path))
+
+
+def shape_and_dtype(data: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Tell shape and dtype of the stream that `data` asks for."""
+    if isinstance(data, np.ndarray):
+        return data.shape, data.dtype
+    try:
+        shape, dtype = data
+        axes = tuple(
+            operator.index(axis) for axis in np.atleast_1d(np.asarray(shape, dtype=object))
+        )
+        wanted = np.dtype(dtype)
+    except (TypeError, ValueError):
+        raise StreamArgumentError(
+            f"data is an array or (shape, dtype), not {data!r}", argument="data", found=data
+        ) from None
+    if len(axes) > 3 or any(not 1 <= axis < 2**32 for axis in axes):
+        raise StreamArgumentError(
+            f"a stream has at most 3 axes of 1 to 2**32 - 1, not {shape!r}",
+            argument="shape",
+            found=shape,
+        )
+    return axes, wanted

@@ -1,0 +1,80 @@
+"""Memory that callers bring for frames: arrays, whatever has the buffer protocol, and DLPack on the CPU."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .._types import Array
+from ..errors import FrameMismatchError
+
+__all__ = ["as_target"]
+
+#: Devices of DLPack whose memory a processor can write: CPU, and pinned or managed memory of a GPU.
+_HOST_DEVICES = (1, 3, 11, 13)
+
+
+def as_target(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
+    """Return writable memory of a caller as an array of this shape and dtype; nothing is copied.
+
+    Parameters
+    ----------
+    out : ndarray, buffer, or object with ``__dlpack__``
+        An array has the shape and dtype asked for. Memory without a shape (bytearray, mmap, shared memory,
+        ctypes arrays) has as many bytes.
+    shape : tuple of int
+    dtype : dtype
+    name : str
+        Of the stream, for messages.
+
+    Raises
+    ------
+    FrameMismatchError
+        It is of another shape or dtype, read-only, on a GPU, or no memory at all.
+    """
+    target = out if isinstance(out, np.ndarray) else _viewed(out, shape, dtype, name)
+    for field, expected, found in (
+        ("shape", shape, target.shape),
+        ("dtype", dtype, target.dtype),
+        ("writeable", True, target.flags.writeable),
+    ):
+        if expected != found:
+            raise FrameMismatchError(
+                f"stream {name!r}: out has {field} {found}, needed is {expected}",
+                stream=name,
+                field=field,
+                expected=expected,
+                found=found,
+            )
+    return target
+
+
+def _viewed(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
+    """Return an array over memory that is none yet."""
+    kind = type(out).__name__
+    try:
+        array = np.asarray(memoryview(out))
+    except TypeError:
+        device = getattr(out, "__dlpack_device__", None)
+        if device is None or device()[0] not in _HOST_DEVICES:
+            where = "is on a GPU" if device or hasattr(out, "__cuda_array_interface__") else "has no memory"
+            raise FrameMismatchError(
+                f"stream {name!r}: out is an array, or has the buffer protocol or DLPack on the CPU; "
+                f"{kind} {where}",
+                stream=name,
+                field="dtype",
+                expected="array",
+                found=kind,
+            ) from None
+        array = np.from_dlpack(out)
+    except ValueError as error:
+        raise FrameMismatchError(
+            f"stream {name!r}: out ({kind}) is not usable: {error}", stream=name, field="dtype", found=kind
+        ) from None
+    nbytes = math.prod(shape) * dtype.itemsize
+    plain = array.ndim == 1 and (array.dtype == dtype or array.dtype.itemsize == 1)
+    if plain and array.dtype.kind in "biufc" and array.nbytes == nbytes and array.flags.c_contiguous:
+        return array.view(dtype).reshape(shape)
+    return array

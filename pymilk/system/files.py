@@ -1,0 +1,217 @@
+"""Files: put in place in one go, and what the operating system says about them, as errors of pymilk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ..errors import (
+    StreamArgumentError,
+    StreamError,
+    StreamExistsError,
+    StreamNotFoundError,
+    StreamPermissionError,
+    StreamStorageError,
+)
+from .processes import process_alive
+
+__all__ = [
+    "check_room_for",
+    "checked_path",
+    "delete",
+    "file_error",
+    "hidden_name",
+    "moved_into_place",
+    "put_in_place",
+    "remove_unfinished",
+]
+
+#: What `hidden_name` makes.
+_HIDDEN = re.compile(r"\.pymilk\.(\d+)\.[0-9a-f]{8}\.new(\.\w+)?")
+
+#: Seconds after which a file of a process that is not alive is nobody's.
+_YOUNG = 60.0
+
+#: Endings by which libraries know that they have to compress.
+_COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zip")
+
+
+def file_error(error: OSError, path: str, what: str, argument: str = "path") -> StreamError:
+    """Return the error of ours for what the operating system says about a file.
+
+    Parameters
+    ----------
+    error : OSError
+    path : str
+    what : str
+        What cannot be done with it, to end "... cannot be": ``"read"``, ``"written"``.
+    argument : str, default "path"
+        Name of the argument that the path came from.
+
+    Returns
+    -------
+    StreamError
+        Not raised.
+    """
+    while error.errno is None and isinstance(error.__context__, OSError):
+        error = error.__context__  # libraries put errors without number in front
+    text = f"{path} cannot be {what}: {error.strerror or error}"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return StreamNotFoundError(text, path=path)
+    if error.errno == errno.EEXIST:
+        return StreamExistsError(text, path=path)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StreamPermissionError(text, path=path)
+    if error.errno in (errno.EISDIR, errno.ENAMETOOLONG):
+        return StreamArgumentError(text, argument=argument, found=path)
+    return StreamStorageError(text, path=path)
+
+
+def checked_path(given: Any, what: str, argument: str = "path") -> str:
+    """Return a path as str, with ``~`` expanded.
+
+    Parameters
+    ----------
+    given : str or PathLike
+    what : str
+        What it is the path of, for the message: ``"a FITS file"``.
+    argument : str, default "path"
+
+    Raises
+    ------
+    StreamArgumentError
+        It is no path.
+    """
+    try:
+        path = os.path.expanduser(os.fsdecode(given))
+    except TypeError:
+        raise StreamArgumentError(
+            f"the path of {what} is a str or PathLike, not {given!r}", argument=argument, found=given
+        ) from None
+    if not path or "\0" in path:
+        raise StreamArgumentError(
+            f"the path of {what} is not empty and has no NUL in it, unlike {given!r}",
+            argument=argument,
+            found=given,
+        )
+    return path
+
+
+def check_room_for(path: str, others: Iterable[str], stream: str) -> None:
+    """Raise if a recording cannot be made under a path.
+
+    Parameters
+    ----------
+    path : str
+    others : iterable of str
+        Paths of which none may exist.
+    stream : str
+        What is recorded, for the message.
+
+    Raises
+    ------
+    StreamNotFoundError, StreamPermissionError
+        There is no such directory, or it is not writable.
+    StreamExistsError
+        One of `others` exists.
+    """
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise StreamNotFoundError(
+            f"there is no directory {folder!r} to record stream {stream!r} in; create it",
+            stream=stream,
+            path=folder,
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StreamPermissionError(
+            f"directory {folder!r} is not writable for this user; choose another", path=folder
+        )
+    for each in others:
+        if os.path.lexists(each):
+            raise StreamExistsError(
+                f"{each} exists already; choose another name, or replace it with force", path=each
+            )
+
+
+def hidden_name(path: str) -> str:
+    """Make a name beside a file, which it has before it is ready. No listing of streams takes it for one."""
+    folder, name = os.path.split(path)
+    ending = os.path.splitext(name)[1]
+    unique = f"{os.getpid()}.{os.urandom(4).hex()}"
+    return os.path.join(folder, f".pymilk.{unique}.new{ending if ending in _COMPRESSED else ''}")
+
+
+def delete(path: str) -> None:
+    """Delete a file, or a directory with all that is in it, if it is there."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def put_in_place(hidden: str, path: str, replace: bool = False) -> None:
+    """Give a file its name. At any moment there is the old one, if any, or the new one.
+
+    Parameters
+    ----------
+    hidden : str
+        What it is called now.
+    path : str
+    replace : bool, default False
+        Whether it may take the place of another one.
+
+    Raises
+    ------
+    FileExistsError
+        There is another one, and `replace` is false.
+    OSError
+    """
+    if replace:
+        os.replace(hidden, path)
+        return
+    try:
+        os.link(hidden, path)  # unlike a rename, this never takes the place of another file
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS) or os.path.lexists(path):
+            raise
+        os.rename(hidden, path)  # a file system without links
+    else:
+        os.unlink(hidden)
+
+
+def remove_unfinished(path: str) -> None:
+    """Remove what processes that died left beside a file under names of `hidden_name`, a minute ago or more.
+
+    A younger one may be that of a process on another machine, or in another container.
+    """
+    folder = os.path.dirname(path)
+    for entry in os.listdir(folder or "."):
+        match = _HIDDEN.fullmatch(entry)
+        if match is None or process_alive(int(match[1])):
+            continue
+        left = os.path.join(folder, entry)
+        with contextlib.suppress(OSError):
+            if time.time() - os.lstat(left).st_mtime > _YOUNG:
+                delete(left)
+
+
+@contextlib.contextmanager
+def moved_into_place(path: str) -> Iterator[str]:
+    """Write a file under a hidden name, which becomes `path` at the end of the block, and goes if it fails.
+
+    At any moment there is the old file, or the complete new one.
+    """
+    hidden = hidden_name(path)
+    try:
+        yield hidden
+        os.replace(hidden, path)
+    except BaseException:
+        with contextlib.suppress(OSError, ValueError):
+            os.unlink(hidden)
+        raise
