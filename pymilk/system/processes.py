@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
+from typing import Literal
 
-__all__ = ["named_processes", "process_alive"]
+from ..times import now_ns, tai_offset
+
+__all__ = ["command_of", "named_processes", "owner_state", "process_alive", "process_started_ns"]
+
+#: Nanoseconds by which the start of a process may seem later than what it wrote: the kernel tells starts in ticks,
+#: and clocks are set now and then.
+_START_SLACK_NS = 2_000_000_000
 
 
 def process_alive(pid: int) -> bool:
@@ -29,13 +37,64 @@ def process_alive(pid: int) -> bool:
         return True  # it exists, and more cannot be known
 
 
+def command_of(pid: int) -> str:
+    """Return the command of a process, for example ``python3``; "" if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/comm", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
 def named_processes(pids: Sequence[int]) -> str:
     """Write processes with their commands: ``process 12 (python3)``."""
     texts = []
     for pid in pids:
-        try:
-            with open(f"/proc/{pid}/comm", errors="replace") as file:
-                texts.append(f"{pid} ({file.read().strip()})")
-        except OSError:
-            texts.append(str(pid))
+        command = command_of(pid)
+        texts.append(f"{pid} ({command})" if command else str(pid))
     return ("process " if len(pids) == 1 else "processes ") + ", ".join(texts)
+
+
+def process_started_ns(pid: int) -> int | None:
+    """Tell when a process was started.
+
+    Returns
+    -------
+    int or None
+        Nanoseconds of CLOCK_TAI, to about 0.01 s; None if there is no such process.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # Field 22; the command in parentheses is field 2 and may hold anything.
+            ticks = int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None
+    since_boot = ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    return now_ns() - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - since_boot)
+
+
+def owner_state(pid: int, written_ns: int) -> Literal["running", "gone", "reused"]:
+    """Tell what has become of a process that left its PID in a file.
+
+    Parameters
+    ----------
+    pid : int
+    written_ns : int
+        When it did so: nanoseconds of CLOCK_TAI. 0 if that is not known.
+
+    Returns
+    -------
+    {"running", "gone", "reused"}
+        "reused": a process has that PID, but was started later than the PID was written.
+
+    Notes
+    -----
+    Processes of another PID namespace look "gone".
+    """
+    if not process_alive(pid):
+        return "gone"
+    started = process_started_ns(pid)
+    slack = _START_SLACK_NS + abs(tai_offset()) * 1_000_000_000  # the offset may have been set in between
+    if written_ns > 0 and started is not None and started > written_ns + slack:
+        return "reused"
+    return "running"
