@@ -1,38 +1,45 @@
-"""Parameters and process information of milk's programs, on their own files: `FPS` and `ProcessInfo`."""
+"""Function parameters and process information: milk's files, without milk. Rooms are imported when used."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .attributes import SmartAttributesFPS as SmartAttributesFPS
-    from .fps import FPS as FPS
-    from .manager import FPSManager as FPSManager
-    from .parameter import Parameter as Parameter
-    from .standard import StandardEntries as StandardEntries
-    from .words import ParameterFlag as ParameterFlag
-    from .words import ParameterType as ParameterType
-    from .words import Timespec as Timespec
+    from .attributes import SmartAttributesFPS
+    from .fps import FPS
+    from .manager import FPSManager, list_fps
+    from .parameter import Parameter
+    from .standard import StandardEntries
+    from .words import MessageCode, ParameterFlag, ParameterType, Signal, Status, Timespec
 
-#: Room of each name; it is opened when the name is first asked for.
 _ROOMS = {
-    "FPS": "fps",
-    "FPSManager": "manager",
-    "Parameter": "parameter",
-    "ParameterFlag": "words",
-    "ParameterType": "words",
-    "SmartAttributesFPS": "attributes",
-    "StandardEntries": "standard",
-    "Timespec": "words",
+    "attributes": ("SmartAttributesFPS",),
+    "fps": ("FPS",),
+    "manager": ("FPSManager", "list_fps"),
+    "parameter": ("Parameter",),
+    "standard": ("StandardEntries",),
+    "words": ("MessageCode", "ParameterFlag", "ParameterType", "Signal", "Status", "Timespec"),
 }
 
-__all__ = sorted(_ROOMS)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "FPS",
+    "FPSManager",
+    "MessageCode",
+    "Parameter",
+    "ParameterFlag",
+    "ParameterType",
+    "Signal",
+    "SmartAttributesFPS",
+    "StandardEntries",
+    "Status",
+    "Timespec",
+    "list_fps",
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _ROOMS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f".{_ROOMS[name]}", __name__), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+    for room, names in _ROOMS.items():
+        if name in names:
+            found = getattr(importlib.import_module(f".{room}", __name__), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

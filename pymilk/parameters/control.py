@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import signal
+import sys
 import time
 from collections.abc import Callable
 from typing import Literal
@@ -48,6 +49,9 @@ _WORD = re.compile(r"[A-Za-z0-9_.:/@%+=,-]+")
 
 #: Texts of `.procinfo.cset` that ask for nothing: processes are in "system" anyway.
 _NO_SET = ("", "system", "NULL", "NULLSTRING")
+
+#: What starts a Python function: see program.py.
+_OWN = "pymilk-exec"
 
 #: Seconds between two looks at a process that starts or stops.
 _LOOK_SECONDS = 0.002
@@ -123,7 +127,13 @@ def _command(table: ParameterTable, what: str) -> str:
     parts = [_word(table, "name", part) for part in table.name.split("-")[1:] if part]
     loads = "".join(f"mload {module};" for module in modules)
     words = " ".join([f"{loads} {function}".strip(), what, *parts])
-    return f'{program}-exec -n {table.name} "{words}"'
+    return f'{_executable(program)} -n {table.name} "{words}"'
+
+
+def _executable(program: str) -> str:
+    """Return what to run: ``<program>-exec``; our own by its path, as the shells of tmux may not find it."""
+    ours = os.path.join(os.path.dirname(sys.executable), _OWN)
+    return shlex.quote(ours) if f"{program}-exec" == _OWN and os.access(ours, os.X_OK) else f"{program}-exec"
 
 
 def tmux_start(table: ParameterTable) -> None:

@@ -562,6 +562,11 @@ class FPS(Mapping[str, Any]):
     # -- the file
 
     @property
+    def table(self) -> ParameterTable:
+        """The file in memory, for other rooms of this wing."""
+        return self._table
+
+    @property
     def name(self) -> str:
         """Name."""
         return self._table.name

@@ -24,7 +24,7 @@ from .header import Message, write_field
 from .table import ParameterTable
 from .words import Signal, Status, Timespec
 
-__all__ = ["Running"]
+__all__ = ["Running", "conf_step"]
 
 #: Both states are looked at this often; requests as often as the file says.
 _PIECE_NS = 50_000_000
@@ -33,6 +33,30 @@ _PIECE_NS = 50_000_000
 _STOP_SECONDS = 0.5
 
 _BITS = {"conf": Status.CONF | Status.CMDCONF, "run": Status.RUN | Status.CMDRUN}
+
+
+def conf_step(table: ParameterTable) -> bool:
+    """Do what a conf process does each time that it looks at its requests.
+
+    Returns
+    -------
+    bool
+        False if it was told to end.
+    """
+    if not table.signal & Signal.CONFRUN:
+        return False
+    roles: tuple[tuple[Role, Status], ...] = (("conf", Status.CONF), ("run", Status.RUN))
+    is_up = Status(sum(bit for role, bit in roles if process_state(table, role) == "running"))
+    before = Status(table.status) & (Status.CONF | Status.RUN)
+    if is_up != before:
+        # Other parameters may be written then, so all are checked again.
+        table.change_status(set_bits=is_up, clear_bits=before & ~is_up)
+        table.change_signal(set_bits=Signal.UPDATE)
+    if table.signal & Signal.UPDATE:
+        # Cleared first: a value that is written during the check asks for another one.
+        table.change_signal(clear_bits=Signal.UPDATE)
+        check_all(table)
+    return True
 
 
 class Running:
@@ -171,28 +195,11 @@ class Running:
             self._stopped.set()
         if not self._conf:
             return
-        if not table.signal & Signal.CONFRUN:
+        if not conf_step(table):
             self._conf = False
             self._unregister("conf")
             if not self._run:
                 self._stopped.set()
-            return
-        self._tell_states()
-        if table.signal & Signal.UPDATE:
-            # Cleared first: a value that is written during the check asks for another one.
-            table.change_signal(clear_bits=Signal.UPDATE)
-            check_all(table)
-
-    def _tell_states(self) -> None:
-        """Store which of the two processes is up; a change asks for a check."""
-        table = self._table
-        roles: tuple[tuple[Role, Status], ...] = (("conf", Status.CONF), ("run", Status.RUN))
-        up = [bit for role, bit in roles if process_state(table, role) == "running"]
-        now = Status(table.status) & (Status.CONF | Status.RUN)
-        is_up = Status(sum(up))
-        if is_up != now:
-            table.change_status(set_bits=is_up, clear_bits=now & ~is_up)
-            table.change_signal(set_bits=Signal.UPDATE)
 
     # -- what the program in the block asks
 

@@ -6,6 +6,7 @@ keeps it out of the history of the shell, and then the return key.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -16,6 +17,9 @@ __all__ = ["WINDOWS", "TmuxSession"]
 
 #: In the order in which they are made.
 WINDOWS = ("ctrl", "conf", "run")
+
+#: Variables that say where streams, parameters and process information are.
+_ENVIRONMENT = ("MILK_SHM_DIR", "MILK_PROC_DIR")
 
 #: Names that tmux and the shell take as they are.
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+=,-]+")
@@ -106,7 +110,9 @@ class TmuxSession:
         TmuxError, TmuxMissingError
         """
         self.kill()
-        self._tmux("new-session", "-d", "-s", self.name, "-n", WINDOWS[0])
+        # A server that runs already has the environment of whoever started it.
+        ours = [f"-e{each}={os.environ[each]}" for each in _ENVIRONMENT if each in os.environ]
+        self._tmux("new-session", "-d", "-s", self.name, "-n", WINDOWS[0], *ours)
         for window in WINDOWS[1:]:
             self._tmux("new-window", "-d", "-t", f"={self.name}:", "-n", window)
         for window in WINDOWS:

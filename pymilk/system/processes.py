@@ -11,8 +11,8 @@ from ..times import now_ns, tai_offset
 
 __all__ = ["command_of", "named_processes", "owner_state", "process_alive", "process_started_ns"]
 
-#: Nanoseconds by which the start of a process may seem later than what it wrote: the kernel tells starts in ticks,
-#: and clocks are set now and then.
+#: Nanoseconds by which the start of a process may seem later than what it wrote: the kernel tells starts in
+#: ticks, and clocks are set now and then.
 _START_SLACK_NS = 2_000_000_000
 
 
