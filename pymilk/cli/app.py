@@ -9,6 +9,7 @@ from .commands.bench import bench
 from .commands.capture import capture
 from .commands.demo import demo
 from .commands.doctor import doctor
+from .commands.fps import fps
 from .commands.info import info
 from .commands.kw import kw
 from .commands.ls import ls
@@ -42,6 +43,6 @@ def app() -> None:
 
 
 for command in (
-    bench, capture, create, demo, doctor, info, kw, ls, play, record, relay, rm, show, top,
+    bench, capture, create, demo, doctor, fps, info, kw, ls, play, record, relay, rm, show, top,
 ):
     app.add_command(command)

@@ -44,9 +44,9 @@ def print_error(error: Exception) -> None:
     click.echo("\n".join(map(clean, f"pymilk: {error}".split("\n"))), err=True)
 
 
-def print_json(content: Any) -> None:
+def print_json(content: Any, indent: int | None = 2) -> None:
     """Print content of dicts, lists and plain values. JSON has no NaN and no infinities: they become null."""
-    click.echo(json.dumps(_plain(content), indent=2, allow_nan=False))
+    click.echo(json.dumps(_plain(content), indent=indent, allow_nan=False))
 
 
 def _plain(content: Any) -> Any:

@@ -124,14 +124,10 @@ class SmartAttributes:
         Parameters are those of `create` of the class of FPS.
         """
         cls._prepare()
-        fps: Self = super().create(*args, **options)  # type: ignore[misc]
+        fps: Any = super().create(*args, **options)  # type: ignore[misc]
         for attribute, (comment, kind, flags) in cls._metadata().items():
             fps._add_attribute(attribute, comment, ParameterType(int(kind)), ParameterFlag(int(flags)))
-        return fps
-
-    def _add_attribute(self, key: str, comment: str, kind: ParameterType, flags: ParameterFlag) -> None:
-        """Add one parameter."""
-        FPS.add_param(typing.cast(FPS, self), key, type=kind, flags=flags, description=comment)
+        return typing.cast("Self", fps)
 
     @classmethod
     def smartfps_downcast(cls, fps: FPS) -> Self:
@@ -185,6 +181,10 @@ class AutomaticMetadata(SmartAttributes):
 class SmartAttributesFPS(SmartAttributes, FPS):
     """An `FPS` whose parameters are attributes: see `SmartAttributes`."""
 
+    def _add_attribute(self, key: str, comment: str, kind: ParameterType, flags: ParameterFlag) -> None:
+        """Add one parameter."""
+        self.add_param(key, type=kind, flags=flags, description=comment)
 
-class SmartAttributesFPSAutoMetadata(AutomaticMetadata, FPS):
+
+class SmartAttributesFPSAutoMetadata(AutomaticMetadata, SmartAttributesFPS):
     """An `FPS` whose parameters are attributes, described by their annotations alone."""

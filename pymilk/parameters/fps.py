@@ -192,6 +192,19 @@ class FPS(Mapping[str, Any]):
         """
         self._table.put(key, value, force)
 
+    def update(self, values: Mapping[str, Any], *, force: bool = False) -> None:
+        """Write several parameters: all of them, or none if one is refused.
+
+        Raises
+        ------
+        FPSKeyError, FPSTypeError, FPSTextError, FPSLimitError, FPSReadOnlyError, FPSReplacedError
+            As `set`.
+        """
+        for key, value in values.items():
+            self._table.verify(key, value, force)
+        for key, value in values.items():
+            self._table.put(key, value, force)
+
     def __contains__(self, key: object) -> bool:
         try:
             self._table.entry(key)  # type: ignore[arg-type]

@@ -425,19 +425,28 @@ cdef class ParameterTable:
         FPSKeyError, FPSTypeError, FPSTextError, FPSLimitError, FPSReadOnlyError, FPSReplacedError
             Nothing was written.
         """
-        cdef Entry entry = self.entry(key)
         cdef Item item
-        cdef FpsParameter *p
-        self.convert(entry, value, &item)
-        p = self.slot_to_write(entry.slot)
-        if not force:
-            self.need_permission(entry, p)
-            self.need_limits(entry, p, &item)
+        cdef FpsParameter *p = self.prepare(self.entry(key), value, force, &item)
         store_item(p, 0, &item)
         count_write(p, self.at.counts_values)
         # Last: a process that checks again because of it finds value and count.
         atomic_or_u64(<uint64_t *>(self.use() + self.at.signal), SIGNAL_UPDATE, __ATOMIC_RELEASE)
         self.check_whole()
+
+    def verify(self, key, value, bint force=False):
+        """Raise what `put` would raise, and write nothing."""
+        cdef Item item
+        self.prepare(self.entry(key), value, force, &item)
+
+    cdef FpsParameter *prepare(self, Entry entry, object value, bint force, Item *item) except NULL:
+        """Convert and check a value; returns where it is to be stored."""
+        cdef FpsParameter *p
+        self.convert(entry, value, item)
+        p = self.slot_to_write(entry.slot)
+        if not force:
+            self.need_permission(entry, p)
+            self.need_limits(entry, p, item)
+        return p
 
     def store(self, Entry entry, int element, value):
         """Store an element without counting, checking limits, or asking for anything."""

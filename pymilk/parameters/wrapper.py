@@ -101,15 +101,12 @@ class timespec:
 class FPS_md:
     """The header of an FPS, as it is when an attribute is read."""
 
-    #: Attribute, and member of the header where that is called otherwise.
-    _MEMBERS = {
-        name: name
-        for name in (
-            "name", "description", "workdir", "datadir", "confdir", "sourcefname", "sourceline", "pname",
-            "callprogname", "NBnameindex", "confpid", "runpid", "signal", "confwaitus", "status", "NBparamMAX",
-            "msgcnt", "conferrcnt", "confpidstarttime", "runpidstarttime",
-        )
-    } | {"kwarray": "keywordarray"}  # fmt: skip
+    #: Attributes that are called like members of the header.
+    _MEMBERS = (
+        "name", "description", "workdir", "datadir", "confdir", "sourcefname", "sourceline", "pname", "status",
+        "callprogname", "NBnameindex", "confpid", "confpidstarttime", "runpid", "runpidstarttime", "signal",
+        "confwaitus", "NBparamMAX", "msgcnt", "conferrcnt",
+    )  # fmt: skip
 
     def __init__(self, of: FPS) -> None:
         self._fps = of
@@ -117,13 +114,13 @@ class FPS_md:
     def __getattr__(self, name: str) -> Any:
         if name in ("msgpindex", "msgcode"):
             return [int(m.slot if name == "msgpindex" else m.code) for m in self._fps.messages()]
-        if name not in self._MEMBERS:
+        if name not in (*self._MEMBERS, "kwarray"):
             raise AttributeError(f"FPS_md has no attribute {name!r}")
-        value = self._fps.header()[self._MEMBERS[name]]
+        value = self._fps.header()["keywordarray" if name == "kwarray" else name]
         return timespec(*value) if isinstance(value, Timespec) else value
 
     def __dir__(self) -> list[str]:
-        return [*self._MEMBERS, "msgpindex", "msgcode"]
+        return [*self._MEMBERS, "kwarray", "msgpindex", "msgcode"]
 
     def __repr__(self) -> str:
         return f"<FPS_md {self.name}: {self.NBparamMAX} slots>"

@@ -105,7 +105,10 @@ def test_a_process_that_is_killed_has_died(fps: FPS, spawn: Callable[..., Any]) 
 def test_one_process_has_a_part_at_a_time(fps: FPS, spawn: Callable[..., Any]) -> None:
     child = spawn(LOOP)
     child.expect("up")
-    with pytest.raises(FPSInUseError, match=f"its run process is process {child.pid}") as caught, fps.running():
+    with (
+        pytest.raises(FPSInUseError, match=f"its run process is process {child.pid}") as caught,
+        fps.running(),
+    ):
         pass
     assert caught.value.pids == [child.pid]
     assert fps.header()["runpid"] == child.pid

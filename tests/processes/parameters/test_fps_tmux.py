@@ -135,7 +135,9 @@ def test_functions_are_as_milk_has_them() -> None:
             said = {window: screen(fps, window) for window in ("conf", "run")}
         call = 'milk-exec -n loop-1-32 "mload milkinfo;mload cacaoloop; aloop {} 1 32"'
         start, stop = call.format("_RUNSTART_"), call.format("_RUNSTOP_")
-        assert f" function fpsconfstart {{ MILK_FPSPROCINFO=1 {call.format('_CONFSTART_')}; }}" in said["conf"]
+        assert (
+            f" function fpsconfstart {{ MILK_FPSPROCINFO=1 {call.format('_CONFSTART_')}; }}" in said["conf"]
+        )
         assert f" function fpsrunstart {{ MILK_FPSPROCINFO=1 ${{TCSETCMDPREFIX}} {start}; }}" in said["run"]
         assert f" function fpsrunstop {{ MILK_FPSPROCINFO=1 ${{TCSETCMDPREFIX}} {stop}; }}" in said["run"]
         fps.tmux_stop()
