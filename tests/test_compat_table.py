@@ -34,6 +34,13 @@ PLACES = {
     "1.9": ("pyMilk.interfacing.shm_functions", None),
     "1.10": ("pyMilk.util.img_shapes", None),
     "1.11": ("pyMilk.util.threadHandler", "ThreadHandler"),
+    "1.20": ("pyMilk.interfacing.fps", None),
+    "1.21": ("pyMilk.interfacing.fps", "FPS"),
+    "1.22": ("pyMilk.interfacing.fps", "FPSManager"),
+    "1.23": ("pyMilk.interfacing.fps", "SmartAttributesFPS"),
+    "1.24": ("pyMilk.FpsWrap", None),
+    "1.25": ("pyMilk.FpsWrap", "fps"),
+    "1.26": ("pyMilk.FpsWrap", "FPS_md"),
     "2.1": ("ImageStreamIOWrap", None),
     "2.2": ("ImageStreamIOWrap", "Image"),
     "2.3": ("ImageStreamIOWrap", "Image"),
@@ -137,7 +144,7 @@ def offered(found: Any) -> list[tuple[str, Any]]:
     """Return the parameters of a function or class in the same form, without those that are keyword-only."""
     function = getattr(found, "__func__", found)
     parameters = list(inspect.signature(function).parameters.values())
-    if not isinstance(found, type) and parameters and parameters[0].name == "self":
+    if not isinstance(found, type) and parameters and parameters[0].name in ("self", "cls"):
         del parameters[0]
     return [
         (f"**{each.name}" if each.kind is each.VAR_KEYWORD else each.name, each.default)

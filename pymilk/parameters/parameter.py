@@ -146,8 +146,9 @@ class Parameter:
     @property
     def type(self) -> ParameterType:
         """Type; UNDEF if the file has a type that is not known here."""
+        code = self._table.type_code(self._entry)
         try:
-            return ParameterType(self._table.type_code(self._entry))
+            return ParameterType(code)
         except ValueError:
             return ParameterType.UNDEF
 

@@ -24,15 +24,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the console script ``pymilk-exec``; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if len(given) != 3 or given[0] != "-n":
-        print(
-            'usage: pymilk-exec -n FPS "[mload MODULE;...] PACKAGE.MODULE:FUNCTION _RUNSTART_"',
-            file=sys.stderr,
+        sys.stderr.write(
+            'usage: pymilk-exec -n FPS "[mload MODULE;...] PACKAGE.MODULE:FUNCTION _RUNSTART_"\n'
         )
         return 2
     try:
         run(given[1], given[2])
     except StreamError as error:
-        print(f"pymilk-exec: {error}", file=sys.stderr)
+        sys.stderr.write(f"pymilk-exec: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130

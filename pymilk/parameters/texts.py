@@ -36,14 +36,15 @@ def value_from_text(param: Parameter, text: str) -> Any:
     FPSTypeError
         It is none.
     """
+    kind = param.type
     try:
-        if param.type in _INTEGERS:
+        if kind in _INTEGERS:
             return int(text, 0)
-        if param.type in (ParameterType.FLOAT32, ParameterType.FLOAT64):
+        if kind in (ParameterType.FLOAT32, ParameterType.FLOAT64):
             return float(text)
-        if param.type is ParameterType.TIMESPEC:
+        if kind is ParameterType.TIMESPEC:
             return divmod(int(decimal.Decimal(text).scaleb(9).to_integral_value()), 1_000_000_000)
-        if param.type is ParameterType.ONOFF:
+        if kind is ParameterType.ONOFF:
             return {**dict.fromkeys(_ON, True), **dict.fromkeys(_OFF, False)}[text.lower()]
     except (ValueError, KeyError, ArithmeticError):
         raise FPSTypeError(

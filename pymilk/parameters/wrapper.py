@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import FPSNotFoundError
 from .control import conf_start, conf_stop, process_state, run_start, run_stop
 from .fps import FPS
+from .header import read_field
 from .running import conf_step
 from .words import TEXT_TYPES, ParameterFlag, ParameterType, Signal, Status, Timespec
 
@@ -98,29 +99,53 @@ class timespec:
     __hash__ = None  # type: ignore[assignment]  # it can be changed
 
 
+def _member(name: str) -> Any:
+    """Make the property of one member of the header."""
+
+    def read(self: FPS_md) -> Any:
+        value = read_field(self._fps.table, name)
+        return timespec(*value) if isinstance(value, Timespec) else value
+
+    return property(read, doc=f"Member {name} of the header.")
+
+
 class FPS_md:
     """The header of an FPS, as it is when an attribute is read."""
-
-    #: Attributes that are called like members of the header.
-    _MEMBERS = (
-        "name", "description", "workdir", "datadir", "confdir", "sourcefname", "sourceline", "pname", "status",
-        "callprogname", "NBnameindex", "confpid", "confpidstarttime", "runpid", "runpidstarttime", "signal",
-        "confwaitus", "NBparamMAX", "msgcnt", "conferrcnt",
-    )  # fmt: skip
 
     def __init__(self, of: FPS) -> None:
         self._fps = of
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("msgpindex", "msgcode"):
-            return [int(m.slot if name == "msgpindex" else m.code) for m in self._fps.messages()]
-        if name not in (*self._MEMBERS, "kwarray"):
-            raise AttributeError(f"FPS_md has no attribute {name!r}")
-        value = self._fps.header()["keywordarray" if name == "kwarray" else name]
-        return timespec(*value) if isinstance(value, Timespec) else value
+    name = _member("name")
+    description = _member("description")
+    workdir = _member("workdir")
+    datadir = _member("datadir")
+    confdir = _member("confdir")
+    sourcefname = _member("sourcefname")
+    sourceline = _member("sourceline")
+    pname = _member("pname")
+    callprogname = _member("callprogname")
+    NBnameindex = _member("NBnameindex")
+    confpid = _member("confpid")
+    confpidstarttime = _member("confpidstarttime")
+    runpid = _member("runpid")
+    runpidstarttime = _member("runpidstarttime")
+    signal = _member("signal")
+    confwaitus = _member("confwaitus")
+    status = _member("status")
+    NBparamMAX = _member("NBparamMAX")
+    msgcnt = _member("msgcnt")
+    conferrcnt = _member("conferrcnt")
+    kwarray = _member("keywordarray")
 
-    def __dir__(self) -> list[str]:
-        return [*self._MEMBERS, "kwarray", "msgpindex", "msgcode"]
+    @property
+    def msgpindex(self) -> list[int]:
+        """Slot of the parameter that each message is about."""
+        return [message.slot for message in self._fps.messages()]
+
+    @property
+    def msgcode(self) -> list[int]:
+        """Kind of each message."""
+        return [int(message.code) for message in self._fps.messages()]
 
     def __repr__(self) -> str:
         return f"<FPS_md {self.name}: {self.NBparamMAX} slots>"

@@ -1,4 +1,4 @@
-"""The fuzz target for parameter files: whatever bytes a file has, pymilk reads and writes it within its limits.
+"""The fuzz target for parameter files: whatever bytes they have, each is read and written within its limits.
 
 python -m fuzz.fps --count 20000 --seed 1      # in the directory tests
 """

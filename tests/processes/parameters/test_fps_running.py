@@ -168,10 +168,13 @@ def test_a_pid_that_was_reused_is_not_running(fps: FPS) -> None:
 
 
 def test_a_file_that_is_made_anew_ends_the_loop(fps: FPS) -> None:
-    with pytest.raises(FPSReplacedError), fps.running() as run:
-        FPS.create("loop", replace=True, directories=False).close()
-        assert run.wait(60)
-        assert not run.going
+    run = fps.running()
+    run.__enter__()
+    FPS.create("loop", replace=True, directories=False).close()
+    assert run.wait(60)
+    assert not run.going
+    with pytest.raises(FPSReplacedError):
+        run.__exit__(None, None, None)
 
 
 def test_errors_in_the_block_come_out(fps: FPS) -> None:

@@ -163,7 +163,7 @@ def test_a_process_that_ignores_stop() -> None:
         fps.conf_start(LONG)
         fps.run_start(LONG)
         pid = fps.header()["runpid"]
-        with pytest.raises(FPSTimeoutError, match="did not stop in 0.3 s") as caught:
+        with pytest.raises(FPSTimeoutError, match=r"did not stop in 0\.3 s") as caught:
             fps.run_stop(0.3)
         assert (caught.value.pid, caught.value.timeout) == (pid, 0.3)
         assert f"process {pid}" in str(caught.value)

@@ -103,8 +103,9 @@ def test_watch_ends(loop: FPS) -> None:
 
 def test_create_and_rm(shm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    made = ("create", "new", "gain:FLOAT32=0.5", "n=3", "x=0.5", "on=on", "t=abc", "s:STREAMNAME=", "--standard",
-            "--label", "a", "--label", "b", "--description", "what", "--program", "pymilk", "--function", "m:f")  # fmt: skip
+    params = ("gain:FLOAT32=0.5", "n=3", "x=0.5", "on=on", "t=abc", "s:STREAMNAME=")
+    options = ("--standard", "--label", "a", "--label", "b", "--description", "what", "--program", "pymilk")
+    made = ("create", "new", *params, *options, "--function", "m:f")
     assert run(*made).exit_code == 0
     with FPS("new") as fps:
         assert [(each.key, each.type_name, each.value) for each in fps.params()[16:]] == [

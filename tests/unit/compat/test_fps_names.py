@@ -71,7 +71,7 @@ def test_values(loop: FPS) -> None:
     loop.set_param("i", 3.9)
     assert loop.get_param("i") == 3
     for key in "iuft":
-        with pytest.raises(ValueError, match="STRING|takes"):
+        with pytest.raises(ValueError, match="takes"):
             loop[key] = "text"
     for call in (lambda: loop["x"], lambda: loop.get_param("x"), lambda: loop.set_param("x", 1)):
         with pytest.raises(ValueError, match="no parameter 'x'"):
@@ -128,9 +128,12 @@ def test_the_binding(loop: FPS) -> None:
 def test_calls_of_2024(loop: FPS) -> None:
     fps = wrap.fps("loop")
     for kind, key, text, value in (
-        ("onoff", "b", "ON", True), ("int", "i", "-3", -3), ("float", "f", "0.5", 0.5), ("double", "f", "0.25", 0.25),
+        ("onoff", "b", "ON", True),
+        ("int", "i", "-3", -3),
+        ("float", "f", "0.5", 0.5),
+        ("double", "f", "0.25", 0.25),
         ("string", "s", "abc", "abc"),
-    ):  # fmt: skip
+    ):
         assert getattr(fps, f"set_param_value_{kind}")(key, text) == 0
         assert getattr(fps, f"get_param_value_{kind}")(key) == value
     fps.disconnect()
@@ -212,14 +215,14 @@ def test_attributes() -> None:
 
 def test_classes_that_are_wrong() -> None:
     good = ("c", FPS_type.FLOAT32, FPS_flags.DEFAULT_INPUT)
-    for annotations, metadata in (
+    for annotated, metadata in (
         ({"gain": float}, {}),
         ({}, {"gain": good}),
         ({"gain": int}, {"gain": good}),
         ({"gain": list}, {"gain": good}),
     ):
         wrong: Any = type(
-            "Wrong", (SmartAttributesFPS,), {"__annotations__": annotations, "_DICT_METADATA": metadata}
+            "Wrong", (SmartAttributesFPS,), {"__annotations__": annotated, "_DICT_METADATA": metadata}
         )
         with pytest.raises(SmartFPSInitError):
             wrong("nothing")

@@ -229,10 +229,13 @@ def test_limits_belong_to_the_creator(fps: FPS) -> None:
 @pytest.mark.parametrize(
     ("status", "flag"),
     [
-        (0, "WRITE"), (Status.CONF, "WRITECONF"), (Status.RUN, "WRITERUN"), (Status.CONF | Status.RUN, "WRITERUN"),
+        (0, "WRITE"),
+        (Status.CONF, "WRITECONF"),
+        (Status.RUN, "WRITERUN"),
+        (Status.CONF | Status.RUN, "WRITERUN"),
         (Status.CMDCONF | Status.CMDRUN | Status.CHECKOK, "WRITE"),
     ],
-)  # fmt: skip
+)
 def test_permission_follows_the_state(fps: FPS, status: int, flag: str) -> None:
     all_of_them = ParameterFlag.WRITE | ParameterFlag.WRITECONF | ParameterFlag.WRITERUN
     fps.add_param("yes", 0, flags=7 | ParameterFlag[flag])
@@ -379,10 +382,11 @@ def test_closed(fps: FPS) -> None:
     fps.close()
     assert fps.closed
     for call in (
-        lambda: fps["n"], lambda: fps.set("n", 1), fps.as_dict, lambda: list(fps), lambda: fps.status, param.set_limits,
-        fps.destroy, lambda: param.value, fps.check, lambda: fps.wait_for_change("n"), lambda: fps.watch("n"),
+        lambda: fps["n"], lambda: fps.set("n", 1), fps.as_dict, lambda: list(fps), lambda: fps.status,
+        lambda: param.set_limits(0, 1), fps.destroy, lambda: param.value, fps.check,
+        lambda: fps.wait_for_change("n"), lambda: fps.watch("n"),
     ):  # fmt: skip
-        with pytest.raises((FPSClosedError, TypeError), match=r"closed|missing"):
+        with pytest.raises(FPSClosedError, match="closed"):
             call()
     assert repr(fps) == "<FPS loop (closed)>"
 
@@ -418,7 +422,7 @@ def test_removed(fps: FPS) -> None:
 def test_waiting_that_ends(fps: FPS) -> None:
     fps.add_param("n", 1)
     fps.add_param("m", 1)
-    with pytest.raises(FPSTimeoutError, match="'n' was written in 0.001 s") as caught:
+    with pytest.raises(FPSTimeoutError, match=r"'n' was written in 0\.001 s") as caught:
         fps.wait_for_change("n", 0.001)
     assert caught.value.timeout == 0.001
     assert fps.wait_for_change(["n", "m"], 0, since={"n": 0}) == {"n": 1}

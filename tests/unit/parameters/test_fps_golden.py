@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fps import FACTS, FILES, MANIFEST, Replay, golden_bytes, lay_down, number
 
 from pymilk.parameters import FPS, ParameterFlag, ParameterType, Timespec
 from pymilk.parameters.layout import LAYOUTS, SLOT_FIELDS
 from pymilk.parameters.words import DEFAULT_TEXT, MessageCode, Signal, Status
+from support.fps import FACTS, FILES, MANIFEST, Replay, golden_bytes, lay_down, number
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Files that are not what they say: refused by name, or read within their limits; cut and rewritten in use."""
+"""Files that are not what they say: refused, or read within their limits; cut and rewritten in use."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fuzz.fps import damaged, drive
 from pymilk.errors import (
     FPSDamagedError,
     FPSError,
@@ -159,8 +160,9 @@ def test_a_file_that_is_cut_in_use(nbytes: int, shm_dir: Path) -> None:
     assert fps["f64"] == 1.1
     os.truncate(path, nbytes)
     calls = (
-        fps.as_dict, lambda: list(fps), lambda: fps.set("strm", "x", force=True), fps.header, fps.messages, fps.check,
-        lambda: fps.status_text, lambda: next(watch), lambda: fps.wait_for_change(timeout=5), lambda: fps.add_param("n", 1),
+        fps.as_dict, lambda: list(fps), lambda: fps.set("strm", "x", force=True), fps.header, fps.messages,
+        fps.check, lambda: fps.status_text, lambda: next(watch), lambda: fps.wait_for_change(timeout=5),
+        lambda: fps.add_param("n", 1),
     )  # fmt: skip
     raised = 0
     for call in calls:
@@ -192,8 +194,6 @@ def test_a_file_that_gets_another_table_in_use(shm_dir: Path) -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_damaged_in_any_way(seed: int, shm_dir: Path) -> None:
     """Whatever a file holds: values come out or an error of ours does, and looking changes nothing."""
-    from fuzz.fps import drive, damaged
-
     drive(damaged(random.Random(seed)), shm_dir)
 
 
