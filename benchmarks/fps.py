@@ -81,9 +81,9 @@ def main() -> None:
         os.environ["MILK_SHM_DIR"] = folder
         with FPS.create("bench", 256, directories=False) as fps:
             for number in range(195):
-                fps.add_param(f"group{number % 7}.value{number}", number / 7)
+                fps.add_param(f"group{number % 7}.value{number}", default=number / 7)
             for key, value in {"n": 1, "gain": 0.5, "on": True, "text": "abc", "sent": 0}.items():
-                fps.add_param(key, value)
+                fps.add_param(key, default=value)
             assert len(fps) == 200
             for key, value in {"gain": 0.25, "n": 7, "on": False, "text": "xyz"}.items():
                 row(f"get {type(value).__name__}", per_call(lambda key=key: fps[key], chunks), "us", ONE_US)

@@ -66,7 +66,7 @@ class FPS(Mapping[str, Any]):
     --------
     >>> from pymilk.parameters import FPS
     >>> with FPS.create("doc_loop", directories=False) as fps:
-    ...     _ = fps.add_param("gain", 0.1, limits=(0.0, 1.0))
+    ...     _ = fps.add_param("gain", default=0.1, limits=(0.0, 1.0))
     ...     fps["gain"] = 0.3
     ...     print(fps["doc_loop.gain"], fps.param("gain").limits)
     ...     fps.destroy()
@@ -258,9 +258,8 @@ class FPS(Mapping[str, Any]):
     def add_param(
         self,
         key: str,
-        default: Any = None,
-        *,
         type: ParameterType | str | None = None,
+        default: Any = None,
         limits: tuple[float | None, float | None] | None = None,
         flags: ParameterFlag | int = ParameterFlag.DEFAULT_INPUT,
         description: str = "",
@@ -271,11 +270,11 @@ class FPS(Mapping[str, Any]):
         ----------
         key : str
             With or without the name of the FPS in front.
+        type : ParameterType or its name, optional
+            Default: of `default`: ONOFF, INT64, FLOAT64 or STRING.
         default : bool, int, float, str, Timespec or None
             First value, of the type of the parameter. None: zero, off, or milk's word for an empty text; it
             counts as never written.
-        type : ParameterType or its name, optional
-            Default: of `default`: ONOFF, INT64, FLOAT64 or STRING.
         limits : tuple of two numbers, optional
             Lowest and highest value; None for one that there is not.
         flags : ParameterFlag, default DEFAULT_INPUT
@@ -326,8 +325,9 @@ class FPS(Mapping[str, Any]):
         """Return the type of a new parameter."""
         if given is not None:
             try:
-                return ParameterType[given] if isinstance(given, str) else ParameterType(given)
-            except (KeyError, ValueError):
+                # A plain number is no type: it is a default in the wrong place.
+                return ParameterType[given if isinstance(given, str) else given.name]
+            except (KeyError, AttributeError):
                 known = ", ".join(kind.name for kind in ParameterType)
                 raise FPSArgumentError(
                     f"fps {self.name!r}: {given!r} is not a type of parameters; known are {known}",

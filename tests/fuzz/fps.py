@@ -120,7 +120,7 @@ def drive(data: bytes, folder: Path) -> bool:
             for value in (1, 0.5, True, "text", (1, 2)):
                 step("set", lambda value=value, param=param: param.set(value, force=True))
                 step("set", lambda value=value, param=param: param.set(value))
-        step("add", lambda: fps.add_param("fuzz", 1))
+        step("add", lambda: fps.add_param("fuzz", default=1))
         step("check", fps.check)
         if path.stat().st_size != len(data):
             raise Finding("the file has another size")

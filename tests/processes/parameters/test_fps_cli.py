@@ -33,7 +33,7 @@ def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FPS]:
     (tmp_path / "fpstmuxenv").write_text("export PYTHONSAFEPATH=1\n")
     monkeypatch.chdir(tmp_path)
     with FPS.create("loop", program="pymilk", function="loopmod:step") as fps:
-        fps.add_param("gain", 0.5, limits=(0, 1))
+        fps.add_param("gain", default=0.5, limits=(0, 1))
         yield fps
 
 

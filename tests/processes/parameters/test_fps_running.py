@@ -43,8 +43,8 @@ print("down", flush=True)
 @pytest.fixture
 def fps() -> Any:
     with FPS.create("loop", standard=True, directories=False) as made:
-        made.add_param("gain", 0.5, limits=(0.0, 1.0))
-        made.add_param("seen", 0.0, flags=ParameterFlag.DEFAULT_OUTPUT)
+        made.add_param("gain", default=0.5, limits=(0.0, 1.0))
+        made.add_param("seen", default=0.0, flags=ParameterFlag.DEFAULT_OUTPUT)
         yield made
 
 
@@ -144,8 +144,8 @@ def test_updates_are_checked(fps: FPS) -> None:
 
 def test_what_may_be_written_follows_the_state(fps: FPS) -> None:
     run_only = ParameterFlag.DEFAULT_INPUT & ~ParameterFlag.WRITE | ParameterFlag.WRITERUN
-    fps.add_param("live", 1, flags=run_only)
-    fps.add_param("still", 1, flags=ParameterFlag.DEFAULT_INPUT & ~ParameterFlag.WRITERUN)
+    fps.add_param("live", default=1, flags=run_only)
+    fps.add_param("still", default=1, flags=ParameterFlag.DEFAULT_INPUT & ~ParameterFlag.WRITERUN)
     assert (fps.param("live").status.writable, fps.param("still").status.writable) == (False, True)
     with fps.running():
         assert (fps.param("live").status.writable, fps.param("still").status.writable) == (True, False)
@@ -190,7 +190,7 @@ def test_milk_s_name_for_a_start(fps: FPS, shm_dir: Path) -> None:
 
 def test_info_of_streams_is_filled_in(fps: FPS, make_stream: Callable[..., Any]) -> None:
     flags = ParameterFlag.DEFAULT_INPUT_STREAM | ParameterFlag.STREAM_RUN_REQUIRED
-    fps.add_param("in", "cam", type=ParameterType.STREAMNAME, flags=flags)
+    fps.add_param("in", default="cam", type=ParameterType.STREAMNAME, flags=flags)
     assert [each.text for each in fps.check()] == ["Stream cam is not there"]
     make_stream("cam", (4, 6), "u2")
     assert fps.check() == []

@@ -62,8 +62,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def make(function: str = "loopmod:step", program: str = "pymilk") -> FPS:
     fps = FPS.create("loop-1", program=program, function=function, standard=True)
-    fps.add_param("gain", 0.5, limits=(0.0, 1.0))
-    fps.add_param("seen", 0.0, flags=7)
+    fps.add_param("gain", default=0.5, limits=(0.0, 1.0))
+    fps.add_param("seen", default=0.0, flags=7)
     return fps
 
 

@@ -50,8 +50,8 @@ while True:
 @pytest.fixture
 def fps() -> Iterator[FPS]:
     with FPS.create("loop", directories=False) as made:
-        made.add_param("n", 0)
-        made.add_param("text", "start")
+        made.add_param("n", default=0)
+        made.add_param("text", default="start")
         yield made
 
 
@@ -95,7 +95,7 @@ def test_nothing_is_lost_without_being_counted(fps: FPS, spawn: Callable[..., An
 
 
 def test_in_asyncio(fps: FPS, writer: Any) -> None:
-    fps.add_param("other", 0)
+    fps.add_param("other", default=0)
 
     async def follow(*keys: str) -> list[tuple[str, Any]]:
         found = []
@@ -178,8 +178,8 @@ fps = FPS("many")
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(60):
-    fps.add_param(f"{sys.argv[1]}.p{number}", number)
-    fps.add_param(f"both.p{number}", number)
+    fps.add_param(f"{sys.argv[1]}.p{number}", default=number)
+    fps.add_param(f"both.p{number}", default=number)
 """
     with FPS.create("many", directories=False) as fps:
         children = [spawn(code, name) for name in ("a", "b")]

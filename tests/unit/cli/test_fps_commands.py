@@ -24,12 +24,12 @@ def run(*arguments: str) -> Result:
 @pytest.fixture
 def loop(shm_dir: Path) -> Iterator[FPS]:
     with FPS.create("loop", 20, description="the\x1b[2J loop", labels=["ao"], directories=False) as fps:
-        fps.add_param("gain", 0.5, type="FLOAT32", limits=(0, 1), description="loop gain")
-        fps.add_param("on", False)
-        fps.add_param("modes", 100)
-        fps.add_param("delay", 1.5, type="TIMESPEC")
-        fps.add_param("text", "abc")
-        fps.add_param("out", 1.0, flags=ParameterFlag.DEFAULT_OUTPUT)
+        fps.add_param("gain", default=0.5, type="FLOAT32", limits=(0, 1), description="loop gain")
+        fps.add_param("on", default=False)
+        fps.add_param("modes", default=100)
+        fps.add_param("delay", default=1.5, type="TIMESPEC")
+        fps.add_param("text", default="abc")
+        fps.add_param("out", default=1.0, flags=ParameterFlag.DEFAULT_OUTPUT)
         yield fps
 
 

@@ -85,25 +85,29 @@ def test_values_by_type(fps: FPS, kind: str, value: Any, wrong: Any, outside: An
             fps.set("p", outside, force=True)
     assert content(fps) == before
     # A second object, and a first value, come to the same.
-    fps.add_param("q", value, type=kind)
+    fps.add_param("q", default=value, type=kind)
     with FPS("loop", writable=False) as other:
         assert (other["p"], other["q"]) == (value, value)
 
 
 def test_types_follow_from_values(fps: FPS) -> None:
     for key, value in {"on": True, "n": 3, "x": 0.5, "t": "abc"}.items():
-        fps.add_param(key, value)
+        fps.add_param(key, default=value)
     assert [each.type_name for each in fps.params()] == ["ONOFF", "INT64", "FLOAT64", "STRING"]
     assert fps.as_dict() == {"on": True, "n": 3, "x": 0.5, "t": "abc"}
     with pytest.raises(FPSTypeError, match="give it with type="):
-        fps.add_param("what", None)
-    with pytest.raises(FPSArgumentError, match="INT33"):
-        fps.add_param("what", type="INT33")
+        fps.add_param("what", default=None)
+    for wrong in ("INT33", 2, 0.5):
+        with pytest.raises(FPSArgumentError, match=f"{wrong!r} is not a type"):
+            fps.add_param("what", wrong)  # type: ignore[arg-type]
+    assert (
+        fps.add_param("gain", "FLOAT32", 0.5, (0, 1), ParameterFlag.DEFAULT_OUTPUT, "all in order").high == 1
+    )
 
 
 def test_numbers_of_numpy_are_numbers(fps: FPS) -> None:
     for key, value in {"n": 3, "x": 0.5, "on": False}.items():
-        fps.add_param(key, value)
+        fps.add_param(key, default=value)
     fps["n"], fps["x"], fps["on"] = np.int16(-4), np.float32(0.25), np.bool_(True)
     assert fps.as_dict() == {"n": -4, "x": 0.25, "on": True}
     fps["x"] = 2
@@ -122,7 +126,7 @@ def test_times(fps: FPS, given: Any, stored: tuple[int, int]) -> None:
     assert fps["t"] == stored
     assert float(fps["t"]) == pytest.approx(stored[0] + stored[1] / 1e9)
     assert fps["t"].ns == stored[0] * 10**9 + stored[1]
-    fps.add_param("first", given, type="TIMESPEC")
+    fps.add_param("first", default=given, type="TIMESPEC")
     assert fps["first"] == stored
     for wrong in (float("nan"), float("inf"), 1e30):
         with pytest.raises(FPSLimitError):
@@ -131,7 +135,7 @@ def test_times(fps: FPS, given: Any, stored: tuple[int, int]) -> None:
 
 def test_keys_are_exact(fps: FPS) -> None:
     for key in ("gain2", "gain.x", "gain", "a.b.c"):
-        fps.add_param(key, key)
+        fps.add_param(key, default=key)
     assert list(fps) == ["gain2", "gain.x", "gain", "a.b.c"]
     assert [fps[key] for key in fps] == list(fps)
     assert (fps["loop.gain"], fps["loop.a.b.c"]) == ("gain", "a.b.c")
@@ -161,7 +165,7 @@ def test_a_keyword_without_the_name_in_front(fps: FPS) -> None:
 
 
 def test_keywords_that_change_are_found_anew(fps: FPS) -> None:
-    fps.add_param("gain", 1)
+    fps.add_param("gain", default=1)
     slot = fps.table.slot_offset(0)
     assert fps["gain"] == 1
     fps.table.write(slot + 16, b"loop.gone\0")
@@ -170,21 +174,21 @@ def test_keywords_that_change_are_found_anew(fps: FPS) -> None:
     assert fps["gone"] == 1
     fps.table.clear_flags(fps.table.entry("gone"), ParameterFlag.ACTIVE)
     assert list(fps) == []
-    fps.add_param("new", 2)  # takes the first free slot
+    fps.add_param("new", default=2)  # takes the first free slot
     assert fps.param("new").slot == 0
 
 
 def test_entries_of_others_are_found(fps: FPS) -> None:
     with FPS("loop") as other:
         assert "late" not in other
-        fps.add_param("late", 5)
+        fps.add_param("late", default=5)
         assert other["late"] == 5
-        other.add_param("later", 6)
+        other.add_param("later", default=6)
     assert fps.as_dict() == {"late": 5, "later": 6}
 
 
 def test_limits(fps: FPS) -> None:
-    param = fps.add_param("gain", 0.3, type="FLOAT32", limits=(0.1, 0.7))
+    param = fps.add_param("gain", default=0.3, type="FLOAT32", limits=(0.1, 0.7))
     assert param.limits == (np.float32(0.1), np.float32(0.7))
     assert param.current == np.float32(0.3)
     fps["gain"] = 0.7  # the limit itself, which is no float32
@@ -201,19 +205,19 @@ def test_limits(fps: FPS) -> None:
     param.set(0.2)
     param.value = 0.3
     assert param.value == np.float32(0.3)
-    half = fps.add_param("half", 5, limits=(None, 9))
+    half = fps.add_param("half", default=5, limits=(None, 9))
     assert half.limits == (None, 9)
     fps["half"] = -(2**62)
     with pytest.raises(FPSLimitError, match="at most 9"):
         fps["half"] = 10
     with pytest.raises(FPSLimitError, match="first value 11"):
-        fps.add_param("bad", 11, limits=(0, 10))
+        fps.add_param("bad", default=11, limits=(0, 10))
     with pytest.raises(FPSTypeError, match="only numbers do"):
-        fps.add_param("bad", "a", limits=(0, 10))
+        fps.add_param("bad", default="a", limits=(0, 10))
 
 
 def test_limits_belong_to_the_creator(fps: FPS) -> None:
-    fps.add_param("n", 5, type="UINT64", limits=(1, 2**64 - 1))
+    fps.add_param("n", default=5, type="UINT64", limits=(1, 2**64 - 1))
     fps.param("n").set_limits(None, 10)
     assert fps.param("n").limits == (None, 10)
     with FPS("loop") as other:
@@ -221,7 +225,7 @@ def test_limits_belong_to_the_creator(fps: FPS) -> None:
             other.param("n").set_limits(0, 1)
         other.param("n").set_limits(0, 7, force=True)
     assert fps.param("n").limits == (0, 7)
-    fps.add_param("t", "a")
+    fps.add_param("t", default="a")
     with pytest.raises(FPSTypeError, match="has no limits"):
         fps.param("t").set_limits(0, 1)
 
@@ -238,8 +242,8 @@ def test_limits_belong_to_the_creator(fps: FPS) -> None:
 )
 def test_permission_follows_the_state(fps: FPS, status: int, flag: str) -> None:
     all_of_them = ParameterFlag.WRITE | ParameterFlag.WRITECONF | ParameterFlag.WRITERUN
-    fps.add_param("yes", 0, flags=7 | ParameterFlag[flag])
-    fps.add_param("no", 0, flags=7 | all_of_them & ~ParameterFlag[flag])
+    fps.add_param("yes", default=0, flags=7 | ParameterFlag[flag])
+    fps.add_param("no", default=0, flags=7 | all_of_them & ~ParameterFlag[flag])
     fps.change_status(set=status)
     fps["yes"] = 1
     before = content(fps)
@@ -253,7 +257,7 @@ def test_permission_follows_the_state(fps: FPS, status: int, flag: str) -> None:
 
 
 def test_a_write_counts_and_asks_for_a_check(fps: FPS) -> None:
-    fps.add_param("n", 1)
+    fps.add_param("n", default=1)
     assert (fps.param("n").cnt0, fps.signal) == (1, Signal.CONFRUN)
     fps["n"] = 2
     assert (fps.param("n").cnt0, fps.signal) == (2, Signal.CONFRUN | Signal.UPDATE)
@@ -262,7 +266,7 @@ def test_a_write_counts_and_asks_for_a_check(fps: FPS) -> None:
 
 
 def test_texts(fps: FPS) -> None:
-    fps.add_param("t", "x" * 63)
+    fps.add_param("t", default="x" * 63)
     assert fps["t"] == "x" * 63
     fps["t"] = "short"
     assert fps["t"] == "short"
@@ -282,21 +286,21 @@ def test_texts(fps: FPS) -> None:
 
 
 def test_adding_one_that_exists_changes_nothing(fps: FPS) -> None:
-    fps.add_param("gain", 0.5, limits=(0, 1), description="first")
+    fps.add_param("gain", default=0.5, limits=(0, 1), description="first")
     before = content(fps)
-    assert fps.add_param("loop.gain", 0.7, description="second").value == 0.5
-    assert fps.add_param(".gain", 0.7).description == "first"
+    assert fps.add_param("loop.gain", default=0.7, description="second").value == 0.5
+    assert fps.add_param(".gain", default=0.7).description == "first"
     with pytest.raises(FPSTypeError, match="already, as FLOAT64"):
-        fps.add_param("gain", 1)
+        fps.add_param("gain", default=1)
     assert content(fps) == before
 
 
 def test_a_full_table(fps: FPS) -> None:
     for number in range(40):
-        fps.add_param(f"p{number}", number)
+        fps.add_param(f"p{number}", default=number)
     before = content(fps)
     with pytest.raises(FPSFullError, match="all 40 slots are in use") as caught:
-        fps.add_param("more", 1)
+        fps.add_param("more", default=1)
     assert caught.value.slots == 40
     assert content(fps) == before
     with pytest.raises(FPSFullError):
@@ -308,7 +312,7 @@ def test_a_full_table(fps: FPS) -> None:
 def test_keys_that_cannot_be_stored(fps: FPS, key: Any) -> None:
     before = content(fps)
     with pytest.raises(FPSNameError):
-        fps.add_param(key, 1)
+        fps.add_param(key, default=1)
     assert content(fps) == before
 
 
@@ -376,7 +380,7 @@ def test_long_parts_of_a_name_run_into_the_next_row() -> None:
 
 
 def test_closed(fps: FPS) -> None:
-    fps.add_param("n", 1)
+    fps.add_param("n", default=1)
     param = fps.param("n")
     fps.close()
     fps.close()
@@ -392,13 +396,13 @@ def test_closed(fps: FPS) -> None:
 
 
 def test_read_only(fps: FPS) -> None:
-    fps.add_param("n", 1)
+    fps.add_param("n", default=1)
     with FPS("loop", writable=False) as other:
         assert not other.writable
         with pytest.raises(FPSReadOnlyError, match="attached read-only"):
             other["n"] = 2
         with pytest.raises(FPSReadOnlyError):
-            other.add_param("m", 2)
+            other.add_param("m", default=2)
         with pytest.raises(FPSReadOnlyError):
             other.check()
         with pytest.raises(FPSReadOnlyError), other.running():
@@ -407,7 +411,7 @@ def test_read_only(fps: FPS) -> None:
 
 
 def test_removed(fps: FPS) -> None:
-    fps.add_param("n", 1)
+    fps.add_param("n", default=1)
     with FPS("loop") as other:
         fps.destroy()
         assert other["n"] == 1
@@ -420,8 +424,8 @@ def test_removed(fps: FPS) -> None:
 
 
 def test_waiting_that_ends(fps: FPS) -> None:
-    fps.add_param("n", 1)
-    fps.add_param("m", 1)
+    fps.add_param("n", default=1)
+    fps.add_param("m", default=1)
     with pytest.raises(FPSTimeoutError, match=r"'n' was written in 0\.001 s") as caught:
         fps.wait_for_change("n", 0.001)
     assert caught.value.timeout == 0.001
@@ -438,18 +442,18 @@ def test_waiting_that_ends(fps: FPS) -> None:
 
 
 def test_watching_what_has_happened(fps: FPS) -> None:
-    fps.add_param("n", 1)
-    fps.add_param("m", 1)
+    fps.add_param("n", default=1)
+    fps.add_param("m", default=1)
     with fps.watch(timeout=0.001) as watch:
         fps["n"], fps["m"] = 2, 3
         fps["n"] = 4
-        fps.add_param("new", "text")
+        fps.add_param("new", default="text")
         assert [tuple(change) for change in watch] == [("n", 4, 3, 1), ("m", 3, 2, 0), ("new", "text", 1, 0)]
     assert list(watch) == []
 
 
 def test_repr_and_pickle(fps: FPS) -> None:
-    fps.add_param("n", 1)
+    fps.add_param("n", default=1)
     assert repr(fps) == "<FPS loop: 1 of 40 parameters, conf stopped, run stopped, check not done>"
     assert repr(fps.param("n")) == "<Parameter loop.n INT64 1>"
     assert {fps: 1}[fps] == 1
