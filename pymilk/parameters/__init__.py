@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from .fps import FPS
     from .manager import FPSManager, list_fps
     from .parameter import Parameter
+    from .records import Program
     from .standard import StandardEntries
     from .words import MessageCode, ParameterFlag, ParameterType, Signal, Status, Timespec
 
@@ -16,6 +17,7 @@ _ROOMS = {
     "fps": ("FPS",),
     "manager": ("FPSManager", "list_fps"),
     "parameter": ("Parameter",),
+    "records": ("Program",),
     "standard": ("StandardEntries",),
     "words": ("MessageCode", "ParameterFlag", "ParameterType", "Signal", "Status", "Timespec"),
 }
@@ -27,6 +29,7 @@ __all__ = [
     "Parameter",
     "ParameterFlag",
     "ParameterType",
+    "Program",
     "Signal",
     "SmartAttributesFPS",
     "StandardEntries",

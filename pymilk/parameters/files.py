@@ -61,9 +61,7 @@ def file_trouble(error: OSError, path: str, what: str) -> FPSError:
     return kind(text, fps=fps_name(path), path=path)
 
 
-def create_file(
-    path: str, header: Header, entries: Sequence[bytes] = (), *, replace: bool = False, mode: int = MODE
-) -> None:
+def create_file(path: str, header: Header, entries: Sequence[bytes] = (), *, replace: bool = False) -> None:
     """Make a parameter file of layout v1. It appears complete, or not at all.
 
     Parameters
@@ -74,8 +72,6 @@ def create_file(
         Slots in use.
     replace : bool, default False
         Whether it may take the place of another one.
-    mode : int, default 0o600
-        Permissions, less the umask.
 
     Raises
     ------
@@ -105,7 +101,7 @@ def create_file(
         raise _exists(path)
     hidden = temporary_path(path)
     try:
-        fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
         try:
             mark_busy(fd)
             # All of it now: memory that is missing later would be found by whoever writes there.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,12 @@ from ..errors import FPSArgumentError, FPSFullError, FPSTypeError
 from . import control
 from .check import check_all
 from .control import State
-from .files import DEFAULT_SLOTS, MODE, create_file, locked, make_directories, remove_file
+from .files import DEFAULT_SLOTS, create_file, locked, make_directories, remove_file
 from .header import Message, messages, read_field, read_header
 from .layout import LAYOUTS
 from .naming import fps_name, fps_path, full_keyword
 from .parameter import Parameter
-from .records import Header, initial_elements, slot_bytes
+from .records import Header, Program, initial_elements, slot_bytes
 from .running import Running
 from .standard import StandardEntries, standard_slots
 from .table import ParameterTable
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 __all__ = ["FPS"]
+
+#: Program behind an FPS that says no other.
+_MILK = Program()
 
 #: Type of a parameter whose first value is of a Python type.
 _TYPES_OF_VALUES: tuple[tuple[type, ParameterType], ...] = (
@@ -90,14 +93,9 @@ class FPS(Mapping[str, Any]):
         *,
         description: str = "",
         labels: Iterable[str] | None = None,
-        workdir: str | os.PathLike[str] | None = None,
-        program: str = "milk",
-        function: str = "",
-        source: tuple[str, int] = ("NULL", 0),
-        modules: Sequence[str] = (),
+        program: Program = _MILK,
         standard: StandardEntries | bool = False,
         replace: bool = False,
-        mode: int = MODE,
         directories: bool = True,
     ) -> Self:
         """Make a new FPS, as milk would leave it, and attach it.
@@ -110,23 +108,15 @@ class FPS(Mapping[str, Any]):
         description : str, default ""
         labels : iterable of str, optional
             Labels that managers select by. Default: those of ``$FPS_KEYWORDARRAY``, or none.
-        workdir : str or PathLike, optional
-            Directory that its processes are started in. Default: the working directory.
-        program, function : str
-            What is started: ``<program>-exec``, told to run `function`. With ``"pymilk"`` and
-            ``"package.module:function"`` that is a Python function, called with a `Running`.
-        source : tuple of str and int
-            File and line of the code behind it.
-        modules : sequence of str
-            Modules that the program has to load.
+        program : Program, optional
+            What its control program starts, and where.
         standard : StandardEntries or bool, default False
             Add the 16 entries ``conf.*`` and ``procinfo.*`` that programs of milk have.
         replace : bool, default False
             Take the place of an FPS of that name. Who has that one attached keeps it, and sees no change.
-        mode : int, default 0o600
-            Permissions of the file, less the umask.
         directories : bool, default True
-            Make the directories ``fps.<name>.datadir`` and ``.confdir`` in `workdir`, as milk does.
+            Make the directories ``fps.<name>.datadir`` and ``.confdir`` where the program works, as milk
+            does.
 
         Returns
         -------
@@ -138,18 +128,20 @@ class FPS(Mapping[str, Any]):
             There is one, and `replace` is false.
         FPSNameError, FPSArgumentError, FPSTextError, FPSFullError
         FPSPermissionError, FPSStorageError, FPSNotFoundError
+
+        Notes
+        -----
+        The permissions of the file are 0600, as milk has them.
         """
         path = fps_path(name)
-        folder = os.path.abspath(os.getcwd() if workdir is None else os.fspath(workdir))
+        folder = os.path.abspath(program.workdir or os.getcwd())
         plain = fps_name(path)
-        header = Header(
-            plain, slots, description, _labels(labels), folder, program, function, source, tuple(modules)
-        )
+        header = Header(plain, slots, description, _labels(labels), folder, program)
         chosen = StandardEntries() if standard is True else standard
         entries = standard_slots(plain, chosen, LAYOUTS[0].slot_nbytes) if chosen else []
         if directories:
             make_directories(folder, plain)
-        create_file(path, header, entries, replace=replace, mode=mode)
+        create_file(path, header, entries, replace=replace)
         fps = cls(path, writable=True)
         fps._owned = True
         return fps

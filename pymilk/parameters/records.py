@@ -13,7 +13,7 @@ from .layout import SLOT_FIELDS, Field, Layout
 from .naming import encode, name_index
 from .words import DEFAULT_TEXT, FIXED_TYPES, NUMBER_TYPES, TEXT_TYPES, ParameterFlag, ParameterType, Signal
 
-__all__ = ["Header", "as_text", "header_bytes", "initial_elements", "slot_bytes"]
+__all__ = ["Header", "Program", "as_text", "header_bytes", "initial_elements", "slot_bytes"]
 
 #: Number types: code for `struct`, and size.
 _CODES = {
@@ -34,6 +34,30 @@ _TEXT = 64
 _CONF_WAIT_US = 1000
 
 
+class Program(NamedTuple):
+    """The program behind an FPS: what its control program starts.
+
+    Parameters
+    ----------
+    name : str, default "milk"
+        ``<name>-exec`` is started. With ``"pymilk"`` that is a Python function, called with a `Running`.
+    function : str
+        What it is told to run; ``"package.module:function"`` for pymilk.
+    modules : sequence of str
+        Modules that it has to load first.
+    workdir : str, optional
+        Directory that it is started in. Default: the working directory of the creator.
+    source : tuple of str and int
+        File and line of the code.
+    """
+
+    name: str = "milk"
+    function: str = ""
+    modules: Sequence[str] = ()
+    workdir: str | None = None
+    source: tuple[str, int] = ("NULL", 0)
+
+
 class Header(NamedTuple):
     """What a creator says in the header of a new file."""
 
@@ -43,10 +67,7 @@ class Header(NamedTuple):
     #: Labels with colons around them: ``":a:b:"``; ":" is none.
     labels: str = ":"
     workdir: str = ""
-    program: str = "milk"
-    function: str = ""
-    source: tuple[str, int] = ("NULL", 0)
-    modules: Sequence[str] = ()
+    program: Program = Program()
 
 
 def as_text(text: str, nbytes: int, fps: str, what: str) -> bytes:
@@ -69,7 +90,7 @@ def as_text(text: str, nbytes: int, fps: str, what: str) -> bytes:
 def header_bytes(header: Header, layout: Layout) -> bytearray:
     """Return the header of a new file, as milk leaves it after creating and connecting."""
     content = bytearray(layout.header_nbytes)
-    fields, name = layout.fields, header.name
+    fields, name, program = layout.fields, header.name, header.program
 
     def put(field: str, value: str | int | bytes) -> None:
         offset, nbytes, kind = fields[field]
@@ -89,15 +110,15 @@ def header_bytes(header: Header, layout: Layout) -> bytearray:
         ("workdir", header.workdir),
         ("datadir", f"fps.{name}.datadir"),
         ("confdir", f"fps.{name}.confdir"),
-        ("sourcefname", header.source[0]),
-        ("sourceline", header.source[1]),
+        ("sourcefname", program.source[0]),
+        ("sourceline", program.source[1]),
         ("pname", first),
-        ("callprogname", header.program),
-        ("callfuncname", header.function),
+        ("callprogname", program.name),
+        ("callfuncname", program.function),
         ("nameindexW", rows),
         ("NBnameindex", len(parts)),
-        ("NBmodule", len(header.modules)),
-        ("modulename", _modules(header.modules, fields["modulename"], name)),
+        ("NBmodule", len(program.modules)),
+        ("modulename", _modules(program.modules, fields["modulename"], name)),
         ("signal", int(Signal.CONFRUN)),
         ("confwaitus", _CONF_WAIT_US),
         ("NBparamMAX", header.slots),

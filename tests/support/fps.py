@@ -12,7 +12,7 @@ from typing import Any
 from pymilk.parameters import FPS
 from pymilk.parameters.header import write_field
 from pymilk.parameters.layout import LAYOUTS, SLOT_FIELDS, Layout
-from pymilk.parameters.records import Header, header_bytes, slot_bytes
+from pymilk.parameters.records import Header, Program, header_bytes, slot_bytes
 from pymilk.parameters.standard import StandardEntries, standard_slots
 from pymilk.parameters.table import Entry
 from pymilk.parameters.words import ParameterFlag, ParameterType, Signal, Timespec
@@ -85,9 +85,9 @@ class Replay:
         self.fps = FPS.create(
             operation["name"],
             operation["NBparamMAX"],
-            program=environment["callprogname"],
-            function=environment["callfuncname"],
-            workdir=environment["cwd"],
+            program=Program(
+                environment["callprogname"], environment["callfuncname"], workdir=environment["cwd"]
+            ),
             directories=False,
         )
 

@@ -17,6 +17,7 @@ from ...errors import FPSError, FPSInUseError, StreamError
 from ...parameters.fps import FPS
 from ...parameters.manager import list_fps
 from ...parameters.parameter import Parameter
+from ...parameters.records import Program
 from ...parameters.survey import survey_fps
 from ...parameters.texts import value_as_text, value_from_text
 from ...parameters.words import ParameterFlag, ParameterType, Timespec
@@ -243,8 +244,8 @@ def set_(name: str, keys: tuple[str, ...], force: bool) -> None:
               help="Most parameters that it can have.")
 @click.option("--description", default="", help="What it is for.")
 @click.option("--label", "labels", multiple=True, help="A label to select it by; may be given several times.")
-@click.option("--program", default="milk", show_default=True, help="PROGRAM-exec is what conf and run start.")
-@click.option("--function", default="", help="What it is told to run; PACKAGE.MODULE:FUNCTION for pymilk.")
+@click.option("--program", type=(str, str), default=("milk", ""), metavar="PROGRAM FUNCTION",
+              help="PROGRAM-exec is started, and told to run FUNCTION; PACKAGE.MODULE:FUNCTION for pymilk.")
 @click.option("--standard", is_flag=True, help="Add the entries conf.* and procinfo.* of milk's programs.")
 @click.option("--force", is_flag=True, help="Take the place of an FPS of that name.")
 def create(
@@ -253,8 +254,7 @@ def create(
     slots: int,
     description: str,
     labels: tuple[str, ...],
-    program: str,
-    function: str,
+    program: tuple[str, str],
     standard: bool,
     force: bool,
 ) -> None:
@@ -266,7 +266,7 @@ def create(
     if not all(key and sign for key, sign, _ in parts):
         raise click.UsageError("a parameter is KEY=VALUE or KEY:TYPE=VALUE")
     with clean_exit(), FPS.create(
-        name, slots, description=description, labels=labels or None, program=program, function=function,
+        name, slots, description=description, labels=labels or None, program=Program(*program),
         standard=standard, replace=force,
     ) as made:  # fmt: skip
         for front, _, text in parts:

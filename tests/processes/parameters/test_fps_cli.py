@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from pymilk.parameters import FPS
+from pymilk.parameters import FPS, Program
 
 pytest.importorskip("click", reason="extra cli")
 pytest.importorskip("rich", reason="extra cli")
@@ -32,7 +32,7 @@ def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FPS]:
     (tmp_path / "loopmod.py").write_text("def step(running):\n    running.wait()\n")
     (tmp_path / "fpstmuxenv").write_text("export PYTHONSAFEPATH=1\n")
     monkeypatch.chdir(tmp_path)
-    with FPS.create("loop", program="pymilk", function="loopmod:step") as fps:
+    with FPS.create("loop", program=Program("pymilk", "loopmod:step")) as fps:
         fps.add_param("gain", default=0.5, limits=(0, 1))
         yield fps
 

@@ -50,7 +50,8 @@ print(said(lambda: FPS.create("mine", directories=False)))
 )
 def test_as_somebody_else(mode: int, expected: list[str], shm_dir: Path, spawn: Callable[..., Any]) -> None:
     shm_dir.chmod(0o755)
-    with FPS.create("loop", mode=mode, directories=False) as fps:
+    with FPS.create("loop", directories=False) as fps:
+        os.chmod(fps.path, mode)
         fps.add_param("n", default=1)
         child = spawn(NOBODY)
         assert [child.hear() for _ in expected] == expected

@@ -19,7 +19,7 @@ from pymilk.errors import (
     TmuxError,
     TmuxMissingError,
 )
-from pymilk.parameters import FPS, Status
+from pymilk.parameters import FPS, Program, Status
 from pymilk.parameters.words import Signal
 
 TMUX = shutil.which("tmux") or "tmux"
@@ -61,7 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def make(function: str = "loopmod:step", program: str = "pymilk") -> FPS:
-    fps = FPS.create("loop-1", program=program, function=function, standard=True)
+    fps = FPS.create("loop-1", program=Program(program, function), standard=True)
     fps.add_param("gain", default=0.5, limits=(0.0, 1.0))
     fps.add_param("seen", default=0.0, flags=7)
     return fps
@@ -128,7 +128,7 @@ def test_a_whole_day() -> None:
 
 
 def test_functions_are_as_milk_has_them() -> None:
-    with FPS.create("loop-1-32", program="milk", function="aloop", modules=["milkinfo", "cacaoloop"]) as fps:
+    with FPS.create("loop-1-32", program=Program("milk", "aloop", ["milkinfo", "cacaoloop"])) as fps:
         fps.tmux_start()
         said = {window: screen(fps, window) for window in ("conf", "run")}
         while "_RUNSTOP_" not in said["run"] or "_CONFSTART_" not in said["conf"]:

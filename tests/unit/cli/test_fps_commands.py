@@ -104,8 +104,8 @@ def test_watch_ends(loop: FPS) -> None:
 def test_create_and_rm(shm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     params = ("gain:FLOAT32=0.5", "n=3", "x=0.5", "on=on", "t=abc", "s:STREAMNAME=")
-    options = ("--standard", "--label", "a", "--label", "b", "--description", "what", "--program", "pymilk")
-    made = ("create", "new", *params, *options, "--function", "m:f")
+    options = ("--standard", "--label", "a", "--label", "b", "--description", "what")
+    made = ("create", "new", *params, *options, "--program", "pymilk", "m:f")
     assert run(*made).exit_code == 0
     with FPS("new") as fps:
         assert [(each.key, each.type_name, each.value) for each in fps.params()[16:]] == [

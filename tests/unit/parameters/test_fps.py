@@ -30,6 +30,7 @@ from pymilk.parameters import (
     FPS,
     ParameterFlag,
     ParameterType,
+    Program,
     Signal,
     StandardEntries,
     Status,
@@ -338,7 +339,9 @@ def test_create(shm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     old_mask = os.umask(0)
     try:
-        fps = FPS.create("a-01-two", description="what", labels=["x", "y"], modules=["m"], standard=True)
+        fps = FPS.create(
+            "a-01-two", description="what", labels=["x", "y"], program=Program(modules=["m"]), standard=True
+        )
     finally:
         os.umask(old_mask)
     assert os.stat(fps.path).st_mode & 0o777 == 0o600
@@ -369,7 +372,7 @@ def test_create(shm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(FPSTextError, match="description"):
         FPS.create("bad", description="x" * 200)
     with pytest.raises(FPSArgumentError, match="at most 50 modules"):
-        FPS.create("bad", modules=["m"] * 51)
+        FPS.create("bad", program=Program(modules=["m"] * 51))
     assert sorted(each.name for each in shm_dir.iterdir()) == ["a-01-two.fps.shm"]
 
 
