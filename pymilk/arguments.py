@@ -1,44 +1,122 @@
-"""Checks of arguments: each is made, and worded, once."""
+"""Checks of arguments: each is made, and worded, once.
+
+Timeouts are checked where they are used, by `pymilk._core.checked_timeout`.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from .errors import StreamArgumentError
 
-__all__ = ["bad_argument", "check_choice", "check_frames", "check_seconds"]
+__all__ = [
+    "RING_KINDS",
+    "STARTS",
+    "bad_argument",
+    "check_choice",
+    "check_count",
+    "check_number",
+    "check_seconds",
+    "is_number",
+]
+
+#: Kinds of rings in shared memory: see `pymilk.SHM`.
+RING_KINDS = ("fast", "temporal")
+
+#: Where readers of a ring begin: see `pymilk.RingReader`.
+STARTS = ("next", "oldest", "newest")
 
 
-def check_choice(argument: str, found: object, known: tuple[str, ...]) -> None:
-    """Raise `StreamArgumentError` if a value is none of those known."""
-    if found not in known:
-        raise StreamArgumentError(
-            f"{argument} is one of {', '.join(map(repr, known))}, not {found!r}",
-            argument=argument,
-            found=found,
-        )
+def bad_argument(argument: str, found: object, wanted: str, stream: str = "") -> StreamArgumentError:
+    """Return the error for an argument.
+
+    Parameters
+    ----------
+    argument : str
+        Its name.
+    found : object
+        Its value.
+    wanted : str
+        What it has to be, to follow "is": ``"a number of frames, 1 or more"``.
+    stream : str, optional
+        Name of the stream.
+    """
+    where = f"stream {stream!r}: " if stream else ""
+    known = {"stream": stream} if stream else {}
+    return StreamArgumentError(
+        f"{where}{argument} is {wanted}, not {found!r}", argument=argument, found=found, **known
+    )
 
 
-def bad_argument(argument: str, found: object, wanted: str) -> StreamArgumentError:
-    """Return the error for an argument: what it is, and what was found instead."""
-    return StreamArgumentError(f"{argument} {wanted}, not {found!r}", argument=argument, found=found)
+def check_choice(argument: str, found: object, known: tuple[str, ...], stream: str = "") -> None:
+    """Raise `StreamArgumentError` if a value is none of the known ones."""
+    if not (isinstance(found, str) and found in known):
+        raise bad_argument(argument, found, f"one of {', '.join(map(repr, known))}", stream)
 
 
-def check_seconds(seconds: float | None) -> None:
-    """Raise `StreamArgumentError` if that is no time that a capture or a recording can last."""
-    if seconds is None:
-        return
-    numeric = isinstance(seconds, (int, float, np.integer, np.floating)) and not isinstance(seconds, bool)
-    if not numeric or not 0 < seconds <= threading.TIMEOUT_MAX:
-        longest = f"{threading.TIMEOUT_MAX:g}"
-        raise bad_argument("seconds", seconds, f"is a time of more than 0 and up to {longest} seconds")
+def check_count(
+    argument: str,
+    found: Any,
+    of: str = "frames",
+    *,
+    least: int = 1,
+    below: float = math.inf,
+    stream: str = "",
+) -> int:
+    """Return a number of things as int, or raise `StreamArgumentError`.
+
+    Parameters
+    ----------
+    argument, found, stream
+        As for `bad_argument`.
+    of : str
+        The things: "frames", "slots", "bytes".
+    least, below : int or infinity
+        Its limits.
+    """
+    if isinstance(found, (bool, np.bool_)) or not hasattr(found, "__index__") or not least <= found < below:
+        raise bad_argument(argument, found, f"a number of {of}, {least} or more", stream)
+    return int(found.__index__())
 
 
-def check_frames(argument: str, found: Any) -> int:
-    """Return a number of frames, 1 or more."""
-    if isinstance(found, bool) or not hasattr(found, "__index__") or not 1 <= found < 2**62:
-        raise bad_argument(argument, found, "is a number of frames, 1 or more")
-    return int(found)
+def is_number(found: object) -> TypeGuard[float]:
+    """Tell whether a value is a real number of Python or NumPy; NaN is one, bool is none."""
+    return isinstance(found, (int, float, np.integer, np.floating)) and not isinstance(found, bool)
+
+
+def check_number(
+    argument: str,
+    found: Any,
+    wanted: str,
+    low: float,
+    high: float,
+    *,
+    above: bool = False,
+    stream: str = "",
+) -> float:
+    """Return a number as float, or raise `StreamArgumentError`.
+
+    Parameters
+    ----------
+    argument, found, wanted, stream
+        As for `bad_argument`.
+    low, high : float
+        Its limits; infinity is never in them.
+    above : bool, default False
+        It has to be above `low`.
+    """
+    if not is_number(found) or not low <= found <= high or math.isinf(found) or (above and found == low):
+        raise bad_argument(argument, found, wanted, stream)
+    return float(found)
+
+
+def check_seconds(seconds: float | None, stream: str = "") -> None:
+    """Raise `StreamArgumentError` if that is no time that work can last; None is no limit."""
+    if seconds is not None:
+        longest = threading.TIMEOUT_MAX
+        wanted = f"a time of more than 0 and up to {longest:g} seconds"
+        check_number("seconds", seconds, wanted, 0.0, longest, above=True, stream=stream)

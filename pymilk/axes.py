@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ._types import Array
-from .errors import StreamArgumentError
+from .arguments import bad_argument
 
 __all__ = [
     "Orientation",
@@ -47,12 +47,8 @@ class Which3DState(IntEnum):
 def check_symcode(symcode: int) -> int:
     """Return `symcode` if it is one of the eight, else raise `StreamArgumentError`."""
     if symcode not in range(8):
-        raise StreamArgumentError(
-            f"symcode is 0 to 7 (0 as stored, +1 flips axis 0, +2 flips axis 1, +4 transposes first), "
-            f"not {symcode!r}",
-            argument="symcode",
-            found=symcode,
-        )
+        wanted = "0 to 7 (0 as stored, +1 flips axis 0, +2 flips axis 1, +4 transposes first)"
+        raise bad_argument("symcode", symcode, wanted)
     return int(symcode)
 
 
@@ -61,11 +57,8 @@ def check_tri_dim(tri_dim: int) -> Which3DState:
     try:
         return Which3DState(tri_dim)
     except ValueError:
-        raise StreamArgumentError(
-            f"triDim is one of {', '.join(state.name for state in Which3DState)}, not {tri_dim!r}",
-            argument="triDim",
-            found=tri_dim,
-        ) from None
+        wanted = f"one of {', '.join(state.name for state in Which3DState)}"
+        raise bad_argument("triDim", tri_dim, wanted) from None
 
 
 def image_encode(image: Array, symcode: int, axes: tuple[int, int] = (0, 1)) -> Array:

@@ -46,6 +46,18 @@ __all__ = [
     "KeywordTypeError",
     "LibraryMissingError",
     "MultiCaptureError",
+    "ProcessGoneError",
+    "ProcessInfoArgumentError",
+    "ProcessInfoClosedError",
+    "ProcessInfoDamagedError",
+    "ProcessInfoError",
+    "ProcessInfoExistsError",
+    "ProcessInfoFormatError",
+    "ProcessInfoNameError",
+    "ProcessInfoNotFoundError",
+    "ProcessInfoPermissionError",
+    "ProcessListFullError",
+    "ProcessTimeoutError",
     "RecordError",
     "SchedulingWarning",
     "SemaphoresExhaustedError",
@@ -751,6 +763,107 @@ class LibraryMissingError(StreamError, ImportError):
 
 class SeveralImagesError(StreamFormatError, AssertionError):
     """A file has several images, and the call needs a file with one."""
+
+
+class ProcessInfoError(StreamError):
+    """Base class of errors about process information.
+
+    Attributes
+    ----------
+    process : str or None
+        Name of the process, as its file has it.
+    pid : int or None
+    path : str or None
+        The file, or the directory that was looked in.
+    """
+
+    fields: tuple[str, ...] = ("process", "pid", "path")
+    process: str | None
+    pid: int | None
+    path: str | None
+
+
+class ProcessInfoNameError(ProcessInfoError, ValueError):
+    """The text cannot be the name of a process in a file name: empty, too long, or with "/" in it."""
+
+
+class ProcessInfoArgumentError(ProcessInfoError, ValueError):
+    """An argument is outside of what the call accepts.
+
+    Attributes
+    ----------
+    argument : str
+    found : object
+    """
+
+    fields = (*ProcessInfoError.fields, "argument", "found")
+    argument: str
+    found: Any
+
+
+class ProcessInfoNotFoundError(ProcessInfoError, FileNotFoundError):
+    """No process information of that PID, name or path."""
+
+
+class ProcessInfoExistsError(ProcessInfoError, FileExistsError):
+    """This process has process information of that name already."""
+
+
+class ProcessInfoPermissionError(ProcessInfoError, PermissionError):
+    """The file may not be read, or not be written by this user."""
+
+
+class ProcessInfoClosedError(ProcessInfoError, ValueError):
+    """The object was closed, or belongs to the parent of this process."""
+
+
+class ProcessInfoFormatError(ProcessInfoError, ValueError):
+    """The file has no known layout, or holds values that contradict it.
+
+    Attributes
+    ----------
+    field : str
+        Field of the structure, or "file size".
+    expected, found : object
+    """
+
+    fields = (*ProcessInfoError.fields, "field", "expected", "found")
+    field: str
+    expected: Any
+    found: Any
+
+
+class ProcessInfoDamagedError(ProcessInfoFormatError):
+    """The file was cut while it was in use."""
+
+
+class ProcessListFullError(ProcessInfoError, OSError):
+    """Every slot of the process list belongs to a living process.
+
+    Attributes
+    ----------
+    slots : int
+    """
+
+    fields = (*ProcessInfoError.fields, "slots")
+    slots: int
+
+
+class ProcessGoneError(ProcessInfoError, ProcessLookupError):
+    """The process of the entry has ended; another one may have its PID by now. Nothing was written."""
+
+
+class ProcessTimeoutError(ProcessInfoError, TimeoutError):
+    """The process did not do in time what it was told.
+
+    Attributes
+    ----------
+    timeout : float
+        Seconds.
+    """
+
+    fields = (*ProcessInfoError.fields, "timeout")
+    timeout: float
 
 
 class SchedulingWarning(UserWarning):

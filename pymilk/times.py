@@ -15,7 +15,8 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from .errors import StreamArgumentError, StreamFormatError
+from .arguments import bad_argument, is_number
+from .errors import StreamFormatError
 
 __all__ = ["LAST_DATE_NS", "StreamTime", "from_user", "now_ns", "tai_offset", "to_local", "to_utc"]
 
@@ -122,12 +123,7 @@ def from_user(given: datetime.datetime | float, stream: str) -> int:
     if isinstance(given, datetime.datetime):
         return round(given.timestamp() * 1e6) * 1000
     seconds = given
-    if not isinstance(seconds, (int, float, np.floating, np.integer)) or not math.isfinite(seconds):
-        raise StreamArgumentError(
-            f"stream {stream!r}: atime is a datetime or seconds since 1970, not {given!r}",
-            stream=stream,
-            argument="atime",
-            found=given,
-        )
+    if not is_number(seconds) or not math.isfinite(seconds):
+        raise bad_argument("atime", given, "a datetime or seconds since 1970", stream)
     whole, part = divmod(float(seconds), 1.0)
     return int(whole) * 1_000_000_000 + round(part * 1e9)

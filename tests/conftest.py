@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import faulthandler
 import os
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,16 +13,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pymilk import SHM
 from pymilk._core import Stream
 
+# Before the first import of it: a failed assertion of a helper shows its values too.
+pytest.register_assert_rewrite("support")
+
+from support.children import Child, heed_interrupts  # noqa: E402
+from support.paths import SHM_ROOT  # noqa: E402
+
 #: A test that takes longer hangs: its stacks are printed and the run ends.
 WATCHDOG_SECONDS = 120
-
-#: Where there is one, the memory file system, as in real use.
-SHM_ROOT = "/dev/shm" if os.path.isdir("/dev/shm") else None
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +41,7 @@ def shm_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A private stream directory, gone afterwards; threads and processes must be gone by then."""
     folder = Path(tempfile.mkdtemp(prefix="pymilk-test-", dir=SHM_ROOT))
     monkeypatch.setenv("MILK_SHM_DIR", str(folder))
+    monkeypatch.setenv("MILK_PROC_DIR", str(folder))
     threads = set(threading.enumerate())
     yield folder
     hidden = [path.name for path in folder.iterdir() if path.name.startswith(".")]
@@ -84,16 +86,10 @@ def make() -> Iterator[Callable[..., SHM]]:
         shm.close()
 
 
-def heed_interrupts() -> None:
-    """Undo what shells and nohup do to processes: they ignore some signals, and hand that down."""
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Wait for the end of a command; returns its exit code, and what it said on stdout and stderr."""
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
+@pytest.fixture
+def cam(make: Callable[..., SHM]) -> SHM:
+    """The stream "cam", of 4 x 6 pixels."""
+    return make("cam", ((4, 6), np.uint32))
 
 
 @pytest.fixture
@@ -118,65 +114,6 @@ def start_command(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str
     for process in started:
         process.kill()
         process.communicate()
-
-
-class Child:
-    """A second Python process that runs `code`, and talks through a pipe, a line at a time."""
-
-    def __init__(self, code: str, *args: object) -> None:
-        # Safe path: the child must find the installed package, wherever pytest was started.
-        environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-        environment["PYTHONPATH"] = os.path.dirname(__file__)
-        environment.pop("PYTHONDEVMODE", None)  # it shows warnings that users do not see by default
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, *[str(arg) for arg in args]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-            env=environment,
-            preexec_fn=heed_interrupts,
-        )
-        self.pid = self.process.pid
-        self._heard = ""
-
-    def tell(self, line: object = "") -> None:
-        """Send one line."""
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
-
-    def hear(self, timeout: float = 60) -> str:
-        """Return the next line that it prints."""
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        # Past the buffer of the pipe object: select knows nothing of lines that wait in there.
-        pipe = self.process.stdout.fileno()
-        while "\n" not in self._heard:
-            ready, _, _ = select.select([pipe], [], [], timeout)
-            piece = os.read(pipe, 65536).decode() if ready else ""
-            if not piece:
-                self.process.kill()
-                raise AssertionError(f"child said nothing; its stderr: {self.process.stderr.read()}")
-            self._heard += piece
-        line, _, self._heard = self._heard.partition("\n")
-        return line
-
-    def expect(self, line: str, timeout: float = 60) -> None:
-        """Wait for exactly this line."""
-        assert self.hear(timeout) == line
-
-    def finish(self, timeout: float = 60) -> tuple[int, str, str]:
-        """Wait for its end; returns exit code, the rest of stdout, and stderr."""
-        out, err = self.process.communicate(timeout=timeout)
-        return self.process.returncode, self._heard + out, err
-
-    def kill(self) -> None:
-        """Kill it at once, and reap it."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        self.process.communicate()
 
 
 @pytest.fixture

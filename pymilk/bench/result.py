@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from ..reports import Report
 from ..system.machine import in_memory
 from .account import LATENCY_EDGES_US
 
@@ -191,7 +192,7 @@ class Point:
 
 
 @dataclass
-class BenchResult:
+class BenchResult(Report):
     """All points of a benchmark, and what they were measured on.
 
     Attributes
@@ -270,6 +271,16 @@ class BenchResult:
             f"{', virtual machine' if machine['virtual'] else ''}, "
             f"Linux {machine['kernel']}; {', '.join(extras)}; streams on {options['file_system'] or '?'}"
         )
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return a (label, text) pair for each point, for tables."""
+        return [
+            (
+                f"{point.source} {point.shape[0]}x{point.shape[1]} at {point.rate:g}/s",
+                f"{point.delivered} delivered, {point.lost} lost",
+            )
+            for point in self.points
+        ]
 
     def __str__(self) -> str:
         lines = [self.title()]

@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import Stream, free_memory, prefault
+from ..arguments import bad_argument, check_count, check_number
 from ..errors import (
     CaptureMemoryError,
-    StreamArgumentError,
     StreamPermissionError,
     StreamStorageError,
 )
@@ -173,60 +173,70 @@ class Benchmark:
         stall: float = 0.0,
         memory: int | None = None,
     ) -> None:
-        self._rates = sorted({_positive("rates", rate) for rate in rates})
-        self._shapes = list(dict.fromkeys(_shape(shape) for shape in shapes))
+        self._rates = sorted({_positive("rates", rate) for rate in _some("rates", rates)})
+        self._shapes = list(dict.fromkeys(_shape(shape) for shape in _some("shapes", shapes)))
         self._dtype = _dtype(dtype)
-        self._sources = list(dict.fromkeys(sources))
-        for argument, given in (("rates", rates), ("shapes", shapes), ("sources", sources)):
-            if len(given) == 0:
-                raise _wrong(argument, given, "one or more")
-        for source in self._sources:
-            if source not in SOURCES:
-                raise _wrong("sources", source, f"some of {', '.join(map(repr, SOURCES))}")
-        for shape in self._shapes:
-            SelfCheckingFrame(shape, self._dtype)  # raises if it is too small to check itself
-        if depth is not None and not (hasattr(depth, "__index__") and 2 <= depth < 2**32):
-            raise _wrong("depth", depth, "a number of slots, 2 or more")
+        self._sources = list(dict.fromkeys(_some("sources", sources)))
+        self._check_frames_and_sources()
+        self._depth = None if depth is None else check_count("depth", depth, "slots", least=2, below=2**32)
         spin_of(wait)
         self._wait = wait
-        self._depth = depth
         self._cpu_writer, self._cpu_reader, self._priority = cpu_writer, cpu_reader, priority
         self._check_scheduling()
         self._busy = bool(busy)
-        self._stall = _positive("stall", stall) if stall else 0.0
-        point_seconds = _positive("seconds", seconds) if seconds else self._fitting_seconds()
-        if self._stall >= point_seconds:
-            raise _wrong(
-                "stall", stall, f"seconds that are fewer than those of a point ({point_seconds:.3g})"
-            )
-        self._tasks = [
-            self._task(source, shape, rate, point_seconds, memory)
+        self._seconds, self._stall = self._times(seconds, stall)
+        self._tasks = self._plan(memory)
+        self._directory = stream_directory()
+        self._check_memory()
+        self.result = BenchResult(machine=describe(), options=self._options())
+
+    # -- before ----------------------------------------------------------------------------------
+
+    def _check_frames_and_sources(self) -> None:
+        for source in self._sources:
+            if source not in SOURCES:
+                raise bad_argument("sources", source, f"some of {', '.join(map(repr, SOURCES))}")
+        for shape in self._shapes:
+            SelfCheckingFrame(shape, self._dtype)  # raises if it is too small to check itself
+
+    def _times(self, seconds: float | None, stall: float) -> tuple[float, float]:
+        """Return the seconds of a point, and those of a stall."""
+        paused = _positive("stall", stall) if stall else 0.0
+        measured = _positive("seconds", seconds) if seconds else self._fitting_seconds()
+        if paused >= measured:
+            wanted = f"a time in seconds, shorter than a point ({measured:.3g})"
+            raise bad_argument("stall", stall, wanted)
+        return measured, paused
+
+    def _plan(self, memory: int | None) -> list[_Task]:
+        """Work out all points."""
+        if memory is not None:
+            memory = check_count("memory", memory, "bytes")
+        room = memory or min(_CUBE_NBYTES, round(free_memory() * _CUBE_SHARE))
+        return [
+            self._task(source, shape, rate, room)
             for shape in self._shapes
             for source in self._sources
             for rate in self._rates
         ]
-        self._directory = stream_directory()
-        self._check_memory()
-        self.result = BenchResult(
-            machine=describe(),
-            options={
-                "rates": self._rates,
-                "shapes": self._shapes,
-                "dtype": self._dtype.name,
-                "sources": self._sources,
-                "seconds": point_seconds,
-                "wait": wait,
-                "cpu_writer": cpu_writer,
-                "cpu_reader": cpu_reader,
-                "priority": priority,
-                "busy": self._busy,
-                "stall": self._stall,
-                "directory": self._directory,
-                "file_system": file_system_of(self._directory),
-            },
-        )
 
-    # -- before ----------------------------------------------------------------------------------
+    def _options(self) -> dict[str, Any]:
+        """Return what was asked, for the result."""
+        return {
+            "rates": self._rates,
+            "shapes": self._shapes,
+            "dtype": self._dtype.name,
+            "sources": self._sources,
+            "seconds": self._seconds,
+            "wait": self._wait,
+            "cpu_writer": self._cpu_writer,
+            "cpu_reader": self._cpu_reader,
+            "priority": self._priority,
+            "busy": self._busy,
+            "stall": self._stall,
+            "directory": self._directory,
+            "file_system": file_system_of(self._directory),
+        }
 
     @property
     def tasks(self) -> int:
@@ -273,15 +283,10 @@ class Benchmark:
         low, high = _SECONDS
         return round(max(low, min(high, left / points / cost)), 2)
 
-    def _task(
-        self, source: str, shape: tuple[int, int], rate: float, seconds: float, memory: int | None
-    ) -> _Task:
-        """Work out one point; it is shortened if its frames need too much memory."""
+    def _task(self, source: str, shape: tuple[int, int], rate: float, room: int) -> _Task:
+        """Work out one point; it is shortened if its frames need more bytes than `room`."""
         nbytes = self._frame_nbytes(shape)
-        if memory is not None and not (hasattr(memory, "__index__") and memory > 0):
-            raise _wrong("memory", memory, "a number of bytes")
-        room = memory or min(_CUBE_NBYTES, round(free_memory() * _CUBE_SHARE))
-        count = min(max(_FEWEST, round(rate * seconds)), room // nbytes)
+        count = min(max(_FEWEST, round(rate * self._seconds)), room // nbytes)
         if count < _FEWEST:
             raise CaptureMemoryError(
                 f"a point has {_FEWEST} frames or more; with frames {shape} of {self._dtype} those need "
@@ -542,26 +547,20 @@ def _memory(nbytes: int) -> npt.NDArray[np.uint8]:
 # -- arguments ---------------------------------------------------------------------------------------
 
 
-def _wrong(argument: str, found: object, wanted: str) -> StreamArgumentError:
-    return StreamArgumentError(
-        f"{argument} of a benchmark: {wanted}, not {found!r}", argument=argument, found=found
-    )
+def _some(argument: str, given: Sequence[Any]) -> Sequence[Any]:
+    if len(given) == 0:
+        raise bad_argument(argument, given, "a list of one or more")
+    return given
 
 
-def _positive(argument: str, value: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise _wrong(argument, value, "a number above 0")
-    return number
+def _positive(argument: str, value: Any) -> float:
+    return check_number(argument, value, "a number above 0", 0.0, math.inf, above=True)
 
 
 def _shape(shape: tuple[int, int]) -> tuple[int, int]:
     axes = tuple(shape) if isinstance(shape, Sequence) else ()
     if len(axes) != 2 or not all(hasattr(axis, "__index__") and axis >= 1 for axis in axes):
-        raise _wrong("shapes", shape, "height and width in pixels for each")
+        raise bad_argument("shapes", shape, "height and width in pixels for each")
     return int(axes[0]), int(axes[1])
 
 
@@ -569,4 +568,4 @@ def _dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
     try:
         return np.dtype(dtype)
     except TypeError:
-        raise _wrong("dtype", dtype, "a NumPy dtype") from None
+        raise bad_argument("dtype", dtype, "a NumPy dtype") from None

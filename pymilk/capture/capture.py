@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FRAME_ROW, Stream, allocate, checked_timeout
+from ..arguments import check_count
 from ..axes import Orientation
-from ..errors import StreamArgumentError, StreamError, StreamReplacedError
-from ..streams.waiting import find_successor, frames_behind, spin_of
+from ..errors import StreamError, StreamReplacedError
+from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.threads import await_event
 from ..times import now_ns
@@ -81,16 +82,9 @@ class Capture:
         register: Callable[[Capture], object] | None = None,
         held: bool = False,
     ) -> None:
-        if not hasattr(n, "__index__") or n < 1:
-            raise StreamArgumentError(
-                f"stream {stream.name!r}: the number of frames is an int of 1 or more, not {n!r}",
-                stream=stream.name,
-                argument="n",
-                found=n,
-            )
         self.name = stream.name
-        self.requested = int(n)
-        self._stream = stream
+        self.requested = check_count("n", n, stream=stream.name)
+        self._source = Follower(stream)
         self._timeout = checked_timeout(timeout, stream.name)
         self._spin = spin_of(wait)
         self.orientation = orientation or Orientation(stream.frame_shape)
@@ -100,7 +94,6 @@ class Capture:
         )
         self._info = allocate((self.requested,), FRAME_ROW)
         self._reader = stream.reader()
-        self._owned = False
         self._kept = 0
         self._repeated = 0
         self._cpu_ns = 0
@@ -108,7 +101,6 @@ class Capture:
         self._duration = 0.0
         self._stopping = False
         self._closing = False
-        self._missed: int | None = None
         self._error: BaseException | None = None
         self._armed = threading.Event()
         self._finished = threading.Event()
@@ -128,7 +120,7 @@ class Capture:
         except (KeyboardInterrupt, RuntimeError) as error:
             # It may have come between any two steps; nobody holds this object, so nothing may go on.
             self.stop()
-            self._end()
+            self.end()
             # Within threading.Thread.start it can come out as an error of a lock.
             if isinstance(error.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
@@ -211,8 +203,8 @@ class Capture:
         """End the capture because its stream is closed: `join` raises `StreamClosedError`."""
         self._closing = True
         if not self.done:
-            self._stream.close()
-            self._end()
+            self._source.stream.close()
+            self.end()
 
     def join(self, timeout: float | None = None) -> Capture:
         """Wait for the end of a capture.
@@ -251,7 +243,7 @@ class Capture:
                     del error  # whose traceback holds this call
         return self
 
-    def _end(self) -> None:
+    def end(self) -> None:
         """Wait for the thread, which has been told to end; not in it, and not in a forked child."""
         thread = self._thread
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
@@ -263,7 +255,7 @@ class Capture:
             return await_event(event, timeout)
         except BaseException:
             self.stop()
-            self._end()
+            self.end()
             raise
 
     def _after_fork(self) -> None:
@@ -320,7 +312,8 @@ class Capture:
             self._error = error
         finally:
             self._duration = time.monotonic() - self._began
-            self._let_go()
+            self._leave_reader()
+            self._source.close()
             finish(self.orientation, self._cube, self._out, self._kept)
             self._armed.set()
             self._finished.set()
@@ -341,38 +334,38 @@ class Capture:
                     after=after,
                     first=self._kept,
                     spin_ns=self._spin,
-                    missed=self._missed,
+                    missed=self._source.missed,
                 )
             except StreamReplacedError:
                 replaced = True
             finally:
                 if self._reader.received > self._kept:
                     self._kept = self._reader.received
-                    self._missed = None
+                    self._source.take_missed()
             if replaced:
                 self._follow()
                 after = 0
 
     def _follow(self) -> None:
         """Go over to the new file of the stream; what the old one still had is missed."""
-        self._missed = (self._missed or 0) + frames_behind(self._stream, self._reader.last)
-        stream = find_successor(self._stream, self._timeout, lambda: self._stopping)
-        if stream is None:
-            return
-        self._let_go()
-        self._stream = stream
-        self._owned = True
-        self._reader = stream.reader()
+        self._source.follow(
+            self._timeout,
+            begin=self._begin_new,
+            missed=lambda old: frames_behind(old, self._reader.last),
+            stopping=lambda: self._stopping,
+        )
         if self._closing:
-            stream.close()  # close() came while the new stream was being attached
+            self._source.stream.close()  # close() came while the new stream was being attached
 
-    def _let_go(self) -> None:
-        """Close what belongs to the capture."""
+    def _begin_new(self, stream: Stream) -> None:
+        self._leave_reader()
+        self._reader = stream.reader()
+
+    def _leave_reader(self) -> None:
+        """Add the account of the reader to that of the capture, and close it."""
         self._cpu_ns += self._reader.cpu_ns
         self._repeated += self._reader.repeated
         self._reader.close()
-        if self._owned:
-            self._stream.close()
 
 
 def finished_capture(

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from dataclasses import InitVar, dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from .._core import FLAG_NEW_FILE, FLAG_TORN
+from .._types import Array
+from ..reports import Report, times_text
 
 __all__ = ["CaptureReport", "spread"]
 
 
-class CaptureReport:
+@dataclass(repr=False, eq=False)
+class CaptureReport(Report):
     """What a capture received and what it missed.
+
+    Parameters
+    ----------
+    stream, requested, repeated, duration
+        See below.
+    info : ndarray of FRAME_ROW
+        The rows of the frames received.
+    cpu_seconds : float
+        Processor time of the receiving thread.
 
     Attributes
     ----------
@@ -43,23 +55,28 @@ class CaptureReport:
         Processor time of the receiving thread as a share of `duration`.
     """
 
-    def __init__(
-        self, stream: str, requested: int, info: npt.NDArray[Any], repeated: int, duration: float,
-        cpu_seconds: float,
-    ) -> None:  # fmt: skip
+    stream: str
+    requested: int
+    info: InitVar[Array]
+    received: int = field(init=False)
+    lost: int = field(init=False)
+    torn: int = field(init=False)
+    repeated: int
+    new_files: int = field(init=False)
+    duration: float
+    cpu_seconds: InitVar[float]
+    cpu_share: float = field(init=False)
+    rate: float = field(init=False, default=math.nan)
+    interval_us: dict[str, float] = field(init=False, default_factory=dict)
+    latency_us: dict[str, float] = field(init=False, default_factory=dict)
+
+    def __post_init__(self, info: Array, cpu_seconds: float) -> None:
         flags = info["flags"]
-        self.stream = stream
-        self.requested = requested
         self.received = len(info)
         self.lost = int(info["lost"].sum())
         self.torn = int(np.count_nonzero(flags & FLAG_TORN))
-        self.repeated = repeated
         self.new_files = int(np.count_nonzero(flags & FLAG_NEW_FILE))
-        self.duration = duration
-        self.cpu_share = cpu_seconds / duration if duration > 0 else 0.0
-        self.rate = float("nan")
-        self.interval_us: dict[str, float] = {}
-        self.latency_us: dict[str, float] = {}
+        self.cpu_share = cpu_seconds / self.duration if self.duration > 0 else 0.0
         if self.received > 1:
             arrival = info["arrival_ns"]
             self.rate = (self.received - 1) / max((int(arrival[-1]) - int(arrival[0])) / 1e9, 1e-9)
@@ -69,12 +86,9 @@ class CaptureReport:
             delay = (stamped["arrival_ns"] - stamped["writetime_ns"]) / 1e3
             self.latency_us = spread(delay, ("p50", "p99", "max"))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all attributes as plain Python values, ready for JSON."""
-        return {
-            key: None if isinstance(value, float) and np.isnan(value) else value
-            for key, value in vars(self).items()
-        }
+    def title(self) -> str:
+        """Return the line above the rows."""
+        return f"Capture of stream {self.stream!r}"
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the report as (label, text) pairs, for tables."""
@@ -88,20 +102,12 @@ class CaptureReport:
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))
         if self.interval_us:
-            parts = [f"{key} {value:.1f}" for key, value in self.interval_us.items()]
-            rows.append(("interval, us", ", ".join(parts)))
+            rows.append(("interval, us", times_text(self.interval_us)))
         if self.latency_us:
-            parts = [f"{key} {value:.1f}" for key, value in self.latency_us.items()]
-            rows.append(("latency, us", ", ".join(parts)))
+            rows.append(("latency, us", times_text(self.latency_us)))
         rows.append(("duration", f"{self.duration:.3f} s"))
         rows.append(("processor", f"{self.cpu_share:.1%} of a core"))
         return rows
-
-    def __str__(self) -> str:
-        rows = self.rows()
-        width = max(len(label) for label, _ in rows)
-        lines = [f"Capture of stream {self.stream!r}"]
-        return "\n".join(lines + [f"  {label:<{width}}  {text}" for label, text in rows])
 
     def __repr__(self) -> str:
         return (
@@ -110,7 +116,7 @@ class CaptureReport:
         )
 
 
-def spread(values: npt.NDArray[Any], keys: tuple[str, ...]) -> dict[str, float]:
+def spread(values: Array, keys: tuple[str, ...]) -> dict[str, float]:
     """Return the named percentiles (p50, p99, ...), min and max of some values."""
     edges = {"min": 0.0, "max": 100.0}
     points = [edges[key] if key in edges else float(key[1:]) for key in keys]

@@ -1,5 +1,5 @@
-"""The ``pymilk`` command, and two that existing scripts call. Their libraries are the extra ``cli``."""
+"""The ``pymilk`` command, and those that existing scripts call. Their libraries are the extra ``cli``."""
 
-from .start import creashmim, main, updatekw
+from .start import creashmim, main, shmImshow, shmPlot, shmTermshow, updatekw
 
-__all__ = ["creashmim", "main", "updatekw"]
+__all__ = ["creashmim", "main", "shmImshow", "shmPlot", "shmTermshow", "updatekw"]

@@ -10,10 +10,12 @@ from .commands.capture import capture
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.fps import fps
+from .commands.graph import graph
 from .commands.info import info
 from .commands.kw import kw
 from .commands.ls import ls
 from .commands.play import play
+from .commands.ps import ps
 from .commands.record import record
 from .commands.relay import relay
 from .commands.show import show
@@ -43,6 +45,6 @@ def app() -> None:
 
 
 for command in (
-    bench, capture, create, demo, doctor, fps, info, kw, ls, play, record, relay, rm, show, top,
+    bench, capture, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm, show, top,
 ):
     app.add_command(command)

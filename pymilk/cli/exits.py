@@ -15,6 +15,7 @@ import click
 
 from .._interpreter import let_interrupts_raise
 from ..errors import StreamError
+from ..system.files import NO_ROOM
 from .output import print_error
 
 __all__ = ["EXIT_INTERRUPTED", "EXIT_STREAM_ERROR", "clean_exit", "told_to_end"]
@@ -26,7 +27,7 @@ EXIT_INTERRUPTED = 130
 _EXIT_SIGNAL = 128
 
 #: What a full disk, a quota, a limit or a broken device says.
-_NO_OUTPUT = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+_NO_OUTPUT = (*NO_ROOM, errno.EIO)
 
 
 class _Ended(KeyboardInterrupt):

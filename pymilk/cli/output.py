@@ -19,6 +19,7 @@ __all__ = [
     "age_text",
     "clean",
     "console_of_stdout",
+    "fitted_table",
     "print_error",
     "print_json",
     "print_report",
@@ -65,6 +66,43 @@ def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequ
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     return table
+
+
+def fitted_table(
+    console: Console,
+    headings: Sequence[str],
+    rows: Sequence[dict[str, str]],
+    dispensable: Sequence[str],
+    right: Sequence[str] = (),
+) -> tuple[Table, str]:
+    """Make a table with as many columns as there is room for.
+
+    Parameters
+    ----------
+    console : Console
+    headings : sequence of str
+    rows : sequence of dict
+        Cells by heading.
+    dispensable : sequence of str
+        Columns that are left out where they have no room, the first one first.
+    right : sequence of str, optional
+        Columns of numbers.
+
+    Returns
+    -------
+    (Table, str)
+        The text names the columns that are left out; "" if none is.
+    """
+    shown = list(headings)
+    missing: list[str] = []
+    for name in ("", *dispensable):
+        if name in shown:
+            shown.remove(name)
+            missing.append(name)
+        table = table_of(shown, [[row[key] for key in shown] for row in rows], right=right)
+        if console.measure(table, options=console.options.update(width=UNLIMITED)).maximum <= console.width:
+            break
+    return table, f"no room for {', '.join(missing)}" if missing else ""
 
 
 def console_of_stdout() -> Console:

@@ -1,4 +1,4 @@
-"""The ``pymilk`` command, and two that existing scripts call. Their libraries are the extra ``cli``."""
+"""The ``pymilk`` command, and those that existing scripts call. Their libraries are the extra ``cli``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from .._interpreter import let_interrupts_kill
 
-__all__ = ["creashmim", "main", "updatekw"]
+__all__ = ["creashmim", "main", "shmImshow", "shmPlot", "shmTermshow", "updatekw"]
 
 
 def main() -> None:
@@ -24,6 +24,21 @@ def creashmim() -> None:
 def updatekw() -> None:
     """Run the console script ``updatekw``."""
     _run(".commands.familiar", "updatekw", "updatekw")
+
+
+def shmImshow() -> None:
+    """Run the console script ``shmImshow``."""
+    _run(".commands.familiar", "shm_imshow", "shmImshow")
+
+
+def shmPlot() -> None:
+    """Run the console script ``shmPlot``."""
+    _run(".commands.familiar", "shm_plot", "shmPlot")
+
+
+def shmTermshow() -> None:
+    """Run the console script ``shmTermshow``."""
+    _run(".commands.familiar", "shm_termshow", "shmTermshow")
 
 
 def _open_closed_streams() -> None:

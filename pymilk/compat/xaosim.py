@@ -38,6 +38,7 @@ from ..errors import (
 from ..fits import multi_write
 from ..names import stream_path
 from ..streams.metadata import metadata_of
+from ..streams.waiting import SUCCESSOR_WAIT, Follower
 from ..system.notices import warn_of_tear
 
 __all__ = ["Semaphore", "all_dtypes", "install", "mtkeys", "shm"]
@@ -73,8 +74,6 @@ _FREE = Keyword("", "")
 #: Semaphores of a new stream.
 _NBSEM = 10
 
-#: Seconds that a stream which is just being made again has to become complete.
-_SUCCESSOR_WAIT = 0.1
 
 #: Seconds between two looks for a new file while a semaphore is waited for.
 _LOOK = 0.1
@@ -229,20 +228,22 @@ class shm:
             return stream
         with self._lock:
             if self._stream is stream:  # no other thread was faster
-                new = stream.successor(_SUCCESSOR_WAIT)
-                if new.shape != stream.shape:  # a cube whose slices have the shape of the old frames
-                    new.close()
-                    raise StreamShapeChangedError(
-                        f"stream {stream.name!r} was recreated with another shape: it was {stream.shape}, "
-                        f"now it is {new.shape}; make a new shm",
-                        stream=stream.name,
-                        field="shape",
-                        expected=stream.shape,
-                        found=new.shape,
-                    )
-                # The old one is not closed: a wait of another thread is on it and follows by itself.
-                self._adopt(new)
+                Follower(stream, keep=True).follow(SUCCESSOR_WAIT, begin=self._adopt_new)
         return self._live()
+
+    def _adopt_new(self, new: Stream) -> None:
+        """Go over to a new file of the stream."""
+        old = self._attached()
+        if new.shape != old.shape:  # a cube whose slices have the shape of the old frames
+            raise StreamShapeChangedError(
+                f"stream {old.name!r} was recreated with another shape: it was {old.shape}, "
+                f"now it is {new.shape}; make a new shm",
+                stream=old.name,
+                field="shape",
+                expected=old.shape,
+                found=new.shape,
+            )
+        self._adopt(new)
 
     def _target(self) -> Stream:
         """Return the stream to write to, which must be the one that readers find."""

@@ -7,9 +7,10 @@ import os
 import numpy as np
 import numpy.typing as npt
 
-from .._core import IMAGETYPES, Stream
+from .._core import Stream
 from ..axes import Which3DState, encode
-from ..errors import StreamArgumentError, StreamExistsError, StreamInUseError
+from ..errors import StreamExistsError, StreamInUseError
+from ..streams.rings import ring_layout
 from ..system.processes import named_processes
 from .users import processes_using
 
@@ -135,22 +136,7 @@ def new_stream(
     StreamError
         See `pymilk.Stream.create`.
     """
-    if ring_kind not in ("fast", "temporal"):
-        raise StreamArgumentError(
-            f"stream {name!r}: ring_kind is 'fast' or 'temporal', not {ring_kind!r}",
-            stream=name,
-            argument="ring_kind",
-            found=ring_kind,
-        )
-    if ring_kind == "fast":
-        return Stream.create(name, shape, dtype, nbkw=nbkw, cb_size=ring, mode=mode, exist_ok=exist_ok)
-    if not ring or len(shape) != 2:
-        raise StreamArgumentError(
-            f"stream {name!r}: a temporal ring has a number of slots and frames of 2 axes, not {ring} slots "
-            f"and frames of shape {shape}",
-            stream=name,
-            argument="ring" if len(shape) == 2 else "ring_kind",
-            found=ring,
-        )
-    bits = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
-    return Stream.create(name, (ring, *shape), dtype, nbkw=nbkw, imagetype=bits, mode=mode, exist_ok=exist_ok)
+    lead, layout = ring_layout(name, shape, ring, ring_kind)
+    return Stream.create(
+        name, (*lead, *shape), dtype, nbkw=nbkw, mode=mode, exist_ok=exist_ok, **layout
+    )

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from .._core import Stream
-from ..errors import StreamArgumentError, StreamTimeoutError
+from ..arguments import check_seconds
+from ..errors import StreamTimeoutError
 
 __all__ = ["measure_rates", "measure_stream"]
 
@@ -87,13 +88,7 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
     watched without sleeping, in up to a fifth of the time, for some of the frames. Writers that never set it,
     and writes of less than some 0.1 us, are not seen. Times in which this process was held up are left out.
     """
-    if not 0 < seconds < float("inf"):
-        raise StreamArgumentError(
-            f"stream {stream.name!r}: seconds to measure must be more than 0 and finite, not {seconds!r}",
-            stream=stream.name,
-            argument="seconds",
-            found=seconds,
-        )
+    check_seconds(seconds, stream.name)
     begin = time.monotonic()
     deadline = begin + seconds
     first = seen = stream.counter

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FLAG_COUNTER_RESET, FLAG_NEW_FILE, free_memory
-from ..arguments import check_choice
+from ..arguments import check_choice, is_number
 from ..errors import CaptureMemoryError, StreamArgumentError
 
 __all__ = ["Alignment", "align"]
@@ -165,8 +165,7 @@ def _nanoseconds(tolerance: float | None, by: str) -> int | None:
     """Return the tolerance in nanoseconds; None for no limit."""
     if tolerance is None:
         return None
-    numeric = isinstance(tolerance, (int, float, np.integer, np.floating))
-    if by != "time" or not numeric or not tolerance >= 0:
+    if by != "time" or not is_number(tolerance) or not tolerance >= 0:
         raise StreamArgumentError(
             f"tolerance is 0 or more seconds, for by='time' only; not {tolerance!r} with by={by!r}",
             argument="tolerance",

@@ -12,12 +12,12 @@ import numpy as np
 
 from .._core import FRAME_ROW, checked_timeout, free_memory
 from .._types import Array
-from ..arguments import bad_argument, check_frames, check_seconds
+from ..arguments import bad_argument, check_count, check_seconds
 from ..capture import Capture
 from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError
 from ..shm import SHM
 from ..streams.waiting import spin_of
-from ..system.forks import tell_after_fork
+from ..system.forks import tell, tell_after_fork
 from ..system.threads import await_event
 from ..times import now_ns
 from .alignment import Alignment, align
@@ -31,6 +31,9 @@ _PROBE = 0.5
 #: Room beyond the rate measured, and for the time that the end of a capture takes, in seconds.
 _HEAD_ROOM = 1.25
 _OVERRUN = 0.1
+
+#: Frames of a stream stay below this.
+_MOST = 2**62
 
 #: How long ending captures are waited for, in seconds. They end within 0.1 s.
 _PATIENCE = 2.0
@@ -84,7 +87,7 @@ class MultiCapture(Mapping[str, Capture]):
         try:
             self._keeper.start()
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
 
     def _after_fork(self) -> None:
@@ -94,11 +97,11 @@ class MultiCapture(Mapping[str, Capture]):
         self._over.set()
         self._keeper = None
         for capture in self._captures.values():
-            capture._after_fork()  # it may be told later than this
+            tell(capture)  # it may be told later than this
         for shm in self._attached:
             shm.close()
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """End everything because of an exception, the thread that keeps it included."""
         self.stop()
         # The thread may have begun although its start was interrupted: it says so itself.
@@ -197,7 +200,7 @@ class MultiCapture(Mapping[str, Capture]):
             if not await_event(self._over, timeout):
                 return self
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
         if self._keeper is not None:
             self._keeper.join()
@@ -389,17 +392,17 @@ def capture_many(
         counts = _counts(wanted, opened, seconds)
         _check_memory(wanted, opened, counts, seconds)
         for label, shm in opened.items():
-            captures[label] = shm._capture(counts[label], wanted[label].out, timeout, wait, held=True)
+            captures[label] = shm.held_capture(counts[label], wanted[label].out, timeout, wait)
         many = MultiCapture(captures, seconds=seconds, attached=attached)
         return many if background else many.join()
     except BaseException as error:
         # Whatever it was: nobody holds these captures, or all of them have ended.
         if many is not None:
-            many._abandon()
+            many.abandon()
         for capture in captures.values():
             capture.stop()
         for capture in captures.values():
-            capture._end()
+            capture.end()
         for shm in attached:
             shm.close()
         # Ctrl-C within threading.Thread.start can come out as an error of a lock.
@@ -412,7 +415,7 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
     """Sort out which streams are wanted under which label, how many frames, and where to."""
     if isinstance(streams, (str, bytes, SHM)) or not isinstance(streams, Iterable):
         raise bad_argument(
-            "streams", streams, "is a mapping of labels, or a list of names or SHM objects"
+            "streams", streams, "a mapping of labels, or a list of names or SHM objects"
         )
     if isinstance(streams, Mapping):
         given = list(streams.items())
@@ -420,15 +423,15 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
         given = [(item.FNAME if isinstance(item, SHM) else item, item) for item in streams]
     labels = [label for label, _ in given]
     if not given or not all(isinstance(label, str) for label in labels):
-        raise bad_argument("streams", streams, "names one or more streams, as str or SHM")
+        raise bad_argument("streams", streams, "one or more streams, as str or SHM")
     if len(set(labels)) < len(labels):
-        raise bad_argument("streams", streams, "names each stream once; a mapping can label them")
+        raise bad_argument("streams", streams, "a list with each stream once; a mapping can label them")
     per_label = n if isinstance(n, Mapping) else {}
-    common = None if n is None or isinstance(n, Mapping) else check_frames("n", n)
+    common = None if n is None or isinstance(n, Mapping) else check_count("n", n, below=_MOST)
     out = {} if out is None else out
     for argument, mapping in (("n", per_label), ("out", out)):
         if not isinstance(mapping, Mapping) or not set(mapping) <= set(labels):
-            raise bad_argument(argument, mapping, f"is a mapping of labels ({', '.join(labels)})")
+            raise bad_argument(argument, mapping, f"a mapping of labels ({', '.join(labels)})")
     wanted = {}
     for label, value in given:
         array = out.get(label)
@@ -436,11 +439,11 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
         if isinstance(value, (str, SHM)):
             source = value
         elif value is not None:
-            count = check_frames(f"streams[{label!r}]", value)
+            count = check_count(f"streams[{label!r}]", value, below=_MOST)
         if label in per_label:
-            count = check_frames(f"n[{label!r}]", per_label[label])
+            count = check_count(f"n[{label!r}]", per_label[label], below=_MOST)
         if count is None and array is not None:
-            count = check_frames(f"len(out[{label!r}])", np.shape(array)[0] if np.ndim(array) else 0)
+            count = check_count(f"len(out[{label!r}])", np.shape(array)[0] if np.ndim(array) else 0)
         wanted[label] = _Wanted(source, count, array)
     return wanted
 

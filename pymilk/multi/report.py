@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
 
 from ..capture import CaptureReport
+from ..reports import Report
 
 __all__ = ["MultiCaptureReport"]
 
 
-class MultiCaptureReport:
+@dataclass(repr=False, eq=False)
+class MultiCaptureReport(Report):
     """What several captures received, each and together.
 
     Attributes
@@ -33,30 +35,25 @@ class MultiCaptureReport:
         Processor time of all receiving threads as a share of `duration`. 1 is one core.
     """
 
-    def __init__(
-        self,
-        streams: dict[str, CaptureReport],
-        ended: dict[str, str],
-        errors: dict[str, str],
-        nbytes: int,
-        started_ns: int,
-    ) -> None:
-        self.streams = streams
-        self.ended = ended
-        self.errors = errors
-        self.received = sum(report.received for report in streams.values())
-        self.lost = sum(report.lost for report in streams.values())
-        self.torn = sum(report.torn for report in streams.values())
-        self.nbytes = nbytes
-        self.started_ns = started_ns
-        self.duration = max(report.duration for report in streams.values())
-        used = sum(report.cpu_share * report.duration for report in streams.values())
-        self.cpu_share = used / self.duration if self.duration > 0 else 0.0
+    streams: dict[str, CaptureReport]
+    ended: dict[str, str]
+    errors: dict[str, str]
+    received: int = field(init=False)
+    lost: int = field(init=False)
+    torn: int = field(init=False)
+    nbytes: int
+    started_ns: int
+    duration: float = field(init=False)
+    cpu_share: float = field(init=False)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all attributes as plain Python values, ready for JSON."""
-        streams = {label: report.to_dict() for label, report in self.streams.items()}
-        return {**vars(self), "streams": streams, "ended": dict(self.ended), "errors": dict(self.errors)}
+    def __post_init__(self) -> None:
+        reports = list(self.streams.values())
+        self.received = sum(each.received for each in reports)
+        self.lost = sum(each.lost for each in reports)
+        self.torn = sum(each.torn for each in reports)
+        self.duration = max(each.duration for each in reports)
+        used = sum(each.cpu_share * each.duration for each in reports)
+        self.cpu_share = used / self.duration if self.duration > 0 else 0.0
 
     def __str__(self) -> str:
         table = [("stream", "frames", "lost", "torn", "frames/s", "of a core", "ended")]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from .._core import PrivateRing, Reader, Stream, checked_timeout, wait_for_any
-from ..errors import StreamArgumentError, StreamTimeoutError
-from ..ring import RingReader
-from ..shm import SHM
+from .._core import Stream, checked_timeout, wait_for_any
+from ..arguments import bad_argument
+from ..errors import StreamTimeoutError
+from ..streams.waiting import Awaited, CanBeAwaited, awaited
+
+if TYPE_CHECKING:
+    from ..ring import RingReader
+    from ..shm import SHM
 
 __all__ = ["wait_any"]
 
@@ -50,31 +54,14 @@ def wait_any(
     """
     given = list(items)
     if not given or len({id(item) for item in given}) < len(given):
-        raise StreamArgumentError(
-            f"wait_any takes one or more streams or rings, each once, not {given!r}",
-            argument="items",
-            found=items,
-        )
+        raise bad_argument("items", items, "one or more streams or rings, each once")
     limit = checked_timeout(timeout)
     deadline = None if limit is None else time.monotonic() + limit
+    waiting = [_item(item) for item in given]
     first = True
-    numbers: dict[int, int] = {}
     while True:
-        awaited: list[tuple[Reader | PrivateRing, int, Callable[[], bool]]] = []
-        for index, item in enumerate(given):
-            if isinstance(item, Stream):
-                # From the counter at the call on.
-                number = numbers.setdefault(index, item.counter)
-                awaited.append((item.free_reader(), number, partial(_has_moved, item, number)))
-            elif isinstance(item, (SHM, RingReader)):
-                awaited.append(item._awaited())
-            else:
-                raise StreamArgumentError(
-                    f"wait_any waits for SHM, Stream and RingReader objects, not {type(item).__name__}",
-                    argument="items",
-                    found=item,
-                )
-        ready = [index for index, (_, _, is_there) in enumerate(awaited) if is_there()]
+        known = [awaited(item) for item in waiting]
+        ready = [index for index, (_, _, is_there) in enumerate(known) if is_there()]
         if ready:
             return ready
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -84,8 +71,24 @@ def wait_any(
                 timeout=limit if limit is not None else math.inf,
             )
         first = False
-        wait_for_any([(source, number) for source, number, _ in awaited], left)
+        wait_for_any([(source, number) for source, number, _ in known], left)
 
 
-def _has_moved(stream: Stream, number: int) -> bool:
-    return stream.counter != number
+def _item(item: Any) -> CanBeAwaited:
+    """Return what can be asked what to wait for."""
+    if isinstance(item, Stream):
+        return _CountedStream(item)
+    if isinstance(item, CanBeAwaited):
+        return item
+    raise bad_argument("items", item, "a list of SHM, Stream and RingReader objects")
+
+
+class _CountedStream:
+    """A stream that has a new frame once its counter has moved since the call."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._number = stream.counter
+
+    def _awaited(self) -> Awaited:
+        return self._stream.free_reader(), self._number, lambda: self._stream.counter != self._number

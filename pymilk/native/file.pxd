@@ -30,6 +30,7 @@ from .._isio cimport dev_t, ino_t
 from ..protocol.filestate cimport damaged, file_state
 from ..protocol.guard cimport PYMILK_CLOSED
 from ..protocol.layout cimport Header
+from ..protocol.port cimport PYMILK_ASSERT
 from .memory cimport Mapping
 
 
@@ -72,6 +73,7 @@ cdef class StreamFile:
 
     cdef inline bint is_damaged(self) noexcept nogil:
         """Tell whether the file was cut, or its header rewritten. Only behind a door."""
+        PYMILK_ASSERT(self.mapping is not None)
         return damaged(self.mapping.base, &self.h, &self.mapping.closed)
 
     cdef inline int check_whole(self) except -1:

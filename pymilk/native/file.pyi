@@ -5,6 +5,8 @@ import numpy as np
 
 from .memory import Mapping
 
+__all__ = ["live_objects"]
+
 @final
 class StreamFile:
     @property
@@ -21,3 +23,5 @@ class StreamFile:
     def frame_shape(self) -> tuple[int, ...]: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
+
+def live_objects() -> dict[str, int] | None: ...

@@ -5,6 +5,7 @@ cimport cython
 from ..protocol.filestate cimport FILE_CUT
 from ..protocol.flags cimport raise_flag
 from ..protocol.guard cimport PYMILK_CLOSED, PYMILK_LOST
+from ..protocol.port cimport PYMILK_DEBUG_BUILD
 from .checks cimport closed_error, damaged_error, on_gpu_error
 from .header cimport frame_shape_of, shape_of
 
@@ -12,6 +13,13 @@ import os
 
 from ..errors import StreamReadOnlyError
 from .formats import DTYPES
+from .memory import count_mappings
+
+__all__ = ["live_objects"]
+
+
+# Stream files that exist, counted in debug builds.
+cdef int live_files = 0
 
 
 @cython.final
@@ -23,11 +31,22 @@ cdef class StreamFile:
     unmapped with the last view, reader or cursor.
     """
 
+    def __cinit__(self):
+        global live_files
+        if PYMILK_DEBUG_BUILD:
+            live_files += 1
+
+    def __dealloc__(self):
+        global live_files
+        if PYMILK_DEBUG_BUILD:
+            live_files -= 1
+
     def __init__(self):
         raise TypeError("a StreamFile is made by attaching or creating a stream")
 
     cdef int check_file(self) except -1:
-        """Ask the file system whether the file was cut, and raise if it was, or if the header was rewritten."""
+        """Ask the file system whether the file was cut. Raise if it was, or if the handle was closed meanwhile."""
+        self.use_whole()
         if self.state() == FILE_CUT:
             raise_flag(&self.mapping.closed, PYMILK_LOST)
         return self.check_whole()
@@ -81,3 +100,15 @@ nothing.shape = nothing.frame_shape = ()
 cdef StreamFile no_file():
     """Return the StreamFile of a handle that was not attached: closed, and without a name."""
     return nothing
+
+
+def live_objects():
+    """Count the objects that hold memory of streams, to find what keeps a stream mapped.
+
+    Returns
+    -------
+    dict of str to int, or None
+        ``mappings`` and ``files`` that exist in this process; None unless it is a debug build (PYMILK_DEBUG=1).
+    """
+    # One StreamFile is that of handles without a stream.
+    return {"mappings": count_mappings(), "files": live_files - 1} if PYMILK_DEBUG_BUILD else None

@@ -1,6 +1,22 @@
 # Types of formats.pyx.
 import numpy as np
 
+__all__ = [
+    "DTYPES",
+    "FLAG_COUNTER_RESET",
+    "FLAG_FROM_RING",
+    "FLAG_NEW_FILE",
+    "FLAG_REPEATED_POST",
+    "FLAG_TORN",
+    "FLAG_VERIFIED",
+    "FRAME_ROW",
+    "IMAGETYPES",
+    "MATH_DATA",
+    "NELEMENT_MAX",
+    "SECTION_DTYPES",
+    "TIMESPEC",
+]
+
 FLAG_VERIFIED: int
 FLAG_TORN: int
 FLAG_REPEATED_POST: int

@@ -2,6 +2,8 @@
 from os import PathLike
 from typing import Any, final
 
+__all__ = ["build_info", "read_header"]
+
 @final
 class Snapshot: ...
 

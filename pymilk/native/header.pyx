@@ -30,6 +30,7 @@ from ..errors import (
     StreamPermissionError,
 )
 from ..names import stream_name, stream_path
+from ..system.files import error_kind
 from .formats import DTYPES
 
 __all__ = ["build_info", "read_header"]
@@ -194,9 +195,9 @@ cdef str foreign_program(const char *raw, uint64_t file_nbytes):
         product *= axes[i]
     if product != nelement:
         return "the file was not written by ImageStreamIO 2"
-    # Durham's DAO appends packet counters to that header; its files have nothing behind the keywords.
+    # Durham's DAO appends packet counters to that header; its files end with the keywords.
     item_nbytes = DTYPES[datatype].itemsize
-    rest = file_nbytes - nelement * item_nbytes - 120 * nbkw  # wraps round where the header is nonsense
+    rest = file_nbytes - nelement * item_nbytes - 120 * nbkw  # wraps around if the header makes no sense
     if rest in (4296, 5344, 16400, 16448):
         return "this file was written by Durham's DAO library, whose header differs; use its own reader"
     return "this file has the header of early CACAO or DAO software, without a version; recreate it"
@@ -216,18 +217,17 @@ cdef int open_file(str path, bint writable, bint follow=True) except -1:
     name = stream_name(path)
     try:
         return os.open(path, flags | (os.O_RDWR if writable else os.O_RDONLY))
-    except (FileNotFoundError, NotADirectoryError):
-        raise StreamNotFoundError(
-            f"no stream {name!r}: {path} does not exist; start its writer, or check MILK_SHM_DIR",
-            stream=name, path=path) from None
-    except IsADirectoryError:
-        raise format_error(path, "file", "a regular file", "a directory") from None
     except OSError as error:
-        if error.errno in (_errno.EACCES, _errno.EPERM, _errno.EROFS):
+        kind = error_kind(error)
+        if kind is StreamNotFoundError:
+            raise StreamNotFoundError(
+                f"no stream {name!r}: {path} does not exist; start its writer, or check MILK_SHM_DIR",
+                stream=name, path=path) from None
+        if kind is StreamPermissionError:
             raise StreamPermissionError(
                 f"{path}: no permission to open it for {'writing' if writable else 'reading'}",
                 stream=name, path=path) from None
-        if error.errno == _errno.ENXIO:  # no file at all
+        if error.errno in (_errno.EISDIR, _errno.ENXIO):  # a directory; a socket or a device
             raise format_error(path, "file", "a regular file", kind_of_file(os.stat(path).st_mode)) from None
         raise StreamError(f"{path}: cannot be opened: {error.strerror}", stream=name) from error
 
@@ -240,7 +240,7 @@ cdef str kind_of_file(unsigned int mode):
 
 
 cdef Snapshot take_snapshot(int fd, str path, int ready_wait_ms):
-    """Read and check the header of an open file; wait so long for a header that is still empty."""
+    """Read and check the header of an open file. A header that is still empty gets `ready_wait_ms` to be written."""
     cdef Snapshot shot = Snapshot.__new__(Snapshot)
     cdef stat st
     cdef char *raw = <char *>shot.raw
@@ -252,7 +252,7 @@ cdef Snapshot take_snapshot(int fd, str path, int ready_wait_ms):
             raise format_error(path, "file", "a regular file", kind_of_file(st.st_mode))
         memset(raw, 0, sizeof(shot.raw))
         got = pread(fd, raw, METADATA_MAX, 0)
-        # The C library makes the file, then gives it its size, and its version last.
+        # The C library makes the file, then sets its size, and writes the version last.
         if (got >= METADATA_MIN and raw[0]) or ready_wait_ms <= 0:
             break
         _time.sleep(0.002)

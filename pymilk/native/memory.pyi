@@ -1,9 +1,10 @@
 # Types of memory.pyx.
 from typing import Any, final
 
-import numpy as np
 import numpy.typing as npt
 from typing_extensions import Buffer
+
+__all__ = ["ArrayExporter", "Mapping", "allocate", "count_mappings", "prefault", "turn_copy"]
 
 _Array = npt.NDArray[Any]
 
@@ -17,8 +18,8 @@ class Mapping:
 class ArrayExporter:
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
+def count_mappings() -> int: ...
 def allocate(shape: tuple[int, ...], dtype: npt.DTypeLike) -> _Array: ...
-def free_memory() -> int: ...
 # NumPy's own stubs declare the buffer protocol from Python 3.12 on only.
 def prefault(target: Buffer | npt.NDArray[Any]) -> None: ...
 def turn_copy(out: _Array, source: _Array) -> None: ...

@@ -14,7 +14,7 @@ from .._isio cimport (
     MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, fstat, madvise, mmap, munmap, stat,
 )
 from ..protocol.port cimport (
-    MADV_POPULATE_READ, PYMILK_ASSERT, pymilk_fence, pymilk_populate, pymilk_unfence,
+    MADV_POPULATE_READ, PYMILK_ASSERT, PYMILK_DEBUG_BUILD, pymilk_fence, pymilk_populate, pymilk_unfence,
 )
 from ..protocol.turn cimport describe_turn, pymilk_turn, pymilk_turn_copy
 
@@ -30,8 +30,9 @@ from ..errors import (
     StreamError,
     StreamStorageError,
 )
+from ..system.memory import free_memory
 
-__all__ = ["ArrayExporter", "Mapping", "allocate", "free_memory", "prefault", "turn_copy"]
+__all__ = ["ArrayExporter", "Mapping", "allocate", "count_mappings", "prefault", "turn_copy"]
 
 cdef enum:
     # Limits of the cache of free frame blocks: their number, and all their bytes.
@@ -41,6 +42,15 @@ cdef enum:
     MAPPED_NBYTES = 268_435_456
     HUGE_PAGE = 2_097_152
     PAGE = 4096
+
+
+# Mappings that exist, counted in debug builds.
+cdef int live_mappings = 0
+
+
+def count_mappings():
+    """Return how many mappings exist; always 0 unless the build is a debug build."""
+    return live_mappings
 
 
 @cython.final
@@ -53,12 +63,18 @@ cdef class Mapping:
     """
 
     def __cinit__(self):
+        global live_mappings
         self.base = NULL
+        if PYMILK_DEBUG_BUILD:
+            live_mappings += 1
 
     def __init__(self):
         raise TypeError("a Mapping is made by Stream.create, Stream.attach or allocate")
 
     def __dealloc__(self):
+        global live_mappings
+        if PYMILK_DEBUG_BUILD:
+            live_mappings -= 1
         if self.base != NULL:
             if self.guarded:
                 pymilk_guard_remove(self.base)
@@ -123,48 +139,6 @@ cdef void map_pages(Mapping mapping, int fd) noexcept:
     if mapping.nbytes <= MAPPED_NBYTES and fstat(fd, &st) == 0 and st.st_blocks * 512 >= <long long>mapping.nbytes:
         with nogil:
             madvise(mapping.base, mapping.nbytes, MADV_POPULATE_READ)
-
-
-def free_memory():
-    """Return how many bytes of memory this process can get now.
-
-    Returns
-    -------
-    int
-        MemAvailable of the kernel, or what the limits of the control groups (containers, services, batch
-        jobs) leave, if that is less.
-    """
-    with open("/proc/meminfo", "rb") as table:
-        for line in table:
-            if line.startswith(b"MemAvailable:"):
-                return min(int(line.split()[1]) * 1024, _group_memory())
-    raise StreamError("/proc/meminfo has no MemAvailable; Linux 3.14 or later is needed")
-
-
-cdef object _group_memory():
-    """Return how many bytes the limits of our control group, and of the groups around it, leave."""
-    left = 2**63
-    try:
-        with open("/proc/self/cgroup") as table:
-            group = next((line.strip()[3:] for line in table if line.startswith("0::")), None)
-        while group is not None:
-            folder = f"/sys/fs/cgroup{group if group != '/' else ''}"
-            try:
-                with open(f"{folder}/memory.max") as file:
-                    limit = file.read().strip()
-                with open(f"{folder}/memory.current") as file:
-                    used = int(file.read())
-                with open(f"{folder}/memory.stat") as file:
-                    # The kernel drops unused pages of files when memory is needed.
-                    used -= sum(int(line.split()[1]) for line in file if line.startswith("inactive_file "))
-                if limit != "max":
-                    left = min(left, max(0, int(limit) - used))
-            except FileNotFoundError:
-                pass  # the root has no limit
-            group = None if group in ("", "/") else os.path.dirname(group)
-    except (OSError, ValueError):
-        pass  # no control groups of version 2, or no permission: no limit is known
-    return left
 
 
 cdef Mapping anonymous(object count, str what, str advice):
@@ -266,7 +240,7 @@ def prefault(target):
         PyBuffer_Release(&view)
     if error:
         raise CaptureMemoryError(
-            f"the {nbytes} bytes of the destination cannot be had: {os.strerror(error)}"
+            f"no memory for the {nbytes} bytes of the destination: {os.strerror(error)}"
             + ("; is the file behind it too short?" if error == EFAULT else ""),
             needed=nbytes, available=free_memory())
 
@@ -322,10 +296,10 @@ def turn_copy(out, source):
 
     Notes
     -----
-    What ``numpy.copyto`` does, with two differences: images that are transposed or flipped are copied in blocks,
-    at about the speed of memory instead of item by item, and from 512 KiB on other Python threads run meanwhile.
-    Copies of 16 MiB and more go past the caches. Arrays that share memory, have more than 8 axes once those of
-    length 1 are counted, or hold something other than numbers of 1 to 16 bytes are left to NumPy.
+    The result is that of ``numpy.copyto``. Transposed and flipped images are copied in blocks, at about the speed of
+    memory instead of item by item. From 512 KiB on the GIL is released; from 16 MiB on the copy goes past the caches.
+    NumPy does the copy if the arrays share memory, have more than 8 axes of a length other than 1, or hold anything
+    but numbers of 1 to 16 bytes.
     """
     cdef Py_buffer to, origin
     cdef pymilk_turn turn

@@ -31,6 +31,8 @@ cdef enum:
     LOOK_NS = 3_000_000
 
 
+# One field is read or written in one expression, in which no Python code runs: there, and only there, `self.file` is
+# used without a local variable.
 cdef inline IMAGE_METADATA *reading(StreamFile file) except NULL:
     return <IMAGE_METADATA *>file.use_whole()
 
@@ -88,9 +90,7 @@ cdef class StreamMetadata:
         ------
         StreamDamagedError, StreamClosedError
         """
-        cdef StreamFile file = self.file
-        file.use_whole()
-        file.check_file()
+        self.file.check_file()
 
     @property
     def damaged(self):
@@ -99,7 +99,8 @@ cdef class StreamMetadata:
         Every use of the stream looks for it and raises `StreamDamagedError`. Views read zeros from then on if the
         file was cut.
         """
-        return self.file.mapping is not None and self.file.is_damaged()
+        cdef StreamFile file = self.file
+        return file.mapping is not None and file.is_damaged()
 
     @property
     def deleted(self):
@@ -123,6 +124,7 @@ cdef class StreamMetadata:
         return self.is_replaced()
 
     cdef bint is_replaced(self) except -1:
+        """What `replaced` returns."""
         cdef StreamFile file = self.file
         cdef char *base = file.use()
         cdef int64_t tick = clock_ns(CLOCK_MONOTONIC_COARSE)
@@ -158,7 +160,7 @@ cdef class StreamMetadata:
 
     @property
     def cnt1(self):
-        """In 3D streams the slice written last; else up to the writer. May be set."""
+        """In 3D streams the slice that was written last; otherwise the writer defines it. May be set."""
         return self.file.whole(atomic_load_u64(&reading(self.file).cnt1, __ATOMIC_ACQUIRE))
 
     @cnt1.setter
@@ -184,12 +186,14 @@ cdef class StreamMetadata:
     @property
     def stored_name(self):
         """Name in the metadata, as given at creation (cut to 79 bytes)."""
-        return self.file.whole(decode_text(reading(self.file).name, STRINGMAXLEN_IMAGE_NAME))
+        cdef StreamFile file = self.file
+        return file.whole(decode_text(reading(file).name, STRINGMAXLEN_IMAGE_NAME))
 
     @property
     def version(self):
         """Structure version, for example "2.00"."""
-        return self.file.whole(decode_text(reading(self.file).version, 32))
+        cdef StreamFile file = self.file
+        return file.whole(decode_text(reading(file).version, 32))
 
     @property
     def layout(self):
@@ -213,6 +217,7 @@ cdef class StreamMetadata:
 
     @property
     def nbytes(self):
+        """Bytes of the pixels in the file."""
         return self.file.h.n.frame_nbytes
 
     @property
@@ -272,7 +277,7 @@ cdef class StreamMetadata:
 
     @property
     def cb_cycle(self):
-        """Times that `cb_index` came round to 0."""
+        """How often `cb_index` returned to 0."""
         return self.file.whole(atomic_load_u64(&reading(self.file).CBcycle, __ATOMIC_ACQUIRE))
 
     @property
@@ -287,7 +292,7 @@ cdef class StreamMetadata:
 
     @property
     def owner_pid(self):
-        """Process that claims the stream, 0 if none. May be set."""
+        """Process that says it owns the stream, 0 if none. May be set."""
         return self.file.whole(reading(self.file).ownerPID)
 
     @owner_pid.setter
@@ -297,7 +302,7 @@ cdef class StreamMetadata:
 
     @property
     def status(self):
-        """Free for the field's own use. May be set."""
+        """For the programs of a site; pymilk does not use it. May be set."""
         return self.file.whole(reading(self.file).status)
 
     @status.setter
@@ -307,7 +312,7 @@ cdef class StreamMetadata:
 
     @property
     def flag(self):
-        """Free for the field's own use. May be set."""
+        """For the programs of a site; pymilk does not use it. May be set."""
         return self.file.whole(reading(self.file).flag)
 
     @flag.setter
@@ -332,7 +337,7 @@ cdef class StreamMetadata:
 
     @property
     def last_access_time_ns(self):
-        """Last access, by writers that note it: ns of CLOCK_TAI."""
+        """Last access, if the writers note it: ns of CLOCK_TAI."""
         return self.file.whole(steady_stamp_ns(reading(self.file), &reading(self.file).lastaccesstime))
 
     @property
@@ -348,12 +353,14 @@ cdef class StreamMetadata:
     @property
     def cuda_handle(self):
         """CUDA inter-process handle of the pixels, 64 bytes. May be set."""
-        cdef char *start = self.file.use_whole() + at_cuda_handle(self.file.h.layout)
-        return self.file.whole(start[:CUDA_HANDLE_NBYTES])
+        cdef StreamFile file = self.file
+        cdef char *start = file.use_whole() + at_cuda_handle(file.h.layout)
+        return file.whole(start[:CUDA_HANDLE_NBYTES])
 
     @cuda_handle.setter
     def cuda_handle(self, bytes value):
-        cdef char *start = self.file.use_to_write() + at_cuda_handle(self.file.h.layout)
+        cdef StreamFile file = self.file
+        cdef char *start = file.use_to_write() + at_cuda_handle(file.h.layout)
         if len(value) != CUDA_HANDLE_NBYTES:
             raise StreamArgumentError(
                 f"stream {self.name!r}: a CUDA handle has {CUDA_HANDLE_NBYTES} bytes, "
@@ -416,13 +423,13 @@ cdef class StreamMetadata:
         Parameters
         ----------
         timeout : float
-            Seconds to watch at the most, up to 1: a core is busy for so long, and signals wait.
+            Seconds to watch at most, up to 1. One core is busy meanwhile, and signals wait.
 
         Returns
         -------
         (int, int) or None
-            How long `write` was seen up, and the longest time between two looks at it meanwhile, both in
-            nanoseconds: either end may be wrong by that. None if no write began and ended in time.
+            How long `write` was 1, and the longest time between two looks at it meanwhile, both in nanoseconds. The
+            second is the error of either end of the first. None if no write began and ended in time.
 
         Raises
         ------
@@ -448,7 +455,7 @@ cdef bint clock_flag(
 ) noexcept nogil:
     """Time one whole write by its flag; False if none was seen to begin and end."""
     cdef int64_t began = 0, earlier, before = clock_ns(CLOCK_MONOTONIC), now = before
-    cdef bint up, idle = False  # a write that is on its way already began at some time unknown
+    cdef bint up, idle = False  # idle: `write` was seen at 0, so that the next write is seen from its begin
     while now < deadline and not atomic_load_int(closed):
         up = atomic_load_u8(&md.write, __ATOMIC_ACQUIRE) != 0
         earlier = before
@@ -461,7 +468,7 @@ cdef bint clock_flag(
                 return True
         elif up and idle:
             began = now
-            # The look before, which saw it down, was at some time after `earlier`.
+            # The look before, which saw 0, came some time after `earlier`.
             step[0] = now - earlier
         idle = idle or not up
     return False

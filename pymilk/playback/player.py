@@ -18,6 +18,7 @@ import numpy as np
 
 from .._core import FrameFeed, Stream
 from .._types import Array
+from ..arguments import check_number
 from ..errors import (
     StreamArgumentError,
     StreamError,
@@ -123,14 +124,9 @@ class Player:
         cpu: int | None = None,
         priority: int | None = None,
     ) -> None:
-        numeric = isinstance(rate, (int, float, np.integer, np.floating))
-        if rate is not None and not (numeric and 0 <= rate <= 1e9):
-            raise StreamArgumentError(
-                f"rate is frames per second, 0 for as fast as possible, or None for the times of the "
-                f"recording, not {rate!r}",
-                argument="rate",
-                found=rate,
-            )
+        if rate is not None:
+            wanted = "frames per second, 0 for as fast as possible, or None for the times of the recording"
+            check_number("rate", rate, wanted, 0.0, 1e9)
         check_scheduling(cpu, priority)
         self._rate = None if rate is None else float(rate)
         self._loop = bool(loop)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from .._types import Array
 from ..capture import spread
+from ..reports import Report, ending_text, times_text
 
 __all__ = ["PlayReport", "Timing"]
 
@@ -16,7 +17,8 @@ __all__ = ["PlayReport", "Timing"]
 _REMEMBERED = 1 << 20
 
 
-class PlayReport:
+@dataclass(kw_only=True, repr=False, eq=False)
+class PlayReport(Report):
     """How a player has published its frames so far.
 
     Attributes
@@ -49,27 +51,23 @@ class PlayReport:
         Message of what ended it.
     """
 
-    def __init__(self, **values: Any) -> None:
-        self.stream: str = values["stream"]
-        self.source: str = values["source"]
-        self.requested_rate: float | None = values["requested_rate"]
-        self.published: int = values["published"]
-        self.loops: int = values["loops"]
-        self.duration: float = values["duration"]
-        self.rate: float = values["rate"]
-        self.late_us: dict[str, float] = values["late_us"]
-        self.jitter_us: dict[str, float] = values["jitter_us"]
-        self.shifted: float = values["shifted"]
-        self.starved: int = values["starved"]
-        self.ended: str = values["ended"]
-        self.error: str | None = values["error"]
+    stream: str
+    source: str
+    requested_rate: float | None
+    published: int
+    loops: int
+    duration: float
+    rate: float
+    late_us: dict[str, float]
+    jitter_us: dict[str, float]
+    shifted: float
+    starved: int
+    ended: str
+    error: str | None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all attributes as plain Python values, ready for JSON."""
-        return {
-            key: None if isinstance(value, float) and math.isnan(value) else value
-            for key, value in vars(self).items()
-        }
+    def title(self) -> str:
+        """Return the line above the rows."""
+        return f"{self.source} played as stream {self.stream!r}"
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the report as (label, text) pairs, for tables."""
@@ -83,20 +81,14 @@ class PlayReport:
         ]
         for label, found in (("jitter, us", self.jitter_us), ("late, us", self.late_us)):
             if found:
-                rows.append((label, ", ".join(f"{key} {value:.1f}" for key, value in found.items())))
+                rows.append((label, times_text(found)))
         if self.shifted:
             rows.append(("timetable shifted", f"{self.shifted * 1e3:.3f} ms"))
         if self.starved:
             rows.append(("not read in time", f"{self.starved} frames"))
         rows.append(("duration", f"{self.duration:.3f} s"))
-        rows.append(("ended", self.ended if self.error is None else f"{self.ended}: {self.error}"))
+        rows.append(("ended", ending_text(self.ended, self.error)))
         return rows
-
-    def __str__(self) -> str:
-        rows = self.rows()
-        width = max(len(label) for label, _ in rows)
-        lines = [f"{self.source} played as stream {self.stream!r}"]
-        return "\n".join(lines + [f"  {label:<{width}}  {text}" for label, text in rows])
 
     def __repr__(self) -> str:
         return f"<PlayReport {self.stream!r}: {self.published} frames, {self.ended}>"

@@ -1,1 +1,3 @@
-"""The protocol of streams: how frames are published and received. Inline declarations for the compiled modules."""
+"""The protocol of streams: how frames are published and received. Declarations for compiled modules only."""
+
+__all__: list[str] = []

@@ -5,11 +5,11 @@ from libc.stdint cimport int64_t, uint64_t, INT64_MAX
 from .._isio cimport CLOCK_MONOTONIC, TIMER_ABSTIME, clock_gettime, clock_nanosleep, timespec
 
 cdef enum:
-    # A time-out without a limit: see `later`.
+    # A timeout without a limit: see `later`.
     FOREVER = -1
     # A busy loop looks at signals, the closed flag and the file this often.
     CHECK_NS = 50_000_000
-    # Something is about to change: spin for this long first, then sleep and look this often.
+    # A change is expected soon: spin for this long, then sleep and look this often.
     EARLY_POST_SPIN_NS = 50_000
     POLL_NS = 50_000
 
@@ -37,7 +37,7 @@ cdef inline timespec to_timespec(int64_t ns) noexcept nogil:
 
 
 cdef inline int64_t later(int64_t now, int64_t delay) noexcept nogil:
-    """Return now + delay, where a negative or huge delay means never."""
+    """Return now + delay; a negative or huge delay means never."""
     return INT64_MAX if delay < 0 or delay > INT64_MAX - now else now + delay
 
 

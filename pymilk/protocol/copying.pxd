@@ -17,15 +17,15 @@ from .port cimport pymilk_pause
 from .ring cimport Ring, find_ring, ring_anchor, ring_look, ring_slot, ring_whole
 
 cdef enum:
-    # Copies of one frame that are tried before it is delivered as torn.
+    # Tries to copy one frame before it is delivered as torn.
     COPY_TRIES = 8
-    # Reads that hold the GIL try this often before they release it and wait for the writer.
+    # Tries of a read that holds the GIL, before it releases the GIL and waits for the writer.
     EAGER_TRIES = 3
-    # How long a reader lets a writer finish the frame it is in. Longer means it died there, or that
-    # `write` was left up by a dead one; then the next frames are given less.
+    # How long a reader waits for a writer to finish its frame. A writer that takes longer died there, or a dead
+    # one left `write` at 1; then the reader waits less for the next frames.
     WRITE_GRACE_NS = 50_000_000
     STUCK_GRACE_NS = 100_000
-    # Single frames of this size on are read past the caches: larger than what those hold on to.
+    # Single frames of this size and more are read past the caches, which they do not fit.
     STREAMING_READ_NBYTES = 4_194_304
 
 # How long a copy waits for a writer that is in its frame, and what ends the wait.
@@ -81,14 +81,14 @@ cdef inline uint64_t copy_frame(char *base, const Header *h, char *dst, bint str
         if seen.write == 0:
             tries += 1  # the frame changed during the copy
             continue
-        # The writer is in the next frame. Let it finish: a few microseconds if it is alive.
+        # The writer is in the next frame. Wait for it: a few microseconds if it is alive.
         now = clock_ns(CLOCK_MONOTONIC)
         if began == 0:
             began = now
             entered = seen.cnt0
         if seen.cnt0 != entered:
-            # Frames go by while write stays up: this writer never lowers it, or we only ever see it
-            # raised. Either way the flag will not help us.
+            # The counter moves while write stays 1: this writer never clears it, or every look falls into a
+            # frame. In both cases the flag is of no use.
             met += 1
             entered = seen.cnt0
         if met >= COPY_TRIES or now - began > patience.grace:
@@ -98,7 +98,7 @@ cdef inline uint64_t copy_frame(char *base, const Header *h, char *dst, bint str
     if flags:
         patience.grace = WRITE_GRACE_NS
         return flags
-    # Bounded tries are over: take what is there, and say so.
+    # No tries left: copy the pixels as they are, and flag them.
     look(md, seen)
     copy_bytes(dst, src, h.n.frame_nbytes, False)
     if row != NULL:
@@ -110,7 +110,7 @@ cdef inline uint64_t copy_frame(char *base, const Header *h, char *dst, bint str
 
 cdef inline uint64_t copy_newest_slice(char *base, const Header *h, char *dst, bint streaming,
                                        uint64_t *number) noexcept nogil:
-    """Copy the newest slice of a temporal cube; returns its flags. Its writer works on another one."""
+    """Copy the newest slice of a temporal cube; returns its flags. The writer fills another slice meanwhile."""
     cdef Ring r
     cdef int _
     find_ring(&r, base, h)

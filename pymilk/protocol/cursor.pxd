@@ -16,37 +16,37 @@ from .ring cimport (
 cdef enum:
     # Bytes that are copied between two looks at the writer.
     RING_CHUNK_NBYTES = 8_388_608
-    # Copies that a writer spoils before the reader goes on at the newest frame.
+    # Copies in a row that a writer overwrites before the reader skips to the newest frame.
     SPOILED_TRIES = 4
 
-# Where one reader is in a ring, and its account.
+# The position of one reader in a ring, and its account.
 cdef struct Cursor:
     Ring ring
-    uint64_t next           # frame to be read next
+    uint64_t next           # frame to read next
     uint64_t seen           # frame before it in the account: next - 1, or less after an overrun
     uint64_t last           # shared rings: its number
     Total total             # PRIVATE: the totals up to it
     Total reached           # PRIVATE: those up to the last row that was filled
-    uint64_t counted        # newest frame in the account; rewound ones do not count again
+    uint64_t counted        # newest frame in the account; after a rewind frames do not count again
     uint64_t counted_last   # shared rings: its number
     Total counted_total     # PRIVATE: the totals up to it
     uint64_t received
     uint64_t lost
     uint64_t skipped
-    uint64_t excused        # frame whose loss was raised already
+    uint64_t excused        # frame before which losses were reported already
     bint new_file           # the next frame is the first of a file that replaced another
     uint64_t missed         # frames of that other file that were not received
 
 
 cdef inline void cursor_go(Cursor *c, uint64_t seq) noexcept nogil:
-    """Go on at this frame; what lies before it is not lost."""
+    """Continue at this frame; frames before it are not lost."""
     cdef Ring *r = &c.ring
     cdef uint64_t slot, at
     cdef int _
     c.next = seq
     c.seen = seq - 1
     if r.kind == RING_PRIVATE:
-        # Up to the frame before: the totals with that frame, less what belongs to it.
+        # Totals up to the frame before: those of this frame, less its own share.
         for _ in range(LOOK_TRIES):
             if r.head == 0:
                 return
@@ -66,7 +66,7 @@ cdef inline void cursor_go(Cursor *c, uint64_t seq) noexcept nogil:
 
 
 cdef inline void cursor_account(Cursor *c, uint64_t seq) noexcept nogil:
-    """Note that the frames up to this one, behind which the cursor stands, are in the account."""
+    """Note that the frames up to this one are in the account. The cursor is behind it."""
     c.counted = seq
     c.counted_last = c.last
     c.counted_total = c.total
@@ -74,7 +74,7 @@ cdef inline void cursor_account(Cursor *c, uint64_t seq) noexcept nogil:
 
 cdef inline uint64_t lost_since_counted(const Cursor *c, uint64_t seq, uint64_t last,
                                         const Total *total) noexcept nogil:
-    """Frames lost between the account and frame seq; what was delivered and rewound is not lost."""
+    """Return the frames lost between the account and frame seq. A rewind loses no frames."""
     if c.ring.kind == RING_PRIVATE:
         return total.lost - c.counted_total.lost + (seq - c.counted - 1)
     return last - c.counted_last - 1 if last > c.counted_last else 0
@@ -105,11 +105,11 @@ cdef inline uint64_t cursor_unread(const Cursor *c) noexcept nogil:
 
 
 cdef inline void cursor_skip_to(Cursor *c, uint64_t seq) noexcept nogil:
-    """Leave frames out because the user wants it so; what was lost between them still is."""
+    """Skip frames at the request of the user; frames that were lost between them still count as lost."""
     cdef uint64_t skipped, between
     if seq <= c.next:
         return
-    # What was overwritten between the account and here was lost, not skipped.
+    # Frames that were overwritten between the account and here were lost, not skipped.
     skipped = seq - max(c.next, c.counted + 1) if seq - 1 > c.counted else 0
     cursor_go(c, seq)
     if seq - 1 <= c.counted:
@@ -122,14 +122,14 @@ cdef inline void cursor_skip_to(Cursor *c, uint64_t seq) noexcept nogil:
 
 
 cdef inline void newest_times(const Ring *r, Row *row) noexcept nogil:
-    """Take the times of the newest frame from the stream, if it still is the newest."""
+    """Read the times of the newest frame from the stream; 0 if it is not the newest any more."""
     cdef IMAGE_METADATA *md = r.md
     cdef uint64_t slot
     row.atime_ns = stamp_ns(&md.atime)
     row.writetime_ns = stamp_ns(&md.writetime)
     atomic_fence(__ATOMIC_ACQUIRE)
-    # The times are stored before cnt0 moves, so the next frame may have stored its own already: it has
-    # set write by then, or its slot shows in the index.
+    # The times are stored before cnt0 moves, so the next frame may have stored its own already. Then it has set
+    # write, or its slot is in the index.
     if r.kind == RING_FAST:
         slot = atomic_load_u32(&md.CBindex, __ATOMIC_ACQUIRE)
     else:
@@ -142,8 +142,10 @@ cdef inline void newest_times(const Ring *r, Row *row) noexcept nogil:
 
 cdef inline uint64_t cursor_rows(Cursor *c, uint64_t count, Row *rows, uint64_t flags,
                                  int64_t arrival) noexcept nogil:
-    """Fill the rows of frames from `next` on; the cursor stays. Returns 1 + the row that lost frames first,
-    other than row of the frame that is excused, or 0."""
+    """Fill the rows of frames from `next` on; the cursor does not move.
+
+    Returns 1 + the first row before which frames were lost (`excused` left out), or 0.
+    """
     cdef const Ring *r = &c.ring
     cdef uint64_t i, seq, slot, number, last = c.last, seen = c.seen, losing = 0
     cdef Total total = c.total
@@ -156,7 +158,7 @@ cdef inline uint64_t cursor_rows(Cursor *c, uint64_t count, Row *rows, uint64_t 
         if r.kind == RING_PRIVATE:
             row[0] = r.rows[slot]
             row.flags |= <uint32_t>flags
-            # Totals account for the frames between, whose rows are gone.
+            # The totals cover frames between whose rows were overwritten.
             row.lost = r.totals[slot].lost - total.lost + (seq - seen - 1)
             if r.totals[slot].files != total.files:
                 row.flags |= _NEW_FILE
@@ -195,7 +197,7 @@ cdef inline uint64_t cursor_rows(Cursor *c, uint64_t count, Row *rows, uint64_t 
 
 
 cdef inline void cursor_pass(Cursor *c, uint64_t count, const Row *rows) noexcept nogil:
-    """Count the frames whose rows `cursor_rows` filled last as read."""
+    """Count as read the frames whose rows `cursor_rows` filled last."""
     cdef uint64_t i, seq, lost
     cdef Total first = c.total
     for i in range(count):
@@ -224,8 +226,8 @@ cdef inline uint64_t cursor_copy(Cursor *c, char *dst, Row *rows, uint64_t room,
                                  bint strict, bint *losing) noexcept nogil:
     """Copy unread frames, whole ones only, until there are no more or no room; returns how many.
 
-    streaming: dst is beyond the caches.
-    strict: stop in front of a frame that follows lost ones, and say so; the next call goes on with it.
+    streaming: copy past the caches.
+    strict: stop before a frame that follows lost ones and set `losing`; the next call continues with it.
     """
     cdef Ring *r = &c.ring
     cdef uint64_t done = 0, count, oldest, first, chunk
@@ -240,7 +242,7 @@ cdef inline uint64_t cursor_copy(Cursor *c, char *dst, Row *rows, uint64_t room,
         if c.next < oldest:
             c.next = oldest
         if spoiled > SPOILED_TRIES and cursor_unread(c) > 1:
-            c.next = r.head  # a copy takes longer than the ring lasts
+            c.next = r.head  # a copy takes longer than the writer takes for a lap
         count = min(min(cursor_unread(c), room - done), chunk)
         if count == 0:
             break
@@ -259,7 +261,7 @@ cdef inline uint64_t cursor_copy(Cursor *c, char *dst, Row *rows, uint64_t room,
         if not ring_whole(r, c.next):
             spoiled += 1
             if spoiled > 4 * SPOILED_TRIES:
-                break  # the caller decides how long this may go on
+                break  # the caller decides how often to call again
             chunk = max(<uint64_t>1, count // 2)
             continue
         cursor_pass(c, count, rows + done)

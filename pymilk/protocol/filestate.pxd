@@ -14,7 +14,7 @@ cdef enum:
     FILE_GONE
     FILE_CUT        # the same, with another size
 
-# A stream file that is read. All of it belongs to a handle, which the caller holds.
+# A stream file to read. The pointers lead into a handle that the caller holds.
 cdef struct Source:
     char *base
     const Header *h
@@ -25,7 +25,7 @@ cdef struct Source:
 
 
 cdef inline int file_state(const char *path, dev_t device, ino_t inode, uint64_t nbytes) noexcept nogil:
-    """Ask the file system what the path leads to now (about 1 us). A stream without a path stays."""
+    """Ask the file system what the path leads to now (about 1 us). Without a path: always FILE_SAME."""
     cdef stat st
     if path[0] == 0:
         return FILE_SAME
@@ -37,10 +37,10 @@ cdef inline int file_state(const char *path, dev_t device, ino_t inode, uint64_t
 
 
 cdef inline bint reshaped(const char *base, const Header *h) noexcept nogil:
-    """Tell whether what a stream consists of is not what the header said when it was attached.
+    """Tell whether the header differs from the one that was checked when the stream was attached.
 
-    Addresses come from what was checked then, and stay inside the mapping; but another program that made its
-    stream in this file, or a broken one, has given the bytes there another meaning.
+    Addresses come from the checked header and stay inside the mapping. But if another program made its stream in
+    this file, or overwrote the header, the bytes there have another meaning.
     """
     cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>base
     return (md.naxis != h.naxis or md.datatype != h.datatype or md.nelement != h.nelement
@@ -49,7 +49,7 @@ cdef inline bint reshaped(const char *base, const Header *h) noexcept nogil:
 
 
 cdef inline bint damaged(const char *base, const Header *h, int *closed) noexcept nogil:
-    """Tell, after the memory was used, whether the file was cut or its header rewritten until then."""
+    """Tell, after using the memory, whether the file was cut or its header rewritten before or during the use."""
     if reshaped(base, h):
         raise_flag(closed, PYMILK_LOST)
     return atomic_load_int(closed) & PYMILK_LOST != 0
@@ -58,8 +58,8 @@ cdef inline bint damaged(const char *base, const Header *h, int *closed) noexcep
 cdef inline bint retired(const char *base, const Header *h) noexcept nogil:
     """Tell whether a pymilk process that replaced or destroyed this stream has marked it so.
 
-    It clears the inode in the file that nobody can open any more (Stream._retire): a load instead of
-    a system call. Other programs compare the inode with that of the path, and see a difference in
-    either case.
+    Such a process clears the inode in the old file, which no path leads to any more: checking it is a load
+    instead of a system call. Other programs compare the stored inode with that of the path, and see a difference
+    in either case.
     """
     return (<const IMAGE_METADATA *>base).inode != h.inode

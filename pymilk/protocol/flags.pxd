@@ -6,10 +6,10 @@ from .._isio cimport __ATOMIC_RELAXED, atomic_load_i32, atomic_or_i32
 
 
 cdef inline int atomic_load_int(const int *flag) noexcept nogil:
-    # Relaxed: a flag that another thread raises; nothing else is read on the strength of it.
+    # Relaxed: no other memory is read because of the flag.
     return atomic_load_i32(<int32_t *>flag, __ATOMIC_RELAXED)
 
 
 cdef inline void raise_flag(int *flag, int bits) noexcept nogil:
-    # The other bits stay: two threads, or a thread and the handler for SIGBUS, may raise one at once.
+    # Or, not store: two threads, or a thread and the handler for SIGBUS, may each raise a bit at once.
     atomic_or_i32(<int32_t *>flag, bits, __ATOMIC_RELAXED)

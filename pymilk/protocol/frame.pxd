@@ -24,19 +24,19 @@ cdef enum:
     _COUNTER_RESET = 32
 
 cdef enum:
-    # From this frame size on a copy releases the GIL. Below, taking it back next to a busy Python
+    # Copies of this size and more release the GIL. For smaller ones, taking it back beside a busy Python
     # thread (up to 5 ms) costs more than other threads gain. 512 KiB are about 50 us of copying.
     GIL_RELEASE_NBYTES = 524_288
-    # Ring slots from this size on are filled past the caches, which they would empty of everything else.
+    # Ring slots of this size and more are filled past the caches: they would evict everything else.
     STREAMING_NBYTES = 1_048_576
-    # Frames that go to memory beyond the caches are copied with streaming stores: what is never read back
-    # need not be fetched first. From this size of a frame on, into destinations of this size.
+    # Frames of at least this size are copied with streaming stores into destinations of at least this size: they
+    # do not fit the caches, and streaming stores do not read the destination first.
     STREAMING_FRAME_NBYTES = 4096
     STREAMING_CUBE_NBYTES = 33_554_432
 
 
 cdef inline void copy_bytes(char *dst, const char *src, uint64_t nbytes, bint streaming) noexcept nogil:
-    """Copy a frame; streaming: to memory beyond the caches."""
+    """Copy a frame; streaming: past the caches."""
     if streaming:
         pymilk_stream_copy(dst, src, nbytes)
     else:
@@ -51,5 +51,5 @@ cdef inline void fill_slot(char *slot, const char *frame, uint64_t nbytes) noexc
 
 
 cdef inline bint streams(uint64_t frame_nbytes, uint64_t nbytes) noexcept nogil:
-    """Tell whether frames of that size are copied past the caches into a destination of that size."""
+    """Tell whether to copy frames of that size past the caches into a destination of that size."""
     return frame_nbytes >= STREAMING_FRAME_NBYTES and nbytes >= STREAMING_CUBE_NBYTES

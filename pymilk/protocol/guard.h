@@ -1,14 +1,14 @@
 /*
  * Files that are cut while they are mapped.
  *
- * Touching a page of a mapped file that is not behind the file any more raises SIGBUS, which ends the process.
- * A stream may be cut by any program at any moment, and a copy of its pixels cannot ask first. So mappings of
- * streams are entered here, and a handler for SIGBUS looks whether the address belongs to one of them. If so, it
- * raises the flag of that mapping and puts zeroed private pages in its place; the instruction that failed runs
- * again and reads zeros, or writes to where nobody sees it. Whoever uses the mapping looks at the flag after
- * use. Signals that are not ours go on to the handler that was there before.
+ * Touching a mapped page that the file no longer has raises SIGBUS, which ends the process. Any program can cut
+ * the file of a stream at any moment, and a copy of its pixels cannot ask first. So mappings of streams are
+ * registered here, and a handler for SIGBUS checks whether the address belongs to one of them. If so, it raises the
+ * flag of that mapping and replaces it by zeroed private pages; the instruction that failed runs again and reads
+ * zeros, or writes to pages that no other process sees. Code that used the mapping checks the flag afterwards.
+ * Signals for other addresses go to the handler that was installed before.
  *
- * Everything in the handler is allowed in one: atomic loads and stores, mmap, sigaction, raise.
+ * The handler uses only what a signal handler may use: atomic loads and stores, mmap, sigaction, raise.
  */
 #ifndef PYMILK_GUARD_H
 #define PYMILK_GUARD_H
@@ -24,32 +24,32 @@
 #define PYMILK_CLOSED 1
 #define PYMILK_LOST 2
 
-/* One mapping. Entries are taken and given back with the GIL held, and never freed: the handler may look. */
+/* One mapping. Entries are taken and given back with the GIL held, and never freed: the handler may be reading. */
 struct pymilk_guarded {
     char *base; /* NULL: not in use */
     size_t nbytes;
     int prot;
     int *flag;
     struct pymilk_guarded *older;      /* all entries ever made */
-    struct pymilk_guarded *next_spare; /* those not in use */
+    struct pymilk_guarded *next_spare; /* the entries not in use */
 };
 
 static struct pymilk_guarded *pymilk_guards = NULL;
 static struct pymilk_guarded *pymilk_spare_guards = NULL;
 static struct sigaction pymilk_sigbus_before;
 
-/* Set while this thread is in the handler that was there before. */
+/* Set while this thread runs the handler that was installed before. */
 static __thread int pymilk_sigbus_passing __attribute__((tls_model("initial-exec"))) = 0;
 
 /*
- * The address that handler was last asked about, and how often in a row: one that does nothing (that of Python's
- * faulthandler, once it is disabled) would be asked for ever.
+ * The address for which that handler was called last, and how often in a row. A handler that does nothing
+ * (faulthandler of Python, once it is disabled) would be called for ever.
  */
 #define PYMILK_MOST_PASSES 1000
 static __thread void *pymilk_sigbus_address __attribute__((tls_model("initial-exec"))) = NULL;
 static __thread int pymilk_sigbus_passes __attribute__((tls_model("initial-exec"))) = 0;
 
-/* Put private memory in the place of the mapping that holds an address. Returns whether there is one. */
+/* Replace the mapping that holds an address by private memory. Returns whether there is one. */
 static inline int pymilk_guard_replace(const char *address)
 {
     struct pymilk_guarded *g = __atomic_load_n(&pymilk_guards, __ATOMIC_ACQUIRE);
@@ -58,7 +58,7 @@ static inline int pymilk_guard_replace(const char *address)
         char *base = __atomic_load_n(&g->base, __ATOMIC_ACQUIRE);
         if (base == NULL || address < base || address >= base + g->nbytes)
             continue;
-        /* The flag first: who reads a zero that stands there from now on finds it raised. */
+        /* The flag first: a thread that reads one of the zeros then finds it raised. */
         __atomic_fetch_or(g->flag, PYMILK_LOST, __ATOMIC_SEQ_CST);
         return mmap(base, g->nbytes, g->prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0)
                != MAP_FAILED;
@@ -74,18 +74,18 @@ static void pymilk_on_sigbus(int number, siginfo_t *info, void *context)
         return;
     }
     if (info->si_code <= 0 && pymilk_sigbus_before.sa_handler == SIG_IGN)
-        return; /* sent by a process, to one that ignores it */
+        return; /* sent by a process; this one ignores it */
     if (info->si_code <= 0 || info->si_addr != pymilk_sigbus_address)
         pymilk_sigbus_passes = 0;
     if (pymilk_sigbus_passing || pymilk_sigbus_passes >= PYMILK_MOST_PASSES
         || pymilk_sigbus_before.sa_handler == SIG_DFL || pymilk_sigbus_before.sa_handler == SIG_IGN) {
-        /* As if we were not there: what failed fails again, or the signal is sent again. */
+        /* The default action: the instruction fails again, or the signal is sent again. */
         struct sigaction usual;
         usual.sa_handler = SIG_DFL;
         usual.sa_flags = 0;
         sigemptyset(&usual.sa_mask);
         sigaction(number, &usual, NULL);
-        if (info->si_code <= 0) /* sent by a process: nothing will fail again */
+        if (info->si_code <= 0) /* sent by a process: no instruction fails again */
             raise(number);
         errno = saved;
         return;
@@ -103,7 +103,7 @@ static void pymilk_on_sigbus(int number, siginfo_t *info, void *context)
     errno = saved;
 }
 
-/* Have the handler in place, also where somebody else has put one there since. Returns 0 or an errno value. */
+/* Install the handler, again if another one was installed since. Returns 0 or an errno value. */
 static inline int pymilk_guard_install(void)
 {
     struct sigaction now, ours;
@@ -120,8 +120,8 @@ static inline int pymilk_guard_install(void)
 }
 
 /*
- * Guard a mapping: `flag` gets PYMILK_LOST when its file is found cut. Returns 0 or an errno value. Called
- * with the GIL held.
+ * Guard a mapping: `flag` gets PYMILK_LOST when its file is found cut. Returns 0 or an errno value. The caller
+ * holds the GIL.
  */
 static inline int pymilk_guard_add(void *base, size_t nbytes, int prot, int *flag)
 {
@@ -145,7 +145,7 @@ static inline int pymilk_guard_add(void *base, size_t nbytes, int prot, int *fla
     return 0;
 }
 
-/* Forget a mapping, before its memory goes. Called with the GIL held. */
+/* Forget a mapping; call it before unmapping. The caller holds the GIL. */
 static inline void pymilk_guard_remove(void *base)
 {
     struct pymilk_guarded *g;

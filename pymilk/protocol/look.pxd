@@ -14,7 +14,7 @@ from .clock cimport stamp_ns
 from .port cimport pymilk_pause
 
 cdef enum:
-    # Looks at two words that belong together, until they stand still.
+    # Looks at words that belong together, until two looks in a row agree.
     LOOK_TRIES = 200
 
 cdef struct Look:
@@ -25,7 +25,7 @@ cdef struct Look:
 
 
 cdef inline void look(const IMAGE_METADATA *md, Look *seen) noexcept nogil:
-    """Note the state of a stream: write first, so that a finished write brings its counter along."""
+    """Read the state of a stream: write first, so that a finished write is seen with its counter."""
     # Acquire: pairs with the release stores of write and cnt0 in close_frame.
     seen.write = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE)
     seen.cnt0 = atomic_load_u64(<uint64_t *>&md.cnt0, __ATOMIC_ACQUIRE)
@@ -42,9 +42,9 @@ cdef inline bint same_look(const Look *a, const Look *b) noexcept nogil:
 
 
 cdef inline int64_t steady_stamp_ns(const IMAGE_METADATA *md, const timespec *stamp) noexcept nogil:
-    """Read a stamp, and not the seconds of one frame with the nanoseconds of the next.
+    """Read a stamp whole: never the seconds of one frame with the nanoseconds of the next.
 
-    That of a writer that stays in its frame is taken as it is.
+    If the writer does not finish its frame, the stamp is returned as it is.
     """
     cdef Look before, after
     cdef int64_t ns = 0

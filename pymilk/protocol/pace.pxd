@@ -1,35 +1,35 @@
 """When the next frame is expected: the rhythm of a stream, learned by one reader.
 
-A sleeping reader is woken some 10 to 20 us after the frame. One that spins sees it at once, and pays with its
-core. Most cameras are regular, so that a reader can do both: sleep until shortly before the frame is
-due, and spin only then. How regular a stream is, and how late a sleep ends on this machine, is learned.
+A sleeping reader wakes some 10 to 20 us after the frame. A spinning reader sees it at once, but occupies its core.
+Most cameras are regular, so a reader can do both: sleep until shortly before the frame is due, then spin. It learns
+how regular the stream is, and how late a sleep ends on this machine.
 
-Three things can come of it (pace_plan):
+There are three plans (pace_plan):
 
     the interval is short    a sleep would cost as much as it saves: spin all the time
     the frame is due soon    sleep until `doze`, spin until `alert`, then sleep on the semaphore
-    it cannot be told        sleep on the semaphore: the stream is irregular, or the window would be too large
+    not predictable          sleep on the semaphore: the stream is irregular, or the window would be too large
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 cdef enum:
-    # Up to this interval a wake-up (about 5 us of work for writer and reader each, 10 to 30 us until it is done)
-    # comes too late too often.
+    # Up to this interval a wake-up (about 5 us of work for writer and reader each, 10 to 30 us in all) comes too
+    # late too often.
     PACE_SHORT_NS = 40_000
     # Intervals longer than this are not a rhythm: nothing is learned from them.
     PACE_LONG_NS = 10_000_000_000
     # Frames before a rhythm counts as known, and frames over which it is averaged.
     PACE_KNOWN = 16
     PACE_MEMORY = 16
-    # A window may take this part of an interval, 1/8: more is no longer a bargain.
+    # Spin for at most 1/8 of an interval: more costs more than it saves.
     PACE_SHARE = 8
-    # How late a sleep ends: first guess, and the least that is believed.
+    # How late a sleep ends: first guess, and lower limit.
     PACE_LATE_NS = 30_000
     PACE_LATE_MIN_NS = 4_000
 
 cdef struct Pace:
-    int64_t seen        # when the last frame was seen to come, CLOCK_MONOTONIC; 0: not seen
+    int64_t seen        # when the last frame came, CLOCK_MONOTONIC; 0: not known
     uint64_t count      # its number
     uint32_t known      # intervals learned from, up to PACE_KNOWN
     int64_t interval    # average of the intervals, ns
@@ -38,7 +38,7 @@ cdef struct Pace:
 
 
 cdef inline void pace_note(Pace *p, int64_t now, uint64_t count) noexcept nogil:
-    """A frame was seen to come just now."""
+    """Note that a frame came just now."""
     cdef uint64_t frames = count - p.count
     cdef int64_t interval, deviation
     if p.seen and 0 < frames < 1000 and now - p.seen < <int64_t>PACE_LONG_NS:
@@ -46,7 +46,7 @@ cdef inline void pace_note(Pace *p, int64_t now, uint64_t count) noexcept nogil:
         if p.known == 0:
             p.interval = interval
             p.spread = interval // 8
-        # One hold-up of the machine must not look like another rhythm.
+        # A single delay of the machine must not change the rhythm.
         deviation = min(interval - p.interval, p.interval)
         p.interval += deviation // PACE_MEMORY
         p.spread += ((deviation if deviation >= 0 else -deviation) - p.spread) // PACE_MEMORY
@@ -58,12 +58,12 @@ cdef inline void pace_note(Pace *p, int64_t now, uint64_t count) noexcept nogil:
 
 
 cdef inline void pace_miss(Pace *p) noexcept nogil:
-    """A frame was there already: when it came is not known."""
+    """Note that a frame came before the wait: its time is not known."""
     p.seen = 0
 
 
 cdef inline void pace_note_late(Pace *p, int64_t late) noexcept nogil:
-    """A sleep ended so late."""
+    """Note how late a sleep ended."""
     if p.late == 0:
         p.late = PACE_LATE_NS
     p.late += (min(late, 8 * <int64_t>PACE_LATE_NS) - p.late) // 8
@@ -71,9 +71,9 @@ cdef inline void pace_note_late(Pace *p, int64_t late) noexcept nogil:
 
 cdef inline void pace_plan(const Pace *p, int64_t now, uint64_t count, int64_t *doze,
                            int64_t *alert) noexcept nogil:
-    """Tell until when to sleep at the most, and until when to spin then. Both 0: just sleep.
+    """Plan a wait: sleep until `doze` at most, then spin until `alert`. Both 0: sleep only.
 
-    count is that of the newest frame: frames that came while nobody waited are known by it.
+    count: the number of the newest frame. It tells how many frames came while the reader did not wait.
     """
     cdef int64_t lead, due
     cdef uint64_t frames = count - p.count

@@ -12,12 +12,12 @@ from .port cimport pymilk_pause
 from .publish cimport publish_one
 
 cdef enum:
-    # Steady publishing watches the clock for the last part of each interval instead of sleeping.
+    # Before each frame is due, the clock is polled for this long instead of sleeping.
     PACING_SPIN_NS = 60_000
-    # A publisher that waits for frames to be handed over looks this often.
+    # Time between two looks for a frame that was not handed over yet.
     STARVED_NS = 50_000
 
-# A series of frames in memory, which is gone round.
+# A series of frames in memory, published over and over until `total`.
 cdef struct Series:
     const char *frames
     const int64_t *atimes   # acquisition time of each; NULL: when it is published
@@ -33,22 +33,22 @@ cdef struct Feed:
     char *slots
     uint64_t depth
     uint64_t nbytes         # of a frame
-    const int64_t *steps    # nanoseconds from the frame before to that of each slot; NULL: none is waited for
+    const int64_t *steps    # of each slot: ns from the frame before to this one; NULL: publish without delay
     int64_t *dues           # when the frame of each slot was due, and when it was published: CLOCK_MONOTONIC
     int64_t *moments
-    int64_t slack           # a frame that is late by more shifts those behind it
-    uint64_t ready          # frames that were handed over so far; the thread that fills stores it last
-    uint64_t done           # frames that were published so far; the thread that publishes stores it last
-    uint64_t starved        # of these, those that were not there yet when they were due
+    int64_t slack           # ns; a frame that is late by more delays the frames after it
+    uint64_t ready          # frames handed over so far; written by the thread that fills, last
+    uint64_t done           # frames published so far; written by the thread that publishes, last
+    uint64_t starved        # of these, the ones not handed over yet when they were due
     int64_t due             # of the frame published last
-    int over                # no frame comes behind those that are ready
-    int stopped             # not even those are wanted
+    int over                # no frame follows those that are ready
+    int stopped             # end now, without those that are ready
 
 
 cdef inline bint come_due(int64_t due, int64_t stop_at, int64_t *now) noexcept nogil:
-    """Wait until a frame is due; False if it is not yet, and time (stop_at) to look at other things.
+    """Wait until a frame is due; False if stop_at comes first: the caller has other things to check.
 
-    Sleeps to just before, and watches the clock for the rest: sleeping alone is late by tens of microseconds.
+    Sleeps until just before, then polls the clock: a sleep alone ends tens of microseconds late.
     """
     while due - now[0] > 2 * PACING_SPIN_NS:
         if now[0] >= stop_at:
@@ -63,7 +63,7 @@ cdef inline bint come_due(int64_t due, int64_t stop_at, int64_t *now) noexcept n
 
 cdef inline void publish_series(char *base, const Header *h, Series *s, bint check,
                                 const int *closed) noexcept nogil:
-    """Publish frames until all are done, or it is time to look at signals."""
+    """Publish frames until all are done, or it is time to check signals."""
     cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
     cdef int64_t stop_at = now + CHECK_NS
     cdef uint64_t at
@@ -85,13 +85,14 @@ cdef inline void publish_series(char *base, const Header *h, Series *s, bint che
 
 cdef inline bint publish_feed(char *base, const Header *h, Feed *feed, bint check,
                               const int *closed) noexcept nogil:
-    """Publish what a feed has, each frame at its time; False if it is time to look at signals first."""
+    """Publish the frames of a feed, each at its time, to the end; False if it is time to check signals."""
     cdef int64_t due, now = clock_ns(CLOCK_MONOTONIC)
     cdef int64_t stop_at = now + CHECK_NS
     cdef uint64_t slot
     cdef bint over, starving = False
     while not atomic_load_int(closed) and not atomic_load_int(&feed.stopped):
-        # Before `ready`: whoever says so has handed over all. Pairs with the release in FrameFeed.end.
+        # Read before `ready`: it is set after the last frame was handed over. Pairs with the release in
+        # FrameFeed.end.
         over = atomic_load_i32(<int32_t *>&feed.over, __ATOMIC_ACQUIRE)
         if atomic_load_u64(&feed.ready, __ATOMIC_ACQUIRE) == feed.done:
             if over:
@@ -105,7 +106,7 @@ cdef inline bint publish_feed(char *base, const Header *h, Feed *feed, bint chec
             if starving and now > due and feed.done:
                 feed.starved += 1
             starving = False
-            # No burst makes up for time that was lost.
+            # A late frame delays the next ones: there are no bursts to catch up.
             if feed.steps == NULL or feed.done == 0 or now - due > feed.slack:
                 due = now
             elif not come_due(due, stop_at, &now):
@@ -117,7 +118,7 @@ cdef inline bint publish_feed(char *base, const Header *h, Feed *feed, bint chec
             now = clock_ns(CLOCK_MONOTONIC)
             feed.due = feed.dues[slot] = due
             feed.moments[slot] = now
-            # The slot is free, and its times can be had. Pairs with the acquire load in FrameFeed.done.
+            # Release: the times are visible before the slot is free. Pairs with the acquire load in FrameFeed.done.
             atomic_store_u64(&feed.done, feed.done + 1, __ATOMIC_RELEASE)
         if now >= stop_at:
             if check:

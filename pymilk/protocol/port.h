@@ -1,4 +1,4 @@
-/* What the C library or the processor may lack, or calls by another name. No policy in here. */
+/* What a C library, kernel or processor may lack or name differently. No policy in here. */
 #ifndef PYMILK_PORT_H
 #define PYMILK_PORT_H
 
@@ -20,7 +20,7 @@
 #include "ImageStruct.h"
 #include "ImageStructCheck.h"
 
-/* Newer site headers leave the version to a generated file that they do not install. */
+/* Newer site headers define the version in a generated file that they do not install. */
 #ifndef IMAGESTRUCT_VERSION
 #define IMAGESTRUCT_VERSION "2.00"
 #endif
@@ -73,16 +73,16 @@ static inline void pymilk_pause(void)
 #endif
 }
 
-/* Pages of streams are small ones, and the processor looks no further ahead than to the end of a page. */
+/* Streams use small pages, and the prefetcher of the processor stops at the end of a page. */
 #define PYMILK_STREAM_PAGE ((size_t)4096)
 #define PYMILK_STREAM_AHEAD 512
 
 /*
- * Copy to memory that is not in a cache and need not come there: a ring slot of a large frame. Streaming
- * stores do not read the destination first. They are not ordered with other stores, hence the fences: what
- * was stored before is out before the first byte, and the last byte is out before what is stored next.
+ * Copy to memory that is in no cache and is not needed there: a ring slot of a large frame. Streaming stores do
+ * not read the destination first. They are not ordered with other stores, hence the fences: earlier stores are
+ * visible before the first byte, and the last byte is visible before later stores.
  *
- * The next page on either side is touched ahead of time, so that nothing waits for its translation (see
+ * The next page on either side is prefetched, so that no access waits for its address translation (see
  * benchmarks/ring.py; prefetches never fail, whatever the address).
  */
 static inline void pymilk_stream_copy(void *to, const void *from, size_t nbytes)
@@ -133,13 +133,13 @@ static inline int pymilk_cores(void)
     return count < 1 ? 1 : count;
 }
 
-/* Whether the machine has a core for a writer besides that of a reader which spins. */
+/* Whether the machine has a core for the writer while a reader spins. */
 static inline int pymilk_may_spin(void)
 {
     return sysconf(_SC_NPROCESSORS_ONLN) > 1;
 }
 
-/* A part of the memory that is populated by one thread. */
+/* The part of the memory that one thread populates. */
 struct pymilk_part {
     char *start;
     size_t nbytes;
@@ -156,8 +156,8 @@ static void *pymilk_populate_part(void *given)
 #define PYMILK_PARTS 8
 
 /*
- * Have the kernel provide writable pages, in as many threads as there are cores: clearing them is what takes
- * the time. start is aligned to a page. Returns 0 or an errno value: EINVAL where the kernel cannot do it.
+ * Have the kernel provide writable pages, in one thread per core: clearing them takes most of the time.
+ * start is aligned to a page. Returns 0 or an errno value: EINVAL where the kernel cannot do it.
  */
 static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
 {
@@ -175,7 +175,7 @@ static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
         size_t from = (size_t)i * each < nbytes ? (size_t)i * each : nbytes;
         part[i].start = start + from;
         part[i].nbytes = i == parts - 1 || nbytes - from < each ? nbytes - from : each;
-        /* The first part is done by the caller, and so is one whose thread cannot be had. */
+        /* The caller does the first part, and any part whose thread could not be started. */
         running[i] = i > 0 && pthread_create(&thread[i], NULL, pymilk_populate_part, &part[i]) == 0;
         if (!running[i])
             pymilk_populate_part(&part[i]);
@@ -190,8 +190,8 @@ static inline int pymilk_populate(char *start, size_t nbytes, size_t align)
 }
 
 /*
- * In a build with AddressSanitizer (PYMILK_SANITIZE=address), make the rest of the last page of a mapping
- * memory that nobody may touch; the sanitizer takes it for good memory. Without the sanitizer this does nothing.
+ * In a build with AddressSanitizer (PYMILK_SANITIZE=address), forbid access to the rest of the last page of a
+ * mapping, which the sanitizer takes for valid memory. Without the sanitizer this does nothing.
  */
 #if defined(__SANITIZE_ADDRESS__)
 #define PYMILK_FENCED 1

@@ -1,7 +1,7 @@
 """The posts of a semaphore of one reader: which frame each of them belongs to.
 
-A post that is taken belongs to a frame that was counted before (owed), or it is ahead of its frame, or it
-announces nothing and is ignored. A semaphore is a doorbell; the counter is the truth.
+The counter tells which frames exist; a semaphore is a doorbell. A post that a reader takes belongs to a frame that
+was counted before (owed), or comes before its frame is counted (ahead), or announces nothing and is ignored.
 """
 
 from libc.stdint cimport int32_t, uint64_t
@@ -26,20 +26,20 @@ cdef inline void note_post(Posts *p) noexcept nogil:
 
 
 cdef inline int take_posts(Posts *p) noexcept nogil:
-    """Empty the semaphore, so that the next sleep ends with a new post; returns how many there were."""
+    """Take all posts, so that the next sleep ends with a new one; returns how many there were."""
     cdef int taken = 0
     # Bounded: another process may post all the time.
     while taken < 4 * SEMAPHORE_MAXVAL and sem_trywait(p.sem) == 0:
         taken += 1
         note_post(p)
-    # One post may still be on its way: of the frame whose counter was seen first.
+    # One post may still come: that of a frame whose counter was seen before its post.
     if p.owed > 1:
         p.owed = 1
     return taken
 
 
 cdef inline void settle_posts(Posts *p, uint64_t advance) noexcept nogil:
-    """Tell the posts of frames that were counted from those that announced nothing."""
+    """Assign posts to the `advance` frames that were counted; the rest announced nothing."""
     cdef uint64_t settled = min(advance, p.ahead)
     p.ahead -= settled
     p.owed += advance - settled

@@ -1,7 +1,7 @@
 """How a frame is published.
 
-The order below is what `Stream.publish`, `Stream.claim` and `Stream.publish_many` do (open_frame and
-close_frame). A reader that sees the new counter sees the pixels.
+Every way to publish follows this order (open_frame and close_frame). A reader that sees the new counter sees the
+pixels.
 
     write = 1            then a release fence: no pixel store moves in front of it
     pixels
@@ -15,13 +15,13 @@ close_frame). A reader that sees the new counter sees the pixels.
 
 A claim that is abandoned stamps lastaccesstime before write = 0: its pixels changed under an old counter.
 
-Others in the field are weaker, and readers have to be right with all of them:
+Other writers are weaker, and readers must be right with all of them:
 
     the C library        no fences (harmless on x86), same order
     its Python wrapper   posts, stamps lastaccesstime, write = 0, and only then cnt0 += 1: a wake-up
                          comes too early, and for an instant write is 0 under the old counter
     some cameras         never set write; post before they count; post twice; or do not post
-    a killed writer      leaves write = 1 for ever
+    a killed writer      leaves write = 1 forever
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -49,9 +49,9 @@ cdef inline void post_one(char *base, const Header *h, int index) noexcept nogil
 
 cdef inline void post_all(char *base, const Header *h) noexcept nogil:
     cdef int i
-    # A full fence: the counter is out before the values are looked at. Pairs with the reader that
-    # empties its semaphore and then looks at the counter (sleep_for_frame): one of the two sees the
-    # other, so that no post is left out for a reader that goes to sleep.
+    # Full fence: the counter is visible before the values of the semaphores are read. Pairs with a reader that
+    # empties its semaphore and then reads the counter (sleep_for_frame): one of the two sees the other, so a
+    # reader that goes to sleep gets its post.
     atomic_fence(__ATOMIC_SEQ_CST)
     for i in range(h.n.sem):
         post_one(base, h, i)
@@ -61,14 +61,14 @@ cdef inline void post_all(char *base, const Header *h) noexcept nogil:
 cdef inline void open_frame(char *base) noexcept nogil:
     cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
     atomic_store_u8(<uint8_t *>&md.write, 1, __ATOMIC_RELAXED)
-    # No pixel store moves in front of write = 1. Pairs with the acquire fence behind the copy in
-    # copy_frame: a reader that copied one new pixel sees write = 1, or what came after it.
+    # No pixel store moves in front of write = 1. Pairs with the acquire fence after the copy in try_copy: a
+    # reader that copied one new pixel sees write = 1, or a later state.
     atomic_fence(__ATOMIC_RELEASE)
 
 
 cdef inline void abandon_frame(char *base) noexcept nogil:
     cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
-    # The counter stays, so the stamp has to show that pixels changed: readers compare it.
+    # The counter does not move, so the stamp must show that pixels changed: readers compare it.
     clock_gettime(CLOCK_TAI, &md.lastaccesstime)
     atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
 
@@ -76,17 +76,17 @@ cdef inline void abandon_frame(char *base) noexcept nogil:
 cdef inline void fill_ring_slot(
     char *base, const Header *h, uint64_t counter, const timespec *atime, const timespec *writetime,
 ) noexcept nogil:
-    """Copy the frame into the next slot of the fast circular buffer, and tell its number and times."""
+    """Copy the frame into the next slot of the fast circular buffer, and fill its record."""
     cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
     cdef uint32_t slot = atomic_load_u32(&md.CBindex, __ATOMIC_RELAXED) + 1
     cdef uint64_t cycle = atomic_load_u64(&md.CBcycle, __ATOMIC_RELAXED)
     cdef CBFRAMEMD *record
-    if slot >= h.n.cbsize:  # also where a broken process left an index outside
+    if slot >= h.n.cbsize:  # also if another process left an index out of range
         slot = 0
         cycle += 1
     record = &(<CBFRAMEMD *>(base + h.at.ring_records))[slot]
-    # Counter 0 says that the slot is being changed. The fence keeps the pixels behind it; a reader of
-    # the slot looks at the record before and after its copy.
+    # Counter 0: the slot is being changed. The fence keeps the pixels after it; a reader of the slot reads the
+    # record before and after its copy.
     atomic_store_u64(&record.cnt0, 0, __ATOMIC_RELAXED)
     atomic_fence(__ATOMIC_RELEASE)
     fill_slot(base + h.at.ring_slots + slot * h.n.frame_nbytes, base + h.at.array, h.n.frame_nbytes)
@@ -115,7 +115,7 @@ cdef inline void note_history(char *base, const Header *h, uint64_t counter,
 
 
 cdef inline int64_t next_slice(char *base, const Header *h) noexcept nogil:
-    """The slice of a temporal cube that is written next; -1 for other streams."""
+    """Return the slice of a temporal cube to write next; -1 for other streams."""
     if not h.temporal:
         return -1
     return <int64_t>((atomic_load_u64(&(<IMAGE_METADATA *>base).cnt1, __ATOMIC_RELAXED) + 1) % h.size[2])
@@ -127,9 +127,9 @@ cdef inline char *frame_at(char *base, const Header *h, int64_t slice) noexcept 
 
 cdef inline uint64_t close_frame_by(char *base, const Header *h, bint has_atime, int64_t atime_ns, int64_t slice,
                                     uint64_t advance) noexcept nogil:
-    """Publish what stands in the pixels; returns its counter. slice is -1, or the one written.
+    """Publish the pixels as the next frame; returns its counter. slice: the one written, or -1.
 
-    advance is more than 1 where frames that a relay did not receive leave a gap in the numbers.
+    advance: more than 1 if frames that a relay did not receive leave a gap in the numbers.
     """
     cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
     cdef timespec now, atime
@@ -145,9 +145,9 @@ cdef inline uint64_t close_frame_by(char *base, const Header *h, bint has_atime,
         fill_ring_slot(base, h, counter, &atime, &now)
     md.writetime = now
     md.atime = atime
-    # Release: pixels, slot and times are visible before the counter that announces them. Pairs with
-    # the acquire loads of cnt0 in wait_for_frame and look. An addition, so that two writers lose no
-    # counts (they may still mix their pixels).
+    # Release: pixels, slot and times are visible before the counter that announces them. Pairs with the acquire
+    # loads of cnt0 in has_moved and look. An atomic addition, so that two writers lose no counts (they may still
+    # mix their pixels).
     counter = atomic_add_u64(&md.cnt0, advance, __ATOMIC_RELEASE)
     atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
     if h.layout.history:
@@ -158,7 +158,7 @@ cdef inline uint64_t close_frame_by(char *base, const Header *h, bint has_atime,
 
 cdef inline uint64_t close_frame(char *base, const Header *h, bint has_atime, int64_t atime_ns,
                                  int64_t slice) noexcept nogil:
-    """Publish what stands in the pixels as the next frame; returns its counter."""
+    """Publish the pixels as the next frame; returns its counter. slice: the one written, or -1."""
     return close_frame_by(base, h, has_atime, atime_ns, slice, 1)
 
 

@@ -1,20 +1,20 @@
 """How a frame is received.
 
-The counter is the truth, a semaphore is a doorbell. `run_receive` is the one loop behind every wait and
-every capture, and runs without the GIL:
+The counter is the truth, a semaphore is a doorbell. `run_receive` is the one loop behind every receive, capture and
+relay, and runs without the GIL:
 
     until cnt0 differs from the last counter: spin, then sleep on the semaphore in slices
     look at write, cnt0 and the stamps -> copy -> acquire fence -> look again
     the same and write = 0 both times: the frame is whole. Otherwise try again, a bounded number of times
     a frame that never came out whole is delivered with FLAG_TORN
 
-The stamps (writetime and lastaccesstime) are looked at besides the counter because of that instant
-between write = 0 and cnt0 += 1 of the Python wrapper, which the counter alone cannot show. A reader that
-begins and ends its copy within the instant gets a whole frame under a number that is 1 too low; the next
-number comes with the same stamps, and the row is put right (is_known).
+The stamps (writetime and lastaccesstime) are compared besides the counter because the Python wrapper of the C
+library clears `write` before it counts (publish.pxd): between the two the counter alone shows no change. A reader
+that begins and ends its copy there gets a whole frame under a number that is 1 too low; the next number comes with
+the same stamps, and the row is corrected (is_known).
 
-What cannot be seen: a tear by a writer that sets neither `write` nor a stamp before it touches pixels; and
-that wrong number, if further frames were written before the reader looked again.
+Two cases are not detected: a tear by a writer that sets neither `write` nor a stamp before it changes pixels; and
+that wrong number, if further frames were written before the next look.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -53,23 +53,23 @@ cdef struct Dest:
     Row *rows               # one for each slot; NULL: none wanted
     bint streaming          # frames lie beyond the caches
 
-# What a private ring has besides. All NULL where the destination is none.
+# What a private ring needs besides. All NULL for other destinations.
 cdef struct Collected:
     Total *totals           # beside the rows
     Total total
-    sem_t *bell             # rung for each frame, for those who read the ring
-    const int *bell_fd      # the same as an eventfd, if it is not -1
+    sem_t *bell             # posted for each frame, for readers of the ring
+    const int *bell_fd      # an eventfd that is written for each frame, or -1
 
 # A relay: the stream to publish the frames in, instead of a destination.
 cdef struct Target:
     char *base              # NULL: no relay
     const Header *h
     int *closed             # Mapping.closed of that stream
-    uint64_t jump           # numbers left out, for its first frame to have that of its source
+    uint64_t jump           # numbers to leave out before the first frame, so that it keeps its number
     uint64_t torn           # frames left out because they were torn
     uint64_t *reached       # number of the frame published last, for others to see
 
-# What the next row has to tell.
+# What the next row must report.
 cdef struct Account:
     bint new_file           # the next frame is the first of a file that replaced another
     uint64_t missed         # frames of that other file that were not received
@@ -98,7 +98,7 @@ cdef struct Job:
 
 
 cdef inline void hand_over(Job *job, const Row *row, uint64_t slot) noexcept nogil:
-    """Let others see that a frame and its row are there."""
+    """Make a frame and its row visible to other threads."""
     cdef Collected *ring = &job.ring
     cdef uint64_t one = 1
     cdef int value = 0, fd
@@ -107,12 +107,12 @@ cdef inline void hand_over(Job *job, const Row *row, uint64_t slot) noexcept nog
         ring.total.files += (row.flags & _NEW_FILE) != 0
         ring.totals[slot] = ring.total
     job.delivered += 1
-    # Release: the frame and its row are complete before others see that it is there.
+    # Release: the frame and its row are complete before others see the count.
     atomic_store_u64(job.done, job.delivered, __ATOMIC_RELEASE)
     if ring.bell == NULL:
         return
-    # Full fence: `done` is out before the value is looked at. Pairs with the reader that takes the post
-    # and then looks at `done` (PrivateRing.wait).
+    # Full fence: `done` is visible before the value of the semaphore is read. Pairs with a reader that takes the
+    # post and then reads `done` (PrivateRing.wait).
     atomic_fence(__ATOMIC_SEQ_CST)
     if sem_getvalue(ring.bell, &value) == 0 and value < 1:
         sem_post(ring.bell)
@@ -122,7 +122,7 @@ cdef inline void hand_over(Job *job, const Row *row, uint64_t slot) noexcept nog
 
 
 cdef inline void pass_on(Job *job, const Row *row, int64_t slice, bint fresh) noexcept nogil:
-    """Publish in the target what was copied there, under a number that shows what was lost."""
+    """Publish the frame that was copied into the target, under a number that shows how many were lost."""
     cdef Target *t = &job.target
     cdef int64_t acquired = row.atime_ns or row.writetime_ns
     if not fresh or row.flags & _TORN:
@@ -139,12 +139,12 @@ cdef inline void pass_on(Job *job, const Row *row, int64_t slice, bint fresh) no
 
 
 cdef inline bint is_known(Job *job, const Look *seen) noexcept nogil:
-    """Tell whether the frame that was copied is the last one delivered, under its right number now.
+    """Tell whether the frame that was copied is the last one delivered, now under its right number.
 
-    A writer that clears write before it counts (the Python wrapper) shows for an instant the new frame
-    under the old number. If a reader that is late meets exactly that instant, it delivers the frame
-    with a number that is 1 too low; the unchanged stamps of the next number give it away, and the row
-    is put right. Only for writers that are seen to stamp each access: others leave stamps alone.
+    A writer that clears write before it counts (the Python wrapper) shows for an instant the new frame under the
+    old number. A reader whose copy falls into that instant delivers the frame with a number that is 1 too low. The
+    next number then comes with unchanged stamps, and the row is corrected. Only for writers that stamp each
+    access; others may leave the stamps unchanged from frame to frame.
     """
     cdef Stamps *s = &job.stamps
     cdef Posts *posts = &job.wait.posts
@@ -159,7 +159,7 @@ cdef inline bint is_known(Job *job, const Look *seen) noexcept nogil:
         s.access = seen.lastaccess
         s.write = seen.writetime
         return False
-    # A post that seemed to announce nothing was that of the number left out.
+    # A post that seemed to announce nothing belongs to the number left out.
     if posts.excess:
         posts.excess -= 1
         posts.repeated -= 1
@@ -178,12 +178,12 @@ cdef inline bint is_known(Job *job, const Look *seen) noexcept nogil:
 
 
 cdef inline void account(Job *job, Row *row, uint64_t flags, const Look *seen) noexcept nogil:
-    """Number a frame, and settle what was lost before it and which posts belong to it."""
+    """Fill the row of a frame: its number, how many were lost before it, and whether a post was repeated."""
     cdef Account *a = &job.account
     cdef Posts *posts = &job.wait.posts
     cdef uint64_t advance = seen.cnt0 - job.wait.last
     if <int64_t>advance < 0:
-        # The counter went backwards: a new count begins, and nothing is known of the time between.
+        # The counter went backwards: a new count begins. How many frames were lost is not known.
         flags |= _COUNTER_RESET
         advance = 1
         posts.ahead = 0
@@ -216,7 +216,7 @@ cdef inline int copy_newest(Job *job, char *dst, Row *row, uint64_t *flags, Look
 
 
 cdef inline int receive_frame(Job *job) noexcept nogil:
-    """Wait for the next frame of a stream, and copy it to where it is wanted."""
+    """Wait for the next frame of a stream, and copy it to its destination."""
     cdef Look seen
     cdef Row scratch
     cdef Row *row = &scratch
@@ -238,7 +238,7 @@ cdef inline int receive_frame(Job *job) noexcept nogil:
         dst = job.dest.frames + slot * job.dest.nbytes
         if job.dest.rows != NULL:
             row = &job.dest.rows[slot]
-        # Those who read a private ring see `done` of the frame before, if they see one of these pixels.
+        # A reader of a private ring that sees one of these pixels also sees `done` of the frame before.
         # Pairs with the fence in ring_whole.
         atomic_fence(__ATOMIC_RELEASE)
     event = copy_newest(job, dst, row, &flags, &seen)
@@ -255,7 +255,7 @@ cdef inline int receive_frame(Job *job) noexcept nogil:
 
 
 cdef inline int receive_beside_ring(Job *job) noexcept nogil:
-    """The counter moved and no slot was filled: its writer leaves the ring out, as the wrapper does."""
+    """Receive a frame whose writer filled no slot of the ring, as the Python wrapper does."""
     cdef Cursor *c = job.cursor
     cdef Look seen
     cdef Row scratch
@@ -298,7 +298,7 @@ cdef inline int receive_from_ring(Job *job) noexcept nogil:
             w.deadline = later(now, w.timeout)
             w.began = now
         deadline = w.deadline
-        # A counter ahead of the last frame, and nothing in the ring: it is in the stream, to be had now.
+        # If the counter is ahead of the last frame and the ring has nothing new, the frame is in the stream.
         if c.ring.kind != RING_FAST or c.ring.counter == c.last:
             event = wait_for_frame(w)
             if event != EV_DONE:
@@ -338,11 +338,11 @@ cdef inline int run_receive(Job *job) noexcept nogil:
         event = receive_frame(job) if job.cursor == NULL else receive_from_ring(job)
         if event != EV_DONE:
             return event
-        # The coarse clock costs a quarter and is late by 4 ms at most: enough to know when to check.
+        # The coarse clock costs a quarter and is late by 4 ms at most: good enough to know when to check.
         now = clock_ns(CLOCK_MONOTONIC_COARSE)
         if job.delivered < job.wanted and now >= job.wait.next_check:
             event = housekeeping(&job.wait, now)
-            # What a ring still holds can be had after its file was replaced.
+            # After its file was replaced, the frames still in its ring are received first.
             if event != EV_DONE and not (
                     event == EV_REPLACED and job.cursor != NULL and cursor_unread(job.cursor)):
                 return event

@@ -1,7 +1,7 @@
-"""Rings: which frames they hold, which of those are still whole, their numbers, and copying them.
+"""Rings: which frames they hold, which of those are still whole, and their numbers.
 
-Three kinds of ring, one way to read them. A reader numbers the frames of a ring by itself (`seq`, one more
-for each frame) and knows the slot of the newest one:
+There are three kinds of ring and one way to read them. A reader numbers the frames of a ring itself (`seq`, one
+more for each frame) and knows the slot of the newest one:
 
     kind      slots                          how far the writer is          numbers and times of a slot
     TEMPORAL  slices of a 3D stream          cnt1 (slot), cnt0 (laps)       per-slice arrays, if filled
@@ -10,8 +10,8 @@ for each frame) and knows the slot of the newest one:
               by a thread that never needs
               the GIL (Reader.collect)
 
-Writers never wait for readers. All of them fill the slot behind the newest one and only then move on, so
-the slot that may be changing is always the next one, whatever the writer marks or does not mark:
+Writers never wait for readers. Each fills the slot after the newest one and then moves on. So the slot that may be
+changing is always the next one, whatever the writer marks:
 
     writer                                   reader
     ------                                   ------
@@ -21,27 +21,26 @@ the slot that may be changing is always the next one, whatever the writer marks 
     index of the slot, or `written`          look again: edge'
     cnt0 += 1                                whole if and only if seq >= edge' + 2 - depth
 
-Frame seq shares its slot with frame seq + depth, which is touched only once frame seq + depth - 1 stands
-in its slot and its index is out: edge' >= seq + depth - 1. The pixels of a frame that was touched before
-the second look therefore bring that index along, and the look sees it (the fences pair; x86 keeps the
-order without them). So a ring of depth slots holds depth - 1 frames that can be had. Rings of depth 1
-hold no history and are read like plain streams.
+Frame seq shares its slot with frame seq + depth. The writer changes that slot only after frame seq + depth - 1 is
+in its slot and its index is stored: edge' >= seq + depth - 1. If a reader read changed pixels before the second
+look, that look sees the index too (the fences pair; x86 keeps the order without them). So a ring of depth slots
+holds depth - 1 readable frames. Rings of depth 1 hold no history and are read like plain streams.
 
-The two stores of FAST (CBcycle, then CBindex) can be seen apart: cycle + 1 with the last slot. That is told
-from a whole lap by cnt0, which counts after both. A TEMPORAL ring stores no laps at all: they follow from
-cnt0, or from the count stored with the slot that was the newest at the last look.
+A look can fall between the two stores of FAST (CBcycle, then CBindex): it sees cycle + 1 with the last slot. cnt0,
+which counts after both, tells this from a whole lap. A TEMPORAL ring stores no laps: they follow from cnt0, or
+from the count stored with the slot that was the newest at the last look.
 
-A slot that is filled and not counted yet is not given out; the next look finds it counted. A writer that died
-between the two leaves it uncounted for ever, and the one that goes on in its place makes every slot look
-one frame ahead of the count. `write` gives that away (it is up in between, and down after the next frame), or
-time does, for writers that never raise it; the uncounted frame is left out. The same goes for indices that
-others moved: only what was counted since then is a frame. What cannot be told: a reader that does not look
-once while a writer dies there and another goes on takes the uncounted frame for the first one of the other,
-if it then looks in the middle of a frame.
+A slot that is filled but not counted yet is not delivered; the next look finds it counted. A writer that dies
+between the two leaves it uncounted forever, and after its successor goes on, every slot looks one frame ahead of
+the count. `write` shows this (it is 1 in between, and 0 after the next frame); for writers that never set it, time
+does (DIED_NS). The uncounted frame is left out. The same holds if other programs moved the indices: only frames
+counted since then are delivered. One case is not detected: if a reader does not look between the death of one
+writer and a frame of the next, and then looks in the middle of a frame, it takes the uncounted frame for the first
+one of the new writer.
 
-What frames are called: number n = counter - (head - seq), where counter is cnt0 when frame head was the
-newest one; or the number in the record of the slot, if the writer is seen to keep records. Both agree
-unless cnt0 was moved by others; then only records tell which frame the jump came before.
+The number of a frame is counter - (head - seq), where counter is cnt0 when frame head was the newest one; or the
+number in the record of the slot, if the writer keeps records. Both agree unless another program moved cnt0; then
+only records tell before which frame the jump came.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, INT64_MAX
@@ -61,12 +60,12 @@ cdef enum:
     RING_TEMPORAL = 1
     RING_FAST
     RING_PRIVATE
-    # A slot that stays uncounted for so long never will be: its writer died between the two stores, or the
-    # index was moved by others. A writer that raises `write` gives it away at once.
+    # A slot that is uncounted for this long stays so: its writer died between the two stores, or another program
+    # moved the index. If the writer sets `write`, that shows it at once.
     DIED_NS = 20_000_000
 
-# What was lost up to a frame, and how many files the stream had: beside each row of a PRIVATE ring, so
-# that rows that were overwritten can still be accounted for.
+# Frames lost up to a frame, and files that the stream had until then. Beside each row of a PRIVATE ring, so that
+# the account stays right when rows were overwritten.
 cdef struct Total:
     uint64_t lost
     uint64_t files
@@ -85,22 +84,22 @@ cdef struct Ring:
     const Row *rows
     const Total *totals
     # Where the writer was at the last look.
-    uint64_t edge           # newest frame that stands in a slot
+    uint64_t edge           # newest frame that is whole in a slot
     uint64_t edge_slot
     uint64_t head           # newest frame that is counted: edge, or one less for an instant
     uint64_t counter        # cnt0 then: the number of frame head
-    uint64_t floor          # nothing older can be had, whatever the depth
+    uint64_t floor          # older frames are excluded, whatever the depth
     uint64_t cycle          # FAST: CBcycle
     uint64_t mark           # TEMPORAL: count stored with edge_slot, 0 if the writer stores none
     bint before             # TEMPORAL: slices carry the counter before its increment
-    bint settled            # TEMPORAL: they were seen to carry it after
-    bint opened             # `write` was up when edge was ahead of head
-    bint flagged            # this writer raises `write`
-    bint adrift             # the indices were set by others
+    bint settled            # TEMPORAL: a slice was seen to carry it after
+    bint opened             # `write` was 1 when edge was ahead of head
+    bint flagged            # this writer sets `write`
+    bint adrift             # another program set the indices
     int64_t ahead_since     # when edge was first seen ahead of head
-    bint began_open         # `write` was up at the first look
+    bint began_open         # `write` was 1 at the first look
     bint unsure             # FAST: the first look may have been between the stores of CBcycle and CBindex
-    bint reset              # the counter went backwards since somebody was told
+    bint reset              # the counter went backwards, and no row has reported it yet
 
 
 cdef inline uint64_t ring_slot(const Ring *r, uint64_t seq) noexcept nogil:
@@ -108,26 +107,26 @@ cdef inline uint64_t ring_slot(const Ring *r, uint64_t seq) noexcept nogil:
 
 
 cdef inline uint64_t ring_oldest(const Ring *r) noexcept nogil:
-    """The oldest frame that the writer cannot be touching."""
+    """Return the oldest frame that the writer cannot be overwriting."""
     cdef uint64_t safe = r.edge + 2 - r.depth if r.edge + 2 > r.depth else 0
     return max(safe, r.floor)
 
 
 cdef inline uint64_t slice_count(const Ring *r, uint64_t slot) noexcept nogil:
-    """The count that a TEMPORAL ring stores with a slot, which its writer may be changing."""
+    """Return the count that a TEMPORAL ring stores with a slot. The writer may be changing it."""
     return atomic_load_u64(&r.cnts[slot], __ATOMIC_RELAXED)
 
 
 cdef inline uint64_t record_count(const Ring *r, uint64_t slot) noexcept nogil:
-    """The number in the record of a slot of a FAST ring, which its writer may be changing."""
+    """Return the number in the record of a slot of a FAST ring. The writer may be changing it."""
     return atomic_load_u64(<uint64_t *>&r.records[slot].cnt0, __ATOMIC_RELAXED)
 
 
 cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slot, uint64_t counter,
                            bint opened) noexcept nogil:
-    """Note that the newest slot moved by so many frames while cnt0 counted so many.
+    """Note that the newest slot moved by `moved` frames while cnt0 counted `counted` frames.
 
-    opened: `write` was up, or is not known. What is not sure to be a frame that was counted cannot be had.
+    opened: `write` was 1, or is not known. Slots that may hold uncounted frames are excluded (`floor`).
     """
     cdef int64_t step = <int64_t>((slot + r.depth - r.edge_slot) % r.depth)
     cdef int64_t known = moved
@@ -136,7 +135,7 @@ cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slo
     cdef bint ahead = moved == counted + 1             # a slot is filled that is not counted
     cdef bint lap
     cdef bint waiting = r.edge != r.head
-    # A slot was uncounted at the last look, and it is not the one that is ahead now, or will not be counted.
+    # The slot that was uncounted at the last look will not be counted, or another one is ahead now.
     cdef bint died = waiting and (r.opened and not opened or (moved > 0 or not opened) and (
         clock_ns(CLOCK_MONOTONIC_COARSE) - r.ahead_since > DIED_NS))
     r.flagged = r.flagged or opened
@@ -150,8 +149,8 @@ cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slo
     elif 0 <= moved <= counted + 1:
         r.adrift = r.adrift and moved == 0
     else:
-        # A lap that a writer began and died in: if so many frames as were counted lead here, they are the
-        # last ones. Or indices that were set by others: what was counted since that was seen is a frame.
+        # Either a writer died in a lap that it had begun: if the frames that were counted lead to this slot, they
+        # are the last ones. Or another program set the indices: then only frames counted since are frames.
         lap = moved > 0 and counted >= -1
         ahead = lap and (counted + 1 - step) % <int64_t>r.depth == 0
         lap = lap and (counted - step) % <int64_t>r.depth == 0
@@ -164,11 +163,11 @@ cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slo
     if known < moved:
         r.floor = max(r.floor, r.edge + 1 - known)
     if ahead and died:
-        # The writer died before it counted a slot; its successor has counted all since then.
+        # The writer died before it counted a slot; its successor has counted every slot since.
         r.floor = max(r.floor, r.edge + 1 - min(counted_slots, r.depth))
         ahead = False
     elif ahead and r.flagged and not opened:
-        # A writer that raises `write` would have it up now: the index was moved by others.
+        # A writer that sets `write` would have it at 1 now: another program moved the index.
         r.floor = r.edge + 1
         ahead = False
     if ahead and (moved or not waiting):
@@ -182,7 +181,7 @@ cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slo
 
 cdef inline bint read_fast(const Ring *r, uint64_t *counter, uint64_t *cycle, uint64_t *slot,
                            bint *opened) noexcept nogil:
-    """Read cnt0, CBcycle, CBindex and write as they were at one moment; False if they never stood still."""
+    """Read cnt0, CBcycle, CBindex and write as they were at one moment; False if they changed in every try."""
     cdef IMAGE_METADATA *md = r.md
     cdef int _
     for _ in range(LOOK_TRIES):
@@ -208,19 +207,19 @@ cdef inline void look_fast(Ring *r) noexcept nogil:
     counted = <int64_t>(counter - (r.counter + (r.edge - r.head)))
     moved = <int64_t>((cycle - r.cycle) * r.depth + slot - r.edge_slot)
     if slot == r.depth - 1 and moved >= <int64_t>r.depth and -1 <= counted < moved - 1:
-        # Between the stores of CBcycle and CBindex: the lap has begun, and shows no slot yet.
+        # Between the stores of CBcycle and CBindex: the lap has begun, its first slot is not stored yet.
         moved -= r.depth
         cycle -= 1
     if r.unsure and (r.flagged or opened) and not r.began_open:
-        r.unsure = False  # `write` was down then, and this writer raises it
+        r.unsure = False  # `write` was 0 then, and this writer sets it
     if r.unsure:
-        # The first look may have been there, one lap too early.
+        # The first look may have been between the two stores, one lap too early.
         if moved < 0:
             moved += r.depth
             r.unsure = False
         elif counted >= moved + <int64_t>r.depth - 1:
             if counted > moved + <int64_t>r.depth:
-                sure = moved  # cnt0 was moved by others as well: what is new in both cases can be had
+                sure = moved  # another program moved cnt0 too: frames that are new in both cases are kept
             moved += r.depth
             r.unsure = False
         else:
@@ -233,7 +232,7 @@ cdef inline void look_fast(Ring *r) noexcept nogil:
 
 cdef inline bint read_temporal(const Ring *r, uint64_t *counter, uint64_t *slot, uint64_t *mark,
                                uint64_t *stored, bint *opened) noexcept nogil:
-    """Read cnt0, cnt1, write, and the counts of the slices that were and are the newest, as `read_fast`."""
+    """Read cnt0, cnt1, write, and the counts of the old and the new newest slice, as `read_fast`."""
     cdef IMAGE_METADATA *md = r.md
     cdef int _
     for _ in range(LOOK_TRIES):
@@ -262,8 +261,8 @@ cdef inline void look_temporal(Ring *r) noexcept nogil:
     elif counter < r.counter or counted + 1 < step:
         moved = step if not r.mark else step + <int64_t>r.depth
     else:
-        # Counted, or one more where cnt0 is still to come; more only if cnt0 was moved by others, and
-        # then the most that is possible, so that nothing overwritten passes for whole.
+        # As many as were counted, or one more if cnt0 is still to come. More only if another program moved cnt0;
+        # then the most that is possible, so that no overwritten frame is taken for whole.
         moved = counted + 1 - (counted + 1 - step) % <int64_t>r.depth
     ring_move(r, moved, counted, slot, counter, opened)
     if moved:
@@ -273,12 +272,12 @@ cdef inline void look_temporal(Ring *r) noexcept nogil:
             r.settled = True
         elif stored + 1 == number and not r.settled:
             r.before = True
-        # Kept if this writer stores counts: the number, or at least a newer one than before.
+        # Keep it if this writer stores counts: the number itself, or at least a newer count than before.
         r.mark = stored if stored + r.before == number or 0 < r.mark < stored else 0
 
 
 cdef inline void ring_look(Ring *r) noexcept nogil:
-    """See how far the writer is."""
+    """Look how far the writer is."""
     if r.kind == RING_FAST:
         look_fast(r)
     elif r.kind == RING_TEMPORAL:
@@ -290,7 +289,7 @@ cdef inline void ring_look(Ring *r) noexcept nogil:
 
 
 cdef inline void ring_anchor(Ring *r) noexcept nogil:
-    """The first look: find the writer, and how much history there is."""
+    """Look for the first time: find the newest slot, and how much history there is."""
     cdef uint64_t counter = 0, cycle = 0, slot = 0, old = 0, mark = 0, updates = 0, held = 0
     cdef bint opened = False, stood, ahead = False
     cdef int _
@@ -310,8 +309,8 @@ cdef inline void ring_anchor(Ring *r) noexcept nogil:
         if stood and not opened and not ahead:
             break
         pymilk_pause()
-    # A slot that stays ahead of the count: its writer is in this step, or died there. If `write` is down,
-    # it just is so, since a count was lost once.
+    # A slot that stays ahead of the count: its writer is at this step, or died there. If `write` is 0, a count was
+    # lost some time ago, and all slots are ahead.
     ahead = ahead and opened
     r.opened = ahead
     r.flagged = opened
@@ -326,14 +325,14 @@ cdef inline void ring_anchor(Ring *r) noexcept nogil:
         r.mark = mark
         if mark:
             r.before = mark + 1 == counter
-            # Slices that carry ever smaller counts, going back, are the history.
+            # Going back, slices with ever smaller counts are the history.
             held = 1
             while held < r.depth - 1 and 0 < slice_count(r, (slot + r.depth - held) % r.depth) < (
                     slice_count(r, (slot + r.depth - held + 1) % r.depth)):
                 held += 1
         else:
             held = min(counter, r.depth - 1)
-    # Far enough from 0 that no difference runs below it.
+    # Far enough from 0 that no difference becomes negative.
     r.edge = held + r.depth
     r.ahead_since = clock_ns(CLOCK_MONOTONIC_COARSE)
     r.head = r.edge - ahead
@@ -341,7 +340,7 @@ cdef inline void ring_anchor(Ring *r) noexcept nogil:
 
 
 cdef inline bint keeps_records(const Ring *r) noexcept nogil:
-    """Tell whether the writer stores numbers with its slots: whether that of the newest is right."""
+    """Tell whether the writer stores numbers with its slots: whether the newest slot has the right one."""
     cdef uint64_t slot = ring_slot(r, r.head)
     if r.kind == RING_FAST:
         return atomic_load_u64(<uint64_t *>&r.records[slot].cnt0, __ATOMIC_ACQUIRE) == r.counter
@@ -355,23 +354,23 @@ cdef inline uint64_t ring_number(const Ring *r, uint64_t seq, uint64_t after, bi
     if recorded:
         slot = ring_slot(r, seq)
         stored = record_count(r, slot) if r.kind == RING_FAST else slice_count(r, slot) + r.before
-        # A record that an earlier lap left behind is not newer than the frame before.
+        # A record of an earlier lap is not newer than the frame before.
         if after < stored <= derived:
             return stored
     return derived
 
 
 cdef inline bint ring_whole(const Ring *r, uint64_t seq) noexcept nogil:
-    """Look anew, behind everything that was read: does the slot still hold this frame, untouched?"""
+    """Look again after reading: tell whether the slot still holds this frame, unchanged."""
     cdef Ring now = r[0]
-    # Pairs with the release fence of the writer in front of its pixels.
+    # Pairs with the release fence of the writer before its pixels.
     atomic_fence(__ATOMIC_ACQUIRE)
     ring_look(&now)
     return seq >= ring_oldest(&now)
 
 
 cdef inline bint find_ring(Ring *r, char *base, const Header *h) noexcept nogil:
-    """Fill in where the ring of a stream is; False if there is none that holds any history."""
+    """Fill in where the ring of a stream is; False if it has none of 2 slots or more."""
     memset(r, 0, sizeof(Ring))
     if h.n.location != -1:
         return False

@@ -1,11 +1,11 @@
 /*
- * Posting and waiting for POSIX semaphores that lie in files, where any process may overwrite them or cut the
- * file at any moment.
+ * Posting and waiting for POSIX semaphores in files, where any process can overwrite them or cut the file at any
+ * moment.
  *
- * The calls of glibc trust a semaphore: they end the process ("unexpected error code") if the kernel answers a
- * wait as no semaphore in good order would have it, because its file was cut between their look and the system
- * call, or its words are not those of a semaphore. So where the words are known the waits and posts are made
- * here, with the same words, so that either side may be glibc; every answer of the kernel is handed back.
+ * glibc trusts a semaphore. Its calls end the process ("unexpected error code") if the kernel answers a wait
+ * with an error that a valid semaphore never causes: the file was cut just before the system call, or the words
+ * were overwritten. So where the layout of the words is known, waits and posts are made here, with the same
+ * words: the other side can be glibc. Every error of the kernel is returned.
  *
  * The words, in glibc since 2.21 on 64-bit little-endian machines: value in 32 bits, number of waiters in 32
  * bits, then 0 for a semaphore of threads of one process or 128 for one in shared memory (measured; checked by
@@ -29,23 +29,23 @@
 #include <sys/syscall.h>
 #endif
 
-/* How often a semaphore is looked at that cannot be slept on, in nanoseconds. */
+/* Time between two looks at a semaphore that cannot be slept on, in nanoseconds. */
 #define PYMILK_SEM_LOOK_NS 100000
 
-/* The word that tells where a semaphore is shared. glibc and musl on 64-bit machines have it in the same place. */
+/* The word that says with whom a semaphore is shared: in the same place in glibc and 64-bit musl. */
 static inline uint32_t pymilk_sem_shared(const sem_t *sem)
 {
     return __atomic_load_n((const uint32_t *)(const void *)sem + 2, __ATOMIC_RELAXED);
 }
 
-/* Tell whether this can be a semaphore. Anything else in that word is something that was written over it. */
+/* Tell whether this can be a semaphore: with another value in that word it was overwritten. */
 static inline int pymilk_sem_usable(const sem_t *sem)
 {
     uint32_t shared = pymilk_sem_shared(sem);
     return shared == 0 || shared == 128;
 }
 
-/* Sleep until a CLOCK_MONOTONIC time, but not for longer than between two looks. Returns 0 or an errno value. */
+/* Sleep until a CLOCK_MONOTONIC time, at most from one look to the next. Returns 0 or an errno value. */
 static inline int pymilk_sem_doze(int64_t monotonic_ns)
 {
     struct timespec at;
@@ -61,7 +61,7 @@ static inline int pymilk_sem_doze(int64_t monotonic_ns)
     return clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
 }
 
-/* Look at a semaphore again and again until a CLOCK_MONOTONIC time. Returns 0 or an errno value. */
+/* Poll a semaphore until a CLOCK_MONOTONIC time. Returns 0 or an errno value. */
 static inline int pymilk_sem_watch(sem_t *sem, int64_t monotonic_ns)
 {
     int error;
@@ -88,7 +88,7 @@ static inline long pymilk_sem_futex(uint64_t *words, int what, uint32_t shared, 
                    FUTEX_BITSET_MATCH_ANY);
 }
 
-/* Post a semaphore. Returns 0, or -1 with errno: EINVAL if it is none, EOVERFLOW if it has no room. */
+/* Post a semaphore. Returns 0, or -1 with errno: EINVAL if it is none, EOVERFLOW if its value is at the limit. */
 static inline int pymilk_sem_post(sem_t *sem)
 {
     uint64_t *words = (uint64_t *)(void *)sem;
@@ -105,7 +105,7 @@ static inline int pymilk_sem_post(sem_t *sem)
         }
     } while (!__atomic_compare_exchange_n(words, &seen, seen + 1, 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
     if (seen >= PYMILK_SEM_WAITER)
-        pymilk_sem_futex(words, FUTEX_WAKE, shared, 1, NULL); /* a file that was cut has nobody to wake */
+        pymilk_sem_futex(words, FUTEX_WAKE, shared, 1, NULL); /* fails if the file was cut: then nobody waits */
     return 0;
 }
 
@@ -136,7 +136,7 @@ static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
         }
         seen = __atomic_load_n(words, __ATOMIC_RELAXED);
     }
-    /* No longer a waiter; unless somebody made the semaphore anew, who then knows of none. */
+    /* Leave the count of waiters; unless the semaphore was initialised again meanwhile, which set it to 0. */
     seen = __atomic_load_n(words, __ATOMIC_RELAXED);
     while (seen >= PYMILK_SEM_WAITER
            && !__atomic_compare_exchange_n(words, &seen, seen - PYMILK_SEM_WAITER, 1, __ATOMIC_RELAXED,
@@ -147,7 +147,7 @@ static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 
 #else
 
-/* Post a semaphore. Returns 0, or -1 with errno: EINVAL if it is none, EOVERFLOW if it has no room. */
+/* Post a semaphore. Returns 0, or -1 with errno: EINVAL if it is none, EOVERFLOW if its value is at the limit. */
 static inline int pymilk_sem_post(sem_t *sem)
 {
     if (!pymilk_sem_usable(sem)) {
@@ -158,9 +158,9 @@ static inline int pymilk_sem_post(sem_t *sem)
 }
 
 /*
- * Wait for a semaphore until a CLOCK_MONOTONIC time. Returns 0 or an errno value. sem_timedwait would not do:
- * its deadline is one of CLOCK_REALTIME, and if that is set back by an hour during a wait of 20 ms, the wait
- * lasts an hour longer.
+ * Wait for a semaphore until a CLOCK_MONOTONIC time. Returns 0 or an errno value. Not sem_timedwait:
+ * its deadline is in CLOCK_REALTIME, and if that is set back by an hour during a wait of 20 ms, the wait lasts an
+ * hour longer.
  */
 static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 {

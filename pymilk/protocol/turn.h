@@ -1,25 +1,24 @@
 /*
  * Copying an array to another of the same shape whose axes lie in memory in another order or direction.
  *
- * What an axis is for the two arrays decides how it is gone through. First, axes that run backwards in the
- * destination are turned round in both, and axes that follow one another in both are joined. Then there is
- * the axis whose items are closest together in the destination, and the one whose items are closest together
- * in the source:
+ * First, axes that run backwards in the destination are reversed in both arrays, and axes that are contiguous in
+ * both are joined. Then two axes decide: the one whose items are closest together in the destination, and the one
+ * whose items are closest together in the source:
  *
  *   the same axis        rows are copied one by one, forwards or backwards
- *   two axes             the plane of the two is transposed; flips cost nothing, they are negative pitches
+ *   two axes             their plane is transposed; flips cost nothing: they are negative pitches
  *
  * and all other axes are loops around it. A plane is transposed by blocks of 16 bytes by as many rows as
- * items fit in 16 bytes: read as whole vectors, turned in registers, written as whole vectors. How the blocks
- * follow one another depends on the plane:
+ * items fit in 16 bytes: read as vectors, transposed in registers, written as vectors. The order of the blocks
+ * depends on the plane:
  *
  *   small                column by column
- *   large                in squares of one cache line, so that a line is done with once it was touched
+ *   large                in squares of one cache line, so that each line is loaded once
  *   large and crowded    in tiles: the blocks are written to a small buffer, whose rows are then copied to
  *   or streaming         the destination. A crowded plane has a pitch (2048 items, say) that sends its rows
- *                        to the same few places of a cache, where lines push one another out half used.
+ *                        to the same few sets of a cache, where lines evict one another half used.
  *
- * Nothing in here needs Python, and nothing allocates or fails. The buffer takes 72 KiB of the stack.
+ * Nothing here needs Python, allocates or fails. The buffer takes 72 KiB of the stack.
  */
 #ifndef PYMILK_TURN_H
 #define PYMILK_TURN_H
@@ -36,16 +35,16 @@
 /* Axes that a turn can have. */
 #define PYMILK_TURN_AXES 8
 
-/* Planes from this size on are large: they do not fit the second cache beside their source. */
+/* Planes of this size and more are large: they and their source do not fit the second-level cache. */
 #define TURN_LARGE_NBYTES 262144
-/* Copies from this size on do not fit the caches of most machines: written past them, without reading the
-   destination first, which is then the larger part of the work. */
+/* Copies of this size and more do not fit the caches of most machines. They are written past the caches, without
+   reading the destination first, which would be most of the work. */
 #define TURN_STREAM_NBYTES 16777216
-/* A tile: so many bytes of a row of the source, and of a row of the destination. Runs of less than this keep
-   the prefetchers of the processor from following. */
+/* A tile: this many bytes of a row of the source, and of a row of the destination. With shorter runs the
+   prefetchers of the processor do not start. */
 #define TURN_FROM_NBYTES 128
 #define TURN_TO_NBYTES 512
-/* From one row of the buffer to the next: not the same places of the first cache either. */
+/* From one row of the buffer to the next: rows must not share sets of the first-level cache. */
 #define TURN_PITCH (TURN_TO_NBYTES + 64)
 
 #define TURN_INLINE static inline __attribute__((always_inline))
@@ -166,14 +165,14 @@ TURN_INLINE void turn_store(char *dst, turn_vector_4 v, int streaming)
     memcpy(dst, &v, 16);
 }
 
-/* How far it is to the next cache line, where stores begin to stream, or to the end. */
+/* Bytes to the next cache line, where streaming stores begin, or to the end. */
 TURN_INLINE size_t turn_head(const char *dst, size_t nbytes)
 {
     const size_t head = (size_t)(-(uintptr_t)dst & 63);
     return head < nbytes ? head : nbytes;
 }
 
-/* Copy a row, in whole cache lines where it streams. Inline: calling memcpy costs as much as a short row. */
+/* Copy a row; streaming stores write whole cache lines. Inline: calling memcpy costs as much as a short row. */
 TURN_INLINE void turn_row_forth(char *dst, const char *src, size_t nbytes, int streaming)
 {
     turn_vector_4 a, b, c, d;
@@ -197,7 +196,7 @@ TURN_INLINE void turn_row_forth(char *dst, const char *src, size_t nbytes, int s
     memcpy(dst, src, nbytes);
 }
 
-/* The items of 16 bytes in reverse order: first the words of 4 bytes, then what is in them. */
+/* Reverse the items of 16 bytes: first the words of 4 bytes, then the items in them. */
 TURN_INLINE turn_vector_4 turn_reverse(const char *src, size_t item)
 {
     turn_vector_4 v;
@@ -214,7 +213,7 @@ TURN_INLINE turn_vector_4 turn_reverse(const char *src, size_t item)
 }
 
 #if defined(__x86_64__)
-/* A row backwards by 32 bytes, as far as they go: AVX2 puts bytes in any order at once. Returns how many. */
+/* Copy a row backwards in whole vectors of 32 bytes: AVX2 permutes bytes at once. Returns the number of items. */
 __attribute__((target("avx2"))) static ptrdiff_t turn_row_back_wide(char *dst, const char *src, ptrdiff_t n,
                                                                     size_t item, int streaming)
 {
@@ -237,7 +236,7 @@ __attribute__((target("avx2"))) static ptrdiff_t turn_row_back_wide(char *dst, c
 }
 #endif
 
-/* Copy n items backwards: `src` is the first of the copy, the last in memory. */
+/* Copy n items backwards: `src` is the item that comes first in the copy and last in memory. */
 TURN_INLINE void turn_row_back(char *dst, const char *src, ptrdiff_t n, size_t item, int streaming)
 {
     const ptrdiff_t width = (ptrdiff_t)item, side = 16 / width;
@@ -278,7 +277,7 @@ TURN_INLINE void turn_row(char *dst, ptrdiff_t to, const char *src, ptrdiff_t fr
 
 /* -- planes ------------------------------------------------------------------------------------------- */
 
-/* Whether 32 rows of that pitch are too many for one of the 64 places, of 8 lines each, of a first cache. */
+/* Whether 32 rows of that pitch overflow one of the 64 sets, of 8 lines each, of a first-level cache. */
 static int turn_crowded(ptrdiff_t pitch)
 {
     unsigned char lines[64] = {0};
@@ -288,7 +287,7 @@ static int turn_crowded(ptrdiff_t pitch)
     return 0;
 }
 
-/* Transpose a plane in squares of one cache line; what is left at the ends is a part of the last ones. */
+/* Transpose a plane in squares of one cache line; the last squares are larger and take what is left. */
 TURN_INLINE void turn_squares(char *dst, ptrdiff_t to, const char *src, ptrdiff_t from, ptrdiff_t rows,
                               ptrdiff_t cols, size_t item)
 {
@@ -303,7 +302,7 @@ TURN_INLINE void turn_squares(char *dst, ptrdiff_t to, const char *src, ptrdiff_
     }
 }
 
-/* Items from an address to the next one that begins a cache line `length` bytes on at most. */
+/* Items from an address to the start of a cache line, at most `length` bytes on. */
 TURN_INLINE ptrdiff_t turn_first(const char *address, ptrdiff_t length, ptrdiff_t stride, size_t item)
 {
     const ptrdiff_t width = (ptrdiff_t)item;
@@ -314,9 +313,8 @@ TURN_INLINE ptrdiff_t turn_first(const char *address, ptrdiff_t length, ptrdiff_
 
 /*
  * Transpose a plane in tiles: rows of the destination are `to` apart and have items `to_item` apart; those of
- * the source `from` and `from_item`. The first tiles are smaller, so that the others begin with cache lines
- * where pitches are whole ones. While a tile is turned, the next
- * one is fetched.
+ * the source `from` and `from_item`. The first tiles are smaller, so that the others begin at a cache
+ * line if the pitches are multiples of one. While a tile is transposed, the next one is prefetched.
  */
 TURN_INLINE void turn_tiles(char *dst, ptrdiff_t to, ptrdiff_t to_item, const char *src, ptrdiff_t from,
                             ptrdiff_t from_item, ptrdiff_t rows, ptrdiff_t cols, size_t item, int streaming)
@@ -390,7 +388,7 @@ TURN_INLINE void turn_planes(const pymilk_turn *t, int transposed, int streaming
     }
 }
 
-/* -- the whole ---------------------------------------------------------------------------------------- */
+/* -- the copy ----------------------------------------------------------------------------------------- */
 
 static void turn_swap(pymilk_turn *t, int a, int b)
 {
@@ -403,7 +401,7 @@ static void turn_swap(pymilk_turn *t, int a, int b)
     t->from[b] = from;
 }
 
-/* Go through an axis the other way. */
+/* Reverse an axis. */
 static void turn_flip(pymilk_turn *t, int k)
 {
     t->dst += (t->n[k] - 1) * t->to[k];
@@ -412,7 +410,7 @@ static void turn_flip(pymilk_turn *t, int k)
     t->from[k] = -t->from[k];
 }
 
-/* Bring the axes into the order of the destination, outermost first, all forwards there; join what is one. */
+/* Sort the axes by the destination, outermost first, all forwards there; join axes that are contiguous in both. */
 static void turn_order(pymilk_turn *t)
 {
     int i, k, kept = 0;
@@ -453,8 +451,7 @@ static void turn_extent(const pymilk_turn *t, const ptrdiff_t *strides, ptrdiff_
 }
 
 /*
- * Whether pymilk_turn_copy does this: items of 1, 2, 4, 8 or 16 bytes, and memory of the source that is not
- * memory of the destination.
+ * Whether pymilk_turn_copy can do this: items of 1, 2, 4, 8 or 16 bytes, and arrays that do not share memory.
  */
 static int pymilk_turn_can(const pymilk_turn *t)
 {
@@ -470,7 +467,7 @@ static int pymilk_turn_can(const pymilk_turn *t)
            || (uintptr_t)t->src + (size_t)from_end <= (uintptr_t)t->dst + (size_t)to_begin;
 }
 
-/* Copy what pymilk_turn_can says that it can. Changes the description. */
+/* Copy. Only after pymilk_turn_can; changes the description. */
 static void pymilk_turn_copy(pymilk_turn *t)
 {
     size_t total = t->item;
@@ -485,17 +482,17 @@ static void pymilk_turn_copy(pymilk_turn *t)
         if (t->n[k] > 1 && llabs(t->from[k]) < llabs(t->from[near]))
             near = k;
     if (near != last) {
-        /* The plane of the two. The source runs forwards along its rows; its pitch may be negative. */
+        /* The plane of the two axes. The source runs forwards along its rows; its pitch may be negative. */
         for (k = near; k < last - 1; k++)
             turn_swap(t, k, k + 1);
         if (t->from[last - 1] < 0)
             turn_flip(t, last - 1);
     } else if ((t->from[last - 1] < 0) != (t->from[last] < 0))
-        turn_flip(t, last - 1); /* what is read goes on where a row ends: reads wait, stores do not */
+        turn_flip(t, last - 1); /* read on from where a row ended: reads stall, stores do not */
     streaming = total >= TURN_STREAM_NBYTES;
 #if defined(__x86_64__)
     if (streaming)
-        _mm_sfence(); /* streaming stores are not ordered with others: nothing before is overtaken, */
+        _mm_sfence(); /* streaming stores are not ordered with others: earlier stores come first, */
 #endif
     switch (t->item) {
     case 1: turn_planes(t, near != last, streaming, 1); break;
@@ -506,7 +503,7 @@ static void pymilk_turn_copy(pymilk_turn *t)
     }
 #if defined(__x86_64__)
     if (streaming)
-        _mm_sfence(); /* and the copy is out before what follows */
+        _mm_sfence(); /* and the copy is visible before later stores */
 #endif
 }
 

@@ -22,7 +22,7 @@ cdef extern from "pymilk/protocol/turn.h" nogil:
 cdef inline bint describe_turn(pymilk_turn *t, char *dst, const Py_ssize_t *strides, const char *src,
                                const Py_ssize_t *src_strides, const Py_ssize_t *shape, int naxis,
                                size_t item) noexcept nogil:
-    """Describe the copy of one array into another; returns whether pymilk_turn_copy does it.
+    """Describe the copy of one array into another; returns whether pymilk_turn_copy can do it.
 
     strides: of the destination, in bytes; NULL for C order.
     """

@@ -22,8 +22,8 @@ from .process cimport own_pid
 from .semaphore cimport pymilk_sem_wait_until
 
 cdef enum:
-    # A sleeping wait is cut into slices of this length; between them it looks at signals, the closed
-    # flag and the file. Bounds the delay of Ctrl-C, close() and following a replaced stream.
+    # A wait sleeps in slices of this length. Between slices it checks signals, the closed flag and the file: this
+    # bounds the delay of Ctrl-C, of close() and of following a replaced stream.
     SLICE_NS = 20_000_000
     # After a wake-up that found nothing new, from a writer that posts before it counts: look often for this
     # long, then trust the semaphore again.
@@ -31,21 +31,21 @@ cdef enum:
     # Without a semaphore: look every POLL_NS while frames come, and less often after this time without one.
     POLL_IDLE_NS = 1_000_000
     POLL_IDLE_AFTER_NS = 200_000_000
-    # Posts of frames that were counted have arrived after this time without one.
+    # After this time without a post, none is expected any more for frames that were counted.
     SETTLED_NS = 1_000_000
     # Looks at the counter between two looks at the clock while spinning.
     SPINS_PER_LOOK = 64
-    # A reader that was late spins for this long at the beginning of a wait (see `Spin.eager`).
+    # A reader that lost frames spins for this long when a wait begins (see `Spin.eager`).
     LATE_SPIN_NS = 50_000
     # `Spin.ns`: spin as the rhythm of the stream suggests.
     LEARNED = -2
-    # Sleeps end when they should, and not up to 50 us later as is usual.
+    # Timer slack of a waiting thread: its sleeps end on time, not up to 50 us later as by default.
     SLACK_NS = 1_000
 
 # What a wait, or a run of the receive loop, ended with.
 cdef enum:
     EV_DONE
-    EV_CHECK        # take the GIL and look at signals, then go on
+    EV_CHECK        # take the GIL and check signals, then go on
     EV_TIMEOUT
     EV_CLOSED
     EV_STOPPED
@@ -58,9 +58,9 @@ cdef struct Spin:
     Pace *pace              # the rhythm to learn and to spin by; NULL: spin for `ns`
     int64_t doze            # of the present wait: when the frame is due, less what a sleep is late,
     int64_t alert           # and when it is no longer expected
-    uint32_t eager          # frames for which to spin first, because one was lost
+    uint32_t eager          # number of next frames for which to spin first, because one was lost
 
-# The timer slack of this thread: how late its sleeps may end.
+# Timer slack of this thread: how late its sleeps may end.
 cdef struct Slack:
     bint lowered            # it was lowered; `before` holds the old value
     int before
@@ -93,7 +93,7 @@ cdef inline int ended(const Wait *w) noexcept nogil:
 
 
 cdef inline int housekeeping(Wait *w, int64_t now) noexcept nogil:
-    """What is looked at between slices. Returns EV_DONE to go on."""
+    """Check flags, file and semaphore between slices. Returns EV_DONE to go on."""
     cdef const Source *s = &w.source
     cdef int event = ended(w)
     if event != EV_DONE:
@@ -101,7 +101,7 @@ cdef inline int housekeeping(Wait *w, int64_t now) noexcept nogil:
     if now < w.next_check and not retired(s.base, s.h):
         return EV_DONE
     w.next_check = now + CHECK_NS
-    # A file that is gone may come back as another one: that is found at one of the next looks.
+    # FILE_GONE does not end the wait: a new file may come, and one of the next checks finds it.
     event = file_state(s.path, s.device, s.inode, s.h.at.total)
     if event == FILE_OTHER:
         return EV_REPLACED
@@ -110,7 +110,7 @@ cdef inline int housekeeping(Wait *w, int64_t now) noexcept nogil:
     if damaged(s.base, s.h, s.closed):
         return EV_DAMAGED
     if w.posts.sem != NULL and atomic_load_i32(<int32_t *>w.posts.owner, __ATOMIC_RELAXED) != own_pid:
-        w.posts.sem = NULL  # another reader took our semaphore: leave its posts alone
+        w.posts.sem = NULL  # another reader took our semaphore: its posts are not ours
     return EV_CHECK if w.check_signals else EV_DONE
 
 
@@ -131,8 +131,8 @@ cdef inline bint spin_for(Wait *w, int64_t until) noexcept nogil:
             return False
 
 
-cdef inline void sharpen(Slack *s) noexcept nogil:
-    """Make sleeps of this thread end when they should; undone when the run ends."""
+cdef inline void lower_slack(Slack *s) noexcept nogil:
+    """Lower the timer slack of this thread; `restore_slack` undoes it."""
     if not s.lowered:
         s.lowered = True
         s.before = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0)
@@ -141,7 +141,7 @@ cdef inline void sharpen(Slack *s) noexcept nogil:
 
 
 cdef inline void restore_slack(const Slack *s) noexcept nogil:
-    """Give this thread its timer slack back."""
+    """Set the timer slack of this thread back, if it was lowered."""
     if s.before > SLACK_NS:
         prctl(PR_SET_TIMERSLACK, s.before, 0, 0, 0)
 
@@ -152,7 +152,7 @@ cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
     cdef int64_t began = now
     cdef bint dozing = now < w.spin.doze < until
     cdef int taken
-    sharpen(&w.slack)
+    lower_slack(&w.slack)
     if dozing:
         until = w.spin.doze
     if w.posts.silent and take_posts(&w.posts) > 0:
@@ -187,7 +187,7 @@ cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
 
 
 cdef inline int arrived(Wait *w) noexcept nogil:
-    """A frame that was waited for has just come."""
+    """Note that a frame came during the wait."""
     w.deadline = 0
     if w.spin.pace != NULL:
         pace_note(w.spin.pace, clock_ns(CLOCK_MONOTONIC),
@@ -227,7 +227,7 @@ cdef inline int wait_for_frame(Wait *w) noexcept nogil:
             break
         now = clock_ns(CLOCK_MONOTONIC)
         if now >= w.deadline:
-            # The last look at the file: a writer that restarted is the likeliest cause.
+            # Check the file once more: most often the writer was restarted.
             w.next_check = 0
         event = housekeeping(w, now)
         if event != EV_DONE and event != EV_CHECK:

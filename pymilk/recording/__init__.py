@@ -9,20 +9,7 @@ from .saving import check_save, save
 from .series import part_path, parts_of, taken_by
 
 __all__ = [
-    "GAP_ROW",
-    "LazyFrames",
-    "RecordReport",
-    "Recorder",
-    "Recording",
-    "StreamReport",
-    "check_save",
-    "first_time",
-    "header_of",
-    "load",
-    "orientation_of",
-    "part_path",
-    "parts_of",
-    "record",
-    "save",
+    "GAP_ROW", "LazyFrames", "RecordReport", "Recorder", "Recording", "StreamReport", "check_save",
+    "first_time", "header_of", "load", "orientation_of", "part_path", "parts_of", "record", "save",
     "taken_by",
-]
+]  # fmt: skip

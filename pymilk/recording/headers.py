@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..times import LAST_DATE_NS, tai_offset
 from .sinks import Header
 from .sinks.base import CLOCK
 
-__all__ = ["first_time", "header_of", "orientation_of", "words_of_axes"]
+__all__ = ["FileAccount", "first_time", "header_of", "orientation_of", "words_of_axes"]
 
 
 def words_of_axes(orientation: Orientation) -> str:
@@ -64,18 +65,37 @@ def orientation_of(header: Header, path: str) -> Orientation:
         ) from error
 
 
+@dataclass(frozen=True)
+class FileAccount:
+    """What a header says of the frames of its file.
+
+    Attributes
+    ----------
+    started_ns, first_ns : int
+        When the recording began, and when the first frame was acquired, in nanoseconds of CLOCK_TAI.
+    frames, lost : int
+        In this file.
+    ended : str
+        "running": the file is not finished.
+    part : int or None
+        Number in a series.
+    """
+
+    started_ns: int
+    first_ns: int
+    frames: int
+    lost: int
+    ended: str
+    part: int | None = None
+
+
 def header_of(
     stream: str,
     dtype: np.dtype[Any],
     orientation: Orientation,
     *,
     keywords: Iterable[Iterable[Any]],
-    started_ns: int,
-    first_ns: int,
-    frames: int,
-    lost: int,
-    ended: str,
-    part: int | None = None,
+    account: FileAccount,
 ) -> Header:
     """Make a header.
 
@@ -88,14 +108,7 @@ def header_of(
     orientation : Orientation
         How the user sees the frames.
     keywords : iterable of (name, value, comment)
-    started_ns, first_ns : int
-        When it began, and when the first frame was acquired, in nanoseconds of CLOCK_TAI.
-    frames, lost : int
-        In this file.
-    ended : str
-        "running": the file is not finished.
-    part : int or None
-        Number in a series.
+    account : FileAccount
 
     Returns
     -------
@@ -114,12 +127,12 @@ def header_of(
         "squeeze": orientation.squeeze,
         "clock": CLOCK,
         "tai_offset": tai_offset(),
-        "started_ns": started_ns,
-        "first_ns": first_ns,
-        "frames": frames,
-        "lost": lost,
-        "ended": ended,
-        "part": part,
+        "started_ns": account.started_ns,
+        "first_ns": account.first_ns,
+        "frames": account.frames,
+        "lost": account.lost,
+        "ended": account.ended,
+        "part": account.part,
         "keywords": [list(each) for each in keywords],
-        "complete": ended != "running",
+        "complete": account.ended != "running",
     }

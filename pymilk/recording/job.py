@@ -8,6 +8,7 @@ import math
 import os
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,13 @@ from ..shm import SHM
 from ..system.files import check_room_for, file_error
 from ..system.forks import left_with_parent, tell_after_fork
 from ..times import now_ns
-from .headers import first_time, header_of
+from .headers import FileAccount, first_time, header_of
 from .report import StreamReport
 from .series import GOES_ON, is_part_of, part_path, remove_others, taken_by
 from .sinks import Header, Sink, sink_of
 from .sinks.base import batch_of
 
-__all__ = ["Job"]
+__all__ = ["Job", "JobOptions"]
 
 #: How often a recorder without frames looks whether to stop, in seconds.
 _TICK = 0.1
@@ -44,10 +45,26 @@ _BATCH_NBYTES = 1 << 20
 _STOP_SECONDS = 0.5
 
 
+@dataclass(frozen=True)
+class JobOptions:
+    """How streams are recorded: parameters of `Recorder`, checked."""
+
+    frames: int | None
+    max_frames_per_file: int | None
+    force: bool
+    compress: bool
+    depth: int | None
+    start: str
+    timeout: float | None
+    wait: str
+    cpu: int | None
+    priority: int | None
+
+
 class Job:
     """One stream, its thread, and its files."""
 
-    def __init__(self, source: SHM | str, path: str, options: dict[str, Any]) -> None:
+    def __init__(self, source: SHM | str, path: str, options: JobOptions) -> None:
         self.path = path
         # A script may change its directory while it records.
         self._folder = os.getcwd()
@@ -56,13 +73,12 @@ class Job:
         shm = SHM(source) if isinstance(source, str) else source
         try:
             self._shm = shm
-            self.stream = shm._live()
+            self.stream, self._turn = shm.live_source()
             self.name = self.stream.name
-            self._turn: Orientation = shm._turn
             self._format = sink_of(path)
             self._where = os.path.join(self._folder, path)
-            self._limit: int | None = options["frames"]
-            self._part_limit: int | None = options["max_frames_per_file"]
+            self._limit = options.frames
+            self._part_limit = options.max_frames_per_file
             self.check()
         except BaseException:
             if self._owned:
@@ -99,8 +115,8 @@ class Job:
     def check(self) -> None:
         """Raise whatever speaks against recording, before a file is made or a frame is waited for."""
         stream = self.stream
-        self._format.check(stream.frame_shape, stream.dtype, self._options["compress"])
-        others = [] if self._options["force"] else self._in_the_way(self.path)
+        self._format.check(stream.frame_shape, stream.dtype, self._options.compress)
+        others = [] if self._options.force else self._in_the_way(self.path)
         check_room_for(self.path, others, stream.name)
 
     def _in_the_way(self, path: str) -> list[str]:
@@ -113,7 +129,7 @@ class Job:
         mine, theirs = (
             {os.path.realpath(each) for each in job._format.files(job._where)} for job in (self, other)
         )
-        series = self._part_limit is not None or self._options["force"]
+        series = self._part_limit is not None or self._options.force
         return not mine.isdisjoint(theirs) or (
             series and is_part_of(os.path.realpath(other._where), os.path.realpath(self._where))
         )
@@ -122,14 +138,21 @@ class Job:
 
     def prepare(self) -> None:
         """Arm the ring, and make the first file, unless there is one to be replaced."""
-        self._replaces = self._options["force"] and any(map(os.path.lexists, self._in_the_way(self._where)))
+        self._replaces = self._options.force and any(map(os.path.lexists, self._in_the_way(self._where)))
         self._started_ns = now_ns()
         if not self._replaces:
             self._open()
-        how = {key: self._options[key] for key in ("depth", "start", "wait", "cpu", "priority")}
-        # Frames stay in the order of the stream: this orientation turns nothing.
-        plain = Orientation(self.stream.frame_shape, 4, Which3DState.FRONT2LAST)
-        self._ring = RingReader(self.stream, orientation=plain, **how)
+        options = self._options
+        self._ring = RingReader(
+            self.stream,
+            depth=options.depth,
+            start=options.start,
+            wait=options.wait,
+            cpu=options.cpu,
+            priority=options.priority,
+            # Frames stay in the order of the stream: this orientation turns nothing.
+            orientation=Orientation(self.stream.frame_shape, 4, Which3DState.FRONT2LAST),
+        )
 
     def begin(self, deadline: float | None) -> None:
         """Record what the ring has, and what comes."""
@@ -160,7 +183,7 @@ class Job:
             with contextlib.suppress(OSError):
                 self._sink.close()
         self._remove()
-        self._let_go()
+        self.let_go()
         self.ended = "stopped"
         self.over.set()
 
@@ -251,7 +274,7 @@ class Job:
             try:
                 self._finish(ending)
             finally:
-                self._let_go()
+                self.let_go()
 
     def _failed(self, error: BaseException) -> None:
         """Keep the first thing that went wrong."""
@@ -262,7 +285,8 @@ class Job:
                 error = made
             self.error = error
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Close the stream, unless it is the user's."""
         if self._owned:
             self._shm.close()
 
@@ -341,11 +365,11 @@ class Job:
             self._flushed = now
         if failure is not None and not isinstance(failure, StreamTimeoutError):
             raise failure
-        patience: float | None = self._options["timeout"]
+        patience: float | None = self._options.timeout
         if len(info):
             self._last_seen = now
         elif patience is not None and now - self._last_seen >= patience and failure is not None:
-            raise ring._timed_out(patience) from None
+            raise ring.timeout_error(patience) from None
         return len(info)
 
     def _add(self, sink: Sink, info: Array) -> None:
@@ -391,7 +415,7 @@ class Job:
                 self.stream.frame_shape,
                 self.stream.dtype,
                 self._header("running"),
-                compress=self._options["compress"],
+                compress=self._options.compress,
                 frames=left,
                 replace=replaces,
             )
@@ -406,17 +430,16 @@ class Job:
         return sink
 
     def _header(self, ended: str) -> Header:
-        return header_of(
-            self.name,
-            self.stream.dtype,
-            self._turn,
-            keywords=self._keywords,
+        account = FileAccount(
             started_ns=self._started_ns,
             first_ns=self._first_ns,
             frames=self._part,
             lost=self._part_lost,
             ended=ended,
             part=None if self._part_limit is None else self._parts - (self._sink is not None),
+        )
+        return header_of(
+            self.name, self.stream.dtype, self._turn, keywords=self._keywords, account=account
         )
 
     def _finish(self, ending: str) -> None:

@@ -14,12 +14,12 @@ from types import TracebackType
 from typing import Any
 
 from .._core import checked_timeout
-from ..arguments import check_seconds
+from ..arguments import STARTS, check_choice, check_count, check_seconds
 from ..errors import RecordError, StreamArgumentError, StreamError
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.threads import await_event, check_scheduling
-from .job import Job
+from .job import Job, JobOptions
 from .report import RecordReport
 from .targets import targets_of
 
@@ -118,53 +118,50 @@ class Recorder:
         cpu: int | None = None,
         priority: int | None = None,
     ) -> None:
-        counts: dict[str, int | None] = {}
-        for argument, count in (
-            ("frames", frames), ("max_frames_per_file", max_frames_per_file), ("depth", depth),
-        ):  # fmt: skip
-            if count is not None and not (hasattr(count, "__index__") and 1 <= count < 2**62):
-                raise StreamArgumentError(
-                    f"{argument} is a number of frames, 1 or more and below 2**62, not {count!r}",
-                    argument=argument,
-                    found=count,
-                )
-            counts[argument] = None if count is None else count.__index__()
-        if start not in ("next", "oldest", "newest"):
-            raise StreamArgumentError(
-                f"start is 'next', 'oldest' or 'newest', not {start!r}", argument="start", found=start
-            )
+        check_choice("start", start, STARTS)
         spin_of(wait)
         check_scheduling(cpu, priority)
         check_seconds(seconds)
         self._seconds = seconds
-        options = {
-            **counts, "force": bool(force), "compress": bool(compress), "start": start,
-            "timeout": checked_timeout(timeout), "wait": wait, "cpu": cpu, "priority": priority,
-        }  # fmt: skip
+        options = JobOptions(
+            frames=_count("frames", frames),
+            max_frames_per_file=_count("max_frames_per_file", max_frames_per_file),
+            force=bool(force),
+            compress=bool(compress),
+            depth=_count("depth", depth),
+            start=start,
+            timeout=checked_timeout(timeout),
+            wait=wait,
+            cpu=cpu,
+            priority=priority,
+        )
         self._jobs: dict[str, Job] = {}
         self._started = False
         try:
             for each, target in targets_of(source, path):
-                job = Job(each, target, options)
-                if job.name in self._jobs:
-                    if job._owned:
-                        job._let_go()
-                    raise StreamArgumentError(
-                        f"stream {job.name!r} is given twice", argument="source", found=source
-                    )
-                self._jobs[job.name] = job
-            for one, other in itertools.permutations(self._jobs.values(), 2):
-                if one.collides_with(other):
-                    raise StreamArgumentError(
-                        f"two streams cannot be recorded into one file: {one.path} and {other.path}, or "
-                        "files beside them or of a series, have the same name; put {stream} into the path, "
-                        "or choose other names",
-                        argument="path",
-                        found=path,
-                    )
+                self._add(Job(each, target, options), source)
+            self._check_collisions(path)
         except BaseException:
             self._abandon()
             raise
+
+    def _add(self, job: Job, source: Any) -> None:
+        if job.name in self._jobs:
+            job.let_go()
+            raise StreamArgumentError(f"stream {job.name!r} is given twice", argument="source", found=source)
+        self._jobs[job.name] = job
+
+    def _check_collisions(self, path: Any) -> None:
+        """Raise if two streams would be recorded into the same files."""
+        for one, other in itertools.permutations(self._jobs.values(), 2):
+            if one.collides_with(other):
+                raise StreamArgumentError(
+                    f"two streams cannot be recorded into one file: {one.path} and {other.path}, or "
+                    "files beside them or of a series, have the same name; put {stream} into the path, "
+                    "or choose other names",
+                    argument="path",
+                    found=path,
+                )
 
     def _abandon(self) -> None:
         for job in self._jobs.values():
@@ -295,6 +292,10 @@ class Recorder:
     def __repr__(self) -> str:
         state = "running" if self.running else "ended" if self._started else "not started"
         return f"<Recorder of {', '.join(self._jobs)}: {state}>"
+
+
+def _count(argument: str, found: Any) -> int | None:
+    return None if found is None else check_count(argument, found, below=2**62)
 
 
 def record(

@@ -13,8 +13,9 @@ import numpy as np
 
 from .._core import FRAME_ROW
 from .._types import Array
+from ..arguments import bad_argument
 from ..axes import Orientation
-from ..errors import StreamArgumentError, StreamError, StreamFormatError, StreamNotFoundError
+from ..errors import StreamError, StreamFormatError, StreamNotFoundError
 from ..system.files import checked_path, file_error
 from .frames import LazyFrames
 from .headers import orientation_of, words_of_axes
@@ -219,59 +220,13 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
     >>> with pymilk.load("cam.fits") as cam:                              # doctest: +SKIP
     ...     print(cam.frames.shape, cam.info["cnt0"], cam.gaps, cam.header["stream"])
     """
-    series = False
-    if isinstance(path, (str, bytes, os.PathLike)):
-        given = checked_path(path, "a recording")
-        paths = [given]
-        if not os.path.exists(given):
-            paths, series = parts_of(given), True
-            if not paths:
-                raise StreamNotFoundError(
-                    f"there is no recording {given}, nor a series of that name", path=given
-                )
-    elif isinstance(path, Iterable):
-        paths = [checked_path(each, "a recording") for each in path]
-    else:
-        paths = []
-    if not paths:
-        raise StreamArgumentError(
-            f"a recording has a path, or a list of them, not {path!r}", argument="path", found=path
-        )
+    paths, series = _paths(path)
     stored: list[Stored] = []
     try:
         for each in paths:
-            try:
-                stored.append(sink_of(each).read(each))
-            except OSError as error:
-                if isinstance(error, StreamError):
-                    raise
-                raise file_error(error, error.filename or each, "read") from error
-            except (StreamError, KeyError, MemoryError):
-                raise
-            except Exception as error:  # of libraries that meet something damaged: anything can come
-                raise StreamFormatError(
-                    f"{each} is no recording, or it is damaged: {error!r}",
-                    path=each,
-                    field="file",
-                    found=repr(error),
-                ) from error
+            stored.append(_opened(each))
         for each, one in zip(paths, stored, strict=True):
-            if len(one.frames.shape) == 0:
-                raise StreamFormatError(
-                    f"{each} has a single number, and no frames",
-                    path=each,
-                    field="shape",
-                    expected="(n, ...)",
-                    found=(),
-                )
-            if one.dtype.kind not in "biufc":
-                raise StreamFormatError(
-                    f"{each} has no frames of numbers, but {one.dtype}",
-                    path=each,
-                    field="dtype",
-                    expected="numbers",
-                    found=one.dtype,
-                )
+            _check_frames(each, one)
         return Recording(paths, stored, series)
     except BaseException as error:
         for one in stored:
@@ -285,3 +240,60 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
                 expected=str(error),
             ) from error
         raise
+
+
+def _paths(path: Any) -> tuple[list[str], bool]:
+    """Return the files of a recording, and whether its name is that of a series."""
+    if isinstance(path, (str, bytes, os.PathLike)):
+        given = checked_path(path, "a recording")
+        if os.path.exists(given):
+            return [given], False
+        paths = parts_of(given)
+        if not paths:
+            raise StreamNotFoundError(
+                f"there is no recording {given}, nor a series of that name", path=given
+            )
+        return paths, True
+    paths = [checked_path(each, "a recording") for each in path] if isinstance(path, Iterable) else []
+    if not paths:
+        raise bad_argument("path", path, "the path of a recording, or a list of them")
+    return paths, False
+
+
+def _opened(path: str) -> Stored:
+    """Open one file."""
+    try:
+        return sink_of(path).read(path)
+    except OSError as error:
+        if isinstance(error, StreamError):
+            raise
+        raise file_error(error, error.filename or path, "read") from error
+    except (StreamError, KeyError, MemoryError):
+        raise
+    except Exception as error:  # libraries that read a damaged file may raise anything
+        raise StreamFormatError(
+            f"{path} is no recording, or it is damaged: {error!r}",
+            path=path,
+            field="file",
+            found=repr(error),
+        ) from error
+
+
+def _check_frames(path: str, stored: Stored) -> None:
+    """Raise unless a file holds frames of numbers."""
+    if len(stored.frames.shape) == 0:
+        raise StreamFormatError(
+            f"{path} has a single number, and no frames",
+            path=path,
+            field="shape",
+            expected="(n, ...)",
+            found=(),
+        )
+    if stored.dtype.kind not in "biufc":
+        raise StreamFormatError(
+            f"{path} has no frames of numbers, but {stored.dtype}",
+            path=path,
+            field="dtype",
+            expected="numbers",
+            found=stored.dtype,
+        )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass, field
+
+from ..reports import Report, ending_text
 
 __all__ = ["RecordReport", "StreamReport"]
 
 
-class StreamReport:
+@dataclass(kw_only=True, repr=False, eq=False)
+class StreamReport(Report):
     """What was recorded of one stream.
 
     Attributes
@@ -49,31 +52,27 @@ class StreamReport:
         The files, if any, are finished, whatever ended the recording.
     """
 
-    def __init__(self, **values: Any) -> None:
-        self.stream: str = values["stream"]
-        self.paths: list[str] = values["paths"]
-        self.requested: int | None = values["requested"]
-        self.recorded: int = values["recorded"]
-        self.lost: int = values["lost"]
-        self.torn: int = values["torn"]
-        self.unwritten: int = values["unwritten"]
-        self.new_files: int = values["new_files"]
-        self.nbytes: int = values["nbytes"]
-        self.duration: float = values["duration"]
-        self.rate: float = values["rate"]
-        self.source: str = values["source"]
-        self.ring_peak: float = values["ring_peak"]
-        self.last_age: float | None = values["last_age"]
-        self.ended: str = values["ended"]
-        self.error: str | None = values["error"]
-        self.complete: bool = values["complete"]
+    stream: str
+    paths: list[str]
+    requested: int | None
+    recorded: int
+    lost: int
+    torn: int
+    unwritten: int
+    new_files: int
+    nbytes: int
+    duration: float
+    rate: float
+    source: str
+    ring_peak: float
+    last_age: float | None
+    ended: str
+    error: str | None
+    complete: bool
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all attributes as plain Python values, ready for JSON."""
-        return {
-            key: None if isinstance(value, float) and math.isnan(value) else value
-            for key, value in vars(self).items()
-        }
+    def title(self) -> str:
+        """Return the line above the rows."""
+        return f"Recording of stream {self.stream!r}"
 
     def rows(self) -> list[tuple[str, str]]:
         """Return the report as (label, text) pairs, for tables."""
@@ -94,23 +93,18 @@ class StreamReport:
             ("size", f"{self.nbytes / 1e6:.1f} MB of pixels"),
             ("ring", f"{self.source}, {self.ring_peak:.1%} full at most"),
             ("duration", f"{self.duration:.3f} s"),
-            ("ended", self.ended if self.error is None else f"{self.ended}: {self.error}"),
+            ("ended", ending_text(self.ended, self.error)),
         ]
         if self.ended != "running" and not self.complete:
             rows.append(("files", "not finished; pymilk.load reads what is there"))
         return rows
 
-    def __str__(self) -> str:
-        rows = self.rows()
-        width = max(len(label) for label, _ in rows)
-        lines = [f"Recording of stream {self.stream!r}"]
-        return "\n".join(lines + [f"  {label:<{width}}  {text}" for label, text in rows])
-
     def __repr__(self) -> str:
         return f"<StreamReport {self.stream!r}: {self.recorded} recorded, {self.lost} lost, {self.ended}>"
 
 
-class RecordReport:
+@dataclass(repr=False, eq=False)
+class RecordReport(Report):
     """What a recorder has written so far.
 
     Attributes
@@ -125,9 +119,17 @@ class RecordReport:
         All files are finished.
     """
 
-    def __init__(self, streams: dict[str, StreamReport]) -> None:
-        self.streams = streams
-        reports = list(streams.values())
+    streams: dict[str, StreamReport]
+    recorded: int = field(init=False)
+    lost: int = field(init=False)
+    torn: int = field(init=False)
+    unwritten: int = field(init=False)
+    nbytes: int = field(init=False)
+    duration: float = field(init=False)
+    complete: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        reports = list(self.streams.values())
         self.recorded = sum(each.recorded for each in reports)
         self.lost = sum(each.lost for each in reports)
         self.torn = sum(each.torn for each in reports)
@@ -135,10 +137,6 @@ class RecordReport:
         self.nbytes = sum(each.nbytes for each in reports)
         self.duration = max(each.duration for each in reports)
         self.complete = all(each.complete for each in reports)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all attributes as plain Python values, ready for JSON."""
-        return {**vars(self), "streams": {name: each.to_dict() for name, each in self.streams.items()}}
 
     def __str__(self) -> str:
         return "\n".join(str(each) for each in self.streams.values())

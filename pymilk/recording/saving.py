@@ -12,7 +12,7 @@ from ..capture import Capture
 from ..errors import StreamArgumentError, StreamError
 from ..shm import SHM
 from ..system.files import check_room_for, checked_path, file_error
-from .headers import first_time, header_of
+from .headers import FileAccount, first_time, header_of
 from .series import remove_others, taken_by
 from .sinks import Header, Sink, sink_of
 
@@ -36,7 +36,7 @@ def check_save(
     StreamError
         As for `save`, but for what only writing can tell.
     """
-    stream = shm._live()
+    stream = shm.live_source()[0]
     _checked(path, stream.name, stream.frame_shape, stream.dtype, force, compress)
 
 
@@ -123,17 +123,14 @@ def save(
     stored = [list(each)[:3] for each in keywords]
 
     def header(written: int, ended: str) -> Header:
-        return header_of(
-            capture.name,
-            frames.dtype,
-            turn,
-            keywords=stored,
+        account = FileAccount(
             started_ns=capture.started_ns,
             first_ns=first_time(info),
             frames=written,
             lost=int(info["lost"][:written].sum()),
             ended=ended,
         )
+        return header_of(capture.name, frames.dtype, turn, keywords=stored, account=account)
 
     kind = sink_of(where)
     try:

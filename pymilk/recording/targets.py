@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..arguments import bad_argument
 from ..errors import StreamArgumentError
 from ..names import stream_name
 from ..shm import SHM
@@ -45,11 +46,7 @@ def targets_of(source: Any, path: Any) -> list[tuple[SHM | str, str]]:
             )
         pairs = [(each, where) for each in several]
     if not pairs or not all(isinstance(each, (str, SHM)) for each, _ in pairs):
-        raise StreamArgumentError(
-            f"source names one or more streams, as str or SHM, not {source!r}",
-            argument="source",
-            found=source,
-        )
+        raise bad_argument("source", source, "one or more streams, as str or SHM")
     targets = []
     for each, target in pairs:
         name = each.FNAME if isinstance(each, SHM) else stream_name(each)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .._core import RingCursor
 from .._types import Array
 from ..errors import StreamClosedError
+from ..reports import Report
 
 if TYPE_CHECKING:
     from .reader import RingReader
@@ -78,7 +80,8 @@ class Block:
         return f"<Block of {len(self)} frames{numbers} of {self._cursor.name!r}>"
 
 
-class RingReport:
+@dataclass(kw_only=True, repr=False, eq=False)
+class RingReport(Report):
     """What a ring reader has delivered so far, and what it could not.
 
     Attributes
@@ -103,22 +106,17 @@ class RingReport:
         Processor time of the collector's thread as a share of `duration`; 0 for other sources.
     """
 
-    def __init__(self, **values: Any) -> None:
-        self.stream: str = values["stream"]
-        self.source: str = values["source"]
-        self.policy: str = values["policy"]
-        self.depth: int = values["depth"]
-        self.received: int = values["received"]
-        self.lost: int = values["lost"]
-        self.skipped: int = values["skipped"]
-        self.lag: int = values["lag"]
-        self.new_files: int = values["new_files"]
-        self.duration: float = values["duration"]
-        self.cpu_share: float = values["cpu_share"]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return all attributes as plain Python values, ready for JSON."""
-        return dict(vars(self))
+    stream: str
+    source: str
+    policy: str
+    depth: int
+    received: int
+    lost: int
+    skipped: int
+    lag: int
+    new_files: int
+    duration: float
+    cpu_share: float
 
     def __str__(self) -> str:
         return (

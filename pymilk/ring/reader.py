@@ -13,13 +13,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from .._core import FRAME_ROW, PrivateRing, Reader, RingCursor, Stream, allocate, checked_timeout
+from ..arguments import STARTS, check_choice, check_count
 from ..axes import Orientation
 from ..capture import Capture, destination, finish, finished_capture
 from ..errors import (
@@ -34,11 +35,11 @@ from ..errors import (
     StreamTimeoutError,
     StreamUnsupportedError,
 )
-from ..streams.waiting import find_successor, spin_of
+from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..times import now_ns
 from .block import Block, RingReport
-from .receiver import ReceiverThread
+from .receiver import Beginning, ReceiverThread
 
 __all__ = ["RingReader"]
 
@@ -147,27 +148,15 @@ class RingReader:
         priority: int | None = None,
         orientation: Orientation | None = None,
     ) -> None:
-        for argument, found, known in (
-            ("policy", policy, ("every", "newest")),
-            ("on_lost", on_lost, ("count", "raise")),
-            ("start", start, ("next", "oldest", "newest")),
-            ("source", source, ("auto", "collector")),
-        ):
-            if found not in known:
-                raise StreamArgumentError(
-                    f"{argument} is one of {', '.join(map(repr, known))}, not {found!r}",
-                    argument=argument,
-                    found=found,
-                )
-        if depth is not None and not (hasattr(depth, "__index__") and 1 <= depth < 2**62):
-            raise StreamArgumentError(
-                f"depth is a number of frames, 1 or more, not {depth!r}",
-                argument="depth",
-                found=depth,
-            )
+        check_choice("policy", policy, ("every", "newest"))
+        check_choice("on_lost", on_lost, ("count", "raise"))
+        check_choice("start", start, STARTS)
+        check_choice("source", source, ("auto", "collector"))
+        if depth is not None:
+            check_count("depth", depth, below=2**62)
         self._spin = spin_of(wait)
-        self._owned = isinstance(stream, str)
-        self._stream = Stream.attach(stream) if isinstance(stream, str) else stream
+        owned = isinstance(stream, str)
+        self._source = Follower(Stream.attach(stream) if isinstance(stream, str) else stream, owned=owned)
         self.name = self._stream.name
         self.dtype = self._stream.dtype
         self._orientation = orientation or Orientation(self._stream.frame_shape)
@@ -182,7 +171,6 @@ class RingReader:
         self._closed = False
         self._began = time.monotonic()
         self._past = [0, 0, 0]
-        self._new_files = 0
         self._left_out = 0
         self._asked = 0.0  # seconds that the present wait may take
         self._bell = -1
@@ -194,8 +182,7 @@ class RingReader:
         try:
             self._open(start, None)
         except BaseException:
-            if self._owned:
-                self._stream.close()
+            self._source.close()
             raise
         tell_after_fork(self)
 
@@ -214,6 +201,10 @@ class RingReader:
             f"the ring reader of stream {self.name!r} cannot be pickled: its place in the ring, and a "
             "collector's thread, belong to this process; pass the name, and make a reader on the other side"
         )
+
+    @property
+    def _stream(self) -> Stream:
+        return self._source.stream
 
     # -- sources -------------------------------------------------------------------------------
 
@@ -256,11 +247,8 @@ class RingReader:
             lambda reader, after, missed: reader.collect(
                 ring, after=after, spin_ns=spin, missed=missed
             ),
-            start=start,
-            after=after,
-            from_zero=missed,
-            cpu=self._scheduling[0],
-            priority=self._scheduling[1],
+            begin=Beginning(start, after, missed),
+            scheduling=self._scheduling,
             finished=ring.end,
             what="collector",
         )
@@ -278,20 +266,21 @@ class RingReader:
     def _follow(self, deadline: float | None) -> None:
         """Go over to the new file of the stream; what the old one still had is lost."""
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
-        stream = find_successor(self._stream, left, lambda: self._closed)
-        if stream is None:
+        went = self._source.follow(
+            left,
+            begin=self._leave_source,
+            missed=lambda old: self._cursor.missing,
+            stopping=lambda: self._closed,
+        )
+        if not went:
             raise self._is_closed()
-        missed = self._cursor.missing
+        self._open("oldest", self._source.take_missed())
+
+    def _leave_source(self, new: Stream) -> None:
         self._settle()
-        old, owned = self._stream, self._owned
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-        self._stream, self._owned = stream, True
-        if owned:
-            old.close()
-        self._new_files += 1
-        self._open("oldest", missed)
 
     def _is_left_out(self) -> bool:
         """Note that the stream has frames which its ring has not; after some, go over to a collector."""
@@ -321,7 +310,7 @@ class RingReader:
             if not self._ring.wait(known, left):
                 if not self._collecting():
                     raise self._why_ended()
-                raise self._timed_out()
+                raise self.timeout_error()
             return
         assert self._reader is not None
         if self._cursor.source == "fast" and known > self._cursor.last and self._is_left_out():
@@ -333,14 +322,14 @@ class RingReader:
                 try:
                     self._follow(deadline)
                 except (StreamNotFoundError, StreamNotReadyError):
-                    raise self._timed_out() from None
+                    raise self.timeout_error() from None
             return
         except StreamTimeoutError:
-            raise self._timed_out() from None  # with the seconds that were asked for
+            raise self.timeout_error() from None  # with the seconds that were asked for
         except StreamClosedError:
             raise self._is_closed() from None
         if left == 0 and self._cursor.unread() == 0:
-            raise self._timed_out()
+            raise self.timeout_error()
 
     def _collecting(self) -> bool:
         return self._collector is not None and self._collector.running
@@ -350,7 +339,8 @@ class RingReader:
         error = None if self._collector is None else self._collector.error
         return error or self._is_closed()
 
-    def _timed_out(self, asked: float | None = None) -> StreamTimeoutError:
+    def timeout_error(self, asked: float | None = None) -> StreamTimeoutError:
+        """Return the error of a wait for so many seconds (default: of the present wait) without a frame."""
         asked = self._asked if asked is None else asked
         stream = self.stream
         counter = 0 if stream.closed else stream.counter
@@ -402,14 +392,7 @@ class RingReader:
         return None if limit is None else time.monotonic() + limit
 
     def _count(self, argument: str, value: int, least: int = 0) -> int:
-        if not hasattr(value, "__index__") or value < least:
-            raise StreamArgumentError(
-                f"stream {self.name!r}: {argument} is a number of frames, {least} or more, not {value!r}",
-                stream=self.name,
-                argument=argument,
-                found=value,
-            )
-        return value.__index__()
+        return check_count(argument, value, least=least, stream=self.name)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -583,7 +566,7 @@ class RingReader:
                     elif self._cursor.unread() == 0:
                         self._wait(deadline)
                     elif deadline is not None and time.monotonic() >= deadline:
-                        raise self._timed_out()  # no copy fits between two laps of the writer
+                        raise self.timeout_error()  # no copy fits between two laps of the writer
                 if self._bell >= 0 and self._cursor.unread() == 0:
                     self._reset_bell()
             except StreamError as error:
@@ -650,7 +633,7 @@ class RingReader:
         cursor.begin("newest")
         got = cursor.take(1)
         if got is None:
-            raise self._timed_out(0.0)
+            raise self.timeout_error(0.0)
         seq, slot, info = got
         if block:
             return Block(self, cursor, seq, slots[slot : slot + 1], info)
@@ -795,7 +778,7 @@ class RingReader:
             lost=self.lost,
             skipped=self._past[2] + cursor.skipped,
             lag=self.lag,
-            new_files=self._new_files + (0 if collector is None else collector.new_files),
+            new_files=self._source.new_files + (0 if collector is None else collector.new_files),
             duration=duration,
             cpu_share=collector.cpu_seconds / duration if collector is not None else 0.0,
         )
@@ -835,7 +818,7 @@ class RingReader:
         if self._cursor.unread() or not self._collecting():
             os.eventfd_write(self._bell, 1)
 
-    def _awaited(self) -> tuple[Reader | PrivateRing, int, Callable[[], bool]]:
+    def _awaited(self) -> Awaited:
         """Tell `wait_any` what to wait for, from which number on, and how to see that it is there."""
         if self._closed:
             raise self._is_closed()
@@ -867,8 +850,7 @@ class RingReader:
             self._ring.fd = -1
             os.close(self._bell)
             self._bell = -1
-        if self._owned:
-            self._stream.close()
+        self._source.close()
 
     def __enter__(self) -> RingReader:
         if self._closed:

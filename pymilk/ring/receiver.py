@@ -5,20 +5,42 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from .._core import Reader, Stream
 from ..errors import StreamReplacedError
-from ..streams.waiting import find_successor, frames_behind
+from ..streams.waiting import Follower, frames_behind
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.threads import check_scheduling, schedule_thread, warn_of_scheduling
 
-__all__ = ["ReceiverThread"]
+__all__ = ["NEXT_FRAME", "Beginning", "ReceiverThread"]
 
 #: Called with the reader, the number of the last frame known, and the frames missed in an older file.
 Work = Callable[[Reader, int, int | None], object]
 
 #: How long an ending thread is waited for, in seconds. It ends within 0.1 s.
 _PATIENCE = 2.0
+
+
+class Beginning(NamedTuple):
+    """With which frame a receiver begins.
+
+    Attributes
+    ----------
+    start : {"next", "newest", "oldest"}
+        The next one published, the newest one there is, or the oldest in the ring of the stream.
+    after : int or None
+        Begin behind the frame of this number instead; what was published since and is gone counts as lost.
+    missed : int or None
+        All frames of the stream are wanted, because it replaced another one, of which so many were missed.
+    """
+
+    start: str = "next"
+    after: int | None = None
+    missed: int | None = None
+
+
+NEXT_FRAME = Beginning()
 
 
 class ReceiverThread:
@@ -30,18 +52,11 @@ class ReceiverThread:
         Stays the caller's. A new file with frames of the same shape and dtype is followed.
     work : callable
         ``work(reader, after, missed)`` receives without end: `Reader.collect` or `Reader.relay`.
-    start : {"next", "newest", "oldest"}, default "next"
-        First frame: the next one published, the newest one there is, or the oldest in the ring of the
-        stream.
-    after : int, optional
-        Begin behind the frame of this number instead; what was published since and is gone counts as lost.
-    from_zero : int, optional
-        All frames of the stream are wanted, because it replaced another one, of which so many were
-        missed.
-    cpu : int, optional
-        Core that the thread runs on.
-    priority : int, optional
-        SCHED_FIFO priority. Where it is not permitted, `SchedulingWarning` says so.
+    begin : Beginning, default NEXT_FRAME
+        First frame.
+    scheduling : (int or None, int or None)
+        Core that the thread runs on, and its SCHED_FIFO priority. Where that is not permitted,
+        `SchedulingWarning` says so.
     finished : callable, optional
         Called at the end, in the thread. In a child after fork it has come to its end.
     what : str, default "relay"
@@ -53,8 +68,6 @@ class ReceiverThread:
         What ended the thread, if it was not `stop`.
     reader : Reader
         The present one.
-    new_files : int
-        Times that the stream was replaced and followed.
     """
 
     def __init__(
@@ -62,27 +75,19 @@ class ReceiverThread:
         stream: Stream,
         work: Work,
         *,
-        start: str = "next",
-        after: int | None = None,
-        from_zero: int | None = None,
-        cpu: int | None = None,
-        priority: int | None = None,
+        begin: Beginning = NEXT_FRAME,
+        scheduling: tuple[int | None, int | None] = (None, None),
         finished: Callable[[], object] | None = None,
         what: str = "relay",
     ) -> None:
-        check_scheduling(cpu, priority)
+        check_scheduling(*scheduling)
         self.error: BaseException | None = None
-        self.stream = stream
+        self._source = Follower(stream, missed=begin.missed)
         self.reader = stream.reader()
-        self._owned = False
         self._work = work
-        self._start = start
-        self._after = after
+        self._begin = begin
         self._over = False
-        self.new_files = 0
-        self._missed = from_zero
-        self._cpu = cpu
-        self._priority = priority
+        self._scheduling = scheduling
         self._finished = finished
         self._what = what
         self._stopping = False
@@ -100,6 +105,16 @@ class ReceiverThread:
         except BaseException:
             self.stop()
             raise
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that frames come from now."""
+        return self._source.stream
+
+    @property
+    def new_files(self) -> int:
+        """Times that the stream was replaced and followed."""
+        return self._source.new_files
 
     @property
     def running(self) -> bool:
@@ -143,12 +158,12 @@ class ReceiverThread:
 
     def _run(self) -> None:
         try:
-            self._refused = schedule_thread(self._cpu, self._priority)
+            self._refused = schedule_thread(*self._scheduling)
             after = self._first()
             self._armed.set()
             while not self._stopping:
                 try:
-                    self._work(self.reader, after, self._missed)
+                    self._work(self.reader, after, self._source.missed)
                     return
                 except StreamReplacedError as error:
                     if error.stream != self.stream.name:
@@ -159,8 +174,7 @@ class ReceiverThread:
             self.error = error
         finally:
             self.reader.close()
-            if self._owned:
-                self.stream.close()
+            self._source.close()
             self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
             self._over = True
             self._armed.set()
@@ -170,28 +184,28 @@ class ReceiverThread:
     def _first(self) -> int:
         """Tell behind which number the first frame is."""
         counter = self.reader.arm()
-        if self._missed is not None:
+        if self._source.missed is not None:
             return 0
-        if self._after is not None:
-            return self._after
-        if self._start == "oldest":
+        if self._begin.after is not None:
+            return self._begin.after
+        if self._begin.start == "oldest":
             cursor = self.stream.ring_cursor()
             if cursor is not None:
                 cursor.begin("oldest")
                 return cursor.last
-        return counter if self._start == "next" else max(0, counter - 1)
+        return counter if self._begin.start == "next" else max(0, counter - 1)
 
     def _follow(self, after: int) -> None:
         """Go over to the new file; what the old one still had is missed."""
         if self.reader.last != after:
-            self._missed = None  # told with a frame that was received
-        self._missed = (self._missed or 0) + frames_behind(self.stream, self.reader.last)
-        stream = find_successor(self.stream, None, lambda: self._stopping)
-        if stream is None:
-            return
-        old, owned = self.stream, self._owned
+            self._source.take_missed()  # told with a frame that was received
+        self._source.follow(
+            None,
+            begin=self._begin_new,
+            missed=lambda old: frames_behind(old, self.reader.last),
+            stopping=lambda: self._stopping,
+        )
+
+    def _begin_new(self, stream: Stream) -> None:
         self.reader.close()
-        self.stream, self.reader, self._owned = stream, stream.reader(), True
-        self.new_files += 1
-        if owned:
-            old.close()
+        self.reader = stream.reader()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from .._core import IMAGETYPES, Keyword, Reader, Stream
+from .._core import Keyword, Reader, Stream
 from ..errors import (
     StreamArgumentError,
     StreamClosedError,
@@ -18,14 +19,17 @@ from ..errors import (
     StreamNotFoundError,
     StreamReplacedError,
 )
+from ..reports import Report
+from ..streams.rings import check_slots, ring_layout
 from ..streams.waiting import spin_of
 from ..system.processes import process_alive
-from .receiver import ReceiverThread
+from .receiver import Beginning, ReceiverThread
 
 __all__ = ["Relay", "RelayReport"]
 
 
-class RelayReport:
+@dataclass(kw_only=True, repr=False, eq=False)
+class RelayReport(Report):
     """What a relay has done so far.
 
     Attributes
@@ -46,19 +50,17 @@ class RelayReport:
         Processor time of the relay's thread as a share of `duration`.
     """
 
-    def __init__(self, **values: Any) -> None:
-        self.source: str = values["source"]
-        self.target: str = values["target"]
-        self.relayed: int = values["relayed"]
-        self.lost: int = values["lost"]
-        self.lag: int = values["lag"]
-        self.duration: float = values["duration"]
-        self.rate: float = self.relayed / self.duration if self.duration > 0 else 0.0
-        self.cpu_share: float = values["cpu_share"]
+    source: str
+    target: str
+    relayed: int
+    lost: int
+    lag: int
+    duration: float
+    rate: float = field(init=False)
+    cpu_share: float
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all attributes as plain Python values, ready for JSON."""
-        return dict(vars(self))
+    def __post_init__(self) -> None:
+        self.rate = self.relayed / self.duration if self.duration > 0 else 0.0
 
     def __str__(self) -> str:
         return (
@@ -146,7 +148,7 @@ class Relay:
         try:
             self._copy_keywords(self.source)
             self._thread = ReceiverThread(
-                self.source, work, start="newest", cpu=cpu, priority=priority
+                self.source, work, begin=Beginning("newest"), scheduling=(cpu, priority)
             )
         except BaseException:
             self.close()
@@ -155,14 +157,7 @@ class Relay:
     def _make(self, target: str, depth: int, kind: str, force: bool) -> Stream:
         """Create the target."""
         source = self.source
-        if kind not in ("fast", "temporal"):
-            raise StreamArgumentError(
-                f"kind is 'fast' or 'temporal', not {kind!r}", argument="kind", found=kind
-            )
-        if not (hasattr(depth, "__index__") and 1 <= depth < 2**32):
-            raise StreamArgumentError(
-                f"depth is a number of slots, 1 or more, not {depth!r}", argument="depth", found=depth
-            )
+        check_slots("depth", depth)
         if source.temporal:
             raise StreamArgumentError(
                 f"stream {source.name!r} is a ring already (temporal circular cube); read it directly",
@@ -170,22 +165,10 @@ class Relay:
                 argument="source",
                 found=source.name,
             )
-        if kind == "temporal" and len(source.shape) != 2:
-            raise StreamArgumentError(
-                f"stream {source.name!r} has frames of shape {source.shape}; a temporal ring takes 2 axes",
-                stream=source.name,
-                argument="kind",
-                found=kind,
-            )
+        lead, ring = ring_layout(source.name, source.shape, depth, kind, ("depth", "kind"))
         self._check_target(target, force)
-        if kind == "fast":
-            return Stream.create(
-                target, source.shape, source.dtype, nbkw=source.nbkw, cb_size=depth
-            )
-        bits = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
-        return Stream.create(
-            target, (depth, *source.shape), source.dtype, nbkw=source.nbkw, imagetype=bits
-        )
+        shape = (*lead, *source.shape)
+        return Stream.create(target, shape, source.dtype, nbkw=source.nbkw, **ring)
 
     def _check_target(self, target: str, force: bool) -> None:
         """Raise if the target is a stream that must not be replaced."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
+
+import numpy as np
 
 from .._core import Stream
+from .._types import Array
+from ..capture import Capture
 from ..errors import StreamChangedError
 from ..image import Image, Image_md, image_over
+from .making import wait_limit
 
 __all__ = ["FamiliarCalls"]
 
@@ -23,6 +28,7 @@ _GIVEN_UP = "This function is not used in pyMilk. Use get_keywords/set_keywords.
 class FamiliarCalls:
     """Base class of `SHM`: its older surface, made of the newer one."""
 
+    FNAME: str
     _image: Image | None = None
     _image_of: Stream | None = None
     #: Whether this object created its stream.
@@ -31,6 +37,8 @@ class FamiliarCalls:
     if TYPE_CHECKING:  # SHM has these
 
         def _live(self) -> Stream: ...
+
+        def capture(self, n: int, *, timeout: float | None = 5.0) -> Capture: ...  # noqa: D102
 
         def _semaphore(self) -> tuple[Stream, int]: ...
 
@@ -55,6 +63,10 @@ class FamiliarCalls:
         """The metadata, each field read at each access: see `pymilk.image.Image_md`."""
         return self.IMAGE.md
 
+    def _attempt_autorelink_if_needed(self) -> None:
+        """Go over to the new file of a stream that was replaced; scripts call it although it is private."""
+        self._live()
+
     def print_meta_data(self) -> None:
         """Print the metadata, a field a line."""
         print(self.md)
@@ -63,6 +75,76 @@ class FamiliarCalls:
         """Print the metadata if `verbose`; `mtdata` and `md` are always up to date."""
         if verbose:
             self.print_meta_data()
+
+    # -- frames --------------------------------------------------------------------------------
+
+    @overload
+    def multi_recv_data(
+        self,
+        n: int,
+        output_as_cube: Literal[False] = ...,
+        monitorCount: bool = ...,
+        timeout: float | None = ...,
+    ) -> list[Array]: ...
+    @overload
+    def multi_recv_data(
+        self,
+        n: int,
+        output_as_cube: int = ...,
+        monitorCount: bool = ...,
+        timeout: float | None = ...,
+        *,
+        outputFormat: int | None = ...,
+    ) -> Any: ...
+    def multi_recv_data(
+        self,
+        n: int,
+        output_as_cube: int = False,
+        monitorCount: bool = False,
+        timeout: float | None = 5.0,
+        *,
+        outputFormat: int | None = None,
+    ) -> Any:
+        """Receive the next n frames.
+
+        Parameters
+        ----------
+        n : int
+        output_as_cube : bool, default False
+            True gives one array (n, *shape), False a list of n frames.
+        monitorCount : bool, default False
+            Print what was irregular: see Notes.
+        timeout : float or None, default 5.0
+            Longest wait for one frame, in seconds; None, 0 and negative wait for ever.
+        outputFormat : int, optional
+            Older spelling of `output_as_cube`: 0 is a list, anything else a cube.
+
+        Returns
+        -------
+        list of ndarray, or ndarray
+
+        Raises
+        ------
+        StreamTimeoutError
+            A frame did not come in time; its `capture` holds those that did.
+
+        Notes
+        -----
+        The lines that `monitorCount` prints count, for all frames but the first, how often the counter
+        of the stream moved by less and by more than 1. "Less" is always 0 here: no frame is delivered
+        twice. "post" repeats "pre", since both are read as one; "pre/post diff" counts torn frames.
+        `capture` returns the same as numbers.
+        """
+        cube = bool(output_as_cube if outputFormat is None else outputFormat)
+        result = self.capture(n, timeout=wait_limit(timeout, self.FNAME))
+        if monitorCount:
+            skips = int(np.count_nonzero(result.info["lost"][1:]))
+            torn = result.report.torn
+            print("Irregularities:")
+            print(f"0 < 1, {skips} > 1 deltas in pre.")
+            print(f"0 < 1, {skips} > 1 deltas in post.")
+            print(f"0 < 1, {torn} > 1 pre/post diff.")
+        return result.frames if cube else list(result.frames)
 
     # -- semaphores ----------------------------------------------------------------------------
 

@@ -10,21 +10,17 @@ from typing import Any
 import numpy as np
 
 from .._core import checked_timeout
+from ..arguments import RING_KINDS, bad_argument, check_choice
 from ..errors import StreamArgumentError, StreamNameError
 from ..names import SUFFIX, check_name, stream_directory, stream_name, stream_path
+from ..streams.rings import check_slots
 
 __all__ = ["check_SHM_name", "check_ring", "shape_and_dtype", "wait_limit"]
 
 
 def check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
     """Check the ring that a new stream is to have."""
-    if kind not in ("fast", "temporal"):
-        raise StreamArgumentError(
-            f"stream {name!r}: ring_kind is 'fast' or 'temporal', not {kind!r}",
-            stream=name,
-            argument="ring_kind",
-            found=kind,
-        )
+    check_choice("ring_kind", kind, RING_KINDS, name)
     if ring is None:
         if kind == "fast":
             return
@@ -34,13 +30,7 @@ def check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
             argument="ring",
             found=ring,
         )
-    if not (hasattr(ring, "__index__") and 1 <= ring < 2**32):
-        raise StreamArgumentError(
-            f"stream {name!r}: ring is a number of slots, 1 or more, not {ring!r}",
-            stream=name,
-            argument="ring",
-            found=ring,
-        )
+    check_slots("ring", ring, name)
     if not creating:
         raise StreamArgumentError(
             f"stream {name!r} is attached, not created: its ring is as its creator made it; leave ring out",
@@ -95,13 +85,7 @@ def shape_and_dtype(data: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
         )
         wanted = np.dtype(dtype)
     except (TypeError, ValueError):
-        raise StreamArgumentError(
-            f"data is an array or (shape, dtype), not {data!r}", argument="data", found=data
-        ) from None
+        raise bad_argument("data", data, "an array or (shape, dtype)") from None
     if len(axes) > 3 or any(not 1 <= axis < 2**32 for axis in axes):
-        raise StreamArgumentError(
-            f"a stream has at most 3 axes of 1 to 2**32 - 1, not {shape!r}",
-            argument="shape",
-            found=shape,
-        )
+        raise bad_argument("shape", shape, "1 to 3 axes of 1 to 2**32 - 1")
     return axes, wanted

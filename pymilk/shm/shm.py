@@ -11,14 +11,15 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 
-from .._core import FLAG_TORN, IMAGETYPES, FrameAccess, Reader, Stream, turn_copy
+from .._core import FLAG_TORN, Stream, turn_copy
 from .._types import Array
+from ..arguments import bad_argument, check_number
 from ..axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
 from ..capture import Capture
 from ..errors import (
@@ -36,16 +37,16 @@ from ..errors import (
 from ..fits import multi_write, stream_header
 from ..names import SUFFIX, stream_directory
 from ..ring import RingReader
-from ..spellings import frame_options
 from ..streams.buffers import as_target
-from ..streams.camera import crop_window, exposure_time, frame_rate, reads_per_frame
-from ..streams.keywords import Keywords
 from ..streams.metadata import metadata_of
-from ..streams.waiting import spin_of
+from ..streams.rings import ring_layout
+from ..streams.waiting import SUCCESSOR_WAIT, Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..system.notices import warn_caller, warn_of_tear
 from ..times import from_user
+from .access import FrameAccess
 from .familiar import FamiliarCalls
+from .keywords import KeywordCalls
 from .making import check_ring, check_SHM_name, shape_and_dtype, wait_limit
 
 __all__ = ["SHM"]
@@ -53,17 +54,11 @@ __all__ = ["SHM"]
 #: Reads look a little longer than a sleeping wake-up takes before they sleep.
 _SPIN_NS = spin_of("auto")
 
-#: Seconds that a stream which is just being made again has to become complete.
-_SUCCESSOR_WAIT = 0.1
-
 #: Frames that are copied in search of one whose times are still there after the copy.
 _STAMP_TRIES = 5
 
-#: Imagetype of a temporal circular cube: any further bit takes its per-slice records away.
-_TEMPORAL_CUBE = IMAGETYPES["CIRCULAR_BUFFER"] | IMAGETYPES["ZAXIS_TEMPORAL"]
 
-
-class SHM(FrameAccess, FamiliarCalls):
+class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     """A stream as its users know it: attach or create, read, write, capture.
 
     Parameters
@@ -207,17 +202,8 @@ class SHM(FrameAccess, FamiliarCalls):
         create = partial(Stream.local, name)
         if shared:
             create = partial(Stream.create, path, exclusive=exclusive, mode=mode)
-        if ring is None or ring_kind == "fast":
-            self._adopt(create(axes, dtype, nbkw=nbkw, cb_size=ring or 0))
-        elif len(axes) == 2:
-            self._adopt(create((ring, *axes), dtype, nbkw=nbkw, imagetype=_TEMPORAL_CUBE))
-        else:
-            raise StreamArgumentError(
-                f"stream {name!r}: a temporal ring has frames of 2 axes, not {shape}; take ring_kind='fast'",
-                stream=name,
-                argument="ring_kind",
-                found=ring_kind,
-            )
+        lead, layout = ring_layout(name, shape, ring or 0, ring_kind)
+        self._adopt(create((*lead, *axes), dtype, nbkw=nbkw, **layout))
         self._made = True
         self.set_data(data if isinstance(data, np.ndarray) else np.zeros(self.shape, self.nptype))
 
@@ -261,10 +247,15 @@ class SHM(FrameAccess, FamiliarCalls):
             return self._live()
         return stream
 
+    def live_source(self) -> tuple[Stream, Orientation]:
+        """Return the stream, after following it to a new file, and how this object turns its frames."""
+        stream = self._live()
+        return stream, self._turn
+
     def _follow(self, old: Stream) -> None:
         with self._lock:
             if self._stream is old:  # no other thread was faster
-                self._adopt(old.successor(_SUCCESSOR_WAIT))
+                Follower(old, keep=True).follow(SUCCESSOR_WAIT, begin=self._adopt)
                 self._made = False
                 self._seen = 0
 
@@ -339,7 +330,6 @@ class SHM(FrameAccess, FamiliarCalls):
     def _get_frame(
         self,
         check: Any,
-        positional: tuple[Any, ...],
         timeout: float | None,
         copy: bool,
         checkSemAndFlush: bool,
@@ -347,14 +337,8 @@ class SHM(FrameAccess, FamiliarCalls):
         return_none_on_timeout: bool,
         cube: bool,
         out: Any,
-        reform: bool,
-        sleepT: float,
     ) -> Any:
         """Do what `get_data` leaves to it: anything but the newest frame as the stream has it."""
-        if positional:
-            timeout, copy, checkSemAndFlush, autorelink_if_need, return_none_on_timeout = frame_options(
-                positional, locals(), SHM.get_data
-            )
         stream = self._stream
         if stream is None or (autorelink_if_need and stream.replaced()):
             stream = self._live()
@@ -431,74 +415,6 @@ class SHM(FrameAccess, FamiliarCalls):
             except StreamTimeoutError:
                 return False
 
-    @overload
-    def multi_recv_data(
-        self,
-        n: int,
-        output_as_cube: Literal[False] = ...,
-        monitorCount: bool = ...,
-        timeout: float | None = ...,
-    ) -> list[Array]: ...
-    @overload
-    def multi_recv_data(
-        self,
-        n: int,
-        output_as_cube: int = ...,
-        monitorCount: bool = ...,
-        timeout: float | None = ...,
-        *,
-        outputFormat: int | None = ...,
-    ) -> Any: ...
-    def multi_recv_data(
-        self,
-        n: int,
-        output_as_cube: int = False,
-        monitorCount: bool = False,
-        timeout: float | None = 5.0,
-        *,
-        outputFormat: int | None = None,
-    ) -> Any:
-        """Receive the next n frames.
-
-        Parameters
-        ----------
-        n : int
-        output_as_cube : bool, default False
-            True gives one array (n, *shape), False a list of n frames.
-        monitorCount : bool, default False
-            Print what was irregular: see Notes.
-        timeout : float or None, default 5.0
-            Longest wait for one frame, in seconds; None, 0 and negative wait for ever.
-        outputFormat : int, optional
-            Older spelling of `output_as_cube`: 0 is a list, anything else a cube.
-
-        Returns
-        -------
-        list of ndarray, or ndarray
-
-        Raises
-        ------
-        StreamTimeoutError
-            A frame did not come in time; its `capture` holds those that did.
-
-        Notes
-        -----
-        The lines that `monitorCount` prints count, for all frames but the first, how often the counter
-        of the stream moved by less and by more than 1. "Less" is always 0 here: no frame is delivered
-        twice. "post" repeats "pre", since both are read as one; "pre/post diff" counts torn frames.
-        `capture` returns the same as numbers.
-        """
-        cube = bool(output_as_cube if outputFormat is None else outputFormat)
-        result = self.capture(n, timeout=wait_limit(timeout, self.FNAME))
-        if monitorCount:
-            skips = int(np.count_nonzero(result.info["lost"][1:]))
-            torn = result.report.torn
-            print("Irregularities:")
-            print(f"0 < 1, {skips} > 1 deltas in pre.")
-            print(f"0 < 1, {skips} > 1 deltas in post.")
-            print(f"0 < 1, {torn} > 1 pre/post diff.")
-        return result.frames if cube else list(result.frames)
-
     def capture(
         self,
         n: int,
@@ -553,10 +469,11 @@ class SHM(FrameAccess, FamiliarCalls):
         """
         return self._capture(n, out, timeout, wait, background=background)
 
-    def _capture(
-        self, n: int, out: Any, timeout: float | None, wait: str, **how: bool
-    ) -> Capture:
-        """Make a capture; with ``held=True`` one that does not begin yet."""
+    def held_capture(self, n: int, out: Any, timeout: float | None, wait: str) -> Capture:
+        """Make a capture that `Capture.begin` begins; arguments as for `capture`."""
+        return self._capture(n, out, timeout, wait, held=True)
+
+    def _capture(self, n: int, out: Any, timeout: float | None, wait: str, **how: bool) -> Capture:
         return Capture(
             self._live(),
             n,
@@ -620,7 +537,7 @@ class SHM(FrameAccess, FamiliarCalls):
         self._captures.add(ring)
         return ring
 
-    def _awaited(self) -> tuple[Reader, int, Callable[[], bool]]:
+    def _awaited(self) -> Awaited:
         """Tell `wait_any` what to wait for, from which number on, and how to see that it is there."""
         stream = self._live()
         seen = self._seen
@@ -717,24 +634,15 @@ class SHM(FrameAccess, FamiliarCalls):
                 expected=self.shape,
                 found=given.shape,
             )
-        if rate is not None and not (isinstance(rate, (int, float)) and 0 < rate <= 1e9):
-            raise StreamArgumentError(
-                f"stream {self.FNAME!r}: rate is frames per second above 0, not {rate!r}",
-                stream=self.FNAME,
-                argument="rate",
-                found=rate,
-            )
+        if rate is not None:
+            wanted = "frames per second, above 0 and up to 1e9"
+            check_number("rate", rate, wanted, 0.0, 1e9, above=True, stream=self.FNAME)
         times = None
         if atimes is not None:
             times = np.asarray(atimes)
             if times.dtype.kind not in "iu" or times.shape != (len(given),):
-                raise StreamArgumentError(
-                    f"stream {self.FNAME!r}: atimes are {len(given)} integer nanoseconds of CLOCK_TAI, not "
-                    f"{times.dtype} of shape {times.shape}",
-                    stream=self.FNAME,
-                    argument="atimes",
-                    found=atimes,
-                )
+                wanted = f"{len(given)} integer nanoseconds of CLOCK_TAI"
+                raise bad_argument("atimes", atimes, wanted, self.FNAME)
             times = times.astype(np.int64)
         native = self._turn.native(given)
         if not native.flags.c_contiguous:
@@ -949,31 +857,7 @@ class SHM(FrameAccess, FamiliarCalls):
         stream, index = self._semaphore()
         return stream.sem_wait(index, timeout)
 
-    # -- what the camera says ------------------------------------------------------------------
-
-    def get_expt(self) -> float:
-        """Return the exposure time in seconds: keyword EXPTIME, else tint, else 0.1234.
-
-        Raises
-        ------
-        KeywordTypeError
-            It is text.
-        """
-        return exposure_time(self.keywords)
-
-    def get_fps(self) -> float:
-        """Return the frame rate: keyword FRATE, else fps, else 0.0. Text: `KeywordTypeError`."""
-        return frame_rate(self.keywords)
-
-    def get_ndr(self) -> int:
-        """Return the reads of a frame: keyword DET-NSMP, else NDR, else 1; no int: `KeywordTypeError`."""
-        return reads_per_frame(self.keywords)
-
-    def get_crop(self) -> tuple[int, int, int, int]:
-        """Return the part of the detector that is read out: see `pymilk.streams.camera.crop_window`."""
-        return crop_window(self.keywords, self.shape)
-
-    # -- metadata and keywords -----------------------------------------------------------------
+    # -- metadata -----------------------------------------------------------------
 
     def get_counter(self) -> int:
         """Return how many frames were published so far (cnt0)."""
@@ -992,64 +876,3 @@ class SHM(FrameAccess, FamiliarCalls):
         CLOCK_TAI (``pymilk.times.to_utc`` converts them).
         """
         return metadata_of(self._live())
-
-    @property
-    def keywords(self) -> Keywords:
-        """The keywords as a live mapping."""
-        return Keywords(self._live)
-
-    def get_keywords(self, comments: bool = False, n_tries: int = 4) -> dict[str, Any]:
-        """Return the keywords.
-
-        Parameters
-        ----------
-        comments : bool, default False
-            Values are ``(value, comment)``.
-        n_tries : int
-            Accepted because existing calls pass it; without effect: a table that changes while it is read
-            is read again.
-
-        Returns
-        -------
-        dict
-            Name to value. The names are str that also answer ``kw["name"]``, ``kw["value"]`` and
-            ``kw["comment"]``, so that both ways of reading them work.
-        """
-        found = self.keywords.named()
-        if comments:
-            return {name: (keyword.value, keyword.comment) for name, keyword in found.items()}
-        return {name: keyword.value for name, keyword in found.items()}
-
-    def set_keywords(self, kw_dict: dict[str, Any]) -> None:
-        """Change and add keywords: ``{name: value}``, ``{name: (value,)}`` or ``{name: (value, comment)}``.
-
-        Others stay. If one cannot be stored, none is, and `KeywordError` is raised.
-        """
-        self.keywords.merge(kw_dict)
-
-    def reset_keywords(self, kw_dict: dict[str, Any]) -> None:
-        """Replace all keywords; argument as for `set_keywords`."""
-        self.keywords.replace(kw_dict)
-
-    def update_keyword(self, name: str, value: Any, comment: str | None = None) -> None:
-        """Change a keyword that exists; keeps its comment unless one is given.
-
-        Raises
-        ------
-        KeywordNotFoundError, KeywordError
-        """
-        self._live().update_keyword(name, value, comment)
-
-    def get_keyword(self, key: str, comment: bool = False, n_tries: int = 4) -> Any:
-        """Return the value of a keyword, or ``(value, comment)``; unknown: `KeywordNotFoundError`.
-
-        `n_tries` has no effect, as for `get_keywords`.
-        """
-        keywords = self.keywords
-        return (keywords[key], keywords.comment(key)) if comment else keywords[key]
-
-    def __getitem__(self, key: str) -> Any:
-        return self.keywords[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self.keywords[key] = value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -19,27 +18,47 @@ from ..errors import (
     StreamPermissionError,
     StreamStorageError,
 )
+from .hidden import YOUNG, hidden_name, read_name
 from .processes import process_alive
 
 __all__ = [
+    "NO_RESERVING",
+    "NO_ROOM",
     "check_room_for",
     "checked_path",
     "delete",
+    "error_kind",
     "file_error",
-    "hidden_name",
     "moved_into_place",
     "put_in_place",
     "remove_unfinished",
 ]
 
-#: What `hidden_name` makes.
-_HIDDEN = re.compile(r"\.pymilk\.(\d+)\.[0-9a-f]{8}\.new(\.\w+)?")
+#: Errors for what the operating system says about a file; whatever is not in here is a `StreamStorageError`.
+_ERRORS: dict[int | None, type[StreamError]] = {
+    errno.ENOENT: StreamNotFoundError,
+    errno.ENOTDIR: StreamNotFoundError,
+    errno.EEXIST: StreamExistsError,
+    errno.EACCES: StreamPermissionError,
+    errno.EPERM: StreamPermissionError,
+    errno.EROFS: StreamPermissionError,
+    errno.EISDIR: StreamArgumentError,
+    errno.ENAMETOOLONG: StreamArgumentError,
+}
 
-#: Seconds after which a file of a process that is not alive is nobody's.
-_YOUNG = 60.0
+#: A disk, or a quota of it, is full.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-#: Endings by which libraries know that they have to compress.
-_COMPRESSED = (".gz", ".bz2", ".xz", ".lzma", ".zip")
+#: The file system cannot reserve room for a file.
+NO_RESERVING = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+
+#: The file system cannot give a file a second name.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def error_kind(error: OSError) -> type[StreamError]:
+    """Return the class of our error for what the operating system says."""
+    return _ERRORS.get(error.errno, StreamStorageError)
 
 
 def file_error(error: OSError, path: str, what: str, argument: str = "path") -> StreamError:
@@ -62,15 +81,10 @@ def file_error(error: OSError, path: str, what: str, argument: str = "path") -> 
     while error.errno is None and isinstance(error.__context__, OSError):
         error = error.__context__  # libraries put errors without number in front
     text = f"{path} cannot be {what}: {error.strerror or error}"
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return StreamNotFoundError(text, path=path)
-    if error.errno == errno.EEXIST:
-        return StreamExistsError(text, path=path)
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return StreamPermissionError(text, path=path)
-    if error.errno in (errno.EISDIR, errno.ENAMETOOLONG):
+    kind = error_kind(error)
+    if kind is StreamArgumentError:
         return StreamArgumentError(text, argument=argument, found=path)
-    return StreamStorageError(text, path=path)
+    return kind(text, path=path)
 
 
 def checked_path(given: Any, what: str, argument: str = "path") -> str:
@@ -139,14 +153,6 @@ def check_room_for(path: str, others: Iterable[str], stream: str) -> None:
             )
 
 
-def hidden_name(path: str) -> str:
-    """Make a name beside a file, which it has before it is ready. No listing of streams takes it for one."""
-    folder, name = os.path.split(path)
-    ending = os.path.splitext(name)[1]
-    unique = f"{os.getpid()}.{os.urandom(4).hex()}"
-    return os.path.join(folder, f".pymilk.{unique}.new{ending if ending in _COMPRESSED else ''}")
-
-
 def delete(path: str) -> None:
     """Delete a file, or a directory with all that is in it, if it is there."""
     if os.path.isdir(path) and not os.path.islink(path):
@@ -178,7 +184,7 @@ def put_in_place(hidden: str, path: str, replace: bool = False) -> None:
     try:
         os.link(hidden, path)  # unlike a rename, this never takes the place of another file
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS) or os.path.lexists(path):
+        if error.errno not in _NO_LINKS or os.path.lexists(path):
             raise
         os.rename(hidden, path)  # a file system without links
     else:
@@ -192,12 +198,12 @@ def remove_unfinished(path: str) -> None:
     """
     folder = os.path.dirname(path)
     for entry in os.listdir(folder or "."):
-        match = _HIDDEN.fullmatch(entry)
-        if match is None or process_alive(int(match[1])):
+        name = read_name(entry)
+        if name is None or name.stream or process_alive(name.pid):
             continue
         left = os.path.join(folder, entry)
         with contextlib.suppress(OSError):
-            if time.time() - os.lstat(left).st_mtime > _YOUNG:
+            if time.time() - os.lstat(left).st_mtime > YOUNG:
                 delete(left)
 
 

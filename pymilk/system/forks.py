@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..errors import StreamForkedError
 
-__all__ = ["left_with_parent", "tell_after_fork"]
+__all__ = ["left_with_parent", "tell", "tell_after_fork"]
 
 
 class Forkable(Protocol):
@@ -31,6 +31,11 @@ _told: weakref.WeakValueDictionary[int, Forkable] = weakref.WeakValueDictionary(
 def tell_after_fork(item: Forkable) -> None:
     """Have `item` told in each child that is forked while it lives."""
     _told[id(item)] = item
+
+
+def tell(item: Forkable) -> None:
+    """Tell an object that this is a child after fork; it may be told again."""
+    item._after_fork()
 
 
 def left_with_parent(what: str, stream: str) -> StreamForkedError:
@@ -54,7 +59,7 @@ def left_with_parent(what: str, stream: str) -> StreamForkedError:
 
 def _tell() -> None:
     for item in list(_told.values()):
-        item._after_fork()
+        tell(item)
 
 
 os.register_at_fork(after_in_child=_tell)

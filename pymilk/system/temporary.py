@@ -10,36 +10,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import time
 
+from .hidden import YOUNG, read_name
 from .processes import process_alive
 
-__all__ = ["abandoned", "aside_path", "mark_busy", "mark_idle", "remove_abandoned", "temporary_path"]
-
-#: ``.<file>.<pid>.<random>.new``: the dot and the ending keep it out of listings of streams. FITS files
-#: that are being written, ``.pymilk.<pid>...``, are not locked, and left alone.
-_NAME = re.compile(r"\.(?!pymilk\.\d).+\.(\d+)\.[0-9a-f]{8}\.new")
-
-#: One that was taken aside to be deleted, and the inode that was meant.
-_ASIDE = re.compile(r"\.(.+)\.aside(\d+)\.\d+\.[0-9a-f]{8}\.new")
-
-#: Seconds after which a file without a lock is nobody's, although a process has the number of its maker.
-_YOUNG = 60.0
-
-
-def temporary_path(path: str) -> str:
-    """Make a new name beside a file."""
-    directory, file = os.path.split(path)
-    return os.path.join(directory, f".{file[:60]}.{os.getpid()}.{os.urandom(4).hex()}.new")
-
-
-def aside_path(path: str, inode: int) -> str:
-    """Make a new name for a file that is taken aside, to be deleted if it has this inode."""
-    directory, file = os.path.split(path)
-    name = f".{file}.aside{inode}.{os.getpid()}.{os.urandom(4).hex()}.new"
-    return os.path.join(directory, name)
-
+__all__ = ["abandoned", "mark_busy", "mark_idle", "remove_abandoned"]
 
 def mark_busy(fd: int) -> None:
     """Show that the file behind a descriptor is being worked on, until `mark_idle`."""
@@ -68,15 +44,20 @@ def abandoned(directory: str) -> list[str]:
         Paths, sorted: files that are not locked, and whose maker has ended. A file of more than a minute ago
         counts also if another process has the number of its maker by now.
     """
-    entries = sorted(entry for entry in os.listdir(directory) if _NAME.fullmatch(entry))
+    entries = sorted(entry for entry in os.listdir(directory) if _is_temporary(entry))
     return [path for entry in entries if _is_abandoned(path := os.path.join(directory, entry))]
+
+
+def _is_temporary(entry: str) -> bool:
+    name = read_name(entry)
+    return name is not None and name.stream
 
 
 def _is_abandoned(path: str, remove: bool = False) -> bool:
     """Tell whether nobody works on a temporary file; if so, remove it while nobody can begin to."""
-    match = _NAME.fullmatch(os.path.basename(path))
-    assert match is not None
-    alive = process_alive(int(match[1]))
+    name = read_name(os.path.basename(path))
+    assert name is not None
+    alive = process_alive(name.pid)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError:
@@ -85,7 +66,7 @@ def _is_abandoned(path: str, remove: bool = False) -> bool:
         return False  # gone, or a link: not one of ours
     try:
         found = os.fstat(fd)
-        if alive and time.time() - max(found.st_mtime, found.st_ctime) < _YOUNG:
+        if alive and time.time() - max(found.st_mtime, found.st_ctime) < YOUNG:
             return False
         # A stream that has its own name already is let alone, and so is its lock: this name is surplus.
         if found.st_nlink == 1:
@@ -99,19 +80,18 @@ def _is_abandoned(path: str, remove: bool = False) -> bool:
         if remove:
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.lstat(path), found):
-                    _put_back(path, found.st_ino)
+                    if name.aside is not None and name.aside[1] != found.st_ino:
+                        _put_back(path, name.aside[0])
                     os.unlink(path)
         return True
     finally:
         os.close(fd)
 
 
-def _put_back(path: str, inode: int) -> None:
+def _put_back(path: str, file: str) -> None:
     """Give a file its name again that was taken aside by mistake, unless there is a newer one."""
-    match = _ASIDE.fullmatch(os.path.basename(path))
-    if match is not None and int(match[2]) != inode:
-        with contextlib.suppress(FileExistsError):
-            os.link(path, os.path.join(os.path.dirname(path), match[1]), follow_symlinks=False)
+    with contextlib.suppress(FileExistsError):
+        os.link(path, os.path.join(os.path.dirname(path), file), follow_symlinks=False)
 
 
 def remove_abandoned(directory: str) -> list[str]:

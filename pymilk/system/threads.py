@@ -6,7 +6,8 @@ import os
 import threading
 import time
 
-from ..errors import SchedulingWarning, StreamArgumentError
+from ..arguments import bad_argument
+from ..errors import SchedulingWarning
 from .notices import warn_caller
 
 __all__ = ["await_event", "check_scheduling", "join_thread", "schedule_thread", "warn_of_scheduling"]
@@ -63,21 +64,13 @@ def check_scheduling(cpu: int | None, priority: int | None) -> None:
     """Raise `StreamArgumentError` if there is no such core to run on, or no such priority."""
     allowed = os.sched_getaffinity(0)
     if cpu is not None and cpu not in allowed:
-        raise StreamArgumentError(
-            f"cpu is one of the cores that this process may use ({sorted(allowed)}), not {cpu!r}",
-            argument="cpu",
-            found=cpu,
-        )
+        raise bad_argument("cpu", cpu, f"one of the cores that this process may use ({sorted(allowed)})")
     lowest, highest = (
         os.sched_get_priority_min(os.SCHED_FIFO),
         os.sched_get_priority_max(os.SCHED_FIFO),
     )
     if priority is not None and priority not in range(lowest, highest + 1):
-        raise StreamArgumentError(
-            f"priority is a SCHED_FIFO priority of {lowest} to {highest}, not {priority!r}",
-            argument="priority",
-            found=priority,
-        )
+        raise bad_argument("priority", priority, f"a SCHED_FIFO priority of {lowest} to {highest}")
 
 
 def schedule_thread(cpu: int | None, priority: int | None) -> str:

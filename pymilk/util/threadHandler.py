@@ -9,7 +9,8 @@ import weakref
 from collections.abc import Callable
 from typing import TypeVar
 
-from ..errors import StreamArgumentError, StreamClosedError
+from ..arguments import check_number
+from ..errors import StreamClosedError
 
 __all__ = ["ThreadHandler"]
 
@@ -86,12 +87,7 @@ class ThreadHandler:
     def __init__(
         self, sleep_ms: float = 10, daemonize: bool = True, *, re_raise_exceptions: bool = True
     ) -> None:
-        if not (isinstance(sleep_ms, (int, float)) and 0 <= sleep_ms <= 1e9):
-            raise StreamArgumentError(
-                f"sleep_ms is milliseconds, 0 to 1e9, not {sleep_ms!r}",
-                argument="sleep_ms",
-                found=sleep_ms,
-            )
+        check_number("sleep_ms", sleep_ms, "milliseconds, 0 to 1e9", 0.0, 1e9)
         self._orders = _Orders()
         self._re_raise = re_raise_exceptions
         thread = threading.Thread(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
+from ..arguments import check_choice, check_number
 from ..axes import Orientation, check_symcode
 from ..errors import StreamArgumentError
 from .blocks import half_blocks, letters
@@ -107,18 +108,14 @@ class Display:
         dark: Array | None = None,
     ) -> None:
         colour_table(colours)
-        if reduction not in REDUCTIONS:
-            resample(np.zeros((1, 1)), 1, 1, reduction)  # raises
+        check_choice("reduction", reduction, REDUCTIONS)
         if centre is not None and not np.isfinite(centre).all():
             raise StreamArgumentError(
                 f"centre is a row and a column, not {centre[0]:g} and {centre[1]:g}",
                 argument="centre",
                 found=centre,
             )
-        if not 1 <= zoom <= _MAX_ZOOM:
-            raise StreamArgumentError(
-                f"zoom is 1 (the whole frame) to {_MAX_ZOOM:g}, not {zoom!r}", argument="zoom", found=zoom
-            )
+        check_number("zoom", zoom, f"1 (the whole frame) to {_MAX_ZOOM:g}", 1.0, _MAX_ZOOM)
         self.levels = check_levels(levels)
         self.percentile = check_percentile(percentile)
         self.log = log

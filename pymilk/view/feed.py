@@ -12,6 +12,7 @@ from .._core import FLAG_TORN, Stream
 from .._types import Array
 from ..errors import StreamArgumentError, StreamDamagedError, StreamError
 from ..inspection import describe_stream
+from ..streams.waiting import Follower
 
 __all__ = ["Feed"]
 
@@ -72,14 +73,16 @@ class Feed:
         self._next_writer = 0.0
         self._looks: deque[tuple[float, int]] = deque()
         self._taken = False
-        self._adopt(Stream.attach(name, writable=False))
-
-    def _adopt(self, stream: Stream) -> None:
+        stream = Stream.attach(name, writable=False)
         try:
-            pixels = stream.view()
+            self._adopt(stream)
         except StreamError:
             stream.close()
             raise
+        self._source = Follower(stream, owned=True, any_frames=True)
+
+    def _adopt(self, stream: Stream) -> None:
+        pixels = stream.view()
         self._stream, self._pixels = stream, pixels
         self.name, self.path = stream.name, stream.path
         self.shape, self.dtype = stream.shape, stream.dtype
@@ -91,7 +94,7 @@ class Feed:
 
     def close(self) -> None:
         """Let go of the stream."""
-        self._stream.close()
+        self._source.close()
 
     def __enter__(self) -> Feed:
         return self
@@ -133,7 +136,7 @@ class Feed:
 
     def _follow(self, now: float) -> None:
         try:
-            new = Stream.attach(self.path, writable=False)
+            self._source.follow(begin=self._adopt)
         except StreamError as error:  # not complete yet, or of no use
             self._missing = (
                 "its file was cut or overwritten, this is its last frame"
@@ -141,13 +144,6 @@ class Feed:
                 else f"there is a new file, but {error}"
             )
             return
-        old = self._stream
-        try:
-            self._adopt(new)
-        except StreamError as error:
-            self._missing = f"there is a new file, but {error}"
-            return
-        old.close()
         size = "x".join(map(str, self.shape))
         self._news = (now, f"recreated as {size} {self.dtype}, attached again")
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
+from ..arguments import check_number
 from ..errors import StreamArgumentError
 
 __all__ = ["check_levels", "check_percentile", "fractions", "real_values", "span", "summary"]
@@ -31,12 +32,8 @@ def check_levels(levels: tuple[float, float] | None) -> tuple[float, float] | No
 
 def check_percentile(percentile: float | None) -> float | None:
     """Return `percentile` if it is None or more than 0 and up to 100, else raise."""
-    if percentile is not None and not 0 < percentile <= 100:
-        raise StreamArgumentError(
-            f"percentile is more than 0 and up to 100, not {percentile!r}",
-            argument="percentile",
-            found=percentile,
-        )
+    if percentile is not None:
+        check_number("percentile", percentile, "more than 0 and up to 100", 0.0, 100.0, above=True)
     return percentile
 
 

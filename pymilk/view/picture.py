@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._types import Array
-from ..errors import StreamArgumentError
+from ..arguments import check_choice
 
 __all__ = ["REDUCTIONS", "Window", "fit", "resample"]
 
@@ -106,12 +106,7 @@ def resample(image: Array, height: int, width: int, reduction: str = "peak") -> 
     StreamArgumentError
         `reduction` is none.
     """
-    if reduction not in REDUCTIONS:
-        raise StreamArgumentError(
-            f"reduction is one of {', '.join(REDUCTIONS)}, not {reduction!r}",
-            argument="reduction",
-            found=reduction,
-        )
+    check_choice("reduction", reduction, REDUCTIONS)
     if abs(image.strides[0]) < abs(image.strides[1]):  # its rows are not what lies together in memory
         turned: Array = _both_axes(image.T, width, height, reduction).T
         return turned

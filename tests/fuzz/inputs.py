@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-import golden
-import isio_format as fmt
+from support import golden
+from support import isio_format as fmt
 
 __all__ = ["MAX_NBYTES", "Seed", "make_input", "mutate", "own_file", "seeds"]
 

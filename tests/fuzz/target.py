@@ -24,7 +24,6 @@ from typing import Any
 
 import numpy as np
 
-import isio_format as fmt
 from pymilk import SHM, RingReader
 from pymilk._core import FRAME_ROW, Keyword, Stream, read_header
 from pymilk.compat import xaosim
@@ -37,6 +36,7 @@ from pymilk.loading import creashmim
 from pymilk.ring import Relay
 from pymilk.streams.directory import find_stale, list_streams
 from pymilk.streams.metadata import metadata_of
+from support import isio_format as fmt
 
 __all__ = ["PARTS", "Finding", "drive", "some_parts"]
 

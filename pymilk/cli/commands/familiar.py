@@ -1,6 +1,9 @@
-"""``creashmim`` and ``updatekw``: commands that existing scripts call, with the arguments they always had."""
+"""Commands that existing scripts call, with the arguments they always had: ``creashmim`` and others."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import click
 
@@ -8,9 +11,11 @@ from ..._core import Stream
 from ...loading import creashmim as make_stream
 from ...streams.keywords import Keywords
 from ..exits import clean_exit
+from ..parameters import NumberRange
+from .show import show
 from .streams import TYPES
 
-__all__ = ["creashmim", "updatekw"]
+__all__ = ["creashmim", "shm_imshow", "shm_plot", "shm_termshow", "updatekw"]
 
 _HELP = {"help_option_names": ["-h", "--help"]}
 
@@ -61,3 +66,63 @@ def updatekw(shm: str, kw: str, value: str) -> None:
         stored = value
     with clean_exit(), Stream.attach(shm, prefault=False) as stream:
         Keywords(stream).merge({kw: stored})
+
+
+def _pictures(default: float) -> Callable[[Any], Any]:
+    """Add the option --fr, with its default."""
+    return click.option("--fr", "rate", type=NumberRange(0.1, 60), default=default, show_default=True,
+                        metavar="HZ", help="Pictures per second.")  # fmt: skip
+
+
+class _Number(NumberRange):
+    """A number after a short option, where existing calls also write ``-s=4``."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the number, without the sign in front."""
+        return super().convert(value.removeprefix("=") if isinstance(value, str) else value, param, ctx)
+
+
+_SYMCODE = click.option("-s", "symcode", type=_Number(0, 7), metavar="CODE", help="Orientation, 0 to 7.")
+
+
+@click.command("shmImshow", context_settings=_HELP)
+@click.argument("name")
+@_pictures(8.0)
+@_SYMCODE
+@click.pass_context
+def shm_imshow(context: click.Context, name: str, rate: float, symcode: float | None) -> None:
+    """Show the stream NAME live, in the terminal: pymilk show. Keys are named below the picture.
+
+    Example: shmImshow cam0 --fr=8 -s=0
+    """
+    context.invoke(show, name=name, rate=rate, symcode=int(symcode or 0))
+
+
+@click.command("shmPlot", context_settings=_HELP)
+@click.argument("name")
+@_pictures(10.0)
+@click.option("-t", "over_time", is_flag=True, help="Accepted, without effect.")
+@click.pass_context
+def shm_plot(context: click.Context, name: str, rate: float, over_time: bool) -> None:
+    """Draw the stream NAME live, in the terminal: a curve if it has one axis. See pymilk show.
+
+    Example: shmPlot slopes --fr=10
+    """
+    context.invoke(show, name=name, rate=rate)
+
+
+@click.command("shmTermshow", context_settings=_HELP)
+@click.argument("name")
+@_pictures(10.0)
+@_SYMCODE
+@click.option("-z", "zoom", type=_Number(1, 4096), metavar="FACTOR", help="1 is the whole frame.")
+@click.pass_context
+def shm_termshow(
+    context: click.Context, name: str, rate: float, symcode: float | None, zoom: float | None
+) -> None:
+    """Show the stream NAME live, in the terminal: pymilk show.
+
+    Example: shmTermshow cam0 --fr=10 -s=4
+    """
+    chosen = {"symcode": 4 if symcode is None else int(symcode), "zoom": 1.0 if zoom is None else zoom}
+    context.invoke(show, name=name, rate=rate, **chosen)

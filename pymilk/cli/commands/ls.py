@@ -14,7 +14,15 @@ from rich.text import Text
 
 from ...inspection import measure_rates, survey
 from ..exits import clean_exit
-from ..output import NOTHING, UNLIMITED, age_text, clean, console_of_stdout, print_json, size_text, table_of
+from ..output import (
+    NOTHING,
+    age_text,
+    clean,
+    console_of_stdout,
+    fitted_table,
+    print_json,
+    size_text,
+)
 from ..parameters import NumberRange
 from ..progress import bar_of_time
 from ..terminal import ERASE, Terminal, interactive
@@ -161,15 +169,7 @@ def _table(
     """Make the table, with as many columns as there is room for; says too which are missing."""
     cells = [_cells(entry) for entry in streams if "error" not in entry]
     headings = [name for name in COLUMNS if with_rate or name != "rate"]
-    missing: list[str] = []
-    for name in ("", *_DISPENSABLE):
-        if name and name != sort:
-            headings.remove(name)
-            missing.append(name)
-        table = table_of(headings, [[row[key] for key in headings] for row in cells], right=_NUMBERS)
-        if console.measure(table, options=console.options.update(width=UNLIMITED)).maximum <= console.width:
-            break
-    return table, f"no room for {', '.join(missing)}" if missing else ""
+    return fitted_table(console, headings, cells, [name for name in _DISPENSABLE if name != sort], _NUMBERS)
 
 
 def _cells(entry: dict[str, Any]) -> dict[str, str]:

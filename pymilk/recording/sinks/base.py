@@ -9,7 +9,6 @@ number that says how many there are.
 from __future__ import annotations
 
 import abc
-import errno
 import json
 import math
 import os
@@ -21,7 +20,8 @@ import numpy as np
 from ..._core import FRAME_ROW, allocate
 from ..._types import Array
 from ...errors import StreamArgumentError, StreamFormatError
-from ...system.files import delete, hidden_name, moved_into_place, put_in_place, remove_unfinished
+from ...system.files import NO_RESERVING, delete, moved_into_place, put_in_place, remove_unfinished
+from ...system.hidden import hidden_name
 
 __all__ = [
     "CLOCK",
@@ -44,9 +44,6 @@ Header = dict[str, Any]
 
 #: What headers say of the clock of all times.
 CLOCK = "CLOCK_TAI, nanoseconds since 1970-01-01 TAI"
-
-#: What posix_fallocate says where the file system cannot do it.
-_NO_ALLOCATION = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 
 class Stored(NamedTuple):
@@ -261,7 +258,7 @@ def reserve(descriptor: int, offset: int, nbytes: int) -> None:
     try:
         os.posix_fallocate(descriptor, offset, nbytes)
     except OSError as error:
-        if error.errno not in _NO_ALLOCATION:
+        if error.errno not in NO_RESERVING:
             raise
         zeros = bytes(min(nbytes, 1 << 20))
         for at in range(0, nbytes, len(zeros)):

@@ -16,7 +16,8 @@ from ..._core import FRAME_ROW
 from ..._types import Array
 from ...errors import StreamFormatError
 from ...system.extras import optional_library
-from ...system.files import delete, hidden_name, put_in_place, remove_unfinished
+from ...system.files import delete, put_in_place, remove_unfinished
+from ...system.hidden import hidden_name
 from .base import Header, Sink, Staging, Stored, batch_of, header_of_json, json_of_header, reserve
 
 __all__ = ["FORMAT", "Hdf5Sink"]

@@ -19,7 +19,8 @@ from ..._core import FRAME_ROW
 from ..._types import Array
 from ...errors import StreamFormatError
 from ...system.extras import optional_library
-from ...system.files import delete, hidden_name, remove_unfinished
+from ...system.files import delete, remove_unfinished
+from ...system.hidden import hidden_name
 from .base import Header, Sink, Staging, Stored, batch_of, json_of_header, nothing_to_close, replace_file
 
 __all__ = ["FORMAT", "ZarrSink"]

@@ -1,0 +1,134 @@
+"""What developers and the CI run: ``nox -s unit`` at work, ``nox`` before a commit, ``nox -l`` for a list.
+
+Sessions use the environment that nox is installed in, so that pymilk is compiled once:
+
+    .venv/bin/pip install -e '.[test,dev]'
+    .venv/bin/nox -s unit
+
+What follows ``--`` goes to the tool: ``nox -s unit -- tests/unit/ring -x``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "unit"]
+
+ROOT = Path(__file__).parent
+
+#: Benchmarks as they run in a few seconds each, to see that they work.
+SMOKE_TESTS = (
+    "benchmarks/figures.py --quick",
+    "benchmarks/live_capture.py --seconds 0.5",
+    "benchmarks/import_time.py --repeats 5",
+    "benchmarks/fps.py --quick",
+    "benchmarks/process_loop.py --quick",
+    "benchmarks/ring.py --quick",
+    "benchmarks/bench_turn.py --quick",
+    "benchmarks/ring_stall.py --frames 4096",
+    "benchmarks/many_streams.py --seconds 0.5 --repeat 1",
+    "-m pymilk bench --rates 1000,10000 --seconds 0.3",
+    "benchmarks/scaling.py --quick",
+    "benchmarks/recording.py --quick --compress",
+    "benchmarks/soak.py --minutes 0.3",
+)
+
+
+def tool(name: str) -> str:
+    """Find a command, first beside the interpreter."""
+    beside = os.path.dirname(sys.executable)
+    return shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")])) or name
+
+
+def run_tests(session: nox.Session, *options: str, places: str) -> None:
+    """Run the tests in these places; or those in the places that follow ``--``."""
+    chosen = any(argument.startswith("tests") for argument in session.posargs)
+    where = [] if chosen else places.split()
+    session.run(sys.executable, "-m", "pytest", "-q", *options, *where, *session.posargs)
+
+
+def sources(*suffixes: str) -> list[str]:
+    """Return the files of the package with these suffixes, as paths from here."""
+    found = [path for suffix in suffixes for path in (ROOT / "pymilk").rglob(f"*{suffix}")]
+    return [str(path.relative_to(ROOT)) for path in sorted(found)]
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Compile what has changed, in place; ``PYMILK_DEBUG=1`` for a debug build."""
+    session.run(sys.executable, "setup.py", "build_ext", "--inplace", *session.posargs)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Tests within one process."""
+    run_tests(session, "-n", "2", places="tests/unit")
+
+
+@nox.session
+def processes(session: nox.Session) -> None:
+    """Tests with other processes, of the build, and of the fuzz target."""
+    run_tests(session, "-n", "2", "-m", "not stress", places="tests/processes tests/build tests/fuzz")
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Tests that run for seconds or minutes, one at a time."""
+    run_tests(session, "-m", "stress", places="tests/soak")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, layers, and static checks of Cython and C."""
+    session.run(tool("ruff"), "check", ".")
+    # It asks the command cython on the path.
+    beside = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+    session.run(tool("cython-lint"), *sources(".pyx", ".pxd"), env={"PATH": beside})
+    session.run(tool("lint-imports"))
+    session.run(sys.executable, "tests/build/check_layers.py")
+    session.run(sys.executable, "tests/build/check_c.py")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types of the package and of code that uses it; stubs of the compiled modules."""
+    session.run(sys.executable, "-m", "mypy")
+    session.run(sys.executable, "tests/build/check_stubs.py")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Damaged files for 15 seconds, or as long as ``-- --seconds 600`` says."""
+    arguments = session.posargs or ["--seconds", "15"]
+    with session.chdir("tests"):
+        session.run(sys.executable, "-m", "fuzz", "run", *arguments)
+        session.run(sys.executable, "-m", "fuzz.fps", "--count", "3000", "--seconds", "15")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Examples, links and tables of the documentation."""
+    files = ("build/test_documentation.py", "build/test_package.py", "unit/compat/test_table.py")
+    run_tests(session, places=" ".join(f"tests/{file}" for file in files))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Each benchmark for a moment."""
+    session.run(sys.executable, "-m", "pytest", "-q", "benchmarks")
+    for command in SMOKE_TESTS:
+        session.run(sys.executable, *command.split())
+    output = session.posargs or [session.create_tmp()]
+    chosen = "pymilk,pymilk-ring,c-loop,c-ring"
+    session.run(
+        sys.executable, "-m", "benchmarks.peers", "--quick", "--only", chosen, "--output", *output
+    )
+    for name in ("benchmarks.md", "benchmarks/live-loss.png"):
+        if not Path(output[0], name).stat().st_size:
+            session.error(f"{name} is empty")

@@ -1,0 +1,41 @@
+"""The heart, for other compiled rooms: `Stream` with what needs no Python call."""
+
+cimport cython
+from libc.stdint cimport int64_t, uint64_t
+
+from ._isio cimport pid_t
+from .native.file cimport StreamFile
+from .native.metadata cimport StreamMetadata
+from .native.reader cimport Reader
+
+
+@cython.final
+cdef class Stream(StreamMetadata):
+    # Writing.
+    cdef pid_t busy         # the process that is in a frame; 0: none
+    cdef pid_t admitted     # the process that was seen to be allowed to write; 0: none yet
+    cdef bint alone         # nobody else may write: the lock is needed
+    cdef object lock        # WriterLock, or None
+    # Reading. The first two are about the frame that was copied last.
+    cdef readonly uint64_t frame_counter
+    cdef readonly uint64_t frame_flags
+    cdef int64_t grace      # for a writer that is in a frame; STUCK_GRACE_NS after one that died
+    cdef uint64_t stuck_at  # counter of the frame that it died in
+    cdef Reader own_reader  # made at the first wait of the stream itself; None before
+    cdef object __weakref__
+
+    # Begin to write; the caller sets `busy` to 0 when it is done.
+    cdef int take_turn(self) except -1
+    cdef int admit(self) except -1
+    # `publish`; `acquired` is used if has_atime.
+    cdef object publish_frame(self, object frame, bint has_atime, int64_t acquired)
+
+    # The newest frame in a new array.
+    cdef object read_frame(self)
+    # The newest frame in `out`, if that is C-contiguous and has its shape and dtype; else False.
+    cdef bint read_into(self, object out) except -1
+    cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes) except -1
+
+    # The reader of the stream itself, and one that is not waiting at the moment.
+    cdef Reader first_reader(self)
+    cdef Reader idle_reader(self)

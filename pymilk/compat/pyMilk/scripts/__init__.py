@@ -1,0 +1,1 @@
+"""Installed as ``pyMilk.scripts``: commands, each with its ``main``."""

@@ -1,0 +1,1 @@
+"""Installed as ``pyMilk.visual``: viewers, which are ``pymilk show`` here."""

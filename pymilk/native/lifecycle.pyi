@@ -1,0 +1,3 @@
+# lifecycle.pyx offers nothing to Python: see lifecycle.pxd.
+
+__all__: list[str]

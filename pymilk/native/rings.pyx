@@ -1,0 +1,468 @@
+"""Rings as Python sees them: `PrivateRing`, which a collector fills, and `RingCursor`, which reads any ring."""
+
+cimport cython
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport int64_t, uint64_t
+
+from .._isio cimport (
+    CLOCK_MONOTONIC, CLOCK_TAI, __ATOMIC_ACQUIRE, atomic_fence, atomic_load_u64, c_write, sem_init,
+)
+from ..protocol.clock cimport clock_ns, later
+from ..protocol.cursor cimport (
+    SPOILED_TRIES, Cursor, cursor_begin, cursor_copy, cursor_go, cursor_pass, cursor_rows, cursor_seek,
+    cursor_skip_to, cursor_unread,
+)
+from ..protocol.flags cimport atomic_load_int, raise_flag
+from ..protocol.frame cimport GIL_RELEASE_NBYTES, Row, streams
+from ..protocol.receive cimport Job
+from ..protocol.ring cimport (
+    RING_PRIVATE, Ring, Total, find_ring, ring_anchor, ring_look, ring_oldest, ring_slot, ring_whole,
+)
+from ..protocol.semaphore cimport pymilk_sem_wait_until, sem_post
+from ..protocol.waiting cimport SLICE_NS
+from .checks cimport take_buffer, timeout_ns
+from .file cimport StreamFile
+from .memory cimport anonymous
+
+import math
+
+import numpy as np
+
+from ..errors import FrameLostError, StreamArgumentError, StreamUnsupportedError
+from .formats import FRAME_ROW
+
+__all__ = ["PrivateRing", "RingCursor"]
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class PrivateRing:
+    """A ring in memory of this process, filled by `Reader.collect`.
+
+    Parameters
+    ----------
+    depth : int
+        Frames that it holds, 1 or more. There is one slot more: the one being filled.
+    shape : tuple of int
+        Of a frame.
+    dtype : dtype
+
+    Attributes
+    ----------
+    slots : ndarray, shape (depth + 1, *shape)
+        Page-aligned and pre-faulted; read-only.
+    fd : int
+        An eventfd that is written for each frame, or -1. It must stay open while the ring is filled.
+
+    Raises
+    ------
+    StreamArgumentError
+        The depth, the shape or the dtype is out of range.
+    CaptureMemoryError
+        The frames need more memory than is free.
+    """
+
+    def __cinit__(self, depth, shape, dtype):
+        sem_init(&self.bell, 0, 0)
+        self.fd = -1
+        if not (hasattr(depth, "__index__") and 1 <= depth < 2**62):
+            raise StreamArgumentError(
+                f"depth is a number of frames, 1 or more, not {depth!r}", argument="depth", found=depth)
+        kind = np.dtype(dtype)
+        nbytes = max(math.prod(shape) * kind.itemsize, 1)
+        count = depth.__index__() + 1
+        what = f"a ring of {depth} frames {tuple(shape)} of {kind}"
+        advice = "take a smaller depth"
+        self._frames = anonymous(count * nbytes, what, advice)
+        self._rows = anonymous(count * sizeof(Row), what, advice)
+        self._totals = anonymous(count * sizeof(Total), what, advice)
+        self.count = count
+        self.nbytes = nbytes
+        self.rows = <Row *>self._rows.base
+        self.totals = <Total *>self._totals.base
+        # Of a read-only region: no view of it can be made writable.
+        self.slots = np.ndarray((count, *shape), kind, self._frames.region(0, count * nbytes, False))
+
+    @property
+    def written(self):
+        """Frames put into the ring so far."""
+        return atomic_load_u64(&self.written, __ATOMIC_ACQUIRE)
+
+    def cursor(self, name=""):
+        """Make a `RingCursor` of this ring."""
+        cdef RingCursor cursor = RingCursor.__new__(RingCursor)
+        cdef Ring *r = &cursor.c.ring
+        r.kind = RING_PRIVATE
+        r.depth = self.count
+        r.nbytes = self.nbytes
+        r.slots = self._frames.base
+        r.written = &self.written
+        r.rows = self.rows
+        r.totals = self.totals
+        cursor._set(self, self.slots, name, "collector")
+        return cursor
+
+    cdef void receive_into(self, Job *job) noexcept:
+        job.dest.frames = self._frames.base
+        job.dest.rows = self.rows
+        job.dest.slots = self.count
+        job.ring.totals = self.totals
+        job.ring.total = self.total
+        job.ring.bell = &self.bell
+        job.ring.bell_fd = &self.fd
+        job.delivered = self.written
+        job.done = &self.written
+
+    def wait(self, seen, timeout=None):
+        """Wait, without the GIL, until more than `seen` frames were written.
+
+        Returns
+        -------
+        bool
+            False if they did not come in time, or the ring was ended.
+        """
+        cdef uint64_t number = seen
+        cdef int64_t limit = timeout_ns(timeout, "")
+        cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+        cdef int64_t deadline = later(now, limit)
+        while True:
+            if atomic_load_u64(&self.written, __ATOMIC_ACQUIRE) > number:
+                return True
+            if atomic_load_int(&self.over) or now >= deadline:
+                return False
+            with nogil:
+                pymilk_sem_wait_until(&self.bell, min(deadline, later(now, SLICE_NS)))
+                now = clock_ns(CLOCK_MONOTONIC)
+            PyErr_CheckSignals()
+
+    def nudge(self):
+        """Wake a waiting thread; it checks its condition again."""
+        sem_post(&self.bell)
+
+    def end(self):
+        """Announce that no frame follows: waits return, and the eventfd becomes readable."""
+        cdef uint64_t one = 1
+        raise_flag(&self.over, 1)  # the post orders it after `written`
+        sem_post(&self.bell)
+        if self.fd >= 0:
+            c_write(self.fd, &one, 8)
+
+
+# What an unset cursor reads.
+cdef uint64_t _nothing_written = 0
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class RingCursor:
+    """The position of one reader in a ring: takes frames in order, in place or as copies, and keeps account.
+
+    Made by `Stream.ring_cursor` and `PrivateRing.cursor`. It never waits. It numbers the frames of the ring itself
+    (`seq`); the numbers of the stream are in the rows. `protocol/ring.pxd` states the protocol. Not for use by two
+    threads at once, except for `overwritten`.
+
+    Attributes
+    ----------
+    name : str
+        Of the stream.
+    source : {"temporal", "fast", "collector"}
+    slots : ndarray, shape (depth, *shape)
+        The ring as a read-only view.
+    """
+
+    def __cinit__(self):
+        # Until `_set` it reads an empty ring.
+        self.c.ring.kind = RING_PRIVATE
+        self.c.ring.depth = self.c.ring.nbytes = 1
+        self.c.ring.written = &_nothing_written
+
+    def __init__(self):
+        raise TypeError("a RingCursor is made by Stream.ring_cursor or PrivateRing.cursor")
+
+    cdef int _set(self, object keeper, object slots, str name, str source) except -1:
+        self.keeper = keeper
+        self.slots = slots
+        self.name = name
+        self.source = source
+        ring_anchor(&self.c.ring)
+        cursor_begin(&self.c, self.c.ring.head + 1)
+        return 0
+
+    cdef bint _is_damaged(self) noexcept:
+        """Tell whether the memory holds no frames any more: its file was cut, or its header rewritten."""
+        return self.file is not None and self.file.is_damaged()
+
+    def begin(self, start):
+        """Go to the "next" frame to come, or to the "newest" or "oldest" one in the ring. Begin a new account."""
+        ring_look(&self.c.ring)
+        head = self.c.ring.head
+        oldest = ring_oldest(&self.c.ring)
+        seq = {"next": head + 1, "newest": max(oldest, head), "oldest": oldest}[start]
+        cursor_begin(&self.c, min(seq, head + 1))
+        self.c.received = self.c.lost = self.c.skipped = 0
+
+    def after_file(self, missed):
+        """Go to the first frame of a new file of the stream.
+
+        `missed` frames of the old file were not received: they count as lost before the first frame of this one.
+        """
+        if self.c.ring.kind == RING_PRIVATE:
+            raise StreamUnsupportedError(
+                f"stream {self.name!r}: a private ring goes on from file to file by itself", stream=self.name)
+        cursor_seek(&self.c, 0)
+        self.c.new_file = True
+        self.c.missed = missed
+
+    @property
+    def capacity(self):
+        """Frames that the ring holds at most: all slots but the one that may be changing."""
+        return self.c.ring.depth - 1
+
+    @property
+    def received(self):
+        """Frames taken or copied, each counted once."""
+        return self.c.received
+
+    @property
+    def lost(self):
+        """Frames published since `begin` that were overwritten before they were read."""
+        return self.c.lost
+
+    @property
+    def skipped(self):
+        """Frames skipped on request."""
+        return self.c.skipped
+
+    @property
+    def last(self):
+        """Number of the frame before the next one; of the ring of a stream only."""
+        return self.c.last
+
+    @property
+    def counter(self):
+        """Counter of the stream at the last look; of a private ring, the frames written."""
+        return self.c.ring.head if self.c.ring.kind == RING_PRIVATE else self.c.ring.counter
+
+    @property
+    def missing(self):
+        """Frames that the stream published after the last one taken, by its counter; 0 if it is damaged."""
+        cdef uint64_t counter
+        if self.c.ring.kind == RING_PRIVATE:
+            return self.c.ring.head - self.c.seen
+        if self._is_damaged():
+            return 0
+        counter = atomic_load_u64(&self.c.ring.md.cnt0, __ATOMIC_ACQUIRE)
+        return counter - self.c.last if counter > self.c.last else 0
+
+    def unread(self):
+        """Look how far the writer is; returns the number of unread frames. 0 if the stream is damaged."""
+        cdef uint64_t oldest
+        ring_look(&self.c.ring)
+        if self._is_damaged():
+            return 0
+        oldest = max(self.c.next, ring_oldest(&self.c.ring))
+        return self.c.ring.head + 1 - oldest if self.c.ring.head >= oldest else 0
+
+    def idle(self):
+        """Look how far the writer is; returns the counter to wait after, or None if there are unread frames.
+
+        One look for both: with a counter of a second look, a frame that came in between would be missed.
+        """
+        ring_look(&self.c.ring)
+        return None if cursor_unread(&self.c) and not self._is_damaged() else self.counter
+
+    def take(self, limit, *, consume=True, newest=False, strict=False):
+        """Take the next frames that are contiguous in memory, in place.
+
+        Parameters
+        ----------
+        limit : int
+            Largest number of frames, 1 or more.
+        consume : bool, default True
+            False leaves the cursor where it is.
+        newest : bool, default False
+            Skip all but the newest one.
+        strict : bool, default False
+            Raise before a frame that follows lost ones; the next call continues with it.
+
+        Returns
+        -------
+        (int, int, ndarray of FRAME_ROW) or None
+            seq and slot of the first frame, and one row a frame. None if there are no frames, or the stream is
+            damaged.
+
+        Raises
+        ------
+        FrameLostError
+            Only if strict.
+        """
+        cdef Cursor *c = &self.c
+        cdef Ring *r = &c.ring
+        cdef uint64_t count, losing, seq, slot, wanted = limit
+        cdef Py_buffer view
+        cdef Row *rows
+        cdef int64_t arrival
+        cdef int tries = 0
+        while True:
+            ring_look(r)
+            if newest and cursor_unread(c) > 1:
+                cursor_skip_to(c, r.head)
+            c.next = max(c.next, ring_oldest(r))
+            if tries > SPOILED_TRIES and cursor_unread(c) > 1:
+                c.next = r.head  # filling rows takes longer than the writer takes for a lap
+            count = min(cursor_unread(c), wanted)
+            if count == 0:
+                return None
+            seq = c.next
+            slot = ring_slot(r, seq)
+            count = min(count, r.depth - slot)
+            info = np.empty(count, FRAME_ROW)
+            PyObject_GetBuffer(info, &view, PyBUF_C_CONTIGUOUS)
+            rows = <Row *>view.buf
+            arrival = clock_ns(CLOCK_TAI)
+            losing = cursor_rows(c, count, rows, 0, arrival)
+            if strict and losing > 1:
+                count = losing - 1
+                cursor_rows(c, count, rows, 0, arrival)
+            tries += 1
+            if ring_whole(r, seq) or tries > 4 * SPOILED_TRIES:
+                break  # the rows are those of these frames
+            PyBuffer_Release(&view)
+        try:
+            if self._is_damaged():
+                return None
+            if strict and losing == 1:
+                c.excused = seq
+                raise self._lost(rows)
+            if strict and losing:
+                info = info[:count]
+            if consume:
+                cursor_pass(c, count, rows)
+        finally:
+            PyBuffer_Release(&view)
+        return seq, slot, info
+
+    def copy(self, out, info, first, *, strict=False):
+        """Copy unread frames into memory of the caller, each verified to be whole.
+
+        Parameters
+        ----------
+        out : ndarray, shape (n, *shape), dtype of the ring, C-contiguous, writable
+        info : ndarray of FRAME_ROW, shape (n,)
+        first : int
+            Row to begin at.
+        strict : bool, default False
+            As for `take`; frames before the lost ones are delivered first.
+
+        Returns
+        -------
+        int
+            `first` plus the number of frames copied.
+
+        Notes
+        -----
+        512 KiB and more are copied without the GIL.
+        """
+        cdef Cursor c = self.c
+        cdef Py_buffer frames, rows
+        cdef uint64_t room, at = first, got
+        cdef bint losing = False, hold = strict
+        cdef bint streaming
+        take_buffer(out, &frames, True, self.name, "out")
+        try:
+            take_buffer(info, &rows, True, self.name, "info")
+            try:
+                room = min(frames.len // c.ring.nbytes, rows.len // sizeof(Row))
+                room = room - at if room > at else 0
+                streaming = streams(c.ring.nbytes, frames.len)
+                ring_look(&c.ring)
+                if min(room, cursor_unread(&c)) * c.ring.nbytes < GIL_RELEASE_NBYTES:
+                    got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes, <Row *>rows.buf + at,
+                                      room, streaming, hold, &losing)
+                else:
+                    with nogil:
+                        got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes,
+                                          <Row *>rows.buf + at, room, streaming, hold, &losing)
+                if self._is_damaged():
+                    return at
+                self.c = c
+                if losing and got == 0:
+                    raise self._lost(<Row *>rows.buf + at)
+                if losing:
+                    self.c.excused = 0  # raised by the next call
+            finally:
+                PyBuffer_Release(&rows)
+        finally:
+            PyBuffer_Release(&frames)
+        return at + got
+
+    cdef object _lost(self, const Row *row):
+        number, lost = row.cnt0, row.lost
+        newest = self.c.ring.counter
+        if self.c.ring.kind == RING_PRIVATE:
+            newest = self.c.ring.rows[ring_slot(&self.c.ring, self.c.ring.head)].cnt0
+        return FrameLostError(
+            f"stream {self.name!r}: frame {number - lost} was lost before it was read (the ring keeps "
+            f"{self.c.ring.depth - 1} frames, oldest kept {number}, newest {newest}, {lost} lost); "
+            "read faster, or take a deeper ring",
+            stream=self.name, seq=number - lost, oldest=number, newest=newest, lost=lost)
+
+    def skip(self, count):
+        """Skip up to `count` unread frames; returns how many were skipped."""
+        cdef uint64_t seq, wanted = min(count, 2**62)
+        ring_look(&self.c.ring)
+        self.c.next = max(self.c.next, ring_oldest(&self.c.ring))
+        seq = min(self.c.next + wanted, self.c.ring.head + 1)
+        done = seq - self.c.next if seq > self.c.next else 0
+        cursor_skip_to(&self.c, seq)
+        return done
+
+    def rewind(self, count):
+        """Go back by up to `count` frames that are still whole; returns by how many. They are not counted again."""
+        cdef uint64_t oldest, wanted = min(count, 2**62)
+        ring_look(&self.c.ring)
+        oldest = ring_oldest(&self.c.ring)
+        if oldest >= self.c.next:
+            return 0
+        done = min(self.c.next - oldest, wanted)
+        cursor_go(&self.c, self.c.next - done)
+        return done
+
+    def overwritten(self, seq, count):
+        """Return how many of `count` frames from `seq` on may have been overwritten by now."""
+        cdef Ring now = self.c.ring
+        cdef uint64_t first = seq, oldest
+        # The look comes after every read before it. Pairs with the fence of the writer (protocol/ring.pxd).
+        atomic_fence(__ATOMIC_ACQUIRE)
+        ring_look(&now)
+        oldest = ring_oldest(&now)
+        if self._is_damaged():
+            return count
+        return min(oldest - first, <uint64_t>count) if oldest > first else 0
+
+    def fork(self):
+        """Make a second cursor at the same position, with an account of its own."""
+        cdef RingCursor other = RingCursor.__new__(RingCursor)
+        other.c.ring = self.c.ring
+        other.keeper = self.keeper
+        other.file = self.file
+        other.slots = self.slots
+        other.name = self.name
+        other.source = self.source
+        cursor_begin(&other.c, self.c.next)
+        return other
+
+
+cdef RingCursor stream_cursor(StreamFile file):
+    cdef char *base = file.use_whole()
+    cdef RingCursor cursor = RingCursor.__new__(RingCursor)
+    cdef Ring *r = &cursor.c.ring
+    file.need_pixels()
+    if not find_ring(r, base, &file.h):
+        return None
+    slots = np.ndarray(
+        (r.depth, *file.frame_shape), file.dtype, file.mapping.region(r.slots - base, r.depth * r.nbytes, False))
+    cursor.file = file
+    cursor._set(None, slots, file.name, "temporal" if file.h.temporal else "fast")
+    return cursor

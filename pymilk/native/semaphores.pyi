@@ -1,0 +1,3 @@
+# semaphores.pyx offers nothing to Python: see semaphores.pxd.
+
+__all__: list[str]

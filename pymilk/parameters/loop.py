@@ -1,0 +1,389 @@
+"""The loop of a process: wait for a trigger, obey the control word, count and time each iteration.
+
+One iteration, in this order: look at limit and control word; wait for the trigger, in slices, so that the
+control word is obeyed meanwhile; note the trigger; note the start; the caller's code; process trace of what
+it published; note the end and count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .._core import Stream
+from ..errors import (
+    ProcessInfoArgumentError,
+    StreamNotFoundError,
+    StreamNotReadyError,
+    StreamReplacedError,
+    StreamTimeoutError,
+)
+from ..native.checks import checked_timeout
+from ..streams.waiting import WAIT_POLICIES
+from ..times import now_ns
+from .process_fields import nanoseconds
+from .process_file import LoopRecord
+from .process_layout import Control, TriggerMode
+from .trace import TraceWriter
+
+if TYPE_CHECKING:
+    from .processinfo import ProcessInfo
+
+__all__ = ["Loop"]
+
+#: Longest wait between two looks at the control word, in seconds.
+_SLICE = 0.1
+
+#: Seconds between two looks for a stream that is being made again.
+_SUCCESSOR_LOOK = 0.005
+
+#: What the format stores for "no trigger stream".
+_NO_STREAM: dict[str, Any] = {
+    "triggerstreamname": " ",
+    "triggerstreamID": -1,
+    "triggerstreaminode": 0,
+    "triggersem": 0,
+}
+
+
+class Trigger(Protocol):
+    """What starts an iteration."""
+
+    #: Number of the trigger that `take` took, and how many passed unseen before it.
+    counter: int
+    missed: int
+    #: Set when the fields of the file have to be written anew.
+    changed: bool
+
+    def fields(self) -> dict[str, Any]:
+        """Return what the file tells of the trigger, by the names of the fields in C."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait so long at most; tell whether there is a trigger. Takes nothing."""
+
+    def take(self) -> Any:
+        """Return what the iteration gets."""
+
+
+def stream_of(item: Any) -> Stream | None:
+    """Return the stream behind an SHM, or a `Stream` itself; None for anything else."""
+    if isinstance(item, Stream):
+        return item
+    live = getattr(item, "_live", None)  # of SHM, which is a floor above
+    found = live() if live is not None else None
+    return found if isinstance(found, Stream) else None
+
+
+class Frames:
+    """Trigger by a new frame of a stream. An iteration gets the newest frame."""
+
+    def __init__(self, source: Any, stream: Stream, copy: bool) -> None:
+        self._source, self._copy = source, copy
+        self.stream = stream
+        self._seen = self.counter = stream.counter
+        self.missed = 0
+        self.changed = True
+
+    def fields(self) -> dict[str, Any]:
+        stream = self.stream
+        semaphore = stream.sem_index
+        return {
+            "triggermode": TriggerMode.SEMAPHORE,
+            "triggerstreamname": stream.name,
+            # An index into a table of C programs; 0 only says that there is a stream.
+            "triggerstreamID": 0,
+            "triggerstreaminode": stream.inode,
+            "triggersem": -1 if semaphore is None else semaphore,
+        }
+
+    def wait(self, seconds: float) -> bool:
+        stream = self.stream
+        if stream.counter != self._seen and not stream.replaced():
+            return True
+        try:
+            stream.wait(seconds, after=self._seen, spin_ns=WAIT_POLICIES["auto"])
+        except StreamTimeoutError:
+            return False
+        except StreamReplacedError:
+            if self._source is stream:
+                raise
+            return self._follow(seconds)
+        if self._source is stream:
+            return True
+        return stream is stream_of(self._source) or self._follow(seconds)
+
+    def _follow(self, seconds: float) -> bool:
+        """Go over to the new file of the stream; False if it is not there yet."""
+        try:
+            found = stream_of(self._source)
+        except (StreamNotFoundError, StreamNotReadyError):
+            time.sleep(min(seconds, _SUCCESSOR_LOOK))
+            return False
+        assert found is not None
+        if found is not self.stream:
+            # Every frame of the new file is new.
+            self.stream, self._seen, self.changed = found, 0, True
+        return self.stream.counter != self._seen
+
+    def take(self) -> Any:
+        stream = self.stream
+        if self._source is stream:
+            frame, _, counter = stream.read() if self._copy else (stream.view(), 0, stream.counter)
+        else:
+            frame = self._source.get_data(copy=self._copy)
+            counter = stream.frame_counter if self._copy else stream.counter
+        self.missed = max(0, counter - self._seen - 1)
+        self._seen = self.counter = counter
+        return frame
+
+
+class Items:
+    """Trigger by the next item of an iterable."""
+
+    def __init__(self, source: Iterable[Any]) -> None:
+        self._items = iter(source)
+        self._held: list[Any] = []
+        self.counter = self.missed = 0
+        self.changed = True
+        self.ended = False
+
+    def fields(self) -> dict[str, Any]:
+        return {**_NO_STREAM, "triggermode": TriggerMode.IMMEDIATE}
+
+    def wait(self, seconds: float) -> bool:
+        if not self._held and not self.ended:
+            try:
+                self._held.append(next(self._items))
+            except StopIteration:
+                self.ended = True
+        return bool(self._held)
+
+    def take(self) -> Any:
+        self.counter += 1
+        return self._held.pop()
+
+
+class Clock:
+    """Trigger by time: at once, or each `period` seconds from start to start."""
+
+    def __init__(self, period: float | None) -> None:
+        self._period = period
+        self._due = time.monotonic()
+        self.counter = self.missed = 0
+        self.changed = True
+
+    def fields(self) -> dict[str, Any]:
+        if self._period is None:
+            return {**_NO_STREAM, "triggermode": TriggerMode.IMMEDIATE}
+        delay = round(self._period * 1e9)
+        return {**_NO_STREAM, "triggermode": TriggerMode.DELAY, "triggerdelay": delay}
+
+    def wait(self, seconds: float) -> bool:
+        if self._period is None:
+            return True
+        left = self._due - time.monotonic()
+        if left > 0:
+            time.sleep(min(left, seconds))
+        return left <= seconds
+
+    def take(self) -> int:
+        if self._period is not None:
+            # Late by periods: those are missed, and the rhythm is kept.
+            late = time.monotonic() - self._due
+            self.missed = max(0, int(late / self._period))
+            self._due += (self.missed + 1) * self._period
+        self.counter += 1
+        return self.counter - 1
+
+
+def trigger_of(source: Any, period: float | None, copy: bool) -> Trigger:
+    """Return the trigger for what the caller gave to `ProcessInfo.loop`."""
+    if period is not None:
+        nanoseconds("period", period)  # raises if it is none
+        if source is not None:
+            raise ProcessInfoArgumentError(
+                "period goes without a source: with one, its frames are the rhythm",
+                argument="period",
+                found=period,
+            )
+    if source is None:
+        return Clock(period)
+    stream = stream_of(source)
+    if stream is not None:
+        return Frames(source, stream, copy)
+    if isinstance(source, Iterable):
+        return Items(source)
+    raise ProcessInfoArgumentError(
+        f"a loop takes an SHM, a Stream or an iterable, not {source!r}", argument="source", found=source
+    )
+
+
+class Output:
+    """A stream that the loop publishes, and its process trace."""
+
+    def __init__(self, item: Any, source: Stream) -> None:
+        self.item = item
+        self._source = source
+        self._stream: Stream | None = None
+        self._seen = 0
+        self._use(self._found(item))
+
+    @staticmethod
+    def _found(item: Any) -> Stream:
+        stream = stream_of(item)
+        if stream is None:
+            raise ProcessInfoArgumentError(
+                f"output is an SHM or a Stream, not {item!r}", argument="output", found=item
+            )
+        return stream
+
+    def _use(self, stream: Stream) -> None:
+        self._stream = stream
+        self._writer = TraceWriter(stream, self._source)
+        self._seen = stream.counter
+
+    def note(self, began_ns: int, trigger: Frames) -> None:
+        """Write the trace if the stream was published since the last call."""
+        stream = self._found(self.item)
+        if stream is not self._stream or trigger.stream is not self._source:
+            self._source = trigger.stream
+            seen = self._seen
+            self._use(stream)
+            self._seen = seen
+        counter = stream.counter
+        if counter != self._seen:
+            self._seen = counter
+            self._writer.write(began_ns, stream.write_time_ns, trigger.counter, stream_semaphore(trigger))
+
+    def publish(self, frame: Any, began_ns: int, trigger: Frames) -> None:
+        """Publish a frame, with its trace in place before it is counted."""
+        stream = self._found(self.item)
+        if stream is not self._stream or trigger.stream is not self._source:
+            self._source = trigger.stream
+            self._use(stream)
+        self._writer.write(began_ns, now_ns(), trigger.counter, stream_semaphore(trigger))
+        if self.item is stream:
+            stream.publish(frame)
+        else:
+            self.item.set_data(frame)
+        self._seen = stream.counter
+
+
+def stream_semaphore(trigger: Frames) -> int:
+    """Return the semaphore that the loop waits on, -1 without."""
+    index = trigger.stream.sem_index
+    return -1 if index is None else index
+
+
+class Loop:
+    """One run of `ProcessInfo.loop`; its parameters are documented there."""
+
+    def __init__(
+        self,
+        process: ProcessInfo,
+        record: LoopRecord,
+        source: Any,
+        output: Any,
+        timeout: float | None,
+        period: float | None,
+        copy: bool,
+    ) -> None:
+        self._process, self._record = process, record
+        self._timeout = checked_timeout(timeout)
+        self._trigger = trigger_of(source, period, copy)
+        self._outputs: list[Output] = []
+        items = [] if output is None else list(output) if isinstance(output, Sequence) else [output]
+        for item in items:
+            self._outputs.append(self._output(item))
+
+    def _output(self, item: Any) -> Output:
+        if not isinstance(self._trigger, Frames):
+            raise ProcessInfoArgumentError(
+                "output needs a stream as source: the process trace tells which frame a result was made from",
+                argument="output",
+                found=item,
+            )
+        return Output(item, self._trigger.stream)
+
+    def run(self) -> Iterator[Any]:
+        """Yield what each iteration gets."""
+        process, record, trigger = self._process, self._record, self._trigger
+        process._begin_loop(self)
+        try:
+            while not record.at_limit() and self._await():
+                item = trigger.take()
+                record.triggered(trigger.counter, trigger.missed)
+                if late := record.begin():
+                    process._exceeded("dtiter", late)
+                if record.asked() != Control.IDLE:
+                    yield item
+                    if self._outputs:
+                        self._note_outputs()
+                if late := record.end():
+                    process._exceeded("dtexec", late)
+        finally:
+            process._end_loop()
+
+    def _await(self) -> bool:
+        """Wait until the loop may go on and the trigger is there; False if the loop has to end."""
+        record, trigger = self._record, self._trigger
+        asked = record.gate()
+        if trigger.changed:
+            self._describe()
+        deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        record.waiting()
+        while asked != Control.EXIT:
+            left = _SLICE if deadline is None else min(_SLICE, max(0.0, deadline - time.monotonic()))
+            there = trigger.wait(left)
+            now = record.asked()
+            # Paused during the wait: the frame is left, and the loop gets the one that is newest then.
+            if there and now != Control.EXIT and (now != Control.PAUSE or asked == Control.STEP):
+                if trigger.changed:
+                    self._describe()
+                return True
+            if isinstance(trigger, Items) and trigger.ended:
+                return False
+            if not there and deadline is not None and time.monotonic() >= deadline:
+                self._give_up()
+            if asked != Control.STEP:
+                paused = now == Control.PAUSE
+                asked = record.gate()
+                if paused and deadline is not None:
+                    deadline = time.monotonic() + (self._timeout or 0.0)
+            elif now == Control.EXIT:
+                asked = now
+        return False
+
+    def _give_up(self) -> None:
+        """Count a wait that ended without a frame, and raise."""
+        self._record.timed_out()
+        name = self._trigger.fields()["triggerstreamname"].strip()
+        raise StreamTimeoutError(
+            f"stream {name!r}: no new frame for process {self._process.name!r} within {self._timeout} s",
+            stream=name or None,
+            timeout=self._timeout,
+            counter=self._trigger.counter,
+        )
+
+    def _describe(self) -> None:
+        """Write what the file tells of the trigger."""
+        put = self._process._put
+        for name, value in self._trigger.fields().items():
+            put(name, value)
+        put("triggertimeout", round(min(self._timeout or 0.0, 9e9) * 1e9))
+        self._trigger.changed = False
+
+    def _note_outputs(self) -> None:
+        assert isinstance(self._trigger, Frames)
+        for output in self._outputs:
+            output.note(self._record.began_ns, self._trigger)
+
+    def publish(self, item: Any, frame: Any) -> None:
+        """Publish a frame of the loop with its process trace; see `ProcessInfo.publish`."""
+        output = next((each for each in self._outputs if each.item is item), None)
+        if output is None:
+            output = self._output(item)
+            self._outputs.append(output)
+        assert isinstance(self._trigger, Frames)
+        output.publish(frame, self._record.began_ns, self._trigger)

@@ -1,0 +1,57 @@
+"""`Report`: what every account of work has in common - as a dict, as rows of a table, as text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+__all__ = ["Report", "ending_text", "times_text"]
+
+
+@dataclass(repr=False, eq=False)
+class Report:
+    """Base of all reports. A report is a dataclass: its fields are the attributes that users read.
+
+    A subclass declares its fields, and overrides `title` and `rows` where field names do not say enough.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all attributes as plain Python values, ready for JSON."""
+        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+
+    def title(self) -> str:
+        """Return the line above the rows."""
+        return type(self).__name__
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return the report as (label, text) pairs, for tables."""
+        return [(each.name.replace("_", " "), str(getattr(self, each.name))) for each in fields(self)]
+
+    def __str__(self) -> str:
+        rows = self.rows()
+        width = max(len(label) for label, _ in rows)
+        return "\n".join([self.title(), *(f"  {label:<{width}}  {text}" for label, text in rows)])
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: no NaN, no report, no container that the report goes on to change."""
+    if isinstance(value, Report):
+        return value.to_dict()
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
+
+
+def times_text(times: dict[str, float]) -> str:
+    """Return percentiles as text: ``p50 1.2, p99 3.4``."""
+    return ", ".join(f"{key} {value:.1f}" for key, value in times.items())
+
+
+def ending_text(ended: str, error: str | None) -> str:
+    """Return how something ended, with the message of what ended it."""
+    return ended if error is None else f"{ended}: {error}"

@@ -1,0 +1,43 @@
+# Types of access.pyx.
+from typing import Any, overload
+
+import numpy.typing as npt
+
+from .._core import Stream
+
+__all__ = ["FrameAccess"]
+
+class FrameAccess:
+    _stream: Stream | None
+    _view: npt.NDArray[Any]
+    _plain: bool
+    _seen: int
+    @overload
+    def get_data(
+        self,
+        check: bool = ...,
+        timeout: float | None = ...,
+        copy: bool = ...,
+        checkSemAndFlush: bool = ...,
+        autorelink_if_need: bool = ...,
+        return_none_on_timeout: bool = ...,
+        *,
+        cube: bool = ...,
+        out: Any = ...,
+        reform: bool = ...,
+        sleepT: float = ...,
+    ) -> Any: ...
+    @overload
+    def get_data(
+        self,
+        check: bool,
+        reform: bool,
+        sleepT: float = ...,
+        timeout: float | None = ...,
+        copy: bool = ...,
+        checkSemAndFlush: bool = ...,
+        autorelink_if_need: bool = ...,
+    ) -> Any: ...
+    def set_data(
+        self, data: Any, check_dt: bool = False, autorelink_if_need: bool = False
+    ) -> None: ...

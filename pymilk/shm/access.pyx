@@ -1,0 +1,171 @@
+"""The usual case of reading and writing frames with `SHM`, without a Python call in between."""
+
+cimport cython
+from libc.stdint cimport uint64_t
+
+from .._core cimport Stream
+from .._isio cimport IMAGE_METADATA, __ATOMIC_ACQUIRE, atomic_load_u64
+from ..native.file cimport StreamFile
+from ..protocol.frame cimport _TORN
+
+import numpy as np
+
+from .. import _core
+from ..system.notices import warn_of_tear
+from .spellings import FRAME_OPTIONS, frame_options, positional_too
+
+__all__ = ["FrameAccess"]
+
+# What is asked of NumPy on hot paths, looked up once.
+cdef object _ndarray = np.ndarray
+
+
+@cython.auto_pickle(False)
+cdef class FrameAccess:
+    """Base of `SHM`: the usual case of reads and writes, compiled: a Python method costs as much as the copy.
+
+    Every other case (another orientation, waiting, a replaced stream, other kinds of memory) goes to `_get_frame` and
+    `_set_frame` of the subclass.
+
+    Attributes
+    ----------
+    _stream : Stream or None
+        None once it is closed.
+    _view : ndarray
+        The pixels as the user sees them.
+    _plain : bool
+        Frames, or slices of a temporal cube, are given and taken as the stream has them.
+    _seen : int
+        Number of the frame that was read or waited for last.
+    """
+
+    cdef public object _stream
+    cdef public object _view
+    cdef public bint _plain
+    cdef public uint64_t _seen
+
+    def get_data(self, check=False, *positional, timeout=5.0, copy=True, checkSemAndFlush=True,
+                 autorelink_if_need=True, return_none_on_timeout=False, cube=False, out=None, reform=True,
+                 sleepT=0.001):
+        """Return a frame: the newest one, or the next one.
+
+        Parameters
+        ----------
+        check : bool, default False
+            Wait for a new frame first. The GIL is released, Ctrl-C ends the wait.
+        timeout : float or None, default 5.0
+            Seconds to wait; None, 0 and negative wait for ever.
+        copy : bool, default True
+            False gives a view: memory that stays valid for ever, and holds the frame until the writer begins the
+            next one. Nothing checks that it is whole. Every process sees what is written to it; `repost`
+            announces it. It is read-only if the stream is.
+        checkSemAndFlush : bool, default True
+            Wait for a frame published after the call. False also takes one that was published since
+            this object last waited or read one.
+        autorelink_if_need : bool, default True
+            Follow a stream that was replaced. False keeps reading the old file; waiting in it raises
+            `StreamReplacedError`.
+        return_none_on_timeout : bool, default False
+            On a timeout return None instead of the old frame.
+        cube : bool, default False
+            Of a temporal circular cube, return all slices in the order of the file instead of the newest one.
+            The slice behind the newest may be changing, because the writer does not wait.
+        out : array or buffer, shape `shape`, stream dtype, optional
+            Filled and returned; nothing is allocated. Any object with the buffer protocol, or with DLPack on the
+            CPU: NumPy arrays, memory-mapped files, shared memory. Memory without a shape needs as many bytes.
+            C-contiguous is fastest. With `cube`: shape (slices, *shape).
+        reform, sleepT
+            Without effect. Older calls pass them, also by position (a bool after `check` is `reform`).
+
+        Returns
+        -------
+        ndarray, shape `shape`, or None
+            A copy is never torn, unless a `FrameTornWarning` says so. Of a temporal circular cube: its
+            newest slice, or with `cube` all of them, shape (slices, *shape).
+
+        Raises
+        ------
+        StreamChangedError
+            The stream was recreated with another shape or dtype.
+        FrameMismatchError
+            `out` does not fit, or is given with ``copy=False``.
+        StreamClosedError
+
+        Warns
+        -----
+        StreamTimeoutWarning
+            No new frame in time, and the old one is returned.
+        FrameTornWarning
+            The writer died in this frame, or leaves no time to copy one.
+
+        Notes
+        -----
+        Copies of 128 KiB and more are in page-aligned memory of earlier frames that were freed; at most 8 such blocks
+        and 256 MiB are kept. Copies of 512 KiB and more release the GIL.
+        """
+        cdef Stream stream
+        cdef StreamFile file
+        if check is False and cube is False and self._plain and not positional and type(self._stream) is Stream:
+            stream = <Stream>self._stream
+            file = stream.file
+            if file.mapping is not None and not (autorelink_if_need and stream.is_replaced()):
+                if out is None and copy is True:
+                    frame = stream.read_frame()
+                    self._seen = stream.frame_counter
+                    if stream.frame_flags & _TORN:
+                        warn_of_tear(stream.name, stream.frame_counter)
+                    return frame
+                if out is None and copy is False and not file.h.temporal:
+                    self._seen = atomic_load_u64(&(<IMAGE_METADATA *>file.use()).cnt0, __ATOMIC_ACQUIRE)
+                    return self._view.view()
+                if copy is True and type(out) is _ndarray and stream.read_into(out):
+                    self._seen = stream.frame_counter
+                    if stream.frame_flags & _TORN:
+                        warn_of_tear(stream.name, stream.frame_counter)
+                    return out
+        if positional:
+            given = {"timeout": timeout, "copy": copy, "checkSemAndFlush": checkSemAndFlush,
+                     "autorelink_if_need": autorelink_if_need, "return_none_on_timeout": return_none_on_timeout,
+                     "reform": reform, "sleepT": sleepT}
+            (timeout, copy, checkSemAndFlush, autorelink_if_need,
+             return_none_on_timeout) = frame_options(positional, given, FrameAccess.get_data)
+        return self._get_frame(check, timeout, copy, checkSemAndFlush, autorelink_if_need, return_none_on_timeout,
+                               cube, out)
+
+    def set_data(self, data, check_dt=False, autorelink_if_need=False):
+        """Publish a frame.
+
+        Parameters
+        ----------
+        data : array_like, shape `shape`
+            Any memory and byte order. An array must have the dtype of the stream; lists and scalars are
+            converted, to integers if that changes no value, and to floating-point numbers by rounding.
+        check_dt : bool, default False
+            Convert an array of another dtype, with NumPy's usual (unsafe) rules.
+        autorelink_if_need : bool, default False
+            Follow a stream that was replaced. False raises `StreamReplacedError`, because no reader could attach
+            the old file.
+
+        Raises
+        ------
+        FrameMismatchError
+            Shape or dtype differ; nothing was written.
+        StreamReadOnlyError, StreamClosedError, StreamReplacedError, StreamChangedError
+        """
+        cdef Stream stream
+        cdef StreamFile file
+        if self._plain and type(data) is _ndarray and type(self._stream) is Stream:
+            stream = <Stream>self._stream
+            file = stream.file
+            if (file.mapping is not None and data.dtype is file.dtype and not stream.is_replaced()
+                    and not (file.h.temporal and data.shape != file.frame_shape)):
+                stream.publish_frame(data, False, 0)
+                return
+        self._set_frame(data, check_dt, autorelink_if_need)
+
+
+# For editors and help: the parameters that are read from *positional may be given by position.
+positional_too(*FRAME_OPTIONS)(FrameAccess.get_data)
+
+# Importable from the core as before; the core itself imports nothing from up here.
+_core.FrameAccess = FrameAccess

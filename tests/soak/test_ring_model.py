@@ -1,0 +1,21 @@
+"""The ring protocol, exhaustively, with rings of 3 slots; unit/protocol/test_ring_model.py has those of 2."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.ring_model import FLAGGED, PLAIN, Case, Patient, check_all_is_read, explored, of_depth
+
+
+@pytest.mark.parametrize("reads", ["copy", "take"])
+@pytest.mark.parametrize("case", of_depth(3, PLAIN), ids=str)
+def test_no_interleaving_is_read_wrong(case: Case, reads: str) -> None:
+    check_all_is_read(case, reads)
+
+
+@pytest.mark.parametrize("reads", ["copy", "take"])
+@pytest.mark.parametrize("case", of_depth(3, FLAGGED), ids=str)
+def test_no_interleaving_with_a_writer_that_says_when_it_writes_is_read_wrong(
+    case: Case, reads: str
+) -> None:
+    assert explored(case, reads, Patient).wrong == {}

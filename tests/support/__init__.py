@@ -1,0 +1,1 @@
+"""Helpers of the tests: what several test files need, and second processes too."""

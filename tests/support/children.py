@@ -1,0 +1,83 @@
+"""Second processes: Python that runs some code, and commands of pymilk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+
+from support.paths import TESTS
+
+
+def heed_interrupts() -> None:
+    """Undo what shells and nohup do to processes: they ignore some signals, and hand that down."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Wait for the end of a command; returns its exit code, and what it said on stdout and stderr."""
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+class Child:
+    """A second Python process that runs `code`, and talks through a pipe, a line at a time."""
+
+    def __init__(self, code: str, *args: object) -> None:
+        # Safe path: the child must find the installed package, wherever pytest was started.
+        environment = {**os.environ, "PYTHONSAFEPATH": "1"}
+        environment["PYTHONPATH"] = str(TESTS)
+        environment.pop("PYTHONDEVMODE", None)  # it shows warnings that users do not see by default
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, *[str(arg) for arg in args]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+            env=environment,
+            preexec_fn=heed_interrupts,
+        )
+        self.pid = self.process.pid
+        self._heard = ""
+
+    def tell(self, line: object = "") -> None:
+        """Send one line."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+
+    def hear(self, timeout: float = 60) -> str:
+        """Return the next line that it prints."""
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        # Past the buffer of the pipe object: select knows nothing of lines that wait in there.
+        pipe = self.process.stdout.fileno()
+        while "\n" not in self._heard:
+            ready, _, _ = select.select([pipe], [], [], timeout)
+            piece = os.read(pipe, 65536).decode() if ready else ""
+            if not piece:
+                self.process.kill()
+                raise AssertionError(f"child said nothing; its stderr: {self.process.stderr.read()}")
+            self._heard += piece
+        line, _, self._heard = self._heard.partition("\n")
+        return line
+
+    def expect(self, line: str, timeout: float = 60) -> None:
+        """Wait for exactly this line."""
+        assert self.hear(timeout) == line
+
+    def finish(self, timeout: float = 60) -> tuple[int, str, str]:
+        """Wait for its end; returns exit code, the rest of stdout, and stderr."""
+        out, err = self.process.communicate(timeout=timeout)
+        return self.process.returncode, self._heard + out, err
+
+    def kill(self) -> None:
+        """Kill it at once, and reap it."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.communicate()

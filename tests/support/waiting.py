@@ -1,0 +1,18 @@
+"""Waiting for something that another thread or process does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+#: A wait that takes longer has failed; far above anything a loaded machine does.
+PATIENCE = 30.0
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Look until the condition holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.0005)

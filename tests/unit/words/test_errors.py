@@ -1,0 +1,84 @@
+"""Exceptions: their bases, their attributes, their pickles."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+
+from pymilk import errors
+from pymilk._core import FRAME_ROW, Stream
+from support.refusals import OUT
+
+EXCEPTIONS = list({getattr(errors, name): 0 for name in errors.__all__ if name.endswith("Error")})
+WARNINGS = [getattr(errors, name) for name in errors.__all__ if name.endswith("Warning")]
+
+
+def test_list_of_exceptions_is_complete() -> None:
+    defined = {
+        item.__name__
+        for item in vars(errors).values()
+        if inspect.isclass(item)
+        and issubclass(item, Exception)
+        and item.__module__ == "pymilk.errors"
+    }
+    assert defined == {cls.__name__ for cls in EXCEPTIONS + WARNINGS}
+    assert all(issubclass(cls, errors.StreamError) for cls in EXCEPTIONS)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("cls", EXCEPTIONS)
+def test_exception_survives_pickling(cls: type[errors.StreamError], protocol: int) -> None:
+    attributes = {field: (field, 2**64 - 1, 0.5) for field in cls.fields}
+    message = "stream 'cam0': no \N{SNOWMAN}, 'quotes' and\nlines"
+    error = cls(message, stream="cam0", **attributes)
+    for again in (pickle.loads(pickle.dumps(error, protocol)), copy.copy(error)):
+        assert type(again) is cls
+        assert again.__class__.__mro__ == cls.__mro__
+        assert str(again) == again.message == message
+        assert again.args == (message,)
+        assert again.stream == "cam0"
+        assert {field: getattr(again, field) for field in cls.fields} == attributes
+
+
+@pytest.mark.parametrize("cls", EXCEPTIONS)
+def test_exception_without_attributes(cls: type[errors.StreamError]) -> None:
+    error = pickle.loads(pickle.dumps(cls("message")))
+    assert str(error) == "message"
+    assert error.stream is None
+    assert all(getattr(error, field) is None for field in cls.fields)
+    with pytest.raises(TypeError, match="no attribute"):
+        cls("message", colour="red")
+
+
+@pytest.mark.parametrize("cls", WARNINGS)
+def test_warning_survives_pickling(cls: type[Warning]) -> None:
+    again = pickle.loads(pickle.dumps(cls("message")))
+    assert (type(again), str(again)) == (cls, "message")
+    assert issubclass(cls, UserWarning)
+
+
+def test_raised_exceptions_survive_pickling(stream: Stream) -> None:
+    """The attributes of real ones, arrays and dtypes among them."""
+    raised = []
+    for call in (
+        lambda: Stream.attach("missing"),
+        lambda: Stream.attach(""),
+        lambda: Stream.create("bad", (0,), "u1"),
+        lambda: stream.publish(np.zeros((3, 2))),
+        lambda: stream.receive(OUT, np.zeros(0, FRAME_ROW), timeout=0),
+        lambda: stream.wait(0),
+        lambda: stream.update_keyword("THIRD", 1),
+        lambda: stream.write_keywords([("A", "v" * 17)]),
+    ):
+        with pytest.raises(errors.StreamError) as caught:
+            call()
+        raised.append(caught.value)
+    for error in raised:
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again)) == (type(error), str(error))
+        for field in error.fields:
+            assert repr(getattr(again, field)) == repr(getattr(error, field))

@@ -1,0 +1,44 @@
+"""Clocks and their conversion."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from pymilk import times
+
+
+def test_now_is_the_clock_of_streams(make_stream) -> None:
+    stream = make_stream("cam", (2,), "u1")
+    before = times.now_ns()
+    stream.publish(np.zeros(2, "u1"))
+    assert before <= stream.write_time_ns <= times.now_ns()
+    assert stream.acquisition_time_ns == stream.write_time_ns
+
+
+def test_offset_is_what_the_kernel_says() -> None:
+    tai = time.clock_gettime(times.CLOCK_TAI)
+    assert abs(tai - time.time() - times.tai_offset()) < 0.5
+
+
+def test_to_utc() -> None:
+    stamp = np.datetime64("2026-11-21T08:00:00.123456789", "ns")
+    utc = int(stamp.astype(np.int64))
+    assert times.to_utc(utc, offset=0) == stamp
+    assert times.to_utc(utc + 37 * 10**9, offset=37) == stamp
+    assert times.to_utc(utc + times.tai_offset() * 10**9) == stamp
+
+
+def test_to_utc_of_an_array_knows_never() -> None:
+    found = times.to_utc(np.array([0, 10**9, 38 * 10**9]), offset=37)
+    assert found.dtype == "datetime64[ns]"
+    assert np.isnat(found).tolist() == [True, False, False]
+    assert found[2] == np.datetime64("1970-01-01T00:00:01", "ns")
+
+
+def test_given_times_are_stored_exactly(make_stream) -> None:
+    stream = make_stream("cam", (2,), "u1")
+    for stamp in (0, 1, 1_700_000_000_123_456_789, -1, -(2**63), 2**63 - 1):
+        stream.publish(np.zeros(2, "u1"), atime_ns=stamp)
+        assert stream.acquisition_time_ns == stamp
