@@ -18,7 +18,8 @@ from ..errors import (
     FPSStorageError,
 )
 from ..system.files import put_in_place
-from ..system.temporary import mark_busy, mark_idle, temporary_path
+from ..system.hidden import temporary_path
+from ..system.temporary import mark_busy, mark_idle
 from .layout import LAYOUTS, MOST_SLOTS
 from .naming import fps_name
 from .records import Header, header_bytes

@@ -19,6 +19,7 @@ from pymilk.errors import (
     TmuxError,
     TmuxMissingError,
 )
+from pymilk.interfacing import fps as familiar
 from pymilk.parameters import FPS, Program, Status
 from pymilk.parameters.words import Signal
 
@@ -219,3 +220,26 @@ def test_programs_that_are_no_words_are_not_typed(program: str) -> None:
         with pytest.raises(FPSArgumentError, match="plain word"):
             fps.tmux_start()
         assert not fps.tmux_isrunning()
+
+
+def test_the_older_names() -> None:
+    loop = familiar.FPS.create("loop")
+    assert not loop.tmux_isrunning()
+    assert not loop.conf_isrunning()
+    assert not loop.run_isrunning()
+    assert loop.conf_stop() is True
+    with FPS("loop").running():
+        assert loop.conf_isrunning()
+        assert str(loop) == "loop | CONF: 1 | RUN: 1"
+        assert loop.run_stop(timeoutsync=0.01) is False  # it goes on until its block ends
+    assert loop.run_stop(timeoutsync=1) is True
+    with make() as fps:
+        other = familiar.FPS(fps.name)
+        other.tmux_start()
+        assert other.tmux_isrunning()
+        assert other.conf_start(timeoutsync=LONG) is True
+        assert other.fps.CONFrunning == 1
+        assert other.run_start(timeoutsync=LONG) is True
+        assert other.run_stop(timeoutsync=LONG) is True
+        assert other.fps.CONFstop() == 0
+        other.tmux_stop()

@@ -21,7 +21,6 @@ from pyMilk.interfacing.fps import (
     SmartFPSInitError,
 )
 
-from pymilk.parameters import FPS as NewFPS
 from pymilk.parameters import SmartAttributesFPS as NewSmart
 
 
@@ -80,17 +79,6 @@ def test_values(loop: FPS) -> None:
     loop.add_param("out", "an output", FPS_type.INT64, FPS_flags.DEFAULT_OUTPUT)
     loop["out"] = 7
     assert loop["out"] == 7
-
-
-def test_processes_without_tmux_session(loop: FPS) -> None:
-    assert not loop.conf_isrunning()
-    assert not loop.run_isrunning()
-    assert loop.conf_stop() is True
-    with NewFPS("loop").running():
-        assert loop.conf_isrunning()
-        assert str(loop) == "loop | CONF: 1 | RUN: 1"
-        assert loop.run_stop(timeoutsync=0.01) is False  # it goes on until its block ends
-    assert loop.run_stop(timeoutsync=1) is True
 
 
 def test_the_binding(loop: FPS) -> None:
