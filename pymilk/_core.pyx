@@ -47,6 +47,7 @@ import threading
 
 import numpy as np
 
+from . import errors as _errors
 from .errors import (
     FrameMismatchError,
     StreamArgumentError,
@@ -78,10 +79,20 @@ from .native.keywords import Keyword
 from .native.memory import ArrayExporter, allocate, turn_copy
 from .native.rings import PrivateRing, RingCursor
 from .native.waitany import wait_for_any
+from .system import hidden as _hidden
+from .system import locks as _locks
+from .system import processes as _processes
+from .system import temporary as _temporary
 from .system.locks import check_stream, lock_stream
+from .system.masks import unmasked as _unmasked
 from .system.memory import free_memory
 
-# Other names that can be imported from here. A class that is cimported does not become a Python name by that.
+# Names that could always be imported from here. A class that is cimported does not become a Python name by that.
+globals().update({name: getattr(_errors, name) for name in _errors.__all__})
+globals().update(
+    aside_path=_hidden.aside_path, temporary_path=_hidden.temporary_path, check_free=_locks.check_free,
+    lock_writer=_locks.lock_writer, mark_busy=_temporary.mark_busy, mark_idle=_temporary.mark_idle,
+    remove_abandoned=_temporary.remove_abandoned, process_alive=_processes.process_alive)
 globals().update(
     Block=_memory.Block, FrameFeed=_feed.FrameFeed, Mapping=_memory.Mapping, Reader=_reader.Reader,
     Region=_memory.Region, prefault=_memory.prefault, _DTYPES=_formats.DTYPES, _NELEMENT_MAX=_formats.NELEMENT_MAX,
@@ -754,7 +765,7 @@ cdef class Stream(StreamMetadata):
         cdef uint64_t counter
         file.need_pixels()
         if type(frame) is not _ndarray:
-            frame = _asarray(frame)
+            frame = _asarray(_unmasked(frame, "frame"))
         dtype = frame.dtype
         if dtype is not file.dtype and dtype != file.dtype:
             frame = as_stored(file, frame)
@@ -871,6 +882,7 @@ cdef class Stream(StreamMetadata):
         cdef bint check = threading.current_thread() is threading.main_thread()
         cdef const int64_t[::1] times
         file.need_pixels()
+        frames = _unmasked(frames, "frames")
         take_buffer(frames, &view, False, self.name, "frames")
         try:
             held = count_frames(frames, &view, &file.h, self.frame_shape, self.name, "frames")

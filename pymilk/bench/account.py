@@ -1,8 +1,7 @@
 """The arithmetic of a benchmark: what became of the frames that were published, seen from both sides.
 
-On one side stand the frames themselves, which carry their numbers, and the writer, which says what it
-published. On the other side stands what pymilk says: rows, flags, and what it counts as lost. Both have to
-come to the same numbers.
+One side is the frames themselves, which contain their numbers, and the writer, which reports what it
+published. The other side is pymilk's account: rows, flags, lost frames. Both must give the same numbers.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ __all__ = ["LATENCY_EDGES_US", "SHORT_GAP", "Account", "latency_counts", "percen
 
 _BINS_PER_DECADE = 20
 
-#: Frames missing in a row up to which the reader was too slow, and not away.
+#: Longest gap, in frames, that means a slow reader; longer gaps mean that the reader was interrupted.
 SHORT_GAP = 2
 
-#: Edges of the latency histogram in microseconds, 0.1 to 10 million; what lies beyond is in the outer bins.
+#: Edges of the latency histogram in microseconds, 0.1 to 10 million; the outer bins include the rest.
 LATENCY_EDGES_US = 10.0 ** (np.arange(8 * _BINS_PER_DECADE + 1) / _BINS_PER_DECADE - 1)
 
 
@@ -36,13 +35,13 @@ class Account:
     published : int
         By the writer.
     delivered : int
-        Frames that came out whole, with their right number, once each.
+        Frames delivered whole, with the right number, counted once each.
     lost : int
-        What pymilk counts as lost, including frames that it called overwritten after their use.
+        Frames that pymilk counts as lost, including those it reported as overwritten after their use.
     torn : int
-        Frames handed over that are not whole by their own stamps, or that pymilk flagged as torn.
+        Delivered frames that are not whole by their own stamps, or that pymilk flagged as torn.
     repeated : int
-        Frames handed over a second time.
+        Frames delivered a second time.
     missing : int
         Numbers that were published and not delivered, by the stamps in the frames.
     longest_gap : int
@@ -52,10 +51,10 @@ class Account:
     in_short_gaps : int
         Of `missing`, those in runs of one or two.
     behind_bursts : int
-        Of `missing`, those that the writer itself overwrote early: it was late, and published them at less
-        than half the interval. For the others the reader was late.
+        Of `missing`, those that the writer overwrote early: it was late, and published them at less than half
+        the interval. For the others the reader was late.
     disagreements : list of str
-        What pymilk says and the frames contradict; empty if all is well.
+        Statements of pymilk that the frames contradict; usually empty.
     good : ndarray of bool
         Which rows hold the frames delivered.
     """
@@ -89,17 +88,17 @@ def settle(
     Parameters
     ----------
     numbers, whole : ndarray, shape (n,)
-        What the frames say: see `check_frames`.
+        From the frames: see `check_frames`.
     info : ndarray of FRAME_ROW, shape (n,)
-        What pymilk says.
+        From pymilk.
     overwritten : ndarray of bool, shape (n,)
-        Rows that pymilk called overwritten once they had been used.
+        Rows that pymilk reported as overwritten after their use.
     first, published : int
-        Number of the first frame that the writer published, and how many there were.
+        Number of the first frame that the writer published, and number of frames.
     times_ns : ndarray of int64, shape (published,), optional
-        When each of them was out.
+        When each frame was published.
     interval_ns : float, optional
-        Nanoseconds from one to the next, as they were meant.
+        Intended nanoseconds between frames.
     """
     said = info["cnt0"]
     flagged = (info["flags"] & FLAG_TORN) != 0
@@ -112,7 +111,7 @@ def settle(
     foreign = good & ((numbers < first) | (numbers >= first + published))
     good = good & ~foreign
 
-    # A frame is new if its number is above all before it.
+    # A frame is new if its number is above all earlier ones.
     present = numbers[good].astype(np.int64)
     highest = np.maximum.accumulate(present) if len(present) else present
     fresh = np.ones(len(present), np.bool_)
@@ -131,7 +130,7 @@ def settle(
     if unflagged:
         disagreements.append(f"{unflagged} frames are torn and were delivered as whole")
     if misnumbered:
-        disagreements.append(f"{misnumbered} frames carry another number than the one they were given")
+        disagreements.append(f"{misnumbered} frames contain another number than their row says")
     if repeated:
         disagreements.append(f"{repeated} frames were delivered more than once")
     if np.any(foreign):

@@ -1,8 +1,8 @@
 """Frames that check themselves: each carries its number, all over.
 
-A stamp is 8 bytes of a pattern that depends on its place, combined with a value that stands for the number
-of the frame. Stamps stand all over the frame, up to its last bytes. So a frame tells by itself which one it
-is, and one that is made of two is recognised, whatever the counters and flags of its stream say.
+A stamp is 8 bytes of a pattern that depends on its place, combined with the number of the frame. Stamps cover
+the frame up to its last bytes. A frame thus contains its own number, and a frame that is made of two is
+recognised, independent of the counters and flags of its stream.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..errors import StreamArgumentError
 
 __all__ = ["STAMPS", "SelfCheckingFrame", "check_frames"]
 
-#: Stamps of a frame of 32 KiB and more, at least; below 64 KiB every byte is part of one.
+#: Least number of stamps of a frame of 32 KiB and more; below 64 KiB every byte is part of a stamp.
 STAMPS = 4096
 
-#: Bytes of a frame, at least: eight stamps.
+#: Least bytes of a frame: eight stamps.
 SMALLEST = 64
 
-#: Frames are checked in blocks of about so many bytes of stamps, which stay in the caches.
+#: Bytes of stamps that are checked at a time: small enough for the caches.
 BLOCK_NBYTES = 1 << 20
 
 #: An odd factor spreads the number over all bits of the stamp; its inverse gives the number back.
@@ -68,12 +68,12 @@ class SelfCheckingFrame:
     ----------
     shape : tuple of int
     dtype : dtype
-        Any that is no Python object. Pixels are bit patterns, and mean nothing as numbers.
+        Any dtype without Python objects. Pixels are bit patterns, not meaningful numbers.
 
     Attributes
     ----------
     pixels : ndarray, shape `shape`
-        The frame, as numbered last.
+        The frame with its latest number.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def check_frames(frames: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint64], npt.
     Returns
     -------
     numbers : ndarray of uint64, shape (n,)
-        As the first stamp of each frame has it.
+        From the first stamp of each frame.
     whole : ndarray of bool, shape (n,)
         Whether all stamps of a frame have that number.
     """
@@ -135,5 +135,5 @@ def check_frames(frames: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint64], npt.
         last = first + len(part)
         whole[first:last] = (values == values[:, :1]).all(axis=1)
         numbers[first:last] = values[:, 0]
-    numbers *= np.uint64(_INVERSE)  # modulo 2**64, as it is meant
+    numbers *= np.uint64(_INVERSE)  # modulo 2**64 on purpose
     return numbers, whole

@@ -19,13 +19,13 @@ from ..times import now_ns
 
 __all__ = ["BusyThread", "CaptureReceiver", "Receiver", "RingReceiver", "touch"]
 
-#: How long a reader waits before it looks whether to end, in seconds.
+#: Seconds between two checks whether a reader has to end.
 _TICK = 0.1
 
-#: How long the last frame is waited for once the writer has ended, in seconds.
+#: Seconds to wait for the last frame after the writer has ended.
 _GRACE_SECONDS = 2.0
 
-#: The consumer stalls this often, in seconds.
+#: Seconds between two stalls of the consumer.
 _STALL_PERIOD = 0.5
 
 
@@ -99,7 +99,7 @@ class Receiver(threading.Thread):
         return self
 
     def finish(self, last: int) -> None:
-        """Have it end once it has frame number `last` (0: none), or that does not come any more."""
+        """End after frame number `last` (0: none) was received, or will not come."""
         self.last = last
         self.ending.set()
         while self.is_alive():
@@ -149,7 +149,7 @@ class CaptureReceiver(Receiver):
         self.is_armed()
         try:
             self.ending.wait()
-            # The newest frame stays in the stream: it comes, if the thread gets to run at all.
+            # The newest frame stays in the stream: the thread receives it once it runs.
             deadline = time.monotonic() + _GRACE_SECONDS
             while not (capture.done or self.aborted.is_set() or time.monotonic() > deadline):
                 info = capture.info

@@ -13,20 +13,20 @@ from .account import LATENCY_EDGES_US
 
 __all__ = ["BenchResult", "Point"]
 
-#: A writer that reaches this share of the rate has kept its pace.
+#: Share of the rate that a writer must reach to be on pace.
 _PACE = 0.95
 
-#: From here on something is worth a word: cores used by others, cores taken by a hypervisor, a thread's share
-#: of its core, how full a ring was.
+#: Limits from which on the verdict mentions: cores used by others, cores taken by a hypervisor, a thread's
+#: share of its core, how full a ring was.
 _OTHERS_CORES = 0.15
 _STOLEN_CORES = 0.02
 _WHOLE_CORE = 0.9
 _FULL = 0.5
 
-#: A median latency in microseconds from which on slow clocks and sleeping cores are likely.
+#: Median latency in microseconds above which slow clocks and sleeping cores are likely.
 _SLEEPY_US = 40.0
 
-#: A cause is worth a word if it stands behind this share of the missing frames.
+#: Share of the missing frames from which on the verdict mentions a cause.
 _WORTH = 0.2
 
 #: Width of the verdict as plain text.
@@ -50,7 +50,7 @@ COLUMNS = (
     ("holdup", "held up ms"),
 )
 
-#: Columns that a narrow terminal can do without, the first one first.
+#: Columns that are left out on a narrow terminal, the first one first.
 DISPENSABLE = ("p99.9", "share", "repeated", "reached", "holdup", "torn", "p99")
 
 
@@ -63,32 +63,32 @@ class Point:
     source, dtype : str
     shape : (int, int)
     rate : float
-        Frames per second that were asked of the writer.
+        Requested frames per second.
     depth : int
         Slots of the ring; 0 without one.
     seconds : float
-        That it took.
+        Duration.
     writer : dict
-        What the writer says: ``first`` (number), ``published``, ``rate`` (reached), ``late_p50_us`` and
-        ``late_p99_us`` (behind its own times), ``longest_holdup_us`` (beyond the interval), ``cpu_share``,
+        Report of the writer: ``first`` (number), ``published``, ``rate`` (reached), ``late_p50_us`` and
+        ``late_p99_us`` (behind its schedule), ``longest_holdup_us`` (beyond the interval), ``cpu_share``,
         ``preempted``. Empty if it died.
     published, delivered, lost, torn, repeated, missing, gaps, longest_gap, in_short_gaps, behind_bursts, \
     disagreements
         See `pymilk.bench.account.Account`.
     latency_us : dict
-        Microseconds from the writer's stamp until pymilk had the frame: in the cube of a capture, in the ring
-        of a collector, found in a ring of the writer's. ``p50``, ``p99``, ``p99.9``, ``max``; empty without
+        Microseconds from the writer's stamp until the frame was in the cube of a capture or in the ring of a
+        collector, or was found in the ring of the writer: ``p50``, ``p99``, ``p99.9``, ``max``; empty without
         frames.
     latency_counts : list of int
-        The same as a histogram, in the bins of ``latency_edges_us`` of the result.
+        Histogram of these, in the bins of ``latency_edges_us`` of the result.
     handover_us : dict
         Microseconds from the writer's stamp until Python code had the frame in a block; empty for captures.
     cpu_share : float
         Processor time of the threads that read, in cores.
     process_cpu_share : float
-        Of the whole process, a busy thread included.
+        Of the whole process, including a busy thread.
     preempted : int
-        How often a thread of this process was interrupted by others.
+        Number of times that a thread of this process was interrupted by others.
     busy_share : float or None
         Processor time of the busy thread, in cores.
     fullest : float
@@ -96,7 +96,7 @@ class Point:
     others_cores, stolen_cores : float
         Cores that other programs used, and that a hypervisor took away, on average.
     problem : str
-        What went wrong with the writer, or "".
+        Problem of the writer, or "".
     """
 
     source: str
@@ -200,7 +200,7 @@ class BenchResult(Report):
     machine : dict
         See `pymilk.system.machine.describe`.
     options : dict
-        What was asked.
+        Parameters of the benchmark.
     points : list of Point
         In the order in which they were measured.
     took : float

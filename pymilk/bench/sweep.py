@@ -41,41 +41,41 @@ from .writer import BenchWriter, WriterDied
 
 __all__ = ["DEFAULT_RATES", "SOURCES", "Benchmark"]
 
-#: What frames can be read from, and the kind of stream that the writer makes for it.
+#: Sources of frames, and the kind of stream that the writer makes for each.
 SOURCES = {"plain": "plain", "collector": "plain", "fast": "fast", "temporal": "temporal"}
 
 #: Frames per second.
 DEFAULT_RATES = (1000.0, 2000.0, 5000.0, 10_000.0, 20_000.0, 40_000.0)
 
-#: Seconds of a whole run that `seconds` is chosen for where it is not given, and its limits.
+#: Seconds of a whole run that the default of `seconds` is chosen for, and its limits.
 _BUDGET = 40.0
 _SECONDS = (0.3, 1.5)
 
-#: Slots of a ring that were not asked for: what fits into these bytes, within limits.
+#: Default slots of a ring: what fits into these bytes, within limits.
 _RING_NBYTES = 64 << 20
 _RING_DEPTH = (8, 2048)
 
-#: Memory for the frames of a point, at most, and as a share of what is free.
+#: Limits of memory for the frames of a point: bytes, and share of free memory.
 _CUBE_NBYTES = 1 << 30
 _CUBE_SHARE = 0.25
 
-#: Bytes that are reserved at once.
+#: Bytes that are reserved in one step.
 _STEP_NBYTES = 64 << 20
 
-#: Frames that a point has to have.
+#: Least frames of a point.
 _FEWEST = 20
 
-#: What a point, a writer and the check of the frames take, for working out the time before.
+#: Duration of a point, of a writer, and of checking frames, to estimate the time of a run.
 _POINT_SECONDS = 0.15
 _WRITER_SECONDS = 0.7
 _CHECK_RATE = 3e9  # bytes per second
 _FAULT_RATE = 2e9
 
-#: A writer that is slower than asked is given this much longer, and a dead one is noticed after this.
+#: Factor on the time of a slow writer, and seconds after which a silent writer counts as dead.
 _SLOWER = 1.15
 _GRACE_SECONDS = 2.0
 
-#: How often progress is told, in seconds.
+#: Seconds between two reports of progress.
 _TICK = 0.1
 
 Progress = Callable[[float, str], object]
@@ -133,11 +133,11 @@ class Benchmark:
     result : BenchResult
         What was measured so far; also after Ctrl-C.
     tasks : int
-        Points to be measured.
+        Number of points to measure.
     expected_seconds : float
-        Time that the run will take, about.
+        Approximate duration of the run.
     nbytes : int
-        Memory that it takes at most, rings included.
+        Most bytes of memory, rings included.
 
     Raises
     ------
@@ -153,7 +153,7 @@ class Benchmark:
     Notes
     -----
     Streams are made in a directory of their own, in the stream directory, so that the same file system is
-    measured. It is removed at the end; if this process is killed, its writer does that.
+    measured. It is removed at the end; if this process is killed, the writer removes it.
     """
 
     def __init__(
@@ -274,7 +274,7 @@ class Benchmark:
         writers = len(self._shapes) * len(self._sources)
         points = writers * len(self._rates)
         left = _BUDGET - writers * _WRITER_SECONDS - points * _POINT_SECONDS
-        # A second of frames takes as long as this to be measured and checked, on average.
+        # Average time to measure and check the frames of one second.
         cost = sum(
             1 + min(rate * self._frame_nbytes(shape), _CUBE_NBYTES) / _CHECK_RATE
             for shape in self._shapes
@@ -347,19 +347,19 @@ class Benchmark:
         Parameters
         ----------
         progress : callable, optional
-            Called about ten times a second with the share of the time that is over, 0 to 1, and with what is
-            being done.
+            Called about ten times a second with the share of the time that is over, 0 to 1, and with a
+            description of the present point.
 
         Returns
         -------
         BenchResult
             `result`. Points whose writer died, and those in which pymilk's account and the frames disagree,
-            say so.
+            are marked.
 
         Raises
         ------
         KeyboardInterrupt
-            After everything was cleaned up; `result` has the points that were complete.
+            After the clean-up; `result` has the complete points.
         StreamError
             A writer could not make its stream, or could not be started.
         """
@@ -450,7 +450,7 @@ class Benchmark:
             except WriterDied as died:
                 problem = f"the writer died: {died}"
             if problem:
-                writer.end()  # nothing may be published behind the account
+                writer.end()  # no frame may be published after the account
             seconds = time.monotonic() - began
             busy_share, others = busy.share(seconds), machine.shares()
             published = stream.counter + 1 - first
@@ -532,7 +532,7 @@ def _memory(nbytes: int) -> npt.NDArray[np.uint8]:
         mapped = mmap.mmap(-1, nbytes, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
         raise CaptureMemoryError(
-            f"{nbytes} bytes for frames cannot be had: {error.strerror}",
+            f"{nbytes} bytes for frames cannot be reserved: {error.strerror}",
             needed=nbytes,
             available=free_memory(),
         ) from error

@@ -1,8 +1,8 @@
 """The writer of a benchmark: a process that publishes frames at a steady rate, and says how steady it was.
 
-`BenchWriter` runs `main` in a process of its own. Orders come as lines of JSON on its
-standard input, answers go to its standard output. It deletes its stream at its end, whatever that is; if its
-parent is gone, also the directory of the stream.
+`BenchWriter` runs `main` in a process of its own. Orders come as lines of JSON on its standard input, answers
+go to its standard output. It deletes its stream when it ends in any way, and also the directory of the stream
+if its parent is gone.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from .frames import SelfCheckingFrame
 
 __all__ = ["COMMAND", "KINDS", "BenchWriter", "WriterDied"]
 
-#: What a writer is started with; options follow.
+#: Command that starts a writer; options follow.
 COMMAND = (sys.executable, "-c", "from pymilk.bench.writer import main; main()")
 
-#: Kinds of streams that it can make.
+#: Kinds of streams.
 KINDS = ("plain", "fast", "temporal")
 
-#: Nanoseconds before a frame is due at which the writer watches the clock instead of sleeping.
+#: Nanoseconds before a frame is due from which on the writer watches the clock instead of sleeping.
 _SPIN_NS = 100_000
 
-#: How often the writer looks whether its parent is there, in nanoseconds.
+#: Nanoseconds between two checks whether the parent is alive.
 _LOOK_NS = 200_000_000
 
-#: How long a process is given to start, and to end, in seconds.
+#: Seconds that the process may take to start, and to end.
 _START_SECONDS = 20.0
 _END_SECONDS = 0.5
 
@@ -62,7 +62,7 @@ class BenchWriter:
     Parameters
     ----------
     folder : Path
-        Private directory for its stream. Goes with the writer if the parent dies.
+        Private directory for the stream. The writer removes it if the parent dies.
     kind : {"plain", "fast", "temporal"}
     shape : (int, int)
     dtype : dtype
@@ -79,7 +79,7 @@ class BenchWriter:
     Raises
     ------
     StreamError
-        What kept the process from making its stream.
+        The process could not create its stream.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class BenchWriter:
             stderr=subprocess.PIPE,
             # Safe path: a checkout in the working directory must not hide the installed package.
             env={**os.environ, "PYTHONSAFEPATH": "1"},
-            # Ctrl-C in a terminal is for the parent, which ends the writer once it has its account.
+            # Ctrl-C in a terminal goes to the parent only, which ends the writer after the account.
             start_new_session=True,
         )
         try:
@@ -221,8 +221,8 @@ class _Pacer:
     def run(self, rate: float, count: int, seconds: float) -> tuple[dict[str, Any], npt.NDArray[np.int64]]:
         """Publish; returns the report and the times of the frames.
 
-        A frame is prepared before it is due, as a camera's would be. One that is late by more than an
-        interval shifts those behind it: there are no bursts.
+        A frame is prepared before it is due, as in a camera. A frame that is late by more than an interval
+        shifts the following ones: there are no bursts.
         """
         number, clock, sleep = self._frame.number, time.monotonic_ns, time.sleep
         publish = self._stream.publish
@@ -345,7 +345,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         _serve(chosen)
     except (EOFError, BrokenPipeError):
-        # The parent is gone, and nobody else is there to do it.
+        # The parent is gone and cannot do it.
         with contextlib.suppress(OSError):
             os.rmdir(chosen.path.parent)
 

@@ -1,4 +1,4 @@
-"""How commands end: their exit codes, what is said on stderr, and the signals that end them."""
+"""How commands end: exit codes, messages on stderr, signals."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ EXIT_STREAM_ERROR = 1
 EXIT_INTERRUPTED = 130
 _EXIT_SIGNAL = 128
 
-#: What a full disk, a quota, a limit or a broken device says.
+#: Errors of output: a full disk, a quota, a limit, a broken device.
 _NO_OUTPUT = (*NO_ROOM, errno.EIO)
 
 
 class _Ended(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came: what holds for Ctrl-C holds for these."""
+    """SIGTERM or SIGHUP arrived; handled like Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -39,14 +39,14 @@ class _Ended(KeyboardInterrupt):
 
 
 def _leave_lost_terminal() -> None:
-    """Let what is still said go nowhere if the terminal has gone; to write there would be an error."""
+    """Discard further output if the terminal is gone, where writing would fail."""
     for descriptor in (1, 2):
         if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):  # or it is /dev/null
             _leave(descriptor)
 
 
 def _leave(descriptor: int) -> None:
-    """Let what is written there go nowhere from now on."""
+    """Discard further output to this descriptor."""
     nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
@@ -54,9 +54,9 @@ def _leave(descriptor: int) -> None:
 
 @contextlib.contextmanager
 def _upon(numbers: tuple[int, ...], act: Callable[[int], object]) -> Iterator[None]:
-    """Do something when one of these signals comes, within a block.
+    """Handle these signals within a block.
 
-    A SIGHUP that is ignored, as nohup has it, stays ignored.
+    An ignored SIGHUP, as under nohup, stays ignored.
     """
 
     def handle(number: int, frame: object) -> None:
@@ -79,8 +79,8 @@ def _upon(numbers: tuple[int, ...], act: Callable[[int], object]) -> Iterator[No
 def clean_exit() -> Iterator[None]:
     """Turn stream errors, Ctrl-C, SIGTERM and SIGHUP into a line on stderr and an exit code.
 
-    The signals come out of the block as a KeyboardInterrupt, so that whatever it has made is undone first.
-    Only the first of them does: a terminal that goes may well send SIGHUP twice.
+    The signals raise a KeyboardInterrupt in the block, so that it can clean up. Only the first one does: a
+    closing terminal may send SIGHUP twice.
     """
     ended = False
     let_interrupts_raise()
@@ -104,17 +104,17 @@ def clean_exit() -> Iterator[None]:
         click.echo("pymilk: interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
-        # Those about streams and files of the user are ours: it is where the output goes.
+        # Errors about streams and files are StreamErrors: this one is about the output.
         if error.errno not in _NO_OUTPUT:
             raise  # EPIPE among them: click ends quietly
-        _leave(1)  # what is left in the buffer would fail at the end once more
+        _leave(1)  # flushing the rest of the buffer at exit would fail again
         with contextlib.suppress(OSError):
-            click.echo(f"pymilk: what there is to say cannot be written: {error.strerror or error}", err=True)
+            click.echo(f"pymilk: the output cannot be written: {error.strerror or error}", err=True)
         sys.exit(EXIT_STREAM_ERROR)
 
 
 @contextlib.contextmanager
 def told_to_end(end: threading.Event) -> Iterator[None]:
-    """Have SIGINT, SIGTERM and SIGHUP set an event, and nothing else: what runs then is not torn apart."""
+    """Make SIGINT, SIGTERM and SIGHUP set an event only, so that running code is not interrupted."""
     with _upon((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda _: end.set()):
         yield

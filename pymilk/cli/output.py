@@ -1,17 +1,21 @@
-"""What commands that list things share: tables, JSON, sizes and ages as people read them."""
+"""Output of commands: tables, JSON, readable sizes and ages."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from ..errors import ForeignFileWarning
 
 __all__ = [
     "NOTHING",
@@ -26,27 +30,41 @@ __all__ = [
     "print_table",
     "size_text",
     "table_of",
+    "warnings_of_files",
 ]
 
-#: Columns of a table that is not drawn on a terminal: whoever reads it can cut for himself.
+#: Width of a table that is not printed on a terminal, in columns: nothing is cut.
 UNLIMITED = 10_000
 
-#: What stands for something that is not known.
+#: Text for an unknown value.
 NOTHING = "-"
 
 
 def clean(text: str) -> str:
-    """Replace what a terminal cannot show, or would obey, in text that others stored."""
+    """Replace control characters, and others that a terminal cannot show, in text from streams and files."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def print_error(error: Exception) -> None:
-    """Print the message of an error on stderr; names of processes and texts of files may be in it."""
+    """Print the message of an error on stderr; it may contain names of processes and text of files."""
     click.echo("\n".join(map(clean, f"pymilk: {error}".split("\n"))), err=True)
 
 
+@contextlib.contextmanager
+def warnings_of_files(*, quiet: bool = False) -> Iterator[None]:
+    """Print what is decided about files of others as lines on stderr, or with `quiet` not at all."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ForeignFileWarning)
+        yield
+    for each in said:
+        if not issubclass(each.category, ForeignFileWarning):
+            warnings.showwarning(each.message, each.category, each.filename, each.lineno)
+        elif not quiet:
+            click.echo(f"pymilk: {clean(str(each.message))}", err=True)
+
+
 def print_json(content: Any, indent: int | None = 2) -> None:
-    """Print content of dicts, lists and plain values. JSON has no NaN and no infinities: they become null."""
+    """Print dicts, lists and plain values as JSON; NaN and infinities become null."""
     click.echo(json.dumps(_plain(content), indent=indent, allow_nan=False))
 
 
@@ -75,7 +93,7 @@ def fitted_table(
     dispensable: Sequence[str],
     right: Sequence[str] = (),
 ) -> tuple[Table, str]:
-    """Make a table with as many columns as there is room for.
+    """Return a table with as many columns as there is room for.
 
     Parameters
     ----------
@@ -84,7 +102,7 @@ def fitted_table(
     rows : sequence of dict
         Cells by heading.
     dispensable : sequence of str
-        Columns that are left out where they have no room, the first one first.
+        Columns that are left out if there is no room, the first one first.
     right : sequence of str, optional
         Columns of numbers.
 
@@ -106,7 +124,7 @@ def fitted_table(
 
 
 def console_of_stdout() -> Console:
-    """Make a console that draws what it is given: as wide as the terminal, or without limit elsewhere."""
+    """Return a console without markup: as wide as the terminal, or without limit elsewhere."""
     return Console(width=None if sys.stdout.isatty() else UNLIMITED, highlight=False, markup=False)
 
 
@@ -136,7 +154,7 @@ def size_text(nbytes: int) -> str:
 
 
 def age_text(seconds: float | None) -> str:
-    """Write an age; a negative one is shown as it is, since clocks differ then."""
+    """Return an age as text; a negative one, from clocks that differ, is shown as it is."""
     if seconds is None:
         return NOTHING
     length = abs(seconds)

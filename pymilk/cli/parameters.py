@@ -1,4 +1,4 @@
-"""Parameters that several commands understand: callbacks for click options."""
+"""Parameters of several commands: callbacks for click options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["NumberRange", "dtype_of", "rates_of", "shape_of", "shapes_of"]
 
 
 class NumberRange(click.FloatRange):
-    """A range of finite numbers: NaN is neither below nor above any limit, and click lets it pass."""
+    """A range of finite numbers; click's own range accepts NaN."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read the number, or refuse it."""

@@ -17,10 +17,10 @@ from ..system.files import file_error
 
 __all__ = ["save_bench_picture", "save_picture", "save_report_picture"]
 
-#: Frames that the mean is taken over, at most: reading a large cube once more takes seconds.
+#: Most frames in the mean: reading a large cube again takes seconds.
 MEAN_OF = 2000
 
-#: Colours that also differ for the colour-blind, and a mark for each source.
+#: Colour (also distinct for the colour-blind) and mark of each source.
 _LOOKS = {
     "plain": ("#d55e00", "o"),
     "collector": ("#e69f00", "s"),
@@ -28,7 +28,7 @@ _LOOKS = {
     "temporal": ("#009e73", "v"),
 }
 
-#: Losses below this share in per cent are drawn on a linear scale, so that zero has a place.
+#: Losses below this percentage are drawn on a linear scale, so that zero is visible.
 _LINEAR_BELOW = 0.001
 
 
@@ -165,7 +165,7 @@ def _rates(points: list[Point]) -> list[float]:
 
 
 def _log_rates(axes: Any, by_source: dict[str, list[Point]]) -> None:
-    """Give the horizontal axis the rates that were asked as its ticks."""
+    """Label the horizontal axis with the requested rates."""
     asked = sorted({point.rate for points in by_source.values() for point in points})
     axes.set_xscale("log")
     axes.set_xticks(asked, [f"{rate / 1e3:g}k" if rate >= 1e3 else f"{rate:g}" for rate in asked])
@@ -215,7 +215,7 @@ def _draw_percentiles(axes: Any, by_source: dict[str, list[Point]]) -> None:
 
 
 def _draw_distribution(axes: Any, by_source: dict[str, list[Point]]) -> None:
-    """Draw which share of the frames came later than a time, at one rate for all sources."""
+    """Draw the share of frames that came later than a time, at one rate for all sources."""
     rate = _common_rate(by_source)
     for source, points in by_source.items():
         counts = next((np.array(point.latency_counts) for point in points if point.rate == rate), None)
@@ -236,7 +236,7 @@ def _draw_distribution(axes: Any, by_source: dict[str, list[Point]]) -> None:
 
 
 def _common_rate(by_source: dict[str, list[Point]]) -> float:
-    """Choose the highest rate at which all sources lost nothing, else the slowest."""
+    """Return the highest rate at which no source lost a frame, else the slowest."""
     rates = [{point.rate for point in points} for points in by_source.values()]
     common = set.intersection(*rates) or set.union(*rates)
     lossy = {point.rate for points in by_source.values() for point in points if not point.clean}

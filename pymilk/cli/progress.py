@@ -1,4 +1,4 @@
-"""Progress bars of commands that take long."""
+"""Progress bars of long commands."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from .output import clean
 
 __all__ = ["bar_of_time", "bar_of_work", "watch"]
 
-#: How often it is looked whether it is over, in seconds.
+#: Seconds between two checks whether the work is done.
 _TICK = 0.1
 
-#: Work that is over within this time needs no bar, in seconds.
+#: Seconds below which work gets no bar.
 _SHORT = 2.0
 
 
@@ -40,18 +40,18 @@ def watch(
     end: threading.Event | None = None,
     keep: bool = False,
 ) -> None:
-    """Show how far something is until it is over; without a terminal only wait.
+    """Show the progress of work until it is done; without a terminal only wait.
 
     Parameters
     ----------
     console : Console
     look : callable
-        Tells, for each bar by its label, how far it is, and says more in words.
+        Returns, for each label of a bar, the progress and a text.
     over : callable
     total : float, optional
-        How far it will go.
+        Progress at the end.
     end : threading.Event, optional
-        Set: over at once.
+        Ends the wait when it is set.
     keep : bool, default False
         Leave the bars on the screen at the end.
     """
@@ -68,7 +68,7 @@ def watch(
 
 @contextlib.contextmanager
 def bar_of_work(console: Console, label: str, total: float) -> Iterator[Callable[[float], None]]:
-    """Show how far the work of a block is; gives a function that is told how much is done."""
+    """Show the progress of a block; gives a function to call with the work done."""
     with _drawn(console, total) as progress:
         task = progress.add_task(clean(label), total=total, text="")
         yield lambda done: progress.update(task, completed=done)
@@ -76,7 +76,7 @@ def bar_of_work(console: Console, label: str, total: float) -> Iterator[Callable
 
 @contextlib.contextmanager
 def bar_of_time(console: Console, label: str, seconds: float) -> Iterator[None]:
-    """Show how far a block is that takes so long; nothing for a short one."""
+    """Show the progress of a block with a known duration; nothing if it is short."""
     if seconds <= _SHORT:
         yield
         return
@@ -111,9 +111,9 @@ def _drawn(console: Console, total: float | None, *, keep: bool = False) -> Iter
         refresh_per_second=5,
         transient=not keep,
         disable=not console.is_terminal,
-        redirect_stdout=sys.stdout.isatty(),  # what goes to a file stays there
+        redirect_stdout=sys.stdout.isatty(),  # output to a file is left alone
     )
-    # A terminal that has gone ends no work.
+    # A closed terminal does not end the work.
     with contextlib.suppress(OSError):
         progress.start()
     try:

@@ -42,7 +42,7 @@ def shmTermshow() -> None:
 
 
 def _open_closed_streams() -> None:
-    """Let output that nobody wants (``>&-``) go nowhere: the next file that is opened would get it."""
+    """Open closed standard streams (``>&-``) on /dev/null: the next opened file would get their output."""
     while True:
         descriptor = os.open(os.devnull, os.O_RDWR)
         if descriptor > 2:
@@ -55,7 +55,7 @@ def _open_closed_streams() -> None:
 
 def _run(module: str, command: str, name: str) -> None:
     _open_closed_streams()
-    let_interrupts_kill()  # until the command begins, and sees to it
+    let_interrupts_kill()  # until the command begins, which handles signals itself
     try:
         found = getattr(importlib.import_module(module, __package__), command)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""A terminal that a command draws on: taken over, and given back however the command ends."""
+"""`Terminal`: draw on the terminal and read keys; its state is restored however the command ends."""
 
 from __future__ import annotations
 
@@ -16,36 +16,36 @@ from typing import Any
 
 __all__ = ["ERASE", "Terminal", "colours_of", "interactive"]
 
-#: Between these a terminal shows nothing, if it knows them.
+#: Terminals that know these show a drawing at once.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 
-#: The other screen, no cursor, no wrapping at the right edge; and the way back, from within a drawing too.
+#: Alternate screen, no cursor, no wrapping; and the way back, also within a drawing.
 _ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
 _LEAVE = _END + "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 _CLEAR = "\x1b[0m\x1b[2J"
 
-#: Removes what a line had before.
+#: Clears the rest of a line.
 ERASE = "\x1b[K"
 
 _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 
-#: Signals that end the command, and those that it has to look after itself.
+#: Signals that end the command, and signals that it handles.
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _EVENTS = (signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT)
 
 
 class _Ended(BaseException):
-    """A signal came that ends the command."""
+    """A signal arrived that ends the command."""
 
 
 def interactive() -> bool:
-    """Tell whether there is a terminal to draw on and to read keys from."""
+    """Return whether there is a terminal to draw on and to read keys from."""
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def colours_of(stream: Any) -> str:
-    """Tell how a picture is shown on a terminal: "true", "256" or "ascii".
+    """Return how a picture is shown on a terminal: "true", "256" or "ascii".
 
     ``NO_COLOR`` that is not empty, an encoding without blocks, a pipe, or a ``TERM`` that is not known for
     256 colours mean ASCII; ``COLORTERM`` of ``truecolor`` or ``24bit`` means true colour.
@@ -63,7 +63,7 @@ def colours_of(stream: Any) -> str:
 
 
 class Terminal:
-    """Draw lines, and read keys: a context manager, which takes the terminal over and gives it back.
+    """Draw lines and read keys: a context manager, which restores the terminal at its end.
 
     Attributes
     ----------
@@ -72,9 +72,9 @@ class Terminal:
 
     Notes
     -----
-    Within it Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end the command, from wherever it is; then the terminal is
-    given back, and the signal does what it does. Ctrl-Z and ``fg`` are seen to, and so is a new size. A
-    terminal that goes away ends it quietly.
+    Within it Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end the command at any point: the terminal is restored, then
+    the signal has its usual effect. Ctrl-Z, ``fg`` and a new size are handled. A closed terminal ends the
+    command without an error.
     """
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class Terminal:
         return kind is OSError
 
     def _enter(self) -> None:
-        """Take the terminal over."""
+        """Set up the terminal."""
         self._wake = os.pipe()
         for end in self._wake:
             os.set_blocking(end, False)
@@ -114,18 +114,17 @@ class Terminal:
         for number in _EVENTS:
             self._handlers[number] = signal.signal(number, self._note)
         for number in _ENDS:
-            # What is ignored, as SIGHUP is under nohup, stays so.
+            # Ignored signals, as SIGHUP under nohup, stay ignored.
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._handlers[number] = signal.signal(number, self._end)
         self._screen()
 
     def _leave(self) -> None:
-        """Give the terminal back; then do what the signal that came, if one came, is for."""
+        """Restore the terminal; then raise the signal that arrived, if any."""
         self._leaving = True
         if self._before is not None:
             with contextlib.suppress(OSError, termios.error):  # it may be gone
-                # What it has not shown yet is not worth waiting for. Off and on undoes a Ctrl-S; on alone
-                # would not.
+                # Drop output that is not shown yet. Off and on undoes a Ctrl-S; on alone does not.
                 termios.tcflush(self._out, termios.TCOFLUSH)
                 termios.tcflow(self._out, termios.TCOOFF)
                 termios.tcflow(self._out, termios.TCOON)
@@ -144,13 +143,13 @@ class Terminal:
         if self._ended:
             signal.signal(self._ended, signal.SIG_DFL)
             os.kill(os.getpid(), self._ended)
-            sys.exit(128 + self._ended)  # the first process of a container is not killed by that
+            sys.exit(128 + self._ended)  # the first process of a container is not killed by its own signal
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         if self._ended or self._leaving:
             return
         self._ended = number
-        # On the way out already, nothing may keep it from giving the terminal back.
+        # Already ending: nothing may stop the terminal from being restored.
         while frame is not None:
             if frame.f_code in (Terminal.__exit__.__code__, Terminal._leave.__code__):
                 return
@@ -184,9 +183,9 @@ class Terminal:
             content = content[os.write(self._out, content) :]
 
     def draw(self, lines: list[str]) -> None:
-        """Draw lines from the top; those that did not change are left.
+        """Draw lines from the top; unchanged lines are skipped.
 
-        Each is as wide as the terminal, or begins with `ERASE`.
+        Each line is as wide as the terminal, or begins with `ERASE`.
         """
         lines = lines[: self.lines]
         pieces = [
@@ -204,13 +203,13 @@ class Terminal:
         Parameters
         ----------
         until : float
-            Time of the monotonic clock at which there is nothing more to wait for.
+            Time of the monotonic clock at which the wait ends.
 
         Returns
         -------
         list of str or None
-            Letters, "up", "down", "left", "right"; empty at the end of the time, or when everything has to
-            be drawn again. None: the terminal is gone.
+            Letters, "up", "down", "left", "right"; empty at the end of the time, or if everything must be
+            drawn again. None: the terminal is gone.
         """
         wake = self._wake[0] if self._wake is not None else -1
         ready, _, _ = select.select([self._in, wake], [], [], max(0.0, until - time.monotonic()))
@@ -227,14 +226,14 @@ class Terminal:
         return self._keys(piece) if piece else None
 
     def _tend(self) -> None:
-        """See to signals that do not end the command."""
+        """Handle signals that do not end the command."""
         events, self._events = self._events, set()
         if signal.SIGTSTP in events:
             self._restore()
             signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-            os.kill(os.getpid(), signal.SIGTSTP)  # it stops here, until the shell continues it
+            os.kill(os.getpid(), signal.SIGTSTP)  # stops here until the shell continues the process
             signal.signal(signal.SIGTSTP, self._note)
-            # The signal that continued it; where another thread has taken that, it shows later.
+            # The signal that continued it; it arrives later if another thread got it.
             self._late_continue = signal.SIGCONT not in self._events
             self._events.discard(signal.SIGCONT)
             self._screen()
@@ -246,7 +245,7 @@ class Terminal:
                 self._measure()
 
     def _keys(self, piece: bytes) -> list[str]:
-        """Tell the keys that bytes stand for; the beginning of a sequence waits for the rest."""
+        """Return the keys of some bytes; an incomplete sequence is kept for the next call."""
         text = (self._bytes + piece).decode("latin-1")
         self._bytes = b""
         keys = []

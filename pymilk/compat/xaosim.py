@@ -1,7 +1,7 @@
 """`shm`: the class of ``xaosim.shmlib``, on ImageStreamIO 2.00 files.
 
 Scripts written for xaosim import it from here, or call `install` first and then import it from
-``xaosim.shmlib`` as ever. The original has a file layout of its own and cannot read today's streams.
+``xaosim.shmlib`` as before. The original has another file layout and cannot read today's streams.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from ..fits import multi_write
 from ..names import stream_path
 from ..streams.metadata import metadata_of
 from ..streams.waiting import SUCCESSOR_WAIT, Follower
+from ..system.masks import unmasked
 from ..system.notices import warn_of_tear
 
 __all__ = ["Semaphore", "all_dtypes", "install", "mtkeys", "shm"]
@@ -68,19 +69,19 @@ mtkeys = [
     "bcudamem",
 ]
 
-#: What a slot without a keyword holds.
+#: Content of a slot without a keyword.
 _FREE = Keyword("", "")
 
 #: Semaphores of a new stream.
 _NBSEM = 10
 
 
-#: Seconds between two looks for a new file while a semaphore is waited for.
+#: Seconds between two checks for a new file during a wait for a semaphore.
 _LOOK = 0.1
 
 
 class shm:
-    """A stream as xaosim's users know it: attach or create, read, write.
+    """A stream with the interface of xaosim: attach or create, read, write.
 
     Parameters
     ----------
@@ -88,27 +89,26 @@ class shm:
         Path of the stream file, ending in ``.im.shm``, or a plain name in the stream directory. None makes
         a hollow object.
     data : ndarray of 1 to 3 axes, optional
-        Create the stream, with 10 semaphores, and publish this as its first frame. A stream that is there
-        is replaced by a new file, never changed in place: its readers keep their memory and are told.
-        None attaches the stream.
+        Create the stream, with 10 semaphores, and publish this as its first frame. An existing stream is
+        replaced by a new file, never changed in place: its readers keep their memory and see the change. None
+        attaches the stream.
     verbose, packed : bool
-        Accepted because existing calls pass them; without effect: nothing is printed, and there is one
-        file layout.
+        No effect; accepted for existing calls. Nothing is printed, and there is one file layout.
     nbkw : int, default 0
         Room for keywords of a new stream.
     nosem : bool, default True
-        Leave the semaphores alone: `sems` is empty, and `get_latest_data` does not wait. Frames that are
-        published announce themselves to other programs in any case.
+        Do not use semaphores: `sems` is empty, and `get_latest_data` does not wait. Published frames always
+        post the semaphores of the stream.
 
     Attributes
     ----------
     fname : str or None
         As given.
     empty : bool
-        No stream was found, and none made: every access to frames, counters or semaphores raises
+        No stream was found or created: every access to frames, counters or semaphores raises
         `StreamClosedError`.
     mtdata : dict
-        The metadata as `read_meta_data` found them last.
+        The metadata as last read by `read_meta_data`.
     kwds : list of dict
         One for each slot, with ``name``, ``type`` ("L", "D", "S" or "N"), ``value`` and ``comment``.
     kwd : dict
@@ -121,7 +121,7 @@ class shm:
     Raises
     ------
     StreamFormatError, StreamNotReadyError, StreamPermissionError, StreamNameError
-        See `pymilk.Stream.attach`. A file that is missing makes a hollow object instead.
+        See `pymilk.Stream.attach`. A missing file gives a hollow object instead.
     StreamArgumentError, StreamStorageError
         See `pymilk.Stream.create`.
 
@@ -130,8 +130,8 @@ class shm:
     Arrays are in C order: (y, x), (z, y, x), or (x,) with one axis. Of a temporal circular cube
     `get_data` returns all slices.
 
-    A stream that was replaced by a new file of the same shape and dtype is followed by whatever reads;
-    `mtdata` and `kwds` are then read anew. Whatever writes raises `StreamReplacedError` instead.
+    Reading calls follow a stream that was replaced by a new file of the same shape and dtype, and read
+    `mtdata` and `kwds` again. Writing calls raise `StreamReplacedError` instead.
 
     Examples
     --------
@@ -170,7 +170,7 @@ class shm:
         if data is not None:
             self.create(fname, data, nbkw)
             return
-        # Outside of the block below: a mistyped $MILK_SHM_DIR is no stream that is missing.
+        # Outside the block below: a wrong $MILK_SHM_DIR is not a missing stream.
         path = stream_path(fname)
         with contextlib.suppress(StreamNotFoundError):
             self._adopt(Stream.attach(path))
@@ -178,7 +178,7 @@ class shm:
     # -- the stream behind it ------------------------------------------------------------------
 
     def create(self, fname: str, data: Any, nbkw: int = 0) -> None:
-        """Create a stream and publish its first frame; a stream that the object had is let go of.
+        """Create a stream and publish its first frame; the previous stream of the object is closed.
 
         Parameters
         ----------
@@ -192,10 +192,10 @@ class shm:
 
         Notes
         -----
-        Until `read_meta_data` is called, ``mtdata["size"]`` is (x, y, z), with 0 for axes that are not
-        there; after it, as after attaching, (z, y, x).
+        Until `read_meta_data` is called, ``mtdata["size"]`` is (x, y, z), with 0 for missing axes; after it,
+        as after attaching, (z, y, x).
         """
-        frame = np.asarray(data)
+        frame = np.asarray(unmasked(data, "data"))
         stream = Stream.create(fname, frame.shape, frame.dtype, nbkw=nbkw, nbsem=_NBSEM)
         stream.publish(frame.astype(stream.dtype, copy=False))
         self.close(erase_file=False)
@@ -205,7 +205,7 @@ class shm:
         self.mtdata["size"] = self.mtdata["size"][::-1]
 
     def _adopt(self, stream: Stream) -> None:
-        """Make this stream the one behind the object."""
+        """Use this stream from now on."""
         self._stream = stream
         self._reader = stream.reader()
         self._maker = 0
@@ -215,7 +215,7 @@ class shm:
         self.kwds = _read_slots(stream)
 
     def _attached(self) -> Stream:
-        """Return the stream, be it replaced or not."""
+        """Return the stream even if it was replaced."""
         if self._stream is None:
             why = "there is no such stream" if self.empty else "the object is closed"
             raise StreamClosedError(f"stream {self.fname!r}: {why}; make a new shm", stream=self.fname)
@@ -232,7 +232,7 @@ class shm:
         return self._live()
 
     def _adopt_new(self, new: Stream) -> None:
-        """Go over to a new file of the stream."""
+        """Continue with a new file of the stream."""
         old = self._attached()
         if new.shape != old.shape:  # a cube whose slices have the shape of the old frames
             raise StreamShapeChangedError(
@@ -246,12 +246,12 @@ class shm:
         self._adopt(new)
 
     def _target(self) -> Stream:
-        """Return the stream to write to, which must be the one that readers find."""
+        """Return the stream to write to: not one that was replaced, which no reader sees."""
         stream = self._attached()
         if stream.replaced():
             raise StreamReplacedError(
-                f"stream {stream.name!r} was replaced by a new file, and nobody could read what is written "
-                "to the old one; make a new shm, or read a frame first, which follows the stream",
+                f"stream {stream.name!r} was replaced by a new file; frames written to the old one have no "
+                "readers; make a new shm, or read a frame first, which follows the stream",
                 stream=stream.name,
                 field="inode",
                 expected=stream.inode,
@@ -264,8 +264,8 @@ class shm:
         Parameters
         ----------
         erase_file : bool, optional
-            True deletes the stream, False keeps it. Default: it is deleted if this object created it, in
-            this process, and nobody has put another stream there.
+            True deletes the stream, False keeps it. Default: delete it if this object created it in this
+            process, and it was not replaced by another stream.
 
         Returns
         -------
@@ -275,13 +275,13 @@ class shm:
         Raises
         ------
         StreamReplacedError
-            `erase_file` is true, and another process has put its own stream there. It is not deleted; the
-            object is closed.
+            `erase_file` is true, and another process has replaced the stream. It is not deleted; the object
+            is closed.
         StreamPermissionError
 
         Notes
         -----
-        Arrays that were read stay valid. An object that is merely forgotten never deletes its stream.
+        Arrays that were read stay valid. An object that is not closed never deletes its stream.
         """
         stream, self._stream = self._stream, None
         if stream is None:
@@ -291,7 +291,7 @@ class shm:
             if self._maker == os.getpid() if erase_file is None else erase_file:
                 stream.destroy()
         except StreamNotFoundError:
-            pass  # deleted already, as is asked for
+            pass  # deleted already
         except StreamReplacedError:
             if erase_file:
                 raise
@@ -303,13 +303,13 @@ class shm:
 
     def __del__(self, _ends: Any = sys.is_finalizing, _warn: Any = warnings.warn) -> None:
         if getattr(self, "_stream", None) is not None:
-            if not _ends():  # modules that `close` needs may be gone by then; the process gives all back
+            if not _ends():  # modules that `close` needs may be gone; the system frees everything
                 self.close(erase_file=False)
             # The default filters hide it; scripts that never close stay quiet, as they always were.
             _warn(f"unclosed <shm {self.fname!r}>", ResourceWarning, stacklevel=2, source=self)
 
     def rename_img(self, newname: str) -> None:
-        """Refuse: the original wrote the name over the version of the file format.
+        """Not supported: the original wrote the name over the version of the file format.
 
         Raises
         ------
@@ -324,7 +324,7 @@ class shm:
     # -- metadata ------------------------------------------------------------------------------
 
     def read_meta_data(self, verbose: bool = True) -> None:
-        """Read `mtdata` anew.
+        """Read `mtdata` again.
 
         Parameters
         ----------
@@ -338,20 +338,20 @@ class shm:
         Notes
         -----
         Times are (seconds, nanoseconds) of CLOCK_TAI, as stored; nothing is converted. ``size`` is
-        (z, y, x), with 0 for axes that are not there.
+        (z, y, x), with 0 for missing axes.
         """
         self.mtdata = _metadata(self._live())
         if verbose:
             self.print_meta_data()
 
     def print_meta_data(self) -> None:
-        """Print `mtdata` as it is: a line ``key value`` for each of `mtkeys`. Hollow: `StreamClosedError`."""
+        """Print `mtdata`: a line ``key value`` for each of `mtkeys`. Hollow: `StreamClosedError`."""
         known = self._known()
         for key in mtkeys:
             print(key, known[key])
 
     def _known(self) -> dict[str, Any]:
-        """Return `mtdata`, which a hollow object has not."""
+        """Return `mtdata`; raise if the object is hollow."""
         if self.empty:
             self._attached()  # raises
         return self.mtdata
@@ -385,12 +385,12 @@ class shm:
         )
 
     def get_counter(self, ii: int = 0) -> int:
-        """Return a counter, and note it in `mtdata`.
+        """Return a counter, and store it in `mtdata`.
 
         Parameters
         ----------
         ii : {0, 1, 2}
-            0 counts frames; 1 is the slice written last, in cubes; 2 is free for users.
+            0 counts frames; 1 is the slice written last, in cubes; 2 is for users.
 
         Raises
         ------
@@ -411,12 +411,12 @@ class shm:
         return count
 
     def increment_counter(self, ii: int = 0) -> int:
-        """Announce the pixels as they are once more, and return the new counter of frames.
+        """Publish the pixels in place again, and return the new counter of frames.
 
         Parameters
         ----------
         ii : int
-            Without effect, as it always was.
+            No effect, as in the original.
 
         Raises
         ------
@@ -424,7 +424,7 @@ class shm:
 
         Notes
         -----
-        Times are stamped and semaphores posted too: readers take what is counted for a frame.
+        Also sets the times and posts the semaphores: for readers this is a new frame.
         """
         count = self._target().announce()
         self.mtdata["cnt0"] = count
@@ -471,8 +471,8 @@ class shm:
 
         Notes
         -----
-        No lock is taken, and slots are written where they are. Other programs, and `pymilk.SHM`, read
-        keywords up to the first slot without a name: fill slots from 0 on.
+        No lock is taken, and slots are written in place. Other programs, and `pymilk.SHM`, read keywords up
+        to the first slot without a name: fill slots from 0 on.
         """
         stream = self._target()
         at = _slot(stream, ii)
@@ -488,15 +488,15 @@ class shm:
         name : str
             At most 16 bytes of UTF-8. An empty one frees the slot.
         value : int, float or str
-            Stored as type L, D or S; text has at most 16 bytes. Anything else is stored as its text, under
-            type N: other programs see a keyword without a value.
+            Stored as type L, D or S; text has at most 16 bytes. Other values are stored as text of type N:
+            other programs see a keyword without a value.
         comment : str
             At most 80 bytes.
 
         Raises
         ------
         KeywordError
-            There is no such slot, or it does not fit; nothing is changed.
+            There is no such slot, or a text or value does not fit; nothing is changed.
         StreamReadOnlyError, StreamReplacedError, StreamClosedError
         """
         stream = self._target()
@@ -515,19 +515,19 @@ class shm:
 
     @property
     def nsem(self) -> int:
-        """How many semaphores the stream has."""
+        """Number of semaphores of the stream."""
         return self._live().nbsem
 
     def catch_up_with_sem(self, semid: int) -> int:
-        """Take all posts off a semaphore, so that the next wait ends with a frame that is new.
+        """Take all posts of a semaphore, so that the next wait ends with a new frame.
 
-        The semaphore is marked as taken: other readers of the stream leave it alone, as does `get_data` of
-        this object.
+        The semaphore is marked as taken: other readers of the stream, and `get_data` of this object, do not
+        use it.
 
         Returns
         -------
         int
-            The posts that are left, 0 unless a frame came just now; -1 with `nosem`.
+            The remaining posts, 0 unless a frame came in this moment; -1 with `nosem`.
 
         Raises
         ------
@@ -540,7 +540,7 @@ class shm:
             return -1
         stream.sem_value(semid)  # raises if there is none
         if self._reader is not None and self._reader.sem_index == semid:
-            # A thread that waits with it goes on with the new one.
+            # A thread that waits with it continues with the new one.
             given_up, self._reader = self._reader, stream.reader()
             given_up.close()
         stream.take_semaphore(semid)
@@ -570,14 +570,14 @@ class shm:
         Parameters
         ----------
         check : int, default False
-            Wait until the counter of frames is above this number; any number counts, 0 and True (1) too.
-            False does not wait. The GIL is released, Ctrl-C ends the wait.
+            Wait until the counter of frames is above this number, also for 0 and True (1). False does not
+            wait. The GIL is released, Ctrl-C ends the wait.
         reform : bool, default True
             False returns one axis.
         sleepT : float
-            Accepted because existing calls pass it; without effect: nothing is polled.
+            No effect; accepted for existing calls. Nothing is polled.
         timeout : float or None, default 5
-            Seconds to wait; then the pixels are returned as they are. None waits for ever, 0 does not.
+            Seconds to wait; then the pixels are returned as they are. None waits without limit, 0 does not.
 
         Returns
         -------
@@ -587,7 +587,7 @@ class shm:
         Raises
         ------
         StreamArgumentError
-            `check` is no number, or `timeout` no time.
+            `check` is not a number, or `timeout` not a time.
         StreamShapeChangedError, StreamTypeChangedError
             The stream was recreated with another shape or dtype.
         StreamClosedError
@@ -599,7 +599,7 @@ class shm:
 
         Notes
         -----
-        The counter of a stream that was replaced begins anew: the wait goes on until it is above `check`.
+        The counter of a replaced stream restarts: the wait continues until it is above `check`.
         """
         if check is not False:
             self._await_counter(check, timeout)
@@ -627,14 +627,14 @@ class shm:
             except StreamTimeoutError:
                 return
             except (StreamNotFoundError, StreamNotReadyError):
-                # The new file is on its way: other programs delete the old one first.
+                # Other programs delete the old file before they make the new one.
                 if left == 0:
                     return
             except StreamReplacedError:
                 pass  # followed at the next look
 
     def _await_frame(self, timeout: float, seen: int) -> None:
-        """Wait until the counter is not `seen` any more; it may still be far below what is wanted."""
+        """Wait until the counter is not `seen`; it may still be below the wanted number."""
         stream, reader = self._live(), self._reader
         try:
             if reader is not None:
@@ -644,7 +644,7 @@ class shm:
         except StreamClosedError:
             if reader is self._reader:
                 raise
-            # Else it has given its semaphore up, and there is another reader at the next look.
+            # Otherwise the reader was closed, and the next look uses another one.
 
     def get_latest_data(self, semid: int | None = None, reform: bool = True) -> Array:
         """Wait for a semaphore, and return the pixels.
@@ -677,9 +677,8 @@ class shm:
         Returns
         -------
         ndarray, shape (y, x)
-            A copy. Of a temporal circular cube the slice is the one that its writer names (cnt1); of other
-            cubes it is number (counter - 1) modulo their slices, and the whole cube is copied to find it
-            untorn.
+            A copy. Of a temporal circular cube: the slice in cnt1. Of other cubes: slice (counter - 1) modulo
+            the number of slices; the whole cube is copied, so that the slice is not torn.
 
         Raises
         ------
@@ -713,7 +712,7 @@ class shm:
         Parameters
         ----------
         data : array_like, as many pixels as the stream has
-            Any shape and byte order, taken in C order. An array of shape (y, x) fills the next slice of a
+            Any shape and byte order, read in C order. An array of shape (y, x) fills the next slice of a
             temporal circular cube.
         check_dt : bool, default False
             Convert another dtype, with NumPy's usual (unsafe) rules.
@@ -726,7 +725,7 @@ class shm:
         """
         stream = self._target()
         try:
-            frame = np.asarray(data)
+            frame = np.asarray(unmasked(data, "data"))
             if check_dt or frame.dtype.newbyteorder("=") == stream.dtype:
                 frame = frame.astype(stream.dtype, copy=False)
         except (TypeError, ValueError) as error:
@@ -760,11 +759,11 @@ class shm:
         StreamUnsupportedError
             FITS has no such pixels: complex ones, and float16.
         StreamNotFoundError, StreamPermissionError, StreamStorageError
-            The directory is not there, not writable, or full.
+            The directory does not exist, is not writable, or is full.
         StreamClosedError, StreamChangedError
         """
         stream = self._live()
-        # The file has the axes as they are here; 4 and FRONT2LAST say which these are.
+        # 4 and FRONT2LAST: the file has the same axes as `pixels`.
         multi_write(fitsname, _copied(stream, stream.shape, True), 4, Which3DState.FRONT2LAST, upright=True)
         return 0
 
@@ -775,7 +774,7 @@ class Semaphore:
     Parameters
     ----------
     owner : shm
-        Asked for the stream at each call, so that one that was replaced is followed.
+        Gives the stream at each call, after following a replaced one.
     index : int
     """
 
@@ -785,7 +784,7 @@ class Semaphore:
 
     @property
     def value(self) -> int:
-        """Posts that nobody has taken yet."""
+        """Number of posts that were not taken."""
         return self._owner._live().sem_value(self._index)
 
     def acquire(self, timeout: float | None = None) -> None:
@@ -794,7 +793,7 @@ class Semaphore:
         Parameters
         ----------
         timeout : float or None, default None
-            Seconds; None waits for ever, 0 only looks. The GIL is released, Ctrl-C ends the wait.
+            Seconds; None waits without limit, 0 only looks. The GIL is released, Ctrl-C ends the wait.
 
         Raises
         ------
@@ -809,11 +808,11 @@ class Semaphore:
             left = max(0.0, deadline - time.monotonic())
             try:
                 stream = self._owner._live()
-                # Who replaces a stream posts, too; that wakes its readers, and is no frame.
+                # Replacing a stream also posts, to wake its readers; that is not a frame.
                 if stream.sem_wait(self._index, min(left, _LOOK)) and not stream.replaced():
                     return
             except (StreamNotFoundError, StreamNotReadyError):
-                pass  # the new file is on its way
+                pass  # the new file is being made
             if left == 0:
                 stream = self._owner._attached()
                 raise StreamTimeoutError(
@@ -824,19 +823,19 @@ class Semaphore:
                 )
 
     def release(self) -> None:
-        """Post it; a semaphore stands at 10 at most. Errors as for `acquire`."""
+        """Post it, up to a value of 10. Errors as for `acquire`."""
         self._owner._live().post(self._index)
 
 
 def install() -> None:
     """Make ``import xaosim`` find this module: ``from xaosim.shmlib import shm`` works afterwards.
 
-    Nothing calls this by itself. A second call does nothing.
+    Scripts call this explicitly. A second call does nothing.
 
     Raises
     ------
     StreamArgumentError
-        The real xaosim is imported or installed: it has more than streams, and is not hidden.
+        The real xaosim is imported or installed; it is not replaced, because it has more than streams.
     """
     present = sys.modules.get("xaosim")
     if getattr(present, "shmlib", None) is sys.modules[__name__]:
@@ -856,7 +855,7 @@ def install() -> None:
 
 
 def _deadline(timeout: float | None, name: str) -> float:
-    """Return the time of the monotonic clock at which a timeout is over; one below 0 is over at once."""
+    """Return the time of the monotonic clock at which a timeout ends; one below 0 ends at once."""
     if isinstance(timeout, (int, float)) and timeout < 0:
         timeout = 0
     limit = checked_timeout(timeout, name)
@@ -892,7 +891,7 @@ def _metadata(stream: Stream) -> dict[str, Any]:
 
 
 def _typed(value: object) -> tuple[str, int | float | str]:
-    """Tell the type letter of a value, and the value as it is kept."""
+    """Return the type letter of a value, and the value as it is kept."""
     if isinstance(value, (numbers.Integral, np.bool_)):
         return "L", int(value)
     if isinstance(value, numbers.Real):
@@ -903,7 +902,7 @@ def _typed(value: object) -> tuple[str, int | float | str]:
 
 
 def _slot(stream: Stream, ii: int) -> int:
-    """Return the number of a slot if there is one."""
+    """Return the index of a slot, or raise `KeywordError`."""
     if not (hasattr(ii, "__index__") and 0 <= ii < stream.nbkw):
         raise KeywordError(
             f"stream {stream.name!r} has room for {stream.nbkw} keywords, counted from 0; there is no slot "
@@ -920,8 +919,7 @@ def _read_slots(stream: Stream, first: int = 0, end: int | None = None) -> list[
     entries = []
     there = stream.section("keywords")[first:end].copy()
     stream.check_whole()
-    # `Stream.read_keywords` ends at the first free slot. What stands in slots of any number is put into
-    # a table of one, and read there.
+    # `Stream.read_keywords` ends at the first free slot: read each slot in a table of one slot.
     with Stream.local(stream.name, 1, np.uint8, nbkw=1) as table:
         slot = table.section("keywords", writable=True)
         for stored in there:
@@ -946,7 +944,8 @@ def _stored(stream: Stream, ii: int, entry: dict[str, Any]) -> Any:
         value = float(value)
     elif kind == "N" and value is None:
         value = ""
-    # As above: the core checks and encodes it, in a table of one. It wants a name; a free slot has none.
+    # As above: the core checks and encodes it in a table of one slot. It requires a name, which a free slot
+    # does not have.
     with Stream.local(stream.name, 1, np.uint8, nbkw=1) as table:
         table.write_keywords([Keyword(name or "-", value, comment)])
         slot = table.section("keywords")[0].copy()
@@ -969,6 +968,6 @@ def _write_slot(stream: Stream, ii: int, slot: Any) -> None:
     slots = stream.section("keywords", writable=True)
     slot["cnt"] = slots["cnt"][ii]
     slots[ii] = slot
-    # Last: who watches it finds the keyword complete.
+    # Last: a program that watches the count then finds the keyword complete.
     slots["cnt"][ii] = (int(slot["cnt"]) + 1) % 2**64
     stream.check_whole()

@@ -1,6 +1,6 @@
-"""Which rows of several captures belong together: by time, or by the numbers of the frames.
+"""Align the rows of several captures, by time or by the numbers of frames.
 
-Pure NumPy on the rows that captures keep (`FRAME_ROW`); no stream is touched.
+Uses the rows of captures (`FRAME_ROW`) only; no stream is accessed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Alignment(Mapping[str, Rows]):
     A mapping of labels to arrays of equal length. ``alignment["psf"][i]`` is the row of ``psf`` that
     belongs to row ``alignment["wfs"][i]`` of ``wfs``, or -1 if there is none.
 
-    -1 is an index that NumPy accepts (the last frame): take `complete`, or mask with `whole`, before frames
-    are looked up.
+    NumPy accepts -1 as an index (the last frame): use `complete`, or mask with `whole`, before you index
+    frames.
 
     Attributes
     ----------
@@ -39,8 +39,8 @@ class Alignment(Mapping[str, Rows]):
     numbers : ndarray of uint64, shape (size,)
         Number (``cnt0``) of the reference's frame, also where it was lost; 0 where that is not known.
     lost : dict of str to ndarray of int64, shape (size,)
-        For each label, how many of its frames were lost since the last row before that has one; told in
-        the next row that has one. The sum is all that was lost up to there.
+        For each label, the frames lost since its previous frame, in the row of its next frame. The sum is all
+        that was lost up to there.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class Alignment(Mapping[str, Rows]):
         return whole
 
     def complete(self) -> Alignment:
-        """Return only the rows in which every label has a frame; what others tell as `lost` goes to them."""
+        """Return only rows in which every label has a frame; `lost` of the other rows is added to these."""
         whole = self.whole
         return Alignment(
             self.reference,
@@ -129,7 +129,7 @@ def align(
     StreamArgumentError
         An argument is not one of those, or a stream stores no such times.
     CaptureMemoryError
-        The frames lost are so many that rows for them do not fit into memory.
+        Rows for the lost frames do not fit into memory.
     """
     check_choice("by", by, ("time", "counter"))
     check_choice("match", match, ("nearest", "previous"))
@@ -186,7 +186,7 @@ def _key_of(key: Mapping[str, str], label: str) -> str:
 
 
 def _times(info: npt.NDArray[Any], key: str, label: str) -> Rows:
-    """Return the times of one capture; 0 and less are none."""
+    """Return the times of one capture; 0 and less mean no time."""
     check_choice("key", key, _TIMES)
     times: Rows = np.ascontiguousarray(info[key])
     if len(times) and not (times > 0).any():
@@ -200,11 +200,11 @@ def _times(info: npt.NDArray[Any], key: str, label: str) -> Rows:
 
 
 def _lost_rows(info: npt.NDArray[Any], gaps: bool, labels: int) -> Rows:
-    """Tell how many rows of lost frames come before each frame."""
+    """Return how many rows of lost frames come before each frame."""
     if not gaps:
         return np.zeros(len(info), np.int64)
     lost = float(info["lost"].sum(dtype=np.float64))
-    # A number, an owner, a run, and for each label a row and two accounts; of 8 bytes.
+    # 8 bytes each: number, owner, run, and for each label a row and two counts.
     needed = int((len(info) + lost) * 8 * (5 + 3 * labels))
     available = free_memory()
     if needed > available:
@@ -219,7 +219,7 @@ def _lost_rows(info: npt.NDArray[Any], gaps: bool, labels: int) -> Rows:
 
 
 def _runs(info: npt.NDArray[Any]) -> tuple[npt.NDArray[np.bool_], Rows]:
-    """Tell where numbers begin anew, and how often they have done so before each frame."""
+    """Return the frames at which numbers restart, and the number of restarts up to each frame."""
     begins: npt.NDArray[np.bool_] = (info["flags"] & (FLAG_NEW_FILE | FLAG_COUNTER_RESET)) != 0
     begins[1:] |= info["cnt0"][1:] < info["cnt0"][:-1]
     return begins, np.cumsum(begins, dtype=np.int64)
@@ -228,7 +228,7 @@ def _runs(info: npt.NDArray[Any]) -> tuple[npt.NDArray[np.bool_], Rows]:
 def _number(
     info: npt.NDArray[Any], before: Rows, place: Rows
 ) -> tuple[npt.NDArray[np.uint64], Rows, npt.NDArray[np.bool_]]:
-    """Number the rows, those of lost frames too; returns number, run, and whether they are known."""
+    """Return number, run and validity of each row, including rows of lost frames."""
     begins, runs = _runs(info)
     counters = info["cnt0"].astype(np.uint64)
     owner = np.repeat(np.arange(len(info)), before + 1)
@@ -237,8 +237,8 @@ def _number(
     numbers = counter - ahead
     run = runs[owner]
     known = (ahead == 0) | (ahead < counter)
-    # Frames lost before numbers began anew: the last ones are of the new count, from 1 on; those before
-    # them went on from the last frame of the old count.
+    # Frames lost around a restart: the last ones belong to the new count, from 1 on; those before them
+    # continue the old count.
     old = np.flatnonzero(~known & begins[owner] & (owner > 0))
     last = owner[old] - 1
     numbers[old] = counters[last] + (np.arange(len(owner))[old] - place[last]).astype(np.uint64)
@@ -253,7 +253,7 @@ def _by_counter(
     known: npt.NDArray[np.bool_],
     other: npt.NDArray[Any],
 ) -> Rows:
-    """Find the row of the same number in the same run; of several the last."""
+    """Return the row of the same number in the same run; the last one of several."""
     found = np.full(len(numbers), -1, np.int64)
     if not len(other) or not len(numbers):
         return found
@@ -271,7 +271,7 @@ def _by_counter(
 
 
 def _by_time(times: Rows, other: Rows, match: str, within: int | None) -> Rows:
-    """Find for each time the row of the other capture; see `MultiCapture.aligned`."""
+    """Return for each time the row of the other capture; see `MultiCapture.aligned`."""
     found = np.full(len(times), -1, np.int64)
     wanted = np.flatnonzero(times > 0)
     valid = np.flatnonzero(other > 0)
@@ -285,7 +285,7 @@ def _by_time(times: Rows, other: Rows, match: str, within: int | None) -> Rows:
     if match == "nearest":
         later = np.minimum(at + 1, len(there) - 1)
         later = np.searchsorted(there, there[later], side="right") - 1
-        # Not before the first: then only the later one is left.
+        # Before the first time there is only the later one.
         nearer = (at < 0) | (there[later] - time < time - there[np.maximum(at, 0)])
         at = np.where(nearer & (there[later] > time), later, at)
     row = order[np.maximum(at, 0)]
@@ -297,9 +297,9 @@ def _by_time(times: Rows, other: Rows, match: str, within: int | None) -> Rows:
 
 
 def _missed(info: npt.NDArray[Any], rows: Rows) -> Rows:
-    """Tell how many frames were lost up to each row, from the beginning."""
+    """Return how many frames were lost up to each row, from the beginning."""
     total = np.concatenate([[0], np.cumsum(info["lost"].astype(np.int64))])
-    # Rows without a frame, and frames out of order, tell nothing new.
+    # Rows without a frame, and frames out of order, add nothing.
     reached = np.where(rows >= 0, rows + 1, 0)
     missed: Rows = total[np.maximum.accumulate(reached)]
     return missed

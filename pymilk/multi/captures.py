@@ -1,4 +1,4 @@
-"""Captures of several streams at once, from a common start, and which of their rows belong together."""
+"""Capture several streams at once, from a common start."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from .report import MultiCaptureReport
 
 __all__ = ["MultiCapture", "capture_many"]
 
-#: How long rates are measured for a capture by time, in seconds.
+#: Seconds that rates are measured for a capture by time.
 _PROBE = 0.5
 
-#: Room beyond the rate measured, and for the time that the end of a capture takes, in seconds.
+#: Factor on the measured rate, and seconds that ending a capture takes: room for more frames.
 _HEAD_ROOM = 1.25
 _OVERRUN = 0.1
 
-#: Frames of a stream stay below this.
+#: Limit of the number of frames of a stream.
 _MOST = 2**62
 
-#: How long ending captures are waited for, in seconds. They end within 0.1 s.
+#: Seconds to wait for stopped captures; they end within 0.1 s.
 _PATIENCE = 2.0
 
 
@@ -56,9 +56,9 @@ class MultiCapture(Mapping[str, Capture]):
     Attributes
     ----------
     started_ns : int
-        When all were armed, in nanoseconds of CLOCK_TAI: nothing published later is left out of any. They
-        are armed one after the other, in about 0.1 ms each, or up to 10 ms each while other Python threads
-        keep the GIL busy, so that a fast stream may begin with frames that arrived before this time.
+        When all were armed, in nanoseconds of CLOCK_TAI: no later frame is missed. They are armed one after
+        the other, in about 0.1 ms each, or up to 10 ms each while other Python threads keep the GIL busy, so
+        that a fast stream may begin with frames that arrived before this time.
     """
 
     def __init__(
@@ -97,19 +97,19 @@ class MultiCapture(Mapping[str, Capture]):
         self._over.set()
         self._keeper = None
         for capture in self._captures.values():
-            tell(capture)  # it may be told later than this
+            tell(capture)  # it may not have been called yet
         for shm in self._attached:
             shm.close()
 
     def abandon(self) -> None:
-        """End everything because of an exception, the thread that keeps it included."""
+        """End all captures and the thread after an exception."""
         self.stop()
-        # The thread may have begun although its start was interrupted: it says so itself.
+        # The thread may run although its start was interrupted: it sets the event at its end.
         if self._over.wait(_PATIENCE) and self._keeper is not None:
             self._keeper.join(_PATIENCE)
 
     def _keep(self) -> None:
-        """Wait for the end of all captures, bring it about when the time is over, and clean up."""
+        """Wait for all captures, stop them when the time is over, and close attached streams."""
         for capture in self._captures.values():
             left = None if self._deadline is None else self._deadline - time.monotonic()
             if not capture.wait_end(left):
@@ -137,7 +137,7 @@ class MultiCapture(Mapping[str, Capture]):
 
     @property
     def done(self) -> bool:
-        """Whether all captures have ended, and the streams that were attached for them are closed."""
+        """Whether all captures have ended and attached streams are closed."""
         return self._over.is_set()
 
     @property
@@ -171,7 +171,7 @@ class MultiCapture(Mapping[str, Capture]):
         return "time" if label in self._cut else "stopped"
 
     def stop(self) -> None:
-        """End all captures early, within 50 ms; they keep what they have, and `join` does not raise."""
+        """End all captures early, within 50 ms; frames are kept, and `join` does not raise."""
         for capture in self._captures.values():
             capture.stop()
 
@@ -181,7 +181,7 @@ class MultiCapture(Mapping[str, Capture]):
         Parameters
         ----------
         timeout : float, optional
-            Seconds; None waits for ever.
+            Seconds; None waits without limit.
 
         Returns
         -------
@@ -191,8 +191,8 @@ class MultiCapture(Mapping[str, Capture]):
         Raises
         ------
         MultiCaptureError
-            Some of them failed. Its `captures` is this object, with everything that was received; its
-            `errors` says what happened to which.
+            Some of them failed. Its `captures` is this object, with all frames received; its `errors` has the
+            error of each.
         KeyboardInterrupt
             Ctrl-C; all captures were stopped first.
         """
@@ -225,7 +225,7 @@ class MultiCapture(Mapping[str, Capture]):
         match: str = "nearest",
         gaps: bool = True,
     ) -> Alignment:
-        """Tell which rows of the captures belong together.
+        """Return which rows of the captures belong together.
 
         The result has one row for each frame of the reference, in its order, and one for each that it
         lost. A frame of another stream may be in several rows, or in none.
@@ -235,8 +235,8 @@ class MultiCapture(Mapping[str, Capture]):
         by : {"time", "counter"}
             "time": the frame of each other stream whose time is nearest to that of the reference, or the
             newest one that is not later: see `match`. "counter": the frame of the same number, for streams
-            whose numbers have one source, as those of a stream and its relay. Where numbers began anew (a
-            restart), frames after the k-th restart belong to those after the k-th of the others.
+            whose numbers have one source, as those of a stream and its relay. Frames after the k-th restart
+            belong to those after the k-th restart of the others.
         key : str or mapping of label to str, default "atime_ns"
             The time: "atime_ns" (acquisition) or "writetime_ns", as the writer stamped them, or
             "arrival_ns", when the frame was copied. Frames with no time (0) belong to none.
@@ -245,13 +245,12 @@ class MultiCapture(Mapping[str, Capture]):
         tolerance : float, optional
             Seconds that the times may differ, for ``by="time"``. Default: no limit.
         match : {"nearest", "previous"}
-            For ``by="time"``. "nearest": the smallest difference, and of two equal ones the earlier.
-            "previous": the newest frame that is not later, as a command is matched that was in effect when
-            a frame was taken. Of several frames of the same time (or number) the last one is taken.
+            For ``by="time"``. "nearest": the smallest difference; the earlier of two equal ones. "previous":
+            the newest frame that is not later, as for a command that was in effect when a frame was taken. Of
+            several frames of the same time (or number) the last one is used.
         gaps : bool, default True
-            With rows for the frames that the reference lost. In them the reference has -1; other streams
-            have their frame of that number ``by="counter"``, and -1 by time, because the time of a lost
-            frame is not known.
+            Add rows for the lost frames of the reference, with -1 for it. Other streams have their frame of
+            that number ``by="counter"``, and -1 by time, because the time of a lost frame is not known.
 
         Returns
         -------
@@ -263,7 +262,7 @@ class MultiCapture(Mapping[str, Capture]):
         StreamArgumentError
             An argument is not one of those, or no frame of a stream has such a time.
         CaptureMemoryError
-            The frames lost are so many that rows for them do not fit into memory.
+            Rows for the lost frames do not fit into memory.
 
         Notes
         -----
@@ -275,7 +274,7 @@ class MultiCapture(Mapping[str, Capture]):
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The result travels, not the work, as that of a Capture does.
+        # Only the result is pickled, as of a Capture.
         state = {
             "_captures": dict(self._captures),
             "_errors": dict(self.errors),
@@ -302,7 +301,7 @@ def _restore(state: dict[str, Any]) -> MultiCapture:
 
 
 class _Wanted(NamedTuple):
-    """One stream as it was asked for."""
+    """Parameters of one stream."""
 
     source: SHM | str
     frames: int | None
@@ -324,19 +323,19 @@ def capture_many(
     Parameters
     ----------
     streams : mapping or iterable
-        Names of streams, or `SHM` objects (which bring their orientation, and stay open). A mapping labels
-        them: ``{"wfs": 10_000, "dm": 2_000}`` gives names and numbers of frames,
+        Names of streams, or `SHM` objects (frames have their orientation; they stay open). A mapping adds
+        labels: ``{"wfs": 10_000, "dm": 2_000}`` gives names and numbers of frames,
         ``{"wfs": shm, "psf": "cam7"}`` gives the stream of each label.
     n : int or mapping of label to int, optional
         Frames of each stream that has no number of its own.
     seconds : float, optional
         End all captures after this time. Streams without a number of frames get room for their rate, which
-        is measured first for 0.5 s, and a quarter more; `MultiCaptureReport.ended` is "full" for one that
-        used it up. Frames that arrive up to 50 ms later may be among them.
+        is measured first for 0.5 s, and a quarter more; if that is used up, `MultiCaptureReport.ended` is
+        "full". Frames that arrive up to 50 ms later may be included.
     out : mapping of label to ndarray, optional
         Filled instead of a new array: shape (n, *shape), and n is its length if no number was given.
     timeout : float or None, default 5.0
-        Longest wait for one frame of a stream, in seconds; None waits for ever, or until `seconds` are over.
+        Longest wait for one frame of a stream, in seconds; None waits without limit, or until `seconds` end.
     wait : {"auto", "spin", "sleep"}
         How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`. "spin" uses a core for each
         stream.
@@ -396,7 +395,7 @@ def capture_many(
         many = MultiCapture(captures, seconds=seconds, attached=attached)
         return many if background else many.join()
     except BaseException as error:
-        # Whatever it was: nobody holds these captures, or all of them have ended.
+        # The caller gets no object: end all captures.
         if many is not None:
             many.abandon()
         for capture in captures.values():
@@ -412,7 +411,7 @@ def capture_many(
 
 
 def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
-    """Sort out which streams are wanted under which label, how many frames, and where to."""
+    """Return stream, number of frames and memory for each label."""
     if isinstance(streams, (str, bytes, SHM)) or not isinstance(streams, Iterable):
         raise bad_argument(
             "streams", streams, "a mapping of labels, or a list of names or SHM objects"
@@ -458,7 +457,7 @@ def _open(source: SHM | str, attached: list[SHM]) -> SHM:
 def _counts(
     wanted: dict[str, _Wanted], opened: dict[str, SHM], seconds: float | None
 ) -> dict[str, int]:
-    """Return the frames to make room for: as asked, or by the rates measured now."""
+    """Return the number of frames to make room for: as given, or from rates measured now."""
     counts = {label: stream.frames for label, stream in wanted.items() if stream.frames is not None}
     unknown = {label: shm for label, shm in opened.items() if label not in counts}
     if unknown and seconds is not None:
@@ -468,15 +467,15 @@ def _counts(
 
 
 def _rates(streams: dict[str, SHM]) -> dict[str, float]:
-    """Measure the frames per second that each stream has at most."""
+    """Return an upper limit of the frames per second of each stream, measured now."""
     before = {label: (time.monotonic(), shm.get_counter()) for label, shm in streams.items()}
     time.sleep(_PROBE)
     rates = {}
     for label, shm in streams.items():
         began, first = before[label]
         last = shm.get_counter()
-        # One more than were seen: the next one may have been about to come. After a restart the
-        # counter begins anew.
+        # One more than counted: the next frame may have been due. After a restart the counter starts at
+        # 0 again.
         frames = 1 + (last - first if last >= first else last)
         rates[label] = frames / (time.monotonic() - began)
     return rates
@@ -488,7 +487,7 @@ def _check_memory(
     counts: dict[str, int],
     seconds: float | None,
 ) -> None:
-    """Raise `CaptureMemoryError` if all captures together do not fit, before one of them is made."""
+    """Raise `CaptureMemoryError` if all captures together do not fit into memory."""
     needs = {}
     for label, shm in opened.items():
         frame = math.prod(shm.shape) * np.dtype(shm.nptype).itemsize

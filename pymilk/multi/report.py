@@ -12,7 +12,7 @@ __all__ = ["MultiCaptureReport"]
 
 @dataclass(repr=False, eq=False)
 class MultiCaptureReport(Report):
-    """What several captures received, each and together.
+    """The account of several captures, each and together.
 
     Attributes
     ----------

@@ -59,8 +59,8 @@ DTYPES = {
 #: ImageStreamIO opens no stream with more elements.
 NELEMENT_MAX = 10_000_000_000
 
-#: One row for each frame, 56 bytes (struct Row of _frame.pxd). Times are nanoseconds of CLOCK_TAI; 0 means that the
-#: writer stores none.
+#: One row for each frame, 56 bytes (struct Row of protocol/frame.pxd). Times are nanoseconds of CLOCK_TAI; 0 means that
+#: the writer stores none.
 FRAME_ROW = np.dtype(
     [
         ("cnt0", "<u8"),

@@ -7,7 +7,7 @@ from libc.string cimport memcpy
 
 from .._isio cimport (
     CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, IMAGE_METADATA, IMAGESTRUCT_FRAMEWRITEMDSIZE, STRINGMAXLEN_IMAGE_NAME,
-    __ATOMIC_ACQUIRE, __ATOMIC_RELEASE, atomic_load_u32, atomic_load_u64, atomic_load_u8, atomic_store_u64,
+    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, __ATOMIC_RELEASE, atomic_load_u32, atomic_load_u64, atomic_load_u8, atomic_store_u64,
 )
 from ..protocol.clock cimport clock_ns, later, stamp_ns
 from ..protocol.filestate cimport FILE_CUT, FILE_GONE, FILE_OTHER, retired
@@ -457,7 +457,7 @@ cdef bint clock_flag(
     cdef int64_t began = 0, earlier, before = clock_ns(CLOCK_MONOTONIC), now = before
     cdef bint up, idle = False  # idle: `write` was seen at 0, so that the next write is seen from its begin
     while now < deadline and not atomic_load_int(closed):
-        up = atomic_load_u8(&md.write, __ATOMIC_ACQUIRE) != 0
+        up = atomic_load_u8(&md.write, __ATOMIC_RELAXED) != 0
         earlier = before
         before = now
         now = clock_ns(CLOCK_MONOTONIC)

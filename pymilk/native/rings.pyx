@@ -6,7 +6,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint64_t
 
 from .._isio cimport (
-    CLOCK_MONOTONIC, CLOCK_TAI, __ATOMIC_ACQUIRE, atomic_fence, atomic_load_u64, c_write, sem_init,
+    CLOCK_MONOTONIC, CLOCK_TAI, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u64, c_write, sem_init,
 )
 from ..protocol.clock cimport clock_ns, later
 from ..protocol.cursor cimport (
@@ -19,7 +19,7 @@ from ..protocol.receive cimport Job
 from ..protocol.ring cimport (
     RING_PRIVATE, Ring, Total, find_ring, ring_anchor, ring_look, ring_oldest, ring_slot, ring_whole,
 )
-from ..protocol.semaphore cimport pymilk_sem_wait_until, sem_post
+from ..protocol.semaphore cimport pymilk_fence_behind_take, pymilk_sem_wait_until, sem_post
 from ..protocol.waiting cimport SLICE_NS
 from .checks cimport take_buffer, timeout_ns
 from .file cimport StreamFile
@@ -127,7 +127,9 @@ cdef class PrivateRing:
         cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
         cdef int64_t deadline = later(now, limit)
         while True:
-            if atomic_load_u64(&self.written, __ATOMIC_ACQUIRE) > number:
+            # After the last post that was taken. Pairs with the fence in hand_over.
+            pymilk_fence_behind_take()
+            if atomic_load_u64(&self.written, __ATOMIC_RELAXED) > number:
                 return True
             if atomic_load_int(&self.over) or now >= deadline:
                 return False

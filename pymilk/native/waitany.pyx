@@ -6,12 +6,12 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from .._isio cimport (
-    CLOCK_MONOTONIC, __ATOMIC_ACQUIRE, atomic_load_u64, pthread_create, pthread_join, pthread_t, sem_init, sem_t,
+    CLOCK_MONOTONIC, __ATOMIC_RELAXED, atomic_load_u64, pthread_create, pthread_join, pthread_t, sem_init, sem_t,
 )
 from ..protocol.clock cimport EARLY_POST_SPIN_NS, clock_ns, later
 from ..protocol.flags cimport atomic_load_int, raise_flag
 from ..protocol.port cimport pymilk_pause
-from ..protocol.semaphore cimport pymilk_sem_wait_until, sem_post
+from ..protocol.semaphore cimport pymilk_fence_behind_take, pymilk_sem_wait_until, sem_post
 from ..protocol.waiting cimport (
     EV_CHECK, EV_CLOSED, EV_DAMAGED, EV_DONE, EV_REPLACED, EV_STOPPED, SLICE_NS, Wait, has_moved, wait_for_frame,
 )
@@ -51,10 +51,12 @@ cdef void *watch(void *argument) noexcept nogil:
 
 cdef int watch_ring(const Watch *w) noexcept nogil:
     cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+    pymilk_fence_behind_take()  # as in PrivateRing.wait
     while not is_ready(w):
         if atomic_load_int(w.stop) or now >= w.deadline:
             return EV_STOPPED
         pymilk_sem_wait_until(w.bell, min(w.deadline, later(now, SLICE_NS)))
+        pymilk_fence_behind_take()
         now = clock_ns(CLOCK_MONOTONIC)
     return EV_DONE
 
@@ -62,7 +64,7 @@ cdef int watch_ring(const Watch *w) noexcept nogil:
 cdef bint is_ready(const Watch *w) noexcept nogil:
     if w.written == NULL:
         return has_moved(&w.wait)
-    return atomic_load_u64(w.written, __ATOMIC_ACQUIRE) > w.seen or atomic_load_int(w.over)
+    return atomic_load_u64(w.written, __ATOMIC_RELAXED) > w.seen or atomic_load_int(w.over)
 
 
 @cython.final

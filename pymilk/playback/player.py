@@ -1,8 +1,8 @@
 """Players: recordings, cubes, images and videos published as a live stream, each frame at its time.
 
-Two threads share the work. One reads frames into slots in memory, ahead of time and in bounded pieces; the
-other publishes them from there and never needs the GIL, so that neither the disk nor busy Python code
-moves a frame, as long as there are some in the slots.
+One thread reads frames into slots in memory, ahead of time and in bounded pieces. Another one publishes them
+from there without the GIL, so that neither the disk nor busy Python code delays a frame while the slots are
+filled.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from .report import PlayReport, Timing
 
 __all__ = ["Player", "play"]
 
-#: Bytes and frames that are read ahead, at most; two frames in any case.
+#: Limits of read-ahead, in bytes and frames; two frames at least.
 _AHEAD_NBYTES = 64 << 20
 _AHEAD_FRAMES = 4096
 
 
-#: How long the reading thread sleeps while all slots are full, in seconds: so long, or that part of the time
+#: Limits of the sleep of the reading thread while all slots are full, in seconds, and its share of the time
 #: that the slots last.
 _NAP_SECONDS = (0.001, 0.05)
 _NAP_SHARE = 0.1
 
-#: How long ending threads are waited for, in seconds. They end within 0.1 s, unless the disk hangs.
+#: Seconds to wait for stopped threads; they end within 0.1 s, unless the disk hangs.
 _PATIENCE = 5.0
 
 
@@ -60,48 +60,59 @@ class Player:
     Parameters
     ----------
     source : str, PathLike, list of them, Recording, or array_like of shape (n, *shape)
-        A path is that of a recording or cube (``.npy .fits .h5 .zarr``, see `pymilk.load`), of a folder of
-        images, of an image file, or of a video. Recorded frames keep their orientation. Colours become
-        brightness.
+        A path is that of a recording or an array (NPY, FITS, HDF5, Zarr, see `pymilk.load`), of a folder of
+        images, of an image file, or of a video. Recorded frames keep their orientation; images and videos
+        are turned over, so that their bottom row is row 0. Colours become brightness. Masked pixels of an
+        array become NaN.
     stream : str, optional
         Name of the stream. Default: the one that was recorded, or the name of the file.
     rate : float, optional
-        Frames per second; 0 is as fast as possible. Default: the times of the recording or video, where gaps
-        take as long as they took; a recording of a single frame has an interval of 1 s.
+        Frames per second; 0 is as fast as possible. Default: the times of the recording or video, gaps
+        included; a recording of a single frame has an interval of 1 s.
     loop : bool, default False
-        Begin again at the end, until `stop`. The usual interval is between the last frame and the first.
+        Begin again at the end, until `stop`, with the usual interval between the last frame and the first.
     ring : int, default 0
         Slots of a ring for a new stream.
     ring_kind : {"fast", "temporal"}
         See `pymilk.SHM`.
     force : bool, default False
-        Replace a stream of that name, whatever it is. False publishes in one that has the same shape, dtype
-        and ring, unless a living process writes it.
+        Replace any stream of that name. False publishes in an existing stream of the same shape, dtype and
+        ring, unless a living process writes it.
     remove : bool, default False
         Delete the stream at the end. False leaves it with its last frame, as a camera does.
     cpu, priority : int, optional
         Core and SCHED_FIFO priority of the thread that publishes.
+    hdu : int, str or (str, int), optional
+        Which image of a FITS file, see `pymilk.load`.
+    frame_axes : int, optional
+        How many axes a frame has, see `pymilk.load`. An array has one axis more, or as many: a single frame.
+
+    Attributes
+    ----------
+    source : str
+        What is played, in words: frames, shape and dtype, what is done to the pixels, and which options
+        decide.
 
     Raises
     ------
     StreamNotFoundError, StreamPermissionError, StreamFormatError, LibraryMissingError
-        The source is not there, cannot be read, or needs a library.
+        The source does not exist, cannot be read, or needs a library.
     StreamArgumentError
         The source has no times and no rate is given, or an argument is not one of those.
     StreamNameError
-        No stream can be called so.
+        The name is not valid.
     StreamExistsError
-        There is a stream of that name that does not fit, or a file that is no stream, and `force` is false.
+        A stream of that name does not fit, or the file is not a stream, and `force` is false.
     StreamInUseError
-        It fits, and a living process writes it.
+        The stream fits, but a living process writes it.
     StreamStorageError, CaptureMemoryError
-        There is no room for the stream, or for the frames that are read ahead.
+        There is no room for the stream, or for the read-ahead.
 
     Notes
     -----
-    Keywords of a recording become those of the stream. Frames get new numbers and times. At most 64 MiB are
-    read ahead (or two frames). A frame that is late by more than an interval shifts those behind it.
-    A stream that another program replaces meanwhile ends the player with `StreamReplacedError`.
+    Keywords of a recording are written to the stream. Frames get new numbers and times. At most 64 MiB (or
+    two frames) are read ahead. A frame that is late by more than an interval shifts the following ones. If
+    another program replaces the stream, the player ends with `StreamReplacedError`.
 
     Examples
     --------
@@ -123,6 +134,8 @@ class Player:
         remove: bool = False,
         cpu: int | None = None,
         priority: int | None = None,
+        hdu: int | str | tuple[str, int] | None = None,
+        frame_axes: int | None = None,
     ) -> None:
         if rate is not None:
             wanted = "frames per second, 0 for as fast as possible, or None for the times of the recording"
@@ -135,7 +148,7 @@ class Player:
         self._lock = threading.Lock()
         self._timing = Timing()
         self._collected = 0
-        self._length = 0  # frames of a loop, once they were read
+        self._length = 0  # frames of a loop, once all were read
         self._refused = ""
         self._ended = "running"
         self._error: BaseException | None = None
@@ -143,7 +156,7 @@ class Player:
         self._filled = threading.Event()
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._footage = open_footage(source)
+        self._footage = open_footage(source, hdu=hdu, frame_axes=frame_axes)
         try:
             if rate is None and self._footage.interval_ns is None:
                 raise StreamArgumentError(
@@ -202,7 +215,7 @@ class Player:
         return self
 
     def stop(self) -> None:
-        """End it now, within 0.1 s; `wait` does not raise for that. Before `start`: let go of everything."""
+        """End within 0.1 s; `wait` does not raise for that. Before `start`: close stream and source."""
         self._stopping.set()
         self._feed.stop()
         if not self._threads:
@@ -214,7 +227,7 @@ class Player:
         Parameters
         ----------
         timeout : float, optional
-            Seconds; None waits for ever.
+            Seconds; None waits without limit.
 
         Returns
         -------
@@ -223,13 +236,13 @@ class Player:
         Raises
         ------
         StreamFormatError, StreamStorageError, ...
-            What ended it before the last frame; its `report` is there as well.
+            The error that ended it before the last frame; it has the `report`.
         StreamReplacedError
-            Another program has put its own stream there.
+            Another program has replaced the stream.
         StreamForkedError
-            This is a child after fork; the parent goes on playing.
+            This is a child after fork; the parent continues to play.
         KeyboardInterrupt
-            Ctrl-C; it was stopped first.
+            Ctrl-C; the player was stopped first.
         """
         if self._threads and self._await(self._over, timeout) and self._error is not None:
             if isinstance(self._error, StreamError):
@@ -238,12 +251,12 @@ class Player:
         return self.report
 
     def close(self) -> None:
-        """Stop, and let go of the stream and the source."""
+        """Stop, and close the stream and the source."""
         self.stop()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 join_thread(thread, _PATIENCE)
-        if self._threads and self._threads[-1].ident is None:  # the one that publishes has not begun
+        if self._threads and self._threads[-1].ident is None:  # the publishing thread has not begun
             self._never_published()
 
     def _never_published(self) -> None:
@@ -252,13 +265,23 @@ class Player:
         self._over.set()
 
     @property
+    def source(self) -> str:
+        """What is played, in words."""
+        return self._footage.describe()
+
+    @property
+    def source_for_command(self) -> str:
+        """The same, with options as on the command line."""
+        return self._footage.describe(command=True)
+
+    @property
     def running(self) -> bool:
         """Whether it publishes."""
         return bool(self._threads) and not self._over.is_set()
 
     @property
     def frames(self) -> int | None:
-        """Frames that it will publish; None if it loops, or if that is not known."""
+        """Number of frames to publish; None for a loop, or if it is not known."""
         return None if self._loop else self._footage.count
 
     @property
@@ -321,7 +344,7 @@ class Player:
             self._error = left_with_parent("player", self.name)
 
     def _await(self, event: threading.Event, timeout: float | None = None) -> bool:
-        """Wait for an event; whatever interrupts the wait stops the player."""
+        """Wait for an event; any exception stops the player."""
         try:
             return await_event(event, timeout)
         except BaseException:
@@ -335,7 +358,7 @@ class Player:
             self._refused = schedule_thread(self._cpu, self._priority)
             self._filled.wait()
             self._stream.publish_feed(self._feed)
-            self._threads[0].join()  # it ends too, and says what went wrong
+            self._threads[0].join()  # it ends too, and sets the error
         except BaseException as error:  # noqa: BLE001 (for `wait`)
             self._failed(error)
         finally:
@@ -352,13 +375,13 @@ class Player:
     def _let_go(self) -> None:
         self._footage.close()
         if self._remove and not self._stream.closed:
-            # It may be deleted already, or the stream of another program by now.
+            # The stream may have been deleted or replaced by another program.
             with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
                 self._stream.destroy()
         self._stream.close()
 
     def _failed(self, error: BaseException) -> None:
-        """Keep the first thing that went wrong."""
+        """Keep the first error."""
         if self._error is None:
             self._error = error
 
@@ -381,11 +404,11 @@ class Player:
             self._filled.set()
 
     def _hand_over(self, frames: Array, steps: Array | None) -> bool:
-        """Put frames into slots as these become free; returns False if the player stops."""
+        """Copy frames into slots as these become free; returns False if the player stops."""
         feed, depth = self._feed, len(self._feed.slots)
         at = 0
         while at < len(frames):
-            self._collect()  # before their slots are used again
+            self._collect()  # before slots are used again
             free = depth - (feed.ready - self._collected)
             slot = feed.ready % depth
             count = min(len(frames) - at, free, depth - slot)
@@ -407,8 +430,8 @@ class Player:
                 if self._stream.replaced():
                     self._feed.stop()
                     raise StreamReplacedError(
-                        f"stream {self.name!r} was replaced by another program; nobody sees what is played "
-                        "any more",
+                        f"stream {self.name!r} was replaced by another program: its readers no longer see "
+                        "what is played",
                         stream=self.name,
                         field="inode",
                         expected=self._stream.inode,
@@ -416,7 +439,7 @@ class Player:
         return not self._stopping.is_set()
 
     def _collect(self) -> None:
-        """Sum up the times of frames that were published since."""
+        """Add the times of newly published frames to the account."""
         feed = self._feed
         with self._lock:
             done, depth = feed.done, len(feed.slots)
@@ -430,11 +453,11 @@ class Player:
 
 
 def _target(footage: Footage, name: str | None, ring: int, ring_kind: str, force: bool) -> Stream:
-    """Attach the stream that is there and fits, or make one."""
+    """Attach an existing stream that fits, or create one."""
     name = footage.stream_name if name is None else name
     if name is None:
         raise StreamArgumentError(
-            f"{footage.name} does not tell what its stream is to be called; give a name",
+            f"{footage.name} has no name for its stream; give one",
             argument="stream",
             found=name,
         )
@@ -462,7 +485,7 @@ def _target(footage: Footage, name: str | None, ring: int, ring_kind: str, force
 def _check_target(
     old: Stream, shape: tuple[int, ...], dtype: np.dtype[Any], ring: int, ring_kind: str
 ) -> None:
-    """Raise if frames like these cannot be published in a stream that is there."""
+    """Raise if such frames cannot be published in an existing stream."""
     found = describe_stream(old)
     misfits = [
         f"{what} {has}, not {wanted}"

@@ -1,4 +1,4 @@
-"""`PlayReport`: what was played, and how punctually."""
+"""`PlayReport`: the account of a player, and the times of its frames."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..reports import Report, ending_text, times_text
 
 __all__ = ["PlayReport", "Timing"]
 
-#: Frames whose times percentiles are taken from: the last ones, so that a loop can go on for weeks.
+#: Number of last frames that percentiles are computed from, so that memory is bounded.
 _REMEMBERED = 1 << 20
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class PlayReport(Report):
-    """How a player has published its frames so far.
+    """The account of a player.
 
     Attributes
     ----------
@@ -29,22 +29,22 @@ class PlayReport(Report):
     published : int
         Frames.
     loops : int
-        Times that the last frame was reached.
+        Number of times that the last frame was published.
     duration : float
         Seconds from the first frame to the last.
     rate : float
         Frames per second reached in that time; NaN below two frames.
     late_us : dict
-        Microseconds from when a frame was due until it was published: ``p50``, ``p99``, ``max``. That
-        includes the time to write it. Empty if nothing was waited for.
+        Microseconds from when a frame was due until it was published, including the time to write it:
+        ``p50``, ``p99``, ``max``. Empty without pacing.
     jitter_us : dict
-        Microseconds by which intervals between frames differ from those wanted: ``rms`` of all, and ``p99``
-        of their sizes. Empty if nothing was waited for, and below two frames.
+        Microseconds by which intervals between frames differ from those wanted: ``rms``, and ``p99`` of the
+        absolute values. Empty without pacing, and below two frames.
     shifted : float
-        Seconds that the timetable was moved back altogether, where frames were late by more than an
-        interval: nothing was published in a burst to make up for it.
+        Total seconds by which later frames were delayed because a frame was late by more than an interval:
+        delays are not made up for in bursts.
     starved : int
-        Frames that had not been read yet when they were due: the disk, or decoding, is too slow.
+        Frames that were not read yet when they were due: the disk, or decoding, is too slow.
     ended : str
         "running", "complete", "stopped" or "error".
     error : str or None
@@ -95,7 +95,7 @@ class PlayReport(Report):
 
 
 class Timing:
-    """Times of the frames that were published, summed up."""
+    """Statistics of the times of published frames."""
 
     def __init__(self) -> None:
         self.frames = 0
@@ -103,12 +103,12 @@ class Timing:
         self.latest = 0
         self.squares = 0.0
         self.shifted = 0
-        # The last ones, round and round.
+        # Circular buffers of the last frames.
         self._late = np.empty(_REMEMBERED, np.float32)
         self._off = np.empty(_REMEMBERED, np.float32)
 
     def add(self, dues: Array, moments: Array, steps: Array | None) -> None:
-        """Take the times of the next frames; `steps` are those that were wanted before each, if any were."""
+        """Add the times of the next frames; `steps` are the wanted intervals before each, if any."""
         if self.frames == 0:
             self.first = self.last = int(moments[0])
             self.last_due = int(dues[0])
@@ -117,7 +117,7 @@ class Timing:
             self.latest = max(self.latest, int(late.max()))
             off = np.diff(moments, prepend=self.last) - steps
             shifts = np.diff(dues, prepend=self.last_due) - steps
-            if self.frames == 0:  # there was no interval before it
+            if self.frames == 0:  # the first frame has no interval before it
                 off[0] = shifts[0] = 0
             self.squares += float((off.astype(np.float64) ** 2).sum())
             self.shifted += int(shifts.sum())

@@ -3,7 +3,8 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from .._isio cimport (
-    CLOCK_TAI, IMAGE_METADATA, __ATOMIC_ACQUIRE, atomic_fence, atomic_load_u8, atomic_load_u32, atomic_load_u64,
+    CLOCK_TAI, IMAGE_METADATA, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u8, atomic_load_u32,
+    atomic_load_u64,
 )
 from .clock cimport clock_ns, stamp_ns
 from .frame cimport _COUNTER_RESET, _FROM_RING, _NEW_FILE, _VERIFIED, Row, copy_bytes
@@ -131,12 +132,12 @@ cdef inline void newest_times(const Ring *r, Row *row) noexcept nogil:
     # The times are stored before cnt0 moves, so the next frame may have stored its own already. Then it has set
     # write, or its slot is in the index.
     if r.kind == RING_FAST:
-        slot = atomic_load_u32(&md.CBindex, __ATOMIC_ACQUIRE)
+        slot = atomic_load_u32(&md.CBindex, __ATOMIC_RELAXED)
     else:
-        slot = atomic_load_u64(&md.cnt1, __ATOMIC_ACQUIRE)
+        slot = atomic_load_u64(&md.cnt1, __ATOMIC_RELAXED)
     if (slot % r.depth != ring_slot(r, r.head)
             or atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) != 0
-            or atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE) != r.counter):
+            or atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED) != r.counter):
         row.atime_ns = row.writetime_ns = 0
 
 

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport uint64_t
 
-from .._isio cimport IMAGE_METADATA, c_stat, dev_t, ino_t, stat
+from .._isio cimport IMAGE_METADATA, __ATOMIC_ACQUIRE, atomic_fence, c_stat, dev_t, ino_t, stat
 from .flags cimport atomic_load_int, raise_flag
 from .guard cimport PYMILK_LOST
 from .layout cimport Header
@@ -50,6 +50,8 @@ cdef inline bint reshaped(const char *base, const Header *h) noexcept nogil:
 
 cdef inline bint damaged(const char *base, const Header *h, int *closed) noexcept nogil:
     """Tell, after using the memory, whether the file was cut or its header rewritten before or during the use."""
+    # The flag is read after the data. Pairs with pymilk_guard_replace, which raises it before zeros appear.
+    atomic_fence(__ATOMIC_ACQUIRE)
     if reshaped(base, h):
         raise_flag(closed, PYMILK_LOST)
     return atomic_load_int(closed) & PYMILK_LOST != 0

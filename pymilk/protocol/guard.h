@@ -26,7 +26,8 @@
 
 /* One mapping. Entries are taken and given back with the GIL held, and never freed: the handler may be reading. */
 struct pymilk_guarded {
-    char *base; /* NULL: not in use */
+    unsigned turn; /* odd while the four fields below change */
+    char *base;    /* NULL: not in use */
     size_t nbytes;
     int prot;
     int *flag;
@@ -52,15 +53,24 @@ static __thread int pymilk_sigbus_passes __attribute__((tls_model("initial-exec"
 /* Replace the mapping that holds an address by private memory. Returns whether there is one. */
 static inline int pymilk_guard_replace(const char *address)
 {
+    /* Acquire: pairs with the release in pymilk_guard_add. */
     struct pymilk_guarded *g = __atomic_load_n(&pymilk_guards, __ATOMIC_ACQUIRE);
     for (; g != NULL; g = g->older) {
-        /* Acquire: pairs with the release in pymilk_guard_add. */
-        char *base = __atomic_load_n(&g->base, __ATOMIC_ACQUIRE);
-        if (base == NULL || address < base || address >= base + g->nbytes)
+        /* Acquire: pairs with the release of turn in pymilk_guard_set. */
+        unsigned turn = __atomic_load_n(&g->turn, __ATOMIC_ACQUIRE);
+        char *base = __atomic_load_n(&g->base, __ATOMIC_RELAXED);
+        size_t nbytes = __atomic_load_n(&g->nbytes, __ATOMIC_RELAXED);
+        int prot = __atomic_load_n(&g->prot, __ATOMIC_RELAXED);
+        int *flag = __atomic_load_n(&g->flag, __ATOMIC_RELAXED);
+        /* Pairs with the fence in pymilk_guard_set. */
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (turn % 2 != 0 || turn != __atomic_load_n(&g->turn, __ATOMIC_RELAXED))
+            continue; /* another thread changes it: not the mapping that this thread is using */
+        if (base == NULL || address < base || address >= base + nbytes)
             continue;
-        /* The flag first: a thread that reads one of the zeros then finds it raised. */
-        __atomic_fetch_or(g->flag, PYMILK_LOST, __ATOMIC_SEQ_CST);
-        return mmap(base, g->nbytes, g->prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0)
+        /* The flag first: a thread that reads one of the zeros then finds it raised. mmap is a full fence. */
+        __atomic_fetch_or(flag, PYMILK_LOST, __ATOMIC_RELAXED);
+        return mmap(base, nbytes, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0)
                != MAP_FAILED;
     }
     return 0;
@@ -119,6 +129,20 @@ static inline int pymilk_guard_install(void)
     return sigaction(SIGBUS, &ours, NULL) == 0 ? 0 : errno;
 }
 
+/* Change an entry so that the handler of another thread takes all of it or nothing. Called with the GIL held. */
+static inline void pymilk_guard_set(struct pymilk_guarded *g, char *base, size_t nbytes, int prot, int *flag)
+{
+    unsigned turn = g->turn;
+    __atomic_store_n(&g->turn, turn + 1, __ATOMIC_RELAXED);
+    /* No field changes before turn is odd. Pairs with the fence in pymilk_guard_replace. */
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_store_n(&g->base, base, __ATOMIC_RELAXED);
+    __atomic_store_n(&g->nbytes, nbytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&g->prot, prot, __ATOMIC_RELAXED);
+    __atomic_store_n(&g->flag, flag, __ATOMIC_RELAXED);
+    __atomic_store_n(&g->turn, turn + 2, __ATOMIC_RELEASE);
+}
+
 /*
  * Guard a mapping: `flag` gets PYMILK_LOST when its file is found cut. Returns 0 or an errno value. The caller
  * holds the GIL.
@@ -138,10 +162,7 @@ static inline int pymilk_guard_add(void *base, size_t nbytes, int prot, int *fla
         g->older = pymilk_guards;
         __atomic_store_n(&pymilk_guards, g, __ATOMIC_RELEASE);
     }
-    g->nbytes = nbytes;
-    g->prot = prot;
-    g->flag = flag;
-    __atomic_store_n(&g->base, (char *)base, __ATOMIC_RELEASE);
+    pymilk_guard_set(g, (char *)base, nbytes, prot, flag);
     return 0;
 }
 
@@ -151,7 +172,7 @@ static inline void pymilk_guard_remove(void *base)
     struct pymilk_guarded *g;
     for (g = pymilk_guards; g != NULL; g = g->older) {
         if (g->base == (char *)base) {
-            __atomic_store_n(&g->base, NULL, __ATOMIC_RELEASE);
+            pymilk_guard_set(g, NULL, 0, 0, NULL);
             g->next_spare = pymilk_spare_guards;
             pymilk_spare_guards = g;
             return;

@@ -8,7 +8,7 @@ count (see publish.pxd): between the two the counter alone shows nothing.
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from .._isio cimport (
-    IMAGE_METADATA, timespec, __ATOMIC_ACQUIRE, atomic_fence, atomic_load_u8, atomic_load_u64,
+    IMAGE_METADATA, timespec, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u8, atomic_load_u64,
 )
 from .clock cimport stamp_ns
 from .port cimport pymilk_pause
@@ -26,11 +26,14 @@ cdef struct Look:
 
 cdef inline void look(const IMAGE_METADATA *md, Look *seen) noexcept nogil:
     """Read the state of a stream: write first, so that a finished write is seen with its counter."""
-    # Acquire: pairs with the release stores of write and cnt0 in close_frame.
+    # Acquire: pairs with the release store of write in close_frame.
     seen.write = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE)
-    seen.cnt0 = atomic_load_u64(<uint64_t *>&md.cnt0, __ATOMIC_ACQUIRE)
+    seen.cnt0 = atomic_load_u64(<uint64_t *>&md.cnt0, __ATOMIC_RELAXED)
     seen.writetime = md.writetime
     seen.lastaccess = md.lastaccesstime
+    # What is read next is as new as counter and stamps. Pairs with the release of cnt0 in close_frame, and with the
+    # fence in abandon_frame.
+    atomic_fence(__ATOMIC_ACQUIRE)
 
 
 cdef inline bint same_look(const Look *a, const Look *b) noexcept nogil:

@@ -13,7 +13,8 @@ pixels.
     write = 0            release
     post                 every semaphore below its cap of 10, then the log semaphore
 
-A claim that is abandoned stamps lastaccesstime before write = 0: its pixels changed under an old counter.
+A claim that is abandoned stamps lastaccesstime before write = 0, after a release fence: its pixels changed under an
+old counter.
 
 Other writers are weaker, and readers must be right with all of them:
 
@@ -68,6 +69,8 @@ cdef inline void open_frame(char *base) noexcept nogil:
 
 cdef inline void abandon_frame(char *base) noexcept nogil:
     cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
+    # The pixels come before the stamp. Pairs with the fence in look.
+    atomic_fence(__ATOMIC_RELEASE)
     # The counter does not move, so the stamp must show that pixels changed: readers compare it.
     clock_gettime(CLOCK_TAI, &md.lastaccesstime)
     atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
@@ -94,7 +97,9 @@ cdef inline void fill_ring_slot(
     record.atime = atime[0]
     record.writetime = writetime[0]
     atomic_store_u64(&record.cnt0, counter, __ATOMIC_RELEASE)
-    atomic_store_u64(&md.CBcycle, cycle, __ATOMIC_RELEASE)
+    # Relaxed: the fence above keeps it after the index of the frame before; the release of CBindex keeps it before
+    # that index.
+    atomic_store_u64(&md.CBcycle, cycle, __ATOMIC_RELAXED)
     atomic_store_u32(&md.CBindex, slot, __ATOMIC_RELEASE)
 
 
@@ -145,9 +150,9 @@ cdef inline uint64_t close_frame_by(char *base, const Header *h, bint has_atime,
         fill_ring_slot(base, h, counter, &atime, &now)
     md.writetime = now
     md.atime = atime
-    # Release: pixels, slot and times are visible before the counter that announces them. Pairs with the acquire
-    # loads of cnt0 in has_moved and look. An atomic addition, so that two writers lose no counts (they may still
-    # mix their pixels).
+    # Release: pixels, slot and times are visible before the counter that announces them. Pairs with the fence
+    # in look and the acquire loads of cnt0 in read_fast and read_temporal. An atomic addition, so that two writers
+    # lose no counts (they may still mix their pixels).
     counter = atomic_add_u64(&md.cnt0, advance, __ATOMIC_RELEASE)
     atomic_store_u8(<uint8_t *>&md.write, 0, __ATOMIC_RELEASE)
     if h.layout.history:

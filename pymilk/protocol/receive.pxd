@@ -4,7 +4,7 @@ The counter is the truth, a semaphore is a doorbell. `run_receive` is the one lo
 relay, and runs without the GIL:
 
     until cnt0 differs from the last counter: spin, then sleep on the semaphore in slices
-    look at write, cnt0 and the stamps -> copy -> acquire fence -> look again
+    look at write, cnt0 and the stamps -> acquire fence -> copy -> acquire fence -> look again
     the same and write = 0 both times: the frame is whole. Otherwise try again, a bounded number of times
     a frame that never came out whole is delivered with FLAG_TORN
 

@@ -185,13 +185,14 @@ cdef inline bint read_fast(const Ring *r, uint64_t *counter, uint64_t *cycle, ui
     cdef IMAGE_METADATA *md = r.md
     cdef int _
     for _ in range(LOOK_TRIES):
-        # Acquire: pairs with the release stores of fill_ring_slot and close_frame.
+        # Acquire: pairs with the release stores of fill_ring_slot and close_frame. The loads of the second round
+        # return what those of the first did, or all is loaded again: they need no order.
         counter[0] = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
         cycle[0] = atomic_load_u64(&md.CBcycle, __ATOMIC_ACQUIRE)
         slot[0] = atomic_load_u32(&md.CBindex, __ATOMIC_ACQUIRE) % r.depth
         opened[0] = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) != 0
-        if (cycle[0] == atomic_load_u64(&md.CBcycle, __ATOMIC_ACQUIRE)
-                and counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)):
+        if (cycle[0] == atomic_load_u64(&md.CBcycle, __ATOMIC_RELAXED)
+                and counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED)):
             return True
         pymilk_pause()
     opened[0] = True
@@ -236,13 +237,13 @@ cdef inline bint read_temporal(const Ring *r, uint64_t *counter, uint64_t *slot,
     cdef IMAGE_METADATA *md = r.md
     cdef int _
     for _ in range(LOOK_TRIES):
-        # Acquire: pairs with the release stores of close_frame.
+        # Acquire: pairs with the release stores of close_frame; as in read_fast.
         counter[0] = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
         slot[0] = atomic_load_u64(&md.cnt1, __ATOMIC_ACQUIRE) % r.depth
-        mark[0] = atomic_load_u64(&r.cnts[r.edge_slot], __ATOMIC_ACQUIRE)
+        mark[0] = slice_count(r, r.edge_slot)
         stored[0] = atomic_load_u64(&r.cnts[slot[0]], __ATOMIC_ACQUIRE)
         opened[0] = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) != 0
-        if counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE):
+        if counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED):
             return True
         pymilk_pause()
     opened[0] = True
@@ -343,8 +344,8 @@ cdef inline bint keeps_records(const Ring *r) noexcept nogil:
     """Tell whether the writer stores numbers with its slots: whether the newest slot has the right one."""
     cdef uint64_t slot = ring_slot(r, r.head)
     if r.kind == RING_FAST:
-        return atomic_load_u64(<uint64_t *>&r.records[slot].cnt0, __ATOMIC_ACQUIRE) == r.counter
-    return atomic_load_u64(&r.cnts[slot], __ATOMIC_ACQUIRE) + r.before == r.counter
+        return record_count(r, slot) == r.counter
+    return slice_count(r, slot) + r.before == r.counter
 
 
 cdef inline uint64_t ring_number(const Ring *r, uint64_t seq, uint64_t after, bint recorded) noexcept nogil:

@@ -75,6 +75,20 @@ static inline int pymilk_sem_watch(sem_t *sem, int64_t monotonic_ns)
     return 0;
 }
 
+/*
+ * A full fence between a post that was taken and a look at the counter that it announces, before a sleep. Pairs
+ * with the full fence of the writer between counter and semaphore: one of the two sees the other. On x86 the locked
+ * instruction that took the post is that fence already.
+ */
+static inline void pymilk_fence_behind_take(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __asm__ __volatile__("" ::: "memory");
+#else
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 #ifdef PYMILK_OWN_SEMAPHORES
 
 /* One waiter, in the 64 bits that hold value and waiters. */

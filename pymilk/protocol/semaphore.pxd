@@ -12,6 +12,7 @@ from .port cimport PYMILK_ASSERT
 cdef extern from "pymilk/protocol/semaphore.h" nogil:
     int sem_post "pymilk_sem_post"(sem_t *sem)
     bint pymilk_sem_usable(const sem_t *sem)
+    void pymilk_fence_behind_take()
     int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 
 

@@ -1,15 +1,14 @@
 """Waiting for a new frame: spin, then sleep on the semaphore in slices, until the counter moved on.
 
 The counter is the truth, a semaphore is a doorbell: a wake-up alone proves nothing, and a frame without a post
-is found by the next look. `has_moved` pairs with close_frame (publish.pxd), `sleep_for_frame` with the full fence
-of post_all there.
+is found by the next look. `sleep_for_frame` pairs with the full fence of post_all (publish.pxd).
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from .._isio cimport (
     CLOCK_MONOTONIC, IMAGE_METADATA, PR_GET_TIMERSLACK, PR_SET_TIMERSLACK, prctl,
-    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_load_i32, atomic_load_u64,
+    __ATOMIC_RELAXED, atomic_load_i32, atomic_load_u64,
 )
 from .clock cimport CHECK_NS, EARLY_POST_SPIN_NS, POLL_NS, clock_ns, later, sleep_until
 from .filestate cimport FILE_CUT, FILE_OTHER, Source, damaged, file_state, retired
@@ -19,7 +18,7 @@ from .pace cimport Pace, pace_miss, pace_note, pace_note_late, pace_plan
 from .port cimport pymilk_pause
 from .posts cimport Posts, note_post, take_posts
 from .process cimport own_pid
-from .semaphore cimport pymilk_sem_wait_until
+from .semaphore cimport pymilk_fence_behind_take, pymilk_sem_wait_until
 
 cdef enum:
     # A wait sleeps in slices of this length. Between slices it checks signals, the closed flag and the file: this
@@ -115,8 +114,8 @@ cdef inline int housekeeping(Wait *w, int64_t now) noexcept nogil:
 
 
 cdef inline bint has_moved(const Wait *w) noexcept nogil:
-    # Acquire: pairs with the release addition in close_frame.
-    return atomic_load_u64(&(<IMAGE_METADATA *>w.source.base).cnt0, __ATOMIC_ACQUIRE) != w.last
+    # Relaxed: no data is read because of it. `look` and `ring_look` load the counter again.
+    return atomic_load_u64(&(<IMAGE_METADATA *>w.source.base).cnt0, __ATOMIC_RELAXED) != w.last
 
 
 cdef inline bint spin_for(Wait *w, int64_t until) noexcept nogil:
@@ -161,6 +160,8 @@ cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
         sleep_until(min(until, now + (POLL_NS if now - w.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS)))
         return
     taken = take_posts(&w.posts)
+    # Pairs with the fence in post_all: a writer that leaves out its post has seen ours taken, or we see its frame.
+    pymilk_fence_behind_take()
     if has_moved(w):
         return
     if taken == 0 or w.posts.ahead == 0:

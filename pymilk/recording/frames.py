@@ -1,4 +1,4 @@
-"""`LazyFrames`: frames of a recording, read from the disk when they are looked at."""
+"""`LazyFrames`: frames of a recording, read from the disk when they are indexed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class LazyFrames:
     Parameters
     ----------
     parts : sequence of (array-like, int)
-        Files one behind the other, and how many frames of each count.
+        Files in order, and the number of valid frames of each.
     convert : callable
-        Makes frames, as users see them, of a piece of a part. A copy or a view.
+        Converts stored frames to frames as users see them. A copy or a view.
     shape : tuple of int
         Of a frame.
     dtype : dtype
@@ -33,8 +33,8 @@ class LazyFrames:
 
     Notes
     -----
-    Each index reads from the files; keep the result if it is used twice. An index along the first axis
-    reads no more than the frames that it names.
+    Each access reads from the files; keep the result if it is used twice. An index along the first axis
+    reads only those frames.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class LazyFrames:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that all frames take in memory."""
+        """Bytes of all frames."""
         return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
@@ -124,7 +124,7 @@ def piece_of(part: Any, which: slice, path: str) -> Array:
         return np.asarray(part[which])
     except MemoryError:
         raise
-    except Exception as error:  # of the library of the format
+    except Exception as error:  # any error of the format's library
         raise StreamFormatError(
             f"{path}: frames {which.start} to {which.stop - 1} cannot be read; the file is damaged, or was "
             f"closed: {error!r}",

@@ -1,4 +1,4 @@
-"""What a recording says about itself: the header that every format stores."""
+"""Headers of recordings: the facts that every format stores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["FileAccount", "first_time", "header_of", "orientation_of", "words_of
 
 
 def words_of_axes(orientation: Orientation) -> str:
-    """Say how `Recording.frames` is indexed: ``frames[k, y, x]``, where x is the axis size[0] of the file."""
+    """Return how `Recording.frames` is indexed, in words: ``frames[k, y, x]``, where x is size[0]."""
     names = "xyz"[: len(orientation.stream_shape)][::-1]
     seen = [names[axis] for axis in orientation.axes]
     flips = [f"-{name}" if at in orientation.flipped else name for at, name in enumerate(seen)]
@@ -28,9 +28,9 @@ def words_of_axes(orientation: Orientation) -> str:
 
 
 def first_time(info: npt.NDArray[Any]) -> int:
-    """Return when the first frame was acquired, in nanoseconds of CLOCK_TAI, as well as its row tells.
+    """Return when the first frame was acquired, in nanoseconds of CLOCK_TAI, or another time of its row.
 
-    Times of the writer that have no date are left aside: 0, which is "never", and nonsense.
+    Times without a date are ignored: 0, which means "never", and invalid ones.
     """
     first = info[0]
     stamps = [int(first[column]) for column in ("atime_ns", "writetime_ns", "arrival_ns")]
@@ -50,7 +50,7 @@ def orientation_of(header: Header, path: str) -> Orientation:
     Raises
     ------
     StreamFormatError
-        It does not say so.
+        The header has no valid orientation.
     """
     try:
         shape = tuple(int(length) for length in header["stream_shape"])
@@ -67,7 +67,7 @@ def orientation_of(header: Header, path: str) -> Orientation:
 
 @dataclass(frozen=True)
 class FileAccount:
-    """What a header says of the frames of its file.
+    """The counts and times in the header of a file.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ def header_of(
     keywords: Iterable[Iterable[Any]],
     account: FileAccount,
 ) -> Header:
-    """Make a header.
+    """Return the header of a file.
 
     Parameters
     ----------

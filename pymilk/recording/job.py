@@ -30,24 +30,23 @@ from .sinks.base import batch_of
 
 __all__ = ["Job", "JobOptions"]
 
-#: How often a recorder without frames looks whether to stop, in seconds.
+#: Seconds between two checks whether to stop, if no frames come.
 _TICK = 0.1
 
-#: Frames are left to gather for so long between two looks, in seconds, and for that part of what the ring
-#: holds.
+#: Longest sleep between two batches, in seconds, and as a share of the time that the ring holds.
 _GATHER_SECONDS = 0.005
 _GATHER_SHARE = 0.25
 
-#: Bytes that are copied at a time, about.
+#: Approximate bytes of one batch.
 _BATCH_NBYTES = 1 << 20
 
-#: How long `stop` gives to frames that are in the ring already, in seconds.
+#: Seconds that `stop` allows for writing the frames that are in the ring.
 _STOP_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class JobOptions:
-    """How streams are recorded: parameters of `Recorder`, checked."""
+    """Checked parameters of `Recorder`."""
 
     frames: int | None
     max_frames_per_file: int | None
@@ -66,7 +65,7 @@ class Job:
 
     def __init__(self, source: SHM | str, path: str, options: JobOptions) -> None:
         self.path = path
-        # A script may change its directory while it records.
+        # The script may change its working directory during the recording.
         self._folder = os.getcwd()
         self._options = options
         self._owned = isinstance(source, str)
@@ -113,7 +112,7 @@ class Job:
     # -- before anything is recorded -----------------------------------------------------------
 
     def check(self) -> None:
-        """Raise whatever speaks against recording, before a file is made or a frame is waited for."""
+        """Raise any error that is known before a file is made and a frame is waited for."""
         stream = self.stream
         self._format.check(stream.frame_shape, stream.dtype, self._options.compress)
         others = [] if self._options.force else self._in_the_way(self.path)
@@ -125,7 +124,7 @@ class Job:
         return files if self._part_limit is None else [*files, *self._format.files(part_path(path, 0))]
 
     def collides_with(self, other: Job) -> bool:
-        """Tell whether this one may write, or remove, files of another."""
+        """Return whether this job may write or remove files of the other."""
         mine, theirs = (
             {os.path.realpath(each) for each in job._format.files(job._where)} for job in (self, other)
         )
@@ -137,9 +136,11 @@ class Job:
     # -- from other threads --------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Arm the ring, and make the first file, unless there is one to be replaced."""
+        """Arm the ring. Create the first file, unless it replaces one."""
         self._replaces = self._options.force and any(map(os.path.lexists, self._in_the_way(self._where)))
         self._started_ns = now_ns()
+        if not self.stream.closed:
+            self._format.check_keywords(self.stream.read_keywords())
         if not self._replaces:
             self._open()
         options = self._options
@@ -155,7 +156,7 @@ class Job:
         )
 
     def begin(self, deadline: float | None) -> None:
-        """Record what the ring has, and what comes."""
+        """Start the thread, which records the frames in the ring and all later ones."""
         self._deadline = deadline
         self._began = self._last_seen = self._flushed = time.monotonic()
         thread = threading.Thread(target=self._run, name=f"pymilk-record-{self.name}", daemon=True)
@@ -163,15 +164,15 @@ class Job:
         self._thread = thread
         try:
             thread.start()
-        except RuntimeError:  # there are too many
+        except RuntimeError:  # too many threads
             self._thread = None
             raise
 
     def abandon(self) -> None:
-        """Undo a start: no file without frames stays."""
+        """Undo a start: delete files without frames."""
         if self._thread is not None:
             self.stop()
-            # An interrupt may have come before its thread began to run.
+            # After an interrupt the thread may never have begun.
             if self.over.wait(2 * _STOP_SECONDS):
                 if not self._recorded:
                     self._remove()
@@ -204,7 +205,7 @@ class Job:
         self.error = left_with_parent("recorder", self.name)
 
     def stop(self) -> None:
-        """Have the thread end soon."""
+        """Tell the thread to end."""
         if not self._stop.is_set():
             self._stopped_at = time.monotonic()
             self._stop.set()
@@ -263,7 +264,7 @@ class Job:
             self.over.set()
 
     def _close(self, ending: str) -> None:
-        """Let go of everything, and finish the file."""
+        """Finish the file, and close the ring and the stream."""
         ring = self._ring
         assert ring is not None
         try:
@@ -277,7 +278,7 @@ class Job:
                 self.let_go()
 
     def _failed(self, error: BaseException) -> None:
-        """Keep the first thing that went wrong."""
+        """Keep the first error."""
         if self.error is None:
             if isinstance(error, OSError) and not isinstance(error, StreamError):
                 made = file_error(error, self.paths[-1] if self.paths else self.path, "written")
@@ -311,7 +312,7 @@ class Job:
                 continue
             left = _TICK if self._deadline is None else max(0.0, min(_TICK, self._deadline - now))
             if self._take(ring, 1, left):
-                # Who wakes up for each frame keeps others from their work.
+                # A wake-up for each frame would take processor time from other threads.
                 rest = min(_GATHER_SECONDS, self._interval * ring.depth * _GATHER_SHARE)
                 self._stop.wait(rest)
 
@@ -337,7 +338,7 @@ class Job:
             count = min(count, self._part_limit - self._part)
             if not count:
                 sink = None
-        # The next file, and one in place of another, is made once there is a frame for it.
+        # Create the next file, or one that replaces another, only when there is a frame for it.
         room = allocate((1, *shape), dtype) if sink is None else sink.room(count)
         failure: StreamError | None = None
         try:
@@ -356,7 +357,7 @@ class Job:
                     np.copyto(sink.room(1), room)
                 self._add(sink, info)
             except BaseException:
-                # The sink has dropped these, and what it had not written yet.
+                # The sink has dropped these frames, and those it had not written yet.
                 self._unwritten += len(info)
                 raise
         now = time.monotonic()
@@ -443,7 +444,7 @@ class Job:
         )
 
     def _finish(self, ending: str) -> None:
-        """Finish the present file; if that fails, leave it as it is."""
+        """Finish the present file; if that fails, it stays unfinished."""
         sink = self._sink
         if sink is None:
             self.complete = self.complete or not self._parts
@@ -475,7 +476,7 @@ _running: set[Job] = set()
 
 @atexit.register
 def _stop_all() -> None:
-    """Finish the files of recorders that a script forgot, before Python ends their threads."""
+    """Finish the files of running recorders at exit, before Python ends their threads."""
     jobs = list(_running)
     for job in jobs:
         job.stop()

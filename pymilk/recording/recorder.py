@@ -41,24 +41,24 @@ class Recorder:
         ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``. For a list: a path with ``{stream}`` in it, or
         a directory, where NPY files are made.
     frames : int, optional
-        End after so many frames of each stream. A camera that stops short of them is waited for: until
-        `stop`, Ctrl-C in `wait`, or as `seconds` and `timeout` say.
+        End after so many frames of each stream. If the camera stops before, the recorder waits until `stop`,
+        Ctrl-C in `wait`, or for `seconds` or `timeout`.
     seconds : float, optional
         End after this time. Frames published by then are recorded. Neither: until `stop`.
     max_frames_per_file : int, optional
         Begin a new file after so many: ``cam_000000.fits``, ``cam_000001.fits``, ...
     force : bool, default False
-        Replace existing files, and existing series of that name. They stay until the first frame is there,
-        and for good if none comes: the report has no `paths` then.
+        Replace existing files, and existing series of that name. They stay until the first frame, and stay
+        if none comes: the report has no `paths` then.
     compress : bool, default False
         HDF5 (gzip) and Zarr (Blosc): slower and smaller. A recorder that cannot keep up loses frames.
     depth : int, optional
         Frames that may wait for the disk, for streams without a ring: see `RingReader`.
     start : {"next", "oldest", "newest"}
-        First frame: see `RingReader`. "oldest" begins in the past, as far as the ring of the stream goes.
+        First frame: see `RingReader`. "oldest" begins with the oldest frame in the ring of the stream.
     timeout : float or None, default None
-        Longest wait for a frame, in seconds, before it is an error. None: a camera may pause, and restart,
-        for as long as it likes.
+        Longest wait for a frame, in seconds, before it is an error. None: a camera may pause or restart for
+        any time.
     wait, cpu, priority
         See `RingReader`.
 
@@ -69,30 +69,30 @@ class Recorder:
     StreamUnsupportedError
         The format has no such pixels: FITS has no complex and no float16.
     StreamExistsError
-        A FileExistsError: the file exists, and `force` is false. Raised by `wait` if it is the next file of
-        a series, which somebody else has made meanwhile.
+        A FileExistsError: the file exists, and `force` is false. Raised by `wait` if the next file of a
+        series was made by another program.
     StreamNotFoundError, StreamPermissionError, StreamFormatError
-        A stream or a directory is not there, or cannot be used.
+        A stream or a directory does not exist, or cannot be used.
     LibraryMissingError
         An ImportError: the library of the format is not installed.
 
     Notes
     -----
-    All of these are raised before a file is made. What ends a recording later is raised by `wait`; the
-    files are finished then, too, and hold all frames before it.
+    All of these are raised before a file is made. `wait` raises later errors; the files are then finished,
+    too, and hold all frames before the error.
 
     - A stream that is replaced by a new file with frames of the same shape and dtype, as by a camera that
       restarts, is followed in the same recording: its first frame has ``FLAG_NEW_FILE`` in its row, and the
       frames that were missed are in ``lost``.
-    - One that comes back with another shape or dtype ends the recording with `StreamChangedError`.
+    - A new file with another shape or dtype ends the recording with `StreamChangedError`.
     - A writer that dies or pauses does not end it, unless `timeout` says so.
-    - A full disk ends it with `StreamStorageError`; all frames that found room are readable.
-    - In a child after fork it is over, with `StreamForkedError`; the parent goes on recording.
+    - A full disk ends it with `StreamStorageError`; all frames that fitted are readable.
+    - In a child after fork it ends with `StreamForkedError`; the parent continues to record.
 
-    Others go on when the recording of one of several streams ends.
+    If the recording of one of several streams ends, the others continue.
 
-    Frames are stored in the order of the stream, and `pymilk.load` turns them as the `SHM` had them. What
-    each format holds, and what is left after a kill, is in docs/recording.md.
+    Frames are stored in the order of the stream, and `pymilk.load` turns them as the `SHM` did. For the
+    content of each format, and what remains after a kill, see docs/recording.md.
 
     Examples
     --------
@@ -207,15 +207,14 @@ class Recorder:
 
     @property
     def report(self) -> RecordReport:
-        """The account so far; may be asked for at any time, from any thread."""
+        """The account so far; available at any time, from any thread."""
         return RecordReport({name: job.report for name, job in self._jobs.items()})
 
     def stop(self) -> RecordReport:
         """End the recording, within a second, and finish the files; a second call does nothing.
 
-        Frames that are in the ring are written first, for half a second at most; `unwritten` tells how many
-        were not. Does not raise what went wrong: see `wait`. A disk that does not answer at all can hold
-        this up.
+        Frames in the ring are written first, for half a second at most; `unwritten` counts the rest. Errors
+        of the recording are raised by `wait`, not here. A disk that does not respond can delay this.
         """
         for job in self._jobs.values():
             job.stop()
@@ -234,7 +233,7 @@ class Recorder:
         Parameters
         ----------
         timeout : float, optional
-            Seconds; None waits for ever. `running` tells whether it has ended.
+            Seconds; None waits without limit. `running` tells whether it has ended.
 
         Returns
         -------
@@ -243,7 +242,7 @@ class Recorder:
         Raises
         ------
         StreamStorageError, StreamExistsError, StreamChangedError, StreamTimeoutError, StreamClosedError
-            What ended the recording of a single stream. Its `report` is that of the recorder.
+            The error that ended the recording of a single stream. Its `report` is that of the recorder.
         RecordError
             Some of several streams failed.
         KeyboardInterrupt
@@ -314,7 +313,7 @@ def record(
         See `Recorder`.
     frames : int, optional
     seconds : float, optional
-        When to end: whichever comes first. One of them is needed.
+        End after these frames or seconds, whichever comes first. One of them is required.
     **options
         Of `Recorder`: max_frames_per_file, force, compress, depth, start, timeout, wait, cpu, priority.
 
@@ -325,11 +324,11 @@ def record(
     Raises
     ------
     StreamArgumentError
-        Neither frames nor seconds, and as for `Recorder`.
+        Neither frames nor seconds were given; and as for `Recorder`.
     StreamError
         As for `Recorder` and `Recorder.wait`.
     KeyboardInterrupt
-        Ctrl-C; the files are finished, and hold what was recorded.
+        Ctrl-C; the files are finished.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Captures saved as recordings, in any format that a recorder writes."""
+"""Save captures as recordings, in any format that a recorder writes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["check_save", "save"]
 def check_save(
     path: str | os.PathLike[str], shm: SHM, *, force: bool = False, compress: bool = False
 ) -> None:
-    """Raise what speaks against saving captures of a stream here, before anything is captured.
+    """Raise any error that saving captures of a stream would raise, before anything is captured.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def check_save(
     Raises
     ------
     StreamError
-        As for `save`, but for what only writing can tell.
+        As for `save`, except errors of the writing itself.
     """
     stream = shm.live_source()[0]
     _checked(path, stream.name, stream.frame_shape, stream.dtype, force, compress)
@@ -47,7 +47,7 @@ def _checked(
     where = checked_path(path, "a recording")
     kind = sink_of(where)
     kind.check(shape, dtype, compress)
-    # A series of this name would be hidden behind the file.
+    # `load` would find the file instead of a series of this name.
     check_room_for(where, [] if force else taken_by(where), stream)
     return where
 
@@ -66,12 +66,12 @@ def save(
     Parameters
     ----------
     capture : Capture
-        What it has received so far.
+        The frames received so far are saved.
     path : str or PathLike
         ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``: the suffix chooses the format, as for
         `pymilk.record`.
     keywords : iterable of (name, value, comment), optional
-        Keywords of the stream to store with the frames. `Stream.read_keywords` has them so.
+        Keywords of the stream to store with the frames, as from `Stream.read_keywords`.
     force : bool, default False
         Replace an existing file, and an existing series of that name.
     compress : bool, default False
@@ -91,8 +91,8 @@ def save(
     StreamExistsError
         The file exists.
     StreamNotFoundError, StreamPermissionError, StreamStorageError
-        There is no such directory, it is not writable, or the disk is full. What found room on the disk
-        can be loaded.
+        There is no such directory, it is not writable, or the disk is full. Frames that fitted can be
+        loaded.
     StreamUnsupportedError
         The format cannot hold such pixels.
     LibraryMissingError
@@ -100,7 +100,7 @@ def save(
 
     Notes
     -----
-    Frames are copied to the file in pieces, in the order of the stream; memory for one piece is needed.
+    Frames are copied to the file in pieces, in the order of the stream, which needs memory for one piece.
 
     Examples
     --------
@@ -121,6 +121,7 @@ def save(
             f"stream {capture.name!r}: the capture has no frame to save", argument="capture", found=capture
         )
     stored = [list(each)[:3] for each in keywords]
+    sink_of(where).check_keywords([tuple(each) for each in stored])
 
     def header(written: int, ended: str) -> Header:
         account = FileAccount(

@@ -11,7 +11,7 @@ from .sinks import sink_of
 
 __all__ = ["GOES_ON", "is_part_of", "part_names", "part_path", "remove_others", "taken_by"]
 
-#: What the header of a file says that ended it, where the series goes on in another one.
+#: Value of ``ended`` in the header of a file that is followed by another one of its series.
 GOES_ON = "next file"
 
 
@@ -22,18 +22,18 @@ def part_path(path: str, part: int) -> str:
 
 
 def part_names(path: str, beside: bool = False) -> re.Pattern[str]:
-    """Return what names of `part_path` look like, or of files beside them; group 1 is the number."""
+    """Return a pattern for names of `part_path`, or of files beside them; group 1 is the number."""
     base, suffix = os.path.splitext(path)
     return re.compile(re.escape(base) + r"_(\d{6,})" + (r"\..*" if beside else re.escape(suffix)))
 
 
 def is_part_of(path: str, series: str) -> bool:
-    """Tell whether a path is that of a file of a series."""
+    """Return whether a path is that of a file of a series."""
     return part_names(series).fullmatch(path) is not None
 
 
 def parts_of(path: str) -> list[str]:
-    """Return the paths of the series of this name that are there, in order."""
+    """Return the existing paths of the series of this name, in order."""
     base, suffix = os.path.splitext(path)
     found = glob.glob(f"{glob.escape(base)}_*{glob.escape(suffix)}")
     names = part_names(path)
@@ -44,7 +44,7 @@ def parts_of(path: str) -> list[str]:
 def taken_by(path: str) -> list[str]:
     """Return the paths of all files that a recording of this path has, or a series of this name.
 
-    Of a series also what a recorder left that was killed at the beginning of a file: rows without frames.
+    Includes files that a killed recorder left at the beginning of a file: rows without frames.
     """
     kind = sink_of(path)
     base, suffix = os.path.splitext(path)
@@ -57,7 +57,7 @@ def taken_by(path: str) -> list[str]:
 
 
 def remove_others(path: str, kept: str) -> None:
-    """Delete the files of `taken_by`, but for those of one recording."""
+    """Delete the files of `taken_by`, except those of one recording."""
     mine = sink_of(kept).files(kept)
     for each in taken_by(path):
         if each not in mine:

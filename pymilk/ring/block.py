@@ -22,11 +22,10 @@ class Block:
     Attributes
     ----------
     frames : ndarray, shape (k, *shape)
-        Read-only view of the ring, oriented as the user sees frames. The memory stays valid for ever; it
-        holds these frames until the writer comes round: see `intact`.
+        Read-only view of the ring, oriented as the user sees frames. The memory stays valid forever; it
+        holds these frames until the writer overwrites them: see `intact`.
     info : ndarray of FRAME_ROW, shape (k,)
-        One row a frame, a copy. In rows of a ring in shared memory ``arrival_ns`` is when the frame was
-        found there.
+        A copy of the rows. For a ring in shared memory ``arrival_ns`` is when the frame was found there.
     """
 
     __slots__ = ("_cursor", "_first", "_owner", "frames", "info")
@@ -42,7 +41,7 @@ class Block:
 
     @property
     def overwritten(self) -> int:
-        """How many of the frames, from the first on, may have been overwritten by now.
+        """Number of frames, from the first on, that may have been overwritten.
 
         Raises
         ------
@@ -53,15 +52,15 @@ class Block:
             numbers = f"{self.info['cnt0'][0]} to {self.info['cnt0'][-1]}" if len(self) else "none"
             raise StreamClosedError(
                 f"stream {self._cursor.name!r}: the ring reader of this block (frames {numbers}) is closed, "
-                "so nobody can tell whether they are intact; ask before closing it. Their memory stays valid",
+                "so it is not known whether they are intact; check before. Their memory stays valid",
                 stream=self._cursor.name,
             )
         return self._cursor.overwritten(self._first, len(self.info))
 
     def intact(self) -> bool:
-        """Tell whether all frames are still what `info` says: call it after the frames were used.
+        """Return whether no frame was overwritten: call it after the frames were used.
 
-        False as soon as the writer may have begun to overwrite the first one. Costs about 0.3 us.
+        False from the moment on that the writer may overwrite the first one. Takes about 0.3 us.
 
         Raises
         ------
@@ -82,7 +81,7 @@ class Block:
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class RingReport(Report):
-    """What a ring reader has delivered so far, and what it could not.
+    """The account of a ring reader: frames delivered, lost and skipped.
 
     Attributes
     ----------
@@ -92,8 +91,8 @@ class RingReport(Report):
     received : int
         Frames delivered, each counted once.
     lost : int
-        Frames that were published since the start and not delivered, because they were overwritten, or
-        because the collector could not copy them in time. Those found missing so far.
+        Frames published since the start and not delivered: overwritten, or not copied in time by the
+        collector. Those found missing so far.
     skipped : int
         Frames left out on request: by the policy "newest", by `RingReader.skip` and `RingReader.rewind`.
     lag : int

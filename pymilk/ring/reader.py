@@ -1,8 +1,8 @@
 """Frames in order, in place, from any stream, while Python is busy.
 
 `RingReader` reads one of three rings: the slices of a temporal circular cube, the slots of a fast circular
-buffer, or, for a stream that has neither, a ring of this process that a thread fills without ever
-needing Python's global lock. `protocol/ring.pxd` states how frames are told from overwritten ones.
+buffer, or, for other streams, a ring of this process that a thread fills without Python's global lock.
+`protocol/ring.pxd` states how overwritten frames are recognised.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ from .receiver import Beginning, ReceiverThread
 
 __all__ = ["RingReader"]
 
-#: Depth of a collector's ring that was not asked for: as many frames as fit into these bytes, within limits.
+#: Default depth of a collector's ring: as many frames as fit into these bytes, within limits.
 _DEFAULT_NBYTES = 256 << 20
 _DEFAULT_DEPTH = (16, 8192)
 
-#: Seconds that `read` lets frames gather between two copies, at most, and what is not worth a sleep.
+#: Longest and shortest sleep of `read` between two copies, in seconds.
 _GATHER_SECONDS = 0.005
 _GATHER_LEAST = 0.0002
 
-#: A wait outside of the event loop is cut into slices of this length, in seconds.
+#: Length of one wait in the thread of `ablocks`, in seconds.
 _ASYNC_SLICE = 0.1
 
-#: Wake-ups without a new slot after which a writer is taken to leave the ring out.
+#: Wake-ups without a new slot after which the writer is assumed not to fill the ring.
 _LEFT_OUT = 3
 
 
@@ -66,24 +66,24 @@ class RingReader:
     Parameters
     ----------
     stream : Stream or str
-        The stream, which stays the caller's, or its name. A stream that is replaced by a new file with
-        frames of the same shape and dtype is followed, whatever ring that has.
+        The stream, which the reader does not close, or its name. A new file with frames of the same shape
+        and dtype is followed, with or without a ring.
     depth : int, optional
-        Frames that a collector keeps. Default: what fits into 256 MiB, 16 at least and 8192 at most. A
-        ring in shared memory has the depth that its writer chose; all but one of its frames can be had.
+        Frames that a collector keeps. Default: what fits into 256 MiB, but 16 to 8192. A ring in shared
+        memory has the depth that its writer chose; all but one of its frames are available.
     policy : {"every", "newest"}
-        "every": a bounded queue; what is overwritten before it is read is counted as lost, and reading
-        goes on at the oldest frame that is safe. "newest": jump to the latest frame; those between are
-        counted as skipped.
+        "every": a bounded queue; frames that are overwritten before they are read count as lost, and reading
+        continues at the oldest safe frame. "newest": jump to the latest frame; those between count as
+        skipped.
     on_lost : {"count", "raise"}
-        "raise": `FrameLostError` in front of a frame that follows lost ones; the next call goes on.
+        "raise": `FrameLostError` before a frame that follows lost ones; the next call continues.
     start : {"next", "oldest", "newest"}
-        First frame: the next one published, the oldest one still there, or the newest one there is.
+        First frame: the next one published, the oldest one available, or the newest one.
     wait : {"auto", "spin", "sleep"}
         How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`.
     source : {"auto", "collector"}
-        "collector" collects into a ring of this process although the stream has one, for instance because
-        that is not deep enough. The collector then takes its frames from there.
+        "collector": collect into a ring of this process although the stream has one, for instance because
+        that is not deep enough. The collector then reads from the ring of the stream.
     cpu, priority : int, optional
         Core and SCHED_FIFO priority of the collector's thread.
     orientation : Orientation, optional
@@ -113,14 +113,14 @@ class RingReader:
 
     Notes
     -----
-    Writers never wait for readers: no reader, however slow, can hold one up, and there is no flow
-    control. Any number of readers may read one ring, in one process or several.
+    Writers never wait for readers: there is no flow control. Any number of readers may read one ring, in
+    one process or several.
 
     One thread at a time may read; a second one gets `StreamBusyError`. `dump`, `latest`, `lag`, the report
     and `Block.intact` may be used from any thread.
 
-    Rings of depth 1 hold no history: such streams are read through a collector. So are streams whose
-    fast circular buffer is never filled by their writer.
+    Rings of depth 1 hold no history: such streams are read through a collector, and so are streams whose
+    writer never fills the fast circular buffer.
 
     Examples
     --------
@@ -187,7 +187,7 @@ class RingReader:
         tell_after_fork(self)
 
     def _after_fork(self) -> None:
-        # A thread that is not here may have held the lock. The descriptor is that of the parent.
+        # A thread of the parent may hold the lock. The descriptor belongs to the parent.
         self._turn = threading.Lock()
         self._executor = None
         if self._bell >= 0:
@@ -209,7 +209,7 @@ class RingReader:
     # -- sources -------------------------------------------------------------------------------
 
     def _open(self, start: str, missed: int | None) -> None:
-        """Choose the source and begin; `missed` frames of an older file were not received."""
+        """Choose the source and begin. `missed`: frames of an older file that were not received."""
         cursor = None if self._forced else self._stream.ring_cursor()
         unused = self._stream.counter > 0 and self._stream.cb_index == self._stream.cb_cycle == 0
         if cursor is None or (cursor.source == "fast" and unused):
@@ -223,7 +223,7 @@ class RingReader:
             cursor.after_file(missed)
 
     def _collect(self, start: str, missed: int | None, after: int | None = None) -> None:
-        """Start a collector; `after` instead of `start` is the number of the last frame known."""
+        """Start a collector, at `start` or behind the frame with number `after`."""
         shape = self._stream.frame_shape
         nbytes = max(1, math.prod(shape) * self.dtype.itemsize)
         low, high = _DEFAULT_DEPTH
@@ -241,7 +241,7 @@ class RingReader:
             ) from None
         self._ring = ring
         self._use(ring.cursor(self.name))
-        spin = self._spin  # the thread must not hold the reader, which would never be collected then
+        spin = self._spin  # without a reference to the reader, which the thread would keep alive
         self._collector = ReceiverThread(
             self._stream,
             lambda reader, after, missed: reader.collect(
@@ -258,13 +258,13 @@ class RingReader:
         self._slots = self._orientation.view(cursor.slots)
 
     def _settle(self) -> None:
-        """Add the account of a source that is left to that of those before."""
+        """Add the counts of the present source to those of earlier ones."""
         cursor = self._cursor
         counts = (cursor.received, cursor.lost, cursor.skipped)
         self._past = [a + b for a, b in zip(self._past, counts, strict=True)]
 
     def _follow(self, deadline: float | None) -> None:
-        """Go over to the new file of the stream; what the old one still had is lost."""
+        """Continue with the new file of the stream; unread frames of the old one are lost."""
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         went = self._source.follow(
             left,
@@ -283,7 +283,7 @@ class RingReader:
             self._reader = None
 
     def _is_left_out(self) -> bool:
-        """Note that the stream has frames which its ring has not; after some, go over to a collector."""
+        """Count a frame that is missing in the ring; after `_LEFT_OUT` of them, start a collector."""
         self._left_out += 1
         if self._left_out < _LEFT_OUT:
             return False
@@ -291,14 +291,14 @@ class RingReader:
         self._reader.close()
         self._reader = None
         self._settle()
-        # Behind the last frame delivered, so that what is gone counts as lost.
+        # Behind the last frame delivered, so that missing frames count as lost.
         self._collect("next", None, after=self._cursor.last)
         return True
 
     # -- waiting -------------------------------------------------------------------------------
 
     def _wait(self, deadline: float | None) -> None:
-        """Wait until there may be a frame; `StreamTimeoutError` at the deadline."""
+        """Wait until there may be a frame; raise `StreamTimeoutError` at the deadline."""
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if self._closed:
             raise self._is_closed()
@@ -314,7 +314,7 @@ class RingReader:
             return
         assert self._reader is not None
         if self._cursor.source == "fast" and known > self._cursor.last and self._is_left_out():
-            return  # a frame was published that the ring has not, as the Python wrapper does
+            return  # published outside the ring, as by ImageStreamIO's Python wrapper
         try:
             self._reader.wait(left, after=known, spin_ns=self._spin)
         except StreamReplacedError:
@@ -335,12 +335,12 @@ class RingReader:
         return self._collector is not None and self._collector.running
 
     def _why_ended(self) -> BaseException:
-        """Tell what ended the collector."""
+        """Return the exception that ended the collector."""
         error = None if self._collector is None else self._collector.error
         return error or self._is_closed()
 
     def timeout_error(self, asked: float | None = None) -> StreamTimeoutError:
-        """Return the error of a wait for so many seconds (default: of the present wait) without a frame."""
+        """Return the error for a wait of `asked` seconds without a frame (default: the present wait)."""
         asked = self._asked if asked is None else asked
         stream = self.stream
         counter = 0 if stream.closed else stream.counter
@@ -360,7 +360,7 @@ class RingReader:
         )
 
     def _check_whole(self) -> None:
-        """Raise if there are no frames because the shared memory was damaged."""
+        """Raise `StreamDamagedError` if the shared memory was damaged."""
         if self._collector is None and not self._stream.closed:
             self._stream.check_whole()
 
@@ -372,7 +372,7 @@ class RingReader:
 
     @contextlib.contextmanager
     def _my_turn(self) -> Iterator[None]:
-        """Keep a second thread out."""
+        """Allow one thread at a time."""
         if not self._turn.acquire(blocking=False):
             raise StreamBusyError(
                 f"stream {self.name!r}: another thread is reading from this ring reader; "
@@ -425,15 +425,15 @@ class RingReader:
             self._turn.release()
 
     def blocks(self, max_frames: int = 512, timeout: float | None = 5.0) -> Iterator[Block]:
-        """Give the unread frames, in order, as blocks of views; wait where there are none. Never ends.
+        """Yield the unread frames, in order, as blocks of views; wait if there are none. Never ends.
 
         Parameters
         ----------
         max_frames : int, default 512
-            Frames of a block at most. A block comes as soon as there is one frame, and never crosses the
+            Most frames of a block. A block is given as soon as there is one frame, and never crosses the
             end of the ring. With the policy "newest" it has one frame.
         timeout : float or None, default 5.0
-            Longest wait for a block, in seconds; None waits for ever.
+            Longest wait for a block, in seconds; None waits without limit.
 
         Yields
         ------
@@ -444,7 +444,7 @@ class RingReader:
         StreamTimeoutError
             No frame in time.
         FrameLostError
-            Only with ``on_lost="raise"``; a new call goes on behind the lost frames.
+            Only with ``on_lost="raise"``; a new call continues behind the lost frames.
         StreamChangedError
             The stream was recreated with another shape or dtype.
         StreamClosedError
@@ -460,14 +460,14 @@ class RingReader:
     async def ablocks(
         self, max_frames: int = 512, timeout: float | None = 5.0
     ) -> AsyncIterator[Block]:
-        """Give the unread frames as `blocks` does, without holding up the event loop.
+        """Yield the unread frames as `blocks` does, without blocking the event loop.
 
-        Waiting is done by a thread of this reader. Cancelling the task ends the wait at once. Same
-        parameters and errors as `blocks`.
+        A thread of this reader waits. Cancelling the task ends the wait at once. Parameters and errors as
+        for `blocks`.
         """
         limit = self._count("max_frames", max_frames, 1)
         checked_timeout(timeout, self.name)
-        import asyncio  # not at the top: it takes longer to import than all of pymilk
+        import asyncio  # here, because it takes longer to import than all of pymilk
 
         loop = asyncio.get_running_loop()
         while True:
@@ -486,12 +486,12 @@ class RingReader:
                 except asyncio.CancelledError:
                     self._end_wait()
                     with contextlib.suppress(StreamError):
-                        await waiting  # a moment: nobody may find the reader still waiting
+                        await waiting  # it ends at once; after that the reader is free
                     raise
             yield block
 
     def _wait_a_little(self, deadline: float | None) -> None:
-        """Wait for a frame for a slice of time, in the thread for it."""
+        """Wait for a frame for `_ASYNC_SLICE` seconds; called in the thread of `ablocks`."""
         soon = time.monotonic() + _ASYNC_SLICE
         with self._my_turn():
             try:
@@ -501,7 +501,7 @@ class RingReader:
                     raise
 
     def _end_wait(self) -> None:
-        """End a wait of another thread early, without closing anything."""
+        """End a wait of another thread early."""
         if self._ring is not None:
             self._ring.nudge()
         if self._reader is not None:
@@ -517,18 +517,18 @@ class RingReader:
         out : array or buffer, shape (n, *shape), stream dtype, optional
             Filled instead of a new array: anything that `SHM.get_data` takes.
         timeout : float or None, default 5.0
-            Longest wait for a frame, in seconds; None waits for ever.
+            Longest wait for a frame, in seconds; None waits without limit.
 
         Returns
         -------
         Capture
-            Finished, with `frames`, `info` and `report`. Each frame is verified to have been whole after it
-            was copied; those that were overwritten meanwhile count as lost.
+            Finished, with `frames`, `info` and `report`. Each frame is verified after its copy; frames that
+            were overwritten meanwhile count as lost.
 
         Raises
         ------
         StreamTimeoutError, FrameLostError
-            As for `blocks`. The `capture` of this error, and of those below, holds the frames read before it.
+            As for `blocks`. `capture` of this error, and of those below, holds the frames read before.
         FrameMismatchError, CaptureMemoryError
             `out` does not fit, or there is no memory.
         StreamChangedError, StreamClosedError, StreamBusyError
@@ -566,16 +566,16 @@ class RingReader:
                     elif self._cursor.unread() == 0:
                         self._wait(deadline)
                     elif deadline is not None and time.monotonic() >= deadline:
-                        raise self.timeout_error()  # no copy fits between two laps of the writer
+                        raise self.timeout_error()  # the writer overwrites each frame during its copy
                 if self._bell >= 0 and self._cursor.unread() == 0:
                     self._reset_bell()
             except StreamError as error:
-                error.capture = capture()  # those frames are read, and will not come again
+                error.capture = capture()  # these frames count as read
                 raise
         return capture()
 
     def _gather(self, wanted: int, interval: float) -> None:
-        """Let frames gather that are wanted together: who wakes up for each keeps others from their work.
+        """Sleep until several frames can be copied at once, which costs less than a wake-up for each.
 
         Parameters
         ----------
@@ -585,7 +585,7 @@ class RingReader:
             Seconds between frames.
         """
         if not self._newest and self._cursor.unread() == 0:
-            # Three quarters of the ring are left for whatever else holds us up.
+            # Leave three quarters of the ring for other delays.
             rest = min(_GATHER_SECONDS, min(wanted - 1, self._cursor.capacity // 4) * interval)
             if rest > _GATHER_LEAST:
                 time.sleep(rest)
@@ -625,7 +625,7 @@ class RingReader:
         Raises
         ------
         StreamTimeoutError
-            There is no frame in the ring yet.
+            The ring has no frame yet.
         """
         if self._closed:
             raise self._is_closed()
@@ -640,7 +640,7 @@ class RingReader:
         return slots[slot]
 
     def skip(self, k: int) -> int:
-        """Leave out the next k unread frames, or as many as there are; returns how many. Never waits."""
+        """Skip the next k unread frames, or as many as there are; returns how many. Never waits."""
         count = self._count("k", k)
         with self._my_turn():
             return self._cursor.skip(count)
@@ -648,34 +648,34 @@ class RingReader:
     def rewind(self, k: int) -> int:
         """Go back by k frames, or as many as the ring still has; returns how many.
 
-        They are delivered again, and not counted again.
+        These frames are delivered again, but counted once.
         """
         count = self._count("k", k)
         with self._my_turn():
             return self._cursor.rewind(count)
 
     def dump(self, *, seconds: float | None = None, frames: int | None = None) -> Capture:
-        """Copy what happened before now, whatever was read already: a pre-trigger.
+        """Copy the past: frames in the ring, read or not, as after a trigger.
 
         Parameters
         ----------
         seconds : float, optional
-            Frames that arrived in the last so many seconds. Rings in shared memory tell times only if
-            their writer fills the records of its slots, as pymilk does.
+            Frames that arrived in these last seconds. Rings in shared memory have times only if their writer
+            fills the records of the slots, as pymilk does.
         frames : int, optional
-            That many of the newest frames. Neither: all that the ring holds.
+            Number of newest frames. Without both: all frames of the ring.
 
         Returns
         -------
         Capture
-            Finished; what the ring does not hold any more is not in it.
+            Finished; without frames that are no longer in the ring.
 
         Raises
         ------
         StreamArgumentError
-            Both were given, or something that is no number of them.
+            Both were given, or a value is not valid.
         StreamUnsupportedError
-            Seconds of a ring whose writer stores no times.
+            `seconds` for a ring whose writer stores no times.
         StreamDamagedError
             The file of the stream was cut, or its header rewritten.
         """
@@ -714,7 +714,7 @@ class RingReader:
         )
 
     def _younger_than(self, cursor: RingCursor, span: float) -> int:
-        """Tell how many of the newest frames arrived in the last so many seconds."""
+        """Return how many frames arrived in the last `span` seconds."""
         oldest = now_ns() - int(span * 1e9)
         look = cursor.fork()
         young = 0
@@ -734,7 +734,7 @@ class RingReader:
 
     @property
     def stream(self) -> Stream:
-        """The stream that frames come from now: another object once the stream was replaced and followed."""
+        """The stream that frames come from; a new object after a replaced stream was followed."""
         return self._stream if self._collector is None else self._collector.stream
 
     @property
@@ -744,23 +744,23 @@ class RingReader:
 
     @property
     def depth(self) -> int:
-        """Slots of the ring; of a collector, the frames that it keeps."""
+        """Slots of the ring, or frames that the collector keeps."""
         capacity = self._cursor.capacity
         return capacity if self._cursor.source == "collector" else capacity + 1
 
     @property
     def lag(self) -> int:
-        """Frames that wait to be read."""
+        """Unread frames in the ring."""
         return self._cursor.unread()
 
     @property
     def level(self) -> float:
-        """How full the ring is with frames that wait: 0 to 1. At 1 the next frame costs one."""
+        """Share of the ring that holds unread frames, 0 to 1. At 1 the next frame overwrites one."""
         return self._cursor.unread() / self._cursor.capacity
 
     @property
     def lost(self) -> int:
-        """Frames that could not be delivered, as found so far."""
+        """Frames found lost so far."""
         return self._past[1] + self._cursor.lost
 
     @property
@@ -784,42 +784,42 @@ class RingReader:
         )
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable while frames may wait: for select, poll and event loops.
+        """Return a descriptor that is readable while there may be unread frames: for select and poll.
 
-        An eventfd that the collector writes to with each frame, and that this reader resets once it has
-        read them all. It belongs to the reader. Now and then it is readable without a frame: read with
-        `peek`, or with a timeout of 0.
+        An eventfd: the collector writes to it with each frame, and this reader resets it after the last
+        unread frame. It belongs to the reader. It may be readable without a frame: read with `peek`, or
+        with a timeout of 0.
 
         Raises
         ------
         StreamUnsupportedError
-            The source is a ring in shared memory, whose writers know of no descriptors: wait with
-            `blocks`, `ablocks` or `pymilk.wait_any`, or read with ``source="collector"``.
+            The source is a ring in shared memory, whose writers write to no descriptor: wait with `blocks`,
+            `ablocks` or `pymilk.wait_any`, or read with ``source="collector"``.
         """
         if self._closed:
             raise self._is_closed()
         if self._ring is None:
             raise StreamUnsupportedError(
                 f"stream {self.name!r}: its ring ({self.source}) is filled by another process, which writes "
-                "to no descriptor of ours; use blocks, ablocks or wait_any, or source='collector'",
+                "to no descriptor; use blocks, ablocks or wait_any, or source='collector'",
                 stream=self.name,
             )
         if self._bell < 0:
-            # A collector that has ended has an error to be told of.
+            # Readable also after the collector has ended, so that its error is seen.
             ready = self.lag > 0 or not self._collecting()
             self._bell = os.eventfd(int(ready), os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             self._ring.fd = self._bell
         return self._bell
 
     def _reset_bell(self) -> None:
-        """Reset the descriptor, before it is looked for frames: those that come later set it again."""
+        """Reset the descriptor, then look for frames: later ones set it again."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)
         if self._cursor.unread() or not self._collecting():
             os.eventfd_write(self._bell, 1)
 
     def _awaited(self) -> Awaited:
-        """Tell `wait_any` what to wait for, from which number on, and how to see that it is there."""
+        """Return what `wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
         if self._closed:
             raise self._is_closed()
         if self._ring is not None and not self._collecting() and self._cursor.unread() == 0:
@@ -861,8 +861,8 @@ class RingReader:
         self.close()
 
     def __del__(self, _ends: Any = sys.is_finalizing) -> None:
-        # The collector's thread holds the ring and not the reader: a forgotten reader ends it here. At
-        # interpreter exit it has ended, and modules that `close` needs may be gone.
+        # End the collector's thread, which refers to the ring, not to the reader. At interpreter exit it
+        # has ended, and modules that `close` needs may be gone.
         if not getattr(self, "_closed", True) and not _ends():
             self.close()
 

@@ -18,21 +18,21 @@ __all__ = ["NEXT_FRAME", "Beginning", "ReceiverThread"]
 #: Called with the reader, the number of the last frame known, and the frames missed in an older file.
 Work = Callable[[Reader, int, int | None], object]
 
-#: How long an ending thread is waited for, in seconds. It ends within 0.1 s.
+#: Seconds to wait for a stopped thread; it ends within 0.1 s.
 _PATIENCE = 2.0
 
 
 class Beginning(NamedTuple):
-    """With which frame a receiver begins.
+    """The first frame of a receiver.
 
     Attributes
     ----------
     start : {"next", "newest", "oldest"}
         The next one published, the newest one there is, or the oldest in the ring of the stream.
     after : int or None
-        Begin behind the frame of this number instead; what was published since and is gone counts as lost.
+        Begin behind the frame with this number instead; frames that are gone since then count as lost.
     missed : int or None
-        All frames of the stream are wanted, because it replaced another one, of which so many were missed.
+        Begin with the first frame of the file; it replaced another one, of which so many were missed.
     """
 
     start: str = "next"
@@ -58,14 +58,14 @@ class ReceiverThread:
         Core that the thread runs on, and its SCHED_FIFO priority. Where that is not permitted,
         `SchedulingWarning` says so.
     finished : callable, optional
-        Called at the end, in the thread. In a child after fork it has come to its end.
+        Called at the end, in the thread, and in a child after fork.
     what : str, default "relay"
-        What it works for, for messages.
+        Name of its owner, for messages.
 
     Attributes
     ----------
     error : BaseException or None
-        What ended the thread, if it was not `stop`.
+        The exception that ended the thread, if it was not `stop`.
     reader : Reader
         The present one.
     """
@@ -141,9 +141,9 @@ class ReceiverThread:
         deadline = time.monotonic() + _PATIENCE
         while thread.is_alive() and thread is not threading.current_thread():
             thread.join(0.05)
-            self.reader.stop()  # it may have gone over to a new one
+            self.reader.stop()  # it may be a new one
             if time.monotonic() > deadline:
-                break  # a forked child has the object and not the thread
+                break  # in a forked child the thread does not exist
 
     def _after_fork(self) -> None:
         over, self._over = self._over, True
@@ -167,10 +167,10 @@ class ReceiverThread:
                     return
                 except StreamReplacedError as error:
                     if error.stream != self.stream.name:
-                        raise  # it is where a relay publishes that was damaged
+                        raise  # the error belongs to the target of a relay
                     self._follow(after)
                     after = 0
-        except BaseException as error:  # noqa: BLE001 (for whoever reads what was received)
+        except BaseException as error:  # noqa: BLE001 (the owner raises it)
             self.error = error
         finally:
             self.reader.close()
@@ -182,7 +182,7 @@ class ReceiverThread:
                 self._finished()
 
     def _first(self) -> int:
-        """Tell behind which number the first frame is."""
+        """Return the number of the frame before the first one."""
         counter = self.reader.arm()
         if self._source.missed is not None:
             return 0
@@ -196,9 +196,9 @@ class ReceiverThread:
         return counter if self._begin.start == "next" else max(0, counter - 1)
 
     def _follow(self, after: int) -> None:
-        """Go over to the new file; what the old one still had is missed."""
+        """Continue with the new file; unread frames of the old one are missed."""
         if self.reader.last != after:
-            self._source.take_missed()  # told with a frame that was received
+            self._source.take_missed()  # reported with a frame that was received
         self._source.follow(
             None,
             begin=self._begin_new,

@@ -30,7 +30,7 @@ __all__ = ["Relay", "RelayReport"]
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class RelayReport(Report):
-    """What a relay has done so far.
+    """The account of a relay.
 
     Attributes
     ----------
@@ -38,10 +38,10 @@ class RelayReport(Report):
     relayed : int
         Frames published in the target.
     lost : int
-        Frames of the source that are not in the target, because they were overwritten before they could be
-        copied, or never came out whole. The numbers of the target skip them.
+        Frames of the source that are not in the target: overwritten before they were copied, or torn. The
+        numbers of the target skip them.
     lag : int
-        Frames that the source has published and the relay has not copied yet: 0 or 1 if all is well.
+        Frames that the source has published and the relay has not copied yet: usually 0 or 1.
     duration : float
         Seconds since the relay began.
     rate : float
@@ -99,14 +99,14 @@ class Relay:
     StreamExistsError
         The target exists, its creator is alive, and `force` is false.
     StreamArgumentError, StreamStorageError
-        The target cannot be made so.
+        The target cannot be created.
 
     Notes
     -----
-    Frames keep their acquisition time, or, where the source stores none, the time of their publishing.
-    The first frame relayed is the newest one of the source, and has the same number in both. A frame that
-    was lost or torn leaves a gap in the numbers of the target, so that readers of the target count it as
-    lost. When the source restarts, its numbers begin anew and those of the target go on.
+    Frames keep their acquisition time, or, if the source stores none, get the time of their publishing. The
+    first frame relayed is the newest one of the source, and has the same number in both. A lost or torn frame
+    leaves a gap in the numbers of the target, so that its readers count it as lost. When the source restarts,
+    its numbers begin at 1 again and those of the target continue.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Relay:
             self.source.close()
             raise
         self._began = time.monotonic()
-        # Numbers of the target begin with that of the first frame relayed.
+        # The first frame relayed has the same number in the target.
         self._base = max(0, self.source.counter - 1)
         made = self.target
 
@@ -175,7 +175,7 @@ class Relay:
         try:
             old = Stream.attach(target, writable=False)
         except StreamError:
-            return  # nothing there, or nothing that is a stream
+            return  # no such file, or not a stream
         with old:
             if old.path == self.source.path:
                 raise StreamArgumentError(
@@ -193,7 +193,7 @@ class Relay:
                 )
 
     def _copy_keywords(self, source: Stream) -> None:
-        """Make the keywords of the target those of the source, if they are not."""
+        """Copy the keywords of the source to the target if they changed."""
         keywords = source.read_keywords()
         if keywords != self._keywords:
             self.target.write_keywords(keywords)
@@ -227,7 +227,7 @@ class Relay:
         )
 
     def tend(self) -> None:
-        """Do what is due about once a second: copy keywords that changed, and raise what ended the relay.
+        """Copy changed keywords, and raise the error that ended the relay; call it about once a second.
 
         Raises
         ------
@@ -245,14 +245,14 @@ class Relay:
             raise thread.error or StreamClosedError(
                 f"the relay of stream {self.source.name!r} has ended", stream=self.source.name
             )
-        # It may be going over to a new file just now.
+        # The thread may be following the source to a new file at this moment.
         with contextlib.suppress(StreamClosedError, StreamDamagedError):
             self._copy_keywords(thread.stream)
 
     def close(self) -> None:
-        """End the relay, and delete the target; its readers keep what they have.
+        """End the relay and delete the target; its readers keep their memory.
 
-        In a child after fork only the handles are closed: the relay goes on in the parent.
+        In a child after fork only the handles are closed: the relay continues in the parent.
         """
         if self._thread is not None:
             self._thread.stop()

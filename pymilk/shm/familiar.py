@@ -1,4 +1,4 @@
-"""What `SHM` has only because existing scripts call it. New code has a better call for each of these."""
+"""Methods of `SHM` for existing scripts. New code has a better call for each of them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["FamiliarCalls"]
 
 _Self = TypeVar("_Self", bound="FamiliarCalls")
 
-#: Seconds that a loop of looks rests at least.
+#: Shortest sleep of a polling loop, in seconds.
 _SHORTEST = 0.001
 
-#: Text of the calls that were given up long ago; scripts may look for it.
+#: Text of errors for calls that no longer exist; scripts may look for it.
 _GIVEN_UP = "This function is not used in pyMilk. Use get_keywords/set_keywords."
 
 
 class FamiliarCalls:
-    """Base class of `SHM`: its older surface, made of the newer one."""
+    """Base class of `SHM`: the older interface, built on the newer one."""
 
     FNAME: str
     _image: Image | None = None
@@ -50,7 +50,7 @@ class FamiliarCalls:
     def IMAGE(self) -> Image:
         """The stream as an `Image` of ImageStreamIOWrap, over the same memory.
 
-        A stream that was replaced is followed when this is asked for. Closing one closes both.
+        A replaced stream is followed at each access. Closing one closes both.
         """
         stream = self._live()
         if self._image is None or self._image_of is not stream:
@@ -64,7 +64,7 @@ class FamiliarCalls:
         return self.IMAGE.md
 
     def _attempt_autorelink_if_needed(self) -> None:
-        """Go over to the new file of a stream that was replaced; scripts call it although it is private."""
+        """Follow a replaced stream to its new file; scripts call it although its name is private."""
         self._live()
 
     def print_meta_data(self) -> None:
@@ -115,7 +115,7 @@ class FamiliarCalls:
         monitorCount : bool, default False
             Print what was irregular: see Notes.
         timeout : float or None, default 5.0
-            Longest wait for one frame, in seconds; None, 0 and negative wait for ever.
+            Longest wait for one frame, in seconds; None, 0 and negative wait without limit.
         outputFormat : int, optional
             Older spelling of `output_as_cube`: 0 is a list, anything else a cube.
 
@@ -149,7 +149,7 @@ class FamiliarCalls:
     # -- semaphores ----------------------------------------------------------------------------
 
     def _checkGrabSemaphore(self) -> None:
-        """Take a semaphore if none is held yet; in use although its name says private."""
+        """Take a semaphore if none is held yet; scripts call it although its name is private."""
         self._semaphore()
 
     def non_block_wait_semaphore(self, sleep_time: float = 0.1, *, sleeptime: float | None = None) -> int:
@@ -179,23 +179,23 @@ class FamiliarCalls:
         interval = sleep_time if sleeptime is None else sleeptime
         stream, index = self._semaphore()
         stream.flush(index)
-        # Who replaces a stream posts its semaphores once more, so that readers look for the new file.
+        # Replacing a stream posts its semaphores, so that readers look for the new file.
         while not stream.sem_wait(index, interval) or stream.replaced():
             if interval < _SHORTEST:
-                time.sleep(_SHORTEST)  # 0 asks for no rest at all; leave the core to the others
-            stream, index = self._semaphore()  # of a new file every post is a new one
+                time.sleep(_SHORTEST)  # an interval of 0 would keep the core busy
+            stream, index = self._semaphore()  # in a new file every post is new
         return 0
 
     def non_block_wait_until_recreation(
         self: _Self, sleep_time: float = 0.1, *, sleeptime: float | None = None
     ) -> _Self:
-        """Wait for a post, as `non_block_wait_semaphore`, and put up with any new file of the stream.
+        """Wait for a post, as `non_block_wait_semaphore`, and accept any new file of the stream.
 
         Returns
         -------
         SHM
-            This object; or, if the stream was recreated with another shape or dtype, a new one of it with
-            the same orientation.
+            This object, or, if the stream was recreated with another shape or dtype, a new object with the
+            same orientation.
         """
         try:
             self.non_block_wait_semaphore(sleep_time, sleeptime=sleeptime)
@@ -203,7 +203,7 @@ class FamiliarCalls:
             return self._again()
         return self
 
-    # -- given up ------------------------------------------------------------------------------
+    # -- not supported -------------------------------------------------------------------------
 
     def rename_img(self, newname: str) -> NoReturn:
         """Raise NotImplementedError: the name of a stream is that of its file."""

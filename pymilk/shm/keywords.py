@@ -1,4 +1,4 @@
-"""What `SHM` has for keywords, and for what cameras say in them."""
+"""Methods of `SHM` for keywords, and for facts about the camera that are stored in keywords."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ class KeywordCalls:
         comments : bool, default False
             Values are ``(value, comment)``.
         n_tries : int
-            Accepted because existing calls pass it; without effect: a table that changes while it is read
-            is read again.
+            No effect; accepted for existing calls. A table that changes while it is read is read again.
 
         Returns
         -------
@@ -82,7 +81,7 @@ class KeywordCalls:
     def __setitem__(self, key: str, value: Any) -> None:
         self.keywords[key] = value
 
-    # -- what the camera says ------------------------------------------------------------------
+    # -- the camera ----------------------------------------------------------------------------
 
     def get_expt(self) -> float:
         """Return the exposure time in seconds: keyword EXPTIME, else tint, else 0.1234.

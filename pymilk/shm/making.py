@@ -1,4 +1,4 @@
-"""Arguments of a stream that `SHM` makes."""
+"""Check the arguments that `SHM` creates a stream from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["check_SHM_name", "check_ring", "shape_and_dtype", "wait_limit"]
 
 
 def check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
-    """Check the ring that a new stream is to have."""
+    """Check the parameters `ring` and `ring_kind` of `SHM`."""
     check_choice("ring_kind", kind, RING_KINDS, name)
     if ring is None:
         if kind == "fast":
@@ -41,7 +41,7 @@ def check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
 
 
 def wait_limit(timeout: float | None, name: str) -> float | None:
-    """Turn a familiar timeout, where 0 and negative mean for ever, into seconds or None."""
+    """Convert a timeout of old calls, where 0 and negative mean no limit, to seconds or None."""
     if isinstance(timeout, (numbers.Real, np.number)) and timeout <= 0:
         return None
     return checked_timeout(timeout, name)
@@ -59,7 +59,7 @@ def check_SHM_name(fname: str | os.PathLike[str]) -> str:
     Raises
     ------
     StreamNameError
-        A ValueError: the path is elsewhere, or no stream can be called so.
+        A ValueError: the path is outside the stream directory, or the name is not valid.
     """
     if not isinstance(fname, (str, os.PathLike)) or (isinstance(fname, str) and "/" not in fname):
         return stream_name(stream_path(fname))
@@ -75,7 +75,7 @@ def check_SHM_name(fname: str | os.PathLike[str]) -> str:
 
 
 def shape_and_dtype(data: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Tell shape and dtype of the stream that `data` asks for."""
+    """Return shape and dtype of the stream that `data` asks for."""
     if isinstance(data, np.ndarray):
         return data.shape, data.dtype
     try:

@@ -42,6 +42,7 @@ from ..streams.metadata import metadata_of
 from ..streams.rings import ring_layout
 from ..streams.waiting import SUCCESSOR_WAIT, Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
+from ..system.masks import unmasked
 from ..system.notices import warn_caller, warn_of_tear
 from ..times import from_user
 from .access import FrameAccess
@@ -51,15 +52,15 @@ from .making import check_ring, check_SHM_name, shape_and_dtype, wait_limit
 
 __all__ = ["SHM"]
 
-#: Reads look a little longer than a sleeping wake-up takes before they sleep.
+#: Reads spin a little longer than a wake-up takes before they sleep.
 _SPIN_NS = spin_of("auto")
 
-#: Frames that are copied in search of one whose times are still there after the copy.
+#: Attempts to copy a frame together with its times.
 _STAMP_TRIES = 5
 
 
 class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
-    """A stream as its users know it: attach or create, read, write, capture.
+    """A stream: attach or create, read, write, capture.
 
     Parameters
     ----------
@@ -72,13 +73,13 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     nbkw : int, default 50
         Room for keywords of a new stream.
     shared : bool, default True
-        False creates an image of this process alone: no file, the same object otherwise.
+        False creates an image of this process only: without a file, otherwise the same.
     location : int, default -1
-        Must be -1: pixels in memory. Number 0 and up would be a GPU, for which there is no library here.
+        Must be -1: pixels in memory. 0 and up would be a GPU, which is not supported.
     verbose, packed : bool
-        Accepted because existing calls pass them; without effect.
+        No effect; accepted for existing calls.
     autoSqueeze : bool, default True
-        When attaching, drop axes of length 1. Has no effect on a stream that is created.
+        When attaching, drop axes of length 1. No effect on a new stream.
     symcode : int, default 4
         Orientation, 0 to 7; see `pymilk.axes`. With 4 an image in C order keeps its bytes.
     triDim : Which3DState, default LAST2LAST
@@ -87,15 +88,15 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Create the stream with a ring of so many slots, so that readers in any process can be late
         without losing frames. See `ring_reader`.
     ring_kind : {"fast", "temporal"}, default "fast"
-        "fast": every ISIO program sees a plain stream; each publish costs one more copy of the frame.
-        "temporal": a circular cube whose slices are the slots; a publish costs nothing more, but programs
-        that do not know such cubes see a 3D stream.
+        "fast": every ISIO program sees a plain stream; each publish copies the frame once more.
+        "temporal": a circular cube whose slices are the slots; a publish costs no more, but programs that
+        do not know such cubes see a 3D stream.
     exclusive : bool, default False
-        Have the stream for writing to this object alone, until it is closed or its process ends, however that
-        ends. Other objects of pymilk, in this process or another one, are refused with `StreamLockedError`
-        when they publish their first frame, replace the stream, or want it exclusively too. Readers and the
-        file notice nothing. ISIO programs are not kept out; nor is an object that has published before. A
-        child after fork is refused like others; a pickled object attaches without it.
+        Only this object may write the stream, until it is closed or its process ends in any way. Other
+        objects of pymilk, in any process, get `StreamLockedError` when they publish their first frame,
+        replace the stream, or attach it exclusively. Readers and the file are not affected. ISIO programs,
+        and objects that have published before, are not kept out. A child after fork is refused like others;
+        a pickled object attaches without it.
     mode : int, optional
         Permissions of a new stream, whatever the umask: 0o600 keeps other users out, 0o644 lets them read.
         Default 0o666 less the umask.
@@ -126,19 +127,18 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     StreamArgumentError, StreamStorageError
         See `pymilk.Stream.create`.
     StreamLockedError
-        Another object has the stream to itself, and this one is to replace it or have it exclusively.
+        Another object writes the stream exclusively, and this one replaces it or is exclusive too.
 
     Notes
     -----
-    A pickled object is attached again by name where it is unpickled.
+    Unpickling attaches the stream again by name.
 
     A stream that was replaced by a new file of the same shape and dtype is followed: at once if pymilk
     replaced it, within 4 ms if another program did (50 ms during a wait). With another shape or dtype
     every access raises `StreamChangedError`. A stream that was deleted keeps its last frame readable.
 
-    One object may be used by several threads. While one of them waits, another that waits too takes a
-    semaphore of its own for the time of its call; threads that wait all the time had better have an object
-    each.
+    Several threads may use one object. A thread that waits while another one waits takes a semaphore of its
+    own for the call; give threads that wait all the time an object each.
 
     Examples
     --------
@@ -195,8 +195,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             self._adopt(Stream.attach(path, exclusive=exclusive))
             self._seen = self._live().counter
             return
+        data = unmasked(data, "data")
         shape, dtype = shape_and_dtype(data)
-        # What encode does to the axes shows on any array of that shape, without memory behind it.
+        # Encode an array of that shape, without memory, to see what becomes of its axes.
         raw = encode(np.broadcast_to(np.uint8(0), shape), symcode, triDim)
         axes = raw.shape[::-1]
         create = partial(Stream.local, name)
@@ -210,15 +211,14 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     # -- the stream behind it ------------------------------------------------------------------
 
     def _adopt(self, stream: Stream) -> None:
-        """Make this stream the one behind the object.
+        """Use this stream from now on.
 
-        The one before is let go of and not closed: waits and captures that are on it follow by
-        themselves.
+        The previous one is not closed: waits and captures in it follow by themselves.
         """
         orientation = Orientation(
             stream.frame_shape, self.symcode, self.triDimState, self._squeeze
         )
-        # Of a temporal cube: (slices, *shape). First of all: without pixels the object stays as it was.
+        # Of a temporal cube: (slices, *shape). First: if there are no pixels, this object is unchanged.
         view = orientation.view(stream.view(writable=stream.writable))
         self._stream = stream
         self.FNAME = stream.name
@@ -260,10 +260,10 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
                 self._seen = 0
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()  # a thread that is not here may have held it
+        self._lock = threading.Lock()  # a thread of the parent may hold it
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The object travels as its name and options, and attaches on the other side.
+        # Pickled as name and options; unpickling attaches the stream.
         if not self.shared:
             raise TypeError(f"stream {self.FNAME!r} is local to its process, and cannot be pickled")
         self._live()
@@ -273,13 +273,13 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         return attach, (self.FNAME,)
 
     def _again(self) -> SHM:
-        """Attach the stream anew, whatever it is by now, as this object saw it."""
+        """Return a new object with the same name and options."""
         return SHM(
             self.FNAME, autoSqueeze=self._squeeze, symcode=self.symcode, triDim=self.triDimState
         )
 
     def close(self) -> None:
-        """Let go of the stream. Waits and captures in other threads end; views and frames stay valid."""
+        """Close the stream. Waits and captures in other threads end; views and frames stay valid."""
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
@@ -311,12 +311,12 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         self.close()
 
     def __del__(self, _ends: Any = sys.is_finalizing, _warn: Any = warnings.warn) -> None:
-        # A stream that was handed out as IMAGE belongs to that too, and ends with the last of them.
+        # A stream that was handed out as IMAGE stays open as long as that object.
         if getattr(self, "_stream", None) is not None and self._image is None:
-            if not _ends():  # modules that `close` needs may be gone by then; the process gives all back
+            if not _ends():  # modules that `close` needs may be gone; the system frees everything
                 self.close()
-            # The default filters hide it; scripts that never close stay quiet, as they always were.
-            # Only the name: at interpreter exit little else can be formatted any more.
+            # Hidden by the default filters, so that scripts that never close get no output.
+            # Only the name: at interpreter exit other attributes may not be printable.
             _warn(f"unclosed <SHM {self.FNAME!r}>", ResourceWarning, stacklevel=2, source=self)
 
     def __repr__(self) -> str:
@@ -338,7 +338,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         cube: bool,
         out: Any,
     ) -> Any:
-        """Do what `get_data` leaves to it: anything but the newest frame as the stream has it."""
+        """Handle every call of `get_data` but the usual case, which is compiled."""
         stream = self._stream
         if stream is None or (autorelink_if_need and stream.replaced()):
             stream = self._live()
@@ -347,7 +347,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         ):
             if return_none_on_timeout:
                 return None
-            # A file that was cut has no frame any more, and reading says so.
+            # Reading a file that was cut raises an error of its own.
             if self._stream is None or not self._stream.damaged:
                 warn_caller(
                     f"stream {self.FNAME!r}: no new frame within {timeout} s; this is the previous one",
@@ -406,10 +406,10 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             except StreamReplacedError:
                 if not follow:
                     raise
-                # Whatever the new file holds was not there when the wait began.
+                # Every frame of the new file is newer than the begin of this wait.
                 after = 0
             except (StreamNotFoundError, StreamNotReadyError):
-                # The new file is on its way: other programs delete the old one first.
+                # Other programs delete the old file before they make the new one.
                 if left == 0:
                     return False
             except StreamTimeoutError:
@@ -431,11 +431,10 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         n : int
             Frames, 1 or more.
         out : array or buffer, shape (n, *shape), stream dtype, optional
-            Filled instead of a new array, and pre-faulted: anything that `get_data` takes. Where the
-            orientation turns pixels, an `out` that is C-contiguous costs a second pass over them at the
-            end.
+            Filled instead of a new array, and pre-faulted: as for `get_data`. If the orientation turns
+            pixels, a C-contiguous `out` costs a second pass over them at the end.
         timeout : float or None, default 5.0
-            Longest wait for one frame, in seconds; None waits for ever.
+            Longest wait for one frame, in seconds; None waits without limit.
         wait : {"auto", "spin", "sleep"}
             How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`. "spin" uses a core.
         background : bool, default False
@@ -470,7 +469,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         return self._capture(n, out, timeout, wait, background=background)
 
     def held_capture(self, n: int, out: Any, timeout: float | None, wait: str) -> Capture:
-        """Make a capture that `Capture.begin` begins; arguments as for `capture`."""
+        """Return a capture that is started by `Capture.begin`; parameters as for `capture`."""
         return self._capture(n, out, timeout, wait, held=True)
 
     def _capture(self, n: int, out: Any, timeout: float | None, wait: str, **how: bool) -> Capture:
@@ -502,8 +501,8 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Parameters
         ----------
         depth : int, optional
-            Frames that are kept for a stream without a ring: as many as come while Python is busy
-            elsewhere. Default: what fits into 256 MiB, 16 at least and 8192 at most.
+            Frames that are kept for a stream without a ring. Default: what fits into 256 MiB, but 16 to
+            8192.
         policy : {"every", "newest"}
         start : {"next", "oldest", "newest"}
         on_lost, wait, source, cpu, priority
@@ -538,7 +537,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         return ring
 
     def _awaited(self) -> Awaited:
-        """Tell `wait_any` what to wait for, from which number on, and how to see that it is there."""
+        """Return what `wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
         stream = self._live()
         seen = self._seen
         return stream.free_reader(), seen, lambda: self._live().counter != seen
@@ -546,15 +545,25 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     # -- writing -------------------------------------------------------------------------------
 
     def _set_frame(self, data: Any, check_dt: bool, autorelink_if_need: bool) -> None:
-        """Do what `set_data` leaves to it: anything but an array that is as the stream has it."""
+        """Handle every call of `set_data` but the usual case, which is compiled."""
         stream = self._target(autorelink_if_need)
+        data = unmasked(data, "data")
         if isinstance(data, np.ndarray):
             frame = data
         else:
             frame = np.asarray(data) if check_dt else self._converted(data)
         if frame.dtype != self._dtype and (check_dt or frame.dtype.newbyteorder("=") == self._dtype):
             frame = frame.astype(self._dtype)
-        # A frame of another shape is refused by publish; to a temporal cube it might be a whole cube.
+        if frame.dtype != self._dtype and not (frame.dtype == np.bool_ and self._dtype == np.uint8):
+            raise FrameMismatchError(
+                f"stream {self.FNAME!r}: the frame is {frame.dtype}, the stream {self._dtype}; convert it "
+                "first, or pass check_dt=True",
+                stream=self.FNAME,
+                field="dtype",
+                expected=self._dtype,
+                found=frame.dtype,
+            )
+        # publish refuses other shapes, except that of a whole temporal cube.
         if self._turn.identity and (not self._temporal or frame.shape == self.shape):
             stream.publish(frame)
             return
@@ -569,7 +578,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         stream.publish(self._turn.native(frame.reshape(self.shape)))
 
     def _target(self, follow: bool) -> Stream:
-        """Return the stream to write to, which must be the one that readers find."""
+        """Return the stream to write to: not one that was replaced, which no reader sees."""
         stream = self._stream
         if stream is None or stream.replaced():
             if stream is not None and not follow:
@@ -600,8 +609,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         atimes : array_like of int, shape (n,), optional
             Acquisition times, nanoseconds of CLOCK_TAI. Default: as each is published.
         rate : float, optional
-            Frames per second, with accurate pacing: a frame that is late shifts those behind it. Default:
-            as fast as possible.
+            Frames per second; a late frame shifts the following ones. Default: as fast as possible.
         autorelink_if_need : bool, default False
             As for `set_data`.
 
@@ -618,10 +626,11 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
 
         Notes
         -----
-        Frames in C order and without an orientation to turn are published from where they are; others are
-        copied first. Writers never wait for readers: pace yourself, or give the stream a ring.
+        Frames in C order that the orientation does not turn are published without a copy. Writers never wait
+        for readers: give a rate, or give the stream a ring.
         """
         stream = self._target(autorelink_if_need)
+        frames = unmasked(frames, "frames")
         given = frames if isinstance(frames, np.ndarray) else self._converted(frames)
         if given.dtype != self._dtype and given.dtype.newbyteorder("=") == self._dtype:
             given = given.astype(self._dtype)
@@ -669,8 +678,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         ------
         ndarray, shape `shape`
             A writable view of the pixels, or of the next slice of a temporal ring. Leaving the block
-            publishes the frame; an exception abandons it: it is not announced, but what was changed
-            stays changed.
+            publishes the frame; after an exception it is not published, but changed pixels stay changed.
 
         Raises
         ------
@@ -682,7 +690,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             yield self._turn.view(pixels)
 
     def _converted(self, data: Any) -> Array:
-        """Convert what is not an array: exactly, or to the nearest number that floating-point pixels have."""
+        """Convert data that is not an array: to integers exactly, to floating-point pixels by rounding."""
         given = np.asarray(data)
         if given.dtype.kind == "c" and self._dtype.kind != "c" and not given.imag.any():
             given = given.real
@@ -707,7 +715,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     def repost(
         self, atime: datetime.datetime | float | None = None, *, autorelink_if_need: bool = False
     ) -> None:
-        """Publish the newest frame once more, as it stands: counter, times and semaphores.
+        """Publish the newest frame again in place: counter, times and semaphores.
 
         Parameters
         ----------
@@ -720,7 +728,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Raises
         ------
         StreamArgumentError
-            It is no time.
+            It is not a time.
         StreamReadOnlyError, StreamClosedError, StreamReplacedError
         """
         stream = self._target(autorelink_if_need)
@@ -760,9 +768,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         StreamUnsupportedError
             FITS has no such pixels: complex and float16.
         StreamTimeoutError
-            With `return_none_on_timeout`: no frame came in time, and no file was written.
+            With `return_none_on_timeout`: no new frame in time; no file was written.
         StreamNotFoundError, StreamPermissionError, StreamStorageError
-            The directory is not there, not writable, or full.
+            The directory does not exist, is not writable, or is full.
 
         Notes
         -----
@@ -786,10 +794,10 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             times = {"atime_ns": stream.acquisition_time_ns, "wtime_ns": stream.write_time_ns}
             number = stream.frame_counter
             if not header or stream.counter == number:
-                break  # the times are those of the frame
+                break  # the times belong to the frame
             options["check"] = False
         else:
-            times = {}  # the writer is too fast to tell
+            times = {}  # the writer is too fast: the times may belong to another frame
         cards = header and stream_header(
             stream.read_keywords(),
             name=self.FNAME,
@@ -798,7 +806,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             cnt0=number,
             **times,
         )
-        # All slices of a temporal cube stand one behind the other.
+        # The slices of a temporal cube are stacked along the first axis.
         stack = Which3DState.FRONT2LAST if self._temporal else self.triDimState
         multi_write(fitsname, frame, self.symcode, stack, upright=True, header=cards or None)
         return 0
@@ -806,7 +814,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     # -- semaphores ----------------------------------------------------------------------------
 
     def _semaphore(self) -> tuple[Stream, int]:
-        """Return the stream, and the semaphore of this object."""
+        """Return the stream and the index of the semaphore of this object."""
         stream = self._live()
         index = stream.sem_index
         if index is not None:
@@ -825,7 +833,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         )
 
     def check_sem_trywait(self) -> bool:
-        """Take one post off the semaphore of this object, if there is one; returns whether there was.
+        """Take a post of this object's semaphore if there is one; returns whether there was.
 
         Raises
         ------
@@ -837,7 +845,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         return stream.sem_try_wait(index)
 
     def check_sem_value(self) -> int:
-        """Return how many posts of this object's semaphore nobody has taken; errors as above."""
+        """Return the number of posts of this object's semaphore that were not taken; errors as above."""
         stream, index = self._semaphore()
         return stream.sem_value(index)
 
@@ -847,12 +855,12 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Parameters
         ----------
         timeout : float or None
-            Seconds; None waits for ever, 0 only looks.
+            Seconds; None waits without limit, 0 only looks.
 
         Returns
         -------
         bool
-            Whether it came in time. A post says nothing about frames: see `get_data`.
+            Whether there was a post in time. A post does not prove a new frame: see `get_data`.
         """
         stream, index = self._semaphore()
         return stream.sem_wait(index, timeout)
@@ -860,7 +868,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     # -- metadata -----------------------------------------------------------------
 
     def get_counter(self) -> int:
-        """Return how many frames were published so far (cnt0)."""
+        """Return the number of frames published so far (cnt0)."""
         return self._live().counter
 
     @property

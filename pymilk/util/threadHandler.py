@@ -20,40 +20,40 @@ _Self = TypeVar("_Self", bound="ThreadHandler")
 
 
 class _Orders:
-    """What the thread is to do. It knows no handler, so that the thread keeps none alive."""
+    """Orders for the thread. Without a reference to the handler, which the thread would keep alive."""
 
     def __init__(self) -> None:
-        # Reentrant: the garbage collector may end a handler in a thread that is just holding it.
+        # Reentrant: the garbage collector may end a handler in a thread that holds the lock.
         self.changed = threading.Condition(threading.RLock())
         self.running = False
         self.ended = False
 
     def end(self) -> None:
-        """Make the thread end after the call that it is in."""
+        """Tell the thread to end after its present call."""
         with self.changed:
             self.ended = True
             self.changed.notify_all()
 
     def owner_gone(self, _: object, _ends: Callable[[], bool] = sys.is_finalizing) -> None:
-        """End, called when the handler is gone: in any thread, and in the middle of anything it does."""
-        # A daemon thread may have been stopped for good while it held the lock.
+        """End the thread; called when the handler is gone, in any thread and at any point."""
+        # At exit a daemon thread may have been stopped while it held the lock.
         if not _ends():
             self.end()
 
 
 class ThreadHandler:
-    """Calls `threadCall`, which a subclass has to define, back to back in a thread of its own.
+    """Calls `threadCall`, which a subclass defines, repeatedly in a thread of its own.
 
     The thread starts with the object, and starts paused.
 
     Parameters
     ----------
     sleep_ms : float, default 10
-        Milliseconds, 1 at least, between two looks whether the interpreter is about to exit; only while
-        paused, and with `daemonize` false. Pausing and going on take no polling.
+        Milliseconds, 1 at least, between two checks whether the interpreter exits; only while paused, and
+        with `daemonize` false. Pausing and resuming do not poll.
     daemonize : bool, default True
-        True: the interpreter exits without regard to the thread. False: it first lets the call that is under
-        way end; the thread ends then.
+        True: the interpreter exits without waiting for the thread. False: it waits for the end of the present
+        call, after which the thread ends.
     re_raise_exceptions : bool, default True
         Any exception in `threadCall` pauses the thread and is kept in `exception_to_raise`. True: the next
         `threadPause`, `threadRun` or `close` raises it. False: it is logged, by the logger "pymilk".
@@ -62,13 +62,13 @@ class ThreadHandler:
     ----------
     thread : threading.Thread
     exception_to_raise : BaseException or None
-        What `threadCall` raised and nobody was told of yet.
+        Exception of `threadCall` that was not raised yet.
 
     Notes
     -----
-    The thread ends with `close`, at the end of a ``with`` block, or when the object is gone. An object with
-    an exception in `exception_to_raise` is part of a reference cycle: without `close` it is gone when the
-    garbage collector comes by.
+    The thread ends with `close`, at the end of a ``with`` block, or with the object. An object with an
+    exception in `exception_to_raise` is part of a reference cycle: without `close` it stays until the garbage
+    collector runs.
 
     Examples
     --------
@@ -104,18 +104,18 @@ class ThreadHandler:
         self.thread = thread
 
     def threadCall(self) -> None:
-        """Do the work once; to be defined by a subclass."""
+        """Do the work once; subclasses define it."""
         raise NotImplementedError("ThreadHandler.threadCall: This method must be overloaded.")
 
     def threadRun(self) -> None:
-        """Call `threadCall` back to back from now on.
+        """Call `threadCall` repeatedly from now on.
 
         Raises
         ------
         StreamClosedError
             The handler is closed.
         BaseException
-            What the last `threadCall` raised; the thread stays paused then. Call again to go on.
+            The exception of the last `threadCall`; the thread stays paused. Call again to continue.
         """
         with self._orders.changed:
             self._raise_kept()
@@ -125,24 +125,24 @@ class ThreadHandler:
             self._orders.changed.notify_all()
 
     def threadPause(self) -> None:
-        """Begin no further `threadCall`; one that is under way goes on to its end.
+        """Begin no further `threadCall`; the present one continues to its end.
 
         Raises
         ------
         BaseException
-            What the last `threadCall` raised.
+            The exception of the last `threadCall`.
         """
         with self._orders.changed:
             self._orders.running = False
             self._raise_kept()
 
     def close(self) -> None:
-        """End the thread, and wait until it has. Does nothing the second time.
+        """End the thread, and wait for its end. A second call does nothing.
 
         Raises
         ------
         BaseException
-            What the last `threadCall` raised. The thread has ended all the same.
+            The exception of the last `threadCall`. The thread has ended nevertheless.
         """
         self._end()
         self._raise_kept()
@@ -164,14 +164,14 @@ class ThreadHandler:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc: object) -> None:
-        # An exception of the block is the cause of what comes, and not to be hidden by a later one.
+        # An exception of the block must not be hidden by a later one.
         if kind is None:
             self.close()
         else:
             self._end()
 
     def __del__(self, _ends: Callable[[], bool] = sys.is_finalizing) -> None:
-        # The thread is in no call, since that would hold the object; it ends by itself.
+        # The thread is not in a call, which would keep the object alive; it ends by itself.
         if self.exception_to_raise is not None and self._re_raise and not _ends():
             _report(self.exception_to_raise)
 
@@ -181,7 +181,7 @@ def _report(error: BaseException) -> None:
 
 
 def _work(owner: weakref.ref[ThreadHandler], orders: _Orders, look_every: float | None) -> None:
-    """Body of the thread; `look_every` in seconds, or None where the interpreter does not wait for it."""
+    """Body of the thread; `look_every` in seconds, or None if the interpreter does not wait for it."""
     while True:
         with orders.changed:
             while not (orders.running or orders.ended or _exiting(look_every)):
@@ -196,7 +196,7 @@ def _exiting(look_every: float | None) -> bool:
 
 
 def _call(owner: weakref.ref[ThreadHandler]) -> None:
-    """Call once, if there is still somebody to call; here, so that nothing holds the handler afterwards."""
+    """Call once if the handler still exists; in a function, so that no reference to it remains."""
     handler = owner()
     if handler is None:
         return

@@ -8,7 +8,7 @@ from .._types import Array
 
 __all__ = ["half_blocks", "letters", "of_256"]
 
-#: Letters from dark to bright, and the one for pixels that are not finite.
+#: Letters from dark to bright, and the letter for pixels that are not finite.
 _RAMP = " .:-=+*#%@"
 _BAD_LETTER = "?"
 
@@ -22,12 +22,12 @@ _STEP = np.abs(np.arange(256)[:, None] - _CUBE).argmin(axis=1)
 
 _RESET = "\x1b[0m"
 
-#: A pixel that is not there: the background of the terminal.
+#: Code of an empty pixel: the background of the terminal.
 _NONE = -1
 
 
 def of_256(rgb: Array) -> Array:
-    """Tell the nearest of the 256 colours of a terminal.
+    """Return the nearest of the 256 colours of a terminal.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def half_blocks(rgb: Array, *, true_colour: bool = True) -> list[str]:
         name = "5;{}".format
     if len(codes) % 2:
         codes = np.vstack([codes, np.full((1, codes.shape[1]), _NONE)])
-    # Each colour is put into words once.
+    # Each colour is formatted once.
     words = {code: name(code) for code in np.unique(codes).tolist() if code != _NONE}
     return [
         _line(above, below, words)

@@ -1,4 +1,4 @@
-"""Colour maps: tables of 256 colours, and one for pixels that are no number."""
+"""Colour maps: tables of 256 colours, and one for pixels that are not finite."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..system.extras import optional_library
 
 __all__ = ["BAD", "COLOURS", "colour_table", "paint"]
 
-#: Colour of pixels that are not finite; none of the maps here has it.
+#: Colour of pixels that are not finite; in none of the maps here.
 BAD = (190, 0, 190)
 
 _REVERSED = "_r"
@@ -45,7 +45,7 @@ def _spectrum(x: Array) -> tuple[Array, Array, Array]:
     return 4 * x - 2, 2 - np.abs(4 * x - 2), 2 - 4 * x
 
 
-#: Maps that need no library, in the order in which a key goes through them.
+#: Maps that need no library, in the order in which the key selects them.
 COLOURS: dict[str, Callable[[Array], tuple[Array, Array, Array]]] = {
     "gray": _gray,
     "heat": _heat,
@@ -58,7 +58,7 @@ COLOURS: dict[str, Callable[[Array], tuple[Array, Array, Array]]] = {
 
 @lru_cache(maxsize=32)
 def colour_table(name: str) -> Array:
-    """Make the table of a colour map.
+    """Return the table of a colour map.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def colour_table(name: str) -> Array:
     StreamArgumentError
         There is no such map.
     LibraryMissingError
-        It is none of `COLOURS`, and matplotlib is not installed.
+        The map is not in `COLOURS`, and matplotlib is not installed.
     """
     x = np.linspace(0.0, 1.0, 256)
     make = COLOURS.get(name.removesuffix(_REVERSED))
@@ -101,7 +101,7 @@ def colour_table(name: str) -> Array:
 
 
 def paint(parts: Array, table: Array) -> Array:
-    """Give each pixel its colour.
+    """Return the colour of each pixel.
 
     Parameters
     ----------

@@ -26,8 +26,8 @@ def dots(parts: Array, height: int, width: int) -> Array:
     Returns
     -------
     ndarray, bool, shape (height, width)
-        Row 0 is at the top. Neighbours are joined. Where several values share a column, it reaches from
-        the least to the largest of them, so that a single spike is seen.
+        Row 0 is at the top. Neighbours are joined. If several values share a column, it covers the range from
+        the least to the largest, so that a single spike is visible.
     """
     if len(parts) > width:
         begins = np.arange(width) * len(parts) // width
@@ -63,7 +63,7 @@ def braille(raster: Array) -> list[str]:
 
 
 def stars(raster: Array) -> list[str]:
-    """Write dots as stars, one for each.
+    """Write dots as stars.
 
     Parameters
     ----------

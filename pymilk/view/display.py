@@ -1,4 +1,4 @@
-"""One frame as people look at it: the choices they made, and the picture or text that comes of them."""
+"""`Display`: one frame with the choices of its user, drawn as a picture or as text."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from .picture import REDUCTIONS, Window, fit, resample
 
 __all__ = ["MODES", "Display"]
 
-#: How text shows a picture: half blocks in true colour or in 256 colours, or ASCII letters.
+#: Modes of text: half blocks in true colour or in 256 colours, or ASCII letters.
 MODES = ("true", "256", "ascii")
 
-#: Percentile that the key chooses where none was given.
+#: Percentile that the key selects if none was given.
 _PERCENTILE = 99.5
 
-#: Largest enlargement against the whole image, and drawn pixels for one of the image.
+#: Largest zoom, and most drawn pixels for one pixel of the image.
 _MAX_ZOOM = 4096.0
 
 #: Columns to the left of a curve, for its levels.
@@ -36,15 +36,15 @@ _MARGIN = 11
 _PICTURE = 512
 _CURVE = (320, 640)
 
-#: Pixels that a picture may have.
+#: Most pixels of a picture.
 _MOST_PIXELS = 250_000_000
 
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What the frame is with the choices made: worked out once for each frame and change."""
+    """Values computed once for each frame and change of choices."""
 
-    image: Array  # two axes, as the user sees it; a curve has its row alone
+    image: Array  # two axes, as the user sees it; only the row of a curve
     summary: dict[str, Any]
     whole: tuple[float, float] | None  # levels from the least to the largest pixel
 
@@ -55,15 +55,15 @@ class Display:
     Parameters
     ----------
     levels : (float, float), optional
-        Values that are darkest and brightest. None: those that fit the part that is seen.
+        Values that are darkest and brightest. None: chosen for the visible part.
     percentile : float, optional
-        So many percent of the pixels are between the levels. None: from the least to the largest.
+        Percentage of pixels between the levels. None: from the least to the largest.
     log : bool, default False
         Logarithmic brightness.
     colours : str, default "gray"
         See `pymilk.view.colours.colour_table`.
     reduction : {"peak", "mean", "nearest"}
-        What a drawn pixel shows of several: see `pymilk.view.picture.REDUCTIONS`.
+        How several pixels become one: see `pymilk.view.picture.REDUCTIONS`.
     zoom : float, default 1
         1 is the whole frame.
     centre : (float, float), optional
@@ -78,14 +78,14 @@ class Display:
     Attributes
     ----------
     levels, percentile, log, colours, reduction, zoom, centre, symcode, row, dark
-        As given; to be set again at any time, followed by `changed`.
+        As given. They can be set at any time; call `changed` afterwards.
     curve : bool or None
-        A curve is drawn; None: only of frames that have one axis.
+        Draw a curve; None: only for frames with one axis.
 
     Raises
     ------
     StreamArgumentError, LibraryMissingError
-        One of the choices cannot be.
+        A choice is not valid.
 
     Notes
     -----
@@ -132,10 +132,10 @@ class Display:
         self._room: tuple[tuple[int, int], int] = (_CURVE, 1)  # of what was drawn last
         self._window: Window | None = None
 
-    # -- what is seen --------------------------------------------------------------------------
+    # -- the visible part ----------------------------------------------------------------------
 
     def show(self, frame: Array) -> None:
-        """Take a frame to be drawn.
+        """Set the frame to draw.
 
         Parameters
         ----------
@@ -145,7 +145,7 @@ class Display:
         Raises
         ------
         StreamArgumentError
-            It does not have the shape of the dark frame, or not the row.
+            The frame does not have the shape of the dark frame, or has no such row.
         """
         if self.dark is not None and self.dark.shape != frame.shape:
             raise StreamArgumentError(
@@ -163,11 +163,11 @@ class Display:
                 )
 
     def changed(self) -> None:
-        """Have everything worked out anew, after attributes were set."""
+        """Discard computed values after attributes were set."""
         self._seen = self._window = None
 
     def rows_of(self, frame: Array) -> int:
-        """Tell how many rows a frame has in this orientation; one with one axis is a row."""
+        """Return the number of rows of the frame in this orientation; a frame with one axis is a row."""
         return self._turned(frame).shape[0] if frame.ndim == 2 else 1
 
     def _turned(self, frame: Array) -> Array:
@@ -191,7 +191,7 @@ class Display:
 
     @property
     def draws_curve(self) -> bool:
-        """Whether it is a curve that is drawn: of frames with one axis, unless chosen otherwise."""
+        """Whether a curve is drawn: for frames with one axis, unless chosen otherwise."""
         return self.curve if self.curve is not None else self._frame is not None and self._frame.ndim == 1
 
     def _part(self, window: Window) -> Array:
@@ -206,13 +206,13 @@ class Display:
         return span(part, self.percentile)
 
     def _seen_window(self) -> Window:
-        """Tell which part is in sight, in a room like that of what was drawn last."""
+        """Return the visible part, for the room that was drawn last."""
         return self._fit(*self._room) if self._window is None else self._window
 
     def _fit(self, room: tuple[int, int], tall: int = 1) -> Window:
         shape = self._work().image.shape
         if self.draws_curve:
-            # One row, as wide as the room; zoomed, a part of it.
+            # One row as wide as the room, or a part of it.
             count = max(1, int(shape[1] / self.zoom))
             middle = shape[1] / 2 if self.centre is None else self.centre[1] + 0.5
             begin = min(max(0, round(middle - count / 2)), shape[1] - count)
@@ -224,7 +224,7 @@ class Display:
         self._room, self._window = (room, tall), window
         return window
 
-    # -- what comes of it ----------------------------------------------------------------------
+    # -- drawing -------------------------------------------------------------------------------
 
     def picture(self, room: tuple[int, int] | None = None) -> Array:
         """Draw the frame as an RGB picture.
@@ -232,8 +232,8 @@ class Display:
         Parameters
         ----------
         room : (int, int), optional
-            Largest height and width in pixels. Default: images are not reduced, and enlarged by a whole
-            number so that their longer side has at least 512 pixels; curves have 320 x 640.
+            Largest height and width in pixels. Default: images are not reduced, but enlarged by a whole
+            number so that the longer side has at least 512 pixels; curves have 320 x 640.
 
         Returns
         -------
@@ -243,7 +243,7 @@ class Display:
         Raises
         ------
         StreamArgumentError
-            It would have more than 250 million pixels, and more than the frame.
+            The picture would have more than 250 million pixels, and more than the frame.
         """
         shape = self._work().image.shape
         table = colour_table(self.colours)
@@ -288,7 +288,7 @@ class Display:
         if self.draws_curve:
             return self._curve_text(lines, columns, ascii_only=mode == "ascii")
         if mode == "ascii":
-            # In shades of gray: maps with two bright ends would make one of both.
+            # In shades of gray: maps with two bright ends would not be unique.
             window = self._fit((lines, columns), tall=2)
             drawn = letters(self._parts(window))
         else:
@@ -312,11 +312,11 @@ class Display:
         return [f"{label:>{margin - 1}} {line}" for label, line in zip(labels, drawn, strict=True)]
 
     def chosen_levels(self) -> tuple[float, float] | None:
-        """Tell the levels of what is in sight; None if no pixel of it is finite."""
+        """Return the levels of the visible part; None if no pixel of it is finite."""
         return self._levels_of(self._part(self._seen_window()))
 
     def statistics(self) -> dict[str, Any]:
-        """Tell the numbers about what is in sight, in a room like that of what was drawn last.
+        """Return numbers about the visible part, for the room that was drawn last.
 
         Returns
         -------
@@ -350,7 +350,7 @@ class Display:
         }
 
     def describe(self) -> str:
-        """Tell the same in a line, the most important first."""
+        """Return these numbers in one line, the most important first."""
         told = self.statistics()
         words = []
         if told["levels"] is not None:
@@ -386,7 +386,7 @@ class Display:
     # -- choices by key ------------------------------------------------------------------------
 
     def press(self, key: str) -> bool:
-        """Do what a key stands for.
+        """Execute the command of a key.
 
         Parameters
         ----------
@@ -396,14 +396,14 @@ class Display:
         Returns
         -------
         bool
-            False if it stands for nothing here.
+            False if the key has no command.
         """
         action = _KEYS.get(key)
         if action is None:
             return False
         action(self)
         if key in _MOVES:
-            self._window = None  # the frame is what it was
+            self._window = None  # the frame is unchanged
         else:
             self.changed()
         return True
@@ -419,7 +419,7 @@ class Display:
         self.percentile = _PERCENTILE if self.percentile is None else None
 
     def _fix(self) -> None:
-        """Keep the levels of now, or let them go."""
+        """Fix the present levels, or release them."""
         levels = None if self.levels else self.chosen_levels()
         self.levels = levels if levels and levels[0] < levels[1] else None
 
@@ -444,7 +444,7 @@ class Display:
         self.curve = not self.draws_curve
 
     def _larger(self) -> None:
-        # Not beyond one pixel that fills the room.
+        # At most until one pixel fills the room.
         window = self._seen_window()
         if window.columns.stop - window.columns.start > 1 or window.rows.stop - window.rows.start > 1:
             self.zoom = min(2 * self.zoom, _MAX_ZOOM)
@@ -456,7 +456,7 @@ class Display:
         self.zoom, self.centre = 1.0, None
 
     def _pan(self, rows: int, columns: int) -> None:
-        """Move by a quarter of what is seen; of a matrix that is drawn as a curve, to the next row."""
+        """Move by a quarter of the visible part; for a curve of a matrix, to the next row."""
         if self.draws_curve and rows:
             if self._frame is not None and self._frame.ndim == 2:
                 last = self.rows_of(self._frame) - 1
@@ -467,17 +467,17 @@ class Display:
         middle = []
         for axis, (part, step) in enumerate(((window.rows, rows), (window.columns, columns))):
             count = part.stop - part.start
-            # No further than where the edge of the image is the edge of the picture.
+            # Stop when the edge of the image is the edge of the picture.
             begin = part.start + step * max(1, count // 4)
             begin = min(max(0, begin), shape[axis] - count)
             middle.append(begin + (count - 1) / 2)
         if self.draws_curve and self.centre is not None:
-            middle[0] = self.centre[0]  # that of the image, for when it is seen again
+            middle[0] = self.centre[0]  # keep the row of the image for later
         self.centre = (middle[0], middle[1])
 
 
 def _check_size(height: int, width: int, pixels: int) -> None:
-    """Raise if a picture is to be larger than a frame of so many pixels, and too large for anything."""
+    """Raise if a picture has too many pixels, and more than the frame."""
     if height * width > max(_MOST_PIXELS, pixels):
         raise StreamArgumentError(
             f"the picture would have {width}x{height} pixels, more than {_MOST_PIXELS / 1e6:g} million; ask "

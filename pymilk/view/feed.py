@@ -1,4 +1,4 @@
-"""The newest frame of a stream, whenever somebody has time for it; through deletions and new files."""
+"""`Feed`: the newest frame of a stream at any time, across deletions and new files."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ..streams.waiting import Follower
 
 __all__ = ["Feed"]
 
-#: Seconds that the rate is measured over, between two looks at the writer, that a new file is spoken of.
+#: Seconds: span of the rate, interval between two checks of the writer, time that a new file is reported.
 _RATE_SECONDS = 2.0
 _WRITER_SECONDS = 0.5
 _NEWS_SECONDS = 5.0
 
-#: Copies of a slice that are tried before one is taken that the writer may have been in.
+#: Attempts to copy a slice before one that may be torn is accepted.
 _TRIES = 3
 
 
 class Feed:
-    """Take the newest frame of a stream now and then.
+    """Copy the newest frame of a stream on request.
 
     Parameters
     ----------
@@ -40,28 +40,27 @@ class Feed:
         Of the stream, slowest axis first.
     dtype : dtype
     counter : int
-        Of the frame that was taken last; 0 before the first.
+        Of the last frame taken; 0 before the first.
     written_ns : int
-        When it was written, by CLOCK_TAI, as far as the writer says so; 0 if not.
+        When it was written, nanoseconds of CLOCK_TAI; 0 if the writer stores no times.
     torn : bool
         It may hold pixels of two frames.
     lost : int
-        Frames that were published between those that were taken: differences of the counter. What came while
-        there was no file is not counted.
+        Frames published between those taken, by the counter. Frames without a file are not counted.
     slices : int
         Images in a cube or a temporal ring; 0 if each frame is one image, or one row.
     slice : int or None
-        The one that was taken last.
+        The last one taken.
 
     Raises
     ------
     StreamError
-        As `pymilk.Stream.attach`; StreamError as well where the pixels are on a GPU.
+        As `pymilk.Stream.attach`; also if the pixels are on a GPU.
 
     Notes
     -----
-    The stream is attached read-only and no semaphore is taken: the writer does not notice. One object is
-    for one thread.
+    The stream is attached read-only and no semaphore is taken: the writer is not affected. Use one object in
+    one thread only.
     """
 
     def __init__(self, name: Any) -> None:
@@ -93,7 +92,7 @@ class Feed:
         self._next_writer = 0.0
 
     def close(self) -> None:
-        """Let go of the stream."""
+        """Close the stream."""
         self._source.close()
 
     def __enter__(self) -> Feed:
@@ -103,13 +102,13 @@ class Feed:
         self.close()
 
     def look(self) -> bool:
-        """Follow the stream to a new file if there is one, and tell whether a frame is there to be taken.
+        """Follow the stream to a new file if there is one; returns whether there is a new frame.
 
         Returns
         -------
         bool
-            True if the counter has moved since the last frame was taken, or if none was. False while the file
-            is damaged: `trouble` says so.
+            True if the counter has changed since the last frame taken, or if none was taken. False while the
+            file is damaged: see `trouble`.
         """
         now = time.monotonic()
         if self._stream.replaced():
@@ -125,7 +124,7 @@ class Feed:
         )  # fmt: skip
         counter = self._stream.counter
         if self._looks and counter < self._looks[-1][1]:
-            self._looks.clear()  # the writer began anew
+            self._looks.clear()  # the writer restarted
         while len(self._looks) > 1 and self._looks[1][0] < now - _RATE_SECONDS:
             self._looks.popleft()
         self._looks.append((now, counter))
@@ -156,7 +155,7 @@ class Feed:
 
     @property
     def rate(self) -> float | None:
-        """Frames per second over the last two seconds of looks; None before there are two of them."""
+        """Frames per second over the last two seconds; None before the second `look`."""
         if len(self._looks) < 2:
             return None
         (before, first), (after, last) = self._looks[0], self._looks[-1]
@@ -164,7 +163,7 @@ class Feed:
 
     @property
     def trouble(self) -> str:
-        """What users should know about the stream, in words; empty if all is well."""
+        """Problems of the stream, in words; "" if there are none."""
         news = ""
         if self._news is not None and time.monotonic() < self._news[0] + _NEWS_SECONDS:
             news = self._news[1]
@@ -177,8 +176,7 @@ class Feed:
         Parameters
         ----------
         index : int, optional
-            Slice of a cube or ring, from 0. Default: the one that the writer wrote last, as far as it
-            says so.
+            Slice of a cube or ring, from 0. Default: the slice written last, as stored by the writer.
 
         Returns
         -------
@@ -207,7 +205,7 @@ class Feed:
             self.slice = newest if index is None else index
         else:
             self.slice = None
-        # The newest slice of a temporal ring is its frame. A cube is not copied for the sake of one slice.
+        # The newest slice of a temporal ring is its frame. Of a cube, copy the one slice only.
         if self.slice is None or (stream.temporal and index is None):
             frame, flags, number = stream.read()
             self.torn = bool(flags & FLAG_TORN)
@@ -221,7 +219,7 @@ class Feed:
         return frame.reshape(1, 1) if frame.ndim == 0 else frame
 
     def _copy(self, index: int) -> tuple[Array, int]:
-        """Copy one slice, and tell the counter."""
+        """Copy one slice; returns it and the counter."""
         stream = self._stream
         source = self._pixels[index] if stream.temporal else self._pixels.squeeze()[index]
         for _ in range(_TRIES):
@@ -233,7 +231,7 @@ class Feed:
         return frame, before
 
     def _within(self, index: int) -> bool:
-        """Tell whether the writer is in a slice: of a temporal ring it is in the one that comes next."""
+        """Return whether the writer is in a slice; in a temporal ring it is in the next one."""
         stream = self._stream
         if not stream.write:
             return False

@@ -1,4 +1,4 @@
-"""Images of any size in a room of any size: which part is seen, how large, and what becomes of pixels."""
+"""Fit images of any size into a room of any size: visible part, scale, reduction of pixels."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..arguments import check_choice
 
 __all__ = ["REDUCTIONS", "Window", "fit", "resample"]
 
-#: What one drawn pixel shows of the many that it stands for: the largest, so that single hot pixels are
-#: seen; their mean, which hides them; or the one in the middle, which misses most of them.
+#: How several pixels become one: the largest, which shows single hot pixels; the mean, which hides them; or
+#: the one in the middle, which misses most of them.
 REDUCTIONS = ("peak", "mean", "nearest")
 
 
 @dataclass(frozen=True)
 class Window:
-    """The part of an image that is drawn, and the pixels that it is drawn with.
+    """The visible part of an image, and the size that it is drawn with.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ def fit(
     zoom : float, default 1
         1 is the whole image; 2 is twice as large.
     centre : (float, float), optional
-        Row and column that come to the middle, as far as the image reaches. Default: the image's own.
+        Row and column in the middle, limited by the edges of the image. Default: the middle of the image.
     tall : int, default 1
         Height of a drawn pixel in units of its width: 2 for the letters of a terminal.
 
@@ -67,7 +67,7 @@ def fit(
 
     Notes
     -----
-    Small images are enlarged by whole numbers, so that all pixels are of one size.
+    Small images are enlarged by whole numbers, so that all pixels have the same size.
     """
     scale = min(room[1] / shape[1], room[0] * tall / shape[0]) * zoom
     if scale >= 1:
@@ -85,7 +85,7 @@ def fit(
 
 
 def resample(image: Array, height: int, width: int, reduction: str = "peak") -> Array:
-    """Enlarge or reduce an image, each axis for itself.
+    """Enlarge or reduce an image, each axis separately.
 
     Parameters
     ----------
@@ -99,15 +99,15 @@ def resample(image: Array, height: int, width: int, reduction: str = "peak") -> 
     Returns
     -------
     ndarray, shape (height, width)
-        Means are float64. Pixels that are NaN count only where there is no other.
+        Means are float64. NaN is ignored unless all pixels are NaN.
 
     Raises
     ------
     StreamArgumentError
-        `reduction` is none.
+        `reduction` is not valid.
     """
     check_choice("reduction", reduction, REDUCTIONS)
-    if abs(image.strides[0]) < abs(image.strides[1]):  # its rows are not what lies together in memory
+    if abs(image.strides[0]) < abs(image.strides[1]):  # its columns are contiguous in memory
         turned: Array = _both_axes(image.T, width, height, reduction).T
         return turned
     return _both_axes(image, height, width, reduction)
@@ -139,7 +139,7 @@ def _peaks(image: Array, count: int) -> Array:
         for at in range(count):
             np.maximum.reduce(image[edges[at] : edges[at + 1]], axis=0, out=out[at])
         if image.dtype.kind == "f" and np.isnan(out).any():
-            for at in range(count):  # slower, and without regard to NaN
+            for at in range(count):  # slower, and ignores NaN
                 np.fmax.reduce(image[edges[at] : edges[at + 1]], axis=0, out=out[at])
     return out
 

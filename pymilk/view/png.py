@@ -33,7 +33,7 @@ def save_png(path: str | os.PathLike[str], rgb: npt.NDArray[Any]) -> None:
 
     Notes
     -----
-    The file is complete when it appears under its name.
+    The file is complete when it gets its name.
     """
     content = io.BytesIO()
     optional_library("PIL.Image", "plot", "PNG pictures").fromarray(rgb).save(content, format="PNG")

@@ -57,10 +57,10 @@ def floors() -> dict[str, int]:
 
 
 def sources(*suffixes: str) -> list[Path]:
-    """Return the sources of the package with these suffixes, but for stand-ins of other libraries."""
+    """Return the sources of the package with these suffixes, but for import names of other libraries."""
+    other = [folder for folder in (PACKAGE / "compat").iterdir() if folder.is_dir()]
     found = [path for path in sorted(PACKAGE.rglob("*")) if path.suffix in suffixes]
-    others = {"pyMilk", "ImageStreamIOWrap", "CacaoProcessTools"}
-    return [path for path in found if not others & set(path.parts)]
+    return [path for path in found if not any(map(path.is_relative_to, other))]
 
 
 def module_of(path: Path) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ def stairs() -> Iterator[str]:
             if (module, name) in ignored:
                 continue
             target = module or (name,)
-            place = f"{path.relative_to(ROOT)}: {how}s {'.'.join(target)} ({name or '*'})"
+            place = f"{path.relative_to(PACKAGE.parent)}: {how}s {'.'.join(target)} ({name or '*'})"
             if target[0] not in level or own[0] not in level:
                 yield f"{place}: one of them has no floor in pyproject.toml"
             elif own[0] != target[0] and level[target[0]] >= level[own[0]]:
@@ -190,7 +190,7 @@ def _blocks(path: Path) -> Iterator[tuple[str, str, int]]:
 def sizes() -> Iterator[str]:
     """Give what is too long."""
     for path in sources(".py", ".pyx", ".pxd", ".pyi"):
-        place = path.relative_to(ROOT)
+        place = path.relative_to(PACKAGE.parent)
         lines = len(path.read_text().splitlines())
         most = HEART[1] if path.name == HEART[0] else FILE_LINES
         if lines > most:

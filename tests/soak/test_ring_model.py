@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from support.ring_model import FLAGGED, PLAIN, Case, Patient, check_all_is_read, explored, of_depth
+from support.ring_cases import FLAGGED, PLAIN, check_all_is_read, of_depth
+from support.ring_exploration import explored
+from support.ring_protocol import Case, Patient
 
 
 @pytest.mark.parametrize("reads", ["copy", "take"])

@@ -1,4 +1,4 @@
-"""``pymilk bench``: how many frames does this machine miss?"""
+"""``pymilk bench``: measure how many frames this machine misses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..parameters import NumberRange, dtype_of, rates_of, shapes_of
 
 __all__ = ["bench"]
 
-#: How rows of the table look, by their trouble.
+#: Styles of table rows, by trouble.
 _STYLES = {"": "", "lossy": "yellow", "wrong": "bold red"}
 
 
@@ -48,7 +48,7 @@ _STYLES = {"": "", "lossy": "yellow", "wrong": "bold red"}
 @click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority of both, where permitted.")
 @click.option("--busy", is_flag=True, help="Keep a second Python thread busy beside the reader.")
 @click.option("--stall", type=NumberRange(min=0), default=0, metavar="MS",
-              help="Let the consumer of a ring sleep so many milliseconds, every half second.")
+              help="Milliseconds that the consumer of a ring sleeps, every half second.")
 @click.option("--memory", type=NumberRange(min=0, min_open=True), metavar="MB",
               help="For the frames of a point. Default: 1074 MB, or a quarter of what is free.")
 @click.option("--plot", type=click.Path(dir_okay=False, writable=True), metavar="FILE.png",
@@ -71,11 +71,11 @@ def bench(
     plot: str | None,
     as_json: bool,
 ) -> None:
-    """Measure how many frames this machine misses, from which rate on.
+    """Measure how many frames this machine misses, and from which rate on.
 
-    A second process publishes frames that carry their numbers; this one reads them from a plain stream,
-    through a collector, and from both kinds of rings, at each rate. What pymilk says was lost is compared
-    with what is missing in the frames. Ctrl-C ends it and shows what was measured so far.
+    A second process publishes frames that contain their numbers; this one reads them from a plain stream,
+    through a collector, and from both kinds of rings, at each rate. The losses that pymilk reports are
+    compared with the numbers in the frames. Ctrl-C ends it and shows the results so far.
 
     Exit code 1 if both disagree or a writer died.
 
@@ -102,7 +102,7 @@ def bench(
         )
         console.print(
             f"{benchmark.tasks} points, about {benchmark.expected_seconds:.0f} s, up to "
-            f"{benchmark.nbytes / 1e6:.0f} MB; Ctrl-C shows what was measured so far",
+            f"{benchmark.nbytes / 1e6:.0f} MB; Ctrl-C shows the results so far",
             highlight=False,
         )
         try:
@@ -112,12 +112,12 @@ def bench(
             if plot is not None and benchmark.result.points:
                 _draw(benchmark.result, plot, console)
     if not benchmark.result.agreed:
-        click.echo("pymilk: a measurement is not what it should be, see above", err=True)
+        click.echo("pymilk: a measurement failed, see above", err=True)
         sys.exit(1)
 
 
 def _check_plot(path: str) -> None:
-    """Refuse a picture that cannot be drawn before anything is measured."""
+    """Raise an error before the measurement if the picture cannot be drawn."""
     if importlib.util.find_spec("matplotlib") is None:
         raise click.UsageError("--plot needs matplotlib, which is not installed: pip install 'pymilk[plot]'")
     folder = os.path.dirname(path) or "."
@@ -136,7 +136,7 @@ def _run(benchmark: Benchmark, console: Console) -> None:
 
 
 def _show(result: BenchResult, as_json: bool) -> None:
-    """Print the result: as a table with colours on a terminal, else as plain text."""
+    """Print the result: as a coloured table on a terminal, else as plain text."""
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))
         return
@@ -155,7 +155,7 @@ def _show(result: BenchResult, as_json: bool) -> None:
 
 
 def _table(points: list[Point], console: Console) -> Table:
-    """Make the table of one shape, with as many columns as the terminal has room for."""
+    """Return the table of one shape, with as many columns as the terminal has room for."""
     left_out: tuple[str, ...] = ()
     for count in range(len(DISPENSABLE) + 1):
         left_out = DISPENSABLE[:count]
@@ -187,7 +187,7 @@ def _draw(result: BenchResult, path: str, console: Console) -> None:
 
     try:
         save_bench_picture(result, path)
-    except (OSError, ValueError) as error:  # ValueError: an ending that is no picture format
+    except (OSError, ValueError) as error:  # ValueError: unknown picture format
         raise StreamArgumentError(
             f"the picture cannot be saved as {path}: {error}", argument="plot", found=path
         ) from error

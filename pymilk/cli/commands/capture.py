@@ -1,4 +1,4 @@
-"""``pymilk capture``: frames into memory, then to disk, with an account of what was missed."""
+"""``pymilk capture``: capture frames into memory, save them, and report losses."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..progress import bar_of_work, watch
 
 __all__ = ["capture"]
 
-#: Reserving so many bytes takes a second or more: it is said.
+#: Bytes from which on reserving memory takes a second or more, and is announced.
 _LARGE_NBYTES = 1_000_000_000
 
 
@@ -33,9 +33,9 @@ _LARGE_NBYTES = 1_000_000_000
 @click.argument("name")
 @click.option("-n", "--frames", type=click.IntRange(min=1), help="How many to capture.")
 @click.option("--seconds", type=NumberRange(min=0, min_open=True),
-              help="Capture for so long instead.")
+              help="Capture for this time instead.")
 @click.option("-o", "--output", metavar="PATH",
-              help="Save them here: .npy, .fits, .h5, .hdf5 or .zarr. Default: only report.")
+              help="Save frames here: .npy, .fits, .h5, .hdf5 or .zarr. Default: only report.")
 @click.option("--plot", type=click.Path(dir_okay=False), metavar="FILE.png",
               help="Draw the intervals between frames, and the gaps over time.")
 @click.option("--timeout", type=NumberRange(min=0, min_open=True), default=5.0, show_default=True,
@@ -59,12 +59,12 @@ def capture(
     compress: bool,
     as_json: bool,
 ) -> None:
-    """Capture the next frames of stream NAME into memory, save them, and tell what was missed.
+    """Capture the next frames of stream NAME into memory, save them, and report losses.
 
-    Memory for all of them is reserved first. Where capturing ends early, by Ctrl-C, SIGTERM, the end of the
-    terminal (SIGHUP) or since no frame comes, those received are reported and saved all the same. Frames that
-    are lost do not change the exit code, unless --strict is given. pymilk play plays what is saved. To write
-    to disk while frames come, use pymilk record.
+    Memory for all of them is reserved first. If capturing ends early (Ctrl-C, SIGTERM, a closed terminal, or
+    no new frame), the frames received are still reported and saved. Lost frames do not change the exit code,
+    unless --strict is given. pymilk play plays saved frames. To write to disk while frames come, use pymilk
+    record.
 
     Example: pymilk capture cam0 -n 10000 -o out.npy --plot report.png
     """
@@ -107,7 +107,7 @@ def capture(
 
 
 def _check_plot(plot: str | None, force: bool) -> None:
-    """Refuse a picture that cannot be saved before anything is captured."""
+    """Raise an error before the capture if the picture cannot be saved."""
     if plot is None:
         return
     if importlib.util.find_spec("matplotlib") is None:
@@ -121,7 +121,7 @@ def _check_plot(plot: str | None, force: bool) -> None:
 def _capture(
     shm: SHM, frames: int | None, seconds: float | None, timeout: float, wait: str, console: Console
 ) -> tuple[Capture, BaseException | None]:
-    """Capture; returns what was received, and what ended it before it was to."""
+    """Capture; returns the capture, and the error that ended it early."""
     run: Capture | MultiCapture
     if frames is not None:
         nbytes = frames * math.prod(shm.shape) * shm.nptype.itemsize

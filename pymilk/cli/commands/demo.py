@@ -1,4 +1,4 @@
-"""``pymilk demo``: the whole thing on one machine, in ten seconds."""
+"""``pymilk demo``: camera and capture on one machine, in ten seconds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STREAM = "demo_camera"
 
 @contextlib.contextmanager
 def _stream_directory(chosen: str | None) -> Iterator[None]:
-    """Use a directory of streams for a while: the one given, or a private one that goes afterwards."""
+    """Use a stream directory for a block: the given one, or a private one that is removed afterwards."""
     before = os.environ.get("MILK_SHM_DIR")
     with contextlib.ExitStack() as stack:
         if chosen is None:
@@ -73,10 +73,10 @@ def demo(
     no_picture: bool,
     as_json: bool,
 ) -> None:
-    """Capture from a simulated camera, and tell what was missed.
+    """Capture from a simulated camera, and report losses.
 
     A second process publishes Shack-Hartmann frames into a stream; this one captures them into one
-    NumPy cube, with the interpreter free for other work, and accounts for every frame.
+    NumPy cube, without the GIL, and accounts for every frame.
 
     Example: pymilk demo --rate 5000 --frames 20000
     """
@@ -111,7 +111,7 @@ def demo(
 
 
 def _draw(capture: Capture, path: str, console: Console) -> None:
-    """Save the picture, or say what is missing for it."""
+    """Save the picture, or print which library is missing."""
     try:
         from ..pictures import save_picture
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""``pymilk doctor``: what is wrong here, and what to do."""
+"""``pymilk doctor``: find problems, with advice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["doctor"]
 @click.option("--fix", "mend", is_flag=True,
               help="First remove temporary files that creators left when they died. No stream is touched.")
 def doctor(as_json: bool, mend: bool) -> None:
-    """Look for what is wrong with the streams and this machine, and say what to do.
+    """Find problems of the streams and of this machine, and print advice.
 
     Exit code 1 if there is a problem; notes do not count.
 

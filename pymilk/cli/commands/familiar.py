@@ -1,4 +1,4 @@
-"""Commands that existing scripts call, with the arguments they always had: ``creashmim`` and others."""
+"""Commands that existing scripts call, with their old arguments: ``creashmim`` and others."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 @click.option("-z", "do_zero", is_flag=True, help="Publish zeros in a stream that is kept.")
 @click.option("--kw", "nbkw", type=click.IntRange(min=0), default=50, show_default=True,
               help="Room for keywords.")
-@click.option("--force", is_flag=True, help="Make a new stream, also where the existing one would fit.")
+@click.option("--force", is_flag=True, help="Make a new stream, even if the existing one fits.")
 @click.option("--del", "delete", is_flag=True, help="Delete the existing stream before.")
 def creashmim(
     name: str, size: tuple[int, ...], kind: str, do_zero: bool, nbkw: int, force: bool, delete: bool
 ) -> None:
-    """Make sure that there is a stream NAME of this SIZE and type: the existing one, or a new one.
+    """Create the stream NAME of this SIZE and type, or keep the existing one if it fits.
 
     Example: creashmim cam0 120 120 --type=u16 --kw=50
     """
@@ -49,13 +49,13 @@ def creashmim(
         ).close()
 
 
-# Values may be negative numbers, which are no options.
+# Values may be negative numbers, which are not options.
 @click.command(context_settings={**_HELP, "ignore_unknown_options": True})
 @click.argument("shm")
 @click.argument("kw")
 @click.argument("value")
 def updatekw(shm: str, kw: str, value: str) -> None:
-    """Set the keyword KW of the stream SHM: to a float if VALUE can be one, else to the text.
+    """Set the keyword KW of the stream SHM: to a float if VALUE is a number, else to the text.
 
     Example: updatekw cam0 GAIN 2.5
     """
@@ -75,7 +75,7 @@ def _pictures(default: float) -> Callable[[Any], Any]:
 
 
 class _Number(NumberRange):
-    """A number after a short option, where existing calls also write ``-s=4``."""
+    """A number after a short option; existing calls also write ``-s=4``."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read the number, without the sign in front."""
@@ -91,7 +91,7 @@ _SYMCODE = click.option("-s", "symcode", type=_Number(0, 7), metavar="CODE", hel
 @_SYMCODE
 @click.pass_context
 def shm_imshow(context: click.Context, name: str, rate: float, symcode: float | None) -> None:
-    """Show the stream NAME live, in the terminal: pymilk show. Keys are named below the picture.
+    """Show the stream NAME live in the terminal: pymilk show. Keys are listed below the picture.
 
     Example: shmImshow cam0 --fr=8 -s=0
     """
@@ -101,7 +101,7 @@ def shm_imshow(context: click.Context, name: str, rate: float, symcode: float | 
 @click.command("shmPlot", context_settings=_HELP)
 @click.argument("name")
 @_pictures(10.0)
-@click.option("-t", "over_time", is_flag=True, help="Accepted, without effect.")
+@click.option("-t", "over_time", is_flag=True, help="No effect.")
 @click.pass_context
 def shm_plot(context: click.Context, name: str, rate: float, over_time: bool) -> None:
     """Draw the stream NAME live, in the terminal: a curve if it has one axis. See pymilk show.

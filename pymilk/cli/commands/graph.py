@@ -1,4 +1,4 @@
-"""``pymilk graph``: who feeds whom."""
+"""``pymilk graph``: which process makes which stream from which."""
 
 from __future__ import annotations
 

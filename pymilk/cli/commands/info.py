@@ -1,4 +1,4 @@
-"""``pymilk info``: everything about one stream."""
+"""``pymilk info``: describe one stream in full."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["info"]
 @click.argument("name")
 @click.option("--measure", "seconds", type=NumberRange(min=0, max=3600), default=1.0,
               show_default=True, metavar="SECONDS",
-              help="Measure rate, jitter and writes so long; 0: not at all.")
+              help="Measure rate, jitter and writes for this time; 0: not at all.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
 def info(name: str, seconds: float, as_json: bool) -> None:
-    """Tell everything about stream NAME: metadata, orientation, sections, semaphores, keywords, rate.
+    """Describe stream NAME in full: metadata, orientation, sections, semaphores, keywords, rate.
 
-    Watches the stream for a second, without taking a semaphore.
+    Watches the stream for a second, without a semaphore.
 
     Example: pymilk info cam0 --measure 5
     """

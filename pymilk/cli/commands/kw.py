@@ -1,4 +1,4 @@
-"""``pymilk kw``: keywords of a stream, listed, read and set."""
+"""``pymilk kw``: list, read and set keywords of a stream."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ __all__ = ["kw"]
 def kw(name: str, keys: tuple[str, ...], comment: str | None, as_text: bool, as_json: bool) -> None:
     """List the keywords of stream NAME, print some, or set some.
 
-    Without KEY: all. KEY: its value. KEY=VALUE: set it, as a number if it can be one. Either all that
-    are given can be set, or none is. What is printed is read after that.
+    Without KEY: all. KEY: print its value. KEY=VALUE: set it, as a number if VALUE is one. If one cannot be
+    set, none is. Printed values are read after setting.
 
     Exit code 1 if a keyword is missing or cannot be stored.
 
@@ -33,7 +33,7 @@ def kw(name: str, keys: tuple[str, ...], comment: str | None, as_text: bool, as_
     for given in keys:
         key, sign, value = given.partition("=")
         if not key:
-            raise click.BadParameter(f"{given!r} has no keyword before the =", param_hint="KEY")
+            raise click.BadParameter(f"{given!r} has no keyword before the equals sign", param_hint="KEY")
         if sign:
             changes[key] = (value if as_text else value_of_text(value), comment)
         else:

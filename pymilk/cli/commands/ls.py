@@ -29,13 +29,13 @@ from ..terminal import ERASE, Terminal, interactive
 
 __all__ = ["COLUMNS", "ls", "watch_streams"]
 
-#: Columns of the table, any of which it can be sorted by.
+#: Columns of the table; it can be sorted by each of them.
 COLUMNS = ("name", "dtype", "shape", "counter", "rate", "age", "writer", "readers", "ring", "size")
 
 #: Columns of numbers, sorted from the largest to the smallest; ages by the times of the last frames.
 _NUMBERS = ("counter", "rate", "age", "readers", "ring", "size")
 
-#: Columns that are left out where a terminal is too narrow, the first one first.
+#: Columns that are left out if a terminal is too narrow, the first one first.
 _DISPENSABLE = ("size", "ring", "dtype", "readers", "shape")
 
 #: Seconds between two looks of --watch, unless --rate says otherwise.
@@ -45,16 +45,16 @@ _WATCH_SECONDS = 1.0
 @click.command()
 @click.option("--sort", type=click.Choice(COLUMNS), default="name", show_default=True,
               help="Numbers: largest first; ages: newest first.")
-@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--reverse", is_flag=True, help="Reverse the order.")
 @click.option("--rate", "seconds", type=NumberRange(min=0, min_open=True, max=3600), metavar="SECONDS",
-              help="Measure frames per second, from two looks so far apart.")
+              help="Measure frames per second over this time.")
 @click.option("--watch", is_flag=True, help="Look again every second, or every --rate seconds, until q.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
 def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bool) -> None:
-    """List streams: what they are, how old, who writes and who reads.
+    """List streams: shape, rate, age, writer and readers.
 
-    The writer is the process that rang the semaphores last; readers are semaphores that living processes
-    hold. Files that are not usable streams are named below the table, for what they are.
+    The writer is the process that posted the semaphores last; readers are semaphores that living processes
+    hold. Files that are not usable streams are listed below the table, with the reason.
 
     Example: pymilk ls --rate 0.5 --sort rate
     """
@@ -90,7 +90,7 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
 
 
 def watch_streams(sort: str, reverse: bool, seconds: float) -> None:
-    """Draw the table again and again, until Ctrl-C or q; keys choose the column that it is sorted by."""
+    """Draw the table repeatedly until Ctrl-C or q; keys choose the column to sort by."""
     watch = _Watch(sort, reverse, seconds)
     with contextlib.suppress(KeyboardInterrupt), Terminal() as terminal:
         while True:
@@ -102,7 +102,7 @@ def watch_streams(sort: str, reverse: bool, seconds: float) -> None:
 
 
 class _Watch:
-    """What the live table is at the moment."""
+    """State of the live table."""
 
     def __init__(self, sort: str, reverse: bool, seconds: float) -> None:
         self._sort, self._reverse, self._seconds = sort, reverse, seconds
@@ -111,14 +111,14 @@ class _Watch:
         self.due = time.monotonic() + seconds
 
     def update(self) -> None:
-        """Look at the streams again, if it is time for that."""
+        """Read the streams again if it is time."""
         if time.monotonic() >= self.due:
             before, self._streams = self._streams, survey()
             measure_rates(before, self._streams)
             self.due = time.monotonic() + self._seconds
 
     def press(self, key: str) -> bool:
-        """Do what a key is for; returns False if it ends the view."""
+        """Execute the command of a key; returns False if it ends the view."""
         if key in ("<", ">"):
             step = 1 if key == ">" else -1
             self._sort = COLUMNS[(COLUMNS.index(self._sort) + step) % len(COLUMNS)]
@@ -127,9 +127,9 @@ class _Watch:
         return key not in ("q", "Q")
 
     def lines(self, lines: int, columns: int) -> list[str]:
-        """Make all lines of the terminal."""
+        """Return all lines of the terminal."""
         console = Console(width=columns, highlight=False, markup=False)
-        # The first ones, where not all have room between the headings and the last line.
+        # The first ones, if not all fit between the headings and the last line.
         shown = _sorted(self._streams, self._sort, self._reverse)[: max(1, lines - 2)]
         table, missing = _table(shown, console, self._sort, with_rate=True)
         others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(shown)]
@@ -144,8 +144,8 @@ class _Watch:
 
 
 def _sorted(streams: list[dict[str, Any]], column: str, reverse: bool) -> list[dict[str, Any]]:
-    """Sort by a column; what has no value there comes last, then what is not a stream."""
-    # Ages are taken one after the other; the times of the frames can be compared.
+    """Sort by a column; streams without a value come last, then files that are not streams."""
+    # Ages are read at different times; the times of the last frames can be compared.
     keys = {"size": "nbytes", "shape": "frame_shape", "age": "last_frame_ns"}
     good = [entry for entry in streams if "error" not in entry]
 
@@ -166,7 +166,7 @@ def _sorted(streams: list[dict[str, Any]], column: str, reverse: bool) -> list[d
 def _table(
     streams: list[dict[str, Any]], console: Console, sort: str, *, with_rate: bool
 ) -> tuple[Table, str]:
-    """Make the table, with as many columns as there is room for; says too which are missing."""
+    """Return the table, with as many columns as there is room for, and the names of missing ones."""
     cells = [_cells(entry) for entry in streams if "error" not in entry]
     headings = [name for name in COLUMNS if with_rate or name != "rate"]
     return fitted_table(console, headings, cells, [name for name in _DISPENSABLE if name != sort], _NUMBERS)
@@ -190,7 +190,7 @@ def _cells(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _others(streams: list[dict[str, Any]]) -> list[str]:
-    """Name the files that are not usable streams."""
+    """Return a line for each file that is not a usable stream."""
     return [
         clean(f"{os.path.basename(entry['path'])}: {entry['error'].removeprefix(entry['path'] + ': ')}")
         for entry in streams

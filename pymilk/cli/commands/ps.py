@@ -35,7 +35,7 @@ __all__ = ["ps"]
 COLUMNS = ("name", "pid", "state", "loops", "rate", "jitter", "busy", "last", "trigger", "missed", "message")
 _NUMBERS = ("pid", "loops", "rate", "jitter", "busy", "last", "missed")
 
-#: Columns that are left out where a terminal is too narrow, the first one first.
+#: Columns that are left out if a terminal is too narrow, the first one first.
 _DISPENSABLE = ("message", "missed", "trigger", "busy", "last", "pid")
 
 #: Mark of the chosen process.
@@ -48,7 +48,7 @@ _HELP = "up/down choose  p pause  r resume  s step  x stop  q quit"
 @click.argument("names", nargs=-1, metavar="[NAME|PID]...")
 @click.option("--once", is_flag=True, help="Print the table once, as in a pipe.")
 @click.option("--interval", type=NumberRange(min=0.05, max=3600), default=0.5, show_default=True,
-              metavar="SECONDS", help="Look again this often.")
+              metavar="SECONDS", help="Seconds between updates.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
 @click.option("--remove-stale", "clean_up", is_flag=True,
               help="Remove the entries of processes that have ended, and nothing else.")
@@ -121,7 +121,7 @@ def _cells(status: ProcessStatus, rate: float | None = None) -> dict[str, str]:
 
 
 def _watch(names: Sequence[str], seconds: float) -> None:
-    """Draw the table again and again, until Ctrl-C or q."""
+    """Draw the table repeatedly until Ctrl-C or q."""
     view = _View(names, seconds)
     with contextlib.suppress(KeyboardInterrupt), Terminal() as terminal:
         while True:
@@ -133,7 +133,7 @@ def _watch(names: Sequence[str], seconds: float) -> None:
 
 
 class _View:
-    """What the live table is at the moment."""
+    """State of the live table."""
 
     def __init__(self, names: Sequence[str], seconds: float) -> None:
         self._names, self._seconds = names, seconds
@@ -176,7 +176,7 @@ class _View:
         return keys.index(self._key) if self._key in keys else 0
 
     def press(self, key: str) -> bool:
-        """Do what a key is for; returns False if it ends the view."""
+        """Execute the command of a key; returns False if it ends the view."""
         good = self._good
         if key in ("q", "Q"):
             return False
@@ -210,7 +210,7 @@ class _View:
         self.due = 0.0
 
     def lines(self, lines: int, columns: int) -> list[str]:
-        """Make all lines of the terminal."""
+        """Return all lines of the terminal."""
         console = Console(width=columns, highlight=False, markup=False)
         table, missing = self._table(console, max(1, lines - 3))
         others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(self._processes)]

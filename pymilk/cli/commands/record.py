@@ -57,9 +57,9 @@ def record(
 ) -> None:
     """Record the streams NAME to disk, with the number, the times and the losses of each frame.
 
-    Ctrl-C, SIGTERM and the end of the terminal (SIGHUP) end it within a second, with finished files and the
-    report. Exit code 0 if it ended as asked, also when frames were lost: the report says how many. 1 if a
-    stream or a disk did not allow it, 130 if it was stopped before its --frames or --seconds were over.
+    Ctrl-C, SIGTERM and a closed terminal (SIGHUP) end it within a second, with finished files and the report.
+    Exit code 0 if it ended as requested, also if frames were lost (see the report); 1 after an error of a
+    stream or a disk; 130 if it was stopped before its --frames or --seconds were over.
 
     Example: pymilk record cam0 -o cam0.fits -n 100000 --max-frames-per-file 10000
     """
@@ -109,13 +109,13 @@ def record(
         else:
             for line in str(report).splitlines():
                 click.echo(clean(line))
-        recorder.wait()  # raises what went wrong
+        recorder.wait()  # raises the error that ended it
     if not until_stopped and any(each.ended == "stopped" for each in report.streams.values()):
         sys.exit(EXIT_INTERRUPTED)
 
 
 def _text(report: StreamReport) -> str:
-    """Say in a few words how a recording goes."""
+    """Return the progress of a recording in a few words."""
     wanted = "" if report.requested is None else f"/{report.requested}"
     rate = NOTHING if report.rate != report.rate else f"{report.rate:.0f}"
     words = (

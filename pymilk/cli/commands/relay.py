@@ -1,4 +1,4 @@
-"""``pymilk relay``: a plain stream becomes a ring stream, for everybody to read without loss."""
+"""``pymilk relay``: copy a plain stream into a ring stream, which all can read without loss."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..progress import watch
 
 __all__ = ["relay"]
 
-#: Seconds between two looks at keywords, and at whether the relay is still running.
+#: Seconds between two checks of keywords and of the relay.
 TEND_SECONDS = 1.0
 
 
@@ -26,7 +26,7 @@ TEND_SECONDS = 1.0
 @click.argument("source")
 @click.argument("target")
 @click.option("--depth", type=click.IntRange(min=1), required=True,
-              help="Slots of the ring: the frames that its readers may be late.")
+              help="Slots of the ring: frames that readers may be late.")
 @click.option("--kind", type=click.Choice(["fast", "temporal"]), default="fast", show_default=True,
               help="fast: every ISIO program sees a plain stream; temporal: a circular cube.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
@@ -71,7 +71,7 @@ def relay(
 
 
 class _Keeper:
-    """Does what a relay needs now and then, and prints statistics when they are due or asked for."""
+    """Tends a relay, and prints statistics at intervals and on SIGUSR1."""
 
     def __init__(
         self, running: Relay, ask: threading.Event, stats: float | None, as_json: bool
@@ -80,7 +80,7 @@ class _Keeper:
         self._tended = self._printed = time.monotonic()
 
     def tend(self) -> bool:
-        """Do what is due; never says that the relay is over: it raises if it is."""
+        """Tend the relay and print statistics if due; returns False, or raises the error that ended it."""
         now = time.monotonic()
         if now - self._tended >= TEND_SECONDS:
             self._tended = now

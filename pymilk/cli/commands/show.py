@@ -18,7 +18,7 @@ from ...view.dark import load_dark
 from ...view.display import MODES
 from ...view.picture import REDUCTIONS
 from ..exits import clean_exit
-from ..output import clean, print_json
+from ..output import clean, print_json, warnings_of_files
 from ..parameters import NumberRange
 from ..terminal import Terminal, colours_of, interactive
 
@@ -27,10 +27,10 @@ __all__ = ["show"]
 #: Lines of text above a picture.
 _ABOVE = 2
 
-#: Size of a text that is not for a terminal.
+#: Size of text that is not printed on a terminal.
 _TEXT = (24, 80)
 
-#: What --dark takes the first frame for.
+#: Value of --dark that means the first frame.
 _NOW = "now"
 
 #: Seconds that a line about a key is shown.
@@ -41,26 +41,26 @@ _KEYS = ("q quit", "space pause", "l log", "a auto", "p percentile", "f fix leve
          "s symcode")  # fmt: skip
 _SLICE_KEYS = ("[ ] slice", "n newest")
 
-#: Lines that the keys may take: of a low terminal one, with those that there is room for.
+#: Lines that the keys may take; on a low terminal one line, with the keys that fit.
 _KEY_LINES, _HIGH = 3, 20
 
 
 @click.command()
 @click.argument("name")
 @click.option("--levels", nargs=2, type=float, metavar="LO HI",
-              help="Values that are darkest and brightest. Default: least and largest pixel in sight.")
+              help="Values that are darkest and brightest. Default: least and largest visible pixel.")
 @click.option("--percentile", type=NumberRange(0, 100, min_open=True), metavar="P",
-              help="P percent of the pixels in sight are between the levels.")
+              help="P percent of the visible pixels are between the levels.")
 @click.option("--log", is_flag=True, help="Logarithmic brightness.")
 @click.option("--colours", default="gray", show_default=True, metavar="MAP",
               help=f"{', '.join(COLOURS)}, with _r reversed; others of matplotlib, if it is installed.")
 @click.option("--reduce", "reduction", type=click.Choice(REDUCTIONS), default="peak", show_default=True,
-              help="What a drawn pixel shows of several: the largest, their mean, or the one in the middle.")
+              help="How several pixels become one: the largest, their mean, or the one in the middle.")
 @click.option("--dark", metavar="NAME|FILE|now",
-              help="Subtract a stream, a .npy or FITS file, or the first frame.")
+              help="Subtract a stream, a recording, an NPY or FITS file (FILE[HDU]), or the first frame.")
 @click.option("--zoom", type=NumberRange(1, 4096), default=1.0, show_default=True,
               help="1 is the whole frame.")
-@click.option("--centre", nargs=2, type=float, metavar="ROW COLUMN", help="What is in the middle.")
+@click.option("--centre", nargs=2, type=float, metavar="ROW COLUMN", help="Row and column in the middle.")
 @click.option("--symcode", type=click.IntRange(0, 7), default=4, show_default=True,
               help="Orientation, as that of pymilk.SHM.")
 @click.option("--row", type=click.IntRange(min=0), metavar="K", help="Draw row K as a curve.")
@@ -69,7 +69,7 @@ _KEY_LINES, _HIGH = 3, 20
 @click.option("--rate", type=NumberRange(0.1, 60), default=10.0, show_default=True, metavar="HZ",
               help="Pictures per second; the stream is not read more often.")
 @click.option("--text", "mode", type=click.Choice(MODES),
-              help="How to draw on a terminal. Default: what COLORTERM, TERM and NO_COLOR say.")
+              help="How to draw on a terminal. Default: from COLORTERM, TERM and NO_COLOR.")
 @click.option("--width", type=click.IntRange(min=1), help="Most columns of the text, or pixels of the PNG.")
 @click.option("--height", type=click.IntRange(min=1), help="Most lines of the text, or pixels of the PNG.")
 @click.option("--once", is_flag=True, help="Draw one frame, and end.")
@@ -93,9 +93,8 @@ def show(
 ) -> None:
     """Show the stream NAME in the terminal, live: images, and rows as curves.
 
-    Row 0 is at the bottom, columns run to the right, as ds9 shows upright FITS files. The writer does not
-    notice: no semaphore is taken, and the newest frame is read as often as it is drawn. Keys are named below
-    the picture.
+    Row 0 is at the bottom, columns run to the right, as ds9 shows upright FITS files. The writer is not
+    affected: no semaphore is taken, and only drawn frames are read. Keys are listed below the picture.
 
     Example: pymilk show cam0 --log --colours heat
     """
@@ -104,10 +103,10 @@ def show(
         raise click.UsageError("--levels and --percentile exclude each other")
     if levels is not None and not (levels[0] < levels[1] and all(map(math.isfinite, levels))):
         raise click.BadParameter(
-            f"the first is below the second, unlike {levels[0]:g} {levels[1]:g}", param_hint="--levels"
+            f"the first must be below the second, not {levels[0]:g} {levels[1]:g}", param_hint="--levels"
         )
     if png is not None and not png.lower().endswith(".png"):
-        raise click.BadParameter(f"it writes PNG; call {png} something.png", param_hint="--png")
+        raise click.BadParameter(f"it writes PNG: {png} must end in .png", param_hint="--png")
     if as_json and not still:
         raise click.UsageError("--json goes with --once or --png")
     if not still and not interactive():
@@ -118,7 +117,8 @@ def show(
     with clean_exit():
         display = Display(levels=levels, percentile=percentile, **choices)
         if dark is not None and dark != _NOW:
-            display.dark = load_dark(dark)
+            with warnings_of_files():
+                display.dark = load_dark(dark)
         with Feed(name) as feed:
             feed.look()
             display.show(feed.take(index))
@@ -138,7 +138,7 @@ def _still(
     png: str | None,
     as_json: bool,
 ) -> None:
-    """Draw one frame; numbers follow it."""
+    """Print one frame, then its numbers."""
     if png is not None:
         wanted = [limit for limit in limits if limit is not None]
         room = (limits[0] or wanted[0], limits[1] or wanted[0]) if wanted else None
@@ -153,19 +153,19 @@ def _still(
     if png is not None:
         click.echo(f"picture: {png}, {picture.shape[1]}x{picture.shape[0]} pixels")
     else:
-        # Text for a file or a pipe keeps the colours that were asked for.
+        # Text for a file or a pipe keeps requested colours.
         click.echo("\n".join(line.rstrip(" ") for line in drawn), color=True)
     click.echo(clean(_headline(feed)))
     click.echo(clean(display.describe()))
 
 
 def _room(limits: tuple[int | None, int | None]) -> tuple[int, int]:
-    """Tell lines and columns of a text that is printed once."""
+    """Return lines and columns of text that is printed once."""
     lines, columns = _TEXT
     if sys.stdout.isatty():
         size = os.get_terminal_size(sys.stdout.fileno())
         lines, columns = size.lines, size.columns
-    # Two lines follow the text, and that of the next command.
+    # Leave room for two more lines, and the line of the next command.
     return limits[0] or max(1, lines - 3), limits[1] or max(1, columns)
 
 
@@ -186,7 +186,7 @@ def _numbers(feed: Feed, display: Display, png: str | None) -> dict[str, Any]:
 
 
 def _headline(feed: Feed, *, live: bool = False) -> str:
-    """Tell what is drawn, and what is wrong with it."""
+    """Return a line about the frame, and problems of the stream."""
     words = [feed.name, f"{'x'.join(map(str, feed.shape))} {feed.dtype}"]
     if feed.trouble:
         words.insert(1, f"** {feed.trouble} **")
@@ -210,7 +210,7 @@ def _live(
     """Draw until a key or a signal ends it."""
     viewer = _Viewer(feed, display, limits, mode, index)
     with Terminal() as terminal:
-        due = time.monotonic() + interval  # the first frame has been taken
+        due = time.monotonic() + interval  # the first frame was taken already
         while True:
             now = time.monotonic()
             if now >= due:
@@ -223,7 +223,7 @@ def _live(
 
 
 class _Viewer:
-    """What the live view is at the moment."""
+    """State of the live view."""
 
     def __init__(
         self,
@@ -240,16 +240,16 @@ class _Viewer:
         self._again = False
 
     def update(self) -> None:
-        """Look at the stream, and take its newest frame unless it is drawn already, or drawing is paused."""
+        """Take the newest frame of the stream, unless it is drawn already or drawing is paused."""
         new = self.feed.look()
         if not self._again and (self.paused or not new):
             return
         self._again = False
-        if self.index is not None and self.index >= self.feed.slices:  # another stream by now
+        if self.index is not None and self.index >= self.feed.slices:  # the stream was replaced
             self.index = None
         try:
             frame = self.feed.take(self.index)
-        except StreamDamagedError:  # just now: the next look says so, and follows the stream
+        except StreamDamagedError:  # the next look reports it, and follows the stream
             return
         if self.display.dark is not None and self.display.dark.shape != frame.shape:
             self.display.dark = None
@@ -264,7 +264,7 @@ class _Viewer:
         self._notice = (time.monotonic() + _NOTICE_SECONDS, text)
 
     def press(self, key: str) -> bool:
-        """Do what a key is for; returns False if it ends the view."""
+        """Execute the command of a key; returns False if it ends the view."""
         if key in ("q", "Q"):
             return False
         if key == " ":
@@ -282,7 +282,7 @@ class _Viewer:
         self.update()
 
     def lines(self, lines: int, columns: int) -> list[str]:
-        """Make all lines, each as wide as the terminal."""
+        """Return all lines, each as wide as the terminal."""
         keys = _wrapped(_KEYS + (_SLICE_KEYS if self.feed.slices else ()), columns)
         keys = keys[: _KEY_LINES if lines >= _HIGH else 1]
         room = (max(1, lines - _ABOVE - len(keys)), columns)
@@ -297,13 +297,13 @@ class _Viewer:
         headline = state + _headline(self.feed, live=True)
         line = notice if time.monotonic() < until else self.display.describe()
         above = [set_cell_size(clean(text), columns) for text in (headline, line)]
-        # In reverse, where there are colours.
+        # Reversed, if there are colours.
         below = keys if self.mode == "ascii" else [f"\x1b[7m{line}\x1b[0m" for line in keys]
         return [*above, *self._picture[1], *below]
 
 
 def _wrapped(words: tuple[str, ...], columns: int) -> list[str]:
-    """Put words into lines, each as wide as the terminal; no word is divided."""
+    """Wrap words into lines as wide as the terminal."""
     lines = [""]
     for word in words:
         joined = f"{lines[-1]}  {word}" if lines[-1] else word

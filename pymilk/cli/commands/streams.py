@@ -1,4 +1,4 @@
-"""``pymilk create`` and ``pymilk rm``: streams made and removed by hand."""
+"""``pymilk create`` and ``pymilk rm``: create and remove streams by hand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..output import print_error
 
 __all__ = ["TYPES", "create", "rm"]
 
-#: Pixel types by the short names that people type.
+#: Pixel types by their short names.
 TYPES = {
     "f16": np.float16, "f32": np.float32, "f64": np.float64,
     "c64": np.complex64, "c128": np.complex128,
@@ -26,7 +26,7 @@ TYPES = {
 
 
 def octal(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
-    """Read permissions as chmod does."""
+    """Return permissions from octal digits, as for chmod."""
     if text is None:
         return None
     if not re.fullmatch("[0-7]{1,4}", text) or int(text, 8) > 0o777:
@@ -40,7 +40,7 @@ def octal(context: click.Context, option: click.Parameter, text: str | None) -> 
 @click.option("--type", "kind", type=click.Choice(list(TYPES)), default="f32", show_default=True,
               help="Pixel type.")
 @click.option("--ring", type=click.IntRange(0, 2**32 - 1), default=0,
-              help="Slots of a ring: the frames that readers may be late. Default: no ring.")
+              help="Slots of a ring: frames that readers may be late. Default: no ring.")
 @click.option("--temporal", is_flag=True,
               help="Make the ring a circular cube whose slices are the frames, which are images then.")
 @click.option("--kw", "nbkw", type=click.IntRange(0, 65535), default=50, show_default=True,
@@ -58,11 +58,11 @@ def create(
     mode: int | None,
     force: bool,
 ) -> None:
-    """Create the stream NAME of zeros, of one to three SIZEs: those of a frame as NumPy has it.
+    """Create the stream NAME of zeros, with one to three SIZEs: the shape of a frame in NumPy.
 
-    An image is HEIGHT WIDTH. Refuses to replace a stream unless --force is given. A ring costs the writer one
-    copy more for each frame, and every ISIO program sees a plain stream; a --temporal one costs nothing, and
-    programs that do not know such cubes see a stream of three axes.
+    An image is HEIGHT WIDTH. Refuses to replace a stream unless --force is given. With a ring the writer
+    copies each frame once more, and every ISIO program sees a plain stream; a --temporal ring costs nothing,
+    but programs that do not know such cubes see a stream of three axes.
 
     Example: pymilk create cam0 120 120 --type u16 --ring 256 --kw 50
     """
@@ -83,8 +83,8 @@ def create(
 def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
     """Remove streams that no living process reads or writes.
 
-    Each NAME is tried; exit code 1 if one of them could not be removed. Files that are not streams are
-    left alone.
+    All NAMEs are tried; exit code 1 if one of them could not be removed. Files that are not streams are not
+    removed.
 
     Example: pymilk rm cam0 cam0_ring
     """

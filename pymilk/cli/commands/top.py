@@ -15,13 +15,13 @@ __all__ = ["top"]
 @click.command()
 @click.option("--sort", type=click.Choice(COLUMNS), default="rate", show_default=True,
               help="Numbers: largest first; ages: newest first.")
-@click.option("--reverse", is_flag=True, help="The other way round.")
+@click.option("--reverse", is_flag=True, help="Reverse the order.")
 @click.option("--interval", type=NumberRange(min=0.05, max=3600), default=1.0, show_default=True,
-              metavar="SECONDS", help="Look again this often.")
+              metavar="SECONDS", help="Seconds between updates.")
 def top(sort: str, reverse: bool, interval: float) -> None:
-    """Show all streams in a table that is drawn again and again, the fastest first.
+    """Show all streams in a live table, the fastest first.
 
-    Keys: < and > choose the column that it is sorted by, r reverses, q and Ctrl-C quit.
+    Keys: < and > choose the column to sort by, r reverses, q and Ctrl-C quit.
 
     The same as pymilk ls --watch, sorted by rate.
 

@@ -1,9 +1,8 @@
-"""What a sink is: one file, or one directory, that frames of a stream are written to one batch at a time.
+"""`Sink`: one file, or one directory, that frames of a stream are written to, one batch at a time.
 
-The one who records asks a sink for `Sink.room`, fills it, and says with `Sink.commit` what is there. From
-then on the frames belong to the file: if the process is killed at any moment, what was committed (and
-flushed, where a format needs it) can be read. A sink writes the pixels first, then their rows, then the
-number that says how many there are.
+The recorder gets memory from `Sink.room`, fills it, and calls `Sink.commit`. From then on the frames belong
+to the file: if the process is killed at any moment, committed frames (flushed ones, for some formats) can be
+read. A sink writes the pixels first, then their rows, then the number of frames.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import abc
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from ..._core import FRAME_ROW, allocate
 from ..._types import Array
 from ...errors import StreamArgumentError, StreamFormatError
+from ...foreign.hdus import Hdu
 from ...system.files import NO_RESERVING, delete, moved_into_place, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
 
@@ -39,10 +39,10 @@ __all__ = [
     "write_all",
 ]
 
-#: What a recording says about itself: plain values, see `pymilk.recording.Recording`.
+#: The header of a recording: plain values, see `pymilk.recording.Recording`.
 Header = dict[str, Any]
 
-#: What headers say of the clock of all times.
+#: Value of ``clock`` in headers.
 CLOCK = "CLOCK_TAI, nanoseconds since 1970-01-01 TAI"
 
 
@@ -52,16 +52,27 @@ class Stored(NamedTuple):
     Attributes
     ----------
     frames : array-like, shape (n or more, *shape)
-        In the order of the stream: an array, or something that is indexed like one along its first axis.
+        In the order of the stream: an array, or an object that is indexed like one along its first axis.
     convert : callable or None
-        Makes frames of native dtype of what `frames` gives; None if they are.
+        Converts items of `frames` to native dtype; None if they have it.
     dtype : dtype
         Native.
     info : ndarray of FRAME_ROW, or None
-        None: the file is no recording of pymilk.
+        None: pymilk did not record the file.
     header : dict
     complete : bool
     close : callable
+    plain : bool
+        An array of others, or a reduced recording: `frames` has no axis of time yet if `axes` says so.
+    axes : int or None
+        How many axes a frame of a plain array has; None: all but the first. Of an opened file: how many
+        the array has.
+    hdu : str
+        Which image of a FITS file it is, where that is not the primary HDU: ``"[SCI]"``.
+    others : tuple of str
+        Further images of the file, if none was asked for.
+    remark : str
+        Why a recording is read as a plain array.
     """
 
     frames: Any
@@ -71,6 +82,11 @@ class Stored(NamedTuple):
     header: Header
     complete: bool
     close: Callable[[], object]
+    plain: bool = False
+    axes: int | None = None
+    hdu: str = ""
+    others: tuple[str, ...] = ()
+    remark: str = ""
 
 
 class Sink(abc.ABC):
@@ -85,17 +101,20 @@ class Sink(abc.ABC):
     header : dict
     compress : bool
     frames : int or None
-        That will come at most.
+        Most frames that will come.
     replace : bool
-        Take the place of what has this name, or one of those that `files` gives. That stays until the new
-        file, still without frames, is a whole one.
+        Replace the files of this name, and those that `files` gives. They stay until the new file, still
+        without frames, is complete.
 
     Raises
     ------
     OSError
-        As the operating system has it, FileExistsError among them; whoever records makes an error of ours of
-        it. So do all methods. Nothing that was made stays.
+        An error of the operating system, such as FileExistsError; callers translate it with `file_error`. The
+        same holds for all methods. New files are deleted.
     """
+
+    #: Whether a file can have several images, HDUs, that `read` chooses from.
+    has_hdus: ClassVar[bool] = False
 
     #: Whether the format can be compressed.
     compresses: ClassVar[bool] = False
@@ -115,18 +134,23 @@ class Sink(abc.ABC):
             )
 
     @classmethod
+    def check_keywords(cls, keywords: Iterable[tuple[Any, ...]]) -> None:
+        """Warn, once, of what the format cannot hold of the keywords of a stream."""
+        return None
+
+    @classmethod
     def files(cls, path: str) -> list[str]:
-        """Return the paths of all that belongs to a recording of this path; the first is `path`."""
+        """Return the paths of all files of a recording of this path; the first is `path`."""
         return [path]
 
     @classmethod
     @abc.abstractmethod
-    def read(cls, path: str) -> Stored:
-        """Open a file of this format; may raise OSError."""
+    def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
+        """Open a file of this format; `hdu` only where `has_hdus`. May raise OSError."""
 
     @classmethod
     def remove(cls, path: str) -> None:
-        """Delete all that belongs to a recording of this path, if it is there."""
+        """Delete the existing files of a recording of this path."""
         for each in cls.files(path):
             delete(each)
 
@@ -146,20 +170,20 @@ class Sink(abc.ABC):
     @property
     @abc.abstractmethod
     def written(self) -> int:
-        """Frames that are in the file: all that were committed, after `flush`."""
+        """Frames in the file: all committed ones, after `flush`."""
 
     @abc.abstractmethod
     def room(self, count: int) -> Array:
-        """Return memory for up to `count` frames, C-contiguous: for 1 at least."""
+        """Return C-contiguous memory for 1 to `count` frames."""
 
     @abc.abstractmethod
     def commit(self, info: Array) -> None:
-        """Take the frames that are at the beginning of what `room` gave last; `info` has their rows."""
+        """Add the first frames in the memory that `room` returned last; `info` has their rows."""
 
     def flush(self) -> None:  # noqa: B027  (most have nothing to do)
-        """Bring what was committed to where it outlives the process, if it is not there yet.
+        """Write committed frames so that they outlive the process, unless they do already.
 
-        What finds no room on the disk is dropped, and the error raised; `finish` is still possible.
+        Frames that do not fit on the disk are dropped, and the error is raised; `finish` is still possible.
         """
 
     @abc.abstractmethod
@@ -168,7 +192,7 @@ class Sink(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Let go of the file as it is."""
+        """Close the file as it is."""
 
 
 class Staging:
@@ -189,11 +213,11 @@ class Staging:
         self.used = 0
 
     def room(self, count: int) -> Array:
-        """Return the memory behind what is there already."""
+        """Return the free memory behind the collected frames."""
         return self.frames[self.used : self.used + count]
 
     def add(self, info: Array) -> None:
-        """Count the frames that were put there."""
+        """Count frames that were added."""
         self.info[self.used : self.used + len(info)] = info
         self.used += len(info)
 
@@ -204,19 +228,18 @@ class Staging:
 
 
 def nothing_to_close() -> None:
-    """Close what needs no closing: maps that go with the last array over them, files opened at each
-    access."""
+    """Do nothing: for maps that end with the last array over them, and files opened at each access."""
 
 
 def batch_of(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> int:
-    """Return how many frames of this kind have about so many bytes: 1 at least."""
+    """Return how many frames of this kind have about `nbytes` bytes: 1 at least."""
     return max(1, nbytes // max(1, math.prod(shape) * dtype.itemsize))
 
 
 def new_file(path: str, content: bytes, replace: bool = False) -> int:
-    """Create a file, in place of another one if that is wanted; returns its descriptor.
+    """Create a file, which may replace one; returns its descriptor.
 
-    It has its first content when it appears under its name.
+    The file has its first content when it gets its name.
     """
     remove_unfinished(path)
     hidden = hidden_name(path)
@@ -240,20 +263,20 @@ def write_all(descriptor: int, content: Any, offset: int) -> None:
 
 
 def replace_file(path: str, content: Any) -> None:
-    """Write a file from a buffer so that at any moment there is the old one or the new one."""
+    """Replace a file by the content of a buffer; at any moment the old or the new file exists."""
     with moved_into_place(path) as hidden, open(hidden, "xb") as file:
         file.write(content)
 
 
 def reserve(descriptor: int, offset: int, nbytes: int) -> None:
-    """Have the file system provide room in a file, so that writing there cannot fail for lack of it.
+    """Reserve disk blocks for a part of a file, so that writing there cannot fail.
 
-    A page of a mapped file that has no room on the disk ends the process (SIGBUS) when it is written to.
+    Writing to a page of a mapped file without a disk block ends the process (SIGBUS).
 
     Raises
     ------
     OSError
-        There is not so much room.
+        There is not enough room.
     """
     try:
         os.posix_fallocate(descriptor, offset, nbytes)
@@ -266,7 +289,7 @@ def reserve(descriptor: int, offset: int, nbytes: int) -> None:
 
 
 def json_of_header(header: Header) -> str:
-    """Write a header as JSON; numbers that JSON does not have become text."""
+    """Return a header as JSON; numbers that JSON does not have become text."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, float) and not math.isfinite(value):

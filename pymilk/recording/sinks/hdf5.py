@@ -1,8 +1,7 @@
-"""HDF5: chunked data sets ``frames`` and ``info``, written so that readers may follow (SWMR).
+"""HDF5: chunked data sets ``frames`` and ``info``, which can be read while they are written (SWMR).
 
-In that mode the library writes in an order that leaves a whole file at any moment, which is also what
-a killed recorder leaves. Room on the disk is reserved before the library writes: it does not recover
-well from a full one.
+In that mode the library writes in an order that keeps the file valid at any moment, also if the recorder is
+killed. Disk blocks are reserved before the library writes, because it does not recover well from a full disk.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import numpy as np
 from ..._core import FRAME_ROW
 from ..._types import Array
 from ...errors import StreamFormatError
+from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
@@ -22,22 +22,22 @@ from .base import Header, Sink, Staging, Stored, batch_of, header_of_json, json_
 
 __all__ = ["FORMAT", "Hdf5Sink"]
 
-#: Bytes of a chunk of frames, about; rows of a chunk of info.
+#: Approximate bytes of a chunk of frames; rows of a chunk of info.
 _CHUNK_NBYTES = 1 << 20
 _CHUNK_ROWS = 4096
 
-#: Bytes of room that are reserved at a time, and how many are kept for what the library adds.
+#: Bytes that are reserved at a time, and bytes kept free for what the library adds.
 _RESERVE_NBYTES = 64 << 20
 _SPARE_NBYTES = 1 << 20
 
 #: Bytes by which the header may grow until the end.
 _HEADER_ROOM = 1024
 
-#: Header keys that are attributes of the file, too, and those that change at the end.
+#: Header keys that are also attributes of the file, and those that change at the end.
 _CHANGING = ("frames", "lost", "complete")
 _ATTRIBUTES = ("stream", "clock", "axes", "symcode", "tri_dim", "pymilk", *_CHANGING)
 
-#: What the library says of a file that is being written, or whose recorder was killed.
+#: Messages of the library about a file that is being written, or whose recorder was killed.
 _BEING_WRITTEN = ("already open for write", "unable to lock file")
 
 
@@ -69,19 +69,19 @@ class Hdf5Sink(Sink):
     ) -> None:
         h5py = _h5py()
         remove_unfinished(path)
-        # It has its name once it can be read.
+        # The file gets its name once it can be read.
         hidden = hidden_name(path)
         self._count = 0
-        self._in_file = 0  # frames of the staging memory that were written
-        self._rows: list[Array] = []  # of frames that were written, and not flushed
+        self._in_file = 0  # frames of the staging memory that are written
+        self._rows: list[Array] = []  # of frames that are written, but not flushed
         count = batch_of(shape, dtype, _CHUNK_NBYTES)
         self._staging = Staging(shape, dtype, count)
         if compress:
-            # A chunk that is written twice leaves its first version in the file as waste.
+            # Writing a chunk twice wastes the space of its first version.
             self.flush_seconds = 10.0
         chunk = (count, *shape)
         packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
-        # Version 1.10 of the format is the first with SWMR, and everybody can read it.
+        # Version 1.10 of the format is the first with SWMR, and is widely supported.
         self._cached = 2 * self._staging.frames.nbytes
         self._h5: Any = None
         self._file = -1
@@ -108,15 +108,15 @@ class Hdf5Sink(Sink):
             raise
 
     def _reserve(self, nbytes: int) -> None:
-        """Have room in the file for so many bytes, and some more."""
-        # The size that the library knows: without what was reserved, and without chunks in its memory.
+        """Reserve so many bytes in the file, and some more."""
+        # The size that the library knows, without reserved bytes and without chunks in its memory.
         wanted = int(self._h5.id.get_filesize()) + self._cached + nbytes + _SPARE_NBYTES
         if wanted > self._reserved:
             try:
                 reserve(self._file, 0, wanted + _RESERVE_NBYTES)
                 self._reserved = wanted + _RESERVE_NBYTES
             except OSError:
-                reserve(self._file, 0, wanted)  # the last bit of room is used as well
+                reserve(self._file, 0, wanted)  # use also the last free blocks
                 self._reserved = wanted
 
     @property
@@ -147,7 +147,7 @@ class Hdf5Sink(Sink):
         if not self._rows:
             return
         self._frames.flush()
-        # Rows last: what has a row is there.
+        # Rows last: a frame with a row is complete.
         rows = np.concatenate(self._rows)
         self._info.resize(self._count, axis=0)
         self._info[self._count - len(rows) :] = rows
@@ -155,14 +155,14 @@ class Hdf5Sink(Sink):
         self._rows.clear()
 
     def _write(self) -> None:
-        """Bring what is new in the staging memory into the file."""
+        """Write new frames of the staging memory to the file."""
         first, used = self._in_file, self._staging.used
         if used == first:
             return
         rows = used - first
         waiting = rows + sum(map(len, self._rows)) + 2 * _CHUNK_ROWS
         try:
-            # A chunk takes its whole room with its first frame.
+            # A chunk takes its full size with its first frame.
             self._reserve(self._staging.frames.nbytes + waiting * FRAME_ROW.itemsize)
         except OSError:
             self._staging.used = first
@@ -176,12 +176,12 @@ class Hdf5Sink(Sink):
     def finish(self, header: Header) -> None:
         """See `Sink`."""
         self.flush()
-        # All of this has its place already, and needs no further room. It is done in the file as it is: to
-        # open that once more would need a lock, which one who reads it may hold.
+        # This needs no more disk blocks. The file stays open: to reopen it would need a lock, which a
+        # reader may hold.
         self._h5["header"][()] = np.bytes_(json_of_header(header).encode())
         for name in _CHANGING:
             self._h5.attrs.modify(name, header[name])
-        self.close()  # which cuts off what was reserved
+        self.close()  # cuts off reserved bytes
 
     def close(self) -> None:
         """See `Sink`."""
@@ -194,7 +194,7 @@ class Hdf5Sink(Sink):
                 self._file = -1
 
     @classmethod
-    def read(cls, path: str) -> Stored:
+    def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
         """See `Sink`."""
         h5py = _h5py()
         if not os.path.exists(path):
@@ -216,7 +216,7 @@ class Hdf5Sink(Sink):
                     expected="HDF5",
                     found=str(error),
                 ) from error
-            # Only then: in this mode the library waits for hours for a damaged header to become right.
+            # Only then: in this mode the library retries for hours if the header is damaged.
             h5 = h5py.File(path, "r", swmr=True)
         found = sorted(h5)
         if not {"frames", "info", "header"} <= set(found) or h5["info"].dtype != FRAME_ROW:

@@ -1,8 +1,8 @@
 """NPY: a plain cube of frames, memory-mapped while it grows, and two small files beside it.
 
 ``cam.npy`` has the frames, ``cam.info.npy`` their rows, ``cam.info.json`` the header. The cube grows in
-pieces whose blocks on the disk are reserved first; the count in the header of the file is corrected after
-the frames are there, so that each file is a whole one at any moment.
+pieces whose disk blocks are reserved first. The count in the header of the file is updated after the frames
+are written, so that each file is valid at any moment.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from ..._core import FRAME_ROW
 from ..._types import Array
 from ...errors import StreamFormatError
+from ...foreign.hdus import Hdu
 from ...system.files import delete
 from .base import (
     Header,
@@ -37,7 +38,7 @@ __all__ = ["FORMAT", "GrowingNpy", "NpySink", "read_rows"]
 #: Bytes that a mapped file grows by.
 _PIECE_NBYTES = 64 << 20
 
-#: The data of an NPY file begin at a multiple of this.
+#: The data of an NPY file begin at a multiple of these bytes.
 _ALIGNMENT = 64
 
 
@@ -53,12 +54,12 @@ class GrowingNpy:
     items : int, optional
         That will come at most.
     replace : bool, default False
-        Take the place of a file of this name.
+        Replace a file of this name.
 
     Attributes
     ----------
     count : int
-        Items that are there.
+        Items in the file.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class GrowingNpy:
         self._item_nbytes = math.prod(shape) * dtype.itemsize
         self._step = batch_of(shape, dtype, _PIECE_NBYTES)
         self._items = items
-        # Room for the longest count there is, so that the header never changes its length.
+        # Room for the longest possible count, so that the header keeps its length.
         longest = len(self._words(2**63))
         self._begin = -(-(longest + 11) // _ALIGNMENT) * _ALIGNMENT
         self._piece: Array = np.empty((0, *shape), dtype)
@@ -104,7 +105,7 @@ class GrowingNpy:
         try:
             reserve(self._file, begin, step * self._item_nbytes)
         except OSError:
-            # The last bit of room on a disk is used as well.
+            # Use also the last free blocks of the disk.
             step = min(step, count)
             reserve(self._file, begin, step * self._item_nbytes)
         first = begin // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
@@ -115,13 +116,13 @@ class GrowingNpy:
         self._used = 0
 
     def commit(self, count: int) -> None:
-        """Count items that were put into what `room` gave."""
+        """Count items that were written into the memory of `room`."""
         self._used += count
         self.count += count
         write_all(self._file, self._head(), 0)
 
     def append(self, rows: Array) -> None:
-        """Add items that are somewhere else, without mapping anything; not to be mixed with `room`."""
+        """Add items by writing, without a map; do not mix with `room`."""
         begin = self._begin + self.count * self._item_nbytes
         write_all(self._file, np.ascontiguousarray(rows).view(np.uint8), begin)
         self.commit(len(rows))
@@ -132,13 +133,13 @@ class GrowingNpy:
         return self._file < 0
 
     def cut(self, count: int) -> None:
-        """Forget items beyond so many; called when nothing more will come."""
+        """Drop items beyond `count`; called at the end."""
         if self._file >= 0 and count < self.count:
             self.count = count
             write_all(self._file, self._head(), 0)
 
     def close(self) -> None:
-        """Cut off what was reserved and not used, and close."""
+        """Cut off reserved bytes, and close."""
         if self._file < 0:
             return
         self._piece = self._piece[:0].copy()
@@ -192,7 +193,7 @@ class NpySink(Sink):
         replace: bool = False,
     ) -> None:
         _, rows, self._header_path = self.files(path)
-        # First, and without regard to anything else: it tells two recorders apart that begin at once.
+        # First: creating this file fails for the second of two recorders that begin at the same time.
         self._rows = GrowingNpy(rows, (), FRAME_ROW, replace=replace)
         try:
             replace_file(self._header_path, json_of_header(header).encode())
@@ -220,7 +221,7 @@ class NpySink(Sink):
 
     def commit(self, info: Array) -> None:
         """See `Sink`."""
-        # Rows first: a frame that is counted has its row.
+        # Rows first: a counted frame has a row.
         self._rows.append(info)
         self._frames.commit(len(info))
 
@@ -238,7 +239,7 @@ class NpySink(Sink):
             self._rows.close()
 
     @classmethod
-    def read(cls, path: str) -> Stored:
+    def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
         """See `Sink`."""
         try:
             frames = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -252,7 +253,8 @@ class NpySink(Sink):
             ) from error
         _, rows, header_path = cls.files(path)
         if not os.path.exists(header_path):
-            return Stored(frames, None, frames.dtype, _rows_alone(rows), {}, True, nothing_to_close)
+            info = _rows_alone(rows)
+            return Stored(frames, None, frames.dtype, info, {}, True, nothing_to_close, plain=info is None)
         with open(header_path, "rb") as file:
             header = header_of_json(file.read(), header_path)
         info, complete = read_rows(rows), bool(header.get("complete"))

@@ -1,8 +1,8 @@
 """Zarr 3: a group of two chunked arrays, ``frames`` and ``info``.
 
-Chunks and metadata are written here, each file under a hidden name and renamed: a chunk first, then the
-shape that counts it. So the directory is a whole Zarr group at any moment, and no library stands between
-the frames and the disk. ``info`` has a column of int64 for each field of a row.
+Chunks and metadata are written here, each file under a hidden name and then renamed: a chunk first, then the
+shape that counts it. The directory is a valid Zarr group at any moment, and frames are written without a
+library. ``info`` has a column of int64 for each field of a row.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from ..._core import FRAME_ROW
 from ..._types import Array
 from ...errors import StreamFormatError
+from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, remove_unfinished
 from ...system.hidden import hidden_name
@@ -25,10 +26,10 @@ from .base import Header, Sink, Staging, Stored, batch_of, json_of_header, nothi
 
 __all__ = ["FORMAT", "ZarrSink"]
 
-#: Bytes of a chunk of frames, about.
+#: Approximate bytes of a chunk of frames.
 _CHUNK_NBYTES = 4 << 20
 
-#: How frames are compressed: fast, and good for pixels.
+#: Compression of frames: fast, and suited to pixels.
 _BLOSC = {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "blocksize": 0}
 
 _COLUMNS = list(FRAME_ROW.names or ())
@@ -78,20 +79,20 @@ class _Member:
         self.count(0)
 
     def write(self, number: int, chunk: Array) -> None:
-        """Write a chunk, of `rows` rows in any case."""
+        """Write a chunk, filled up to `rows` rows."""
         key = ".".join(["c", str(number), *["0"] * len(self._shape)])
         content = chunk.data if self._encode is None else self._encode(chunk)
         replace_file(os.path.join(self.folder, self._name, key), content)
 
     def count(self, rows: int) -> None:
-        """Say how many rows there are."""
+        """Write the number of rows."""
         metadata = {"shape": [rows, *self._shape], **self._metadata}
         path = os.path.join(self.folder, self._name, "zarr.json")
         replace_file(path, json.dumps(metadata, indent=1).encode())
 
 
 def _put_in_place(hidden: str, path: str, replace: bool) -> None:
-    """Give a directory its name. Between the old one and the new one there is none for a moment."""
+    """Give a directory its name. For a moment there is neither the old nor the new one."""
     if not os.path.lexists(path):
         os.rename(hidden, path)
         return
@@ -116,7 +117,7 @@ class ZarrSink(Sink):
     def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
         """See `Sink`."""
         super().check(shape, dtype, compress)
-        optional_library("zarr", "zarr", "Zarr recordings")  # what cannot be read here is not written
+        optional_library("zarr", "zarr", "Zarr recordings")  # do not write what cannot be read here
 
     def __init__(
         self,
@@ -139,7 +140,7 @@ class ZarrSink(Sink):
             numcodecs = optional_library("numcodecs", "zarr", "compressed Zarr recordings")
             encode = numcodecs.Blosc(_BLOSC["cname"], _BLOSC["clevel"], numcodecs.Blosc.SHUFFLE).encode
         remove_unfinished(path)
-        # It has its name once it is a whole group.
+        # The directory gets its name once it is a valid group.
         self._path = hidden_name(path)
         os.mkdir(self._path)
         try:
@@ -180,7 +181,7 @@ class ZarrSink(Sink):
         self._write()
 
     def _write(self) -> None:
-        """Write the present chunk, as far as there are frames in it, and count them."""
+        """Write the frames of the present chunk, and count them."""
         used = self._staging.used
         if used == self._in_file:
             return
@@ -201,7 +202,7 @@ class ZarrSink(Sink):
         self._table[used:] = 0
         self._info.write(number, self._table)
         self._frames.count(self._count + used - self._in_file)
-        # Rows last: what has a row is there.
+        # Rows last: a frame with a row is complete.
         self._info.count(self._count + used - self._in_file)
 
     def finish(self, header: Header) -> None:
@@ -213,7 +214,7 @@ class ZarrSink(Sink):
         """See `Sink`."""
 
     @classmethod
-    def read(cls, path: str) -> Stored:
+    def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
         """See `Sink`."""
         zarr = optional_library("zarr", "zarr", "Zarr recordings")
         if not os.path.exists(path):

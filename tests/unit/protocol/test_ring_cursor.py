@@ -1,5 +1,4 @@
-"""The compiled ring cursors, exhaustively: every state that a writer leaves between two stores.
-"""
+"""The compiled ring cursors, exhaustively: every state that a writer leaves between two stores."""
 
 from __future__ import annotations
 
@@ -12,7 +11,8 @@ import pytest
 
 from pymilk._core import FRAME_ROW, RingCursor, Stream
 from support import isio_format
-from support.ring_model import OUT, Address, Case
+from support.ring_protocol import OUT, Case
+from support.weak_memory import Word
 
 
 class File:
@@ -46,14 +46,12 @@ class File:
                 ("CBcycle", "<u8"),
             )
         }
-        stamps = {
-            name: raw[place[name] : place[name] + 16].view("<i8") for name in ("atime", "writetime")
-        }
+        stamps = {name: raw[place[name] : place[name] + 16].view("<i8") for name in ("atime", "writetime")}
         self.stamps = tuple(stamps.values())
         for address, value in case.empty().items():
             self.store(address, value)
 
-    def store(self, address: Address, value: Any) -> None:
+    def store(self, address: Word, value: Any) -> None:
         if address == "atime":
             for stamp in self.stamps:
                 stamp[0] = value % 2**32

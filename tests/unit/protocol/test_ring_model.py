@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from support.ring_model import FLAGGED, PLAIN, Case, Patient, Protocol, check_all_is_read, explored, of_depth
+from support.ring_cases import FLAGGED, PLAIN, check_all_is_read, of_depth
+from support.ring_exploration import explored
+from support.ring_protocol import Case, Patient, Protocol
 
 
 @pytest.mark.parametrize("reads", ["copy", "take"])
@@ -20,9 +22,7 @@ def test_no_interleaving_is_read_wrong(case: Case, reads: str) -> None:
 
 @pytest.mark.parametrize("reads", ["copy", "take"])
 @pytest.mark.parametrize("case", of_depth(2, FLAGGED), ids=str)
-def test_no_interleaving_with_a_writer_that_says_when_it_writes_is_read_wrong(
-    case: Case, reads: str
-) -> None:
+def test_no_interleaving_with_a_writer_that_says_when_it_writes_is_read_wrong(case: Case, reads: str) -> None:
     assert explored(case, reads, Patient).wrong == {}
 
 
@@ -53,10 +53,7 @@ def test_the_enumeration_finds_what_a_weaker_reader_does(weakness: str, depth: i
 @pytest.mark.parametrize("records", ["", "after"])
 def test_the_enumeration_finds_words_that_are_loaded_too_late(records: str) -> None:
     weak = type("Weak", (Patient,), {"within": False})
-    assert (
-        "number"
-        in explored(Case("temporal", 2, 5, flag=True, records=records), protocol=weak).wrong
-    )
+    assert "number" in explored(Case("temporal", 2, 5, flag=True, records=records), protocol=weak).wrong
 
 
 def test_the_enumeration_finds_totals_of_a_later_lap() -> None:
