@@ -27,6 +27,7 @@ SMOKE_TESTS = (
     "benchmarks/figures.py --quick",
     "benchmarks/live_capture.py --seconds 0.5",
     "benchmarks/import_time.py --repeats 5",
+    "benchmarks/fps.py --quick",
     "benchmarks/process_loop.py --quick",
     "benchmarks/ring.py --quick",
     "benchmarks/bench_turn.py --quick",
@@ -107,6 +108,7 @@ def fuzz(session: nox.Session) -> None:
     arguments = session.posargs or ["--seconds", "15"]
     with session.chdir("tests"):
         session.run(sys.executable, "-m", "fuzz", "run", *arguments)
+        session.run(sys.executable, "-m", "fuzz.fps", "--count", "3000", "--seconds", "15")
 
 
 @nox.session

@@ -35,8 +35,8 @@ def streamCTRL() -> None:
 
 
 def fparamCTRL() -> None:
-    """Show the function parameter structures: ``pymilk fps ls``."""
-    _view("fps", "ls")
+    """Show the function parameter structures: ``pymilk fps ls --watch``."""
+    _view("fps", "ls", "--watch")
 
 
 def __getattr__(name: str) -> _Any:

@@ -9,6 +9,7 @@ from .commands.bench import bench
 from .commands.capture import capture
 from .commands.demo import demo
 from .commands.doctor import doctor
+from .commands.fps import fps
 from .commands.graph import graph
 from .commands.info import info
 from .commands.kw import kw
@@ -44,6 +45,6 @@ def app() -> None:
 
 
 for command in (
-    bench, capture, create, demo, doctor, graph, info, kw, ls, play, ps, record, relay, rm, show, top,
+    bench, capture, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm, show, top,
 ):
     app.add_command(command)

@@ -63,9 +63,9 @@ def warnings_of_files(*, quiet: bool = False) -> Iterator[None]:
             click.echo(f"pymilk: {clean(str(each.message))}", err=True)
 
 
-def print_json(content: Any) -> None:
+def print_json(content: Any, indent: int | None = 2) -> None:
     """Print dicts, lists and plain values as JSON; NaN and infinities become null."""
-    click.echo(json.dumps(_plain(content), indent=2, allow_nan=False))
+    click.echo(json.dumps(_plain(content), indent=indent, allow_nan=False))
 
 
 def _plain(content: Any) -> Any:

@@ -8,6 +8,7 @@ import click
 
 from ...inspection.doctor import examine, fix
 from ...parameters.findings import process_findings
+from ...parameters.survey import fps_findings
 from ..exits import clean_exit
 from ..output import clean, print_json
 
@@ -29,7 +30,7 @@ def doctor(as_json: bool, mend: bool) -> None:
         removed = fix() if mend else []
         findings = [
             {"topic": "left over", "level": "ok", "found": f"removed {path}", "todo": ""} for path in removed
-        ] + examine() + process_findings()
+        ] + examine() + process_findings() + fps_findings()
         if as_json:
             print_json(findings)
         else:

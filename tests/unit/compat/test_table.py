@@ -38,6 +38,13 @@ PLACES = {
     "1.12": ("pyMilk.interfacing.pinfo", "ProcessInfo"),
     "1.13": ("pyMilk.ProcessInfoWrap", None),
     "1.14": ("CacaoProcessTools", None),
+    "1.15": ("pyMilk.interfacing.fps", None),
+    "1.16": ("pyMilk.interfacing.fps", "FPS"),
+    "1.17": ("pyMilk.interfacing.fps", "FPSManager"),
+    "1.18": ("pyMilk.interfacing.fps", "SmartAttributesFPS"),
+    "1.19": ("pyMilk.FpsWrap", None),
+    "1.20": ("pyMilk.FpsWrap", "fps"),
+    "1.21": ("pyMilk.FpsWrap", "FPS_md"),
     "2.1": ("ImageStreamIOWrap", None),
     "2.2": ("ImageStreamIOWrap", "Image"),
     "2.3": ("ImageStreamIOWrap", "Image"),
@@ -142,7 +149,7 @@ def offered(found: Any) -> list[tuple[str, Any]]:
     """Return the parameters of a function or class in the same form, without those that are keyword-only."""
     function = getattr(found, "__func__", found)
     parameters = list(inspect.signature(function).parameters.values())
-    if not isinstance(found, type) and parameters and parameters[0].name == "self":
+    if not isinstance(found, type) and parameters and parameters[0].name in ("self", "cls"):
         del parameters[0]
     return [
         (f"**{each.name}" if each.kind is each.VAR_KEYWORD else each.name, each.default)

@@ -101,7 +101,8 @@ def test_sigexit(shm_dir):
 
 
 @pytest.mark.parametrize(
-    ("call", "command"), [("processCTRL", ["ps"]), ("streamCTRL", ["top"]), ("fparamCTRL", ["fps", "ls"])]
+    ("call", "command"),
+    [("processCTRL", ["ps"]), ("streamCTRL", ["top"]), ("fparamCTRL", ["fps", "ls", "--watch"])],
 )
 def test_views_are_ours(monkeypatch, call, command):
     ran = []

@@ -1,0 +1,358 @@
+"""``pymilk fps``: parameters of processes listed, read, set, followed; the processes started and stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+from rich.console import Console
+from rich.table import Table
+
+from ...errors import FPSError, FPSInUseError, StreamError
+from ...parameters.fps import FPS
+from ...parameters.manager import list_fps
+from ...parameters.parameter import Parameter
+from ...parameters.records import Program
+from ...parameters.survey import survey_fps
+from ...parameters.texts import value_as_text, value_from_text
+from ...parameters.words import ParameterFlag, ParameterType, Timespec
+from ..exits import clean_exit
+from ..output import NOTHING, clean, print_error, print_json, print_table, table_of
+from ..parameters import NumberRange
+from ..terminal import ERASE, Terminal, interactive
+
+__all__ = ["fps"]
+
+_SECONDS = NumberRange(min=0, max=1e6)
+
+
+@click.group()
+def fps() -> None:
+    """Parameters of processes (FPS): gains, modes and switches in shared memory.
+
+    Example: pymilk fps set loop gain=0.3
+    """
+
+
+# -- completion
+
+
+def _names(context: click.Context, parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    """Complete the name of an FPS."""
+    with contextlib.suppress(StreamError):
+        return [CompletionItem(name) for name in list_fps() if name.startswith(start)]
+    return []
+
+
+def _keys(context: click.Context, parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    """Complete a key of the FPS that was named before it."""
+    with contextlib.suppress(StreamError), FPS(context.params["name"], writable=False) as found:
+        return [
+            CompletionItem(each.key, help=each.description)
+            for each in found.params()
+            if each.key.startswith(start)
+        ]
+    return []
+
+
+def _name_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.argument("name", shell_complete=_names)(command)
+
+
+def _keys_argument(metavar: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.argument("keys", nargs=-1, metavar=metavar, shell_complete=_keys)
+
+
+_timeout = click.option(
+    "--timeout", type=_SECONDS, default=5.0, show_default=True, metavar="SECONDS", help="Wait so long for it."
+)
+
+
+# -- looking
+
+
+@fps.command("ls")
+@click.argument("pattern", default="*", shell_complete=_names)
+@click.option("--label", default="*", help="Those with a label that matches this pattern.")
+@click.option("--watch", is_flag=True, help="Draw the table again every second, until q or Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
+def ls(pattern: str, label: str, watch: bool, as_json: bool) -> None:
+    """List the FPS whose names match PATTERN, and what their processes do.
+
+    Example: pymilk fps ls 'aol*'
+    """
+    if watch and (as_json or not interactive()):
+        raise click.UsageError("--watch needs a terminal, and goes without --json")
+    with clean_exit():
+        if watch:
+            _watch_table(pattern, label)
+            return
+        entries = survey_fps(pattern, label)
+        if as_json:
+            print_json(entries)
+            return
+        if any("error" not in entry for entry in entries):
+            print_table(_table(entries))
+        for line in _unusable(entries):
+            click.echo(line)
+
+
+def _table(entries: list[dict[str, Any]]) -> Table:
+    headings = ("name", "parameters", "conf", "run", "check", "labels", "description")
+    rows = [
+        (
+            entry["name"],
+            f"{entry['parameters']}/{entry['slots']}",
+            _doing(entry, "conf"),
+            _doing(entry, "run"),
+            entry["check"],
+            ",".join(entry["labels"]) or NOTHING,
+            entry["description"],
+        )
+        for entry in entries
+        if "error" not in entry
+    ]
+    return table_of(headings, rows, right=("parameters",))
+
+
+def _doing(entry: dict[str, Any], role: str) -> str:
+    state = str(entry[role])
+    return f"{state} {entry[f'{role}_pid']}" if state == "running" else state
+
+
+def _unusable(entries: list[dict[str, Any]]) -> list[str]:
+    return [clean(entry["error"]) for entry in entries if "error" in entry]
+
+
+def _watch_table(pattern: str, label: str) -> None:
+    """Draw the table again and again."""
+    with contextlib.suppress(KeyboardInterrupt), Terminal() as terminal:
+        while True:
+            entries = survey_fps(pattern, label)
+            console = Console(width=terminal.columns, highlight=False, markup=False)
+            with console.capture() as drawn:
+                console.print(_table(entries))
+            lines = [*drawn.get().splitlines(), *_unusable(entries)][: terminal.lines - 1]
+            lines += [""] * (terminal.lines - 1 - len(lines)) + ["q quit  every 1 s"]
+            terminal.draw([ERASE + line[: terminal.columns] for line in lines])
+            keys = terminal.wait(time.monotonic() + 1.0)
+            if keys is None or "q" in keys or "Q" in keys:
+                return
+
+
+@fps.command("get")
+@_name_argument
+@_keys_argument("[KEY]...")
+@click.option("--json", "as_json", is_flag=True, help="Print parameters as JSON, with all that is known.")
+def get(name: str, keys: tuple[str, ...], as_json: bool) -> None:
+    """Print parameters of the FPS NAME: all in a table, or the values of some, a line each.
+
+    A KEY is exact, with or without the name of the FPS in front.
+
+    Example: pymilk fps get loop gain
+    """
+    with clean_exit(), FPS(name, writable=False) as found:
+        params = [found.param(key) for key in keys] if keys else found.params()
+        if as_json:
+            print_json([_everything(param) for param in params])
+        elif keys:
+            for param in params:
+                click.echo(clean(value_as_text(param.value)))
+        else:
+            headings = ("key", "value", "type", "limits", "write", "count", "description")
+            print_table(table_of(headings, [_row(param) for param in params], right=("count",)))
+
+
+def _row(param: Parameter) -> tuple[str, ...]:
+    low, high = param.limits
+    limits = NOTHING if low is high is None else f"{value_as_text(low)}..{value_as_text(high)}"
+    writable = "yes" if param.status.writable else "no"
+    error = " (error)" if param.status.error else ""
+    value = value_as_text(param.value)
+    return param.key, value + error, param.type_name, limits, writable, str(param.cnt0), param.description
+
+
+def _everything(param: Parameter) -> dict[str, Any]:
+    value = param.value
+    return {
+        "key": param.key,
+        "keyword": param.keyword,
+        "value": list(value) if isinstance(value, Timespec) else value,
+        "current": param.current,
+        "type": param.type_name,
+        "low": param.low,
+        "high": param.high,
+        "flags": [str(flag.name) for flag in ParameterFlag if flag in param.flags],
+        "count": param.cnt0,
+        "description": param.description,
+        **param.status._asdict(),
+    }
+
+
+@fps.command("watch")
+@_name_argument
+@_keys_argument("[KEY]...")
+@click.option("--timeout", type=_SECONDS, metavar="SECONDS", help="End when nothing is written for so long.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object for each change, a line each.")
+def watch(name: str, keys: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
+    """Print each change of the FPS NAME as it is made, of some KEYs or of all, until Ctrl-C.
+
+    Example: pymilk fps watch loop gain
+    """
+    with clean_exit(), FPS(name, writable=False) as found:
+        for change in found.watch(*keys, timeout=timeout):
+            if as_json:
+                print_json({**change._asdict(), "time": time.time()}, indent=None)
+            else:
+                missed = f"  ({change.missed} before it missed)" if change.missed else ""
+                stamp = time.strftime("%H:%M:%S")
+                click.echo(clean(f"{stamp} {change.key} = {value_as_text(change.value)}{missed}"))
+            sys.stdout.flush()
+
+
+# -- changing
+
+
+@fps.command("set")
+@_name_argument
+@_keys_argument("KEY=VALUE...")
+@click.option("--force", is_flag=True, help="Also outside of the limits, and where flags do not permit it.")
+def set_(name: str, keys: tuple[str, ...], force: bool) -> None:
+    """Set parameters of the FPS NAME; either all that are given, or none.
+
+    VALUE is read by the type of the parameter: a number, on or off, seconds, or a text.
+
+    Example: pymilk fps set loop gain=0.3 loopON=on
+    """
+    given = [each.partition("=") for each in keys]
+    if not given or not all(key and sign for key, sign, _ in given):
+        raise click.UsageError("give KEY=VALUE, once or more")
+    with clean_exit(), FPS(name, writable=True) as found:
+        values = {key: value_from_text(found.param(key), text) for key, _, text in given}
+        found.update(values, force=force)
+
+
+@fps.command("create")
+@click.argument("name")
+@click.argument("params", nargs=-1, metavar="[KEY[:TYPE]=VALUE]...")
+@click.option("--slots", type=click.IntRange(1, 100_000), default=200, show_default=True,
+              help="Most parameters that it can have.")
+@click.option("--description", default="", help="What it is for.")
+@click.option("--label", "labels", multiple=True, help="A label to select it by; may be given several times.")
+@click.option("--program", type=(str, str), default=("milk", ""), metavar="PROGRAM FUNCTION",
+              help="PROGRAM-exec is started, and told to run FUNCTION; PACKAGE.MODULE:FUNCTION for pymilk.")
+@click.option("--standard", is_flag=True, help="Add the entries conf.* and procinfo.* of milk's programs.")
+@click.option("--force", is_flag=True, help="Take the place of an FPS of that name.")
+def create(
+    name: str,
+    params: tuple[str, ...],
+    slots: int,
+    description: str,
+    labels: tuple[str, ...],
+    program: tuple[str, str],
+    standard: bool,
+    force: bool,
+) -> None:
+    """Make the FPS NAME, with parameters if some are given. TYPE is one of milk's, such as FLOAT32.
+
+    Example: pymilk fps create loop gain:FLOAT32=0.3 modes:INT64=100 --standard
+    """
+    parts = [each.partition("=") for each in params]
+    if not all(key and sign for key, sign, _ in parts):
+        raise click.UsageError("a parameter is KEY=VALUE or KEY:TYPE=VALUE")
+    with clean_exit(), FPS.create(
+        name, slots, description=description, labels=labels or None, program=Program(*program),
+        standard=standard, replace=force,
+    ) as made:  # fmt: skip
+        for front, _, text in parts:
+            key, _, kind = front.partition(":")
+            param = made.add_param(key, type=kind or _type_of_text(text))
+            if text:
+                made.set(key, value_from_text(param, text), force=True)
+
+
+def _type_of_text(text: str) -> ParameterType:
+    """Choose a type for a value without one."""
+    for kind, read in ((ParameterType.INT64, int), (ParameterType.FLOAT64, float)):
+        with contextlib.suppress(ValueError):
+            read(text)
+            return kind
+    return ParameterType.ONOFF if text in ("on", "off") else ParameterType.STRING
+
+
+@fps.command("conf")
+@_name_argument
+@click.argument("what", type=click.Choice(("start", "stop", "state")))
+@_timeout
+def conf(name: str, what: str, timeout: float) -> None:
+    """Start or stop the conf process of the FPS NAME, which checks its parameters; or print its state.
+
+    It runs in a tmux session that is called like the FPS, and is made if there is none.
+
+    Example: pymilk fps conf loop start
+    """
+    _control(name, "conf", what, timeout)
+
+
+@fps.command("run")
+@_name_argument
+@click.argument("what", type=click.Choice(("start", "stop", "state")))
+@_timeout
+def run(name: str, what: str, timeout: float) -> None:
+    """Start or stop the run process of the FPS NAME; or print its state.
+
+    It starts only when the last check of the parameters found no error.
+
+    Example: pymilk fps run loop stop --timeout 20
+    """
+    _control(name, "run", what, timeout)
+
+
+def _control(name: str, role: str, what: str, timeout: float) -> None:
+    with clean_exit(), FPS(name, writable=None if what == "state" else True) as found:
+        if what == "state":
+            click.echo(found.conf_state if role == "conf" else found.run_state)
+            return
+        if what == "start" and not found.tmux_isrunning():
+            found.tmux_start()
+        getattr(found, f"{role}_{what}")(timeout)
+
+
+@fps.command("rm")
+@click.argument("names", nargs=-1, required=True, shell_complete=_names, metavar="NAME...")
+@click.option("--force", is_flag=True, help="Also those whose processes run.")
+def rm(names: tuple[str, ...], force: bool) -> None:
+    """Remove FPS whose processes do not run. Each NAME is tried; exit code 1 if one could not be removed.
+
+    Example: pymilk fps rm loop
+    """
+    failed = False
+    with clean_exit():
+        for name in names:
+            try:
+                with FPS(name, writable=None) as found:
+                    _need_idle(found, force)
+                    found.destroy()
+            except FPSError as error:
+                print_error(error)
+                failed = True
+    if failed:
+        sys.exit(1)
+
+
+def _need_idle(found: FPS, force: bool) -> None:
+    states = (("conf", found.conf_state), ("run", found.run_state))
+    up = [role for role, state in states if state == "running"]
+    if up and not force:
+        header = found.header()
+        raise FPSInUseError(
+            f"fps {found.name!r}: its {' and '.join(up)} process runs; stop it first, or remove it with "
+            "--force",
+            fps=found.name,
+            pids=[header[f"{role}pid"] for role in up],
+        )

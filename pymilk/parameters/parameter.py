@@ -1,0 +1,195 @@
+"""`Parameter`: one entry of an FPS, with all that its slot says."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from ..errors import FPSReadOnlyError, FPSTypeError
+from .layout import SLOT_FIELDS
+from .table import Entry, ParameterTable
+from .words import NUMBER_TYPES, ParameterFlag, ParameterType
+
+__all__ = ["Parameter", "ParameterStatus"]
+
+
+class ParameterStatus(NamedTuple):
+    """How a parameter stands."""
+
+    #: May be written by others now, by its flags and the state of its processes.
+    writable: bool
+    #: Was written at least once.
+    initialized: bool
+    #: The last check found an error here.
+    error: bool
+
+
+class Parameter:
+    """One parameter of an FPS: value, limits, and what describes it.
+
+    Made by `FPS.param`. Each attribute is read from the file when it is asked for; reading writes nothing.
+
+    Attributes
+    ----------
+    key : str
+        As in `FPS.keys`.
+    keyword : str
+        As it is stored, with the name of the FPS.
+    slot : int
+        Number in the table.
+    """
+
+    __slots__ = ("_entry", "_owned", "_table")
+
+    def __init__(self, table: ParameterTable, entry: Entry, owned: bool) -> None:
+        self._table = table
+        self._entry = entry
+        self._owned = owned
+
+    def __repr__(self) -> str:
+        return f"<Parameter {self.keyword} {self.type_name} {self.value!r}>"
+
+    @property
+    def key(self) -> str:
+        """Key in its FPS."""
+        return self._entry.key
+
+    @property
+    def keyword(self) -> str:
+        """Whole keyword."""
+        return self._entry.keyword
+
+    @property
+    def slot(self) -> int:
+        """Number of its slot."""
+        return self._entry.slot
+
+    @property
+    def value(self) -> Any:
+        """The value. Assigning is the same as ``fps[key] = value``."""
+        return self._table.get(self.keyword)
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._table.put(self.keyword, value)
+
+    def set(self, value: Any, *, force: bool = False) -> None:
+        """Write the value; `force` ignores limits and write permission. See `FPS.set`."""
+        self._table.put(self.keyword, value, force)
+
+    @property
+    def low(self) -> Any:
+        """Lower limit, included; None if it is not in force (flag MINLIMIT)."""
+        return self._limit(1, ParameterFlag.MINLIMIT)
+
+    @property
+    def high(self) -> Any:
+        """Upper limit, included; None if it is not in force (flag MAXLIMIT)."""
+        return self._limit(2, ParameterFlag.MAXLIMIT)
+
+    @property
+    def limits(self) -> tuple[Any, Any]:
+        """Both limits."""
+        return self.low, self.high
+
+    def _limit(self, element: int, flag: ParameterFlag) -> Any:
+        in_force = self.type in NUMBER_TYPES and self._table.flags(self._entry) & flag
+        return self._table.element(self._entry, element) if in_force else None
+
+    def set_limits(self, low: float | None, high: float | None, *, force: bool = False) -> None:
+        """Set the limits; None takes one out of force.
+
+        Parameters
+        ----------
+        low, high : number or None
+            Both included.
+        force : bool, default False
+            Also in an FPS that another program made: its process may not expect other limits.
+
+        Raises
+        ------
+        FPSReadOnlyError
+            This process neither made the FPS nor runs it, and `force` is false.
+        FPSTypeError
+            It is no number.
+        FPSLimitError
+            A limit does not fit the type.
+        """
+        name = self._table.name
+        if self.type not in NUMBER_TYPES:
+            raise FPSTypeError(
+                f"fps {name!r}: {self.key!r} ({self.type_name}) has no limits; only numbers do",
+                fps=name,
+                key=self.key,
+                expected=self.type_name,
+                found=(low, high),
+            )
+        if not (force or self._owned):
+            raise FPSReadOnlyError(
+                f"fps {name!r}: the limits of {self.key!r} belong to the program that made the fps; "
+                "force=True sets "
+                "them all the same",
+                fps=name,
+                key=self.key,
+            )
+        for element, limit, flag in ((1, low, ParameterFlag.MINLIMIT), (2, high, ParameterFlag.MAXLIMIT)):
+            if limit is None:
+                self._table.clear_flags(self._entry, flag)
+            else:
+                self._table.store(self._entry, element, limit)
+                self._table.set_flags(self._entry, flag)
+
+    @property
+    def current(self) -> Any:
+        """The value that the process behind the FPS read last, where it tells; None for other types."""
+        return self._table.element(self._entry, 3) if self.type in NUMBER_TYPES else None
+
+    @property
+    def type(self) -> ParameterType:
+        """Type; UNDEF if the file has a type that is not known here."""
+        code = self._table.type_code(self._entry)
+        try:
+            return ParameterType(code)
+        except ValueError:
+            return ParameterType.UNDEF
+
+    @property
+    def type_name(self) -> str:
+        """Name of the type."""
+        return self.type.name
+
+    @property
+    def flags(self) -> ParameterFlag:
+        """All flags."""
+        return ParameterFlag(self._table.flags(self._entry))
+
+    @property
+    def description(self) -> str:
+        """What its creator says about it."""
+        return self._text("description")
+
+    @property
+    def imported_from(self) -> str:
+        """Keyword that its value is imported from; empty if none."""
+        return self._text("keywordfrom")
+
+    def _text(self, field: str) -> str:
+        offset, nbytes, _ = SLOT_FIELDS[field]
+        raw = self._table.read(self._table.slot_offset(self.slot) + offset, nbytes)
+        return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+    @property
+    def cnt0(self) -> int:
+        """How often it was written; 0: never."""
+        return self._table.counter(self._entry)
+
+    @property
+    def status(self) -> ParameterStatus:
+        """Whether it may be written now, was ever written, and passed the last check."""
+        flags = self.flags
+        return ParameterStatus(
+            self._table.permitted(self._entry), self.cnt0 != 0, ParameterFlag.ERROR in flags
+        )
+
+    def feed_back(self) -> Any:
+        """Read the value as the process behind the FPS does: numbers are stored as `current` too."""
+        return self._table.feed_back(self._entry)

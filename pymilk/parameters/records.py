@@ -1,0 +1,310 @@
+"""The bytes of a new parameter file: its header, and one slot. Checked against files that milk wrote."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import FPSArgumentError, FPSLimitError, FPSTextError, FPSTypeError
+from .layout import SLOT_FIELDS, Field, Layout
+from .naming import encode, name_index
+from .words import DEFAULT_TEXT, FIXED_TYPES, NUMBER_TYPES, TEXT_TYPES, ParameterFlag, ParameterType, Signal
+
+__all__ = ["Header", "Program", "as_text", "header_bytes", "initial_elements", "slot_bytes"]
+
+#: Number types: code for `struct`, and size.
+_CODES = {
+    ParameterType.INT32: "i",
+    ParameterType.UINT32: "I",
+    ParameterType.INT64: "q",
+    ParameterType.UINT64: "Q",
+    ParameterType.FLOAT32: "f",
+    ParameterType.FLOAT64: "d",
+}
+
+_FLOATS = (ParameterType.FLOAT32, ParameterType.FLOAT64)
+
+#: Bytes of a text value.
+_TEXT = 64
+
+#: Microseconds between two looks of a conf process, in a new file.
+_CONF_WAIT_US = 1000
+
+
+class Program(NamedTuple):
+    """The program behind an FPS: what its control program starts.
+
+    Parameters
+    ----------
+    name : str, default "milk"
+        ``<name>-exec`` is started. With ``"pymilk"`` that is a Python function, called with a `Running`.
+    function : str
+        What it is told to run; ``"package.module:function"`` for pymilk.
+    modules : sequence of str
+        Modules that it has to load first.
+    workdir : str, optional
+        Directory that it is started in. Default: the working directory of the creator.
+    source : tuple of str and int
+        File and line of the code.
+    """
+
+    name: str = "milk"
+    function: str = ""
+    modules: Sequence[str] = ()
+    workdir: str | None = None
+    source: tuple[str, int] = ("NULL", 0)
+
+
+class Header(NamedTuple):
+    """What a creator says in the header of a new file."""
+
+    name: str
+    slots: int
+    description: str = ""
+    #: Labels with colons around them: ``":a:b:"``; ":" is none.
+    labels: str = ":"
+    workdir: str = ""
+    program: Program = Program()
+
+
+def as_text(text: str, nbytes: int, fps: str, what: str) -> bytes:
+    """Return a text padded with NULs to `nbytes`, of which the last is one.
+
+    Raises
+    ------
+    FPSTextError
+        It does not fit, or has a NUL in it.
+    """
+    raw = encode(text)
+    if len(raw) >= nbytes or b"\0" in raw:
+        trouble = "has a NUL in it" if b"\0" in raw else f"has {len(raw)} bytes; at most {nbytes - 1} fit"
+        raise FPSTextError(
+            f"fps {fps!r}: the text of {what} {trouble}", fps=fps, key=what, limit=nbytes - 1, found=len(raw)
+        )
+    return raw.ljust(nbytes, b"\0")
+
+
+def header_bytes(header: Header, layout: Layout) -> bytearray:
+    """Return the header of a new file, as milk leaves it after creating and connecting."""
+    content = bytearray(layout.header_nbytes)
+    fields, name, program = layout.fields, header.name, header.program
+
+    def put(field: str, value: str | int | bytes) -> None:
+        offset, nbytes, kind = fields[field]
+        if isinstance(value, str):
+            raw = as_text(value, nbytes, name, field)
+        elif isinstance(value, int):
+            raw = value.to_bytes(nbytes, "little", signed=kind[0] == "i")
+        else:
+            raw = value
+        content[offset : offset + len(raw)] = raw
+
+    first, parts, rows = name_index(name)
+    for field, value in (
+        ("name", name),
+        ("description", header.description),
+        ("keywordarray", header.labels),
+        ("workdir", header.workdir),
+        ("datadir", f"fps.{name}.datadir"),
+        ("confdir", f"fps.{name}.confdir"),
+        ("sourcefname", program.source[0]),
+        ("sourceline", program.source[1]),
+        ("pname", first),
+        ("callprogname", program.name),
+        ("callfuncname", program.function),
+        ("nameindexW", rows),
+        ("NBnameindex", len(parts)),
+        ("NBmodule", len(program.modules)),
+        ("modulename", _modules(program.modules, fields["modulename"], name)),
+        ("signal", int(Signal.CONFRUN)),
+        ("confwaitus", _CONF_WAIT_US),
+        ("NBparamMAX", header.slots),
+    ):
+        put(field, value)
+    return content
+
+
+def _modules(modules: Sequence[str], field: Field, name: str) -> bytes:
+    most = field.nbytes // 200
+    if len(modules) > most:
+        raise FPSArgumentError(
+            f"fps {name!r}: at most {most} modules fit, not {len(modules)}",
+            fps=name,
+            argument="modules",
+            found=len(modules),
+        )
+    return b"".join(as_text(module, 200, name, "a module") for module in modules)
+
+
+def slot_bytes(
+    keyword: str,
+    kind: ParameterType,
+    flags: int,
+    description: str,
+    initial: Sequence[Any] | None,
+    *,
+    fps: str,
+    nbytes: int,
+) -> bytes:
+    """Return one slot in use.
+
+    Parameters
+    ----------
+    keyword : str
+        Whole.
+    kind : ParameterType
+    flags : int
+        As they are to be stored, but for ACTIVE, which is set, and ONOFF of an ONOFF parameter, which is
+        cleared.
+    description : str
+        Its first 63 bytes are kept.
+    initial : sequence or None
+        Elements of the value: four of a number; the first one only of other types. None: the defaults of the
+        type.
+    fps : str
+        Name of the FPS, for messages.
+    nbytes : int
+        Size of a slot.
+
+    Raises
+    ------
+    FPSTypeError, FPSLimitError, FPSTextError
+        An initial value does not fit the type.
+    """
+    content = bytearray(nbytes)
+    parts = keyword.split(".")
+    flags |= ParameterFlag.ACTIVE
+    if kind is ParameterType.ONOFF:
+        flags &= ~int(ParameterFlag.ONOFF)
+    _place(content, "fpflag", struct.pack("<Q", flags))
+    _place(content, "keywordfull", encode(keyword))
+    for level, part in enumerate(parts):
+        _place(content, "keyword", encode(part), 64 * level)
+    _place(content, "keywordlevel", struct.pack("<i", len(parts)))
+    _place(content, "description", _cut(encode(description), _TEXT - 1))
+    _place(content, "type", struct.pack("<I", kind))
+    counted = initial is not None and kind not in (
+        ParameterType.PROCESS,
+        ParameterType.UNDEF,
+        ParameterType.AUTO,
+    )
+    _place(content, "val", _default(kind))
+    if counted:
+        assert initial is not None
+        _place(content, "val", _initial(kind, initial, keyword, fps))
+    _place(content, "cnt0", struct.pack("<q", counted))
+    return bytes(content)
+
+
+def _place(content: bytearray, field: str, raw: bytes, offset: int = 0) -> None:
+    at = SLOT_FIELDS[field].offset + offset
+    content[at : at + len(raw)] = raw
+
+
+def _cut(raw: bytes, most: int) -> bytes:
+    """Cut a text without leaving half a letter."""
+    while len(raw) > most:
+        raw = raw[:most].decode("utf-8", "ignore").encode()
+    return raw
+
+
+def _default(kind: ParameterType) -> bytes:
+    """Return the value before one is set."""
+    if kind in TEXT_TYPES:
+        return DEFAULT_TEXT[kind].encode().ljust(_TEXT, b"\0") * 2
+    return b""
+
+
+def _initial(kind: ParameterType, initial: Sequence[Any], keyword: str, fps: str) -> bytes:
+    """Return the value that is given: of texts the first only, and so of process numbers and times."""
+    if kind in TEXT_TYPES:
+        if not isinstance(initial[0], str):
+            raise _wrong(kind, initial[0], keyword, fps)
+        return as_text(initial[0], _TEXT, fps, keyword)
+    if kind is ParameterType.ONOFF:
+        return b""  # milk ignores it: a new switch is off
+    try:
+        if kind is ParameterType.PID:
+            return struct.pack("<i", initial[0])
+        if kind is ParameterType.TIMESPEC:
+            return struct.pack("<2q", *initial[0])
+        return struct.pack(f"<{len(initial)}{_CODES[kind]}", *initial)
+    except (struct.error, OverflowError, TypeError) as error:
+        flat = initial[0] if kind is ParameterType.TIMESPEC else initial
+        if isinstance(error, TypeError) or not all(
+            hasattr(each, "__index__") or kind in _FLOATS for each in flat
+        ):
+            raise _wrong(kind, initial[0], keyword, fps) from error
+        raise FPSLimitError(
+            f"fps {fps!r}: {tuple(flat)} does not fit {keyword!r} ({kind.name})",
+            fps=fps,
+            key=keyword,
+            found=initial[0],
+        ) from error
+
+
+def _wrong(kind: ParameterType, value: Any, keyword: str, fps: str) -> FPSTypeError:
+    return FPSTypeError(
+        f"fps {fps!r}: {value!r} is no value for {keyword!r} ({kind.name})",
+        fps=fps,
+        key=keyword,
+        expected=kind.name,
+        found=value,
+    )
+
+
+def initial_elements(
+    kind: ParameterType, default: Any, limits: tuple[Any, Any], keyword: str, fps: str
+) -> tuple[Any, ...] | None:
+    """Return the elements of a new value: of a number itself, its limits, and itself again.
+
+    Parameters
+    ----------
+    default : object
+        None: the default of the type; a number still gets its limits then, and 0.
+    limits : tuple
+        None: none.
+
+    Raises
+    ------
+    FPSTypeError
+        It has another type than the parameter; or limits are given that it cannot have.
+    FPSLimitError
+        It is outside of the limits.
+    """
+    low, high = limits
+    if kind not in NUMBER_TYPES:
+        if limits != (None, None):
+            raise FPSTypeError(
+                f"fps {fps!r}: {keyword!r} ({kind.name}) has no limits; only numbers do",
+                fps=fps,
+                key=keyword,
+                expected=kind.name,
+                found=limits,
+            )
+        if default is None or kind in FIXED_TYPES:
+            return None
+        right = isinstance(default, (bool, np.bool_)) == (kind is ParameterType.ONOFF)
+        if not right:
+            raise _wrong(kind, default, keyword, fps)
+        if kind is ParameterType.TIMESPEC and isinstance(default, (int, float)):
+            return (divmod(round(default * 1e9), 1_000_000_000),)
+        return (default,)
+    if default is None and limits == (None, None):
+        return None
+    value = 0 if default is None else default
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise _wrong(kind, value, keyword, fps)
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise FPSLimitError(
+            f"fps {fps!r}: first value {value!r} of {keyword!r} is outside of its limits, {low} to {high}",
+            fps=fps,
+            key=keyword,
+            found=value,
+            low=low,
+            high=high,
+        )
+    return value, 0 if low is None else low, 0 if high is None else high, value

@@ -1,0 +1,185 @@
+"""Changes of parameters: waiting for one, and following all of them, in a loop or in asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import math
+import time
+from collections import deque
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from ..errors import FPSArgumentError, FPSTimeoutError
+from .table import Entry, ParameterTable
+
+__all__ = ["Change", "Watch", "deadline_of", "wait_for_change"]
+
+#: Longest wait in one piece: a watch of all parameters looks then for new ones, and one that is closed ends.
+_PIECE_SECONDS = 0.25
+
+
+class Change(NamedTuple):
+    """A parameter that was written."""
+
+    key: str
+    #: As it stands when the change is handed out.
+    value: Any
+    #: How often it was written by now.
+    counter: int
+    #: Further writes since the change before, whose values nobody sees any more.
+    missed: int
+
+
+def deadline_of(timeout: float | None, fps: str) -> int:
+    """Return the time of CLOCK_MONOTONIC in ns that is so many seconds from now; -1 (never) for None.
+
+    Raises
+    ------
+    FPSArgumentError
+    """
+    if timeout is None:
+        return -1
+    try:
+        seconds = float(timeout)
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if math.isnan(seconds) or seconds < 0:
+        raise FPSArgumentError(
+            f"fps {fps!r}: timeout is seconds (0 or more) or None for ever, not {timeout!r}",
+            fps=fps,
+            argument="timeout",
+            found=timeout,
+        )
+    return -1 if seconds > 9e9 else time.monotonic_ns() + int(seconds * 1e9)
+
+
+def wait_for_change(
+    table: ParameterTable, keys: Iterable[str], timeout: float | None, since: dict[str, int] | None = None
+) -> dict[str, Any]:
+    """Wait until one or more parameters are written; see `FPS.wait_for_change`."""
+    deadline = deadline_of(timeout, table.name)
+    entries = [table.entry(key) for key in keys]
+    seen = [_known(table, entry, since) for entry in entries]
+    if not entries:
+        raise FPSArgumentError(
+            f"fps {table.name!r}: there is no parameter to wait for",
+            fps=table.name,
+            argument="keys",
+            found=[],
+        )
+    if not table.wait_for_counters(entries, seen, deadline):
+        assert timeout is not None
+        raise FPSTimeoutError(
+            f"fps {table.name!r}: none of {', '.join(repr(entry.key) for entry in entries)} was written in "
+            f"{timeout:g} s",
+            fps=table.name,
+            timeout=timeout,
+        )
+    changed = [entry for entry, count in zip(entries, seen, strict=True) if table.counter(entry) != count]
+    return {entry.key: table.get(entry.keyword) for entry in changed}
+
+
+def _known(table: ParameterTable, entry: Entry, since: dict[str, int] | None) -> int:
+    known = None if since is None else since.get(entry.key)
+    return table.counter(entry) if known is None else known
+
+
+class Watch:
+    """Changes of some parameters, one by one, in a ``for`` or an ``async for`` loop; see `FPS.watch`.
+
+    Changes count from the moment that the watch was made. It ends after `close`, and when no change comes in
+    time; an error of the FPS (closed, replaced, damaged) is raised by the loop. One loop at a time.
+    """
+
+    def __init__(self, table: ParameterTable, keys: tuple[str, ...], timeout: float | None) -> None:
+        deadline_of(timeout, table.name)
+        self._table = table
+        self._keys = keys
+        self._timeout = timeout
+        self._closed = False
+        self._ready: deque[Change] = deque()
+        self._thread: concurrent.futures.ThreadPoolExecutor | None = None
+        self._entries: list[Entry] = []
+        self._seen: dict[int, int] = {}
+        self._look(first=True)
+
+    def _look(self, first: bool = False) -> None:
+        """Find the parameters to look at; those that are new count from 0, but for the first time."""
+        table = self._table
+        self._entries = [table.entry(key) for key in self._keys] if self._keys else table.entries()
+        for entry in self._entries:
+            if entry.slot not in self._seen:
+                self._seen[entry.slot] = table.counter(entry) if first else 0
+
+    def _take(self) -> bool:
+        """Note all changes since the last look; tells whether there is one."""
+        for entry in self._entries:
+            count = self._table.counter(entry)
+            before = self._seen[entry.slot]
+            if count != before:
+                self._seen[entry.slot] = count
+                missed = max(0, count - before - 1)
+                self._ready.append(Change(entry.key, self._table.get(entry.keyword), count, missed))
+        return bool(self._ready)
+
+    def _wait(self, deadline: int) -> bool:
+        """Wait in pieces; False when the watch is over."""
+        while not self._closed:
+            if self._take():
+                return True
+            now = time.monotonic_ns()
+            if 0 <= deadline <= now:
+                return False
+            piece = now + int(_PIECE_SECONDS * 1e9)
+            seen = [self._seen[entry.slot] for entry in self._entries]
+            self._table.wait_for_counters(
+                self._entries, seen, min(piece, deadline) if deadline >= 0 else piece
+            )
+            self._look()
+        return False
+
+    def __iter__(self) -> Watch:
+        return self
+
+    def __next__(self) -> Change:
+        if not self._ready and not self._wait(deadline_of(self._timeout, self._table.name)):
+            self.close()
+            raise StopIteration
+        return self._ready.popleft()
+
+    def __aiter__(self) -> Watch:
+        return self
+
+    async def __anext__(self) -> Change:
+        if not self._ready:
+            # A thread of its own: several watches would fill the pool of the event loop.
+            self._thread = self._thread or concurrent.futures.ThreadPoolExecutor(1, "pymilk-fps-watch")
+            deadline = deadline_of(self._timeout, self._table.name)
+            try:
+                came = await asyncio.get_running_loop().run_in_executor(self._thread, self._wait, deadline)
+            except asyncio.CancelledError:
+                self.close()
+                raise
+            if not came:
+                self.close()
+                raise StopAsyncIteration
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        """End the loop, also from another thread, within a quarter of a second."""
+        self._closed = True
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
