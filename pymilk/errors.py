@@ -7,6 +7,7 @@ need no parsing, and survives pickling, because exceptions cross processes.
 
 from __future__ import annotations
 
+import contextlib
 import io
 from typing import Any
 
@@ -866,6 +867,22 @@ class ProcessTimeoutError(ProcessInfoError, TimeoutError):
 
     fields = (*ProcessInfoError.fields, "timeout")
     timeout: float
+
+
+def carry(error: BaseException, **what: Any) -> None:
+    """Set attributes of an exception that ends a call: the results that the call can no longer return.
+
+    Parameters
+    ----------
+    error : BaseException
+        Any one. Attributes that it has, and those of exceptions that take none, stay as they are.
+    **what
+        Names and values.
+    """
+    for name, value in what.items():
+        if getattr(error, name, None) is None:
+            with contextlib.suppress(Exception):
+                setattr(error, name, value)
 
 
 class SchedulingWarning(UserWarning):

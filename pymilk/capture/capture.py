@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .._core import FRAME_ROW, Stream, allocate, checked_timeout
 from ..arguments import check_count
 from ..axes import Orientation
-from ..errors import StreamError, StreamReplacedError
+from ..errors import StreamError, StreamReplacedError, carry
 from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.threads import await_event
@@ -30,6 +30,10 @@ __all__ = ["Capture", "finished_capture"]
 
 #: Seconds to wait for the thread of a stopped capture; it ends within 0.1 s if it ever began.
 _PATIENCE = 2.0
+
+#: Set for ever: the end of captures that were finished when they were made.
+_OVER = threading.Event()
+_OVER.set()
 
 
 class Capture:
@@ -116,13 +120,16 @@ class Capture:
             self.armed()
             if not background:
                 self.join()
-        except (KeyboardInterrupt, RuntimeError) as error:
-            # The caller gets no object, so the thread must not go on. Any step may have been interrupted.
+        except BaseException as error:
+            # It may have come between any two steps; nobody holds this object, so nothing may go on.
             self.stop()
             self.end()
-            # threading.Thread.start may turn the interrupt into an error of its lock.
-            if isinstance(error.__context__, KeyboardInterrupt):
-                raise KeyboardInterrupt from None
+            # Within threading.Thread.start it can come out as an error of a lock.
+            if isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt):
+                interrupt = KeyboardInterrupt()
+                carry(interrupt, capture=self)
+                raise interrupt from None
+            carry(error, capture=self)
             raise
 
     # -- use -----------------------------------------------------------------------------------
@@ -177,6 +184,8 @@ class Capture:
         if not self.done:
             return None
         if not isinstance(self._error, StreamError):
+            if self._error is not None:
+                carry(self._error, capture=self)
             return self._error
         # A copy each time: an error that is kept here and refers to this object would be a reference
         # cycle, which keeps the frames in memory until the garbage collector runs.
@@ -229,7 +238,8 @@ class Capture:
         StreamForkedError
             In a child that was forked during the capture; `frames` has what was received until then.
         KeyboardInterrupt
-            Ctrl-C; the capture was stopped first, and the stream stays usable.
+            Ctrl-C, or any exception of a signal handler; the capture was stopped first, and is the
+            `capture` of the exception. The stream stays usable.
         """
         if self._await(self._finished, timeout):
             if self._thread is not None:
@@ -252,9 +262,10 @@ class Capture:
         """Wait for an event of the thread; any exception ends the capture."""
         try:
             return await_event(event, timeout)
-        except BaseException:
+        except BaseException as error:
             self.stop()
             self.end()
+            carry(error, capture=self)
             raise
 
     def _after_fork(self) -> None:
@@ -393,25 +404,30 @@ def finished_capture(
     cpu_seconds : float, default 0
         Processor time of the thread that received them.
     """
-    return _restore(
-        {
-            "name": name,
-            "requested": requested,
-            "orientation": orientation,
-            "started_ns": now_ns() - round(duration * 1e9),
-            "_out": frames,
-            "_info": info,
-            "_kept": len(info),
-            "_repeated": 0,
-            "_duration": duration,
-            "_cpu_ns": cpu_seconds * 1e9,
-        }
-    )
+    capture = _finished()
+    capture.name = name
+    capture.requested = requested
+    capture.orientation = orientation
+    capture.started_ns = now_ns() - round(duration * 1e9)
+    capture._out = frames
+    capture._info = info
+    capture._kept = len(info)
+    capture._repeated = 0
+    capture._duration = duration
+    capture._cpu_ns = round(cpu_seconds * 1e9)
+    return capture
 
 
 def _restore(state: dict[str, Any]) -> Capture:
     """Make a finished capture from its pickled parts."""
+    capture = _finished()
+    capture.__dict__.update(state)
+    return capture
+
+
+def _finished() -> Capture:
     capture = Capture.__new__(Capture)
-    capture.__dict__.update(state, _thread=None, _error=None, _finished=threading.Event())
-    capture._finished.set()
+    capture._thread = None
+    capture._error = None
+    capture._finished = _OVER
     return capture

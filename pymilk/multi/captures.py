@@ -14,7 +14,7 @@ from .._core import FRAME_ROW, checked_timeout, free_memory
 from .._types import Array
 from ..arguments import bad_argument, check_count, check_seconds
 from ..capture import Capture
-from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError
+from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError, carry
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.forks import tell, tell_after_fork
@@ -194,13 +194,15 @@ class MultiCapture(Mapping[str, Capture]):
             Some of them failed. Its `captures` is this object, with all frames received; its `errors` has the
             error of each.
         KeyboardInterrupt
-            Ctrl-C; all captures were stopped first.
+            Ctrl-C, or any exception of a signal handler; all captures were stopped first, and this object is
+            the `captures` of the exception.
         """
         try:
             if not await_event(self._over, timeout):
                 return self
-        except BaseException:
+        except BaseException as error:
             self.abandon()
+            carry(error, captures=self)
             raise
         if self._keeper is not None:
             self._keeper.join()

@@ -35,6 +35,9 @@ cdef class PrivateRing:
 @cython.final
 cdef class RingCursor:
     cdef Cursor c
+    cdef Cursor given       # `c` when frames were last handed over to the user
+    cdef Cursor before      # `given` before that
+    cdef readonly uint64_t pending  # frames copied since
     cdef object keeper      # the PrivateRing, so that its memory stays; None for the ring of a stream
     cdef StreamFile file    # the stream; None for a private ring
     cdef readonly object slots
@@ -44,6 +47,17 @@ cdef class RingCursor:
     cdef int _set(self, object keeper, object slots, str name, str source) except -1
     cdef bint _is_damaged(self) noexcept
     cdef object _lost(self, const Row *row)
+    cdef void commit(self) noexcept
+    cdef void roll_back(self, const Cursor *to) noexcept
+
+
+@cython.final
+cdef class Turn:
+    cdef readonly str name
+    cdef public RingCursor cursor   # the present one; None until there is one
+    cdef public object given        # capture that an exception was given in this turn; None: none
+    cdef public object receiver     # that exception
+    cdef bint busy
 
 
 # Make a cursor in the ring of a stream; None if it has no ring of 2 slots or more.

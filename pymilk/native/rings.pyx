@@ -1,4 +1,8 @@
-"""Rings as Python sees them: `PrivateRing`, which a collector fills, and `RingCursor`, which reads any ring."""
+"""Rings as Python sees them: `PrivateRing`, which a collector fills, and `RingCursor`, which reads any ring.
+
+Frames are taken in two steps: `take` and `copy` move the cursor; the end of the `Turn` hands them over, or, if an
+exception ends it, moves the cursor back. So an exception between the two loses no frame.
+"""
 
 cimport cython
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
@@ -29,10 +33,10 @@ import math
 
 import numpy as np
 
-from ..errors import FrameLostError, StreamArgumentError, StreamUnsupportedError
+from ..errors import FrameLostError, StreamArgumentError, StreamBusyError, StreamUnsupportedError, carry
 from .formats import FRAME_ROW
 
-__all__ = ["PrivateRing", "RingCursor"]
+__all__ = ["PrivateRing", "RingCursor", "Turn"]
 
 
 @cython.final
@@ -171,6 +175,8 @@ cdef class RingCursor:
     source : {"temporal", "fast", "collector"}
     slots : ndarray, shape (depth, *shape)
         The ring as a read-only view.
+    pending : int
+        Frames copied and not handed over yet: see `Turn`.
     """
 
     def __cinit__(self):
@@ -189,7 +195,21 @@ cdef class RingCursor:
         self.source = source
         ring_anchor(&self.c.ring)
         cursor_begin(&self.c, self.c.ring.head + 1)
+        self.commit()
         return 0
+
+    cdef void commit(self) noexcept:
+        self.before = self.given
+        self.given = self.c
+        self.pending = 0
+
+    cdef void roll_back(self, const Cursor *to) noexcept:
+        """Go back to an older position and account; what the looks at the ring have shown since stays known."""
+        cdef Ring ring = self.c.ring
+        ring.reset = ring.reset or to.ring.reset or ring.counter < to.ring.counter
+        self.c = to[0]
+        self.c.ring = ring
+        self.pending = 0
 
     cdef bint _is_damaged(self) noexcept:
         """Tell whether the memory holds no frames any more: its file was cut, or its header rewritten."""
@@ -203,6 +223,7 @@ cdef class RingCursor:
         seq = {"next": head + 1, "newest": max(oldest, head), "oldest": oldest}[start]
         cursor_begin(&self.c, min(seq, head + 1))
         self.c.received = self.c.lost = self.c.skipped = 0
+        self.commit()
 
     def after_file(self, missed):
         """Go to the first frame of a new file of the stream.
@@ -215,6 +236,24 @@ cdef class RingCursor:
         cursor_seek(&self.c, 0)
         self.c.new_file = True
         self.c.missed = missed
+        self.commit()
+
+    def go_on(self, RingCursor old not None):
+        """Go on with the account of the cursor of an older source, including frames not handed over yet."""
+        self.c.received += old.c.received
+        self.c.lost += old.c.lost
+        self.c.skipped += old.c.skipped
+        self.commit()
+        self.pending = old.pending
+        # If those frames are never handed over, they are lost: the older source is gone.
+        self.given.received = old.given.received
+        self.given.lost += old.c.received - old.given.received
+
+    def take_back(self, seq):
+        """Mark the frames handed over last as unread again, if frame `seq` is still the next one."""
+        if self.given.next == <uint64_t>seq:
+            self.roll_back(&self.before)
+            self.given = self.c
 
     @property
     def capacity(self):
@@ -335,7 +374,8 @@ cdef class RingCursor:
             if self._is_damaged():
                 return None
             if strict and losing == 1:
-                c.excused = seq
+                # Kept if the turn is rolled back: the next call continues.
+                c.excused = self.given.excused = seq
                 raise self._lost(rows)
             if strict and losing:
                 info = info[:count]
@@ -389,6 +429,7 @@ cdef class RingCursor:
                 if self._is_damaged():
                     return at
                 self.c = c
+                self.pending += got
                 if losing and got == 0:
                     raise self._lost(<Row *>rows.buf + at)
                 if losing:
@@ -453,7 +494,74 @@ cdef class RingCursor:
         other.name = self.name
         other.source = self.source
         cursor_begin(&other.c, self.c.next)
+        other.commit()
         return other
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class Turn:
+    """Let one thread at a time read, and hand over at the end what it took; for the ``with`` statement.
+
+    Leaving it without an exception hands the frames over; an exception makes them unread again. No exception can
+    come between taking the turn and being able to give it back: Python handles no signal inside these methods.
+
+    Attributes
+    ----------
+    cursor : RingCursor
+        The cursor that the frames are taken from.
+    given, receiver : Capture and BaseException, or None
+        What was handed over with an exception in this turn, and that exception; until it leaves the read.
+    """
+
+    def __init__(self, str name not None):
+        self.name = name
+
+    def locked(self):
+        """Tell whether a thread has the turn."""
+        return self.busy
+
+    def after_fork(self):
+        """Give the turn back that a thread of the parent has; what it took is unread."""
+        if self.busy:
+            self.cursor.roll_back(&self.cursor.given)
+            self.busy = False
+
+    def __enter__(self):
+        # The GIL is held from the test to the store.
+        if self.busy:
+            raise StreamBusyError(
+                f"stream {self.name!r}: another thread is reading from this ring reader, or a signal handler "
+                "interrupted a read; give each a reader of its own", stream=self.name)
+        self.busy = True
+        self.given = self.receiver = None
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if self.cursor is not None:
+            if kind is None:
+                self.cursor.commit()
+            else:
+                self.cursor.roll_back(&self.cursor.given)
+        self.busy = False
+
+    def give(self, error, capture):
+        """Hand over the frames with an exception, as its `capture`; if it takes none, they stay unread."""
+        try:
+            error.capture = capture
+        except Exception:
+            return
+        self.cursor.commit()
+        self.given = capture
+        self.receiver = error
+
+    def carry(self, error, capture):
+        """Let an exception that came after the turn carry `capture`; None: what the turn gave to another one."""
+        if capture is None:
+            capture = self.given
+        self.given = self.receiver = None
+        if capture is not None:
+            carry(error, capture=capture)
 
 
 cdef RingCursor stream_cursor(StreamFile file):

@@ -122,7 +122,11 @@ cdef class Watchers:
         file.use_whole()
         self.files.append(file)
         reader.begin()
-        self.begun.append(reader)
+        try:
+            self.begun.append(reader)
+        except BaseException:  # no memory: nobody else would end it
+            reader.end()
+            raise
         reader.prepare_wait(&w.wait, file, number, timeout, 0)
         w.wait.check_signals = False
         w.wait.stop = &self.stop

@@ -27,6 +27,7 @@ from ..errors import (
     StreamInUseError,
     StreamNotFoundError,
     StreamReplacedError,
+    carry,
 )
 from ..inspection import describe_stream, new_stream
 from ..streams.keywords import Keywords
@@ -242,7 +243,8 @@ class Player:
         StreamForkedError
             This is a child after fork; the parent continues to play.
         KeyboardInterrupt
-            Ctrl-C; the player was stopped first.
+            Ctrl-C, or any exception of a signal handler; it was stopped first, and the `report` of the
+            exception says what was published.
         """
         if self._threads and self._await(self._over, timeout) and self._error is not None:
             if isinstance(self._error, StreamError):
@@ -347,8 +349,9 @@ class Player:
         """Wait for an event; any exception stops the player."""
         try:
             return await_event(event, timeout)
-        except BaseException:
+        except BaseException as error:
             self.close()
+            carry(error, report=self.report)
             raise
 
     # -- the thread that publishes -------------------------------------------------------------

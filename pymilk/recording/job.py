@@ -340,15 +340,16 @@ class Job:
                 sink = None
         # Create the next file, or one that replaces another, only when there is a frame for it.
         room = allocate((1, *shape), dtype) if sink is None else sink.room(count)
-        failure: StreamError | None = None
+        failure: BaseException | None = None
         try:
             info = ring.read(len(room), out=room, timeout=timeout).info
         except StreamTimeoutError as error:
             info, failure = error.capture.info, error
-        except StreamError as error:
-            if error.capture is None:
+        except BaseException as error:  # raised again below, once the frames before it are written
+            capture = getattr(error, "capture", None)
+            if capture is None:
                 raise
-            info, failure = error.capture.info, error
+            info, failure = capture.info, error
         if len(info):
             try:
                 if sink is None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .._core import checked_timeout
 from ..arguments import STARTS, check_choice, check_count, check_seconds
-from ..errors import RecordError, StreamArgumentError, StreamError
+from ..errors import RecordError, StreamArgumentError, StreamError, carry
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.threads import await_event, check_scheduling
@@ -246,7 +246,8 @@ class Recorder:
         RecordError
             Some of several streams failed.
         KeyboardInterrupt
-            Ctrl-C; the recording was stopped first, and its files are finished.
+            Ctrl-C, or any exception of a signal handler; the recording was stopped first, and its files are
+            finished. The `report` of the exception is that of the recorder.
         """
         limit = checked_timeout(timeout)
         deadline = None if limit is None else time.monotonic() + limit
@@ -256,8 +257,8 @@ class Recorder:
                 if self._started and not await_event(job.over, left):
                     return self.report
                 job.join()
-        except BaseException:
-            self.stop()
+        except BaseException as error:
+            carry(error, report=self.stop())
             raise
         report = self.report
         errors = {name: job.error for name, job in self._jobs.items() if job.error is not None}
@@ -346,6 +347,6 @@ def record(
     recorder = Recorder(source, path, frames=frames, seconds=seconds, **options)
     try:
         return recorder.start().wait()
-    except BaseException:
-        recorder.stop()
+    except BaseException as error:
+        carry(error, report=recorder.stop())
         raise

@@ -69,6 +69,10 @@ class Block:
         """
         return self.overwritten == 0
 
+    def unread(self) -> None:
+        """Mark the frames as unread again, if none was read since: for a block that is not handed over."""
+        self._cursor.take_back(self._first + len(self.info))
+
     def __len__(self) -> int:
         return len(self.info)
 

@@ -11,7 +11,6 @@ import contextlib
 import math
 import os
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FRAME_ROW, PrivateRing, Reader, RingCursor, Stream, allocate, checked_timeout
+from .._core import FRAME_ROW, PrivateRing, Reader, RingCursor, Stream, Turn, allocate, checked_timeout
 from ..arguments import STARTS, check_choice, check_count
 from ..axes import Orientation
-from ..capture import Capture, destination, finish, finished_capture
+from ..capture import Capture, finished_capture
 from ..errors import (
     CaptureMemoryError,
     StreamArgumentError,
-    StreamBusyError,
     StreamClosedError,
     StreamError,
     StreamNotFoundError,
@@ -39,6 +37,7 @@ from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..times import now_ns
 from .block import Block, RingReport
+from .reading import Reading
 from .receiver import Beginning, ReceiverThread
 
 __all__ = ["RingReader"]
@@ -53,6 +52,9 @@ _GATHER_LEAST = 0.0002
 
 #: Length of one wait in the thread of `ablocks`, in seconds.
 _ASYNC_SLICE = 0.1
+
+#: Timeouts of this many seconds and more are checked in full.
+_LONGEST = 1e6
 
 #: Wake-ups without a new slot after which the writer is assumed not to fill the ring.
 _LEFT_OUT = 3
@@ -161,16 +163,17 @@ class RingReader:
         self.dtype = self._stream.dtype
         self._orientation = orientation or Orientation(self._stream.frame_shape)
         self.shape = self._orientation.shape
+        self._frame_shape = self._stream.frame_shape
+        self._frame_nbytes = math.prod(self._frame_shape) * self.dtype.itemsize
         self.policy = policy
         self._newest = policy == "newest"
         self._strict = on_lost == "raise"
         self._forced = source == "collector"
         self._wanted_depth = depth
         self._scheduling = (cpu, priority)
-        self._turn = threading.Lock()
+        self._turn = Turn(self.name)
         self._closed = False
         self._began = time.monotonic()
-        self._past = [0, 0, 0]
         self._left_out = 0
         self._asked = 0.0  # seconds that the present wait may take
         self._bell = -1
@@ -179,6 +182,7 @@ class RingReader:
         self._collector: ReceiverThread | None = None
         self._ring: PrivateRing | None = None
         self._cursor: RingCursor
+        self._place: Stream | None = None  # the stream that the cursor is in
         try:
             self._open(start, None)
         except BaseException:
@@ -187,8 +191,8 @@ class RingReader:
         tell_after_fork(self)
 
     def _after_fork(self) -> None:
-        # A thread of the parent may hold the lock. The descriptor belongs to the parent.
-        self._turn = threading.Lock()
+        # A thread that is not here may have had the turn: what it took is unread.
+        self._turn.after_fork()
         self._executor = None
         if self._bell >= 0:
             assert self._ring is not None
@@ -215,12 +219,12 @@ class RingReader:
         if cursor is None or (cursor.source == "fast" and unused):
             self._collect(start, missed)
             return
-        self._reader = self._stream.reader()
-        self._use(cursor)
+        reader = self._stream.reader()
         if missed is None:
             cursor.begin(start)
         else:
             cursor.after_file(missed)
+        self._use(cursor, reader)
 
     def _collect(self, start: str, missed: int | None, after: int | None = None) -> None:
         """Start a collector, at `start` or behind the frame with number `after`."""
@@ -239,10 +243,9 @@ class RingReader:
                 needed=error.needed,
                 available=error.available,
             ) from None
-        self._ring = ring
-        self._use(ring.cursor(self.name))
-        spin = self._spin  # without a reference to the reader, which the thread would keep alive
-        self._collector = ReceiverThread(
+        cursor = ring.cursor(self.name)
+        spin = self._spin  # the thread must not hold the reader, which would never be collected then
+        collector = ReceiverThread(
             self._stream,
             lambda reader, after, missed: reader.collect(
                 ring, after=after, spin_ns=spin, missed=missed
@@ -252,47 +255,64 @@ class RingReader:
             finished=ring.end,
             what="collector",
         )
+        try:
+            self._use(cursor, None, ring, collector)
+        except BaseException:
+            collector.stop()
+            raise
 
-    def _use(self, cursor: RingCursor) -> None:
+    def _use(
+        self,
+        cursor: RingCursor,
+        reader: Reader | None,
+        ring: PrivateRing | None = None,
+        collector: ReceiverThread | None = None,
+    ) -> None:
+        """Go over to another source, with the account of the one before."""
+        slots = self._orientation.view(cursor.slots)
+        place, turn, source = self._stream, self._turn, self._source
+        if turn.cursor is not None:
+            cursor.go_on(turn.cursor)
+        # Nothing is called from here on, so no signal handler comes in between.
+        self._slots = slots
+        self._reader = reader
+        self._ring = ring
+        self._collector = collector
+        self._place = place
         self._cursor = cursor
-        self._slots = self._orientation.view(cursor.slots)
-
-    def _settle(self) -> None:
-        """Add the counts of the present source to those of earlier ones."""
-        cursor = self._cursor
-        counts = (cursor.received, cursor.lost, cursor.skipped)
-        self._past = [a + b for a, b in zip(self._past, counts, strict=True)]
+        turn.cursor = cursor
+        source.missed = None
 
     def _follow(self, deadline: float | None) -> None:
         """Continue with the new file of the stream; unread frames of the old one are lost."""
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         went = self._source.follow(
             left,
-            begin=self._leave_source,
+            begin=_nothing,  # see `_wait`: an interrupt may come before the cursor follows
             missed=lambda old: self._cursor.missing,
             stopping=lambda: self._closed,
         )
         if not went:
             raise self._is_closed()
-        self._open("oldest", self._source.take_missed())
+        self._enter()
 
-    def _leave_source(self, new: Stream) -> None:
-        self._settle()
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+    def _enter(self) -> None:
+        """Go over to the ring of the stream that was followed."""
+        old = self._reader
+        self._open("oldest", self._source.missed)
+        if old is not None:
+            old.close()
 
     def _is_left_out(self) -> bool:
         """Count a frame that is missing in the ring; after `_LEFT_OUT` of them, start a collector."""
         self._left_out += 1
         if self._left_out < _LEFT_OUT:
             return False
-        assert self._reader is not None
-        self._reader.close()
-        self._reader = None
-        self._settle()
-        # Behind the last frame delivered, so that missing frames count as lost.
+        old = self._reader
+        assert old is not None
+        # Behind the last frame delivered, so that what is gone counts as lost.
         self._collect("next", None, after=self._cursor.last)
+        old.close()
         return True
 
     # -- waiting -------------------------------------------------------------------------------
@@ -302,6 +322,9 @@ class RingReader:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         if self._closed:
             raise self._is_closed()
+        if self._place is not self._stream:
+            self._enter()
+            return
         known = self._cursor.idle()
         if known is None:
             return
@@ -370,21 +393,9 @@ class RingReader:
             stream=self.name,
         )
 
-    @contextlib.contextmanager
-    def _my_turn(self) -> Iterator[None]:
-        """Allow one thread at a time."""
-        if not self._turn.acquire(blocking=False):
-            raise StreamBusyError(
-                f"stream {self.name!r}: another thread is reading from this ring reader; "
-                "give each thread a reader of its own",
-                stream=self.name,
-            )
-        try:
-            if self._closed:
-                raise self._is_closed()
-            yield
-        finally:
-            self._turn.release()
+    def _check_open(self) -> None:
+        if self._closed:
+            raise self._is_closed()
 
     def _deadline(self, timeout: float | None) -> float | None:
         limit = checked_timeout(timeout, self.name)
@@ -406,23 +417,23 @@ class RingReader:
         seq, slot, info = got
         return Block(self, cursor, seq, self._slots[slot : slot + len(info)], info)
 
-    def _next_block(self, limit: int, timeout: float | None) -> Block:
-        if not self._turn.acquire(blocking=False):
-            with self._my_turn():
-                pass  # raises
+    def _next_block(self, limit: int, timeout: float | None, wait: bool = True) -> Block | None:
+        block: Block | None = None
         try:
-            if self._closed:
-                raise self._is_closed()
-            block = self._try_block(limit)
-            if block is None:
-                deadline = self._deadline(timeout)
-                while block is None:
-                    self._wait(deadline)
-                    block = self._try_block(limit)
-            self._left_out = 0
+            with self._turn:
+                self._check_open()
+                block = self._try_block(limit)
+                if block is None and wait:
+                    deadline = self._deadline(timeout)
+                    while block is None:
+                        self._wait(deadline)
+                        block = self._try_block(limit)
+                self._left_out = 0
             return block
-        finally:
-            self._turn.release()
+        except BaseException:
+            if block is not None:
+                block.unread()
+            raise
 
     def blocks(self, max_frames: int = 512, timeout: float | None = 5.0) -> Iterator[Block]:
         """Yield the unread frames, in order, as blocks of views; wait if there are none. Never ends.
@@ -455,7 +466,9 @@ class RingReader:
         limit = self._count("max_frames", max_frames, 1)
         checked_timeout(timeout, self.name)
         while True:
-            yield self._next_block(limit, timeout)
+            block = self._next_block(limit, timeout)
+            assert block is not None
+            yield block
 
     async def ablocks(
         self, max_frames: int = 512, timeout: float | None = 5.0
@@ -473,10 +486,8 @@ class RingReader:
         while True:
             deadline = self._deadline(timeout)
             while True:
-                with self._my_turn():
-                    block = self._try_block(limit)
+                block = self._next_block(limit, timeout, wait=False)
                 if block is not None:
-                    self._left_out = 0
                     break
                 if self._executor is None:
                     self._executor = ThreadPoolExecutor(1, f"pymilk-ring-{self.name}")
@@ -493,7 +504,8 @@ class RingReader:
     def _wait_a_little(self, deadline: float | None) -> None:
         """Wait for a frame for `_ASYNC_SLICE` seconds; called in the thread of `ablocks`."""
         soon = time.monotonic() + _ASYNC_SLICE
-        with self._my_turn():
+        with self._turn:
+            self._check_open()
             try:
                 self._wait(soon if deadline is None else min(soon, deadline))
             except StreamTimeoutError:
@@ -528,51 +540,69 @@ class RingReader:
         Raises
         ------
         StreamTimeoutError, FrameLostError
-            As for `blocks`. `capture` of this error, and of those below, holds the frames read before.
+            As for `blocks`.
         FrameMismatchError, CaptureMemoryError
             `out` does not fit, or there is no memory.
         StreamChangedError, StreamClosedError, StreamBusyError
             As for `blocks`.
+
+        Notes
+        -----
+        Any exception that ends it once frames were copied, `KeyboardInterrupt` and those of your own signal
+        handlers included, holds these frames as its `capture`; the next read begins behind them.
         """
-        count = self._count("n", n, 1)
-        checked_timeout(timeout, self.name)
-        frame = self._stream.frame_shape
-        cube, out = destination(self.name, self._orientation, (count, *frame), self.dtype, out)
-        info = np.zeros(count, FRAME_ROW)
-        began = time.monotonic()
-        done = 0
+        count = n if type(n) is int and n > 0 else self._count("n", n, 1)
+        if type(timeout) is not float or not 0 <= timeout < _LONGEST:
+            checked_timeout(timeout, self.name)
+        capture: Capture | None = None
+        turn, entered = self._turn, False
+        try:
+            with turn:
+                entered = True
+                self._check_open()
+                capture = self._read(count, out, timeout)
+            return capture
+        except BaseException as error:
+            # Nothing is called if the frames were given already: another exception could come then.
+            if entered and turn.receiver is not error:
+                turn.carry(error, capture)
+            elif entered:
+                turn.given = turn.receiver = None
+            raise
 
-        def capture() -> Capture:
-            finish(self._orientation, cube, out, done)
-            frames = self._orientation.view(cube[:done]) if out is None else out[:done]
-            return finished_capture(
-                self.name, count, frames, info[:done], self._orientation, time.monotonic() - began
-            )
-
-        with self._my_turn():
-            deadline = self._deadline(timeout)
-            try:
-                while done < count:
-                    if self._newest:
-                        self._cursor.skip(max(0, self._cursor.unread() - 1))
-                    room = done + 1 if self._newest else count
-                    before = done
-                    done = self._cursor.copy(
-                        cube[:room], info[:room], done, strict=self._strict
-                    )
-                    if done > before:
-                        deadline = self._deadline(timeout)
-                        self._gather(count - done, (time.monotonic() - began) / done)
-                    elif self._cursor.unread() == 0:
-                        self._wait(deadline)
-                    elif deadline is not None and time.monotonic() >= deadline:
-                        raise self.timeout_error()  # the writer overwrites each frame during its copy
-                if self._bell >= 0 and self._cursor.unread() == 0:
-                    self._reset_bell()
-            except StreamError as error:
-                error.capture = capture()  # these frames count as read
-                raise
-        return capture()
+    def _read(self, count: int, out: Any, timeout: float | None) -> Capture:
+        reading = Reading(
+            self.name, self._orientation, count, self._frame_shape, self.dtype, self._frame_nbytes, out
+        )
+        cube, info, began = reading.cube, reading.info, reading.began
+        deadline: float | None = began
+        waited = False
+        try:
+            # `pending` moves together with the cursor: whatever comes between two lines, it is right.
+            while (done := self._cursor.pending) < count:
+                if self._newest:
+                    self._cursor.skip(max(0, self._cursor.unread() - 1))
+                    self._cursor.copy(cube[: done + 1], info[: done + 1], done, strict=self._strict)
+                else:
+                    self._cursor.copy(cube, info, done, strict=self._strict)
+                now = self._cursor.pending
+                if now == count:
+                    break
+                if now > done or not waited:
+                    deadline, waited = self._deadline(timeout), True
+                if now > done:
+                    self._gather(count - now, (time.monotonic() - began) / now)
+                elif self._cursor.unread() == 0:
+                    self._wait(deadline)
+                elif deadline is not None and time.monotonic() >= deadline:
+                    raise self.timeout_error()  # no copy fits between two laps of the writer
+            if self._bell >= 0 and self._cursor.unread() == 0:
+                self._reset_bell()
+            return reading.capture(count)
+        except BaseException as error:
+            # These frames will not come again.
+            self._turn.give(error, reading.capture(self._cursor.pending))
+            raise
 
     def _gather(self, wanted: int, interval: float) -> None:
         """Sleep until several frames can be copied at once, which costs less than a wake-up for each.
@@ -604,7 +634,8 @@ class RingReader:
             The file of the stream was cut, or its header rewritten.
         """
         limit = self._count("k", k, 1)
-        with self._my_turn():
+        with self._turn:
+            self._check_open()
             block = self._try_block(limit, consume=False)
         if block is None:
             self._check_whole()
@@ -642,7 +673,8 @@ class RingReader:
     def skip(self, k: int) -> int:
         """Skip the next k unread frames, or as many as there are; returns how many. Never waits."""
         count = self._count("k", k)
-        with self._my_turn():
+        with self._turn:
+            self._check_open()
             return self._cursor.skip(count)
 
     def rewind(self, k: int) -> int:
@@ -651,7 +683,8 @@ class RingReader:
         These frames are delivered again, but counted once.
         """
         count = self._count("k", k)
-        with self._my_turn():
+        with self._turn:
+            self._check_open()
             return self._cursor.rewind(count)
 
     def dump(self, *, seconds: float | None = None, frames: int | None = None) -> Capture:
@@ -760,8 +793,8 @@ class RingReader:
 
     @property
     def lost(self) -> int:
-        """Frames found lost so far."""
-        return self._past[1] + self._cursor.lost
+        """Frames that could not be delivered, as found so far."""
+        return self._cursor.lost
 
     @property
     def report(self) -> RingReport:
@@ -774,9 +807,9 @@ class RingReader:
             source=self.source,
             policy=self.policy,
             depth=self.depth,
-            received=self._past[0] + cursor.received,
+            received=cursor.received,
             lost=self.lost,
-            skipped=self._past[2] + cursor.skipped,
+            skipped=cursor.skipped,
             lag=self.lag,
             new_files=self._source.new_files + (0 if collector is None else collector.new_files),
             duration=duration,
@@ -869,3 +902,7 @@ class RingReader:
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{self.lag} of {self.depth} waiting"
         return f"<RingReader {self.name!r}, {self.source}, {state}>"
+
+
+def _nothing(stream: Stream) -> None:
+    """Do nothing with the stream that is followed."""

@@ -142,13 +142,15 @@ class Follower:
         except BaseException:
             new.close()
             raise
+        missing = self.missed if count is None else (self.missed or 0) + count
+        left = old if self._owned and not self._keep else None
+        # Nothing is called between these, so no signal handler comes in between.
         self.stream = new
-        if count is not None:
-            self.missed = (self.missed or 0) + count
-        if self._owned and not self._keep:
-            old.close()
+        self.missed = missing
         self._owned = True
         self.new_files += 1
+        if left is not None:
+            left.close()
         return True
 
     def _successor(self, timeout: float | None, stopping: Callable[[], bool]) -> Stream | None:
