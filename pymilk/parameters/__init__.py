@@ -1,25 +1,80 @@
 """Function parameters and process information: milk's files, without milk."""
 
-from .attributes import SmartAttributesFPS
-from .fps import FPS
-from .graph import Graph, read_graph
-from .listing import list_processes, remove_stale_processes
-from .manager import FPSManager, list_fps
-from .parameter import Parameter
-from .process_directory import process_directories, process_directory
-from .process_layout import Control, LoopState, TriggerMode, TriggerStatus
-from .processinfo import ProcessInfo
-from .records import Program
-from .standard import StandardEntries
-from .status import ProcessStatus
-from .timing import Timing
-from .trace import TraceEntry, TraceWriter, read_trace
-from .words import MessageCode, ParameterFlag, ParameterType, Signal, Status, Timespec
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .attributes import SmartAttributesFPS
+    from .fps import FPS
+    from .graph import Graph, read_graph
+    from .listing import list_processes, remove_stale_processes
+    from .manager import FPSManager, list_fps
+    from .parameter import Parameter
+    from .process_directory import process_directories, process_directory
+    from .process_layout import Control, LoopState, TriggerMode, TriggerStatus
+    from .processinfo import ProcessInfo
+    from .records import Program
+    from .standard import StandardEntries
+    from .status import ProcessStatus
+    from .timing import Timing
+    from .trace import TraceEntry, TraceWriter, read_trace
+    from .words import MessageCode, ParameterFlag, ParameterType, Signal, Status, Timespec
+
+_ROOMS = {
+    "attributes": ("SmartAttributesFPS",),
+    "fps": ("FPS",),
+    "graph": ("Graph", "read_graph"),
+    "listing": ("list_processes", "remove_stale_processes"),
+    "manager": ("FPSManager", "list_fps"),
+    "parameter": ("Parameter",),
+    "process_directory": ("process_directories", "process_directory"),
+    "process_layout": ("Control", "LoopState", "TriggerMode", "TriggerStatus"),
+    "processinfo": ("ProcessInfo",),
+    "records": ("Program",),
+    "standard": ("StandardEntries",),
+    "status": ("ProcessStatus",),
+    "timing": ("Timing",),
+    "trace": ("TraceEntry", "TraceWriter", "read_trace"),
+    "words": ("MessageCode", "ParameterFlag", "ParameterType", "Signal", "Status", "Timespec"),
+}
 
 __all__ = [
-    "FPS", "Control", "FPSManager", "Graph", "LoopState", "MessageCode", "Parameter", "ParameterFlag",
-    "ParameterType", "ProcessInfo", "ProcessStatus", "Program", "Signal", "SmartAttributesFPS", "StandardEntries",
-    "Status", "Timespec", "Timing", "TraceEntry", "TraceWriter", "TriggerMode", "TriggerStatus", "list_fps",
-    "list_processes", "process_directories", "process_directory", "read_graph", "read_trace",
+    "FPS",
+    "Control",
+    "FPSManager",
+    "Graph",
+    "LoopState",
+    "MessageCode",
+    "Parameter",
+    "ParameterFlag",
+    "ParameterType",
+    "ProcessInfo",
+    "ProcessStatus",
+    "Program",
+    "Signal",
+    "SmartAttributesFPS",
+    "StandardEntries",
+    "Status",
+    "Timespec",
+    "Timing",
+    "TraceEntry",
+    "TraceWriter",
+    "TriggerMode",
+    "TriggerStatus",
+    "list_fps",
+    "list_processes",
+    "process_directories",
+    "process_directory",
+    "read_graph",
+    "read_trace",
     "remove_stale_processes",
-]  # fmt: skip
+]
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _ROOMS.items():
+        if name in names:
+            found = getattr(importlib.import_module(f".{room}", __name__), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
