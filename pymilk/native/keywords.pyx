@@ -212,6 +212,9 @@ cdef int store_keyword(IMAGE_KEYWORD *slot, tuple entry, uint64_t cnt) except -1
         # One store: no reader sees half of a number. Relaxed, as readers of keywords do not lock.
         atomic_store_u64(<uint64_t *>&slot.value, word, __ATOMIC_RELAXED)
     slot.type = kind
+    if kind == c"S" and len(entry[2]) == KEYWORD_MAX_STRING:
+        # Such a text has no NUL. Other programs read on into the lowest byte of the count: leave it 0.
+        cnt = (cnt + 255) & ~<uint64_t>255
     # Release: the keyword is complete before its count says so.
     atomic_store_u64(&slot.cnt, cnt, __ATOMIC_RELEASE)
     return 0
