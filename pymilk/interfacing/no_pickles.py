@@ -9,7 +9,7 @@ __all__ = ["refuse"]
 def refuse() -> NoReturn:
     """End the program with the reason, and with what to do instead."""
     sys.exit(
-        "pymilk does not send or receive streams as the zmq scripts do: each message is a pickle, and reading "
-        "one runs whatever code its sender put in. Record the stream (pymilk record), copy the file and play it there "
-        "(pymilk play); for a live stream run the original scripts, in an environment of their own, beside it"
+        "pymilk does not send or receive streams as the zmq scripts do: each message is a pickle, and "
+        "reading one runs whatever code its sender put in. Record the stream (pymilk record), copy the file "
+        "and play it there (pymilk play); for a live stream run the original scripts, in their own environment"
     )

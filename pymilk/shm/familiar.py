@@ -185,8 +185,8 @@ class FamiliarCalls:
     def _wait_for_post(self, timeout: float | None, interval: float = 0.1) -> bool:
         """Wait for a post of this object's semaphore, and take it.
 
-        Every `interval` seconds it looks for a new file. The first frame there was posted before this object took
-        a semaphore of that file: it is counted as a post.
+        Every `interval` seconds it looks for a new file. The first frame there was posted before this
+        object took a semaphore of that file: it is counted as a post.
         """
         limit = checked_timeout(timeout, self.FNAME)
         deadline = None if limit is None else time.monotonic() + limit
