@@ -11,5 +11,5 @@ def refuse() -> NoReturn:
     sys.exit(
         "pymilk does not send or receive streams as the zmq scripts do: each message is a pickle, and "
         "reading one runs whatever code its sender put in. Record the stream (pymilk record), copy the file "
-        "and play it there (pymilk play); for a live stream run the original scripts, in their own environment"
+        "and play it there (pymilk play); for a live stream run the original scripts, in an own environment"
     )
