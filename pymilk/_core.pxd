@@ -21,6 +21,8 @@ cdef class Stream(StreamMetadata):
     cdef readonly uint64_t frame_flags
     cdef int64_t grace      # for a writer that is in a frame; STUCK_GRACE_NS after one that died
     cdef uint64_t stuck_at  # counter of the frame that it died in
+    # Posts of the semaphore of this handle were taken by index up to this frame.
+    cdef readonly uint64_t told
     cdef Reader own_reader  # made at the first wait of the stream itself; None before
     cdef object __weakref__
 
@@ -35,6 +37,9 @@ cdef class Stream(StreamMetadata):
     # The newest frame in `out`, if that is C-contiguous and has its shape and dtype; else False.
     cdef bint read_into(self, object out) except -1
     cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes) except -1
+
+    # After posts of a semaphore were taken by index, or of all of them (None).
+    cdef int note_taken(self, object index) except -1
 
     # The reader of the stream itself, and one that is not waiting at the moment.
     cdef Reader first_reader(self)

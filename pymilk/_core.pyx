@@ -256,6 +256,9 @@ cdef class Stream(StreamMetadata):
     ----------
     frame_counter : int
         Counter of the frame that `copy_frame` or `read` copied last.
+    told : int
+        Number of the newest frame whose post was taken off the semaphore of this handle by index: by `flush`,
+        `sem_try_wait` or `sem_wait`.
     frame_flags : int
         Its flags: `FLAG_VERIFIED`, or `FLAG_TORN` if the writer left no time or died in the frame.
     """
@@ -1075,7 +1078,9 @@ cdef class Stream(StreamMetadata):
 
     def flush(self, index=None):
         """Take all posts off one semaphore, or off all of them. Returns how many there were."""
-        return semaphores.flush(self.file, index)
+        count = semaphores.flush(self.file, index)
+        self.note_taken(index)
+        return count
 
     def sem_value(self, index):
         """Return the value of one semaphore: the posts that were not taken yet."""
@@ -1087,14 +1092,25 @@ cdef class Stream(StreamMetadata):
 
     def sem_try_wait(self, index):
         """Take one post off a semaphore if there is one. Returns whether there was."""
-        return semaphores.try_wait(self.file, index)
+        taken = semaphores.try_wait(self.file, index)
+        self.note_taken(index)
+        return taken
 
     def sem_wait(self, index, timeout=None):
         """Wait for a post of one semaphore and take it. Returns whether it came in time.
 
         A post does not tell of a frame: use `wait` for frames. The GIL is released; Ctrl-C ends the wait.
         """
-        return semaphores.wait_for_post(self.file, index, timeout)
+        taken = semaphores.wait_for_post(self.file, index, timeout)
+        self.note_taken(index)
+        return taken
+
+    cdef int note_taken(self, object index) except -1:
+        """Note which frames have no post left, if it was the semaphore of this handle."""
+        own = None if self.own_reader is None else self.own_reader.sem_index
+        if own is not None and (index is None or index == own):
+            self.told = max(0, self.counter - self.sem_value(own))
+        return 0
 
     # -- keywords ------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import math
 import time
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,11 +69,43 @@ def to_utc(tai_ns: int | npt.NDArray[np.int64], offset: int | None = None) -> np
 class StreamTime(datetime.datetime):
     """A naive local datetime that is also a number: ``float(t)`` is seconds since 1970.
 
-    Existing scripts expect times of streams as the one or as the other.
+    Existing scripts expect times of streams as the one or as the other. With numbers it compares and
+    calculates as the number, with datetimes and timedeltas as the datetime.
     """
 
     def __float__(self) -> float:
         return self.timestamp()
+
+    def __eq__(self, other: object) -> bool:
+        return float(self) == other if is_number(other) else super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return super().__hash__()
+
+    def __lt__(self, other: Any) -> bool:
+        return float(self) < other if is_number(other) else super().__lt__(other)
+
+    def __le__(self, other: Any) -> bool:
+        return float(self) <= other if is_number(other) else super().__le__(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return float(self) > other if is_number(other) else super().__gt__(other)
+
+    def __ge__(self, other: Any) -> bool:
+        return float(self) >= other if is_number(other) else super().__ge__(other)
+
+    def __add__(self, other: Any) -> Any:
+        return float(self) + other if is_number(other) else super().__add__(other)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> Any:
+        return float(self) - other if is_number(other) else super().__sub__(other)
+
+    def __rsub__(self, other: Any) -> Any:
+        if is_number(other):
+            return other - float(self)
+        return NotImplemented
 
 
 def to_local(stamp_ns: int) -> StreamTime:

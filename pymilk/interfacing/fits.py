@@ -7,7 +7,7 @@ import numpy as np
 from ..fits import multi_read, multi_write
 from ..loading import read_fits_load_shm, shm_to_fits
 from ..shm import SHM
-from ..system.extras import optional_library
+from ..system.extras import optional_library as _optional_library
 from ..util import img_shapes
 
 __all__ = [
@@ -24,5 +24,5 @@ __all__ = [
 
 def __getattr__(name: str) -> typ.Any:
     if name == "fits":  # astropy's; asked for only where it is used, since it is optional
-        return optional_library("astropy.io.fits", "fits", "FITS files")
+        return _optional_library("astropy.io.fits", "fits", "FITS files")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

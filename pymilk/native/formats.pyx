@@ -48,13 +48,15 @@ IMAGETYPES = {
 #: The usual kind of stream.
 MATH_DATA = IMAGETYPES["MATH_DATA"]
 
-#: The 13 element types, by the code that is stored.
+#: The element types, by the code that is stored.
 DTYPES = {
     code: np.dtype(text)
     for code, text in enumerate(
         "<u1 <i1 <u2 <i2 <u4 <i4 <u8 <i8 <f4 <f8 <c8 <c16 <f2".split(), start=_DATATYPE_UINT8
     )
 }
+#: An event of 5 bytes, without padding, in newer programs. Older headers have no name for its code.
+DTYPES[20] = np.dtype("<u1,<u1,<u2,<u1")
 
 #: ImageStreamIO opens no stream with more elements.
 NELEMENT_MAX = 10_000_000_000

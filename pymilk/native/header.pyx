@@ -111,8 +111,8 @@ cdef int check_fields(const IMAGE_METADATA *md, str path, Header *h) except -1:
         raise format_error(path, "naxis", "3 for a circular buffer", md.naxis)
     if md.location < -1:
         raise format_error(path, "location", "-1 or a GPU number", md.location)
-    if not _DATATYPE_UINT8 <= md.datatype <= _DATATYPE_HALF:
-        raise format_error(path, "datatype", "1 to 13", md.datatype)
+    if md.datatype not in DTYPES:
+        raise format_error(path, "datatype", "1 to 13 or 20", md.datatype)
     for i in range(md.naxis):
         if md.size[i] == 0:
             raise format_error(path, f"size[{i}]", "1 or more", 0)

@@ -84,7 +84,7 @@ cdef int write_keywords(StreamFile file, object keywords) except -1:
     slots = <IMAGE_KEYWORD *>(base + file.h.at.keywords)
     for i, entry in enumerate(new):
         name = entry[0].decode("utf-8", "surrogateescape")
-        cnt = (counts.get(name, 0) + 1) % 2**64 if entry[4] is None else entry[4]
+        cnt = next_count(entry, counts.get(name, 0)) if entry[4] is None else entry[4]
         store_keyword(&slots[i], entry, cnt)
     # The first empty name ends the list; slots behind it are ignored.
     i = len(new)
@@ -105,7 +105,7 @@ cdef int update_keyword(StreamFile file, object name, object value, object comme
         if (<char *>slot.name)[:KEYWORD_MAX_STRING].split(b"\0", 1)[0] == entry[0]:
             if comment is None:
                 entry = (*entry[:3], None, None)
-            store_keyword(slot, entry, slot.cnt + 1)
+            store_keyword(slot, entry, next_count(entry, slot.cnt))
             file.check_file()
             return 0
         slot += 1
@@ -188,6 +188,15 @@ cdef tuple encode_keyword(str stream, object keyword):
         raise KeywordError(
             f"stream {stream!r}: keyword {name!r} takes an int, a float or a str, "
             f"not {type(value).__name__}", stream=stream, keyword=name) from None
+
+
+cdef uint64_t next_count(tuple entry, uint64_t cnt) except? 0:
+    """Return the count of a keyword that is written once more."""
+    cnt += 1
+    if entry[1] == b"S" and len(entry[2]) == KEYWORD_MAX_STRING:
+        # Such a text has no NUL. Other programs read on into the lowest byte of the count: leave it 0.
+        cnt = (cnt + 255) & ~<uint64_t>255
+    return cnt
 
 
 cdef int store_keyword(IMAGE_KEYWORD *slot, tuple entry, uint64_t cnt) except -1:

@@ -190,11 +190,12 @@ cdef int checked_datatype(NewStream new) except -1:
     if wanted == np.bool_:
         wanted = np.dtype(np.uint8)
     for code, known in DTYPES.items():
-        if (known.kind, known.itemsize) == (wanted.kind, wanted.itemsize):
+        if (known.kind, known.itemsize) == (wanted.kind, wanted.itemsize) and (
+                known.names is None or wanted.newbyteorder("<") == known):
             return code
     raise bad_argument(
         new.name, "dtype", str(wanted), "an integer of 8 to 64 bits, float16 to float64, "
-        "complex64, complex128 or bool")
+        "complex64, complex128, bool or 'u1,u1,u2,u1'")
 
 
 cdef int check_counts(NewStream new, int naxis) except -1:

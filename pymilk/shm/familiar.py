@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
 import numpy as np
 
-from .._core import Stream
+from .._core import Stream, checked_timeout
 from .._types import Array
 from ..capture import Capture
-from ..errors import StreamChangedError
+from ..errors import StreamChangedError, StreamNotFoundError, StreamNotReadyError
 from ..image import Image, Image_md, image_over
 from .making import wait_limit
 
@@ -176,15 +177,35 @@ class FamiliarCalls:
             Every semaphore belongs to another reader.
         StreamReadOnlyError, StreamClosedError, StreamArgumentError
         """
-        interval = sleep_time if sleeptime is None else sleeptime
         stream, index = self._semaphore()
         stream.flush(index)
-        # Replacing a stream posts its semaphores, so that readers look for the new file.
-        while not stream.sem_wait(index, interval) or stream.replaced():
-            if interval < _SHORTEST:
-                time.sleep(_SHORTEST)  # an interval of 0 would keep the core busy
-            stream, index = self._semaphore()  # in a new file every post is new
+        self._wait_for_post(None, sleep_time if sleeptime is None else sleeptime)
         return 0
+
+    def _wait_for_post(self, timeout: float | None, interval: float = 0.1) -> bool:
+        """Wait for a post of this object's semaphore, and take it.
+
+        Every `interval` seconds it looks for a new file. The first frame there was posted before this
+        object took a semaphore of that file: it is counted as a post.
+        """
+        limit = checked_timeout(timeout, self.FNAME)
+        deadline = None if limit is None else time.monotonic() + limit
+        first, index = stream, index = self._semaphore()
+        while True:
+            rest = interval if deadline is None else max(0.0, min(interval, deadline - time.monotonic()))
+            posted = stream.sem_wait(index, rest)
+            # Who replaces a stream posts its semaphores once more, so that readers look for the new file.
+            if posted and not stream.replaced():
+                return True
+            with contextlib.suppress(StreamNotFoundError, StreamNotReadyError):  # the new file is on its way
+                stream, index = self._semaphore()
+            if stream is not first and stream.counter:
+                stream.flush(index)
+                return True
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+            if interval < _SHORTEST:
+                time.sleep(_SHORTEST)  # 0 asks for no rest at all; leave the core to the others
 
     def non_block_wait_until_recreation(
         self: _Self, sleep_time: float = 0.1, *, sleeptime: float | None = None

@@ -50,9 +50,11 @@ class KeywordCalls:
     def set_keywords(self, kw_dict: dict[str, Any]) -> None:
         """Change and add keywords: ``{name: value}``, ``{name: (value,)}`` or ``{name: (value, comment)}``.
 
-        Others stay. If one cannot be stored, none is, and `KeywordError` is raised.
+        Others stay. A keyword without comment loses the one that it had, as existing scripts expect; a
+        comment of None keeps it, and so do `update_keyword` and `keywords`. If one cannot be stored, none
+        is, and `KeywordError` is raised.
         """
-        self.keywords.merge(kw_dict)
+        self.keywords.merge(kw_dict, keep_comments=False)
 
     def reset_keywords(self, kw_dict: dict[str, Any]) -> None:
         """Replace all keywords; argument as for `set_keywords`."""
@@ -79,7 +81,7 @@ class KeywordCalls:
         return self.keywords[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self.keywords[key] = value
+        self.set_keywords({key: value})
 
     # -- the camera ----------------------------------------------------------------------------
 

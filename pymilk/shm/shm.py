@@ -215,10 +215,8 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
 
         The previous one is not closed: waits and captures in it follow by themselves.
         """
-        orientation = Orientation(
-            stream.frame_shape, self.symcode, self.triDimState, self._squeeze
-        )
-        # Of a temporal cube: (slices, *shape). First: if there are no pixels, this object is unchanged.
+        orientation = Orientation(stream.frame_shape, self.symcode, self.triDimState, self._squeeze)
+        # Of a temporal cube: (slices, *shape). First of all: without pixels the object stays as it was.
         view = orientation.view(stream.view(writable=stream.writable))
         self._stream = stream
         self.FNAME = stream.name
@@ -267,16 +265,12 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         if not self.shared:
             raise TypeError(f"stream {self.FNAME!r} is local to its process, and cannot be pickled")
         self._live()
-        attach = partial(
-            SHM, autoSqueeze=self._squeeze, symcode=self.symcode, triDim=self.triDimState
-        )
+        attach = partial(SHM, autoSqueeze=self._squeeze, symcode=self.symcode, triDim=self.triDimState)
         return attach, (self.FNAME,)
 
     def _again(self) -> SHM:
-        """Return a new object with the same name and options."""
-        return SHM(
-            self.FNAME, autoSqueeze=self._squeeze, symcode=self.symcode, triDim=self.triDimState
-        )
+        """Attach the stream anew, whatever it is by now, as this object saw it."""
+        return SHM(self.FNAME, autoSqueeze=self._squeeze, symcode=self.symcode, triDim=self.triDimState)
 
     def close(self) -> None:
         """Close the stream. Waits and captures in other threads end; views and frames stay valid."""
@@ -287,20 +281,20 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
                 capture.close()
 
     def destroy(self) -> None:
-        """Delete the stream, and close.
+        """Delete the stream, and close. Does nothing if this object is closed.
+
+        A stream that another program has put in its place is not deleted; `Stream.destroy` raises there.
 
         Raises
         ------
-        StreamReplacedError
-            Another process has put its own stream there; it is not deleted.
         StreamNotFoundError
-            It is deleted already.
+            The file was deleted by somebody else; this object stays open.
         """
         stream = self._stream
         if stream is None:
-            self._live()  # raises
             return
-        stream.destroy()
+        with contextlib.suppress(StreamReplacedError):
+            stream.destroy()
         self.close()
 
     def __enter__(self) -> SHM:
@@ -343,7 +337,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         if stream is None or (autorelink_if_need and stream.replaced()):
             stream = self._live()
         if check and not self._wait(
-            wait_limit(timeout, self.FNAME), None if checkSemAndFlush else self._seen, autorelink_if_need
+            wait_limit(timeout, self.FNAME),
+            None if checkSemAndFlush else self._known(stream),
+            autorelink_if_need,
         ):
             if return_none_on_timeout:
                 return None
@@ -393,21 +389,29 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         self._seen = stream.counter if cube else stream.frame_counter
         return out
 
+    def _known(self, stream: Stream) -> int:
+        """Return the number of the newest frame that was read, waited for, or whose post was taken."""
+        told = stream.told
+        # A number above the counter is one of before the counter was set back.
+        return told if self._seen < told <= stream.counter else self._seen
+
     def _wait(self, timeout: float | None, after: int | None, follow: bool) -> bool:
         """Wait for a frame newer than number `after`; returns False on a timeout."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        first = self._stream
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
                 stream = self._stream if not follow else None
                 stream = stream or self._live()
+                if first is not stream and first is not None:
+                    # Whatever the new file holds was not there when the wait began.
+                    after = 0
                 stream.wait(left, after=after, spin_ns=_SPIN_NS)
                 return True
             except StreamReplacedError:
                 if not follow:
                     raise
-                # Every frame of the new file is newer than the begin of this wait.
-                after = 0
             except (StreamNotFoundError, StreamNotReadyError):
                 # Other programs delete the old file before they make the new one.
                 if left == 0:
@@ -539,7 +543,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     def _awaited(self) -> Awaited:
         """Return what `wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
         stream = self._live()
-        seen = self._seen
+        seen = self._known(stream)
         return stream.free_reader(), seen, lambda: self._live().counter != seen
 
     # -- writing -------------------------------------------------------------------------------
@@ -662,9 +666,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         return stream.publish_many(native, interval_ns=interval, atimes_ns=times)
 
     @contextlib.contextmanager
-    def claim(
-        self, *, atime_ns: int | None = None, autorelink_if_need: bool = False
-    ) -> Iterator[Array]:
+    def claim(self, *, atime_ns: int | None = None, autorelink_if_need: bool = False) -> Iterator[Array]:
         """Fill the next frame in place: nothing is copied.
 
         Parameters
@@ -742,9 +744,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
 
     # -- files ---------------------------------------------------------------------------------
 
-    def save_as_fits(
-        self, fitsname: str | os.PathLike[str], *, header: bool = True, **options: Any
-    ) -> int:
+    def save_as_fits(self, fitsname: str | os.PathLike[str], *, header: bool = True, **options: Any) -> int:
         """Write a frame into a FITS file, replacing one of that name.
 
         Parameters
@@ -860,10 +860,10 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Returns
         -------
         bool
-            Whether there was a post in time. A post does not prove a new frame: see `get_data`.
+            Whether it came in time. A post says nothing about frames: see `get_data`. A stream that was made
+            again with a first frame has posted it.
         """
-        stream, index = self._semaphore()
-        return stream.sem_wait(index, timeout)
+        return self._wait_for_post(timeout)
 
     # -- metadata -----------------------------------------------------------------
 

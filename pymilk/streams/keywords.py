@@ -99,7 +99,7 @@ class Keywords(MutableMapping[str, Value]):
         """Return the comment of a keyword."""
         return self._find(name).comment
 
-    def merge(self, changes: dict[str, Any]) -> None:
+    def merge(self, changes: dict[str, Any], *, keep_comments: bool = True) -> None:
         """Change and add several keywords; if one of them cannot be stored, none is.
 
         Parameters
@@ -107,6 +107,8 @@ class Keywords(MutableMapping[str, Value]):
         changes : dict
             Name to value, to ``(value,)``, or to ``(value, comment)``; a comment of None keeps the one
             that the keyword has.
+        keep_comments : bool, default True
+            False empties the comment of a keyword that is given without one.
 
         Raises
         ------
@@ -114,7 +116,8 @@ class Keywords(MutableMapping[str, Value]):
         """
         stream = self._stream()
         table = {keyword.name: keyword for keyword in stream.read_keywords()}
-        given = {name: _split(stream, name, entry) for name, entry in changes.items()}
+        absent = None if keep_comments else ""
+        given = {name: _split(stream, name, entry, absent) for name, entry in changes.items()}
         if len(given) == 1:
             # The usual case: one keyword that exists. One store, no rewriting of the table.
             [(name, (value, comment))] = given.items()
@@ -157,10 +160,10 @@ def value_of_text(text: str) -> int | float | str:
         return text
 
 
-def _split(stream: Stream, name: str, entry: Any) -> tuple[Any, str | None]:
-    """Take ``value``, ``(value,)`` or ``(value, comment)`` apart."""
+def _split(stream: Stream, name: str, entry: Any, absent: str | None = None) -> tuple[Any, str | None]:
+    """Take ``value``, ``(value,)`` or ``(value, comment)`` apart; `absent`: the comment if none is given."""
     if not isinstance(entry, tuple):
-        return entry, None
+        return entry, absent
     if not 1 <= len(entry) <= 2:
         raise KeywordError(
             f"stream {stream.name!r}: keyword {name!r} is a value, (value,) or (value, comment), "
@@ -168,4 +171,4 @@ def _split(stream: Stream, name: str, entry: Any) -> tuple[Any, str | None]:
             stream=stream.name,
             keyword=name,
         )
-    return entry[0], entry[1] if len(entry) == 2 else None
+    return entry[0], entry[1] if len(entry) == 2 else absent

@@ -13,7 +13,7 @@ def test_set_keywords_changes_and_adds(shm):
     shm.set_keywords({"B": "text", "C": (3,)})
     assert shm.get_keywords(comments=True) == {"A": (1, "first"), "B": ("text", ""), "C": (3, "")}
     shm.set_keywords({"A": 5})
-    assert shm.get_keyword("A", comment=True) == (5, "first")
+    assert shm.get_keyword("A", comment=True) == (5, "")
 
 
 def test_reset_keywords_replaces(shm):
