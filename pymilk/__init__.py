@@ -153,11 +153,11 @@ def __dir__() -> list[str]:
 
 
 def get_include() -> str:
-    """Tell the directory of ``ImageStruct.h``, for C programs that share the file format.
+    """Return the directory of ``ImageStruct.h``, for C programs that use the file format.
 
     Returns
     -------
     str
-        To be given to the compiler as ``-I``.
+        Option of the compiler: ``-I`` and this.
     """
     return os.path.join(os.path.dirname(__file__), "include")

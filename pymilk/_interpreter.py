@@ -18,7 +18,7 @@ _COMMANDS = ("pymilk", "creashmim", "updatekw", "-m")
 
 
 def in_main_interpreter() -> bool:
-    """Tell whether this is the main interpreter of the process, and not a sub-interpreter."""
+    """Return whether this is the main interpreter of the process, and not a sub-interpreter."""
     for name in ("_interpreters", "_xxsubinterpreters"):  # from Python 3.13 on, and before
         try:
             module = importlib.import_module(name)
@@ -29,21 +29,21 @@ def in_main_interpreter() -> bool:
 
 
 def without_gil() -> bool:
-    """Tell whether this is a free-threaded Python that runs without the GIL at this moment."""
+    """Return whether this is a free-threaded Python that runs without the GIL at this moment."""
     enabled = getattr(sys, "_is_gil_enabled", None)  # from Python 3.13 on
     return enabled is not None and not enabled()
 
 
 def as_command() -> bool:
-    """Tell whether this process was started for one of pymilk's commands."""
+    """Return whether this process was started for one of pymilk's commands."""
     return os.path.basename((getattr(sys, "argv", None) or [""])[0]) in _COMMANDS
 
 
 def let_interrupts_kill() -> None:
-    """Have Ctrl-C end the process without a word, where Python would raise KeyboardInterrupt.
+    """Let Ctrl-C end the process at once, where Python would raise KeyboardInterrupt.
 
-    While a command is imported nothing has begun, and libraries make errors of other kinds out of an
-    interrupt of their imports, or swallow it.
+    Nothing has begun while a command is imported; libraries turn an interrupt of their import into other
+    errors, or ignore it.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGINT) is signal.default_int_handler:

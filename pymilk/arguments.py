@@ -84,7 +84,7 @@ def check_count(
 
 
 def is_number(found: object) -> TypeGuard[float]:
-    """Tell whether a value is a real number of Python or NumPy; NaN is one, bool is none."""
+    """Return whether a value is a real number of Python or NumPy; NaN is one, bool is none."""
     return isinstance(found, (int, float, np.integer, np.floating)) and not isinstance(found, bool)
 
 

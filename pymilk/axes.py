@@ -62,7 +62,7 @@ def check_tri_dim(tri_dim: int) -> Which3DState:
 
 
 def image_encode(image: Array, symcode: int, axes: tuple[int, int] = (0, 1)) -> Array:
-    """Turn what the user has into what is stored: transpose if 4 is in it, then flip.
+    """Turn an image from the user's to the stored form: transpose if 4 is in `symcode`, then flip.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def image_encode(image: Array, symcode: int, axes: tuple[int, int] = (0, 1)) -> 
 
 
 def image_decode(image: Array, symcode: int, axes: tuple[int, int] = (0, 1)) -> Array:
-    """Turn what is stored into what the user sees: the inverse of `image_encode`. A view."""
+    """Turn an image from the stored to the user's form: the inverse of `image_encode`. A view."""
     check_symcode(symcode)
     view = image
     if symcode & 1:
@@ -135,7 +135,7 @@ def decode(raw: Array, symcode: int, tri_dim: int) -> Array:
 def gen_squeeze_unsqueeze_slices(
     shape: tuple[int, ...], autoSqueeze: bool = True
 ) -> tuple[Any, Any]:
-    """Tell the indices that drop axes of length 1, and those that bring them back.
+    """Return the indices that drop axes of length 1, and those that bring them back.
 
     Parameters
     ----------
@@ -201,7 +201,7 @@ class Orientation:
         self._naxis = len(shape)
         self._dropped = [axis for axis in range(len(shape)) if squeeze and shape[axis] == 1]
         kept = [axis for axis in range(len(shape)) if axis not in self._dropped]
-        # What decode does to any frame shows in the strides of a small one: their order is the order
+        # The strides of a small decoded frame show what decode does to any frame: their order is the order
         # of the axes, their sign tells the flips.
         probe = np.zeros((2,) * len(kept), np.uint8)
         seen = decode(probe.T, symcode, tri_dim)

@@ -1,8 +1,8 @@
 """Every exception and warning of pymilk.
 
 All exceptions derive from `StreamError`. Each one is also the builtin that callers would catch anyway
-(`FileNotFoundError`, `TimeoutError`, `ValueError`, ...), carries its numbers as attributes so that
-nobody has to parse a message, and survives pickling, because exceptions cross processes.
+(`FileNotFoundError`, `TimeoutError`, `ValueError`, ...), carries its numbers as attributes, so that messages
+need no parsing, and survives pickling, because exceptions cross processes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ __all__ = [
     "AutoRelinkSizeError",
     "AutoRelinkTypeError",
     "CaptureMemoryError",
+    "FitsHeaderWarning",
+    "ForeignFileWarning",
     "FrameLostError",
     "FrameMismatchError",
     "FrameTornWarning",
@@ -79,7 +81,7 @@ class StreamError(Exception):
     Parameters
     ----------
     message : str
-        What was asked, what was found, what to do.
+        What was asked, what was found, and what the user can do.
     stream : str, optional
         Name of the stream, or its path where it has no name yet.
     **attributes
@@ -122,7 +124,7 @@ class StreamError(Exception):
 
 
 class StreamNameError(StreamError, ValueError):
-    """The name cannot be the name of a stream, or the path cannot be the path of one.
+    """The text is not a valid name, or not a valid path, of a stream.
 
     Attributes
     ----------
@@ -172,7 +174,7 @@ class StreamPermissionError(StreamError, PermissionError):
 
 
 class StreamStorageError(StreamError, OSError):
-    """Memory or disk space for a stream or a file cannot be had.
+    """There is not enough memory or disk space for a stream or a file.
 
     Attributes
     ----------
@@ -224,11 +226,11 @@ class StreamArgumentError(StreamError, ValueError):
 
 
 class StreamNotReadyError(StreamFormatError):
-    """The file is there, but its creator has not finished it, or died before it did."""
+    """The file exists, but its creator has not finished it, or died before."""
 
 
 class StreamChangedError(StreamError):
-    """The stream was recreated and is not the one that was attached any more.
+    """The stream was recreated: it is no longer the one that was attached.
 
     Attributes
     ----------
@@ -269,7 +271,7 @@ class StreamClosedError(StreamError, ValueError):
 
 
 class StreamForkedError(StreamClosedError):
-    """The object lives in the parent process; this one was forked, and has not its thread.
+    """The object was made in the parent process; its thread does not exist in this forked one.
 
     Attributes
     ----------
@@ -281,7 +283,7 @@ class StreamForkedError(StreamClosedError):
 
 
 class StreamReadOnlyError(StreamError, PermissionError):
-    """The stream was attached read-only, and the call has to write."""
+    """The call writes, and the stream was attached read-only."""
 
 
 class StreamBusyError(StreamError):
@@ -289,7 +291,7 @@ class StreamBusyError(StreamError):
 
 
 class StreamInUseError(StreamError):
-    """Living processes use the stream, and the call would take it away from them.
+    """The call would delete or replace a stream that living processes use.
 
     Attributes
     ----------
@@ -304,13 +306,13 @@ class StreamInUseError(StreamError):
 
 
 class StreamLockedError(StreamInUseError):
-    """Another handle writes the stream and has it to itself (``exclusive=True``).
+    """Another handle writes the stream exclusively (``exclusive=True``).
 
     Attributes
     ----------
     path : str
     pids : list of int
-        The process that has it; empty if the operating system does not show it.
+        The process of that handle; empty if the operating system does not show it.
     """
 
 
@@ -334,7 +336,7 @@ class StreamTimeoutError(StreamError, TimeoutError):
 
 
 class FrameMismatchError(StreamError, ValueError, TypeError):
-    """An array does not fit the stream, or not the call.
+    """An array does not fit the stream, or the call.
 
     Attributes
     ----------
@@ -357,7 +359,7 @@ class FrameLostError(StreamError):
     seq : int
         Counter of the frame that was wanted.
     oldest, newest : int
-        Counters of the frames still to be had.
+        Counters of the oldest and newest frame that are still available.
     lost : int
         How many frames are gone.
     """
@@ -383,7 +385,7 @@ class SemaphoresExhaustedError(StreamError):
 
 
 class CaptureMemoryError(StreamError, MemoryError):
-    """The memory for the frames of a capture cannot be had.
+    """There is not enough memory for the frames of a capture.
 
     Attributes
     ----------
@@ -397,12 +399,12 @@ class CaptureMemoryError(StreamError, MemoryError):
 
 
 class MultiCaptureError(StreamError):
-    """Some of several captures failed; the others have what they were to receive.
+    """Some of several captures failed; the others are complete.
 
     Attributes
     ----------
     captures : MultiCapture
-        All of them, those that failed with what they had received.
+        All of them; those that failed hold what they had received.
     errors : dict
         Label of each stream that failed, and its exception.
     """
@@ -413,7 +415,7 @@ class MultiCaptureError(StreamError):
 
 
 class RecordError(StreamError):
-    """Recording failed for some of several streams; the files of the others are as they should be.
+    """Recording failed for some of several streams; the files of the others are complete.
 
     Attributes
     ----------
@@ -444,11 +446,11 @@ class KeywordError(StreamError, ValueError):
 
 
 class KeywordTableFullError(KeywordError, RuntimeError):
-    """The stream has less room than keywords were given; none was written."""
+    """More keywords were given than the stream has room for; none was written."""
 
 
 class KeywordTypeError(KeywordError, AssertionError):
-    """A keyword that has to be a number is text, or the other way round.
+    """A keyword has the wrong type: text instead of a number, or a number instead of text.
 
     Attributes
     ----------
@@ -477,11 +479,11 @@ class ImageNotInitializedError(StreamError, RuntimeError):
 
 
 class StreamUnsupportedError(StreamError, io.UnsupportedOperation):
-    """The call makes no sense for what it was asked of, and could not be answered honestly."""
+    """The stream, ring or pixel type does not support the call."""
 
 
 class ImageUnsupportedError(StreamUnsupportedError, RuntimeError):
-    """An `Image` was asked for something that its stream, its location or its pixel type cannot have."""
+    """The stream, location or pixel type of an `Image` does not support the call."""
 
 
 class LibraryMissingError(StreamError, ImportError):
@@ -490,7 +492,7 @@ class LibraryMissingError(StreamError, ImportError):
     Attributes
     ----------
     library : str
-        What Python could not import.
+        The module that could not be imported.
     extra : str
         The extra of pymilk that installs it.
     """
@@ -614,10 +616,18 @@ class StreamTimeoutWarning(UserWarning):
 
 
 class FrameTornWarning(UserWarning):
-    """A frame may hold pixels of two frames: the writer died in it, or never left the reader time."""
+    """A frame may hold pixels of two frames: its writer died, or is too fast for any copy."""
 
 
-# The names that existing scripts catch. These errors are raised at each access until the user acts.
+# Names that existing scripts catch. These errors are raised at each access until the user attaches again.
 AutoRelinkError = StreamChangedError
 AutoRelinkSizeError = StreamShapeChangedError
 AutoRelinkTypeError = StreamTypeChangedError
+
+
+class ForeignFileWarning(UserWarning):
+    """A file leaves open what to read from it: one of several images, or a header that is not its own."""
+
+
+class FitsHeaderWarning(UserWarning):
+    """A comment is longer than a FITS header can hold, and was cut."""

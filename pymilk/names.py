@@ -23,7 +23,7 @@ FALLBACK_DIRECTORIES = ("/milk/shm", "/tmp")
 
 
 def stream_directory() -> str:
-    """Tell the directory that streams live in.
+    """Return the directory that streams live in.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def stream_directory() -> str:
 
 
 def _encodable(text: str) -> str:
-    """Return `text` if the operating system can have it in a path."""
+    """Return `text` if it can be part of a path, else raise `StreamNameError`."""
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
@@ -64,7 +64,7 @@ def _encodable(text: str) -> str:
 
 
 def check_name(name: str) -> str:
-    """Return `name` if a stream can be called so, else raise `StreamNameError`.
+    """Return `name` if it is a valid stream name, else raise `StreamNameError`.
 
     A name is 1 to 79 bytes of UTF-8 without ``/``, NUL, line ends and other control characters, and not
     ``.`` or ``..``.
@@ -91,7 +91,7 @@ def check_name(name: str) -> str:
 
 
 def stream_name(path: str | os.PathLike[str]) -> str:
-    """Tell the name that belongs to the path of a stream file: the file name less its suffix."""
+    """Return the name of a stream from the path of its file: the file name without the suffix."""
     return os.path.basename(os.fspath(path)).removesuffix(SUFFIX)
 
 

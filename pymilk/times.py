@@ -1,7 +1,7 @@
 """Stored times and the clocks they were read from.
 
 Writers stamp frames with CLOCK_TAI, as integer nanoseconds since 1970-01-01 TAI here. TAI is ahead of
-UTC by an offset (37 s since 2017) that the kernel knows only if a time service told it; a machine
+UTC by an offset (37 s since 2017) that the kernel knows only if a time service set it; a machine
 without one says 0, and then CLOCK_TAI reads UTC. Converting with the kernel's own offset is right in
 both cases for streams of the same machine.
 """
@@ -33,13 +33,13 @@ def now_ns() -> int:
 
 
 def tai_offset() -> int:
-    """Tell how many seconds the kernel's CLOCK_TAI is ahead of UTC now: 37, or 0 if nobody set it."""
+    """Return how many seconds the kernel's CLOCK_TAI is ahead of UTC now: 37, or 0 if it was never set."""
     while True:
         before = time.clock_gettime_ns(CLOCK_TAI)
         utc = time.clock_gettime_ns(time.CLOCK_REALTIME)
         after = time.clock_gettime_ns(CLOCK_TAI)
-        # The offset is whole seconds. Readings that are far apart are no use: this thread was held up, or
-        # somebody set the clock.
+        # The offset is whole seconds. Readings that are far apart are useless: this thread was held up,
+        # or the clock was set.
         if 0 <= after - before < 100_000_000:
             return round(((before + after) / 2 - utc) / 1e9)
 
@@ -91,7 +91,7 @@ def to_local(stamp_ns: int) -> StreamTime:
     Raises
     ------
     StreamFormatError
-        The stream holds something that is no time of the years 1 to 9999.
+        The stored value is not a time in the years 1 to 9999.
     """
     seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
     try:
@@ -106,7 +106,7 @@ def to_local(stamp_ns: int) -> StreamTime:
 
 
 def from_user(given: datetime.datetime | float, stream: str) -> int:
-    """Return a time that a user gave as nanoseconds since 1970, to be stored as they are.
+    """Convert a time that a user gave to nanoseconds since 1970; they are stored unchanged.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def from_user(given: datetime.datetime | float, stream: str) -> int:
     Raises
     ------
     StreamArgumentError
-        It is no time.
+        It is not a time.
     """
     if isinstance(given, datetime.datetime):
         return round(given.timestamp() * 1e6) * 1000

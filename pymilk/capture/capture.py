@@ -28,7 +28,7 @@ from .report import CaptureReport
 
 __all__ = ["Capture", "finished_capture"]
 
-#: How long an ending capture is waited for, in seconds. It ends within 0.1 s, if it ever began.
+#: Seconds to wait for the thread of a stopped capture; it ends within 0.1 s if it ever began.
 _PATIENCE = 2.0
 
 
@@ -41,14 +41,13 @@ class Capture:
     Parameters
     ----------
     stream : Stream
-        Stays the caller's. A stream that is replaced by a new file of the same shape and dtype is
-        followed.
+        Not closed by the capture. A new file of the same shape and dtype that replaces it is followed.
     n : int
         Frames wanted, 1 or more.
     out : ndarray, shape (n, *shape), optional
         Filled instead of a new array.
     timeout : float or None, default 5.0
-        Longest wait for one frame, in seconds; None waits for ever.
+        Longest wait for one frame, in seconds; None waits without limit.
     wait : {"auto", "spin", "sleep"}
         See `pymilk.streams.waiting.WAIT_POLICIES`.
     orientation : Orientation, optional
@@ -58,7 +57,7 @@ class Capture:
     register : callable, optional
         Called with the capture before it begins, so that its owner can close it.
     held : bool, default False
-        Only make everything ready: `begin` begins.
+        Do not start: `begin` does.
 
     Attributes
     ----------
@@ -118,10 +117,10 @@ class Capture:
             if not background:
                 self.join()
         except (KeyboardInterrupt, RuntimeError) as error:
-            # It may have come between any two steps; nobody holds this object, so nothing may go on.
+            # The caller gets no object, so the thread must not go on. Any step may have been interrupted.
             self.stop()
             self.end()
-            # Within threading.Thread.start it can come out as an error of a lock.
+            # threading.Thread.start may turn the interrupt into an error of its lock.
             if isinstance(error.__context__, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
             raise
@@ -134,13 +133,13 @@ class Capture:
             self._thread.start()
 
     def armed(self) -> None:
-        """Wait until the capture is armed, or has failed: from then on no frame is left out."""
+        """Wait until the capture is armed, or has failed. No frame after that is missed."""
         self._await(self._armed)
 
     def wait_end(self, timeout: float | None = None) -> bool:
         """Wait for the end without raising what ended it; returns whether it has ended.
 
-        For threads that no signal interrupts: it is one sleep, where `join` looks up every 50 ms.
+        For threads that get no signals: one sleep, where `join` wakes every 50 ms.
         """
         return self._finished.wait(timeout)
 
@@ -179,8 +178,8 @@ class Capture:
             return None
         if not isinstance(self._error, StreamError):
             return self._error
-        # A new one each time: kept here, it and this object would hold each other, and the frames, until
-        # Python's collector of cycles comes along.
+        # A copy each time: an error that is kept here and refers to this object would be a reference
+        # cycle, which keeps the frames in memory until the garbage collector runs.
         error = copy.copy(self._error)
         error.capture = self
         return error
@@ -194,7 +193,7 @@ class Capture:
         )
 
     def stop(self) -> None:
-        """End a capture early, within 50 ms; it keeps what it has, and `join` does not raise."""
+        """End a capture early, within 50 ms; its frames are kept, and `join` does not raise."""
         self._stopping = True
         if not self.done:
             self._reader.stop()
@@ -212,7 +211,7 @@ class Capture:
         Parameters
         ----------
         timeout : float, optional
-            Seconds; None waits for ever.
+            Seconds; None waits without limit.
 
         Returns
         -------
@@ -244,13 +243,13 @@ class Capture:
         return self
 
     def end(self) -> None:
-        """Wait for the thread, which has been told to end; not in it, and not in a forked child."""
+        """Wait for the stopped thread; does nothing within it, or in a forked child."""
         thread = self._thread
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
             thread.join(_PATIENCE)
 
     def _await(self, event: threading.Event, timeout: float | None = None) -> bool:
-        """Wait for an event of the thread; whatever interrupts the wait ends the capture."""
+        """Wait for an event of the thread; any exception ends the capture."""
         try:
             return await_event(event, timeout)
         except BaseException:
@@ -261,7 +260,7 @@ class Capture:
     def _after_fork(self) -> None:
         if self._thread is None:
             return  # it came out of a pickle
-        if self._thread.ident is None:  # it has not begun, and can here; the old thread cannot any more
+        if self._thread.ident is None:  # not started yet: the child can start it, with a new thread object
             self._thread = threading.Thread(target=self._run, name=self._thread.name, daemon=True)
             return
         done = self._finished.is_set()
@@ -270,11 +269,11 @@ class Capture:
         self._finished.set()
         if not done:
             self._kept = max(self._kept, self._reader.received)
-            self._out = None  # pixels that `out` has in another order would be turned at the end
+            self._out = None  # only the parent turns frames into `out` at the end
             self._error = left_with_parent("capture", self.name)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The result travels, not the work: exceptions carry captures from process to process.
+        # Only the result is pickled: exceptions carry captures to other processes.
         received = self.received  # once: it may grow meanwhile
         state = {
             "name": self.name,
@@ -305,7 +304,7 @@ class Capture:
         try:
             self._receive()
         except StreamError as error:
-            # The calls of its traceback would hold this object.
+            # Its traceback refers to this object: a reference cycle.
             error.__context__ = None
             self._error = error.with_traceback(None)
         except BaseException as error:  # noqa: BLE001 (handed to join(), in the thread that waits for it)
@@ -347,7 +346,7 @@ class Capture:
                 after = 0
 
     def _follow(self) -> None:
-        """Go over to the new file of the stream; what the old one still had is missed."""
+        """Continue with the new file of the stream; unread frames of the old one are missed."""
         self._source.follow(
             self._timeout,
             begin=self._begin_new,
@@ -377,7 +376,7 @@ def finished_capture(
     duration: float,
     cpu_seconds: float = 0.0,
 ) -> Capture:
-    """Make a capture of frames that were received by other means.
+    """Return a finished `Capture` of frames that were received in another way.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ def destination(
     dtype: np.dtype[Any],
     out: Any,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
-    """Find the C-contiguous, pre-faulted cube in the order of the stream that frames go to.
+    """Return the cube that frames are received into: C-contiguous, pre-faulted, axes of the stream.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def destination(
     dtype : dtype
         Of the stream.
     out : array or buffer, shape (n, *orientation.shape), optional
-        Where the user wants them: see `as_target`.
+        Memory of the user: see `as_target`.
 
     Returns
     -------
@@ -68,13 +68,13 @@ def destination(
             expected="contiguous",
             found=str(out.strides),
         )
-    # The orientation turns pixels within `out`: received aside, and turned in one pass at the end.
+    # The orientation turns pixels within `out`: receive into another cube, and turn it at the end.
     return allocate(shape, dtype), out
 
 
 def finish(
     orientation: Orientation, cube: npt.NDArray[Any], out: npt.NDArray[Any] | None, count: int
 ) -> None:
-    """Bring the first frames of the cube to where the user wants them, if they are not there."""
+    """Turn the first frames of the cube into the memory of the user, unless they are there already."""
     if out is not None and not np.may_share_memory(out, cube):
         turn_copy(out[:count], orientation.view(cube[:count]))

@@ -38,8 +38,8 @@ class CaptureReport(Report):
     torn : int
         Frames that may hold pixels of two frames; flagged in `Capture.info`.
     repeated : int
-        Semaphore posts that announced nothing new and were ignored: to within a few, because posts can be
-        late. No frame is ever delivered twice. Known once the capture has ended.
+        Semaphore posts without a new frame, which were ignored; accurate to a few, because posts can be
+        late. No frame is delivered twice. Known once the capture has ended.
     new_files : int
         Times that the stream was replaced by a new file and followed.
     duration : float
@@ -49,8 +49,8 @@ class CaptureReport(Report):
     interval_us : dict
         Microseconds between arrivals: ``min``, ``p1``, ``p50``, ``p99``, ``max``; empty below two frames.
     latency_us : dict
-        Microseconds from the writer's own stamp to the copy: ``p50``, ``p99``, ``max``; empty if the
-        writer stamps no times.
+        Microseconds from the writer's time stamp to the copy: ``p50``, ``p99``, ``max``; empty if the
+        writer stores no times.
     cpu_share : float
         Processor time of the receiving thread as a share of `duration`.
     """

@@ -40,12 +40,12 @@ class _Ended(BaseException):
 
 
 def interactive() -> bool:
-    """Tell whether there is a terminal to draw on and to read keys from."""
+    """Return whether there is a terminal to draw on and to read keys from."""
     return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 def colours_of(stream: Any) -> str:
-    """Tell how a picture is shown on a terminal: "true", "256" or "ascii".
+    """Return how a picture is shown on a terminal: "true", "256" or "ascii".
 
     ``NO_COLOR`` that is not empty, an encoding without blocks, a pipe, or a ``TERM`` that is not known for
     256 colours mean ASCII; ``COLORTERM`` of ``truecolor`` or ``24bit`` means true colour.
@@ -246,7 +246,7 @@ class Terminal:
                 self._measure()
 
     def _keys(self, piece: bytes) -> list[str]:
-        """Tell the keys that bytes stand for; the beginning of a sequence waits for the rest."""
+        """Return the keys that bytes stand for; the beginning of a sequence waits for the rest."""
         text = (self._bytes + piece).decode("latin-1")
         self._bytes = b""
         keys = []

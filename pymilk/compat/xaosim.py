@@ -39,6 +39,7 @@ from ..fits import multi_write
 from ..names import stream_path
 from ..streams.metadata import metadata_of
 from ..streams.waiting import SUCCESSOR_WAIT, Follower
+from ..system.masks import unmasked
 from ..system.notices import warn_of_tear
 
 __all__ = ["Semaphore", "all_dtypes", "install", "mtkeys", "shm"]
@@ -195,7 +196,7 @@ class shm:
         Until `read_meta_data` is called, ``mtdata["size"]`` is (x, y, z), with 0 for axes that are not
         there; after it, as after attaching, (z, y, x).
         """
-        frame = np.asarray(data)
+        frame = np.asarray(unmasked(data, "data"))
         stream = Stream.create(fname, frame.shape, frame.dtype, nbkw=nbkw, nbsem=_NBSEM)
         stream.publish(frame.astype(stream.dtype, copy=False))
         self.close(erase_file=False)
@@ -577,7 +578,7 @@ class shm:
         sleepT : float
             Accepted because existing calls pass it; without effect: nothing is polled.
         timeout : float or None, default 5
-            Seconds to wait; then the pixels are returned as they are. None waits for ever, 0 does not.
+            Seconds to wait; then the pixels are returned as they are. None waits without limit, 0 does not.
 
         Returns
         -------
@@ -726,7 +727,7 @@ class shm:
         """
         stream = self._target()
         try:
-            frame = np.asarray(data)
+            frame = np.asarray(unmasked(data, "data"))
             if check_dt or frame.dtype.newbyteorder("=") == stream.dtype:
                 frame = frame.astype(stream.dtype, copy=False)
         except (TypeError, ValueError) as error:
@@ -775,7 +776,7 @@ class Semaphore:
     Parameters
     ----------
     owner : shm
-        Asked for the stream at each call, so that one that was replaced is followed.
+        Gives the stream at each call, after following a replaced one.
     index : int
     """
 
@@ -794,7 +795,7 @@ class Semaphore:
         Parameters
         ----------
         timeout : float or None, default None
-            Seconds; None waits for ever, 0 only looks. The GIL is released, Ctrl-C ends the wait.
+            Seconds; None waits without limit, 0 only looks. The GIL is released, Ctrl-C ends the wait.
 
         Raises
         ------
@@ -892,7 +893,7 @@ def _metadata(stream: Stream) -> dict[str, Any]:
 
 
 def _typed(value: object) -> tuple[str, int | float | str]:
-    """Tell the type letter of a value, and the value as it is kept."""
+    """Return the type letter of a value, and the value as it is kept."""
     if isinstance(value, (numbers.Integral, np.bool_)):
         return "L", int(value)
     if isinstance(value, numbers.Real):

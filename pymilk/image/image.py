@@ -1,7 +1,7 @@
 """`Image`: a stream through the interface of ImageStreamIO's own Python wrapper.
 
 Scripts that use ImageStreamIOWrap find its names, return codes and axis order here: arrays have the first
-index fastest, as the axes stand in the file. What crashed there raises here.
+index fastest, in the order of the file. Calls that crash there raise an error here.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ..errors import (
     StreamReplacedError,
     StreamStorageError,
 )
+from ..system.masks import unmasked
 from ..system.notices import warn_of_tear
 from ..times import StreamTime, from_user
 from .metadata import Image_md, Proc_trace
@@ -53,7 +54,7 @@ NELEMENT_MAX = 10**10
 
 
 class Image(ArrayExporter):
-    """A stream as ImageStreamIO's wrapper has it: made empty, then bound by `open` or `create`.
+    """A stream through the interface of ImageStreamIO's wrapper: made empty, then `open` or `create`.
 
     Attributes
     ----------
@@ -97,8 +98,8 @@ class Image(ArrayExporter):
     0
     """
 
-    # Two underscores: subclasses of existing scripts have attributes of any other name. Defaults of the
-    # class: they need not call __init__.
+    # Two underscores: subclasses in existing scripts may use any other name. Defaults at the class, because
+    # such subclasses may not call __init__.
     __stream: Stream | None = None
     __created = False
     __error: StreamError | None = None
@@ -152,16 +153,16 @@ class Image(ArrayExporter):
         Returns
         -------
         int
-            0; 1 if the name cannot be one, 10 for another argument that is out of range, 42 if there is
-            no space, 40 for what else the system refuses. `last_error` says why. The image is closed then.
+            0; 1 for an invalid name, 10 for another invalid argument, 42 if there is no space, 40 for any
+            other error. `last_error` says why. The image is closed then.
 
         Raises
         ------
         FrameMismatchError
-            A TypeError: `buffer` is no array.
+            A TypeError: `buffer` is not an array.
         ImageUnsupportedError
-            A RuntimeError: streams cannot have this dtype, or the pixels are to be on a GPU.
-            After an exception the image is as it was.
+            A RuntimeError: streams have no such dtype, or `location` is a GPU.
+            After an exception the image is unchanged.
 
         Notes
         -----
@@ -169,7 +170,7 @@ class Image(ArrayExporter):
         makes a stream of zeros with counter 0.
         """
         if isinstance(buffer, (list, tuple)) and isinstance(location, ImageStreamIODataType.Type):
-            # NBkw, the fifth parameter there, has the place of NBsem here.
+            # The fifth parameter was NBkw; here it is NBsem.
             axes, dtype, frame = tuple(buffer)[::-1], ImageStreamIODataType(location).dtype, None
             location, NBsem, NBkw = -1, 10, NBsem
         else:
@@ -177,7 +178,7 @@ class Image(ArrayExporter):
             axes, dtype = frame.shape[::-1], frame.dtype
         if operator.index(location) >= 0:
             raise ImageUnsupportedError(
-                f"unsupported location: stream {name!r} cannot be put on GPU {location}, no GPU library is "
+                f"unsupported location: stream {name!r} cannot be on GPU {location}: no GPU library is "
                 "there; use location=-1",
                 stream=str(name),
             )
@@ -220,7 +221,7 @@ class Image(ArrayExporter):
 
         Notes
         -----
-        Where the file permits reading only it is attached read-only; `write` and semaphores then raise
+        Attached read-only where the file permits no more; `write` and semaphores then raise
         `StreamReadOnlyError`.
         """
         self.__release()
@@ -263,13 +264,13 @@ class Image(ArrayExporter):
         return stream
 
     def __turn(self) -> contextlib.AbstractContextManager[Any]:
-        """Return what one thread at a time publishes under."""
-        if self.__lock[0] != os.getpid():  # after fork; a thread that is not here may have held it
+        """Return the lock that a thread holds while it publishes."""
+        if self.__lock[0] != os.getpid():  # a forked child; a thread of the parent may hold the lock
             self.__lock = os.getpid(), threading.RLock()
         return self.__lock[1]
 
     def close(self) -> int:
-        """Let go of the stream; returns 0. Arrays over its memory stay valid."""
+        """Close the stream; returns 0. Arrays over its memory stay valid."""
         self.__live()
         self.__release()
         return DONE
@@ -283,7 +284,7 @@ class Image(ArrayExporter):
         """
         stream = self.__live()
         if self.__created:
-            # What this object made may be gone already.
+            # The stream may be deleted or replaced already.
             with contextlib.suppress(StreamReplacedError, StreamNotFoundError):
                 stream.destroy()
             self.__release()
@@ -323,13 +324,13 @@ class Image(ArrayExporter):
     @property
     @open_only
     def semReadPID(self) -> list[int]:
-        """For each semaphore the process that waits on it; 0 or -1 if it is free."""
+        """Process that waits on each semaphore; 0 or -1 if it is free."""
         return listed(self.__live(), "sem_read_pid")
 
     @property
     @open_only
     def semWritePID(self) -> list[int]:
-        """For each semaphore the process that posted it last, -1 if none did."""
+        """Process that posted each semaphore last; -1 if none did."""
         return listed(self.__live(), "sem_write_pid")
 
     @property
@@ -354,7 +355,7 @@ class Image(ArrayExporter):
 
     @property
     def streamproctrace0(self) -> Proc_trace:
-        """What is stored about the last update: who did it, and upon which trigger."""
+        """Record of the last update: the process that made it, and its trigger."""
         stream = self.__live()
         if not stream.nbproctrace:
             raise ImageUnsupportedError(
@@ -385,8 +386,8 @@ class Image(ArrayExporter):
         return self.__pixels()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        # NumPy asks for this only where the buffer protocol has failed, and forgets why: raise it here.
-        if copy is None:  # which NumPy 1 does not take
+        # NumPy calls this only after the buffer protocol has failed, and drops that error: raise it here.
+        if copy is None:  # NumPy 1 has no such parameter
             return np.asarray(self.__pixels(), dtype=dtype)
         return np.array(self.__pixels(), dtype=dtype, copy=copy)
 
@@ -424,11 +425,11 @@ class Image(ArrayExporter):
         Raises
         ------
         FrameMismatchError
-            A ValueError and TypeError: no array, or dtype, number of axes or shape differ; nothing was
+            A ValueError and TypeError: not an array, or dtype, number of axes or shape differ; nothing was
             written.
         StreamReadOnlyError
         StreamBusyError
-            The image is that of an `SHM`, and a claim of it is open.
+            The image belongs to an `SHM` that has an open claim.
 
         Notes
         -----
@@ -456,7 +457,7 @@ class Image(ArrayExporter):
 
     @open_only
     def update(self) -> int:
-        """Announce the pixels as they are: times, counter, semaphores; returns 0."""
+        """Publish the pixels in place: set times, increment the counter, post semaphores; returns 0."""
         stream = self.__live()
         with self.__turn():
             stream.announce()
@@ -464,7 +465,7 @@ class Image(ArrayExporter):
 
     @open_only
     def update_atime(self, atime: datetime.datetime | float) -> int:
-        """Announce the pixels as they are, with this acquisition time; returns 0.
+        """Publish the pixels in place with this acquisition time; returns 0.
 
         Parameters
         ----------
@@ -474,7 +475,7 @@ class Image(ArrayExporter):
         Raises
         ------
         StreamArgumentError
-            It is no time.
+            It is not a time.
         """
         stream = self.__live()
         moment = from_user(atime, stream.name)
@@ -486,7 +487,7 @@ class Image(ArrayExporter):
 
     @open_only
     def getsemwaitindex(self, index: int) -> int:
-        """Return the semaphore of this object; it takes `index` or, if that is not free, the lowest free.
+        """Return the semaphore of this object: `index`, or the lowest free one if that is taken.
 
         Returns
         -------
@@ -495,8 +496,7 @@ class Image(ArrayExporter):
 
         Notes
         -----
-        It is given back by `close`. Another `Image` of this process gets another one, and so does this one
-        in a child after fork.
+        `close` frees it. Each `Image` of a process has its own; a child after fork takes another.
         """
         taken = self.__live().take_semaphore(operator.index(index))
         return -1 if taken is None else taken
@@ -587,9 +587,9 @@ class Image(ArrayExporter):
 
 
 def image_over(stream: Stream, created: bool, image: Image | None = None) -> Image:
-    """Return an `Image` of a stream that is attached already; `image` is given that stream, if any.
+    """Return an `Image` of an attached stream: `image` with that stream, or a new one.
 
-    The stream that `image` had is not closed: its owner does that.
+    The previous stream of `image` is not closed: its owner does that.
     """
     if image is None:
         image = Image()
@@ -606,7 +606,8 @@ def _on_gpu(stream: Stream, done: str) -> ImageUnsupportedError:
 
 
 def _frame(buffer: Any, name: str) -> Array:
-    """Return what offers an array or a buffer as array of the dtype it is stored in; a list is neither."""
+    """Return an array or buffer as an array with the dtype that is stored; lists are refused."""
+    buffer = unmasked(buffer, "buffer")
     if isinstance(buffer, np.ndarray):
         frame: Array = buffer
     elif hasattr(buffer, "__array__"):
@@ -660,5 +661,5 @@ def _store(stream: Stream, keywords: list[Image_kw]) -> None:
                 f"stream {stream.name!r}: keywords are given as Image_kw, not {keyword!r}",
                 stream=stream.name,
             )
-    # Without the counts they were read with: what is written now counts on.
+    # Without the old update counts, so that they continue from those in the stream.
     stream.write_keywords([keyword._keyword._replace(cnt=None) for keyword in keywords])

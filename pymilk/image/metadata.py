@@ -19,7 +19,7 @@ def _of_stream(read: Callable[[Stream], Any], doc: str) -> Any:
 
     @open_only
     def value(self: Image_md | Proc_trace) -> Any:
-        if self._stream.closed:  # what does not stand in the mapping could be read even then
+        if self._stream.closed:  # values outside the mapping could still be read
             raise not_initialized(self._stream.name)
         return read(self._stream)
 

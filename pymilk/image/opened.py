@@ -1,4 +1,4 @@
-"""What `Image` and its metadata share: access to a stream that has to be open."""
+"""Access to a stream that must be open, for `Image` and its metadata."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ T = TypeVar("T")
 
 def not_initialized(name: str | None = None) -> ImageNotInitializedError:
     """Return the error of an image that is not open."""
-    # The text is the old one: existing scripts look for it.
+    # Existing scripts look for this text.
     return ImageNotInitializedError("image not initialized", stream=name)
 
 
 def open_only(method: Callable[P, T]) -> Callable[P, T]:
-    """Let a method say "image not initialized" also if another thread closes the stream meanwhile."""
+    """Make a method raise "image not initialized" also if another thread closes the stream."""
 
     @functools.wraps(method)
     def called(*args: P.args, **kwargs: P.kwargs) -> T:

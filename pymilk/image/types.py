@@ -347,7 +347,7 @@ def _text(what: str, text: object, limit: int, keyword: object) -> str:
 
 
 def _typed(value: object) -> tuple[str, Any]:
-    """Tell the type letter of a value, and the value as it is stored."""
+    """Return the type letter of a value, and the value as it is stored."""
     if isinstance(value, (str, bytes)):
         return "S", value
     if isinstance(value, np.bool_):

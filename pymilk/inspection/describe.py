@@ -1,6 +1,6 @@
-"""Streams looked at from outside: who writes, who reads, how old, how fast; and their safe removal.
+"""Describe streams from outside: state, writer, readers, layout.
 
-Nothing here takes a semaphore or writes into a stream, so that looking never disturbs those who use it.
+Nothing here takes a semaphore or writes into a stream: readers and writers are not disturbed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SECTIONS = ("keywords", "sem_read_pid", "sem_write_pid", "semctrl", "semstatus"
 
 
 def describe_stream(stream: Stream) -> dict[str, Any]:
-    """Tell what a stream is and who uses it.
+    """Describe a stream and the processes that use it.
 
     Parameters
     ----------
@@ -42,23 +42,23 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         ``name``, ``path``, ``shape`` (C order), ``frame_shape`` (as `SHM` gives frames, axes of length
         1 included), ``size`` (order of the file), ``dtype`` (its name), ``counter``, ``age`` (seconds
         since the last frame, by CLOCK_TAI; None before the first), ``last_frame_ns`` (its time),
-        ``writer_pid`` and ``writer_alive`` (None if no process left its number), ``creator_pid``,
+        ``writer_pid`` and ``writer_alive`` (None if no process number is stored), ``creator_pid``,
         ``readers`` (numbers of living processes that hold a semaphore, one for each semaphore),
-        ``dead_readers`` (those of processes that have ended), ``writing`` (the writer says that it is
-        within a frame), ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal" or None),
+        ``dead_readers`` (those of processes that have ended), ``writing`` (the flag of a writer within a
+        frame), ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal" or None),
         ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock).
 
     Raises
     ------
     StreamDamagedError, StreamClosedError
-        The file was cut, or its header rewritten, until now; or the stream is closed.
+        The file was cut, or its header rewritten; or the stream is closed.
 
     Notes
     -----
-    The writer is the process that rang the semaphores, or, before it did, the creator. A semaphore that
-    nobody waits on keeps the number of the process that filled it: a later writer of the same file is seen
-    as soon as somebody reads. Readers without a semaphore, such as those that watch the counter, and
-    processes in other PID namespaces do not show; `processes_using` finds more of them.
+    The writer is the process that posted the semaphores last, or the creator if none did. A full semaphore
+    keeps the number of the process that filled it: a later writer shows once a reader takes posts. Readers
+    without a semaphore (they watch the counter) and processes in other PID namespaces do not show;
+    `processes_using` finds more of them.
     """
     counter = stream.counter
     looked = time.monotonic_ns()
@@ -97,7 +97,7 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
 
 
 def survey(directory: str | None = None) -> list[dict[str, Any]]:
-    """Describe all streams of a directory, with those who use them.
+    """Describe all streams of a directory, and the processes that use them.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
 
 
 def stream_details(stream: Stream) -> dict[str, Any]:
-    """Tell everything about a stream: what `describe_stream` does, and the whole of its header.
+    """Describe a stream in full: `describe_stream` and the rest of its header.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def stream_details(stream: Stream) -> dict[str, Any]:
     -------
     dict
         In addition: ``layout``; ``metadata``, see `pymilk.streams.metadata.metadata_of`; ``orientation``,
-        sentences that set file against NumPy axes; ``sections``, a list of ``name``, ``offset``, ``nbytes``
+        sentences that map file axes to NumPy axes; ``sections``, a list of ``name``, ``offset``, ``nbytes``
         in the order of the file; ``semaphores``, a list of ``index``, ``value``, ``owner_pid`` (None if it is
         free), ``owner_alive``, ``poster_pid``; ``keywords``, a list of ``name``, ``value``, ``comment``;
         ``written_utc`` and ``created_utc``, ISO 8601 or None; ``used_by``, see `processes_using`.
@@ -208,8 +208,8 @@ def _orientation(stream: Stream) -> list[str]:
 
 
 def _sections(stream: Stream) -> list[dict[str, Any]]:
-    """Tell where the parts of the file begin, from the addresses at which they are mapped."""
-    # The history is the last section, and ends where the file does, also where it is empty.
+    """Return where the parts of the file begin, from the addresses at which they are mapped."""
+    # The history is the last section: it ends with the file, even if it is empty.
     history = stream.section("history")
     base = _address(history) + _rounded(history.nbytes) - stream.file_nbytes
     keywords = stream.section("keywords")
@@ -221,7 +221,7 @@ def _sections(stream: Stream) -> list[dict[str, Any]]:
     for name in _SECTIONS:
         array = stream.section(name)
         if name == "sem_read_pid":
-            # What is between the keywords and these is not handed out: nobody copies a semaphore.
+            # `Stream.section` does not give the semaphores, which lie before this section.
             begin = _address(keywords) - base + _rounded(keywords.nbytes)
             places.append(("semaphores", begin, _address(array) - base - begin))
         if array.nbytes:
@@ -230,7 +230,7 @@ def _sections(stream: Stream) -> list[dict[str, Any]]:
 
 
 def _rounded(nbytes: int) -> int:
-    """Tell the room of a section: whole units of 8 bytes."""
+    """Return the room of a section: whole units of 8 bytes."""
     return -(-nbytes // 8) * 8
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with the streams of a directory, or may go wrong on this machine; and what to do about it."""
+"""Find problems of the streams in a directory and of this machine, with advice."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .describe import survey
 
 __all__ = ["examine", "fix"]
 
-#: Seconds without a frame after which a dead writer's stream is thought to have no other one.
+#: Seconds without a frame after which a stream of a dead writer counts as stale.
 _QUIET = 1.0
 
-#: Stale streams that are named.
+#: Number of stale streams that are named.
 _NAMED = 8
 
-#: A stream with a good ring needs some hundred megabytes.
+#: Bytes below which room is reported as scarce: a stream with a good ring needs some hundred megabytes.
 _SCARCE = 500_000_000
 
-#: Each stream that is attached needs a descriptor for a moment, each ring reader one for good.
+#: Limit of open files that is reported as low: attaching a stream needs one for a moment, a ring reader one.
 _FEW_FILES = 256
 
 
@@ -48,12 +48,12 @@ def examine() -> list[dict[str, str]]:
 
 
 def fix() -> list[str]:
-    """Do what is safe to do without asking: remove the temporary files of creators that died.
+    """Remove the temporary files of creators that died; nothing else is safe to do without asking.
 
     Returns
     -------
     list of str
-        Paths of what was removed. Streams are never among them, whatever state they are in.
+        Paths of the removed files. Streams are never among them.
 
     Raises
     ------
@@ -117,12 +117,12 @@ def _unusable(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _quiet(entry: dict[str, Any]) -> bool:
-    """Tell whether no frame came of late: who writes is alive, whatever number the semaphores have."""
+    """Return whether no frame came recently; a recent frame shows that some writer is alive."""
     return entry["age"] is None or entry["age"] > _QUIET
 
 
 def _is_stale(entry: dict[str, Any]) -> bool:
-    """Tell whether a stream had frames, and has neither writer nor reader any more, as far as one sees."""
+    """Return whether a stream has frames, but no visible writer or reader."""
     ended = entry["writer_alive"] is False and _quiet(entry) and not entry["writing"]
     return bool(entry["counter"] and ended and not entry["readers"])
 
@@ -157,11 +157,11 @@ def _troubles(entry: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _real_time() -> bool:
-    """Try whether this thread may have a real-time priority, and give it back."""
+    """Return whether this thread may have a real-time priority, by setting one for a moment."""
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
-    except OSError:  # no permission, or a container that knows no such thing
+    except OSError:  # no permission, or not supported in this container
         return False
     os.sched_setscheduler(0, policy, parameters)
     return True

@@ -18,13 +18,13 @@ __all__ = ["create_stream", "new_stream", "remove_stream"]
 
 
 def remove_stream(name_or_path: str | os.PathLike[str], *, force: bool = False) -> None:
-    """Delete a stream that nobody uses.
+    """Delete a stream that no other process uses.
 
     Parameters
     ----------
     name_or_path : str or PathLike
     force : bool, default False
-        Delete it although living processes use it. They keep their memory, and are told.
+        Delete it although living processes use it. They keep their memory and see that it is deleted.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def create_stream(
     mode: int | None = None,
     force: bool = False,
 ) -> None:
-    """Create a stream of zeros that stays when this process ends.
+    """Create a stream of zeros, which stays when this process ends.
 
     Parameters
     ----------

@@ -14,16 +14,16 @@ from ..errors import StreamTimeoutError
 
 __all__ = ["measure_rates", "measure_stream"]
 
-#: Part of the time in which writes are watched without sleeping.
+#: Share of the time in which writes are watched without sleeping.
 _SPIN_SHARE = 0.2
 
-#: A watch begins so many seconds before a frame is due: at first, and, where the write had begun by then, at
-#: most. It goes on for half as long after that.
+#: Seconds that a watch begins before a frame is due: at first, and at most (if the write had begun by then).
+#: It continues for half that time after the frame was due.
 _SPIN_SECONDS = 0.0025
 _SPIN_MOST = 0.3
 
-#: A write is left out where two looks at it were further apart than this, in nanoseconds, and than that part
-#: of it: this process was held up.
+#: A write is ignored if two looks at it were further apart than these nanoseconds and this share of the
+#: write: this process was held up.
 _LOOK_NS = 500
 _HELD_UP_SHARE = 0.1
 
@@ -80,7 +80,7 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
     -----
     Intervals are those between the times that the writer stored, where it stores any (``intervals`` is 0
     for the wrapper of ImageStreamIO, which does not). Above some 10 kHz not every frame is seen; the rate
-    is right all the same.
+    is still right.
 
     The duration of a write is the time for which the writer holds ``write`` at 1: from before the first
     pixel until the frame counts. What comes before (the exposure, the transfer from the camera) and after it
@@ -92,7 +92,7 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
     begin = time.monotonic()
     deadline = begin + seconds
     first = seen = stream.counter
-    stamp = 0  # the time of the first frame says nothing of when it was due
+    stamp = 0  # it is not known when the first frame was due
     intervals: list[int] = []
     writes: list[tuple[int, int]] = []
     spun, lead = 0.0, _SPIN_SECONDS
@@ -110,7 +110,7 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
         except StreamTimeoutError:
             break
         newest = stream.write_time_ns
-        whole = stream.counter == now  # else the time may be that of the next frame
+        whole = stream.counter == now  # otherwise the time may belong to the next frame
         if whole and now == seen + 1 and stamp and newest > stamp:
             intervals.append(newest - stamp)
         stamp = newest if whole else 0
@@ -134,12 +134,12 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
 
 
 def _usual(intervals: list[int]) -> float:
-    """Tell how long an interval is of late, in seconds; 0 if none is known."""
+    """Return the recent interval between frames in seconds; 0 if it is not known."""
     return float(np.median(intervals[-16:])) / 1e9 if intervals else 0.0
 
 
 def _longer(lead: float, intervals: list[int]) -> float:
-    """Tell how long before a frame is due to begin the next watch, if this one was too short."""
+    """Return the lead of the next watch, longer if this one began too late."""
     return min(2 * lead, max(lead, 1.5 * _usual(intervals)), _SPIN_MOST)
 
 
@@ -148,8 +148,8 @@ def _time_write(
 ) -> tuple[tuple[int, int] | None, float]:
     """Time the writing of the frame behind `seen`; see `Stream.clock_write`.
 
-    Sleeps until `lead` seconds before the frame is due, where the rhythm is known. Returns the times and the
-    seconds that were watched: none if it came before.
+    Sleeps until `lead` seconds before the frame is due, if that is known. Returns the times (None if the
+    frame came earlier) and the seconds watched.
     """
     if (usual := _usual(intervals)) > 1.5 * lead:
         with contextlib.suppress(StreamTimeoutError):

@@ -12,12 +12,12 @@ __all__ = ["owners_of", "posters_of", "processes_using", "writer_of"]
 
 
 def owners_of(stream: Stream) -> list[int]:
-    """Tell the numbers at the semaphores; 0 and below is nobody."""
+    """Return the reader of each semaphore: a process number, or 0 or less for none."""
     return [int(pid) for pid in stream.section("sem_read_pid")]
 
 
 def posters_of(stream: Stream) -> list[int]:
-    """Tell the processes that rang semaphores, most semaphores first."""
+    """Return the processes that posted semaphores last, the one with most semaphores first."""
     numbers = Counter(int(pid) for pid in stream.section("sem_write_pid") if pid > 0)
     trace = stream.section("trace")
     if len(trace) and trace["procwrite_PID"][0] > 0:
@@ -26,7 +26,7 @@ def posters_of(stream: Stream) -> list[int]:
 
 
 def writer_of(stream: Stream) -> tuple[int | None, bool | None]:
-    """Tell the process that publishes in a stream, as far as known, and whether it is alive."""
+    """Return the process that publishes in a stream, if known, and whether it is alive."""
     candidates = posters_of(stream) or [pid for pid in (stream.creator_pid,) if pid > 0]
     for pid in candidates:
         if process_alive(pid):
@@ -44,8 +44,8 @@ def processes_using(stream: Stream) -> list[int]:
     Returns
     -------
     list of int
-        In order. Where the mappings of a process cannot be read, since it belongs to another user, it
-        counts if its number is at a semaphore or if it created the stream.
+        In ascending order. A process of another user, whose mappings cannot be read, is included if it holds
+        a semaphore or created the stream.
 
     Notes
     -----
@@ -53,7 +53,7 @@ def processes_using(stream: Stream) -> list[int]:
     """
     named = {*owners_of(stream), *posters_of(stream), stream.creator_pid}
     end = "/" + os.path.basename(os.path.realpath(stream.path))
-    # The inode of the file itself: a stream that was copied or linked still has that of its first place.
+    # The inode of the file itself: the header of a copied or linked stream has the old one.
     try:
         inode = str(os.stat(stream.path).st_ino)
     except OSError:  # it was deleted
@@ -69,7 +69,7 @@ def processes_using(stream: Stream) -> list[int]:
 
 
 def _has_mapped(pid: str, inode: str, end: str) -> bool | None:
-    """Tell whether a process has a file mapped; None if it does not let us see that."""
+    """Return whether a process has a file mapped; None if that cannot be read."""
     try:
         with open(f"/proc/{pid}/maps", errors="surrogateescape") as lines:
             for line in lines:

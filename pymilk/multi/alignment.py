@@ -200,7 +200,7 @@ def _times(info: npt.NDArray[Any], key: str, label: str) -> Rows:
 
 
 def _lost_rows(info: npt.NDArray[Any], gaps: bool, labels: int) -> Rows:
-    """Tell how many rows of lost frames come before each frame."""
+    """Return how many rows of lost frames come before each frame."""
     if not gaps:
         return np.zeros(len(info), np.int64)
     lost = float(info["lost"].sum(dtype=np.float64))
@@ -219,7 +219,7 @@ def _lost_rows(info: npt.NDArray[Any], gaps: bool, labels: int) -> Rows:
 
 
 def _runs(info: npt.NDArray[Any]) -> tuple[npt.NDArray[np.bool_], Rows]:
-    """Tell where numbers begin anew, and how often they have done so before each frame."""
+    """Return where numbers begin anew, and how often they have done so before each frame."""
     begins: npt.NDArray[np.bool_] = (info["flags"] & (FLAG_NEW_FILE | FLAG_COUNTER_RESET)) != 0
     begins[1:] |= info["cnt0"][1:] < info["cnt0"][:-1]
     return begins, np.cumsum(begins, dtype=np.int64)
@@ -297,7 +297,7 @@ def _by_time(times: Rows, other: Rows, match: str, within: int | None) -> Rows:
 
 
 def _missed(info: npt.NDArray[Any], rows: Rows) -> Rows:
-    """Tell how many frames were lost up to each row, from the beginning."""
+    """Return how many frames were lost up to each row, from the beginning."""
     total = np.concatenate([[0], np.cumsum(info["lost"].astype(np.int64))])
     # Rows without a frame, and frames out of order, tell nothing new.
     reached = np.where(rows >= 0, rows + 1, 0)

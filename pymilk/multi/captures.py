@@ -35,7 +35,7 @@ _OVERRUN = 0.1
 #: Frames of a stream stay below this.
 _MOST = 2**62
 
-#: How long ending captures are waited for, in seconds. They end within 0.1 s.
+#: Seconds to wait for stopped captures; they end within 0.1 s.
 _PATIENCE = 2.0
 
 
@@ -181,7 +181,7 @@ class MultiCapture(Mapping[str, Capture]):
         Parameters
         ----------
         timeout : float, optional
-            Seconds; None waits for ever.
+            Seconds; None waits without limit.
 
         Returns
         -------
@@ -225,7 +225,7 @@ class MultiCapture(Mapping[str, Capture]):
         match: str = "nearest",
         gaps: bool = True,
     ) -> Alignment:
-        """Tell which rows of the captures belong together.
+        """Return which rows of the captures belong together.
 
         The result has one row for each frame of the reference, in its order, and one for each that it
         lost. A frame of another stream may be in several rows, or in none.
@@ -336,7 +336,7 @@ def capture_many(
     out : mapping of label to ndarray, optional
         Filled instead of a new array: shape (n, *shape), and n is its length if no number was given.
     timeout : float or None, default 5.0
-        Longest wait for one frame of a stream, in seconds; None waits for ever, or until `seconds` are over.
+        Longest wait for one frame of a stream, in seconds; None waits without limit, or until `seconds` end.
     wait : {"auto", "spin", "sleep"}
         How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`. "spin" uses a core for each
         stream.

@@ -30,7 +30,7 @@ def wait_any(
         An `SHM` has a new frame if one was published since this object last read or waited; a `RingReader`
         if there are unread frames; a `Stream` if one is published during the call. Each only once.
     timeout : float or None, default None
-        Seconds; None waits for ever, 0 only looks.
+        Seconds; None waits without limit, 0 only looks.
 
     Returns
     -------

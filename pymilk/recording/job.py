@@ -125,7 +125,7 @@ class Job:
         return files if self._part_limit is None else [*files, *self._format.files(part_path(path, 0))]
 
     def collides_with(self, other: Job) -> bool:
-        """Tell whether this one may write, or remove, files of another."""
+        """Return whether this one may write, or remove, files of another."""
         mine, theirs = (
             {os.path.realpath(each) for each in job._format.files(job._where)} for job in (self, other)
         )
@@ -140,6 +140,8 @@ class Job:
         """Arm the ring, and make the first file, unless there is one to be replaced."""
         self._replaces = self._options.force and any(map(os.path.lexists, self._in_the_way(self._where)))
         self._started_ns = now_ns()
+        if not self.stream.closed:
+            self._format.check_keywords(self.stream.read_keywords())
         if not self._replaces:
             self._open()
         options = self._options

@@ -234,7 +234,7 @@ class Recorder:
         Parameters
         ----------
         timeout : float, optional
-            Seconds; None waits for ever. `running` tells whether it has ended.
+            Seconds; None waits without limit. `running` tells whether it has ended.
 
         Returns
         -------

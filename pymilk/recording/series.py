@@ -28,7 +28,7 @@ def part_names(path: str, beside: bool = False) -> re.Pattern[str]:
 
 
 def is_part_of(path: str, series: str) -> bool:
-    """Tell whether a path is that of a file of a series."""
+    """Return whether a path is that of a file of a series."""
     return part_names(series).fullmatch(path) is not None
 
 

@@ -22,7 +22,7 @@ class Block:
     Attributes
     ----------
     frames : ndarray, shape (k, *shape)
-        Read-only view of the ring, oriented as the user sees frames. The memory stays valid for ever; it
+        Read-only view of the ring, oriented as the user sees frames. The memory stays valid forever; it
         holds these frames until the writer comes round: see `intact`.
     info : ndarray of FRAME_ROW, shape (k,)
         One row a frame, a copy. In rows of a ring in shared memory ``arrival_ns`` is when the frame was
@@ -59,7 +59,7 @@ class Block:
         return self._cursor.overwritten(self._first, len(self.info))
 
     def intact(self) -> bool:
-        """Tell whether all frames are still what `info` says: call it after the frames were used.
+        """Return whether all frames are still what `info` says: call it after the frames were used.
 
         False as soon as the writer may have begun to overwrite the first one. Costs about 0.3 us.
 

@@ -264,7 +264,7 @@ class RingReader:
         self._past = [a + b for a, b in zip(self._past, counts, strict=True)]
 
     def _follow(self, deadline: float | None) -> None:
-        """Go over to the new file of the stream; what the old one still had is lost."""
+        """Continue with the new file of the stream; unread frames of the old one are lost."""
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
         went = self._source.follow(
             left,
@@ -335,7 +335,7 @@ class RingReader:
         return self._collector is not None and self._collector.running
 
     def _why_ended(self) -> BaseException:
-        """Tell what ended the collector."""
+        """Return what ended the collector."""
         error = None if self._collector is None else self._collector.error
         return error or self._is_closed()
 
@@ -433,7 +433,7 @@ class RingReader:
             Frames of a block at most. A block comes as soon as there is one frame, and never crosses the
             end of the ring. With the policy "newest" it has one frame.
         timeout : float or None, default 5.0
-            Longest wait for a block, in seconds; None waits for ever.
+            Longest wait for a block, in seconds; None waits without limit.
 
         Yields
         ------
@@ -517,7 +517,7 @@ class RingReader:
         out : array or buffer, shape (n, *shape), stream dtype, optional
             Filled instead of a new array: anything that `SHM.get_data` takes.
         timeout : float or None, default 5.0
-            Longest wait for a frame, in seconds; None waits for ever.
+            Longest wait for a frame, in seconds; None waits without limit.
 
         Returns
         -------
@@ -714,7 +714,7 @@ class RingReader:
         )
 
     def _younger_than(self, cursor: RingCursor, span: float) -> int:
-        """Tell how many of the newest frames arrived in the last so many seconds."""
+        """Return how many of the newest frames arrived in the last so many seconds."""
         oldest = now_ns() - int(span * 1e9)
         look = cursor.fork()
         young = 0

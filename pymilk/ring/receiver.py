@@ -18,7 +18,7 @@ __all__ = ["NEXT_FRAME", "Beginning", "ReceiverThread"]
 #: Called with the reader, the number of the last frame known, and the frames missed in an older file.
 Work = Callable[[Reader, int, int | None], object]
 
-#: How long an ending thread is waited for, in seconds. It ends within 0.1 s.
+#: Seconds to wait for a stopped thread; it ends within 0.1 s.
 _PATIENCE = 2.0
 
 
@@ -196,7 +196,7 @@ class ReceiverThread:
         return counter if self._begin.start == "next" else max(0, counter - 1)
 
     def _follow(self, after: int) -> None:
-        """Go over to the new file; what the old one still had is missed."""
+        """Continue with the new file; unread frames of the old one are missed."""
         if self.reader.last != after:
             self._source.take_missed()  # told with a frame that was received
         self._source.follow(

@@ -115,7 +115,7 @@ class FamiliarCalls:
         monitorCount : bool, default False
             Print what was irregular: see Notes.
         timeout : float or None, default 5.0
-            Longest wait for one frame, in seconds; None, 0 and negative wait for ever.
+            Longest wait for one frame, in seconds; None, 0 and negative wait without limit.
         outputFormat : int, optional
             Older spelling of `output_as_cube`: 0 is a list, anything else a cube.
 

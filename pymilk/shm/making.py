@@ -41,7 +41,7 @@ def check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
 
 
 def wait_limit(timeout: float | None, name: str) -> float | None:
-    """Turn a familiar timeout, where 0 and negative mean for ever, into seconds or None."""
+    """Turn a familiar timeout, where 0 and negative mean forever, into seconds or None."""
     if isinstance(timeout, (numbers.Real, np.number)) and timeout <= 0:
         return None
     return checked_timeout(timeout, name)
@@ -75,7 +75,7 @@ def check_SHM_name(fname: str | os.PathLike[str]) -> str:
 
 
 def shape_and_dtype(data: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Tell shape and dtype of the stream that `data` asks for."""
+    """Return shape and dtype of the stream that `data` asks for."""
     if isinstance(data, np.ndarray):
         return data.shape, data.dtype
     try:

@@ -42,6 +42,7 @@ from ..streams.metadata import metadata_of
 from ..streams.rings import ring_layout
 from ..streams.waiting import SUCCESSOR_WAIT, Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
+from ..system.masks import unmasked
 from ..system.notices import warn_caller, warn_of_tear
 from ..times import from_user
 from .access import FrameAccess
@@ -195,6 +196,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             self._adopt(Stream.attach(path, exclusive=exclusive))
             self._seen = self._live().counter
             return
+        data = unmasked(data, "data")
         shape, dtype = shape_and_dtype(data)
         # What encode does to the axes shows on any array of that shape, without memory behind it.
         raw = encode(np.broadcast_to(np.uint8(0), shape), symcode, triDim)
@@ -260,7 +262,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
                 self._seen = 0
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()  # a thread that is not here may have held it
+        self._lock = threading.Lock()  # a thread of the parent may hold it
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The object travels as its name and options, and attaches on the other side.
@@ -435,7 +437,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             orientation turns pixels, an `out` that is C-contiguous costs a second pass over them at the
             end.
         timeout : float or None, default 5.0
-            Longest wait for one frame, in seconds; None waits for ever.
+            Longest wait for one frame, in seconds; None waits without limit.
         wait : {"auto", "spin", "sleep"}
             How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`. "spin" uses a core.
         background : bool, default False
@@ -548,12 +550,22 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     def _set_frame(self, data: Any, check_dt: bool, autorelink_if_need: bool) -> None:
         """Do what `set_data` leaves to it: anything but an array that is as the stream has it."""
         stream = self._target(autorelink_if_need)
+        data = unmasked(data, "data")
         if isinstance(data, np.ndarray):
             frame = data
         else:
             frame = np.asarray(data) if check_dt else self._converted(data)
         if frame.dtype != self._dtype and (check_dt or frame.dtype.newbyteorder("=") == self._dtype):
             frame = frame.astype(self._dtype)
+        if frame.dtype != self._dtype and not (frame.dtype == np.bool_ and self._dtype == np.uint8):
+            raise FrameMismatchError(
+                f"stream {self.FNAME!r}: the frame is {frame.dtype}, the stream {self._dtype}; convert it "
+                "first, or pass check_dt=True",
+                stream=self.FNAME,
+                field="dtype",
+                expected=self._dtype,
+                found=frame.dtype,
+            )
         # A frame of another shape is refused by publish; to a temporal cube it might be a whole cube.
         if self._turn.identity and (not self._temporal or frame.shape == self.shape):
             stream.publish(frame)
@@ -622,6 +634,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         copied first. Writers never wait for readers: pace yourself, or give the stream a ring.
         """
         stream = self._target(autorelink_if_need)
+        frames = unmasked(frames, "frames")
         given = frames if isinstance(frames, np.ndarray) else self._converted(frames)
         if given.dtype != self._dtype and given.dtype.newbyteorder("=") == self._dtype:
             given = given.astype(self._dtype)
@@ -720,7 +733,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Raises
         ------
         StreamArgumentError
-            It is no time.
+            It is not a time.
         StreamReadOnlyError, StreamClosedError, StreamReplacedError
         """
         stream = self._target(autorelink_if_need)
@@ -847,7 +860,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Parameters
         ----------
         timeout : float or None
-            Seconds; None waits for ever, 0 only looks.
+            Seconds; None waits without limit, 0 only looks.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Memory that callers bring for frames: arrays, whatever has the buffer protocol, and DLPack on the CPU."""
+"""Memory that callers give for frames: arrays, objects with the buffer protocol, DLPack on the CPU."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def as_target(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str)
     Raises
     ------
     FrameMismatchError
-        It is of another shape or dtype, read-only, on a GPU, or no memory at all.
+        It has another shape or dtype, is read-only, is on a GPU, or is not memory.
     """
     target = out if isinstance(out, np.ndarray) else _viewed(out, shape, dtype, name)
     for field, expected, found in (
@@ -52,7 +52,7 @@ def as_target(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str)
 
 
 def _viewed(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
-    """Return an array over memory that is none yet."""
+    """Return an array over memory that is not an array."""
     kind = type(out).__name__
     try:
         array = np.asarray(memoryview(out))

@@ -1,6 +1,6 @@
-"""What cameras say of themselves in the keywords of their streams: exposure, rate, reads, crop.
+"""Facts about a camera from the keywords of its stream: exposure, rate, reads, crop.
 
-Cameras of several generations use different names; the newest one that is there counts.
+Cameras of several generations use different names; the newest name that exists is used.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from ..errors import KeywordTypeError
 
 __all__ = ["crop_window", "exposure_time", "frame_rate", "reads_per_frame"]
 
-#: Exposure time of a camera that tells none, in seconds: the value that existing scripts know.
+#: Exposure time in seconds of a camera without that keyword: the value that existing scripts know.
 UNKNOWN_EXPOSURE = 0.1234
 
 
 def _number(keywords: Mapping[str, Any], names: Sequence[str], default: float, kinds: Any) -> Any:
-    """Return the first of these keywords that is there."""
+    """Return the first of these keywords that exists."""
     for name in names:
         if name in keywords:
             value = keywords[name]
@@ -57,19 +57,19 @@ def crop_window(
         PRD-MIN1, PRD-MIN2 with the lengths PRD-RNG1, PRD-RNG2; else CROP_OR1, CROP_OR2 with the ends
         CROP_EN1, CROP_EN2; else x0, y0 with the lengths x1, y1.
     shape : tuple of int
-        Of a frame, for cameras that tell nothing.
+        Of a frame, for cameras without these keywords.
 
     Returns
     -------
     (int, int, int, int)
-        First and last pixel of the first axis, then of the second one; (0, 0, nx, ny) if nothing is told.
+        First and last pixel of the first axis, then of the second one; (0, 0, nx, ny) without keywords.
 
     Raises
     ------
     KeyError
-        The first keyword of a family is there, and another is not.
+        The first keyword of a family exists, and another does not.
     KeywordTypeError
-        One of them is no whole number.
+        One of them is not a whole number.
     """
     if "PRD-MIN1" in keywords:
         return _window(keywords, ("PRD-MIN1", "PRD-MIN2", "PRD-RNG1", "PRD-RNG2"))

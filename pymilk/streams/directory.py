@@ -1,4 +1,4 @@
-"""The stream directory as a whole: what is in it, and what was left behind. Maps no pixels."""
+"""The stream directory: list its streams, find and remove abandoned temporary files. Maps no pixels."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _folder(directory: object) -> str:
 
 
 def _names(find: Callable[[str], list[str]], folder: str) -> list[str]:
-    """Look for files in a directory; what is wrong with it is said as our errors."""
+    """Call `look`; turn errors about the directory into errors of pymilk."""
     try:
         return find(folder)
     except PermissionError as error:
@@ -71,13 +71,13 @@ def _names(find: Callable[[str], list[str]], folder: str) -> list[str]:
 
 
 def find_stale(directory: str | None = None) -> list[str]:
-    """Find temporary files that creators left which died before their stream was ready.
+    """Find temporary files of creators that died before their stream was ready.
 
     Returns
     -------
     list of str
-        Paths. A file that a living process works on is locked, and never among them, also if that process
-        is in another container.
+        Paths. A file of a living process is locked and never among them, also if that process is in
+        another container.
 
     Raises
     ------

@@ -14,7 +14,7 @@ Value = int | float | str | None
 
 
 class KeywordName(str):
-    """Name of a keyword that also knows the rest of it: ``kw["name"]``, ``kw["value"]``, ``kw["comment"]``.
+    """Name of a keyword that also gives its fields: ``kw["name"]``, ``kw["value"]``, ``kw["comment"]``.
 
     It is the plain name in every other respect; other indices are those of a str.
     """
@@ -48,7 +48,7 @@ class Keywords(MutableMapping[str, Value]):
     Parameters
     ----------
     stream : Stream or callable
-        A callable returns the stream at each access, so that one that was replaced is followed.
+        A callable is called at each access; it may follow a replaced stream.
 
     Notes
     -----
@@ -139,7 +139,7 @@ class Keywords(MutableMapping[str, Value]):
 
 
 def value_of_text(text: str) -> int | float | str:
-    """Read the value of a keyword that a person typed: a number if it can be one, else the text.
+    """Return the value of a typed keyword: a number if the text is one, else the text.
 
     Integers beyond 64 bits become floats. Python's underscores in numbers are text.
     """

@@ -1,4 +1,4 @@
-"""How a stream is created that has a ring."""
+"""Create streams that have a ring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How receivers wait: by which policy, on which core, and for a stream that is being made again."""
+"""How readers wait: wait policies, following replaced streams, waiting for any of several."""
 
 from __future__ import annotations
 
@@ -51,23 +51,23 @@ class CanBeAwaited(Protocol):
 
 
 def awaited(item: CanBeAwaited) -> Awaited:
-    """Return what an item says it has to be waited for by; to be asked again after each wake-up."""
+    """Return what to wait for to wait for an item; ask again after each wake-up."""
     return item._awaited()
 
 
 class Follower:
-    """A stream that is followed to the files that take its place, and what was missed on the way.
+    """Follow a stream to the files that replace it, and count the frames missed on the way.
 
-    A writer that starts again makes a new file under the same name. A reader goes over to that one; frames
-    that the old file still had, and that nobody received, are missed.
+    A writer that restarts makes a new file of the same name. The reader continues with that one; unread
+    frames of the old file are missed.
 
     Parameters
     ----------
     stream : Stream
     owned : bool, default False
-        Close the stream when it is left, and at the end. Streams that took its place are always closed.
+        Close the stream when it is left, and at the end. Streams that replaced it are always closed.
     keep : bool, default False
-        Never close a stream that is left: other threads may wait in it, and follow by themselves.
+        Never close a stream that is left: other threads may still wait in it.
     any_frames : bool, default False
         Follow also to a file with frames of another shape or dtype.
     missed : int, optional
@@ -80,8 +80,7 @@ class Follower:
     new_files : int
         Times that it was replaced and followed.
     missed : int or None
-        Frames of older files that were missed; None where nothing is to be told: there was no older file, or
-        a frame was received since, whose row tells it.
+        Missed frames that no row reports yet; None if there are none.
     """
 
     def __init__(
@@ -108,16 +107,16 @@ class Follower:
         missed: Callable[[Stream], int] | None = None,
         stopping: Callable[[], bool] | None = None,
     ) -> bool:
-        """Go over to the stream that takes the place of this one.
+        """Wait for the file that replaced this one, and continue with it.
 
         Parameters
         ----------
         timeout : float or None
-            Seconds to wait for it; None waits for ever.
+            Seconds to wait for it; None waits without limit.
         begin : callable
             Called with the new stream, before the old one is closed. If it raises, the old stream stays.
         missed : callable, optional
-            Counts the frames that the old stream had and nobody received; it is called with that.
+            Called with the old stream: returns how many of its frames were not received.
         stopping : callable, optional
             Asked about every 0.1 s; true ends the wait.
 
@@ -166,12 +165,12 @@ class Follower:
         return None
 
     def take_missed(self) -> int | None:
-        """Return `missed`, which is told by what is done with it."""
+        """Return `missed` and reset it: the caller reports it."""
         missed, self.missed = self.missed, None
         return missed
 
     def close(self) -> None:
-        """Close the stream, unless it is the one that was given and is not owned."""
+        """Close the stream, unless it belongs to the caller."""
         if self._owned:
             self.stream.close()
 
@@ -181,7 +180,7 @@ def _never() -> bool:
 
 
 def frames_behind(stream: Stream, last: int) -> int:
-    """Count the frames that a stream still had behind number `last`; 0 if it was damaged and cannot tell."""
+    """Return how many frames a stream published after number `last`; 0 if it is damaged."""
     try:
         return max(0, stream.counter - last)
     except StreamDamagedError:

@@ -1,4 +1,4 @@
-"""Files: put in place in one go, and what the operating system says about them, as errors of pymilk."""
+"""Files: replaced atomically; errors of the operating system turned into errors of pymilk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
     "remove_unfinished",
 ]
 
-#: Errors for what the operating system says about a file; whatever is not in here is a `StreamStorageError`.
+#: The class of error for each errno; any other errno is a `StreamStorageError`.
 _ERRORS: dict[int | None, type[StreamError]] = {
     errno.ENOENT: StreamNotFoundError,
     errno.ENOTDIR: StreamNotFoundError,
@@ -46,23 +46,23 @@ _ERRORS: dict[int | None, type[StreamError]] = {
     errno.ENAMETOOLONG: StreamArgumentError,
 }
 
-#: A disk, or a quota of it, is full.
+#: The disk is full, or a quota is used up.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
-#: The file system cannot reserve room for a file.
+#: The file system does not support posix_fallocate.
 NO_RESERVING = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
-#: The file system cannot give a file a second name.
+#: The file system does not support hard links.
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def error_kind(error: OSError) -> type[StreamError]:
-    """Return the class of our error for what the operating system says."""
+    """Return the class of pymilk's error for an error of the operating system."""
     return _ERRORS.get(error.errno, StreamStorageError)
 
 
 def file_error(error: OSError, path: str, what: str, argument: str = "path") -> StreamError:
-    """Return the error of ours for what the operating system says about a file.
+    """Return pymilk's error for an error of the operating system about a file.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def file_error(error: OSError, path: str, what: str, argument: str = "path") -> 
         Not raised.
     """
     while error.errno is None and isinstance(error.__context__, OSError):
-        error = error.__context__  # libraries put errors without number in front
+        error = error.__context__  # libraries wrap the error that has the number
     text = f"{path} cannot be {what}: {error.strerror or error}"
     kind = error_kind(error)
     if kind is StreamArgumentError:
@@ -88,7 +88,7 @@ def file_error(error: OSError, path: str, what: str, argument: str = "path") -> 
 
 
 def checked_path(given: Any, what: str, argument: str = "path") -> str:
-    """Return a path as str, with ``~`` expanded.
+    """Return a path as str, with ``~`` expanded and without the slash that tab completion puts behind it.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def checked_path(given: Any, what: str, argument: str = "path") -> str:
     Raises
     ------
     StreamArgumentError
-        It is no path.
+        It is not a path.
     """
     try:
         path = os.path.expanduser(os.fsdecode(given))
@@ -114,7 +114,7 @@ def checked_path(given: Any, what: str, argument: str = "path") -> str:
             argument=argument,
             found=given,
         )
-    return path
+    return path.rstrip("/") or "/"
 
 
 def check_room_for(path: str, others: Iterable[str], stream: str) -> None:
@@ -154,7 +154,7 @@ def check_room_for(path: str, others: Iterable[str], stream: str) -> None:
 
 
 def delete(path: str) -> None:
-    """Delete a file, or a directory with all that is in it, if it is there."""
+    """Delete a file, or a directory with its content, if it exists."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):
@@ -162,7 +162,7 @@ def delete(path: str) -> None:
 
 
 def put_in_place(hidden: str, path: str, replace: bool = False) -> None:
-    """Give a file its name. At any moment there is the old one, if any, or the new one.
+    """Give a file its final name. At any moment the old file, if any, or the new one has that name.
 
     Parameters
     ----------
@@ -170,19 +170,19 @@ def put_in_place(hidden: str, path: str, replace: bool = False) -> None:
         What it is called now.
     path : str
     replace : bool, default False
-        Whether it may take the place of another one.
+        Replace an existing file.
 
     Raises
     ------
     FileExistsError
-        There is another one, and `replace` is false.
+        The file exists, and `replace` is false.
     OSError
     """
     if replace:
         os.replace(hidden, path)
         return
     try:
-        os.link(hidden, path)  # unlike a rename, this never takes the place of another file
+        os.link(hidden, path)  # unlike rename, this never replaces a file
     except OSError as error:
         if error.errno not in _NO_LINKS or os.path.lexists(path):
             raise
@@ -192,9 +192,9 @@ def put_in_place(hidden: str, path: str, replace: bool = False) -> None:
 
 
 def remove_unfinished(path: str) -> None:
-    """Remove what processes that died left beside a file under names of `hidden_name`, a minute ago or more.
+    """Remove hidden files beside a file that are a minute old or more, and whose processes have ended.
 
-    A younger one may be that of a process on another machine, or in another container.
+    A younger file may belong to a process on another machine, or in another container.
     """
     folder = os.path.dirname(path)
     for entry in os.listdir(folder or "."):
@@ -209,9 +209,9 @@ def remove_unfinished(path: str) -> None:
 
 @contextlib.contextmanager
 def moved_into_place(path: str) -> Iterator[str]:
-    """Write a file under a hidden name, which becomes `path` at the end of the block, and goes if it fails.
+    """Write a file under a hidden name: renamed to `path` after the block, deleted if the block fails.
 
-    At any moment there is the old file, or the complete new one.
+    At any moment `path` is the old file, or the complete new one.
     """
     hidden = hidden_name(path)
     try:

@@ -1,9 +1,9 @@
-"""What a child after fork has of the objects of its parent.
+"""Objects with threads or locks in a child after fork.
 
-A fork copies memory, and only the thread that calls it. The threads that capture, collect and relay stay
-with the parent, and so may a lock that another thread held. So each object that has a thread or a lock is
-told in the child: it takes new locks, and where its thread is missing it ends with an error that says so,
-instead of waiting for ever. The parent notices nothing.
+A fork copies memory, and only the thread that calls it. Threads that capture, collect and relay stay with
+the parent, and so may a lock that another thread held. Each object with a thread or a lock is therefore
+called in the child (`_after_fork`): it makes new locks; where its thread is missing it ends with an error,
+instead of waiting forever. The parent is not affected.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Forkable(Protocol):
     """An object with threads or locks."""
 
     def _after_fork(self) -> None:
-        """Put right what the child has not; called in the child, before anything else runs there."""
+        """Replace locks, and end work whose thread is missing; called in the child before anything else."""
 
 
 # By identity: some of them compare by value, and have no hash.
@@ -29,12 +29,12 @@ _told: weakref.WeakValueDictionary[int, Forkable] = weakref.WeakValueDictionary(
 
 
 def tell_after_fork(item: Forkable) -> None:
-    """Have `item` told in each child that is forked while it lives."""
+    """Have `item._after_fork` called in each child that is forked while the item lives."""
     _told[id(item)] = item
 
 
 def tell(item: Forkable) -> None:
-    """Tell an object that this is a child after fork; it may be told again."""
+    """Call `_after_fork` of an object; it may be called again."""
     item._after_fork()
 
 

@@ -1,10 +1,10 @@
-"""One writer at a time: the lock of a process that has a stream to itself.
+"""One writer at a time: the lock of a process that writes a stream exclusively.
 
 The lock is an advisory one of the operating system (flock) on the file of the stream. Nothing is stored in
-the file, so programs of ImageStreamIO see no difference, and do not heed it either; readers never touch it.
-It belongs to the process that took it and ends with that, however it ends. After a fork it stays with the
-parent. It is a lock of the file, not of the name: a stream that is made anew is a new file, and its maker has
-to look after the old one (`lock_writer` or `check_free` on it, before it is replaced).
+the file, so programs of ImageStreamIO see no difference, and ignore it; readers never touch it. It belongs to
+the process that took it and ends with that, however it ends. After a fork it stays with the parent. It locks
+the file, not the name: a stream that is created again is a new file. Whoever replaces a stream checks the old
+file first (`lock_writer` or `check_free`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .processes import named_processes
 
 __all__ = ["WriterLock", "check_free", "check_stream", "lock_stream", "lock_writer"]
 
-#: Seconds in which those who only look let go of it: they hold a shared lock for microseconds.
+#: Seconds to wait for a shared lock to go away: `check_free` holds one for microseconds.
 _LOOKERS_LEAVE = 0.2
 
 
@@ -72,16 +72,16 @@ def lock_writer(fd: int, name: str, path: str) -> WriterLock:
     Parameters
     ----------
     fd : int
-        Belongs to the lock from now on, and is closed if that cannot be had.
+        Belongs to the lock from now on; closed if the lock is not free.
     name, path : str
         Of the stream, for messages.
 
     Raises
     ------
     StreamLockedError
-        Another handle, of this process or another one, has it.
+        Another handle, of this process or another one, holds it.
     StreamUnsupportedError
-        The file system knows no locks.
+        The file system has no locks.
     """
     deadline = time.monotonic() + _LOOKERS_LEAVE
     try:
@@ -117,14 +117,14 @@ def lock_stream(path: str, device: int, inode: int, name: str) -> WriterLock:
     """
     with contextlib.suppress(FileNotFoundError):
         lock = lock_writer(os.open(path, os.O_RDONLY | os.O_CLOEXEC), name, path)
-        # Only now does nobody replace it.
+        # From here on the file cannot be replaced.
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(path)
             if (found.st_dev, found.st_ino) == (device, inode):
                 return lock
         lock.release()
     raise StreamReplacedError(
-        f"stream {name!r}: {path} is not the file any more that was attached, and cannot be written "
+        f"stream {name!r}: {path} is no longer the file that was attached, and cannot be written "
         "exclusively; attach it again",
         stream=name,
         field="inode",
@@ -133,7 +133,7 @@ def lock_stream(path: str, device: int, inode: int, name: str) -> WriterLock:
 
 
 def check_free(fd: int, name: str, path: str) -> None:
-    """Look whether somebody has the file behind a descriptor to himself.
+    """Raise `StreamLockedError` if another handle holds the lock of the file behind a descriptor.
 
     Holds a shared lock until the descriptor is closed, and memory that is mapped through it.
 
@@ -146,11 +146,11 @@ def check_free(fd: int, name: str, path: str) -> None:
     except BlockingIOError:
         raise _locked(_holders(fd), name, path) from None
     except OSError:
-        pass  # a file system without locks: nobody can have one
+        pass  # a file system without locks: none is held
 
 
 def check_stream(path: str, device: int, inode: int, name: str) -> None:
-    """Look whether somebody has a stream to himself. One that cannot be opened any more is nobody's.
+    """Raise `StreamLockedError` if another handle holds the lock of a stream; not if it is gone.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def check_stream(path: str, device: int, inode: int, name: str) -> None:
 
 
 def _holders(fd: int) -> list[int]:
-    """Tell which processes hold the lock; empty if the system does not say (another PID namespace)."""
+    """Return which processes hold the lock; empty if the system does not say (another PID namespace)."""
     found = os.fstat(fd)
     pids = []
     with contextlib.suppress(OSError), open("/proc/locks") as lines:
@@ -191,9 +191,9 @@ def _locked(pids: list[int], name: str, path: str) -> StreamLockedError:
     elif pids:
         who, todo = named_processes(pids), "end it first"
     else:
-        who, todo = "a process that does not show from here, of a container or another user", "end it first"
+        who, todo = "a process that is not visible here (other container, other user)", "end it first"
     return StreamLockedError(
-        f"stream {name!r}: {who} has it to itself for writing (exclusive=True); {todo}",
+        f"stream {name!r}: {who} writes it exclusively (exclusive=True); {todo}",
         stream=name,
         path=path,
         pids=pids,

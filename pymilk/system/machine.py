@@ -1,4 +1,4 @@
-"""What a machine is and does, as far as it decides how punctual its processes are."""
+"""Facts about the machine that matter for timing: cores, governors, load, kernel."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _rt_taken_us() -> int:
 
 
 def file_system_of(folder: str | os.PathLike[str]) -> str:
-    """Tell the type of the file system that a directory is on, for example ``tmpfs``; "" if not known."""
+    """Return the type of the file system that a directory is on, for example ``tmpfs``; "" if not known."""
     device = os.stat(folder).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     for line in _read("/proc/self/mountinfo").splitlines():
@@ -71,12 +71,12 @@ def file_system_of(folder: str | os.PathLike[str]) -> str:
 
 
 def in_memory(file_system: str) -> bool:
-    """Tell whether a file system of this type has no disk behind it."""
+    """Return whether a file system of this type has no disk behind it."""
     return file_system in _IN_MEMORY
 
 
 def huge_pages() -> str:
-    """Tell when the kernel gives huge pages to processes: always, madvise, never; "" if not known."""
+    """Return when the kernel gives huge pages to processes: always, madvise, never; "" if not known."""
     return _read("/sys/kernel/mm/transparent_hugepage/enabled").partition("[")[2].partition("]")[0]
 
 

@@ -1,4 +1,4 @@
-"""Warnings, given in the name of the code that called pymilk."""
+"""Warnings that point at the line of the caller outside pymilk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other processes, as far as their numbers tell: which of them are alive, and what they are called."""
+"""Other processes: whether they are alive, what they are called, when they started."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ..times import now_ns, tai_offset
 
 __all__ = ["command_of", "named_processes", "owner_state", "process_alive", "process_started_ns"]
 
-#: Nanoseconds by which the start of a process may seem later than what it wrote: the kernel tells starts in
-#: ticks, and clocks are set now and then.
+#: Nanoseconds by which the start of a process may seem later than a time that it wrote: the kernel counts
+#: starts in ticks, and clocks may be set.
 _START_SLACK_NS = 2_000_000_000
 
 
 def process_alive(pid: int) -> bool:
-    """Tell whether a process exists and has not ended (a zombie has).
+    """Return whether a process exists and has not ended (a zombie has).
 
     Processes of another PID namespace look dead: ImageStreamIO has the same limit.
     """
@@ -34,7 +34,7 @@ def process_alive(pid: int) -> bool:
             # The state follows the command, which is in parentheses and may hold anything.
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
     except OSError:
-        return True  # it exists, and more cannot be known
+        return True  # it exists; its state cannot be read
 
 
 def command_of(pid: int) -> str:
@@ -56,7 +56,7 @@ def named_processes(pids: Sequence[int]) -> str:
 
 
 def process_started_ns(pid: int) -> int | None:
-    """Tell when a process was started.
+    """Return when a process was started.
 
     Returns
     -------
@@ -74,13 +74,13 @@ def process_started_ns(pid: int) -> int | None:
 
 
 def owner_state(pid: int, written_ns: int) -> Literal["running", "gone", "reused"]:
-    """Tell what has become of a process that left its PID in a file.
+    """Return the state of the process whose PID is stored in a file.
 
     Parameters
     ----------
     pid : int
     written_ns : int
-        When it did so: nanoseconds of CLOCK_TAI. 0 if that is not known.
+        When the PID was written: nanoseconds of CLOCK_TAI. 0 if not known.
 
     Returns
     -------

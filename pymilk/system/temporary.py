@@ -1,8 +1,8 @@
-"""Temporary files beside streams: their names, who works on them, and removing those that nobody does.
+"""Temporary files beside streams: mark them as busy, find and remove abandoned ones.
 
 A stream is made under a temporary name and moved into place, and taken aside before it is deleted. A process
-that is killed in between leaves such a file. It is found by its name, and by its lock: whoever works on the
-file has it locked for as long as it lives (flock, shared), in whatever PID namespace that is.
+that is killed in between leaves such a file. A living process holds a shared lock (flock) on the file that it
+works on, which shows in every PID namespace.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from .processes import process_alive
 
 __all__ = ["abandoned", "mark_busy", "mark_idle", "remove_abandoned"]
 
+
 def mark_busy(fd: int) -> None:
-    """Show that the file behind a descriptor is being worked on, until `mark_idle`."""
-    # Where it cannot be had the number in the name has to do: file systems without locks, or
-    # somebody who tries it at this moment.
+    """Mark the file behind a descriptor as busy, until `mark_idle`."""
+    # Without the lock (none on this file system, or just tested by another process) the process number
+    # in the name has to do.
     with contextlib.suppress(OSError):
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
@@ -32,7 +33,7 @@ def mark_idle(fd: int) -> None:
 
 
 def abandoned(directory: str) -> list[str]:
-    """Find temporary files that nobody works on any more.
+    """Find temporary files that no process works on.
 
     Parameters
     ----------
@@ -41,8 +42,8 @@ def abandoned(directory: str) -> list[str]:
     Returns
     -------
     list of str
-        Paths, sorted: files that are not locked, and whose maker has ended. A file of more than a minute ago
-        counts also if another process has the number of its maker by now.
+        Paths, sorted: files that are not locked, and whose process has ended. From an age of a minute on
+        a process of that number does not count: the number may have been used again.
     """
     entries = sorted(entry for entry in os.listdir(directory) if _is_temporary(entry))
     return [path for entry in entries if _is_abandoned(path := os.path.join(directory, entry))]
@@ -54,7 +55,7 @@ def _is_temporary(entry: str) -> bool:
 
 
 def _is_abandoned(path: str, remove: bool = False) -> bool:
-    """Tell whether nobody works on a temporary file; if so, remove it while nobody can begin to."""
+    """Return whether a temporary file is abandoned; if so and asked for, remove it under its lock."""
     name = read_name(os.path.basename(path))
     assert name is not None
     alive = process_alive(name.pid)
@@ -63,12 +64,12 @@ def _is_abandoned(path: str, remove: bool = False) -> bool:
     except PermissionError:
         return not alive  # another user's
     except OSError:
-        return False  # gone, or a link: not one of ours
+        return False  # gone, or a link: not made by pymilk
     try:
         found = os.fstat(fd)
         if alive and time.time() - max(found.st_mtime, found.st_ctime) < YOUNG:
             return False
-        # A stream that has its own name already is let alone, and so is its lock: this name is surplus.
+        # A stream that also has its final name is not locked here: only this name is surplus.
         if found.st_nlink == 1:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,15 +90,15 @@ def _is_abandoned(path: str, remove: bool = False) -> bool:
 
 
 def _put_back(path: str, file: str) -> None:
-    """Give a file its name again that was taken aside by mistake, unless there is a newer one."""
+    """Restore the name of a file that was taken aside by mistake, unless a newer file has it."""
     with contextlib.suppress(FileExistsError):
         os.link(path, os.path.join(os.path.dirname(path), file), follow_symlinks=False)
 
 
 def remove_abandoned(directory: str) -> list[str]:
-    """Remove what `abandoned` finds; returns the paths. What this user may not remove stays.
+    """Remove what `abandoned` finds; returns the paths. Files that this user may not remove stay.
 
-    A stream of others that was taken aside by one that died in that moment gets its name again.
+    A stream that was taken aside by mistake, by a process that died then, gets its name back.
     """
     removed = []
     for path in abandoned(directory):

@@ -1,4 +1,4 @@
-"""Threads: waiting for them so that Ctrl-C works, their core and their priority."""
+"""Threads: waits that Ctrl-C can interrupt, core and priority."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from .notices import warn_caller
 
 __all__ = ["await_event", "check_scheduling", "join_thread", "schedule_thread", "warn_of_scheduling"]
 
-#: How often a foreground capture looks at signals, in seconds.
+#: Seconds between two checks for signals.
 _SIGNAL_INTERVAL = 0.05
 
 
-#: How long a thread may take to begin, once its start was interrupted, in seconds.
+#: Seconds that a thread whose start was interrupted may take to begin.
 _BEGIN_SECONDS = 0.5
 
 
 def await_event(event: threading.Event, timeout: float | None = None) -> bool:
-    """Wait for another thread to set an event, with an eye on signals; returns whether it did.
+    """Wait until another thread sets an event, or a signal handler raises; returns whether it was set.
 
     Parameters
     ----------
     event : threading.Event
     timeout : float, optional
-        Seconds; None waits for ever.
+        Seconds; None waits without limit.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     # In slices: a signal may have been delivered to another thread.
@@ -40,14 +40,14 @@ def await_event(event: threading.Event, timeout: float | None = None) -> bool:
 def join_thread(thread: threading.Thread, timeout: float | None = None) -> None:
     """Wait for the end of a thread whose start may have been interrupted.
 
-    Ctrl-C within `threading.Thread.start` comes out of it, and does not tell whether the thread will run: one
-    that has not begun half a second later is taken for one that never will.
+    After Ctrl-C within `threading.Thread.start` it is not known whether the thread will run. If it has not
+    begun after half a second, it is not waited for.
 
     Parameters
     ----------
     thread : threading.Thread
     timeout : float, optional
-        Seconds to wait for its end; None waits for ever.
+        Seconds to wait for its end; None waits without limit.
     """
     deadline = time.monotonic() + _BEGIN_SECONDS
     while True:
@@ -74,7 +74,7 @@ def check_scheduling(cpu: int | None, priority: int | None) -> None:
 
 
 def schedule_thread(cpu: int | None, priority: int | None) -> str:
-    """Move the calling thread to a core and give it a priority; returns what was refused, or ""."""
+    """Set core and priority of the calling thread; returns what was refused, or ""."""
     if cpu is not None:
         os.sched_setaffinity(0, {cpu})
     if priority is not None:
@@ -89,6 +89,6 @@ def schedule_thread(cpu: int | None, priority: int | None) -> str:
 
 
 def warn_of_scheduling(refused: str) -> None:
-    """Warn with what `schedule_thread` returned, in the name of the code that called pymilk."""
+    """Warn with the text that `schedule_thread` returned, unless it is empty."""
     if refused:
         warn_caller(refused, SchedulingWarning)

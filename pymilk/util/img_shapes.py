@@ -51,7 +51,7 @@ def image_decode(x: Array, s: int) -> Array:
 
 
 def gen_squeeze_unsqueeze_slices(shape_orig: tuple[int, ...], autoSqueeze: bool) -> tuple[Any, Any]:
-    """Tell the indices that drop axes of length 1, and those that bring them back: (read, write)."""
+    """Return the indices that drop axes of length 1, and those that bring them back: (read, write)."""
     return axes.gen_squeeze_unsqueeze_slices(shape_orig, autoSqueeze)
 
 

@@ -27,7 +27,7 @@ _NONE = -1
 
 
 def of_256(rgb: Array) -> Array:
-    """Tell the nearest of the 256 colours of a terminal.
+    """Return the nearest of the 256 colours of a terminal.
 
     Parameters
     ----------

@@ -167,7 +167,7 @@ class Display:
         self._seen = self._window = None
 
     def rows_of(self, frame: Array) -> int:
-        """Tell how many rows a frame has in this orientation; one with one axis is a row."""
+        """Return how many rows a frame has in this orientation; one with one axis is a row."""
         return self._turned(frame).shape[0] if frame.ndim == 2 else 1
 
     def _turned(self, frame: Array) -> Array:
@@ -206,7 +206,7 @@ class Display:
         return span(part, self.percentile)
 
     def _seen_window(self) -> Window:
-        """Tell which part is in sight, in a room like that of what was drawn last."""
+        """Return which part is in sight, in a room like that of what was drawn last."""
         return self._fit(*self._room) if self._window is None else self._window
 
     def _fit(self, room: tuple[int, int], tall: int = 1) -> Window:
@@ -312,11 +312,11 @@ class Display:
         return [f"{label:>{margin - 1}} {line}" for label, line in zip(labels, drawn, strict=True)]
 
     def chosen_levels(self) -> tuple[float, float] | None:
-        """Tell the levels of what is in sight; None if no pixel of it is finite."""
+        """Return the levels of what is in sight; None if no pixel of it is finite."""
         return self._levels_of(self._part(self._seen_window()))
 
     def statistics(self) -> dict[str, Any]:
-        """Tell the numbers about what is in sight, in a room like that of what was drawn last.
+        """Return the numbers about what is in sight, in a room like that of what was drawn last.
 
         Returns
         -------
@@ -350,7 +350,7 @@ class Display:
         }
 
     def describe(self) -> str:
-        """Tell the same in a line, the most important first."""
+        """Return the same in a line, the most important first."""
         told = self.statistics()
         words = []
         if told["levels"] is not None:

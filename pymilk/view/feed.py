@@ -233,7 +233,7 @@ class Feed:
         return frame, before
 
     def _within(self, index: int) -> bool:
-        """Tell whether the writer is in a slice: of a temporal ring it is in the one that comes next."""
+        """Return whether the writer is in a slice: of a temporal ring it is in the one that comes next."""
         stream = self._stream
         if not stream.write:
             return False

@@ -68,13 +68,13 @@ def _finite(image: Array) -> Array:
 
 
 def _ends(image: Array) -> tuple[float, float]:
-    """Tell the least and the largest value; one of them is not finite if any pixel is not."""
+    """Return the least and the largest value; one of them is not finite if any pixel is not."""
     with np.errstate(invalid="ignore"):
         return float(image.min()), float(image.max())
 
 
 def span(image: Array, percentile: float | None = None) -> tuple[float, float] | None:
-    """Tell the levels that fit an image.
+    """Return the levels that fit an image.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ def fractions(image: Array, levels: tuple[float, float] | None, *, log: bool = F
 
 
 def summary(image: Array) -> dict[str, Any]:
-    """Tell the numbers that describe an image.
+    """Return the numbers that describe an image.
 
     Parameters
     ----------
