@@ -75,7 +75,7 @@ from .native.formats import (
 )
 from .native.header import build_info, read_header
 from .native.keywords import Keyword
-from .native.memory import ArrayExporter, allocate, turn_copy
+from .native.memory import ArrayExporter, allocate, map_shared, turn_copy
 from .native.rings import PrivateRing, RingCursor
 from .native.waitany import wait_for_any
 from .system.locks import check_stream, lock_stream
