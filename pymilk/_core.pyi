@@ -23,6 +23,7 @@ from .native.keywords import Keyword as Keyword
 from .native.memory import ArrayExporter as ArrayExporter
 from .native.memory import Mapping as Mapping
 from .native.memory import allocate as allocate
+from .native.memory import map_shared as map_shared
 from .native.memory import prefault as prefault
 from .native.memory import turn_copy as turn_copy
 from .native.metadata import StreamMetadata

@@ -49,6 +49,7 @@ __all__ = [
     "KeywordTypeError",
     "LibraryMissingError",
     "MultiCaptureError",
+    "OutputChangedError",
     "ProcessGoneError",
     "ProcessInfoArgumentError",
     "ProcessInfoClosedError",
@@ -62,6 +63,8 @@ __all__ = [
     "ProcessListFullError",
     "ProcessTimeoutError",
     "RecordError",
+    "RecordingInUseError",
+    "RecordingIncompleteError",
     "SchedulingWarning",
     "SemaphoresExhaustedError",
     "SeveralImagesError",
@@ -174,6 +177,32 @@ class StreamNotFoundError(StreamError, FileNotFoundError):
 
 class StreamExistsError(StreamError, FileExistsError):
     """A stream of that name, or a file of a recording, exists and must not be replaced.
+
+    Attributes
+    ----------
+    path : str
+    """
+
+    fields = ("path",)
+    path: str
+
+
+class RecordingInUseError(StreamExistsError):
+    """The file is being recorded by a living process.
+
+    Attributes
+    ----------
+    path : str
+    pids : list of int
+        The process.
+    """
+
+    fields = ("path", "pids")  # type: ignore[assignment]
+    pids: list[int]
+
+
+class OutputChangedError(StreamError):
+    """A file was deleted, renamed, replaced or cut by another program while it was recorded.
 
     Attributes
     ----------
@@ -762,6 +791,10 @@ class LibraryMissingError(StreamError, ImportError):
     fields = ("library", "extra")
     library: str
     extra: str
+
+
+class RecordingIncompleteError(StreamFormatError):
+    """A recording that has to be complete is not; the message says what is missing."""
 
 
 class SeveralImagesError(StreamFormatError, AssertionError):

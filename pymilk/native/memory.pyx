@@ -9,7 +9,7 @@ from libc.stdint cimport uint64_t, uint8_t
 from libc.string cimport memmove
 
 from ..protocol.frame cimport GIL_RELEASE_NBYTES
-from ..protocol.guard cimport pymilk_guard_add, pymilk_guard_remove
+from ..protocol.guard cimport PYMILK_LOST, pymilk_guard_add, pymilk_guard_remove
 from .._isio cimport (
     MADV_HUGEPAGE, MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, MAP_SHARED, PROT_READ, PROT_WRITE, fstat, madvise, mmap, munmap, stat,
 )
@@ -32,7 +32,7 @@ from ..errors import (
 )
 from ..system.memory import free_memory
 
-__all__ = ["ArrayExporter", "Mapping", "allocate", "count_mappings", "prefault", "turn_copy"]
+__all__ = ["ArrayExporter", "Mapping", "allocate", "count_mappings", "map_shared", "prefault", "turn_copy"]
 
 cdef enum:
     # Limits of the cache of free frame blocks: their number, and all their bytes.
@@ -81,6 +81,11 @@ cdef class Mapping:
             pymilk_unfence(self.base, self.nbytes)
             munmap(self.base, self.nbytes)
 
+    @property
+    def damaged(self):
+        """Whether the file was found cut: the memory holds zeros since."""
+        return (self.closed & PYMILK_LOST) != 0
+
     cdef object region(self, uint64_t offset, uint64_t nbytes, bint writable):
         """Export part of the memory; the caller has checked that it lies inside."""
         cdef Region region = Region.__new__(Region)
@@ -111,9 +116,14 @@ cdef class ArrayExporter:
 
 cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
     """Map a stream file, shared. `path` is for messages."""
+    return map_part(fd, 0, nbytes, writable, path)
+
+
+cdef Mapping map_part(int fd, uint64_t offset, size_t nbytes, bint writable, str path):
+    """Map a part of a file, shared and under the guard. `offset` is a multiple of the page size."""
     cdef Mapping mapping = Mapping.__new__(Mapping)
     cdef int error, prot = PROT_READ | (PROT_WRITE if writable else 0)
-    cdef void *base = mmap(NULL, nbytes, prot, MAP_SHARED, fd, 0)
+    cdef void *base = mmap(NULL, nbytes, prot, MAP_SHARED, fd, <long>offset)
     if base == MAP_FAILED:
         raise StreamStorageError(
             f"{path}: mapping {nbytes} bytes failed: {os.strerror(errno)}",
@@ -128,6 +138,30 @@ cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path):
     mapping.guarded = True
     pymilk_fence(mapping.base, nbytes)
     return mapping
+
+
+def map_shared(int fd, uint64_t offset, size_t nbytes, bint writable, str path):
+    """Map a part of a file that other programs may cut, under the guard.
+
+    Parameters
+    ----------
+    fd : int
+        May be closed afterwards.
+    offset : int
+        A multiple of the page size.
+    nbytes : int
+        The file has to have `offset + nbytes`.
+    writable : bool
+    path : str
+        For messages.
+
+    Returns
+    -------
+    (Mapping, buffer)
+        `Mapping.damaged` tells whether pages were found missing. The buffer keeps the mapping.
+    """
+    cdef Mapping mapping = map_part(fd, offset, nbytes, writable, path)
+    return mapping, mapping.region(0, nbytes, writable)
 
 
 cdef void map_pages(Mapping mapping, int fd) noexcept:

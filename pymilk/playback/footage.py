@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -72,6 +72,7 @@ class Cube(Footage):
         self.notes, self.choices = [], []
         self._frames = frames
         self._recording = recording
+        self.check: Callable[[], object] | None = None
         self._steps: Array | None = None
         if info is not None:
             steps = np.maximum(np.diff(_stamps(info)), 0)
@@ -82,7 +83,12 @@ class Cube(Footage):
         """See `Footage`."""
         assert self.count is not None
         for at in range(0, self.count, limit):
-            frames = self.turn.native(np.asarray(self._frames[at : at + limit]))
+            piece = self._frames[at : at + limit]
+            if self.check is None:
+                frames = self.turn.native(np.asarray(piece))
+            else:
+                frames = self.turn.native(np.array(piece))
+                self.check()  # the file may have been cut while it was copied
             yield frames, None if self._steps is None else self._steps[at : at + limit]
 
     def close(self) -> None:
@@ -243,9 +249,12 @@ def _recorded(recording: Recording, *, owned: bool = True, frame_axes: int | Non
             recording.close()
         raise
     cube.stream_name = header.get("stream") or stem(path)
+    cube.check = recording.check
     cube.choices = _choices(recording, frame_axes)
     if recording.remark:
         cube.notes.append(f"read as a plain array, since {recording.remark}")
+    elif recording.missing:
+        cube.notes.append(f"not complete: {recording.missing}")
     return cube
 
 

@@ -1,5 +1,6 @@
 """Recordings: frames to disk, and back."""
 
+from .details import is_recording_name, recording_details
 from .frames import LazyFrames
 from .headers import first_time, header_of, orientation_of
 from .recorder import Recorder, record
@@ -10,6 +11,6 @@ from .series import part_path, parts_of, taken_by
 
 __all__ = [
     "GAP_ROW", "LazyFrames", "RecordReport", "Recorder", "Recording", "StreamReport", "check_save",
-    "first_time", "header_of", "load", "orientation_of", "part_path", "parts_of", "record", "save",
-    "taken_by",
+    "first_time", "header_of", "is_recording_name", "load", "orientation_of", "part_path", "parts_of",
+    "record", "recording_details", "save", "taken_by",
 ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from .._types import Array
 from ..errors import StreamFormatError
+from ..system.memory import free_memory
 
 __all__ = ["LazyFrames", "piece_of"]
 
@@ -30,6 +32,8 @@ class LazyFrames:
     dtype : dtype
     paths : sequence of str
         Of the files.
+    checks : sequence of callable, optional
+        One for each part: raises if it was cut while it was read.
 
     Notes
     -----
@@ -44,8 +48,10 @@ class LazyFrames:
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         paths: Sequence[str],
+        checks: Sequence[Callable[[], object]] = (),
     ) -> None:
         self._paths = list(paths)
+        self._checks = list(checks)
         self._parts = list(parts)
         self._convert = list(convert)
         self._starts = np.cumsum([0, *(count for _, count in parts)])
@@ -76,6 +82,8 @@ class LazyFrames:
             if low < high:
                 raw = piece_of(part, slice(low - base, high - base, step), self._paths[number])
                 pieces.append(self._convert[number](raw))
+                if self._checks:
+                    self._checks[number]()
         if len(pieces) == 1:
             return pieces[0]
         return np.concatenate(pieces) if pieces else np.empty((0, *self.shape[1:]), self.dtype)
@@ -120,6 +128,15 @@ class LazyFrames:
 
 def piece_of(part: Any, which: slice, path: str) -> Array:
     """Read frames of a file."""
+    wanted = math.prod(part.shape[1:]) * part.dtype.itemsize * len(range(*which.indices(part.shape[0])))
+    if not isinstance(part, np.ndarray) and wanted > free_memory():
+        raise StreamFormatError(
+            f"{path}: frames {which.start} to {which.stop - 1} take {wanted} bytes, and there is not so "
+            "much memory; read fewer at a time",
+            path=path,
+            field="shape",
+            found=part.shape,
+        )
     try:
         return np.asarray(part[which])
     except MemoryError:

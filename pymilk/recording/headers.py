@@ -76,7 +76,8 @@ class FileAccount:
     frames, lost : int
         In this file.
     ended : str
-        "running": the file is not finished.
+        "running": the file is not finished; "complete" (all frames), "time", "stopped", "error", or
+        "next file" in a series.
     part : int or None
         Number in a series.
     """
@@ -134,5 +135,5 @@ def header_of(
         "ended": account.ended,
         "part": account.part,
         "keywords": [list(each) for each in keywords],
-        "complete": account.ended != "running",
+        "complete": account.ended not in ("running", "error"),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import math
 import os
 import threading
@@ -16,11 +17,13 @@ import numpy as np
 from .._core import FLAG_NEW_FILE, FLAG_TORN, allocate
 from .._types import Array
 from ..axes import Orientation, Which3DState
-from ..errors import StreamError, StreamTimeoutError
+from ..errors import OutputChangedError, StreamError, StreamTimeoutError
 from ..ring import RingReader
 from ..shm import SHM
 from ..system.files import check_room_for, file_error
 from ..system.forks import left_with_parent, tell_after_fork
+from ..system.locks import WriterLock
+from ..system.output_lock import check_outputs, hold_output
 from ..times import now_ns
 from .headers import FileAccount, first_time, header_of
 from .report import StreamReport
@@ -92,6 +95,7 @@ class Job:
         self._stopped_at = math.inf
         self._ring: RingReader | None = None
         self._sink: Sink | None = None
+        self._lock: WriterLock | None = None  # of the present file, or the last one
         self._thread: threading.Thread | None = None
         self._recorded = self._lost = self._torn = self._new_files = self._unwritten = 0
         self._part = self._part_lost = 0
@@ -115,6 +119,7 @@ class Job:
         """Raise any error that is known before a file is made and a frame is waited for."""
         stream = self.stream
         self._format.check(stream.frame_shape, stream.dtype, self._options.compress)
+        check_outputs(self._in_the_way(self._where))
         others = [] if self._options.force else self._in_the_way(self.path)
         check_room_for(self.path, others, stream.name)
 
@@ -184,6 +189,7 @@ class Job:
             with contextlib.suppress(OSError):
                 self._sink.close()
         self._remove()
+        self._unlock()
         self.let_go()
         self.ended = "stopped"
         self.over.set()
@@ -194,6 +200,11 @@ class Job:
             with contextlib.suppress(OSError):
                 self._format.remove(os.path.join(self._folder, each))
         self.paths = []
+
+    def _unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
     def _after_fork(self) -> None:
         _running.discard(self)
@@ -235,7 +246,7 @@ class Job:
             new_files=self._new_files,
             nbytes=self._recorded * frame,
             duration=duration,
-            rate=(self._recorded - 1) / (arrivals / 1e9) if arrivals > 0 else math.nan,
+            rate=(self._recorded - 1) / (arrivals / 1e9) if arrivals > 0 and self._recorded > 1 else math.nan,
             source="none" if ring is None else ring.source,
             ring_peak=self._peak,
             last_age=(now_ns() - self._last_arrival) / 1e9 if self._recorded else None,
@@ -275,11 +286,14 @@ class Job:
             try:
                 self._finish(ending)
             finally:
+                self._unlock()
                 self.let_go()
 
     def _failed(self, error: BaseException) -> None:
-        """Keep the first error."""
-        if self.error is None:
+        """Keep the first thing that went wrong; or that a file was changed, the cause of others."""
+        if self.error is None or isinstance(error, OutputChangedError):
+            if isinstance(error, RuntimeError) and not isinstance(error, StreamError):
+                error = OSError(errno.EIO, str(error))  # of the HDF5 library
             if isinstance(error, OSError) and not isinstance(error, StreamError):
                 made = file_error(error, self.paths[-1] if self.paths else self.path, "written")
                 made.__cause__ = error
@@ -364,6 +378,7 @@ class Job:
         now = time.monotonic()
         if self._sink is not None and now - self._flushed > self._sink.flush_seconds:
             self._sink.flush()
+            self._sink.verify()
             self._flushed = now
         if failure is not None and not isinstance(failure, StreamTimeoutError):
             raise failure
@@ -411,6 +426,8 @@ class Job:
         if self._part_limit is not None:
             left = self._part_limit if left is None else min(left, self._part_limit)
         replaces, self._replaces = self._replaces, False
+        if replaces:
+            check_outputs(taken_by(self._where))
         try:
             sink = self._format(
                 where,
@@ -426,6 +443,12 @@ class Job:
         self.paths.append(path)
         self._sink = sink
         self._parts += 1
+        try:
+            lock = hold_output(where)
+        except OSError as error:
+            raise file_error(error, path, "written") from error
+        self._unlock()  # of the file before: at any moment one is locked
+        self._lock = lock
         self.complete = False
         if replaces:
             remove_others(self._where, where)
@@ -440,9 +463,7 @@ class Job:
             ended=ended,
             part=None if self._part_limit is None else self._parts - (self._sink is not None),
         )
-        return header_of(
-            self.name, self.stream.dtype, self._turn, keywords=self._keywords, account=account
-        )
+        return header_of(self.name, self.stream.dtype, self._turn, keywords=self._keywords, account=account)
 
     def _finish(self, ending: str) -> None:
         """Finish the present file; if that fails, it stays unfinished."""
@@ -455,12 +476,20 @@ class Job:
             try:
                 sink.flush()
             except OSError as error:
-                failure = error
+                failure, ending = error, "error"
+            sink.verify()
             dropped = self._part - sink.written
             self._part -= dropped
             self._recorded -= dropped
             self._unwritten += dropped
-            sink.finish(self._header(ending))
+            if self._recorded:
+                sink.finish(self._header(ending))
+            else:
+                sink.close()
+                self._remove()  # a file without frames would be in the way of the next try
+        except OutputChangedError:
+            self._disown(sink)
+            raise
         except BaseException:
             sink.close()
             raise
@@ -469,6 +498,15 @@ class Job:
         self.complete = True
         if failure is not None:
             raise failure
+
+    def _disown(self, sink: Sink) -> None:
+        """Leave a file alone that another program has changed; its frames are in no file."""
+        self.paths.pop()
+        self._recorded -= self._part
+        self._unwritten += self._part
+        self._part = 0
+        with contextlib.suppress(Exception):  # a library that finds its file cut
+            sink.close()
 
 
 #: Jobs whose threads may be at work.

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..arguments import bad_argument
 from ..errors import (
+    CaptureMemoryError,
     ForeignFileWarning,
     StreamArgumentError,
     StreamError,
@@ -17,6 +18,7 @@ from ..errors import (
 )
 from ..foreign.hdus import Hdu, checked_hdu, split_hdu
 from ..system.files import checked_path, file_error
+from ..system.memory import free_memory
 from .series import parts_of
 from .sinks import Stored, format_of
 
@@ -83,8 +85,15 @@ def open_file(part: Part, frame_axes: int | None) -> Stored:
             field="header",
             expected=str(error),
         ) from error
-    except (StreamError, MemoryError):
+    except StreamError:
         raise
+    except MemoryError as error:
+        raise CaptureMemoryError(
+            f"{path} cannot be opened: there is no memory for its rows or its header, or this process "
+            "may not have so much (ulimit -v)",
+            needed=os.path.getsize(path),
+            available=free_memory(),
+        ) from error
     except Exception as error:  # of libraries that meet something damaged: anything can come
         raise StreamFormatError(
             f"{path} is no recording, or it is damaged: {error!r}",

@@ -14,12 +14,12 @@ import numpy as np
 from .._core import FRAME_ROW
 from .._types import Array
 from ..axes import Orientation
-from ..errors import StreamFormatError
+from ..errors import RecordingIncompleteError, StreamFormatError
 from .frames import LazyFrames
 from .headers import orientation_of, words_of_axes
 from .opening import check_frame_axes, files_of, open_file, warn_of
-from .series import GOES_ON
 from .sinks import Stored
+from .wholeness import count_frames, mark_seams, what_is_missing
 
 __all__ = ["GAP_ROW", "Recording", "load"]
 
@@ -40,7 +40,8 @@ class Recording:
         allows:
         NPY, and FITS of uint8. Otherwise `LazyFrames`, which reads what is indexed.
     info : ndarray of FRAME_ROW, shape (n,), or None
-        The row of each frame, bit for bit as a `Capture` has it. Times are nanoseconds of CLOCK_TAI. None for
+        The row of each frame, bit for bit as a `Capture` has it; ``lost`` also counts what is missing between
+        two files. Times are nanoseconds of CLOCK_TAI. None for
         a file that pymilk did not record.
     gaps : ndarray of GAP_ROW
         Missing frames: ``row`` is the first frame after the gap, ``lost`` the number of missing frames, and
@@ -57,9 +58,12 @@ class Recording:
         copy of a recording (part of it, its mean, its pixels changed) keeps what tells the orientation,
         ``stream`` and ``keywords``.
     complete : bool
-        False if the recorder is still at work, or was killed: ``lost``, ``frames`` and ``ended`` of the
-        header were not written then. `frames`, `info` and `gaps` are right in any case. A series whose last
-        file says that another one follows is not complete either, nor is a reduced copy of a recording.
+        The recorder ended as asked; header, rows and frames agree in number; every file of a series and every
+        chunk is there; numbers go on from file to file. `frames`, `info` and `gaps` are right in any case.
+        While the recorder is at work, or if it was killed, ``lost``, ``frames`` and ``ended`` of the header
+        are not written yet. Files of others are complete, reduced copies of recordings are not.
+    missing : str
+        Why it is not complete, in one sentence; empty if it is.
     hdu : str
         Which image of a FITS file it is, where there is a choice: ``"[SCI]"``. Empty otherwise.
     others : tuple of str
@@ -78,8 +82,9 @@ class Recording:
         self.others = stored[0].others
         self.remark = stored[0].remark
         self._close = [each.close for each in stored]
+        self._check = [each.check for each in stored]
         self.header = dict(stored[0].header)
-        counts = [_count(each) for each in stored]
+        counts = [count_frames(each) for each in stored]
         self.info: Array | None = None
         if all(each.info is not None for each in stored):
             self.info = np.zeros(sum(counts), FRAME_ROW)  # numpy.concatenate would change the dtype
@@ -88,9 +93,9 @@ class Recording:
                 assert each.info is not None
                 self.info[done : done + count] = each.info[:count]
                 done += count
-        self.complete = all(each.complete for each in stored)
-        if series and stored[-1].header.get("ended") == GOES_ON:
-            self.complete = False  # its recorder was killed, or is running, between two files
+            mark_seams(self.info, stored)
+        self.missing = what_is_missing(paths, stored, series)
+        self.complete = not self.missing
         turns = [_orientation(each, path) for each, path in zip(stored, paths, strict=True)]
         turn, alone = turns[0], stored[0]
         shape = _shape(alone, turn)
@@ -112,7 +117,8 @@ class Recording:
         else:
             parts = [(each.frames, count) for each, count in zip(stored, counts, strict=True)]
             convert = [_seen(each.convert, its) for each, its in zip(stored, turns, strict=True)]
-            self.frames = LazyFrames(parts, convert, shape, alone.dtype, paths)
+            checks = [each.check for each in stored]
+            self.frames = LazyFrames(parts, convert, shape, alone.dtype, paths, checks)
         if self.header:
             assert turn is not None
             self.header["shape"] = list(turn.shape)
@@ -144,6 +150,15 @@ class Recording:
         for close in self._close:
             close()
 
+    def check(self) -> None:
+        """Raise `StreamFormatError` if a file was cut since it was opened.
+
+        Frames of a memory map are plain memory: where the file ends now they are zeros. `LazyFrames` and
+        `pymilk.play` look by themselves.
+        """
+        for check in self._check:
+            check()
+
     def __len__(self) -> int:
         return len(self.frames)
 
@@ -158,14 +173,6 @@ class Recording:
         name = os.path.basename(self.paths[0]) + self.hdu + more
         state = "" if self.complete else ", not complete"
         return f"<Recording {name}: {len(self)} frames {self.frames.shape[1:]} of {self.frames.dtype}{state}>"
-
-
-def _count(stored: Stored) -> int:
-    """Return the number of valid frames of a file: those that have a row."""
-    if stored.info is None:
-        return int(stored.frames.shape[0])
-    rows = np.flatnonzero(stored.info["arrival_ns"] == 0)  # every frame arrived at some time
-    return min(int(stored.frames.shape[0]), int(rows[0]) if len(rows) else len(stored.info))
 
 
 def _orientation(stored: Stored, path: str) -> Orientation | None:
@@ -205,6 +212,7 @@ def load(
     *,
     hdu: int | str | tuple[str, int] | None = None,
     frame_axes: int | None = None,
+    strict: bool = False,
 ) -> Recording:
     """Open a recording, or an array of others.
 
@@ -221,6 +229,8 @@ def load(
     frame_axes : int, optional
         How many axes a frame of an array of others has. Default: a FITS image of one or two axes is one
         frame; the first axis of anything else is taken for time.
+    strict : bool, default False
+        Refuse a recording that is not complete.
 
     Returns
     -------
@@ -235,6 +245,8 @@ def load(
         together.
     StreamArgumentError
         An unknown suffix, an empty list, or no such HDU.
+    RecordingIncompleteError
+        With `strict`: a StreamFormatError that says what is missing.
     LibraryMissingError
         An ImportError: the library of the format is not installed.
 
@@ -263,7 +275,16 @@ def load(
         for part in parts:
             stored.append(open_file(part, frame_axes))
         warn_of(parts, stored)
-        return Recording([each for each, _ in parts], stored, series)
+        recording = Recording([each for each, _ in parts], stored, series)
+        if strict and recording.missing:
+            raise RecordingIncompleteError(
+                f"the recording is not complete: {recording.missing}",
+                path=recording.paths[0],
+                field="complete",
+                expected=True,
+                found=False,
+            )
+        return recording
     except BaseException:
         for one in stored:
             one.close()

@@ -12,6 +12,7 @@ from ..capture import Capture
 from ..errors import StreamArgumentError, StreamError
 from ..shm import SHM
 from ..system.files import check_room_for, checked_path, file_error
+from ..system.output_lock import check_outputs
 from .headers import FileAccount, first_time, header_of
 from .series import remove_others, taken_by
 from .sinks import Header, Sink, sink_of
@@ -47,7 +48,8 @@ def _checked(
     where = checked_path(path, "a recording")
     kind = sink_of(where)
     kind.check(shape, dtype, compress)
-    # `load` would find the file instead of a series of this name.
+    # A series of this name would be hidden behind the file.
+    check_outputs(taken_by(where))
     check_room_for(where, [] if force else taken_by(where), stream)
     return where
 
@@ -150,7 +152,10 @@ def save(
                 remove_others(where, where)
             _write(sink, turn.native(frames), info, progress)
         except OSError:
-            sink.finish(header(sink.written, "error"))
+            if sink.written:
+                sink.finish(header(sink.written, "error"))
+            else:
+                kind.remove(where)
             raise
         else:
             sink.finish(header(count, ended))

@@ -80,7 +80,9 @@ def _read_file(path: str) -> Any:
         with load(path) as found:
             if found.header:
                 return _mean(found)
-            return np.asarray(found.frames)
+            frames = np.array(found.frames)
+            found.check()
+            return frames
     except StreamNotFoundError as error:
         raise StreamNotFoundError(f"there is no dark frame {path}", path=path) from error
     except StreamFormatError as error:
@@ -99,6 +101,7 @@ def _mean(found: Recording) -> Array | None:
     step = batch_of(shape, dtype, _PIECE_NBYTES)
     for first in range(0, count, step):
         total += np.asarray(found.frames[first : first + step]).sum(axis=0, dtype=total.dtype)
+    found.check()
     stream_shape = tuple(header["stream_shape"])
     if sum(length > 1 for length in stream_shape) > 2:
         raise StreamArgumentError(

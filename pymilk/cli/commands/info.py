@@ -9,8 +9,9 @@ from rich.console import Console
 
 from ..._core import Stream
 from ...inspection import measure_stream, stream_details
+from ...recording import is_recording_name, recording_details
 from ..exits import clean_exit
-from ..output import NOTHING, age_text, clean, print_json, print_table, size_text, table_of
+from ..output import NOTHING, age_text, clean, print_json, print_table, size_text, table_of, warnings_of_files
 from ..parameters import NumberRange
 from ..progress import bar_of_time
 
@@ -28,8 +29,15 @@ def info(name: str, seconds: float, as_json: bool) -> None:
 
     Watches the stream for a second, without a semaphore.
 
+    Of a recording, an array or a series (cam.fits, cam.npy, cam.h5, cam.zarr) in place of a stream: whether
+    it is complete, what is missing, its gaps and its keywords.
+
     Example: pymilk info cam0 --measure 5
     """
+    if is_recording_name(name):
+        with clean_exit(), warnings_of_files():
+            _show_recording(recording_details(name), as_json)
+        return
     with clean_exit():
         with Stream.attach(name, writable=False, prefault=False) as stream:
             with bar_of_time(Console(stderr=True, quiet=as_json), "measuring", seconds):
@@ -40,6 +48,30 @@ def info(name: str, seconds: float, as_json: bool) -> None:
             print_json(details)
         else:
             _show(details)
+
+
+def _show_recording(details: dict[str, Any], as_json: bool) -> None:
+    """Print what is known of a recording."""
+    if as_json:
+        print_json(details)
+        return
+    shape = "x".join(map(str, details["shape"]))
+    facts = [
+        ("files", ", ".join(details["paths"])),
+        ("frames", f"{details['frames']} of {shape} {details['dtype']}"),
+        ("complete", "yes" if details["complete"] else f"no: {details['missing']}"),
+        ("stream", details["stream"] or NOTHING),
+        ("ended", details["ended"] or NOTHING),
+        ("axes", details["axes"] or NOTHING),
+    ]
+    for label, text in facts:
+        click.echo(clean(f"{label:<12}{text}"))
+    _section("gaps", ("row", "lost", "before", "after"), ("row", "lost", "before", "after"), [
+        tuple(map(str, gap)) for gap in details["gaps"]
+    ])  # fmt: skip
+    _section("keywords", ("keyword", "value", "comment"), (), [
+        tuple(map(str, each)) for each in details["keywords"]
+    ])  # fmt: skip
 
 
 def _show(details: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from ...system.hidden import hidden_name
 
 __all__ = [
     "CLOCK",
+    "HEADER_NBYTES",
     "Header",
     "Sink",
     "Staging",
@@ -42,8 +43,15 @@ __all__ = [
 #: The header of a recording: plain values, see `pymilk.recording.Recording`.
 Header = dict[str, Any]
 
-#: Value of ``clock`` in headers.
+#: Longest header of a recording, in bytes.
+HEADER_NBYTES = 16 << 20
+
+#: What headers say of the clock of all times.
 CLOCK = "CLOCK_TAI, nanoseconds since 1970-01-01 TAI"
+
+
+def nothing_to_check() -> None:
+    """Check nothing: frames that are not mapped, whose reading fails if they are not there."""
 
 
 class Stored(NamedTuple):
@@ -73,6 +81,10 @@ class Stored(NamedTuple):
         Further images of the file, if none was asked for.
     remark : str
         Why a recording is read as a plain array.
+    missing : str
+        What of the frames is not in the file, in words.
+    check : callable
+        Raises if the file was cut since it was opened; frames that were read before are right then.
     """
 
     frames: Any
@@ -87,6 +99,8 @@ class Stored(NamedTuple):
     hdu: str = ""
     others: tuple[str, ...] = ()
     remark: str = ""
+    missing: str = ""
+    check: Callable[[], object] = nothing_to_check
 
 
 class Sink(abc.ABC):
@@ -184,6 +198,13 @@ class Sink(abc.ABC):
         """Write committed frames so that they outlive the process, unless they do already.
 
         Frames that do not fit on the disk are dropped, and the error is raised; `finish` is still possible.
+        """
+
+    @abc.abstractmethod
+    def verify(self) -> None:
+        """Raise `OutputChangedError` unless all files are there, under their names and as long as they were.
+
+        `close` leaves the files as they are after that.
         """
 
     @abc.abstractmethod
@@ -303,11 +324,20 @@ def json_of_header(header: Header) -> str:
     return json.dumps(plain(header), indent=1)
 
 
+def _no_number(word: str) -> Any:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _number(word: str) -> float:
+    value = float(word)
+    return value if math.isfinite(value) else _no_number(word)
+
+
 def header_of_json(text: str | bytes, path: str) -> Header:
     """Read a header that `json_of_header` wrote."""
     try:
-        header = json.loads(text)
-    except ValueError:
+        header = json.loads(text, parse_constant=_no_number, parse_float=_number)
+    except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
         raise StreamFormatError(

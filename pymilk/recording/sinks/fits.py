@@ -17,6 +17,7 @@ import numpy as np
 from ..._core import FRAME_ROW
 from ..._types import Array
 from ...axes import Which3DState
+from ...errors import OutputChangedError
 from ...fits import UPRIGHT_CARD, check_pixels, stream_cards, warn_of_cut
 from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
@@ -25,6 +26,7 @@ from .base import CLOCK, Header, Sink, Staging, Stored, batch_of, new_file, writ
 from .fits_cards import CARDS, TABLE_ROW, flip_of
 from .fits_read import read_fits
 from .npy import GrowingNpy
+from .outputs import check_length, check_name, identity_of
 
 __all__ = ["FORMAT", "FitsSink"]
 
@@ -90,8 +92,11 @@ class FitsSink(Sink):
         self._rows_path = self.files(path)[1]
         self._rows = GrowingNpy(self._rows_path, (), FRAME_ROW, replace=replace)
         self._file = -1
+        self._path = path
+        self._cut = False  # by another program
         try:
             self._file = new_file(path, head, replace)
+            self._identity = identity_of(os.fstat(self._file))
         except BaseException:
             self.close()
             delete(self._rows_path)
@@ -151,6 +156,7 @@ class FitsSink(Sink):
 
     def commit(self, info: Array) -> None:
         """See `Sink`."""
+        self._check_length()
         frames = self._staging.frames[: len(info)]
         swapped = self._swapped[: frames.nbytes]
         flip = flip_of(self._dtype)
@@ -173,6 +179,20 @@ class FitsSink(Sink):
         at = 4 + len(self._shape) - 1
         card = f"{f'NAXIS{1 + len(self._shape)}':<8}= {self._count:>20} / frames".ljust(_CARD)
         write_all(self._file, card.encode(), at * _CARD)
+
+    def _check_length(self) -> None:
+        """Raise `OutputChangedError` if the file was cut; it is left as it is then."""
+        try:
+            check_length(self._path, self._file, self._begin + self._count * self._nbytes)
+        except OutputChangedError:
+            self._cut = True
+            raise
+
+    def verify(self) -> None:
+        """See `Sink`."""
+        self._check_length()
+        check_name(self._path, self._identity)
+        self._rows.verify()
 
     def _trim(self) -> None:
         """Cut the file behind the counted frames."""
@@ -234,7 +254,7 @@ class FitsSink(Sink):
         """See `Sink`."""
         try:
             if self._file >= 0:
-                if not self._rows.closed:
+                if not self._rows.closed and not self._cut:
                     self._trim()
                 os.close(self._file)
                 self._file = -1

@@ -18,6 +18,7 @@ from ...foreign.contents import content_of
 from ...foreign.hdus import Chosen, Hdu, choose, opened, silenced, unpacked
 from .base import Header, Stored, nothing_to_close
 from .fits_cards import CARDS, TABLE_ROW, flip_of
+from .mapped import MappedFile
 from .npy import read_rows
 
 __all__ = ["read_fits"]
@@ -34,11 +35,17 @@ class _File(NamedTuple):
 
     path: str
     content: bytes | None
+    mapped: MappedFile | None
 
     @property
     def source(self) -> Any:
         """What `opened` takes."""
         return self.path if self.content is None else io.BytesIO(self.content)
+
+    def check(self) -> None:
+        """See `Stored`."""
+        if self.mapped is not None:
+            self.mapped.check()
 
     def array(self, kind: np.dtype[Any], shape: tuple[int, ...], place: int) -> Array:
         """Return stored numbers as they are: a map of the file, or of its unpacked bytes."""
@@ -46,9 +53,12 @@ class _File(NamedTuple):
         if count == 0:
             return np.zeros(shape, kind)
         try:
-            if self.content is None:
-                return np.memmap(self.path, kind, "r", place, shape)
+            if self.mapped is not None:
+                return self.mapped.array(kind, shape, place)
+            assert self.content is not None
             return np.frombuffer(self.content, kind, count, place).reshape(shape)
+        except StreamFormatError:
+            raise
         except ValueError as error:
             nbytes = os.path.getsize(self.path) if self.content is None else len(self.content)
             raise StreamFormatError(
@@ -84,7 +94,8 @@ def read_fits(path: str, rows_path: str, hdu: Hdu | None) -> Stored:
     OSError, StreamError
     """
     content = content_of(path)
-    file = _File(path, unpacked(path, content) if content.packed else None)
+    packed = unpacked(path, content) if content.packed else None
+    file = _File(path, packed, MappedFile(path) if packed is None else None)
     # Astropy warns of a file that is too short, which is an error below.
     with silenced(), opened(file.source, path, memmap=True, do_not_scale_image_data=True) as hdus:
         chosen = choose(hdus, hdu, path)
@@ -98,7 +109,7 @@ def read_fits(path: str, rows_path: str, hdu: Hdu | None) -> Stored:
     axes = pixels.frames.ndim
     return Stored(
         *pixels, None, {}, True, nothing_to_close,
-        plain=True, axes=axes if axes <= 2 else None, hdu=label, others=chosen.others,
+        plain=True, axes=axes if axes <= 2 else None, hdu=label, others=chosen.others, check=file.check,
     )  # fmt: skip
 
 
@@ -160,7 +171,8 @@ def _native(raw: Array, dtype: np.dtype[Any]) -> Array:
 
 def _recorded(file: _File, rows_path: str, cards: Any, pixels: _Pixels) -> Stored:
     """Read a recording; of a reduced copy of one, a plain cube."""
-    finished = bool(cards["SHM_DONE"])
+    done = bool(cards["SHM_DONE"])
+    finished = done or cards.get("SHM_END") == "error"  # its rows are in the table
     info: Array | None
     if finished:
         info = _table_of(file)
@@ -171,10 +183,10 @@ def _recorded(file: _File, rows_path: str, cards: Any, pixels: _Pixels) -> Store
     header = _header_of(cards, pixels.dtype)
     reason = _why_reduced(cards, info, rows_path)
     if not reason:
-        return Stored(*pixels, info, header, finished, nothing_to_close)
+        return Stored(*pixels, info, header, done, nothing_to_close, check=file.check)
     return Stored(
         *pixels, None, {key: header[key] for key in _LASTING}, False, nothing_to_close,
-        plain=True, axes=_axes_of(cards), remark=reason,
+        plain=True, axes=_axes_of(cards), remark=reason, check=file.check,
     )  # fmt: skip
 
 
@@ -206,7 +218,8 @@ def _table_of(file: _File) -> Array | None:
             return None
         place = hdus["INFO"].fileinfo()["datLoc"]
         count = int(hdus["INFO"].header["NAXIS2"])
-    table = file.array(TABLE_ROW, (count,), place)
+    table = file.array(TABLE_ROW, (count,), place).copy()
+    file.check()
     rows = np.zeros(count, FRAME_ROW)
     for name in TABLE_ROW.names or ():
         kind = FRAME_ROW[name]

@@ -13,12 +13,13 @@ import numpy as np
 
 from ..._core import FRAME_ROW
 from ..._types import Array
-from ...errors import StreamFormatError
 from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
-from .base import Header, Sink, Staging, Stored, batch_of, header_of_json, json_of_header, reserve
+from .base import Header, Sink, Staging, Stored, batch_of, json_of_header, reserve
+from .hdf5_read import read_hdf5
+from .outputs import check_length, check_name, identity_of
 
 __all__ = ["FORMAT", "Hdf5Sink"]
 
@@ -30,15 +31,17 @@ _CHUNK_ROWS = 4096
 _RESERVE_NBYTES = 64 << 20
 _SPARE_NBYTES = 1 << 20
 
+#: Bytes that a file has at least, and that the library may give back at any moment: also when a reader of the
+#: same process closes its handle. What was reserved is cut off by the library, too.
+_SMALLEST_NBYTES = 1024
+_GIVEN_BACK_NBYTES = _RESERVE_NBYTES + _SPARE_NBYTES
+
 #: Bytes by which the header may grow until the end.
 _HEADER_ROOM = 1024
 
 #: Header keys that are also attributes of the file, and those that change at the end.
 _CHANGING = ("frames", "lost", "complete")
 _ATTRIBUTES = ("stream", "clock", "axes", "symcode", "tri_dim", "pymilk", *_CHANGING)
-
-#: Messages of the library about a file that is being written, or whose recorder was killed.
-_BEING_WRITTEN = ("already open for write", "unable to lock file")
 
 
 def _h5py() -> Any:
@@ -102,6 +105,9 @@ class Hdf5Sink(Sink):
                 self._h5.attrs[name] = header[name]
             self._h5.swmr_mode = True
             put_in_place(hidden, path, replace)
+            self._path = path
+            self._identity = identity_of(os.fstat(self._file))
+            self._note_length()
         except BaseException:
             self.close()
             delete(hidden)
@@ -146,6 +152,7 @@ class Hdf5Sink(Sink):
         """Write the rows of frames that are in the file."""
         if not self._rows:
             return
+        self._check_length()
         self._frames.flush()
         # Rows last: a frame with a row is complete.
         rows = np.concatenate(self._rows)
@@ -153,12 +160,27 @@ class Hdf5Sink(Sink):
         self._info[self._count - len(rows) :] = rows
         self._info.flush()
         self._rows.clear()
+        self._note_length()
+
+    def _check_length(self) -> None:
+        """Raise `OutputChangedError` if the file was cut."""
+        check_length(self._path, self._file, self._length)
+
+    def _note_length(self) -> None:
+        """Keep how long the library has left the file. It gives room back when it likes: that is left out."""
+        self._length = max(_SMALLEST_NBYTES, os.fstat(self._file).st_size - _GIVEN_BACK_NBYTES)
+
+    def verify(self) -> None:
+        """See `Sink`."""
+        self._check_length()
+        check_name(self._path, self._identity)
 
     def _write(self) -> None:
         """Write new frames of the staging memory to the file."""
         first, used = self._in_file, self._staging.used
         if used == first:
             return
+        self._check_length()
         rows = used - first
         waiting = rows + sum(map(len, self._rows)) + 2 * _CHUNK_ROWS
         try:
@@ -166,12 +188,14 @@ class Hdf5Sink(Sink):
             self._reserve(self._staging.frames.nbytes + waiting * FRAME_ROW.itemsize)
         except OSError:
             self._staging.used = first
+            self._note_length()
             raise
         self._frames.resize(self._count + rows, axis=0)
         self._frames[self._count : self._count + rows] = self._staging.frames[first:used]
         self._rows.append(self._staging.info[first:used].copy())
         self._count += rows
         self._in_file = used
+        self._note_length()
 
     def finish(self, header: Header) -> None:
         """See `Sink`."""
@@ -196,42 +220,7 @@ class Hdf5Sink(Sink):
     @classmethod
     def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
         """See `Sink`."""
-        h5py = _h5py()
-        if not os.path.exists(path):
-            raise FileNotFoundError(2, "No such file or directory", path)
-        if not h5py.is_hdf5(path):
-            raise StreamFormatError(
-                f"{path} is no HDF5 file, or it is damaged", path=path, field="file", expected="HDF5"
-            )
-        try:
-            h5 = h5py.File(path, "r")
-        except OSError as error:
-            if not any(words in str(error) for words in _BEING_WRITTEN):
-                if error.errno is not None:
-                    raise
-                raise StreamFormatError(
-                    f"{path} is damaged, or shorter than its header says: {error}",
-                    path=path,
-                    field="file",
-                    expected="HDF5",
-                    found=str(error),
-                ) from error
-            # Only then: in this mode the library retries for hours if the header is damaged.
-            h5 = h5py.File(path, "r", swmr=True)
-        found = sorted(h5)
-        if not {"frames", "info", "header"} <= set(found) or h5["info"].dtype != FRAME_ROW:
-            h5.close()
-            raise StreamFormatError(
-                f"{path} is no recording of pymilk: it has {', '.join(found) or 'nothing'}; "
-                "open it with h5py",
-                path=path,
-                field="data sets",
-                expected=["frames", "header", "info"],
-                found=found,
-            )
-        header = header_of_json(h5["header"][()], path)
-        frames, info = h5["frames"], h5["info"][:]
-        return Stored(frames, None, frames.dtype, info, header, bool(header.get("complete")), h5.close)
+        return read_hdf5(path)
 
 
 FORMAT = Hdf5Sink

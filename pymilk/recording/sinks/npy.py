@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from ..._core import FRAME_ROW
+from ..._core import FRAME_ROW, map_shared
 from ..._types import Array
-from ...errors import StreamFormatError
+from ...errors import OutputChangedError, StreamFormatError
 from ...foreign.hdus import Hdu
 from ...system.files import delete
+from ...system.regular import open_regular, read_regular
 from .base import (
+    HEADER_NBYTES,
     Header,
     Sink,
     Stored,
@@ -32,6 +34,8 @@ from .base import (
     reserve,
     write_all,
 )
+from .mapped import MappedFile
+from .outputs import check_length, check_name, identity_of
 
 __all__ = ["FORMAT", "GrowingNpy", "NpySink", "read_rows"]
 
@@ -40,6 +44,12 @@ _PIECE_NBYTES = 64 << 20
 
 #: The data of an NPY file begin at a multiple of these bytes.
 _ALIGNMENT = 64
+
+#: What reads the header of each version of the format.
+_READERS: dict[tuple[int, int], Any] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 class GrowingNpy:
@@ -81,7 +91,11 @@ class GrowingNpy:
         self._begin = -(-(longest + 11) // _ALIGNMENT) * _ALIGNMENT
         self._piece: Array = np.empty((0, *shape), dtype)
         self._used = 0
+        self._path = path
+        self._cut = False  # by another program
+        self._length = self._begin  # bytes that the file had when it was left
         self._file = new_file(path, self._head(), replace)
+        self._identity = identity_of(os.fstat(self._file))
 
     def _words(self, count: int) -> bytes:
         descr = np.lib.format.dtype_to_descr(self._dtype)
@@ -94,6 +108,7 @@ class GrowingNpy:
 
     def room(self, count: int) -> Array:
         """Return mapped memory of the file for up to `count` further items."""
+        self.check_length()
         if self._used == len(self._piece):
             self._grow(count)
         return self._piece[self._used : self._used + count]
@@ -108,24 +123,42 @@ class GrowingNpy:
             # Use also the last free blocks of the disk.
             step = min(step, count)
             reserve(self._file, begin, step * self._item_nbytes)
+        self._length = begin + step * self._item_nbytes
         first = begin // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
         nbytes = step * self._item_nbytes
-        mapped = mmap.mmap(self._file, begin - first + nbytes, offset=first)
-        flat = np.frombuffer(mapped, self._dtype, nbytes // self._dtype.itemsize, begin - first)
+        # Under the guard: a file that is cut while a frame is copied is an error, and no Bus error.
+        _, memory = map_shared(self._file, first, begin - first + nbytes, True, self._path)
+        flat = np.frombuffer(memory, self._dtype, nbytes // self._dtype.itemsize, begin - first)
         self._piece = flat.reshape(step, *self._shape)
         self._used = 0
 
     def commit(self, count: int) -> None:
-        """Count items that were written into the memory of `room`."""
+        """Count items that were put into what `room` gave."""
+        self.check_length()
         self._used += count
         self.count += count
         write_all(self._file, self._head(), 0)
 
     def append(self, rows: Array) -> None:
-        """Add items by writing, without a map; do not mix with `room`."""
+        """Add items that are somewhere else, without mapping anything; not to be mixed with `room`."""
+        self.check_length()
         begin = self._begin + self.count * self._item_nbytes
+        self._length = begin + len(rows) * self._item_nbytes
         write_all(self._file, np.ascontiguousarray(rows).view(np.uint8), begin)
         self.commit(len(rows))
+
+    def check_length(self) -> None:
+        """Raise `OutputChangedError` if the file was cut; it is left as it is then."""
+        try:
+            check_length(self._path, self._file, self._length)
+        except OutputChangedError:
+            self._cut = True
+            raise
+
+    def verify(self) -> None:
+        """Raise `OutputChangedError` if the file was cut, or is not there under its name."""
+        self.check_length()
+        check_name(self._path, self._identity)
 
     @property
     def closed(self) -> bool:
@@ -133,8 +166,8 @@ class GrowingNpy:
         return self._file < 0
 
     def cut(self, count: int) -> None:
-        """Drop items beyond `count`; called at the end."""
-        if self._file >= 0 and count < self.count:
+        """Forget items beyond so many; called when nothing more will come."""
+        if self._file >= 0 and count < self.count and not self._cut:
             self.count = count
             write_all(self._file, self._head(), 0)
 
@@ -145,29 +178,51 @@ class GrowingNpy:
         self._piece = self._piece[:0].copy()
         self._used = 0
         try:
-            os.ftruncate(self._file, self._begin + self.count * self._item_nbytes)
+            if not self._cut:
+                os.ftruncate(self._file, self._begin + self.count * self._item_nbytes)
         finally:
             os.close(self._file)
             self._file = -1
 
 
+def _opened(path: str) -> tuple[MappedFile, Array]:
+    """Map an NPY file."""
+    try:
+        with open(open_regular(path), "rb") as file:
+            version = np.lib.format.read_magic(file)
+            if version not in _READERS:
+                raise ValueError(f"version {version}")
+            shape, in_columns, dtype = _READERS[version](file)
+            place = file.tell()
+        if dtype.hasobject:
+            raise ValueError("it has Python objects")
+    except (ValueError, EOFError, TypeError, RecursionError, OverflowError, SyntaxError) as error:
+        raise StreamFormatError(
+            f"{path} is no NPY file, or it is damaged: {error}",
+            path=path,
+            field="file",
+            expected="NPY",
+            found=str(error),
+        ) from error
+    mapped = MappedFile(path)
+    array = mapped.array(dtype, shape[::-1] if in_columns else shape, place)
+    return mapped, array.T if in_columns else array
+
+
 def read_rows(path: str) -> Array:
     """Read the rows of frames from an NPY file."""
-    try:
-        rows: Array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise StreamFormatError(
-            f"{path} is no NPY file, or it is damaged: {error}", path=path, field="file", found=str(error)
-        ) from error
-    if rows.dtype != FRAME_ROW:
-        raise StreamFormatError(
-            f"{path} has no rows of frames, but {rows.dtype}",
-            path=path,
-            field="dtype",
-            expected=FRAME_ROW,
-            found=rows.dtype,
-        )
-    return rows
+    mapped, found = _opened(path)
+    if found.dtype == FRAME_ROW and found.ndim == 1:
+        rows: Array = found.copy()
+        mapped.check()
+        return rows
+    raise StreamFormatError(
+        f"{path} has no rows of frames, but {found.dtype} of shape {found.shape}",
+        path=path,
+        field="dtype",
+        expected=FRAME_ROW,
+        found=found.dtype,
+    )
 
 
 def _rows_alone(path: str) -> Array | None:
@@ -193,16 +248,25 @@ class NpySink(Sink):
         replace: bool = False,
     ) -> None:
         _, rows, self._header_path = self.files(path)
-        # First: creating this file fails for the second of two recorders that begin at the same time.
+        self._header = -1
+        # First, and without regard to anything else: it tells two recorders apart that begin at once.
         self._rows = GrowingNpy(rows, (), FRAME_ROW, replace=replace)
         try:
             replace_file(self._header_path, json_of_header(header).encode())
+            # Kept open: the number of a file that is gone is used again.
+            self._header = os.open(self._header_path, os.O_RDONLY | os.O_CLOEXEC)
             self._frames = GrowingNpy(path, shape, dtype, frames, replace)
         except BaseException:
             self._rows.close()
+            self._close_header()
             delete(self._header_path)
             delete(rows)
             raise
+
+    def _close_header(self) -> None:
+        descriptor, self._header = self._header, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     @classmethod
     def files(cls, path: str) -> list[str]:
@@ -225,6 +289,12 @@ class NpySink(Sink):
         self._rows.append(info)
         self._frames.commit(len(info))
 
+    def verify(self) -> None:
+        """See `Sink`."""
+        self._frames.verify()
+        self._rows.verify()
+        check_name(self._header_path, identity_of(os.fstat(self._header)))
+
     def finish(self, header: Header) -> None:
         """See `Sink`."""
         self.close()
@@ -237,28 +307,24 @@ class NpySink(Sink):
             self._frames.close()
         finally:
             self._rows.close()
+            self._close_header()
 
     @classmethod
     def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
         """See `Sink`."""
-        try:
-            frames = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise StreamFormatError(
-                f"{path} is no NPY file, or it is damaged: {error}",
-                path=path,
-                field="file",
-                expected="NPY",
-                found=str(error),
-            ) from error
+        mapped, frames = _opened(path)
         _, rows, header_path = cls.files(path)
         if not os.path.exists(header_path):
             info = _rows_alone(rows)
-            return Stored(frames, None, frames.dtype, info, {}, True, nothing_to_close, plain=info is None)
-        with open(header_path, "rb") as file:
-            header = header_of_json(file.read(), header_path)
+            return Stored(
+                frames, None, frames.dtype, info, {}, True, nothing_to_close, plain=info is None,
+                check=mapped.check,
+            )  # fmt: skip
+        header = header_of_json(read_regular(header_path, HEADER_NBYTES), header_path)
         info, complete = read_rows(rows), bool(header.get("complete"))
-        return Stored(frames, None, frames.dtype, info, header, complete, nothing_to_close)
+        return Stored(
+            frames, None, frames.dtype, info, header, complete, nothing_to_close, check=mapped.check
+        )
 
 
 FORMAT = NpySink

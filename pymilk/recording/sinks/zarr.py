@@ -15,14 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from ..._core import FRAME_ROW
 from ..._types import Array
-from ...errors import StreamFormatError
+from ...errors import OutputChangedError
 from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, remove_unfinished
 from ...system.hidden import hidden_name
-from .base import Header, Sink, Staging, Stored, batch_of, json_of_header, nothing_to_close, replace_file
+from .base import Header, Sink, Staging, Stored, batch_of, json_of_header, replace_file
+from .outputs import check_name, identity_of
+from .zarr_read import COLUMNS, chunks_of, read_zarr
 
 __all__ = ["FORMAT", "ZarrSink"]
 
@@ -31,8 +32,6 @@ _CHUNK_NBYTES = 4 << 20
 
 #: Compression of frames: fast, and suited to pixels.
 _BLOSC = {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "blocksize": 0}
-
-_COLUMNS = list(FRAME_ROW.names or ())
 
 
 class _Member:
@@ -134,8 +133,9 @@ class ZarrSink(Sink):
         self._in_file = 0  # frames of the present chunk that are in its file
         rows = batch_of(shape, dtype, _CHUNK_NBYTES)
         self._staging = Staging(shape, dtype, rows)
-        self._table = np.zeros((rows, len(_COLUMNS)), np.int64)
+        self._table = np.zeros((rows, len(COLUMNS)), np.int64)
         encode = None
+        self._packed = compress
         if compress:
             numcodecs = optional_library("numcodecs", "zarr", "compressed Zarr recordings")
             encode = numcodecs.Blosc(_BLOSC["cname"], _BLOSC["clevel"], numcodecs.Blosc.SHUFFLE).encode
@@ -147,13 +147,15 @@ class ZarrSink(Sink):
             self._describe(header)
             self._frames = _Member(self._path, "frames", shape, dtype, rows, encode, {})
             self._info = _Member(
-                self._path, "info", (len(_COLUMNS),), self._table.dtype, rows, None, {"columns": _COLUMNS}
+                self._path, "info", (len(COLUMNS),), self._table.dtype, rows, None, {"columns": COLUMNS}
             )
             _put_in_place(self._path, path, replace)
         except BaseException:
             delete(self._path)
             raise
         self._path = self._frames.folder = self._info.folder = path
+        parts = (path, os.path.join(path, "frames"), os.path.join(path, "info"))
+        self._folders = {part: identity_of(os.stat(part)) for part in parts}
 
     def _describe(self, header: Header) -> None:
         attributes = json.loads(json_of_header(header))
@@ -194,10 +196,11 @@ class ZarrSink(Sink):
         self._in_file = used
 
     def _write_chunk(self, used: int) -> None:
+        self.verify()
         number = self._count // len(self._table)
         self._staging.frames[used:] = 0
         self._frames.write(number, self._staging.frames)
-        for at, name in enumerate(_COLUMNS):
+        for at, name in enumerate(COLUMNS):
             self._table[:used, at] = self._staging.info[name][:used].astype(np.int64, copy=False)
         self._table[used:] = 0
         self._info.write(number, self._table)
@@ -205,9 +208,31 @@ class ZarrSink(Sink):
         # Rows last: a frame with a row is complete.
         self._info.count(self._count + used - self._in_file)
 
+    def verify(self) -> None:
+        """See `Sink`."""
+        for folder, identity in self._folders.items():
+            check_name(folder, identity)
+
+    def _verify_chunks(self) -> None:
+        """Raise `OutputChangedError` unless all chunks are there, in their whole length."""
+        rows = len(self._table)
+        wanted = -(-self._count // rows)
+        for member, axes, nbytes, packed in (
+            ("frames", self._staging.frames.ndim, self._staging.frames.nbytes, self._packed),
+            ("info", 2, self._table.nbytes, False),
+        ):
+            if len(chunks_of(self._path, member, axes, nbytes, packed)) < wanted:
+                raise OutputChangedError(
+                    f"{self._path}: chunks of {member} were deleted or cut by another program while it was "
+                    "recorded",
+                    path=self._path,
+                )
+
     def finish(self, header: Header) -> None:
         """See `Sink`."""
         self._write()
+        self.verify()
+        self._verify_chunks()
         self._describe(header)
 
     def close(self) -> None:
@@ -216,35 +241,7 @@ class ZarrSink(Sink):
     @classmethod
     def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
         """See `Sink`."""
-        zarr = optional_library("zarr", "zarr", "Zarr recordings")
-        if not os.path.exists(path):
-            raise FileNotFoundError(2, "No such file or directory", path)
-        try:
-            group = zarr.open_group(path, mode="r")
-            frames, table = group["frames"], np.asarray(group["info"][:])
-            header = dict(group.attrs)
-            columns = list(group["info"].attrs["columns"])
-        except (KeyError, ValueError, OSError) as error:
-            raise StreamFormatError(
-                f"{path} is no recording of pymilk, or it is damaged: {error}; open it with zarr",
-                path=path,
-                field="group",
-                expected=["frames", "info"],
-                found=str(error),
-            ) from error
-        if columns != _COLUMNS or table.shape[1:] != (len(_COLUMNS),):
-            raise StreamFormatError(
-                f"{path}: info has other columns than this version of pymilk knows",
-                path=path,
-                field="columns",
-                expected=_COLUMNS,
-                found=columns,
-            )
-        info = np.zeros(len(table), FRAME_ROW)
-        for at, name in enumerate(_COLUMNS):
-            info[name] = table[:, at].astype(FRAME_ROW[name])
-        dtype = np.dtype(frames.dtype).newbyteorder("=")
-        return Stored(frames, None, dtype, info, header, bool(header.get("complete")), nothing_to_close)
+        return read_zarr(path)
 
 
 FORMAT = ZarrSink

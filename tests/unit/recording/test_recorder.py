@@ -71,11 +71,7 @@ def test_no_frame_at_all(suffix: str, cam: SHM, tmp_path: Path) -> None:
     report = record(cam, tmp_path / f"cam.{suffix}", seconds=0.01)
     assert (report.recorded, report.streams["cam"].ended) == (0, "time")
     assert report.streams["cam"].last_age is None
-    with load(tmp_path / f"cam.{suffix}") as loaded:
-        assert loaded.frames.shape == (0, 5, 7)
-        assert np.asarray(loaded.frames).shape == (0, 5, 7)
-        assert loaded.info is not None
-        assert (len(loaded.info), loaded.complete) == (0, True)
+    assert (report.streams["cam"].paths, list(tmp_path.iterdir())) == ([], [])
 
 
 def test_time_is_over(cam: SHM, tmp_path: Path) -> None:
@@ -122,7 +118,7 @@ def test_silence_is_an_error_only_if_asked(cam: SHM, tmp_path: Path) -> None:
         record(cam, tmp_path / "cam.npy", frames=5, timeout=0.05)
     assert caught.value.timeout == 0.05
     assert caught.value.report.recorded == 0
-    assert load(tmp_path / "cam.npy").complete
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_writer_that_restarts_is_followed(tmp_path: Path) -> None:
@@ -189,7 +185,7 @@ def test_another_shape_ends_it_with_a_finished_file(tmp_path: Path) -> None:
         second.destroy()
     assert caught.value.report.streams["cam"].ended == "error"
     loaded = load(tmp_path / "cam.npy")
-    assert (len(loaded), loaded.complete, loaded.header["ended"]) == (6, True, "error")
+    assert (len(loaded), loaded.complete, loaded.header["ended"]) == (6, False, "error")
 
 
 def test_closing_the_stream_ends_it(cam: SHM, tmp_path: Path) -> None:
@@ -200,7 +196,7 @@ def test_closing_the_stream_ends_it(cam: SHM, tmp_path: Path) -> None:
     cam.close()
     with pytest.raises(StreamClosedError):
         recorder.wait(60)
-    assert load(tmp_path / "cam.npy").complete
+    assert (len(load(tmp_path / "cam.npy")), load(tmp_path / "cam.npy").complete) == (4, False)
 
 
 def test_a_block_that_raises_still_finishes_the_file(cam: SHM, tmp_path: Path) -> None:
@@ -264,7 +260,7 @@ def test_one_of_two_fails(make: Callable[..., SHM], tmp_path: Path) -> None:
     assert set(caught.value.errors) == {"bad"}
     assert caught.value.report.streams["good"].ended == "complete"
     assert load(tmp_path / "good.npy").complete
-    assert load(tmp_path / "bad.npy").complete
+    assert not (tmp_path / "bad.npy").exists()  # no frame was recorded
 
 
 # -- reports ---------------------------------------------------------------------------------------

@@ -1,0 +1,131 @@
+"""HDF5 recordings read: what the file promises is compared with what it has before any of it is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..._core import FRAME_ROW
+from ..._types import Array
+from ...errors import StreamFormatError
+from ...system.extras import optional_library
+from ...system.regular import check_regular
+from .base import HEADER_NBYTES, Stored, header_of_json
+from .kept import KeptFrames, kept_rows, rows_with_gaps
+
+__all__ = ["read_hdf5"]
+
+#: What the library says of a file that is being written, or whose recorder was killed.
+_BEING_WRITTEN = ("already open for write", "unable to lock file")
+
+
+def _damaged(path: str, why: str, **attributes: Any) -> StreamFormatError:
+    attributes = {"field": "data sets", **attributes}
+    return StreamFormatError(
+        f"{path} is no recording of pymilk, or it is damaged: {why}", path=path, **attributes
+    )
+
+
+def read_hdf5(path: str) -> Stored:
+    """Read an HDF5 recording; raises OSError and StreamError."""
+    h5py = optional_library("h5py", "hdf5", "HDF5 recordings")
+    nbytes = check_regular(path).st_size
+    if not h5py.is_hdf5(path):
+        raise StreamFormatError(
+            f"{path} is no HDF5 file, or it is damaged", path=path, field="file", expected="HDF5"
+        )
+    h5 = _opened(h5py, path)
+    try:
+        return _read(h5py, h5, path, nbytes)
+    except BaseException:
+        h5.close()
+        raise
+
+
+def _opened(h5py: Any, path: str) -> Any:
+    """Open the file, also while it is being written."""
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if not any(words in str(error) for words in _BEING_WRITTEN):
+            if error.errno is not None:
+                raise
+            raise StreamFormatError(
+                f"{path} is damaged, or shorter than its header says: {error}",
+                path=path,
+                field="file",
+                expected="HDF5",
+                found=str(error),
+            ) from error
+    # Only then: in this mode the library waits for hours for a damaged header to become right.
+    return h5py.File(path, "r", swmr=True)
+
+
+def _member(h5py: Any, h5: Any, path: str, name: str) -> Any:
+    """Return a data set that is in this file itself."""
+    link = h5.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        raise _damaged(path, f"{name} is a link to another place, and is not followed")
+    member = h5[name]
+    if not isinstance(member, h5py.Dataset):
+        raise _damaged(path, f"{name} is no data set")
+    if member.external or member.is_virtual:
+        raise _damaged(path, f"{name} is stored in other files, which are not opened")
+    return member
+
+
+def _read(h5py: Any, h5: Any, path: str, nbytes: int) -> Stored:
+    found = sorted(h5)
+    if not {"frames", "info", "header"} <= set(found):
+        raise StreamFormatError(
+            f"{path} is no recording of pymilk: it has {', '.join(found) or 'nothing'}; open it with h5py",
+            path=path,
+            field="data sets",
+            expected=["frames", "header", "info"],
+            found=found,
+        )
+    frames, rows, text = (_member(h5py, h5, path, name) for name in ("frames", "info", "header"))
+    if rows.dtype != FRAME_ROW or rows.ndim != 1 or frames.ndim < 1:
+        raise _damaged(path, f"info has {rows.dtype} of shape {rows.shape}, frames the shape {frames.shape}")
+    if text.shape != () or text.dtype.kind != "S" or text.dtype.itemsize > min(HEADER_NBYTES, nbytes):
+        raise _damaged(path, f"header is {text.dtype} of shape {text.shape}")
+    # The library makes zeros of what is not in the file: rows without end, of a file of a few bytes.
+    stored = int(rows.id.get_storage_size())
+    if rows.size * FRAME_ROW.itemsize > stored or stored > nbytes:
+        there = min(stored, nbytes) // FRAME_ROW.itemsize
+        raise StreamFormatError(
+            f"{path} promises {rows.size} rows of frames, and has {there}",
+            path=path,
+            field="file size",
+            expected=int(rows.size),
+            found=nbytes,
+        )
+    if max(frames.shape, default=0) >= 2**48 or rows.size > frames.shape[0]:
+        raise _damaged(path, f"{rows.size} rows, and frames of shape {frames.shape}")
+    header = header_of_json(text[()], path)
+    info: Array = rows[:]
+    complete = bool(header.get("complete"))
+    kept, missing = np.arange(0), ""
+    if complete:  # of a file that is being written the library does not know its chunks
+        kept, missing = _kept(frames, min(len(info), int(frames.shape[0])))
+    held: Any = frames
+    if missing:
+        held, info = KeptFrames(frames, kept), rows_with_gaps(info[kept], kept)
+    return Stored(held, None, frames.dtype, info, header, complete, h5.close, missing=missing)
+
+
+def _kept(frames: Any, count: int) -> tuple[Array, str]:
+    """Return which of the frames are in the file, and what is missing, in words."""
+    if not frames.chunks:
+        return np.arange(0), ""
+    rows = int(frames.chunks[0])
+    wanted = -(-count // rows)
+    whole = tuple(frames.chunks[1:]) == tuple(frames.shape[1:])
+    there = int(frames.id.get_num_chunks())
+    if there >= wanted or not whole:
+        return np.arange(0), ""
+    numbers = sorted(frames.id.get_chunk_info(at).chunk_offset[0] // rows for at in range(there))
+    chunks = np.array(numbers, np.int64)
+    kept = kept_rows(chunks, rows, count)
+    return kept, f"{wanted - len(chunks[chunks < wanted])} of {wanted} chunks of frames are missing"

@@ -1,0 +1,84 @@
+"""Maps of recordings under the guard of streams: a file that is cut is an error, and no Bus error."""
+
+from __future__ import annotations
+
+import math
+import os
+from typing import Any
+
+import numpy as np
+
+from ..._core import map_shared
+from ..._types import Array
+from ...errors import StreamFormatError
+from ...system.regular import open_regular
+from .outputs import identity_of
+
+__all__ = ["MappedFile"]
+
+
+class MappedFile:
+    """A file that is mapped for reading.
+
+    Parameters
+    ----------
+    path : str
+
+    Raises
+    ------
+    OSError
+    StreamFormatError
+        It is no regular file, or empty.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        descriptor = open_regular(path)
+        try:
+            found = os.fstat(descriptor)
+            self._identity = identity_of(found)
+            self.nbytes = found.st_size
+            if not self.nbytes:
+                raise self._short(1)
+            self._mapping, self._memory = map_shared(descriptor, 0, self.nbytes, False, path)
+        finally:
+            os.close(descriptor)
+
+    def _short(self, wanted: int) -> StreamFormatError:
+        return StreamFormatError(
+            f"{self._path} is shorter than its header says: {self.nbytes} bytes of {wanted}",
+            path=self._path,
+            field="file size",
+            expected=wanted,
+            found=self.nbytes,
+        )
+
+    def array(self, dtype: np.dtype[Any], shape: tuple[int, ...], place: int) -> Array:
+        """Return numbers as they are stored, read-only; `StreamFormatError` if the file is too short."""
+        count = math.prod(shape)
+        wanted = place + count * dtype.itemsize
+        if place < 0 or min(shape, default=0) < 0 or wanted > self.nbytes:
+            raise self._short(wanted)
+        flat: Array = np.frombuffer(self._memory, np.uint8, count * dtype.itemsize, place)
+        made: Any = flat.view(dtype).reshape(shape).view(np.memmap)
+        # What NumPy sets in its own maps: slices stay maps by it, and users read it.
+        made.filename, made.offset, made.mode, made._mmap = self._path, place, "r", self._memory
+        found: Array = made
+        return found
+
+    def check(self) -> None:
+        """Raise `StreamFormatError` if the file was cut since: what was read may be zeros then."""
+        cut = self._mapping.damaged
+        if not cut:
+            try:
+                found = os.stat(self._path)
+            except OSError:
+                return  # deleted or renamed: the map keeps the file
+            cut = identity_of(found) == self._identity and found.st_size < self.nbytes
+        if cut:
+            raise StreamFormatError(
+                f"{self._path} was cut by another program after it was opened; its frames cannot be read",
+                path=self._path,
+                field="file size",
+                expected=self.nbytes,
+            )

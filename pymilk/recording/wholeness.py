@@ -1,0 +1,136 @@
+"""Whether a recording is complete: one definition, for `load`, `play` and ``pymilk info FILE``.
+
+A recording is complete if its recorder ended as asked (all frames, time over, stopped), if header, rows and
+frames agree in number, if every file of a series and every chunk that the shape counts is there, and if the
+numbers of frames go on from file to file. docs/recording.md says the same to users.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._core import FLAG_COUNTER_RESET, FLAG_NEW_FILE
+from .._types import Array
+from .series import GOES_ON
+from .sinks import Stored
+
+__all__ = ["count_frames", "mark_seams", "what_is_missing"]
+
+#: Flags of a frame whose number says nothing about the one before.
+_NEW_NUMBERS = FLAG_NEW_FILE | FLAG_COUNTER_RESET
+
+
+def count_frames(stored: Stored) -> int:
+    """Return how many frames of a file count: those that have a row."""
+    if stored.info is None:
+        return int(stored.frames.shape[0])
+    rows = np.flatnonzero(stored.info["arrival_ns"] == 0)  # every frame arrived at some time
+    return min(int(stored.frames.shape[0]), int(rows[0]) if len(rows) else len(stored.info))
+
+
+def what_is_missing(paths: Sequence[str], stored: Sequence[Stored], series: bool) -> str:
+    """Say in one sentence why a recording is not complete; "" if it is.
+
+    Parameters
+    ----------
+    paths : sequence of str
+    stored : sequence of Stored
+        The files, in the order of `paths`.
+    series : bool
+        The name of a series was asked for: all of its files have to be there.
+    """
+    faults = (_fault_of_file(path, each) for path, each in zip(paths, stored, strict=True))
+    fault = next(filter(None, faults), "")
+    if not fault and (series or len(paths) > 1):
+        fault = _fault_of_series(paths, stored)
+    return fault
+
+
+def _fault_of_file(path: str, stored: Stored) -> str:
+    """Say what is wrong with one file."""
+    if stored.plain:
+        return f"{path} is a reduced copy: {stored.remark}" if stored.remark else ""
+    header, info = stored.header, stored.info
+    if not header:
+        return "" if info is None else f"{path} has no header, which says how the recording ended"
+    ended = header.get("ended")
+    if ended == "error":
+        return f"{path}: its recorder ended with an error"
+    if ended == "running" or not stored.complete:
+        return f"{path} is being recorded, or its recorder was killed"
+    if stored.missing:
+        return f"{path}: {stored.missing}"
+    numbers = (header.get("frames"), 0 if info is None else len(info), int(stored.frames.shape[0]))
+    if len({*numbers, count_frames(stored)}) > 1:
+        first, rows, frames = numbers
+        return f"{path}: the header counts {first} frames, there are {rows} rows and {frames} frames"
+    return ""
+
+
+def _fault_of_series(paths: Sequence[str], stored: Sequence[Stored]) -> str:
+    """Say what is wrong with files that are taken for one recording."""
+    if all(each.plain for each in stored):
+        return ""
+    names = [os.path.realpath(path) for path in paths]
+    twice = next((path for path, name in zip(paths, names, strict=True) if names.count(name) > 1), None)
+    if twice is not None:
+        return f"{twice} is given twice"
+    parts = [each.header.get("part") for each in stored]
+    if all(part is None for part in parts):
+        return _fault_of_seams(paths, stored)
+    for wanted, (path, part) in enumerate(zip(paths, parts, strict=True)):
+        if part != wanted:
+            return f"file {wanted} of the series is not where it should be: {path} is file {part}"
+    early = [
+        path for path, each in zip(paths[:-1], stored, strict=False) if each.header.get("ended") != GOES_ON
+    ]
+    if early:
+        return f"{early[0]} is the last file of its series, and another one follows"
+    if stored[-1].header.get("ended") == GOES_ON:
+        return f"the file behind {paths[-1]} is missing: it says that the series goes on"
+    return _fault_of_seams(paths, stored)
+
+
+def _fault_of_seams(paths: Sequence[str], stored: Sequence[Stored]) -> str:
+    """Say where the numbers of frames do not go on from one file to the next."""
+    for at in range(1, len(stored)):
+        before, after = stored[at - 1], stored[at]
+        if before.header.get("stream") != after.header.get("stream"):
+            return f"{paths[at]} has another stream than {paths[at - 1]}"
+        lost = _lost_between(before, after)
+        if lost is not None and (after.info is None or lost != int(after.info["lost"][0])):
+            return f"the numbers of {paths[at]} do not go on where {paths[at - 1]} ends"
+    return ""
+
+
+def _lost_between(before: Stored, after: Stored) -> int | None:
+    """Return how many frames are missing between two files; below 0: they overlap; None: nothing tells."""
+    if before.info is None or after.info is None or not count_frames(before) or not count_frames(after):
+        return None
+    first: Any = after.info[0]
+    if int(first["flags"]) & _NEW_NUMBERS:
+        return None
+    return int(first["cnt0"]) - int(before.info["cnt0"][count_frames(before) - 1]) - 1
+
+
+def mark_seams(info: Array, stored: Sequence[Stored]) -> None:
+    """Count frames that are missing between two files in the row of the frame behind: they show as gaps.
+
+    Parameters
+    ----------
+    info : ndarray of FRAME_ROW
+        Rows of all files, one behind the other; changed.
+    stored : sequence of Stored
+    """
+    row = 0
+    for before, after in itertools.pairwise(stored):
+        row += count_frames(before)
+        lost = _lost_between(before, after)
+        same = before.header.get("stream") == after.header.get("stream")
+        if same and lost is not None and lost > int(info["lost"][row]):
+            info["lost"][row] = lost

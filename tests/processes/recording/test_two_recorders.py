@@ -1,0 +1,117 @@
+"""Two processes that would record into one output, and commands about files that are not whole."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pymilk import SHM, Recorder, load
+from pymilk.errors import RecordingInUseError
+from support.recordings import EACH_FORMAT, images
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pymilk", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def cam(make: Callable[..., SHM]) -> SHM:
+    return make("cam", ((5, 7), np.uint16), ring=4096)
+
+
+@EACH_FORMAT
+def test_the_second_recorder_is_refused_by_name_and_pid(suffix: str, cam: SHM, tmp_path: Path) -> None:
+    path = tmp_path / f"cam.{suffix}"
+    command = [sys.executable, "-m", "pymilk", "record", "cam", "-o", str(path), "--until-stopped"]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while not path.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.2)  # it locks the file just behind that
+        with pytest.raises(RecordingInUseError, match=rf"process {first.pid} \(\S+\)") as caught:
+            Recorder(cam, path, force=True)
+        assert caught.value.pids == [first.pid]
+        said = run("record", "cam", "-o", path, "--frames", 1, "--force")
+        assert said.returncode == 1
+        assert str(first.pid) in said.stderr
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    # The kernel has freed the lock.
+    with Recorder(cam, path, force=True, frames=3) as recorder:
+        cam.set_many(images(3))
+        recorder.wait(60)
+    with load(path) as found:
+        assert (len(found), found.complete) == (3, True)
+
+
+def test_record_ends_with_exit_code_1_if_its_file_goes(cam: SHM, tmp_path: Path) -> None:
+    path = tmp_path / "cam.npy"
+    command = [sys.executable, "-m", "pymilk", "record", "cam", "-o", str(path), "--until-stopped", "--json"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not path.exists():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    path.unlink()
+    deadline = time.monotonic() + 60
+    while child.poll() is None:
+        assert time.monotonic() < deadline
+        cam.set_many(images(1))
+        time.sleep(0.02)
+    out, err = child.communicate()
+    assert child.returncode == 1
+    assert "deleted or renamed by another program" in err
+    assert json.loads(out)["complete"] is False
+
+
+def test_info_of_a_recording(cam: SHM, tmp_path: Path) -> None:
+    with Recorder(cam, tmp_path / "q.npy", frames=30, max_frames_per_file=10) as recorder:
+        cam.set_many(images(30))
+        recorder.wait(60)
+    said = run("info", tmp_path / "q.npy")
+    assert said.returncode == 0, said.stderr
+    assert "complete    yes" in said.stdout
+    for each in tmp_path.glob("q_000001*"):
+        each.unlink()
+    told = json.loads(run("info", tmp_path / "q.npy", "--json").stdout)
+    assert (told["complete"], told["frames"], told["gaps"]) == (False, 20, [[10, 10, 11, 22]])
+    assert "complete    no: " in run("info", tmp_path / "q.npy").stdout
+
+
+@pytest.mark.parametrize("suffix", ["npy", "fits"])
+def test_file_that_is_cut_while_it_is_read(suffix: str, make: Callable[..., SHM], tmp_path: Path) -> None:
+    """No Bus error: an error in words, or zeros in a plain view."""
+    shm = make("big", ((256, 256), np.uint16), ring=64)
+    path = tmp_path / f"big.{suffix}"
+    with Recorder(shm, path, frames=40) as recorder:
+        shm.set_many(images(40, (256, 256)))
+        recorder.wait(60)
+    code = (
+        "import os, sys, pymilk\n"
+        "found = pymilk.load(sys.argv[1])\n"
+        "os.truncate(sys.argv[1], 300_000)\n"
+        "try:\n"
+        "    found.frames[30].sum(); found.check()\n"
+        "except pymilk.errors.StreamFormatError as error:\n"
+        "    print('refused:', error)\n"
+        "try:\n"
+        "    pymilk.play(found, 'again', rate=0)\n"
+        "except pymilk.errors.StreamFormatError as error:\n"
+        "    print('refused:', error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.count("refused:")) == (0, 2), done.stderr
+    assert "was cut by another program" in done.stdout
