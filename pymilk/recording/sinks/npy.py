@@ -187,8 +187,9 @@ class GrowingNpy:
 
 def _opened(path: str) -> tuple[MappedFile, Array]:
     """Map an NPY file."""
+    descriptor = open_regular(path)
     try:
-        with open(open_regular(path), "rb") as file:
+        with open(descriptor, "rb") as file:
             version = np.lib.format.read_magic(file)
             if version not in _READERS:
                 raise ValueError(f"version {version}")

@@ -154,6 +154,8 @@ def read_zarr(path: str) -> Stored:
     if not isinstance(header, dict):
         raise _damaged(path, "the group has no attributes")
     info, kept, broken, missing = _rows(path, frames, table)
+    if header.get("complete") and frames.shape[0] != table.shape[0]:
+        missing = missing or f"the shapes count {frames.shape[0]} frames and {table.shape[0]} rows"
     opened = _opened(path, lambda: zarr.open_group(path, mode="r")["frames"])
     held: Any = KeptFrames(opened, kept, broken) if missing else opened
     native = np.dtype(opened.dtype).newbyteorder("=")
