@@ -143,7 +143,7 @@ if not TYPE_CHECKING:
             found = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
             globals()[name] = found
             return found
-        if name in _LATER.values():
+        if name in ("image", *_LATER.values()):
             return importlib.import_module(f".{name}", __name__)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

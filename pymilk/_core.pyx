@@ -21,7 +21,6 @@ from .native.checks cimport (
 from .native.feed cimport FrameFeed
 from .native.file cimport StreamFile
 from .native.header cimport READY_WAIT_MS
-from .native.keywords cimport read_keywords, update_keyword, write_keywords
 from .native.lifecycle cimport (
     Creation, NewStream, attach_file, attach_successor, create_file, make_local, remove_file,
 )
@@ -1111,51 +1110,6 @@ cdef class Stream(StreamMetadata):
         if own is not None and (index is None or index == own):
             self.told = max(0, self.counter - self.sem_value(own))
         return 0
-
-    # -- keywords ------------------------------------------------------------------------------
-
-    def read_keywords(self):
-        """Read the keywords.
-
-        Returns
-        -------
-        list of Keyword
-            In the order of the stream. Text that is not UTF-8 is decoded with surrogate escapes, so that it can be
-            written back unchanged.
-        """
-        return read_keywords(self.file)
-
-    def write_keywords(self, keywords):
-        """Replace all keywords.
-
-        Parameters
-        ----------
-        keywords : iterable of Keyword or of (name, value[, comment[, cnt]])
-
-        Raises
-        ------
-        KeywordError
-            Too many, or a text too long, or a value that is not int64, float or str; nothing was changed.
-        """
-        write_keywords(self.file, keywords)
-
-    def update_keyword(self, name, value, comment=None):
-        """Change one keyword in its place. Its comment stays unless one is given.
-
-        A number of the same type is replaced by one 8-byte store: readers see the old or the new value.
-
-        Raises
-        ------
-        KeywordNotFoundError
-            The stream has no such keyword.
-        KeywordError
-            As for `write_keywords`.
-        """
-        update_keyword(self.file, name, value, comment)
-
-    def clear_keywords(self):
-        """Remove all keywords."""
-        self.write_keywords([])
 
 
 # --------------------------------------------------------------------------------------------------

@@ -1,8 +1,11 @@
 # Types of metadata.pyx.
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from .keywords import Keyword
 
 __all__ = ["StreamMetadata"]
 
@@ -90,3 +93,9 @@ class StreamMetadata:
     @property
     def write_time_ns(self) -> int: ...
     def section(self, name: str, *, writable: bool = False) -> npt.NDArray[Any]: ...
+    def read_keywords(self) -> list[Keyword]: ...
+    def write_keywords(self, keywords: Iterable[Keyword | tuple[Any, ...]]) -> None: ...
+    def update_keyword(
+        self, name: str, value: int | float | str | None, comment: str | None = None
+    ) -> None: ...
+    def clear_keywords(self) -> None: ...

@@ -18,6 +18,7 @@ from ..protocol.look cimport steady_stamp_ns
 from .checks cimport bad_argument, index_argument, timeout_ns
 from .file cimport StreamFile, no_file
 from .header cimport decode_text, layout_name
+from .keywords cimport read_keywords, update_keyword, write_keywords
 
 import numpy as np
 
@@ -448,6 +449,51 @@ cdef class StreamMetadata:
         PyErr_CheckSignals()
         file.check_file()
         return (held, step) if seen else None
+
+    # -- keywords ------------------------------------------------------------------------------
+
+    def read_keywords(self):
+        """Read the keywords.
+
+        Returns
+        -------
+        list of Keyword
+            In the order of the stream. Text that is not UTF-8 is decoded with surrogate escapes, so that it can be
+            written back unchanged.
+        """
+        return read_keywords(self.file)
+
+    def write_keywords(self, keywords):
+        """Replace all keywords.
+
+        Parameters
+        ----------
+        keywords : iterable of Keyword or of (name, value[, comment[, cnt]])
+
+        Raises
+        ------
+        KeywordError
+            Too many, or a text too long, or a value that is not int64, float or str; nothing was changed.
+        """
+        write_keywords(self.file, keywords)
+
+    def update_keyword(self, name, value, comment=None):
+        """Change one keyword in its place. Its comment stays unless one is given.
+
+        A number of the same type is replaced by one 8-byte store: readers see the old or the new value.
+
+        Raises
+        ------
+        KeywordNotFoundError
+            The stream has no such keyword.
+        KeywordError
+            As for `write_keywords`.
+        """
+        update_keyword(self.file, name, value, comment)
+
+    def clear_keywords(self):
+        """Remove all keywords."""
+        self.write_keywords([])
 
 
 cdef bint clock_flag(

@@ -12,8 +12,10 @@ from .._core import Stream, checked_timeout
 from .._types import Array
 from ..capture import Capture
 from ..errors import StreamChangedError, StreamNotFoundError, StreamNotReadyError
-from ..image import Image, Image_md, image_over
 from .making import wait_limit
+
+if TYPE_CHECKING:
+    from ..image import Image, Image_md
 
 __all__ = ["FamiliarCalls"]
 
@@ -53,6 +55,8 @@ class FamiliarCalls:
 
         A replaced stream is followed at each access. Closing one closes both.
         """
+        from ..image import image_over  # here, because few scripts need it
+
         stream = self._live()
         if self._image is None or self._image_of is not stream:
             self._image = image_over(stream, self._made, self._image)
