@@ -79,6 +79,7 @@ from .native.memory import ArrayExporter, allocate, turn_copy
 from .native.rings import PrivateRing, RingCursor
 from .native.waitany import wait_for_any
 from .system.locks import check_stream, lock_stream
+from .system.masks import unmasked as _unmasked
 from .system.memory import free_memory
 
 # Other names that can be imported from here. A class that is cimported does not become a Python name by that.
@@ -754,7 +755,7 @@ cdef class Stream(StreamMetadata):
         cdef uint64_t counter
         file.need_pixels()
         if type(frame) is not _ndarray:
-            frame = _asarray(frame)
+            frame = _asarray(_unmasked(frame, "frame"))
         dtype = frame.dtype
         if dtype is not file.dtype and dtype != file.dtype:
             frame = as_stored(file, frame)
@@ -871,6 +872,7 @@ cdef class Stream(StreamMetadata):
         cdef bint check = threading.current_thread() is threading.main_thread()
         cdef const int64_t[::1] times
         file.need_pixels()
+        frames = _unmasked(frames, "frames")
         take_buffer(frames, &view, False, self.name, "frames")
         try:
             held = count_frames(frames, &view, &file.h, self.frame_shape, self.name, "frames")

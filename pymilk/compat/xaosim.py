@@ -39,6 +39,7 @@ from ..fits import multi_write
 from ..names import stream_path
 from ..streams.metadata import metadata_of
 from ..streams.waiting import SUCCESSOR_WAIT, Follower
+from ..system.masks import unmasked
 from ..system.notices import warn_of_tear
 
 __all__ = ["Semaphore", "all_dtypes", "install", "mtkeys", "shm"]
@@ -194,7 +195,7 @@ class shm:
         Until `read_meta_data` is called, ``mtdata["size"]`` is (x, y, z), with 0 for missing axes; after it,
         as after attaching, (z, y, x).
         """
-        frame = np.asarray(data)
+        frame = np.asarray(unmasked(data, "data"))
         stream = Stream.create(fname, frame.shape, frame.dtype, nbkw=nbkw, nbsem=_NBSEM)
         stream.publish(frame.astype(stream.dtype, copy=False))
         self.close(erase_file=False)
@@ -724,7 +725,7 @@ class shm:
         """
         stream = self._target()
         try:
-            frame = np.asarray(data)
+            frame = np.asarray(unmasked(data, "data"))
             if check_dt or frame.dtype.newbyteorder("=") == stream.dtype:
                 frame = frame.astype(stream.dtype, copy=False)
         except (TypeError, ValueError) as error:

@@ -31,6 +31,7 @@ from ..errors import (
     StreamReplacedError,
     StreamStorageError,
 )
+from ..system.masks import unmasked
 from ..system.notices import warn_of_tear
 from ..times import StreamTime, from_user
 from .metadata import Image_md, Proc_trace
@@ -606,6 +607,7 @@ def _on_gpu(stream: Stream, done: str) -> ImageUnsupportedError:
 
 def _frame(buffer: Any, name: str) -> Array:
     """Return an array or buffer as an array with the dtype that is stored; lists are refused."""
+    buffer = unmasked(buffer, "buffer")
     if isinstance(buffer, np.ndarray):
         frame: Array = buffer
     elif hasattr(buffer, "__array__"):

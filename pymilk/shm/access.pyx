@@ -140,6 +140,7 @@ cdef class FrameAccess:
         data : array_like, shape `shape`
             Any memory and byte order. An array must have the dtype of the stream; lists and scalars are
             converted, to integers if that changes no value, and to floating-point numbers by rounding.
+            Masked pixels become NaN; with integers they are a StreamArgumentError.
         check_dt : bool, default False
             Convert an array of another dtype, with NumPy's usual (unsafe) rules.
         autorelink_if_need : bool, default False

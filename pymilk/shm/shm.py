@@ -42,6 +42,7 @@ from ..streams.metadata import metadata_of
 from ..streams.rings import ring_layout
 from ..streams.waiting import SUCCESSOR_WAIT, Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
+from ..system.masks import unmasked
 from ..system.notices import warn_caller, warn_of_tear
 from ..times import from_user
 from .access import FrameAccess
@@ -194,6 +195,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             self._adopt(Stream.attach(path, exclusive=exclusive))
             self._seen = self._live().counter
             return
+        data = unmasked(data, "data")
         shape, dtype = shape_and_dtype(data)
         # Encode an array of that shape, without memory, to see what becomes of its axes.
         raw = encode(np.broadcast_to(np.uint8(0), shape), symcode, triDim)
@@ -545,12 +547,22 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     def _set_frame(self, data: Any, check_dt: bool, autorelink_if_need: bool) -> None:
         """Handle every call of `set_data` but the usual case, which is compiled."""
         stream = self._target(autorelink_if_need)
+        data = unmasked(data, "data")
         if isinstance(data, np.ndarray):
             frame = data
         else:
             frame = np.asarray(data) if check_dt else self._converted(data)
         if frame.dtype != self._dtype and (check_dt or frame.dtype.newbyteorder("=") == self._dtype):
             frame = frame.astype(self._dtype)
+        if frame.dtype != self._dtype and not (frame.dtype == np.bool_ and self._dtype == np.uint8):
+            raise FrameMismatchError(
+                f"stream {self.FNAME!r}: the frame is {frame.dtype}, the stream {self._dtype}; convert it "
+                "first, or pass check_dt=True",
+                stream=self.FNAME,
+                field="dtype",
+                expected=self._dtype,
+                found=frame.dtype,
+            )
         # publish refuses other shapes, except that of a whole temporal cube.
         if self._turn.identity and (not self._temporal or frame.shape == self.shape):
             stream.publish(frame)
@@ -618,6 +630,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         for readers: give a rate, or give the stream a ring.
         """
         stream = self._target(autorelink_if_need)
+        frames = unmasked(frames, "frames")
         given = frames if isinstance(frames, np.ndarray) else self._converted(frames)
         if given.dtype != self._dtype and given.dtype.newbyteorder("=") == self._dtype:
             given = given.astype(self._dtype)

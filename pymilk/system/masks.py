@@ -1,0 +1,36 @@
+"""Masked arrays: their masks are never dropped without a word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import StreamArgumentError
+
+__all__ = ["unmasked"]
+
+
+def unmasked(given: Any, argument: str) -> Any:
+    """Return the pixels of a masked array as a plain array; anything else as it is.
+
+    Masked pixels become NaN. Types without NaN are refused, unless nothing is masked.
+
+    Raises
+    ------
+    StreamArgumentError
+        Pixels of integers are masked.
+    """
+    if not isinstance(given, np.ma.MaskedArray):
+        return given
+    if not np.ma.is_masked(given):
+        return given.data
+    if given.dtype.kind in "fc":
+        return given.filled(np.nan)
+    count = int(np.count_nonzero(np.ma.getmaskarray(given)))
+    raise StreamArgumentError(
+        f"{argument}: {count} pixels are masked, and {given.dtype} has no value for that; give "
+        "array.filled(value), or floating-point pixels, where masked ones become NaN",
+        argument=argument,
+        found=given.dtype,
+    )
