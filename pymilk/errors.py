@@ -15,6 +15,8 @@ __all__ = [
     "AutoRelinkSizeError",
     "AutoRelinkTypeError",
     "CaptureMemoryError",
+    "FitsHeaderWarning",
+    "ForeignFileWarning",
     "FrameLostError",
     "FrameMismatchError",
     "FrameTornWarning",
@@ -621,3 +623,11 @@ class FrameTornWarning(UserWarning):
 AutoRelinkError = StreamChangedError
 AutoRelinkSizeError = StreamShapeChangedError
 AutoRelinkTypeError = StreamTypeChangedError
+
+
+class ForeignFileWarning(UserWarning):
+    """A file leaves open what to read from it: one of several images, or a header that is not its own."""
+
+
+class FitsHeaderWarning(UserWarning):
+    """A comment is longer than a FITS header can hold, and was cut."""

@@ -3,8 +3,9 @@
 Two layouts are written. The *old* one, default of `multi_write`, is what scripts have written for years: the
 stored form of an image, indexed as ``[x, y]``, is written in C order, so that x is NAXIS2 and viewers show
 the image on its side. The *upright* one has the axes of the stream: NAXIS1 is ``size[0]``, which runs
-fastest. Viewers show x to the right and row 0 at the bottom. Upright files carry the card `UPRIGHT_CARD`,
-by which `multi_read` recognises them.
+fastest. Viewers show x to the right and row 0 at the bottom. Upright files carry the card `UPRIGHT_CARD`.
+Files without it, those of other programs among them, are read in the old layout by `multi_read`, as scripts
+expect it, and as viewers show them, ``[y, x]``, by `pymilk.load`, `pymilk.play` and ``pymilk show --dark``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,11 +22,20 @@ import numpy as np
 from . import times
 from ._types import Array
 from .axes import Which3DState, check_symcode, check_tri_dim, decode, encode
-from .errors import StreamArgumentError, StreamFormatError, StreamUnsupportedError
-from .system.extras import optional_library
+from .errors import FitsHeaderWarning, StreamArgumentError, StreamFormatError, StreamUnsupportedError
+from .foreign.hdus import astropy_fits, checked_hdu, choose, opened, split_hdu
 from .system.files import checked_path, file_error, moved_into_place
+from .system.masks import unmasked
 
-__all__ = ["UPRIGHT_CARD", "check_pixels", "multi_read", "multi_write", "stream_header"]
+__all__ = [
+    "UPRIGHT_CARD",
+    "check_pixels",
+    "multi_read",
+    "multi_write",
+    "stream_cards",
+    "stream_header",
+    "warn_of_cut",
+]
 
 #: The card of upright files, and its value for images and for a single pixel without axes.
 UPRIGHT_CARD = "SHM_AXES"
@@ -42,32 +53,42 @@ _OF_ITS_FILE = (UPRIGHT_CARD, "EXTEND", "BLANK", "CHECKSUM", "DATASUM")
 
 _STANDARD_NAME = re.compile("[A-Z0-9_-]{1,8}")
 
-#: Length of a card, of the value field that numbers and short text are padded to, of the longest name kept.
-_CARD, _VALUE, _NAME = 80, 20, 40
+#: Length of a card, of the value field that numbers and short text are padded to, of the longest name kept,
+#: and of a comment in a CONTINUE card.
+_CARD, _VALUE, _NAME, _COMMENT = 80, 20, 40, 64
+
+#: How the cards begin in which text goes on.
+_GOES_ON = "CONTINUE  "
 
 
 # -- reading and writing -----------------------------------------------------------------------
 
 
 def multi_read(
-    file_path: str | os.PathLike[str], symcode: int = 4, tri_dim: int = Which3DState.LAST2LAST
+    file_path: str | os.PathLike[str],
+    symcode: int = 4,
+    tri_dim: int = Which3DState.LAST2LAST,
+    *,
+    hdu: int | str | tuple[str, int] | None = None,
 ) -> Any:
     """Read the images of a FITS file.
 
     Parameters
     ----------
     file_path : str or PathLike
-        Compressed files work as well.
+        Compressed files work as well. ``"file.fits[SCI]"`` reads that HDU alone.
     symcode : int, default 4
     tri_dim : Which3DState, default LAST2LAST
-        Orientation of the returned image. With the values it was written with, the array is the same again.
+        Orientation to return the image in. With those that it was written with, the array is as it was.
+    hdu : int, str or (str, int), optional
+        Read this HDU alone: number (0 is the primary), name, or name and version.
 
     Returns
     -------
     ndarray, or tuple
-        The image of a file with one HDU; of one with several, a tuple with an array for each, or None for
-        one without pixels. Native byte order; memory of its own, which the caller may change. The images
-        of several HDUs are turned only if they were written upright.
+        The image of a file with one HDU, or of the one that was asked for; of one with several, a tuple with
+        an array for each, or None for one without pixels. Native byte order; memory of its own, which the
+        caller may change. The images of several HDUs are turned only if they were written upright.
 
     Raises
     ------
@@ -76,33 +97,23 @@ def multi_read(
     StreamFormatError
         It is not a FITS file, is damaged, or has no image.
     StreamArgumentError
-        `symcode`, `tri_dim` or the path are not valid.
+        `symcode`, `tri_dim` or the path are none; or there is no such HDU, or it is a table.
     LibraryMissingError
         An ImportError: astropy is not installed.
 
     Notes
     -----
-    The whole file is read into memory. The scale of integers is applied: unsigned ones are unsigned again.
+    The whole file is read into memory. Pixels are those that astropy gives: scaled integers become what
+    their scale says, unsigned ones come back unsigned, and missing ones (BLANK) are NaN.
     """
     check_symcode(symcode)
     check_tri_dim(tri_dim)
-    fits = _astropy()
-    path = checked_path(file_path, "a FITS file", "file_path")
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            found = [(hdu.data, hdu.header.get(UPRIGHT_CARD)) for hdu in hdus]
-    except MemoryError:
-        raise
-    except Exception as error:  # astropy raises any kind of error for damaged files
-        if isinstance(error, OSError) and error.errno is not None:
-            raise file_error(error, path, "read", "file_path") from error
-        raise StreamFormatError(
-            f"{path} is no FITS file, or it is damaged: {error!r}",
-            path=path,
-            field="file",
-            expected="FITS",
-            found=repr(error),
-        ) from error
+    astropy_fits()
+    path, named = split_hdu(checked_path(file_path, "a FITS file", "file_path"))
+    wanted = checked_hdu(hdu) if named is None else named
+    with opened(path, path, "file_path", memmap=False) as hdus:
+        chosen = hdus if wanted is None else [choose(hdus, wanted, path).hdu]
+        found = [(each.data, each.header.get(UPRIGHT_CARD)) for each in chosen]
     images = [_as_user(data, axes, symcode, tri_dim, alone=len(found) == 1) for data, axes in found]
     if len(images) > 1:
         return tuple(images)
@@ -134,7 +145,8 @@ def multi_write(
         With the ending ``.gz`` it is compressed.
     data : ndarray, or iterable of array_like
         An array becomes the primary HDU. Of an iterable every item becomes an HDU, the first one the
-        primary; in the old layout these are written as they are, without orientation.
+        primary; in the old layout these are written as they are, without orientation. Masked pixels become
+        NaN; with integers they are refused.
     symcode : int, default 4
     tri_dim : Which3DState, default LAST2LAST
         Orientation of `data`: that of the `SHM` it comes from.
@@ -165,7 +177,7 @@ def multi_write(
     """
     check_symcode(symcode)
     check_tri_dim(tri_dim)
-    fits = _astropy()
+    fits = astropy_fits()
     path = checked_path(file_path, "a FITS file", "file_path")
     alone = isinstance(data, np.ndarray)
     hdus = fits.HDUList()
@@ -196,10 +208,6 @@ def multi_write(
         ) from error
 
 
-def _astropy() -> Any:
-    return optional_library("astropy.io.fits", "fits", "FITS files")
-
-
 def _items(data: Any) -> Iterable[Any]:
     if not isinstance(data, Iterable):
         raise StreamArgumentError(
@@ -213,7 +221,9 @@ def _items(data: Any) -> Iterable[Any]:
 def _pixels(item: Any) -> Array:
     """Return an item as an array that FITS can store, in native byte order."""
     try:
-        pixels = np.asarray(item)
+        pixels = np.asarray(unmasked(item, "data"))
+    except StreamArgumentError:
+        raise
     except ValueError:
         raise StreamArgumentError("data has an item that is no array", argument="data", found=item) from None
     dtype = pixels.dtype.newbyteorder("=")
@@ -315,10 +325,37 @@ def stream_header(
       ``HIERARCH KW <name>``, with a number behind if that is taken too.
     - NaN and infinities become the text "nan", "inf" or "-inf"; integers beyond 64 bits hexadecimal text.
       Numbers of more digits than the 20 characters of a value field hold lose the last ones.
-    - Characters beyond printable ASCII are written as Python escapes: ``\\n``, ``\\xe9``. Text that is too
-      long for one card is cut, comments first. Blanks at the end of text are lost, as ever in FITS.
+    - Characters beyond printable ASCII are written as Python escapes: ``\\n``, ``\\xe9``. Text and its
+      comment go on in CONTINUE cards if they are too long for one; blanks at the end of text are lost, as
+      ever in FITS. Comments of numbers cannot go on, and are cut: one `FitsHeaderWarning` names them.
     """
-    fits = _astropy()
+    header, cut = stream_cards(
+        keywords,
+        name=name,
+        symcode=symcode,
+        tri_dim=tri_dim,
+        cnt0=cnt0,
+        atime_ns=atime_ns,
+        wtime_ns=wtime_ns,
+        tai_offset=tai_offset,
+    )
+    warn_of_cut(cut)
+    return header
+
+
+def stream_cards(
+    keywords: Iterable[tuple[Any, ...]],
+    *,
+    name: str | None = None,
+    symcode: int | None = None,
+    tri_dim: int | None = None,
+    cnt0: int | None = None,
+    atime_ns: int | None = None,
+    wtime_ns: int | None = None,
+    tai_offset: int | None = None,
+) -> tuple[Any, list[str]]:
+    """Return the header of `stream_header`, and the names of cards whose comments were cut; no warning."""
+    fits = astropy_fits()
     cards = _Cards(fits)
     if atime_ns is not None and 0 < atime_ns <= times.LAST_DATE_NS:
         offset = times.tai_offset() if tai_offset is None else tai_offset
@@ -337,7 +374,18 @@ def stream_header(
             cards.add(card, value, comment)
     for keyword, value, comment, *_ in keywords:
         cards.add(keyword, value, comment or "")
-    return cards.header
+    return cards.header, cards.cut
+
+
+def warn_of_cut(names: Sequence[str], stacklevel: int = 3) -> None:
+    """Warn once of all comments that were cut."""
+    if names:
+        warnings.warn(
+            f"comments of {', '.join(names)} were cut: a number and its comment have 80 characters in a FITS "
+            "header",
+            FitsHeaderWarning,
+            stacklevel=stacklevel,
+        )
 
 
 class _Cards:
@@ -345,6 +393,7 @@ class _Cards:
 
     def __init__(self, fits: Any) -> None:
         self.header = fits.Header()
+        self.cut: list[str] = []
         self._card = fits.Card
         self._taken: set[str] = set()
 
@@ -355,13 +404,18 @@ class _Cards:
         # Name first, then value: a card made of both at once misreads some text as a record-valued card.
         card = self._card(free)
         room = _CARD - max(len(free) + len(" = "), len("KEYWORD = "))
+        text = _ascii(comment)
         if isinstance(given, str):
-            given = _cut(given, room - len("''"))
             width = max(_VALUE, len(given) + given.count("'") + len("''"))
+            if width + (len(" / ") + len(text) if text else 0) > room:
+                self.header.append(self._card.fromstring(_long_image(free, given, text)), end=True)
+                return
         else:
             width = max(_VALUE, len(str(given)))
         card.value = given
-        card.comment = _ascii(comment)[: max(0, room - width - len(" / "))]
+        card.comment = text[: max(0, room - width - len(" / "))]
+        if card.comment != text:
+            self.cut.append(name)
         self.header.append(card, end=True)
 
     def _free(self, name: str) -> str:
@@ -401,12 +455,46 @@ def _ascii(text: str) -> str:
     )
 
 
-def _cut(text: str, room: int) -> str:
-    """Cut text to fit between quotes, where each quote in it takes two places."""
-    text = text[:room]
-    while len(text) + text.count("'") > room:
-        text = text[:-1]
-    return text
+def _long_image(name: str, value: str, comment: str) -> str:
+    """Return the cards of text that goes on in CONTINUE cards, and its comment behind it."""
+    head = f"{name:<8}= " if len(name) <= 8 else f"{name} = "
+    cards = []
+    rest, comments = value, _lines(comment, _COMMENT) if comment else []
+    while True:
+        piece, rest = _cut(rest, _CARD - len(head) - len("'&'"))
+        cards.append(f"{head}'{_quoted(piece)}{'&' if rest or comments else ''}'")
+        head = _GOES_ON
+        if not rest:
+            break
+    for at, line in enumerate(comments, 1):
+        cards.append(f"{_GOES_ON}'{'&' if at < len(comments) else ''}' / {line}")
+    return "".join(card.ljust(_CARD) for card in cards)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _cut(text: str, room: int) -> tuple[str, str]:
+    """Divide text into what fits between quotes, where every quote in it takes two places, and the rest."""
+    end = min(len(text), room)
+    while end + text.count("'", 0, end) > room:
+        end -= 1
+    return text[:end], text[end:]
+
+
+def _lines(text: str, room: int) -> list[str]:
+    """Divide a comment at blanks, which readers put between the parts."""
+    lines = []
+    while len(text) > room:
+        at = text.rfind(" ", 1, room + 1)
+        if at < 1:
+            lines.append(text[:room])
+            text = text[room:]
+        else:
+            lines.append(text[:at])
+            text = text[at + 1 :]
+    return [*lines, text]
 
 
 def _header_of(fits: Any, given: Any) -> Any:
@@ -415,6 +503,7 @@ def _header_of(fits: Any, given: Any) -> Any:
         copied = given.copy(strip=True)
         for name in _OF_ITS_FILE:
             copied.remove(name, ignore_missing=True, remove_all=True)
+        warn_of_cut(_fitted(fits, copied), stacklevel=4)
         return copied
     cards = _Cards(fits)
     if given is None:
@@ -435,4 +524,24 @@ def _header_of(fits: Any, given: Any) -> Any:
                 found=entry,
             )
         cards.add(name, parts[0], comment or "")
+    warn_of_cut(cards.cut, stacklevel=4)
     return cards.header
+
+
+def _fitted(fits: Any, header: Any) -> list[str]:
+    """Let text of a header go on in CONTINUE cards where astropy would cut its comment; tell what is cut."""
+    cut = []
+    for at, card in enumerate(header.cards):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", fits.verify.VerifyWarning)
+            image = card.image
+        if not any("truncated" in str(each.message) for each in said):
+            continue
+        name = f"HIERARCH {card.keyword}" if image.startswith("HIERARCH") else card.keyword
+        if isinstance(card.value, str):
+            del header[at]
+            header.insert(at, fits.Card.fromstring(_long_image(name, card.value, card.comment)))
+        else:
+            cut.append(card.keyword)
+            header.comments[at] = fits.Card.fromstring(image).comment
+    return cut

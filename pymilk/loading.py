@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .axes import Which3DState, encode
 from .errors import (
+    FrameMismatchError,
     SeveralImagesError,
     StreamArgumentError,
     StreamFormatError,
@@ -106,19 +107,23 @@ def read_fits_load_shm(
     symcode: int = 0,
     tri_dim: int = Which3DState.LAST2LAST,
     create_shm: bool = False,
+    *,
+    hdu: int | str | tuple[str, int] | None = None,
 ) -> SHM:
     """Publish the image of a FITS file.
 
     Parameters
     ----------
     file_path : str or PathLike
-        A file with one HDU.
+        With one image, or as ``"file.fits[SCI]"``.
     shm_name : str
     symcode : int, default 0
     tri_dim : Which3DState, default LAST2LAST
         Orientation of the object that is returned. The pixels in the stream do not depend on it.
     create_shm : bool, default False
-        Create a stream, replacing one of that name. False needs one of equal shape and pixel type.
+        Make a new stream, replacing one of that name. False needs one of equal shape and pixel type.
+    hdu : int, str or (str, int), optional
+        Which image of a file with several: number (0 is the primary), name, or name and version.
 
     Returns
     -------
@@ -127,7 +132,7 @@ def read_fits_load_shm(
     Raises
     ------
     SeveralImagesError
-        An AssertionError: the file has several HDUs.
+        An AssertionError: the file has several images, and none was asked for.
     FrameMismatchError
         The stream has another shape or pixel type; nothing was written.
     StreamNotFoundError
@@ -135,25 +140,48 @@ def read_fits_load_shm(
     StreamError
         As for `pymilk.fits.multi_read` and `SHM`.
     """
-    image = multi_read(file_path, symcode, tri_dim)
+    image = multi_read(file_path, symcode, tri_dim, hdu=hdu)
     if isinstance(image, tuple):
-        raise SeveralImagesError(
-            f"{os.fspath(file_path)} has {len(image)} HDUs, and a stream takes one image; "
-            "read it with multi_read and choose one",
-            path=os.fspath(file_path),
-            field="number of HDUs",
-            expected=1,
-            found=len(image),
-        )
+        number = _only_image(image, os.fspath(file_path))
+        image = multi_read(file_path, symcode, tri_dim, hdu=number)
     if create_shm:
         return SHM(shm_name, image, symcode=symcode, triDim=tri_dim)
     shm = SHM(shm_name, symcode=symcode, triDim=tri_dim)
     try:
+        _check_type(image, shm, os.fspath(file_path))
         shm.set_data(image)
     except BaseException:
         shm.close()
         raise
     return shm
+
+
+def _only_image(found: tuple[Any, ...], path: str) -> int:
+    """Return the number of the HDU with the image, if it is the only one."""
+    images = [at for at, each in enumerate(found) if each is not None and not each.dtype.names]
+    if len(images) == 1:
+        return images[0]
+    raise SeveralImagesError(
+        f"{path} has {len(found)} HDUs, {len(images)} of them with an image, and a stream takes one image; "
+        f"choose with hdu=, or as {path}[1]",
+        path=path,
+        field="number of HDUs",
+        expected=1,
+        found=len(found),
+    )
+
+
+def _check_type(image: Any, shm: SHM, path: str) -> None:
+    """Raise if the pixels are not those of the stream: nothing is converted without being asked for."""
+    if image.dtype != np.dtype(shm.nptype):
+        raise FrameMismatchError(
+            f"stream {shm.FNAME!r}: the image of {path} is {image.dtype}, the stream {np.dtype(shm.nptype)}; "
+            "make a new one with create_shm=True, or convert it: shm.set_data(image, check_dt=True)",
+            stream=shm.FNAME,
+            field="dtype",
+            expected=np.dtype(shm.nptype),
+            found=image.dtype,
+        )
 
 
 def shm_to_fits(shm_obj_or_name: SHM | str, file_path: str | os.PathLike[str]) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from ..errors import ForeignFileWarning
 
 __all__ = [
     "NOTHING",
@@ -26,6 +30,7 @@ __all__ = [
     "print_table",
     "size_text",
     "table_of",
+    "warnings_of_files",
 ]
 
 #: Width of a table that is not printed on a terminal, in columns: nothing is cut.
@@ -43,6 +48,19 @@ def clean(text: str) -> str:
 def print_error(error: Exception) -> None:
     """Print the message of an error on stderr; it may contain names of processes and text of files."""
     click.echo("\n".join(map(clean, f"pymilk: {error}".split("\n"))), err=True)
+
+
+@contextlib.contextmanager
+def warnings_of_files(*, quiet: bool = False) -> Iterator[None]:
+    """Print what is decided about files of others as lines on stderr, or with `quiet` not at all."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ForeignFileWarning)
+        yield
+    for each in said:
+        if not issubclass(each.category, ForeignFileWarning):
+            warnings.showwarning(each.message, each.category, each.filename, each.lineno)
+        elif not quiet:
+            click.echo(f"pymilk: {clean(str(each.message))}", err=True)
 
 
 def print_json(content: Any) -> None:

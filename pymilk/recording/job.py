@@ -139,6 +139,8 @@ class Job:
         """Arm the ring. Create the first file, unless it replaces one."""
         self._replaces = self._options.force and any(map(os.path.lexists, self._in_the_way(self._where)))
         self._started_ns = now_ns()
+        if not self.stream.closed:
+            self._format.check_keywords(self.stream.read_keywords())
         if not self._replaces:
             self._open()
         options = self._options

@@ -13,14 +13,13 @@ import numpy as np
 
 from .._core import FRAME_ROW
 from .._types import Array
-from ..arguments import bad_argument
 from ..axes import Orientation
-from ..errors import StreamError, StreamFormatError, StreamNotFoundError
-from ..system.files import checked_path, file_error
+from ..errors import StreamFormatError
 from .frames import LazyFrames
 from .headers import orientation_of, words_of_axes
-from .series import GOES_ON, parts_of
-from .sinks import Stored, sink_of
+from .opening import check_frame_axes, files_of, open_file, warn_of
+from .series import GOES_ON
+from .sinks import Stored
 
 __all__ = ["GAP_ROW", "Recording", "load"]
 
@@ -36,7 +35,9 @@ class Recording:
     paths : list of str
         The files, in order.
     frames : ndarray or LazyFrames, shape (n, *shape)
-        As `SHM.get_data` of the recorded object gave them. A read-only memory map where the format allows:
+        As `SHM.get_data` of the recorded object gave them; of FITS files of others as astropy gives them,
+        which is ``[y, x]`` with row 0 at the bottom of the picture. A read-only memory map where the format
+        allows:
         NPY, and FITS of uint8. Otherwise `LazyFrames`, which reads what is indexed.
     info : ndarray of FRAME_ROW, shape (n,), or None
         The row of each frame, bit for bit as a `Capture` has it. Times are nanoseconds of CLOCK_TAI. None for
@@ -52,15 +53,30 @@ class Recording:
         writer stored no valid time, when it was written, or arrived),
         ``frames``, ``lost``, ``ended``, ``part`` (number in a series, or None), ``pymilk`` (version),
         ``complete``, and ``keywords``: a list of [name, value, comment], as they were when the recording
-        began. Empty for files of others. Of a series: that of the first file, with the totals.
+        began. Empty for files of others. Of a series: that of the first file, with the totals. A reduced
+        copy of a recording (part of it, its mean, its pixels changed) keeps what tells the orientation,
+        ``stream`` and ``keywords``.
     complete : bool
-        False if the recorder is still running, or was killed: ``lost``, ``frames`` and ``ended`` of the
-        header are missing then. `frames`, `info` and `gaps` are always right. A series is not complete if
-        its last file announces another one.
+        False if the recorder is still at work, or was killed: ``lost``, ``frames`` and ``ended`` of the
+        header were not written then. `frames`, `info` and `gaps` are right in any case. A series whose last
+        file says that another one follows is not complete either, nor is a reduced copy of a recording.
+    hdu : str
+        Which image of a FITS file it is, where there is a choice: ``"[SCI]"``. Empty otherwise.
+    others : tuple of str
+        Further images of the file, if none was asked for.
+    remark : str
+        Why a file that carries the header of a recording is read as a plain array; empty otherwise.
+    file_axes : int or None
+        How many axes an array of others, or a reduced copy, has in its file; None for recordings, which say
+        themselves what a frame is.
     """
 
     def __init__(self, paths: list[str], stored: list[Stored], series: bool = False) -> None:
         self.paths = paths
+        self.hdu = stored[0].hdu
+        self.file_axes = stored[0].axes if stored[0].plain else None
+        self.others = stored[0].others
+        self.remark = stored[0].remark
         self._close = [each.close for each in stored]
         self.header = dict(stored[0].header)
         counts = [_count(each) for each in stored]
@@ -139,7 +155,7 @@ class Recording:
 
     def __repr__(self) -> str:
         more = f" and {len(self.paths) - 1} more" if self.paths[1:] else ""
-        name = os.path.basename(self.paths[0]) + more
+        name = os.path.basename(self.paths[0]) + self.hdu + more
         state = "" if self.complete else ", not complete"
         return f"<Recording {name}: {len(self)} frames {self.frames.shape[1:]} of {self.frames.dtype}{state}>"
 
@@ -184,16 +200,27 @@ def _seen(convert: Callable[[Array], Array] | None, turn: Orientation | None) ->
     return seen
 
 
-def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Recording:
-    """Open a recording.
+def load(
+    path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    hdu: int | str | tuple[str, int] | None = None,
+    frame_axes: int | None = None,
+) -> Recording:
+    """Open a recording, or an array of others.
 
     Parameters
     ----------
     path : str or PathLike, or a list of them
-        ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``: what `pymilk.record` wrote, also while it is
-        being written or after the recorder was killed, or an NPY or FITS cube of another program, whose
-        first axis is time. A name that does not exist, while ``cam_000000.fits`` and so on do, gives the
-        whole series. A list of files is a series in that order.
+        What `pymilk.record` wrote, also while it is being written or after the recorder was killed, or an
+        NPY or FITS file of others. Content decides, not the suffix; FITS may be packed (``.fits.gz``,
+        ``.fits.bz2``, ``.fits.xz``, ``.fits.fz``). A name that does not exist while ``cam_000000.fits`` and
+        so on do gives the whole series; so does a list of files, in its order.
+    hdu : int, str or (str, int), optional
+        Which image of a FITS file: number (0 is the primary), name, or name and version. The same as
+        ``"file.fits[SCI]"`` in the path. Default: the first HDU with an image.
+    frame_axes : int, optional
+        How many axes a frame of an array of others has. Default: a FITS image of one or two axes is one
+        frame; the first axis of anything else is taken for time.
 
     Returns
     -------
@@ -204,96 +231,40 @@ def load(path: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Rec
     StreamNotFoundError, StreamPermissionError
         A file does not exist, or cannot be read.
     StreamFormatError
-        It is damaged, or not a recording; or the files of a list do not fit together.
+        It is damaged, or something else than a recording or an array; or the files of a list do not belong
+        together.
     StreamArgumentError
-        Another suffix, or an empty list.
+        An unknown suffix, an empty list, or no such HDU.
     LibraryMissingError
         An ImportError: the library of the format is not installed.
 
+    Warns
+    -----
+    ForeignFileWarning
+        The file has several images and none was asked for; or it carries the header of a recording that it
+        is not any more, and is read as a plain array.
+
     Notes
     -----
-    Opening reads `info` only: frames stay on the disk until they are used. For HDF5 close the recording, or
-    use it in a ``with`` block.
+    Opening costs no more than reading `info`: frames stay on the disk until they are used, but those of
+    packed, compressed or scaled FITS files, which are read into memory. Pixels of FITS files of others are
+    those that astropy gives, NaN where they are missing. For HDF5 close the recording, or use it in a
+    ``with`` block.
 
     Examples
     --------
     >>> with pymilk.load("cam.fits") as cam:                              # doctest: +SKIP
     ...     print(cam.frames.shape, cam.info["cnt0"], cam.gaps, cam.header["stream"])
     """
-    paths, series = _paths(path)
+    check_frame_axes(frame_axes)
+    parts, series = files_of(path, hdu)
     stored: list[Stored] = []
     try:
-        for each in paths:
-            stored.append(_opened(each))
-        for each, one in zip(paths, stored, strict=True):
-            _check_frames(each, one)
-        return Recording(paths, stored, series)
-    except BaseException as error:
+        for part in parts:
+            stored.append(open_file(part, frame_axes))
+        warn_of(parts, stored)
+        return Recording([each for each, _ in parts], stored, series)
+    except BaseException:
         for one in stored:
             one.close()
-        if isinstance(error, KeyError):
-            damaged = paths[len(stored)]
-            raise StreamFormatError(
-                f"{damaged}: the header of the recording is damaged, it has no {error}",
-                path=damaged,
-                field="header",
-                expected=str(error),
-            ) from error
         raise
-
-
-def _paths(path: Any) -> tuple[list[str], bool]:
-    """Return the files of a recording, and whether its name is that of a series."""
-    if isinstance(path, (str, bytes, os.PathLike)):
-        given = checked_path(path, "a recording")
-        if os.path.exists(given):
-            return [given], False
-        paths = parts_of(given)
-        if not paths:
-            raise StreamNotFoundError(
-                f"there is no recording {given}, nor a series of that name", path=given
-            )
-        return paths, True
-    paths = [checked_path(each, "a recording") for each in path] if isinstance(path, Iterable) else []
-    if not paths:
-        raise bad_argument("path", path, "the path of a recording, or a list of them")
-    return paths, False
-
-
-def _opened(path: str) -> Stored:
-    """Open one file."""
-    try:
-        return sink_of(path).read(path)
-    except OSError as error:
-        if isinstance(error, StreamError):
-            raise
-        raise file_error(error, error.filename or path, "read") from error
-    except (StreamError, KeyError, MemoryError):
-        raise
-    except Exception as error:  # libraries may raise anything for a damaged file
-        raise StreamFormatError(
-            f"{path} is no recording, or it is damaged: {error!r}",
-            path=path,
-            field="file",
-            found=repr(error),
-        ) from error
-
-
-def _check_frames(path: str, stored: Stored) -> None:
-    """Raise `StreamFormatError` unless a file holds frames of numbers."""
-    if len(stored.frames.shape) == 0:
-        raise StreamFormatError(
-            f"{path} has a single number, and no frames",
-            path=path,
-            field="shape",
-            expected="(n, ...)",
-            found=(),
-        )
-    if stored.dtype.kind not in "biufc":
-        raise StreamFormatError(
-            f"{path} has no frames of numbers, but {stored.dtype}",
-            path=path,
-            field="dtype",
-            expected="numbers",
-            found=stored.dtype,
-        )

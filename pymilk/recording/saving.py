@@ -121,6 +121,7 @@ def save(
             f"stream {capture.name!r}: the capture has no frame to save", argument="capture", found=capture
         )
     stored = [list(each)[:3] for each in keywords]
+    sink_of(where).check_keywords([tuple(each) for each in stored])
 
     def header(written: int, ended: str) -> Header:
         account = FileAccount(

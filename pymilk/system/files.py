@@ -88,7 +88,7 @@ def file_error(error: OSError, path: str, what: str, argument: str = "path") -> 
 
 
 def checked_path(given: Any, what: str, argument: str = "path") -> str:
-    """Return a path as str, with ``~`` expanded.
+    """Return a path as str, with ``~`` expanded and without the slash that tab completion puts behind it.
 
     Parameters
     ----------
@@ -114,7 +114,7 @@ def checked_path(given: Any, what: str, argument: str = "path") -> str:
             argument=argument,
             found=given,
         )
-    return path
+    return path.rstrip("/") or "/"
 
 
 def check_room_for(path: str, others: Iterable[str], stream: str) -> None:

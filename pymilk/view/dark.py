@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 
 from .._types import Array
-from ..axes import Orientation, Which3DState
-from ..errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
-from ..fits import multi_read
+from ..axes import Orientation
+from ..errors import StreamArgumentError, StreamFormatError, StreamNameError, StreamNotFoundError
+from ..foreign.hdus import split_hdu
+from ..names import stream_path
 from ..recording import Recording, load
-from ..recording.sinks import SUFFIXES
+from ..recording.sinks import FITS_SUFFIXES, SUFFIXES
 from ..recording.sinks.base import batch_of
 from .feed import Feed
 
 __all__ = ["load_dark"]
-
-_FITS = (".fits", ".fit", ".fts", ".fits.gz")
 
 #: Bytes of a recording that are averaged at a time.
 _PIECE_NBYTES = 16 << 20
@@ -29,14 +29,14 @@ def load_dark(source: str) -> Array:
     Parameters
     ----------
     source : str
-        A recording, an NPY file or a FITS image or cube: something that ends in ``.npy``, ``.fits``,
-        ``.fit``, ``.fts``, ``.fits.gz``, ``.h5``, ``.hdf5`` or ``.zarr``. Otherwise the name of a stream.
+        A file that `pymilk.load` takes: a recording, an NPY array or a FITS image or cube, packed or not,
+        with ``file.fits[DARK]`` one of several images. Or else the name of a stream.
 
     Returns
     -------
     ndarray, one or two axes
-        As `pymilk.SHM` gives frames by default. The mean of the frames if the file has several, the newest
-        frame if it is a stream. Axes of length 1 are dropped.
+        As `pymilk.SHM` gives frames by default: ``[y, x]``. The mean of the frames if the file has several,
+        the newest frame if it is a stream. Axes of length 1 are dropped.
 
     Raises
     ------
@@ -47,11 +47,10 @@ def load_dark(source: str) -> Array:
     LibraryMissingError
         The library of the format is not installed.
     """
-    lower = source.lower()
-    if not lower.endswith((*_FITS, *SUFFIXES)):
+    if not _is_file(source):
         with Feed(source) as feed:
             return feed.take()
-    dark = _read_file(source, fits=lower.endswith(_FITS))
+    dark = _read_file(source)
     if not isinstance(dark, np.ndarray) or dark.dtype.kind not in "iufc" or dark.ndim > 3 or not dark.size:
         raise StreamArgumentError(
             f"{source} is no dark frame: it is not one image, or a cube of images, of numbers",
@@ -59,28 +58,35 @@ def load_dark(source: str) -> Array:
             found=source,
         )
     if dark.ndim == 3:
-        dark = dark.mean(axis=0)
+        dark = dark.mean(axis=0) if len(dark) > 1 else dark[0]
     image: Array = np.asarray(dark).squeeze()
     return image.reshape(1, 1) if image.ndim == 0 else image
 
 
-def _read_file(path: str, *, fits: bool) -> Any:
-    """Return the content of a file; of a recording, the mean frame."""
-    if path.lower().endswith(tuple(SUFFIXES)):
-        try:
-            with load(path) as found:
-                if found.header:
-                    return _mean(found)
-                if not fits:
-                    return np.asarray(found.frames)
-        except StreamNotFoundError as error:
-            raise StreamNotFoundError(f"there is no dark frame {path}", path=path) from error
-        except StreamFormatError as error:
-            if not fits:  # FITS files that are not cubes are read below
-                raise StreamArgumentError(
-                    f"the dark frame {path} cannot be read: {error}", argument="dark", found=path
-                ) from error
-    return multi_read(path, tri_dim=Which3DState.FRONT2LAST)
+def _is_file(source: str) -> bool:
+    """Tell whether a file is meant: it is called like one, or there is one, and no stream of that name."""
+    path = split_hdu(source)[0].rstrip("/").lower()
+    if path.endswith((*FITS_SUFFIXES, *SUFFIXES)) or "/" in source:
+        return True
+    try:
+        return os.path.exists(source) and not os.path.exists(stream_path(source))
+    except StreamNameError:
+        return True
+
+
+def _read_file(path: str) -> Any:
+    """Read what is in a file; of a recording, the mean frame."""
+    try:
+        with load(path) as found:
+            if found.header:
+                return _mean(found)
+            return np.asarray(found.frames)
+    except StreamNotFoundError as error:
+        raise StreamNotFoundError(f"there is no dark frame {path}", path=path) from error
+    except StreamFormatError as error:
+        raise StreamArgumentError(
+            f"the dark frame {path} cannot be read: {error}", argument="dark", found=path
+        ) from error
 
 
 def _mean(found: Recording) -> Array | None:

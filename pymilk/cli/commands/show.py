@@ -18,7 +18,7 @@ from ...view.dark import load_dark
 from ...view.display import MODES
 from ...view.picture import REDUCTIONS
 from ..exits import clean_exit
-from ..output import clean, print_json
+from ..output import clean, print_json, warnings_of_files
 from ..parameters import NumberRange
 from ..terminal import Terminal, colours_of, interactive
 
@@ -57,7 +57,7 @@ _KEY_LINES, _HIGH = 3, 20
 @click.option("--reduce", "reduction", type=click.Choice(REDUCTIONS), default="peak", show_default=True,
               help="How several pixels become one: the largest, their mean, or the one in the middle.")
 @click.option("--dark", metavar="NAME|FILE|now",
-              help="Subtract a stream, a .npy or FITS file, or the first frame.")
+              help="Subtract a stream, a recording, an NPY or FITS file (FILE[HDU]), or the first frame.")
 @click.option("--zoom", type=NumberRange(1, 4096), default=1.0, show_default=True,
               help="1 is the whole frame.")
 @click.option("--centre", nargs=2, type=float, metavar="ROW COLUMN", help="Row and column in the middle.")
@@ -117,7 +117,8 @@ def show(
     with clean_exit():
         display = Display(levels=levels, percentile=percentile, **choices)
         if dark is not None and dark != _NOW:
-            display.dark = load_dark(dark)
+            with warnings_of_files():
+                display.dark = load_dark(dark)
         with Feed(name) as feed:
             feed.look()
             display.show(feed.take(index))

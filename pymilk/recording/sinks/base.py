@@ -11,7 +11,7 @@ import abc
 import json
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from ..._core import FRAME_ROW, allocate
 from ..._types import Array
 from ...errors import StreamArgumentError, StreamFormatError
+from ...foreign.hdus import Hdu
 from ...system.files import NO_RESERVING, delete, moved_into_place, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
 
@@ -61,6 +62,17 @@ class Stored(NamedTuple):
     header : dict
     complete : bool
     close : callable
+    plain : bool
+        An array of others, or a reduced recording: `frames` has no axis of time yet if `axes` says so.
+    axes : int or None
+        How many axes a frame of a plain array has; None: all but the first. Of an opened file: how many
+        the array has.
+    hdu : str
+        Which image of a FITS file it is, where that is not the primary HDU: ``"[SCI]"``.
+    others : tuple of str
+        Further images of the file, if none was asked for.
+    remark : str
+        Why a recording is read as a plain array.
     """
 
     frames: Any
@@ -70,6 +82,11 @@ class Stored(NamedTuple):
     header: Header
     complete: bool
     close: Callable[[], object]
+    plain: bool = False
+    axes: int | None = None
+    hdu: str = ""
+    others: tuple[str, ...] = ()
+    remark: str = ""
 
 
 class Sink(abc.ABC):
@@ -96,6 +113,9 @@ class Sink(abc.ABC):
         same holds for all methods. New files are deleted.
     """
 
+    #: Whether a file can have several images, HDUs, that `read` chooses from.
+    has_hdus: ClassVar[bool] = False
+
     #: Whether the format can be compressed.
     compresses: ClassVar[bool] = False
 
@@ -114,14 +134,19 @@ class Sink(abc.ABC):
             )
 
     @classmethod
+    def check_keywords(cls, keywords: Iterable[tuple[Any, ...]]) -> None:
+        """Warn, once, of what the format cannot hold of the keywords of a stream."""
+        return None
+
+    @classmethod
     def files(cls, path: str) -> list[str]:
         """Return the paths of all files of a recording of this path; the first is `path`."""
         return [path]
 
     @classmethod
     @abc.abstractmethod
-    def read(cls, path: str) -> Stored:
-        """Open a file of this format; may raise OSError."""
+    def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
+        """Open a file of this format; `hdu` only where `has_hdus`. May raise OSError."""
 
     @classmethod
     def remove(cls, path: str) -> None:

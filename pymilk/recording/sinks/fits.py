@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,14 @@ import numpy as np
 from ..._core import FRAME_ROW
 from ..._types import Array
 from ...axes import Which3DState
-from ...errors import StreamFormatError
-from ...fits import UPRIGHT_CARD, check_pixels, stream_header
+from ...fits import UPRIGHT_CARD, check_pixels, stream_cards, warn_of_cut
+from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete
-from .base import CLOCK, Header, Sink, Staging, Stored, batch_of, new_file, nothing_to_close, write_all
-from .npy import GrowingNpy, read_rows
+from .base import CLOCK, Header, Sink, Staging, Stored, batch_of, new_file, write_all
+from .fits_cards import CARDS, TABLE_ROW, flip_of
+from .fits_read import read_fits
+from .npy import GrowingNpy
 
 __all__ = ["FORMAT", "FitsSink"]
 
@@ -34,33 +36,9 @@ _CARD = 80
 _BATCH_NBYTES = 1 << 20
 _TABLE_ROWS = 1 << 16
 
-#: Rows as the table has them: big-endian, signed, without padding.
-_TABLE_ROW = np.dtype([(name, f">i{FRAME_ROW[name].itemsize}") for name in FRAME_ROW.names or ()])
-
-#: Header keys that are cards of their own: name of the card, comment.
-_CARDS = {
-    "pymilk": ("SHM_VERS", "version of pymilk that recorded this"),
-    "frames": ("SHM_NFRM", "frames recorded; see SHM_DONE"),
-    "lost": ("SHM_LOST", "frames missing between those recorded"),
-    "complete": ("SHM_DONE", "F: being recorded, or the recorder was killed"),
-    "ended": ("SHM_END", "why the recording ended"),
-    "clock": ("SHM_CLK", ""),
-    "axes": ("SHM_IDX", ""),
-    "started_ns": ("SHM_T0", "[ns] when the recording began, TAI"),
-    "squeeze": ("SHM_SQZ", "axes of length 1 are dropped by pymilk.SHM"),
-    "tri_dim": ("SHM_TRID", "stack axis of 3D frames in pymilk.SHM"),
-    "part": ("SHM_PART", "number of this file in its series"),
-}
-
 
 def _fits() -> Any:
     return optional_library("astropy.io.fits", "fits", "FITS recordings")
-
-
-def _flip(dtype: np.dtype[Any]) -> int:
-    """Return the bit to flip for FITS: the highest one for dtypes that are stored with an offset, else 0."""
-    offset = (dtype.kind == "u" and dtype.itemsize > 1) or dtype == np.int8
-    return 1 << 8 * dtype.itemsize - 1 if offset else 0
 
 
 def _padded(nbytes: int) -> int:
@@ -70,12 +48,19 @@ def _padded(nbytes: int) -> int:
 class FitsSink(Sink):
     """See `Sink`."""
 
+    has_hdus = True
+
     @classmethod
     def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
         """See `Sink`."""
         super().check(shape, dtype, compress)
         _fits()
         check_pixels(dtype)
+
+    @classmethod
+    def check_keywords(cls, keywords: Iterable[tuple[Any, ...]]) -> None:
+        """See `Sink`."""
+        warn_of_cut(stream_cards(keywords)[1], stacklevel=5)
 
     @classmethod
     def files(cls, path: str) -> list[str]:
@@ -117,7 +102,7 @@ class FitsSink(Sink):
     def _head(self, header: Header) -> bytes:
         """Return the header: always of the same length."""
         fits = _fits()
-        flip = _flip(self._dtype)
+        flip = flip_of(self._dtype)
         bits = 8 * self._dtype.itemsize
         cards: list[tuple[str, Any, str]] = [
             ("SIMPLE", True, "conforms to FITS standard"),
@@ -131,7 +116,7 @@ class FitsSink(Sink):
             zero = -flip if self._dtype == np.int8 else flip
             cards += [("BSCALE", 1, ""), ("BZERO", zero, "offset of unsigned integers, or int8")]
         cards.append((UPRIGHT_CARD, "STREAM", "axes as in the stream: NAXIS1 is size[0]"))
-        cards += [(name, header.get(key), comment) for key, (name, comment) in _CARDS.items()]
+        cards += [(name, header.get(key), comment) for key, (name, comment) in CARDS.items()]
         cards.append(("SHM_NKW", len(header["keywords"]), "keywords of the stream, at the end"))
         made = fits.Header()
         for card in cards:
@@ -139,14 +124,14 @@ class FitsSink(Sink):
         # Parameters of multi_read that give frames[k, ...] as the user saw them.
         images = len(self._shape) == 2
         made.extend(
-            stream_header(
+            stream_cards(
                 header["keywords"],
                 name=header["stream"],
                 symcode=header["symcode"] if len(self._shape) > 1 else 4,
                 tri_dim=Which3DState.FRONT2LAST if images else header["tri_dim"],
                 atime_ns=header["first_ns"],
                 tai_offset=header["tai_offset"],
-            ),
+            )[0],
             unique=False,
             bottom=True,
         )
@@ -168,7 +153,7 @@ class FitsSink(Sink):
         """See `Sink`."""
         frames = self._staging.frames[: len(info)]
         swapped = self._swapped[: frames.nbytes]
-        flip = _flip(self._dtype)
+        flip = flip_of(self._dtype)
         # Both of these run without the GIL.
         if flip:
             plain = np.dtype(f"u{self._dtype.itemsize}")
@@ -218,17 +203,17 @@ class FitsSink(Sink):
             ("XTENSION", "BINTABLE", "one row for each frame"),
             ("BITPIX", 8, ""),
             ("NAXIS", 2, ""),
-            ("NAXIS1", _TABLE_ROW.itemsize, ""),
+            ("NAXIS1", TABLE_ROW.itemsize, ""),
             ("NAXIS2", self._count, ""),
             ("PCOUNT", 0, ""),
             ("GCOUNT", 1, ""),
-            ("TFIELDS", len(_TABLE_ROW.names or ()), ""),
+            ("TFIELDS", len(TABLE_ROW.names or ()), ""),
         ]
         for number, name in enumerate(FRAME_ROW.names or (), 1):
             kind = FRAME_ROW[name]
             cards += [(f"TTYPE{number}", name, ""), (f"TFORM{number}", "KJ"[kind.itemsize == 4], "")]
             if kind.kind == "u":
-                cards += [(f"TZERO{number}", _flip(kind), "unsigned"), (f"TSCAL{number}", 1, "")]
+                cards += [(f"TZERO{number}", flip_of(kind), "unsigned"), (f"TSCAL{number}", 1, "")]
             if name.endswith("_ns"):
                 cards.append((f"TUNIT{number}", "ns", "TAI since 1970-01-01"))
         cards += [("EXTNAME", "INFO", ""), ("CLOCK", CLOCK, "")]
@@ -259,150 +244,18 @@ class FitsSink(Sink):
     # -- reading -------------------------------------------------------------------------------
 
     @classmethod
-    def read(cls, path: str) -> Stored:
-        """See `Sink`."""
-        fits = _fits()
-        try:
-            # Only the first part: uncounted frames may follow it.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # a file that is too short is an error below
-                with fits.open(path, memmap=True, do_not_scale_image_data=True) as hdus:
-                    place = _cube(hdus)
-                    cards = place.header
-                    packed = type(place).__name__ == "CompImageHDU"
-                    frames: Any = None
-                    if not packed and cards.get("BSCALE", 1) == 1 and _plain_type(cards) is not None:
-                        frames = _raw(path, cards, place.fileinfo()["datLoc"])
-            if frames is None:  # scaled or compressed by another program
-                with fits.open(path, memmap=False) as hdus:
-                    frames = np.asarray(_cube(hdus).data)
-                native = frames.dtype.newbyteorder("=")
-                return Stored(frames.astype(native), None, native, None, {}, True, nothing_to_close)
-        except (OSError, StreamFormatError) as error:
-            if isinstance(error, StreamFormatError) or error.errno is not None:
-                raise
-            raise StreamFormatError(
-                f"{path} is no FITS file, or it is damaged: {error}",
-                path=path,
-                field="file",
-                expected="FITS",
-                found=str(error),
-            ) from error
-        dtype = _plain_type(cards)
-        assert dtype is not None
-        native = dtype.newbyteorder("=")
-        convert = None if frames.dtype == native else lambda raw: _native(raw, native)
-        if "SHM_DONE" not in cards:
-            return Stored(frames, convert, native, None, {}, True, nothing_to_close)
-        header = _header_of(cards, native)
-        rows_path = cls.files(path)[1]
-        if cards["SHM_DONE"]:
-            info = _table_of(fits, path)
-        elif os.path.exists(rows_path):
-            info = read_rows(rows_path)
-        else:
-            info = np.zeros(0, FRAME_ROW)
-        return Stored(frames, convert, native, info, header, bool(cards["SHM_DONE"]), nothing_to_close)
-
-
-def _cube(hdus: Any) -> Any:
-    """Return the first HDU with pixels, which has the frames."""
-    for hdu in hdus:
-        if hdu.is_image and hdu.header.get("NAXIS", 0):
-            return hdu
-    raise StreamFormatError("the file has no image", field="NAXIS", expected="1 or more", found=0)
-
-
-def _plain_type(cards: Any) -> np.dtype[Any] | None:
-    """Return the dtype of pixels without scale, or with the offset of unsigned integers; None for others."""
-    bits = int(cards["BITPIX"])
-    zero = cards.get("BZERO", 0)
-    if bits < 0:
-        kind = np.dtype(f"f{-bits // 8}")
-    elif zero == 0:
-        kind = np.dtype("u1" if bits == 8 else f"i{bits // 8}")
-    else:
-        kind = np.dtype("i1" if bits == 8 else f"u{bits // 8}")
-    flip = _flip(kind)
-    return kind if zero == (-flip if bits == 8 else flip) else None
-
-
-def _raw(path: str, cards: Any, place: int) -> Array:
-    """Map the pixels as they are stored."""
-    bits = int(cards["BITPIX"])
-    kind = np.dtype(f">f{-bits // 8}" if bits < 0 else "u1" if bits == 8 else f">i{bits // 8}")
-    shape = tuple(int(cards[f"NAXIS{at}"]) for at in range(int(cards["NAXIS"]), 0, -1))
-    if math.prod(shape) == 0:
-        return np.zeros(shape, kind)
-    try:
-        return np.memmap(path, kind, "r", place, shape)
-    except ValueError as error:
-        raise StreamFormatError(
-            f"{path} is shorter than its header says: {error}",
-            path=path,
-            field="file size",
-            expected=shape,
-            found=os.path.getsize(path),
-        ) from error
-
-
-def _native(raw: Array, dtype: np.dtype[Any]) -> Array:
-    """Make frames of stored pixels. A copy."""
-    flip = _flip(dtype)
-    if not flip:
-        return raw.astype(dtype)
-    plain = np.dtype(f"u{dtype.itemsize}")
-    made: Array = raw.view(plain.newbyteorder(">")).astype(plain)
-    made ^= plain.type(flip)
-    return made.view(dtype)
+    def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
+        """See `Sink`; `hdu` chooses one of several images."""
+        return read_fits(path, cls.files(path)[1], hdu)
 
 
 def _to_table(rows: Array) -> Array:
     """Return rows as the table has them."""
-    table = np.empty(len(rows), _TABLE_ROW)
-    for name in _TABLE_ROW.names or ():
+    table = np.empty(len(rows), TABLE_ROW)
+    for name in TABLE_ROW.names or ():
         kind = FRAME_ROW[name]
-        table[name] = (rows[name] ^ kind.type(_flip(kind))).view(f"i{kind.itemsize}")
+        table[name] = (rows[name] ^ kind.type(flip_of(kind))).view(f"i{kind.itemsize}")
     return table
-
-
-def _table_of(fits: Any, path: str) -> Array:
-    """Read the rows from the table."""
-    with fits.open(path, memmap=True) as hdus:
-        place = hdus["INFO"].fileinfo()["datLoc"]
-        count = int(hdus["INFO"].header["NAXIS2"])
-    table = np.fromfile(path, _TABLE_ROW, count, offset=place)
-    if len(table) < count:
-        raise StreamFormatError(
-            f"{path} is shorter than the header of its table says: {len(table)} of {count} rows",
-            path=path,
-            field="file size",
-            expected=count,
-            found=len(table),
-        )
-    rows = np.zeros(count, FRAME_ROW)
-    for name in _TABLE_ROW.names or ():
-        kind = FRAME_ROW[name]
-        rows[name] = table[name].astype(f"i{kind.itemsize}").view(kind) ^ kind.type(_flip(kind))
-    return rows
-
-
-def _header_of(cards: Any, dtype: np.dtype[Any]) -> Header:
-    """Return the header of a recording from the header of its file."""
-    header: Header = {key: cards.get(name) for key, (name, _) in _CARDS.items()}
-    shape = [int(cards[f"NAXIS{at}"]) for at in range(int(cards["NAXIS"]) - 1, 0, -1)]
-    first = cards.index("TRI_DIM") + 1  # other programs may have added cards after it
-    keywords = cards.cards[first : first + int(cards["SHM_NKW"])]
-    header.update(
-        stream=str(cards["SHM_NAME"]),
-        dtype=dtype.name,
-        stream_shape=shape,
-        symcode=int(cards["SYMCODE"]),
-        tai_offset=int(cards["TAI-UTC"]),
-        first_ns=int(cards["ATIME_NS"]),
-        keywords=[[card.keyword, card.value, card.comment] for card in keywords],
-    )
-    return header
 
 
 FORMAT = FitsSink

@@ -1,17 +1,30 @@
-"""Formats of recordings: one module each, chosen by the suffix of the file name."""
+"""Formats of recordings: one module each, chosen by the suffix for writing, and by content for reading."""
 
 from __future__ import annotations
 
 import importlib
 import os
 
-from ...errors import StreamArgumentError
+from ...errors import StreamArgumentError, StreamFormatError
+from ...foreign.contents import Content, content_of
 from .base import Sink
 
-__all__ = ["SUFFIXES", "sink_of"]
+__all__ = ["FITS_SUFFIXES", "SUFFIXES", "format_of", "sink_of"]
 
 #: Module of each suffix.
 SUFFIXES = {".npy": "npy", ".fits": "fits", ".h5": "hdf5", ".hdf5": "hdf5", ".zarr": "zarr"}
+
+#: Further names of FITS files that others write.
+FITS_SUFFIXES = (".fit", ".fts", ".fz", ".fits.gz", ".fit.gz", ".fts.gz", ".fits.bz2", ".fits.xz")
+
+#: Module of each content.
+_CONTENTS = {"npy": "npy", "fits": "fits", "hdf5": "hdf5"}
+
+#: What `pymilk.play` takes, and no recording is.
+_PICTURES = (
+    *("tiff", "png", "jpeg", "gif", "webp", "bmp", "pnm"),
+    *("avi", "mkv", "mp4", "y4m", "mpeg", "ts", "wmv"),
+)
 
 
 def sink_of(path: str) -> type[Sink]:
@@ -29,5 +42,45 @@ def sink_of(path: str) -> type[Sink]:
             argument="path",
             found=path,
         )
-    found: type[Sink] = importlib.import_module(f".{SUFFIXES[suffix]}", __package__).FORMAT
+    return _format(SUFFIXES[suffix])
+
+
+def _format(module: str) -> type[Sink]:
+    found: type[Sink] = importlib.import_module(f".{module}", __package__).FORMAT
     return found
+
+
+def format_of(path: str) -> type[Sink]:
+    """Return the class that reads a file, by what is in it, whatever it is called.
+
+    Raises
+    ------
+    OSError
+        It is not there, or cannot be read.
+    StreamFormatError, StreamArgumentError
+        It is something else, which the message names.
+    """
+    content = content_of(path)
+    suffix = os.path.splitext(path)[1].lower()
+    module = _CONTENTS.get(content.kind)
+    if module == "fits" or (module and not content.packed):
+        return _format(module)
+    if content.kind == "folder" and (suffix == ".zarr" or os.path.exists(os.path.join(path, "zarr.json"))):
+        return _format("zarr")
+    if content.kind == "unknown" and SUFFIXES.get(suffix) == "hdf5":
+        return _format("hdf5")  # its mark may come later in the file
+    raise _refusal(path, suffix, content)
+
+
+def _refusal(path: str, suffix: str, content: Content) -> StreamFormatError | StreamArgumentError:
+    """Return the error for a file that is nothing to read frames from."""
+    text = f"{path} is {content.words}, and no recording, NPY array or FITS file"
+    if content.packed and content.kind in _CONTENTS:
+        text = f"{path} is {content.words}; unpack it first: of packed files only FITS is read"
+    elif content.kind in _PICTURES:
+        text += "; pymilk.play and `pymilk play` take images and videos"
+    known = suffix in SUFFIXES or path.lower().endswith(FITS_SUFFIXES)
+    if known or content.kind not in ("folder", "text", "unknown"):
+        return StreamFormatError(text, path=path, field="file", expected="a recording", found=content.words)
+    suffixes = ", ".join(SUFFIXES)
+    return StreamArgumentError(f"{text} ({suffixes})", argument="path", found=path)

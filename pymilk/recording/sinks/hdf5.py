@@ -14,6 +14,7 @@ import numpy as np
 from ..._core import FRAME_ROW
 from ..._types import Array
 from ...errors import StreamFormatError
+from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
@@ -193,7 +194,7 @@ class Hdf5Sink(Sink):
                 self._file = -1
 
     @classmethod
-    def read(cls, path: str) -> Stored:
+    def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
         """See `Sink`."""
         h5py = _h5py()
         if not os.path.exists(path):

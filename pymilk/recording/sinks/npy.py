@@ -17,6 +17,7 @@ import numpy as np
 from ..._core import FRAME_ROW
 from ..._types import Array
 from ...errors import StreamFormatError
+from ...foreign.hdus import Hdu
 from ...system.files import delete
 from .base import (
     Header,
@@ -238,7 +239,7 @@ class NpySink(Sink):
             self._rows.close()
 
     @classmethod
-    def read(cls, path: str) -> Stored:
+    def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
         """See `Sink`."""
         try:
             frames = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -252,7 +253,8 @@ class NpySink(Sink):
             ) from error
         _, rows, header_path = cls.files(path)
         if not os.path.exists(header_path):
-            return Stored(frames, None, frames.dtype, _rows_alone(rows), {}, True, nothing_to_close)
+            info = _rows_alone(rows)
+            return Stored(frames, None, frames.dtype, info, {}, True, nothing_to_close, plain=info is None)
         with open(header_path, "rb") as file:
             header = header_of_json(file.read(), header_path)
         info, complete = read_rows(rows), bool(header.get("complete"))

@@ -18,6 +18,7 @@ import numpy as np
 from ..._core import FRAME_ROW
 from ..._types import Array
 from ...errors import StreamFormatError
+from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, remove_unfinished
 from ...system.hidden import hidden_name
@@ -213,7 +214,7 @@ class ZarrSink(Sink):
         """See `Sink`."""
 
     @classmethod
-    def read(cls, path: str) -> Stored:
+    def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
         """See `Sink`."""
         zarr = optional_library("zarr", "zarr", "Zarr recordings")
         if not os.path.exists(path):

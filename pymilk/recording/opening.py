@@ -1,0 +1,178 @@
+"""Files opened for `load`: paths sorted out, each read by its format, arrays of others cut into frames."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from ..arguments import bad_argument
+from ..errors import (
+    ForeignFileWarning,
+    StreamArgumentError,
+    StreamError,
+    StreamFormatError,
+    StreamNotFoundError,
+)
+from ..foreign.hdus import Hdu, checked_hdu, split_hdu
+from ..system.files import checked_path, file_error
+from .series import parts_of
+from .sinks import Stored, format_of
+
+__all__ = ["check_frame_axes", "files_of", "open_file", "warn_of"]
+
+#: A path, and the HDU that is asked for with it.
+Part = tuple[str, Hdu | None]
+
+
+def check_frame_axes(found: Any) -> None:
+    """Raise `StreamArgumentError` if a frame cannot have so many axes."""
+    if found not in (None, 1, 2, 3) or isinstance(found, bool):
+        raise bad_argument("frame_axes", found, "the number of axes of a frame, 1 to 3, or None")
+
+
+def files_of(path: Any, hdu: Any) -> tuple[list[Part], bool]:
+    """Sort out what to open, and whether it is a series of files."""
+    wanted = checked_hdu(hdu)
+    if isinstance(path, (str, bytes, os.PathLike)):
+        part = _divided(path, wanted)
+        if os.path.exists(part[0]):
+            return [part], False
+        parts = [(each, part[1]) for each in parts_of(part[0])]
+        if not parts:
+            raise StreamNotFoundError(
+                f"there is no recording {part[0]}, nor a series of that name", path=part[0]
+            )
+        return parts, True
+    parts = [_divided(each, wanted) for each in path] if isinstance(path, Iterable) else []
+    if not parts:
+        raise bad_argument("path", path, "the path of a recording, or a list of them")
+    return parts, False
+
+
+def _divided(given: Any, wanted: Hdu | None) -> Part:
+    """Divide a path from the HDU in it."""
+    path, named = split_hdu(checked_path(given, "a recording"))
+    if named is not None and wanted is not None and named != wanted:
+        raise StreamArgumentError(
+            f"hdu is {wanted!r}, and the path {given!r} names another one", argument="hdu", found=wanted
+        )
+    return path, wanted if named is None else named
+
+
+def open_file(part: Part, frame_axes: int | None) -> Stored:
+    """Open one file.
+
+    Raises
+    ------
+    StreamError
+        As for `load`.
+    """
+    path, hdu = part
+    try:
+        stored = _read(path, hdu)
+    except OSError as error:
+        if isinstance(error, StreamError):
+            raise
+        raise file_error(error, error.filename or path, "read") from error
+    except KeyError as error:
+        raise StreamFormatError(
+            f"{path}: the header of the recording is damaged, it has no {error}",
+            path=path,
+            field="header",
+            expected=str(error),
+        ) from error
+    except (StreamError, MemoryError):
+        raise
+    except Exception as error:  # of libraries that meet something damaged: anything can come
+        raise StreamFormatError(
+            f"{path} is no recording, or it is damaged: {error!r}",
+            path=path,
+            field="file",
+            found=repr(error),
+        ) from error
+    try:
+        _check(stored, path)
+        return _framed(stored, path, frame_axes)
+    except BaseException:
+        stored.close()
+        raise
+
+
+def _read(path: str, hdu: Hdu | None) -> Stored:
+    """Read a file with the format that its content has."""
+    kind = format_of(path)
+    if hdu is None:
+        return kind.read(path)
+    if not kind.has_hdus:
+        raise StreamArgumentError(
+            f"hdu chooses an image of a FITS file, and {path} is none", argument="hdu", found=hdu
+        )
+    return kind.read(path, hdu)
+
+
+def _check(stored: Stored, path: str) -> None:
+    """Raise if these cannot be frames of a stream."""
+    if len(stored.frames.shape) == 0:
+        raise StreamFormatError(
+            f"{path} has a single number, and no frames",
+            path=path,
+            field="shape",
+            expected="(n, ...)",
+            found=(),
+        )
+    if stored.dtype.kind not in "biufc" or stored.dtype.char in "gG":
+        what = f"{stored.dtype}, which no stream has" if stored.dtype.char in "gG" else str(stored.dtype)
+        raise StreamFormatError(
+            f"{path} has no frames of numbers, but {what}",
+            path=path,
+            field="dtype",
+            expected="numbers",
+            found=stored.dtype,
+        )
+
+
+def _framed(stored: Stored, path: str, frame_axes: int | None) -> Stored:
+    """Give an array of others its axis of time, if it is a single frame."""
+    if not stored.plain:
+        if frame_axes is None:
+            return stored
+        raise StreamArgumentError(
+            f"frame_axes: {path} is a recording, which says itself what a frame is",
+            argument="frame_axes",
+            found=frame_axes,
+        )
+    frames, given, file_axes = stored.frames, frame_axes or stored.axes, stored.frames.ndim
+    axes = frames.ndim - 1 if given is None else given
+    if frames.ndim == axes:
+        frames = frames[None]
+    elif frames.ndim != axes + 1:
+        raise StreamArgumentError(
+            f"{path} has the shape {frames.shape}, and no frames of {axes} axes; frame_axes is "
+            f"{frames.ndim - 1} or {frames.ndim} here",
+            argument="frame_axes",
+            found=frame_axes,
+        )
+    header = stored.header and {**stored.header, "stream_shape": list(frames.shape[1:])}
+    return stored._replace(frames=frames, header=header, axes=file_axes)
+
+
+def warn_of(parts: list[Part], stored: list[Stored]) -> None:
+    """Warn, once for all files, of what was decided about them."""
+    for (path, _), each in zip(parts, stored, strict=True):
+        text = ""
+        if each.remark:
+            text = (
+                f"{path} carries the header of a recording that it is not any more: {each.remark}; it is "
+                "read as a plain array in the orientation of that header, without rows"
+            )
+        elif each.others:
+            others = ", ".join(each.others)
+            text = (
+                f"{path} has several images: {each.hdu} is taken, others are in {others}; choose with hdu=, "
+                f"or as {path}{each.others[0]}"
+            )
+        if text:
+            warnings.warn(text, ForeignFileWarning, stacklevel=3)
+            return

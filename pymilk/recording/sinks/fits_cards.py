@@ -1,0 +1,35 @@
+"""What the FITS files of recordings look like: cards of their own, the rows of their table, offsets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..._core import FRAME_ROW
+
+__all__ = ["CARDS", "TABLE_ROW", "flip_of"]
+
+#: Rows as the table has them: big-endian, signed, without padding.
+TABLE_ROW = np.dtype([(name, f">i{FRAME_ROW[name].itemsize}") for name in FRAME_ROW.names or ()])
+
+#: Header keys that are cards of their own: name of the card, comment.
+CARDS = {
+    "pymilk": ("SHM_VERS", "version of pymilk that recorded this"),
+    "frames": ("SHM_NFRM", "frames recorded; see SHM_DONE"),
+    "lost": ("SHM_LOST", "frames missing between those recorded"),
+    "complete": ("SHM_DONE", "F: being recorded, or the recorder was killed"),
+    "ended": ("SHM_END", "why the recording ended"),
+    "clock": ("SHM_CLK", ""),
+    "axes": ("SHM_IDX", ""),
+    "started_ns": ("SHM_T0", "[ns] when the recording began, TAI"),
+    "squeeze": ("SHM_SQZ", "axes of length 1 are dropped by pymilk.SHM"),
+    "tri_dim": ("SHM_TRID", "stack axis of 3D frames in pymilk.SHM"),
+    "part": ("SHM_PART", "number of this file in its series"),
+}
+
+
+def flip_of(dtype: np.dtype[Any]) -> int:
+    """Return the bit that turns pixels into what FITS stores: the highest one, where that has an offset."""
+    offset = (dtype.kind == "u" and dtype.itemsize > 1) or dtype == np.int8
+    return 1 << 8 * dtype.itemsize - 1 if offset else 0

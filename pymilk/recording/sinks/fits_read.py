@@ -1,0 +1,232 @@
+"""FITS files read: recordings with their rows, and images and cubes of others, packed or not."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..._core import FRAME_ROW
+from ..._types import Array
+from ...errors import StreamFormatError
+from ...foreign.contents import content_of
+from ...foreign.hdus import Chosen, Hdu, choose, opened, silenced, unpacked
+from .base import Header, Stored, nothing_to_close
+from .fits_cards import CARDS, TABLE_ROW, flip_of
+from .npy import read_rows
+
+__all__ = ["read_fits"]
+
+#: What stays true of a header when the pixels of its recording were reduced: cut out, averaged, subtracted.
+_LASTING = ("pymilk", "stream", "squeeze", "tri_dim", "dtype", "symcode", "keywords")
+
+#: How card SHM_IDX begins: the axes of all frames, k first.
+_INDICES = re.compile(r"frames\[k((?:, -?[xyz])*)\]")
+
+
+class _File(NamedTuple):
+    """A file to read from: what astropy opens, and where stored bytes are taken from."""
+
+    path: str
+    content: bytes | None
+
+    @property
+    def source(self) -> Any:
+        """What `opened` takes."""
+        return self.path if self.content is None else io.BytesIO(self.content)
+
+    def array(self, kind: np.dtype[Any], shape: tuple[int, ...], place: int) -> Array:
+        """Return stored numbers as they are: a map of the file, or of its unpacked bytes."""
+        count = math.prod(shape)
+        if count == 0:
+            return np.zeros(shape, kind)
+        try:
+            if self.content is None:
+                return np.memmap(self.path, kind, "r", place, shape)
+            return np.frombuffer(self.content, kind, count, place).reshape(shape)
+        except ValueError as error:
+            nbytes = os.path.getsize(self.path) if self.content is None else len(self.content)
+            raise StreamFormatError(
+                f"{self.path} is shorter than its header says: {error}",
+                path=self.path,
+                field="file size",
+                expected=place + count * kind.itemsize,
+                found=nbytes,
+            ) from error
+
+
+class _Pixels(NamedTuple):
+    """Pixels of an HDU: see `Stored`."""
+
+    frames: Any
+    convert: Callable[[Array], Array] | None
+    dtype: np.dtype[Any]
+
+
+def read_fits(path: str, rows_path: str, hdu: Hdu | None) -> Stored:
+    """Read a FITS file.
+
+    Parameters
+    ----------
+    path : str
+    rows_path : str
+        Where the rows of a recording are that was not finished.
+    hdu : int, str, (str, int) or None
+        See `pymilk.foreign.hdus`.
+
+    Raises
+    ------
+    OSError, StreamError
+    """
+    content = content_of(path)
+    file = _File(path, unpacked(path, content) if content.packed else None)
+    # Astropy warns of a file that is too short, which is an error below.
+    with silenced(), opened(file.source, path, memmap=True, do_not_scale_image_data=True) as hdus:
+        chosen = choose(hdus, hdu, path)
+        cards = chosen.hdu.header.copy()
+        pixels = _stored_pixels(file, chosen)
+    if pixels is None:
+        pixels = _scaled_pixels(file, hdu)
+    label = chosen.label if chosen.number or chosen.others or hdu is not None else ""
+    if "SHM_DONE" in cards:
+        return _recorded(file, rows_path, cards, pixels)._replace(hdu=label)
+    axes = pixels.frames.ndim
+    return Stored(
+        *pixels, None, {}, True, nothing_to_close,
+        plain=True, axes=axes if axes <= 2 else None, hdu=label, others=chosen.others,
+    )  # fmt: skip
+
+
+# -- pixels ------------------------------------------------------------------------------------
+
+
+def _stored_pixels(file: _File, chosen: Chosen) -> _Pixels | None:
+    """Map the pixels of an HDU as they are stored; None if they are compressed, scaled, or may be missing."""
+    cards = chosen.hdu.header
+    dtype = _plain_type(cards)
+    if type(chosen.hdu).__name__ == "CompImageHDU" or dtype is None:
+        return None
+    bits = int(cards["BITPIX"])
+    kind = np.dtype(f">f{-bits // 8}" if bits < 0 else "u1" if bits == 8 else f">i{bits // 8}")
+    shape = tuple(int(cards[f"NAXIS{at}"]) for at in range(int(cards["NAXIS"]), 0, -1))
+    frames = file.array(kind, shape, chosen.hdu.fileinfo()["datLoc"])
+    native = dtype.newbyteorder("=")
+    convert = None if frames.dtype == native else lambda raw: _native(raw, native)
+    return _Pixels(frames, convert, native)
+
+
+def _scaled_pixels(file: _File, hdu: Hdu | None) -> _Pixels:
+    """Read pixels as astropy makes them of what is stored: scaled, and NaN where they are missing."""
+    with silenced(), opened(file.source, file.path, memmap=False) as hdus:
+        frames = np.asarray(choose(hdus, hdu, file.path).hdu.data)
+    native = frames.dtype.newbyteorder("=")
+    return _Pixels(frames.astype(native, copy=False), None, native)
+
+
+def _plain_type(cards: Any) -> np.dtype[Any] | None:
+    """Return the dtype of pixels that need no scale but the offset of unsigned integers; None for others."""
+    bits = int(cards["BITPIX"])
+    zero = cards.get("BZERO", 0)
+    if cards.get("BSCALE", 1) != 1 or (bits > 0 and zero == 0 and "BLANK" in cards):
+        return None
+    if bits < 0:
+        kind = np.dtype(f"f{-bits // 8}")
+    elif zero == 0:
+        kind = np.dtype("u1" if bits == 8 else f"i{bits // 8}")
+    else:
+        kind = np.dtype("i1" if bits == 8 else f"u{bits // 8}")
+    flip = flip_of(kind)
+    return kind if zero == (-flip if bits == 8 else flip) else None
+
+
+def _native(raw: Array, dtype: np.dtype[Any]) -> Array:
+    """Make frames of stored pixels. A copy."""
+    flip = flip_of(dtype)
+    if not flip:
+        return raw.astype(dtype)
+    plain = np.dtype(f"u{dtype.itemsize}")
+    made: Array = raw.view(plain.newbyteorder(">")).astype(plain)
+    made ^= plain.type(flip)
+    return made.view(dtype)
+
+
+# -- recordings --------------------------------------------------------------------------------
+
+
+def _recorded(file: _File, rows_path: str, cards: Any, pixels: _Pixels) -> Stored:
+    """Read a recording; of a reduced copy of one, a plain cube."""
+    finished = bool(cards["SHM_DONE"])
+    info: Array | None
+    if finished:
+        info = _table_of(file)
+    elif os.path.exists(rows_path):
+        info = read_rows(rows_path)
+    else:
+        info = None
+    header = _header_of(cards, pixels.dtype)
+    reason = _why_reduced(cards, info, rows_path)
+    if not reason:
+        return Stored(*pixels, info, header, finished, nothing_to_close)
+    return Stored(
+        *pixels, None, {key: header[key] for key in _LASTING}, False, nothing_to_close,
+        plain=True, axes=_axes_of(cards), remark=reason,
+    )  # fmt: skip
+
+
+def _why_reduced(cards: Any, info: Array | None, rows_path: str) -> str:
+    """Tell why the cards of a recording cannot be those of the pixels that they stand with."""
+    if info is None:
+        where = "its table INFO" if cards["SHM_DONE"] else rows_path
+        return f"{where}, which has a row for each frame, is missing"
+    if not cards["SHM_DONE"]:
+        return ""
+    count = int(cards[f"NAXIS{cards['NAXIS']}"])
+    return "" if count == len(info) else f"its last axis is {count} long, and there are {len(info)} rows"
+
+
+def _axes_of(cards: Any) -> int | None:
+    """Return how many axes a frame of a reduced recording has; None: all but the first."""
+    naxis = int(cards["NAXIS"])
+    match = _INDICES.match(str(cards.get("SHM_IDX", "")))
+    recorded = match[1].count(",") if match else 0
+    if recorded and naxis in (recorded, recorded + 1):
+        return recorded
+    return naxis if naxis <= 2 else None
+
+
+def _table_of(file: _File) -> Array | None:
+    """Read the rows from the table; None if there is none."""
+    with silenced(), opened(file.source, file.path, memmap=True) as hdus:
+        if "INFO" not in hdus or hdus["INFO"].header["NAXIS1"] != TABLE_ROW.itemsize:
+            return None
+        place = hdus["INFO"].fileinfo()["datLoc"]
+        count = int(hdus["INFO"].header["NAXIS2"])
+    table = file.array(TABLE_ROW, (count,), place)
+    rows = np.zeros(count, FRAME_ROW)
+    for name in TABLE_ROW.names or ():
+        kind = FRAME_ROW[name]
+        rows[name] = table[name].astype(f"i{kind.itemsize}").view(kind) ^ kind.type(flip_of(kind))
+    return rows
+
+
+def _header_of(cards: Any, dtype: np.dtype[Any]) -> Header:
+    """Make the header of a recording from that of its file."""
+    header: Header = {key: cards.get(name) for key, (name, _) in CARDS.items()}
+    shape = [int(cards[f"NAXIS{at}"]) for at in range(int(cards["NAXIS"]) - 1, 0, -1)]
+    first = cards.index("TRI_DIM") + 1  # others may have added cards behind
+    keywords = cards.cards[first : first + int(cards["SHM_NKW"])]
+    header.update(
+        stream=str(cards["SHM_NAME"]),
+        dtype=dtype.name,
+        stream_shape=shape,
+        symcode=int(cards["SYMCODE"]),
+        tai_offset=int(cards["TAI-UTC"]),
+        first_ns=int(cards["ATIME_NS"]),
+        keywords=[[card.keyword, card.value, card.comment] for card in keywords],
+    )
+    return header
