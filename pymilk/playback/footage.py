@@ -2,90 +2,34 @@
 
 from __future__ import annotations
 
-import abc
 import os
-import re
 from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .._types import Array
-from ..axes import Orientation, Which3DState, encode
+from ..axes import Orientation
 from ..errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
+from ..foreign.contents import content_of
+from ..foreign.hdus import split_hdu
 from ..recording import Recording, load, orientation_of
-from ..recording.sinks import SUFFIXES, Header
-from ..system.extras import optional_library
+from ..recording.opening import check_frame_axes
+from ..recording.sinks import FITS_SUFFIXES, SUFFIXES, Header
 from ..system.files import checked_path, file_error
+from ..system.masks import unmasked
+from .base import Footage, stem, usual_orientation
+from .images import IMAGE_KINDS, IMAGE_SUFFIXES, Images
+from .video import VIDEO_KINDS, VIDEO_SUFFIXES, Video
 
 __all__ = ["IMAGE_SUFFIXES", "VIDEO_SUFFIXES", "Cube", "Footage", "Images", "Video", "open_footage"]
 
-IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".pgm", ".ppm", ".gif", ".webp")
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".y4m")
-
-#: Weights of red, green and blue in brightness (ITU-R BT.601).
-_GREY = np.array([0.299, 0.587, 0.114])
-
-#: Interval of a recording of a single frame, for loops.
+#: Interval of a recording of a single frame, for those who play it again and again.
 _ALONE_NS = 1_000_000_000
 
 #: Columns of rows that times are taken from: the first one with increasing times for all frames.
 _TIMES = ("atime_ns", "writetime_ns", "arrival_ns")
-
-
-class Footage(abc.ABC):
-    """Frames of one shape and dtype, in order, that can be read again and again.
-
-    Attributes
-    ----------
-    name : str
-        Description of the source, for messages.
-    stream_name : str or None
-        Default name of a stream.
-    turn : Orientation
-        Orientation for the stream to play to: `turn.stream_shape` is the shape of a frame there.
-    dtype : dtype
-        Of the stream to play to.
-    count : int or None
-        Frames; None if that is known only after reading them.
-    interval_ns : int or None
-        Usual time from frame to frame; None if its frames have no times.
-    keywords : list of (name, value, comment)
-    """
-
-    name: str
-    stream_name: str | None = None
-    turn: Orientation
-    dtype: np.dtype[Any]
-    count: int | None = None
-    interval_ns: int | None = None
-    keywords: list[tuple[Any, ...]]
-
-    @abc.abstractmethod
-    def pieces(self, limit: int) -> Iterator[tuple[Array, Array | None]]:
-        """Yield all frames once, in pieces.
-
-        Parameters
-        ----------
-        limit : int
-            Frames of a piece, at most.
-
-        Yields
-        ------
-        (ndarray of shape (n, *turn.stream_shape), ndarray of int64 of shape (n,), or None)
-            Frames, and the nanoseconds between each frame and the one before; None without times. For the
-            first frame it is the usual interval, for loops.
-
-        Raises
-        ------
-        StreamFormatError
-            A frame is damaged, or of another shape or dtype than the first.
-        """
-
-    def close(self) -> None:  # noqa: B027  (most have nothing open)
-        """Close its files."""
 
 
 class Cube(Footage):
@@ -121,10 +65,11 @@ class Cube(Footage):
                 found=shape,
             )
         self.name = name
-        self.turn = turn or _usual(shape[1:])
+        self.turn = turn or usual_orientation(shape[1:])
         self.dtype = np.dtype(np.uint8) if frames.dtype == bool else frames.dtype.newbyteorder("=")
         self.count = shape[0]
         self.keywords = keywords or []
+        self.notes, self.choices = [], []
         self._frames = frames
         self._recording = recording
         self._steps: Array | None = None
@@ -146,12 +91,6 @@ class Cube(Footage):
             self._recording.close()
 
 
-def _usual(shape: tuple[int, ...]) -> Orientation:
-    """Return the default orientation of `SHM` for frames of this shape."""
-    raw = encode(np.broadcast_to(np.uint8(0), shape), 4, Which3DState.LAST2LAST)
-    return Orientation(raw.shape[::-1])
-
-
 def _stamps(info: Array) -> npt.NDArray[np.int64]:
     """Return the times of frames in nanoseconds of CLOCK_TAI, from the best column that all frames have."""
     for column in _TIMES:
@@ -161,154 +100,16 @@ def _stamps(info: Array) -> npt.NDArray[np.int64]:
     return stamps
 
 
-class _Sequence(Footage):
-    """Frames that are decoded one after the other."""
-
-    @abc.abstractmethod
-    def _frames(self) -> Iterator[tuple[Array, int | None]]:
-        """Yield each frame, with the nanoseconds before it."""
-
-    def _look(self) -> None:
-        """Set shape and dtype from the first frame."""
-        for frame, _ in self._frames():
-            self.turn, self.dtype = _usual(frame.shape), frame.dtype
-            return
-        raise StreamFormatError(
-            f"{self.name} has no frames", path=self.name, field="frames", expected="1 or more", found=0
-        )
-
-    def pieces(self, limit: int) -> Iterator[tuple[Array, Array | None]]:
-        """See `Footage`."""
-        for number, (frame, step) in enumerate(self._frames()):
-            if frame.shape != self.turn.shape or frame.dtype != self.dtype:
-                raise StreamFormatError(
-                    f"{self.name}: frame {number} is {frame.shape} of {frame.dtype}, the first one "
-                    f"{self.turn.shape} of {self.dtype}; a stream has frames of one kind",
-                    path=self.name,
-                    field="shape",
-                    expected=self.turn.shape,
-                    found=frame.shape,
-                )
-            yield self.turn.native(frame[None]), None if step is None else np.array([step])
-
-
-class Images(_Sequence):
-    """Image files, in the order of their names; those of several pages give several frames.
-
-    Numbers in names count as numbers: ``f2.png`` is before ``f10.png``. Colours become brightness.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.name = path
-        self.stream_name = _stem(path)
-        self.keywords = []
-        self._imageio = optional_library("imageio.v3", "video", "images to play")
-        if os.path.isdir(path):
-            try:
-                names = [each for each in os.listdir(path) if each.lower().endswith(IMAGE_SUFFIXES)]
-            except OSError as error:
-                raise file_error(error, path, "read", "source") from error
-            shown = sorted((each for each in names if not each.startswith(".")), key=_natural)
-            self._paths = [os.path.join(path, each) for each in shown]
-        else:
-            self._paths = [path]
-        self._look()
-
-    def _frames(self) -> Iterator[tuple[Array, int | None]]:
-        for path in self._paths:
-            try:
-                for image in self._imageio.imiter(path, plugin="pillow"):
-                    yield _grey(np.asarray(image)), None
-            except MemoryError:
-                raise
-            except Exception as error:  # libraries of image formats may raise anything
-                raise _damaged(error, path, "image") from error
-
-
-def _natural(name: str) -> list[Any]:
-    """Return the sort key of a name."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
-
-
-def _grey(image: Array) -> Array:
-    """Return the brightness of an image: two axes."""
-    if image.ndim == 3 and image.shape[2] in (1, 2):  # grey, and its transparency
-        image = image[..., 0]
-    elif image.ndim == 3 and image.shape[2] in (3, 4):
-        bright = image[..., :3] @ _GREY
-        image = bright if image.dtype.kind == "f" else np.rint(bright).astype(image.dtype)
-    return image.astype(np.uint8) if image.dtype == bool else image
-
-
-class Video(_Sequence):
-    """A video file. Colours become brightness: 8 bits, or 16 where the file has more than 8."""
-
-    def __init__(self, path: str) -> None:
-        self.name = path
-        self.stream_name = _stem(path)
-        self.keywords = []
-        self._av = optional_library("av", "video", "videos")
-        with self._open() as container:
-            stream = container.streams.video[0]
-            rate = stream.average_rate or stream.guessed_rate or Fraction(25)
-            self.interval_ns = max(1, round(1e9 / rate))
-        self._look()
-
-    def _open(self) -> Any:
-        try:
-            container = self._av.open(self.name)
-        except Exception as error:
-            raise _damaged(error, self.name, "video") from error
-        if not container.streams.video:
-            container.close()
-            raise StreamFormatError(
-                f"{self.name} has no pictures", path=self.name, field="video", expected="1 or more", found=0
-            )
-        return container
-
-    def _frames(self) -> Iterator[tuple[Array, int | None]]:
-        with self._open() as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            before: float | None = None
-            try:
-                for frame in container.decode(stream):
-                    deep = frame.format.components[0].bits > 8
-                    step = self.interval_ns
-                    if before is not None and frame.time is not None:
-                        step = max(0, round((frame.time - before) * 1e9))
-                    before = frame.time
-                    yield frame.to_ndarray(format="gray16le" if deep else "gray"), step
-            except self._av.error.FFmpegError as error:
-                raise _damaged(error, self.name, "video") from error
-
-
-def _damaged(error: Exception, path: str, what: str) -> Exception:
-    """Return pymilk's error for an error of a library about a file."""
-    if isinstance(error, OSError) and error.errno is not None and not os.path.isfile(path):
-        return file_error(error, path, "read", "source")
-    return StreamFormatError(
-        f"{path} is no {what} that can be read, or it is damaged: {error}",
-        path=path,
-        field="file",
-        expected=what,
-        found=str(error),
-    )
-
-
-def _stem(path: str) -> str:
-    """Return the file name without suffix."""
-    return os.path.splitext(os.path.basename(os.path.abspath(path)))[0]
-
-
-def open_footage(source: Any) -> Footage:
-    """Open a source to play.
+def open_footage(source: Any, *, hdu: Any = None, frame_axes: int | None = None) -> Footage:
+    """Open what is to be played.
 
     Parameters
     ----------
     source : str, PathLike, list of them, Recording, or array_like of shape (n, *shape)
-        A path is that of a recording or a cube (what `pymilk.load` takes), of a folder of images, of an
-        image file, or of a video.
+        A path is that of a recording or an array (what `pymilk.load` takes), of a folder of images, of an
+        image file, or of a video. Content decides, not the suffix.
+    hdu, frame_axes
+        See `pymilk.load`.
 
     Raises
     ------
@@ -322,32 +123,68 @@ def open_footage(source: Any) -> Footage:
         An ImportError: the library for it is not installed.
     """
     if isinstance(source, (str, os.PathLike)):
-        path = checked_path(source, "what is to be played", "source")
-        suffix = os.path.splitext(path)[1].lower()
-        if suffix not in SUFFIXES:
-            if not os.path.exists(path):
-                raise StreamNotFoundError(f"there is nothing to play at {path}", path=path)
-            if os.path.isdir(path) or suffix in IMAGE_SUFFIXES:
-                return Images(path)
-            if suffix in VIDEO_SUFFIXES:
-                return Video(path)
-            raise StreamArgumentError(
-                f"{path!r}: the suffix tells what it is: a recording ({', '.join(SUFFIXES)}), an image "
-                f"({', '.join(IMAGE_SUFFIXES)}) or a video ({', '.join(VIDEO_SUFFIXES)}); or it is a folder "
-                "of images",
-                argument="source",
-                found=path,
-            )
-        return _recorded(load(path))
-    if isinstance(source, Recording):
-        return _recorded(source, owned=False)
+        return _of_path(checked_path(source, "what is to be played", "source"), hdu, frame_axes)
     if isinstance(source, (list, tuple)) and source and all(
         isinstance(each, (str, os.PathLike)) for each in source
     ):
-        return _recorded(load(source))
+        return _recorded(load(source, hdu=hdu, frame_axes=frame_axes), frame_axes=frame_axes)
+    _check_choices("arrays and open recordings", hdu, None)
+    if isinstance(source, Recording):
+        _check_choices("open recordings", None, frame_axes)
+        return _recorded(source, owned=False)
+    return _of_array(source, frame_axes)
+
+
+def _check_choices(what: str, hdu: Any, frame_axes: int | None) -> None:
+    """Raise if an option is given that says nothing about this kind of source."""
+    for name, found in (("hdu", hdu), ("frame_axes", frame_axes)):
+        if found is not None:
+            fitting = "FITS files" if name == "hdu" else "arrays and files of arrays"
+            raise StreamArgumentError(
+                f"{name} is for {fitting}, not for {what}",
+                argument=name,
+                found=found,
+            )
+
+
+def _of_path(given: str, hdu: Any, frame_axes: int | None) -> Footage:
+    """Open a file or a folder by what is in it; where that says nothing, its suffix decides."""
+    path, named = split_hdu(given)
+    suffix = os.path.splitext(path)[1].lower()
+    loadable = suffix in SUFFIXES or path.lower().endswith(FITS_SUFFIXES)
+    if os.path.exists(path):
+        try:
+            content = content_of(path)
+        except OSError as error:
+            raise file_error(error, path, "read", "source") from error
+        kind = "" if content.packed else content.kind
+        images = kind in IMAGE_KINDS or (kind == "folder" and not loadable)
+        video = kind in VIDEO_KINDS
+        if not (images or video or loadable or content.kind in ("fits", "npy", "hdf5")):
+            images, video = suffix in IMAGE_SUFFIXES, suffix in VIDEO_SUFFIXES
+            if not (images or video):
+                raise StreamArgumentError(
+                    f"{path!r} is {content.words}; what can be played is a recording or an array "
+                    f"({', '.join(SUFFIXES)}), an image ({', '.join(IMAGE_SUFFIXES)}), a video "
+                    f"({', '.join(VIDEO_SUFFIXES)}), or a folder of images",
+                    argument="source",
+                    found=path,
+                )
+        if images or video:
+            _check_choices(content.words, named if named is not None else hdu, frame_axes)
+            return Images(path) if images else Video(path)
+    elif not loadable:
+        raise StreamNotFoundError(f"there is nothing to play at {path}", path=path)
+    return _recorded(load(given, hdu=hdu, frame_axes=frame_axes), frame_axes=frame_axes)
+
+
+def _of_array(source: Any, frame_axes: int | None) -> Cube:
+    """Return the frames of an array."""
     try:
-        frames = np.asarray(source)
+        frames = np.asarray(unmasked(source, "source"))
     except ValueError as error:
+        if isinstance(error, StreamArgumentError):
+            raise
         raise StreamArgumentError(
             f"what is to be played is no array, nor a path: {error}", argument="source", found=source
         ) from None
@@ -356,6 +193,15 @@ def open_footage(source: Any) -> Footage:
             f"what is to be played is a path, a recording, or an array of frames, not {source!r:.80}",
             argument="source",
             found=source,
+        )
+    check_frame_axes(frame_axes)
+    if frame_axes == frames.ndim:
+        frames = frames[None]
+    elif frame_axes is not None and frame_axes != frames.ndim - 1:
+        raise StreamArgumentError(
+            f"frame_axes: the array has the shape {frames.shape}, and no frames of {frame_axes} axes",
+            argument="frame_axes",
+            found=frame_axes,
         )
     return Cube(frames, "the array")
 
@@ -379,22 +225,38 @@ def _keywords(header: Header, path: str) -> list[tuple[Any, ...]]:
     return [tuple(each) for each in found]
 
 
-def _recorded(recording: Recording, *, owned: bool = True) -> Cube:
-    """Return the frames of a recording as a `Cube`."""
-    header = recording.header
-    turn = orientation_of(header, recording.paths[0]) if header else None
+def _recorded(recording: Recording, *, owned: bool = True, frame_axes: int | None = None) -> Cube:
+    """Return what a recording has."""
+    header, path = recording.header, recording.paths[0]
+    turn = orientation_of(header, path) if header else None
     try:
         cube = Cube(
             recording.frames,
-            recording.paths[0],
+            path + recording.hdu,
             turn,
             recording.info,
-            _keywords(header, recording.paths[0]),
+            _keywords(header, path),
             recording if owned else None,
         )
     except BaseException:
         if owned:
             recording.close()
         raise
-    cube.stream_name = header.get("stream") or _stem(recording.paths[0])
+    cube.stream_name = header.get("stream") or stem(path)
+    cube.choices = _choices(recording, frame_axes)
+    if recording.remark:
+        cube.notes.append(f"read as a plain array, since {recording.remark}")
     return cube
+
+
+def _choices(recording: Recording, frame_axes: int | None) -> list[tuple[str, str, Any]]:
+    """Tell what a file leaves open: which of its images, and what a frame of two axes is."""
+    choices: list[tuple[str, str, Any]] = []
+    if recording.others:
+        choices.append(("{} takes another image", "hdu", recording.others[0].strip("[]")))
+    if frame_axes is None and recording.file_axes == 2:
+        if recording.frames.ndim == 3:
+            choices.append(("one image is one frame, {} plays its rows", "frame_axes", 1))
+        else:
+            choices.append(("its first axis is time, {} plays it as one image", "frame_axes", 2))
+    return choices

@@ -60,9 +60,10 @@ class Player:
     Parameters
     ----------
     source : str, PathLike, list of them, Recording, or array_like of shape (n, *shape)
-        A path is that of a recording or cube (``.npy .fits .h5 .zarr``, see `pymilk.load`), of a folder of
-        images, of an image file, or of a video. Recorded frames keep their orientation. Colours become
-        brightness.
+        A path is that of a recording or an array (NPY, FITS, HDF5, Zarr, see `pymilk.load`), of a folder of
+        images, of an image file, or of a video. Recorded frames keep their orientation; images and videos
+        are turned over, so that their bottom row is row 0. Colours become brightness. Masked pixels of an
+        array become NaN.
     stream : str, optional
         Name of the stream. Default: the one that was recorded, or the name of the file.
     rate : float, optional
@@ -81,6 +82,16 @@ class Player:
         Delete the stream at the end. False leaves it with its last frame, as a camera does.
     cpu, priority : int, optional
         Core and SCHED_FIFO priority of the thread that publishes.
+    hdu : int, str or (str, int), optional
+        Which image of a FITS file, see `pymilk.load`.
+    frame_axes : int, optional
+        How many axes a frame has, see `pymilk.load`. An array has one axis more, or as many: a single frame.
+
+    Attributes
+    ----------
+    source : str
+        What is played, in words: frames, shape and dtype, what is done to the pixels, and which options
+        decide.
 
     Raises
     ------
@@ -123,6 +134,8 @@ class Player:
         remove: bool = False,
         cpu: int | None = None,
         priority: int | None = None,
+        hdu: int | str | tuple[str, int] | None = None,
+        frame_axes: int | None = None,
     ) -> None:
         if rate is not None:
             wanted = "frames per second, 0 for as fast as possible, or None for the times of the recording"
@@ -143,7 +156,7 @@ class Player:
         self._filled = threading.Event()
         self._over = threading.Event()
         self._threads: list[threading.Thread] = []
-        self._footage = open_footage(source)
+        self._footage = open_footage(source, hdu=hdu, frame_axes=frame_axes)
         try:
             if rate is None and self._footage.interval_ns is None:
                 raise StreamArgumentError(
@@ -250,6 +263,16 @@ class Player:
         self._ended = "stopped"
         self._let_go()
         self._over.set()
+
+    @property
+    def source(self) -> str:
+        """What is played, in words."""
+        return self._footage.describe()
+
+    @property
+    def source_for_command(self) -> str:
+        """The same, with options as on the command line."""
+        return self._footage.describe(command=True)
 
     @property
     def running(self) -> bool:

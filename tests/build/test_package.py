@@ -17,7 +17,8 @@ import pytest
 import pymilk
 from pymilk.inspection.about import version_lines
 
-OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "imageio", "av", "Cython", "setuptools")
+OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "imageio", "av",
+            "tifffile", "Cython", "setuptools")  # fmt: skip
 
 
 def modules() -> list[str]:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ...playback import Player
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
-from ..output import print_json, print_report
+from ..output import clean, print_json, print_report, warnings_of_files
 from ..parameters import NumberRange
 from ..progress import watch
 
@@ -32,6 +32,12 @@ __all__ = ["play"]
 @click.option("--temporal", is_flag=True, help="Make the ring a circular cube.")
 @click.option("--cpu", type=click.IntRange(min=0), metavar="CORE", help="Core that publishes.")
 @click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority, where permitted.")
+@click.option("--hdu", metavar="HDU",
+              help="Which image of a FITS file: number, name, or name,version. Default: the first one. "
+                   "SOURCE may also be file.fits[HDU].")
+@click.option("--frame-axes", type=click.IntRange(1, 3), metavar="N",
+              help="How many axes a frame of an NPY or FITS array has. Default: 2 for FITS images; else the "
+                   "first axis is time.")
 @click.option("--remove", is_flag=True, help="Delete the stream at the end. Default: it stays.")
 @click.option("--force", is_flag=True, help="Replace any stream of that name.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
@@ -45,11 +51,17 @@ def play(
     temporal: bool,
     cpu: int | None,
     priority: int | None,
+    hdu: str | None,
+    frame_axes: int | None,
     remove: bool,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Publish SOURCE as a live stream: a recording or cube, a folder of images, an image, or a video.
+    """Publish SOURCE as a live stream: a recording, an array, a folder of images, an image, or a video.
+
+    The first line says what is played, what is done to its pixels, and which options decide. Pixels are the
+    values that are stored, but colours, which become brightness. A file that has fewer frames than it says
+    ends with an error and exit code 1.
 
     A stream of that name is used if it has the same shape, dtype and ring, and no living process writes it.
     Reports the rate reached, jitter, and how late frames were. Ctrl-C, SIGTERM and a closed terminal (SIGHUP)
@@ -67,21 +79,24 @@ def play(
     end = threading.Event()
     console = Console(stderr=True, quiet=as_json, highlight=False)
     with clean_exit():
-        player = Player(
-            source,
-            stream,
-            rate=rate,
-            loop=loop,
-            ring=ring,
-            ring_kind="temporal" if temporal else "fast",
-            cpu=cpu,
-            priority=priority,
-            remove=remove,
-            force=force,
-        )
+        with warnings_of_files(quiet=True):  # the first line says it
+            player = Player(
+                source,
+                stream,
+                rate=rate,
+                loop=loop,
+                ring=ring,
+                ring_kind="temporal" if temporal else "fast",
+                cpu=cpu,
+                priority=priority,
+                hdu=hdu,
+                frame_axes=frame_axes,
+                remove=remove,
+                force=force,
+            )
         with told_to_end(end), player:
-            text = f"playing {source} as stream {player.name}; Ctrl-C ends it"
-            console.print(text, markup=False, soft_wrap=True)
+            text = f"playing {player.source_for_command} as stream {player.name}; Ctrl-C ends it"
+            console.print(clean(text), markup=False, soft_wrap=True)
             watch(
                 console,
                 lambda: {"playing": (player.published, f"{player.published} frames")},

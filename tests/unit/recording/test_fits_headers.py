@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from pymilk import Keyword, errors
 from pymilk.axes import Which3DState
+from pymilk.errors import FitsHeaderWarning
 from pymilk.fits import UPRIGHT_CARD, multi_read, multi_write, stream_header
 from pymilk.shm import SHM
 from support.fits_files import LETTER_F, plain_read
@@ -201,14 +203,17 @@ def test_every_keyword_gets_into_a_file(
     atime_ns: int | None,
     tai_offset: int | None,
 ) -> None:
-    """Whatever a stream has: no error, no warning, one valid card each, and the value is in it."""
+    """Whatever a stream has: no error, one valid card each, and the value is in it. Long text goes on."""
     path = folder / "cards.fits"
-    header = stream_header(keywords, name=name, cnt0=cnt0, atime_ns=atime_ns, tai_offset=tai_offset)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitsHeaderWarning)  # a number with a long comment
+        header = stream_header(keywords, name=name, cnt0=cnt0, atime_ns=atime_ns, tai_offset=tai_offset)
     multi_write(path, np.array([[1, 2]], np.uint16), upright=True, header=header)
     assert multi_read(path).tolist() == [[1, 2]]
     cards, pixels = plain_read(path)
     assert pixels.tolist() == [[1, 2]]
     assert all(" " <= letter <= "~" for card in cards for letter in card)
+    cards = [card for card in cards if not card.startswith("CONTINUE")]
     names = [card.split("=")[0].strip() for card in cards]
     first = names.index(UPRIGHT_CARD) + 1
     assert names[:first] == ["SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", UPRIGHT_CARD]
@@ -230,6 +235,6 @@ def test_every_keyword_gets_into_a_file(
             kept = re.match(r"'((?:[^']|'')*)'", stored)[1].replace("''", "'").rstrip()  # type: ignore[index]
             if isinstance(value, str):
                 escaped = value.encode("unicode_escape").decode().replace("\\\\", "\\")
-                assert escaped.startswith(kept)
+                assert escaped.startswith(kept.removesuffix("&").rstrip())
     found = [card.keyword.upper() for card in fits.getheader(path).cards]
     assert len(found) == len(cards) == len(set(found))

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.foreign_files import played, values
 
 from pymilk import SHM, load
 from pymilk.errors import ForeignFileWarning, StreamArgumentError, StreamFormatError, StreamNotFoundError
 from pymilk.fits import multi_read
 from pymilk.playback import open_footage
+from support.foreign_files import played, values
 
 fits = pytest.importorskip("astropy.io.fits", reason="extra fits")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.foreign_files import played
 
 from pymilk import SHM, Recorder, load
 from pymilk.errors import ForeignFileWarning
 from pymilk.view.dark import load_dark
+from support.foreign_files import played
 
 fits = pytest.importorskip("astropy.io.fits", reason="extra fits")
 

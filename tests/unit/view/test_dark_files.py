@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.foreign_files import values
 
 from pymilk import SHM
 from pymilk.errors import ForeignFileWarning, StreamArgumentError
 from pymilk.view.dark import load_dark
+from support.foreign_files import values
 
 fits = pytest.importorskip("astropy.io.fits", reason="extra fits")
 

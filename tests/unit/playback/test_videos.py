@@ -1,0 +1,153 @@
+"""Videos of others: the values that are stored, and as many frames as the file says."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pymilk.errors import StreamFormatError
+from pymilk.playback import open_footage
+from support.foreign_files import brightness, cut, played, values, write_video
+
+av = pytest.importorskip("av", reason="extra video")
+
+
+def check(path: Path, expected: np.ndarray) -> None:
+    found = played(path)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found[:, ::-1], expected)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "depth"),
+    [("gray", 8), ("gray10le", 10), ("gray12le", 12), ("gray16le", 16), ("yuv420p", 8), ("yuv444p", 8),
+     ("yuv420p10le", 10), ("yuv422p12le", 12), ("yuv444p16le", 16)],
+)  # fmt: skip
+def test_values_are_those_that_are_stored(pixels: str, depth: int, tmp_path: Path) -> None:
+    given = values("u2", (6, 16, 32)) >> (16 - depth)
+    given = given.astype("u1") if depth == 8 else given
+    write_video(tmp_path / "x.mkv", list(given), pixels)
+    check(tmp_path / "x.mkv", given)
+    assert ("luma as stored" in open_footage(tmp_path / "x.mkv").describe()) == pixels.startswith("yuv")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "order", "name", "codec"),
+    [
+        ("rgb24", [0, 1, 2], "x.mov", "rawvideo"),
+        ("bgr24", [2, 1, 0], "x.avi", "rawvideo"),
+        ("bgra", [2, 1, 0, 3], "x.mkv", "ffv1"),
+        ("rgb24", [0, 1, 2], "p.mov", "png"),
+    ],
+)
+def test_colours_become_brightness(
+    pixels: str, order: list[int], name: str, codec: str, tmp_path: Path
+) -> None:
+    given = values("u1", (4, 16, 32, 4))
+    write_video(tmp_path / name, list(given[..., order]), pixels, codec)
+    np.testing.assert_array_equal(played(tmp_path / name)[:, ::-1], brightness(given))
+
+
+def test_deep_colours_become_brightness(tmp_path: Path) -> None:
+    given = values("u2", (3, 16, 32, 3))
+    write_video(tmp_path / "x.mkv", list(given), "rgb48le")
+    check(tmp_path / "x.mkv", brightness(given))
+
+
+def test_pixels_of_an_unknown_kind_are_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_video(tmp_path / "x.mkv", list(values("u1", (2, 16, 32))), "gray")
+    monkeypatch.setattr("pymilk.playback.video._values_of", lambda frame: (None, ""))
+    with pytest.raises(StreamFormatError, match="kind that is not read here: gray"):
+        played(tmp_path / "x.mkv")
+
+
+def film(path: Path, codec: str, pixels: str = "yuv420p", **options: Any) -> None:
+    """Write 75 frames that differ; the luma of each has a ramp."""
+    y, x = np.mgrid[:96, :128]
+    frames = [((x + y + 3 * number) % 256).astype(np.uint8) for number in range(75)]
+    try:
+        write_video(path, frames, pixels, codec, **options)
+    except (av.error.FFmpegError, ValueError) as error:
+        pytest.skip(f"this libav has no {codec}: {error}")
+
+
+CONTAINERS = [
+    ("x.mp4", "mpeg4", {"options": {"movflags": "faststart"}}),
+    ("h.mp4", "libx264", {"options": {"movflags": "faststart"}}),
+    ("f.mp4", "libx264", {"options": {"movflags": "frag_keyframe+empty_moov"}}),
+    ("x.mov", "mpeg4", {"options": {"movflags": "faststart"}}),
+    ("x.mkv", "ffv1", {}),
+    ("h.mkv", "libx264", {}),
+    ("x.webm", "libvpx-vp9", {}),
+    ("x.avi", "mpeg4", {}),
+    ("m.avi", "mjpeg", {"pixels": "yuvj420p"}),
+    ("r.avi", "rawvideo", {"pixels": "gray"}),
+    ("x.y4m", "wrapped_avframe", {"format": "yuv4mpegpipe"}),
+]
+
+
+@pytest.mark.parametrize(("name", "codec", "options"), CONTAINERS, ids=[each[0] for each in CONTAINERS])
+def test_as_many_frames_as_the_file_says(
+    name: str, codec: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    film(tmp_path / name, codec, **options)
+    assert len(played(tmp_path / name)) == 75
+    words = rf"cut_{name[0]}.*\d+ of (about )?\d+ frames are there"
+    with pytest.raises(StreamFormatError, match=words) as caught:
+        played(cut(tmp_path / name))
+    assert caught.value.found < 75
+    assert caught.value.expected > caught.value.found
+
+
+@pytest.mark.parametrize("seconds", [0.5, 4.0])
+@pytest.mark.parametrize("name", ["x.mp4", "x.mkv", "x.avi"])
+def test_sound_that_is_longer_or_shorter_is_no_missing_frame(
+    name: str, seconds: float, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        pictures, sound = container.add_stream("mpeg4", rate=25), container.add_stream("mp2", rate=44100)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        for number in range(50):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64), number, np.uint8), format="gray")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            container.mux(pictures.encode(frame.reformat(format="yuv420p")))
+        container.mux(pictures.encode())
+        samples = np.zeros((1, int(44100 * seconds)), np.int16)
+        heard = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        heard.sample_rate, heard.pts, heard.time_base = 44100, 0, Fraction(1, 44100)
+        for part in av.AudioResampler(format=sound.format, layout=sound.layout, rate=44100).resample(heard):
+            container.mux(sound.encode(part))
+        container.mux(sound.encode())
+    assert len(played(path)) == 50
+
+
+@pytest.mark.parametrize(("matrix", "turns"), [((0, 1, -1, 0), -1), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1)])
+def test_video_is_turned_the_way_up_that_it_states(
+    matrix: tuple[int, int, int, int], turns: int, tmp_path: Path
+) -> None:
+    given = values("u1", (3, 16, 32, 3))
+    write_video(tmp_path / "x.mov", list(given), "rgb24", "rawvideo")
+    content = bytearray((tmp_path / "x.mov").read_bytes())
+    place = content.index(b"tkhd") + 4 + 4 + 5 * 4 + 8 + 8  # behind version, times, numbers, layer, volume
+    a, b, c, d = (65536 * each for each in matrix)
+    struct.pack_into(">9i", content, place, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    (tmp_path / "x.mov").write_bytes(content)
+    check(tmp_path / "x.mov", np.rot90(brightness(given), turns, (1, 2)))
+
+
+def test_a_video_that_ends_early_is_not_complete(tmp_path: Path, make_stream: Any) -> None:
+    from pymilk import play
+
+    film(tmp_path / "x.avi", "mjpeg", "yuvj420p")
+    with pytest.raises(StreamFormatError, match="of 75 frames are there") as caught:
+        play(cut(tmp_path / "x.avi"), "film", rate=0)
+    report = caught.value.report
+    assert (report.ended, 0 < report.published < 75) == ("error", True)
