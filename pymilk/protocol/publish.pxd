@@ -97,9 +97,8 @@ cdef inline void fill_ring_slot(
     record.atime = atime[0]
     record.writetime = writetime[0]
     atomic_store_u64(&record.cnt0, counter, __ATOMIC_RELEASE)
-    # Relaxed: the fence above keeps it after the index of the frame before; the release of CBindex keeps it before
-    # that index.
-    atomic_store_u64(&md.CBcycle, cycle, __ATOMIC_RELAXED)
+    # Release: a reader that sees the new lap sees the record, and so that the lap has no index yet.
+    atomic_store_u64(&md.CBcycle, cycle, __ATOMIC_RELEASE)
     atomic_store_u32(&md.CBindex, slot, __ATOMIC_RELEASE)
 
 

@@ -27,8 +27,10 @@ look, that look sees the index too (the fences pair; x86 keeps the order without
 holds depth - 1 readable frames. Rings of depth 1 hold no history and are read like plain streams.
 
 A look can fall between the two stores of FAST (CBcycle, then CBindex): it sees cycle + 1 with the last slot. cnt0,
-which counts after both, tells this from a whole lap. A TEMPORAL ring stores no laps: they follow from cnt0, or
-from the count stored with the slot that was the newest at the last look.
+which counts after both, tells this from a whole lap. If a writer leaves out numbers (a relay after losses), cnt0
+tells neither this nor whether the newest slot is counted; its records tell both (`read_counting`). If it stops
+after the first record of a lap and before CBindex, readers lose frames, and report them as lost. A TEMPORAL ring
+stores no laps: they follow from cnt0, or from the count stored with the slot that was the newest at the last look.
 
 A slot that is filled but not counted yet is not delivered; the next look finds it counted. A writer that dies
 between the two leaves it uncounted forever, and after its successor goes on, every slot looks one frame ahead of
@@ -63,6 +65,13 @@ cdef enum:
     # A slot that is uncounted for this long stays so: its writer died between the two stores, or another program
     # moved the index. If the writer sets `write`, that shows it at once.
     DIED_NS = 20_000_000
+
+# What the records of a FAST ring tell of its newest slot.
+ctypedef enum Counting:
+    SLOT_UNKNOWN            # the writer keeps none
+    SLOT_COUNTED
+    SLOT_UNCOUNTED
+    SLOT_BETWEEN            # the next lap has begun; CBcycle may be stored without CBindex
 
 # Frames lost up to a frame, and files that the stream had until then. Beside each row of a PRIVATE ring, so that
 # the account stays right when rows were overwritten.
@@ -123,10 +132,12 @@ cdef inline uint64_t record_count(const Ring *r, uint64_t slot) noexcept nogil:
 
 
 cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slot, uint64_t counter,
-                           bint opened) noexcept nogil:
+                           bint opened, bint uncounted) noexcept nogil:
     """Note that the newest slot moved by `moved` frames while cnt0 counted `counted` frames.
 
-    opened: `write` was 1, or is not known. Slots that may hold uncounted frames are excluded (`floor`).
+    opened: `write` was 1, or is not known.
+    uncounted: the records say that the newest slot is not counted.
+    Slots that may hold uncounted frames are excluded (`floor`).
     """
     cdef int64_t step = <int64_t>((slot + r.depth - r.edge_slot) % r.depth)
     cdef int64_t known = moved
@@ -147,6 +158,7 @@ cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slo
             moved = step
             r.adrift = True
     elif 0 <= moved <= counted + 1:
+        ahead = ahead or (uncounted and moved > 0)
         r.adrift = r.adrift and moved == 0
     else:
         # Either a writer died in a lap that it had begun: if the frames that were counted lead to this slot, they
@@ -179,10 +191,30 @@ cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slo
         r.reset = True
 
 
+cdef inline uint64_t record_first(const Ring *r, uint64_t slot) noexcept nogil:
+    """Return `record_count` before cnt0 is loaded again: if the record is of a later lap, cnt0 has moved."""
+    # Acquire: pairs with the fence in open_frame and the release of the record in fill_ring_slot.
+    return atomic_load_u64(<uint64_t *>&r.records[slot].cnt0, __ATOMIC_ACQUIRE)
+
+
+cdef inline Counting read_counting(const Ring *r, uint64_t counter, uint64_t slot) noexcept nogil:
+    """Ask the records of a FAST ring whether the newest slot is counted."""
+    cdef uint64_t stored = record_first(r, slot)
+    if stored == 0:
+        return SLOT_UNKNOWN
+    if stored == counter:
+        return SLOT_BETWEEN if slot == r.depth - 1 and record_first(r, 0) > counter else SLOT_COUNTED
+    # The slot before has the number that was counted last. A record alone may be left over from another writer.
+    if stored > counter and record_first(r, (slot + r.depth - 1) % r.depth) == counter:
+        return SLOT_UNCOUNTED
+    return SLOT_UNKNOWN
+
+
 cdef inline bint read_fast(const Ring *r, uint64_t *counter, uint64_t *cycle, uint64_t *slot,
-                           bint *opened) noexcept nogil:
-    """Read cnt0, CBcycle, CBindex and write as they were at one moment; False if they changed in every try."""
+                           bint *opened, Counting *counting) noexcept nogil:
+    """Read cnt0, CBcycle, CBindex, write and records as they were at one moment; False if no try did."""
     cdef IMAGE_METADATA *md = r.md
+    cdef bint stood = False
     cdef int _
     for _ in range(LOOK_TRIES):
         # Acquire: pairs with the release stores of fill_ring_slot and close_frame. The loads of the second round
@@ -190,24 +222,30 @@ cdef inline bint read_fast(const Ring *r, uint64_t *counter, uint64_t *cycle, ui
         counter[0] = atomic_load_u64(&md.cnt0, __ATOMIC_ACQUIRE)
         cycle[0] = atomic_load_u64(&md.CBcycle, __ATOMIC_ACQUIRE)
         slot[0] = atomic_load_u32(&md.CBindex, __ATOMIC_ACQUIRE) % r.depth
+        counting[0] = read_counting(r, counter[0], slot[0])
         opened[0] = atomic_load_u8(<uint8_t *>&md.write, __ATOMIC_ACQUIRE) != 0
-        if (cycle[0] == atomic_load_u64(&md.CBcycle, __ATOMIC_RELAXED)
-                and counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED)):
+        stood = (cycle[0] == atomic_load_u64(&md.CBcycle, __ATOMIC_RELAXED)
+                 and counter[0] == atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED))
+        if stood and counting[0] != SLOT_BETWEEN:
             return True
         pymilk_pause()
-    opened[0] = True
-    return False
+    # The writer is too fast, or it stopped between the stores of CBcycle and CBindex.
+    counting[0] = SLOT_UNKNOWN
+    opened[0] = opened[0] or not stood
+    return stood
 
 
 cdef inline void look_fast(Ring *r) noexcept nogil:
     cdef uint64_t counter = 0, cycle = 0, slot = 0
     cdef int64_t moved, counted, sure = -1
     cdef bint opened = False
-    read_fast(r, &counter, &cycle, &slot, &opened)
+    cdef Counting counting = SLOT_UNKNOWN
+    read_fast(r, &counter, &cycle, &slot, &opened, &counting)
     # Frame edge has this number if nobody else moved the counter.
     counted = <int64_t>(counter - (r.counter + (r.edge - r.head)))
     moved = <int64_t>((cycle - r.cycle) * r.depth + slot - r.edge_slot)
-    if slot == r.depth - 1 and moved >= <int64_t>r.depth and -1 <= counted < moved - 1:
+    if (counting == SLOT_UNKNOWN and slot == r.depth - 1 and moved >= <int64_t>r.depth
+            and -1 <= counted < moved - 1):
         # Between the stores of CBcycle and CBindex: the lap has begun, its first slot is not stored yet.
         moved -= r.depth
         cycle -= 1
@@ -226,7 +264,7 @@ cdef inline void look_fast(Ring *r) noexcept nogil:
         else:
             r.unsure = slot == r.depth - 1
     r.cycle = cycle
-    ring_move(r, moved, counted, slot, counter, opened)
+    ring_move(r, moved, counted, slot, counter, opened, counting == SLOT_UNCOUNTED)
     if sure >= 0:
         r.floor = max(r.floor, r.edge + 1 - sure)
 
@@ -265,7 +303,7 @@ cdef inline void look_temporal(Ring *r) noexcept nogil:
         # As many as were counted, or one more if cnt0 is still to come. More only if another program moved cnt0;
         # then the most that is possible, so that no overwritten frame is taken for whole.
         moved = counted + 1 - (counted + 1 - step) % <int64_t>r.depth
-    ring_move(r, moved, counted, slot, counter, opened)
+    ring_move(r, moved, counted, slot, counter, opened, False)
     if moved:
         number = r.counter + (r.edge - r.head)
         if stored == number:
@@ -293,6 +331,7 @@ cdef inline void ring_anchor(Ring *r) noexcept nogil:
     """Look for the first time: find the newest slot, and how much history there is."""
     cdef uint64_t counter = 0, cycle = 0, slot = 0, old = 0, mark = 0, updates = 0, held = 0
     cdef bint opened = False, stood, ahead = False
+    cdef Counting counting = SLOT_UNKNOWN
     cdef int _
     r.floor = 1
     if r.kind == RING_PRIVATE:
@@ -301,12 +340,12 @@ cdef inline void ring_anchor(Ring *r) noexcept nogil:
     r.edge_slot = 0
     for _ in range(LOOK_TRIES):
         if r.kind == RING_FAST:
-            stood = read_fast(r, &counter, &cycle, &slot, &opened)
+            stood = read_fast(r, &counter, &cycle, &slot, &opened, &counting)
             updates = cycle * r.depth + slot
         else:
             stood = read_temporal(r, &counter, &slot, &old, &mark, &opened)
             updates = max(counter, mark)
-        ahead = updates == counter + 1
+        ahead = counting == SLOT_UNCOUNTED or (counting == SLOT_UNKNOWN and updates == counter + 1)
         if stood and not opened and not ahead:
             break
         pymilk_pause()
@@ -319,7 +358,7 @@ cdef inline void ring_anchor(Ring *r) noexcept nogil:
     r.counter = counter
     if r.kind == RING_FAST:
         r.cycle = cycle
-        r.unsure = slot == r.depth - 1 and cycle > 0
+        r.unsure = counting == SLOT_UNKNOWN and slot == r.depth - 1 and cycle > 0
         r.began_open = opened
         held = min(updates, r.depth - 1)
     else:

@@ -22,6 +22,7 @@ ORDERS: dict[str, Order] = {
     "abandon_frame: write": Order.RELEASE,
     "fill_ring_slot: fence": Order.RELEASE,
     "fill_ring_slot: cnt0": Order.RELEASE,
+    "fill_ring_slot: CBcycle": Order.RELEASE,
     "fill_ring_slot: CBindex": Order.RELEASE,
     "note_history: index": Order.RELEASE,
     # Receiving a frame.
@@ -35,6 +36,7 @@ ORDERS: dict[str, Order] = {
     "read_fast: CBcycle": Order.ACQUIRE,
     "read_fast: CBindex": Order.ACQUIRE,
     "read_fast: write": Order.ACQUIRE,
+    "record_first: cnt0": Order.ACQUIRE,
     "read_temporal: cnt0": Order.ACQUIRE,
     "read_temporal: cnt1": Order.ACQUIRE,
     "read_temporal: cnts": Order.ACQUIRE,

@@ -35,6 +35,9 @@ FLAGGED = [
     *cases("temporal", (0, 7), (True,), ("", "before")),
 ]
 
+#: A relay after losses: cnt0 does not tell how many slots were filled, but the records do.
+GAPS = Case("fast", 2, 5, flag=True, records="after", gaps=True)
+
 #: Small rings for models of weak memory.
 PRIVATE = Case("private", 2, 3)
 FAST = Case("fast", 2, 3, flag=True, records="after")
@@ -55,11 +58,13 @@ SITES: dict[str, Case] = {
     "read_temporal: write": TEMPORAL,
     "close_frame_by: cnt0": FAST,
     "close_frame_by: write": FAST,
+    "fill_ring_slot: CBcycle": FAST,
     "fill_ring_slot: CBindex": FAST,
     "read_fast: cnt0": FAST,
     "read_fast: CBcycle": FAST,
     "read_fast: CBindex": FAST,
     "read_fast: write": FAST,
+    "record_first: cnt0": FAST._replace(frames=4, gaps=True),
     "newest_times: fence": FAST._replace(records=""),
     "newest_times: write": FAST._replace(records="", depth=3, frames=4),
 }

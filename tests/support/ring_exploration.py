@@ -221,10 +221,14 @@ class RingExplorer(Explorer):
 
 
 def explored(
-    case: Case, reads: str = "copy", protocol: type[Protocol] = Protocol, late: bool = False
+    case: Case,
+    reads: str = "copy",
+    protocol: type[Protocol] = Protocol,
+    late: bool = False,
+    until: Set[str] = frozenset(),
 ) -> RingExplorer:
     """Explore in the order of the program."""
-    model = RingExplorer(case, protocol, Moments(case, late))
+    model = RingExplorer(case, protocol, Moments(case, late), until)
     model.explore(reads)
     return model
 

@@ -30,7 +30,7 @@ class Case(NamedTuple):
     records: str = ""
     #: Frames that were in the ring before, so that the first look need not find an empty one.
     before: int = 0
-    #: A private ring: the collector misses one in front of each third frame.
+    #: One is missing before each third frame: to the collector of a private ring, or to a relay.
     gaps: bool = False
 
     def number(self, update: int) -> int:
@@ -64,7 +64,7 @@ class Case(NamedTuple):
             site = "fill_ring_slot: cnt0" if self.kind == "fast" else ""
             yield Store(("record", slot), number - (self.records == "before"), site)
         if self.kind == "fast":
-            yield Store("CBcycle", update // self.depth)
+            yield Store("CBcycle", update // self.depth, "fill_ring_slot: CBcycle")
             yield Store("CBindex", slot, "fill_ring_slot: CBindex")
         else:
             yield Store("cnt1", slot, "close_frame_by: cnt1")
@@ -98,6 +98,10 @@ OUT = {"fast": "CBindex", "temporal": "cnt1", "private": "written"}
 # --------------------------------------------------------------------------------------------------
 # The reader, a load at a time
 # --------------------------------------------------------------------------------------------------
+
+
+#: What records tell of the newest slot. BETWEEN: the next lap has begun, and CBindex is still to come.
+UNKNOWN, COUNTED, UNCOUNTED, BETWEEN = "unknown", "counted", "uncounted", "between"
 
 
 class Ring(NamedTuple):
@@ -158,6 +162,8 @@ class Protocol:
     steady = True
     #: Frames are looked at again behind the copy.
     second_look = True
+    #: Records tell whether the newest slot is counted.
+    records = True
     #: Everything that belongs to a count is loaded before it is seen to be the same still.
     within = True
     #: The first look waits for the end of a frame that is being written, however long it takes.
@@ -179,7 +185,16 @@ class Protocol:
     def oldest(self, r: Ring) -> int:
         return max(r.edge + self.margin - self.depth, r.floor, 0)
 
-    def move(self, r: Ring, moved: int, counted: int, slot: int, counter: int, opened: bool) -> Ring:
+    def move(
+        self,
+        r: Ring,
+        moved: int,
+        counted: int,
+        slot: int,
+        counter: int,
+        opened: bool,
+        uncounted: bool = False,
+    ) -> Ring:
         step = (slot + self.depth - r.edge_slot) % self.depth
         known = moved
         counted_slots = counter - r.counter
@@ -196,6 +211,7 @@ class Protocol:
                 moved = step
                 adrift = True
         elif 0 <= moved <= counted + 1:
+            ahead = ahead or (uncounted and moved > 0)
             adrift = adrift and moved == 0
         else:
             lap = moved > 0 and counted >= -1
@@ -230,21 +246,42 @@ class Protocol:
         counter = yield Load("cnt0", "read_fast: cnt0")
         cycle = yield Load("CBcycle", "read_fast: CBcycle")
         slot = (yield Load("CBindex", "read_fast: CBindex")) % self.depth
+        counting = (yield from self.read_counting(counter, slot)) if self.records else UNKNOWN
         opened = (yield Load("write", "read_fast: write")) != 0
+        if counting is BETWEEN:
+            yield AGAIN
         if self.steady and cycle != (yield Load("CBcycle")):
             yield AGAIN
         if self.steady and counter != (yield Load("cnt0")):
             yield AGAIN
         if not self.within:
             opened = (yield Load("write", "read_fast: write")) != 0
-        return counter, cycle, slot, opened
+        return counter, cycle, slot, opened, counting
+
+    def read_counting(self, counter: int, slot: int) -> Loads:
+        stored = yield from self.record_first(slot)
+        if stored == 0:
+            return UNKNOWN
+        if stored == counter:
+            if slot == self.depth - 1 and (yield from self.record_first(0)) > counter:
+                return BETWEEN
+            return COUNTED
+        if stored > counter:
+            before = (slot + self.depth - 1) % self.depth
+            if (yield from self.record_first(before)) == counter:
+                return UNCOUNTED
+        return UNKNOWN
+
+    def record_first(self, slot: int) -> Loads:
+        return (yield Load(("record", slot), "record_first: cnt0"))
 
     def look_fast(self, r: Ring) -> Loads:
-        counter, cycle, slot, opened = yield from self.read_fast()
+        counter, cycle, slot, opened, counting = yield from self.read_fast()
         counted = counter - (r.counter + (r.edge - r.head))
         moved = (cycle - r.cycle) * self.depth + slot - r.edge_slot
         sure = -1
-        if self.between and slot == self.depth - 1 and moved >= self.depth and -1 <= counted < moved - 1:
+        between = self.between and counting is UNKNOWN
+        if between and slot == self.depth - 1 and moved >= self.depth and -1 <= counted < moved - 1:
             moved -= self.depth
             cycle -= 1
         unsure = r.unsure and (r.began_open or not (r.flagged or opened))
@@ -259,7 +296,8 @@ class Protocol:
                 unsure = False
             else:
                 unsure = slot == self.depth - 1
-        r = self.move(r._replace(cycle=cycle, unsure=unsure), moved, counted, slot, counter, opened)
+        r = r._replace(cycle=cycle, unsure=unsure)
+        r = self.move(r, moved, counted, slot, counter, opened, counting is UNCOUNTED)
         return r._replace(floor=max(r.floor, r.edge + 1 - sure)) if sure >= 0 else r
 
     def read_temporal(self, r: Ring) -> Loads:
@@ -309,12 +347,12 @@ class Protocol:
         if self.kind == "private":
             return (yield from self.look(r))
         if self.kind == "fast":
-            counter, cycle, slot, opened = yield from self.read_fast()
+            counter, cycle, slot, opened, counting = yield from self.read_fast()
             updates = cycle * self.depth + slot
         else:
             counter, slot, _, mark, opened = yield from self.read_temporal(r)
-            updates = max(counter, mark)
-        ahead = updates == counter + 1
+            updates, counting = max(counter, mark), UNKNOWN
+        ahead = counting is UNCOUNTED or (counting is UNKNOWN and updates == counter + 1)
         # A writer that died in a frame leaves `write` set: then the tries end some time.
         if opened:
             if self.patient or not (yield EITHER):
@@ -324,7 +362,7 @@ class Protocol:
         ahead = ahead and opened
         r = r._replace(opened=ahead, flagged=opened, edge_slot=slot, counter=counter)
         if self.kind == "fast":
-            unsure = self.doubt and slot == self.depth - 1 and cycle > 0
+            unsure = self.doubt and counting is UNKNOWN and slot == self.depth - 1 and cycle > 0
             r = r._replace(cycle=cycle, unsure=unsure, began_open=opened)
             held = min(updates, self.depth - 1)
         else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from support.ring_cases import FLAGGED, PLAIN, check_all_is_read, of_depth
+from support.ring_cases import FLAGGED, GAPS, PLAIN, check_all_is_read, of_depth
 from support.ring_exploration import explored
 from support.ring_protocol import Case, Patient, Protocol
 
@@ -24,6 +24,11 @@ def test_no_interleaving_is_read_wrong(case: Case, reads: str) -> None:
 @pytest.mark.parametrize("case", of_depth(2, FLAGGED), ids=str)
 def test_no_interleaving_with_a_writer_that_says_when_it_writes_is_read_wrong(case: Case, reads: str) -> None:
     assert explored(case, reads, Patient).wrong == {}
+
+
+@pytest.mark.parametrize("reads", ["copy", "take"])
+def test_no_interleaving_with_a_writer_that_leaves_out_numbers_is_read_wrong(reads: str) -> None:
+    assert explored(GAPS, reads, Patient).wrong == {}
 
 
 @pytest.mark.parametrize("depth", [2, 3])
@@ -47,20 +52,26 @@ WEAK: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("weakness", WEAK)
 def test_the_enumeration_finds_what_a_weaker_reader_does(weakness: str, depth: int) -> None:
     weak = type("Weak", (Protocol,), WEAK[weakness])
-    assert "mixed" in explored(Case("fast", depth, depth + 2), protocol=weak).wrong
+    assert "mixed" in explored(Case("fast", depth, depth + 2), protocol=weak, until={"mixed"}).wrong
 
 
 @pytest.mark.parametrize("records", ["", "after"])
 def test_the_enumeration_finds_words_that_are_loaded_too_late(records: str) -> None:
     weak = type("Weak", (Patient,), {"within": False})
-    assert "number" in explored(Case("temporal", 2, 5, flag=True, records=records), protocol=weak).wrong
+    case = Case("temporal", 2, 5, flag=True, records=records)
+    assert "number" in explored(case, protocol=weak, until={"number"}).wrong
+
+
+def test_the_enumeration_finds_numbers_that_only_records_tell() -> None:
+    weak = type("Weak", (Patient,), {"records": False})
+    assert "number" in explored(GAPS, protocol=weak, until={"number"}).wrong
 
 
 def test_the_enumeration_finds_totals_of_a_later_lap() -> None:
     weak = type("Weak", (Protocol,), {"within": False})
-    assert "account" in explored(Case("private", 2, 6, gaps=True), protocol=weak).wrong
+    assert "account" in explored(Case("private", 2, 6, gaps=True), protocol=weak, until={"account"}).wrong
 
 
 @pytest.mark.parametrize("kind", ["fast", "temporal", "private"])
 def test_the_enumeration_finds_a_writer_that_shows_a_slot_before_it_fills_it(kind: str) -> None:
-    assert "mixed" in explored(Case(kind, 3, 6), late=True).wrong
+    assert "mixed" in explored(Case(kind, 3, 6), late=True, until={"mixed"}).wrong

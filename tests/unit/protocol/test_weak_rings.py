@@ -20,6 +20,7 @@ CASES: list[tuple[Case, type[Protocol]]] = [
     (FAST._replace(before=2), Protocol),
     (FAST._replace(records=""), Protocol),
     (FAST._replace(depth=3, frames=4), Protocol),
+    (FAST._replace(frames=4, gaps=True), Patient),
     (TEMPORAL, Protocol),
     (TEMPORAL._replace(before=2), Protocol),
     (TEMPORAL._replace(depth=3, frames=4), Protocol),
