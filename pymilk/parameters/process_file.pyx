@@ -24,7 +24,8 @@ from ..errors import (
     ProcessInfoNotFoundError,
     ProcessInfoPermissionError,
 )
-from .process_layout import TIMER_SLOTS, Control, LoopState
+from .process_layout import TIMER_SLOTS as _TIMER_SLOTS
+from .process_layout import Control, LoopState
 
 cdef extern from "<time.h>" nogil:
     int clock_gettime(int clock, timespec *now)
@@ -63,7 +64,7 @@ cdef enum:
     TRIGGER_TIMEDOUT = 3
 
 # The enum above repeats names of process_layout, which C code cannot read.
-assert (TIMERS, PAUSE, STEP) == (TIMER_SLOTS, Control.PAUSE, Control.STEP)
+assert (TIMERS, PAUSE, STEP) == (_TIMER_SLOTS, Control.PAUSE, Control.STEP)
 assert (LOOP_ACTIVE, LOOP_PAUSED) == (LoopState.ACTIVE, LoopState.PAUSE)
 
 

@@ -135,6 +135,7 @@ CALLS: dict[str, Callable[[Stream], object]] = {
 #: What the handle still knows without its memory.
 STILL_KNOWN = {
     "name": "cam0",
+    "told": 0,
     "shape": (2, 3),
     "frame_shape": (2, 3),
     "size": (3, 2),

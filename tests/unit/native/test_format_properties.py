@@ -288,7 +288,10 @@ def test_keyword_updated_by_the_core(
         stream.write_keywords([old])
         stream.update_keyword(old.name, value, comment)
         kept = old.comment if comment is None else comment
-        expected = Keyword(old.name, value, kept, (old.cnt + 1) % 2**64)
+        count = old.cnt + 1
+        if isinstance(value, str) and len(os.fsencode(value)) == 16:
+            count = (count + 255) // 256 * 256  # its low byte ends the text for C programs
+        expected = Keyword(old.name, value, kept, count % 2**64)
         assert repr(stream.read_keywords()) == repr([expected])
         (slot,) = decode(stream).used_keywords()
         assert without_leftovers(slot) == slot_of(expected)

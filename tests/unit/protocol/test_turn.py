@@ -119,10 +119,10 @@ def test_any_strides(data: st.DataObject) -> None:
     turn_copy(out, source)
     assert same(np.ascontiguousarray(out), np.ascontiguousarray(wanted))
     # What lies between the items of out is as it was.
-    out[...] = 0
+    out[...] = np.zeros((), dtype)
     after = whole.copy()
     whole[...] = before
-    out[...] = 0
+    out[...] = np.zeros((), dtype)
     assert same(after, whole)
 
 
