@@ -149,4 +149,5 @@ def _word(address: str) -> str:
     brackets = 1
     while brackets:
         address, brackets = re.subn(r"\[[^\[\]]*\]", "", address)
-    return re.findall(r"\w+", re.sub(r"\(\w+\)$", "", address))[-1]
+    words: list[str] = re.findall(r"\w+", re.sub(r"\(\w+\)$", "", address))
+    return words[-1]

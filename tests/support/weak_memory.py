@@ -106,15 +106,11 @@ class Sight(NamedTuple):
 class Views:
     """The stores of one writer, and for each the view that it hands on."""
 
-    def __init__(
-        self, initial: Mapping[Word, Any], stores: Iterable[Store | Fence], orders: Orders
-    ) -> None:
+    def __init__(self, initial: Mapping[Word, Any], stores: Iterable[Store | Fence], orders: Orders) -> None:
         self.orders = orders
         self.place = {word: i for i, word in enumerate(initial)}
         bottom: View = (0,) * len(self.place)
-        self.stored: list[list[tuple[Any, View]]] = [
-            [(value, bottom)] for value in initial.values()
-        ]
+        self.stored: list[list[tuple[Any, View]]] = [[(value, bottom)] for value in initial.values()]
         #: The view of the writer behind each of its steps.
         self.written = [bottom]
         fenced = now = bottom
@@ -214,9 +210,7 @@ class Explorer:
         self.memory = memory
         self.known: dict[Any, list[tuple[Any, Any]]] = {}
 
-    def runs(
-        self, operation: Callable[..., Loads], *args: Any, state: Any
-    ) -> list[tuple[Any, Any]]:
+    def runs(self, operation: Callable[..., Loads], *args: Any, state: Any) -> list[tuple[Any, Any]]:
         """Return the results of an operation, each with the state of the memory behind it."""
         key = (operation.__name__, args, state)
         if key in self.known:
@@ -233,21 +227,30 @@ class Explorer:
                 wanted = next(run)
                 for value in loaded:
                     wanted = run.send(value)
+                while wanted[:1] != AGAIN:
+                    # One way is followed at once, the others later from the beginning.
+                    *later, (value, now) = self._ways(wanted, now)
+                    stack += [(then, given, (*loaded, other)) for other, then in later]
+                    loaded = (*loaded, value)
+                    if later and not visited.add((given, loaded), now):
+                        break
+                    wanted = run.send(value)
+                else:
+                    stack.append((now, wanted[1:] or given, ()))
             except StopIteration as end:
                 results.add(end.value, now)
-                continue
-            if isinstance(wanted, Load):
-                stack += [
-                    (then, given, (*loaded, value)) for value, then in memory.loads(wanted, now)
-                ]
-            elif isinstance(wanted, Fence):
-                stack.append((memory.fence(wanted, now), given, (*loaded, None)))
-            elif wanted == EITHER:
-                stack += [(now, given, (*loaded, way)) for way in (False, True)]
-            else:
-                stack.append((now, wanted[1:] or given, ()))
         found = self.known[key] = [(then, result) for result, then in results.items()]
         return found
+
+    def _ways(self, wanted: Any, state: Any) -> list[tuple[Any, Any]]:
+        """Return what a reader can get, each with the state of the memory behind it."""
+        if isinstance(wanted, Load):
+            ways: list[tuple[Any, Any]] = self.memory.loads(wanted, state)
+            return ways
+        if isinstance(wanted, Fence):
+            return [(None, self.memory.fence(wanted, state))]
+        assert wanted == EITHER
+        return [(False, state), (True, state)]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -271,16 +274,12 @@ class _State(NamedTuple):
     full: View
 
 
-def run_views(
-    initial: Mapping[Word, Any], programs: Sequence[Program], orders: Orders
-) -> list[Outcome]:
+def run_views(initial: Mapping[Word, Any], programs: Sequence[Program], orders: Orders) -> list[Outcome]:
     """Run short programs in the C11 model. Words with several writers need `Change` for all stores."""
     place = {word: i for i, word in enumerate(initial)}
     bottom: View = (0,) * len(place)
     thread = _Thread(0, (), bottom, bottom, bottom)
-    first = _State(
-        (thread,) * len(programs), tuple(((value, bottom),) for value in initial.values()), bottom
-    )
+    first = _State((thread,) * len(programs), tuple(((value, bottom),) for value in initial.values()), bottom)
     outcomes: list[Outcome] = []
     visited = {first}
     stack = [first]
@@ -292,9 +291,7 @@ def run_views(
                 following += _view_steps(state, i, program[state.threads[i].at], place, orders)
         if not following:
             registers = tuple(dict(t.registers) for t in state.threads)
-            outcomes.append(
-                (registers, {word: state.stored[at][-1][0] for word, at in place.items()})
-            )
+            outcomes.append((registers, {word: state.stored[at][-1][0] for word, at in place.items()}))
         for new in following:
             if new not in visited:
                 visited.add(new)
@@ -463,9 +460,7 @@ def _parts(program: Program, orders: Orders, x86: bool) -> list[_Part]:
             halves = [(True, False), (False, True)]
         for loads, stores in halves:
             behind = frozenset(
-                k
-                for k, before in enumerate(parts)
-                if _waits(step, loads, stores, before, orders, x86)
+                k for k, before in enumerate(parts) if _waits(step, loads, stores, before, orders, x86)
             )
             parts.append(_Part(step, loads, stores, behind))
     return parts
