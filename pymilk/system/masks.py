@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ def unmasked(given: Any, argument: str) -> Any:
     StreamArgumentError
         Pixels of integers are masked.
     """
-    if not isinstance(given, np.ma.MaskedArray):
+    # NumPy imports masked arrays late. Where they were never imported there are none, and nothing is loaded:
+    # neither in the middle of a first frame, nor by a user who may not read the library any more.
+    if "numpy.ma" not in sys.modules or not isinstance(given, np.ma.MaskedArray):
         return given
     if not np.ma.is_masked(given):
         return given.data

@@ -98,5 +98,5 @@ main()
     assert said.returncode == 1
     assert "cannot be written" in said.stderr
     assert json.loads(said.stdout)["received"] == 200
-    with load(out) as saved:
-        assert len(saved.frames) == len(saved.info) < 200
+    # There was no room for the first frames: nothing is left that would be in the way of the next try.
+    assert list(tmp_path.iterdir()) == []
