@@ -98,7 +98,10 @@ def run(args: argparse.Namespace) -> int:
         limit = stop - time.monotonic()
         numbers = [str(at), str(batch), str(limit)]
         command = [sys.executable, "-m", "fuzz", "work", args.seed, *numbers, str(current)]
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        # It may repeat bytes of a file that are no text.
+        worker = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="backslashreplace"
+        )
         said = _watch(worker, current)
         state = current.read_bytes()
         at, ok = int.from_bytes(state[:8], "little"), int.from_bytes(state[8:16], "little")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 
+import numpy.testing  # noqa: F401  (NumPy 1.26 starts a process when this is first imported)
 import pytest
 
 #: The longest sleep that a unit test may ask for, in seconds: enough to look again, too short to wait.
