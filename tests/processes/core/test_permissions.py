@@ -31,9 +31,12 @@ def open_dir(shm_dir: Path) -> Iterator[Path]:
 AS_NOBODY = f"""
 import os, sys
 import numpy as np
-import pymilk.inspection
+import pymilk
 from pymilk import SHM
 from pymilk.errors import *
+for name in pymilk.__all__:  # loaded when first asked for, and nobody may not enter a private checkout
+    getattr(pymilk, name)
+import pymilk.inspection, pymilk.capture.capture, pymilk.ring.reader, pymilk.ring.reading
 os.setgroups([])
 os.setgid({NOBODY})
 os.setuid({NOBODY})

@@ -79,6 +79,8 @@ def test_processes(
 ) -> None:
     sockets = tempfile.mkdtemp(prefix="tmux-")
     monkeypatch.setenv("TMUX_TMPDIR", sockets)
+    # tmux starts login shells: those of the user run what the profile says, which may take long.
+    monkeypatch.setenv("HOME", sockets)
     monkeypatch.delenv("TMUX", raising=False)
 
     def run(*arguments: str) -> tuple[int, str, str]:

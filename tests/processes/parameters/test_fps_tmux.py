@@ -55,6 +55,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     sockets = tempfile.mkdtemp(prefix="tmux-")
     monkeypatch.setenv("TMUX_TMPDIR", sockets)
     monkeypatch.delenv("TMUX", raising=False)
+    # tmux starts login shells: those of the user run what the profile says, which may take long.
+    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "fpstmuxenv").write_text("export PYTHONSAFEPATH=1 SOURCED=yes\n")
     yield tmp_path
     subprocess.run([TMUX, "kill-server"], capture_output=True, check=False)

@@ -89,7 +89,7 @@ def test_nothing_is_lost_without_being_counted(fps: FPS, spawn: Callable[..., An
         counted += change.missed + 1
         assert change.counter == counted
         assert change.value >= counted - first > 0
-        assert change.value > value
+        assert change.value >= value  # the value is written before it is counted
         value = change.value
     child.kill()
 

@@ -41,7 +41,7 @@ b = pymilk.SHM(target, np.zeros((4, 4), np.float32))
 with ProcessInfo.create("make_" + target) as process:
     print("ready")
     for frame in process.loop(a, output=b):
-        b.set_data(frame + 1)
+        process.publish(b, frame + 1)
 """
 
 
@@ -205,7 +205,7 @@ def test_pipeline(spawn, make):
         child.expect("ready")
         with ProcessInfo.attach(f"make_{target}") as process:
             until(lambda process=process: process.field("triggerstatus") == 1)
-    last = SHM("dm")
+    last = make("dm")
     before = last.get_counter()
     camera.set_data(np.full((4, 4), 5, np.float32))
     until(lambda: last.get_counter() > before)
@@ -221,7 +221,6 @@ def test_pipeline(spawn, make):
     text = str(graph)
     assert text.index("cam  frame") < text.index("make_slopes") < text.index("slopes  frame")
     assert text.index("slopes  frame") < text.index("make_dm") < text.index("dm  frame")
-    last.close()
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
