@@ -19,8 +19,8 @@ cdef class Stream(StreamMetadata):
     # Reading. The first two are about the frame that was copied last.
     cdef readonly uint64_t frame_counter
     cdef readonly uint64_t frame_flags
-    cdef int64_t grace      # for a writer that is in a frame; STUCK_GRACE_NS after one that died
-    cdef uint64_t stuck_at  # counter of the frame that it died in
+    cdef int stuck          # of Patience (protocol/copying.pxd)
+    cdef uint64_t stuck_at
     # Posts of the semaphore of this handle were taken by index up to this frame.
     cdef readonly uint64_t told
     cdef Reader own_reader  # made at the first wait of the stream itself; None before

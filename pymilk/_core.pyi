@@ -9,6 +9,7 @@ from typing_extensions import Buffer
 from .native.checks import checked_timeout as checked_timeout
 from .native.feed import FrameFeed as FrameFeed
 from .native.formats import FLAG_COUNTER_RESET as FLAG_COUNTER_RESET
+from .native.formats import FLAG_COUNTER_SET as FLAG_COUNTER_SET
 from .native.formats import FLAG_FROM_RING as FLAG_FROM_RING
 from .native.formats import FLAG_NEW_FILE as FLAG_NEW_FILE
 from .native.formats import FLAG_REPEATED_POST as FLAG_REPEATED_POST
@@ -35,6 +36,7 @@ from .system.memory import free_memory as free_memory
 
 __all__ = [
     "FLAG_COUNTER_RESET",
+    "FLAG_COUNTER_SET",
     "FLAG_FROM_RING",
     "FLAG_NEW_FILE",
     "FLAG_REPEATED_POST",

@@ -64,6 +64,7 @@ from .native import reader as _reader
 from .native.checks import checked_timeout
 from .native.formats import (
     FLAG_COUNTER_RESET,
+    FLAG_COUNTER_SET,
     FLAG_FROM_RING,
     FLAG_NEW_FILE,
     FLAG_REPEATED_POST,
@@ -99,6 +100,7 @@ globals().update(
 
 __all__ = [
     "FLAG_COUNTER_RESET",
+    "FLAG_COUNTER_SET",
     "FLAG_FROM_RING",
     "FLAG_NEW_FILE",
     "FLAG_REPEATED_POST",
@@ -239,7 +241,6 @@ cdef Stream wrap(StreamFile file):
     """Make the Stream of an attached file."""
     cdef Stream stream = Stream.__new__(Stream)
     stream.file = file
-    stream.grace = WRITE_GRACE_NS
     return stream
 
 
@@ -711,17 +712,13 @@ cdef class Stream(StreamMetadata):
             flags = try_copy(<IMAGE_METADATA *>base, base + file.h.at.array, dst, nbytes, False,
                              EAGER_TRIES, &seen, NULL)
         if flags:
-            self.grace = WRITE_GRACE_NS
+            self.stuck = 0
         else:
-            # Do not wait again for a writer that was found dead in this same frame.
-            patience = Patience(closed=&file.mapping.closed, stop=&never, grace=self.grace)
-            if patience.grace == STUCK_GRACE_NS and self.stuck_at == atomic_load_u64(
-                    &(<IMAGE_METADATA *>base).cnt0, __ATOMIC_RELAXED):
-                patience.grace = 0
+            patience = Patience(closed=&file.mapping.closed, stop=&never, stuck=self.stuck, stuck_at=self.stuck_at)
             with nogil:
                 flags = copy_frame(base, &file.h, dst, streaming, NULL, &patience, &seen)
-            self.grace = patience.grace
-            self.stuck_at = seen.cnt0
+            self.stuck = patience.stuck
+            self.stuck_at = patience.stuck_at
         file.check_whole()
         self.frame_counter = seen.cnt0
         self.frame_flags = flags

@@ -7,7 +7,7 @@ from dataclasses import InitVar, dataclass, field
 
 import numpy as np
 
-from .._core import FLAG_NEW_FILE, FLAG_TORN
+from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN
 from .._types import Array
 from ..reports import Report, times_text
 
@@ -40,6 +40,9 @@ class CaptureReport(Report):
     repeated : int
         Semaphore posts without a new frame, which were ignored; accurate to a few, because posts can be
         late. No frame is delivered twice. Known once the capture has ended.
+    counter_set : int
+        Times that another program set the counter of the stream forward. What was lost there is not known, and not in
+        `lost`.
     new_files : int
         Times that the stream was replaced by a new file and followed.
     duration : float
@@ -62,6 +65,7 @@ class CaptureReport(Report):
     lost: int = field(init=False)
     torn: int = field(init=False)
     repeated: int
+    counter_set: int = field(init=False)
     new_files: int = field(init=False)
     duration: float
     cpu_seconds: InitVar[float]
@@ -75,6 +79,7 @@ class CaptureReport(Report):
         self.received = len(info)
         self.lost = int(info["lost"].sum())
         self.torn = int(np.count_nonzero(flags & FLAG_TORN))
+        self.counter_set = int(np.count_nonzero(flags & FLAG_COUNTER_SET))
         self.new_files = int(np.count_nonzero(flags & FLAG_NEW_FILE))
         self.cpu_share = cpu_seconds / self.duration if self.duration > 0 else 0.0
         if self.received > 1:
@@ -99,6 +104,8 @@ class CaptureReport(Report):
             ("repeated posts ignored", str(self.repeated)),
             ("rate", f"{self.rate:.1f} frames/s"),
         ]
+        if self.counter_set:
+            rows.append(("counter set by another program", f"{self.counter_set} times; losses there are not known"))
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))
         if self.interval_us:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._core import FLAG_COUNTER_RESET, FLAG_NEW_FILE, free_memory
+from .._core import FLAG_COUNTER_RESET, FLAG_COUNTER_SET, FLAG_NEW_FILE, free_memory
 from ..arguments import check_choice, is_number
 from ..errors import CaptureMemoryError, StreamArgumentError
 
@@ -220,7 +220,7 @@ def _lost_rows(info: npt.NDArray[Any], gaps: bool, labels: int) -> Rows:
 
 def _runs(info: npt.NDArray[Any]) -> tuple[npt.NDArray[np.bool_], Rows]:
     """Return the frames at which numbers restart, and the number of restarts up to each frame."""
-    begins: npt.NDArray[np.bool_] = (info["flags"] & (FLAG_NEW_FILE | FLAG_COUNTER_RESET)) != 0
+    begins: npt.NDArray[np.bool_] = (info["flags"] & (FLAG_NEW_FILE | FLAG_COUNTER_RESET | FLAG_COUNTER_SET)) != 0
     begins[1:] |= info["cnt0"][1:] < info["cnt0"][:-1]
     return begins, np.cumsum(begins, dtype=np.int64)
 

@@ -4,6 +4,7 @@ import numpy as np
 __all__ = [
     "DTYPES",
     "FLAG_COUNTER_RESET",
+    "FLAG_COUNTER_SET",
     "FLAG_FROM_RING",
     "FLAG_NEW_FILE",
     "FLAG_REPEATED_POST",
@@ -23,6 +24,7 @@ FLAG_REPEATED_POST: int
 FLAG_FROM_RING: int
 FLAG_NEW_FILE: int
 FLAG_COUNTER_RESET: int
+FLAG_COUNTER_SET: int
 FRAME_ROW: np.dtype[np.void]
 IMAGETYPES: dict[str, int]
 MATH_DATA: int

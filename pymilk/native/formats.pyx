@@ -1,13 +1,16 @@
 """Tables of the stream format: element types, flags of frames, and the dtype of each section."""
 
 from .._isio cimport FRAMEWRITEMD, IMAGE_KEYWORD, _DATATYPE_UINT8
-from ..protocol.frame cimport _COUNTER_RESET, _FROM_RING, _NEW_FILE, _REPEATED_POST, _TORN, _VERIFIED
+from ..protocol.frame cimport (
+    _COUNTER_RESET, _COUNTER_SET, _FROM_RING, _NEW_FILE, _REPEATED_POST, _TORN, _VERIFIED,
+)
 
 import numpy as np
 
 __all__ = [
     "DTYPES",
     "FLAG_COUNTER_RESET",
+    "FLAG_COUNTER_SET",
     "FLAG_FROM_RING",
     "FLAG_NEW_FILE",
     "FLAG_REPEATED_POST",
@@ -33,6 +36,9 @@ FLAG_FROM_RING = _FROM_RING
 FLAG_NEW_FILE = _NEW_FILE
 #: The counter went backwards before this frame; what was lost cannot be known.
 FLAG_COUNTER_RESET = _COUNTER_RESET
+#: Another program set the counter forward before this frame, by more than frames can come; what was lost there cannot
+#: be known, and `lost` does not count it.
+FLAG_COUNTER_SET = _COUNTER_SET
 
 #: Bits of `imagetype` by name.
 IMAGETYPES = {

@@ -39,6 +39,7 @@ cdef class Reader:
     cdef uint64_t owed      # posts, as in Posts of protocol/posts.pxd
     cdef uint64_t ahead
     cdef bint silent
+    cdef int64_t arrived    # when the last frame was received, or the account began, CLOCK_TAI
     cdef Pace pace
     cdef Cursor cursor      # position in the ring of the stream; cursor.ring.kind is 0 if it has none
     cdef readonly uint64_t repeated

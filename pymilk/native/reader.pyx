@@ -27,7 +27,7 @@ from .._isio cimport (
     atomic_swap_if_i32,
 )
 from ..protocol.clock cimport clock_ns, stamp_ns
-from ..protocol.copying cimport WRITE_GRACE_NS, Patience
+from ..protocol.copying cimport Patience
 from ..protocol.cursor cimport cursor_begin, cursor_seek
 from ..protocol.filestate cimport FILE_GONE, Source, file_state
 from ..protocol.flags cimport raise_flag
@@ -289,9 +289,10 @@ cdef class Reader:
         self._fill_wait(&job.wait, file, terms.timeout, terms.spin)
         job.stamps.access = seen.lastaccess
         job.stamps.write = seen.writetime
-        job.patience = Patience(closed=&file.mapping.closed, stop=&self.stopped, grace=WRITE_GRACE_NS)
+        job.patience = Patience(closed=&file.mapping.closed, stop=&self.stopped, stuck=0, stuck_at=0)
         job.account.new_file = terms.new_file
         job.account.missed = terms.missed
+        job.account.arrived = self.arrived if terms.going_on and self.arrived else clock_ns(CLOCK_TAI)
         job.done = &self.done
         return 0
 
@@ -326,6 +327,7 @@ cdef class Reader:
             self.owed = job.wait.posts.owed
             self.ahead = job.wait.posts.ahead
             self.silent = job.wait.posts.silent
+            self.arrived = job.account.arrived
             self.last = self.cursor.last if job.cursor != NULL else job.wait.last
         return 0
 
@@ -333,6 +335,7 @@ cdef class Reader:
         """Begin a new account; returns the number of the newest frame."""
         self.done = 0
         self.repeated = 0
+        self.arrived = clock_ns(CLOCK_TAI)
         self.owed = 1  # the post of the newest frame may still come
         self.ahead = 0
         # Take the posts first, then read the counter. A post that comes in between belongs to a frame that is not

@@ -18,7 +18,7 @@ from ..protocol.cursor cimport (
     cursor_skip_to, cursor_unread,
 )
 from ..protocol.flags cimport atomic_load_int, raise_flag
-from ..protocol.frame cimport GIL_RELEASE_NBYTES, Row, streams
+from ..protocol.frame cimport GIL_RELEASE_NBYTES, Row, is_set, streams
 from ..protocol.receive cimport Job
 from ..protocol.ring cimport (
     RING_PRIVATE, Ring, Total, find_ring, ring_anchor, ring_look, ring_oldest, ring_slot, ring_whole,
@@ -294,7 +294,9 @@ cdef class RingCursor:
         if self._is_damaged():
             return 0
         counter = atomic_load_u64(&self.c.ring.md.cnt0, __ATOMIC_ACQUIRE)
-        return counter - self.c.last if counter > self.c.last else 0
+        if counter <= self.c.last or is_set(counter - self.c.last, clock_ns(CLOCK_TAI) - self.c.arrived):
+            return 0
+        return counter - self.c.last
 
     def unread(self):
         """Look how far the writer is; returns the number of unread frames. 0 if the stream is damaged."""

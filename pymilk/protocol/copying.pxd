@@ -3,10 +3,11 @@
 A copy lies between two looks at the stream (look.pxd). Its fence pairs with that of open_frame (publish.pxd).
 """
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from .._isio cimport (
-    CLOCK_MONOTONIC, IMAGE_METADATA, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u64,
+    CLOCK_MONOTONIC, IMAGE_METADATA, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u8,
+    atomic_load_u64,
 )
 from .clock cimport EARLY_POST_SPIN_NS, POLL_NS, clock_ns, sleep_until, stamp_ns
 from .flags cimport atomic_load_int
@@ -21,10 +22,12 @@ cdef enum:
     COPY_TRIES = 8
     # Tries of a read that holds the GIL, before it releases the GIL and waits for the writer.
     EAGER_TRIES = 3
-    # How long a reader waits for a writer to finish its frame. A writer that takes longer died there, or a dead
-    # one left `write` at 1; then the reader waits less for the next frames.
+    # How long a reader waits for a writer to finish its frame. A writer that takes longer died there, was held up, or
+    # does not clear `write`, which a dead one left at 1. After so many such frames without `write` seen at 0 in
+    # between, it is the last, and the reader waits less.
     WRITE_GRACE_NS = 50_000_000
     STUCK_GRACE_NS = 100_000
+    STUCK_FRAMES = 3
     # Single frames of this size and more are read past the caches, which they do not fit.
     STREAMING_READ_NBYTES = 4_194_304
 
@@ -32,7 +35,23 @@ cdef enum:
 cdef struct Patience:
     const int *closed       # Mapping.closed
     const int *stop
-    int64_t grace           # ns: WRITE_GRACE_NS, or less after a writer that died in its frame
+    int stuck               # frames in a row that no writer finished in time
+    uint64_t stuck_at       # number of the frame before the last of them
+
+
+cdef inline int64_t grace_of(const Patience *p, uint64_t number) noexcept nogil:
+    """Return how long to wait for a writer that is in the frame after `number`, in ns."""
+    if p.stuck == 0:
+        return WRITE_GRACE_NS
+    if p.stuck_at == number:
+        return 0  # it was found dead in this same frame
+    return WRITE_GRACE_NS if p.stuck < STUCK_FRAMES else STUCK_GRACE_NS
+
+
+cdef inline void notice_life(const char *base, Patience *p) noexcept nogil:
+    """Note whether `write` is cleared: a writer that was held up, or another one, goes on."""
+    if p.stuck and atomic_load_u8(<uint8_t *>&(<IMAGE_METADATA *>base).write, __ATOMIC_RELAXED) == 0:
+        p.stuck = 0
 
 
 cdef inline void note_frame(const IMAGE_METADATA *md, Row *row) noexcept nogil:
@@ -67,36 +86,38 @@ cdef inline uint64_t copy_frame(char *base, const Header *h, char *dst, bint str
     """Copy the newest frame whole, waiting for a writer that is in it; returns its flags.
 
     A writer that stays in one frame for longer than its grace, or that leaves no time for a copy in
-    COPY_TRIES tries, gets its frame delivered as torn. The grace is set for the next frame.
+    COPY_TRIES tries, gets its frame delivered as torn.
     """
     cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>base
     cdef const char *src = base + h.at.array
     cdef uint64_t flags = 0, entered = 0
     cdef int tries = 0, met = 0
-    cdef int64_t now, began = 0
+    cdef int64_t now, began = 0, grace = 0
     while tries < COPY_TRIES:
         flags = try_copy(md, src, dst, h.n.frame_nbytes, streaming, 1, seen, row)
         if flags or atomic_load_int(patience.closed) or atomic_load_int(patience.stop):
             break
         if seen.write == 0:
             tries += 1  # the frame changed during the copy
+            patience.stuck = 0
             continue
         # The writer is in the next frame. Wait for it: a few microseconds if it is alive.
         now = clock_ns(CLOCK_MONOTONIC)
         if began == 0:
             began = now
             entered = seen.cnt0
+            grace = grace_of(patience, entered)
         if seen.cnt0 != entered:
             # The counter moves while write stays 1: this writer never clears it, or every look falls into a
             # frame. In both cases the flag is of no use.
             met += 1
             entered = seen.cnt0
-        if met >= COPY_TRIES or now - began > patience.grace:
+        if met >= COPY_TRIES or now - began > grace:
             break
         if now - began > EARLY_POST_SPIN_NS:
             sleep_until(now + POLL_NS)
     if flags:
-        patience.grace = WRITE_GRACE_NS
+        patience.stuck = 0
         return flags
     # No tries left: copy the pixels as they are, and flag them.
     look(md, seen)
@@ -104,7 +125,8 @@ cdef inline uint64_t copy_frame(char *base, const Header *h, char *dst, bint str
     if row != NULL:
         note_frame(md, row)
     if tries < COPY_TRIES:
-        patience.grace = STUCK_GRACE_NS
+        patience.stuck += 1
+        patience.stuck_at = seen.cnt0
     return _TORN
 
 

@@ -7,7 +7,7 @@ from .._isio cimport (
     atomic_load_u64,
 )
 from .clock cimport clock_ns, stamp_ns
-from .frame cimport _COUNTER_RESET, _FROM_RING, _NEW_FILE, _VERIFIED, Row, copy_bytes
+from .frame cimport _COUNTER_RESET, _COUNTER_SET, _FROM_RING, _NEW_FILE, _VERIFIED, Row, copy_bytes, is_set
 from .look cimport LOOK_TRIES
 from .ring cimport (
     RING_FAST, RING_PRIVATE, RING_TEMPORAL, Ring, Total, keeps_records, record_count, ring_look, ring_number,
@@ -37,6 +37,7 @@ cdef struct Cursor:
     uint64_t excused        # frame before which losses were reported already
     bint new_file           # the next frame is the first of a file that replaced another
     uint64_t missed         # frames of that other file that were not received
+    int64_t arrived         # when the last frame was taken, or the account began, CLOCK_TAI
 
 
 cdef inline void cursor_go(Cursor *c, uint64_t seq) noexcept nogil:
@@ -78,12 +79,15 @@ cdef inline uint64_t lost_since_counted(const Cursor *c, uint64_t seq, uint64_t 
     """Return the frames lost between the account and frame seq. A rewind loses no frames."""
     if c.ring.kind == RING_PRIVATE:
         return total.lost - c.counted_total.lost + (seq - c.counted - 1)
-    return last - c.counted_last - 1 if last > c.counted_last else 0
+    if last <= c.counted_last or is_set(last - c.counted_last, clock_ns(CLOCK_TAI) - c.arrived):
+        return 0
+    return last - c.counted_last - 1
 
 
 cdef inline void cursor_begin(Cursor *c, uint64_t seq) noexcept nogil:
     cursor_go(c, seq)
     cursor_account(c, seq - 1)
+    c.arrived = clock_ns(CLOCK_TAI)
 
 
 cdef inline void cursor_seek(Cursor *c, uint64_t after) noexcept nogil:
@@ -184,6 +188,9 @@ cdef inline uint64_t cursor_rows(Cursor *c, uint64_t count, Row *rows, uint64_t 
                 row.lost = 0
             elif number > last:
                 row.lost = number - last - 1
+                if is_set(row.lost, arrival - c.arrived):
+                    row.flags |= _COUNTER_SET
+                    row.lost = 0
             else:
                 row.lost = seq - seen - 1
             if i == 0 and c.new_file:
@@ -217,6 +224,7 @@ cdef inline void cursor_pass(Cursor *c, uint64_t count, const Row *rows) noexcep
         c.total = c.reached
     else:
         c.last = rows[count - 1].cnt0
+        c.arrived = rows[count - 1].arrival_ns
         c.ring.reset = False
         c.new_file = False
     if c.seen == c.counted:

@@ -22,6 +22,12 @@ cdef enum:
     _FROM_RING = 8
     _NEW_FILE = 16
     _COUNTER_RESET = 32
+    _COUNTER_SET = 64
+
+cdef enum:
+    # A counter that is this many frames ahead, and one for so many ns, was set.
+    SET_FRAMES = 1_000_000
+    SET_INTERVAL_NS = 50
 
 cdef enum:
     # Copies of this size and more release the GIL. For smaller ones, taking it back beside a busy Python
@@ -33,6 +39,11 @@ cdef enum:
     # do not fit the caches, and streaming stores do not read the destination first.
     STREAMING_FRAME_NBYTES = 4096
     STREAMING_CUBE_NBYTES = 33_554_432
+
+
+cdef inline bint is_set(uint64_t lost, int64_t since) noexcept nogil:
+    """Tell whether another program set the counter: so many frames cannot have come in `since` ns."""
+    return lost > SET_FRAMES + <uint64_t>max(since, 0) // SET_INTERVAL_NS
 
 
 cdef inline void copy_bytes(char *dst, const char *src, uint64_t nbytes, bint streaming) noexcept nogil:

@@ -24,11 +24,11 @@ from .._isio cimport (
     __ATOMIC_RELAXED, __ATOMIC_RELEASE, __ATOMIC_SEQ_CST, atomic_fence, atomic_store_u64,
 )
 from .clock cimport clock_ns, later
-from .copying cimport Patience, copy_frame
+from .copying cimport Patience, copy_frame, notice_life
 from .cursor cimport RING_CHUNK_NBYTES, Cursor, cursor_copy, cursor_unread
 from .filestate cimport Source, damaged
 from .flags cimport atomic_load_int
-from .frame cimport _COUNTER_RESET, _NEW_FILE, _REPEATED_POST, _TORN, Row
+from .frame cimport _COUNTER_RESET, _COUNTER_SET, _NEW_FILE, _REPEATED_POST, _TORN, Row, is_set
 from .layout cimport Header
 from .look cimport Look
 from .posts cimport Posts, settle_posts
@@ -74,7 +74,7 @@ cdef struct Account:
     bint new_file           # the next frame is the first of a file that replaced another
     uint64_t missed         # frames of that other file that were not received
     uint64_t carry          # frames lost before the next one besides those that its number shows
-    int64_t arrived         # when the last frame was copied, CLOCK_TAI
+    int64_t arrived         # when the last frame was copied, or the account began, CLOCK_TAI
 
 # The stamps of the last frame delivered.
 cdef struct Stamps:
@@ -187,6 +187,12 @@ cdef inline void account(Job *job, Row *row, uint64_t flags, const Look *seen) n
         flags |= _COUNTER_RESET
         advance = 1
         posts.ahead = 0
+    row.arrival_ns = clock_ns(CLOCK_TAI)
+    if is_set(advance, row.arrival_ns - a.arrived):
+        # How many frames were lost is not known here either.
+        flags |= _COUNTER_SET
+        advance = 1
+        posts.ahead = 0
     settle_posts(posts, advance)
     if posts.excess:
         flags |= _REPEATED_POST
@@ -199,7 +205,6 @@ cdef inline void account(Job *job, Row *row, uint64_t flags, const Look *seen) n
     row.cnt0 = seen.cnt0
     row.lost = advance - 1
     row.flags = <uint32_t>flags
-    row.arrival_ns = clock_ns(CLOCK_TAI)
     if advance > 1 and row.arrival_ns - a.arrived < <int64_t>min(advance, <uint64_t>64) * LATE_INTERVAL_NS:
         job.wait.spin.eager = LATE_FRAMES
     a.arrived = row.arrival_ns
@@ -225,9 +230,12 @@ cdef inline int receive_frame(Job *job) noexcept nogil:
     cdef int64_t slice = -1
     cdef Target *t = &job.target
     cdef bint fresh
-    cdef int event = wait_for_frame(&job.wait)
+    cdef int event
+    notice_life(job.wait.source.base, &job.patience)
+    event = wait_for_frame(&job.wait)
     if event != EV_DONE:
         return event
+    notice_life(job.wait.source.base, &job.patience)
     if t.base != NULL:
         slot = 0
         open_frame(t.base)

@@ -30,6 +30,8 @@ class StreamReport(Report):
         Frames that may hold pixels of two frames; flagged in their rows.
     unwritten : int
         Frames that were in the ring when `Recorder.stop` ran out of time, or at an error, and are in no file.
+    counter_set : int
+        Times that another program set the counter forward; what was lost there is not known, and not in `lost`.
     new_files : int
         Times that the stream was replaced by a new one and followed.
     nbytes : int
@@ -69,6 +71,7 @@ class StreamReport(Report):
     ended: str
     error: str | None
     complete: bool
+    counter_set: int = 0
 
     def title(self) -> str:
         """Return the line above the rows."""
@@ -86,6 +89,8 @@ class StreamReport(Report):
         ]
         if self.unwritten:
             rows.append(("not written", f"{self.unwritten}, in the ring at the end"))
+        if self.counter_set:
+            rows.append(("counter set by another program", f"{self.counter_set} times; losses there are not known"))
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))
         rows += [

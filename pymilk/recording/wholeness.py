@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FLAG_COUNTER_RESET, FLAG_NEW_FILE
+from .._core import FLAG_COUNTER_RESET, FLAG_COUNTER_SET, FLAG_NEW_FILE
 from .._types import Array
 from .series import GOES_ON
 from .sinks import Stored
@@ -22,7 +22,7 @@ from .sinks import Stored
 __all__ = ["count_frames", "mark_seams", "what_is_missing"]
 
 #: Flags of a frame whose number says nothing about the one before.
-_NEW_NUMBERS = FLAG_NEW_FILE | FLAG_COUNTER_RESET
+_NEW_NUMBERS = FLAG_NEW_FILE | FLAG_COUNTER_RESET | FLAG_COUNTER_SET
 
 
 def count_frames(stored: Stored) -> int:

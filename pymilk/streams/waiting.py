@@ -21,6 +21,9 @@ __all__ = [
     "spin_of",
 ]
 
+#: A counter that is further ahead was set by another program.
+_SET_FRAMES = 1_000_000_000
+
 #: What each wait policy means to the core (`spin_ns`). A sleeping reader is woken some 10 to 20 us after the
 #: frame; one that spins sees it at once and uses a core. "auto" does both: it learns the rhythm of the
 #: stream, sleeps until the next frame is due, and spins only then. Streams faster than 25 kHz it watches all
@@ -184,6 +187,7 @@ def _never() -> bool:
 def frames_behind(stream: Stream, last: int) -> int:
     """Return how many frames a stream published after number `last`; 0 if it is damaged."""
     try:
-        return max(0, stream.counter - last)
+        lost = max(0, stream.counter - last)
+        return 0 if lost > _SET_FRAMES else lost
     except StreamDamagedError:
         return 0

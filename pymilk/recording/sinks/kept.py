@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from ..._core import FLAG_COUNTER_RESET, FLAG_NEW_FILE
+from ..._core import FLAG_COUNTER_RESET, FLAG_COUNTER_SET, FLAG_NEW_FILE
 from ..._types import Array
 
 __all__ = ["KeptFrames", "kept_rows", "rows_with_gaps"]
+
+#: Flags of a frame whose number says nothing about the one before.
+_NEW_NUMBERS = FLAG_NEW_FILE | FLAG_COUNTER_RESET | FLAG_COUNTER_SET
 
 
 class KeptFrames:
@@ -67,6 +70,6 @@ def rows_with_gaps(info: Array, kept: Array) -> Array:
     for at in np.flatnonzero(np.diff(kept) != 1) + 1:
         row = made[at]
         lost = int(row["cnt0"]) - int(made[at - 1]["cnt0"]) - 1
-        if lost > int(row["lost"]) and not int(row["flags"]) & (FLAG_NEW_FILE | FLAG_COUNTER_RESET):
+        if lost > int(row["lost"]) and not int(row["flags"]) & _NEW_NUMBERS:
             made["lost"][at] = lost
     return made
