@@ -11,7 +11,7 @@ from ..errors import FPSArgumentError, FPSFullError, FPSTypeError
 from . import control
 from .check import check_all
 from .control import State
-from .files import DEFAULT_SLOTS, create_file, locked, make_directories, remove_file
+from .files import DEFAULT_SLOTS, create_file, locked, remove_file
 from .header import Message, messages, read_field, read_header
 from .layout import LAYOUTS
 from .naming import fps_name, fps_path, full_keyword
@@ -139,9 +139,7 @@ class FPS(Mapping[str, Any]):
         header = Header(plain, slots, description, _labels(labels), folder, program)
         chosen = StandardEntries() if standard is True else standard
         entries = standard_slots(plain, chosen, LAYOUTS[0].slot_nbytes) if chosen else []
-        if directories:
-            make_directories(folder, plain)
-        create_file(path, header, entries, replace=replace)
+        create_file(path, header, entries, replace=replace, directories=directories)
         fps = cls(path, writable=True)
         fps._owned = True
         return fps
@@ -265,8 +263,8 @@ class FPS(Mapping[str, Any]):
         type : ParameterType or its name, optional
             Default: of `default`: ONOFF, INT64, FLOAT64 or STRING.
         default : bool, int, float, str, Timespec or None
-            First value, of the type of the parameter. None: zero, off, or milk's word for an empty text; it
-            counts as never written.
+            First value, of the type of the parameter. None: zero (also outside of the limits), off, or
+            milk's word for an empty text; it counts as never written.
         limits : tuple of two numbers, optional
             Lowest and highest value; None for one that there is not.
         flags : ParameterFlag, default DEFAULT_INPUT
@@ -296,7 +294,14 @@ class FPS(Mapping[str, Any]):
         flags |= 0 if high is None else ParameterFlag.MAXLIMIT
         initial = initial_elements(kind, default, (low, high), keyword, self.name)
         content = slot_bytes(
-            keyword, kind, flags, description, initial, fps=self.name, nbytes=self._table.layout.slot_nbytes
+            keyword,
+            kind,
+            flags,
+            description,
+            initial,
+            fps=self.name,
+            nbytes=self._table.layout.slot_nbytes,
+            counted=default is not None,
         )
         with locked(self.path):
             if keyword in self:
@@ -661,4 +666,6 @@ def _labels(labels: Iterable[str] | None) -> str:
     if labels is None:
         return os.environ.get("FPS_KEYWORDARRAY") or ":"
     given = [labels] if isinstance(labels, str) else list(labels)
+    if not all(isinstance(each, str) for each in given):
+        raise FPSArgumentError(f"labels are texts, not {given!r}", argument="labels", found=given)
     return f":{':'.join(given)}:" if given else ":"

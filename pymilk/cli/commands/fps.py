@@ -178,12 +178,11 @@ def _row(param: Parameter) -> tuple[str, ...]:
 
 
 def _everything(param: Parameter) -> dict[str, Any]:
-    value = param.value
     return {
         "key": param.key,
         "keyword": param.keyword,
-        "value": list(value) if isinstance(value, Timespec) else value,
-        "current": param.current,
+        "value": _plain(param.value),
+        "current": _plain(param.current),
         "type": param.type_name,
         "low": param.low,
         "high": param.high,
@@ -192,6 +191,11 @@ def _everything(param: Parameter) -> dict[str, Any]:
         "description": param.description,
         **param.status._asdict(),
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    return list(value) if isinstance(value, Timespec) else value
 
 
 @fps.command("watch")
