@@ -262,9 +262,11 @@ class FPS(Mapping[str, Any]):
             With or without the name of the FPS in front.
         type : ParameterType or its name, optional
             Default: of `default`: ONOFF, INT64, FLOAT64 or STRING.
-        default : bool, int, float, str, Timespec or None
+        default : bool, int, float, str, Timespec, tuple of four numbers, or None
             First value, of the type of the parameter. None: zero (also outside of the limits), off, or
-            milk's word for an empty text; it counts as never written.
+            milk's word for an empty text; it counts as never written. Of a number also all four elements as
+            the file has them, and unchecked: value, lower and upper limit, current value; the flags then say
+            whether the limits are in force.
         limits : tuple of two numbers, optional
             Lowest and highest value; None for one that there is not.
         flags : ParameterFlag, default DEFAULT_INPUT

@@ -306,7 +306,8 @@ def initial_elements(
     Parameters
     ----------
     default : object
-        None: the default of the type; a number still gets its limits then, and 0, also outside of them.
+        None: the default of the type; a number still gets its limits then, and 0, also outside of them. A
+        tuple of four numbers is all elements, as they are.
     limits : tuple
         None: none.
 
@@ -336,17 +337,22 @@ def initial_elements(
     low, high = limits
     if default is None and limits == (None, None):
         return None
+    if isinstance(default, tuple) and len(default) == 4 and limits == (None, None):
+        for number in default:
+            _need_number(number, kind, keyword, fps)
+        return default
     value = 0 if default is None else default
     for number in (value, low, high):
-        if number is not None and not _is_number(number):
-            raise _wrong(kind, number, keyword, fps)
+        if number is not None:
+            _need_number(number, kind, keyword, fps)
     _need_inside(default, limits, keyword, fps)
     return value, 0 if low is None else low, 0 if high is None else high, value
 
 
-def _is_number(value: Any) -> bool:
+def _need_number(value: Any, kind: ParameterType, keyword: str, fps: str) -> None:
     numbers = (int, float, np.integer, np.floating)
-    return isinstance(value, numbers) and not isinstance(value, (bool, np.bool_))
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers):
+        raise _wrong(kind, value, keyword, fps)
 
 
 def _switch(value: Any, keyword: str, fps: str) -> bool:

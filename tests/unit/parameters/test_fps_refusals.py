@@ -163,3 +163,19 @@ def test_directories_that_cannot_be_made_leave_no_file(fps: FPS, tmp_path: Path)
         FPS.create("bad", program=Program(workdir=str(tmp_path)))
     assert [each.name for each in tmp_path.iterdir()] == ["fps.bad.confdir"]
     assert not (Path(fps.path).parent / "bad.fps.shm").exists()
+
+
+def test_all_four_elements_as_they_are(fps: FPS) -> None:
+    param = fps.add_param("u", "UINT64", (2**64 - 1, 0, 5, 7), flags=8887)
+    assert (param.value, param.limits, param.current, param.cnt0) == (2**64 - 1, (None, None), 7, 1)
+    assert [fps.table.element(fps.table.entry("u"), number) for number in (1, 2)] == [0, 5]
+    for wrong, error in (
+        ((1, 2, 3), FPSTypeError),
+        ((1, 2, 3, "4"), FPSTypeError),
+        ((-1, 0, 1, 2), FPSLimitError),
+    ):
+        with pytest.raises(error):
+            fps.add_param("new", "UINT64", wrong)
+    with pytest.raises(FPSTypeError):
+        fps.add_param("new", "UINT64", (1, 2, 3, 4), limits=(0, 5))
+    assert list(fps) == ["u"]
