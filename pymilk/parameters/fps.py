@@ -14,7 +14,7 @@ from .control import State
 from .files import DEFAULT_SLOTS, create_file, locked, remove_file
 from .header import Message, messages, read_field, read_header
 from .layout import LAYOUTS
-from .naming import fps_name, fps_path, full_keyword
+from .naming import check_fps_name, fps_name, fps_path, full_keyword
 from .parameter import Parameter
 from .records import Header, Program, initial_elements, slot_bytes
 from .running import Running
@@ -135,7 +135,7 @@ class FPS(Mapping[str, Any]):
         """
         path = fps_path(name)
         folder = os.path.abspath(program.workdir or os.getcwd())
-        plain = fps_name(path)
+        plain = check_fps_name(fps_name(path))
         header = Header(plain, slots, description, _labels(labels), folder, program)
         chosen = StandardEntries() if standard is True else standard
         entries = standard_slots(plain, chosen, LAYOUTS[0].slot_nbytes) if chosen else []

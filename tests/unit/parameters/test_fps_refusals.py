@@ -14,10 +14,13 @@ from pymilk.errors import (
     FPSExistsError,
     FPSFullError,
     FPSLimitError,
+    FPSNameError,
     FPSTextError,
     FPSTypeError,
 )
-from pymilk.parameters import FPS, Program, Timespec
+from pymilk.parameters import FPS, FPSManager, Program, Timespec
+from pymilk.parameters.layout import LAYOUTS
+from support.fps import other_layout
 
 NAN, INF = float("nan"), float("inf")
 
@@ -179,3 +182,15 @@ def test_all_four_elements_as_they_are(fps: FPS) -> None:
     with pytest.raises(FPSTypeError):
         fps.add_param("new", "UINT64", (1, 2, 3, 4), limits=(0, 5))
     assert list(fps) == ["u"]
+
+
+def test_names_that_milk_takes_are_attached(shm_dir: Path) -> None:
+    """milk looks at no length; what fits the header can be used, and is not made here."""
+    long = "x" * 80
+    with pytest.raises(FPSNameError, match="80 bytes; at most 63 fit"):
+        FPS.create(long, directories=False)
+    path = other_layout(LAYOUTS[0], shm_dir, "short")
+    path.rename(shm_dir / f"{long}.fps.shm")
+    with FPS(long) as fps:
+        assert fps["short.gain"] == fps["gain"] == 0.5
+    assert list(FPSManager()) == [long]
