@@ -20,7 +20,7 @@ from .words import MessageCode, ParameterFlag, ParameterType, Signal, Status
 
 __all__ = ["check_all"]
 
-#: What milk reports limits of; limits of other numbers are heeded by writers only.
+#: Types whose limits milk's check looks at. Limits of other numbers are checked when a value is written.
 _LIMITED = {
     ParameterType.INT64: ("int64", "d"),
     ParameterType.FLOAT32: ("float32", "f"),
@@ -60,7 +60,7 @@ def check_all(table: ParameterTable) -> list[Message]:
         table.change_status(clear_bits=Status.CHECKOK)
     else:
         table.change_status(set_bits=Status.CHECKOK)
-    # Last: who waits for it finds all of the above.
+    # Last: a process that waits for this finds all of the above.
     table.change_signal(clear_bits=Signal.CHECKED)
     return found
 

@@ -36,8 +36,7 @@ __all__ = [
     "tmux_start",
 ]
 
-#: "starting": it was told to start, and has not registered; "died": it has registered, and ended without
-#: saying so.
+#: "starting": told to start, but not registered yet; "died": registered, then ended without saying so.
 State = Literal["running", "starting", "died", "stopped"]
 
 Role = Literal["conf", "run"]
@@ -224,7 +223,7 @@ def _need_check(table: ParameterTable, timeout: float | None) -> None:
 
 
 def _value(table: ParameterTable, key: str) -> object:
-    """Return a standard entry, or None where the FPS has it not."""
+    """Return a standard entry; None if the FPS does not have it."""
     with contextlib.suppress(FPSKeyError):
         return table.get(f"{table.name}.{key}")
     return None

@@ -23,7 +23,7 @@ def core_numbers(text: str) -> set[int]:
     Raises
     ------
     ValueError
-        It is none.
+        The text is not such a list.
     """
     found: set[int] = set()
     for part in text.split(","):

@@ -124,7 +124,7 @@ def _write(path: str, content: bytes, nbytes: int, replace: bool) -> None:
         fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
         try:
             mark_busy(fd)
-            # All of it now: memory that is missing later would be found by whoever writes there.
+            # Reserve all memory now: a later store into missing memory would end the process.
             os.posix_fallocate(fd, 0, nbytes)
             os.pwrite(fd, content, 0)
             put_in_place(hidden, path, replace)

@@ -113,7 +113,7 @@ class FPS(Mapping[str, Any]):
         standard : StandardEntries or bool, default False
             Add the 16 entries ``conf.*`` and ``procinfo.*`` that programs of milk have.
         replace : bool, default False
-            Take the place of an FPS of that name. Who has that one attached keeps it, and sees no change.
+            Replace an FPS of that name. Processes that have the old one attached keep it, and see no change.
         directories : bool, default True
             Make the directories ``fps.<name>.datadir`` and ``.confdir`` where the program works, as milk
             does.

@@ -191,7 +191,7 @@ class Clock:
 def trigger_of(source: Any, period: float | None, copy: bool) -> Trigger:
     """Return the trigger for what the caller gave to `ProcessInfo.loop`."""
     if period is not None:
-        nanoseconds("period", period)  # raises if it is none
+        nanoseconds("period", period)  # raises if it is not a time
         if source is not None:
             raise ProcessInfoArgumentError(
                 "period goes without a source: with one, its frames are the rhythm",

@@ -76,8 +76,8 @@ def _wrong_letters(text: str) -> bool:
 def check_fps_name(name: object, most: int = PART_MOST) -> str:
     """Return `name` if an FPS can be called so.
 
-    A name is 1 to `most` bytes without ``.``, ``/``, spaces and control characters: it is the first part of each
-    keyword, which ends at a dot, and stands in command lines.
+    A name is 1 to `most` bytes without ``.``, ``/``, spaces and control characters: it is the first part of
+    each keyword, which ends at a dot, and stands in command lines.
 
     Raises
     ------
@@ -135,7 +135,7 @@ def fps_name(path: str) -> str:
 def full_keyword(key: object, name: str) -> str:
     """Return the keyword that a new parameter gets.
 
-    A key that begins with a dot, or has not the name of the FPS in front, gets that name in front.
+    The name of the FPS is put in front, unless the key begins with it.
     """
     if not isinstance(key, str):
         raise FPSNameError(f"a key is a str, not {key!r}", fps=name, name=repr(key))

@@ -130,8 +130,7 @@ class Parameter:
         if not (force or self._owned):
             raise FPSReadOnlyError(
                 f"fps {name!r}: the limits of {self.key!r} belong to the program that made the fps; "
-                "force=True sets "
-                "them all the same",
+                "pass force=True to set them anyway",
                 fps=name,
                 key=self.key,
             )

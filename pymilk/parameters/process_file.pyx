@@ -73,7 +73,7 @@ cdef inline void store_long(int64_t *at, uint64_t value) noexcept nogil:
 
 
 cdef inline void add(int64_t *at, uint64_t count) noexcept nogil:
-    """Count on; the owner alone does, so that nothing is lost. Unsigned: what others stored may wrap."""
+    """Add to a counter. Only the owner does this. Unsigned: a value that another program stored may wrap."""
     store_long(at, <uint64_t>at[0] + count)
 
 

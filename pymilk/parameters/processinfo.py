@@ -303,7 +303,7 @@ class ProcessInfo:
     def store(self, name: str, value: Any) -> None:
         """Write any field by its name in the C structure.
 
-        Everything but ``CTRLval`` is the owner's affair. A text that is too long is cut.
+        Only the owner should write fields other than ``CTRLval``. A text that is too long is cut.
 
         Raises
         ------
@@ -498,7 +498,8 @@ class ProcessInfo:
             raise self._gone() from None
         except PermissionError as error:
             raise ProcessInfoPermissionError(
-                f"process {self.name!r} ({self.pid}) belongs to another user, who alone may send it signals",
+                f"process {self.name!r} ({self.pid}) belongs to another user; only that user may send it "
+                "signals",
                 process=self.name, pid=self.pid, path=self.path,
             ) from error  # fmt: skip
 
@@ -526,7 +527,8 @@ class ProcessInfo:
         """Return the record of the loop, which the process itself has."""
         if not self._owner:
             raise ProcessInfoPermissionError(
-                f"{self.path} belongs to process {self.pid}, which alone does this; use pause, step, stop",
+                f"{self.path} belongs to process {self.pid}, and only that process may do this; use pause, "
+                "step, stop",
                 pid=self.pid,
                 path=self.path,
             )

@@ -364,7 +364,7 @@ def _switch(value: Any, keyword: str, fps: str) -> bool:
 def _need_inside(value: Any, limits: tuple[Any, Any], keyword: str, fps: str) -> None:
     """Raise if a first value is outside of its limits, or if these leave no value; None is none."""
     low, high = limits
-    # NaN is inside of no limit, so it is none itself.
+    # NaN cannot be a limit: it compares with nothing.
     if not (low is None or low == low) or not (high is None or low is None or low <= high) or high != high:
         what = f"the limits of {keyword!r} leave no value: {low} to {high}"
     elif value is not None and (

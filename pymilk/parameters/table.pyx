@@ -249,7 +249,7 @@ cdef class ParameterTable:
             found=found)
 
     cdef int check_linked(self) except -1:
-        """Raise if the file has no name any more: nobody would see what is written here.
+        """Raise if the file has no name any more: no other process would see what is written here.
 
         It is a third of the price of `check_current`, which also finds a file that was moved to another name.
         """
@@ -503,7 +503,7 @@ cdef class ParameterTable:
             else ("WRITE", "by others than its own processes"))
         raise FPSReadOnlyError(
             f"fps {self.name!r}: {entry.key!r} may not be written {when} (flag {needed} is not set); "
-            "force=True writes all the same", fps=self.name, path=self.path, key=entry.key)
+            "pass force=True to write anyway", fps=self.name, path=self.path, key=entry.key)
 
     cdef int need_limits(self, Entry entry, const FpsParameter *p, const Item *item) except -1:
         cdef Item low, high
@@ -518,7 +518,7 @@ cdef class ParameterTable:
             return 0
         raise outside(
             self, entry, value_of(item), value_of(&low) if has_low else None, value_of(&high) if has_high else None,
-            "; force=True writes all the same")
+            "; pass force=True to write anyway")
 
     cdef int convert(self, Entry entry, object value, Item *item) except -1:
         """Turn a value of a caller into what the parameter stores, or refuse it. Runs code of the caller."""
@@ -675,7 +675,7 @@ cdef class ParameterTable:
                 continue
             flags = (<const uint64_t *><const char *>content)[0]
             memcpy(<char *>p + 8, <const char *>content + 8, min(<size_t>len(content), self.at.stride) - 8)
-            # Release: who finds the slot in use finds all of it.
+            # Release: a reader that finds the slot in use finds all of it.
             atomic_store_u64(&p.fpflag, flags, __ATOMIC_RELEASE)
             self.refresh()
             return slot

@@ -25,7 +25,7 @@ _INTEGERS = (
 
 
 def value_from_text(kind: ParameterType, key: str, text: str) -> Any:
-    """Read what somebody typed as a value of a parameter.
+    """Convert typed text to the value of a parameter.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def value_from_text(kind: ParameterType, key: str, text: str) -> Any:
     Raises
     ------
     FPSTypeError
-        It is none.
+        The text is not such a value.
     """
     try:
         if kind in _INTEGERS:

@@ -110,7 +110,7 @@ class TmuxSession:
         TmuxError, TmuxMissingError
         """
         self.kill()
-        # A server that runs already has the environment of whoever started it.
+        # A tmux server that runs already has the environment it was started with.
         ours = [f"-e{each}={os.environ[each]}" for each in _ENVIRONMENT if each in os.environ]
         self._tmux("new-session", "-d", "-s", self.name, "-n", WINDOWS[0], *ours)
         for window in WINDOWS[1:]:

@@ -79,7 +79,7 @@ def stream_of(item: Any) -> Stream | None:
 
 
 def read_trace(source: Any) -> list[TraceEntry]:
-    """Read all entries of the process trace of a stream, those that nobody has written included.
+    """Read all entries of the process trace of a stream, unused ones included.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def read_trace(source: Any) -> list[TraceEntry]:
 
 
 def used_entries(entries: list[TraceEntry]) -> list[TraceEntry]:
-    """Return the entries from the newest step back to the source: up to the first that nobody has written."""
+    """Return the entries from the newest step back to the source: up to the first unused one."""
     for at, entry in enumerate(entries):
         if not entry.used:
             return entries[:at]
