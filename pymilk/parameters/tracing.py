@@ -178,6 +178,8 @@ class Tracing:
         if output is None or output.stream is not stream:
             if not self._outputs:
                 self._older = bytes(self._older_view)
+            # Streams that were closed are let go of: their memory would stay.
+            self._outputs = {path: each for path, each in self._outputs.items() if not each.stream.closed}
             output = self._outputs[stream.path] = _Output(stream, self._stream)
         return output
 

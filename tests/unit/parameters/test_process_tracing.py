@@ -201,3 +201,15 @@ def test_traces_of_an_shm(cam: SHM) -> None:
     assert len(read_trace(cam)) == 10
     with pytest.raises(ValueError, match="SHM or a Stream"):
         read_trace("cam")
+
+
+def test_closed_outputs_are_let_go_of(process: ProcessInfo, cam: SHM, make: Callable[..., SHM]) -> None:
+    loop = started(process, cam, make)
+    for number in range(4):
+        with Stream.create(f"out{number}", (3, 4), np.float32) as out:
+            out.publish(frame(number))
+            assert newest(f"out{number}").pid == process.pid
+    assert process._running is not None
+    assert process._running._tracing is not None
+    assert len(process._running._tracing._outputs) == 1
+    loop.close()
