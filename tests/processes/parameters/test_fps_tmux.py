@@ -261,3 +261,23 @@ def test_the_older_names() -> None:
         assert other.run_stop(timeoutsync=LONG) is True
         assert other.fps.CONFstop() == 0
         other.tmux_stop()
+
+
+def test_a_tmux_that_takes_no_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 3.2 new-session knew no -e; the server has the environment of somebody else."""
+    other = {**os.environ, "MILK_SHM_DIR": "/tmp"}
+    subprocess.run([TMUX, "new-session", "-d", "-s", "before"], check=True, env=other)
+    old = folder / "old" / "tmux"
+    old.parent.mkdir()
+    old.write_text(
+        '#!/bin/sh\nfor each; do case "$each" in -e*) echo "unknown option -- e" >&2; exit 1;; esac; done\n'
+        f'exec {TMUX} "$@"\n'
+    )
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}:{os.environ['PATH']}")
+    with make() as fps:
+        fps.tmux_start()
+        assert windows() == ["ctrl", "conf", "run"]
+        fps.conf_start(LONG)
+        assert fps.conf_state == "running"
+        fps.tmux_stop()
