@@ -25,7 +25,7 @@ from .process_fields import nanoseconds
 from .process_file import LoopRecord
 from .process_layout import Control, TriggerMode
 from .trace import stream_of
-from .tracing import Tracing
+from .tracing import Tracing, output_stream
 
 if TYPE_CHECKING:
     from .processinfo import ProcessInfo
@@ -324,11 +324,7 @@ class Loop:
         """Publish a frame of the loop with its process trace; see `ProcessInfo.publish`."""
         if self._tracing is None:
             raise self._no_source(item)
-        stream = stream_of(item)
-        if stream is None:
-            raise ProcessInfoArgumentError(
-                f"output is an SHM or a Stream, not {item!r}", argument="output", found=item
-            )
+        stream = output_stream(item)
         with self._tracing.in_this_thread():
             if item is stream:
                 stream.publish(frame)

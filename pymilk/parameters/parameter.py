@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from ..errors import FPSReadOnlyError, FPSTypeError
 from .layout import SLOT_FIELDS
+from .stored_text import decode
 from .table import Entry, ParameterTable
 from .words import NUMBER_TYPES, PAIR_TYPES, ParameterFlag, ParameterType
 
@@ -184,8 +185,7 @@ class Parameter:
 
     def _text(self, field: str) -> str:
         offset, nbytes, _ = SLOT_FIELDS[field]
-        raw = self._table.read(self._table.slot_offset(self.slot) + offset, nbytes)
-        return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+        return decode(self._table.read(self._table.slot_offset(self.slot) + offset, nbytes))
 
     @property
     def cnt0(self) -> int:

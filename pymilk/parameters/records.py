@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import FPSArgumentError, FPSLimitError, FPSNameError, FPSTextError, FPSTypeError
 from .layout import SLOT_FIELDS, Field, Layout
 from .naming import encode, name_index
+from .stored_text import cut
 from .words import (
     DEFAULT_TEXT,
     FIXED_TYPES,
@@ -212,7 +213,7 @@ def slot_bytes(
         _place(content, "keyword", encode(part), 64 * level)
     _place(content, "keywordlevel", struct.pack("<i", len(parts)))
     said, _, _ = _encoded(description, fps, f"the description of {keyword}").partition(b"\0")
-    _place(content, "description", _cut(said, _TEXT - 1))
+    _place(content, "description", cut(said, _TEXT - 1))
     _place(content, "type", struct.pack("<I", kind))
     _place(content, "val", _default(kind))
     if initial is not None and kind not in FIXED_TYPES:
@@ -224,13 +225,6 @@ def slot_bytes(
 def _place(content: bytearray, field: str, raw: bytes, offset: int = 0) -> None:
     at = SLOT_FIELDS[field].offset + offset
     content[at : at + len(raw)] = raw
-
-
-def _cut(raw: bytes, most: int) -> bytes:
-    """Cut a text without leaving half a letter."""
-    while len(raw) > most:
-        raw = raw[:most].decode("utf-8", "ignore").encode()
-    return raw
 
 
 def _default(kind: ParameterType) -> bytes:

@@ -20,7 +20,7 @@ from ..errors import ProcessInfoArgumentError, StreamError
 from ..times import now_ns
 from .trace import TraceWriter, stream_of, trace_view
 
-__all__ = ["Source", "Tracing"]
+__all__ = ["Source", "Tracing", "output_stream"]
 
 
 class Source(Protocol):
@@ -107,7 +107,7 @@ class Tracing:
         self._began_ns = 0
         self._follow()
         for item in self._items:
-            self._output(_found(item))
+            self._output(output_stream(item))
 
     # -- one run, and one iteration
 
@@ -164,7 +164,7 @@ class Tracing:
         """Write the traces of the named outputs that others published in the iteration."""
         for item in self._items:
             with contextlib.suppress(StreamError):  # the output may be gone, which does not end the loop
-                output = self._output(_found(item))
+                output = self._output(output_stream(item))
                 counter = output.stream.counter
                 if counter > output.noted:
                     self._write(output, output.stream.write_time_ns)
@@ -199,8 +199,8 @@ class Tracing:
         )
 
 
-def _found(item: Any) -> Stream:
-    """Return the stream of an output."""
+def output_stream(item: Any) -> Stream:
+    """Return the stream of an output; anything else raises."""
     stream = stream_of(item)
     if stream is None:
         raise ProcessInfoArgumentError(
