@@ -32,7 +32,6 @@ from ..errors import (
     StreamReadOnlyError,
     StreamReplacedError,
     StreamTimeoutError,
-    StreamTimeoutWarning,
 )
 from ..fits import multi_write, stream_header
 from ..names import SUFFIX, stream_directory
@@ -40,10 +39,11 @@ from ..ring import RingReader
 from ..streams.buffers import as_target
 from ..streams.metadata import metadata_of
 from ..streams.rings import ring_layout
+from ..streams.silence import Silence
 from ..streams.waiting import SUCCESSOR_WAIT, Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..system.masks import unmasked
-from ..system.notices import warn_caller, warn_of_tear
+from ..system.notices import warn_of_tear
 from ..times import from_user
 from .access import FrameAccess
 from .familiar import FamiliarCalls
@@ -189,6 +189,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         self._lock = threading.Lock()
         self._seen = 0
         self._captures: weakref.WeakSet[Capture | RingReader] = weakref.WeakSet()
+        self._silence = Silence()
         tell_after_fork(self)
         check_ring(name, ring, ring_kind, data is not None)
         if data is None:
@@ -328,7 +329,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         copy: bool,
         checkSemAndFlush: bool,
         autorelink_if_need: bool,
-        return_none_on_timeout: bool,
+        on_timeout: str,
         cube: bool,
         out: Any,
     ) -> Any:
@@ -336,24 +337,16 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         stream = self._stream
         if stream is None or (autorelink_if_need and stream.replaced()):
             stream = self._live()
-        if check and not self._wait(
-            wait_limit(timeout, self.FNAME),
-            None if checkSemAndFlush else self._known(stream),
-            autorelink_if_need,
-        ):
-            if return_none_on_timeout:
-                return None
-            # Reading a file that was cut raises an error of its own.
-            if self._stream is None or not self._stream.damaged:
-                warn_caller(
-                    f"stream {self.FNAME!r}: no new frame within {timeout} s; this is the previous one",
-                    StreamTimeoutWarning,
-                )
         if check:
             stream = self._stream or self._live()
         if out is None:
             if not copy:
                 self._seen = stream.counter
+            known = None if checkSemAndFlush else self._known(stream)
+            if self._wait(wait_limit(timeout, self.FNAME), known, autorelink_if_need):
+                self._silence.end()
+            elif not self._silence.timed_out(self._stream or self._live(), timeout, on_timeout):
+                return None
                 if not self._temporal or cube:
                     return self._view.view()
                 return self._view[stream.cnt1 % len(self._view), ...]  # a view also of a single pixel
@@ -884,3 +877,8 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         CLOCK_TAI (``pymilk.times.to_utc`` converts them).
         """
         return metadata_of(self._live())
+    @property
+    def timeouts(self) -> int:
+        """How often `get_data` of this object had no new frame in time, whatever that led to."""
+        return self._silence.timeouts
+
