@@ -33,6 +33,7 @@ from ..errors import (
     StreamTimeoutError,
     StreamUnsupportedError,
 )
+from ..streams.keeping import Kept
 from ..streams.silence import last_written
 from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
@@ -99,6 +100,8 @@ class RingReader:
     shape : tuple of int
         Of a frame as the user sees it.
     dtype : numpy.dtype
+    kept : Kept
+        The `SHM` that made it stays open until the reader is closed.
 
     Raises
     ------
@@ -173,6 +176,7 @@ class RingReader:
         self._wanted_depth = depth
         self._scheduling = (cpu, priority)
         self._turn = Turn(self.name)
+        self.kept = Kept()
         self._closed = False
         self._began = time.monotonic()
         self._left_out = 0
@@ -880,6 +884,7 @@ class RingReader:
             os.close(self._bell)
             self._bell = -1
         self._source.close()
+        self.kept.let_go()
 
     def __enter__(self) -> RingReader:
         if self._closed:

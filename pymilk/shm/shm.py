@@ -151,6 +151,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     """
 
     FNAME = "?"  # for messages of subclasses that have not called __init__ yet
+    _lent = False  # whether it made something that keeps it open
 
     def __init__(
         self,
@@ -307,9 +308,11 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
 
     def __del__(self, _ends: Any = sys.is_finalizing, _warn: Any = warnings.warn) -> None:
         # A stream that was handed out as IMAGE stays open as long as that object.
-        if getattr(self, "_stream", None) is not None and self._image is None:
-            if not _ends():  # modules that `close` needs may be gone; the system frees everything
-                self.close()
+        if getattr(self, "_stream", None) is None or self._image is not None:
+            return
+        if not _ends():  # modules that `close` needs may be gone; the system frees everything
+            self.close()
+        if not self._lent:  # nobody forgot to close what a reader or a capture kept open
             # Hidden by the default filters, so that scripts that never close get no output.
             # Only the name: at interpreter exit other attributes may not be printable.
             _warn(f"unclosed <SHM {self.FNAME!r}>", ResourceWarning, stacklevel=2, source=self)
@@ -469,7 +472,17 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         """Return a capture that is started by `Capture.begin`; parameters as for `capture`."""
         return self._capture(n, out, timeout, wait, held=True)
 
-    def _capture(self, n: int, out: Any, timeout: float | None, wait: str, **how: bool) -> Capture:
+    def _capture(
+        self,
+        n: int,
+        out: Any,
+        timeout: float | None,
+        wait: str,
+        *,
+        background: bool = False,
+        held: bool = False,
+    ) -> Capture:
+        goes_on = background or held
         return Capture(
             self._live(),
             n,
@@ -477,8 +490,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             timeout=timeout,
             wait=wait,
             orientation=self._turn,
-            register=self._captures.add,
-            **how,
+            register=self._keep_open_for if goes_on else self._captures.add,
+            background=background,
+            held=held,
         )
 
     def ring_reader(
@@ -508,7 +522,8 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Returns
         -------
         RingReader
-            A context manager; closed with this object at the latest.
+            A context manager; closed with this object at the latest. It keeps this object open: ``with
+            SHM("cam0").ring_reader() as ring`` is right.
 
         Examples
         --------
@@ -530,10 +545,16 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             priority=priority,
             orientation=self._turn,
         )
-        self._captures.add(ring)
+        self._keep_open_for(ring)
         return ring
 
     def _awaited(self) -> Awaited:
+    def _keep_open_for(self, child: Capture | RingReader) -> None:
+        """Close this with the object, and keep the object open for it."""
+        self._captures.add(child)
+        self._lent = True
+        child.kept.keep(self)
+
         """Return what `wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
         stream = self._live()
         seen = self._known(stream)
