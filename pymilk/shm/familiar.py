@@ -33,7 +33,6 @@ class FamiliarCalls:
 
     FNAME: str
     _image: Image | None = None
-    _image_of: Stream | None = None
     #: Whether this object created its stream.
     _made = False
 
@@ -42,6 +41,8 @@ class FamiliarCalls:
         def _live(self) -> Stream: ...
 
         def capture(self, n: int, *, timeout: float | None = 5.0) -> Capture: ...  # noqa: D102
+        def live_source(self) -> tuple[Stream, object]: ...  # noqa: D102
+
 
         def _semaphore(self) -> tuple[Stream, int]: ...
 
@@ -55,17 +56,19 @@ class FamiliarCalls:
 
         A replaced stream is followed at each access. Closing one closes both.
         """
-        from ..image import image_over  # here, because few scripts need it
-
         stream = self._live()
-        if self._image is None or self._image_of is not stream:
-            self._image = image_over(stream, self._made, self._image)
-            self._image_of = stream
+        if self._image is None:
+            from ..image import image_over  # here, because few scripts need it
+
+            self._image = image_over(stream, self._made, owner=self)
         return self._image
 
     @property
     def md(self) -> Image_md:
-        """The metadata, each field read at each access: see `pymilk.image.Image_md`."""
+        """The metadata, each field read at each access: see `pymilk.image.Image_md`.
+
+        A replaced stream is followed, as by `IMAGE`.
+        """
         return self.IMAGE.md
 
     def _attempt_autorelink_if_needed(self) -> None:

@@ -189,8 +189,8 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         self._squeeze = autoSqueeze and data is None
         self._lock = threading.Lock()
         self._seen = 0
-        self._captures: weakref.WeakSet[Capture | RingReader] = weakref.WeakSet()
         self._silence = Silence()
+        self._captures: weakref.WeakSet[Capture | RingReader] = weakref.WeakSet()
         tell_after_fork(self)
         check_ring(name, ring, ring_kind, data is not None)
         if data is None:
@@ -295,8 +295,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         stream = self._stream
         if stream is None:
             return
-        with contextlib.suppress(StreamReplacedError):
-            stream.destroy()
+        if not stream.closed:  # as its IMAGE may have done
+            with contextlib.suppress(StreamReplacedError):
+                stream.destroy()
         self.close()
 
     def __enter__(self) -> SHM:
@@ -341,15 +342,15 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         if stream is None or (autorelink_if_need and stream.replaced()):
             stream = self._live()
         if check:
-            stream = self._stream or self._live()
-        if out is None:
-            if not copy:
-                self._seen = stream.counter
             known = None if checkSemAndFlush else self._known(stream)
             if self._wait(wait_limit(timeout, self.FNAME), known, autorelink_if_need):
                 self._silence.end()
             elif not self._silence.timed_out(self._stream or self._live(), timeout, on_timeout):
                 return None
+            stream = self._stream or self._live()
+        if out is None:
+            if not copy:
+                self._seen = stream.counter
                 if not self._temporal or cube:
                     return self._view.view()
                 return self._view[stream.cnt1 % len(self._view), ...]  # a view also of a single pixel
@@ -548,13 +549,13 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         self._keep_open_for(ring)
         return ring
 
-    def _awaited(self) -> Awaited:
     def _keep_open_for(self, child: Capture | RingReader) -> None:
         """Close this with the object, and keep the object open for it."""
         self._captures.add(child)
         self._lent = True
         child.kept.keep(self)
 
+    def _awaited(self) -> Awaited:
         """Return what `wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
         stream = self._live()
         seen = self._known(stream)
@@ -886,6 +887,11 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         return self._live().counter
 
     @property
+    def timeouts(self) -> int:
+        """How often `get_data` of this object had no new frame in time, whatever that led to."""
+        return self._silence.timeouts
+
+    @property
     def semID(self) -> int | None:
         """Index of the semaphore of this object, taken if it has none yet; None if all are taken."""
         return self._live().sem_index
@@ -898,8 +904,3 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         CLOCK_TAI (``pymilk.times.to_utc`` converts them).
         """
         return metadata_of(self._live())
-    @property
-    def timeouts(self) -> int:
-        """How often `get_data` of this object had no new frame in time, whatever that led to."""
-        return self._silence.timeouts
-
