@@ -20,6 +20,7 @@ from .._core import FrameFeed, Stream
 from .._types import Array
 from ..arguments import check_number
 from ..errors import (
+    NotStartedError,
     StreamArgumentError,
     StreamError,
     StreamExistsError,
@@ -245,10 +246,18 @@ class Player:
         KeyboardInterrupt
             Ctrl-C, or any exception of a signal handler; it was stopped first, and the `report` of the
             exception says what was published.
+        NotStartedError
+            Neither `start` nor `stop` was called: nothing is published that could end.
         """
         if self._threads and self._await(self._over, timeout) and self._error is not None:
             if isinstance(self._error, StreamError):
                 self._error.report = self.report
+        if not self._threads and not self._over.is_set():
+            raise NotStartedError(
+                f"the player of {self._footage.name} was never started and has published nothing; call "
+                "start(), or use it in a with statement",
+                stream=self.name,
+            )
             raise self._error
         return self.report
 
