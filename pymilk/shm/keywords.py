@@ -84,6 +84,9 @@ class KeywordCalls:
         self.set_keywords({key: value})
 
     # -- the camera ----------------------------------------------------------------------------
+    def __delitem__(self, key: str) -> None:
+        del self.keywords[key]
+
 
     def get_expt(self) -> float:
         """Return the exposure time in seconds: keyword EXPTIME, else tint, else 0.1234.

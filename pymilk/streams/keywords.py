@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 from .._core import Keyword, Stream
 from ..errors import KeywordError, KeywordNotFoundError
 
-__all__ = ["KeywordName", "Keywords", "value_of_text"]
+__all__ = ["KeywordName", "Keywords", "kind_of_value", "value_of_text"]
 
 Value = int | float | str | None
 
@@ -78,9 +78,20 @@ class Keywords(MutableMapping[str, Value]):
         self.merge({name: value})
 
     def __delitem__(self, name: str) -> None:
-        self._find(name)
+        self.delete([name])
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete several keywords; if one of them is not there, none is deleted.
+
+        Raises
+        ------
+        KeywordNotFoundError
+        """
+        wanted = list(names)
+        for name in wanted:
+            self._find(name)
         stream = self._stream()
-        stream.write_keywords([keyword for keyword in stream.read_keywords() if keyword.name != name])
+        stream.write_keywords([keyword for keyword in stream.read_keywords() if keyword.name not in wanted])
 
     def __iter__(self) -> Iterator[str]:
         return iter([keyword.name for keyword in self._stream().read_keywords()])
@@ -146,6 +157,13 @@ def value_of_text(text: str) -> int | float | str:
 
     Integers beyond 64 bits become floats. Python's underscores in numbers are text.
     """
+def kind_of_value(value: Value) -> str:
+    """Return the type of a value in words, to follow "is"."""
+    if value is None:
+        return "without a value"
+    return {int: "an integer", float: "a floating-point number"}.get(type(value), "text")
+
+
     if "_" in text:
         return text
     try:

@@ -23,7 +23,7 @@ from ...parameters.texts import value_as_text, value_from_text
 from ...parameters.words import ParameterFlag, ParameterType, Timespec
 from ..exits import clean_exit
 from ..output import NOTHING, clean, print_error, print_json, print_table, table_of
-from ..parameters import NumberRange
+from ..parameters import NumberRange, parts_of_assignment
 from ..terminal import ERASE, Terminal, interactive
 
 __all__ = ["fps"]
@@ -229,11 +229,11 @@ def set_(name: str, keys: tuple[str, ...], force: bool) -> None:
 
     Example: pymilk fps set loop gain=0.3 loopON=on
     """
-    given = [each.partition("=") for each in keys]
-    if not given or not all(key and sign for key, sign, _ in given):
+    given = [parts_of_assignment(each) for each in keys]
+    if not given or None in given:
         raise click.UsageError("give KEY=VALUE, once or more")
     with clean_exit(), FPS(name, writable=True) as found:
-        values = {key: value_from_text(found.param(key), text) for key, _, text in given}
+        values = {key: value_from_text(found.param(key), text) for key, text in filter(None, given)}
         found.update(values, force=force)
 
 
@@ -262,15 +262,15 @@ def create(
 
     Example: pymilk fps create loop gain:FLOAT32=0.3 modes:INT64=100 --standard
     """
-    parts = [each.partition("=") for each in params]
-    if not all(key and sign for key, sign, _ in parts):
+    parts = [parts_of_assignment(each) for each in params]
+    if None in parts:
         raise click.UsageError("a parameter is KEY=VALUE or KEY:TYPE=VALUE")
     with clean_exit(), FPS.create(
         name, slots, description=description, labels=labels or None, program=Program(*program),
         standard=standard, replace=force,
     ) as made:  # fmt: skip
-        for front, _, text in parts:
-            key, _, kind = front.partition(":")
+        for front, text in filter(None, parts):
+            key, kind = (part.strip() for part in (*front.split(":", 1), "")[:2])
             param = made.add_param(key, type=kind or _type_of_text(text))
             if text:
                 made.set(key, value_from_text(param, text), force=True)
