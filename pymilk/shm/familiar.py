@@ -12,6 +12,7 @@ from .._core import Stream, checked_timeout
 from .._types import Array
 from ..capture import Capture
 from ..errors import StreamChangedError, StreamNotFoundError, StreamNotReadyError
+from ..system.notices import print_text
 from .making import wait_limit
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ class FamiliarCalls:
 
         def _live(self) -> Stream: ...
 
-        def capture(self, n: int, *, timeout: float | None = 5.0) -> Capture: ...  # noqa: D102
         def live_source(self) -> tuple[Stream, object]: ...  # noqa: D102
 
+        def capture(self, n: int, *, timeout: float | None = 5.0) -> Capture: ...  # noqa: D102
 
         def _semaphore(self) -> tuple[Stream, int]: ...
 
@@ -54,7 +55,8 @@ class FamiliarCalls:
     def IMAGE(self) -> Image:
         """The stream as an `Image` of ImageStreamIOWrap, over the same memory.
 
-        A replaced stream is followed at each access. Closing one closes both.
+        It follows a replaced stream at each of its calls, as this object does, and so does its metadata: with
+        another shape or dtype they raise `StreamChangedError`. Closing one closes both.
         """
         stream = self._live()
         if self._image is None:
@@ -77,7 +79,7 @@ class FamiliarCalls:
 
     def print_meta_data(self) -> None:
         """Print the metadata, a field a line."""
-        print(self.md)
+        print_text(str(self.md))
 
     def read_meta_data(self, verbose: bool = True) -> None:
         """Print the metadata if `verbose`; `mtdata` and `md` are always up to date."""
