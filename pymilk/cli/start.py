@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -53,8 +54,16 @@ def _open_closed_streams() -> None:
             setattr(sys, stream, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (until the end)
 
 
+def _replace_what_cannot_be_encoded() -> None:
+    """Print "?" for letters of names and keywords that the terminal cannot show, instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="replace")
+
+
 def _run(module: str, command: str, name: str) -> None:
     _open_closed_streams()
+    _replace_what_cannot_be_encoded()
     let_interrupts_kill()  # until the command begins, which handles signals itself
     try:
         found = getattr(importlib.import_module(module, __package__), command)

@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the caller outside pymilk."""
+"""Warnings that point at the line of the caller outside pymilk, and text for any terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 from ..errors import FrameTornWarning
 
-__all__ = ["warn_caller", "warn_of_tear"]
+__all__ = ["print_text", "warn_caller", "warn_of_tear"]
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
@@ -27,3 +27,12 @@ def warn_of_tear(stream: str, number: int) -> None:
         "for a copy",
         FrameTornWarning,
     )
+
+
+def print_text(text: str) -> None:
+    """Print text of streams and files; letters that standard output cannot encode become "?"."""
+    try:
+        print(text)
+    except UnicodeEncodeError:
+        encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+        print(text.encode(encoding, "replace").decode(encoding))
