@@ -33,7 +33,14 @@ from ..inspection import describe_stream, new_stream
 from ..streams.keywords import Keywords
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.processes import process_alive
-from ..system.threads import await_event, check_scheduling, join_thread, schedule_thread, warn_of_scheduling
+from ..system.threads import (
+    await_event,
+    check_scheduling,
+    join_thread,
+    schedule_thread,
+    start_thread,
+    warn_of_scheduling,
+)
 from .footage import Footage, open_footage
 from .report import PlayReport, Timing
 
@@ -209,7 +216,7 @@ class Player:
                 threading.Thread(target=work, name=f"pymilk-play{work.__name__}-{self.name}", daemon=True)
             )
         for thread in self._threads:
-            thread.start()
+            start_thread(thread)
         tell_after_fork(self)
         self._await(self._filled)
         warn_of_scheduling(self._refused)
