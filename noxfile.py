@@ -109,6 +109,7 @@ def fuzz(session: nox.Session) -> None:
     with session.chdir("tests"):
         session.run(sys.executable, "-m", "fuzz", "run", *arguments)
         session.run(sys.executable, "-m", "fuzz.fps", "--count", "3000", "--seconds", "15")
+        session.run(sys.executable, "-m", "fuzz.recordings", "--count", "3000", "--seconds", "15")
 
 
 @nox.session
