@@ -12,5 +12,6 @@ cdef class StreamMetadata:
 
     # `replaced`, for other methods.
     cdef bint is_replaced(self) except -1
+    cdef bint look_again(self, int64_t tick) except -1
     # To be called after pixels were copied.
     cdef int check_behind_copy(self) except -1

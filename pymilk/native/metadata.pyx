@@ -125,15 +125,20 @@ cdef class StreamMetadata:
         return self.is_replaced()
 
     cdef bint is_replaced(self) except -1:
-        """What `replaced` returns."""
+        """What `replaced` returns. Called for every frame; seldom does it ask the file system."""
+        cdef char *base = self.file.use()
+        cdef int64_t tick = clock_ns(CLOCK_MONOTONIC_COARSE)
+        if tick < self.next_look and not self.was_replaced and not retired(base, &self.file.h):
+            return self.file.mapping.closed != 0
+        return self.look_again(tick)
+
+    cdef bint look_again(self, int64_t tick) except -1:
+        """Ask the file system, at the time `tick`, for `is_replaced`."""
         cdef StreamFile file = self.file
         cdef char *base = file.use()
-        cdef int64_t tick = clock_ns(CLOCK_MONOTONIC_COARSE)
         cdef int state
         if file.mapping.closed:
             return True
-        if tick < self.next_look and not self.was_replaced and not retired(base, &file.h):
-            return file.mapping.closed != 0
         self.next_look = tick + LOOK_NS
         state = file.state()
         if state == FILE_CUT:
