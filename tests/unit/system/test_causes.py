@@ -39,16 +39,16 @@ def descriptors_left(count: int) -> Iterator[None]:
     """Let this process open no more than so many files."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     top = max(map(int, os.listdir("/proc/self/fd")))
-    holes = []
-    while (descriptor := os.open(os.devnull, os.O_RDONLY)) < top:
-        holes.append(descriptor)
-    os.close(descriptor)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(top, descriptor - 1) + 1 + count, limits[1]))
+    # The lowest free number is given first: then there is no free one below the last.
+    opened = [os.open(os.devnull, os.O_RDONLY)]
+    while opened[-1] < top:
+        opened.append(os.open(os.devnull, os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened[-1] + 1 + count, limits[1]))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        for each in holes:
+        for each in opened:
             os.close(each)
 
 
