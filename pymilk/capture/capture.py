@@ -22,7 +22,7 @@ from ..errors import StreamError, StreamReplacedError, carry
 from ..streams.keeping import Kept
 from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
-from ..system.threads import await_event
+from ..system.threads import await_event, start_thread
 from ..times import now_ns
 from .cube import destination, finish
 from .report import CaptureReport
@@ -141,7 +141,7 @@ class Capture:
     def begin(self) -> None:
         """Start the thread of a capture that was made with `held`; it arms the capture at once."""
         if self._thread is not None:
-            self._thread.start()
+            start_thread(self._thread)
 
     def armed(self) -> None:
         """Wait until the capture is armed, or has failed. No frame after that is missed."""

@@ -8,6 +8,7 @@ import os
 import sys
 
 from .._interpreter import let_interrupts_kill
+from ..system.causes import cause_of, ended_resources
 
 __all__ = ["creashmim", "main", "shmImshow", "shmPlot", "shmTermshow", "updatekw"]
 
@@ -74,4 +75,12 @@ def _run(module: str, command: str, name: str) -> None:
         sys.exit(
             f"pymilk's commands need {library}, which is not installed: pip install 'pymilk[cli]'"
         )
-    found(prog_name=name)
+    except (OSError, ImportError, MemoryError) as error:
+        # No descriptors, no memory: Python says which library it could not load.
+        sys.exit(f"pymilk: its own files cannot be loaded: {error or 'no memory'}")
+    try:
+        found(prog_name=name)
+    except OSError as error:  # of click, before a command begins and after it ended
+        if ended_resources(error) is None:
+            raise
+        sys.exit(f"pymilk: {cause_of(error)}")

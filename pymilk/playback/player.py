@@ -35,7 +35,14 @@ from ..streams.keywords import Keywords
 from ..system.ending import close_at_exit
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.processes import process_alive
-from ..system.threads import await_event, check_scheduling, join_thread, schedule_thread, warn_of_scheduling
+from ..system.threads import (
+    await_event,
+    check_scheduling,
+    join_thread,
+    schedule_thread,
+    start_thread,
+    warn_of_scheduling,
+)
 from .footage import Footage, open_footage
 from .report import PlayReport, Timing
 
@@ -213,7 +220,7 @@ class Player:
             )
         close_at_exit(self)
         for thread in self._threads:
-            thread.start()
+            start_thread(thread)
         tell_after_fork(self)
         self._await(self._filled)
         warn_of_scheduling(self._refused)

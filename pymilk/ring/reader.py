@@ -240,10 +240,15 @@ class RingReader:
         try:
             ring = self._ring or PrivateRing(depth, shape, self.dtype)
         except CaptureMemoryError as error:
+            if error.needed <= error.available:  # refused for another reason, which the error tells
+                why = f"cannot be had: {error}; take a smaller depth"
+            else:
+                why = (
+                    f"needs {error.needed} bytes, but only {error.available} are free; a depth of "
+                    f"{error.available // (2 * nbytes)} would take half of them"
+                )
             raise CaptureMemoryError(
-                f"stream {self.name!r}: a ring of {depth} frames {shape} of {self.dtype} needs "
-                f"{error.needed} bytes, but only {error.available} are free; a depth of "
-                f"{error.available // (2 * nbytes)} would take half of them",
+                f"stream {self.name!r}: a ring of {depth} frames {shape} of {self.dtype} {why}",
                 stream=self.name,
                 needed=error.needed,
                 available=error.available,
