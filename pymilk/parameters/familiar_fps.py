@@ -182,6 +182,9 @@ class FPS:
             self.fps.attached.destroy()
             self._destroyed = True
 
+    #: Before 2026.
+    _destroy = destroy
+
 
 class SmartAttributesFPS(attributes.SmartAttributes, FPS):
     """An `FPS` whose parameters are attributes: see `pymilk.parameters.attributes`."""
