@@ -6,6 +6,8 @@ import os
 from collections import Counter
 
 from .._core import Stream
+from ..system.causes import ended_resources
+from ..system.files import file_error
 from ..system.processes import process_alive
 
 __all__ = ["owners_of", "posters_of", "processes_using", "writer_of"]
@@ -59,7 +61,7 @@ def processes_using(stream: Stream) -> list[int]:
     except OSError:  # it was deleted
         inode = str(stream.inode)
     users = []
-    for entry in os.listdir("/proc"):
+    for entry in _processes():
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
         mapped = _has_mapped(entry, inode, end)
@@ -81,6 +83,15 @@ def _has_mapped(pid: str, inode: str, end: str) -> bool | None:
                     return True
     except PermissionError:
         return None
-    except OSError:
+    except OSError as error:
+        if ended_resources(error) is not None:
+            raise file_error(error, f"/proc/{pid}/maps", "read") from error
         return False  # it has ended
     return False
+
+
+def _processes() -> list[str]:
+    try:
+        return os.listdir("/proc")
+    except OSError as error:
+        raise file_error(error, "/proc", "listed") from error

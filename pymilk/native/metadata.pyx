@@ -135,8 +135,8 @@ cdef class StreamMetadata:
     cdef bint look_again(self, int64_t tick) except -1:
         """Ask the file system, at the time `tick`, for `is_replaced`."""
         cdef StreamFile file = self.file
-        cdef char *base = file.use()
         cdef int state
+        file.use()
         if file.mapping.closed:
             return True
         self.next_look = tick + LOOK_NS

@@ -1,5 +1,5 @@
 # Types of access.pyx.
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy.typing as npt
 
@@ -24,6 +24,7 @@ class FrameAccess:
         *,
         cube: bool = ...,
         out: Any = ...,
+        on_timeout: Literal["old", "raise", "none"] = ...,
         reform: bool = ...,
         sleepT: float = ...,
     ) -> Any: ...

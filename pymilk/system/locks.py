@@ -17,6 +17,8 @@ import weakref
 from collections.abc import Callable
 
 from ..errors import StreamLockedError, StreamReplacedError, StreamUnsupportedError
+from .causes import ended_resources
+from .files import file_error
 from .processes import named_processes
 
 __all__ = ["WriterLock", "check_free", "check_stream", "lock_stream", "lock_writer"]
@@ -116,7 +118,13 @@ def lock_stream(path: str, device: int, inode: int, name: str) -> WriterLock:
         As `lock_writer`.
     """
     with contextlib.suppress(FileNotFoundError):
-        lock = lock_writer(os.open(path, os.O_RDONLY | os.O_CLOEXEC), name, path)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise file_error(error, path, "locked") from error
+        lock = lock_writer(descriptor, name, path)
         # From here on the file cannot be replaced.
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(path)
@@ -158,7 +166,9 @@ def check_stream(path: str, device: int, inode: int, name: str) -> None:
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if ended_resources(error) is not None:
+            raise file_error(error, path, "looked at") from error
         return
     try:
         found = os.fstat(fd)

@@ -17,6 +17,8 @@ import struct
 from collections.abc import Iterable
 
 from ..errors import RecordingInUseError
+from .causes import ended_resources
+from .files import file_error
 from .locks import WriterLock
 from .processes import named_processes
 
@@ -56,7 +58,9 @@ def check_outputs(paths: Iterable[str]) -> None:
             if not stat.S_IFMT(os.stat(path).st_mode) & (stat.S_IFREG | stat.S_IFDIR):
                 continue
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
+        except OSError as error:
+            if ended_resources(error) is not None:
+                raise file_error(error, path, "looked at") from error
             continue  # it is not there, or not for us
         try:
             pid = _holder(descriptor)
