@@ -41,7 +41,7 @@ class CaptureReport(Report):
         Semaphore posts without a new frame, which were ignored; accurate to a few, because posts can be
         late. No frame is delivered twice. Known once the capture has ended.
     counter_set : int
-        Times that another program set the counter of the stream forward. What was lost there is not known, and not in
+        Times that another program set the counter forward. What was lost there is not known, and not in
         `lost`.
     new_files : int
         Times that the stream was replaced by a new file and followed.
@@ -105,7 +105,7 @@ class CaptureReport(Report):
             ("rate", f"{self.rate:.1f} frames/s"),
         ]
         if self.counter_set:
-            rows.append(("counter set by another program", f"{self.counter_set} times; losses there are not known"))
+            rows.append(("counter set by another program", f"{self.counter_set} times; losses unknown"))
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))
         if self.interval_us:

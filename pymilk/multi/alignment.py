@@ -17,6 +17,9 @@ from ..errors import CaptureMemoryError, StreamArgumentError
 
 __all__ = ["Alignment", "align"]
 
+#: Flags of a frame whose number says nothing about the one before.
+_NEW_NUMBERS = FLAG_NEW_FILE | FLAG_COUNTER_RESET | FLAG_COUNTER_SET
+
 Rows = npt.NDArray[np.int64]
 
 #: Times that rows can be aligned by.
@@ -220,7 +223,7 @@ def _lost_rows(info: npt.NDArray[Any], gaps: bool, labels: int) -> Rows:
 
 def _runs(info: npt.NDArray[Any]) -> tuple[npt.NDArray[np.bool_], Rows]:
     """Return the frames at which numbers restart, and the number of restarts up to each frame."""
-    begins: npt.NDArray[np.bool_] = (info["flags"] & (FLAG_NEW_FILE | FLAG_COUNTER_RESET | FLAG_COUNTER_SET)) != 0
+    begins: npt.NDArray[np.bool_] = (info["flags"] & _NEW_NUMBERS) != 0
     begins[1:] |= info["cnt0"][1:] < info["cnt0"][:-1]
     return begins, np.cumsum(begins, dtype=np.int64)
 

@@ -31,7 +31,8 @@ class StreamReport(Report):
     unwritten : int
         Frames that were in the ring when `Recorder.stop` ran out of time, or at an error, and are in no file.
     counter_set : int
-        Times that another program set the counter forward; what was lost there is not known, and not in `lost`.
+        Times that another program set the counter forward. What was lost there is not known, and not in
+        `lost`.
     new_files : int
         Times that the stream was replaced by a new one and followed.
     nbytes : int
@@ -90,7 +91,7 @@ class StreamReport(Report):
         if self.unwritten:
             rows.append(("not written", f"{self.unwritten}, in the ring at the end"))
         if self.counter_set:
-            rows.append(("counter set by another program", f"{self.counter_set} times; losses there are not known"))
+            rows.append(("counter set by another program", f"{self.counter_set} times; losses unknown"))
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))
         rows += [
