@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pymilk import SHM, errors
+from pymilk import errors
 from pymilk.parameters.findings import process_findings
 from pymilk.parameters.graph import read_graph
 from pymilk.parameters.listing import list_processes, remove_stale_processes
