@@ -55,7 +55,20 @@ def process_text(pid: int | None, alive: bool | None) -> str:
 
 def print_error(error: Exception) -> None:
     """Print the message of an error on stderr; it may contain names of processes and text of files."""
-    click.echo("\n".join(map(clean, f"pymilk: {error}".split("\n"))), err=True)
+    text = f"pymilk: {error}{_option(error)}"
+    click.echo("\n".join(map(clean, text.split("\n"))), err=True)
+
+
+def _option(error: Exception) -> str:
+    """Return which option of the running command an error is about, for the end of its message; or nothing."""
+    context = click.get_current_context(silent=True)
+    argument = getattr(error, "argument", None)
+    if context is None or argument is None:
+        return ""
+    for each in context.command.params:
+        if each.name == argument and isinstance(each, click.Option) and each.opts[-1] not in str(error):
+            return f" (option {each.opts[-1]})"
+    return ""
 
 
 @contextlib.contextmanager

@@ -25,7 +25,7 @@ def test_play_as_json_into_new_streams(recorded):
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        ([], 1, "has no times"),
+        ([], 1, "as possible (option --rate)\n"),
         (["--original-timing"], 1, "has no times"),
         (["--original-timing", "--rate", "5"], 2, "exclude each other"),
         (["--rate", "-1"], 2, "--rate"),
