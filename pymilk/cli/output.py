@@ -60,7 +60,7 @@ def print_error(error: Exception) -> None:
 
 
 def _option(error: Exception) -> str:
-    """Return which option of the running command an error is about, for the end of its message; or nothing."""
+    """Return which option of the running command an error is about, to end its message; or nothing."""
     context = click.get_current_context(silent=True)
     argument = getattr(error, "argument", None)
     if context is None or argument is None:

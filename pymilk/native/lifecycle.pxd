@@ -59,6 +59,7 @@ cdef class Creation:
     cdef int open_old(self) except -1
     cdef bint guard_old(self) except -1
     cdef int check_writers(self) except -1
+    cdef int check_users(self) except -1
     cdef int keep_permissions(self) except -1
     cdef bint move(self) except -1
     cdef int close_old(self) except -1

@@ -60,8 +60,9 @@ from ..system.files import error_kind
 from ..system.hidden import aside_path, temporary_path
 from ..system.living import PATIENCE, Traces, living_writers, note_as_ours
 from ..system.locks import hold_free, lock_writer, open_to_lock, unlock
-from ..system.mappings import FileId
+from ..system.mappings import FileId, mapped_by
 from ..system.notices import warn_always
+from ..system.processes import named_processes
 from ..system.temporary import mark_busy, mark_idle, remove_abandoned
 from .formats import DTYPES, NELEMENT_MAX
 
@@ -401,6 +402,9 @@ cdef class Creation:
             self.old_mapping = map_file(self.old_fd, self.old.h.at.total, self.old_writable, self.new.path)
         except StreamNotFoundError:
             self.old_missing = True
+        except StreamPermissionError:
+            if self.new.replace == "if-free":
+                raise  # it cannot be seen whether it is free
         except StreamError:
             pass  # not a stream with readers to be told
         return 0
@@ -427,8 +431,10 @@ cdef class Creation:
         """Refuse, or warn, if a living process writes the old stream: as `replace` says."""
         cdef NewStream new = self.new
         cdef StreamFile old
-        if self.old_mapping is None or self.warned:
+        if self.warned:
             return 0
+        if self.old_mapping is None:
+            return self.check_users()
         old = make_file(
             self.old_mapping, &self.old.h, new.path, new.name, "", self.old.device, self.old.inode)
         writers = living_writers(partial(traces_of, old), PATIENCE if new.replace == "if-free" else 0.0, creators=True)
@@ -445,6 +451,19 @@ cdef class Creation:
             f"stream {new.name!r} is replaced, and {writers}: what is written there from now on is seen by "
             "nobody; replace='if-free' (or PYMILK_REPLACE=if-free) refuses that",
             StreamInUseWarning)
+        return 0
+
+    cdef int check_users(self) except -1:
+        """Refuse if a process has a file open that is no stream to this version: with "if-free"."""
+        if self.new.replace != "if-free":
+            return 0
+        found = os.fstat(self.old_fd)
+        pids, _ = mapped_by(FileId(found.st_dev, found.st_ino, os.path.basename(self.new.path)))
+        if pids:
+            raise StreamInUseError(
+                f"stream {self.new.name!r}: {self.new.path} is no stream that can be read here, and is open in "
+                f"{named_processes(pids)}; end it first, choose another name, or replace it with replace=True",
+                stream=self.new.name, path=self.new.path, pids=pids)
         return 0
 
     cdef int keep_permissions(self) except -1:

@@ -153,6 +153,23 @@ sys.stdin.readline()
     make("old", FRAME, replace="if-free")
 
 
+def test_file_that_is_no_stream_here_and_is_open_somewhere(spawn, shm_dir, make):
+    """It may be one of a newer version."""
+    path = shm_dir / "cam.im.shm"
+    path.write_bytes(b"3.00".ljust(4096, b"\0"))
+    user = spawn(
+        "import mmap, sys\nfile = open(sys.argv[1], 'r+b')\nmemory = mmap.mmap(file.fileno(), 0)\n"
+        "print('ready', flush=True)\nsys.stdin.readline()",
+        path,
+    )
+    user.expect("ready")
+    with pytest.raises(StreamInUseError, match="no stream that can be read here") as caught:
+        SHM("cam", FRAME, replace="if-free")
+    assert caught.value.pids == [user.pid]
+    user.kill()
+    make("cam", FRAME, replace="if-free")
+
+
 def test_number_that_another_process_has_now(spawn, make):
     """Its writer has ended, and a process that knows nothing of the stream has the number."""
     other = spawn("import sys; print('up', flush=True); sys.stdin.readline()")
