@@ -12,6 +12,10 @@ import sys
 from support.paths import TESTS
 
 
+#: Begins code that replaces a stream of a living process on purpose.
+REPLACES = "import warnings\nwarnings.filterwarnings('ignore', 'stream .* is replaced')\n"
+
+
 def heed_interrupts() -> None:
     """Undo what shells and nohup do to processes: they ignore some signals, and hand that down."""
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):

@@ -19,6 +19,7 @@ import numpy as np
 from pymilk import SHM
 from pymilk._core import FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, Stream
 from pymilk.errors import StreamError
+from support.children import REPLACES
 
 def say(*words):
     print(*words, flush=True)
@@ -129,7 +130,8 @@ def many_writers(spawn: Any, make_stream: Any, frames: int, **how: Any) -> None:
 # -- storms -------------------------------------------------------------------------------------------
 
 STORM = (
-    PRELUDE
+    REPLACES
+    + PRELUDE
     + """
 from collections import Counter
 seconds, number = float(sys.argv[1]), int(sys.argv[2])

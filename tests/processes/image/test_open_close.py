@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.children import REPLACES
 from support.images import ramp
 
 Make = Callable[..., Any]
@@ -16,7 +17,8 @@ Spawn = Callable[..., Any]
 def test_destroy_never_removes_a_replacement(make: Make, spawn: Spawn, shm_dir: Path) -> None:
     image = make("x", ramp(3))
     child = spawn(
-        """
+        REPLACES
+        + """
 import numpy as np
 from pymilk.ImageStreamIOWrap import Image
 image = Image()
