@@ -108,7 +108,6 @@ def fuzz(session: nox.Session) -> None:
     arguments = session.posargs or ["--seconds", "15"]
     with session.chdir("tests"):
         session.run(sys.executable, "-m", "fuzz", "run", *arguments)
-        session.run(sys.executable, "-m", "fuzz.fps", "--count", "3000", "--seconds", "15")
 
 
 @nox.session

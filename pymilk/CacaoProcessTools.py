@@ -4,17 +4,29 @@ The three terminal views are pymilk's own. Names of parameters (`fps`, `FPS_type
 `pymilk.FpsWrap`.
 """
 
-import importlib as _importlib
-import importlib.util as _util
 import os as _os
 import subprocess as _subprocess
 import sys as _sys
-from typing import Any as _Any
 
 from .parameters.familiar import cacao_processinfo as processinfo
-from .parameters.familiar import timespec
+from .parameters.wrapper import MEMBERS as _MEMBERS
+from .parameters.wrapper import FPS_flags, FPS_md, FPS_status, FPS_type, fps, timespec
 
-__all__ = ["fparamCTRL", "processCTRL", "processinfo", "streamCTRL", "timespec"]
+__all__ = [
+    "FPS_flags",
+    "FPS_md",
+    "FPS_status",
+    "FPS_type",
+    "fparamCTRL",
+    "fps",
+    "processCTRL",
+    "processinfo",
+    "streamCTRL",
+    "timespec",
+]
+
+globals().update(_MEMBERS)
+__all__ += list(_MEMBERS)
 
 
 def _view(*command: str) -> None:
@@ -37,12 +49,3 @@ def streamCTRL() -> None:
 def fparamCTRL() -> None:
     """Show the function parameter structures: ``pymilk fps ls --watch``."""
     _view("fps", "ls", "--watch")
-
-
-def __getattr__(name: str) -> _Any:
-    # Only what is asked for loads the parameters.
-    if not name.startswith("_") and _util.find_spec(f"{__package__}.FpsWrap") is not None:
-        wrap = _importlib.import_module(".FpsWrap", __package__)
-        if hasattr(wrap, name):
-            return getattr(wrap, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,5 @@
 # Types of the compiled core; the documentation is in _core.pyx. What is imported here is in rooms of its own.
+from collections.abc import Callable
 from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, final
@@ -56,6 +57,7 @@ __all__ = [
     "Turn",
     "allocate",
     "build_info",
+    "call_before_frame",
     "checked_timeout",
     "free_memory",
     "map_shared",
@@ -81,6 +83,8 @@ class Claim:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+def call_before_frame(call: Callable[[Stream], object] | None) -> None: ...
 
 @final
 class Stream(StreamMetadata):

@@ -126,6 +126,7 @@ __all__ = [
     "Turn",
     "allocate",
     "build_info",
+    "call_before_frame",
     "checked_timeout",
     "free_memory",
     "map_shared",
@@ -156,6 +157,24 @@ cdef struct Piece:
     pymilk_turn turn
     bint has_atime          # else the time of publishing is the acquisition time
     int64_t atime_ns
+
+
+# Called with a stream just before it announces a frame; None: nobody is. Loops with process information have it
+# write the process trace, so that readers of the frame find that there (parameters/tracing.py).
+cdef object before_frame = None
+
+
+def call_before_frame(call):
+    """Have a function called with each `Stream` of this process just before it announces a frame.
+
+    Parameters
+    ----------
+    call : callable or None
+        It is called in the thread that publishes, with the GIL, and keeps the frame from being published if it
+        raises. Several frames that are published by one call are one frame here. None: none is called any more.
+    """
+    global before_frame
+    before_frame = call
 
 
 cdef uint64_t publish_piece(char *base, const Header *h, Piece *piece) noexcept nogil:
@@ -845,6 +864,8 @@ cdef class Stream(StreamMetadata):
                 &piece.turn, piece.target, NULL, piece.source, view.strides, view.shape, view.ndim, view.itemsize)
             self.take_turn()
             try:
+                if before_frame is not None:
+                    before_frame(self)
                 if not in_order and not piece.turned:
                     counter = publish_by_numpy(file, base, frame, &piece)
                 elif piece.nbytes < GIL_RELEASE_NBYTES:
@@ -884,6 +905,8 @@ cdef class Stream(StreamMetadata):
         acquired = time_argument(file.name, atime_ns) if has_atime else 0
         self.take_turn()
         try:
+            if before_frame is not None:
+                before_frame(self)
             open_frame(base)
             counter = close_frame(base, &file.h, has_atime, acquired, -1)
         finally:
@@ -965,6 +988,8 @@ cdef class Stream(StreamMetadata):
                 series.atimes = &times[0]
             self.take_turn()
             try:
+                if before_frame is not None:
+                    before_frame(self)
                 place = place_of(file, self.next_place)
                 while series.done < total:
                     with nogil:
@@ -1230,6 +1255,12 @@ cdef class Claim:
         self.file = None
         self.stream.busy = 0
         if kind is None:
+            if before_frame is not None:
+                try:
+                    before_frame(self.stream)
+                except BaseException:
+                    abandon_frame(file.mapping.base)
+                    raise
             counter = close_frame(file.mapping.base, &file.h, self.has_atime, self.atime_ns, self.slice)
             file.check_written()
             self.counter = counter

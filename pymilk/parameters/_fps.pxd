@@ -204,7 +204,7 @@ cdef inline int order_of(const Item *one, const Item *other) noexcept nogil:
 
 
 cdef inline void count_write(FpsParameter *p, bint counts_values) noexcept nogil:
-    """Tell others that the value was written. Release: whoever sees the new count sees the value."""
+    """Tell others that the value was written. Release: a reader that sees the new count sees the value."""
     atomic_add_u64(&p.cnt0, 1, __ATOMIC_RELEASE)
     if counts_values:
         atomic_add_u64(pymilk_value_counter(p), 1, __ATOMIC_RELEASE)

@@ -11,16 +11,16 @@ import struct
 
 from .._core import read_header as read_stream_header
 from ..errors import FPSError, StreamError
-from ..native.formats import DTYPES
 from .header import Message, write_field, write_messages
 from .layout import SLOT_FIELDS
 from .naming import fps_path
+from .stream_info import ENFORCED, STREAM_INFO_NBYTES, differences, note_found, note_missing
 from .table import Entry, ParameterTable
 from .words import MessageCode, ParameterFlag, ParameterType, Signal, Status
 
 __all__ = ["check_all"]
 
-#: What milk reports limits of; limits of other numbers are heeded by writers only.
+#: Types whose limits milk's check looks at. Limits of other numbers are checked when a value is written.
 _LIMITED = {
     ParameterType.INT64: ("int64", "d"),
     ParameterType.FLOAT32: ("float32", "f"),
@@ -32,9 +32,6 @@ _FILES = {
     ParameterType.FITSFILENAME: "FITS file",
     ParameterType.EXECFILENAME: "Executable",
 }
-
-#: Where a stream was found: nowhere, or in shared memory.
-_NOT_FOUND, _SHARED = 0, 2
 
 
 def check_all(table: ParameterTable) -> list[Message]:
@@ -63,7 +60,7 @@ def check_all(table: ParameterTable) -> list[Message]:
         table.change_status(clear_bits=Status.CHECKOK)
     else:
         table.change_status(set_bits=Status.CHECKOK)
-    # Last: who waits for it finds all of the above.
+    # Last: a process that waits for this finds all of the above.
     table.change_signal(clear_bits=Signal.CHECKED)
     return found
 
@@ -87,7 +84,7 @@ def _check(table: ParameterTable, entry: Entry, flags: ParameterFlag) -> list[Me
     if kind == ParameterType.FPSNAME:
         return [message(text) for text in _other_fps(table, entry) if required]
     if kind == ParameterType.STREAMNAME:
-        return [message(text) for text in _stream(table, entry) if required]
+        return [message(text) for text in _stream(table, entry, flags)]
     return []
 
 
@@ -123,25 +120,20 @@ def _other_fps(table: ParameterTable, entry: Entry) -> list[str]:
     return []
 
 
-def _stream(table: ParameterTable, entry: Entry) -> list[str]:
-    """Look at the stream that is named: its type and size."""
+def _stream(table: ParameterTable, entry: Entry, flags: ParameterFlag) -> list[str]:
+    """Look at the stream that is named, if it has to be there, or has to be of some kind if it is there."""
+    required = ParameterFlag.STREAM_RUN_REQUIRED in flags
+    if not (required or flags & ENFORCED):
+        return []
     name = table.get(entry.keyword)
     offset = table.slot_offset(entry.slot) + SLOT_FIELDS["info"].offset
-    info = bytearray(table.read(offset, 48))
+    info = bytearray(table.read(offset, STREAM_INFO_NBYTES))
     try:
         stream = read_stream_header(name)
     except StreamError:
-        struct.pack_into("<q", info, 0, -1)
-        struct.pack_into("<B", info, 44, _NOT_FOUND)
+        note_missing(info)
         _note(table, entry, bytes(info))
-        return [f"Stream {name} is not there"]
-    code = next(number for number, dtype in DTYPES.items() if dtype == stream["dtype"])
-    size = [*reversed(stream["shape"]), 1, 1, 1][:3]
-    # The first number means something in the process that loaded the stream only; 0 or more says that one
-    # did.
-    struct.pack_into("<qB", info, 0, 0, code)
-    for at, number in zip((12, 20, 28, 36), (len(stream["shape"]), *size), strict=True):
-        struct.pack_into("<I", info, at, number)  # the second of each pair is what is required
-    struct.pack_into("<B", info, 44, _SHARED)
+        return [f"Stream {name} is not there"] if required else []
+    wrong = differences(flags, note_found(info, stream["dtype"], stream["shape"]))
     _note(table, entry, bytes(info))
-    return []
+    return [f"Stream {name} {text}" for text in wrong]

@@ -36,8 +36,7 @@ __all__ = [
     "tmux_start",
 ]
 
-#: "starting": it was told to start, and has not registered; "died": it has registered, and ended without
-#: saying so.
+#: "starting": told to start, but not registered yet; "died": registered, then ended without saying so.
 State = Literal["running", "starting", "died", "stopped"]
 
 Role = Literal["conf", "run"]
@@ -52,6 +51,9 @@ _NO_SET = ("", "system", "NULL", "NULLSTRING")
 
 #: What starts a Python function: see program.py.
 _OWN = "pymilk-exec"
+
+#: Bits that are set until a check that was asked for is done.
+_CHECK_PENDING = Signal.UPDATE | Signal.CHECKED
 
 #: Seconds between two looks at a process that starts or stops.
 _LOOK_SECONDS = 0.002
@@ -118,15 +120,18 @@ def _word(table: ParameterTable, field: str, text: str) -> str:
     return text
 
 
-def _command(table: ParameterTable, what: str) -> str:
-    """Return the command by which the program behind the FPS is told to start or stop."""
+def _command(table: ParameterTable, what: str, front: str = "") -> str:
+    """Return the command by which the program behind the FPS is told to start or stop.
+
+    `front` stands before the commands that the program is told, in the same quotes.
+    """
     program = _word(table, "callprogname", read_field(table, "callprogname"))
     function = _word(table, "callfuncname", read_field(table, "callfuncname"))
     count = max(0, min(read_field(table, "NBmodule"), 50))
     modules = [_word(table, "modulename", each) for each in read_field(table, "modulename")[:count]]
     parts = [_word(table, "name", part) for part in table.name.split("-")[1:] if part]
     loads = "".join(f"mload {module};" for module in modules)
-    words = " ".join([f"{loads} {function}".strip(), what, *parts])
+    words = " ".join(word for word in (front, loads, function, what, *parts) if word)
     return f'{_executable(program)} -n {table.name} "{words}"'
 
 
@@ -139,15 +144,13 @@ def _executable(program: str) -> str:
 def tmux_start(table: ParameterTable) -> None:
     """Make the tmux session, with the shell functions that start and stop the processes."""
     session = TmuxSession(table.name)
-    conf, run, stop = (_command(table, f"_{what}_") for what in ("CONFSTART", "RUNSTART", "RUNSTOP"))
+    conf, stop = _command(table, "_CONFSTART_"), _command(table, "_RUNSTOP_")
+    run = _command(table, "_RUNSTART_", "${TCSETCMDPREFIX}")
     front = "MILK_FPSPROCINFO=1"
     session.start(
         read_field(table, "workdir"),
         [f"function fpsconfstart {{ {front} {conf}; }}"],
-        [
-            f"function fpsrunstart {{ {front} ${{TCSETCMDPREFIX}} {run}; }}",
-            f"function fpsrunstop {{ {front} ${{TCSETCMDPREFIX}} {stop}; }}",
-        ],
+        [f"function fpsrunstart {{ {front} {run}; }}", f"function fpsrunstop {{ {front} {stop}; }}"],
     )
 
 
@@ -201,7 +204,10 @@ def run_start(table: ParameterTable, timeout: float | None) -> None:
 def _need_check(table: ParameterTable, timeout: float | None) -> None:
     """Raise if the last check found errors. One that is asked for and can be done is waited for."""
     deadline = deadline_of(timeout, table.name)
-    while table.signal & Signal.UPDATE and process_state(table, "conf") == "running":
+    if table.signal & Signal.UPDATE and process_state(table, "conf") == "running":
+        # UPDATE is cleared when the check begins, CHECKED when it is done.
+        table.change_signal(set_bits=Signal.UPDATE | Signal.CHECKED)
+    while table.signal & _CHECK_PENDING and process_state(table, "conf") == "running":
         if 0 <= deadline <= time.monotonic_ns():
             break
         time.sleep(_LOOK_SECONDS)
@@ -217,7 +223,7 @@ def _need_check(table: ParameterTable, timeout: float | None) -> None:
 
 
 def _value(table: ParameterTable, key: str) -> object:
-    """Return a standard entry, or None where the FPS has it not."""
+    """Return a standard entry; None if the FPS does not have it."""
     with contextlib.suppress(FPSKeyError):
         return table.get(f"{table.name}.{key}")
     return None
@@ -229,11 +235,12 @@ def _settings(table: ParameterTable) -> list[str]:
     prefix = []
     cpu_set, cpus = _value(table, "procinfo.cset"), _value(table, "procinfo.taskset")
     if isinstance(cpu_set, str) and cpu_set not in _NO_SET:
-        prefix.append(f"cset proc --exec {_word(table, '.procinfo.cset', cpu_set)} --")
+        prefix.append(f"csetpmove {_word(table, '.procinfo.cset', cpu_set)};")
     if isinstance(cpus, str) and cpus not in _NO_SET:
-        prefix.append(f"taskset -c {_word(table, '.procinfo.taskset', cpus)}")
+        prefix.append(f'tsetpmove "{_word(table, ".procinfo.taskset", cpus)}";')
     if cpu_set is not None or cpus is not None:
-        lines.append(f'export TCSETCMDPREFIX="{" ".join(prefix)}"')
+        # Commands of the program, not of the shell: they stand in the quotes of its command line.
+        lines.append(f"export TCSETCMDPREFIX='{' '.join(prefix)}'")
     threads = _value(table, "procinfo.NBthread")
     if isinstance(threads, int):
         lines.append(f"export OMP_NUM_THREADS={threads}")

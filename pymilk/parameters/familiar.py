@@ -12,33 +12,11 @@ import time
 from typing import Any
 
 from ..errors import ProcessInfoClosedError
+from .familiar_times import timespec
 from .process_layout import LoopState
 from .processinfo import ProcessInfo
 
 __all__ = ["ProcessInfoCalls", "cacao_processinfo", "processinfo", "timespec"]
-
-
-class timespec:
-    """A time: seconds and nanoseconds.
-
-    Parameters
-    ----------
-    tv_sec, tv_nsec : int
-    """
-
-    def __init__(self, tv_sec: int = 0, tv_nsec: int = 0) -> None:
-        self.tv_sec, self.tv_nsec = tv_sec, tv_nsec
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, timespec):
-            return NotImplemented
-        return (self.tv_sec, self.tv_nsec) == (other.tv_sec, other.tv_nsec)
-
-    def __hash__(self) -> int:
-        return hash((self.tv_sec, self.tv_nsec))
-
-    def __repr__(self) -> str:
-        return f"timespec(tv_sec={self.tv_sec}, tv_nsec={self.tv_nsec})"
 
 
 def _of_field(field: str, doc: str) -> Any:

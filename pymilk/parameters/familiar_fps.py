@@ -178,6 +178,9 @@ class FPS:
         """Remove the file."""
         self.fps.attached.destroy()
 
+    #: Before 2026.
+    _destroy = destroy
+
 
 class SmartAttributesFPS(attributes.SmartAttributes, FPS):
     """An `FPS` whose parameters are attributes: see `pymilk.parameters.attributes`."""

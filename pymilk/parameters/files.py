@@ -30,7 +30,6 @@ __all__ = [
     "create_file",
     "file_trouble",
     "locked",
-    "make_directories",
     "remove_file",
 ]
 
@@ -62,7 +61,14 @@ def file_trouble(error: OSError, path: str, what: str) -> FPSError:
     return kind(text, fps=fps_name(path), path=path)
 
 
-def create_file(path: str, header: Header, entries: Sequence[bytes] = (), *, replace: bool = False) -> None:
+def create_file(
+    path: str,
+    header: Header,
+    entries: Sequence[bytes] = (),
+    *,
+    replace: bool = False,
+    directories: bool = False,
+) -> None:
     """Make a parameter file of layout v1. It appears complete, or not at all.
 
     Parameters
@@ -73,6 +79,9 @@ def create_file(path: str, header: Header, entries: Sequence[bytes] = (), *, rep
         Slots in use.
     replace : bool, default False
         Whether it may take the place of another one.
+    directories : bool, default False
+        Whether to make the directories for its data and its configuration. They are not left behind if the
+        file cannot be made.
 
     Raises
     ------
@@ -97,16 +106,26 @@ def create_file(path: str, header: Header, entries: Sequence[bytes] = (), *, rep
             fps=header.name,
             slots=slots,
         )
-    content = header_bytes(header, layout) + b"".join(entries)
+    content = bytes(header_bytes(header, layout)) + b"".join(entries)
     if not replace and os.path.lexists(path):
         raise _exists(path)
+    made = make_directories(header.workdir, header.name) if directories else []
+    try:
+        _write(path, content, layout.size(slots), replace)
+    except BaseException:
+        _remove_directories(made)
+        raise
+
+
+def _write(path: str, content: bytes, nbytes: int, replace: bool) -> None:
+    """Put a complete file in place; behind its content it is zeros."""
     hidden = temporary_path(path)
     try:
         fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
         try:
             mark_busy(fd)
-            # All of it now: memory that is missing later would be found by whoever writes there.
-            os.posix_fallocate(fd, 0, layout.size(slots))
+            # Reserve all memory now: a later store into missing memory would end the process.
+            os.posix_fallocate(fd, 0, nbytes)
             os.pwrite(fd, content, 0)
             put_in_place(hidden, path, replace)
             mark_idle(fd)
@@ -131,19 +150,36 @@ def _exists(path: str) -> FPSExistsError:
     )
 
 
-def make_directories(workdir: str, name: str) -> None:
+def make_directories(workdir: str, name: str) -> list[str]:
     """Make the directories of an FPS for its data and its configuration, where they are missing.
+
+    Returns
+    -------
+    list of str
+        Those that were made.
 
     Raises
     ------
     FPSPermissionError, FPSStorageError, FPSNotFoundError
     """
+    made: list[str] = []
     for kind in ("datadir", "confdir"):
         path = os.path.join(workdir, f"fps.{name}.{kind}")
+        if os.path.isdir(path):
+            continue
         try:
             os.makedirs(path, exist_ok=True)
         except OSError as error:
+            _remove_directories(made)
             raise file_trouble(error, path, "made (directories=False goes without)") from error
+        made.append(path)
+    return made
+
+
+def _remove_directories(paths: Sequence[str]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # something is in it by now
+            os.rmdir(path)
 
 
 def remove_file(path: str) -> None:

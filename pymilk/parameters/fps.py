@@ -11,10 +11,10 @@ from ..errors import FPSArgumentError, FPSFullError, FPSTypeError
 from . import control
 from .check import check_all
 from .control import State
-from .files import DEFAULT_SLOTS, create_file, locked, make_directories, remove_file
+from .files import DEFAULT_SLOTS, create_file, locked, remove_file
 from .header import Message, messages, read_field, read_header
 from .layout import LAYOUTS
-from .naming import fps_name, fps_path, full_keyword
+from .naming import check_fps_name, fps_name, fps_path, full_keyword
 from .parameter import Parameter
 from .records import Header, Program, initial_elements, slot_bytes
 from .running import Running
@@ -113,7 +113,7 @@ class FPS(Mapping[str, Any]):
         standard : StandardEntries or bool, default False
             Add the 16 entries ``conf.*`` and ``procinfo.*`` that programs of milk have.
         replace : bool, default False
-            Take the place of an FPS of that name. Who has that one attached keeps it, and sees no change.
+            Replace an FPS of that name. Processes that have the old one attached keep it, and see no change.
         directories : bool, default True
             Make the directories ``fps.<name>.datadir`` and ``.confdir`` where the program works, as milk
             does.
@@ -135,13 +135,11 @@ class FPS(Mapping[str, Any]):
         """
         path = fps_path(name)
         folder = os.path.abspath(program.workdir or os.getcwd())
-        plain = fps_name(path)
+        plain = check_fps_name(fps_name(path))
         header = Header(plain, slots, description, _labels(labels), folder, program)
         chosen = StandardEntries() if standard is True else standard
         entries = standard_slots(plain, chosen, LAYOUTS[0].slot_nbytes) if chosen else []
-        if directories:
-            make_directories(folder, plain)
-        create_file(path, header, entries, replace=replace)
+        create_file(path, header, entries, replace=replace, directories=directories)
         fps = cls(path, writable=True)
         fps._owned = True
         return fps
@@ -264,9 +262,11 @@ class FPS(Mapping[str, Any]):
             With or without the name of the FPS in front.
         type : ParameterType or its name, optional
             Default: of `default`: ONOFF, INT64, FLOAT64 or STRING.
-        default : bool, int, float, str, Timespec or None
-            First value, of the type of the parameter. None: zero, off, or milk's word for an empty text; it
-            counts as never written.
+        default : bool, int, float, str, Timespec, tuple of four numbers, or None
+            First value, of the type of the parameter. None: zero (also outside of the limits), off, or
+            milk's word for an empty text; it counts as never written. Of a number also all four elements as
+            the file has them, and unchecked: value, lower and upper limit, current value; the flags then say
+            whether the limits are in force.
         limits : tuple of two numbers, optional
             Lowest and highest value; None for one that there is not.
         flags : ParameterFlag, default DEFAULT_INPUT
@@ -296,7 +296,14 @@ class FPS(Mapping[str, Any]):
         flags |= 0 if high is None else ParameterFlag.MAXLIMIT
         initial = initial_elements(kind, default, (low, high), keyword, self.name)
         content = slot_bytes(
-            keyword, kind, flags, description, initial, fps=self.name, nbytes=self._table.layout.slot_nbytes
+            keyword,
+            kind,
+            flags,
+            description,
+            initial,
+            fps=self.name,
+            nbytes=self._table.layout.slot_nbytes,
+            counted=default is not None,
         )
         with locked(self.path):
             if keyword in self:
@@ -661,4 +668,6 @@ def _labels(labels: Iterable[str] | None) -> str:
     if labels is None:
         return os.environ.get("FPS_KEYWORDARRAY") or ":"
     given = [labels] if isinstance(labels, str) else list(labels)
+    if not all(isinstance(each, str) for each in given):
+        raise FPSArgumentError(f"labels are texts, not {given!r}", argument="labels", found=given)
     return f":{':'.join(given)}:" if given else ":"

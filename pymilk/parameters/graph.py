@@ -282,7 +282,7 @@ def read_graph(directory: str | None = None, processes: list[ProcessStatus] | No
     Notes
     -----
     Each stream is attached read-only for a moment. Files that are no usable streams are left out. Nothing is
-    written. Traces hold what other programs stored: circles and unknown inodes are borne.
+    written. Traces hold what other programs stored: circles and unknown inodes are expected.
     """
     listed = list_processes() if processes is None else processes
     known = {each.pid: each for each in listed if not each.stale}

@@ -6,6 +6,7 @@ import struct
 from typing import Any, NamedTuple
 
 from .records import as_text
+from .stored_text import decode
 from .table import ParameterTable
 from .words import MessageCode, Timespec
 
@@ -29,19 +30,15 @@ class Message(NamedTuple):
     code: MessageCode
 
 
-def _decode(raw: bytes) -> str:
-    return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape")
-
-
 def read_field(table: ParameterTable, field: str) -> Any:
     """Read a member: str, int, `Timespec`, or a list of them."""
     offset, nbytes, kind = table.layout.fields[field]
     raw = table.read(offset, nbytes)
     if field in _ROWS:
         row = _ROWS[field]
-        return [_decode(raw[at : at + row]) for at in range(0, nbytes, row)]
+        return [decode(raw[at : at + row]) for at in range(0, nbytes, row)]
     if kind == "text":
-        return _decode(raw)
+        return decode(raw)
     if kind == "time":
         return Timespec(*struct.unpack("<2q", raw))
     numbers = [each for (each,) in struct.iter_unpack(_NUMBERS[kind], raw)]
@@ -83,7 +80,7 @@ def messages(table: ParameterTable) -> list[Message]:
     codes = struct.unpack(f"<{count}I", table.read(fields["msgcode"].offset, 4 * count))
     return [
         Message(
-            _decode(texts[number * _MESSAGE : (number + 1) * _MESSAGE]),
+            decode(texts[number * _MESSAGE : (number + 1) * _MESSAGE]),
             slots[number],
             MessageCode(codes[number]),
         )

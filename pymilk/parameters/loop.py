@@ -1,8 +1,8 @@
 """The loop of a process: wait for a trigger, obey the control word, count and time each iteration.
 
 One iteration, in this order: look at limit and control word; wait for the trigger, in slices, so that the
-control word is obeyed meanwhile; note the trigger; note the start; the caller's code; process trace of what
-it published; note the end and count.
+control word is obeyed meanwhile; note the trigger; note the start; the caller's code, whose frames get their
+process trace as they are published; note the end and count.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from ..errors import (
 )
 from ..native.checks import checked_timeout
 from ..streams.waiting import WAIT_POLICIES
-from ..times import now_ns
 from .process_fields import nanoseconds
 from .process_file import LoopRecord
 from .process_layout import Control, TriggerMode
-from .trace import TraceWriter
+from .trace import stream_of
+from .tracing import Tracing, output_stream
 
 if TYPE_CHECKING:
     from .processinfo import ProcessInfo
@@ -64,15 +64,6 @@ class Trigger(Protocol):
 
     def take(self) -> Any:
         """Return what the iteration gets."""
-
-
-def stream_of(item: Any) -> Stream | None:
-    """Return the stream behind an SHM, or a `Stream` itself; None for anything else."""
-    if isinstance(item, Stream):
-        return item
-    live = getattr(item, "_live", None)  # of SHM, which is a floor above
-    found = live() if live is not None else None
-    return found if isinstance(found, Stream) else None
 
 
 class Frames:
@@ -200,7 +191,7 @@ class Clock:
 def trigger_of(source: Any, period: float | None, copy: bool) -> Trigger:
     """Return the trigger for what the caller gave to `ProcessInfo.loop`."""
     if period is not None:
-        nanoseconds("period", period)  # raises if it is none
+        nanoseconds("period", period)  # raises if it is not a time
         if source is not None:
             raise ProcessInfoArgumentError(
                 "period goes without a source: with one, its frames are the rhythm",
@@ -219,63 +210,6 @@ def trigger_of(source: Any, period: float | None, copy: bool) -> Trigger:
     )
 
 
-class Output:
-    """A stream that the loop publishes, and its process trace."""
-
-    def __init__(self, item: Any, source: Stream) -> None:
-        self.item = item
-        self._source = source
-        self._stream: Stream | None = None
-        self._seen = 0
-        self._use(self._found(item))
-
-    @staticmethod
-    def _found(item: Any) -> Stream:
-        stream = stream_of(item)
-        if stream is None:
-            raise ProcessInfoArgumentError(
-                f"output is an SHM or a Stream, not {item!r}", argument="output", found=item
-            )
-        return stream
-
-    def _use(self, stream: Stream) -> None:
-        self._stream = stream
-        self._writer = TraceWriter(stream, self._source)
-        self._seen = stream.counter
-
-    def note(self, began_ns: int, trigger: Frames) -> None:
-        """Write the trace if the stream was published since the last call."""
-        stream = self._found(self.item)
-        if stream is not self._stream or trigger.stream is not self._source:
-            self._source = trigger.stream
-            seen = self._seen
-            self._use(stream)
-            self._seen = seen
-        counter = stream.counter
-        if counter != self._seen:
-            self._seen = counter
-            self._writer.write(began_ns, stream.write_time_ns, trigger.counter, stream_semaphore(trigger))
-
-    def publish(self, frame: Any, began_ns: int, trigger: Frames) -> None:
-        """Publish a frame, with its trace in place before it is counted."""
-        stream = self._found(self.item)
-        if stream is not self._stream or trigger.stream is not self._source:
-            self._source = trigger.stream
-            self._use(stream)
-        self._writer.write(began_ns, now_ns(), trigger.counter, stream_semaphore(trigger))
-        if self.item is stream:
-            stream.publish(frame)
-        else:
-            self.item.set_data(frame)
-        self._seen = stream.counter
-
-
-def stream_semaphore(trigger: Frames) -> int:
-    """Return the semaphore that the loop waits on, -1 without."""
-    index = trigger.stream.sem_index
-    return -1 if index is None else index
-
-
 class Loop:
     """One run of `ProcessInfo.loop`; its parameters are documented there."""
 
@@ -292,37 +226,49 @@ class Loop:
         self._process, self._record = process, record
         self._timeout = checked_timeout(timeout)
         self._trigger = trigger_of(source, period, copy)
-        self._outputs: list[Output] = []
         items = [] if output is None else list(output) if isinstance(output, Sequence) else [output]
-        for item in items:
-            self._outputs.append(self._output(item))
+        self._tracing: Tracing | None = None
+        if isinstance(self._trigger, Frames):
+            self._tracing = Tracing(self._trigger, items)
+        elif items:
+            raise self._no_source(items[0])
 
-    def _output(self, item: Any) -> Output:
-        if not isinstance(self._trigger, Frames):
-            raise ProcessInfoArgumentError(
-                "output needs a stream as source: the process trace tells which frame a result was made from",
-                argument="output",
-                found=item,
-            )
-        return Output(item, self._trigger.stream)
+    def _no_source(self, item: Any) -> ProcessInfoArgumentError:
+        return ProcessInfoArgumentError(
+            "output needs a stream as source: the process trace tells which frame a result was made from",
+            argument="output",
+            found=item,
+        )
 
     def run(self) -> Iterator[Any]:
         """Yield what each iteration gets."""
         process, record, trigger = self._process, self._record, self._trigger
+        tracing = self._tracing
         process._begin_loop(self)
+        if tracing is not None:
+            tracing.begin_run()
         try:
             while not record.at_limit() and self._await():
                 item = trigger.take()
                 record.triggered(trigger.counter, trigger.missed)
                 if late := record.begin():
                     process._exceeded("dtiter", late)
-                if record.asked() != Control.IDLE:
+                if record.asked() == Control.IDLE:
+                    pass
+                elif tracing is None:
                     yield item
-                    if self._outputs:
-                        self._note_outputs()
+                else:
+                    entered = tracing.enter(record.began_ns)
+                    try:
+                        yield item
+                    finally:
+                        tracing.leave(entered)
+                    tracing.note_outputs()
                 if late := record.end():
                     process._exceeded("dtexec", late)
         finally:
+            if tracing is not None:
+                tracing.end_run()
             process._end_loop()
 
     def _await(self) -> bool:
@@ -374,16 +320,13 @@ class Loop:
         put("triggertimeout", round(min(self._timeout or 0.0, 9e9) * 1e9))
         self._trigger.changed = False
 
-    def _note_outputs(self) -> None:
-        assert isinstance(self._trigger, Frames)
-        for output in self._outputs:
-            output.note(self._record.began_ns, self._trigger)
-
     def publish(self, item: Any, frame: Any) -> None:
         """Publish a frame of the loop with its process trace; see `ProcessInfo.publish`."""
-        output = next((each for each in self._outputs if each.item is item), None)
-        if output is None:
-            output = self._output(item)
-            self._outputs.append(output)
-        assert isinstance(self._trigger, Frames)
-        output.publish(frame, self._record.began_ns, self._trigger)
+        if self._tracing is None:
+            raise self._no_source(item)
+        stream = output_stream(item)
+        with self._tracing.in_this_thread():
+            if item is stream:
+                stream.publish(frame)
+            else:
+                item.set_data(frame)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import FPSError, FPSKeyError, FPSNotFoundError, FPSPermissionError
 from .fps import FPS
-from .naming import SUFFIX, check_fps_name, fps_directory
+from .naming import SUFFIX, fps_directory
 
 __all__ = ["FPSManager", "list_fps"]
 
@@ -72,7 +72,6 @@ class FPSManager(Mapping[str, FPS]):
                 kept[name] = fps
                 continue
             try:
-                check_fps_name(name)
                 fps = self.attach(name)
             except FPSError as error:
                 self.unusable[name] = error

@@ -27,8 +27,11 @@ __all__ = [
 #: End of the file name of every FPS.
 SUFFIX = ".fps.shm"
 
-#: Longest part of a keyword in bytes, and so the longest name of an FPS: 64 less the NUL.
+#: Longest part of a keyword in bytes, and so the longest name of an FPS that is made here: 64 less the NUL.
 PART_MOST = 63
+
+#: Longest name that the header has room for. Programs that do not look may have made such an FPS.
+_NAME_MOST = 99
 
 #: Longest keyword in bytes, and most parts of it.
 KEYWORD_MOST = 1279
@@ -70,11 +73,11 @@ def _wrong_letters(text: str) -> bool:
     return any(letter <= " " or letter == "\x7f" for letter in text)
 
 
-def check_fps_name(name: object) -> str:
+def check_fps_name(name: object, most: int = PART_MOST) -> str:
     """Return `name` if an FPS can be called so.
 
-    A name is 1 to 63 bytes without ``.``, ``/``, spaces and control characters: it is the first part of each
-    keyword, which ends at a dot, and stands in command lines.
+    A name is 1 to `most` bytes without ``.``, ``/``, spaces and control characters: it is the first part of
+    each keyword, which ends at a dot, and stands in command lines.
 
     Raises
     ------
@@ -91,10 +94,8 @@ def check_fps_name(name: object) -> str:
             name=name,
         )
     nbytes = len(encode(name))
-    if nbytes > PART_MOST:
-        raise FPSNameError(
-            f"fps name {name!r} has {nbytes} bytes; at most {PART_MOST} fit", fps=name, name=name
-        )
+    if nbytes > most:
+        raise FPSNameError(f"fps name {name!r} has {nbytes} bytes; at most {most} fit", fps=name, name=name)
     return name
 
 
@@ -120,10 +121,10 @@ def fps_path(name_or_path: str | os.PathLike[str]) -> str:
             raise FPSNameError(
                 f"{given!r} is not the path of a parameter file: it has to end in {SUFFIX!r}", name=given
             )
-        check_fps_name(fps_name(given))
+        check_fps_name(fps_name(given), _NAME_MOST)
         return given
     name = given.removesuffix(SUFFIX) if isinstance(given, str) else given
-    return os.path.join(fps_directory(), check_fps_name(name) + SUFFIX)
+    return os.path.join(fps_directory(), check_fps_name(name, _NAME_MOST) + SUFFIX)
 
 
 def fps_name(path: str) -> str:
@@ -134,7 +135,7 @@ def fps_name(path: str) -> str:
 def full_keyword(key: object, name: str) -> str:
     """Return the keyword that a new parameter gets.
 
-    A key that begins with a dot, or has not the name of the FPS in front, gets that name in front.
+    The name of the FPS is put in front, unless the key begins with it.
     """
     if not isinstance(key, str):
         raise FPSNameError(f"a key is a str, not {key!r}", fps=name, name=repr(key))

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from ..errors import FPSReadOnlyError, FPSTypeError
 from .layout import SLOT_FIELDS
+from .stored_text import decode
 from .table import Entry, ParameterTable
-from .words import NUMBER_TYPES, ParameterFlag, ParameterType
+from .words import NUMBER_TYPES, PAIR_TYPES, ParameterFlag, ParameterType
 
 __all__ = ["Parameter", "ParameterStatus"]
 
@@ -112,7 +113,11 @@ class Parameter:
         FPSTypeError
             It is no number.
         FPSLimitError
-            A limit does not fit the type.
+            A limit does not fit the type, or no value would be inside of both.
+
+        Notes
+        -----
+        Where an error is raised nothing was written.
         """
         name = self._table.name
         if self.type not in NUMBER_TYPES:
@@ -126,11 +131,11 @@ class Parameter:
         if not (force or self._owned):
             raise FPSReadOnlyError(
                 f"fps {name!r}: the limits of {self.key!r} belong to the program that made the fps; "
-                "force=True sets "
-                "them all the same",
+                "pass force=True to set them anyway",
                 fps=name,
                 key=self.key,
             )
+        self._table.check_limits(self._entry, low, high)
         for element, limit, flag in ((1, low, ParameterFlag.MINLIMIT), (2, high, ParameterFlag.MAXLIMIT)):
             if limit is None:
                 self._table.clear_flags(self._entry, flag)
@@ -140,8 +145,14 @@ class Parameter:
 
     @property
     def current(self) -> Any:
-        """The value that the process behind the FPS read last, where it tells; None for other types."""
-        return self._table.element(self._entry, 3) if self.type in NUMBER_TYPES else None
+        """The current value, beside the one that is set: of a number the one that its process read last.
+
+        Other types have it too, but programs of milk leave it as it is at first; None for ONOFF and PROCESS.
+        """
+        kind = self.type
+        if kind in NUMBER_TYPES:
+            return self._table.element(self._entry, 3)
+        return self._table.element(self._entry, 1) if kind in PAIR_TYPES else None
 
     @property
     def type(self) -> ParameterType:
@@ -174,8 +185,7 @@ class Parameter:
 
     def _text(self, field: str) -> str:
         offset, nbytes, _ = SLOT_FIELDS[field]
-        raw = self._table.read(self._table.slot_offset(self.slot) + offset, nbytes)
-        return raw.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+        return decode(self._table.read(self._table.slot_offset(self.slot) + offset, nbytes))
 
     @property
     def cnt0(self) -> int:

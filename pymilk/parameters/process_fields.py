@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import ProcessInfoArgumentError
 from .process_layout import Field
+from .stored_text import cut as shortened
 
 __all__ = ["decode", "encode", "known", "nanoseconds"]
 
@@ -69,5 +70,5 @@ def encode(field: Field, name: str, value: Any, *, cut: bool) -> bytes:
                 argument=name,
                 found=value,
             )
-        text = text[: field.nbytes - 1].decode(errors="ignore").encode()
+        text = shortened(text, field.nbytes - 1)
     return text.partition(b"\0")[0].ljust(field.nbytes, b"\0")

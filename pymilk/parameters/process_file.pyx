@@ -11,11 +11,15 @@ import stat
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
-from posix.time cimport timespec
 
+from .._isio cimport (
+    CLOCK_MONOTONIC, CLOCK_TAI, __ATOMIC_ACQUIRE, __ATOMIC_RELEASE, __ATOMIC_SEQ_CST, atomic_load_i32,
+    atomic_store_i32, atomic_store_u64, atomic_swap_if_i32, clock_gettime, timespec,
+)
 from ..native.memory cimport Mapping, map_file
+from ..protocol.clock cimport clock_ns, sleep_until, stamp_ns
 
 from ..errors import (
     ProcessInfoClosedError,
@@ -27,27 +31,7 @@ from ..errors import (
 from .process_layout import TIMER_SLOTS as _TIMER_SLOTS
 from .process_layout import Control, LoopState
 
-cdef extern from "<time.h>" nogil:
-    int clock_gettime(int clock, timespec *now)
-    int clock_nanosleep(int clock, int flags, const timespec *request, timespec *remain)
-
-cdef extern from * nogil:
-    """
-    static inline int32_t pymilk_load32(const int32_t *at) { return __atomic_load_n(at, __ATOMIC_ACQUIRE); }
-    static inline void pymilk_store32(int32_t *at, int32_t value) { __atomic_store_n(at, value,
-    __ATOMIC_RELEASE); } static inline void pymilk_store64(int64_t *at, int64_t value) { __atomic_store_n(at,
-    value, __ATOMIC_RELEASE); } static inline int pymilk_swap32(int32_t *at, int32_t old, int32_t value) {
-        return __atomic_compare_exchange_n(at, &old, value, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    }
-    """
-    int32_t pymilk_load32(const int32_t *at)
-    void pymilk_store32(int32_t *at, int32_t value)
-    void pymilk_store64(int64_t *at, int64_t value)
-    int pymilk_swap32(int32_t *at, int32_t old, int32_t value)
-
 cdef enum:
-    CLOCK_TAI = 11
-    CLOCK_MONOTONIC = 1
     # Bit of Mapping.closed that the handler of SIGBUS sets (PYMILK_LOST of protocol/guard.h, which must not
     # be included here: its table belongs to native/memory).
     LOST = 2
@@ -74,8 +58,28 @@ cdef inline timespec tai_now() noexcept nogil:
     return now
 
 
-cdef inline int64_t nanoseconds(timespec t) noexcept nogil:
-    return <int64_t>t.tv_sec * 1_000_000_000 + t.tv_nsec
+# Every number of the file is loaded and stored so: another process may do the same at any time.
+
+cdef inline int32_t load(int32_t *at) noexcept nogil:
+    return atomic_load_i32(at, __ATOMIC_ACQUIRE)
+
+
+cdef inline void store(int32_t *at, int32_t value) noexcept nogil:
+    atomic_store_i32(at, value, __ATOMIC_RELEASE)
+
+
+cdef inline void store_long(int64_t *at, uint64_t value) noexcept nogil:
+    atomic_store_u64(<uint64_t *>at, value, __ATOMIC_RELEASE)
+
+
+cdef inline void add(int64_t *at, uint64_t count) noexcept nogil:
+    """Add to a counter. Only the owner does this. Unsigned: a value that another program stored may wrap."""
+    store_long(at, <uint64_t>at[0] + count)
+
+
+cdef inline bint swap(int32_t *at, int32_t old, int32_t value) noexcept nogil:
+    """Store a value if the old one is still there."""
+    return atomic_swap_if_i32(at, &old, value, False, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE)
 
 
 @cython.auto_pickle(False)
@@ -155,15 +159,15 @@ cdef class MappedFile:
         cdef char *target = self.at(offset, len(content))
         cdef char *source = PyBytes_AS_STRING(content)
         cdef int32_t word
-        cdef int64_t longer
+        cdef uint64_t longer
         if not self.mapping.writable:
             raise ProcessInfoPermissionError(f"{self.path} was opened for reading only", path=self.path)
         if len(content) == 4 and offset % 4 == 0:
             memcpy(&word, source, 4)
-            pymilk_store32(<int32_t *>target, word)
+            store(<int32_t *>target, word)
         elif len(content) == 8 and offset % 8 == 0:
             memcpy(&longer, source, 8)
-            pymilk_store64(<int64_t *>target, longer)
+            store_long(<int64_t *>target, longer)
         else:
             memcpy(target, source, len(content))
         self.check()
@@ -267,34 +271,31 @@ cdef class LoopRecord(MappedFile):
         cdef int32_t asked
         while True:
             self.use()
-            asked = pymilk_load32(self.control)
+            asked = load(self.control)
             if asked == PAUSE:
-                pymilk_store32(self.loopstat, LOOP_PAUSED)
+                store(self.loopstat, LOOP_PAUSED)
                 with nogil:
                     self.sleep_while_paused()
                 PyErr_CheckSignals()
                 continue
             # Exchange, not store: a controller may have written EXIT in between.
-            if asked == STEP and not pymilk_swap32(self.control, STEP, PAUSE):
+            if asked == STEP and not swap(self.control, STEP, PAUSE):
                 continue
             if self.loopstat[0] == LOOP_PAUSED:
-                pymilk_store32(self.loopstat, LOOP_ACTIVE)
+                store(self.loopstat, LOOP_ACTIVE)
             return asked
 
     cdef void sleep_while_paused(self) noexcept nogil:
-        cdef timespec nap
         cdef int _
-        nap.tv_sec = 0
-        nap.tv_nsec = PAUSE_LOOK_NS
         for _ in range(LOOKS_PER_CHECK):
-            clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL)
-            if pymilk_load32(self.control) != PAUSE:
+            sleep_until(clock_ns(CLOCK_MONOTONIC) + PAUSE_LOOK_NS)
+            if load(self.control) != PAUSE:
                 return
 
     def asked(self):
         """Return the control word as it is now, without waiting."""
         self.use()
-        return pymilk_load32(self.control)
+        return load(self.control)
 
     def at_limit(self):
         """Tell whether the loop has done as many iterations as its limit permits; a negative one is none."""
@@ -304,22 +305,22 @@ cdef class LoopRecord(MappedFile):
     def waiting(self):
         """Note that the loop waits for its trigger."""
         self.use()
-        pymilk_store32(self.trigger_status, TRIGGER_WAITING)
+        store(self.trigger_status, TRIGGER_WAITING)
 
     def timed_out(self):
         """Note that the trigger did not come in time."""
         self.use()
-        pymilk_store32(self.trigger_status, TRIGGER_TIMEDOUT)
-        pymilk_store64(self.trigger_timeouts, self.trigger_timeouts[0] + 1)
+        store(self.trigger_status, TRIGGER_TIMEDOUT)
+        add(self.trigger_timeouts, 1)
 
     def triggered(self, uint64_t counter, uint64_t missed):
         """Note the trigger: its counter, and how many frames passed unseen before it."""
         self.use()
-        pymilk_store64(self.trigger_counter, <int64_t>counter)
-        pymilk_store32(self.trigger_missed, <int32_t>missed if missed < 0x7FFFFFFFUL else 0x7FFFFFFF)
+        store_long(self.trigger_counter, counter)
+        store(self.trigger_missed, <int32_t>missed if missed < 0x7FFFFFFFUL else 0x7FFFFFFF)
         if missed:
-            pymilk_store64(self.trigger_missed_total, self.trigger_missed_total[0] + <int64_t>missed)
-        pymilk_store32(self.trigger_status, TRIGGER_RECEIVED)
+            add(self.trigger_missed_total, missed)
+        store(self.trigger_status, TRIGGER_RECEIVED)
 
     def begin(self):
         """Note the start of a computation.
@@ -331,17 +332,17 @@ cdef class LoopRecord(MappedFile):
         """
         self.use()
         cdef timespec now = tai_now()
-        cdef int32_t slot = pymilk_load32(self.index)  # read once: other programs can write it
-        self.previous, self.began = self.began, nanoseconds(now)
+        cdef int32_t slot = load(self.index)  # read once: other programs can write it
+        self.previous, self.began = self.began, stamp_ns(&now)
         if self.measure[0] == 1:
             if 0 <= slot < TIMERS - 1:
                 slot += 1
             else:
                 slot = 0
-                pymilk_store32(self.wraps, self.wraps[0] + 1)
+                store(self.wraps, <int32_t>(<uint32_t>self.wraps[0] + 1))
             # Time before index: a reader that sees the new index sees its start.
             self.starts[slot] = now
-            pymilk_store32(self.index, slot)
+            store(self.index, slot)
         if self.iter_enable[0] and self.previous and self.began - self.previous > self.iter_limit[0]:
             return self.began - self.previous
         self.check()
@@ -357,11 +358,11 @@ cdef class LoopRecord(MappedFile):
         """
         self.use()
         cdef timespec now = tai_now()
-        cdef int64_t took = nanoseconds(now) - self.began
-        cdef int32_t slot = pymilk_load32(self.index)
+        cdef int64_t took = stamp_ns(&now) - self.began
+        cdef int32_t slot = load(self.index)
         if self.measure[0] == 1 and 0 <= slot < TIMERS:
             self.ends[slot] = now
-        pymilk_store64(self.loopcnt, self.loopcnt[0] + 1)
+        add(self.loopcnt, 1)
         self.check()
         return took if self.exec_enable[0] and took > self.exec_limit[0] else 0
 

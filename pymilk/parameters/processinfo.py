@@ -27,6 +27,7 @@ from ..errors import (
     ProcessInfoNotFoundError,
     ProcessInfoPermissionError,
     ProcessTimeoutError,
+    StreamStorageError,
 )
 from ..native.checks import checked_timeout
 from ..system.processes import owner_state, process_alive
@@ -162,15 +163,15 @@ class ProcessInfo:
                 pid=process if isinstance(process, int) else None,
                 path=folders[0],
             )
-        living = [(pid, path) for pid, path in matches if process_alive(pid)]
+        living = [path for pid, path in matches if _runs(pid, path)] if len(matches) > 1 else []
         if len(living) > 1:
             raise ProcessInfoArgumentError(
-                f"{len(living)} processes have information of {process!r}: "
-                f"{', '.join(path for _, path in living)}; give the path of one",
+                f"{len(living)} processes have information of {process!r}: {', '.join(living)}; "
+                "give the path of one",
                 argument="process",
                 found=process,
             )
-        return cls((living or matches)[0][1], writable=writable)
+        return cls(living[0] if living else matches[0][1], writable=writable)
 
     @classmethod
     def create(
@@ -302,7 +303,7 @@ class ProcessInfo:
     def store(self, name: str, value: Any) -> None:
         """Write any field by its name in the C structure.
 
-        Everything but ``CTRLval`` is the owner's affair. A text that is too long is cut.
+        Only the owner should write fields other than ``CTRLval``. A text that is too long is cut.
 
         Raises
         ------
@@ -497,7 +498,8 @@ class ProcessInfo:
             raise self._gone() from None
         except PermissionError as error:
             raise ProcessInfoPermissionError(
-                f"process {self.name!r} ({self.pid}) belongs to another user, who alone may send it signals",
+                f"process {self.name!r} ({self.pid}) belongs to another user; only that user may send it "
+                "signals",
                 process=self.name, pid=self.pid, path=self.path,
             ) from error  # fmt: skip
 
@@ -525,7 +527,8 @@ class ProcessInfo:
         """Return the record of the loop, which the process itself has."""
         if not self._owner:
             raise ProcessInfoPermissionError(
-                f"{self.path} belongs to process {self.pid}, which alone does this; use pause, step, stop",
+                f"{self.path} belongs to process {self.pid}, and only that process may do this; use pause, "
+                "step, stop",
                 pid=self.pid,
                 path=self.path,
             )
@@ -591,8 +594,8 @@ class ProcessInfo:
             came during an iteration are counted as missed. With an iterable each iteration gets its next
             item. Without, the iterations follow each other, and get their number.
         output : SHM, Stream or sequence of them, optional
-            Streams that the loop publishes. After each iteration that published one, its process trace is
-            written; `publish` does so before.
+            Streams that other threads or programs publish for the loop: their process trace is written after
+            the iteration. What this thread publishes in the loop gets its trace by itself, see Notes.
         timeout : float, optional
             Longest wait for a frame, in seconds. Default: no limit.
         period : float, optional
@@ -618,12 +621,16 @@ class ProcessInfo:
         iteration; C programs of milk do one more. With the control word 5 the source is read and counted, and
         nothing is yielded.
 
+        With a stream as source, each other stream that this thread publishes in the loop gets a process
+        trace, just before the frame is counted: readers of the frame find there from which frame of which
+        stream it was made, and `pymilk graph` draws it.
+
         One call costs less than 3 us an iteration beside what reading the frame costs.
         """
         return Loop(self, self._own(), source, output, timeout, period, copy).run()
 
     def publish(self, output: Any, frame: Any) -> None:
-        """Publish a frame with its process trace, so that readers of the frame find the trace of this frame.
+        """Publish a frame with its process trace, from any thread; in that of the loop ``set_data`` does it.
 
         Parameters
         ----------
@@ -724,6 +731,15 @@ class ProcessInfo:
         if self._file.closed:
             return f"<ProcessInfo {self.path} closed>"
         return f"<ProcessInfo {self.name!r} pid={self.pid} loop={self.loop_count}>"
+
+
+def _runs(pid: int, path: str) -> bool:
+    """Tell whether the process of a file runs; by its PID alone if the file cannot be read."""
+    try:
+        with ProcessInfo(path, writable=False) as other:
+            return other.state == "running"
+    except (ProcessInfoError, StreamStorageError):
+        return process_alive(pid)
 
 
 def _source_of(frame: FrameType) -> dict[str, Any]:

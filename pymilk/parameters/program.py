@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import FPSArgumentError, StreamError
+from .cores import COMMANDS, move
 from .fps import FPS
 from .words import Signal, Status
 
@@ -46,7 +47,8 @@ def run(name: str, line: str) -> None:
     name : str
         Of the FPS.
     line : str
-        Commands with semicolons between them; modules that are to be loaded are of no use here.
+        Commands with semicolons between them. Those that load modules are of no use here; those that choose
+        cores (`.procinfo.cset`, `.procinfo.taskset`) are done before a run process starts.
 
     Raises
     ------
@@ -54,7 +56,8 @@ def run(name: str, line: str) -> None:
         It asks for something that is not known.
     """
     commands = [part.split() for part in line.split(";") if part.strip()]
-    commands = [words for words in commands if words[0] != "mload"]
+    cores = [words for words in commands if words[0] in COMMANDS and len(words) == 2]
+    commands = [words for words in commands if words[0] not in ("mload", *COMMANDS)]
     if len(commands) != 1 or len(commands[0]) < 2:
         raise FPSArgumentError(
             f"fps {name!r}: {line!r} is not one command with a function and a word such as _RUNSTART_",
@@ -69,6 +72,9 @@ def run(name: str, line: str) -> None:
                 running.wait()
         elif what == "_RUNSTART_":
             function = function_of(target, name)
+            for command, where in cores:
+                if trouble := move(command, where.strip('"')):
+                    sys.stderr.write(f"pymilk-exec: fps {name!r}: {command}: {trouble}\n")
             with fps.running(conf=False) as running:
                 function(running)
         elif what == "_CONFSTOP_":

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import FPSArgumentError, FPSLimitError, FPSTextError, FPSTypeError
+from ..errors import FPSArgumentError, FPSLimitError, FPSNameError, FPSTextError, FPSTypeError
 from .layout import SLOT_FIELDS, Field, Layout
 from .naming import encode, name_index
-from .words import DEFAULT_TEXT, FIXED_TYPES, NUMBER_TYPES, TEXT_TYPES, ParameterFlag, ParameterType, Signal
+from .stored_text import cut
+from .words import (
+    DEFAULT_TEXT,
+    FIXED_TYPES,
+    NUMBER_TYPES,
+    TEXT_TYPES,
+    ParameterFlag,
+    ParameterType,
+    Signal,
+    Timespec,
+)
 
 __all__ = ["Header", "Program", "as_text", "header_bytes", "initial_elements", "slot_bytes"]
 
@@ -76,15 +87,29 @@ def as_text(text: str, nbytes: int, fps: str, what: str) -> bytes:
     Raises
     ------
     FPSTextError
-        It does not fit, or has a NUL in it.
+        It does not fit, has a NUL in it, or cannot be encoded.
     """
-    raw = encode(text)
+    raw = _encoded(text, fps, what)
     if len(raw) >= nbytes or b"\0" in raw:
         trouble = "has a NUL in it" if b"\0" in raw else f"has {len(raw)} bytes; at most {nbytes - 1} fit"
         raise FPSTextError(
             f"fps {fps!r}: the text of {what} {trouble}", fps=fps, key=what, limit=nbytes - 1, found=len(raw)
         )
     return raw.ljust(nbytes, b"\0")
+
+
+def _encoded(text: str, fps: str, what: str) -> bytes:
+    """Return a text as files hold it."""
+    try:
+        return encode(text)
+    except FPSNameError:
+        raise FPSTextError(
+            f"fps {fps!r}: the text {text!r} of {what} cannot be encoded as UTF-8",
+            fps=fps,
+            key=what,
+            limit=0,
+            found=len(text),
+        ) from None
 
 
 def header_bytes(header: Header, layout: Layout) -> bytearray:
@@ -148,6 +173,7 @@ def slot_bytes(
     *,
     fps: str,
     nbytes: int,
+    counted: bool = True,
 ) -> bytes:
     """Return one slot in use.
 
@@ -168,6 +194,8 @@ def slot_bytes(
         Name of the FPS, for messages.
     nbytes : int
         Size of a slot.
+    counted : bool, default True
+        Whether an initial value counts as written.
 
     Raises
     ------
@@ -184,31 +212,19 @@ def slot_bytes(
     for level, part in enumerate(parts):
         _place(content, "keyword", encode(part), 64 * level)
     _place(content, "keywordlevel", struct.pack("<i", len(parts)))
-    _place(content, "description", _cut(encode(description), _TEXT - 1))
+    said, _, _ = _encoded(description, fps, f"the description of {keyword}").partition(b"\0")
+    _place(content, "description", cut(said, _TEXT - 1))
     _place(content, "type", struct.pack("<I", kind))
-    counted = initial is not None and kind not in (
-        ParameterType.PROCESS,
-        ParameterType.UNDEF,
-        ParameterType.AUTO,
-    )
     _place(content, "val", _default(kind))
-    if counted:
-        assert initial is not None
+    if initial is not None and kind not in FIXED_TYPES:
         _place(content, "val", _initial(kind, initial, keyword, fps))
-    _place(content, "cnt0", struct.pack("<q", counted))
+        _place(content, "cnt0", struct.pack("<q", counted))
     return bytes(content)
 
 
 def _place(content: bytearray, field: str, raw: bytes, offset: int = 0) -> None:
     at = SLOT_FIELDS[field].offset + offset
     content[at : at + len(raw)] = raw
-
-
-def _cut(raw: bytes, most: int) -> bytes:
-    """Cut a text without leaving half a letter."""
-    while len(raw) > most:
-        raw = raw[:most].decode("utf-8", "ignore").encode()
-    return raw
 
 
 def _default(kind: ParameterType) -> bytes:
@@ -226,23 +242,43 @@ def _initial(kind: ParameterType, initial: Sequence[Any], keyword: str, fps: str
         return as_text(initial[0], _TEXT, fps, keyword)
     if kind is ParameterType.ONOFF:
         return b""  # milk ignores it: a new switch is off
+    if kind is ParameterType.PID:
+        return _packed("<i", initial[0], kind, keyword, fps)
+    if kind is ParameterType.TIMESPEC:
+        return struct.pack("<2q", *_time(initial[0], keyword, fps))
+    return b"".join(_packed(f"<{_CODES[kind]}", each, kind, keyword, fps) for each in initial)
+
+
+def _packed(form: str, value: Any, kind: ParameterType, keyword: str, fps: str) -> bytes:
+    """Return the bytes of one number."""
     try:
-        if kind is ParameterType.PID:
-            return struct.pack("<i", initial[0])
-        if kind is ParameterType.TIMESPEC:
-            return struct.pack("<2q", *initial[0])
-        return struct.pack(f"<{len(initial)}{_CODES[kind]}", *initial)
+        return struct.pack(form, value)
     except (struct.error, OverflowError, TypeError) as error:
-        flat = initial[0] if kind is ParameterType.TIMESPEC else initial
-        if isinstance(error, TypeError) or not all(
-            hasattr(each, "__index__") or kind in _FLOATS for each in flat
-        ):
-            raise _wrong(kind, initial[0], keyword, fps) from error
+        try:
+            operator.index(value)
+        except TypeError:
+            if kind not in _FLOATS or not isinstance(error, OverflowError):
+                raise _wrong(kind, value, keyword, fps) from error
         raise FPSLimitError(
-            f"fps {fps!r}: {tuple(flat)} does not fit {keyword!r} ({kind.name})",
+            f"fps {fps!r}: {value!r} does not fit {keyword!r} ({kind.name})",
             fps=fps,
             key=keyword,
-            found=initial[0],
+            found=value,
+        ) from error
+
+
+def _time(value: Any, keyword: str, fps: str) -> Timespec:
+    """Return a time that a caller gave."""
+    try:
+        return Timespec.of(value)
+    except TypeError as error:
+        raise _wrong(ParameterType.TIMESPEC, value, keyword, fps) from error
+    except OverflowError as error:
+        raise FPSLimitError(
+            f"fps {fps!r}: {value!r} does not fit {keyword!r} (TIMESPEC): {error}",
+            fps=fps,
+            key=keyword,
+            found=value,
         ) from error
 
 
@@ -264,7 +300,8 @@ def initial_elements(
     Parameters
     ----------
     default : object
-        None: the default of the type; a number still gets its limits then, and 0.
+        None: the default of the type; a number still gets its limits then, and 0, also outside of them. A
+        tuple of four numbers is all elements, as they are.
     limits : tuple
         None: none.
 
@@ -273,9 +310,8 @@ def initial_elements(
     FPSTypeError
         It has another type than the parameter; or limits are given that it cannot have.
     FPSLimitError
-        It is outside of the limits.
+        It is outside of the limits, or no value is inside of them.
     """
-    low, high = limits
     if kind not in NUMBER_TYPES:
         if limits != (None, None):
             raise FPSTypeError(
@@ -287,24 +323,48 @@ def initial_elements(
             )
         if default is None or kind in FIXED_TYPES:
             return None
-        right = isinstance(default, (bool, np.bool_)) == (kind is ParameterType.ONOFF)
-        if not right:
+        if kind is ParameterType.ONOFF:
+            return (_switch(default, keyword, fps),)
+        if isinstance(default, (bool, np.bool_)):
             raise _wrong(kind, default, keyword, fps)
-        if kind is ParameterType.TIMESPEC and isinstance(default, (int, float)):
-            return (divmod(round(default * 1e9), 1_000_000_000),)
         return (default,)
+    low, high = limits
     if default is None and limits == (None, None):
         return None
+    if isinstance(default, tuple) and len(default) == 4 and limits == (None, None):
+        for number in default:
+            _need_number(number, kind, keyword, fps)
+        return default
     value = 0 if default is None else default
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise _wrong(kind, value, keyword, fps)
-    if (low is not None and not value >= low) or (high is not None and not value <= high):
-        raise FPSLimitError(
-            f"fps {fps!r}: first value {value!r} of {keyword!r} is outside of its limits, {low} to {high}",
-            fps=fps,
-            key=keyword,
-            found=value,
-            low=low,
-            high=high,
-        )
+    for number in (value, low, high):
+        if number is not None:
+            _need_number(number, kind, keyword, fps)
+    _need_inside(default, limits, keyword, fps)
     return value, 0 if low is None else low, 0 if high is None else high, value
+
+
+def _need_number(value: Any, kind: ParameterType, keyword: str, fps: str) -> None:
+    numbers = (int, float, np.integer, np.floating)
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers):
+        raise _wrong(kind, value, keyword, fps)
+
+
+def _switch(value: Any, keyword: str, fps: str) -> bool:
+    if isinstance(value, (bool, np.bool_, int, np.integer)) and value in (0, 1):
+        return bool(value)
+    raise _wrong(ParameterType.ONOFF, value, keyword, fps)
+
+
+def _need_inside(value: Any, limits: tuple[Any, Any], keyword: str, fps: str) -> None:
+    """Raise if a first value is outside of its limits, or if these leave no value; None is none."""
+    low, high = limits
+    # NaN cannot be a limit: it compares with nothing.
+    if not (low is None or low == low) or not (high is None or low is None or low <= high) or high != high:
+        what = f"the limits of {keyword!r} leave no value: {low} to {high}"
+    elif value is not None and (
+        (low is not None and not value >= low) or (high is not None and not value <= high)
+    ):
+        what = f"first value {value!r} of {keyword!r} is outside of its limits, {low} to {high}"
+    else:
+        return
+    raise FPSLimitError(f"fps {fps!r}: {what}", fps=fps, key=keyword, found=value, low=low, high=high)

@@ -1,7 +1,7 @@
 """The standard entries of an FPS whose process has process information: names, types, flags and limits.
 
-Measured on a file that milk wrote. Defaults that depend on the program are those that milk keeps in the
-fourth element of the value.
+Measured on a file that milk wrote. The fields of `StandardEntries` are what programs of milk choose
+themselves; their defaults are ours, and let a loop run without end at once. docs/parameters.md lists all 16.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ class StandardEntries(NamedTuple):
 
     Parameters
     ----------
-    rt_priority : int
+    rt_priority : int, default 20
         Real-time priority of the process, -1 to 49.
-    loops : int
+    loops : int, default -1
         Iterations after which the process ends; -1: none.
-    trigger_mode : int
-        How an iteration is started, -1 to 10; 3: by a semaphore of the trigger stream.
-    trigger_stream : str
+    trigger_mode : int, default 0
+        How an iteration is started, -1 or more; 0: at once, 3: by a semaphore of the trigger stream.
+    trigger_stream : str, default ''
         Empty: none.
-    semaphore : int
+    semaphore : int, default -1
         Of the trigger stream; -1: any.
-    trigger_delay, trigger_timeout : tuple of int
+    trigger_delay : tuple of int, default (0, 0)
+        Seconds and nanoseconds.
+    trigger_timeout : tuple of int, default (2, 0)
         Seconds and nanoseconds.
     """
 

@@ -35,6 +35,7 @@ from ._fps cimport (
 )
 
 import math
+import operator
 import os
 import stat as stat_bits
 
@@ -248,7 +249,7 @@ cdef class ParameterTable:
             found=found)
 
     cdef int check_linked(self) except -1:
-        """Raise if the file has no name any more: nobody would see what is written here.
+        """Raise if the file has no name any more: no other process would see what is written here.
 
         It is a third of the price of `check_current`, which also finds a file that was moved to another name.
         """
@@ -449,6 +450,27 @@ cdef class ParameterTable:
             self.need_limits(entry, p, item)
         return p
 
+    def check_limits(self, Entry entry, low, high):
+        """Raise if these cannot be the limits of a parameter; None is no limit. Nothing is written.
+
+        Raises
+        ------
+        FPSTypeError, FPSLimitError
+            Its type cannot hold one of them, or no value would be inside of both.
+        """
+        cdef Item lowest, highest
+        if low is not None:
+            self.convert(entry, low, &lowest)
+        if high is not None:
+            self.convert(entry, high, &highest)
+        if low is None:
+            lowest = highest
+        elif high is None:
+            highest = lowest
+        if (low is not None or high is not None) and order_of(&lowest, &highest) not in (-1, 0):
+            raise outside(self, entry, low if high is None else high, low, None, "; no value would be inside of both limits")
+        self.use_to_write()
+
     def store(self, Entry entry, int element, value):
         """Store an element without counting, checking limits, or asking for anything."""
         cdef Item item
@@ -481,7 +503,7 @@ cdef class ParameterTable:
             else ("WRITE", "by others than its own processes"))
         raise FPSReadOnlyError(
             f"fps {self.name!r}: {entry.key!r} may not be written {when} (flag {needed} is not set); "
-            "force=True writes all the same", fps=self.name, path=self.path, key=entry.key)
+            "pass force=True to write anyway", fps=self.name, path=self.path, key=entry.key)
 
     cdef int need_limits(self, Entry entry, const FpsParameter *p, const Item *item) except -1:
         cdef Item low, high
@@ -496,7 +518,7 @@ cdef class ParameterTable:
             return 0
         raise outside(
             self, entry, value_of(item), value_of(&low) if has_low else None, value_of(&high) if has_high else None,
-            "; force=True writes all the same")
+            "; pass force=True to write anyway")
 
     cdef int convert(self, Entry entry, object value, Item *item) except -1:
         """Turn a value of a caller into what the parameter stores, or refuse it. Runs code of the caller."""
@@ -524,9 +546,12 @@ cdef class ParameterTable:
         return 0
 
     cdef object as_int(self, Entry entry, object value, object limits):
-        if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        if isinstance(value, (bool, np.bool_)):
             raise wrong_type(self, entry, value, "takes an int")
-        number = value.__index__()
+        try:
+            number = operator.index(value)
+        except TypeError:  # also of an array, which has the method
+            raise wrong_type(self, entry, value, "takes an int") from None
         if not limits[0] <= number <= limits[1]:
             raise outside(self, entry, number, limits[0], limits[1], ", those of its type")
         return number
@@ -549,35 +574,36 @@ cdef class ParameterTable:
         return number
 
     cdef int as_switch(self, Entry entry, object value) except -1:
-        if isinstance(value, (bool, np.bool_)) or (hasattr(value, "__index__") and value in (0, 1)):
+        if isinstance(value, (bool, np.bool_)):
             return 1 if value else 0
-        raise wrong_type(self, entry, value, "takes True or False")
+        try:
+            number = operator.index(value)
+        except TypeError:
+            number = None
+        if number not in (0, 1):
+            raise wrong_type(self, entry, value, "takes True or False")
+        return number
 
     cdef object as_time(self, Entry entry, object value):
         """Return seconds and nanoseconds: a tuple is taken as it is, a number is seconds."""
-        if isinstance(value, tuple) and len(value) == 2 and all([hasattr(part, "__index__") for part in value]):
-            seconds, nanoseconds = value[0].__index__(), value[1].__index__()
-            if not 0 <= nanoseconds < 1_000_000_000:
-                raise outside(self, entry, value, (seconds, 0), (seconds, 999_999_999), ", those of nanoseconds")
-        elif isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
-            if not math.isfinite(value):
-                raise outside(self, entry, value, INT64_RANGE[0], INT64_RANGE[1], ", those of its type")
-            seconds = math.floor(value)
-            nanoseconds = round((value - seconds) * 1e9)
-            if nanoseconds == 1_000_000_000:
-                seconds, nanoseconds = seconds + 1, 0
-        else:
-            raise wrong_type(self, entry, value, "takes seconds, or a tuple of seconds and nanoseconds")
-        if not INT64_RANGE[0] <= seconds <= INT64_RANGE[1]:
-            raise outside(self, entry, value, INT64_RANGE[0], INT64_RANGE[1], ", those of its type")
-        return seconds, nanoseconds
+        try:
+            return Timespec.of(value)
+        except TypeError:
+            raise wrong_type(self, entry, value, "takes seconds, or a tuple of seconds and nanoseconds") from None
+        except OverflowError as error:
+            raise outside(self, entry, value, None, None, str(error)) from None
 
     cdef int as_text(self, Entry entry, object value, char *text) except -1:
         """Fill a text of 64 bytes, padded with NULs."""
         cdef bytes raw
         if not isinstance(value, str):
             raise wrong_type(self, entry, value, "takes a str")
-        raw = encoded(value)
+        try:
+            raw = value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise FPSTextError(
+                f"fps {self.name!r}: the text {value!r} for {entry.key!r} cannot be encoded as UTF-8", fps=self.name,
+                path=self.path, key=entry.key, limit=TEXT_MOST, found=len(value)) from None
         if len(raw) > TEXT_MOST or b"\0" in raw:
             what = "has a NUL in it" if b"\0" in raw else f"has {len(raw)} bytes; at most {TEXT_MOST} fit"
             raise FPSTextError(
@@ -649,7 +675,7 @@ cdef class ParameterTable:
                 continue
             flags = (<const uint64_t *><const char *>content)[0]
             memcpy(<char *>p + 8, <const char *>content + 8, min(<size_t>len(content), self.at.stride) - 8)
-            # Release: who finds the slot in use finds all of it.
+            # Release: a reader that finds the slot in use finds all of it.
             atomic_store_u64(&p.fpflag, flags, __ATOMIC_RELEASE)
             self.refresh()
             return slot
@@ -825,11 +851,6 @@ cdef object value_of(const Item *item):
     return None
 
 
-cdef bytes encoded(str text):
-    """Return the bytes of a text; what no encoding has is refused as too long by nobody, but by the caller."""
-    return text.encode("utf-8", "surrogateescape")
-
-
 cdef tuple open_file(str path, str name, object writable):
     """Open a file: its descriptor, and whether it may be written through that."""
     for flags in ((os.O_RDWR,) if writable else (os.O_RDONLY,) if writable is not None else (os.O_RDWR, os.O_RDONLY)):
@@ -886,7 +907,10 @@ cdef object wrong_type(ParameterTable table, Entry entry, object value, str what
 
 
 cdef object outside(ParameterTable table, Entry entry, object value, object low, object high, str what):
-    limits = f"at least {low}" if high is None else f"at most {high}" if low is None else f"{low} to {high}"
+    if low is None:
+        limits = "" if high is None else f"at most {high}"
+    else:
+        limits = f"at least {low}" if high is None else f"{low} to {high}"
     return FPSLimitError(
         f"fps {table.name!r}: {value!r} is outside of the limits of {entry.key!r}: {limits}{what}",
         fps=table.name, path=table.path, key=entry.key, found=value, low=low, high=high)

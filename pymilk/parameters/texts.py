@@ -6,12 +6,14 @@ import decimal
 from typing import Any
 
 from ..errors import FPSTypeError
-from .parameter import Parameter
 from .words import ParameterType, Timespec
 
 __all__ = ["value_as_text", "value_from_text"]
 
 _ON, _OFF = ("on", "true", "yes", "1"), ("off", "false", "no", "0")
+
+#: Seconds that no file can store, so that a huge exponent costs nothing.
+_LONGEST = 2**63
 
 _INTEGERS = (
     ParameterType.INT32,
@@ -22,35 +24,39 @@ _INTEGERS = (
 )
 
 
-def value_from_text(param: Parameter, text: str) -> Any:
-    """Read what somebody typed as a value of a parameter.
+def value_from_text(kind: ParameterType, key: str, text: str) -> Any:
+    """Convert typed text to the value of a parameter.
 
     Parameters
     ----------
-    param : Parameter
+    kind : ParameterType
+    key : str
+        Of the parameter, for messages.
     text : str
         An integer (also 0x..., 0b...), a number, on or off, seconds, or a text, by the type of the parameter.
 
     Raises
     ------
     FPSTypeError
-        It is none.
+        The text is not such a value.
     """
-    kind = param.type
     try:
         if kind in _INTEGERS:
             return int(text, 0)
         if kind in (ParameterType.FLOAT32, ParameterType.FLOAT64):
             return float(text)
         if kind is ParameterType.TIMESPEC:
-            return divmod(int(decimal.Decimal(text).scaleb(9).to_integral_value()), 1_000_000_000)
+            seconds = decimal.Decimal(text)
+            if not abs(seconds) < _LONGEST:
+                raise ValueError(text)
+            return divmod(int(seconds.scaleb(9).to_integral_value()), 1_000_000_000)
         if kind is ParameterType.ONOFF:
             return {**dict.fromkeys(_ON, True), **dict.fromkeys(_OFF, False)}[text.lower()]
     except (ValueError, KeyError, ArithmeticError):
         raise FPSTypeError(
-            f"{text!r} is no value for {param.key!r} ({param.type_name})",
-            key=param.key,
-            expected=param.type_name,
+            f"{text!r} is no value for {key!r} ({kind.name})",
+            key=key,
+            expected=kind.name,
             found=text,
         ) from None
     return text

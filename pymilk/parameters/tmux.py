@@ -110,19 +110,36 @@ class TmuxSession:
         TmuxError, TmuxMissingError
         """
         self.kill()
-        # A server that runs already has the environment of whoever started it.
-        ours = [f"-e{each}={os.environ[each]}" for each in _ENVIRONMENT if each in os.environ]
-        self._tmux("new-session", "-d", "-s", self.name, "-n", WINDOWS[0], *ours)
+        exports = self._begin()
         for window in WINDOWS[1:]:
             self._tmux("new-window", "-d", "-t", f"={self.name}:", "-n", window)
         for window in WINDOWS:
             self.type(window, "bash")
+            for line in exports:
+                self.type(window, line)
             self.type(window, f"cd {shlex.quote(workdir)}")
             for file in ("../fpstmuxenv", "fpstmuxenv"):
                 self.type(window, f"if [ -f {file} ]; then source {file}; fi")
         for window, lines in (("conf", conf), ("run", run)):
             for line in lines:
                 self.type(window, line)
+
+    def _begin(self) -> list[str]:
+        """Make the session with its first window; returns lines that set up the environment of each window.
+
+        A tmux server that runs already has the environment it was started with.
+        """
+        ours = {each: os.environ[each] for each in _ENVIRONMENT if each in os.environ}
+        command = ("new-session", "-d", "-s", self.name, "-n", WINDOWS[0])
+        try:
+            self._tmux(*command, *(f"-e{name}={value}" for name, value in ours.items()))
+        except TmuxError:
+            if not ours:
+                raise
+            # tmux before 3.2 does not know -e.
+            self._tmux(*command)
+            return [f"export {name}={shlex.quote(value)}" for name, value in ours.items()]
+        return []
 
     def type(self, window: str, line: str) -> None:
         """Type a line into a window.

@@ -11,9 +11,18 @@ import struct
 from typing import Any, NamedTuple
 
 from .._core import Stream
+from ..errors import ProcessInfoArgumentError
 from .process_layout import TriggerMode, TriggerStatus
 
-__all__ = ["TraceEntry", "TraceWriter", "read_trace", "root_time_ns", "used_entries"]
+__all__ = [
+    "TraceEntry",
+    "TraceWriter",
+    "read_trace",
+    "root_time_ns",
+    "stream_of",
+    "trace_view",
+    "used_entries",
+]
 
 #: STREAM_PROC_TRACE of ImageStreamIO: trigger mode, PID, inode, two times, semaphore, status, counter.
 _ENTRY = struct.Struct("<iiQqqqqiiQ")
@@ -60,22 +69,38 @@ class TraceEntry(NamedTuple):
         return bool(self.pid or self.trigger_inode or self.started_ns or self.updated_ns)
 
 
-def read_trace(stream: Stream) -> list[TraceEntry]:
-    """Read all entries of the process trace of a stream, those that nobody has written included.
+def stream_of(item: Any) -> Stream | None:
+    """Return the stream behind an SHM, or a `Stream` itself; None for anything else."""
+    if isinstance(item, Stream):
+        return item
+    live = getattr(item, "_live", None)  # of SHM, which is a floor above
+    found = live() if live is not None else None
+    return found if isinstance(found, Stream) else None
+
+
+def read_trace(source: Any) -> list[TraceEntry]:
+    """Read all entries of the process trace of a stream, unused ones included.
 
     Parameters
     ----------
-    stream : Stream
+    source : SHM or Stream
         May be attached read-only.
 
     Raises
     ------
+    ProcessInfoArgumentError
+        It is no stream.
     StreamDamagedError, StreamClosedError
 
     Notes
     -----
     Writers do not lock; the table is copied until two copies agree, four times at most.
     """
+    stream = stream_of(source)
+    if stream is None:
+        raise ProcessInfoArgumentError(
+            f"a process trace is that of an SHM or a Stream, not {source!r}", argument="source", found=source
+        )
     section = stream.section("trace")
     content = section.tobytes()
     for _ in range(4):
@@ -92,7 +117,7 @@ def read_trace(stream: Stream) -> list[TraceEntry]:
 
 
 def used_entries(entries: list[TraceEntry]) -> list[TraceEntry]:
-    """Return the entries from the newest step back to the source: up to the first that nobody has written."""
+    """Return the entries from the newest step back to the source: up to the first unused one."""
     for at, entry in enumerate(entries):
         if not entry.used:
             return entries[:at]
@@ -122,8 +147,14 @@ def root_time_ns(entries: list[TraceEntry]) -> int | None:
     return first or second or None
 
 
-def _bytes_of(section: Any) -> memoryview:
-    """Return the memory of a section as bytes."""
+def trace_view(stream: Stream, *, writable: bool = False) -> memoryview:
+    """Return the process trace of a stream in shared memory, as bytes; it holds the memory as arrays do.
+
+    Memory views take half the time of arrays here.
+    """
+    if not stream.nbproctrace:
+        return memoryview(b"")
+    section: Any = stream.section("trace", writable=writable)
     return memoryview(section.view("u1"))
 
 
@@ -146,19 +177,24 @@ class TraceWriter:
         self._entry: Any = None
         if not output.nbproctrace or output.inode == source.inode:
             return
-        # Memory views: half the cost of arrays here. They hold the mapping as arrays do.
-        target = _bytes_of(output.section("trace", writable=True))
-        steps = min(output.nbproctrace - 1, source.nbproctrace)
+        target = trace_view(output, writable=True)
+        nbytes = min(output.nbproctrace - 1, source.nbproctrace) * _ENTRY.size
         self._entry = target[: _ENTRY.size]
-        self._older = target[_ENTRY.size : (steps + 1) * _ENTRY.size]
-        self._source = _bytes_of(source.section("trace"))[: steps * _ENTRY.size]
+        self._target = target[_ENTRY.size : _ENTRY.size + nbytes]
+        self._older = trace_view(source)[:nbytes]
         self._pid = os.getpid()
 
-    def write(self, started_ns: int, updated_ns: int, counter: int, semaphore: int) -> None:
-        """Take over the trace of the source and put this step in front; below 2 us."""
+    def write(
+        self, started_ns: int, updated_ns: int, counter: int, semaphore: int, older: bytes | None = None
+    ) -> None:
+        """Take over the trace of the source and put this step in front; below 2 us.
+
+        `older` is the trace of the source as it was with the frame that the step began with. Default: as it
+        is now.
+        """
         if self._entry is None:
             return
-        self._older[:] = self._source
+        self._target[:] = self._older if older is None else memoryview(older)[: len(self._target)]
         _ENTRY.pack_into(
             self._entry, 0, _BY_SEMAPHORE, self._pid, self._inode,
             started_ns // _SECOND, started_ns % _SECOND, updated_ns // _SECOND, updated_ns % _SECOND,

@@ -28,7 +28,7 @@ class Change(NamedTuple):
     value: Any
     #: How often it was written by now.
     counter: int
-    #: Further writes since the change before, whose values nobody sees any more.
+    #: Writes since the previous change whose values were overwritten unseen.
     missed: int
 
 

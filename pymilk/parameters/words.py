@@ -7,12 +7,17 @@ the types and states marked "later" read from headers of its development branch 
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+import math
+import operator
+from typing import Any, NamedTuple
+
+import numpy as np
 
 __all__ = [
     "DEFAULT_TEXT",
     "FIXED_TYPES",
     "NUMBER_TYPES",
+    "PAIR_TYPES",
     "TEXT_TYPES",
     "MessageCode",
     "ParameterFlag",
@@ -21,6 +26,8 @@ __all__ = [
     "Status",
     "Timespec",
 ]
+
+_SECOND = 1_000_000_000
 
 
 class ParameterType(enum.IntEnum):
@@ -68,6 +75,9 @@ DEFAULT_TEXT = {
 
 #: Types whose value is a text of up to 63 bytes.
 TEXT_TYPES = frozenset(DEFAULT_TEXT)
+
+#: Types with a value and a current value.
+PAIR_TYPES = TEXT_TYPES | {ParameterType.PID, ParameterType.TIMESPEC}
 
 #: Types without a value that can be set.
 FIXED_TYPES = frozenset((ParameterType.AUTO, ParameterType.UNDEF, ParameterType.PROCESS))
@@ -176,6 +186,12 @@ class MessageCode(enum.IntFlag):
     INFO = 0x10
 
 
+def _pair(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    if len(value) != 2:
+        raise TypeError("a time is seconds, or a tuple of seconds and nanoseconds")
+    return value
+
+
 class Timespec(NamedTuple):
     """A time as a file stores it, exactly: seconds and nanoseconds.
 
@@ -184,6 +200,33 @@ class Timespec(NamedTuple):
 
     seconds: int
     nanoseconds: int
+
+    @classmethod
+    def of(cls, value: Any) -> Timespec:
+        """Return a time that is given as seconds, or as a pair of seconds and nanoseconds.
+
+        Raises
+        ------
+        TypeError
+            It is neither.
+        OverflowError
+            The format cannot store it: its message says which values it can.
+        """
+        if isinstance(value, tuple):
+            seconds, nanoseconds = (operator.index(part) for part in _pair(value))
+            if not 0 <= nanoseconds < _SECOND:
+                raise OverflowError(f"nanoseconds are 0 to {_SECOND - 1}")
+        elif isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+            if not math.isfinite(value):
+                raise OverflowError("a time is a finite number of seconds")
+            seconds = math.floor(value)
+            nanoseconds = round((value - seconds) * 1e9)
+            seconds, nanoseconds = (seconds + 1, 0) if nanoseconds == _SECOND else (seconds, nanoseconds)
+        else:
+            raise TypeError("a time is seconds, or a tuple of seconds and nanoseconds")
+        if not -(2**63) <= seconds < 2**63:
+            raise OverflowError("seconds have to fit 64 bits")
+        return cls(seconds, nanoseconds)
 
     def __float__(self) -> float:
         return self.seconds + self.nanoseconds / 1e9

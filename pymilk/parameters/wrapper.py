@@ -11,12 +11,14 @@ from typing import Any
 
 from ..errors import FPSNotFoundError
 from .control import conf_start, conf_stop, process_state, run_start, run_stop
+from .familiar_times import timespec
 from .fps import FPS
 from .header import read_field
 from .running import conf_step
 from .words import TEXT_TYPES, ParameterFlag, ParameterType, Signal, Status, Timespec
 
 __all__ = [
+    "MEMBERS",
     "FPS_flags",
     "FPS_md",
     "FPS_status",
@@ -75,28 +77,19 @@ class FPS_flags(enum.IntFlag):
     DEFAULT_STATUS = ParameterFlag.DEFAULT_STATUS
 
 
+#: Members of all three, which are names of the old modules too.
+MEMBERS: dict[str, enum.IntEnum | enum.IntFlag] = {
+    **FPS_status.__members__,
+    **FPS_type.__members__,
+    **FPS_flags.__members__,
+}
+
 #: What a running process, one that never ran, and one that died are called.
 _RUNNING = {"running": 1, "stopped": 0, "starting": -1, "died": -1}
 
 
 class MissingError(FPSNotFoundError, RuntimeError):
     """There is no FPS of that name."""
-
-
-class timespec:
-    """A time in seconds and nanoseconds, both of which can be changed."""
-
-    def __init__(self, tv_sec: int = 0, tv_nsec: int = 0) -> None:
-        self.tv_sec = tv_sec
-        self.tv_nsec = tv_nsec
-
-    def __repr__(self) -> str:
-        return f"timespec({self.tv_sec}, {self.tv_nsec})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, timespec) and (self.tv_sec, self.tv_nsec) == (other.tv_sec, other.tv_nsec)
-
-    __hash__ = None  # type: ignore[assignment]  # it can be changed
 
 
 def _member(name: str) -> Any:

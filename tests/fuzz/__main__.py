@@ -1,7 +1,7 @@
 """Run the fuzz target with very many files, or with some of somebody's own.
 
     python -m fuzz run --count 1000000 --seed 1      # in a process that is replaced when it dies
-    python -m fuzz files SOME.im.shm ...             # as they are, all parts
+    python -m fuzz files SOME.im.shm A.fps.shm ...   # as they are, all parts
     python -m fuzz files --mutate 1000 SOME.im.shm   # and damaged in a thousand ways
     python -m fuzz shrink FOUND.bin --to SMALL.bin   # the least that still does it
     python -m fuzz guided CORPUS [libFuzzer options] # guided by coverage; needs atheris
@@ -23,12 +23,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuzz.kinds import Kind
 
 #: Exit code of a worker that found something, and saved it.
 FOUND = 3
-
-#: Longest time that a step with a file may take, in seconds.
-LIMIT = 1.0
 
 #: A worker that says nothing for so long hangs.
 HANGS = 60.0
@@ -48,23 +49,24 @@ def private_folder() -> Iterator[Path]:
 
 def work(seed: str, first: int, end: int, seconds: float, current: Path) -> int:
     """Drive inputs one after another; the one at work is in the file `current`, for when the process dies."""
-    from fuzz.inputs import make_input
-    from fuzz.target import Finding, drive, some_parts
+    from fuzz.kinds import kind_of_number
+    from fuzz.target import Finding
 
     stop = time.monotonic() + seconds
     accepted = 0
     with private_folder() as folder, open(current, "r+b", buffering=0) as note:
         for number in range(first, end):
-            data = make_input(seed, number)
+            kind = kind_of_number(number)
+            data = kind.make(seed, number)
             note.seek(0)
             note.write(number.to_bytes(8, "little") + accepted.to_bytes(8, "little"))
             note.truncate(16)
             note.write(data)
             try:
-                accepted += drive(data, folder, parts=some_parts(data), limit=LIMIT)
+                accepted += kind.drive(data, folder, False)
             except Finding as finding:
                 # A machine that held the process up looks like a hang: it has to be one again.
-                if " took " not in str(finding) or all(_fails_again(data, folder) for _ in range(2)):
+                if " took " not in str(finding) or all(_fails_again(kind, data, folder) for _ in range(2)):
                     print(f"input {number}: {finding}", flush=True)
                     return FOUND
             if time.monotonic() > stop:
@@ -75,11 +77,11 @@ def work(seed: str, first: int, end: int, seconds: float, current: Path) -> int:
     return 0
 
 
-def _fails_again(data: bytes, folder: Path) -> bool:
-    from fuzz.target import Finding, drive, some_parts
+def _fails_again(kind: Kind, data: bytes, folder: Path) -> bool:
+    from fuzz.target import Finding
 
     try:
-        drive(data, folder, parts=some_parts(data), limit=LIMIT)
+        kind.drive(data, folder, False)
     except Finding:
         return True
     return False
@@ -87,6 +89,8 @@ def _fails_again(data: bytes, folder: Path) -> bool:
 
 def run(args: argparse.Namespace) -> int:
     """Start workers until all inputs are done; save what ends one."""
+    from fuzz.kinds import kind_of_number
+
     found, accepted, at = 0, 0, args.first
     end, stop = args.first + args.count, time.monotonic() + args.seconds
     args.save.mkdir(parents=True, exist_ok=True)
@@ -108,12 +112,13 @@ def run(args: argparse.Namespace) -> int:
         accepted += ok
         if worker.returncode:
             found += 1
-            (args.save / f"found-{args.seed}-{at}.bin").write_bytes(state[16:])
+            saved = args.save / f"found-{args.seed}-{at}{kind_of_number(at).suffix}"
+            saved.write_bytes(state[16:])
             (args.save / f"found-{args.seed}-{at}.txt").write_text(said)
             how = "found" if worker.returncode == FOUND else f"ended with {worker.returncode}"
             print(f"{how} at input {at}: {said.strip().splitlines()[-1] if said.strip() else ''}", flush=True)
             at += 1
-        print(f"{at - args.first} inputs, {accepted} streams, {found} found", flush=True)
+        print(f"{at - args.first} inputs, {accepted} accepted, {found} found", flush=True)
         if found >= args.most:
             break
     current.unlink()
@@ -137,29 +142,28 @@ def _watch(worker: subprocess.Popen[str], current: Path) -> str:
 
 def files(args: argparse.Namespace) -> int:
     """Drive files as they are, and mutants of them."""
-    from fuzz.inputs import mutate, own_file
-    from fuzz.target import drive, some_parts
+    from fuzz.kinds import kind_of_file
 
     with private_folder() as folder:
         for path in args.paths:
-            accepted = drive(path.read_bytes(), folder)
-            print(f"{path}: {'a stream' if accepted else 'refused'}")
+            kind = kind_of_file(path)
+            accepted = kind.drive(path.read_bytes(), folder, True)
+            print(f"{path}: {'accepted' if accepted else 'refused'}")
             if not args.mutate:
                 continue
-            seed = own_file(path)
             for number in range(args.mutate):
-                data = mutate(random.Random(f"{args.seed}/{number}"), seed)
+                data = kind.mutate(random.Random(f"{args.seed}/{number}"), path)
                 (folder.parent / f"{folder.name}.last").write_bytes(data)
-                drive(data, folder, parts=some_parts(data))
+                kind.drive(data, folder, False)
             (folder.parent / f"{folder.name}.last").unlink()
             print(f"{path}: {args.mutate} mutants")
     return 0
 
 
-def _fails(data: bytes) -> bool:
-    """Tell whether this file is too much for a fresh process."""
+def _fails(data: bytes, name: str) -> bool:
+    """Tell whether this file, whose name tells its kind, is too much for a fresh process."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "try.bin")
+        path = Path(folder, name)
         path.write_bytes(data)
         command = [sys.executable, "-m", "fuzz", "files", str(path)]
         try:
@@ -171,7 +175,7 @@ def _fails(data: bytes) -> bool:
 def shrink(args: argparse.Namespace) -> int:
     """Make zeros of whatever can be zero, in ever smaller pieces."""
     data = bytearray(args.path.read_bytes())
-    if not _fails(data):
+    if not _fails(data, args.path.name):
         print("nothing is wrong with this file")
         return 1
     piece = len(data) // 2
@@ -180,7 +184,7 @@ def shrink(args: argparse.Namespace) -> int:
             part = data[at : at + piece]
             if any(part):
                 data[at : at + piece] = bytes(len(part))
-                if not _fails(data):
+                if not _fails(data, args.path.name):
                     data[at : at + piece] = part
         piece = piece // 4 if piece > 4 else piece - 1
     args.to.write_bytes(data)

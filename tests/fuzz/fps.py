@@ -1,11 +1,10 @@
 """The fuzz target for parameter files: whatever bytes they have, each is read and written within its limits.
 
-python -m fuzz.fps --count 20000 --seed 1      # in the directory tests
+``python -m fuzz run`` drives some among the streams.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import random
 import tempfile
@@ -14,19 +13,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fuzz.target import Finding
 from pymilk.errors import FPSError
 from pymilk.parameters import FPS, FPSManager
 from pymilk.parameters.layout import LAYOUTS
 from support.fps import FILES, golden_bytes, other_layout
 
-__all__ = ["damaged", "drive"]
+__all__ = ["damage", "damaged", "drive"]
 
 #: Longest time that one step may take, in seconds.
 LIMIT = 5.0
-
-
-class Finding(AssertionError):
-    """pymilk did with a file what it must never do."""
 
 
 def seeds() -> list[bytes]:
@@ -45,7 +41,12 @@ def damaged(choice: random.Random) -> bytes:
     """Return a file with some damage in it."""
     if not _SEEDS:
         _SEEDS.extend(seeds())
-    data = bytearray(choice.choice(_SEEDS))
+    return damage(choice, choice.choice(_SEEDS))
+
+
+def damage(choice: random.Random, content: bytes) -> bytes:
+    """Return a file with some damage done to it."""
+    data = bytearray(content)
     for _ in range(choice.randint(0, 12)):
         kind = choice.randrange(4)
         # Most of a file is texts: numbers of the header and of slots are aimed at.
@@ -125,29 +126,3 @@ def drive(data: bytes, folder: Path) -> bool:
         if path.stat().st_size != len(data):
             raise Finding("the file has another size")
     return True
-
-
-def main() -> None:
-    """Drive many damaged files."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=1e9)
-    args = parser.parse_args()
-    from fuzz.__main__ import private_folder
-
-    end, accepted, done = time.monotonic() + args.seconds, 0, 0
-    with private_folder() as folder:
-        for number in range(args.count):
-            try:
-                accepted += drive(damaged(random.Random(f"{args.seed}/{number}")), folder)
-            except Finding as finding:
-                raise SystemExit(f"input {args.seed}/{number}: {finding}") from finding
-            done += 1
-            if time.monotonic() > end:
-                break
-    print(f"{done} parameter files, {accepted} accepted")
-
-
-if __name__ == "__main__":
-    main()

@@ -108,19 +108,22 @@ class Replay:
             write_field(table, field.removeprefix("md."), value)
 
     def do_add_entry(self, operation: dict[str, Any]) -> None:
-        keyword = operation["keyword"]
-        if keyword.startswith("."):
-            keyword = self.fps.name + keyword
-        content = slot_bytes(
-            keyword,
-            ParameterType[operation["type"]],
-            operation["fpflag"],
-            operation["description"],
-            initial(operation["type"], operation["initial"]),
-            fps=self.fps.name,
-            nbytes=LAYOUTS[0].slot_nbytes,
+        keyword, kind = operation["keyword"], operation["type"]
+        first = initial(kind, operation["initial"])
+        if not keyword.startswith("."):  # our FPS put their names in front of all keywords
+            content = slot_bytes(
+                keyword, ParameterType[kind], operation["fpflag"], operation["description"], first,
+                fps=self.fps.name, nbytes=LAYOUTS[0].slot_nbytes,
+            )  # fmt: skip
+            assert self.fps._table.add(content) >= 0
+            return
+        if first is not None and len(first) == 1:
+            (first,) = first
+        if kind == "ONOFF" and first is not None:
+            first = first == "1"
+        self.fps.add_param(
+            keyword, kind, first, flags=operation["fpflag"], description=operation["description"]
         )
-        assert self.fps._table.add(content) >= 0
 
     def do_add_standard_processinfo_entries(self, operation: dict[str, Any]) -> None:
         chosen = StandardEntries(

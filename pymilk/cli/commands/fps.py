@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -13,9 +15,10 @@ from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.table import Table
 
-from ...errors import FPSError, FPSInUseError, StreamError
+from ...errors import FPSArgumentError, FPSError, FPSInUseError, StreamError
 from ...parameters.fps import FPS
 from ...parameters.manager import list_fps
+from ...parameters.naming import SUFFIX, fps_name, fps_path
 from ...parameters.parameter import Parameter
 from ...parameters.records import Program
 from ...parameters.survey import survey_fps
@@ -178,12 +181,11 @@ def _row(param: Parameter) -> tuple[str, ...]:
 
 
 def _everything(param: Parameter) -> dict[str, Any]:
-    value = param.value
     return {
         "key": param.key,
         "keyword": param.keyword,
-        "value": list(value) if isinstance(value, Timespec) else value,
-        "current": param.current,
+        "value": _plain(param.value),
+        "current": _plain(param.current),
         "type": param.type_name,
         "low": param.low,
         "high": param.high,
@@ -192,6 +194,11 @@ def _everything(param: Parameter) -> dict[str, Any]:
         "description": param.description,
         **param.status._asdict(),
     }
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    return list(value) if isinstance(value, Timespec) else value
 
 
 @fps.command("watch")
@@ -232,8 +239,8 @@ def set_(name: str, keys: tuple[str, ...], force: bool) -> None:
     given = [each.partition("=") for each in keys]
     if not given or not all(key and sign for key, sign, _ in given):
         raise click.UsageError("give KEY=VALUE, once or more")
-    with clean_exit(), FPS(name, writable=True) as found:
-        values = {key: value_from_text(found.param(key), text) for key, _, text in given}
+    with clean_exit(), _typed(), FPS(name, writable=True) as found:
+        values = {key: value_from_text(found.param(key).type, key, text) for key, _, text in given}
         found.update(values, force=force)
 
 
@@ -265,15 +272,46 @@ def create(
     parts = [each.partition("=") for each in params]
     if not all(key and sign for key, sign, _ in parts):
         raise click.UsageError("a parameter is KEY=VALUE or KEY:TYPE=VALUE")
-    with clean_exit(), FPS.create(
-        name, slots, description=description, labels=labels or None, program=Program(*program),
-        standard=standard, replace=force,
-    ) as made:  # fmt: skip
-        for front, _, text in parts:
-            key, _, kind = front.partition(":")
-            param = made.add_param(key, type=kind or _type_of_text(text))
-            if text:
-                made.set(key, value_from_text(param, text), force=True)
+    with clean_exit(), _typed():
+        values = [_first_value(front, text) for front, _, text in parts]
+
+        def make(where: str, directories: bool, replace: bool) -> None:
+            with FPS.create(
+                where, slots, description=description, labels=labels or None, program=Program(*program),
+                standard=standard, directories=directories, replace=replace,
+            ) as made:  # fmt: skip
+                for key, kind, value in values:
+                    made.add_param(key, type=kind, default=value)
+
+        # Elsewhere first: what cannot be made leaves nothing behind, and takes the place of none.
+        with tempfile.TemporaryDirectory() as elsewhere:
+            make(os.path.join(elsewhere, f"{fps_name(fps_path(name))}{SUFFIX}"), False, False)
+        make(name, True, force)
+
+
+@contextlib.contextmanager
+def _typed() -> Iterator[None]:
+    """Name options in messages of the block as they are typed on the command line."""
+    try:
+        yield
+    except FPSError as error:
+        for argument in ("force=True", "replace=True"):
+            error.message = error.message.replace(argument, "--force")
+        error.message = error.message.replace(" (directories=False goes without)", "")
+        raise
+
+
+def _first_value(front: str, text: str) -> tuple[str, ParameterType, Any]:
+    """Read KEY[:TYPE] and VALUE of a new parameter; an empty value is that of the type."""
+    key, _, kind_name = front.partition(":")
+    if kind_name and kind_name not in ParameterType.__members__:
+        raise FPSArgumentError(
+            f"{kind_name!r} is not a type of parameters; known are {', '.join(ParameterType.__members__)}",
+            argument="TYPE",
+            found=kind_name,
+        )
+    kind = ParameterType[kind_name] if kind_name else _type_of_text(text)
+    return key, kind, value_from_text(kind, key, text) if text else None
 
 
 def _type_of_text(text: str) -> ParameterType:

@@ -122,7 +122,7 @@ def test_a_whole_day() -> None:
         assert Signal.CONFRUN not in fps.signal
         said = screen(fps, "run")
         assert " fpsrunstart" in said
-        assert 'export TCSETCMDPREFIX="taskset -c 1-127"' in said
+        assert "export TCSETCMDPREFIX='tsetpmove \"1-127\";'" in said
         assert "export OMP_NUM_THREADS=1" in said
         assert "Traceback" not in said
         fps.tmux_stop()
@@ -136,13 +136,29 @@ def test_functions_are_as_milk_has_them() -> None:
         said = {window: screen(fps, window) for window in ("conf", "run")}
         while "_RUNSTOP_" not in said["run"] or "_CONFSTART_" not in said["conf"]:
             said = {window: screen(fps, window) for window in ("conf", "run")}
-        call = 'milk-exec -n loop-1-32 "mload milkinfo;mload cacaoloop; aloop {} 1 32"'
-        start, stop = call.format("_RUNSTART_"), call.format("_RUNSTOP_")
-        assert (
-            f" function fpsconfstart {{ MILK_FPSPROCINFO=1 {call.format('_CONFSTART_')}; }}" in said["conf"]
-        )
-        assert f" function fpsrunstart {{ MILK_FPSPROCINFO=1 ${{TCSETCMDPREFIX}} {start}; }}" in said["run"]
-        assert f" function fpsrunstop {{ MILK_FPSPROCINFO=1 ${{TCSETCMDPREFIX}} {stop}; }}" in said["run"]
+        front, rest = "MILK_FPSPROCINFO=1 milk-exec -n loop-1-32", "mload milkinfo;mload cacaoloop; aloop"
+        assert f' function fpsconfstart {{ {front} "{rest} _CONFSTART_ 1 32"; }}' in said["conf"]
+        start = f'"${{TCSETCMDPREFIX}} {rest} _RUNSTART_ 1 32"'
+        assert f" function fpsrunstart {{ {front} {start}; }}" in said["run"]
+        assert f' function fpsrunstop {{ {front} "{rest} _RUNSTOP_ 1 32"; }}' in said["run"]
+        fps.tmux_stop()
+
+
+def test_a_program_gets_the_cores_in_its_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As milk's control program would set them: commands of the program, which its shell must not run."""
+    program = folder / "bin" / "fake-exec"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nprintf '<%s>' \"$@\" >>{folder}/calls\n")
+    program.chmod(0o755)
+    (folder / "fpstmuxenv").write_text(f"export PATH={program.parent}:$PATH\n")
+    with FPS.create("loop-1", program=Program("fake", "aloop"), standard=True) as fps:
+        fps.set("procinfo.cset", "ao", force=True)
+        fps.tmux_start()
+        fps.change_status(set=Status.CHECKOK)
+        fps.run_start(0)
+        expected = '<-n><loop-1><csetpmove ao; tsetpmove "1-127"; aloop _RUNSTART_ 1>'
+        while not (folder / "calls").exists() or expected not in (folder / "calls").read_text():
+            pass
         fps.tmux_stop()
 
 
@@ -245,3 +261,23 @@ def test_the_older_names() -> None:
         assert other.run_stop(timeoutsync=LONG) is True
         assert other.fps.CONFstop() == 0
         other.tmux_stop()
+
+
+def test_a_tmux_that_takes_no_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 3.2 new-session knew no -e; the server has the environment of somebody else."""
+    other = {**os.environ, "MILK_SHM_DIR": "/tmp"}
+    subprocess.run([TMUX, "new-session", "-d", "-s", "before"], check=True, env=other)
+    old = folder / "old" / "tmux"
+    old.parent.mkdir()
+    old.write_text(
+        '#!/bin/sh\nfor each; do case "$each" in -e*) echo "unknown option -- e" >&2; exit 1;; esac; done\n'
+        f'exec {TMUX} "$@"\n'
+    )
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}:{os.environ['PATH']}")
+    with make() as fps:
+        fps.tmux_start()
+        assert windows() == ["ctrl", "conf", "run"]
+        fps.conf_start(LONG)
+        assert fps.conf_state == "running"
+        fps.tmux_stop()

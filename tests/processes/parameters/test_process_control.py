@@ -40,8 +40,8 @@ a = pymilk.SHM(source)
 b = pymilk.SHM(target, np.zeros((4, 4), np.float32))
 with ProcessInfo.create("make_" + target) as process:
     print("ready")
-    for frame in process.loop(a, output=b):
-        process.publish(b, frame + 1)
+    for frame in process.loop(a):
+        b.set_data(frame + 1)
 """
 
 

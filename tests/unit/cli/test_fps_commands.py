@@ -162,3 +162,29 @@ def test_doctor_finds_processes_that_died(loop: FPS, shm_dir: Path) -> None:
     assert found[2]["found"] == f"loop: its run process {2**22 + 12345} died"
     assert "pymilk fps run loop start" in found[2]["todo"]
     assert os.path.exists(loop.path)
+
+
+def test_what_cannot_be_made_leaves_nothing(
+    shm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for wrong in (
+        ("x:NOTYPE=1",), ("n:INT32=a",), ("n:UINT64=-1",), (f"t={'x' * 64}",), ("a b=1",),
+        ("t:TIMESPEC=1e999999999",),
+        ("a=1", "b=2", "c=3", "--slots", "2"),
+    ):  # fmt: skip
+        result = run("create", "bad", *wrong)
+        assert (result.exit_code, result.output[:8]) == (1, "pymilk: "), wrong
+    assert list(tmp_path.iterdir()) == []
+    assert list(shm_dir.iterdir()) == []
+    assert run("create", "loop", "n=1").exit_code == 0
+    assert run("create", "loop", "n:INT32=a", "--force").exit_code == 1
+    with FPS("loop") as fps:
+        assert fps["n"] == 1  # the old one is not lost
+
+
+def test_messages_name_options_as_they_are_typed(loop: FPS) -> None:
+    for command in (("set", "loop", "gain=2"), ("set", "loop", "out=2"), ("create", "loop")):
+        said = run(*command).output
+        assert "--force" in said
+        assert "=True" not in said

@@ -317,7 +317,7 @@ def test_keys_that_cannot_be_stored(fps: FPS, key: Any) -> None:
     assert content(fps) == before
 
 
-@pytest.mark.parametrize("name", ["", "a.b", "a/b.fps.shm.x", "a b", "x" * 64, "a\0b", ".", "a\n", 5, None])
+@pytest.mark.parametrize("name", ["", "a.b", "a/b.fps.shm.x", "a b", "x" * 100, "a\0b", ".", "a\n", 5, None])
 def test_names_that_cannot_be(name: Any) -> None:
     for call in (FPS, FPS.create):
         with pytest.raises(FPSNameError) as caught:

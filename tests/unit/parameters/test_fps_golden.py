@@ -10,7 +10,7 @@ import pytest
 
 from pymilk.parameters import FPS, ParameterFlag, ParameterType, Timespec
 from pymilk.parameters.layout import LAYOUTS, SLOT_FIELDS
-from pymilk.parameters.words import DEFAULT_TEXT, MessageCode, Signal, Status
+from pymilk.parameters.words import DEFAULT_TEXT, NUMBER_TYPES, MessageCode, Signal, Status
 from support.fps import FACTS, FILES, MANIFEST, Replay, golden_bytes, lay_down, number
 
 
@@ -62,6 +62,15 @@ def expected_value(entry: dict[str, Any]) -> Any:
     return number(kind, value[0]) if kind in ("FLOAT32", "FLOAT64") else value[0]
 
 
+def expected_current(entry: dict[str, Any]) -> Any:
+    kind, value = entry["type_name"], entry["value"]
+    if kind in ("ONOFF", "UNDEF", "PROCESS"):
+        return None
+    if kind == "TIMESPEC":
+        return Timespec(*value[1])
+    return value[1] if len(value) == 2 else number(kind, value[3])
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_is_read_as_the_manifest_says(file: str, shm_dir: Path) -> None:
     path = lay_down(file, shm_dir)
@@ -87,8 +96,9 @@ def test_is_read_as_the_manifest_says(file: str, shm_dir: Path) -> None:
                 stored = number(entry["type_name"], entry["value"][element]) if limit is not None else None
                 assert limit == stored
                 assert (limit is not None) == (
-                    ParameterFlag[flag] in found.flags and found.current is not None
+                    ParameterFlag[flag] in found.flags and found.type in NUMBER_TYPES
                 )
+            assert found.current == expected_current(entry)
         header = fps.header()
         md = dict(expected["md"])
         messages = md.pop("messages")
