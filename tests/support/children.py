@@ -11,7 +11,6 @@ import sys
 
 from support.paths import TESTS
 
-
 #: Begins code that replaces a stream of a living process on purpose.
 REPLACES = "import warnings\nwarnings.filterwarnings('ignore', 'stream .* is replaced')\n"
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from pymilk import list_streams
 from pymilk._core import FLAG_VERIFIED, Stream
+from support.children import REPLACES
 
 SHAPE = (16, 16)
 
@@ -19,7 +20,6 @@ import numpy as np
 from pymilk import SHM
 from pymilk._core import FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, Stream
 from pymilk.errors import StreamError
-from support.children import REPLACES
 
 def say(*words):
     print(*words, flush=True)
