@@ -108,6 +108,7 @@ def fuzz(session: nox.Session) -> None:
     arguments = session.posargs or ["--seconds", "15"]
     with session.chdir("tests"):
         session.run(sys.executable, "-m", "fuzz", "run", *arguments)
+        session.run(sys.executable, "-m", "fuzz.recordings", "--count", "3000", "--seconds", "15")
 
 
 @nox.session

@@ -195,8 +195,8 @@ class Orientation:
         squeeze: bool = False,
     ) -> None:
         self.stream_shape = shape
-        self.symcode = int(symcode)
-        self.tri_dim = int(tri_dim)
+        self.symcode = check_symcode(symcode)
+        self.tri_dim = int(check_tri_dim(tri_dim))
         self.squeeze = bool(squeeze)
         self._naxis = len(shape)
         self._dropped = [axis for axis in range(len(shape)) if squeeze and shape[axis] == 1]

@@ -49,6 +49,7 @@ __all__ = [
     "KeywordTypeError",
     "LibraryMissingError",
     "MultiCaptureError",
+    "NotStartedError",
     "OutputChangedError",
     "ProcessGoneError",
     "ProcessInfoArgumentError",
@@ -481,6 +482,10 @@ class RecordError(StreamError):
 
     fields = ("report", "errors")
     errors: dict[str, BaseException]
+
+
+class NotStartedError(StreamError, RuntimeError):
+    """A recorder or player is stopped or waited for, and was never started."""
 
 
 class FPSError(StreamError):

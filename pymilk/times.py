@@ -61,7 +61,10 @@ def to_utc(tai_ns: int | npt.NDArray[np.int64], offset: int | None = None) -> np
         Same shape as `tai_ns`. Always a copy.
     """
     seconds = tai_offset() if offset is None else offset
-    stamps = np.asarray(tai_ns, dtype=np.int64)
+    try:
+        stamps = np.asarray(tai_ns, dtype=np.int64)
+    except (OverflowError, ValueError, TypeError):
+        raise bad_argument("tai_ns", tai_ns, "a number of nanoseconds that fits into 64 bits") from None
     utc = (stamps - seconds * 1_000_000_000).astype("datetime64[ns]")
     return np.where(stamps == 0, np.datetime64("NaT", "ns"), utc)[()]
 

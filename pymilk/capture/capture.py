@@ -19,9 +19,10 @@ from .._core import FRAME_ROW, Stream, allocate, checked_timeout
 from ..arguments import check_count
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
+from ..streams.keeping import Kept
 from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
-from ..system.threads import await_event
+from ..system.threads import await_event, start_thread
 from ..times import now_ns
 from .cube import destination, finish
 from .report import CaptureReport
@@ -70,6 +71,8 @@ class Capture:
         How `frames` are turned from those of the stream.
     started_ns : int
         When it was armed, in nanoseconds of CLOCK_TAI; 0 before.
+    kept : Kept
+        The `SHM` that made it stays open until the capture has ended.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Capture:
         self._spin = spin_of(wait)
         self.orientation = orientation or Orientation(stream.frame_shape)
         self.started_ns = 0
+        self.kept = Kept()
         self._cube, self._out = destination(
             self.name, self.orientation, (self.requested, *stream.frame_shape), stream.dtype, out
         )
@@ -137,7 +141,7 @@ class Capture:
     def begin(self) -> None:
         """Start the thread of a capture that was made with `held`; it arms the capture at once."""
         if self._thread is not None:
-            self._thread.start()
+            start_thread(self._thread)
 
     def armed(self) -> None:
         """Wait until the capture is armed, or has failed. No frame after that is missed."""
@@ -327,6 +331,7 @@ class Capture:
             finish(self.orientation, self._cube, self._out, self._kept)
             self._armed.set()
             self._finished.set()
+            self.kept.let_go()
 
     def _receive(self) -> None:
         if self._stopping:

@@ -15,7 +15,8 @@ import click
 
 from .._interpreter import let_interrupts_raise
 from ..errors import StreamError
-from ..system.files import NO_ROOM
+from ..system.causes import ended_resources
+from ..system.files import NO_ROOM, file_error
 from .output import print_error
 
 __all__ = ["EXIT_INTERRUPTED", "EXIT_STREAM_ERROR", "clean_exit", "told_to_end"]
@@ -103,7 +104,18 @@ def clean_exit() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("pymilk: interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
+    except MemoryError:
+        text = "there is no memory for this, or this process may not have so much (ulimit -v)"
+        click.echo(f"pymilk: {text}", err=True)
+        sys.exit(EXIT_STREAM_ERROR)
+    except ImportError as error:  # no memory or no file descriptors for it; or it is damaged
+        click.echo(f"pymilk: a library cannot be loaded: {error}", err=True)
+        sys.exit(EXIT_STREAM_ERROR)
     except OSError as error:
+        cause = ended_resources(error)
+        if cause is not None:
+            print_error(file_error(cause, str(cause.filename or "a file"), "opened"))
+            sys.exit(EXIT_STREAM_ERROR)
         # Errors about streams and files are StreamErrors: this one is about the output.
         if error.errno not in _NO_OUTPUT:
             raise  # EPIPE among them: click ends quietly

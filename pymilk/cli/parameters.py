@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-__all__ = ["NumberRange", "dtype_of", "rates_of", "shape_of", "shapes_of"]
+__all__ = ["NumberRange", "dtype_of", "parts_of_assignment", "rates_of", "shape_of", "shapes_of"]
 
 
 class NumberRange(click.FloatRange):
@@ -49,6 +49,16 @@ def dtype_of(context: click.Context, parameter: click.Parameter, text: str) -> n
     if kind.kind not in "uif":
         raise click.BadParameter(f"pixels have an integer or float dtype here, not {text}")
     return kind
+
+
+def parts_of_assignment(given: str) -> tuple[str, str] | None:
+    """Take KEY=VALUE apart; None if there is no equals sign. Blanks around the sign do not count."""
+    key, sign, value = given.partition("=")
+    if not sign:
+        return None
+    if not key.strip():
+        raise click.BadParameter(f"{given!r} has no name before the equals sign", param_hint="KEY")
+    return key.strip(), value.lstrip()
 
 
 def rates_of(context: click.Context, parameter: click.Parameter, text: str) -> list[float]:

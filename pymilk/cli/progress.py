@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..system.threads import join_thread
+from ..system.threads import join_thread, start_thread
 from .output import clean
 
 __all__ = ["bar_of_time", "bar_of_work", "watch"]
@@ -89,7 +89,7 @@ def bar_of_time(console: Console, label: str, seconds: float) -> Iterator[None]:
         daemon=True,
     )
     try:
-        shown.start()
+        start_thread(shown)
         yield
     finally:
         over.set()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
 from .._interpreter import let_interrupts_kill
+from ..system.causes import cause_of, ended_resources
 
 __all__ = ["creashmim", "main", "shmImshow", "shmPlot", "shmTermshow", "updatekw"]
 
@@ -53,8 +55,16 @@ def _open_closed_streams() -> None:
             setattr(sys, stream, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (until the end)
 
 
+def _replace_what_cannot_be_encoded() -> None:
+    """Print "?" for letters of names and keywords that the terminal cannot show, instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="replace")
+
+
 def _run(module: str, command: str, name: str) -> None:
     _open_closed_streams()
+    _replace_what_cannot_be_encoded()
     let_interrupts_kill()  # until the command begins, which handles signals itself
     try:
         found = getattr(importlib.import_module(module, __package__), command)
@@ -65,4 +75,12 @@ def _run(module: str, command: str, name: str) -> None:
         sys.exit(
             f"pymilk's commands need {library}, which is not installed: pip install 'pymilk[cli]'"
         )
-    found(prog_name=name)
+    except (OSError, ImportError, MemoryError) as error:
+        # No descriptors, no memory: Python says which library it could not load.
+        sys.exit(f"pymilk: its own files cannot be loaded: {error or 'no memory'}")
+    try:
+        found(prog_name=name)
+    except OSError as error:  # of click, before a command begins and after it ended
+        if ended_resources(error) is None:
+            raise
+        sys.exit(f"pymilk: {cause_of(error)}")

@@ -38,9 +38,10 @@ from ..errors import (
 from ..fits import multi_write
 from ..names import stream_path
 from ..streams.metadata import metadata_of
+from ..streams.silence import Silence
 from ..streams.waiting import SUCCESSOR_WAIT, Follower
 from ..system.masks import unmasked
-from ..system.notices import warn_of_tear
+from ..system.notices import printable, warn_of_tear
 
 __all__ = ["Semaphore", "all_dtypes", "install", "mtkeys", "shm"]
 
@@ -165,6 +166,8 @@ class shm:
         self._reader: Reader | None = None  # waits for counters, with a semaphore of its own
         self._maker = 0  # process that created the stream through this object
         self._lock = threading.Lock()
+        # Scripts look at the counter to see whether it is the old frame.
+        self._silence = Silence(4, "; see get_counter()")
         if fname is None:
             return
         if data is not None:
@@ -348,7 +351,7 @@ class shm:
         """Print `mtdata`: a line ``key value`` for each of `mtkeys`. Hollow: `StreamClosedError`."""
         known = self._known()
         for key in mtkeys:
-            print(key, known[key])
+            print(key, printable(str(known[key])))
 
     def _known(self) -> dict[str, Any]:
         """Return `mtdata`; raise if the object is hollow."""
@@ -577,7 +580,8 @@ class shm:
         sleepT : float
             No effect; accepted for existing calls. Nothing is polled.
         timeout : float or None, default 5
-            Seconds to wait; then the pixels are returned as they are. None waits without limit, 0 does not.
+            Seconds to wait; then the pixels are returned as they are, and `timeouts` counts it. None waits
+            without limit, 0 does not.
 
         Returns
         -------
@@ -594,6 +598,8 @@ class shm:
 
         Warns
         -----
+        StreamTimeoutWarning
+            Four timeouts without a frame between them, eight, sixteen, and so on.
         FrameTornWarning
             The writer died in this frame, or leaves no time to copy one.
 
@@ -602,12 +608,20 @@ class shm:
         The counter of a replaced stream restarts: the wait continues until it is above `check`.
         """
         if check is not False:
-            self._await_counter(check, timeout)
+            if self._await_counter(check, timeout):
+                self._silence.end()
+            else:
+                self._silence.timed_out(self._live(), timeout, "old")
         stream = self._live()
         return _copied(stream, stream.shape, reform)
 
-    def _await_counter(self, check: float, timeout: float | None) -> None:
-        """Wait until the counter is above `check`, or the time is over."""
+    @property
+    def timeouts(self) -> int:
+        """How often `get_data` had no new frame in time, and returned the pixels as they were."""
+        return self._silence.timeouts
+
+    def _await_counter(self, check: float, timeout: float | None) -> bool:
+        """Wait until the counter is above `check`; False if the time is over."""
         name = str(self.fname)
         if not isinstance(check, (numbers.Real, np.bool_)):
             raise StreamArgumentError(
@@ -622,14 +636,14 @@ class shm:
             try:
                 seen = self.get_counter()
                 if seen > check:
-                    return
+                    return True
                 self._await_frame(left, seen)
             except StreamTimeoutError:
-                return
+                return False
             except (StreamNotFoundError, StreamNotReadyError):
                 # Other programs delete the old file before they make the new one.
                 if left == 0:
-                    return
+                    return False
             except StreamReplacedError:
                 pass  # followed at the next look
 

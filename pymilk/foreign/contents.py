@@ -7,6 +7,8 @@ import os
 import stat
 from typing import Any, NamedTuple
 
+from ..system.causes import ended_resources
+
 __all__ = ["Content", "content_of", "open_packed"]
 
 
@@ -136,6 +138,9 @@ def _unpacked(path: str, name: str) -> Content:
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 (of any of these libraries)
+        ended = ended_resources(error)
+        if ended is not None:
+            raise ended from error.__cause__
         return Content("damaged", f"a damaged {name} file ({error})", name)
     return Content(inside.kind, f"{inside.words}, packed by {name}", name)
 

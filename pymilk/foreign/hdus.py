@@ -7,24 +7,33 @@ an option ``--hdu``. Numbers count from 0, the primary HDU. Without a name it is
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from ..arguments import bad_argument
-from ..errors import StreamArgumentError, StreamError, StreamFormatError
+from ..errors import CaptureMemoryError, StreamArgumentError, StreamError, StreamFormatError
+from ..system.causes import ended_resources
 from ..system.extras import optional_library
 from ..system.files import file_error
-from .contents import Content, open_packed
+from ..system.memory import free_memory
+from ..system.regular import open_regular
+from .contents import Content, content_of, open_packed
+from .fits_headers import check_headers
 
 __all__ = ["Chosen", "Hdu", "astropy_fits", "checked_hdu", "choose", "opened", "silenced", "split_hdu",
            "unpacked"]  # fmt: skip
 
 #: Number, name, or name and version (EXTVER) of an HDU.
 Hdu = int | str | tuple[str, int]
+
+#: Bytes of a packed file that are unpacked at a time.
+_PIECE_NBYTES = 16 << 20
 
 #: A path with an HDU behind it.
 _WITH_HDU = re.compile(r"(.+)\[([^\[\]]+)\]", re.DOTALL)
@@ -111,13 +120,17 @@ def opened(source: Any, path: str, argument: str = "path", **options: Any) -> It
     """
     fits = astropy_fits()
     try:
-        with fits.open(source, **options) as hdus:
-            yield hdus
+        with ExitStack() as stack:
+            if isinstance(source, str):
+                source = stack.enter_context(_file(source))
+            check_headers(source, path)
+            yield stack.enter_context(fits.open(source, **options))
     except (StreamError, MemoryError):
         raise
     except Exception as error:  # astropy has no error of its own for damaged files: anything can come
-        if isinstance(error, OSError) and error.errno is not None:
-            raise file_error(error, path, "read", argument) from error
+        cause = error if isinstance(error, OSError) and error.errno is not None else ended_resources(error)
+        if cause is not None:
+            raise file_error(cause, path, "read", argument) from error
         raise StreamFormatError(
             f"{path} is no FITS file, or it is damaged: {error!r}",
             path=path,
@@ -125,6 +138,14 @@ def opened(source: Any, path: str, argument: str = "path", **options: Any) -> It
             expected="FITS",
             found=repr(error),
         ) from error
+
+
+def _file(path: str) -> Any:
+    """Open a file, or its unpacked content: astropy leaves its own open where it finds it damaged."""
+    if os.path.isdir(path):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    content = content_of(path)
+    return io.BytesIO(unpacked(path, content)) if content.packed else open(open_regular(path), "rb")
 
 
 def unpacked(path: str, content: Content) -> bytes:
@@ -137,11 +158,13 @@ def unpacked(path: str, content: Content) -> bytes:
     """
     try:
         with open_packed(path, content.packed) as file:
-            found: bytes = file.read()
-            return found
+            return _content(file, path)
     except MemoryError:
         raise
     except Exception as error:  # of any of these libraries
+        ended = ended_resources(error)
+        if ended is not None:
+            raise file_error(ended, path, "read") from error
         raise StreamFormatError(
             f"{path} ({content.words}) cannot be unpacked: {error}",
             path=path,
@@ -149,6 +172,23 @@ def unpacked(path: str, content: Content) -> bytes:
             expected="FITS",
             found=str(error),
         ) from error
+
+
+def _content(file: Any, path: str) -> bytes:
+    """Read all of an unpacked file; `CaptureMemoryError` if it takes more than half of the free memory."""
+    limit = free_memory() // 2
+    pieces, nbytes = [], 0
+    while piece := file.read(_PIECE_NBYTES):
+        nbytes += len(piece)
+        if nbytes > limit:
+            raise CaptureMemoryError(
+                f"{path} cannot be opened: unpacked it has more than {limit} bytes, half of the free memory; "
+                "unpack it to a file",
+                needed=nbytes,
+                available=2 * limit,
+            )
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 def choose(hdus: Any, wanted: Hdu | None, path: str) -> Chosen:

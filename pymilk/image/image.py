@@ -11,8 +11,9 @@ import datetime
 import operator
 import os
 import threading
+import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from ..errors import (
     ImageUnsupportedError,
     KeywordError,
     StreamArgumentError,
+    StreamClosedError,
     StreamError,
     StreamFormatError,
     StreamNameError,
@@ -49,8 +51,18 @@ NO_SPACE = 42
 NO_MAPPING = 50
 BAD_VERSION = 100
 
+#: Seconds that a stream which is being made again has to become complete.
+_SUCCESSOR_WAIT = 0.1
+
 #: Most pixels that the C library opens.
 NELEMENT_MAX = 10**10
+
+
+class Owner(Protocol):
+    """An object that follows a stream: an SHM."""
+
+    def live_source(self) -> tuple[Stream, object]:
+        """Return its stream, after following it to a new file."""
 
 
 class Image(ArrayExporter):
@@ -80,8 +92,9 @@ class Image(ArrayExporter):
     Its buffer protocol gives the pixels in place: ``np.array(image, copy=False)``, first index fastest,
     writable if the stream is. Such arrays stay valid memory after `close`.
 
-    A stream that was replaced by a new file is not followed: `open` it again. An `Image` goes through
-    fork, but cannot be pickled. Threads may share one; they publish one after the other.
+    A stream that was replaced by a new file is not followed: `open` it again. Only the one of `SHM.IMAGE`
+    follows, as its SHM does. An `Image` goes through fork, but cannot be pickled. Threads may share one; they
+    publish one after the other.
 
     The class can be subclassed: own attributes and overridden methods do not change how the others work.
 
@@ -101,6 +114,7 @@ class Image(ArrayExporter):
     # Two underscores: subclasses in existing scripts may use any other name. Defaults at the class, because
     # such subclasses may not call __init__.
     __stream: Stream | None = None
+    __owner: weakref.ref[Owner] | None = None  # the SHM that has it
     __created = False
     __error: StreamError | None = None
     __lock: tuple[int, contextlib.AbstractContextManager[Any]]
@@ -109,7 +123,7 @@ class Image(ArrayExporter):
         super().__init__()
 
     def __repr__(self) -> str:
-        stream = self.__stream
+        stream = self.__present()
         if stream is None or stream.closed:
             return f"<{type(self).__name__} not initialized>"
         return f"<{type(self).__name__} {stream.name!r} shape={stream.size} dtype={stream.dtype}>"
@@ -242,8 +256,10 @@ class Image(ArrayExporter):
         self._bind(stream, False)
         return DONE
 
-    def _bind(self, stream: Stream, created: bool) -> None:
+    def _bind(self, stream: Stream, created: bool, owner: Owner | None = None) -> None:
         self.__stream, self.__created = stream, created
+        # Weak: the SHM refers to this object.
+        self.__owner = None if owner is None else weakref.ref(owner)
         self.__lock = os.getpid(), threading.RLock()
 
     def __failed(self, error: StreamError, code: int) -> int:
@@ -254,14 +270,39 @@ class Image(ArrayExporter):
     def __release(self) -> None:
         if self.__stream is not None:
             self.__stream.close()
-        self.__stream = self.__error = None
+        self.__stream = self.__owner = self.__error = None
         self.__created = False
 
     def __live(self) -> Stream:
+        """Return the stream, which is open; that of an SHM after following it to a new file."""
+        stream = self.__held()
+        if self.__owner is None:
+            return stream
+        owner = self.__owner()
+        try:
+            if owner is not None:
+                stream = owner.live_source()[0]
+            elif stream.replaced():  # the SHM is gone
+                stream = stream.successor(_SUCCESSOR_WAIT)
+        except StreamClosedError as error:
+            self.__release()
+            raise not_initialized(error.stream) from None
+        if stream is not self.__stream:
+            self.__stream, self.__created = stream, False
+        return self.__held()
+
+    def __held(self) -> Stream:
+        """Return the stream, which is open, without following it."""
         stream = self.__stream
         if stream is None or stream.closed:
             raise not_initialized(stream.name if stream else None)
         return stream
+
+    def __present(self) -> Stream | None:
+        """Return the stream for calls that never raise: the last one that fitted, maybe closed."""
+        with contextlib.suppress(StreamError):
+            self.__live()
+        return self.__stream
 
     def __turn(self) -> contextlib.AbstractContextManager[Any]:
         """Return the lock that a thread holds while it publishes."""
@@ -271,7 +312,8 @@ class Image(ArrayExporter):
 
     def close(self) -> int:
         """Close the stream; returns 0. Arrays over its memory stay valid."""
-        self.__live()
+        self.__present()  # of an SHM: the stream that it has now
+        self.__held()
         self.__release()
         return DONE
 
@@ -282,11 +324,17 @@ class Image(ArrayExporter):
         A stream that was opened stays, as does one that another process has put in its place. Processes
         that wait for a semaphore of it are woken.
         """
-        stream = self.__live()
+        stream = self.__held()
         if self.__created:
             # The stream may be deleted or replaced already.
-            with contextlib.suppress(StreamReplacedError, StreamNotFoundError):
+            try:
                 stream.destroy()
+            except StreamNotFoundError:
+                pass
+            except StreamReplacedError:
+                if self.__owner is not None:  # the SHM goes on with the new one, which is not its own
+                    self.__created = False
+                    return DONE
             self.__release()
         return DONE
 
@@ -295,13 +343,14 @@ class Image(ArrayExporter):
     @property
     def used(self) -> int:
         """1 after `create`, else 0."""
-        return int(self.__created and self.__stream is not None and not self.__stream.closed)
+        stream = self.__present()
+        return int(self.__created and stream is not None and not stream.closed)
 
     @property
     def memsize(self) -> int:
         """Bytes of the stream, 0 unless it is open."""
         stream = self.__stream
-        return 0 if stream is None or stream.closed else stream.file_nbytes
+        return 0 if stream is None or stream.closed else self.__live().file_nbytes
 
     @property
     def last_error(self) -> StreamError | None:
@@ -311,9 +360,7 @@ class Image(ArrayExporter):
     @property
     def md(self) -> Image_md:
         """The metadata, live."""
-        md = Image_md.__new__(Image_md)
-        md._stream = self.__live()
-        return md
+        return Image_md._of(self.__live(), self.__live if self.__owner else None)
 
     @property
     @open_only
@@ -361,9 +408,7 @@ class Image(ArrayExporter):
             raise ImageUnsupportedError(
                 f"streamproctrace0 not initialized: stream {stream.name!r} has no trace", stream=stream.name
             )
-        trace = Proc_trace.__new__(Proc_trace)
-        trace._stream = stream
-        return trace
+        return Proc_trace._of(stream, self.__live if self.__owner else None)
 
     # -- pixels --------------------------------------------------------------------------------
 
@@ -586,14 +631,29 @@ class Image(ArrayExporter):
         _store(stream, list(keywords))
 
 
-def image_over(stream: Stream, created: bool, image: Image | None = None) -> Image:
-    """Return an `Image` of an attached stream: `image` with that stream, or a new one.
+def image_over(
+    stream: Stream,
+    created: bool,
+    image: Image | None = None,
+    *,
+    owner: Owner | None = None,
+) -> Image:
+    """Return an `Image` of an attached stream.
 
-    The previous stream of `image` is not closed: its owner does that.
+    Parameters
+    ----------
+    stream : Stream
+    created : bool
+        Its owner created it.
+    image : Image, optional
+        Returned with that stream. Its previous one is not closed: the owner does that. Default: a new one.
+    owner : SHM, optional
+        Asked for its stream at each call: it follows a replaced one, or raises where that does not fit.
+        Once it is gone, the image follows by itself.
     """
     if image is None:
         image = Image()
-    image._bind(stream, created)
+    image._bind(stream, created, owner)
     return image
 
 

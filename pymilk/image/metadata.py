@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core import Stream
 from ..times import to_local
 from .opened import not_initialized, open_only, section_of, stamp_of
 from .types import ImageStreamIODataType, ImageStreamIOType
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Image_md", "Proc_trace"]
 
@@ -18,26 +21,48 @@ def _of_stream(read: Callable[[Stream], Any], doc: str) -> Any:
     """Make a property of `Image_md` or `Proc_trace`: read at each access."""
 
     @open_only
-    def value(self: Image_md | Proc_trace) -> Any:
-        if self._stream.closed:  # values outside the mapping could still be read
-            raise not_initialized(self._stream.name)
-        return read(self._stream)
+    def value(self: _View) -> Any:
+        return read(self._live())
 
     return property(value, doc=doc)
 
 
-class Image_md:
+class _View:
+    """Base of what an `Image` tells of its stream: made by the image, read at each access."""
+
+    __slots__ = ("_follow", "_stream")
+
+    _stream: Stream
+    _follow: Callable[[], Stream] | None
+
+    @classmethod
+    def _of(cls, stream: Stream, follow: Callable[[], Stream] | None) -> Self:
+        """Return the view of a stream; `follow` returns it after following it, for that of an SHM."""
+        view = cls.__new__(cls)
+        view._stream, view._follow = stream, follow
+        return view
+
+    def _live(self) -> Stream:
+        """Return the stream, which is open; that of an SHM after following it to a new file."""
+        stream = self._stream if self._follow is None else self._follow()
+        if stream.closed:  # values outside the mapping could still be read
+            raise not_initialized(stream.name)
+        return stream
+
+
+class Image_md(_View):
     """The metadata of a stream; every attribute is read anew at each access. Made by `Image.md`.
 
     Notes
     -----
     Times are naive local datetimes that are also numbers (see `pymilk.times.StreamTime`). They are as the
     writer stored them: nothing is converted from TAI to UTC.
+
+    That of an `SHM` follows its stream to a new file, and raises `StreamChangedError` where that has another
+    shape or dtype. That of an `Image` stays with the file that was opened.
     """
 
-    __slots__ = ("_stream",)
-
-    _stream: Stream
+    __slots__ = ()
 
     def __init__(self) -> None:
         raise TypeError("an Image_md is made by Image.md")
@@ -73,7 +98,7 @@ class Image_md:
 
     @open_only
     def __repr__(self) -> str:
-        stream = self._stream
+        stream = self._live()
         lines = {
             "Name": self.name,
             "Version": self.version,
@@ -103,12 +128,10 @@ def _of_trace(field: str, doc: str) -> Any:
     return _of_stream(lambda s: int(section_of(s, "trace")[0][field]), doc)
 
 
-class Proc_trace:
+class Proc_trace(_View):
     """Entry 0 of the processing trace of a stream, read at each access. Made by `Image.streamproctrace0`."""
 
-    __slots__ = ("_stream",)
-
-    _stream: Stream
+    __slots__ = ()
 
     def __init__(self) -> None:
         raise TypeError("a Proc_trace is made by Image.streamproctrace0")

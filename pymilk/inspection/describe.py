@@ -17,6 +17,7 @@ from ..axes import Orientation, Which3DState
 from ..errors import StreamError
 from ..streams.directory import list_streams
 from ..streams.metadata import metadata_of
+from ..system.causes import ended_resources
 from ..times import now_ns, to_utc
 from .users import known_alive, owners_of, processes_using, writer_of
 
@@ -117,6 +118,8 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
     ------
     StreamNotFoundError, StreamPermissionError
         There is no stream directory, or it cannot be listed.
+    StreamStorageError
+        This process has no file descriptors left.
 
     Notes
     -----
@@ -130,6 +133,8 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
                 with Stream.attach(entry["path"], writable=False, prefault=False) as stream:
                     entry = describe_stream(stream)
             except StreamError as error:
+                if ended_resources(error) is not None:
+                    raise
                 entry = {"name": entry["name"], "path": entry["path"], "error": str(error)}
         if "error" not in entry or os.path.lexists(entry["path"]):  # else deleted meanwhile
             found.append(entry)

@@ -8,8 +8,8 @@ import shutil
 import time
 from typing import Any
 
-from .._core import free_memory, header_behind
-from ..errors import StreamError
+from .._core import Stream, free_memory, header_behind
+from ..errors import StreamError, StreamPermissionError, StreamStorageError
 from ..names import SUFFIX, stream_directory
 from ..streams.directory import find_stale, remove_stale
 from ..system.machine import describe, file_system_of, huge_pages, in_memory
@@ -88,8 +88,10 @@ def _directory(folder: str) -> list[dict[str, str]]:
         _finding(
             "directory",
             f"{folder} ({chosen}), on {kind or 'a file system of unknown type'}",
-            "" if in_memory(kind) else "the kernel writes streams to a disk now and then, which holds up "
-            "writers: mount a tmpfs there, or set MILK_SHM_DIR to a directory in /dev/shm",
+            ""
+            if not kind or in_memory(kind)
+            else "the kernel writes streams to a disk now and then, which holds up writers: mount a tmpfs "
+            "there, or set MILK_SHM_DIR to a directory in /dev/shm",
         )
     ]
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -129,7 +131,16 @@ def _streams(folder: str) -> list[dict[str, str]]:
 
 
 def _unusable(entry: dict[str, Any]) -> dict[str, str]:
-    return _finding("file", entry["error"], "move it elsewhere, or have its program make it again")
+    advice = "move it elsewhere, or have its program make it again"
+    try:
+        Stream.attach(entry["path"], writable=False, prefault=False).close()
+    except StreamPermissionError:
+        advice = "to look at it, have its owner permit reading"
+    except StreamStorageError:
+        advice = "raise the limits of this process"
+    except StreamError:
+        pass
+    return _finding("file", entry["error"], advice)
 
 
 def _quiet(entry: dict[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError,
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.forks import tell, tell_after_fork
-from ..system.threads import await_event
+from ..system.threads import await_event, start_thread
 from ..times import now_ns
 from .alignment import Alignment, align
 from .report import MultiCaptureReport
@@ -85,7 +85,7 @@ class MultiCapture(Mapping[str, Capture]):
         self._deadline = None if seconds is None else time.monotonic() + seconds
         tell_after_fork(self)
         try:
-            self._keeper.start()
+            start_thread(self._keeper)
         except BaseException:
             self.abandon()
             raise

@@ -28,8 +28,10 @@ from ..errors import (
     StreamNotFoundError,
     StreamNotReadyError,
     StreamPermissionError,
+    StreamStorageError,
 )
 from ..names import stream_name, stream_path
+from ..system.causes import cause_of
 from ..system.files import error_kind
 from .formats import DTYPES
 
@@ -229,7 +231,7 @@ cdef int open_file(str path, bint writable, bint follow=True) except -1:
                 stream=name, path=path) from None
         if error.errno in (_errno.EISDIR, _errno.ENXIO):  # a directory; a socket or a device
             raise format_error(path, "file", "a regular file", kind_of_file(os.stat(path).st_mode)) from None
-        raise StreamError(f"{path}: cannot be opened: {error.strerror}", stream=name) from error
+        raise StreamStorageError(f"{path}: cannot be opened: {cause_of(error)}", stream=name, path=path) from error
 
 
 cdef str kind_of_file(unsigned int mode):

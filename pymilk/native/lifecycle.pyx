@@ -56,7 +56,8 @@ from ..errors import (
     StreamTypeChangedError,
 )
 from ..names import stream_name
-from ..system.files import error_kind
+from ..system.causes import cause_of, ended_resources
+from ..system.files import error_kind, file_error
 from ..system.hidden import aside_path, temporary_path
 from ..system.living import PATIENCE, Traces, living_writers, note_as_ours
 from ..system.locks import hold_free, lock_writer, open_to_lock, unlock
@@ -269,11 +270,13 @@ cdef Creation create_file(NewStream new):
         if new.exclusive:
             creation.lock_new()
         creation.take_place()
-    except BaseException:
+    except BaseException as error:
         try:
             os.unlink(creation.temporary)
         except FileNotFoundError:
             pass  # it was in place already
+        if isinstance(error, OSError) and not isinstance(error, StreamError):
+            raise file_error(error, new.path, "made") from error
         raise
     finally:
         creation.let_go()
@@ -319,8 +322,9 @@ cdef class Creation:
                     stream=new.name, path=self.directory) from None
             if error.errno == _errno.ENOSPC:
                 raise no_space(new.name, self.directory, self.h.at.total) from None
-            raise StreamError(
-                f"{self.temporary}: cannot be created: {error.strerror}", stream=new.name) from error
+            raise StreamStorageError(
+                f"stream {new.name!r}: no file can be made in {self.directory}: {cause_of(error)}",
+                stream=new.name, path=self.directory) from error
         return 0
 
     cdef int reserve(self) except -1:
@@ -342,7 +346,8 @@ cdef class Creation:
         if code:
             raise StreamStorageError(
                 f"stream {new.name!r}: reserving {self.h.at.total} bytes in {self.directory} failed: "
-                f"{os.strerror(code)}", stream=new.name, path=self.directory, needed=self.h.at.total)
+                f"{cause_of(OSError(code, os.strerror(code)))}",
+                stream=new.name, path=self.directory, needed=self.h.at.total)
         return 0
 
     cdef int fill(self) except -1:
@@ -402,11 +407,12 @@ cdef class Creation:
             self.old_mapping = map_file(self.old_fd, self.old.h.at.total, self.old_writable, self.new.path)
         except StreamNotFoundError:
             self.old_missing = True
-        except StreamPermissionError:
-            if self.new.replace == "if-free":
+        except StreamError as error:
+            if ended_resources(error) is not None:
+                raise  # whether another handle holds it is not known
+            if self.new.replace == "if-free" and isinstance(error, StreamPermissionError):
                 raise  # it cannot be seen whether it is free
-        except StreamError:
-            pass  # not a stream with readers to be told
+            # not a stream with readers to be told
         return 0
 
     cdef bint guard_old(self) except -1:
@@ -583,6 +589,10 @@ cdef int write_header(char *base, const Header *h, NewStream new, bint shared) e
 cdef object no_space(str name, str directory, uint64_t needed):
     room = os.statvfs(directory)
     available = room.f_bavail * room.f_frsize
+    if available >= needed and room.f_files and not room.f_favail:
+        return StreamStorageError(
+            f"stream {name!r}: {directory} has no inodes left, that is, too many files; remove streams that nobody "
+            "uses", stream=name, path=directory, needed=needed, available=available)
     return StreamStorageError(
         f"stream {name!r} needs {needed} bytes in {directory}, where {available} are free; "
         "remove streams that nobody uses, or enlarge the file system",

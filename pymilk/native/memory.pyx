@@ -30,6 +30,7 @@ from ..errors import (
     StreamError,
     StreamStorageError,
 )
+from ..system.causes import cause_of
 from ..system.memory import free_memory
 
 __all__ = ["ArrayExporter", "Mapping", "allocate", "count_mappings", "map_shared", "prefault", "turn_copy"]
@@ -125,8 +126,9 @@ cdef Mapping map_part(int fd, uint64_t offset, size_t nbytes, bint writable, str
     cdef int error, prot = PROT_READ | (PROT_WRITE if writable else 0)
     cdef void *base = mmap(NULL, nbytes, prot, MAP_SHARED, fd, <long>offset)
     if base == MAP_FAILED:
+        error = errno
         raise StreamStorageError(
-            f"{path}: mapping {nbytes} bytes failed: {os.strerror(errno)}",
+            f"{path}: mapping {nbytes} bytes failed: {cause_of(OSError(error, os.strerror(error)))}",
             path=path, needed=nbytes, available=free_memory(),
         )
     mapping.base = <char *>base
@@ -206,8 +208,9 @@ cdef char *take_pages(object count, size_t *nbytes, str what, str advice) except
     span = whole_pages(wanted)
     base = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     if base == MAP_FAILED:
+        error = errno
         raise CaptureMemoryError(
-            f"{what}: mapping {span} bytes failed: {os.strerror(errno)}; {advice}",
+            f"{what}: mapping {span} bytes failed: {cause_of(OSError(error, os.strerror(error)))}; {advice}",
             needed=span, available=available)
     with nogil:
         if span >= HUGE_PAGE:

@@ -66,6 +66,8 @@ class FPS:
     As in pyMilk, writing heeds neither limits nor write permission; `pymilk.parameters.FPS` does.
     """
 
+    _destroyed = False
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.fps = FpsWrap.fps(name)
@@ -175,8 +177,10 @@ class FPS:
         self.fps.disconnect()
 
     def destroy(self) -> None:
-        """Remove the file."""
-        self.fps.attached.destroy()
+        """Remove the file. A second call does nothing: scripts destroy in ``finally``."""
+        if not self._destroyed:
+            self.fps.attached.destroy()
+            self._destroyed = True
 
     #: Before 2026.
     _destroy = destroy

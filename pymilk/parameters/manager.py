@@ -6,7 +6,8 @@ import fnmatch
 import os
 from collections.abc import Iterator, Mapping
 
-from ..errors import FPSError, FPSKeyError, FPSNotFoundError, FPSPermissionError
+from ..errors import FPSError, FPSKeyError, FPSNotFoundError, FPSPermissionError, FPSStorageError
+from ..system.causes import cause_of, ended_resources
 from .fps import FPS
 from .naming import SUFFIX, fps_directory
 
@@ -27,6 +28,8 @@ def list_fps(directory: str | None = None) -> list[str]:
     except PermissionError as error:
         raise FPSPermissionError(f"{folder} cannot be listed: {error.strerror}", path=folder) from error
     except OSError as error:
+        if ended_resources(error) is not None:
+            raise FPSStorageError(f"{folder} cannot be listed: {cause_of(error)}", path=folder) from error
         raise FPSNotFoundError(f"{folder} is no directory: {error.strerror}", path=folder) from error
     return sorted(name.removesuffix(SUFFIX) for name in entries if name.endswith(SUFFIX) and name[0] != ".")
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..errors import (
     ProcessInfoDamagedError,
+    ProcessInfoError,
     ProcessInfoFormatError,
     ProcessInfoNameError,
     ProcessInfoNotFoundError,
@@ -28,6 +29,7 @@ from ..errors import (
     StreamNotFoundError,
 )
 from ..names import stream_directory
+from ..system.causes import cause_of, ended_resources
 from ..system.files import put_in_place
 from ..system.hidden import temporary_path
 from ..system.processes import process_alive
@@ -133,6 +135,9 @@ def find_files(directory: str) -> Iterator[tuple[str, str, int]]:
             f"{directory}: no permission to list it; set MILK_PROC_DIR to another one", path=directory
         ) from error
     except OSError as error:
+        if ended_resources(error) is not None:
+            text = f"{directory} cannot be listed: {cause_of(error)}"
+            raise ProcessInfoError(text, path=directory) from error
         raise ProcessInfoNotFoundError(
             f"{directory}: there is no such directory; create it, or name another one", path=directory
         ) from error

@@ -24,10 +24,12 @@ from ..protocol.clock cimport clock_ns, sleep_until, stamp_ns
 from ..errors import (
     ProcessInfoClosedError,
     ProcessInfoDamagedError,
+    ProcessInfoError,
     ProcessInfoFormatError,
     ProcessInfoNotFoundError,
     ProcessInfoPermissionError,
 )
+from ..system.causes import cause_of, ended_resources
 from .process_layout import TIMER_SLOTS as _TIMER_SLOTS
 from .process_layout import Control, LoopState
 
@@ -115,8 +117,9 @@ cdef class MappedFile:
         except FileNotFoundError:
             raise ProcessInfoNotFoundError(f"{path}: there is no such file", path=path) from None
         except OSError as error:
-            raise ProcessInfoPermissionError(
-                f"{path} cannot be opened for {'writing' if writable else 'reading'}: {error.strerror}",
+            kind = ProcessInfoError if ended_resources(error) is not None else ProcessInfoPermissionError
+            raise kind(
+                f"{path} cannot be opened for {'writing' if writable else 'reading'}: {cause_of(error)}",
                 path=path) from error
         try:
             found = os.fstat(fd)

@@ -55,6 +55,7 @@ from ..errors import (
     FPSTextError,
     FPSTypeError,
 )
+from ..system.causes import cause_of
 from .layout import LAYOUTS, MOST_SLOTS, layout_of
 from .words import ParameterFlag, ParameterType, Signal, Status, Timespec
 
@@ -865,7 +866,7 @@ cdef tuple open_file(str path, str name, object writable):
                 continue  # then to be read only
             kind = FPSPermissionError if isinstance(error, PermissionError) else FPSStorageError
             raise kind(
-                f"fps {name!r}: {path} cannot be opened: {error.strerror}", fps=name, path=path) from error
+                f"fps {name!r}: {path} cannot be opened: {cause_of(error)}", fps=name, path=path) from error
 
 
 cdef object not_fps(ParameterTable table, str field, object expected, object found):

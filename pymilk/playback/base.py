@@ -12,6 +12,7 @@ import numpy as np
 from .._types import Array
 from ..axes import Orientation, Which3DState, encode
 from ..errors import StreamFormatError
+from ..system.causes import ended_resources
 from ..system.files import file_error
 
 __all__ = ["Footage", "Sequence", "damaged", "stem", "usual_orientation"]
@@ -142,6 +143,9 @@ class Sequence(Footage):
 
 def damaged(error: Exception, path: str, what: str) -> Exception:
     """Return the error of ours for what a library says of a file."""
+    ended = ended_resources(error)
+    if ended is not None:
+        return file_error(ended, path, "read", "source")
     if isinstance(error, OSError) and error.errno is not None and not os.path.isfile(path):
         return file_error(error, path, "read", "source")
     return StreamFormatError(

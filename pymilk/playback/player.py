@@ -19,6 +19,7 @@ from .._core import FrameFeed, Stream
 from .._types import Array
 from ..arguments import check_number
 from ..errors import (
+    NotStartedError,
     StreamArgumentError,
     StreamError,
     StreamExistsError,
@@ -29,8 +30,16 @@ from ..errors import (
 )
 from ..inspection import check_unwritten, describe_stream, new_stream
 from ..streams.keywords import Keywords
+from ..system.ending import close_at_exit
 from ..system.forks import left_with_parent, tell_after_fork
-from ..system.threads import await_event, check_scheduling, join_thread, schedule_thread, warn_of_scheduling
+from ..system.threads import (
+    await_event,
+    check_scheduling,
+    join_thread,
+    schedule_thread,
+    start_thread,
+    warn_of_scheduling,
+)
 from .footage import Footage, open_footage
 from .report import PlayReport, Timing
 
@@ -110,7 +119,8 @@ class Player:
     -----
     Keywords of a recording are written to the stream. Frames get new numbers and times. At most 64 MiB (or
     two frames) are read ahead. A frame that is late by more than an interval shifts the following ones. If
-    another program replaces the stream, the player ends with `StreamReplacedError`.
+    another program replaces the stream, the player ends with `StreamReplacedError`. A player that is not
+    closed ends with the interpreter.
 
     Examples
     --------
@@ -205,8 +215,9 @@ class Player:
             self._threads.append(
                 threading.Thread(target=work, name=f"pymilk-play{work.__name__}-{self.name}", daemon=True)
             )
+        close_at_exit(self)
         for thread in self._threads:
-            thread.start()
+            start_thread(thread)
         tell_after_fork(self)
         self._await(self._filled)
         warn_of_scheduling(self._refused)
@@ -239,10 +250,18 @@ class Player:
             Another program has replaced the stream.
         StreamForkedError
             This is a child after fork; the parent continues to play.
+        NotStartedError
+            Neither `start` nor `stop` was called: nothing is published that could end.
         KeyboardInterrupt
             Ctrl-C, or any exception of a signal handler; it was stopped first, and the `report` of the
             exception says what was published.
         """
+        if not self._threads and not self._over.is_set():
+            raise NotStartedError(
+                f"the player of {self._footage.name} was never started and has published nothing; call "
+                "start(), or use it in a with statement",
+                stream=self.name,
+            )
         if self._threads and self._await(self._over, timeout) and self._error is not None:
             if isinstance(self._error, StreamError):
                 self._error.report = self.report

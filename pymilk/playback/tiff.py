@@ -10,6 +10,7 @@ import numpy as np
 
 from .._types import Array
 from ..errors import LibraryMissingError
+from ..recording.sinks.mapped import MappedFile
 from ..system.extras import optional_library
 from .colours import COLOURS, TRANSPARENCY, brightness, turned
 
@@ -40,7 +41,7 @@ def tiff_pictures(path: str, note: Callable[[str], None]) -> Iterator[Array]:
     tifffile = optional_library("tifffile", "video", "TIFF images")
     # Of the pages of this file alone: OME may name other files.
     with tifffile.TiffFile(path, is_ome=False) as tiff:
-        volume = _contiguous(tifffile, tiff, path)
+        volume = _contiguous(tiff, path)
         if volume is not None:
             yield from volume
             return
@@ -52,18 +53,26 @@ def tiff_pictures(path: str, note: Callable[[str], None]) -> Iterator[Array]:
             _check_end(tiff, page)
 
 
-def _contiguous(tifffile: Any, tiff: Any, path: str) -> Array | None:
-    """Map the images of a file that has one page for all of them, as ImageJ writes large ones."""
+def _contiguous(tiff: Any, path: str) -> Iterator[Array] | None:
+    """Return the images of a file that has one page for all of them, as ImageJ writes large ones."""
     page = tiff.pages[0]
     if len(tiff.pages) > 1 or page.photometric not in _VALUES or page.samplesperpixel > 1:
         return None
     series = tiff.series[0]
     if series.dataoffset is None or series.size == page.size:
         return None
-    frames: Array = tifffile.memmap(path, mode="r", series=0)
-    orientation = _orientation(page)
-    flat = frames.reshape(-1, *page.shape[-2:])
-    return flat if orientation == 1 else np.stack([turned(each, orientation) for each in flat])
+    mapped = MappedFile(path)
+    dtype = np.dtype(tiff.byteorder + series.dtype.char)
+    flat = mapped.array(dtype, series.shape, series.dataoffset).reshape(-1, *page.shape[-2:])
+    return _copied(flat, _orientation(page), mapped)
+
+
+def _copied(frames: Array, orientation: int, mapped: MappedFile) -> Iterator[Array]:
+    """Copy images out of a map one by one; `StreamFormatError` if the file was cut."""
+    for each in frames:
+        picture = np.array(each, each.dtype.newbyteorder("="))
+        mapped.check()
+        yield turned(picture, orientation)
 
 
 def _pictures(page: Any, number: int, path: str, note: Callable[[str], None]) -> Iterator[Array]:

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
-from ..errors import StreamFormatError
+from ..errors import StreamError, StreamFormatError
+from ..system.causes import ended_resources
+from ..system.files import file_error, memory_error
 from ..system.memory import free_memory
 
 __all__ = ["LazyFrames", "piece_of"]
@@ -139,9 +141,14 @@ def piece_of(part: Any, which: slice, path: str) -> Array:
         )
     try:
         return np.asarray(part[which])
-    except MemoryError:
+    except MemoryError as error:
+        raise memory_error(f"{path}: frames {which.start} to {which.stop - 1}", "read", wanted) from error
+    except StreamError:
         raise
     except Exception as error:  # any error of the format's library
+        ended = ended_resources(error)
+        if ended is not None:
+            raise file_error(ended, path, "read") from error
         raise StreamFormatError(
             f"{path}: frames {which.start} to {which.stop - 1} cannot be read; the file is damaged, or was "
             f"closed: {error!r}",

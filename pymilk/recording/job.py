@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
 import math
 import os
 import threading
@@ -17,13 +16,14 @@ import numpy as np
 from .._core import FLAG_NEW_FILE, FLAG_TORN, allocate
 from .._types import Array
 from ..axes import Orientation, Which3DState
-from ..errors import OutputChangedError, StreamError, StreamTimeoutError
+from ..errors import OutputChangedError, StreamError, StreamStorageError, StreamTimeoutError
 from ..ring import RingReader
 from ..shm import SHM
-from ..system.files import check_room_for, file_error
+from ..system.files import check_room_for, file_error, memory_error
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.locks import WriterLock
 from ..system.output_lock import check_outputs, hold_output
+from ..system.threads import start_thread
 from ..times import now_ns
 from .headers import FileAccount, first_time, header_of
 from .replacing import check_replaceable
@@ -171,8 +171,8 @@ class Job:
         _running.add(self)
         self._thread = thread
         try:
-            thread.start()
-        except RuntimeError:  # too many threads
+            start_thread(thread)
+        except StreamStorageError:  # too many threads
             self._thread = None
             raise
 
@@ -295,10 +295,13 @@ class Job:
     def _failed(self, error: BaseException) -> None:
         """Keep the first thing that went wrong; or that a file was changed, the cause of others."""
         if self.error is None or isinstance(error, OutputChangedError):
-            if isinstance(error, RuntimeError) and not isinstance(error, StreamError):
-                error = OSError(errno.EIO, str(error))  # of the HDF5 library
+            path = self.paths[-1] if self.paths else self.path
+            made: StreamError | None = None
             if isinstance(error, OSError) and not isinstance(error, StreamError):
-                made = file_error(error, self.paths[-1] if self.paths else self.path, "written")
+                made = file_error(error, path, "written")
+            elif isinstance(error, MemoryError) and not isinstance(error, StreamError):
+                made = memory_error(path, "written")
+            if made is not None:
                 made.__cause__ = error
                 error = made
             self.error = error

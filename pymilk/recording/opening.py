@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..arguments import bad_argument
 from ..errors import (
-    CaptureMemoryError,
     ForeignFileWarning,
     StreamArgumentError,
     StreamError,
@@ -17,12 +17,19 @@ from ..errors import (
     StreamNotFoundError,
 )
 from ..foreign.hdus import Hdu, checked_hdu, split_hdu
-from ..system.files import checked_path, file_error
-from ..system.memory import free_memory
+from ..system.causes import ended_resources
+from ..system.files import checked_path, file_error, memory_error
 from .series import parts_of
 from .sinks import Stored, format_of
+from .sinks.outputs import identity_of
 
-__all__ = ["check_frame_axes", "files_of", "open_file", "warn_of"]
+__all__ = ["check_frame_axes", "open_files", "warn_of"]
+
+#: How often files are read that are changed at the same time, seconds from one time to the next, and age up
+#: to which a change may not show in the times of a file.
+_LOOKS = 6
+_PAUSE = 0.002
+_YOUNG_NS = 20_000_000
 
 #: A path, and the HDU that is asked for with it.
 Part = tuple[str, Hdu | None]
@@ -63,8 +70,33 @@ def _divided(given: Any, wanted: Hdu | None) -> Part:
     return path, wanted if named is None else named
 
 
+def open_files(path: Any, hdu: Any, frame_axes: int | None, stored: list[Stored]) -> tuple[list[Part], bool]:
+    """Open all files; those of a series also while a recorder begins further ones.
+
+    Parameters
+    ----------
+    path, hdu, frame_axes
+        See `load`.
+    stored : list of Stored
+        Gets the files. They are open also after an error.
+
+    Returns
+    -------
+    what was opened, and whether it is a series
+    """
+    parts, series = files_of(path, hdu)
+    while True:
+        for part in parts[len(stored) :]:
+            stored.append(open_file(part, frame_axes))
+        later = files_of(path, hdu)[0] if series else parts
+        if later[: len(parts)] != parts or len(later) == len(parts):
+            return parts, series
+        stored.pop().close()  # the last one was finished meanwhile
+        parts = later
+
+
 def open_file(part: Part, frame_axes: int | None) -> Stored:
-    """Open one file.
+    """Open one file, which may be written, finished or replaced meanwhile.
 
     Raises
     ------
@@ -72,12 +104,84 @@ def open_file(part: Part, frame_axes: int | None) -> Stored:
         As for `load`.
     """
     path, hdu = part
+    looks = 0
+    while True:
+        looks += 1
+        before = _state_of(path)
+        try:
+            stored = _translated(path, hdu)
+        except StreamError:
+            if looks == _LOOKS or not _may_have_changed(before, _state_of(path)):
+                raise
+            time.sleep(_PAUSE)
+            continue
+        after = _state_of(path)
+        same = [each.identity for each in before] == [each.identity for each in after]
+        if same and not (_disagrees(stored) and looks < _LOOKS and _may_have_changed(before, after)):
+            break
+        stored.close()  # parts of two recordings, or of one that was finished just now
+        if same:
+            time.sleep(_PAUSE)
+        elif looks == _LOOKS:
+            raise StreamFormatError(
+                f"{path} is replaced again and again by another program; load it once that is over",
+                path=path,
+                field="file",
+            )
     try:
-        stored = _read(path, hdu)
+        _check(stored, path)
+        return _framed(stored, path, frame_axes)
+    except BaseException:
+        stored.close()
+        raise
+
+
+def _disagrees(stored: Stored) -> bool:
+    """Return whether the numbers of a finished recording differ: it is replaced, or was finished just now."""
+    frames, header = int(stored.frames.shape[0]), stored.header
+    differ = stored.rows not in (None, frames) or header.get("frames") != frames
+    return bool(header.get("complete")) and differ
+
+
+class _State(NamedTuple):
+    """What tells whether a file was changed: all zeros where there is none."""
+
+    identity: tuple[int, int] = (0, 0)
+    size: int = 0
+    changed_ns: int = 0
+
+
+def _state_of(path: str) -> list[_State]:
+    """Look at all files of a recording."""
+    try:
+        files = format_of(path).files(path)
+    except (OSError, StreamError):
+        files = [path]
+    states = []
+    for each in files:
+        try:
+            found = os.stat(each)
+        except OSError:
+            states.append(_State())
+        else:
+            states.append(_State(identity_of(found), found.st_size, found.st_mtime_ns))
+    return states
+
+
+def _may_have_changed(before: list[_State], after: list[_State]) -> bool:
+    """Return whether files were changed between two looks; their clock has steps of some milliseconds."""
+    newest = max(each.changed_ns for each in after)
+    return before != after or abs(time.time_ns() - newest) < _YOUNG_NS
+
+
+def _translated(path: str, hdu: Hdu | None) -> Stored:
+    """Read a file; errors of the system and of libraries become errors of pymilk."""
+    try:
+        return _read(path, hdu)
+    except StreamError:
+        raise
     except OSError as error:
-        if isinstance(error, StreamError):
-            raise
-        raise file_error(error, error.filename or path, "read") from error
+        raise file_error(error, str(error.filename or path), "read") from error
     except KeyError as error:
         raise StreamFormatError(
             f"{path}: the header of the recording is damaged, it has no {error}",
@@ -85,28 +189,18 @@ def open_file(part: Part, frame_axes: int | None) -> Stored:
             field="header",
             expected=str(error),
         ) from error
-    except StreamError:
-        raise
     except MemoryError as error:
-        raise CaptureMemoryError(
-            f"{path} cannot be opened: there is no memory for its rows or its header, or this process "
-            "may not have so much (ulimit -v)",
-            needed=os.path.getsize(path),
-            available=free_memory(),
-        ) from error
+        raise memory_error(path, "opened", os.path.getsize(path)) from error
     except Exception as error:  # of libraries that meet something damaged: anything can come
+        ended = ended_resources(error)
+        if ended is not None:
+            raise file_error(ended, path, "read") from error
         raise StreamFormatError(
             f"{path} is no recording, or it is damaged: {error!r}",
             path=path,
             field="file",
             found=repr(error),
         ) from error
-    try:
-        _check(stored, path)
-        return _framed(stored, path, frame_axes)
-    except BaseException:
-        stored.close()
-        raise
 
 
 def _read(path: str, hdu: Hdu | None) -> Stored:

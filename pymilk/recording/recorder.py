@@ -15,7 +15,7 @@ from typing import Any
 
 from .._core import checked_timeout
 from ..arguments import STARTS, check_choice, check_count, check_seconds
-from ..errors import RecordError, StreamArgumentError, StreamError, carry
+from ..errors import NotStartedError, RecordError, StreamArgumentError, StreamError, carry
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.threads import await_event, check_scheduling
@@ -137,6 +137,7 @@ class Recorder:
         )
         self._jobs: dict[str, Job] = {}
         self._started = False
+        self._left = False  # stopped before it was started
         try:
             for each, target in targets_of(source, path):
                 self._add(Job(each, target, options), source)
@@ -178,16 +179,14 @@ class Recorder:
         Raises
         ------
         StreamArgumentError
-            It was started before.
+            It was started, or stopped, before.
         StreamExistsError, StreamStorageError, StreamPermissionError
             A file cannot be made.
         CaptureMemoryError
             There is no memory for a ring of that depth.
         """
-        if self._started:
-            raise StreamArgumentError(
-                "a recorder starts once; make a new one", argument="start", found=self._started
-            )
+        if self._started or self._left:
+            raise StreamArgumentError("a recorder starts once; make a new one", argument="start", found=True)
         self._started = True
         try:
             for job in self._jobs.values():
@@ -215,17 +214,36 @@ class Recorder:
 
         Frames in the ring are written first, for half a second at most; `unwritten` counts the rest. Errors
         of the recording are raised by `wait`, not here. A disk that does not respond can delay this.
+
+        Raises
+        ------
+        NotStartedError
+            `start` was never called: nothing was recorded. The recorder can no longer be started.
         """
+        report = self._end()
+        if not self._started:
+            raise self._not_started()
+        return report
+
+    def _end(self) -> RecordReport:
+        """Stop the jobs and wait for them, or let go of their streams if none was begun."""
         for job in self._jobs.values():
             job.stop()
         if self._started:
             for job in self._jobs.values():
                 await_event(job.over)
                 job.join()
-        else:
-            self._started = True
+        elif not self._left:
+            self._left = True
             self._abandon()
         return self.report
+
+    def _not_started(self) -> NotStartedError:
+        return NotStartedError(
+            f"the recorder of {', '.join(self._jobs)} was never started and has recorded nothing; call "
+            "start(), or use it in a with statement",
+            stream=next(iter(self._jobs), ""),
+        )
 
     def wait(self, timeout: float | None = None) -> RecordReport:
         """Wait for the end of the recording.
@@ -245,16 +263,20 @@ class Recorder:
             The error that ended the recording of a single stream. Its `report` is that of the recorder.
         RecordError
             Some of several streams failed.
+        NotStartedError
+            `start` was never called.
         KeyboardInterrupt
             Ctrl-C, or any exception of a signal handler; the recording was stopped first, and its files are
             finished. The `report` of the exception is that of the recorder.
         """
         limit = checked_timeout(timeout)
+        if not self._started:
+            raise self._not_started()
         deadline = None if limit is None else time.monotonic() + limit
         try:
             for job in self._jobs.values():
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                if self._started and not await_event(job.over, left):
+                if not await_event(job.over, left):
                     return self.report
                 job.join()
         except BaseException as error:
@@ -348,5 +370,5 @@ def record(
     try:
         return recorder.start().wait()
     except BaseException as error:
-        carry(error, report=recorder.stop())
+        carry(error, report=recorder._end())
         raise

@@ -17,7 +17,7 @@ from ..axes import Orientation
 from ..errors import RecordingIncompleteError, StreamFormatError
 from .frames import LazyFrames
 from .headers import orientation_of, words_of_axes
-from .opening import check_frame_axes, files_of, open_file, warn_of
+from .opening import check_frame_axes, open_files, warn_of
 from .sinks import Stored
 from .wholeness import count_frames, mark_seams, what_is_missing
 
@@ -269,11 +269,9 @@ def load(
     ...     print(cam.frames.shape, cam.info["cnt0"], cam.gaps, cam.header["stream"])
     """
     check_frame_axes(frame_axes)
-    parts, series = files_of(path, hdu)
     stored: list[Stored] = []
     try:
-        for part in parts:
-            stored.append(open_file(part, frame_axes))
+        parts, series = open_files(path, hdu, frame_axes, stored)
         warn_of(parts, stored)
         recording = Recording([each for each, _ in parts], stored, series)
         if strict and recording.missing:

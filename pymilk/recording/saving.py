@@ -11,7 +11,7 @@ import numpy as np
 from ..capture import Capture
 from ..errors import StreamArgumentError, StreamError
 from ..shm import SHM
-from ..system.files import check_room_for, checked_path, file_error
+from ..system.files import check_room_for, checked_path, file_error, memory_error
 from ..system.output_lock import check_outputs
 from .headers import FileAccount, first_time, header_of
 from .replacing import check_replaceable
@@ -164,11 +164,17 @@ def save(
             sink.finish(header(count, ended))
         finally:
             sink.close()
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         if isinstance(error, StreamError):
             raise
-        raise file_error(error, where, "written") from error
+        raise _told(error, where) from error
     return where
+
+
+def _told(error: OSError | MemoryError, path: str) -> StreamError:
+    if isinstance(error, MemoryError):
+        return memory_error(path, "written")
+    return file_error(error, path, "written")
 
 
 def _write(sink: Sink, frames: Any, info: Any, progress: Callable[[int], object] | None) -> None:

@@ -65,11 +65,13 @@ def _fault_of_file(path: str, stored: Stored) -> str:
         return f"{path} is being recorded, or its recorder was killed"
     if stored.missing:
         return f"{path}: {stored.missing}"
-    numbers = (header.get("frames"), 0 if info is None else len(info), int(stored.frames.shape[0]))
-    if len({*numbers, count_frames(stored)}) > 1:
-        first, rows, frames = numbers
-        return f"{path}: the header counts {first} frames, there are {rows} rows and {frames} frames"
-    return ""
+    stated, frames = header.get("frames"), int(stored.frames.shape[0])
+    rows = stored.rows if stored.rows is not None else 0 if info is None else len(info)
+    if stated == rows == frames == count_frames(stored):
+        return ""
+    if rows == frames == stated:
+        return f"{path} says that it has {rows} frames, and has {count_frames(stored)} rows that were written"
+    return f"{path}: the header counts {stated} frames, there are {rows} rows and {frames} frames"
 
 
 def _fault_of_series(paths: Sequence[str], stored: Sequence[Stored]) -> str:
@@ -92,25 +94,25 @@ def _fault_of_series(paths: Sequence[str], stored: Sequence[Stored]) -> str:
     if early:
         return f"{early[0]} is the last file of its series, and another one follows"
     if stored[-1].header.get("ended") == GOES_ON:
-        return f"the file behind {paths[-1]} is missing: it says that the series goes on"
+        return f"the file behind {paths[-1]} is missing, or not there yet: it says that the series goes on"
     return _fault_of_seams(paths, stored)
 
 
 def _fault_of_seams(paths: Sequence[str], stored: Sequence[Stored]) -> str:
     """Say where the numbers of frames do not go on from one file to the next."""
-    for at in range(1, len(stored)):
-        before, after = stored[at - 1], stored[at]
+    filled = [(path, each) for path, each in zip(paths, stored, strict=True) if count_frames(each)]
+    for (earlier, before), (later, after) in itertools.pairwise(filled):
         if before.header.get("stream") != after.header.get("stream"):
-            return f"{paths[at]} has another stream than {paths[at - 1]}"
+            return f"{later} has another stream than {earlier}"
         lost = _lost_between(before, after)
         if lost is not None and (after.info is None or lost != int(after.info["lost"][0])):
-            return f"the numbers of {paths[at]} do not go on where {paths[at - 1]} ends"
+            return f"the numbers of {later} do not go on where {earlier} ends"
     return ""
 
 
 def _lost_between(before: Stored, after: Stored) -> int | None:
     """Return how many frames are missing between two files; below 0: they overlap; None: nothing tells."""
-    if before.info is None or after.info is None or not count_frames(before) or not count_frames(after):
+    if before.info is None or after.info is None:
         return None
     first: Any = after.info[0]
     if int(first["flags"]) & _NEW_NUMBERS:
@@ -128,7 +130,7 @@ def mark_seams(info: Array, stored: Sequence[Stored]) -> None:
     stored : sequence of Stored
     """
     row = 0
-    for before, after in itertools.pairwise(stored):
+    for before, after in itertools.pairwise(each for each in stored if count_frames(each)):
         row += count_frames(before)
         lost = _lost_between(before, after)
         same = before.header.get("stream") == after.header.get("stream")

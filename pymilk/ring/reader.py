@@ -33,6 +33,8 @@ from ..errors import (
     StreamTimeoutError,
     StreamUnsupportedError,
 )
+from ..streams.keeping import Kept
+from ..streams.silence import last_written
 from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..times import now_ns
@@ -98,6 +100,8 @@ class RingReader:
     shape : tuple of int
         Of a frame as the user sees it.
     dtype : numpy.dtype
+    kept : Kept
+        The `SHM` that made it stays open until the reader is closed.
 
     Raises
     ------
@@ -172,6 +176,7 @@ class RingReader:
         self._wanted_depth = depth
         self._scheduling = (cpu, priority)
         self._turn = Turn(self.name)
+        self.kept = Kept()
         self._closed = False
         self._began = time.monotonic()
         self._left_out = 0
@@ -235,10 +240,15 @@ class RingReader:
         try:
             ring = self._ring or PrivateRing(depth, shape, self.dtype)
         except CaptureMemoryError as error:
+            if error.needed <= error.available:  # refused for another reason, which the error tells
+                why = f"cannot be had: {error}; take a smaller depth"
+            else:
+                why = (
+                    f"needs {error.needed} bytes, but only {error.available} are free; a depth of "
+                    f"{error.available // (2 * nbytes)} would take half of them"
+                )
             raise CaptureMemoryError(
-                f"stream {self.name!r}: a ring of {depth} frames {shape} of {self.dtype} needs "
-                f"{error.needed} bytes, but only {error.available} are free; a depth of "
-                f"{error.available // (2 * nbytes)} would take half of them",
+                f"stream {self.name!r}: a ring of {depth} frames {shape} of {self.dtype} {why}",
                 stream=self.name,
                 needed=error.needed,
                 available=error.available,
@@ -366,14 +376,9 @@ class RingReader:
         """Return the error for a wait of `asked` seconds without a frame (default: the present wait)."""
         asked = self._asked if asked is None else asked
         stream = self.stream
-        counter = 0 if stream.closed else stream.counter
-        written = 0 if stream.closed else stream.write_time_ns
-        if not stream.closed and stream.deleted:
-            why = "its file was deleted"
-        elif written:
-            why = f"last written {(now_ns() - written) / 1e9:.3g} s ago; is its writer running?"
-        else:
-            why = "its writer stores no times; is it running?"
+        counter, why = 0, "the stream is closed"
+        if not stream.closed:
+            counter, why = stream.counter, last_written(stream)
         return StreamTimeoutError(
             f"stream {self.name!r}: no new frame in the ring ({self.source}) within {asked:g} s; its "
             f"counter is {counter}, {why}",
@@ -884,6 +889,7 @@ class RingReader:
             os.close(self._bell)
             self._bell = -1
         self._source.close()
+        self.kept.let_go()
 
     def __enter__(self) -> RingReader:
         if self._closed:

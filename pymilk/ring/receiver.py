@@ -11,7 +11,7 @@ from .._core import Reader, Stream
 from ..errors import StreamReplacedError
 from ..streams.waiting import Follower, frames_behind
 from ..system.forks import left_with_parent, tell_after_fork
-from ..system.threads import check_scheduling, schedule_thread, warn_of_scheduling
+from ..system.threads import check_scheduling, schedule_thread, start_thread, warn_of_scheduling
 
 __all__ = ["NEXT_FRAME", "Beginning", "ReceiverThread"]
 
@@ -99,7 +99,7 @@ class ReceiverThread:
         )
         tell_after_fork(self)
         try:
-            self._thread.start()
+            start_thread(self._thread)
             self._armed.wait()
             warn_of_scheduling(self._refused)
         except BaseException:

@@ -24,6 +24,7 @@ from ..errors import (
 from ..reports import Report
 from ..streams.rings import check_slots, ring_layout
 from ..streams.waiting import spin_of
+from ..system.ending import close_at_exit
 from ..system.notices import warn_always
 from ..system.processes import process_alive
 from .receiver import Beginning, ReceiverThread
@@ -112,6 +113,8 @@ class Relay:
     first frame relayed is the newest one of the source, and has the same number in both. A lost or torn frame
     leaves a gap in the numbers of the target, so that its readers count it as lost. When the source restarts,
     its numbers begin at 1 again and those of the target continue.
+
+    A relay that is not closed ends with the interpreter, which deletes the target.
     """
 
     def __init__(
@@ -159,6 +162,7 @@ class Relay:
         except BaseException:
             self.close()
             raise
+        close_at_exit(self)
 
     def _make(self, target: str, depth: int, kind: str, force: bool) -> Stream:
         """Create the target."""

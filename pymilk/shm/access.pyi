@@ -1,5 +1,5 @@
 # Types of access.pyx.
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 from .._core import Stream
 
@@ -22,6 +22,7 @@ class FrameAccess:
         *,
         cube: bool = ...,
         out: Any = ...,
+        on_timeout: Literal["old", "raise", "none"] = ...,
         reform: bool = ...,
         sleepT: float = ...,
     ) -> Any: ...

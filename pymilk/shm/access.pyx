@@ -11,6 +11,7 @@ from ..protocol.frame cimport _TORN
 import numpy as np
 
 from .. import _core
+from ..streams.silence import check_on_timeout
 from ..system.notices import warn_of_tear
 from .spellings import FRAME_OPTIONS, frame_options, positional_too
 
@@ -18,6 +19,9 @@ __all__ = ["FrameAccess"]
 
 # What is asked of NumPy on hot paths, looked up once.
 cdef object _ndarray = np.ndarray
+
+# The default of on_timeout.
+cdef object _OLD = "old"
 
 
 @cython.auto_pickle(False)
@@ -45,8 +49,8 @@ cdef class FrameAccess:
     cdef public uint64_t _seen
 
     def get_data(self, check=False, *positional, timeout=5.0, copy=True, checkSemAndFlush=True,
-                 autorelink_if_need=True, return_none_on_timeout=False, cube=False, out=None, reform=True,
-                 sleepT=0.001):
+                 autorelink_if_need=True, return_none_on_timeout=False, cube=False, out=None, on_timeout="old",
+                 reform=True, sleepT=0.001):
         """Return a frame: the newest one, or the next one.
 
         Parameters
@@ -66,7 +70,7 @@ cdef class FrameAccess:
             Follow a stream that was replaced. False keeps reading the old file; waiting in it raises
             `StreamReplacedError`.
         return_none_on_timeout : bool, default False
-            On a timeout return None instead of the old frame.
+            On a timeout return None instead of the old frame: ``on_timeout="none"``.
         cube : bool, default False
             Of a temporal circular cube, return all slices in the order of the file instead of the newest one.
             The slice behind the newest may be changing, because the writer does not wait.
@@ -74,6 +78,9 @@ cdef class FrameAccess:
             Filled and returned; nothing is allocated. Any object with the buffer protocol, or with DLPack on the
             CPU: NumPy arrays, memory-mapped files, shared memory. Memory without a shape needs as many bytes.
             C-contiguous is fastest. With `cube`: shape (slices, *shape).
+        on_timeout : {"old", "raise", "none"}
+            What a timeout leads to: the old frame again, with a warning, as in existing scripts; a
+            `StreamTimeoutError`; or None. `timeouts` counts all of them. New code is safest with "raise".
         reform, sleepT
             Without effect. Older calls pass them, also by position (a bool after `check` is `reform`).
 
@@ -89,12 +96,15 @@ cdef class FrameAccess:
             The stream was recreated with another shape or dtype.
         FrameMismatchError
             `out` does not fit, or is given with ``copy=False``.
+        StreamTimeoutError
+            No new frame in time, with ``on_timeout="raise"``.
         StreamClosedError
 
         Warns
         -----
         StreamTimeoutWarning
-            No new frame in time, and the old one is returned.
+            No new frame in time, and the old one is returned. As long as none comes the 1st, 2nd, 4th, 8th time
+            and so on warn, each in other words, so that Python shows them.
         FrameTornWarning
             The writer died in this frame, or leaves no time to copy one.
 
@@ -104,7 +114,8 @@ cdef class FrameAccess:
         and 256 MiB are kept. Copies of 512 KiB and more release the GIL.
         """
         cdef Stream stream
-        if check is False and cube is False and self._plain and not positional and type(self._stream) is Stream:
+        if (check is False and cube is False and self._plain and not positional and on_timeout is _OLD
+                and type(self._stream) is Stream):
             stream = <Stream>self._stream
             # `stream.file` goes into no local variable here, which costs 5 % of a view: from the question to the
             # door no Python code runs.
@@ -129,8 +140,8 @@ cdef class FrameAccess:
                      "reform": reform, "sleepT": sleepT}
             (timeout, copy, checkSemAndFlush, autorelink_if_need,
              return_none_on_timeout) = frame_options(positional, given, FrameAccess.get_data)
-        return self._get_frame(check, timeout, copy, checkSemAndFlush, autorelink_if_need, return_none_on_timeout,
-                               cube, out)
+        act = check_on_timeout(on_timeout, return_none_on_timeout, self.FNAME)
+        return self._get_frame(check, timeout, copy, checkSemAndFlush, autorelink_if_need, act, cube, out)
 
     def set_data(self, data, check_dt=False, autorelink_if_need=False):
         """Publish a frame.

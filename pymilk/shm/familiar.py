@@ -12,6 +12,7 @@ from .._core import Stream, checked_timeout
 from .._types import Array
 from ..capture import Capture
 from ..errors import StreamChangedError, StreamNotFoundError, StreamNotReadyError
+from ..system.notices import printable
 from .making import wait_limit
 
 if TYPE_CHECKING:
@@ -33,13 +34,14 @@ class FamiliarCalls:
 
     FNAME: str
     _image: Image | None = None
-    _image_of: Stream | None = None
     #: Whether this object created its stream.
     _made = False
 
     if TYPE_CHECKING:  # SHM has these
 
         def _live(self) -> Stream: ...
+
+        def live_source(self) -> tuple[Stream, object]: ...  # noqa: D102
 
         def capture(self, n: int, *, timeout: float | None = 5.0) -> Capture: ...  # noqa: D102
 
@@ -53,19 +55,22 @@ class FamiliarCalls:
     def IMAGE(self) -> Image:
         """The stream as an `Image` of ImageStreamIOWrap, over the same memory.
 
-        A replaced stream is followed at each access. Closing one closes both.
+        It follows a replaced stream at each of its calls, as this object does, and so does its metadata: with
+        another shape or dtype they raise `StreamChangedError`. Closing one closes both.
         """
-        from ..image import image_over  # here, because few scripts need it
-
         stream = self._live()
-        if self._image is None or self._image_of is not stream:
-            self._image = image_over(stream, self._made, self._image)
-            self._image_of = stream
+        if self._image is None:
+            from ..image import image_over  # here, because few scripts need it
+
+            self._image = image_over(stream, self._made, owner=self)
         return self._image
 
     @property
     def md(self) -> Image_md:
-        """The metadata, each field read at each access: see `pymilk.image.Image_md`."""
+        """The metadata, each field read at each access: see `pymilk.image.Image_md`.
+
+        A replaced stream is followed, as by `IMAGE`.
+        """
         return self.IMAGE.md
 
     def _attempt_autorelink_if_needed(self) -> None:
@@ -74,7 +79,7 @@ class FamiliarCalls:
 
     def print_meta_data(self) -> None:
         """Print the metadata, a field a line."""
-        print(self.md)
+        print(printable(str(self.md)))
 
     def read_meta_data(self, verbose: bool = True) -> None:
         """Print the metadata if `verbose`; `mtdata` and `md` are always up to date."""

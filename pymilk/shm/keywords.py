@@ -50,15 +50,16 @@ class KeywordCalls:
     def set_keywords(self, kw_dict: dict[str, Any]) -> None:
         """Change and add keywords: ``{name: value}``, ``{name: (value,)}`` or ``{name: (value, comment)}``.
 
-        Others stay. A keyword without comment loses the one that it had, as existing scripts expect; a
-        comment of None keeps it, and so do `update_keyword` and `keywords`. If one cannot be stored, none
-        is, and `KeywordError` is raised.
+        The tables of old camera servers, ``{name: (value, comment, format, short)}``, are taken too: format
+        and short name are left out. Others stay. A keyword without comment loses the one that it had, as
+        existing scripts expect; a comment of None keeps it, and so do `update_keyword` and `keywords`. If one
+        cannot be stored, none is, and `KeywordError` is raised.
         """
-        self.keywords.merge(kw_dict, keep_comments=False)
+        self.keywords.merge(kw_dict, keep_comments=False, tables=True)
 
     def reset_keywords(self, kw_dict: dict[str, Any]) -> None:
         """Replace all keywords; argument as for `set_keywords`."""
-        self.keywords.replace(kw_dict)
+        self.keywords.replace(kw_dict, tables=True)
 
     def update_keyword(self, name: str, value: Any, comment: str | None = None) -> None:
         """Change a keyword that exists; keeps its comment unless one is given.
@@ -82,6 +83,9 @@ class KeywordCalls:
 
     def __setitem__(self, key: str, value: Any) -> None:
         self.set_keywords({key: value})
+
+    def __delitem__(self, key: str) -> None:
+        del self.keywords[key]
 
     # -- the camera ----------------------------------------------------------------------------
 

@@ -32,7 +32,6 @@ from ..errors import (
     StreamReadOnlyError,
     StreamReplacedError,
     StreamTimeoutError,
-    StreamTimeoutWarning,
 )
 from ..fits import multi_write, stream_header
 from ..names import SUFFIX, stream_directory
@@ -40,10 +39,11 @@ from ..ring import RingReader
 from ..streams.buffers import as_target
 from ..streams.metadata import metadata_of
 from ..streams.rings import ring_layout
+from ..streams.silence import Silence
 from ..streams.waiting import SUCCESSOR_WAIT, Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..system.masks import unmasked
-from ..system.notices import warn_caller, warn_of_tear
+from ..system.notices import warn_of_tear
 from ..times import from_user
 from .access import FrameAccess
 from .familiar import FamiliarCalls
@@ -122,6 +122,8 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Number of axes of `shape`.
     readSlice, writeSlice : tuple or Ellipsis
         Indices that drop the axes of length 1 from an array of shape `shape_c`, and bring them back.
+    timeouts : int
+        How often `get_data` had no new frame in time.
     symcode, triDimState, location, shared
         As given.
 
@@ -166,6 +168,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     """
 
     FNAME = "?"  # for messages of subclasses that have not called __init__ yet
+    _lent = False  # whether it made something that keeps it open
 
     def __init__(
         self,
@@ -204,6 +207,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         self._squeeze = autoSqueeze and data is None
         self._lock = threading.Lock()
         self._seen = 0
+        self._silence = Silence()
         self._captures: weakref.WeakSet[Capture | RingReader] = weakref.WeakSet()
         tell_after_fork(self)
         check_ring(name, ring, ring_kind, data is not None)
@@ -311,8 +315,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         stream = self._stream
         if stream is None:
             return
-        with contextlib.suppress(StreamReplacedError):
-            stream.destroy()
+        if not stream.closed:  # as its IMAGE may have done
+            with contextlib.suppress(StreamReplacedError):
+                stream.destroy()
         self.close()
 
     def __enter__(self) -> SHM:
@@ -324,9 +329,11 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
 
     def __del__(self, _ends: Any = sys.is_finalizing, _warn: Any = warnings.warn) -> None:
         # A stream that was handed out as IMAGE stays open as long as that object.
-        if getattr(self, "_stream", None) is not None and self._image is None:
-            if not _ends():  # modules that `close` needs may be gone; the system frees everything
-                self.close()
+        if getattr(self, "_stream", None) is None or self._image is not None:
+            return
+        if not _ends():  # modules that `close` needs may be gone; the system frees everything
+            self.close()
+        if not self._lent:  # nobody forgot to close what a reader or a capture kept open
             # Hidden by the default filters, so that scripts that never close get no output.
             # Only the name: at interpreter exit other attributes may not be printable.
             _warn(f"unclosed <SHM {self.FNAME!r}>", ResourceWarning, stacklevel=2, source=self)
@@ -346,7 +353,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         copy: bool,
         checkSemAndFlush: bool,
         autorelink_if_need: bool,
-        return_none_on_timeout: bool,
+        on_timeout: str,
         cube: bool,
         out: Any,
     ) -> Any:
@@ -354,20 +361,12 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         stream = self._stream
         if stream is None or (autorelink_if_need and stream.replaced()):
             stream = self._live()
-        if check and not self._wait(
-            wait_limit(timeout, self.FNAME),
-            None if checkSemAndFlush else self._known(stream),
-            autorelink_if_need,
-        ):
-            if return_none_on_timeout:
-                return None
-            # Reading a file that was cut raises an error of its own.
-            if self._stream is None or not self._stream.damaged:
-                warn_caller(
-                    f"stream {self.FNAME!r}: no new frame within {timeout} s; this is the previous one",
-                    StreamTimeoutWarning,
-                )
         if check:
+            known = None if checkSemAndFlush else self._known(stream)
+            if self._wait(wait_limit(timeout, self.FNAME), known, autorelink_if_need):
+                self._silence.end()
+            elif not self._silence.timed_out(self._stream or self._live(), timeout, on_timeout):
+                return None
             stream = self._stream or self._live()
         if out is None:
             if not copy:
@@ -463,7 +462,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         wait : {"auto", "spin", "sleep"}
             How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`. "spin" uses a core.
         background : bool, default False
-            Return at once; `Capture.join` waits for the end.
+            Return at once; `Capture.join` waits for the end. It keeps this object open until then.
 
         Returns
         -------
@@ -497,7 +496,17 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         """Return a capture that is started by `Capture.begin`; parameters as for `capture`."""
         return self._capture(n, out, timeout, wait, held=True)
 
-    def _capture(self, n: int, out: Any, timeout: float | None, wait: str, **how: bool) -> Capture:
+    def _capture(
+        self,
+        n: int,
+        out: Any,
+        timeout: float | None,
+        wait: str,
+        *,
+        background: bool = False,
+        held: bool = False,
+    ) -> Capture:
+        goes_on = background or held
         return Capture(
             self._live(),
             n,
@@ -505,8 +514,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             timeout=timeout,
             wait=wait,
             orientation=self._turn,
-            register=self._captures.add,
-            **how,
+            register=self._keep_open_for if goes_on else self._captures.add,
+            background=background,
+            held=held,
         )
 
     def ring_reader(
@@ -536,7 +546,8 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Returns
         -------
         RingReader
-            A context manager; closed with this object at the latest.
+            A context manager; closed with this object at the latest. It keeps this object open: ``with
+            SHM("cam0").ring_reader() as ring`` is right.
 
         Examples
         --------
@@ -558,8 +569,14 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             priority=priority,
             orientation=self._turn,
         )
-        self._captures.add(ring)
+        self._keep_open_for(ring)
         return ring
+
+    def _keep_open_for(self, child: Capture | RingReader) -> None:
+        """Close this with the object, and keep the object open for it."""
+        self._captures.add(child)
+        self._lent = True
+        child.kept.keep(self)
 
     def _awaited(self) -> Awaited:
         """Return what `wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
@@ -891,6 +908,11 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     def get_counter(self) -> int:
         """Return the number of frames published so far (cnt0)."""
         return self._live().counter
+
+    @property
+    def timeouts(self) -> int:
+        """How often `get_data` of this object had no new frame in time, whatever that led to."""
+        return self._silence.timeouts
 
     @property
     def semID(self) -> int | None:

@@ -9,7 +9,8 @@ from typing import Any
 from .._core import read_header
 from ..errors import StreamError, StreamNotFoundError, StreamPermissionError
 from ..names import SUFFIX, stream_directory
-from ..system.files import checked_path
+from ..system.causes import ended_resources
+from ..system.files import checked_path, file_error
 from ..system.temporary import abandoned, remove_abandoned
 
 __all__ = ["find_stale", "list_streams", "remove_stale"]
@@ -33,6 +34,8 @@ def list_streams(directory: str | None = None) -> list[dict[str, Any]]:
     ------
     StreamNotFoundError, StreamPermissionError
         There is no such directory, or it cannot be listed.
+    StreamStorageError
+        This process has no file descriptors left.
     """
     folder = _folder(directory)
     streams: list[dict[str, Any]] = []
@@ -43,6 +46,8 @@ def list_streams(directory: str | None = None) -> list[dict[str, Any]]:
         try:
             streams.append(read_header(path))
         except StreamError as error:
+            if ended_resources(error) is not None:
+                raise  # it would say the same of every file
             text = str(error)
             if os.path.islink(path) and not os.path.exists(path):
                 text = f"{path}: not a stream: a link to {os.readlink(path)}, where nothing is"
@@ -68,6 +73,8 @@ def _names(find: Callable[[str], list[str]], folder: str) -> list[str]:
         raise StreamNotFoundError(
             f"{folder}: there is no such directory; create it, or name another one", path=folder
         ) from error
+    except OSError as error:
+        raise file_error(error, folder, "listed") from error
 
 
 def find_stale(directory: str | None = None) -> list[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 from .._core import Keyword, Stream
 from ..errors import KeywordError, KeywordNotFoundError
 
-__all__ = ["KeywordName", "Keywords", "value_of_text"]
+__all__ = ["KeywordName", "Keywords", "kind_of_value", "value_of_text"]
 
 Value = int | float | str | None
 
@@ -78,9 +78,20 @@ class Keywords(MutableMapping[str, Value]):
         self.merge({name: value})
 
     def __delitem__(self, name: str) -> None:
-        self._find(name)
+        self.delete([name])
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete several keywords; if one of them is not there, none is deleted.
+
+        Raises
+        ------
+        KeywordNotFoundError
+        """
+        wanted = list(names)
+        for name in wanted:
+            self._find(name)
         stream = self._stream()
-        stream.write_keywords([keyword for keyword in stream.read_keywords() if keyword.name != name])
+        stream.write_keywords([keyword for keyword in stream.read_keywords() if keyword.name not in wanted])
 
     def __iter__(self) -> Iterator[str]:
         return iter([keyword.name for keyword in self._stream().read_keywords()])
@@ -99,7 +110,9 @@ class Keywords(MutableMapping[str, Value]):
         """Return the comment of a keyword."""
         return self._find(name).comment
 
-    def merge(self, changes: dict[str, Any], *, keep_comments: bool = True) -> None:
+    def merge(
+        self, changes: dict[str, Any], *, keep_comments: bool = True, tables: bool = False
+    ) -> None:
         """Change and add several keywords; if one of them cannot be stored, none is.
 
         Parameters
@@ -109,6 +122,9 @@ class Keywords(MutableMapping[str, Value]):
             that the keyword has.
         keep_comments : bool, default True
             False empties the comment of a keyword that is given without one.
+        tables : bool, default False
+            Take entries of old camera servers too: ``(value, comment, format, short)``, of which the first
+            two are stored.
 
         Raises
         ------
@@ -117,7 +133,7 @@ class Keywords(MutableMapping[str, Value]):
         stream = self._stream()
         table = {keyword.name: keyword for keyword in stream.read_keywords()}
         absent = None if keep_comments else ""
-        given = {name: _split(stream, name, entry, absent) for name, entry in changes.items()}
+        given = {name: _split(stream, name, entry, absent, tables) for name, entry in changes.items()}
         if len(given) == 1:
             # The usual case: one keyword that exists. One store, no rewriting of the table.
             [(name, (value, comment))] = given.items()
@@ -131,14 +147,21 @@ class Keywords(MutableMapping[str, Value]):
         # Counts of keywords that do not change stay as they are.
         stream.write_keywords(table.values())
 
-    def replace(self, keywords: dict[str, Any]) -> None:
+    def replace(self, keywords: dict[str, Any], *, tables: bool = False) -> None:
         """Replace all keywords by these; arguments as for `merge`."""
         stream = self._stream()
         entries = []
         for name, entry in keywords.items():
-            value, comment = _split(stream, name, entry)
+            value, comment = _split(stream, name, entry, tables=tables)
             entries.append(Keyword(name, value, comment or ""))
         stream.write_keywords(entries)
+
+
+def kind_of_value(value: Value) -> str:
+    """Return the type of a value in words, to follow "is"."""
+    if value is None:
+        return "without a value"
+    return {int: "an integer", float: "a floating-point number"}.get(type(value), "text")
 
 
 def value_of_text(text: str) -> int | float | str:
@@ -160,10 +183,17 @@ def value_of_text(text: str) -> int | float | str:
         return text
 
 
-def _split(stream: Stream, name: str, entry: Any, absent: str | None = None) -> tuple[Any, str | None]:
-    """Take ``value``, ``(value,)`` or ``(value, comment)`` apart; `absent`: the comment if none is given."""
+def _split(
+    stream: Stream, name: str, entry: Any, absent: str | None = None, tables: bool = False
+) -> tuple[Any, str | None]:
+    """Take ``value``, ``(value,)`` or ``(value, comment)`` apart; `absent`: the comment if none is given.
+
+    With `tables` also ``(value, comment, format, short)``: the last two are texts.
+    """
     if not isinstance(entry, tuple):
         return entry, absent
+    if tables and len(entry) == 4 and all(isinstance(each, str) for each in entry[2:]):
+        return entry[0], entry[1]
     if not 1 <= len(entry) <= 2:
         raise KeywordError(
             f"stream {stream.name!r}: keyword {name!r} is a value, (value,) or (value, comment), "

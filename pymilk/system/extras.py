@@ -6,6 +6,8 @@ import importlib
 from typing import Any
 
 from ..errors import LibraryMissingError
+from .causes import ended_resources
+from .files import file_error
 
 __all__ = ["optional_library"]
 
@@ -32,8 +34,10 @@ def optional_library(module: str, extra: str, purpose: str) -> Any:
     Raises
     ------
     LibraryMissingError
-        An ImportError: the library, or one that it needs, is not installed. Any other failure of its import
-        is passed on as it is.
+        An ImportError: the library, or one that it needs, is not installed, or cannot be loaded.
+    StreamStorageError
+        There are no file descriptors or no memory for it. Any other failure of its import is passed on as it
+        is.
     """
     try:
         return importlib.import_module(module)
@@ -45,3 +49,14 @@ def optional_library(module: str, extra: str, purpose: str) -> Any:
             library=library,
             extra=extra,
         ) from error
+    except ImportError as error:
+        raise LibraryMissingError(
+            f"{purpose} need {module}, which is installed and cannot be imported: {error}",
+            library=module.partition(".")[0],
+            extra=extra,
+        ) from error
+    except OSError as error:
+        ended = ended_resources(error)
+        if ended is None:
+            raise
+        raise file_error(ended, f"{module}, which {purpose} need,", "imported") from error

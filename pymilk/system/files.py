@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ..errors import (
+    CaptureMemoryError,
     StreamArgumentError,
     StreamError,
     StreamExistsError,
@@ -18,7 +19,9 @@ from ..errors import (
     StreamPermissionError,
     StreamStorageError,
 )
+from .causes import cause_of
 from .hidden import YOUNG, hidden_name, read_name
+from .memory import free_memory
 from .processes import process_alive
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "delete",
     "error_kind",
     "file_error",
+    "memory_error",
     "moved_into_place",
     "put_in_place",
     "remove_unfinished",
@@ -80,11 +84,21 @@ def file_error(error: OSError, path: str, what: str, argument: str = "path") -> 
     """
     while error.errno is None and isinstance(error.__context__, OSError):
         error = error.__context__  # libraries wrap the error that has the number
-    text = f"{path} cannot be {what}: {error.strerror or error}"
+    text = f"{path} cannot be {what}: {cause_of(error, path)}"
     kind = error_kind(error)
     if kind is StreamArgumentError:
         return StreamArgumentError(text, argument=argument, found=path)
     return kind(text, path=path)
+
+
+def memory_error(path: str, what: str, needed: int | None = None) -> CaptureMemoryError:
+    """Return pymilk's error for a MemoryError of Python or NumPy; parameters as for `file_error`."""
+    return CaptureMemoryError(
+        f"{path} cannot be {what}: there is no memory for it, or this process may not have so much "
+        "(ulimit -v)",
+        needed=needed,
+        available=free_memory(),
+    )
 
 
 def checked_path(given: Any, what: str, argument: str = "path") -> str:

@@ -21,6 +21,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import StreamLockedError, StreamPermissionError, StreamReplacedError, StreamUnsupportedError
+from .causes import ended_resources
+from .files import file_error
 from .mappings import FileId, those_called
 from .processes import named_processes
 
@@ -213,6 +215,10 @@ def open_to_lock(path: str, name: str, shown: str) -> int:
             stream=name,
             path=shown,
         ) from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise file_error(error, shown, "locked") from error
 
 
 def lock_stream(path: str, device: int, inode: int, name: str) -> WriterLock:
@@ -280,7 +286,9 @@ def check_stream(path: str, device: int, inode: int, name: str) -> None:
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if ended_resources(error) is not None:
+            raise file_error(error, path, "looked at") from error
         return
     try:
         found = os.fstat(fd)

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..errors import StreamError
 from ..names import SUFFIX
+from .causes import ended_resources
+from .files import file_error
 from .hidden import read_name
 from .processes import numbered, proc_is_ours, process_alive
 
@@ -101,7 +104,10 @@ def _processes() -> list[int]:
     """Return the processes that show, without this one."""
     if not proc_is_ours():
         return []
-    numbers = {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}
+    try:
+        numbers = {int(entry) for entry in os.listdir("/proc") if entry.isdigit()}
+    except OSError as error:
+        raise file_error(error, "/proc", "listed") from error
     return sorted(numbers - {os.getpid()})
 
 
@@ -116,7 +122,9 @@ def has_mapped(pid: int, file: FileId) -> bool | None:
                 return True
     except PermissionError:
         return None
-    except OSError:
+    except OSError as error:
+        if ended_resources(error) is not None:
+            raise file_error(error, f"/proc/{pid}/maps", "read") from error
         return False  # it has ended
     return False
 
@@ -263,5 +271,8 @@ def mention_of_deserted(path: str) -> list[int]:
         return []
     _mentioned = now
     folder, entry = os.path.split(path)
-    found = deserted_files(folder, entry.removesuffix(SUFFIX), _MENTION_SECONDS)
+    try:
+        found = deserted_files(folder, entry.removesuffix(SUFFIX), _MENTION_SECONDS)
+    except StreamError:
+        return []  # no file descriptors: the stream is missing all the same
     return sorted({each.pid for each in found})

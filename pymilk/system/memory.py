@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ..errors import StreamError
+from ..errors import StreamError, StreamStorageError
+from .causes import cause_of
 
 __all__ = ["free_memory"]
 
@@ -18,10 +19,16 @@ def free_memory() -> int:
         MemAvailable of the kernel, or what the limits of the control groups (containers, services, batch
         jobs) leave, if that is less.
     """
-    with open("/proc/meminfo", "rb") as table:
-        for line in table:
-            if line.startswith(b"MemAvailable:"):
-                return min(int(line.split()[1]) * 1024, _group_memory())
+    try:
+        with open("/proc/meminfo", "rb") as table:
+            for line in table:
+                if line.startswith(b"MemAvailable:"):
+                    return min(int(line.split()[1]) * 1024, _group_memory())
+    except OSError as error:
+        raise StreamStorageError(
+            f"/proc/meminfo, which tells how much memory is free, cannot be read: {cause_of(error)}",
+            path="/proc/meminfo",
+        ) from error
     raise StreamError("/proc/meminfo has no MemAvailable; Linux 3.14 or later is needed")
 
 

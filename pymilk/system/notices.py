@@ -1,4 +1,4 @@
-"""Warnings that point at the line of the caller outside pymilk."""
+"""Warnings that point at the line of the caller outside pymilk, and text for any terminal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 from ..errors import FrameTornWarning
 
-__all__ = ["warn_always", "warn_caller", "warn_of_tear"]
+__all__ = ["printable", "warn_always", "warn_caller", "warn_of_tear"]
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
@@ -45,3 +45,9 @@ def warn_of_tear(stream: str, number: int) -> None:
         "for a copy",
         FrameTornWarning,
     )
+
+
+def printable(text: str) -> str:
+    """Return text of streams and files for `print`: letters that standard output cannot encode become "?"."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)

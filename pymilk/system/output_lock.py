@@ -13,6 +13,8 @@ import stat
 from collections.abc import Iterable
 
 from ..errors import RecordingInUseError
+from .causes import ended_resources
+from .files import file_error
 from .locks import WriterLock, holder_of, take_lock
 from .processes import named_processes
 
@@ -33,7 +35,9 @@ def check_outputs(paths: Iterable[str]) -> None:
             if not stat.S_IFMT(os.stat(path).st_mode) & (stat.S_IFREG | stat.S_IFDIR):
                 continue
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
+        except OSError as error:
+            if ended_resources(error) is not None:
+                raise file_error(error, path, "looked at") from error
             continue  # it is not there, or not for us
         try:
             lock = holder_of(descriptor)

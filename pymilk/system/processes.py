@@ -7,7 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
+from ..errors import StreamStorageError
 from ..times import now_ns, tai_offset
+from .causes import cause_of
 
 __all__ = [
     "command_of",
@@ -101,7 +103,11 @@ _below: tuple[float, dict[int, list[int]]] = (-_BELOW_SECONDS, {})
 def _numbers_below() -> dict[int, list[int]]:
     """Return the processes of PID namespaces below this one, by the numbers that they have there."""
     found: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc") if proc_is_ours() else ():
+    try:
+        entries = os.listdir("/proc") if proc_is_ours() else []
+    except OSError as error:
+        raise StreamStorageError(f"/proc cannot be listed: {cause_of(error)}", path="/proc") from error
+    for entry in entries:
         if not entry.isdigit():
             continue
         try:

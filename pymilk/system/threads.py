@@ -7,10 +7,11 @@ import threading
 import time
 
 from ..arguments import bad_argument
-from ..errors import SchedulingWarning
+from ..errors import SchedulingWarning, StreamStorageError
 from .notices import warn_caller
 
-__all__ = ["await_event", "check_scheduling", "join_thread", "schedule_thread", "warn_of_scheduling"]
+__all__ = ["await_event", "check_scheduling", "join_thread", "schedule_thread", "start_thread",
+           "warn_of_scheduling"]  # fmt: skip
 
 #: Seconds between two checks for signals.
 _SIGNAL_INTERVAL = 0.05
@@ -58,6 +59,19 @@ def join_thread(thread: threading.Thread, timeout: float | None = None) -> None:
             if time.monotonic() > deadline:
                 return
             time.sleep(0.001)
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread; `StreamStorageError` if the system gives none."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if thread.ident is not None:  # started before
+            raise
+        raise StreamStorageError(
+            "no thread can be started: this user or container may not have more (ulimit -u), or there is no "
+            "memory for its stack (ulimit -v)"
+        ) from error
 
 
 def check_scheduling(cpu: int | None, priority: int | None) -> None:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from fuzz.inputs import Random
-from fuzz.recordings import damage, drive, make_seeds
+from fuzz.recordings import drive, make_seeds, mutate, restore
 
 for library in ("astropy", "h5py", "zarr"):
     pytest.importorskip(library)
 
 
 def test_damaged_recordings(tmp_path: Path, shm_dir: Path) -> None:
-    seeds = tmp_path / "seeds"
-    seeds.mkdir()
-    paths = make_seeds(seeds)
-    assert all(drive(path) for path in paths)
-    for number in range(150):
+    seeds = make_seeds(tmp_path)
+    assert all(drive(seed.path) for seed in seeds)
+    for number in range(300):
         rng = Random(f"few/{number}")
-        path = rng.choice(paths)
-        work = tmp_path / "work"
-        shutil.copytree(path.parent, work)
-        damage(rng, work)
-        drive(work / path.name)
-        shutil.rmtree(work)
+        seed = rng.choice(seeds)
+        mutate(rng, seed)
+        drive(seed.path)
+        restore(seed)

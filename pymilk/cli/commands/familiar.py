@@ -13,6 +13,7 @@ from ...streams.keywords import Keywords
 from ..exits import clean_exit
 from ..output import warnings_as_lines
 from ..parameters import NumberRange
+from .kw import keyword_named, say_new_types
 from .show import show
 from .streams import TYPES
 
@@ -58,6 +59,8 @@ def creashmim(
 def updatekw(shm: str, kw: str, value: str) -> None:
     """Set the keyword KW of the stream SHM: to a float if VALUE is a number, else to the text.
 
+    A change of its type is said on stderr.
+
     Example: updatekw cam0 GAIN 2.5
     """
     stored: float | str
@@ -66,7 +69,10 @@ def updatekw(shm: str, kw: str, value: str) -> None:
     except ValueError:
         stored = value
     with clean_exit(), Stream.attach(shm, prefault=False) as stream:
-        Keywords(stream).merge({kw: stored})
+        keywords = Keywords(stream)
+        before = keywords.named()
+        keywords.merge({keyword_named(kw, before, new=True): stored})
+        say_new_types(before, keywords.named())
 
 
 def _pictures(default: float) -> Callable[[Any], Any]:

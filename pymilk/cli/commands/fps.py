@@ -26,7 +26,7 @@ from ...parameters.texts import value_as_text, value_from_text
 from ...parameters.words import ParameterFlag, ParameterType, Timespec
 from ..exits import clean_exit
 from ..output import NOTHING, clean, print_error, print_json, print_table, table_of
-from ..parameters import NumberRange
+from ..parameters import NumberRange, parts_of_assignment
 from ..terminal import ERASE, Terminal, interactive
 
 __all__ = ["fps"]
@@ -236,11 +236,13 @@ def set_(name: str, keys: tuple[str, ...], force: bool) -> None:
 
     Example: pymilk fps set loop gain=0.3 loopON=on
     """
-    given = [each.partition("=") for each in keys]
-    if not given or not all(key and sign for key, sign, _ in given):
+    given = [parts_of_assignment(each) for each in keys]
+    if not given or None in given:
         raise click.UsageError("give KEY=VALUE, once or more")
     with clean_exit(), _typed(), FPS(name, writable=True) as found:
-        values = {key: value_from_text(found.param(key).type, key, text) for key, _, text in given}
+        values = {
+            key: value_from_text(found.param(key).type, key, text) for key, text in filter(None, given)
+        }
         found.update(values, force=force)
 
 
@@ -269,11 +271,11 @@ def create(
 
     Example: pymilk fps create loop gain:FLOAT32=0.3 modes:INT64=100 --standard
     """
-    parts = [each.partition("=") for each in params]
-    if not all(key and sign for key, sign, _ in parts):
+    parts = [parts_of_assignment(each) for each in params]
+    if None in parts:
         raise click.UsageError("a parameter is KEY=VALUE or KEY:TYPE=VALUE")
     with clean_exit(), _typed():
-        values = [_first_value(front, text) for front, _, text in parts]
+        values = [_first_value(front, text) for front, text in filter(None, parts)]
 
         def make(where: str, directories: bool, replace: bool) -> None:
             with FPS.create(
@@ -303,7 +305,7 @@ def _typed() -> Iterator[None]:
 
 def _first_value(front: str, text: str) -> tuple[str, ParameterType, Any]:
     """Read KEY[:TYPE] and VALUE of a new parameter; an empty value is that of the type."""
-    key, _, kind_name = front.partition(":")
+    key, kind_name = (part.strip() for part in (*front.split(":", 1), "")[:2])
     if kind_name and kind_name not in ParameterType.__members__:
         raise FPSArgumentError(
             f"{kind_name!r} is not a type of parameters; known are {', '.join(ParameterType.__members__)}",

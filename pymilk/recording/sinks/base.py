@@ -85,6 +85,8 @@ class Stored(NamedTuple):
         What of the frames is not in the file, in words.
     check : callable
         Raises if the file was cut since it was opened; frames that were read before are right then.
+    rows : int or None
+        How many rows the file says that it has, where `info` has fewer of them.
     """
 
     frames: Any
@@ -101,6 +103,7 @@ class Stored(NamedTuple):
     remark: str = ""
     missing: str = ""
     check: Callable[[], object] = nothing_to_check
+    rows: int | None = None
 
 
 class Sink(abc.ABC):

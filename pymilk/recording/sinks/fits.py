@@ -25,7 +25,7 @@ from ...system.files import delete
 from .base import CLOCK, Header, Sink, Staging, Stored, batch_of, new_file, write_all
 from .fits_cards import CARDS, TABLE_ROW, flip_of
 from .fits_read import read_fits
-from .npy import GrowingNpy
+from .npy import GrowingNpy, mapped_npy
 from .outputs import check_length, check_name, identity_of
 
 __all__ = ["FORMAT", "FitsSink"]
@@ -213,6 +213,9 @@ class FitsSink(Sink):
         except BaseException:
             os.ftruncate(self._file, end)
             raise
+        # SHM_DONE last: whoever sees it sees the other cards, and the table.
+        if header["complete"]:
+            write_all(self._file, self._head({**header, "complete": False}), 0)
         write_all(self._file, self._head(header), 0)
         self.close()
         os.unlink(self._rows_path)
@@ -243,9 +246,10 @@ class FitsSink(Sink):
         head = made.tostring().encode("ascii")
         write_all(self._file, head, at)
         at += len(head)
-        rows = np.load(self._rows_path, mmap_mode="r", allow_pickle=False)
+        mapped, rows = mapped_npy(self._rows_path)
         for first in range(0, self._count, _TABLE_ROWS):
             part = _to_table(rows[first : first + _TABLE_ROWS])
+            mapped.check()
             write_all(self._file, part.view(np.uint8), at)
             at += part.nbytes
         write_all(self._file, bytes(_padded(at) - at), at)

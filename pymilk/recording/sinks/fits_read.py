@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 import os
@@ -13,61 +14,76 @@ import numpy as np
 
 from ..._core import FRAME_ROW
 from ..._types import Array
-from ...errors import StreamFormatError
+from ...errors import CaptureMemoryError, StreamFormatError
 from ...foreign.contents import content_of
 from ...foreign.hdus import Chosen, Hdu, choose, opened, silenced, unpacked
+from ...system.memory import free_memory
 from .base import Header, Stored, nothing_to_close
 from .fits_cards import CARDS, TABLE_ROW, flip_of
 from .mapped import MappedFile
 from .npy import read_rows
+from .rows import joined_rows, rows_of
 
 __all__ = ["read_fits"]
 
 #: What stays true of a header when the pixels of its recording were reduced: cut out, averaged, subtracted.
 _LASTING = ("pymilk", "stream", "squeeze", "tri_dim", "dtype", "symcode", "keywords")
 
+#: Rows of the table that are read at a time.
+_PIECE_ROWS = 1 << 16
+
 #: How card SHM_IDX begins: the axes of all frames, k first.
 _INDICES = re.compile(r"frames\[k((?:, -?[xyz])*)\]")
 
 
-class _File(NamedTuple):
-    """A file to read from: what astropy opens, and where stored bytes are taken from."""
+class _File:
+    """A file to read from: what astropy opens, and where stored bytes are taken from.
 
-    path: str
-    content: bytes | None
-    mapped: MappedFile | None
+    It is mapped after its header was read: a file that is being recorded is then as long as its header says.
+    """
+
+    def __init__(self, path: str, content: bytes | None) -> None:
+        self.path, self._content = path, content
+        self._mapped: MappedFile | None = None
 
     @property
     def source(self) -> Any:
         """What `opened` takes."""
-        return self.path if self.content is None else io.BytesIO(self.content)
+        return self.path if self._content is None else io.BytesIO(self._content)
 
     def check(self) -> None:
         """See `Stored`."""
-        if self.mapped is not None:
-            self.mapped.check()
+        if self._mapped is not None:
+            self._mapped.check()
+
+    @property
+    def nbytes(self) -> int:
+        """How long the file is, unpacked."""
+        return os.path.getsize(self.path) if self._content is None else len(self._content)
 
     def array(self, kind: np.dtype[Any], shape: tuple[int, ...], place: int) -> Array:
         """Return stored numbers as they are: a map of the file, or of its unpacked bytes."""
         count = math.prod(shape)
         if count == 0:
             return np.zeros(shape, kind)
-        try:
-            if self.mapped is not None:
-                return self.mapped.array(kind, shape, place)
-            assert self.content is not None
-            return np.frombuffer(self.content, kind, count, place).reshape(shape)
-        except StreamFormatError:
-            raise
-        except ValueError as error:
-            nbytes = os.path.getsize(self.path) if self.content is None else len(self.content)
-            raise StreamFormatError(
-                f"{self.path} is shorter than its header says: {error}",
-                path=self.path,
-                field="file size",
-                expected=place + count * kind.itemsize,
-                found=nbytes,
-            ) from error
+        wanted = place + count * kind.itemsize
+        if place < 0 or min(shape) < 0 or wanted > self.nbytes:
+            raise _short(self, wanted)
+        if self._content is not None:
+            return np.frombuffer(self._content, kind, count, place).reshape(shape)
+        if self._mapped is None or self._mapped.nbytes < wanted:
+            self._mapped = MappedFile(self.path)
+        return self._mapped.array(kind, shape, place)
+
+
+def _short(file: _File, wanted: int) -> StreamFormatError:
+    return StreamFormatError(
+        f"{file.path} is shorter than its header says: {file.nbytes} bytes of {wanted}",
+        path=file.path,
+        field="file size",
+        expected=wanted,
+        found=file.nbytes,
+    )
 
 
 class _Pixels(NamedTuple):
@@ -94,8 +110,7 @@ def read_fits(path: str, rows_path: str, hdu: Hdu | None) -> Stored:
     OSError, StreamError
     """
     content = content_of(path)
-    packed = unpacked(path, content) if content.packed else None
-    file = _File(path, packed, MappedFile(path) if packed is None else None)
+    file = _File(path, unpacked(path, content) if content.packed else None)
     # Astropy warns of a file that is too short, which is an error below.
     with silenced(), opened(file.source, path, memmap=True, do_not_scale_image_data=True) as hdus:
         chosen = choose(hdus, hdu, path)
@@ -134,9 +149,29 @@ def _stored_pixels(file: _File, chosen: Chosen) -> _Pixels | None:
 def _scaled_pixels(file: _File, hdu: Hdu | None) -> _Pixels:
     """Read pixels as astropy makes them of what is stored: scaled, and NaN where they are missing."""
     with silenced(), opened(file.source, file.path, memmap=False) as hdus:
-        frames = np.asarray(choose(hdus, hdu, file.path).hdu.data)
+        image = choose(hdus, hdu, file.path).hdu
+        end = _checked_end(file, image)
+        frames = np.asarray(image.data)
+    if end > file.nbytes:  # it was cut while it was read
+        raise _short(file, end)
     native = frames.dtype.newbyteorder("=")
     return _Pixels(frames.astype(native, copy=False), None, native)
+
+
+def _checked_end(file: _File, image: Any) -> int:
+    """Return where an HDU ends; raise if its pixels are not in the file, or do not fit into memory."""
+    end = int(image.fileinfo()["datLoc"] + image.size)
+    if end > file.nbytes:
+        raise _short(file, end)
+    needed, available = 2 * 8 * math.prod(map(int, image.shape)), free_memory()
+    if needed > available:
+        raise CaptureMemoryError(
+            f"{file.path} cannot be opened: its pixels of shape {image.shape} are packed or scaled, which "
+            f"may take {needed} bytes of memory, and {available} are free",
+            needed=needed,
+            available=available,
+        )
+    return end
 
 
 def _plain_type(cards: Any) -> np.dtype[Any] | None:
@@ -173,32 +208,33 @@ def _recorded(file: _File, rows_path: str, cards: Any, pixels: _Pixels) -> Store
     """Read a recording; of a reduced copy of one, a plain cube."""
     done = bool(cards["SHM_DONE"])
     finished = done or cards.get("SHM_END") == "error"  # its rows are in the table
-    info: Array | None
+    info: Array | None = None
+    rows: int | None = None
+    count = int(pixels.frames.shape[0])
     if finished:
-        info = _table_of(file)
-    elif os.path.exists(rows_path):
-        info = read_rows(rows_path)
+        info, rows = _table_of(file, count)
     else:
-        info = None
+        with contextlib.suppress(FileNotFoundError):
+            info, rows = read_rows(rows_path, count)
     header = _header_of(cards, pixels.dtype)
-    reason = _why_reduced(cards, info, rows_path)
+    reason = _why_reduced(cards, rows, rows_path)
     if not reason:
-        return Stored(*pixels, info, header, done, nothing_to_close, check=file.check)
+        return Stored(*pixels, info, header, done, nothing_to_close, check=file.check, rows=rows)
     return Stored(
         *pixels, None, {key: header[key] for key in _LASTING}, False, nothing_to_close,
         plain=True, axes=_axes_of(cards), remark=reason, check=file.check,
     )  # fmt: skip
 
 
-def _why_reduced(cards: Any, info: Array | None, rows_path: str) -> str:
+def _why_reduced(cards: Any, rows: int | None, rows_path: str) -> str:
     """Tell why the cards of a recording cannot be those of the pixels that they stand with."""
-    if info is None:
+    if rows is None:
         where = "its table INFO" if cards["SHM_DONE"] else rows_path
         return f"{where}, which has a row for each frame, is missing"
     if not cards["SHM_DONE"]:
         return ""
     count = int(cards[f"NAXIS{cards['NAXIS']}"])
-    return "" if count == len(info) else f"its last axis is {count} long, and there are {len(info)} rows"
+    return "" if count == rows else f"its last axis is {count} long, and there are {rows} rows"
 
 
 def _axes_of(cards: Any) -> int | None:
@@ -211,16 +247,26 @@ def _axes_of(cards: Any) -> int | None:
     return naxis if naxis <= 2 else None
 
 
-def _table_of(file: _File) -> Array | None:
-    """Read the rows from the table; None if there is none."""
+def _table_of(file: _File, most: int) -> tuple[Array | None, int | None]:
+    """Read up to `most` rows from the table; returns them, and how many it has. None if there is no table."""
     with silenced(), opened(file.source, file.path, memmap=True) as hdus:
         if "INFO" not in hdus or hdus["INFO"].header["NAXIS1"] != TABLE_ROW.itemsize:
-            return None
+            return None, None
         place = hdus["INFO"].fileinfo()["datLoc"]
         count = int(hdus["INFO"].header["NAXIS2"])
-    table = file.array(TABLE_ROW, (count,), place).copy()
+    table = file.array(TABLE_ROW, (count,), place)
+    pieces = []
+    for first in range(0, min(count, most), _PIECE_ROWS):
+        piece = _from_table(table[first : min(count, most, first + _PIECE_ROWS)])
+        pieces.append(rows_of(piece, len(piece)))
+        if len(pieces[-1]) < len(piece):
+            break
     file.check()
-    rows = np.zeros(count, FRAME_ROW)
+    return joined_rows(pieces), count
+
+
+def _from_table(table: Array) -> Array:
+    rows = np.zeros(len(table), FRAME_ROW)
     for name in TABLE_ROW.names or ():
         kind = FRAME_ROW[name]
         rows[name] = table[name].astype(f"i{kind.itemsize}").view(kind) ^ kind.type(flip_of(kind))

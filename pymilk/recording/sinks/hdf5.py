@@ -6,13 +6,17 @@ killed. Disk blocks are reserved before the library writes, because it does not 
 
 from __future__ import annotations
 
+import errno
+import functools
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from ..._core import FRAME_ROW
 from ..._types import Array
+from ...errors import StreamError
 from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, put_in_place, remove_unfinished
@@ -22,6 +26,9 @@ from .hdf5_read import read_hdf5
 from .outputs import check_length, check_name, identity_of
 
 __all__ = ["FORMAT", "Hdf5Sink"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 #: Approximate bytes of a chunk of frames; rows of a chunk of info.
 _CHUNK_NBYTES = 1 << 20
@@ -48,6 +55,21 @@ def _h5py() -> Any:
     return optional_library("h5py", "hdf5", "HDF5 recordings")
 
 
+def _as_oserror(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Make an OSError of what the library raises besides: it has many kinds for a disk that fails."""
+
+    @functools.wraps(method)
+    def call(*args: _P.args, **options: _P.kwargs) -> _R:
+        try:
+            return method(*args, **options)
+        except (RuntimeError, ValueError, KeyError, TypeError, OverflowError) as error:
+            if isinstance(error, StreamError):
+                raise
+            raise OSError(errno.EIO, f"the HDF5 library says: {error}") from error
+
+    return call
+
+
 class Hdf5Sink(Sink):
     """See `Sink`."""
 
@@ -59,6 +81,7 @@ class Hdf5Sink(Sink):
         super().check(shape, dtype, compress)
         _h5py()
 
+    @_as_oserror
     def __init__(
         self,
         path: str,
@@ -134,6 +157,7 @@ class Hdf5Sink(Sink):
         """See `Sink`."""
         return self._staging.room(count)
 
+    @_as_oserror
     def commit(self, info: Array) -> None:
         """See `Sink`."""
         self._staging.add(info)
@@ -141,6 +165,7 @@ class Hdf5Sink(Sink):
             self._write()
             self._staging.used = self._in_file = 0
 
+    @_as_oserror
     def flush(self) -> None:
         """See `Sink`."""
         try:
@@ -197,6 +222,7 @@ class Hdf5Sink(Sink):
         self._in_file = used
         self._note_length()
 
+    @_as_oserror
     def finish(self, header: Header) -> None:
         """See `Sink`."""
         self.flush()
@@ -207,6 +233,7 @@ class Hdf5Sink(Sink):
             self._h5.attrs.modify(name, header[name])
         self.close()  # cuts off reserved bytes
 
+    @_as_oserror
     def close(self) -> None:
         """See `Sink`."""
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,15 @@ from ...errors import StreamFormatError
 from ...system.extras import optional_library
 from ...system.regular import check_regular
 from .base import HEADER_NBYTES, Stored, header_of_json
+from .hdf5_frames import StoredItems, check_stored
 from .kept import KeptFrames, kept_rows, rows_with_gaps
+from .rows import rows_of
 
 __all__ = ["read_hdf5"]
+
+#: Bytes of a packed chunk of several items, unpacked, at most: it is unpacked as a whole, and a file of a few
+#: bytes can promise very much. Recorders write 1 MB.
+_LARGEST_NBYTES = 64 << 20
 
 #: What the library says of a file that is being written, or whose recorder was killed.
 _BEING_WRITTEN = ("already open for write", "unable to lock file")
@@ -39,7 +47,7 @@ def read_hdf5(path: str) -> Stored:
     try:
         return _read(h5py, h5, path, nbytes)
     except BaseException:
-        h5.close()
+        _close(h5)
         raise
 
 
@@ -62,6 +70,12 @@ def _opened(h5py: Any, path: str) -> Any:
     return h5py.File(path, "r", swmr=True)
 
 
+def _close(h5: Any) -> None:
+    """Close a file that was read; of a damaged one the library may say that it cannot."""
+    with contextlib.suppress(RuntimeError, OSError, ValueError):
+        h5.close()
+
+
 def _member(h5py: Any, h5: Any, path: str, name: str) -> Any:
     """Return a data set that is in this file itself."""
     link = h5.get(name, getlink=True)
@@ -72,6 +86,10 @@ def _member(h5py: Any, h5: Any, path: str, name: str) -> Any:
         raise _damaged(path, f"{name} is no data set")
     if member.external or member.is_virtual:
         raise _damaged(path, f"{name} is stored in other files, which are not opened")
+    chunk = member.chunks or (1,)
+    nbytes = math.prod(chunk) * member.dtype.itemsize
+    if chunk[0] > 1 and nbytes > _LARGEST_NBYTES and member.id.get_create_plist().get_nfilters():
+        raise _damaged(path, f"the packed chunks of {name} have {nbytes} bytes, unpacked")
     return member
 
 
@@ -104,16 +122,21 @@ def _read(h5py: Any, h5: Any, path: str, nbytes: int) -> Stored:
         )
     if max(frames.shape, default=0) >= 2**48 or rows.size > frames.shape[0]:
         raise _damaged(path, f"{rows.size} rows, and frames of shape {frames.shape}")
-    header = header_of_json(text[()], path)
-    info: Array = rows[:]
+    content = text[()]
+    check_stored(h5py, text, path)
+    header = header_of_json(content, path)
+    info = rows_of(StoredItems(h5py, rows, path), int(frames.shape[0]))
     complete = bool(header.get("complete"))
     kept, missing = np.arange(0), ""
     if complete:  # of a file that is being written the library does not know its chunks
         kept, missing = _kept(frames, min(len(info), int(frames.shape[0])))
-    held: Any = frames
+    held: Any = StoredItems(h5py, frames, path)
     if missing:
-        held, info = KeptFrames(frames, kept), rows_with_gaps(info[kept], kept)
-    return Stored(held, None, frames.dtype, info, header, complete, h5.close, missing=missing)
+        held, info = KeptFrames(held, kept), rows_with_gaps(info[kept], kept)
+    return Stored(
+        held, None, frames.dtype, info, header, complete, lambda: _close(h5), missing=missing,
+        rows=int(rows.size),
+    )  # fmt: skip
 
 
 def _kept(frames: Any, count: int) -> tuple[Array, str]:

@@ -57,7 +57,7 @@ def kept_rows(chunks: Array, rows: int, count: int) -> Array:
         Rows that the shape counts.
     """
     chunks = chunks[chunks < -(-count // rows)]
-    found = (chunks[:, None] * rows + np.arange(rows)).ravel()
+    found = (chunks[:, None] * rows + np.arange(min(rows, count))).ravel()
     return found[found < count]
 
 

@@ -40,6 +40,7 @@ class MappedFile:
             self.nbytes = found.st_size
             if not self.nbytes:
                 raise self._short(1)
+            self._needed = 0  # bytes up to the end of the arrays that were given out
             self._mapping, self._memory = map_shared(descriptor, 0, self.nbytes, False, path)
         finally:
             os.close(descriptor)
@@ -59,6 +60,7 @@ class MappedFile:
         wanted = place + count * dtype.itemsize
         if place < 0 or min(shape, default=0) < 0 or wanted > self.nbytes:
             raise self._short(wanted)
+        self._needed = max(self._needed, wanted)
         flat: Array = np.frombuffer(self._memory, np.uint8, count * dtype.itemsize, place)
         made: Any = flat.view(dtype).reshape(shape).view(np.memmap)
         # What NumPy sets in its own maps: slices stay maps by it, and users read it.
@@ -74,11 +76,12 @@ class MappedFile:
                 found = os.stat(self._path)
             except OSError:
                 return  # deleted or renamed: the map keeps the file
-            cut = identity_of(found) == self._identity and found.st_size < self.nbytes
+            # A recorder that ends cuts off what it had reserved behind the last frame.
+            cut = identity_of(found) == self._identity and found.st_size < self._needed
         if cut:
             raise StreamFormatError(
                 f"{self._path} was cut by another program after it was opened; its frames cannot be read",
                 path=self._path,
                 field="file size",
-                expected=self.nbytes,
+                expected=self._needed,
             )

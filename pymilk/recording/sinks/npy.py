@@ -36,8 +36,9 @@ from .base import (
 )
 from .mapped import MappedFile
 from .outputs import check_length, check_name, identity_of
+from .rows import rows_of
 
-__all__ = ["FORMAT", "GrowingNpy", "NpySink", "read_rows"]
+__all__ = ["FORMAT", "GrowingNpy", "NpySink", "mapped_npy", "read_rows"]
 
 #: Bytes that a mapped file grows by.
 _PIECE_NBYTES = 64 << 20
@@ -185,8 +186,8 @@ class GrowingNpy:
             self._file = -1
 
 
-def _opened(path: str) -> tuple[MappedFile, Array]:
-    """Map an NPY file."""
+def mapped_npy(path: str) -> tuple[MappedFile, Array]:
+    """Map an NPY file under the guard; returns the map, and the array in it."""
     descriptor = open_regular(path)
     try:
         with open(descriptor, "rb") as file:
@@ -210,13 +211,13 @@ def _opened(path: str) -> tuple[MappedFile, Array]:
     return mapped, array.T if in_columns else array
 
 
-def read_rows(path: str) -> Array:
-    """Read the rows of frames from an NPY file."""
-    mapped, found = _opened(path)
+def read_rows(path: str, most: int) -> tuple[Array, int]:
+    """Read up to `most` rows of frames from an NPY file; returns them, and how many it says that it has."""
+    mapped, found = mapped_npy(path)
     if found.dtype == FRAME_ROW and found.ndim == 1:
-        rows: Array = found.copy()
+        rows = rows_of(found, most)
         mapped.check()
-        return rows
+        return rows, len(found)
     raise StreamFormatError(
         f"{path} has no rows of frames, but {found.dtype} of shape {found.shape}",
         path=path,
@@ -226,12 +227,12 @@ def read_rows(path: str) -> Array:
     )
 
 
-def _rows_alone(path: str) -> Array | None:
+def _rows_alone(path: str, most: int) -> tuple[Array | None, int | None]:
     """Read the rows beside a cube whose header is missing, if there are any."""
     try:
-        return read_rows(path)
-    except (OSError, StreamFormatError):
-        return None
+        return read_rows(path, most)
+    except (FileNotFoundError, StreamFormatError):
+        return None, None
 
 
 class NpySink(Sink):
@@ -313,19 +314,26 @@ class NpySink(Sink):
     @classmethod
     def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
         """See `Sink`."""
-        mapped, frames = _opened(path)
-        _, rows, header_path = cls.files(path)
-        if not os.path.exists(header_path):
-            info = _rows_alone(rows)
+        _, rows_path, header_path = cls.files(path)
+        # First: frames and rows are whole once the header says that the recording is.
+        try:
+            text = read_regular(header_path, HEADER_NBYTES)
+        except FileNotFoundError:
+            text = None
+        mapped, frames = mapped_npy(path)
+        count = frames.shape[0] if frames.ndim else 0
+        if text is None:
+            info, rows = _rows_alone(rows_path, count)
             return Stored(
                 frames, None, frames.dtype, info, {}, True, nothing_to_close, plain=info is None,
-                check=mapped.check,
+                check=mapped.check, rows=rows,
             )  # fmt: skip
-        header = header_of_json(read_regular(header_path, HEADER_NBYTES), header_path)
-        info, complete = read_rows(rows), bool(header.get("complete"))
+        header = header_of_json(text, header_path)
+        info, rows = read_rows(rows_path, count)
         return Stored(
-            frames, None, frames.dtype, info, header, complete, nothing_to_close, check=mapped.check
-        )
+            frames, None, frames.dtype, info, header, bool(header.get("complete")), nothing_to_close,
+            check=mapped.check, rows=rows,
+        )  # fmt: skip
 
 
 FORMAT = NpySink

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +11,11 @@ import numpy as np
 from ..._core import FRAME_ROW
 from ..._types import Array
 from ...errors import StreamFormatError
-from ...system.extras import optional_library
 from ...system.regular import read_regular, regular_entries
 from .base import HEADER_NBYTES, Stored, header_of_json, nothing_to_close
-from .kept import KeptFrames, kept_rows, rows_with_gaps
+from .kept import KeptFrames, rows_with_gaps
+from .rows import joined_rows, rows_of
+from .zarr_frames import BLOSC_HEAD, ChunkFiles, is_whole_blosc
 
 __all__ = ["COLUMNS", "chunks_of", "read_zarr"]
 
@@ -24,8 +24,21 @@ COLUMNS = list(FRAME_ROW.names or ())
 #: Name of a chunk: its number, and a 0 for each other axis.
 _CHUNK = re.compile(r"c\.([0-9]{1,18})((?:\.0)*)")
 
-#: Bytes of the head of a Blosc chunk, where it says how long it is, unpacked and packed.
-_BLOSC_HEAD = 16
+#: Bytes of a packed chunk of several frames, unpacked, at most. Recorders write some 4 MB; it is unpacked as
+#: a whole, and a file of a few bytes can promise very much.
+_LARGEST_NBYTES = 64 << 20
+
+#: Rows that are read at a time.
+_PIECE_ROWS = 1 << 16
+
+#: How often a folder is listed in which a recorder is at work: a listing may miss a file that is replaced.
+_LISTINGS = 3
+
+
+def _endian(codec: dict[str, Any]) -> str:
+    """Return the byte order of the codec "bytes"; pixels of one byte need none."""
+    found: str = codec.get("configuration", {}).get("endian", "little")
+    return found
 
 
 class _Array(NamedTuple):
@@ -71,23 +84,29 @@ def _array(path: str, name: str) -> _Array:
         shape, chunk = data["shape"], data["chunk_grid"]["configuration"]["chunk_shape"]
         encoding = data["chunk_key_encoding"]
         codecs = [each["name"] for each in data["codecs"]]
-        dtype = np.dtype(data["data_type"])
+        dtype, order = np.dtype(str(data["data_type"])), _endian(data["codecs"][0])
+        if order == "big":
+            dtype = dtype.newbyteorder(">")
         attributes = data.get("attributes", {})
         good = (
             all(type(each) is int and 0 <= each < 2**48 for each in (*shape, *chunk))
             and len(shape) == len(chunk) >= 1
-            and chunk[0] > 0
+            and min(chunk) > 0
             and shape[1:] == chunk[1:]
             and encoding["name"] == "default"
             and encoding["configuration"]["separator"] == "."
+            and order in ("little", "big")
             and codecs in (["bytes"], ["bytes", "blosc"])
             and isinstance(attributes, dict)
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise _damaged(path, f"metadata of {name}: {error!r}") from error
     if not good:
         raise _damaged(path, f"metadata of {name}: shape {shape}, chunks {chunk}, codecs {codecs}")
-    return _Array(tuple(shape), chunk[0], dtype, "blosc" in codecs, attributes)
+    found = _Array(tuple(shape), chunk[0], dtype, "blosc" in codecs, attributes)
+    if found.packed and found.rows > 1 and found.chunk_nbytes > _LARGEST_NBYTES:
+        raise _damaged(path, f"its packed chunks have {found.chunk_nbytes} bytes, unpacked")
+    return found
 
 
 def chunks_of(
@@ -118,12 +137,7 @@ def chunks_of(
         if match is None or len(match[2]) != 2 * (axes - 1):
             continue
         if packed:
-            head = read_regular(entry, _BLOSC_HEAD, part=True)
-            whole = (
-                len(head) == _BLOSC_HEAD
-                and int.from_bytes(head[4:8], "little") == nbytes
-                and int.from_bytes(head[12:16], "little") == size
-            )
+            whole = is_whole_blosc(read_regular(entry, BLOSC_HEAD, part=True), nbytes, size)
         else:
             whole = size == nbytes
         if whole:
@@ -134,8 +148,7 @@ def chunks_of(
 
 
 def read_zarr(path: str) -> Stored:
-    """Read a Zarr recording; raises OSError and StreamError."""
-    zarr = optional_library("zarr", "zarr", "Zarr recordings")
+    """Read a Zarr recording; needs numcodecs if it is packed. Raises OSError and StreamError."""
     if not os.path.exists(path):
         raise FileNotFoundError(2, "No such file or directory", path)
     header = _metadata(path, path).get("attributes", {})
@@ -153,22 +166,21 @@ def read_zarr(path: str) -> Stored:
         raise _damaged(path, f"chunks of {frames.rows} frames, and of {table.rows} rows")
     if not isinstance(header, dict):
         raise _damaged(path, "the group has no attributes")
-    info, kept, broken, missing = _rows(path, frames, table)
-    if header.get("complete") and frames.shape[0] != table.shape[0]:
+    complete = bool(header.get("complete"))
+    for _ in range(1 if complete else _LISTINGS):
+        info, kept, broken, missing = _rows(path, frames, table)
+        if not missing:
+            break
+    if complete and frames.shape[0] != table.shape[0]:
         missing = missing or f"the shapes count {frames.shape[0]} frames and {table.shape[0]} rows"
-    opened = _opened(path, lambda: zarr.open_group(path, mode="r")["frames"])
+    opened = ChunkFiles(path, "frames", frames.shape, frames.rows, frames.dtype, frames.packed)
     held: Any = KeptFrames(opened, kept, broken) if missing else opened
-    native = np.dtype(opened.dtype).newbyteorder("=")
+    native = frames.dtype.newbyteorder("=")
     return Stored(
-        held, None, native, info, header, bool(header.get("complete")), nothing_to_close, missing=missing
-    )
-
-
-def _opened(path: str, opening: Callable[[], Any]) -> Any:
-    try:
-        return opening()
-    except (KeyError, ValueError, OSError, TypeError) as error:
-        raise _damaged(path, repr(error), found=str(error)) from error
+        held, None if frames.dtype == native else lambda raw: raw.astype(native), native, info, header,
+        complete, nothing_to_close, missing=missing, check=opened.check,
+        rows=None if missing else table.shape[0],
+    )  # fmt: skip
 
 
 def _rows(path: str, frames: _Array, table: _Array) -> tuple[Array, Array, Array, str]:
@@ -186,18 +198,32 @@ def _rows(path: str, frames: _Array, table: _Array) -> tuple[Array, Array, Array
     wanted = -(-count // frames.rows)
     both = np.intersect1d(mine, theirs)
     both = both[both < wanted]
-    kept = kept_rows(both, frames.rows, count)
-    info = np.zeros(len(kept), FRAME_ROW)
-    done = 0
-    for number in both:
-        file = os.path.join(path, "info", f"c.{number}.0")
-        rows = np.frombuffer(read_regular(file, table.chunk_nbytes), "<i8").reshape(table.rows, -1)
-        rows = rows[: count - int(number) * frames.rows]
-        for at, name in enumerate(COLUMNS):
-            info[name][done : done + len(rows)] = rows[:, at].astype(FRAME_ROW[name])
-        done += len(rows)
-    broken = kept_rows(np.intersect1d(both, np.array(cut, np.int64)), frames.rows, count)
+    info, kept = _rows_of_chunks(path, table, both, count)
+    broken = kept[np.isin(kept // frames.rows, cut)]
     if len(both) == wanted and not len(broken):
         return info, kept, broken, ""
     fault = f"{wanted - len(both)} of {wanted} chunks of frames are missing, {len(cut)} damaged"
     return rows_with_gaps(info, kept), kept, broken, fault
+
+
+def _rows_of_chunks(path: str, table: _Array, numbers: Array, count: int) -> tuple[Array, Array]:
+    """Return the rows in these chunks, up to the first that was never written, and their places."""
+    source = ChunkFiles(path, "info", table.shape, table.rows, np.dtype("<i8"), False)
+    pieces, places = [], []
+    for number in map(int, numbers):
+        end = min(count, (number + 1) * table.rows)
+        for first in range(number * table.rows, end, _PIECE_ROWS):
+            stored = source[first : min(end, first + _PIECE_ROWS)]
+            piece = np.zeros(len(stored), FRAME_ROW)
+            for at, name in enumerate(COLUMNS):
+                piece[name] = stored[:, at].astype(FRAME_ROW[name])
+            written = rows_of(piece, len(piece))
+            pieces.append(written)
+            places.append(np.arange(first, first + len(written)))
+            if len(written) < len(piece):
+                break
+        else:
+            continue
+        break
+    return joined_rows(pieces), np.concatenate([np.arange(0), *places])
+

@@ -131,6 +131,7 @@ def test_full_disk(suffix: str, make: Callable[..., SHM], small_disk: Path) -> N
         # Each frame is either in the file, or told to be in none.
         assert report.recorded == len(frames) == loaded.header["frames"]
         assert report.recorded + report.unwritten == 3073
+        assert (loaded.complete, loaded.header["ended"]) == (False, "error")
 
 
 LIMITED = """

@@ -21,6 +21,7 @@ from pyMilk.interfacing.fps import (
     SmartFPSInitError,
 )
 
+from pymilk.errors import FPSClosedError
 from pymilk.parameters import SmartAttributesFPS as NewSmart
 
 
@@ -55,8 +56,19 @@ def test_create(loop: FPS) -> None:
     again = FPS.create("loop", force_recreate=True)
     assert list(again.key_types) == ["Name"]
     again.destroy()
+    again.destroy()
     with pytest.raises(FPSDoesntExistError):
         FPS("loop")
+
+
+def test_ends_of_an_fps_that_was_replaced(loop: FPS) -> None:
+    again = FPS.create("loop", force_recreate=True)
+    for end in (loop.destroy, loop.destroy, loop.disconnect, loop.disconnect):
+        end()
+    assert FPS("loop")["Name"] == again["Name"]
+    again.disconnect()
+    with pytest.raises(FPSClosedError):  # its file would stay, without a word
+        again.destroy()
 
 
 def test_values(loop: FPS) -> None:

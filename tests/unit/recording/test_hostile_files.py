@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import resource
@@ -9,12 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from pymilk import SHM, Recorder, load
-from pymilk.errors import StreamFormatError
+from pymilk import SHM, Recorder, load, play
+from pymilk.errors import CaptureMemoryError, StreamFormatError, StreamStorageError
+from pymilk.fits import multi_read
 from support.recordings import images, recorded
 
 for library in ("astropy", "zarr"):
@@ -118,3 +121,99 @@ def test_growth_of_hdf5_is_seen_by_opening_again(cam: SHM, tmp_path: Path) -> No
                         break
                 time.sleep(0.005)
         assert recorder.running
+
+
+@pytest.mark.parametrize("name", ["NAXIS", "TFIELDS"])
+@pytest.mark.parametrize("number", ["300000000", "-1", "1E9"])
+def test_fits_that_counts_what_cannot_be(name: str, number: str, cam: SHM, tmp_path: Path) -> None:
+    """astropy would make an entry for each of them."""
+    path = tmp_path / "cam.fits"
+    recorded(cam, path, images(5))[0].close()
+    content = path.read_bytes()
+    at = content.index(f"{name:8}= ".encode())
+    path.write_bytes(content[: at + 10] + number.rjust(20).encode() + content[at + 30 :])
+    for read in (load, multi_read):
+        with pytest.raises(StreamFormatError, match=name):
+            read(path)
+
+
+def test_rows_of_a_file_that_was_made_longer(cam: SHM, tmp_path: Path) -> None:
+    """A file can be as long as its header says, and empty: rows that were never written are not read."""
+    recorded(cam, tmp_path / "cam.npy", images(20))
+    rows = tmp_path / "cam.info.npy"
+    head = rows.read_bytes()
+    rows.write_bytes(head.replace(b"(20,", b"(300000000,").replace(b"       \n", b"\n", 1))
+    os.truncate(rows, 20_000_000_000)
+    with load(tmp_path / "cam.npy") as found:
+        assert (len(found), found.complete) == (20, False)
+        assert "300000000 rows" in found.missing
+
+
+def test_chunks_that_are_small_until_they_are_unpacked(cam: SHM, tmp_path: Path) -> None:
+    recorded(cam, tmp_path / "cam.h5", images(20))[0].close()
+    with h5py.File(tmp_path / "cam.h5", "r+") as h5:
+        del h5["frames"]
+        h5.create_dataset("frames", (20, 5, 7), np.uint16, chunks=(10**7, 5, 7), maxshape=(None, 5, 7),
+                          compression="gzip")  # fmt: skip
+    with pytest.raises(StreamFormatError, match="packed chunks"):
+        load(tmp_path / "cam.h5")
+    path = tmp_path / "packed.fits.gz"
+    with gzip.open(path, "wb", compresslevel=1) as packed:
+        packed.write(b"SIMPLE  =" + bytes(80 << 20))
+    with mock.patch("pymilk.foreign.hdus.free_memory", return_value=64 << 20), pytest.raises(
+        CaptureMemoryError, match="half of the free"
+    ):
+        load(path)
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "chunk"])
+def test_zarr_that_goes_after_it_was_opened(how: str, cam: SHM, tmp_path: Path) -> None:
+    """A library would make zeros of it, or give frames of the other recording."""
+    path = tmp_path / "cam.zarr"
+    found, _ = recorded(cam, path, images(20))
+    if how == "chunk":
+        (path / "frames" / "c.0.0.0").unlink()
+    else:
+        path.rename(tmp_path / "old.zarr")
+    if how == "replaced":
+        recorded(cam, path, images(21))[0].close()
+    words = "deleted by another" if how == "chunk" else "deleted or replaced"
+    with pytest.raises(StreamFormatError, match=words):
+        found.frames[3]
+    with pytest.raises(StreamFormatError, match="deleted"):
+        play(found, "again", rate=0)
+
+
+def test_hdf5_that_is_cut_after_it_was_opened(cam: SHM, tmp_path: Path) -> None:
+    """The library makes zeros of what is behind the end of a file."""
+    path = tmp_path / "cam.h5"
+    recorded(cam, path, images(4000))[0].close()
+    with h5py.File(path) as h5:
+        end = h5["frames"].id.get_chunk_info(0).byte_offset + 200_000
+    found = load(path)
+    os.truncate(path, end)
+    with found, pytest.raises(StreamFormatError, match="not in the file"):
+        np.asarray(found.frames)
+
+
+def test_hdf5_frames_that_were_never_written(cam: SHM, tmp_path: Path) -> None:
+    path = tmp_path / "cam.h5"
+    recorded(cam, path, images(20))[0].close()
+    with h5py.File(path, "r+") as h5:
+        del h5["frames"]
+        h5.create_dataset("frames", (20, 5, 7), np.uint16)
+    with load(path) as found, pytest.raises(StreamFormatError, match="never written"):
+        found.frames[3]
+
+
+def test_errors_of_the_hdf5_library_are_errors_of_the_disk(
+    cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **options: Any) -> None:
+        raise RuntimeError("Can't flush (file write failed)")
+
+    recorder = Recorder(cam, tmp_path / "cam.h5", frames=5).start()
+    monkeypatch.setattr(h5py.Dataset, "flush", fail)
+    cam.set_many(images(5))
+    with pytest.raises(StreamStorageError, match="the HDF5 library says: Can't flush"):
+        recorder.wait(60)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pymilk import SHM, Capture, Recorder, load, save
-from pymilk.errors import OutputChangedError, RecordingInUseError
+from pymilk.errors import NotStartedError, OutputChangedError, RecordingInUseError
 from support.recordings import EACH_FORMAT, images
 
 pytest.importorskip("astropy")
@@ -153,4 +153,5 @@ def test_series_that_is_recorded_is_not_replaced(suffix: str, cam: SHM, tmp_path
     with pytest.raises(RecordingInUseError, match="cam_000001"):
         Recorder(cam, path, force=True, max_frames_per_file=3)
     assert first.stop().recorded == 5
-    Recorder(cam, path, force=True, max_frames_per_file=3).stop()
+    with pytest.raises(NotStartedError):
+        Recorder(cam, path, force=True, max_frames_per_file=3).stop()

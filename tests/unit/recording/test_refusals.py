@@ -14,6 +14,7 @@ import pytest
 import pymilk
 from pymilk import SHM, Recorder, load, record
 from pymilk.errors import (
+    NotStartedError,
     StreamArgumentError,
     StreamExistsError,
     StreamNotFoundError,
@@ -191,7 +192,8 @@ def test_a_recorder_starts_once(cam: SHM, tmp_path: Path) -> None:
     recorder = Recorder("cam", tmp_path / "cam.npy")
     assert not recorder.running
     assert "not started" in repr(recorder)
-    recorder.stop()
+    with pytest.raises(NotStartedError):
+        recorder.stop()
     with pytest.raises(StreamArgumentError, match="starts once"):
         recorder.start()
     assert list(tmp_path.iterdir()) == []

@@ -192,3 +192,46 @@ def test_strict_refuses_a_recording_at_work(cam: SHM, tmp_path: Path) -> None:
     assert load(tmp_path / "cam.npy", strict=True).complete
     with pytest.raises(StreamFormatError):
         raise RecordingIncompleteError("x", path="y", field="complete", expected=True, found=False)
+
+
+def test_series_whose_middle_file_has_no_frame_yet(cam: SHM, tmp_path: Path) -> None:
+    """The gap is counted across it."""
+    make_series(cam, tmp_path, "npy")
+    for end in (".npy", ".info.npy"):
+        path = tmp_path / f"q_000001{end}"
+        np.save(path, np.load(path)[:0])
+    with load(tmp_path / "q.npy") as found:
+        assert not found.complete
+        assert [gap.tolist() for gap in found.gaps] == [(10, 10, 11, 22)]
+
+
+#: The words of docs/recording.md.
+ENDED = {"running", "complete", "time", "stopped", "error"}
+
+
+@EACH_FORMAT
+def test_how_a_recording_ended_is_one_word_everywhere(suffix: str, cam: SHM, tmp_path: Path) -> None:
+    path = tmp_path / f"cam.{suffix}"
+    for word, options, frames in (
+        ("complete", {"frames": 3}, 3), ("time", {"seconds": 0.05}, 3), ("stopped", {}, 3),
+        ("error", {"timeout": 0.05}, 3), ("time", {"seconds": 0.05}, 0),
+    ):  # fmt: skip
+        recorder = Recorder(cam, path, force=True, **options).start()  # type: ignore[arg-type]
+        assert recorder.report.streams["cam"].ended == "running"
+        if frames:
+            cam.set_many(images(frames))
+        if word == "stopped":
+            recorder.stop()
+        try:
+            recorder.wait(60)
+        except StreamTimeoutError:
+            assert word == "error"
+        report = recorder.report.streams["cam"]
+        assert report.ended == word
+        assert word in ENDED
+        assert not report.rate < 0
+        assert f"{report.to_dict()['ended']}" == word
+        if frames:
+            with load(path) as found:
+                assert found.header["ended"] == word
+                assert found.complete == (word != "error")

@@ -100,7 +100,7 @@ def test_keyword_values_that_do_not_fit(shm, value):
     assert shm.get_keywords() == {}
 
 
-@pytest.mark.parametrize("entry", [(), (1, "c", "d"), (1, "c", "d", "e")])
+@pytest.mark.parametrize("entry", [(), (1, "c", "d"), (1, "c", "d", 5), (1, "c", "d", "e", "f")])
 def test_keyword_with_the_wrong_number_of_parts(shm, entry):
     for before in ({}, {"A": 1}):
         for call in (shm.set_keywords, shm.reset_keywords):

@@ -1,0 +1,7 @@
+"""Installed as ``pyMilk.interfacing.transport``: the very module `pymilk.interfacing.transport`."""
+
+import sys
+
+from pymilk.interfacing import transport
+
+sys.modules[__name__] = transport

@@ -1,0 +1,99 @@
+"""Headers of FITS files looked at before a library believes them.
+
+astropy makes an entry for each axis and each column that a header promises: a number like 300000000 there
+keeps it busy for minutes, and fills the memory.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from typing import IO
+
+from ..errors import StreamFormatError
+
+__all__ = ["check_headers"]
+
+#: A FITS file consists of blocks, and its headers of cards.
+_BLOCK = 2880
+_CARD = 80
+
+#: Longest header that is looked through, and most axes and columns that FITS permits.
+_HEADER_NBYTES = 4000 * _BLOCK
+_MOST = 999
+
+#: Cards that count axes or columns.
+_COUNTS = ("NAXIS", "TFIELDS", "ZNAXIS")
+
+_NAME = re.compile(rb"(?:BITPIX|NAXIS[0-9]*|PCOUNT|GCOUNT|TFIELDS|ZNAXIS|GROUPS) *=")
+_NUMBER = re.compile(rb" *([+-]?[0-9]+) *(?:/|$)")
+
+
+def check_headers(file: IO[bytes], path: str) -> None:
+    """Raise `StreamFormatError` if a header counts what cannot be; the file is at its beginning afterwards.
+
+    Parameters
+    ----------
+    file : binary file
+        Not packed.
+    path : str
+        For the message.
+    """
+    nbytes = file.seek(0, os.SEEK_END)
+    at = 0
+    while at < nbytes:
+        file.seek(at)
+        found = _header(file)
+        if found is None:
+            break  # no header: the library finds that too
+        length, cards = found
+        for name in _COUNTS:
+            count = cards.get(name, 0)
+            if count is None or not 0 <= count <= _MOST:
+                raise StreamFormatError(
+                    f"{path} is no FITS file, or it is damaged: {name} is "
+                    f"{'no number' if count is None else count}, and 0 to {_MOST} are possible",
+                    path=path,
+                    field=name,
+                    expected=f"0 to {_MOST}",
+                    found=count,
+                )
+        size = _data_nbytes(cards)
+        if size is None:
+            break
+        at += length + -(-size // _BLOCK) * _BLOCK
+    file.seek(0)
+
+
+def _header(file: IO[bytes]) -> tuple[int, dict[str, int | None]] | None:
+    """Return the length of a header, and numbers of the cards that matter, None for one that is no number."""
+    cards: dict[str, int | None] = {}
+    for length in range(_BLOCK, _HEADER_NBYTES + 1, _BLOCK):
+        block = file.read(_BLOCK)
+        if len(block) < _BLOCK:
+            return None
+        for at in range(0, _BLOCK, _CARD):
+            card = block[at : at + _CARD]
+            if card[:3] == b"END" and not card[3:].strip():
+                return length, cards
+            name = _NAME.match(card)
+            if name is not None:
+                number = _NUMBER.match(card, name.end())
+                cards[card[:8].split(b"=")[0].decode().strip()] = None if number is None else int(number[1])
+    return None
+
+
+def _data_nbytes(cards: dict[str, int | None]) -> int | None:
+    """Return how many bytes follow a header, without filling; None if it does not tell."""
+    axes = [cards.get(f"NAXIS{at}") for at in range(1, (cards.get("NAXIS") or 0) + 1)]
+    lengths = [each for each in axes if each is not None and each >= 0]
+    if len(lengths) < len(axes) or not cards.get("BITPIX"):
+        return None
+    if "GROUPS" in cards and lengths and not lengths[0]:
+        lengths = lengths[1:]
+    items = math.prod(lengths) if lengths else 0
+    more = cards.get("PCOUNT", 0), cards.get("GCOUNT", 1)
+    if None in more:
+        return None
+    return abs(cards["BITPIX"] or 0) // 8 * (more[1] or 0) * ((more[0] or 0) + items)

@@ -1,0 +1,34 @@
+"""Objects with threads that go on, and streams that they delete, at the end of the interpreter."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import weakref
+from typing import Protocol
+
+from ..errors import StreamError
+
+__all__ = ["close_at_exit"]
+
+
+class Closable(Protocol):
+    """An object with a thread of its own."""
+
+    def close(self) -> None:
+        """End the thread, and clean up; does nothing the second time."""
+
+
+_open: weakref.WeakSet[Closable] = weakref.WeakSet()
+
+
+def close_at_exit(item: Closable) -> None:
+    """Close an object at interpreter exit, before Python ends its threads; its thread has to refer to it."""
+    _open.add(item)
+
+
+@atexit.register
+def _close_all() -> None:
+    for item in list(_open):
+        with contextlib.suppress(StreamError):
+            item.close()

@@ -1,0 +1,140 @@
+"""Processes without file descriptors: errors of pymilk that name the reason, and nothing done by halves."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pymilk
+from pymilk import SHM, Recorder, load
+from pymilk._core import Stream
+from pymilk.errors import StreamError, StreamStorageError
+from pymilk.fits import multi_read, multi_write
+from pymilk.inspection import remove_stream, survey
+from pymilk.inspection.doctor import examine
+from pymilk.inspection.users import processes_using
+from pymilk.parameters import FPS, list_processes
+from pymilk.parameters.manager import list_fps
+from pymilk.playback import open_footage
+from pymilk.recording.details import recording_details
+from pymilk.streams.directory import find_stale, list_streams, remove_stale
+from pymilk.system.causes import cause_of, ended_resources
+from pymilk.system.files import file_error
+from support.recordings import EACH_FORMAT, images, recorded
+
+for library in ("astropy", "h5py", "zarr"):
+    pytest.importorskip(library)
+
+
+@contextlib.contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """Let this process open no more than so many files."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    top = max(map(int, os.listdir("/proc/self/fd")))
+    # The lowest free number is given first: then there is no free one below the last.
+    opened = [os.open(os.devnull, os.O_RDONLY)]
+    while opened[-1] < top:
+        opened.append(os.open(os.devnull, os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened[-1] + 1 + count, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for each in opened:
+            os.close(each)
+
+
+@pytest.fixture
+def cam(make: Callable[..., SHM]) -> SHM:
+    return make("cam", ((5, 7), np.uint16), ring=64)
+
+
+CALLS: dict[str, Callable[[str, Path], Any]] = {
+    "survey": lambda name, _: survey(),
+    "list_streams": lambda name, _: list_streams(),
+    "find_stale": lambda name, _: find_stale(),
+    "remove_stale": lambda name, _: remove_stale(),
+    "examine": lambda name, _: examine(),
+    "attach": lambda name, _: Stream.attach(name).close(),
+    "SHM": lambda name, _: SHM(name).close(),
+    "create": lambda name, _: Stream.create(f"new_{name}", (3, 3), np.uint8).close(),
+    "replace": lambda name, _: Stream.create(name, (5, 7), np.uint16).close(),
+    "remove": lambda name, _: remove_stream(name),
+    "multi_read": lambda name, folder: multi_read(folder / "image.fits"),
+    "packed": lambda name, folder: multi_read(folder / "image.fits.gz"),
+    "multi_write": lambda name, folder: multi_write(folder / "new.fits", np.zeros((3, 3))),
+    "processes": lambda name, _: list_processes(),
+    "list_fps": lambda name, _: list_fps(),
+    "fps": lambda name, _: FPS(name),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("left", [0, 1])
+def test_no_descriptors(name: str, left: int, make_stream: Callable[..., Stream], tmp_path: Path) -> None:
+    multi_write(tmp_path / "image.fits", np.zeros((3, 3)))
+    multi_write(tmp_path / "image.fits.gz", np.zeros((3, 3)))
+    cam, _ = (make_stream(each, (5, 7), np.uint16) for each in ("cam", "other"))
+    with contextlib.suppress(StreamError):
+        CALLS[name]("other", tmp_path)  # imports what it needs
+    cam.publish(np.full((5, 7), 3, np.uint16))
+    before = os.stat(cam.path).st_ino
+    try:
+        with descriptors_left(left):
+            CALLS[name]("cam", tmp_path)
+    except StreamError as error:
+        assert left or "no file descriptors left" in str(error), error
+        assert os.stat(cam.path).st_ino == before  # nothing was replaced or deleted
+    else:
+        assert left, "it did without"
+
+
+@EACH_FORMAT
+def test_recordings_without_descriptors(suffix: str, cam: SHM, tmp_path: Path) -> None:
+    path = tmp_path / f"cam.{suffix}"
+    loaded, _ = recorded(cam, path, images(5))
+    for call in (load, recording_details, open_footage):
+        with descriptors_left(0), pytest.raises(StreamStorageError, match="no file descriptors left"):
+            call(path)
+    with descriptors_left(0), pytest.raises(StreamStorageError, match="no file descriptors left"):
+        Recorder(cam, tmp_path / f"new.{suffix}").start()
+    capture = cam.capture(3, background=True)
+    cam.set_many(images(3))
+    capture.join()
+    with descriptors_left(0), pytest.raises(StreamStorageError, match="no file descriptors left"):
+        pymilk.save(capture, tmp_path / f"new.{suffix}")
+    assert not list(tmp_path.glob("new*"))
+    if suffix == "zarr":
+        with descriptors_left(0), pytest.raises(StreamStorageError, match="no file descriptors left"):
+            loaded.frames[2]
+    np.testing.assert_array_equal(loaded.frames[2], images(5)[2])
+    loaded.close()
+
+
+def test_users_of_a_stream_are_not_taken_for_gone(cam: SHM) -> None:
+    with (
+        Stream.attach("cam") as stream,
+        descriptors_left(0),
+        pytest.raises(StreamStorageError, match="no file descriptors left"),
+    ):
+        processes_using(stream)
+
+
+def test_what_an_error_comes_from(tmp_path: Path) -> None:
+    error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    wrapped = RuntimeError("of a library")
+    wrapped.__context__ = error
+    assert ended_resources(wrapped) is error
+    assert ended_resources(OSError(errno.EIO, "no")) is None
+    assert "ulimit -v" in cause_of(OSError(errno.ENOMEM, "no"))
+    assert cause_of(OSError(errno.EIO, "bad disk")) == "bad disk"
+    assert "inodes" not in cause_of(OSError(errno.ENOSPC, "no room"), str(tmp_path / "file"))
+    assert isinstance(file_error(error, "x", "read"), StreamStorageError)
