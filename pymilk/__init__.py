@@ -1,7 +1,7 @@
 """Read, write and capture ImageStreamIO shared-memory streams, with every frame accounted for.
 
 >>> import numpy as np, pymilk
->>> with pymilk.SHM("doc_cam", ((4, 6), np.uint16)) as shm:  # a stream of 4 x 6 pixels
+>>> with pymilk.SHM("doc_cam", ((4, 6), np.uint16), replace="if-free") as shm:  # a stream of 4 x 6 pixels
 ...     shm.set_data(np.ones((4, 6), np.uint16))
 ...     print(shm.get_data().sum())
 ...     shm.destroy()

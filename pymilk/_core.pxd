@@ -16,6 +16,7 @@ cdef class Stream(StreamMetadata):
     cdef pid_t admitted     # the process that was seen to be allowed to write; 0: none yet
     cdef bint alone         # nobody else may write: the lock is needed
     cdef object lock        # WriterLock, or None
+    cdef int64_t next_place  # when to look whether the file is in its place; INT64_MAX once it was found gone
     # Reading. The first two are about the frame that was copied last.
     cdef readonly uint64_t frame_counter
     cdef readonly uint64_t frame_flags

@@ -7,6 +7,7 @@ from typing import Any, Literal, final
 import numpy.typing as npt
 from typing_extensions import Buffer
 
+from .arguments import Replace
 from .native.checks import checked_timeout as checked_timeout
 from .native.feed import FrameFeed as FrameFeed
 from .native.formats import FLAG_COUNTER_RESET as FLAG_COUNTER_RESET
@@ -19,6 +20,7 @@ from .native.formats import FLAG_VERIFIED as FLAG_VERIFIED
 from .native.formats import FRAME_ROW as FRAME_ROW
 from .native.formats import IMAGETYPES as IMAGETYPES
 from .native.header import build_info as build_info
+from .native.header import header_behind as header_behind
 from .native.header import read_header as read_header
 from .native.keywords import Keyword as Keyword
 from .native.memory import ArrayExporter as ArrayExporter
@@ -112,6 +114,7 @@ class Stream(StreamMetadata):
         version: str = "2.00",
         layout: _Layout | None = None,
         exclusive: bool = False,
+        replace: Replace | None = None,
     ) -> Stream: ...
     @staticmethod
     def local(

@@ -10,10 +10,12 @@ from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_STRIDES, PyBUF_WRITABLE, PyBuffer_IsContiguous, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.exc cimport PyErr_CheckSignals
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.string cimport memmove
 
-from ._isio cimport CLOCK_MONOTONIC, IMAGE_METADATA, _DATATYPE_UINT8
+from ._isio cimport (
+    CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, IMAGE_METADATA, __ATOMIC_RELAXED, _DATATYPE_UINT8, atomic_load_u64,
+)
 from .native cimport semaphores
 from .native.checks cimport (
     bad_argument, count_frames, take_buffer, time_argument, timeout_ns,
@@ -30,6 +32,7 @@ from .native.reader cimport Reader, Terms, make_reader, terms_of
 from .native.rings cimport stream_cursor
 from .protocol.clock cimport clock_ns, later
 from .protocol.copying cimport *
+from .protocol.filestate cimport FILE_GONE, PLACE_NS, Place, left_place
 from .protocol.flags cimport raise_flag
 from .protocol.frame cimport GIL_RELEASE_NBYTES, fill_slot
 from .protocol.guard cimport PYMILK_CLOSED
@@ -47,12 +50,15 @@ import threading
 import numpy as np
 
 from . import errors as _errors
+from .arguments import replace_policy
 from .errors import (
     FrameMismatchError,
     StreamArgumentError,
     StreamBusyError,
     StreamDamagedError,
     StreamFormatError,
+    StreamGoneWarning,
+    StreamNotFoundError,
     StreamReplacedError,
 )
 from .names import check_name, stream_name, stream_path
@@ -83,9 +89,12 @@ from .system import hidden as _hidden
 from .system import locks as _locks
 from .system import processes as _processes
 from .system import temporary as _temporary
+from .system.living import note_as_ours
 from .system.locks import check_stream, lock_stream
+from .system.mappings import mention_of_deserted
 from .system.masks import unmasked as _unmasked
 from .system.memory import free_memory
+from .system.notices import warn_always
 
 # Names that could always be imported from here. A class that is cimported does not become a Python name by that.
 globals().update({name: getattr(_errors, name) for name in _errors.__all__})
@@ -96,7 +105,8 @@ globals().update(
 globals().update(
     Block=_memory.Block, FrameFeed=_feed.FrameFeed, Mapping=_memory.Mapping, Reader=_reader.Reader,
     Region=_memory.Region, prefault=_memory.prefault, _DTYPES=_formats.DTYPES, _NELEMENT_MAX=_formats.NELEMENT_MAX,
-    _SECTION_DTYPES=_formats.SECTION_DTYPES, _Snapshot=_header.Snapshot, _TIMESPEC=_formats.TIMESPEC)
+    _SECTION_DTYPES=_formats.SECTION_DTYPES, _Snapshot=_header.Snapshot, _TIMESPEC=_formats.TIMESPEC,
+    header_behind=_header.header_behind)
 
 __all__ = [
     "FLAG_COUNTER_RESET",
@@ -256,6 +266,39 @@ cdef int check_source(StreamFile source, StreamFile target) except -1:
 # Streams
 # --------------------------------------------------------------------------------------------------
 
+cdef object told_of_deserted(object error):
+    """Return the error for a missing stream; it names those who still write into its deleted file."""
+    pids = mention_of_deserted(error.path)
+    if not pids:
+        return error
+    return StreamNotFoundError(
+        f"{error}; its deleted file is still open for writing in {_processes.named_processes(pids)}: see "
+        "'pymilk doctor'", stream=error.stream, path=error.path)
+
+
+cdef Place place_of(StreamFile file, int64_t next_look) noexcept:
+    """Return where the file of a writer is to be, and when to look for it."""
+    return Place(path=file.path_chars, device=file.device, inode=file.inode, nbytes=file.h.at.total,
+                 next_look=next_look)
+
+
+cdef int64_t told_of_place(StreamFile file, const Place *place, int64_t before) except -1:
+    """Return when to look next; warn if the file was found gone since `before`: nobody sees what is written."""
+    if place.next_look == INT64_MAX != before:
+        what = "deleted" if file.state() == FILE_GONE else "replaced by another one"
+        warn_always(
+            f"stream {file.name!r}: its file was {what}, and nobody sees what this process writes; attach or "
+            "create the stream again", StreamGoneWarning)
+    return place.next_look
+
+
+cdef int64_t look_for_file(StreamFile file, int64_t next_look) except -1:
+    """Look whether the file of a writer is in its place; returns when to look next."""
+    cdef Place place = place_of(file, next_look)
+    left_place(&place, clock_ns(CLOCK_MONOTONIC))
+    return told_of_place(file, &place, next_look)
+
+
 cdef Stream wrap(StreamFile file):
     """Make the Stream of an attached file."""
     cdef Stream stream = Stream.__new__(Stream)
@@ -346,7 +389,10 @@ cdef class Stream(StreamMetadata):
         path = os.path.abspath(stream_path(name_or_path))
         cdef Stream stream
         while True:
-            stream = wrap(attach_file(path, writable, READY_WAIT_MS, prefault))
+            try:
+                stream = wrap(attach_file(path, writable, READY_WAIT_MS, prefault))
+            except StreamNotFoundError as error:
+                raise told_of_deserted(error) from None
             if not exclusive:
                 return stream
             stream.alone = True
@@ -360,11 +406,12 @@ cdef class Stream(StreamMetadata):
 
     @staticmethod
     def create(name_or_path, shape, dtype, *, nbkw=50, nbsem=10, imagetype=_MATH_DATA, cb_size=0,
-               mode=None, exist_ok=True, location=-1, version="2.00", layout=None, exclusive=False):
+               mode=None, exist_ok=True, location=-1, version="2.00", layout=None, exclusive=False,
+               replace=None):
         """Create a stream, replacing one of the same name.
 
         The file is filled under a temporary name, with its memory reserved, and renamed into place: no program
-        sees half a stream. Readers of a replaced stream keep their memory and are told.
+        sees half a stream. Readers of a replaced stream keep their memory and are told; its writer is not.
 
         Parameters
         ----------
@@ -384,9 +431,9 @@ cdef class Stream(StreamMetadata):
             Slots of the fast circular buffer.
         mode : int, optional
             Permissions of the file, 0 to 0o777, whatever the umask: with 0o600 other users have no access, with
-            0o644 they can read. Default 0o666 less the umask.
+            0o644 they can read. Default: those of the file that is replaced, else 0o666 less the umask.
         exist_ok : bool, default True
-            False raises `StreamExistsError` instead of replacing.
+            False is ``replace=False``.
         location : int, default -1
             A GPU number makes a stream without pixels in the file. The owner of the device memory stores its
             handle in `cuda_handle`.
@@ -396,6 +443,11 @@ cdef class Stream(StreamMetadata):
             Build options of the programs that will read it. Default: those of the header of this build.
         exclusive : bool, default False
             As for `attach`.
+        replace : bool or "if-free", optional
+            What becomes of a stream of that name. "if-free": it is replaced unless another living process writes
+            it, also in another container; then `StreamInUseError`. True: it is replaced, with a
+            `StreamInUseWarning` that names such a process. False: `StreamExistsError`. Default: as the
+            environment variable PYMILK_REPLACE says ("if-free", "true" or "false"); without it, True.
 
         Returns
         -------
@@ -411,7 +463,9 @@ cdef class Stream(StreamMetadata):
         StreamStorageError
             The file system is full.
         StreamExistsError
-            It exists, and `exist_ok` is false.
+            It exists, and `replace` is False.
+        StreamInUseError
+            Another living process writes it, and `replace` is "if-free".
         StreamLockedError
             It exists, and another handle has it exclusively.
         StreamUnsupportedError
@@ -420,7 +474,7 @@ cdef class Stream(StreamMetadata):
         Notes
         -----
         A process that is killed here leaves at most a temporary file, which the next `create` in the same
-        directory removes.
+        directory removes. Where root replaces a stream, the new file has the owner of the old one.
         """
         cdef NewStream new = NewStream.__new__(NewStream)
         cdef Creation made
@@ -430,7 +484,10 @@ cdef class Stream(StreamMetadata):
         new.shape, new.dtype = shape, dtype
         new.nbkw, new.nbsem, new.imagetype, new.cb_size = nbkw, nbsem, imagetype, cb_size
         new.location, new.version, new.layout = location, version, layout
-        new.mode, new.exist_ok, new.exclusive = mode, exist_ok, exclusive
+        if not exist_ok and replace is not None:
+            raise bad_argument(new.name, "exist_ok", exist_ok, "left out where replace is given")
+        new.replace = replace_policy(replace if exist_ok else False, new.name)
+        new.mode, new.exclusive = mode, exclusive
         made = create_file(new)
         stream = wrap(made.file)
         if exclusive:
@@ -473,6 +530,8 @@ cdef class Stream(StreamMetadata):
 
     cdef int take_turn(self) except -1:
         """Begin to write. After a fork, a write of the parent does not count."""
+        if self.admitted == own_pid and clock_ns(CLOCK_MONOTONIC_COARSE) >= self.next_place:
+            self.next_place = look_for_file(self.file, self.next_place)
         if self.busy == own_pid:
             raise StreamBusyError(
                 f"stream {self.name!r}: a frame is being written through this handle already; "
@@ -494,6 +553,10 @@ cdef class Stream(StreamMetadata):
             self.busy = 0
             raise
         self.admitted = own_pid
+        if file.path:
+            note_as_ours(file.device, file.inode)
+        if self.next_place != INT64_MAX:
+            self.next_place = clock_ns(CLOCK_MONOTONIC) + PLACE_NS
         return 0
 
     @property
@@ -813,7 +876,7 @@ cdef class Stream(StreamMetadata):
                 self.busy = 0
         finally:
             PyBuffer_Release(&view)
-        file.check_whole()
+        file.check_written()
         return counter
 
     def announce(self, *, atime_ns=None):
@@ -847,7 +910,7 @@ cdef class Stream(StreamMetadata):
             counter = close_frame(base, &file.h, has_atime, acquired, -1)
         finally:
             self.busy = 0
-        file.check_whole()
+        file.check_written()
         return counter
 
     def claim(self, *, atime_ns=None):
@@ -905,6 +968,7 @@ cdef class Stream(StreamMetadata):
         cdef int64_t interval = interval_ns
         cdef bint check = threading.current_thread() is threading.main_thread()
         cdef const int64_t[::1] times
+        cdef Place place
         file.need_pixels()
         frames = _unmasked(frames, "frames")
         take_buffer(frames, &view, False, self.name, "frames")
@@ -925,11 +989,13 @@ cdef class Stream(StreamMetadata):
             try:
                 if before_frame is not None:
                     before_frame(self)
+                place = place_of(file, self.next_place)
                 while series.done < total:
                     with nogil:
-                        publish_series(base, &file.h, &series, check, &file.mapping.closed)
+                        publish_series(base, &file.h, &series, check, &file.mapping.closed, &place)
                     PyErr_CheckSignals()
-                    file.check_whole()
+                    file.check_written()
+                    self.next_place = told_of_place(file, &place, self.next_place)
                     file.use_whole()  # raises if it was closed meanwhile
             finally:
                 self.busy = 0
@@ -956,6 +1022,7 @@ cdef class Stream(StreamMetadata):
         cdef StreamFile file = self.file
         cdef char *base = file.use_to_write()
         cdef bint ended = False, check = threading.current_thread() is threading.main_thread()
+        cdef Place place
         file.need_pixels()
         for field, expected, found in (("shape", self.frame_shape, feed.slots.shape[1:]),
                                        ("dtype", self.dtype, feed.slots.dtype)):
@@ -965,13 +1032,15 @@ cdef class Stream(StreamMetadata):
                     stream=self.name, field=field, expected=expected, found=found)
         self.take_turn()
         try:
+            place = place_of(file, self.next_place)
             while not ended:
                 with nogil:
-                    ended = publish_feed(base, &file.h, &feed.feed, check, &file.mapping.closed)
+                    ended = publish_feed(base, &file.h, &feed.feed, check, &file.mapping.closed, &place)
                 PyErr_CheckSignals()
+                self.next_place = told_of_place(file, &place, self.next_place)
         finally:
             self.busy = 0
-        file.check_whole()
+        file.check_written()
         file.use_whole()  # raises if it was closed meanwhile
 
     def publish_from(self, Reader reader not None, *, after=None, timeout=None, spin_ns=0, missed=None):
@@ -1192,7 +1261,7 @@ cdef class Claim:
                     abandon_frame(file.mapping.base)
                     raise
             counter = close_frame(file.mapping.base, &file.h, self.has_atime, self.atime_ns, self.slice)
-            file.check_whole()
+            file.check_written()
             self.counter = counter
         else:
             abandon_frame(file.mapping.base)

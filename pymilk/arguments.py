@@ -6,8 +6,9 @@ Timeouts are checked where they are used, by `pymilk._core.checked_timeout`.
 from __future__ import annotations
 
 import math
+import os
 import threading
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -16,13 +17,18 @@ from .errors import StreamArgumentError
 __all__ = [
     "RING_KINDS",
     "STARTS",
+    "Replace",
     "bad_argument",
     "check_choice",
     "check_count",
     "check_number",
     "check_seconds",
     "is_number",
+    "replace_policy",
 ]
+
+#: What becomes of a stream that has the name of a new one: see `pymilk.Stream.create`.
+Replace: TypeAlias = bool | Literal["if-free"]
 
 #: Kinds of rings in shared memory: see `pymilk.SHM`.
 RING_KINDS = ("fast", "temporal")
@@ -120,3 +126,38 @@ def check_seconds(seconds: float | None, stream: str = "") -> None:
         longest = threading.TIMEOUT_MAX
         wanted = f"a time of more than 0 and up to {longest:g} seconds"
         check_number("seconds", seconds, wanted, 0.0, longest, above=True, stream=stream)
+
+
+#: Values of the environment variable PYMILK_REPLACE.
+_REPLACE_WORDS: dict[str, Replace] = {
+    "": True,
+    "if-free": "if-free",
+    **dict.fromkeys(("true", "yes", "1"), True),
+    **dict.fromkeys(("false", "no", "0"), False),
+}
+
+
+def replace_policy(replace: Any, stream: str = "") -> Replace:
+    """Return what becomes of a stream that has the name of a new one.
+
+    Parameters
+    ----------
+    replace : bool, "if-free" or None
+        None: as the environment variable PYMILK_REPLACE says; without it, True.
+    stream : str, optional
+        For the message.
+
+    Raises
+    ------
+    StreamArgumentError
+        The argument, or the variable, is something else.
+    """
+    if replace is None:
+        word = os.environ.get("PYMILK_REPLACE", "")
+        if word.strip().lower() not in _REPLACE_WORDS:
+            raise bad_argument("PYMILK_REPLACE", word, "'if-free', 'true' or 'false'", stream)
+        return _REPLACE_WORDS[word.strip().lower()]
+    if replace is True or replace is False or (isinstance(replace, str) and replace == "if-free"):
+        policy: Replace = replace  # type: ignore[assignment]
+        return policy
+    raise bad_argument("replace", replace, "True, False or 'if-free'", stream)

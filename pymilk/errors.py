@@ -78,7 +78,9 @@ __all__ = [
     "StreamExistsError",
     "StreamForkedError",
     "StreamFormatError",
+    "StreamGoneWarning",
     "StreamInUseError",
+    "StreamInUseWarning",
     "StreamLockedError",
     "StreamNameError",
     "StreamNotFoundError",
@@ -929,6 +931,14 @@ class SchedulingWarning(UserWarning):
 
 class StreamTimeoutWarning(UserWarning):
     """A wait ended without a new frame, and the previous frame was returned instead."""
+
+
+class StreamInUseWarning(UserWarning):
+    """A stream is replaced that a living process writes: what it writes from now on is seen by nobody."""
+
+
+class StreamGoneWarning(UserWarning):
+    """The file of a stream that this process writes was deleted or replaced: nobody sees what is written."""
 
 
 class FrameTornWarning(UserWarning):

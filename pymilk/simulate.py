@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._core import Stream
-from .errors import StreamArgumentError, StreamNotFoundError
+from .errors import StreamArgumentError, StreamError, StreamNotFoundError
 
 __all__ = ["SimulatedCamera", "shack_hartmann"]
 
@@ -94,7 +94,8 @@ class SimulatedCamera:
     Parameters
     ----------
     name : str
-        Stream that it creates, in the stream directory, and deletes at its end.
+        Stream that it creates, in the stream directory, and deletes at its end. One that a living process
+        writes is not replaced.
     shape : (int, int), default (120, 120)
     dtype : dtype, default uint16
     rate : float, default 2000
@@ -211,7 +212,10 @@ def main(arguments: list[str] | None = None) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     for number in _ENDS:
         signal.signal(number, _end_once)
-    stream = Stream.create(chosen.name, frames.shape[1:], frames.dtype)
+    try:
+        stream = Stream.create(chosen.name, frames.shape[1:], frames.dtype, replace="if-free")
+    except StreamError as error:
+        sys.exit(str(error))
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
         if chosen.end_with_stdin:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import ForeignFileWarning
+from ..errors import ForeignFileWarning, StreamInUseWarning
 
 __all__ = [
     "NOTHING",
@@ -28,9 +28,10 @@ __all__ = [
     "print_json",
     "print_report",
     "print_table",
+    "process_text",
     "size_text",
     "table_of",
-    "warnings_of_files",
+    "warnings_as_lines",
 ]
 
 #: Width of a table that is not printed on a terminal, in columns: nothing is cut.
@@ -43,6 +44,13 @@ NOTHING = "-"
 def clean(text: str) -> str:
     """Replace control characters, and others that a terminal cannot show, in text from streams and files."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def process_text(pid: int | None, alive: bool | None) -> str:
+    """Write a process number that a stream holds, and whether that process is alive."""
+    if pid is None:
+        return NOTHING
+    return f"{pid} {'not visible from here' if alive is None else 'alive' if alive else 'dead'}"
 
 
 def print_error(error: Exception) -> None:
@@ -64,15 +72,19 @@ def _option(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def warnings_of_files(*, quiet: bool = False) -> Iterator[None]:
-    """Print what is decided about files of others as lines on stderr, or with `quiet` not at all."""
+def warnings_as_lines(*, quiet: bool = False) -> Iterator[None]:
+    """Print warnings as lines on stderr: of streams that are replaced in use, and of files of others.
+
+    With `quiet` what is decided about files of others is not printed.
+    """
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", ForeignFileWarning)
+        warnings.simplefilter("always", StreamInUseWarning)
         yield
     for each in said:
-        if not issubclass(each.category, ForeignFileWarning):
+        if not issubclass(each.category, (ForeignFileWarning, StreamInUseWarning)):
             warnings.showwarning(each.message, each.category, each.filename, each.lineno)
-        elif not quiet:
+        elif not (quiet and issubclass(each.category, ForeignFileWarning)):
             click.echo(f"pymilk: {clean(str(each.message))}", err=True)
 
 

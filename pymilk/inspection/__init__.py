@@ -3,9 +3,10 @@
 from .describe import describe_stream, stream_details, survey
 from .making import create_stream, new_stream, remove_stream
 from .rates import measure_rates, measure_stream
-from .users import processes_using
+from .users import check_unwritten, processes_using
 
 __all__ = [
+    "check_unwritten",
     "create_stream",
     "describe_stream",
     "measure_rates",

@@ -18,9 +18,8 @@ from ..errors import StreamError
 from ..streams.directory import list_streams
 from ..streams.metadata import metadata_of
 from ..system.causes import ended_resources
-from ..system.processes import process_alive
 from ..times import now_ns, to_utc
-from .users import owners_of, processes_using, writer_of
+from .users import known_alive, owners_of, processes_using, writer_of
 
 __all__ = ["describe_stream", "stream_details", "survey"]
 
@@ -40,14 +39,15 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``name``, ``path``, ``shape`` (C order), ``frame_shape`` (as `SHM` gives frames, axes of length
-        1 included), ``size`` (order of the file), ``dtype`` (its name), ``counter``, ``age`` (seconds
-        since the last frame, by CLOCK_TAI; None before the first), ``last_frame_ns`` (its time),
-        ``writer_pid`` and ``writer_alive`` (None if no process number is stored), ``creator_pid``,
-        ``readers`` (numbers of living processes that hold a semaphore, one for each semaphore),
-        ``dead_readers`` (those of processes that have ended), ``writing`` (the flag of a writer within a
-        frame), ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal" or None),
-        ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock).
+        ``name``, ``path``, ``shape`` (C order), ``frame_shape`` (as `SHM` gives frames, axes of length 1
+        included), ``size`` (order of the file), ``dtype`` (its name), ``counter``, ``age`` (seconds since
+        the last frame, by CLOCK_TAI; None before the first), ``last_frame_ns`` (its time), ``writer_pid``
+        and ``writer_alive`` (None if no process number is stored, or no such process is visible from
+        here: it may live in another container), ``creator_pid``, ``readers`` (numbers of living processes
+        that hold a semaphore, one for each semaphore), ``dead_readers`` (those of processes that have
+        ended), ``hidden_readers`` (those of processes that are not visible from here), ``writing`` (the
+        flag of a writer within a frame), ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal"
+        or None), ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock).
 
     Raises
     ------
@@ -58,8 +58,7 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
     -----
     The writer is the process that posted the semaphores last, or the creator if none did. A full semaphore
     keeps the number of the process that filled it: a later writer shows once a reader takes posts. Readers
-    without a semaphore (they watch the counter) and processes in other PID namespaces do not show;
-    `processes_using` finds more of them.
+    without a semaphore (they watch the counter) do not show; `processes_using` finds more of them.
     """
     counter = stream.counter
     looked = time.monotonic_ns()
@@ -67,7 +66,10 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
     stamp = max(stream.write_time_ns, stream.last_access_time_ns)
     age = (now_ns() - stamp) / 1e9 if counter and stamp else None
     pid, alive = writer_of(stream)
-    owners = [owner for owner in owners_of(stream) if owner > 0]
+    readers: dict[bool | None, list[int]] = {True: [], False: [], None: []}
+    for owner in owners_of(stream):
+        if owner > 0:
+            readers[known_alive(owner)].append(owner)
     temporal = stream.temporal
     ring = stream.shape[0] if temporal else stream.cb_size
     kind = "temporal" if temporal else "fast" if ring else None
@@ -84,8 +86,9 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         "writer_pid": pid,
         "writer_alive": alive,
         "creator_pid": stream.creator_pid,
-        "readers": [owner for owner in owners if process_alive(owner)],
-        "dead_readers": [owner for owner in owners if not process_alive(owner)],
+        "readers": readers[True],
+        "dead_readers": readers[False],
+        "hidden_readers": readers[None],
         "writing": bool(stream.write),
         "ring": ring,
         "ring_kind": kind,
@@ -150,10 +153,11 @@ def stream_details(stream: Stream) -> dict[str, Any]:
     -------
     dict
         In addition: ``layout``; ``metadata``, see `pymilk.streams.metadata.metadata_of`; ``orientation``,
-        sentences that map file axes to NumPy axes; ``sections``, a list of ``name``, ``offset``, ``nbytes``
-        in the order of the file; ``semaphores``, a list of ``index``, ``value``, ``owner_pid`` (None if it is
-        free), ``owner_alive``, ``poster_pid``; ``keywords``, a list of ``name``, ``value``, ``comment``;
-        ``written_utc`` and ``created_utc``, ISO 8601 or None; ``used_by``, see `processes_using`.
+        sentences that map file axes to NumPy axes; ``sections``, a list of ``name``, ``offset``,
+        ``nbytes`` in the order of the file; ``semaphores``, a list of ``index``, ``value``, ``owner_pid``
+        (None if it is free), ``owner_alive`` (None if it is not visible from here), ``poster_pid``;
+        ``keywords``, a list of ``name``, ``value``, ``comment``; ``written_utc`` and ``created_utc``, ISO
+        8601 or None; ``used_by``, see `processes_using`.
 
     Raises
     ------
@@ -171,7 +175,7 @@ def stream_details(stream: Stream) -> dict[str, Any]:
             "index": index,
             "value": stream.sem_value(index),
             "owner_pid": owner if owner > 0 else None,
-            "owner_alive": process_alive(owner) if owner > 0 else None,
+            "owner_alive": known_alive(owner) if owner > 0 else None,
             "poster_pid": posters[index] if posters[index] > 0 else None,
         }
         for index, owner in enumerate(owners_of(stream))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import resource
 import shutil
+import time
 from typing import Any
 
-from .._core import Stream, free_memory
+from .._core import Stream, free_memory, header_behind
 from ..errors import StreamError, StreamPermissionError, StreamStorageError
-from ..names import stream_directory
+from ..names import SUFFIX, stream_directory
 from ..streams.directory import find_stale, remove_stale
 from ..system.machine import describe, file_system_of, huge_pages, in_memory
+from ..system.mappings import Deserted, deserted_files
+from ..system.processes import named_processes
 from ..times import tai_offset
 from .describe import survey
 
@@ -22,6 +25,16 @@ _QUIET = 1.0
 
 #: Number of stale streams that are named.
 _NAMED = 8
+
+#: Seconds for which the counters of deleted files are watched.
+_WATCH = 0.1
+
+#: What to do about a process that writes where nobody looks, and why it does.
+_CAUSES = (
+    "restart that process. Usual causes: a script made the stream anew (SHM(name, data) replaces it; "
+    "replace='if-free' or PYMILK_REPLACE=if-free does not), somebody removed it, or systemd-logind did when "
+    "its user logged out (RemoveIPC=no in /etc/systemd/logind.conf, or a system user, keeps /dev/shm)"
+)
 
 #: Bytes below which room is reported as scarce: a stream with a good ring needs some hundred megabytes.
 _SCARCE = 500_000_000
@@ -108,6 +121,8 @@ def _streams(folder: str) -> list[dict[str, str]]:
     for entry in entries:
         findings += [_unusable(entry)] if "error" in entry else _troubles(entry)
     findings += _stale([entry["name"] for entry in good if _is_stale(entry)])
+    findings += _hidden([entry["name"] for entry in good if _is_hidden(entry)])
+    findings += _deserted(folder)
     for path in find_stale(folder):
         findings.append(
             _finding("left over", f"{path}, of a creator that died", "remove it: pymilk doctor --fix")
@@ -148,6 +163,53 @@ def _stale(names: list[str]) -> list[dict[str, str]]:
                  f"{', '.join(names[:_NAMED])}{more}",
                  "start the writers again, or remove what is not needed: pymilk rm NAME")
     ]  # fmt: skip
+
+
+def _is_hidden(entry: dict[str, Any]) -> bool:
+    """Return whether a silent stream has frames of a process that is not visible from here."""
+    return bool(entry["counter"] and entry["writer_pid"] and entry["writer_alive"] is None and _quiet(entry))
+
+
+def _hidden(names: list[str]) -> list[dict[str, str]]:
+    if not names:
+        return []
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return [
+        _finding("stale", f"{len(names)} silent, whose writers are not visible from here (another container, "
+                 f"or ended): {', '.join(names[:_NAMED])}{more}",
+                 "ask on the machine itself, outside of containers, which of them live")
+    ]  # fmt: skip
+
+
+def _deserted(folder: str) -> list[dict[str, str]]:
+    """Return the processes that have a deleted or replaced stream open for writing."""
+    files = deserted_files(folder)
+    first = {each.content: _counter(each) for each in files}
+    if any(counter is not None for counter in first.values()):
+        time.sleep(_WATCH)
+    findings = []
+    for each in files:
+        before, after = first[each.content], _counter(each)
+        name = os.path.basename(each.path).removesuffix(SUFFIX)
+        writes = before is not None and after is not None and after > before
+        does = "writes into it" if writes else "has it open for writing"
+        what = "replaced by a new file" if os.path.exists(each.path) else "deleted"
+        findings.append(
+            _finding("deserted", f"{name}: its file (inode {each.inode}) was {what}, and "
+                     f"{named_processes([each.pid])} still {does}, where nobody sees it", _CAUSES,
+                     "problem" if writes else "note")
+        )  # fmt: skip
+    return findings
+
+
+def _counter(file: Deserted) -> int | None:
+    """Return the counter of a file without a name; None if this user may not look, or it is damaged."""
+    try:
+        with open(file.content, "rb") as content:
+            found: int = header_behind(content.fileno(), file.path)["counter"]
+            return found
+    except (OSError, StreamError):
+        return None
 
 
 def _troubles(entry: dict[str, Any]) -> list[dict[str, str]]:

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import Stream
+from ..arguments import Replace
 from ..axes import Which3DState, encode
 from ..errors import StreamExistsError, StreamInUseError
 from ..streams.rings import ring_layout
 from ..system.processes import named_processes
-from .users import processes_using
+from .users import check_unwritten, processes_using
 
 __all__ = ["create_stream", "new_stream", "remove_stream"]
 
@@ -29,7 +30,8 @@ def remove_stream(name_or_path: str | os.PathLike[str], *, force: bool = False) 
     Raises
     ------
     StreamInUseError
-        Living processes other than this one have it mapped, and `force` is false.
+        Living processes other than this one have it mapped, or one that is not visible from here (in another
+        container) writes it, and `force` is false.
     StreamNotFoundError, StreamFormatError, StreamPermissionError, StreamNameError
         As `pymilk.Stream.attach`: what is not a stream is not deleted.
     """
@@ -43,6 +45,8 @@ def remove_stream(name_or_path: str | os.PathLike[str], *, force: bool = False) 
                 path=stream.path,
                 pids=users,
             )
+        if not force:
+            check_unwritten(stream, "end it first, or force the removal")
         stream.destroy()
 
 
@@ -74,7 +78,8 @@ def create_stream(
     mode : int, optional
         Permissions, like ``0o600``. Default: 0666 less the umask.
     force : bool, default False
-        Replace a stream of that name. Its readers follow if shape and dtype are the same.
+        Replace a stream of that name, with a `StreamInUseWarning` if a living process writes it. Its readers
+        follow if shape and dtype are the same.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def create_stream(
         axes = encode(np.broadcast_to(np.uint8(0), shape), 4, Which3DState.LAST2LAST).shape[::-1]
     try:
         new_stream(
-            name, axes, dtype, ring=ring, ring_kind=ring_kind, nbkw=nbkw, mode=mode, exist_ok=force
+            name, axes, dtype, ring=ring, ring_kind=ring_kind, nbkw=nbkw, mode=mode, replace=force
         ).close()
     except StreamExistsError as error:
         raise StreamExistsError(
@@ -111,7 +116,7 @@ def new_stream(
     ring_kind: str = "fast",
     nbkw: int = 50,
     mode: int | None = None,
-    exist_ok: bool = False,
+    replace: Replace = False,
 ) -> Stream:
     """Create a stream for frames of a shape, with or without a ring.
 
@@ -123,7 +128,8 @@ def new_stream(
     dtype : dtype
     ring, ring_kind, nbkw, mode
         As for `create_stream`.
-    exist_ok : bool, default False
+    replace : bool or "if-free", default False
+        See `pymilk.Stream.create`.
 
     Returns
     -------
@@ -138,5 +144,5 @@ def new_stream(
     """
     lead, layout = ring_layout(name, shape, ring, ring_kind)
     return Stream.create(
-        name, (*lead, *shape), dtype, nbkw=nbkw, mode=mode, exist_ok=exist_ok, **layout
+        name, (*lead, *shape), dtype, nbkw=nbkw, mode=mode, replace=replace, **layout
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 
 from .._core import Stream
-from ..system.causes import ended_resources
-from ..system.files import file_error
-from ..system.processes import process_alive
+from ..errors import StreamInUseError
+from ..system.living import PATIENCE, Writers, living_writers
+from ..system.locks import check_stream
+from ..system.mappings import FileId, mapped_by, mapped_lately
+from ..system.processes import numbered, process_alive, shows_all_processes
 
-__all__ = ["owners_of", "posters_of", "processes_using", "writer_of"]
+__all__ = ["check_unwritten", "known_alive", "owners_of", "processes_using", "writer_of", "writers_of"]
 
 
 def owners_of(stream: Stream) -> list[int]:
@@ -18,22 +19,67 @@ def owners_of(stream: Stream) -> list[int]:
     return [int(pid) for pid in stream.section("sem_read_pid")]
 
 
-def posters_of(stream: Stream) -> list[int]:
-    """Return the processes that posted semaphores last, the one with most semaphores first."""
-    numbers = Counter(int(pid) for pid in stream.section("sem_write_pid") if pid > 0)
-    trace = stream.section("trace")
-    if len(trace) and trace["procwrite_PID"][0] > 0:
-        numbers[int(trace["procwrite_PID"][0])] += 0
-    return [pid for pid, _ in numbers.most_common()]
+def known_alive(pid: int) -> bool | None:
+    """Return whether the process that stored its number is alive; None if it may be, in another container."""
+    if process_alive(pid):
+        return True
+    if not shows_all_processes():
+        return None
+    return bool(numbered(pid))
 
 
 def writer_of(stream: Stream) -> tuple[int | None, bool | None]:
-    """Return the process that publishes in a stream, if known, and whether it is alive."""
-    candidates = posters_of(stream) or [pid for pid in (stream.creator_pid,) if pid > 0]
-    for pid in candidates:
-        if process_alive(pid):
+    """Return the process that publishes in a stream, if known, and whether it is alive.
+
+    None where that is not known: no process of that number is visible from here, but one may be in another
+    container.
+    """
+    traces = stream.traces()
+    candidates = traces.posters or [pid for pid in (traces.creator,) if pid > 0]
+    alive = [pid for pid in candidates if process_alive(pid)]
+    for pid in (*alive, *(below for number in candidates for below in numbered(number))):
+        if mapped_lately(pid, traces.file):
             return pid, True
-    return (candidates[0], False) if candidates else (None, None)
+    for pid in alive:
+        if mapped_lately(pid, traces.file) is None:
+            return pid, True
+    if not candidates:
+        return None, None
+    unknown = not shows_all_processes() or any(map(numbered, candidates))
+    return candidates[0], None if unknown else False
+
+
+def writers_of(stream: Stream, patience: float = PATIENCE) -> Writers:
+    """Find the living writers of a stream, also those that are not visible from here; without this process.
+
+    Parameters
+    ----------
+    stream : Stream
+    patience : float, default 0.1
+        Seconds for which its counter is watched if no process is found.
+    """
+    return living_writers(stream.traces, patience)
+
+
+def check_unwritten(stream: Stream, advice: str) -> None:
+    """Raise `StreamInUseError` if another living process writes a stream.
+
+    Parameters
+    ----------
+    stream : Stream
+    advice : str
+        What the user can do, for the message.
+    """
+    writers = writers_of(stream)
+    if writers.any:
+        raise StreamInUseError(
+            f"stream {stream.name!r} {writers}; {advice}",
+            stream=stream.name,
+            path=stream.path,
+            pids=writers.pids,
+        )
+    traces = stream.traces()
+    check_stream(stream.path, traces.file.device, traces.file.inode, stream.name)
 
 
 def processes_using(stream: Stream) -> list[int]:
@@ -51,47 +97,12 @@ def processes_using(stream: Stream) -> list[int]:
 
     Notes
     -----
-    Reads ``/proc/*/maps``: milliseconds to some tenths of a second, by the number of processes.
+    Reads ``/proc/*/maps``: milliseconds to some tenths of a second, by the number of processes. Processes of
+    other containers do not show, if this one is in a container itself: see `writers_of`.
     """
-    named = {*owners_of(stream), *posters_of(stream), stream.creator_pid}
-    end = "/" + os.path.basename(os.path.realpath(stream.path))
+    traces = stream.traces()
+    named = {*owners_of(stream), *traces.pids}
     # The inode of the file itself: the header of a copied or linked stream has the old one.
-    try:
-        inode = str(os.stat(stream.path).st_ino)
-    except OSError:  # it was deleted
-        inode = str(stream.inode)
-    users = []
-    for entry in _processes():
-        if not entry.isdigit() or int(entry) == os.getpid():
-            continue
-        mapped = _has_mapped(entry, inode, end)
-        if mapped or (mapped is None and int(entry) in named and process_alive(int(entry))):
-            users.append(int(entry))
-    return sorted(users)
-
-
-def _has_mapped(pid: str, inode: str, end: str) -> bool | None:
-    """Return whether a process has a file mapped; None if that cannot be read."""
-    try:
-        with open(f"/proc/{pid}/maps", errors="surrogateescape") as lines:
-            for line in lines:
-                # Address, permissions, offset, device, inode, path, which may hold spaces.
-                fields = line.rstrip("\n").split(maxsplit=5)
-                if len(fields) < 6 or fields[4] != inode:
-                    continue
-                if fields[5].removesuffix(" (deleted)").endswith(end):
-                    return True
-    except PermissionError:
-        return None
-    except OSError as error:
-        if ended_resources(error) is not None:
-            raise file_error(error, f"/proc/{pid}/maps", "read") from error
-        return False  # it has ended
-    return False
-
-
-def _processes() -> list[str]:
-    try:
-        return os.listdir("/proc")
-    except OSError as error:
-        raise file_error(error, "/proc", "listed") from error
+    name = os.path.basename(os.path.realpath(stream.path))
+    mapped, unknown = mapped_by(FileId(traces.file.device, traces.file.inode, name))
+    return sorted([*mapped, *(pid for pid in unknown if pid in named and process_alive(pid))])

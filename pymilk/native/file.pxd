@@ -18,7 +18,8 @@ How to add a method that uses a StreamFile
 1. Take `self.file` into a local variable once, and use only that: another thread may close the handle at any line
    that runs Python code, and `self.file` is another object then.
 2. Go through one door, the one of the table.
-3. End with `check_whole()`. After a long use, or before trusting what was copied from a view: `check_file()`.
+3. End with `check_whole()`, after writing with `check_written()`. After a long use, or before trusting what was
+   copied from a view: `check_file()`.
 4. Store neither the base nor a pointer that was computed from it.
 5. Assign no field: a StreamFile never changes after `make_file`. Closing a handle replaces its StreamFile by
    `without_memory()`; views and other handles keep the memory.
@@ -66,18 +67,24 @@ cdef class StreamFile:
         if not self.mapping.writable:
             self.refuse_to_write()
         # What is written must not land in the pixels of another stream.
-        self.check_whole()
+        self.check_written()
         return base
 
     # -- after the use
 
-    cdef inline bint is_damaged(self) noexcept nogil:
+    cdef inline bint is_damaged(self) noexcept:
         """Tell whether the file was cut, or its header rewritten. Only behind a door."""
         PYMILK_ASSERT(self.mapping is not None)
         return damaged(self.mapping.base, &self.h, &self.mapping.closed)
 
     cdef inline int check_whole(self) except -1:
         if self.is_damaged():
+            self.refuse()
+        return 0
+
+    cdef inline int check_written(self) except -1:
+        """Raise if the memory is not that of the stream: of a header that is put back soon, nothing was lost."""
+        if self.is_damaged() and self.is_lost():
             self.refuse()
         return 0
 
@@ -97,6 +104,8 @@ cdef class StreamFile:
         """Ask the file system what the path leads to (about 1 us): FILE_SAME and others of filestate.pxd."""
         return file_state(self.path_chars, self.device, self.inode, self.h.at.total)
 
+    # Whether it is damaged, and is not put right within 0.1 s: waits without the GIL, once for a damage.
+    cdef bint is_lost(self) noexcept
     # Ask the file system whether the file was cut, and raise if so.
     cdef int check_file(self) except -1
     cdef StreamFile without_memory(self)

@@ -2,7 +2,7 @@
 
 cimport cython
 
-from ..protocol.filestate cimport FILE_CUT
+from ..protocol.filestate cimport FILE_CUT, stays_damaged
 from ..protocol.flags cimport raise_flag
 from ..protocol.guard cimport PYMILK_CLOSED, PYMILK_LOST
 from ..protocol.port cimport PYMILK_DEBUG_BUILD
@@ -43,6 +43,16 @@ cdef class StreamFile:
 
     def __init__(self):
         raise TypeError("a StreamFile is made by attaching or creating a stream")
+
+    cdef bint is_lost(self) noexcept:
+        """Tell whether the file is damaged; look again for 0.1 s at a header that was right before."""
+        cdef Mapping mapping = self.mapping
+        if not mapping.odd:
+            with nogil:
+                mapping.odd = stays_damaged(mapping.base, &self.h, &mapping.closed)
+            return mapping.odd
+        mapping.odd = self.is_damaged()
+        return mapping.odd
 
     cdef int check_file(self) except -1:
         """Ask the file system whether the file was cut. Raise if it was, or if the handle was closed meanwhile."""

@@ -35,7 +35,7 @@ from ..system.causes import cause_of
 from ..system.files import error_kind
 from .formats import DTYPES
 
-__all__ = ["build_info", "read_header"]
+__all__ = ["build_info", "header_behind", "read_header"]
 
 
 cdef str layout_name(Layout layout):
@@ -290,11 +290,15 @@ def read_header(name_or_path):
     """
     path = stream_path(name_or_path)
     cdef int fd = open_file(path, False)
-    cdef Snapshot shot
     try:
-        shot = take_snapshot(fd, path, 0)
+        return header_behind(fd, path)
     finally:
         c_close(fd)
+
+
+def header_behind(int fd, str path):
+    """Do the same with an open file, which need not have a name any more; `path` is for messages."""
+    cdef Snapshot shot = take_snapshot(fd, path, 0)
     cdef IMAGE_METADATA *md = <IMAGE_METADATA *>shot.raw
     return {
         "name": stream_name(path),

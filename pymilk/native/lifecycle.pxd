@@ -25,7 +25,7 @@ cdef class NewStream:
     cdef object layout
     cdef object version
     cdef object mode
-    cdef bint exist_ok
+    cdef object replace     # True, False or "if-free"
     cdef bint exclusive
 
 
@@ -44,10 +44,12 @@ cdef class Creation:
     cdef Mapping mapping
     # The stream that it replaces.
     cdef int old_fd         # -1: there is none, or it was not opened yet
+    cdef bint old_writable
     cdef Snapshot old
     cdef Mapping old_mapping  # None: not a stream, so that it has no readers to be told
     cdef object old_lock    # held until the new stream is in place
     cdef bint old_missing   # nothing has the name
+    cdef bint warned        # that it has a living writer
 
     cdef int open_temporary(self) except -1
     cdef int reserve(self) except -1
@@ -56,6 +58,9 @@ cdef class Creation:
     cdef int take_place(self) except -1
     cdef int open_old(self) except -1
     cdef bint guard_old(self) except -1
+    cdef int check_writers(self) except -1
+    cdef int check_users(self) except -1
+    cdef int keep_permissions(self) except -1
     cdef bint move(self) except -1
     cdef int close_old(self) except -1
     cdef int let_go(self) except -1
@@ -65,4 +70,6 @@ cdef Creation create_file(NewStream new)
 cdef StreamFile make_local(NewStream new)
 cdef StreamFile attach_file(str path, bint writable, int ready_wait_ms, bint prefault)
 cdef StreamFile attach_successor(StreamFile old, int64_t deadline)
+# What the file tells of its writers: a `pymilk.system.living.Traces`.
+cpdef object traces_of(StreamFile file)
 cdef int remove_file(StreamFile file) except -1

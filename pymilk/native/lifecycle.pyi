@@ -1,3 +1,7 @@
-# lifecycle.pyx offers nothing to Python: see lifecycle.pxd.
+# Types of lifecycle.pyx; what it offers to other compiled rooms is in lifecycle.pxd.
+from ..system.living import Traces
+from .file import StreamFile
 
-__all__: list[str]
+__all__ = ["traces_of"]
+
+def traces_of(file: StreamFile) -> Traces: ...

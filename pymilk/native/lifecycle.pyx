@@ -16,7 +16,7 @@ from .._isio cimport (
     STREAM_PROC_TRACE, STRINGMAXLEN_IMAGE_NAME, __ATOMIC_RELEASE, atomic_fence, c_close, fstat, posix_fallocate,
     sem_init, stat,
 )
-from ..protocol.clock cimport clock_ns, to_timespec
+from ..protocol.clock cimport clock_ns, stamp_ns, to_timespec
 from ..protocol.filestate cimport FILE_GONE, FILE_OTHER, file_state
 from ..protocol.layout cimport KIND_AND_AXIS, Counts, at_imdatamemsize, note_unit, plan_sections
 from ..protocol.process cimport own_pid
@@ -31,7 +31,10 @@ import errno as _errno
 import math
 import operator
 import os
+import stat as _stat
 import time as _time
+from collections import Counter
+from functools import partial
 
 import numpy as np
 
@@ -41,6 +44,8 @@ from ..errors import (
     StreamError,
     StreamExistsError,
     StreamFormatError,
+    StreamInUseError,
+    StreamInUseWarning,
     StreamNameError,
     StreamNotFoundError,
     StreamNotReadyError,
@@ -54,11 +59,15 @@ from ..names import stream_name
 from ..system.causes import cause_of, ended_resources
 from ..system.files import error_kind, file_error
 from ..system.hidden import aside_path, temporary_path
-from ..system.locks import check_free, lock_writer
+from ..system.living import PATIENCE, Traces, living_writers, note_as_ours
+from ..system.locks import hold_free, lock_writer, open_to_lock, unlock
+from ..system.mappings import FileId, mapped_by
+from ..system.notices import warn_always
+from ..system.processes import named_processes
 from ..system.temporary import mark_busy, mark_idle, remove_abandoned
 from .formats import DTYPES, NELEMENT_MAX
 
-__all__ = []
+__all__ = ["traces_of"]
 
 cdef enum:
     # A file that is no stream may be one that another program is making in place, for so long.
@@ -271,6 +280,7 @@ cdef Creation create_file(NewStream new):
         raise
     finally:
         creation.let_go()
+    note_as_ours(creation.device, creation.h.inode)
     creation.file = make_file(
         creation.mapping, &creation.h, new.path, new.name, "", creation.device, creation.h.inode)
     return creation
@@ -356,7 +366,7 @@ cdef class Creation:
         # Through a descriptor of its own: memory that is mapped through self.fd would keep the lock.
         mark_idle(self.fd)
         self.lock = lock_writer(
-            os.open(self.temporary, os.O_RDONLY | os.O_CLOEXEC), self.new.name, self.new.path)
+            open_to_lock(self.temporary, self.new.name, self.new.path), self.new.name, self.new.path)
         return 0
 
     cdef int take_place(self) except -1:
@@ -366,8 +376,10 @@ cdef class Creation:
             while True:
                 PyErr_CheckSignals()
                 self.open_old()
-                if self.guard_old() and self.move():
-                    break
+                if self.guard_old():
+                    self.keep_permissions()
+                    if self.move():
+                        break
         except IsADirectoryError:
             raise StreamExistsError(
                 f"stream {new.name!r}: {new.path} is a directory", stream=new.name, path=new.path) from None
@@ -383,16 +395,23 @@ cdef class Creation:
         """Open the file that has the name now, and map it if it is a stream."""
         self.close_old()
         self.old_missing = False
+        self.old_writable = True
         try:
             # A symbolic link is replaced, and not the file that it leads to.
-            self.old_fd = open_file(self.new.path, True, follow=False)
+            try:
+                self.old_fd = open_file(self.new.path, True, follow=False)
+            except StreamPermissionError:
+                self.old_writable = False  # enough to see who writes it
+                self.old_fd = open_file(self.new.path, False, follow=False)
             self.old = take_snapshot(self.old_fd, self.new.path, 0)
-            self.old_mapping = map_file(self.old_fd, self.old.h.at.total, True, self.new.path)
+            self.old_mapping = map_file(self.old_fd, self.old.h.at.total, self.old_writable, self.new.path)
         except StreamNotFoundError:
             self.old_missing = True
         except StreamError as error:
             if ended_resources(error) is not None:
                 raise  # whether another handle holds it is not known
+            if self.new.replace == "if-free" and isinstance(error, StreamPermissionError):
+                raise  # it cannot be seen whether it is free
             # not a stream with readers to be told
         return 0
 
@@ -402,38 +421,94 @@ cdef class Creation:
         Returns False if the old file was replaced meanwhile.
         """
         cdef NewStream new = self.new
-        if self.old_fd < 0 or not new.exist_ok:
+        if self.old_fd < 0 or new.replace is False:
             return True
-        if not new.exclusive:
-            check_free(self.old_fd, new.name, new.path)
-            return True
-        self.old_lock = lock_writer(os.dup(self.old_fd), new.name, new.path)
-        if os.path.exists(new.path) and os.path.samestat(os.fstat(self.old_fd), os.stat(new.path)):
-            return True
-        self.old_lock.release()
-        return False
+        if new.exclusive and self.old_writable:
+            self.old_lock = lock_writer(os.dup(self.old_fd), new.name, new.path)
+            if not (os.path.exists(new.path) and os.path.samestat(os.fstat(self.old_fd), os.stat(new.path))):
+                self.old_lock.release()
+                return False
+        else:
+            hold_free(self.old_fd, new.name, new.path)
+        self.check_writers()
+        return True
+
+    cdef int check_writers(self) except -1:
+        """Refuse, or warn, if a living process writes the old stream: as `replace` says."""
+        cdef NewStream new = self.new
+        cdef StreamFile old
+        if self.warned:
+            return 0
+        if self.old_mapping is None:
+            return self.check_users()
+        old = make_file(
+            self.old_mapping, &self.old.h, new.path, new.name, "", self.old.device, self.old.inode)
+        writers = living_writers(partial(traces_of, old), PATIENCE if new.replace == "if-free" else 0.0, creators=True)
+        if not writers.any:
+            return 0
+        if new.replace == "if-free":
+            raise StreamInUseError(
+                f"stream {new.name!r} {writers}; end it first, choose another name, or replace the stream with "
+                "replace=True", stream=new.name, path=new.path, pids=writers.pids)
+        if not may_take_from(self.directory, self.old_fd):
+            return 0  # the next step says it
+        self.warned = True
+        warn_always(
+            f"stream {new.name!r} is replaced, and {writers}: what is written there from now on is seen by "
+            "nobody; replace='if-free' (or PYMILK_REPLACE=if-free) refuses that",
+            StreamInUseWarning)
+        return 0
+
+    cdef int check_users(self) except -1:
+        """Refuse if a process has a file open that is no stream to this version: with "if-free"."""
+        if self.new.replace != "if-free":
+            return 0
+        found = os.fstat(self.old_fd)
+        pids, _ = mapped_by(FileId(found.st_dev, found.st_ino, os.path.basename(self.new.path)))
+        if pids:
+            raise StreamInUseError(
+                f"stream {self.new.name!r}: {self.new.path} is no stream that can be read here, and is open in "
+                f"{named_processes(pids)}; end it first, choose another name, or replace it with replace=True",
+                stream=self.new.name, path=self.new.path, pids=pids)
+        return 0
+
+    cdef int keep_permissions(self) except -1:
+        """Give the file the permissions of the one that it replaces; for root its owner too."""
+        if self.old_fd < 0 or self.new.replace is False:
+            return 0
+        old = os.fstat(self.old_fd)
+        if not _stat.S_ISREG(old.st_mode):
+            return 0
+        try:
+            os.fchown(self.fd, old.st_uid if os.geteuid() == 0 else -1, old.st_gid)
+        except OSError:
+            pass  # only root may give files away; a user may give them to groups of his
+        if self.new.mode is None:
+            os.fchmod(self.fd, old.st_mode & 0o777)
+        return 0
 
     cdef bint move(self) except -1:
         """Give the file its name. Returns False if another file appeared under it."""
         cdef NewStream new = self.new
         try:
-            if new.exist_ok and not (new.exclusive and self.old_missing):
+            if new.replace is not False and not (new.exclusive and self.old_missing):
                 os.rename(self.temporary, new.path)
             else:
                 os.link(self.temporary, new.path)  # unlike a rename, a link never replaces
                 os.unlink(self.temporary)
             return True
         except FileExistsError:
-            if not new.exist_ok:
+            if new.replace is False:
                 raise StreamExistsError(
-                    f"stream {new.name!r} exists at {new.path}; remove it, or create with exist_ok=True",
+                    f"stream {new.name!r} exists at {new.path}; remove it, or create with replace=True "
+                    "(exist_ok=True)",
                     stream=new.name, path=new.path) from None
         return False
 
     cdef int close_old(self) except -1:
         self.old_mapping = None
         if self.old_fd >= 0:
-            mark_idle(self.old_fd)
+            unlock(self.old_fd)  # the mapping would keep the lock
             c_close(self.old_fd)
             self.old_fd = -1
         return 0
@@ -446,6 +521,29 @@ cdef class Creation:
         mark_idle(self.fd)
         c_close(self.fd)
         return 0
+
+
+cdef bint may_take_from(str directory, int fd) except -1:
+    """Tell whether this user may replace a file: in a directory with the sticky bit that is its owner, or root."""
+    folder, found = os.stat(directory), os.fstat(fd)
+    return not folder.st_mode & _stat.S_ISVTX or os.geteuid() in (0, found.st_uid, folder.st_uid)
+
+
+cpdef object traces_of(StreamFile file):
+    """Return what the file tells of the processes that write it: see `pymilk.system.living.Traces`."""
+    cdef char *base = file.use()
+    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
+    cdef STREAM_PROC_TRACE *trace = <STREAM_PROC_TRACE *>(base + file.h.at.trace)
+    cdef int32_t *posters = <int32_t *>(base + file.h.at.sem_write_pid)
+    cdef int i
+    # The one with most semaphores comes first; a full semaphore keeps the number of an earlier one.
+    numbers = Counter([posters[i] for i in range(file.h.n.sem) if posters[i] > 0])
+    if file.h.n.nbtrace and trace[0].procwrite_PID > 0:
+        numbers[trace[0].procwrite_PID] += 0
+    return Traces(
+        FileId(file.device, file.inode, os.path.basename(file.path)),
+        tuple([pid for pid, _ in numbers.most_common()]), md.creatorPID, md.cnt0, md.write != 0,
+        max(stamp_ns(&md.writetime), stamp_ns(&md.lastaccesstime)))
 
 
 cdef int write_header(char *base, const Header *h, NewStream new, bint shared) except -1:

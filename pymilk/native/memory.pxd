@@ -14,10 +14,11 @@ cdef class Mapping:
     cdef readonly size_t nbytes
     cdef readonly bint writable
     cdef bint guarded       # a mapped file, which other programs may cut (guard.h)
-    # Not a plain flag. Bits: PYMILK_CLOSED after close(); PYMILK_LOST once the file was found cut, or its header
-    # rewritten. Shared by all handles of this mapping: waits in other threads read it between slices, and every
-    # use of the memory is followed by a look at it.
+    # Not a plain flag. Bits: PYMILK_CLOSED after close(); PYMILK_LOST once the file was found cut. Shared by all
+    # handles of this mapping: waits in other threads read it between slices, and every use of the memory is
+    # followed by a look at it.
     cdef int closed
+    cdef bint odd           # the header was found rewritten, and was not put back
 
     # Export part of the memory. The caller has checked that it lies inside.
     cdef object region(self, uint64_t offset, uint64_t nbytes, bint writable)

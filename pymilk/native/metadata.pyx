@@ -19,6 +19,7 @@ from .checks cimport bad_argument, index_argument, timeout_ns
 from .file cimport StreamFile, no_file
 from .header cimport decode_text, layout_name
 from .keywords cimport read_keywords, update_keyword, write_keywords
+from .lifecycle cimport traces_of
 
 import numpy as np
 
@@ -110,6 +111,16 @@ cdef class StreamMetadata:
         file.use()
         return file.state() == FILE_GONE
 
+    def traces(self):
+        """Return what the file tells of the processes that write it.
+
+        Returns
+        -------
+        pymilk.system.living.Traces
+        """
+        cdef StreamFile file = self.file
+        return file.whole(traces_of(file))
+
     def replaced(self):
         """Tell whether the path leads to another stream than the attached one.
 
@@ -144,7 +155,9 @@ cdef class StreamMetadata:
         if state == FILE_CUT:
             raise_flag(&file.mapping.closed, PYMILK_LOST)
         # Remembered: an error has to be raised by every call, not only by the calls that look.
-        self.was_replaced = state == FILE_OTHER or file.is_damaged()
+        self.was_replaced = state == FILE_OTHER or (file.is_damaged() and file.is_lost())
+        if not self.was_replaced:
+            file.mapping.odd = False
         return self.was_replaced
 
     cdef int check_behind_copy(self) except -1:

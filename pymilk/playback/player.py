@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import threading
 from types import TracebackType
 from typing import Any
@@ -25,16 +24,14 @@ from ..errors import (
     StreamError,
     StreamExistsError,
     StreamFormatError,
-    StreamInUseError,
     StreamNotFoundError,
     StreamReplacedError,
     carry,
 )
-from ..inspection import describe_stream, new_stream
+from ..inspection import check_unwritten, describe_stream, new_stream
 from ..streams.keywords import Keywords
 from ..system.ending import close_at_exit
 from ..system.forks import left_with_parent, tell_after_fork
-from ..system.processes import process_alive
 from ..system.threads import (
     await_event,
     check_scheduling,
@@ -114,7 +111,7 @@ class Player:
     StreamExistsError
         A stream of that name does not fit, or the file is not a stream, and `force` is false.
     StreamInUseError
-        The stream fits, but a living process writes it.
+        The stream fits, but another living process writes it, here or in another container.
     StreamStorageError, CaptureMemoryError
         There is no room for the stream, or for the read-ahead.
 
@@ -501,7 +498,7 @@ def _target(footage: Footage, name: str | None, ring: int, ring_kind: str, force
                 old.close()
                 raise
             return old
-    return new_stream(name, shape, dtype, ring=ring, ring_kind=ring_kind, nbkw=room, exist_ok=force)
+    return new_stream(name, shape, dtype, ring=ring, ring_kind=ring_kind, nbkw=room, replace=bool(force))
 
 
 def _check_target(
@@ -522,15 +519,7 @@ def _check_target(
             stream=old.name,
             path=old.path,
         )
-    pid = found["writer_pid"]
-    if found["counter"] and pid is not None and pid != os.getpid() and process_alive(pid):
-        raise StreamInUseError(
-            f"stream {old.name!r} is written by process {pid}; choose another name, or force it, which makes "
-            "a new stream",
-            stream=old.name,
-            path=old.path,
-            pids=[pid],
-        )
+    check_unwritten(old, "choose another name, or force it, which makes a new stream")
 
 
 def play(source: Any, stream: str | None = None, **options: Any) -> PlayReport:

@@ -6,6 +6,7 @@ from .._isio cimport (
     CLOCK_MONOTONIC, __ATOMIC_ACQUIRE, __ATOMIC_RELEASE, atomic_load_i32, atomic_load_u64, atomic_store_u64,
 )
 from .clock cimport CHECK_NS, clock_ns, sleep_until
+from .filestate cimport Place, left_place
 from .flags cimport atomic_load_int
 from .layout cimport Header
 from .port cimport pymilk_pause
@@ -61,9 +62,9 @@ cdef inline bint come_due(int64_t due, int64_t stop_at, int64_t *now) noexcept n
     return True
 
 
-cdef inline void publish_series(char *base, const Header *h, Series *s, bint check,
-                                const int *closed) noexcept nogil:
-    """Publish frames until all are done, or it is time to check signals."""
+cdef inline void publish_series(char *base, const Header *h, Series *s, bint check, const int *closed,
+                                Place *place) noexcept nogil:
+    """Publish frames until all are done, it is time to check signals, or the file has left its place."""
     cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
     cdef int64_t stop_at = now + CHECK_NS
     cdef uint64_t at
@@ -79,13 +80,13 @@ cdef inline void publish_series(char *base, const Header *h, Series *s, bint che
             base, h, s.frames + at * h.unit_nbytes, s.atimes != NULL, s.atimes[at] if s.atimes != NULL else 0)
         s.done += 1
         now = clock_ns(CLOCK_MONOTONIC)
-        if check and now >= stop_at:
+        if left_place(place, now) or (check and now >= stop_at):
             return
 
 
-cdef inline bint publish_feed(char *base, const Header *h, Feed *feed, bint check,
-                              const int *closed) noexcept nogil:
-    """Publish the frames of a feed, each at its time, to the end; False if it is time to check signals."""
+cdef inline bint publish_feed(char *base, const Header *h, Feed *feed, bint check, const int *closed,
+                              Place *place) noexcept nogil:
+    """Publish the frames of a feed, each at its time, to the end; False before that as `publish_series`."""
     cdef int64_t due, now = clock_ns(CLOCK_MONOTONIC)
     cdef int64_t stop_at = now + CHECK_NS
     cdef uint64_t slot
@@ -120,6 +121,8 @@ cdef inline bint publish_feed(char *base, const Header *h, Feed *feed, bint chec
             feed.moments[slot] = now
             # Release: the times are visible before the slot is free. Pairs with the acquire load in FrameFeed.done.
             atomic_store_u64(&feed.done, feed.done + 1, __ATOMIC_RELEASE)
+        if left_place(place, now):
+            return False
         if now >= stop_at:
             if check:
                 return False

@@ -26,7 +26,7 @@ from .._isio cimport (
 from .clock cimport clock_ns, later
 from .copying cimport Patience, copy_frame, notice_life
 from .cursor cimport RING_CHUNK_NBYTES, Cursor, cursor_copy, cursor_unread
-from .filestate cimport Source, damaged
+from .filestate cimport Source, damaged, stays_damaged
 from .flags cimport atomic_load_int
 from .frame cimport _COUNTER_RESET, _COUNTER_SET, _NEW_FILE, _REPEATED_POST, _TORN, Row, is_set
 from .layout cimport Header
@@ -255,7 +255,7 @@ cdef inline int receive_frame(Job *job) noexcept nogil:
         account(job, row, flags, &seen)
     if t.base != NULL:
         pass_on(job, row, slice, fresh)
-        if damaged(t.base, t.h, t.closed):
+        if stays_damaged(t.base, t.h, t.closed):
             event = EV_DAMAGED
     elif fresh:
         hand_over(job, row, slot)

@@ -11,7 +11,7 @@ from .._isio cimport (
     __ATOMIC_RELAXED, atomic_load_i32, atomic_load_u64,
 )
 from .clock cimport CHECK_NS, EARLY_POST_SPIN_NS, POLL_NS, clock_ns, later, sleep_until
-from .filestate cimport FILE_CUT, FILE_OTHER, Source, damaged, file_state, retired
+from .filestate cimport FILE_CUT, FILE_OTHER, Source, file_state, retired, stays_damaged
 from .flags cimport atomic_load_int, raise_flag
 from .guard cimport PYMILK_LOST
 from .pace cimport Pace, pace_miss, pace_note, pace_note_late, pace_plan
@@ -106,7 +106,7 @@ cdef inline int housekeeping(Wait *w, int64_t now) noexcept nogil:
         return EV_REPLACED
     if event == FILE_CUT:
         raise_flag(s.closed, PYMILK_LOST)
-    if damaged(s.base, s.h, s.closed):
+    if stays_damaged(s.base, s.h, s.closed):
         return EV_DAMAGED
     if w.posts.sem != NULL and atomic_load_i32(<int32_t *>w.posts.owner, __ATOMIC_RELAXED) != own_pid:
         w.posts.sem = NULL  # another reader took our semaphore: its posts are not ours

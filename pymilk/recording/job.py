@@ -26,6 +26,7 @@ from ..system.output_lock import check_outputs, hold_output
 from ..system.threads import start_thread
 from ..times import now_ns
 from .headers import FileAccount, first_time, header_of
+from .replacing import check_replaceable
 from .report import StreamReport
 from .series import GOES_ON, is_part_of, part_path, remove_others, taken_by
 from .sinks import Header, Sink, sink_of
@@ -122,6 +123,8 @@ class Job:
         check_outputs(self._in_the_way(self._where))
         others = [] if self._options.force else self._in_the_way(self.path)
         check_room_for(self.path, others, stream.name)
+        if self._options.force:
+            check_replaceable(self._where)
 
     def _in_the_way(self, path: str) -> list[str]:
         """Return the paths that this recording would replace."""
@@ -433,6 +436,7 @@ class Job:
         replaces, self._replaces = self._replaces, False
         if replaces:
             check_outputs(taken_by(self._where))
+            check_replaceable(self._where)
         try:
             sink = self._format(
                 where,

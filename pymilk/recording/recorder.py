@@ -48,8 +48,8 @@ class Recorder:
     max_frames_per_file : int, optional
         Begin a new file after so many: ``cam_000000.fits``, ``cam_000001.fits``, ...
     force : bool, default False
-        Replace existing files, and existing series of that name. They stay until the first frame, and stay
-        if none comes: the report has no `paths` then.
+        Replace existing recordings, and existing series of that name. They stay until the first frame, and
+        stay if none comes: the report has no `paths` then. What is no recording of pymilk is not replaced.
     compress : bool, default False
         HDF5 (gzip) and Zarr (Blosc): slower and smaller. A recorder that cannot keep up loses frames.
     depth : int, optional
@@ -69,8 +69,8 @@ class Recorder:
     StreamUnsupportedError
         The format has no such pixels: FITS has no complex and no float16.
     StreamExistsError
-        A FileExistsError: the file exists, and `force` is false. Raised by `wait` if the next file of a
-        series was made by another program.
+        A FileExistsError: the file exists, and `force` is false, or it is no recording. Raised by `wait` if
+        the next file of a series was made by another program.
     StreamNotFoundError, StreamPermissionError, StreamFormatError
         A stream or a directory does not exist, or cannot be used.
     LibraryMissingError

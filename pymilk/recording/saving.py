@@ -14,6 +14,7 @@ from ..shm import SHM
 from ..system.files import check_room_for, checked_path, file_error, memory_error
 from ..system.output_lock import check_outputs
 from .headers import FileAccount, first_time, header_of
+from .replacing import check_replaceable
 from .series import remove_others, taken_by
 from .sinks import Header, Sink, sink_of
 
@@ -51,6 +52,8 @@ def _checked(
     # A series of this name would be hidden behind the file.
     check_outputs(taken_by(where))
     check_room_for(where, [] if force else taken_by(where), stream)
+    if force:
+        check_replaceable(where)
     return where
 
 
@@ -75,7 +78,7 @@ def save(
     keywords : iterable of (name, value, comment), optional
         Keywords of the stream to store with the frames, as from `Stream.read_keywords`.
     force : bool, default False
-        Replace an existing file, and an existing series of that name.
+        Replace an existing recording, and an existing series of that name. What is no recording stays.
     compress : bool, default False
         HDF5 (gzip) and Zarr (Blosc).
     progress : callable, optional
@@ -91,7 +94,7 @@ def save(
     StreamArgumentError
         There is no frame to save, the suffix is no format, or the format has no compression.
     StreamExistsError
-        The file exists.
+        The file exists, or is no recording.
     StreamNotFoundError, StreamPermissionError, StreamStorageError
         There is no such directory, it is not writable, or the disk is full. Frames that fitted can be
         loaded.

@@ -9,7 +9,7 @@ import re
 from ..system.files import delete
 from .sinks import sink_of
 
-__all__ = ["GOES_ON", "is_part_of", "part_names", "part_path", "remove_others", "taken_by"]
+__all__ = ["GOES_ON", "is_part_of", "part_names", "part_path", "recordings_at", "remove_others", "taken_by"]
 
 #: Value of ``ended`` in the header of a file that is followed by another one of its series.
 GOES_ON = "next file"
@@ -41,10 +41,10 @@ def parts_of(path: str) -> list[str]:
     return [each for _, each in sorted(numbered)]
 
 
-def taken_by(path: str) -> list[str]:
-    """Return the paths of all files that a recording of this path has, or a series of this name.
+def recordings_at(path: str) -> list[str]:
+    """Return the paths of the recordings that a recording of this path, or a series of this name, replaces.
 
-    Includes files that a killed recorder left at the beginning of a file: rows without frames.
+    Includes those of which a killed recorder left the beginning only: rows without frames.
     """
     kind = sink_of(path)
     base, suffix = os.path.splitext(path)
@@ -52,8 +52,13 @@ def taken_by(path: str) -> list[str]:
     found = glob.glob(f"{glob.escape(base)}_*")
     numbers = {match[1] for each in found if (match := names.fullmatch(each))}
     parts = [f"{base}_{number}{suffix}" for number in sorted(numbers, key=int)]
-    left = [part for part in parts if not set(kind.files(part)).isdisjoint(found)]
-    return [each for one in (path, *left) for each in kind.files(one)]
+    return [path, *(part for part in parts if not set(kind.files(part)).isdisjoint(found))]
+
+
+def taken_by(path: str) -> list[str]:
+    """Return the paths of all files of `recordings_at`."""
+    kind = sink_of(path)
+    return [each for one in recordings_at(path) for each in kind.files(one)]
 
 
 def remove_others(path: str, kept: str) -> None:

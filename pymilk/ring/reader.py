@@ -131,7 +131,7 @@ class RingReader:
     Examples
     --------
     >>> import numpy as np, pymilk
-    >>> with pymilk.SHM("doc_ring", ((2, 3), np.uint16), ring=8) as shm:
+    >>> with pymilk.SHM("doc_ring", ((2, 3), np.uint16), ring=8, replace="if-free") as shm:
     ...     with shm.ring_reader() as ring:
     ...         counter = shm.set_many(np.arange(18, dtype=np.uint16).reshape(3, 2, 3))
     ...         block = ring.peek(10)

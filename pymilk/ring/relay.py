@@ -10,12 +10,14 @@ from types import TracebackType
 from typing import Any
 
 from .._core import Keyword, Reader, Stream
+from ..arguments import Replace
 from ..errors import (
     StreamArgumentError,
     StreamClosedError,
     StreamDamagedError,
     StreamError,
     StreamExistsError,
+    StreamGoneWarning,
     StreamNotFoundError,
     StreamReplacedError,
 )
@@ -23,6 +25,7 @@ from ..reports import Report
 from ..streams.rings import check_slots, ring_layout
 from ..streams.waiting import spin_of
 from ..system.ending import close_at_exit
+from ..system.notices import warn_always
 from ..system.processes import process_alive
 from .receiver import Beginning, ReceiverThread
 
@@ -91,7 +94,7 @@ class Relay:
     cpu, priority : int, optional
         Core and SCHED_FIFO priority of the thread.
     force : bool, default False
-        Replace the target also if the process that created it is alive.
+        Replace the target also if the process that created it is alive, or another one writes it.
 
     Raises
     ------
@@ -99,6 +102,8 @@ class Relay:
         The source does not exist, or is a ring already (a temporal circular cube).
     StreamExistsError
         The target exists, its creator is alive, and `force` is false.
+    StreamInUseError
+        The target exists, a living process writes it, here or in another container, and `force` is false.
     StreamArgumentError, StreamStorageError
         The target cannot be created.
 
@@ -130,6 +135,7 @@ class Relay:
         self._last_counter = 0
         self._maker = os.getpid()
         self._ended: float | None = None
+        self._gone = False  # a warning said that the target was deleted or replaced
         self._thread: ReceiverThread | None = None
         self.source = Stream.attach(source)
         try:
@@ -172,7 +178,8 @@ class Relay:
         lead, ring = ring_layout(source.name, source.shape, depth, kind, ("depth", "kind"))
         self._check_target(target, force)
         shape = (*lead, *source.shape)
-        return Stream.create(target, shape, source.dtype, nbkw=source.nbkw, **ring)
+        policy: Replace = True if force else "if-free"
+        return Stream.create(target, shape, source.dtype, nbkw=source.nbkw, replace=policy, **ring)
 
     def _check_target(self, target: str, force: bool) -> None:
         """Raise if the target is a stream that must not be replaced."""
@@ -233,6 +240,8 @@ class Relay:
     def tend(self) -> None:
         """Copy changed keywords, and raise the error that ended the relay; call it about once a second.
 
+        Warns once, with a `StreamGoneWarning`, if the target was deleted or replaced by another program.
+
         Raises
         ------
         StreamChangedError
@@ -248,6 +257,13 @@ class Relay:
         if not thread.running:
             raise thread.error or StreamClosedError(
                 f"the relay of stream {self.source.name!r} has ended", stream=self.source.name
+            )
+        if not self._gone and (self.target.deleted or self.target.replaced()):
+            self._gone = True
+            warn_always(
+                f"stream {self.target.name!r}: its file was deleted or replaced, and nobody sees what is "
+                "relayed; make a new relay",
+                StreamGoneWarning,
             )
         # The thread may be following the source to a new file at this moment.
         with contextlib.suppress(StreamClosedError, StreamDamagedError):

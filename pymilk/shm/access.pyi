@@ -1,15 +1,13 @@
 # Types of access.pyx.
 from typing import Any, Literal, overload
 
-import numpy.typing as npt
-
 from .._core import Stream
 
 __all__ = ["FrameAccess"]
 
 class FrameAccess:
     _stream: Stream | None
-    _view: npt.NDArray[Any]
+    _view: Any  # an array, or None once it is closed
     _plain: bool
     _seen: int
     @overload

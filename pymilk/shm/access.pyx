@@ -35,7 +35,7 @@ cdef class FrameAccess:
     ----------
     _stream : Stream or None
         None once it is closed.
-    _view : ndarray
+    _view : ndarray or None
         The pixels as the user sees them.
     _plain : bool
         Frames, or slices of a temporal cube, are given and taken as the stream has them.

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from .._core import checked_timeout
-from ..arguments import RING_KINDS, bad_argument, check_choice
+from ..arguments import RING_KINDS, bad_argument, check_choice, replace_policy
 from ..errors import StreamArgumentError, StreamNameError
 from ..names import SUFFIX, check_name, stream_directory, stream_name, stream_path
 from ..streams.rings import check_slots
 
-__all__ = ["check_SHM_name", "check_ring", "shape_and_dtype", "wait_limit"]
+__all__ = ["check_SHM_name", "check_replace", "check_ring", "shape_and_dtype", "wait_limit"]
 
 
 def check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
@@ -37,6 +37,20 @@ def check_ring(name: str, ring: int | None, kind: str, creating: bool) -> None:
             stream=name,
             argument="ring",
             found=ring,
+        )
+
+
+def check_replace(name: str, replace: Any, creating: bool) -> None:
+    """Check the parameter `replace` of `SHM`."""
+    if replace is None:
+        return
+    replace_policy(replace, name)
+    if not creating:
+        raise StreamArgumentError(
+            f"stream {name!r} is attached, not created, and nothing is replaced; leave replace out",
+            stream=name,
+            argument="replace",
+            found=replace,
         )
 
 

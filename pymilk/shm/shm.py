@@ -19,7 +19,7 @@ import numpy as np
 
 from .._core import FLAG_TORN, Stream, turn_copy
 from .._types import Array
-from ..arguments import bad_argument, check_number
+from ..arguments import Replace, bad_argument, check_number
 from ..axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
 from ..capture import Capture
 from ..errors import (
@@ -48,7 +48,7 @@ from ..times import from_user
 from .access import FrameAccess
 from .familiar import FamiliarCalls
 from .keywords import KeywordCalls
-from .making import check_ring, check_SHM_name, shape_and_dtype, wait_limit
+from .making import check_replace, check_ring, check_SHM_name, shape_and_dtype, wait_limit
 
 __all__ = ["SHM"]
 
@@ -68,8 +68,8 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         ``"name"``, ``"name.im.shm"``, or a path directly in the stream directory, with or without the
         extension.
     data : ndarray or (shape, dtype), optional
-        Create the stream, replacing one of that name, and publish this (zeros for a shape) as its first
-        frame. None attaches the existing stream.
+        Create the stream, replacing one of that name (see `replace`), and publish this (zeros for a shape)
+        as its first frame. None attaches the existing stream.
     nbkw : int, default 50
         Room for keywords of a new stream.
     shared : bool, default True
@@ -99,7 +99,12 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         a pickled object attaches without it.
     mode : int, optional
         Permissions of a new stream, whatever the umask: 0o600 keeps other users out, 0o644 lets them read.
-        Default 0o666 less the umask.
+        Default: those of the stream that it replaces, else 0o666 less the umask.
+    replace : bool or "if-free", optional
+        What becomes of an existing stream when `data` is given. "if-free" replaces it unless another living
+        process writes it: the safe choice. True replaces it in any case, with a warning if one does. False
+        never does. Default: as the environment variable PYMILK_REPLACE says, else True, which old scripts
+        rely on. To use the stream that is there, leave `data` out.
 
     Attributes
     ----------
@@ -130,6 +135,16 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         See `pymilk.Stream.create`.
     StreamLockedError
         Another object writes the stream exclusively, and this one replaces it or is exclusive too.
+    StreamInUseError, StreamExistsError
+        The stream is there, and `replace` forbids to replace it.
+
+    Warns
+    -----
+    StreamInUseWarning
+        The stream that is replaced is written by another living process, which the warning names: it goes on
+        writing into a file that nobody sees. Shown each time.
+    StreamGoneWarning
+        In a later `set_data`: the file of the stream was deleted by somebody.
 
     Notes
     -----
@@ -145,7 +160,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     Examples
     --------
     >>> import numpy as np
-    >>> with SHM("doc_shm", np.zeros((2, 3), np.float32)) as shm:
+    >>> with SHM("doc_shm", np.zeros((2, 3), np.float32), replace="if-free") as shm:
     ...     shm.set_data(np.ones((2, 3), np.float32))
     ...     print(shm.get_data().mean(), shm.get_counter())
     ...     shm.destroy()
@@ -172,6 +187,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         ring_kind: str = "fast",
         exclusive: bool = False,
         mode: int | None = None,
+        replace: Replace | None = None,
     ) -> None:
         self._stream = None
         if location != -1:
@@ -195,6 +211,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         self._captures: weakref.WeakSet[Capture | RingReader] = weakref.WeakSet()
         tell_after_fork(self)
         check_ring(name, ring, ring_kind, data is not None)
+        check_replace(name, replace, data is not None)
         if data is None:
             self._adopt(Stream.attach(path, exclusive=exclusive))
             self._seen = self._live().counter
@@ -206,7 +223,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         axes = raw.shape[::-1]
         create = partial(Stream.local, name)
         if shared:
-            create = partial(Stream.create, path, exclusive=exclusive, mode=mode)
+            create = partial(Stream.create, path, exclusive=exclusive, mode=mode, replace=replace)
         lead, layout = ring_layout(name, shape, ring or 0, ring_kind)
         self._adopt(create((*lead, *axes), dtype, nbkw=nbkw, **layout))
         self._made = True
@@ -279,6 +296,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
     def close(self) -> None:
         """Close the stream. Waits and captures in other threads end; views and frames stay valid."""
         stream, self._stream = self._stream, None
+        self._view = None  # memory that is not mapped any more shows others that this process has left
         if stream is not None:
             stream.close()
             for capture in list(self._captures):
@@ -352,10 +370,13 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             stream = self._stream or self._live()
         if out is None:
             if not copy:
+                view = self._view
+                if view is None:
+                    self._live()  # raises: another thread has closed it
                 self._seen = stream.counter
                 if not self._temporal or cube:
-                    return self._view.view()
-                return self._view[stream.cnt1 % len(self._view), ...]  # a view also of a single pixel
+                    return view.view()
+                return view[stream.cnt1 % len(view), ...]  # a view also of a single pixel
             if not cube or not self._temporal:
                 frame, flags, self._seen = stream.read()
                 if flags & FLAG_TORN:
@@ -373,7 +394,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
                 expected=True,
                 found=copy,
             )
-        shape = (len(self._view), *self.shape) if cube else self.shape
+        shape = (stream.shape[0], *self.shape) if cube else self.shape
         if out is None:
             out = np.empty(shape, self._dtype)
         target = as_target(out, shape, self._dtype, self.FNAME)

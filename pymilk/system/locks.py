@@ -1,10 +1,12 @@
 """One writer at a time: the lock of a process that writes a stream exclusively.
 
-The lock is an advisory one of the operating system (flock) on the file of the stream. Nothing is stored in
-the file, so programs of ImageStreamIO see no difference, and ignore it; readers never touch it. It belongs to
-the process that took it and ends with that, however it ends. After a fork it stays with the parent. It locks
-the file, not the name: a stream that is created again is a new file. Before a stream is replaced, the old
-file is checked (`lock_writer` or `check_free`).
+The lock is an advisory one of the operating system: an open file description lock for writing, on bytes far
+behind the end of any file. How many bytes it covers is the PID of its holder, so that those who are refused
+can name it. It needs the right to write the file: whoever may only read it keeps no writer from publishing.
+Nothing is stored in the file, so programs of ImageStreamIO see no difference, and ignore it; readers never
+touch it. It belongs to the process that took it and ends with that, however it ends. After a fork it stays
+with the parent. It locks the file, not the name: a stream that is created again is a new file. Before a
+stream is replaced, the old file is checked (`lock_writer` or `hold_free`).
 """
 
 from __future__ import annotations
@@ -12,19 +14,101 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import struct
 import time
 import weakref
 from collections.abc import Callable
+from typing import NamedTuple
 
-from ..errors import StreamLockedError, StreamReplacedError, StreamUnsupportedError
+from ..errors import StreamLockedError, StreamPermissionError, StreamReplacedError, StreamUnsupportedError
 from .causes import ended_resources
 from .files import file_error
+from .mappings import FileId, those_called
 from .processes import named_processes
 
-__all__ = ["WriterLock", "check_free", "check_stream", "lock_stream", "lock_writer"]
+__all__ = [
+    "FileLock",
+    "WriterLock",
+    "check_free",
+    "check_stream",
+    "hold_free",
+    "holder_of",
+    "lock_stream",
+    "lock_writer",
+    "open_to_lock",
+    "take_lock",
+    "unlock",
+]
 
-#: Seconds to wait for a shared lock to go away: `check_free` holds one for microseconds.
+#: Seconds to wait for a lock for reading to go away: `hold_free` takes one for a moment.
 _LOOKERS_LEAVE = 0.2
+
+#: struct flock of 64-bit Linux: type, whence, start, length, PID.
+_FLOCK = "hhqqi4x"
+
+#: Commands of fcntl for open file description locks: look who has one, take one.
+_OFD_GETLK, _OFD_SETLK = 36, 37
+
+#: Where the locks of pymilk begin.
+_START = 1 << 61
+
+
+class FileLock(NamedTuple):
+    """A lock that is in the way.
+
+    Attributes
+    ----------
+    pid : int
+        Of its holder, as that calls itself in its own PID namespace; 0 if the lock does not tell.
+    reading : bool
+        It is one for reading, which takes no right to write.
+    """
+
+    pid: int
+    reading: bool
+
+
+def _told(kind: int, command: int, fd: int, length: int) -> tuple[int, ...]:
+    asked = struct.pack(_FLOCK, kind, os.SEEK_SET, _START, length, 0)
+    return struct.unpack(_FLOCK, fcntl.fcntl(fd, command, asked))
+
+
+def holder_of(fd: int, *, writers_only: bool = False) -> FileLock | None:
+    """Return the lock that another handle has on the file behind a descriptor; None if there is none.
+
+    Parameters
+    ----------
+    fd : int
+    writers_only : bool, default False
+        Look for locks for writing only.
+    """
+    try:
+        found = _told(fcntl.F_RDLCK if writers_only else fcntl.F_WRLCK, _OFD_GETLK, fd, 1)
+    except OSError:
+        return None  # a file system without locks: nobody can have one
+    kind, _, start, length, pid = found
+    if kind == fcntl.F_UNLCK:
+        return None
+    # A lock that belongs to a process tells its PID; one of an open file does not, but ours is as long.
+    ours = start == _START and 0 < length < 2**31
+    return FileLock(pid if pid > 0 else length if ours else 0, kind == fcntl.F_RDLCK)
+
+
+def take_lock(fd: int, *, reading: bool = False) -> None:
+    """Take the lock of the file behind a descriptor, for writing if not said otherwise.
+
+    Raises
+    ------
+    OSError
+        Another handle has it (BlockingIOError), it needs a descriptor for writing, or there are no locks.
+    """
+    _told(fcntl.F_RDLCK if reading else fcntl.F_WRLCK, _OFD_SETLK, fd, os.getpid())
+
+
+def unlock(fd: int) -> None:
+    """Give the lock of an open file back. Closing does not, where memory is mapped through the descriptor."""
+    with contextlib.suppress(OSError):
+        _told(fcntl.F_UNLCK, _OFD_SETLK, fd, 0)
 
 
 class WriterLock:
@@ -74,7 +158,7 @@ def lock_writer(fd: int, name: str, path: str) -> WriterLock:
     Parameters
     ----------
     fd : int
-        Belongs to the lock from now on; closed if the lock is not free.
+        Open for writing. Belongs to the lock from now on; closed if the lock is not free.
     name, path : str
         Of the stream, for messages.
 
@@ -89,12 +173,13 @@ def lock_writer(fd: int, name: str, path: str) -> WriterLock:
     try:
         while True:
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                take_lock(fd)
                 return WriterLock(fd)
-            except BlockingIOError:
-                holders = _holders(fd)
-                if holders or time.monotonic() >= deadline:
-                    raise _locked(holders, name, path) from None
+            except (BlockingIOError, PermissionError):
+                lock = holder_of(fd) or FileLock(0, True)
+                # Locks for reading go away again, unless one was not made by pymilk.
+                if not lock.reading or time.monotonic() >= deadline:
+                    raise _locked(lock, fd, name, path) from None
             except OSError as error:
                 raise StreamUnsupportedError(
                     f"stream {name!r}: the file system of {path} has no locks ({error.strerror}), "
@@ -107,6 +192,35 @@ def lock_writer(fd: int, name: str, path: str) -> WriterLock:
         raise
 
 
+def open_to_lock(path: str, name: str, shown: str) -> int:
+    """Open a file to lock it for writing; returns the descriptor.
+
+    Parameters
+    ----------
+    path : str
+    name, shown : str
+        Name and path of the stream, for the message.
+
+    Raises
+    ------
+    FileNotFoundError
+    StreamPermissionError
+        It may not be written.
+    """
+    try:
+        return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        raise StreamPermissionError(
+            f"stream {name!r}: {shown} may not be written by this user, and exclusive=True needs that",
+            stream=name,
+            path=shown,
+        ) from None
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise file_error(error, shown, "locked") from error
+
+
 def lock_stream(path: str, device: int, inode: int, name: str) -> WriterLock:
     """Take the lock of the stream that a path leads to, if it is that file.
 
@@ -114,17 +228,11 @@ def lock_stream(path: str, device: int, inode: int, name: str) -> WriterLock:
     ------
     StreamReplacedError
         It leads to another file, or nowhere.
-    StreamLockedError, StreamUnsupportedError
-        As `lock_writer`.
+    StreamLockedError, StreamUnsupportedError, StreamPermissionError
+        As `lock_writer` and `open_to_lock`.
     """
     with contextlib.suppress(FileNotFoundError):
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise file_error(error, path, "locked") from error
-        lock = lock_writer(descriptor, name, path)
+        lock = lock_writer(open_to_lock(path, name, path), name, path)
         # From here on the file cannot be replaced.
         with contextlib.suppress(FileNotFoundError):
             found = os.stat(path)
@@ -143,16 +251,28 @@ def lock_stream(path: str, device: int, inode: int, name: str) -> WriterLock:
 def check_free(fd: int, name: str, path: str) -> None:
     """Raise `StreamLockedError` if another handle holds the lock of the file behind a descriptor.
 
-    Holds a shared lock until the descriptor is closed, and memory that is mapped through it.
+    Locks for reading do not count: they need no right to write.
+
+    Raises
+    ------
+    StreamLockedError
+    """
+    lock = holder_of(fd, writers_only=True)
+    if lock is not None:
+        raise _locked(lock, fd, name, path)
+
+
+def hold_free(fd: int, name: str, path: str) -> None:
+    """Do the same, and let no other handle take the lock until `unlock`.
 
     Raises
     ------
     StreamLockedError
     """
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise _locked(_holders(fd), name, path) from None
+        take_lock(fd, reading=True)
+    except (BlockingIOError, PermissionError):
+        check_free(fd, name, path)
     except OSError:
         pass  # a file system without locks: none is held
 
@@ -179,32 +299,35 @@ def check_stream(path: str, device: int, inode: int, name: str) -> None:
 
 
 def _holders(fd: int) -> list[int]:
-    """Return which processes hold the lock; empty if the system does not say (another PID namespace)."""
+    """Return the process that holds the lock, by its number here; empty if it does not show.
+
+    It has written its number as it is in its own PID namespace: here that may be another process.
+    """
+    lock = holder_of(fd)
+    if lock is None:
+        return []
+    if lock.pid == os.getpid():
+        return [lock.pid]  # or a process of another container that is called the same
     found = os.fstat(fd)
-    pids = []
-    with contextlib.suppress(OSError), open("/proc/locks") as lines:
-        for line in lines:
-            # 1: FLOCK  ADVISORY  WRITE 1234 00:1b:5678 0 EOF
-            fields = line.split()
-            if len(fields) < 6 or fields[1] != "FLOCK" or fields[3] != "WRITE":
-                continue
-            major, minor, inode = fields[5].split(":")
-            file = os.makedev(int(major, 16), int(minor, 16)), int(inode)
-            if file == (found.st_dev, found.st_ino) and int(fields[4]) > 0:
-                pids.append(int(fields[4]))
-    return pids
+    file = FileId(found.st_dev, found.st_ino, os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
+    return those_called(lock.pid, file)[0][:1]
 
 
-def _locked(pids: list[int], name: str, path: str) -> StreamLockedError:
-    if os.getpid() in pids:
-        who, todo = "another handle of this process", "write through that one, or close it"
-    elif pids:
-        who, todo = named_processes(pids), "end it first"
+def _locked(lock: FileLock, fd: int, name: str, path: str) -> StreamLockedError:
+    pids = _holders(fd)
+    if lock.reading:
+        who = named_processes(pids) if pids else "a process"
+        text = f"{who} has locked {path} for reading (fcntl), which holds off exclusive=True; end it first"
+    elif not pids:
+        text = (
+            "a process that is not visible here (other container, other user) writes it exclusively "
+            "(exclusive=True); end it first"
+        )
+    elif os.getpid() in pids:
+        text = (
+            "another handle of this process writes it exclusively (exclusive=True); write through that one, "
+            "or close it"
+        )
     else:
-        who, todo = "a process that is not visible here (other container, other user)", "end it first"
-    return StreamLockedError(
-        f"stream {name!r}: {who} writes it exclusively (exclusive=True); {todo}",
-        stream=name,
-        path=path,
-        pids=pids,
-    )
+        text = f"{named_processes(pids)} writes it exclusively (exclusive=True); end it first"
+    return StreamLockedError(f"stream {name!r}: {text}", stream=name, path=path, pids=pids)

@@ -7,17 +7,35 @@ import warnings
 
 from ..errors import FrameTornWarning
 
-__all__ = ["printable", "warn_caller", "warn_of_tear"]
+__all__ = ["printable", "warn_always", "warn_caller", "warn_of_tear"]
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
     """Warn at the line, outside of pymilk, that the call came from."""
-    level = 1
+    level = _level_of_caller()
+    warnings.warn(message, category, stacklevel=level)
+
+
+def warn_always(message: str, category: type[Warning]) -> None:
+    """Do the same, and show it each time: by default Python shows a warning once for a line.
+
+    A filter of the user decides as ever: "ignore" hides it, "error" raises it.
+    """
+    frame = sys._getframe(_level_of_caller() - 1)
+    # Without a registry of what was shown already.
+    warnings.warn_explicit(
+        message, category, frame.f_code.co_filename, frame.f_lineno, frame.f_globals.get("__name__", "")
+    )
+
+
+def _level_of_caller() -> int:
+    """Return the stack level, for the function that asks, of the line outside of pymilk."""
+    level = 2
     frame = sys._getframe(level)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("pymilk."):
         frame = frame.f_back
         level += 1
-    warnings.warn(message, category, stacklevel=level + 1)
+    return level
 
 
 def warn_of_tear(stream: str, number: int) -> None:

@@ -148,7 +148,7 @@ class Feed:
 
     def _dead_writer(self) -> str:
         told = describe_stream(self._stream)
-        if told["writer_pid"] is None or told["writer_alive"]:
+        if told["writer_alive"] is not False:  # it is alive, or not visible from here
             return ""
         within = " within a frame" if told["writing"] else ""
         return f"the writer, process {told['writer_pid']}, is dead{within}"

@@ -11,6 +11,9 @@ import sys
 
 from support.paths import TESTS
 
+#: Begins code that replaces a stream of a living process on purpose.
+REPLACES = "import warnings\nwarnings.filterwarnings('ignore', 'stream .* is replaced')\n"
+
 
 def heed_interrupts() -> None:
     """Undo what shells and nohup do to processes: they ignore some signals, and hand that down."""

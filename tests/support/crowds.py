@@ -10,6 +10,7 @@ import numpy as np
 
 from pymilk import list_streams
 from pymilk._core import FLAG_VERIFIED, Stream
+from support.children import REPLACES
 
 SHAPE = (16, 16)
 
@@ -129,7 +130,8 @@ def many_writers(spawn: Any, make_stream: Any, frames: int, **how: Any) -> None:
 # -- storms -------------------------------------------------------------------------------------------
 
 STORM = (
-    PRELUDE
+    REPLACES
+    + PRELUDE
     + """
 from collections import Counter
 seconds, number = float(sys.argv[1]), int(sys.argv[2])

@@ -9,6 +9,7 @@ import os
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from pymilk._core import FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, IMAGETYPES, Stream
 from pymilk.errors import (
     StreamError,
     StreamFormatError,
+    StreamInUseWarning,
     StreamNotFoundError,
     StreamReplacedError,
     StreamTimeoutError,
@@ -460,7 +462,9 @@ def recorders(suffix: str, how: str, every: int, first: int) -> Iterator[int]:
 
 
 def make_again(exist_ok: bool = True) -> None:
-    Stream.create("cam", FRAME, np.uint16, nbkw=0, nbsem=2, exist_ok=exist_ok)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StreamInUseWarning)  # it belongs to the process that looks on
+        Stream.create("cam", FRAME, np.uint16, nbkw=0, nbsem=2, exist_ok=exist_ok)
 
 
 def calls(how: str, every: int, first: int) -> Iterator[int]:

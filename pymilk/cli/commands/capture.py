@@ -43,7 +43,7 @@ _LARGE_NBYTES = 1_000_000_000
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if frames were lost or torn.")
-@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option("--force", is_flag=True, help="Replace recordings that exist, and the picture of --plot.")
 @click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 def capture(

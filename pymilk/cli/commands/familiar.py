@@ -11,6 +11,7 @@ from ..._core import Stream
 from ...loading import creashmim as make_stream
 from ...streams.keywords import Keywords
 from ..exits import clean_exit
+from ..output import warnings_as_lines
 from ..parameters import NumberRange
 from .kw import keyword_named, say_new_types
 from .show import show
@@ -38,7 +39,7 @@ def creashmim(
 
     Example: creashmim cam0 120 120 --type=u16 --kw=50
     """
-    with clean_exit():
+    with clean_exit(), warnings_as_lines():
         make_stream(
             name,
             size,

@@ -11,7 +11,17 @@ from ..._core import Stream
 from ...inspection import measure_stream, stream_details
 from ...recording import is_recording_name, recording_details
 from ..exits import clean_exit
-from ..output import NOTHING, age_text, clean, print_json, print_table, size_text, table_of, warnings_of_files
+from ..output import (
+    NOTHING,
+    age_text,
+    clean,
+    print_json,
+    print_table,
+    process_text,
+    size_text,
+    table_of,
+    warnings_as_lines,
+)
 from ..parameters import NumberRange
 from ..progress import bar_of_time
 
@@ -35,7 +45,7 @@ def info(name: str, seconds: float, as_json: bool) -> None:
     Example: pymilk info cam0 --measure 5
     """
     if is_recording_name(name):
-        with clean_exit(), warnings_of_files():
+        with clean_exit(), warnings_as_lines():
             _show_recording(recording_details(name), as_json)
         return
     with clean_exit():
@@ -83,7 +93,7 @@ def _show(details: dict[str, Any]) -> None:
         (each["name"], str(each["value"]), each["comment"]) for each in details["keywords"]
     ])  # fmt: skip
     _section("semaphores", ("index", "value", "owner", "rung by"), ("index", "value"), [
-        (str(each["index"]), str(each["value"]), _process(each["owner_pid"], each["owner_alive"]),
+        (str(each["index"]), str(each["value"]), process_text(each["owner_pid"], each["owner_alive"]),
          NOTHING if each["poster_pid"] is None else str(each["poster_pid"]))
         for each in details["semaphores"]
     ])  # fmt: skip
@@ -108,7 +118,7 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
         ("ring", ring),
         ("counter", f"{details['counter']}, last frame {_ago(details['age'])}"),
         ("written", f"{details['written_utc'] or 'no time stored'}, by process "
-                    f"{_process(details['writer_pid'], details['writer_alive'])}"),
+                    f"{process_text(details['writer_pid'], details['writer_alive'])}"),
         ("created", f"{details['created_utc'] or 'no time stored'}, by process {details['creator_pid']}"),
         ("readers", ", ".join(map(str, details["readers"])) or "no semaphore is held by a living process"),
         ("mapped by", used),
@@ -138,10 +148,6 @@ def _writing(measured: dict[str, Any]) -> str:
 
 def _ago(age: float | None) -> str:
     return "never" if age is None else f"{age_text(age)} ago"
-
-
-def _process(pid: int | None, alive: bool | None) -> str:
-    return NOTHING if pid is None else f"{pid} {'alive' if alive else 'dead'}"
 
 
 def _section(

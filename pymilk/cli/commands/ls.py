@@ -21,6 +21,7 @@ from ..output import (
     console_of_stdout,
     fitted_table,
     print_json,
+    process_text,
     size_text,
 )
 from ..parameters import NumberRange
@@ -40,6 +41,9 @@ _DISPENSABLE = ("size", "ring", "dtype", "readers", "shape")
 
 #: Seconds between two looks of --watch, unless --rate says otherwise.
 _WATCH_SECONDS = 1.0
+
+#: Order of writers: alive, not visible from here, dead.
+_RANKS = {True: 0, None: 1, False: 2}
 
 
 @click.command()
@@ -152,7 +156,7 @@ def _sorted(streams: list[dict[str, Any]], column: str, reverse: bool) -> list[d
     def value(entry: dict[str, Any]) -> Any:
         if column == "writer":
             pid = entry["writer_pid"]
-            return None if pid is None else (not entry["writer_alive"], pid)
+            return None if pid is None else (_RANKS[entry["writer_alive"]], pid)
         if column == "readers":
             return len(entry["readers"])
         return entry[keys.get(column, column)]
@@ -182,7 +186,7 @@ def _cells(entry: dict[str, Any]) -> dict[str, str]:
         "counter": str(entry["counter"]),
         "rate": NOTHING if rate is None else f"{rate:.1f}/s",
         "age": age_text(entry["age"]),
-        "writer": NOTHING if pid is None else f"{pid} {'alive' if alive else 'dead'}",
+        "writer": process_text(pid, alive),
         "readers": str(len(entry["readers"])),
         "ring": f"temporal {ring}" if entry["ring_kind"] == "temporal" else ring,
         "size": size_text(entry["nbytes"]),

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ...playback import Player
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
-from ..output import clean, print_json, print_report, warnings_of_files
+from ..output import clean, print_json, print_report, warnings_as_lines
 from ..parameters import NumberRange
 from ..progress import watch
 
@@ -79,7 +79,7 @@ def play(
     end = threading.Event()
     console = Console(stderr=True, quiet=as_json, highlight=False)
     with clean_exit():
-        with warnings_of_files(quiet=True):  # the first line says it
+        with warnings_as_lines(quiet=True):  # the first line says it
             player = Player(
                 source,
                 stream,

@@ -28,7 +28,7 @@ __all__ = ["record"]
 @click.option("--until-stopped", is_flag=True, help="End with Ctrl-C or SIGTERM.")
 @click.option("--max-frames-per-file", type=click.IntRange(min=1),
               help="Begin a new, numbered file after so many.")
-@click.option("--force", is_flag=True, help="Replace files that exist, once the first frame is there.")
+@click.option("--force", is_flag=True, help="Replace recordings that exist, once the first frame is there.")
 @click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
 @click.option("--depth", type=click.IntRange(min=1),
               help="Frames that may wait for the disk. Default: what fits into 256 MiB, up to 8192.")

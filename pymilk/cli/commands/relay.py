@@ -13,6 +13,7 @@ from rich.console import Console
 from ...ring import Relay
 from ...streams.waiting import WAIT_POLICIES
 from ..exits import clean_exit, told_to_end
+from ..output import warnings_as_lines
 from ..parameters import NumberRange
 from ..progress import watch
 
@@ -36,7 +37,8 @@ TEND_SECONDS = 1.0
 @click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
               help="Print statistics this often. SIGUSR1 prints them at any time.")
 @click.option("--json", "as_json", is_flag=True, help="Statistics as JSON, a line each.")
-@click.option("--force", is_flag=True, help="Replace TARGET also if its creator is alive.")
+@click.option("--force", is_flag=True,
+              help="Replace TARGET also if its creator is alive, or another process writes it.")
 def relay(
     source: str,
     target: str,
@@ -60,9 +62,11 @@ def relay(
     end, ask = threading.Event(), threading.Event()
     signal.signal(signal.SIGUSR1, lambda *_: ask.set())
     with clean_exit(), told_to_end(end):
-        with Relay(
-            source, target, depth, kind=kind, wait=wait, cpu=cpu, priority=priority, force=force
-        ) as running:
+        with warnings_as_lines():
+            made = Relay(
+                source, target, depth, kind=kind, wait=wait, cpu=cpu, priority=priority, force=force
+            )
+        with made as running:
             click.echo(f"relaying {source} to {target}, {depth} slots; Ctrl-C ends it", err=True)
             keeper = _Keeper(running, ask, stats, as_json)
             console = Console(stderr=True, quiet=as_json, highlight=False)

@@ -18,7 +18,7 @@ from ...view.dark import load_dark
 from ...view.display import MODES
 from ...view.picture import REDUCTIONS
 from ..exits import clean_exit
-from ..output import clean, print_json, warnings_of_files
+from ..output import clean, print_json, warnings_as_lines
 from ..parameters import NumberRange
 from ..terminal import Terminal, colours_of, interactive
 
@@ -117,7 +117,7 @@ def show(
     with clean_exit():
         display = Display(levels=levels, percentile=percentile, **choices)
         if dark is not None and dark != _NOW:
-            with warnings_of_files():
+            with warnings_as_lines():
                 display.dark = load_dark(dark)
         with Feed(name) as feed:
             feed.look()

@@ -12,7 +12,7 @@ from ...errors import StreamError
 from ...inspection import create_stream, remove_stream
 from ...streams.directory import remove_stale
 from ..exits import clean_exit
-from ..output import print_error
+from ..output import print_error, warnings_as_lines
 
 __all__ = ["TYPES", "create", "rm"]
 
@@ -68,7 +68,7 @@ def create(
     """
     if temporal and not ring:
         raise click.UsageError("--temporal needs the number of slots: --ring SLOTS")
-    with clean_exit():
+    with clean_exit(), warnings_as_lines():
         ring_kind = "temporal" if temporal else "fast"
         create_stream(
             name, size, TYPES[kind], ring=ring, ring_kind=ring_kind, nbkw=nbkw, mode=mode, force=force

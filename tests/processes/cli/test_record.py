@@ -154,8 +154,14 @@ def test_existing_file(
     assert err.startswith("pymilk: ")
     assert "exists already" in err
     assert (tmp_path / "cam.npy").read_text() == "precious"
-    assert ended(command("cam", "-o", "cam.npy", "-n", 5, "--force"))[0] == 0
-    check(tmp_path / "cam.npy", 5)
+    status, _, err = ended(command("cam", "-o", "cam.npy", "-n", 5, "--force"))
+    assert status == 1
+    assert "is no recording of pymilk (text)" in err
+    assert (tmp_path / "cam.npy").read_text() == "precious"
+    (tmp_path / "cam.npy").unlink()
+    for frames, force in ((3, ()), (5, ("--force",))):
+        assert ended(command("cam", "-o", "cam.npy", "-n", frames, *force))[0] == 0
+        check(tmp_path / "cam.npy", frames)
 
 
 def test_silent_stream(command: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:

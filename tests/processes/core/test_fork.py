@@ -181,6 +181,7 @@ relay.close()
 """,
     "follower": """
 # Another thread is just going over to a new file.
+warnings.filterwarnings("ignore", "stream .* is replaced")
 shm._lock.acquire()
 SHM("cam", frame(8)).close()
 in_child(lambda: shm.get_data()[0, 0] == 8 or 1 / 0)

@@ -7,17 +7,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from support.children import REPLACES
 from support.images import ramp
 
 Make = Callable[..., Any]
 Spawn = Callable[..., Any]
 
 
+@pytest.mark.filterwarnings("ignore::pymilk.errors.StreamGoneWarning")
 def test_destroy_never_removes_a_replacement(make: Make, spawn: Spawn, shm_dir: Path) -> None:
     image = make("x", ramp(3))
     child = spawn(
-        """
+        REPLACES
+        + """
 import numpy as np
+import pytest
 from pymilk.ImageStreamIOWrap import Image
 image = Image()
 assert image.create("x", np.full((4, 3), 7.0)) == 0

@@ -168,10 +168,11 @@ def test_of_many_that_want_it_at_once_one_gets_it(spawn, make, there):
     if there:
         make("cam", np.zeros(SHAPE, np.uint16))
     code = """
-import sys
+import sys, warnings
 import numpy as np
 from pymilk import SHM
-from pymilk.errors import StreamLockedError
+from pymilk.errors import StreamInUseWarning, StreamLockedError
+warnings.simplefilter("ignore", StreamInUseWarning)
 print("ready", flush=True)
 sys.stdin.readline()
 try:

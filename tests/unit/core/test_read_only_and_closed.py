@@ -104,6 +104,7 @@ CALLS: dict[str, Callable[[Stream], object]] = {
     "announce": lambda s: s.announce(),
     "take_semaphore": lambda s: s.take_semaphore(0),
     "replaced": lambda s: s.replaced(),
+    "traces": lambda s: s.traces(),
     "successor": lambda s: s.successor(),
     "view": lambda s: s.view(),
     "copy_frame": lambda s: s.copy_frame(OUT),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pickle
 import threading
@@ -15,6 +14,7 @@ import pytest
 from pymilk import SHM
 from pymilk._core import Stream
 from pymilk.errors import StreamLockedError, StreamReadOnlyError, StreamReplacedError, StreamUnsupportedError
+from pymilk.system.locks import take_lock
 from support.exclusive import FRAME, refused
 
 SHAPE = (4, 4)
@@ -141,7 +141,7 @@ def test_holder_that_does_not_show(cam, make, monkeypatch):
 def test_those_who_look_are_waited_for(cam):
     """A writer that looks whether it may holds a shared lock for a moment."""
     fd = os.open(cam.FILEPATH, os.O_RDONLY)
-    fcntl.flock(fd, fcntl.LOCK_SH)
+    take_lock(fd, reading=True)
     timer = threading.Timer(0.02, os.close, [fd])
     timer.start()
     SHM("cam", exclusive=True).close()
@@ -149,10 +149,10 @@ def test_those_who_look_are_waited_for(cam):
 
 
 def test_file_system_without_locks(cam, monkeypatch):
-    def no_locks(fd: int, operation: int) -> None:
+    def no_locks(fd: int, command: int, lock: bytes) -> None:
         raise OSError(95, "Operation not supported")
 
-    monkeypatch.setattr("pymilk.system.locks.fcntl.flock", no_locks)
+    monkeypatch.setattr("pymilk.system.locks.fcntl.fcntl", no_locks)
     with pytest.raises(StreamUnsupportedError, match="exclusive=True"):
         SHM("cam", exclusive=True)
     cam.set_data(FRAME)

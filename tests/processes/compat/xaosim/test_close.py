@@ -7,12 +7,13 @@ import os
 import pytest
 
 from pymilk.errors import StreamClosedError, StreamReplacedError
+from support.children import REPLACES
 from support.xaosims import ramp
 
 
 def test_close_leaves_what_another_process_has_put_there(make, spawn, shm_dir):
     one, two = make("cam", data=ramp((3, 4))), make("cam")
-    child = spawn("import numpy as np, pymilk; pymilk.SHM('cam', np.ones((3, 4), 'f4')).close()")
+    child = spawn(REPLACES + "import numpy as np, pymilk; pymilk.SHM('cam', np.ones((3, 4), 'f4')).close()")
     assert child.finish() == (0, "", "")
     assert one.close() == 0
     with pytest.raises(StreamReplacedError, match="not deleted"):
@@ -24,7 +25,7 @@ def test_close_leaves_what_another_process_has_put_there(make, spawn, shm_dir):
 
 def test_close_does_not_own_a_stream_that_was_followed(make, spawn):
     s = make("cam", data=ramp((3, 4)))
-    child = spawn("import numpy as np, pymilk; pymilk.SHM('cam', np.ones((3, 4), 'f4')).close()")
+    child = spawn(REPLACES + "import numpy as np, pymilk; pymilk.SHM('cam', np.ones((3, 4), 'f4')).close()")
     assert child.finish() == (0, "", "")
     assert s.get_data()[0, 0] == 1
     s.close()

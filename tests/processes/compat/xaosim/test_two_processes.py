@@ -10,6 +10,7 @@ import pytest
 
 from pymilk._core import Stream
 from pymilk.errors import StreamReplacedError
+from support.children import REPLACES
 from support.foreign import owners
 from support.waiting import PATIENCE, until
 from support.xaosims import READER, SHAPES, in_thread, ramp, state
@@ -73,7 +74,7 @@ def test_writer_of_another_process_is_followed_to_its_new_file(spawn, make, make
     make_stream("cam", (3, 4), np.float32, nbkw=1)
     s = make("cam")
     s.set_data(ramp((3, 4)))
-    child = spawn("""
+    child = spawn(REPLACES + """
 import numpy as np
 from pymilk.compat.xaosim import shm
 s = shm("cam", data=np.full((3, 4), 7, np.float32), nbkw=3)
