@@ -76,6 +76,14 @@ class LazyFrames:
 
     def _read(self, start: int, stop: int, step: int) -> Array:
         """Read ``range(start, stop, step)``, ascending."""
+        try:
+            return self._joined(start, stop, step)
+        except MemoryError as error:
+            if isinstance(error, StreamError):
+                raise
+            raise memory_error(f"{self._paths[0]}: frames {start} to {stop - 1}", "read") from error
+
+    def _joined(self, start: int, stop: int, step: int) -> Array:
         pieces = []
         for number, (part, count) in enumerate(self._parts):
             base = int(self._starts[number])
@@ -83,7 +91,10 @@ class LazyFrames:
             high = min(stop, base + count)
             if low < high:
                 raw = piece_of(part, slice(low - base, high - base, step), self._paths[number])
-                pieces.append(self._convert[number](raw))
+                made = self._convert[number](raw)
+                if isinstance(part, np.ndarray) and np.may_share_memory(made, part):
+                    made = made.copy()  # out of the map, before the look whether the file was cut
+                pieces.append(made)
                 if self._checks:
                     self._checks[number]()
         if len(pieces) == 1:

@@ -137,10 +137,10 @@ def open_file(part: Part, frame_axes: int | None) -> Stored:
 
 
 def _disagrees(stored: Stored) -> bool:
-    """Return whether the numbers of a finished recording differ: it is replaced, or was finished just now."""
+    """Return whether a file contradicts itself, as while it is replaced, or when it was finished just now."""
     frames, header = int(stored.frames.shape[0]), stored.header
     differ = stored.rows not in (None, frames) or header.get("frames") != frames
-    return bool(header.get("complete")) and differ
+    return bool(stored.remark or (header.get("complete") and differ))
 
 
 class _State(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from pymilk import SHM, Recorder, load
-from pymilk.errors import RecordingInUseError
+from pymilk.errors import RecordingInUseError, StreamFormatError
 from support.recordings import EACH_FORMAT, images
 
 
@@ -115,3 +116,16 @@ def test_file_that_is_cut_while_it_is_read(suffix: str, make: Callable[..., SHM]
     )  # fmt: skip
     assert (done.returncode, done.stdout.count("refused:")) == (0, 2), done.stderr
     assert "was cut by another program" in done.stdout
+
+
+def test_series_that_is_cut_while_it_is_read(cam: SHM, tmp_path: Path) -> None:
+    """Frames of a series are copied before they are checked: they stay as they were read."""
+    with Recorder(cam, tmp_path / "q.npy", frames=400, max_frames_per_file=200) as recorder:
+        cam.set_many(images(400))
+        recorder.wait(60)
+    with load(tmp_path / "q.npy") as found:
+        read = found.frames[:200]
+        os.truncate(tmp_path / "q_000000.npy", 0)
+        np.testing.assert_array_equal(read, images(400)[:200])
+        with pytest.raises(StreamFormatError, match="cut by another program"):
+            found.frames[3]
