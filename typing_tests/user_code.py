@@ -29,6 +29,8 @@ def read() -> npt.NDArray[Any] | None:
     """Wait for a frame and capture some."""
     shm = OldPathSHM("typed")
     frame = shm.get_data(check=True, timeout=1.0)
+    frame = shm.get_data(check=True, timeout=1.0, on_timeout="raise")
+    missed: int = shm.timeouts
     frames: list[npt.NDArray[Any]] = shm.multi_recv_data(10)
     try:
         capture = shm.capture(100, wait="spin", background=True).join()
@@ -36,7 +38,7 @@ def read() -> npt.NDArray[Any] | None:
         return error.capture.frames if error.capture else None
     lost: int = capture.report.lost
     rows = capture.info["cnt0"]
-    print(lost, rows, len(frames), frame)
+    print(lost, rows, len(frames), frame, missed)
     return capture.frames
 
 

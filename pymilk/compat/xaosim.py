@@ -41,7 +41,7 @@ from ..streams.metadata import metadata_of
 from ..streams.silence import Silence
 from ..streams.waiting import SUCCESSOR_WAIT, Follower
 from ..system.masks import unmasked
-from ..system.notices import print_text, warn_of_tear
+from ..system.notices import printable, warn_of_tear
 
 __all__ = ["Semaphore", "all_dtypes", "install", "mtkeys", "shm"]
 
@@ -351,7 +351,7 @@ class shm:
         """Print `mtdata`: a line ``key value`` for each of `mtkeys`. Hollow: `StreamClosedError`."""
         known = self._known()
         for key in mtkeys:
-            print_text(f"{key} {known[key]}")
+            print(key, printable(str(known[key])))
 
     def _known(self) -> dict[str, Any]:
         """Return `mtdata`; raise if the object is hollow."""

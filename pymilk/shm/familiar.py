@@ -12,7 +12,7 @@ from .._core import Stream, checked_timeout
 from .._types import Array
 from ..capture import Capture
 from ..errors import StreamChangedError, StreamNotFoundError, StreamNotReadyError
-from ..system.notices import print_text
+from ..system.notices import printable
 from .making import wait_limit
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class FamiliarCalls:
 
     def print_meta_data(self) -> None:
         """Print the metadata, a field a line."""
-        print_text(str(self.md))
+        print(printable(str(self.md)))
 
     def read_meta_data(self, verbose: bool = True) -> None:
         """Print the metadata if `verbose`; `mtdata` and `md` are always up to date."""

@@ -117,6 +117,8 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Number of axes of `shape`.
     readSlice, writeSlice : tuple or Ellipsis
         Indices that drop the axes of length 1 from an array of shape `shape_c`, and bring them back.
+    timeouts : int
+        How often `get_data` had no new frame in time.
     symcode, triDimState, location, shared
         As given.
 
@@ -439,7 +441,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         wait : {"auto", "spin", "sleep"}
             How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`. "spin" uses a core.
         background : bool, default False
-            Return at once; `Capture.join` waits for the end.
+            Return at once; `Capture.join` waits for the end. It keeps this object open until then.
 
         Returns
         -------

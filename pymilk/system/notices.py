@@ -7,7 +7,7 @@ import warnings
 
 from ..errors import FrameTornWarning
 
-__all__ = ["print_text", "warn_caller", "warn_of_tear"]
+__all__ = ["printable", "warn_caller", "warn_of_tear"]
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
@@ -29,10 +29,7 @@ def warn_of_tear(stream: str, number: int) -> None:
     )
 
 
-def print_text(text: str) -> None:
-    """Print text of streams and files; letters that standard output cannot encode become "?"."""
-    try:
-        print(text)
-    except UnicodeEncodeError:
-        encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-        print(text.encode(encoding, "replace").decode(encoding))
+def printable(text: str) -> str:
+    """Return text of streams and files for `print`: letters that standard output cannot encode become "?"."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return text.encode(encoding, "replace").decode(encoding)
