@@ -79,7 +79,7 @@ def measure(chunks: int) -> None:
             looped = per_frame(process.loop(shm), publish, chunks)
             first = threading.Timer(0.05, publish, [None])
             first.start()
-            traced = per_frame(process.loop(shm, output=out), publish_both, chunks)
+            traced = per_frame(process.loop(shm), publish_both, chunks)
             publish(None)
             floor_both = per_frame(by_hand(shm), publish_both, chunks)
             bare = per_frame(process.loop(), lambda _: None, chunks)

@@ -41,6 +41,7 @@ cdef extern from "<string.h>" nogil:
 
 # Compiler builtins that _isio.pxd does not declare.
 cdef extern from * nogil:
+    void prefetch "__builtin_prefetch"(const void *address)
     uint64_t atomic_or_u64 "__atomic_fetch_or"(uint64_t *address, uint64_t bits, int order)
     uint64_t atomic_and_u64 "__atomic_fetch_and"(uint64_t *address, uint64_t bits, int order)
     uint32_t atomic_or_u32 "__atomic_fetch_or"(uint32_t *address, uint32_t bits, int order)

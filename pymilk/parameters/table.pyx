@@ -31,7 +31,8 @@ from ._fps cimport (
     KIND_F64, KIND_I32, KIND_I64, KIND_NONE, KIND_ONOFF, KIND_PID, KIND_PROCESS, KIND_TEXT, KIND_TIME, KIND_U32,
     KIND_U64, LOST, PYMILK_KEYWORD_NBYTES, PYMILK_TEXT_NBYTES, SIGNAL_UPDATE, STATUS_CONF, STATUS_RUN, FpsParameter,
     Item, Kind, atomic_and_u32, atomic_and_u64, atomic_or_u32, atomic_or_u64, count_write, elements_of, kind_of,
-    load_item, may_write, order_of, store_item, strnlen,
+    load_item, may_write, order_of, prefetch, store_item,
+    strnlen,
 )
 
 import math
@@ -816,6 +817,9 @@ cdef bint look_until(uint64_t **counters, const uint64_t *known, Py_ssize_t n, c
     cdef Py_ssize_t i
     cdef int64_t now
     while True:
+        # Each counter is on a page of its own: fetch several at once.
+        for i in range(n):
+            prefetch(counters[i])
         for i in range(n):
             # Acquire: pairs with the release of the writer, whose value stands there before.
             if atomic_load_u64(counters[i], __ATOMIC_ACQUIRE) != known[i]:

@@ -175,13 +175,16 @@ class TraceWriter:
     def __init__(self, output: Stream, source: Stream) -> None:
         self._inode = source.inode
         self._entry: Any = None
-        if not output.nbproctrace or output.inode == source.inode:
+        #: Whether there is a trace to write.
+        self.writes = bool(output.nbproctrace) and output.inode != source.inode
+        if not self.writes:
             return
         target = trace_view(output, writable=True)
         nbytes = min(output.nbproctrace - 1, source.nbproctrace) * _ENTRY.size
         self._entry = target[: _ENTRY.size]
         self._target = target[_ENTRY.size : _ENTRY.size + nbytes]
         self._older = trace_view(source)[:nbytes]
+        self._nbytes = nbytes
         self._pid = os.getpid()
 
     def write(
@@ -192,9 +195,12 @@ class TraceWriter:
         `older` is the trace of the source as it was with the frame that the step began with. Default: as it
         is now.
         """
-        if self._entry is None:
+        if not self.writes:
             return
-        self._target[:] = self._older if older is None else memoryview(older)[: len(self._target)]
+        if older is None:
+            self._target[:] = self._older
+        else:
+            self._target[:] = older[: self._nbytes]
         _ENTRY.pack_into(
             self._entry, 0, _BY_SEMAPHORE, self._pid, self._inode,
             started_ns // _SECOND, started_ns % _SECOND, updated_ns // _SECOND, updated_ns % _SECOND,

@@ -103,7 +103,7 @@ class Tracing:
     def __init__(self, source: Source, items: Iterable[Any]) -> None:
         self._source = source
         self._items = list(items)
-        self._outputs: dict[str, _Output] = {}
+        self._outputs: dict[Stream, _Output] = {}  # by identity
         self._began_ns = 0
         self._follow()
         for item in self._items:
@@ -154,9 +154,13 @@ class Tracing:
     def before_frame(self, stream: Stream) -> None:
         """Write the trace of a frame that is about to be announced, if that is possible."""
         try:
-            output = self._output(stream)
-            self._write(output, now_ns())
-            output.noted = stream.counter + 1
+            output = self._outputs.get(stream)
+            if output is None or self._source.stream is not self._stream:
+                output = self._output(stream)
+            if output.writer.writes:
+                self._write(output, now_ns())
+                if self._items:
+                    output.noted = stream.counter + 1
         except StreamError:
             pass
 
@@ -174,13 +178,13 @@ class Tracing:
         """Return what belongs to a stream; made anew if that, or the source, was replaced."""
         if self._source.stream is not self._stream:
             self._follow()
-        output = self._outputs.get(stream.path)
-        if output is None or output.stream is not stream:
+        output = self._outputs.get(stream)
+        if output is None:
             if not self._outputs:
                 self._older = bytes(self._older_view)
             # Streams that were closed are let go of: their memory would stay.
-            self._outputs = {path: each for path, each in self._outputs.items() if not each.stream.closed}
-            output = self._outputs[stream.path] = _Output(stream, self._stream)
+            self._outputs = {known: each for known, each in self._outputs.items() if not known.closed}
+            output = self._outputs[stream] = _Output(stream, self._stream)
         return output
 
     def _follow(self) -> None:
@@ -188,15 +192,15 @@ class Tracing:
         stream = self._stream = self._source.stream
         self._older_view = trace_view(stream)
         self._older = bytes(self._older_view)
+        self._semaphore: int | None = None
         for output in self._outputs.values():
             output.writer = TraceWriter(output.stream, stream)
 
     def _write(self, output: _Output, updated_ns: int) -> None:
-        source = self._source
-        semaphore = self._stream.sem_index
-        output.writer.write(
-            self._began_ns, updated_ns, source.counter, -1 if semaphore is None else semaphore, self._older
-        )
+        if self._semaphore is None:
+            self._semaphore = self._stream.sem_index
+        semaphore = -1 if self._semaphore is None else self._semaphore
+        output.writer.write(self._began_ns, updated_ns, self._source.counter, semaphore, self._older)
 
 
 def output_stream(item: Any) -> Stream:
