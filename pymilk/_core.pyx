@@ -13,9 +13,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport INT64_MAX, int64_t, uint64_t
 from libc.string cimport memmove
 
-from ._isio cimport (
-    CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, IMAGE_METADATA, __ATOMIC_RELAXED, _DATATYPE_UINT8, atomic_load_u64,
-)
+from ._isio cimport CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, IMAGE_METADATA, _DATATYPE_UINT8
 from .native cimport semaphores
 from .native.checks cimport (
     bad_argument, count_frames, take_buffer, time_argument, timeout_ns,
