@@ -112,7 +112,7 @@ def test_report_is_readable_and_ready_for_json(stream):
     as_dict = report.to_dict()
     assert json.loads(json.dumps(as_dict, allow_nan=False)) == as_dict
     assert set(as_dict) == {
-        "stream", "requested", "received", "lost", "torn", "repeated", "new_files",
+        "stream", "requested", "received", "lost", "torn", "repeated", "counter_set", "new_files",
         "duration", "rate", "interval_us", "latency_us", "cpu_share",
     }  # fmt: skip
     text = str(report)
