@@ -95,7 +95,7 @@ from .system.memory import free_memory
 from .system.notices import warn_always
 
 # Names that could always be imported from here. A class that is cimported does not become a Python name by that.
-globals().update({name: getattr(_errors, name) for name in _errors.__all__})
+globals().update({name: getattr(_errors, name) for name in _errors.streams.__all__})
 globals().update(
     aside_path=_hidden.aside_path, temporary_path=_hidden.temporary_path, check_free=_locks.check_free,
     lock_writer=_locks.lock_writer, mark_busy=_temporary.mark_busy, mark_idle=_temporary.mark_idle,

@@ -1,0 +1,84 @@
+"""Every exception and warning of pymilk.
+
+All exceptions derive from `StreamError`. Each one is also the builtin that callers would catch anyway
+(`FileNotFoundError`, `TimeoutError`, `ValueError`, ...), carries its numbers as attributes, so that messages
+need no parsing, and survives pickling, because exceptions cross processes.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from . import streams
+from .streams import *  # noqa: F403
+from .streams import carry as carry
+
+if TYPE_CHECKING:
+    from .channels import *  # noqa: F403
+    from .parameters import *  # noqa: F403
+
+#: Rooms that are loaded with the first of their names.
+_ROOMS = {
+    "channels": (
+        "ChannelArgumentError",
+        "ChannelClosedError",
+        "ChannelDamagedError",
+        "ChannelError",
+        "ChannelExistsError",
+        "ChannelFormatError",
+        "ChannelInUseError",
+        "ChannelNotFoundError",
+        "ChannelPermissionError",
+        "ChannelReadOnlyError",
+        "ChannelRemovedError",
+        "ChannelStorageError",
+        "ChannelTimeoutError",
+        "RecordTooLongError",
+    ),
+    "parameters": (
+        "FPSArgumentError",
+        "FPSCheckError",
+        "FPSClosedError",
+        "FPSDamagedError",
+        "FPSError",
+        "FPSExistsError",
+        "FPSFormatError",
+        "FPSFullError",
+        "FPSInUseError",
+        "FPSKeyError",
+        "FPSLimitError",
+        "FPSNameError",
+        "FPSNotFoundError",
+        "FPSPermissionError",
+        "FPSReadOnlyError",
+        "FPSReplacedError",
+        "FPSStorageError",
+        "FPSTextError",
+        "FPSTimeoutError",
+        "FPSTypeError",
+        "ProcessGoneError",
+        "ProcessInfoArgumentError",
+        "ProcessInfoClosedError",
+        "ProcessInfoDamagedError",
+        "ProcessInfoError",
+        "ProcessInfoExistsError",
+        "ProcessInfoFormatError",
+        "ProcessInfoNameError",
+        "ProcessInfoNotFoundError",
+        "ProcessInfoPermissionError",
+        "ProcessListFullError",
+        "ProcessTimeoutError",
+        "TmuxError",
+        "TmuxMissingError",
+    ),
+}
+
+__all__ = [*streams.__all__, *(name for names in _ROOMS.values() for name in names)]
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _ROOMS.items():
+        if name in names:
+            found = getattr(importlib.import_module(f".{room}", __name__), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
