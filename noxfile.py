@@ -27,6 +27,7 @@ SMOKE_TESTS = (
     "benchmarks/figures.py --quick",
     "benchmarks/live_capture.py --seconds 0.5",
     "benchmarks/import_time.py --repeats 5",
+    "benchmarks/channels.py --quick",
     "benchmarks/fps.py --quick",
     "benchmarks/process_loop.py --quick",
     "benchmarks/ring.py --quick",

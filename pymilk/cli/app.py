@@ -20,6 +20,7 @@ from .commands.record import record
 from .commands.relay import relay
 from .commands.show import show
 from .commands.streams import create, rm
+from .commands.tail import tail
 from .commands.top import top
 
 __all__ = ["app"]
@@ -45,6 +46,7 @@ def app() -> None:
 
 
 for command in (
-    bench, capture, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm, show, top,
+    bench, capture, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm, show, tail,
+    top,
 ):
     app.add_command(command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ __all__ = [
     "NOTHING",
     "UNLIMITED",
     "age_text",
+    "channel_lines",
     "clean",
     "console_of_stdout",
     "fitted_table",
@@ -99,6 +101,21 @@ def _plain(content: Any) -> Any:
     if isinstance(content, (list, tuple)):
         return [_plain(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def channel_lines(channels: Iterable[dict[str, Any]]) -> list[str]:
+    """Return a line for each channel of `channels.listing.list_channels`."""
+    lines = []
+    for entry in channels:
+        file = os.path.basename(entry["path"])
+        if "error" in entry:
+            lines.append(clean(f"{file}: {entry['error']}"))
+            continue
+        age = f", newest {age_text(entry['age'])} ago" if entry["age"] is not None else ""
+        pid = entry["writer"]
+        writer = "no writer" if pid is None else f"written by {pid or 'a process that is not visible here'}"
+        lines.append(clean(f"{file}: message log, {entry['count']} messages{age}, {writer}"))
+    return lines
 
 
 def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> Table:

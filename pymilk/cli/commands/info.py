@@ -8,12 +8,16 @@ import click
 from rich.console import Console
 
 from ..._core import Stream
+from ...channels.files import channel_path
+from ...channels.listing import channel_details, channel_kind
+from ...errors import ChannelError
 from ...inspection import measure_stream, stream_details
 from ...recording import is_recording_name, recording_details
 from ..exits import clean_exit
 from ..output import (
     NOTHING,
     age_text,
+    channel_lines,
     clean,
     print_json,
     print_table,
@@ -40,13 +44,19 @@ def info(name: str, seconds: float, as_json: bool) -> None:
     Watches the stream for a second, without a semaphore.
 
     Of a recording, an array or a series (cam.fits, cam.npy, cam.h5, cam.zarr) in place of a stream: whether
-    it is complete, what is missing, its gaps and its keywords.
+    it is complete, what is missing, its gaps and its keywords. Of a channel (cam0.msg.shm): its
+    messages and writer.
 
     Example: pymilk info cam0 --measure 5
     """
     if is_recording_name(name):
         with clean_exit(), warnings_as_lines():
             _show_recording(recording_details(name), as_json)
+        return
+    kind = channel_kind(name)
+    if kind is not None:
+        with clean_exit():
+            _show_channel(channel_details(channel_path(name, kind), kind), as_json)
         return
     with clean_exit():
         with Stream.attach(name, writable=False, prefault=False) as stream:
@@ -58,6 +68,16 @@ def info(name: str, seconds: float, as_json: bool) -> None:
             print_json(details)
         else:
             _show(details)
+
+
+def _show_channel(details: dict[str, Any], as_json: bool) -> None:
+    """Print what is known of a channel."""
+    if "error" in details:
+        raise ChannelError(details["error"], channel=details["name"], path=details["path"])
+    if as_json:
+        print_json(details)
+    else:
+        click.echo("\n".join(channel_lines([details])))
 
 
 def _show_recording(details: dict[str, Any], as_json: bool) -> None:

@@ -12,11 +12,13 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from ...channels.listing import list_channels
 from ...inspection import measure_rates, survey
 from ..exits import clean_exit
 from ..output import (
     NOTHING,
     age_text,
+    channel_lines,
     clean,
     console_of_stdout,
     fitted_table,
@@ -58,7 +60,7 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
     """List streams: shape, rate, age, writer and readers.
 
     The writer is the process that posted the semaphores last; readers are semaphores that living processes
-    hold. Files that are not usable streams are listed below the table, with the reason.
+    hold. Files that are not usable streams are listed below the table, with the reason; then channels.
 
     Example: pymilk ls --rate 0.5 --sort rate
     """
@@ -80,8 +82,9 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
             streams = survey()
             measure_rates(before, streams)
         streams = _sorted(streams, sort, reverse)
+        channels = list_channels()
         if as_json:
-            print_json(streams)
+            print_json(streams + channels)
             return
         if any("error" not in entry for entry in streams):
             console = console_of_stdout()
@@ -89,7 +92,7 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
             console.print(table)
             if missing:
                 click.echo(missing)
-        for line in _others(streams):
+        for line in _others(streams) + channel_lines(channels):
             click.echo(line)
 
 

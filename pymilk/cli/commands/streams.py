@@ -8,6 +8,7 @@ import sys
 import click
 import numpy as np
 
+from ...channels.listing import channel_kind, remove_channel
 from ...errors import StreamError
 from ...inspection import create_stream, remove_stream
 from ...streams.directory import remove_stale
@@ -81,7 +82,9 @@ def create(
 @click.option("--dead", is_flag=True,
               help="Remove temporary files that creators left when they died, and nothing else.")
 def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
-    """Remove streams that no living process reads or writes.
+    """Remove streams that no living process reads or writes, and channels that nobody writes.
+
+    A channel is named by its file: cam0.msg.shm.
 
     All NAMEs are tried; exit code 1 if one of them could not be removed. Files that are not streams are not
     removed.
@@ -99,7 +102,10 @@ def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
                 click.echo(f"removed {path}")
         for name in names:
             try:
-                remove_stream(name, force=force)
+                if channel_kind(name) is not None:
+                    remove_channel(name, force=force)
+                else:
+                    remove_stream(name, force=force)
             except StreamError as error:
                 print_error(error)
                 failed = True

@@ -1,0 +1,5 @@
+"""Channels: what goes with frames between processes, in files of the stream directory."""
+
+from .messages import Batch, Message, MessageLog
+
+__all__ = ["Batch", "Message", "MessageLog"]

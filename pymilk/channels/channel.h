@@ -1,0 +1,51 @@
+/*
+ * The bytes of a channel file, version 1: header, then room for records. All numbers have the byte order of the machine.
+ * docs/channels.md says what each of them means, and in which order they are written.
+ */
+#ifndef PYMILK_CHANNEL_H
+#define PYMILK_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PYMILK_CHANNEL_MAGIC "PYMILKCH"
+#define PYMILK_CHANNEL_VERSION 1
+/* Where records begin. */
+#define PYMILK_CHANNEL_ROOM_AT 4096
+
+/* What writers change together is in cache lines of its own. */
+struct pymilk_channel {
+    char magic[8];
+    uint32_t version;
+    uint32_t kind;
+    uint64_t nbytes;        /* of the file */
+    uint64_t identity;      /* random, never 0 */
+    int64_t created_ns;     /* UTC */
+    uint64_t room;          /* bytes for records, a multiple of 8 */
+    uint64_t unused_a[10];
+    uint64_t count;         /* 128: records committed; the commit word */
+    uint64_t ends[2];       /* where the records 0..n end, for n = count (ends[n & 1]) and its neighbour */
+    int64_t last_ns;        /* time of the newest record, for those who only look */
+    uint64_t unused_b[4];
+    uint64_t tail;          /* 192: where the oldest record begins that is still there */
+    uint64_t unused_c[7];
+    uint32_t bell;          /* 256: futex; bit 0: somebody sleeps; the rest changes with each record */
+    uint32_t retired;       /* 1: no record will come any more in this file */
+    uint64_t unused_d[7];
+};
+
+/* In front of the bytes of a record. Begins at a multiple of 8. */
+struct pymilk_record {
+    uint64_t number;        /* from 1; 0: no record, the next one is at the start of the room */
+    uint64_t position;      /* of this struct, counted since the channel was made */
+    int64_t time_ns;        /* UTC */
+    uint32_t length;        /* bytes behind this struct */
+    uint32_t flags;
+};
+
+_Static_assert(offsetof(struct pymilk_channel, count) == 128, "");
+_Static_assert(offsetof(struct pymilk_channel, tail) == 192, "");
+_Static_assert(offsetof(struct pymilk_channel, bell) == 256, "");
+_Static_assert(sizeof(struct pymilk_record) == 32, "");
+
+#endif

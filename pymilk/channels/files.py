@@ -1,0 +1,208 @@
+"""Channel files: their names, made complete or not at all, opened, removed."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import errno
+import os
+from typing import Any
+
+from ..errors import (
+    ChannelArgumentError,
+    ChannelError,
+    ChannelExistsError,
+    ChannelInUseError,
+    ChannelNotFoundError,
+    ChannelPermissionError,
+    ChannelStorageError,
+)
+from ..names import check_name, stream_directory
+from ..system.files import put_in_place
+from ..system.hidden import temporary_path
+from ..system.locks import holder_of, take_lock
+from ..system.processes import named_processes
+from ..system.temporary import mark_busy, mark_idle
+
+__all__ = [
+    "Kind",
+    "channel_name",
+    "channel_path",
+    "checked_size",
+    "create_channel",
+    "lock_channel",
+    "open_channel",
+    "remove_channel",
+]
+
+
+class Kind(enum.IntEnum):
+    """What a channel is; the number is in the header of its file, the word in the name of the file."""
+
+    msg = 1
+    cmd = 2
+    state = 3
+
+
+def suffix(kind: Kind) -> str:
+    """Return the end of the file names of a kind: ``.msg.shm``."""
+    return f".{kind.name}.shm"
+
+
+def channel_name(path: str | os.PathLike[str], kind: Kind) -> str:
+    """Return the name of a channel from the path of its file."""
+    return os.path.basename(os.fspath(path)).removesuffix(suffix(kind))
+
+
+def channel_path(name: str | os.PathLike[str], kind: Kind) -> str:
+    """Turn the name of a channel, or the path of its file, into the path.
+
+    Raises
+    ------
+    StreamNameError
+    ChannelArgumentError
+        A path of a file of another kind.
+    StreamNotFoundError
+        There is no stream directory.
+    """
+    end = suffix(kind)
+    text = os.fspath(name) if isinstance(name, os.PathLike) else name
+    if isinstance(name, os.PathLike) or (isinstance(text, str) and "/" in text):
+        folder, file = os.path.split(os.fsdecode(text))
+        if not file.endswith(end):
+            raise ChannelArgumentError(
+                f"{text!r} is not the path of a channel: it has to end in {end!r}",
+                argument="name",
+                found=name,
+            )
+        check_name(file.removesuffix(end))
+        return os.path.join(folder, file)
+    plain = text.removesuffix(end) if isinstance(text, str) else text
+    return os.path.join(stream_directory(), check_name(plain) + end)
+
+
+def trouble(error: OSError, name: str, path: str, what: str) -> ChannelError:
+    """Return the error of ours for what the operating system says about a file."""
+    kind: type[ChannelError] = ChannelStorageError
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        kind = ChannelPermissionError
+    elif isinstance(error, FileNotFoundError):
+        kind = ChannelNotFoundError
+    elif isinstance(error, FileExistsError):
+        kind = ChannelExistsError
+    said = f"channel {name!r}: {path} cannot be {what}: {error.strerror or error}"
+    return kind(said, channel=name, path=path)
+
+
+def create_channel(path: str, name: str, header: bytes, nbytes: int, *, replace: bool, mode: int) -> int:
+    """Make a file, and be its writer. It appears complete, or not at all.
+
+    Returns
+    -------
+    int
+        Its descriptor, which holds the lock of the writer.
+
+    Raises
+    ------
+    ChannelExistsError
+        There is one, and `replace` is false.
+    ChannelPermissionError, ChannelStorageError, ChannelNotFoundError
+    """
+    exists = ChannelExistsError(
+        f"channel {name!r} exists: {path}; attach it, or replace it with replace=True",
+        channel=name,
+        path=path,
+    )
+    if not replace and os.path.lexists(path):
+        raise exists
+    hidden = temporary_path(path)
+    try:
+        fd = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            mark_busy(fd)
+            lock_channel(fd, name, path)
+            # All of it now: memory that is missing later would be found by whoever writes there.
+            os.posix_fallocate(fd, 0, nbytes)
+            os.pwrite(fd, header, 0)
+            put_in_place(hidden, path, replace)
+            mark_idle(fd)
+        except BaseException:
+            os.close(fd)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(hidden)
+            raise
+        return fd
+    except FileExistsError:
+        raise exists from None
+    except OSError as error:
+        raise trouble(error, name, path, "made") from None
+
+
+def open_channel(path: str, name: str, write: bool | None) -> tuple[int, bool]:
+    """Open a file; returns the descriptor, and whether it is open for writing.
+
+    Parameters
+    ----------
+    write : bool or None
+        None: if this user may.
+    """
+    flags = os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        if write is not False:
+            try:
+                return os.open(path, os.O_RDWR | flags), True
+            except OSError as error:
+                if write or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise
+        return os.open(path, os.O_RDONLY | flags), False
+    except FileNotFoundError:
+        raise ChannelNotFoundError(
+            f"no channel {name!r}: {path} does not exist; create it first", channel=name, path=path
+        ) from None
+    except OSError as error:
+        raise trouble(error, name, path, "opened") from None
+
+
+def lock_channel(fd: int, name: str, path: str) -> None:
+    """Be the writer of a channel for as long as the descriptor is open. The lock ends with the process, too.
+
+    Raises
+    ------
+    ChannelInUseError
+        Another object is.
+    """
+    try:
+        take_lock(fd)
+    except (BlockingIOError, PermissionError):
+        lock = holder_of(fd)
+        pids = [lock.pid] if lock is not None and lock.pid else []
+        who = named_processes(pids) if pids else "a process"
+        if pids == [os.getpid()]:
+            who = "another object of this process"
+        raise ChannelInUseError(
+            f"channel {name!r}: {who} writes it, and a log has one writer; end that one first",
+            channel=name,
+            path=path,
+            pids=pids,
+        ) from None
+
+
+def remove_channel(path: str, name: str) -> None:
+    """Delete a file."""
+    try:
+        os.unlink(path)
+    except OSError as error:
+        raise trouble(error, name, path, "removed") from None
+
+
+def checked_size(given: Any, least: int, name: str) -> int:
+    """Return a number of bytes, or raise `ChannelArgumentError`."""
+    whole = hasattr(given, "__index__") and not isinstance(given, bool)
+    if not whole or not least <= given.__index__() <= 1 << 40:
+        raise ChannelArgumentError(
+            f"channel {name!r}: nbytes is a number from {least} to 2**40, not {given!r}",
+            channel=name,
+            argument="nbytes",
+            found=given,
+        )
+    return int(given.__index__())

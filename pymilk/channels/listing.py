@@ -1,0 +1,94 @@
+"""Which channels a directory has, and what is known of each without attaching it for long."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from ..errors import ChannelError, ChannelInUseError
+from ..names import stream_directory
+from ..system.locks import holder_of
+from .files import Kind, channel_name, channel_path, suffix
+from .messages import MessageLog
+
+__all__ = ["channel_details", "channel_kind", "list_channels", "remove_channel", "writer_of"]
+
+
+def channel_kind(name: str) -> Kind | None:
+    """Return of which kind of channel this is the file name or path; None if of none."""
+    return next((kind for kind in Kind if name.endswith(suffix(kind)) and name != suffix(kind)), None)
+
+
+def list_channels() -> list[dict[str, Any]]:
+    """Return a dict for each channel of the stream directory, sorted by name; nothing is changed.
+
+    Returns
+    -------
+    list of dict
+        With ``path``, ``name``, ``kind``; and what `channel_details` tells, or ``error``: why it is none.
+    """
+    folder = stream_directory()
+    found = []
+    for entry in sorted(os.listdir(folder)):
+        kind = channel_kind(entry)
+        if kind is not None and not entry.startswith("."):
+            found.append(channel_details(os.path.join(folder, entry), kind))
+    return found
+
+
+def channel_details(path: str, kind: Kind) -> dict[str, Any]:
+    """Return what is known of a channel: see `list_channels`."""
+    details: dict[str, Any] = {"path": path, "name": channel_name(path, kind), "kind": kind.name}
+    try:
+        with MessageLog.attach(path) as log:
+            details["nbytes"] = os.stat(path).st_size
+            details["count"] = log.count
+            details["created_ns"] = log.created_ns
+            details["age"] = max(0.0, (time.time_ns() - log.last_ns) / 1e9) if log.last_ns else None
+            details["writer"] = writer_of(path)
+    except (ChannelError, OSError) as error:
+        details["error"] = str(error)
+    return details
+
+
+def writer_of(path: str) -> int | None:
+    """Return the PID of the process that writes a channel; 0 if it does not tell, None if there is none."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        lock = holder_of(fd, writers_only=True)
+    finally:
+        os.close(fd)
+    return None if lock is None else lock.pid
+
+
+def remove_channel(path: str, *, force: bool = False) -> None:
+    """Remove a channel that nobody writes.
+
+    Parameters
+    ----------
+    path : str
+    force : bool, default False
+        Also if somebody does.
+
+    Raises
+    ------
+    ChannelInUseError, ChannelNotFoundError, ChannelPermissionError
+    ChannelFormatError
+        The file is no channel.
+    """
+    kind = channel_kind(path)
+    assert kind is not None
+    if "/" not in path:
+        path = channel_path(path, kind)
+    name = channel_name(path, kind)
+    try:
+        with MessageLog.attach(path, write=True) as log:
+            log.remove()
+    except ChannelInUseError as error:
+        if not force:
+            raise ChannelInUseError(
+                f"{error}, or force the removal", channel=name, path=path, pids=error.pids
+            ) from None
+        with MessageLog.attach(path) as log:
+            log.remove()

@@ -1,0 +1,541 @@
+"""`LogFile`: the file of a message log in memory. Records in, records out, waiting without the GIL.
+
+Rules for a method that uses the memory
+---------------------------------------
+1. Run Python code that may belong to others first; then ask `use()`, and use what it returns before the next line that
+   runs Python code: another thread may close the log there.
+2. Raise by `check(found)` what a step of the protocol found; end with `check_whole()`: the memory of a file that was cut
+   reads as zeros.
+"""
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from .._isio cimport (
+    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, CLOCK_MONOTONIC, atomic_load_i32, atomic_load_u64, atomic_or_i32, c_stat, dev_t,
+    ino_t, stat,
+)
+from ..native.memory cimport Mapping, map_file
+from ..protocol.clock cimport clock_ns, later, sleep_until
+from ..protocol.port cimport pymilk_pause
+from ._log cimport (
+    FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_MAGIC, PYMILK_CHANNEL_ROOM_AT,
+    PYMILK_CHANNEL_VERSION, ChannelHeader, Found, Place, Record, Room, end_of, give_way, longest, look_at, newest, oldest,
+    put, pymilk_bell_look, pymilk_bell_ring, pymilk_bell_sleep, still_there, take, whole,
+)
+
+import os
+import time
+
+import numpy as np
+
+from ..errors import (
+    ChannelClosedError,
+    ChannelDamagedError,
+    ChannelFormatError,
+    ChannelReadOnlyError,
+    ChannelRemovedError,
+    ChannelTimeoutError,
+    RecordTooLongError,
+)
+
+__all__ = ["HEADER_NBYTES", "ROW", "LogFile", "Message", "longest_record", "new_header"]
+
+# Positions end here: 2**62 bytes.
+cdef uint64_t MOST = <uint64_t>1 << 62
+
+cdef enum:
+    # A wait looks at signals, `close` and the file this often.
+    SLICE_NS = 100_000_000
+    # Before it sleeps it watches for so long: a record that comes at once costs no system call.
+    SPIN_NS = 2_000
+    # Tries of a reader that is lapped again each time it has found its place.
+    TRIES = 1000
+    # A reader that may not write to the file looks this often.
+    LOOK_NS = 500_000
+    # Most bytes that are copied with the GIL held in one go.
+    PORTION = 4_194_304
+    FLAG_TEXT = 1
+    # Bits of Mapping.closed: see protocol/guard.h.
+    CLOSED = 1
+    LOST = 2
+    CLOCK_REALTIME = 0
+
+#: Bytes in front of the records of a file.
+HEADER_NBYTES = PYMILK_CHANNEL_ROOM_AT
+
+#: A record in `read_many`: its number, time, flags, and where its bytes are in the payload.
+ROW = np.dtype([("number", "u8"), ("time_ns", "i8"), ("offset", "u8"), ("length", "u4"), ("flags", "u4")])
+
+
+def longest_record(uint64_t room):
+    """Return the most bytes that a record can have in a log of this room."""
+    return longest(room)
+
+
+def new_header(uint32_t kind, uint64_t nbytes):
+    """Return the header of a new, empty file of `nbytes` bytes."""
+    cdef ChannelHeader header
+    memset(&header, 0, sizeof(header))
+    memcpy(header.magic, PYMILK_CHANNEL_MAGIC, 8)
+    header.version = PYMILK_CHANNEL_VERSION
+    header.kind = kind
+    header.nbytes = nbytes
+    header.identity = int.from_bytes(os.urandom(8), "little") | 1
+    header.created_ns = time.time_ns()
+    header.room = (nbytes - PYMILK_CHANNEL_ROOM_AT) & ~<uint64_t>7
+    return (<char *>&header)[:sizeof(header)]
+
+
+@cython.final
+@cython.auto_pickle(False)
+@cython.freelist(64)
+cdef class Message:
+    """A record of a log.
+
+    Attributes
+    ----------
+    data : bytes or str
+        As it was written.
+    number : int
+        From 1.
+    time_ns : int
+        When it was written, in nanoseconds UTC since 1970.
+    lost : int
+        Records between this one and the one that was read before it, that were overwritten before they were read.
+    """
+
+    cdef readonly object data
+    cdef readonly uint64_t number
+    cdef readonly int64_t time_ns
+    cdef readonly uint64_t lost
+
+    def __init__(self):
+        raise TypeError("a Message is read from a MessageLog")
+
+    def __repr__(self):
+        lost = f", lost={self.lost}" if self.lost else ""
+        return f"Message({self.data!r}, number={self.number}{lost})"
+
+
+@cython.auto_pickle(False)
+cdef class LogFile:
+    """A message log, mapped. `MessageLog` is what users have.
+
+    Parameters
+    ----------
+    fd : int
+        Stays with the caller.
+    path, name : str
+    kind : int
+        That the file has to be of.
+    shared : bool
+        `fd` is open for writing: sleeping readers are woken. Others look every half millisecond.
+    writing : bool
+        This object appends.
+
+    Raises
+    ------
+    ChannelFormatError
+        The file is another, or damaged.
+    """
+
+    cdef Mapping mapping
+    cdef Room room
+    cdef Place place            # of the reader, or of the writer
+    cdef uint64_t tail          # of the writer
+    cdef uint64_t gone          # lost since the last record that was handed over
+    cdef dev_t device
+    cdef ino_t inode
+    cdef bytes path_bytes
+    cdef readonly str path
+    cdef readonly str name
+    cdef readonly bint writing
+    cdef readonly uint64_t lost
+
+    def __init__(self, int fd, str path, str name, uint32_t kind, bint shared, bint writing):
+        self.path, self.name = path, name
+        self.path_bytes = os.fsencode(path)
+        status = os.fstat(fd)
+        self.device, self.inode = status.st_dev, status.st_ino
+        self.check_header(os.pread(fd, sizeof(ChannelHeader), 0), status.st_size, kind)
+        self.mapping = map_file(fd, status.st_size, shared, path)
+        self.writing = writing
+        self.room.header = <ChannelHeader *>self.mapping.base
+        self.room.records = self.mapping.base + PYMILK_CHANNEL_ROOM_AT
+        self.room.nbytes = (<uint64_t>status.st_size - PYMILK_CHANNEL_ROOM_AT) & ~<uint64_t>7
+        if writing:
+            newest(&self.room, &self.place)
+            self.tail = atomic_load_u64(&self.room.header.tail, __ATOMIC_RELAXED)
+            if (self.tail > self.place.position or self.place.position - self.tail > self.room.nbytes
+                    or (self.place.position | self.tail) & 7 or self.place.position > MOST):
+                self.check(FOUND_DAMAGE)
+        self.check_whole()
+
+    cdef int check_header(self, bytes content, int64_t nbytes, uint32_t kind) except -1:
+        cdef ChannelHeader header
+        cdef str field
+        if len(content) < <Py_ssize_t>sizeof(header) or nbytes < PYMILK_CHANNEL_ROOM_AT + 1024:
+            field, expected, found = "file size", f"{PYMILK_CHANNEL_ROOM_AT + 1024} or more", nbytes
+        else:
+            memcpy(&header, <char *>content, sizeof(header))
+            if memcmp(header.magic, PYMILK_CHANNEL_MAGIC, 8) != 0:
+                field, expected, found = "magic", PYMILK_CHANNEL_MAGIC, header.magic[:8]
+            elif header.version != PYMILK_CHANNEL_VERSION:
+                field, expected, found = "version", PYMILK_CHANNEL_VERSION, header.version
+            elif header.kind != kind:
+                field, expected, found = "kind", kind, header.kind
+            elif header.nbytes != <uint64_t>nbytes:
+                field, expected, found = "nbytes", nbytes, header.nbytes
+            elif header.room != (<uint64_t>nbytes - PYMILK_CHANNEL_ROOM_AT) & ~<uint64_t>7:
+                field, expected, found = "room", nbytes - PYMILK_CHANNEL_ROOM_AT, header.room
+            else:
+                return 0
+        raise ChannelFormatError(
+            f"{self.path} is no channel of this kind: {field} is {found!r}, not {expected!r}",
+            channel=self.name, path=self.path, field=field, expected=expected, found=found)
+
+    cdef Room *use(self) except NULL:
+        """Return the memory. It stays for as long as the caller runs no Python code."""
+        if self.mapping is None:
+            raise ChannelClosedError(f"channel {self.name!r} is closed; attach it again",
+                                     channel=self.name, path=self.path)
+        return &self.room
+
+    cdef int check_whole(self) except -1:
+        """Raise if the file was cut, or another header written over it."""
+        if (atomic_load_i32(<int32_t *>&self.mapping.closed, __ATOMIC_RELAXED) & LOST
+                or self.room.header.nbytes != self.mapping.nbytes):
+            self.check(FOUND_DAMAGE)
+        return 0
+
+    cdef int check(self, Found found) except -1:
+        if found == FOUND_DAMAGE:
+            raise ChannelDamagedError(
+                f"channel {self.name!r}: its file was cut or overwritten while it was attached; make it anew",
+                channel=self.name, path=self.path, field="records", expected="a record", found="other bytes")
+        return 0
+
+    @property
+    def closed(self):
+        """Whether `close` was called."""
+        return self.mapping is None
+
+    def close(self):
+        """Let go of the file. A wait in another thread ends."""
+        if self.mapping is not None:
+            atomic_or_i32(<int32_t *>&self.mapping.closed, CLOSED, __ATOMIC_RELAXED)
+            self.mapping = None
+
+    @property
+    def count(self):
+        """Records written since the log was made."""
+        cdef uint64_t count = atomic_load_u64(&self.use().header.count, __ATOMIC_ACQUIRE)
+        self.check_whole()
+        return count
+
+    @property
+    def identity(self):
+        """Random number of this file: another one under the same name has another."""
+        self.use()
+        return self.room.header.identity
+
+    @property
+    def created_ns(self):
+        """When the file was made, in nanoseconds UTC since 1970."""
+        self.use()
+        return self.room.header.created_ns
+
+    @property
+    def last_ns(self):
+        """When the newest record was written, in nanoseconds UTC since 1970; 0 if there is none."""
+        self.use()
+        return self.room.header.last_ns
+
+    @property
+    def longest(self):
+        """Most bytes of a record."""
+        self.use()
+        return longest(self.room.nbytes)
+
+    # -- writing
+
+    def append(self, data):
+        """Write a record, and wake those who wait.
+
+        Parameters
+        ----------
+        data : bytes, str or buffer
+            A str comes back as str.
+
+        Returns
+        -------
+        int
+            Its number.
+
+        Raises
+        ------
+        RecordTooLongError
+        ChannelReadOnlyError, ChannelClosedError, ChannelDamagedError
+        """
+        cdef Py_buffer view
+        cdef Py_ssize_t length
+        cdef const char *start
+        if type(data) is bytes:
+            return self.write(PyBytes_AS_STRING(data), len(<bytes>data), 0)
+        if type(data) is str:
+            start = PyUnicode_AsUTF8AndSize(data, &length)
+            return self.write(start, length, FLAG_TEXT)
+        PyObject_GetBuffer(data, &view, PyBUF_C_CONTIGUOUS)
+        try:
+            return self.write(<const char *>view.buf, view.len, 0)
+        finally:
+            PyBuffer_Release(&view)
+
+    cdef object write(self, const char *data, Py_ssize_t length, uint32_t flags):
+        cdef Room *room = self.use()
+        cdef uint64_t number = self.place.number
+        if not self.writing:
+            raise ChannelReadOnlyError(
+                f"channel {self.name!r} is attached for reading; attach it with write=True",
+                channel=self.name, path=self.path)
+        if <uint64_t>length > longest(room.nbytes):
+            raise RecordTooLongError(
+                f"channel {self.name!r}: a record of {length} bytes does not fit, {longest(room.nbytes)} are the most; "
+                "make the channel larger",
+                channel=self.name, path=self.path, nbytes=length, longest=longest(room.nbytes))
+        self.check_whole()
+        self.check(give_way(room, &self.tail, self.place.position, end_of(room, &self.place, length)))
+        put(room, &self.place, data, length, flags, clock_ns(CLOCK_REALTIME))
+        self.check_whole()
+        return number
+
+    def retire(self):
+        """Tell all who have the file attached that no record comes any more."""
+        cdef Room *room = self.use()
+        if self.mapping.writable:
+            room.header.retired = 1
+            pymilk_bell_ring(&room.header.bell)
+
+    # -- reading
+
+    def join_now(self):
+        """Begin behind the newest record."""
+        newest(self.use(), &self.place)
+        self.gone = 0
+        self.check_whole()
+
+    def join_oldest(self):
+        """Begin at the oldest record that is there."""
+        self.find_oldest()
+        self.gone = 0
+
+    cdef int find_oldest(self) except -1:
+        cdef Room *room = self.use()
+        cdef Place place
+        cdef Found found = FOUND_LAPPED
+        cdef int _tries
+        while found == FOUND_LAPPED:
+            # A writer that laps us each time stores another tail each time, so this ends with it.
+            for _tries in range(TRIES):
+                found = oldest(room, &place)
+                if found != FOUND_LAPPED:
+                    break
+            PyErr_CheckSignals()
+            room = self.use()
+        self.check_whole()
+        self.check(found)
+        self.place = place
+        return 0
+
+    cdef int lapped(self) except -1:
+        """Go on at the oldest record that is there, and count what was overwritten."""
+        cdef uint64_t expected = self.place.number
+        self.find_oldest()
+        if self.place.number <= expected:
+            self.check(FOUND_DAMAGE)  # nothing was overwritten
+        self.gone += self.place.number - expected
+        self.lost += self.place.number - expected
+        return 0
+
+    cdef Message next_message(self):
+        """Return the next record, or None if there is none yet."""
+        cdef Room *room
+        cdef Record record
+        cdef Found found
+        cdef Message message
+        cdef bytes data
+        cdef Place before
+        while True:
+            room = self.use()
+            found = look_at(room, &self.place, &record)
+            if found == FOUND_RECORD:
+                data = PyBytes_FromStringAndSize(NULL, record.length)
+                before = self.place
+                found = take(room, &self.place, &record, PyBytes_AS_STRING(data))
+            if found == FOUND_RECORD:
+                self.check_whole()
+                message = Message.__new__(Message)
+                message.data = data
+                if record.flags & FLAG_TEXT:
+                    message.data = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(data), record.length, "replace")
+                message.number = before.number
+                message.time_ns = record.time_ns
+                message.lost, self.gone = self.gone, 0
+                return message
+            if found == FOUND_NOTHING:
+                self.check_whole()
+                return None
+            if found == FOUND_DAMAGE:
+                self.check_whole()
+                self.check(found)
+            self.lapped()
+            PyErr_CheckSignals()
+
+    cdef bint has_news(self) noexcept nogil:
+        return atomic_load_u64(&self.room.header.count, __ATOMIC_ACQUIRE) + 1 != self.place.number
+
+    def wait(self, timeout=None):
+        """Wait for a record, without the GIL.
+
+        Returns
+        -------
+        bool
+            There is one; False after the timeout.
+        """
+        cdef Room *room = self.use()
+        cdef Mapping mapping = self.mapping
+        cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+        cdef int64_t deadline = later(now, -1 if timeout is None else round(timeout * 1e9))
+        cdef int64_t until = min(deadline, now + SPIN_NS)
+        cdef int error = 0, looks = 0
+        cdef uint32_t seen
+        while True:
+            with nogil:
+                while not self.has_news() and clock_ns(CLOCK_MONOTONIC) < until:
+                    pymilk_pause()
+                while not self.has_news():
+                    now = clock_ns(CLOCK_MONOTONIC)
+                    if now >= deadline or mapping.closed or room.header.retired or error:
+                        break
+                    seen = pymilk_bell_look(&room.header.bell)
+                    if self.has_news() or room.header.retired:
+                        break
+                    if mapping.writable:
+                        error = pymilk_bell_sleep(&room.header.bell, seen, min(deadline, now + SLICE_NS))
+                    else:
+                        sleep_until(min(deadline, now + LOOK_NS))
+                        looks += 1
+                        error = looks % 200 == 0
+                    until = 0
+            error = 0
+            PyErr_CheckSignals()
+            self.use()
+            self.check_whole()
+            if self.has_news():
+                return True
+            self.check_current()
+            if clock_ns(CLOCK_MONOTONIC) >= deadline:
+                return False
+
+    cdef int check_current(self) except -1:
+        """Raise if no record can come any more."""
+        cdef stat status
+        if (self.room.header.retired or c_stat(self.path_bytes, &status) != 0 or status.st_ino != self.inode
+                or status.st_dev != self.device):
+            if not self.has_news():
+                raise ChannelRemovedError(
+                    f"channel {self.name!r} was removed or made anew since it was attached; attach it again",
+                    channel=self.name, path=self.path)
+        return 0
+
+    def next(self, timeout=None):
+        """Return the next record; see `MessageLog.read`."""
+        cdef Message message = self.next_message()
+        while message is None:
+            if not self.wait(timeout):
+                raise ChannelTimeoutError(
+                    f"channel {self.name!r}: no message within {timeout:g} s",
+                    channel=self.name, path=self.path, timeout=timeout)
+            message = self.next_message()
+        return message
+
+    def take_many(self, uint64_t most):
+        """Return (rows, bytes, lost) of the records that are there, up to `most`."""
+        cdef Room *room = self.use()
+        cdef Place end
+        cdef uint64_t nbytes, at, first
+        cdef bytes copy
+        cdef char *to
+        while True:
+            newest(room, &end)
+            if self.place.number == end.number:
+                self.check_whole()
+                return np.empty(0, ROW), b"", 0
+            if self.place.position > end.position:
+                self.check(FOUND_DAMAGE)
+            nbytes = min(end.position - self.place.position, <uint64_t>PORTION)
+            at = self.place.position % room.nbytes
+            if end.position - self.place.position > room.nbytes:
+                self.lapped()
+                continue
+            copy = PyBytes_FromStringAndSize(NULL, nbytes)
+            to = PyBytes_AS_STRING(copy)
+            first = min(nbytes, room.nbytes - at)
+            memcpy(to, room.records + at, first)
+            memcpy(to + first, room.records, nbytes - first)
+            if still_there(room, self.place.position):
+                break
+            # Lapped in between.
+            self.lapped()
+        self.check_whole()
+        return self.parse(copy, nbytes, most)
+
+    cdef object parse(self, bytes copy, uint64_t nbytes, uint64_t most):
+        """Find the records in a copy of the room from the place of the reader on, and move on behind them."""
+        cdef const char *data = PyBytes_AS_STRING(copy)
+        cdef uint64_t position = self.place.position, number = self.place.number, origin = position
+        cdef uint64_t count = 0, size = 64, lost
+        cdef Record record
+        cdef char[::1] rows
+        cdef Row *row
+        table = np.empty(size, ROW)
+        rows = table.view("i1")
+        while count < most and position - origin + sizeof(uint64_t) <= nbytes:
+            memcpy(&record.number, data + (position - origin), sizeof(uint64_t))
+            if record.number == 0:
+                position += self.room.nbytes - position % self.room.nbytes
+                continue
+            if position - origin + sizeof(Record) > nbytes:
+                break
+            memcpy(&record, data + (position - origin), sizeof(Record))
+            if record.number != number or record.position != position or record.length > longest(self.room.nbytes):
+                self.check(FOUND_DAMAGE)
+            if position - origin + whole(record.length) > nbytes:
+                break
+            if count == size:
+                size *= 2
+                table = np.concatenate([table, np.empty(size - count, ROW)])
+                rows = table.view("i1")
+            row = <Row *>&rows[count * sizeof(Row)]
+            row.number, row.time_ns, row.length, row.flags = number, record.time_ns, record.length, record.flags
+            row.offset = position - origin + sizeof(Record)
+            position += whole(record.length)
+            number += 1
+            count += 1
+        lost, self.gone = self.gone, 0
+        self.place.position, self.place.number = position, number
+        return table[:count], copy, lost
+
+
+cdef packed struct Row:
+    uint64_t number
+    int64_t time_ns
+    uint64_t offset
+    uint32_t length
+    uint32_t flags

@@ -1,0 +1,268 @@
+"""`MessageLog`: messages of one process for any number of others, each of whom reads them at its own pace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from .._types import Array
+from ..errors import ChannelArgumentError, ChannelFormatError, ChannelNotFoundError
+from ..native.checks import checked_timeout
+from .files import (
+    Kind,
+    channel_name,
+    channel_path,
+    checked_size,
+    create_channel,
+    lock_channel,
+    open_channel,
+    remove_channel,
+)
+from .log import HEADER_NBYTES, LogFile, Message, new_header
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Batch", "Message", "MessageLog"]
+
+#: Bytes of a new log: header and records.
+DEFAULT_NBYTES = 1 << 20
+
+_LEAST_NBYTES = HEADER_NBYTES + 1024
+
+#: Bit of `Batch.rows["flags"]`: the message is text.
+TEXT = 1
+
+
+class Batch:
+    """Messages that were read at once.
+
+    Attributes
+    ----------
+    rows : ndarray
+        One row a message: ``number``, ``time_ns`` (UTC since 1970), ``offset`` and ``length`` of its bytes in
+        `payload`, ``flags`` (1: text).
+    payload : memoryview
+        Read-only. There are other bytes between those of the messages.
+    lost : int
+        Messages that were overwritten between the one that was read before and the first of these.
+    """
+
+    def __init__(self, rows: Array, payload: bytes, lost: int) -> None:
+        self.rows, self.lost = rows, lost
+        self.payload = memoryview(payload)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> bytes | str:
+        row = self.rows[index]
+        start = int(row["offset"])
+        content = self.payload[start : start + int(row["length"])]
+        return str(content, "utf-8", "replace") if row["flags"] & TEXT else bytes(content)
+
+    def __iter__(self) -> Iterator[bytes | str]:
+        return (self[index] for index in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"<Batch of {len(self)} messages, {self.lost} lost before>"
+
+
+class MessageLog(LogFile):
+    """Messages of any length, from one writer to any number of readers.
+
+    The writer never waits: the oldest messages give way to new ones. Each reader has its own place, and is
+    told how many messages it missed. Made by `create` or `attach`.
+
+    Attributes
+    ----------
+    name, path : str
+    writing : bool
+        This object appends.
+    lost : int
+        Messages that this reader missed since it was attached.
+
+    Examples
+    --------
+    >>> from pymilk.channels import MessageLog
+    >>> with MessageLog.create("doc_log", replace=True) as log, MessageLog.attach("doc_log") as reader:
+    ...     _ = log.append("shutter open")
+    ...     print(reader.read(timeout=1).data)
+    ...     log.remove()
+    shutter open
+    """
+
+    def __init__(self) -> None:
+        raise TypeError("a MessageLog is made by MessageLog.create or MessageLog.attach")
+
+    @classmethod
+    def create(
+        cls,
+        name: str | os.PathLike[str],
+        nbytes: int = DEFAULT_NBYTES,
+        *,
+        replace: bool = False,
+        mode: int = 0o666,
+    ) -> Self:
+        """Make a log, and be its writer.
+
+        Parameters
+        ----------
+        name : str or PathLike
+            Or the path of its file, which ends in ``.msg.shm``.
+        nbytes : int, default 1 MiB
+            Size of the file. A message takes its bytes and 32 more, and at most half of the room.
+        replace : bool, default False
+            Take the place of a log of that name. Readers of that one get a `ChannelRemovedError` once they
+            have read it to its end.
+        mode : int, default 0o666
+            Permissions, less the umask. Readers that may not write to the file look every half millisecond
+            instead of being woken.
+
+        Raises
+        ------
+        ChannelExistsError, ChannelInUseError, ChannelPermissionError, ChannelStorageError
+        ChannelArgumentError, StreamNameError
+        """
+        path = channel_path(name, Kind.msg)
+        plain = channel_name(path, Kind.msg)
+        size = checked_size(nbytes, _LEAST_NBYTES, plain)
+        with contextlib.ExitStack() as stack:
+            old = None
+            if replace:
+                with contextlib.suppress(ChannelNotFoundError, ChannelFormatError):
+                    old = stack.enter_context(cls.attach(path, write=True))
+            fd = create_channel(path, plain, new_header(Kind.msg, size), size, replace=replace, mode=mode)
+            if old is not None:
+                old.retire()
+        return cls._of(fd, path, plain, True, True)
+
+    @classmethod
+    def attach(cls, name: str | os.PathLike[str], *, write: bool = False, start: str = "now") -> Self:
+        """Attach a log that exists.
+
+        Parameters
+        ----------
+        name : str or PathLike
+        write : bool, default False
+            Go on writing it. A log has one writer.
+        start : {"now", "oldest"}, default "now"
+            Where a reader begins: behind the newest message, or at the oldest one that is there.
+
+        Raises
+        ------
+        ChannelNotFoundError, ChannelPermissionError, ChannelFormatError
+        ChannelArgumentError, StreamNameError
+        ChannelInUseError
+            Another object writes it.
+        """
+        if start not in ("now", "oldest"):
+            raise ChannelArgumentError(
+                f"start is 'now' or 'oldest', not {start!r}", argument="start", found=start
+            )
+        path = channel_path(name, Kind.msg)
+        plain = channel_name(path, Kind.msg)
+        fd, shared = open_channel(path, plain, True if write else None)
+        try:
+            if write:
+                lock_channel(fd, plain, path)
+        except BaseException:
+            os.close(fd)
+            raise
+        log = cls._of(fd, path, plain, shared, write)
+        if start == "oldest":
+            log.join_oldest()
+        elif not write:
+            log.join_now()
+        return log
+
+    @classmethod
+    def _of(cls, fd: int, path: str, name: str, shared: bool, write: bool) -> Self:
+        """Make the object of an open file. A writer keeps the descriptor: its lock ends with that."""
+        log = cls.__new__(cls)
+        log._fd = fd if write else -1
+        try:
+            LogFile.__init__(log, fd, path, name, Kind.msg, shared, write)
+        except BaseException:
+            log._fd = -1
+            os.close(fd)
+            raise
+        if not write:
+            os.close(fd)
+        return log
+
+    def read(self, timeout: float | None = None) -> Message:
+        """Return the next message; wait for one without the GIL.
+
+        Parameters
+        ----------
+        timeout : float or None, default None
+            Seconds; None waits for ever.
+
+        Returns
+        -------
+        Message
+            With `lost`: messages missed before it.
+
+        Raises
+        ------
+        ChannelTimeoutError
+        ChannelRemovedError
+            All was read, and no message will come.
+        ChannelDamagedError, ChannelClosedError
+        """
+        return self.next(checked_timeout(timeout))
+
+    def read_many(self, limit: int | None = None) -> Batch:
+        """Return the messages that are there, at most 4 MiB of them. Waits for nothing.
+
+        Parameters
+        ----------
+        limit : int, optional
+            Most messages.
+        """
+        return Batch(*self.take_many(1 << 62 if limit is None else max(0, int(limit))))
+
+    def append_many(self, messages: Iterable[bytes | str]) -> int:
+        """Write several messages; returns the number of the last one written so far."""
+        number = self.count
+        for each in messages:
+            number = self.append(each)
+        return number
+
+    def remove(self) -> None:
+        """Delete the file, and close. Readers get a `ChannelRemovedError` once they have read to its end."""
+        self.retire()
+        remove_channel(self.path, self.name)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file. It stays, and another object may write it."""
+        super().close()
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    _fd: int
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Message]:
+        while True:
+            yield self.read()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "writing" if self.writing else "reading"
+        return f"<MessageLog {self.name!r} {state}>"
