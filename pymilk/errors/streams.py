@@ -7,6 +7,9 @@ import io
 from typing import Any
 
 __all__ = [
+    "AutoRelinkError",
+    "AutoRelinkSizeError",
+    "AutoRelinkTypeError",
     "CaptureMemoryError",
     "FitsHeaderWarning",
     "ForeignFileWarning",
