@@ -86,7 +86,7 @@ def test_any_lengths_in_any_order(seed):
                 batch = many.read_many(choice.choice((None, 1, 3)))
                 for index, row in enumerate(batch.rows):
                     assert row["number"] == seen[many] + batch.lost + 1 + index
-                    assert batch[index] == sent[row["number"] - 1]
+                    assert batch[index] == sent[int(row["number"]) - 1]
                 if len(batch):
                     seen[many] = int(batch.rows["number"][-1])
         for reader in (one, many):
