@@ -235,9 +235,7 @@ cdef object place(StreamFile file, char *base, object frame, Piece *piece):
 
 
 cdef const int64_t[::1] checked_times(StreamFile file, object atimes_ns, uint64_t count):
-    """Return the acquisition times of many frames, or None."""
-    if atimes_ns is None:
-        return None
+    """Return the acquisition times of many frames; None for no frames."""
     if not (isinstance(atimes_ns, np.ndarray) and atimes_ns.dtype == np.int64 and atimes_ns.shape == (count,)):
         raise bad_argument(file.name, "atimes_ns", atimes_ns, f"an int64 array of {count} nanoseconds")
     return np.ascontiguousarray(atimes_ns) if count else None
@@ -968,11 +966,12 @@ cdef class Stream(StreamMetadata):
         cdef const int64_t[::1] times
         cdef Place place
         file.need_pixels()
-        frames = _unmasked(frames, "frames")
+        if type(frames) is not _ndarray:
+            frames = _unmasked(frames, "frames")
         take_buffer(frames, &view, False, self.name, "frames")
         try:
             held = count_frames(frames, &view, &file.h, self.frame_shape, self.name, "frames")
-            times = checked_times(file, atimes_ns, held)
+            times = None if atimes_ns is None else checked_times(file, atimes_ns, held)
             if held < 1 or interval < 0 or (count is not None and count < 0):
                 raise StreamArgumentError(
                     f"stream {self.name!r}: publish_many got {held} frames, count {count}, "

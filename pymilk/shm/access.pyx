@@ -19,6 +19,7 @@ __all__ = ["FrameAccess"]
 
 # What is asked of NumPy on hot paths, looked up once.
 cdef object _ndarray = np.ndarray
+cdef object _view_of = np.ndarray.view
 
 # The default of on_timeout.
 cdef object _OLD = "old"
@@ -128,7 +129,7 @@ cdef class FrameAccess:
                     return frame
                 if out is None and copy is False and not stream.file.h.temporal:
                     self._seen = atomic_load_u64(&(<IMAGE_METADATA *>stream.file.use()).cnt0, __ATOMIC_ACQUIRE)
-                    return self._view.view()
+                    return _view_of(self._view)
                 if copy is True and type(out) is _ndarray and stream.read_into(out):
                     self._seen = stream.frame_counter
                     if stream.frame_flags & _TORN:
