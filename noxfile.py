@@ -69,7 +69,7 @@ def build(session: nox.Session) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """Tests within one process."""
-    run_tests(session, "-n", "3", places="tests/unit")
+    run_tests(session, "-n", "4", places="tests/unit")
 
 
 @nox.session
