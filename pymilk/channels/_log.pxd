@@ -11,6 +11,9 @@ nothing, and keep their place to themselves.
     count = count + 1   (release)
     ring the bell
 
+The bell is rung with a full fence: what the next record stores comes behind the count of this one. `ends` of the
+record before stays right for a reader until then.
+
 `count` is the word that commits a record. A writer that is killed at any step leaves the records up to `count` as they
 are, but for the oldest, which the record in the making would have replaced: readers find those missing and count them.
 

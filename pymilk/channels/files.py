@@ -40,8 +40,6 @@ class Kind(enum.IntEnum):
     """What a channel is; the number is in the header of its file, the word in the name of the file."""
 
     msg = 1
-    cmd = 2
-    state = 3
 
 
 def suffix(kind: Kind) -> str:

@@ -12,7 +12,7 @@ from ..system.locks import holder_of
 from .files import Kind, channel_name, channel_path, suffix
 from .messages import MessageLog
 
-__all__ = ["channel_details", "channel_kind", "list_channels", "remove_channel", "writer_of"]
+__all__ = ["channel_details", "channel_kind", "list_channels", "remove", "writer_of"]
 
 
 def channel_kind(name: str) -> Kind | None:
@@ -62,7 +62,7 @@ def writer_of(path: str) -> int | None:
     return None if lock is None else lock.pid
 
 
-def remove_channel(path: str, *, force: bool = False) -> None:
+def remove(path: str, *, force: bool = False) -> None:
     """Remove a channel that nobody writes.
 
     Parameters

@@ -17,9 +17,10 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy, memset
 
 from .._isio cimport (
-    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, CLOCK_MONOTONIC, atomic_load_i32, atomic_load_u64, atomic_or_i32, c_stat, dev_t,
+    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, atomic_load_i32, atomic_load_u64, atomic_or_i32, c_stat, dev_t,
     ino_t, stat,
 )
+from ..native.checks cimport timeout_ns
 from ..native.memory cimport Mapping, map_file
 from ..protocol.clock cimport clock_ns, later, sleep_until
 from ..protocol.port cimport pymilk_pause
@@ -35,6 +36,7 @@ import time
 import numpy as np
 
 from ..errors import (
+    ChannelArgumentError,
     ChannelClosedError,
     ChannelDamagedError,
     ChannelFormatError,
@@ -56,6 +58,8 @@ cdef enum:
     SPIN_NS = 2_000
     # Tries of a reader that is lapped again each time it has found its place.
     TRIES = 1000
+    # A writer looks this often whether the file is still in its place.
+    PLACE_NS = 500_000_000
     # A reader that may not write to the file looks this often.
     LOOK_NS = 500_000
     # Most bytes that are copied with the GIL held in one go.
@@ -149,6 +153,7 @@ cdef class LogFile:
     cdef Room room
     cdef Place place            # of the reader, or of the writer
     cdef uint64_t tail          # of the writer
+    cdef int64_t next_look      # of the writer, at the place of the file
     cdef uint64_t gone          # lost since the last record that was handed over
     cdef dev_t device
     cdef ino_t inode
@@ -203,8 +208,9 @@ cdef class LogFile:
     cdef Room *use(self) except NULL:
         """Return the memory. It stays for as long as the caller runs no Python code."""
         if self.mapping is None:
-            raise ChannelClosedError(f"channel {self.name!r} is closed; attach it again",
-                                     channel=self.name, path=self.path)
+            raise ChannelClosedError(
+                f"channel {self.name!r} is closed, or belongs to the parent of this process; attach it again",
+                channel=self.name, path=self.path)
         return &self.room
 
     cdef int check_whole(self) except -1:
@@ -280,7 +286,9 @@ cdef class LogFile:
 
         Raises
         ------
-        RecordTooLongError
+        RecordTooLongError, ChannelArgumentError
+        ChannelRemovedError
+            The file was removed or replaced: nobody would see the record. Seen within half a second.
         ChannelReadOnlyError, ChannelClosedError, ChannelDamagedError
         """
         cdef Py_buffer view
@@ -288,10 +296,16 @@ cdef class LogFile:
         cdef const char *start
         if type(data) is bytes:
             return self.write(PyBytes_AS_STRING(data), len(<bytes>data), 0)
-        if type(data) is str:
-            start = PyUnicode_AsUTF8AndSize(data, &length)
-            return self.write(start, length, FLAG_TEXT)
-        PyObject_GetBuffer(data, &view, PyBUF_C_CONTIGUOUS)
+        try:
+            if isinstance(data, str):
+                start = PyUnicode_AsUTF8AndSize(data, &length)
+                return self.write(start, length, FLAG_TEXT)
+            PyObject_GetBuffer(data, &view, PyBUF_C_CONTIGUOUS)
+        except (TypeError, BufferError, UnicodeEncodeError) as error:
+            raise ChannelArgumentError(
+                f"channel {self.name!r}: a message is bytes, text that UTF-8 has, or a contiguous buffer, not "
+                f"{type(data).__name__} ({error})", channel=self.name, path=self.path, argument="data", found=data,
+            ) from None
         try:
             return self.write(<const char *>view.buf, view.len, 0)
         finally:
@@ -310,12 +324,33 @@ cdef class LogFile:
                 "make the channel larger",
                 channel=self.name, path=self.path, nbytes=length, longest=longest(room.nbytes))
         self.check_whole()
+        self.check_place()
         self.check(give_way(room, &self.tail, self.place.position, end_of(room, &self.place, length)))
         put(room, &self.place, data, length, flags, clock_ns(CLOCK_REALTIME))
         self.check_whole()
         return number
 
-    def retire(self):
+    cdef int check_place(self) except -1:
+        """Raise if the file of a writer was removed or replaced; asks the file system now and then."""
+        cdef int64_t now = clock_ns(CLOCK_MONOTONIC_COARSE)
+        if now >= self.next_look or self.room.header.retired:
+            if self.is_gone():
+                raise self.removed()
+            self.next_look = now + PLACE_NS
+        return 0
+
+    cdef bint is_gone(self) noexcept:
+        """Tell whether no record can come any more in this file."""
+        cdef stat status
+        return (self.room.header.retired or c_stat(self.path_bytes, &status) != 0 or status.st_ino != self.inode
+                or status.st_dev != self.device)
+
+    cdef object removed(self):
+        return ChannelRemovedError(
+            f"channel {self.name!r} was removed or made anew since it was attached; attach it again",
+            channel=self.name, path=self.path)
+
+    def _retire(self):
         """Tell all who have the file attached that no record comes any more."""
         cdef Room *room = self.use()
         if self.mapping.writable:
@@ -403,18 +438,29 @@ cdef class LogFile:
     def wait(self, timeout=None):
         """Wait for a record, without the GIL.
 
+        Parameters
+        ----------
+        timeout : float or None, default None
+            Seconds; None waits for ever, 0 only looks.
+
         Returns
         -------
         bool
             There is one; False after the timeout.
+
+        Raises
+        ------
+        ChannelRemovedError
+            All was read, and none will come.
+        ChannelDamagedError, ChannelClosedError
         """
-        cdef Room *room = self.use()
-        cdef Mapping mapping = self.mapping
         cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
-        cdef int64_t deadline = later(now, -1 if timeout is None else round(timeout * 1e9))
+        cdef int64_t deadline = later(now, timeout_ns(timeout, ""))
         cdef int64_t until = min(deadline, now + SPIN_NS)
         cdef int error = 0, looks = 0
         cdef uint32_t seen
+        cdef Room *room = self.use()
+        cdef Mapping mapping = self.mapping  # stays until the end of the call
         while True:
             with nogil:
                 while not self.has_news() and clock_ns(CLOCK_MONOTONIC) < until:
@@ -439,23 +485,31 @@ cdef class LogFile:
             self.check_whole()
             if self.has_news():
                 return True
-            self.check_current()
+            if self.is_gone() and not self.has_news():
+                raise self.removed()
             if clock_ns(CLOCK_MONOTONIC) >= deadline:
                 return False
 
-    cdef int check_current(self) except -1:
-        """Raise if no record can come any more."""
-        cdef stat status
-        if (self.room.header.retired or c_stat(self.path_bytes, &status) != 0 or status.st_ino != self.inode
-                or status.st_dev != self.device):
-            if not self.has_news():
-                raise ChannelRemovedError(
-                    f"channel {self.name!r} was removed or made anew since it was attached; attach it again",
-                    channel=self.name, path=self.path)
-        return 0
+    def read(self, timeout=None):
+        """Return the next message; wait for one without the GIL.
 
-    def next(self, timeout=None):
-        """Return the next record; see `MessageLog.read`."""
+        Parameters
+        ----------
+        timeout : float or None, default None
+            Seconds; None waits for ever, 0 only looks.
+
+        Returns
+        -------
+        Message
+            With `lost`: messages missed before it.
+
+        Raises
+        ------
+        ChannelTimeoutError
+        ChannelRemovedError
+            All was read, and no message will come.
+        ChannelDamagedError, ChannelClosedError
+        """
         cdef Message message = self.next_message()
         while message is None:
             if not self.wait(timeout):
@@ -465,13 +519,13 @@ cdef class LogFile:
             message = self.next_message()
         return message
 
-    def take_many(self, uint64_t most):
-        """Return (rows, bytes, lost) of the records that are there, up to `most`."""
+    def _take_many(self, uint64_t most):
+        """Return (rows, bytes, lost) of the records that are there, up to `most`, and to `PORTION` bytes of them."""
         cdef Room *room = self.use()
         cdef Place end
-        cdef uint64_t nbytes, at, first
+        cdef uint64_t nbytes, origin, lost, portion = PORTION
+        cdef int64_t count
         cdef bytes copy
-        cdef char *to
         while True:
             newest(room, &end)
             if self.place.number == end.number:
@@ -479,58 +533,83 @@ cdef class LogFile:
                 return np.empty(0, ROW), b"", 0
             if self.place.position > end.position:
                 self.check(FOUND_DAMAGE)
-            nbytes = min(end.position - self.place.position, <uint64_t>PORTION)
-            at = self.place.position % room.nbytes
-            if end.position - self.place.position > room.nbytes:
+            nbytes = end.position - self.place.position
+            if nbytes > room.nbytes:
                 self.lapped()
                 continue
+            nbytes = min(nbytes, portion)
             copy = PyBytes_FromStringAndSize(NULL, nbytes)
-            to = PyBytes_AS_STRING(copy)
-            first = min(nbytes, room.nbytes - at)
-            memcpy(to, room.records + at, first)
-            memcpy(to + first, room.records, nbytes - first)
-            if still_there(room, self.place.position):
-                break
-            # Lapped in between.
-            self.lapped()
-        self.check_whole()
-        return self.parse(copy, nbytes, most)
+            copy_room(room, self.place.position, PyBytes_AS_STRING(copy), nbytes)
+            if not still_there(room, self.place.position):
+                self.lapped()
+                continue
+            self.check_whole()
+            origin = self.place.position
+            count = self.pass_records(PyBytes_AS_STRING(copy), nbytes, most)
+            if count < 0 or (count == 0 and nbytes == end.position - origin):
+                self.check(FOUND_DAMAGE)
+            if count > 0:
+                lost, self.gone = self.gone, 0
+                return self.table_of(copy, origin, count), copy, lost
+            portion = room.nbytes  # the record is longer than that
 
-    cdef object parse(self, bytes copy, uint64_t nbytes, uint64_t most):
-        """Find the records in a copy of the room from the place of the reader on, and move on behind them."""
+    cdef int64_t pass_records(self, const char *data, uint64_t nbytes, uint64_t most) noexcept:
+        """Move on behind the records in a copy of the room from the place of the reader on; -1 for what is none."""
+        cdef Place place = self.place
+        cdef uint64_t at = 0, origin = place.position
+        cdef int64_t count = 0
+        cdef Record record
+        while <uint64_t>count < most and at + sizeof(uint64_t) <= nbytes:
+            memcpy(&record.number, data + at, sizeof(uint64_t))
+            if record.number == 0:
+                place.position += self.room.nbytes - place.position % self.room.nbytes
+            else:
+                if at + sizeof(Record) > nbytes:
+                    break
+                memcpy(&record, data + at, sizeof(Record))
+                if (record.number != place.number or record.position != place.position
+                        or record.length > longest(self.room.nbytes)):
+                    return -1
+                if at + whole(record.length) > nbytes:
+                    break
+                place.position += whole(record.length)
+                place.number += 1
+                count += 1
+            at = place.position - origin
+        if count:
+            self.place = place
+        return count
+
+    cdef object table_of(self, bytes copy, uint64_t origin, int64_t count):
+        """Return the rows of so many records, which `pass_records` found in a copy of the room from `origin` on."""
         cdef const char *data = PyBytes_AS_STRING(copy)
-        cdef uint64_t position = self.place.position, number = self.place.number, origin = position
-        cdef uint64_t count = 0, size = 64, lost
+        cdef uint64_t at = 0
+        cdef int64_t done = 0
         cdef Record record
         cdef char[::1] rows
         cdef Row *row
-        table = np.empty(size, ROW)
+        table = np.empty(count, ROW)
         rows = table.view("i1")
-        while count < most and position - origin + sizeof(uint64_t) <= nbytes:
-            memcpy(&record.number, data + (position - origin), sizeof(uint64_t))
+        while done < count:
+            memcpy(&record.number, data + at, sizeof(uint64_t))
             if record.number == 0:
-                position += self.room.nbytes - position % self.room.nbytes
+                at += self.room.nbytes - (origin + at) % self.room.nbytes
                 continue
-            if position - origin + sizeof(Record) > nbytes:
-                break
-            memcpy(&record, data + (position - origin), sizeof(Record))
-            if record.number != number or record.position != position or record.length > longest(self.room.nbytes):
-                self.check(FOUND_DAMAGE)
-            if position - origin + whole(record.length) > nbytes:
-                break
-            if count == size:
-                size *= 2
-                table = np.concatenate([table, np.empty(size - count, ROW)])
-                rows = table.view("i1")
-            row = <Row *>&rows[count * sizeof(Row)]
-            row.number, row.time_ns, row.length, row.flags = number, record.time_ns, record.length, record.flags
-            row.offset = position - origin + sizeof(Record)
-            position += whole(record.length)
-            number += 1
-            count += 1
-        lost, self.gone = self.gone, 0
-        self.place.position, self.place.number = position, number
-        return table[:count], copy, lost
+            memcpy(&record, data + at, sizeof(Record))
+            row = <Row *>&rows[done * sizeof(Row)]
+            row.number, row.time_ns, row.length, row.flags = record.number, record.time_ns, record.length, record.flags
+            row.offset = at + sizeof(Record)
+            at += whole(record.length)
+            done += 1
+        return table
+
+
+cdef void copy_room(const Room *room, uint64_t position, char *to, uint64_t nbytes) noexcept:
+    """Copy bytes of the room from a position on, across its end if need be."""
+    cdef uint64_t at = position % room.nbytes
+    cdef uint64_t first = min(nbytes, room.nbytes - at)
+    memcpy(to, room.records + at, first)
+    memcpy(to + first, room.records, nbytes - first)
 
 
 cdef packed struct Row:

@@ -9,8 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from .._types import Array
+from ..arguments import check_count
 from ..errors import ChannelArgumentError, ChannelFormatError, ChannelNotFoundError
-from ..native.checks import checked_timeout
+from ..system.forks import tell_after_fork
 from .files import (
     Kind,
     channel_name,
@@ -81,7 +82,7 @@ class MessageLog(LogFile):
     ----------
     name, path : str
     writing : bool
-        This object appends.
+        This object appends. A child after fork does not: its copy is closed.
     lost : int
         Messages that this reader missed since it was attached.
 
@@ -137,7 +138,7 @@ class MessageLog(LogFile):
                     old = stack.enter_context(cls.attach(path, write=True))
             fd = create_channel(path, plain, new_header(Kind.msg, size), size, replace=replace, mode=mode)
             if old is not None:
-                old.retire()
+                old._retire()
         return cls._of(fd, path, plain, True, True)
 
     @classmethod
@@ -190,31 +191,15 @@ class MessageLog(LogFile):
             log._fd = -1
             os.close(fd)
             raise
-        if not write:
+        if write:
+            tell_after_fork(log)
+        else:
             os.close(fd)
         return log
 
-    def read(self, timeout: float | None = None) -> Message:
-        """Return the next message; wait for one without the GIL.
-
-        Parameters
-        ----------
-        timeout : float or None, default None
-            Seconds; None waits for ever.
-
-        Returns
-        -------
-        Message
-            With `lost`: messages missed before it.
-
-        Raises
-        ------
-        ChannelTimeoutError
-        ChannelRemovedError
-            All was read, and no message will come.
-        ChannelDamagedError, ChannelClosedError
-        """
-        return self.next(checked_timeout(timeout))
+    def _after_fork(self) -> None:
+        """Leave writing to the parent: its lock and its place in the file would be shared."""
+        self.close()
 
     def read_many(self, limit: int | None = None) -> Batch:
         """Return the messages that are there, at most 4 MiB of them. Waits for nothing.
@@ -223,8 +208,17 @@ class MessageLog(LogFile):
         ----------
         limit : int, optional
             Most messages.
+
+        Returns
+        -------
+        Batch
+            A copy. Of a message that is longer than 4 MiB, that one.
+
+        Raises
+        ------
+        ChannelDamagedError, ChannelClosedError, StreamArgumentError
         """
-        return Batch(*self.take_many(1 << 62 if limit is None else max(0, int(limit))))
+        return Batch(*self._take_many(1 << 62 if limit is None else check_count("limit", limit, "messages")))
 
     def append_many(self, messages: Iterable[bytes | str]) -> int:
         """Write several messages; returns the number of the last one written so far."""
@@ -235,7 +229,7 @@ class MessageLog(LogFile):
 
     def remove(self) -> None:
         """Delete the file, and close. Readers get a `ChannelRemovedError` once they have read to its end."""
-        self.retire()
+        self._retire()
         remove_channel(self.path, self.name)
         self.close()
 

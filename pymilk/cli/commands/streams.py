@@ -8,7 +8,7 @@ import sys
 import click
 import numpy as np
 
-from ...channels.listing import channel_kind, remove_channel
+from ...channels import listing
 from ...errors import StreamError
 from ...inspection import create_stream, remove_stream
 from ...streams.directory import remove_stale
@@ -102,8 +102,8 @@ def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
                 click.echo(f"removed {path}")
         for name in names:
             try:
-                if channel_kind(name) is not None:
-                    remove_channel(name, force=force)
+                if listing.channel_kind(name) is not None:
+                    listing.remove(name, force=force)
                 else:
                     remove_stream(name, force=force)
             except StreamError as error:

@@ -9,6 +9,7 @@ import pytest
 
 from pymilk import errors
 from pymilk.channels import MessageLog
+from support.waiting import until
 
 WRITER = """
 import sys
@@ -126,3 +127,45 @@ def test_second_process_does_not_write(spawn):
         MessageLog.attach("log", write=True)
     with pytest.raises(errors.ChannelInUseError):
         MessageLog.create("log", replace=True)
+
+
+FORKED = """
+import os
+from pymilk import errors
+from pymilk.channels import MessageLog
+log, reader = MessageLog.create("log"), MessageLog.attach("log")
+log.append("before")
+pid = os.fork()
+if pid == 0:
+    try:
+        log.append("by the child")
+    except errors.ChannelClosedError:
+        os._exit(0 if reader.read(timeout=10).data == "before" else 2)
+    os._exit(1)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+log.append("after")
+assert [reader.read(timeout=10).data for _ in range(2)] == ["before", "after"]
+"""
+
+
+def test_child_after_fork_does_not_write(spawn):
+    assert spawn(FORKED).finish() == (0, "", "")
+
+
+def test_lock_does_not_outlive_the_writer_in_a_child(spawn):
+    """A child that lives on has let go of the lock that it got with the memory."""
+    child = spawn(
+        "import os, sys, time\n"
+        "from pymilk.channels import MessageLog\n"
+        "log = MessageLog.create('log')\n"
+        "if os.fork() == 0:\n"
+        "    print('ready', flush=True)\n"
+        "    sys.stdin.readline()\n"
+        "    os._exit(0)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    child.expect("ready")
+    until(lambda: child.process.poll() is not None)
+    with MessageLog.attach("log", write=True) as log:
+        assert log.append("goes on") == 1
+    child.tell()

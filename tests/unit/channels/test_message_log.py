@@ -12,6 +12,7 @@ from pymilk import errors
 from pymilk.channels import MessageLog
 from pymilk.channels.files import Kind
 from pymilk.channels.log import HEADER_NBYTES, longest_record, new_header
+from support.waiting import until
 
 SMALL = HEADER_NBYTES + 1024
 
@@ -158,7 +159,8 @@ def test_closed():
     log.close()
     calls = (
         log.read_many, log.join_now, log.join_oldest, lambda: log.append("x"), lambda: log.read(timeout=0),
-        lambda: log.count, lambda: log.wait(0), lambda: log.identity, lambda: log.longest,
+        lambda: log.count, lambda: log.wait(0), lambda: log.last_ns, lambda: log.identity,
+        lambda: log.longest,
     )  # fmt: skip
     for call in calls:
         with pytest.raises(errors.ChannelClosedError, match="channel 'log' is closed"):
@@ -186,12 +188,59 @@ def test_bad_arguments(shm_dir, call, error, words):
     assert list(shm_dir.iterdir()) == []
 
 
-def test_bad_data():
+@pytest.mark.parametrize("bad", [7, None, ["a"], "\ud800", memoryview(b"abcd")[::2]])
+def test_bad_data(bad):
     with MessageLog.create("log") as log:
-        for bad in (7, None, ["a"], "\ud800"):
-            with pytest.raises((TypeError, UnicodeEncodeError, BufferError)):
-                log.append(bad)
+        with pytest.raises(errors.ChannelArgumentError, match="a message is bytes, text that UTF-8 has"):
+            log.append(bad)
         assert log.count == 0
+
+
+def test_bad_limits():
+    with MessageLog.create("log"), MessageLog.attach("log") as reader:
+        for bad in (0, -1, 1.5, "2", True):
+            with pytest.raises(errors.StreamArgumentError, match="limit"):
+                reader.read_many(bad)
+        for bad in (-1, "x", float("nan")):
+            for call in (reader.read, reader.wait):
+                with pytest.raises(errors.StreamArgumentError, match="timeout"):
+                    call(bad)
+
+
+def test_message_that_is_longer_than_a_batch():
+    with MessageLog.create("log", 32 << 20) as log, MessageLog.attach("log") as reader:
+        sent = [bytes([number]) * (6 << 20) for number in range(6)]
+        for each in sent:
+            log.append(each)
+        found = []
+        while len(batch := reader.read_many()):
+            found += list(batch)
+        assert found == sent[-len(found) :]
+        assert len(found) == 6 - reader.lost >= 4
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced", "removed"])
+def test_writer_learns_that_its_file_is_gone(shm_dir, how):
+    with MessageLog.create("log") as log, MessageLog.attach("log") as other:
+        log.append("seen")
+        path = shm_dir / "log.msg.shm"
+        if how == "removed":
+            other.remove()
+        else:
+            path.unlink()
+        if how == "replaced":
+            path.write_bytes(b"x")
+
+        def told() -> bool:
+            try:
+                log.append("not seen")
+            except errors.ChannelRemovedError:
+                return True
+            return False
+
+        until(told)
+        with pytest.raises(errors.ChannelRemovedError):
+            log.append("not seen either")
 
 
 def damage(path: Path, offset: int, content: bytes) -> None:
@@ -206,7 +255,7 @@ def damage(path: Path, offset: int, content: bytes) -> None:
         (b"", "file size"),
         (new_header(Kind.msg, SMALL), "file size"),
         (b"x" * SMALL, "magic"),
-        (new_header(Kind.cmd, SMALL).ljust(SMALL, b"\0"), "kind"),
+        (new_header(2, SMALL).ljust(SMALL, b"\0"), "kind"),
         (new_header(Kind.msg, SMALL + 8).ljust(SMALL, b"\0"), "nbytes"),
         ((b"PYMILKCH\x07\0\0\0" + new_header(Kind.msg, SMALL)[12:]).ljust(SMALL, b"\0"), "version"),
     ],
