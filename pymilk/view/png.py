@@ -29,7 +29,7 @@ def save_png(path: str | os.PathLike[str], rgb: npt.NDArray[Any]) -> None:
     StreamStorageError
         The file cannot be written.
     LibraryMissingError
-        Pillow is not installed (it comes with matplotlib: ``pip install 'pymilk[plot]'``).
+        Pillow is not installed (``pip install Pillow``; it comes with matplotlib).
 
     Notes
     -----

@@ -52,7 +52,7 @@ def test_import_brings_nothing_optional() -> None:
 def test_version_is_the_installed_one() -> None:
     from importlib.metadata import version
 
-    assert version("pymilk") == pymilk.__version__
+    assert version("pymilk-streams") == pymilk.__version__
 
 
 def test_version_lines() -> None:

@@ -111,7 +111,7 @@ def _check_plot(plot: str | None, force: bool) -> None:
     if plot is None:
         return
     if importlib.util.find_spec("matplotlib") is None:
-        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install 'pymilk[plot]'")
+        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install matplotlib")
     if not os.path.isdir(os.path.dirname(plot) or "."):
         raise click.BadParameter(f"there is no directory for {plot}", param_hint="--plot")
     if os.path.lexists(plot) and not force:
