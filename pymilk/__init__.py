@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from .multi import Alignment, MultiCapture, MultiCaptureReport, capture_many, wait_any
     from .playback import Player, PlayReport, play
     from .recording import Recorder, Recording, RecordReport, load, record, save
+    from .simulate import SimulatedCamera
 
 if as_command():
     let_interrupts_raise()
@@ -91,6 +92,7 @@ __all__ = [
     "RelayReport",
     "RingReader",
     "RingReport",
+    "SimulatedCamera",
     "Stream",
     "StreamError",
     "StreamNotFoundError",
@@ -125,6 +127,7 @@ _LATER = {
     "RecordReport": "recording",
     "Recorder": "recording",
     "Recording": "recording",
+    "SimulatedCamera": "simulate",
     "capture_many": "multi",
     "create_stream": "inspection",
     "load": "recording",

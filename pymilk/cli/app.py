@@ -19,6 +19,7 @@ from .commands.ps import ps
 from .commands.record import record
 from .commands.relay import relay
 from .commands.show import show
+from .commands.simulate import simulate
 from .commands.streams import create, rm
 from .commands.tail import tail
 from .commands.top import top
@@ -46,7 +47,7 @@ def app() -> None:
 
 
 for command in (
-    bench, capture, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm, show, tail,
-    top,
+    bench, capture, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm, show,
+    simulate, tail, top,
 ):
     app.add_command(command)
