@@ -196,7 +196,7 @@ def psf(shape: tuple[int, ...], dtype: npt.DTypeLike, count: int, seed: int = 1)
     _check("psf", shape, kind, 2, 16)
     height, width = shape
     top, random = _top(kind), np.random.default_rng(seed)
-    pupil = _disc(height, width, 0.22 * min(shape))
+    pupil = _disc(height, width, 0.08 * min(shape))
     waves = 0.7 * _waves(height, width, count, random)
     best = abs(pupil.sum()) ** 2
     frames = np.zeros((count, height, width), kind)
