@@ -7,6 +7,7 @@ import click
 from ..inspection.about import version_lines
 from .commands.bench import bench
 from .commands.capture import capture
+from .commands.completion import completion
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.fps import fps
@@ -47,7 +48,7 @@ def app() -> None:
 
 
 for command in (
-    bench, capture, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm, show,
-    simulate, tail, top,
+    bench, capture, completion, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm,
+    show, simulate, tail, top,
 ):
     app.add_command(command)

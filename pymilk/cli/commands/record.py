@@ -11,6 +11,7 @@ from rich.console import Console
 from ...recording import Recorder, StreamReport
 from ...streams.waiting import WAIT_POLICIES
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
+from ..naming import complete_streams, matching
 from ..output import NOTHING, age_text, clean, print_json, size_text
 from ..parameters import NumberRange
 from ..progress import watch
@@ -19,7 +20,7 @@ __all__ = ["record"]
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_streams)
 @click.option("-o", "--output", required=True, metavar="PATH",
               help="File: .npy, .fits, .h5, .hdf5 or .zarr. For several streams with {stream} in it, or a "
                    "directory.")
@@ -61,6 +62,8 @@ def record(
     Exit code 0 if it ended as requested, also if frames were lost (see the report); 1 after an error of a
     stream or a disk; 130 if it was stopped before its --frames or --seconds were over.
 
+    NAMES may be patterns, in quotes: pymilk record 'wfs*' -o '{stream}.fits' --seconds 60
+
     Example: pymilk record cam0 -o cam0.fits -n 100000 --max-frames-per-file 10000
     """
 
@@ -70,8 +73,9 @@ def record(
         raise click.UsageError("until when? Give --frames, --seconds or --until-stopped")
     end = threading.Event()
     with clean_exit(), told_to_end(end):
+        streams = matching(names)
         recorder = Recorder(
-            names[0] if len(names) == 1 else names,
+            streams[0] if len(streams) == 1 else streams,
             output,
             frames=frames,
             seconds=seconds,
@@ -88,8 +92,8 @@ def record(
             recorder.start()
             console = Console(stderr=True, quiet=as_json, highlight=False)
             if not console.is_terminal:
-                streams = ", ".join(map(clean, recorder.report.streams))
-                text = f"recording {streams}; Ctrl-C ends it with finished files"
+                listed = ", ".join(map(clean, recorder.report.streams))
+                text = f"recording {listed}; Ctrl-C ends it with finished files"
                 console.print(text, markup=False, soft_wrap=True)
             watch(
                 console,
