@@ -24,6 +24,7 @@ from .commands.simulate import simulate
 from .commands.streams import create, rm
 from .commands.tail import tail
 from .commands.top import top
+from .commands.watch import watch
 
 __all__ = ["app"]
 
@@ -49,6 +50,6 @@ def app() -> None:
 
 for command in (
     bench, capture, completion, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm,
-    show, simulate, tail, top,
+    show, simulate, tail, top, watch,
 ):
     app.add_command(command)
