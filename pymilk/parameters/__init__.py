@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from .standard import StandardEntries
     from .status import ProcessStatus
     from .timing import Timing
-    from .trace import TraceEntry, TraceWriter, read_trace
+    from .trace import TraceEntry, read_trace
+    from .trace_writer import TraceWriter
     from .words import MessageCode, ParameterFlag, ParameterType, Signal, Status, Timespec
 
 _ROOMS = {
@@ -34,7 +35,8 @@ _ROOMS = {
     "standard": ("StandardEntries",),
     "status": ("ProcessStatus",),
     "timing": ("Timing",),
-    "trace": ("TraceEntry", "TraceWriter", "read_trace"),
+    "trace": ("TraceEntry", "read_trace"),
+    "trace_writer": ("TraceWriter",),
     "words": ("MessageCode", "ParameterFlag", "ParameterType", "Signal", "Status", "Timespec"),
 }
 
