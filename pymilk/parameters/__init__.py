@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .records import Program
     from .standard import StandardEntries
     from .status import ProcessStatus
+    from .stream_info import StreamRequirement
     from .timing import Timing
     from .trace import TraceEntry, read_trace
     from .trace_writer import TraceWriter
@@ -34,6 +35,7 @@ _ROOMS = {
     "records": ("Program",),
     "standard": ("StandardEntries",),
     "status": ("ProcessStatus",),
+    "stream_info": ("StreamRequirement",),
     "timing": ("Timing",),
     "trace": ("TraceEntry", "read_trace"),
     "trace_writer": ("TraceWriter",),
@@ -57,6 +59,7 @@ __all__ = [
     "SmartAttributesFPS",
     "StandardEntries",
     "Status",
+    "StreamRequirement",
     "Timespec",
     "Timing",
     "TraceEntry",
