@@ -33,6 +33,7 @@ from .native.metadata import StreamMetadata
 from .native.reader import Reader as Reader
 from .native.rings import PrivateRing as PrivateRing
 from .native.rings import RingCursor as RingCursor
+from .native.rings import Rows as Rows
 from .native.rings import Turn as Turn
 from .native.waitany import wait_for_any as wait_for_any
 from .system.memory import free_memory as free_memory

@@ -83,7 +83,7 @@ from .native.formats import (
 from .native.header import build_info, read_header
 from .native.keywords import Keyword
 from .native.memory import ArrayExporter, allocate, map_shared, turn_copy
-from .native.rings import PrivateRing, RingCursor, Turn
+from .native.rings import PrivateRing, RingCursor, Rows, Turn
 from .native.waitany import wait_for_any
 from .system import hidden as _hidden
 from .system import locks as _locks

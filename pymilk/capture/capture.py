@@ -75,6 +75,13 @@ class Capture:
         The `SHM` that made it stays open until the capture has ended.
     """
 
+    # What a finished capture has; one that runs sets its own.
+    _thread: threading.Thread | None = None
+    _error: BaseException | None = None
+    _finished = _OVER
+    _repeated = 0
+    _cpu_ns = 0
+
     def __init__(
         self,
         stream: Stream,
@@ -102,16 +109,13 @@ class Capture:
         self._info = allocate((self.requested,), FRAME_ROW)
         self._reader = stream.reader()
         self._kept = 0
-        self._repeated = 0
-        self._cpu_ns = 0
         self._began = time.monotonic()
         self._duration = 0.0
         self._stopping = False
         self._closing = False
-        self._error: BaseException | None = None
         self._armed = threading.Event()
         self._finished = threading.Event()
-        self._thread: threading.Thread | None = threading.Thread(
+        self._thread = threading.Thread(
             target=self._run, name=f"pymilk-capture-{self.name}", daemon=True
         )
         tell_after_fork(self)
@@ -390,7 +394,6 @@ def finished_capture(
     info: npt.NDArray[Any],
     orientation: Orientation,
     duration: float,
-    cpu_seconds: float = 0.0,
 ) -> Capture:
     """Return a finished `Capture` of frames that were received in another way.
 
@@ -406,33 +409,21 @@ def finished_capture(
         How they are turned from those of the stream.
     duration : float
         Seconds that it took, until now.
-    cpu_seconds : float, default 0
-        Processor time of the thread that received them.
     """
-    capture = _finished()
+    capture = Capture.__new__(Capture)
     capture.name = name
     capture.requested = requested
     capture.orientation = orientation
-    capture.started_ns = now_ns() - round(duration * 1e9)
+    capture.started_ns = now_ns() - int(duration * 1e9)
     capture._out = frames
     capture._info = info
     capture._kept = len(info)
-    capture._repeated = 0
     capture._duration = duration
-    capture._cpu_ns = round(cpu_seconds * 1e9)
     return capture
 
 
 def _restore(state: dict[str, Any]) -> Capture:
     """Make a finished capture from its pickled parts."""
-    capture = _finished()
-    capture.__dict__.update(state)
-    return capture
-
-
-def _finished() -> Capture:
     capture = Capture.__new__(Capture)
-    capture._thread = None
-    capture._error = None
-    capture._finished = _OVER
+    capture.__dict__.update(state)
     return capture
