@@ -12,13 +12,18 @@ from ..names import stream_directory
 from ..streams.kinds import FRAMES, kind_of
 from ..system.locks import holder_of
 from .files import Kind, channel_name, channel_path, suffix
+from .formats import audio_text, video_text
 from .messages import MessageLog
 from .schema import columns_text, read_columns
 
 __all__ = ["channel_details", "channel_kind", "content_text", "list_channels", "remove", "writer_of"]
 
 #: What tells in words what the frames of each kind are.
-_CONTENTS = {"table": lambda stream: columns_text(read_columns(stream))}
+_CONTENTS = {
+    "table": lambda stream: columns_text(read_columns(stream)),
+    "video": video_text,
+    "audio": audio_text,
+}
 
 
 def channel_kind(name: str) -> Kind | None:

@@ -224,12 +224,17 @@ class RingChannel:
             capture = ring.read(wanted, timeout=0.0)
         except StreamTimeoutError as error:  # some were overwritten meanwhile
             capture = error.capture
-        if ring.stream is not self._followed:
-            self._check_frames(ring.stream)
-            self._followed = ring.stream
+        self._check_followed()
         if capture is None:
             return np.empty((0, *ring.shape), ring.dtype), np.empty(0, FRAME_ROW)
         return capture.frames, capture.info
+
+    def _check_followed(self) -> None:
+        """Raise `ChannelFormatError` if what was read last is of a new file with another content."""
+        stream = self.reader.stream
+        if stream is not self._followed:
+            self._check_frames(stream)
+            self._followed = stream
 
     def _newest(self, count: int) -> tuple[Array, Array]:
         """Copy the newest frames of the ring, read or not; returns them and their rows, the oldest first."""

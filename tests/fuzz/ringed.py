@@ -1,4 +1,4 @@
-"""The fuzz target for tables: whatever the keywords of a stream say, it is read within its limits.
+"""The fuzz target for tables, video and audio: whatever their keywords say, they are read within their limits.
 
 python -m fuzz.ringed --count 20000 --seed 1      # in the directory tests
 """
@@ -12,8 +12,10 @@ import random
 import tempfile
 import time
 
+import numpy as np
+
 from pymilk._core import Keyword, Stream
-from pymilk.channels import Table
+from pymilk.channels import AudioStream, Table, VideoStream
 from pymilk.errors import StreamError
 
 __all__ = ["damaged", "drive"]
@@ -30,9 +32,15 @@ _NUMBERS = (0, 1, 2, 3, 7, 8, 12, -1, 2**31, 2**63 - 1, -(2**63), 65535, 1.5, fl
 #: What makes a seed, by kind.
 _SEEDS = {
     "table": lambda: Table.create("fuzz", [("a", "<f8"), ("b", "S3"), ("c", "<f4", 2)], 8, replace=True),
+    "video": lambda: VideoStream.create("fuzz", 4, 2, "yuyv422", replace=True),
+    "audio": lambda: AudioStream.create("fuzz", 5, 2, "s24le", replace=True),
 }
-_ROWS = {"table": lambda channel: channel.append([(1.0, b"x", (1, 2))] * 9)}
-_READERS = (Table,)
+_FRAMES = {
+    "table": lambda channel: channel.append([(1.0, b"x", (1, 2))] * 9),
+    "video": lambda channel: channel.write(np.full((2, 4, 2), 99, np.uint8)),
+    "audio": lambda channel: channel.write(np.full((5, 2), 99, np.int32)),
+}
+_READERS = (Table, VideoStream, AudioStream)
 
 
 def damaged(choice: random.Random) -> None:
@@ -40,7 +48,7 @@ def damaged(choice: random.Random) -> None:
     kind = choice.choice(tuple(_SEEDS))
     with _SEEDS[kind]() as channel:
         if choice.randrange(4):
-            _ROWS[kind](channel)
+            _FRAMES[kind](channel)
         words = list(channel.stream.read_keywords())
         for _ in range(choice.randint(0, 4)):
             at = choice.randrange(len(words))
@@ -70,11 +78,15 @@ def drive() -> None:
     assert seconds < LIMIT, f"{seconds:.1f} s"
 
 
-def _look(channel: Table) -> None:
+def _look(channel: Table | VideoStream | AudioStream) -> None:
     if isinstance(channel, Table):
         rows = channel.last(5)
         assert rows.data.dtype == channel.dtype
         rows.data.tolist()
+    elif isinstance(channel, VideoStream):
+        assert channel.latest().to_rgb().shape == (channel.height, channel.width, 3)
+    else:
+        assert channel.latest().samples().shape == (channel.samples, channel.channels)
 
 
 def main() -> None:
