@@ -1,4 +1,4 @@
-"""The fuzz target for tables, video and audio: whatever their keywords say, they are read within their limits.
+"""The fuzz target for tables, video and audio: whatever their keywords say, reading stays within its limits.
 
 python -m fuzz.ringed --count 20000 --seed 1      # in the directory tests
 """
