@@ -16,6 +16,7 @@ from .._core import Stream
 from ..axes import Orientation, Which3DState
 from ..errors import StreamError
 from ..streams.directory import list_streams
+from ..streams.kinds import kind_of
 from ..streams.metadata import metadata_of
 from ..system.causes import ended_resources
 from ..times import now_ns, to_utc
@@ -47,7 +48,8 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         that hold a semaphore, one for each semaphore), ``dead_readers`` (those of processes that have
         ended), ``hidden_readers`` (those of processes that are not visible from here), ``writing`` (the
         flag of a writer within a frame), ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal"
-        or None), ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock).
+        or None), ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock), ``content``
+        ("frames"; "table", "video" or "audio": see `pymilk.channels`).
 
     Raises
     ------
@@ -95,6 +97,7 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         "nbytes": stream.file_nbytes,
         "inode": stream.inode,
         "looked_ns": looked,
+        "content": kind_of(stream),
     }
     stream.check_whole()
     return found

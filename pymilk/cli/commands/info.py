@@ -10,7 +10,7 @@ from rich.console import Console
 
 from ..._core import Stream
 from ...channels.files import channel_path
-from ...channels.listing import channel_details, channel_kind
+from ...channels.listing import channel_details, channel_kind, content_text
 from ...errors import ChannelError
 from ...inspection import measure_stream, stream_details
 from ...recording import is_recording_name, recording_details
@@ -80,6 +80,7 @@ def _details(
         with bar_of_time(Console(stderr=True, quiet=quiet), "measuring", seconds):
             measured = measure_stream(stream, seconds) if seconds else None
         details = stream_details(stream)
+        details["content_text"] = content_text(stream)
     details["measured"] = measured
     return details, _show
 
@@ -147,6 +148,8 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
         ("readers", ", ".join(map(str, details["readers"])) or "no semaphore is held by a living process"),
         ("mapped by", used),
     ]  # fmt: skip
+    if details["content_text"]:
+        facts.insert(2, ("content", details["content_text"]))
     if measured is not None:
         facts.append(
             ("rate", f"{measured['rate']:.1f}/s: {measured['frames']} frames in {measured['seconds']:.2f} s")

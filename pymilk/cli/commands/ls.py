@@ -15,6 +15,7 @@ from rich.text import Text
 from ...channels.listing import list_channels
 from ...inspection import measure_rates, survey
 from ...names import stream_directory
+from ...streams.kinds import FRAMES
 from ..exits import clean_exit
 from ..naming import complete_streams, matches
 from ..output import (
@@ -35,13 +36,14 @@ from ..terminal import ERASE, Terminal, interactive
 __all__ = ["COLUMNS", "ls", "watch_streams"]
 
 #: Columns of the table; it can be sorted by each of them.
-COLUMNS = ("name", "dtype", "shape", "counter", "rate", "age", "writer", "readers", "ring", "size")
+COLUMNS = ("name", "content", "dtype", "shape", "counter", "rate", "age", "writer", "readers", "ring",
+           "size")  # fmt: skip
 
 #: Columns of numbers, sorted from the largest to the smallest; ages by the times of the last frames.
 _NUMBERS = ("counter", "rate", "age", "readers", "ring", "size")
 
 #: Columns that are left out if a terminal is too narrow, the first one first.
-_DISPENSABLE = ("size", "ring", "dtype", "readers", "shape")
+_DISPENSABLE = ("size", "ring", "dtype", "readers", "content", "shape")
 
 #: Seconds between two looks of --watch, unless --rate says otherwise.
 _WATCH_SECONDS = 1.0
@@ -63,6 +65,8 @@ def ls(
     patterns: tuple[str, ...], sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bool
 ) -> None:
     """List streams, or those whose names match a PATTERN: shape, rate, age, writer and readers.
+
+    Tables, video and audio are streams as well: a column tells them apart if there are any.
 
     The writer is the process that posted the semaphores last; readers are semaphores that living processes
     hold. Files that are not usable streams are listed below the table, with the reason; then channels.
@@ -193,7 +197,10 @@ def _table(
 ) -> tuple[Table, str]:
     """Return the table, with as many columns as there is room for, and the names of missing ones."""
     cells = [_cells(entry) for entry in streams if "error" not in entry]
-    headings = [name for name in COLUMNS if with_rate or name != "rate"]
+    left_out = {"rate"} if not with_rate else set()
+    if all(each["content"] == FRAMES for each in cells) and sort != "content":
+        left_out.add("content")
+    headings = [name for name in COLUMNS if name not in left_out]
     return fitted_table(console, headings, cells, [name for name in _DISPENSABLE if name != sort], _NUMBERS)
 
 
@@ -202,6 +209,7 @@ def _cells(entry: dict[str, Any]) -> dict[str, str]:
     ring = str(entry["ring"]) if entry["ring"] else NOTHING
     return {
         "name": entry["name"],
+        "content": entry["content"],
         "dtype": entry["dtype"],
         "shape": "x".join(str(length) for length in entry["frame_shape"]),
         "counter": str(entry["counter"]),
