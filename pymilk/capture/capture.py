@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from .._core import FRAME_ROW, Stream, allocate, checked_timeout
 from ..arguments import check_count
+from ..arraylike import ArrayLike
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
 from ..streams.keeping import Kept
@@ -37,11 +38,14 @@ _OVER = threading.Event()
 _OVER.set()
 
 
-class Capture:
+class Capture(ArrayLike):
     """N consecutive frames of a stream in one cube.
 
     Made by `pymilk.SHM.capture`; see there for how to use it. Frames are delivered once each, in order
     and whole. The capture is armed once this object exists: the first frame is the next one published.
+
+    An array of the frames received so far, (received, *shape): ``numpy.asarray(capture)``, DLPack, indices
+    and iteration give views of `frames`.
 
     Parameters
     ----------
@@ -303,6 +307,28 @@ class Capture:
             "_cpu_ns": self._cpu_ns,
         }
         return _restore, (state,)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of `frames`: (received, *shape)."""
+        return (self.received, *self.orientation.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return (self._cube if self._out is None else self._out).dtype
+
+    def _as_array(self, copy: bool | None) -> npt.NDArray[Any]:
+        return self.frames.copy() if copy else self.frames
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return ``frames[key]``, as of an array."""
+        return self.frames[key]
+
+    def __iter__(self) -> Iterator[tuple[npt.NDArray[Any], np.void]]:
+        """Go through (frame, row) of what was received when this began: views, see `frames` and `info`."""
+        received = self.received
+        return zip(self.frames[:received], self.info[:received], strict=True)
 
     def __len__(self) -> int:
         return self.received
