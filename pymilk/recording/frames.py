@@ -14,15 +14,17 @@ from ..errors import StreamError, StreamFormatError
 from ..system.causes import ended_resources
 from ..system.files import file_error, memory_error
 from ..system.memory import free_memory
+from .reductions import Reductions
 
 __all__ = ["LazyFrames", "piece_of"]
 
 
-class LazyFrames(ArrayLike):
+class LazyFrames(Reductions, ArrayLike):
     """Frames that are read, and converted, when they are indexed.
 
-    Behaves like a read-only array of shape (n, *shape): `shape`, `dtype`, `ndim`, `len`, iteration, and
-    indices. ``numpy.asarray`` and DLPack read all of them into memory: always a copy.
+    Behaves like a read-only array of shape (n, *shape): `shape`, `dtype`, `ndim`, `len`, iteration, indices,
+    and the reductions of `Reductions` (``frames.mean(axis=0)``), block by block. ``numpy.asarray`` and DLPack
+    read all of them into memory: always a copy.
 
     Parameters
     ----------

@@ -20,6 +20,7 @@ from ..errors import RecordingIncompleteError, StreamFormatError
 from .frames import LazyFrames
 from .headers import orientation_of, words_of_axes
 from .opening import check_frame_axes, open_files, warn_of
+from .reductions import Reductions
 from .sinks import Stored
 from .wholeness import count_frames, mark_seams, what_is_missing
 
@@ -29,11 +30,12 @@ __all__ = ["GAP_ROW", "Recording", "load"]
 GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
 
 
-class Recording(ArrayLike):
+class Recording(Reductions, ArrayLike):
     """Frames of a stream that were written to disk. Made by `load`; a context manager.
 
     An array of shape (n, *shape): indices are those of `frames`. ``numpy.asarray(recording)`` and DLPack give
     a read-only view where `frames` is a memory map, and read all frames into memory where it is `LazyFrames`.
+    ``recording.mean(axis=0)`` and the others of `Reductions` read block by block, in constant memory.
 
     Attributes
     ----------
@@ -179,6 +181,9 @@ class Recording(ArrayLike):
     def _as_array(self, copy: bool | None) -> Array:
         # A plain array in any case: a map of NumPy's own class would stay one through all calculations.
         return np.array(self.frames) if copy else _plain(self.frames, copy)
+
+    def _have_read(self) -> None:
+        self.check()
 
     def __getitem__(self, key: Any) -> Any:
         """Return ``frames[key]``, as of an array: views of a memory map, else copies."""
