@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from .inspection import create_stream, remove_stream, survey
     from .multi import Alignment, MultiCapture, MultiCaptureReport, capture_many, wait_any
     from .playback import Player, PlayReport, play
-    from .recording import Recorder, Recording, RecordReport, load, record, save
+    from .recording import Recorder, Recording, RecordReport, load, open_mfrecording, record, save
 
 if as_command():
     let_interrupts_raise()
@@ -104,6 +104,7 @@ __all__ = [
     "get_include",
     "list_streams",
     "load",
+    "open_mfrecording",
     "play",
     "record",
     "remove_stale",
@@ -128,6 +129,7 @@ _LATER = {
     "capture_many": "multi",
     "create_stream": "inspection",
     "load": "recording",
+    "open_mfrecording": "recording",
     "play": "playback",
     "record": "recording",
     "remove_stream": "inspection",

@@ -17,14 +17,14 @@ import numpy.typing as npt
 
 from .._core import FRAME_ROW, Stream, allocate, checked_timeout
 from ..arguments import check_count
-from ..arraylike import ArrayLike
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
 from ..streams.keeping import Kept
+from ..streams.labelled import Labelled
 from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.threads import await_event, start_thread
-from ..times import now_ns
+from ..times import now_ns, tai_offset
 from .cube import destination, finish
 from .report import CaptureReport
 
@@ -38,14 +38,14 @@ _OVER = threading.Event()
 _OVER.set()
 
 
-class Capture(ArrayLike):
+class Capture(Labelled):
     """N consecutive frames of a stream in one cube.
 
     Made by `pymilk.SHM.capture`; see there for how to use it. Frames are delivered once each, in order
     and whole. The capture is armed once this object exists: the first frame is the next one published.
 
     An array of the frames received so far, (received, *shape): ``numpy.asarray(capture)``, DLPack, indices
-    and iteration give views of `frames`.
+    and iteration give views of `frames`. `to_xarray`, `to_dask` and `to_pandas` give it to other libraries.
 
     Parameters
     ----------
@@ -320,6 +320,9 @@ class Capture(ArrayLike):
 
     def _as_array(self, copy: bool | None) -> npt.NDArray[Any]:
         return self.frames.copy() if copy else self.frames
+
+    def _described(self) -> dict[str, Any]:
+        return {"stream": self.name, "lost": int(self.info["lost"].sum()), "tai_offset": tai_offset()}
 
     def __getitem__(self, key: Any) -> Any:
         """Return ``frames[key]``, as of an array."""

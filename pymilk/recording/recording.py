@@ -14,9 +14,9 @@ import numpy as np
 
 from .._core import FRAME_ROW
 from .._types import Array
-from ..arraylike import ArrayLike
 from ..axes import Orientation
 from ..errors import RecordingIncompleteError, StreamFormatError
+from ..streams.labelled import Labelled
 from .frames import LazyFrames
 from .headers import orientation_of, words_of_axes
 from .opening import check_frame_axes, open_files, warn_of
@@ -30,12 +30,13 @@ __all__ = ["GAP_ROW", "Recording", "load"]
 GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
 
 
-class Recording(Reductions, ArrayLike):
+class Recording(Reductions, Labelled):
     """Frames of a stream that were written to disk. Made by `load`; a context manager.
 
     An array of shape (n, *shape): indices are those of `frames`. ``numpy.asarray(recording)`` and DLPack give
     a read-only view where `frames` is a memory map, and read all frames into memory where it is `LazyFrames`.
     ``recording.mean(axis=0)`` and the others of `Reductions` read block by block, in constant memory.
+    `to_xarray`, `to_dask` and `to_pandas` give it to other libraries.
 
     Attributes
     ----------
@@ -181,6 +182,9 @@ class Recording(Reductions, ArrayLike):
     def _as_array(self, copy: bool | None) -> Array:
         # A plain array in any case: a map of NumPy's own class would stay one through all calculations.
         return np.array(self.frames) if copy else _plain(self.frames, copy)
+
+    def _described(self) -> dict[str, Any]:
+        return self.header
 
     def _have_read(self) -> None:
         self.check()
