@@ -58,6 +58,7 @@ from .axes import Which3DState
 from .capture import Capture, CaptureReport
 from .errors import StreamError, StreamNotFoundError, StreamTimeoutError
 from .names import stream_directory
+from .notebooks import set_finder
 from .ring import Block, Relay, RelayReport, RingReader, RingReport
 from .shm import SHM
 from .streams.directory import find_stale, list_streams, remove_stale
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from .multi import Alignment, MultiCapture, MultiCaptureReport, capture_many, wait_any
     from .playback import Player, PlayReport, play
     from .recording import Recorder, Recording, RecordReport, load, open_mfrecording, record, save
+
+set_finder(lambda name: getattr(importlib.import_module(".view", __name__), name))
 
 if as_command():
     let_interrupts_raise()

@@ -321,6 +321,10 @@ class Capture(Labelled):
     def _as_array(self, copy: bool | None) -> npt.NDArray[Any]:
         return self.frames.copy() if copy else self.frames
 
+    def _facts(self) -> list[tuple[str, object]]:
+        state = "done" if self.done else "running"
+        return [("received", f"{self.received} of {self.requested}, {state}")]
+
     def _described(self) -> dict[str, Any]:
         return {"stream": self.name, "lost": int(self.info["lost"].sum()), "tai_offset": tai_offset()}
 

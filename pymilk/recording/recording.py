@@ -183,6 +183,14 @@ class Recording(Reductions, Labelled):
         # A plain array in any case: a map of NumPy's own class would stay one through all calculations.
         return np.array(self.frames) if copy else _plain(self.frames, copy)
 
+    def _facts(self) -> list[tuple[str, object]]:
+        rows: list[tuple[str, object]] = [("file", self.paths[0])]
+        if self.paths[1:]:
+            rows.append(("and", f"{len(self.paths) - 1} more files"))
+        if self.header.get("stream"):
+            rows.append(("stream", self.header["stream"]))
+        return [*rows, ("complete", self.missing or "yes")]
+
     def _described(self) -> dict[str, Any]:
         return self.header
 

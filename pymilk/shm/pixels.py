@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core import Stream
 from .._types import Array
 from ..arraylike import ArrayLike
+from ..errors import StreamError
+from ..notebooks import as_html, picture_of
+from ..streams.camera import frame_rate
 from ..streams.keywords import Keywords
+from ..times import now_ns
 
 __all__ = ["PixelCalls"]
 
@@ -26,6 +31,9 @@ class PixelCalls(ArrayLike):
         FNAME: str
         shape: tuple[int, ...]
         nptype: np.dtype[Any]
+        _stream: Stream | None
+        _view: Array | None
+        _temporal: bool
 
         @property
         def keywords(self) -> Keywords: ...  # noqa: D102
@@ -61,6 +69,29 @@ class PixelCalls(ArrayLike):
         if not self.shape:
             raise TypeError(f"stream {self.FNAME!r} has frames of a single pixel, which have no length")
         return self.shape[0]
+
+    def _repr_html_(self) -> str:
+        """Return the newest frame and facts for notebooks. Does not wait, nor follow a new file."""
+        stream = self._stream
+        if stream is None:
+            return as_html(repr(self), [])
+        rows: list[tuple[str, object]] = [
+            ("frames", f"{' x '.join(map(str, self.shape)) or 'one pixel'}, {self.dtype}"),
+            ("counter", stream.counter),
+        ]
+        try:
+            if stream.write_time_ns > 0:
+                rows.append(("last frame", f"{(now_ns() - stream.write_time_ns) / 1e9:.3f} s ago"))
+            rate = frame_rate(Keywords(lambda: stream))
+            if rate:
+                rows.append(("rate, by its keyword", f"{rate:g} frames/s"))
+            # Not by `get_data`, which would make this the frame that was read last.
+            view = self._view
+            newest = view if view is None or not self._temporal else view[stream.cnt1 % len(view)]
+            picture = "" if newest is None else picture_of(newest)
+        except StreamError as error:  # damaged, closed meanwhile, or a keyword that is no number
+            return as_html(repr(self), [*rows, ("but", error)])
+        return as_html(repr(self), rows, picture)
 
     def __bool__(self) -> bool:
         """Return True: an object, open or closed."""

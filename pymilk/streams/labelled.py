@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from .._types import Array
 from ..arraylike import ArrayLike
-from ..errors import StreamArgumentError, StreamFormatError
+from ..errors import StreamArgumentError, StreamError, StreamFormatError
+from ..notebooks import as_html, picture_of
 from ..system.extras import optional_library
 from ..times import frame_times, to_utc
 
@@ -17,6 +18,9 @@ __all__ = ["Labelled"]
 
 #: Approximate bytes of a chunk of dask.
 _CHUNK_NBYTES = 32 << 20
+
+#: Gaps that notebooks show, at most.
+_GAPS_TOLD = 5
 
 #: Largest number of seconds that TAI can be ahead of UTC in a header that is not damaged.
 _LARGEST_OFFSET = 1000
@@ -73,6 +77,24 @@ class Labelled(ArrayLike):
                 found=offset,
             )
         return np.atleast_1d(to_utc(frame_times(rows), offset))
+
+    def _facts(self) -> list[tuple[str, object]]:
+        """Return what notebooks show of this kind of object beside its frames."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        """Return the last frame, rate and gaps for notebooks. Waits for nothing but one frame of a file."""
+        rows: list[tuple[str, object]] = [
+            ("frames", f"{len(self.frames)} of {' x '.join(map(str, self.shape[1:]))}, {self.dtype}"),
+            *self._facts(),
+        ]
+        if self.info is not None:
+            rows += _accounts(self.info)
+        try:
+            picture = picture_of(self.frames[-1]) if len(self.frames) else ""
+        except StreamError as error:  # a file that was cut, or closed
+            return as_html(repr(self), [*rows, ("but", error)])
+        return as_html(repr(self), rows, picture)
 
     def _rows(self) -> Array:
         if self.info is None:
@@ -180,6 +202,21 @@ class Labelled(ArrayLike):
         empty = np.empty((0,) * self.ndim, self.dtype)
         # Without a name dask would read all frames to make one.
         return dask.from_array(self.frames, chunks, name=False, meta=empty)
+
+
+def _accounts(info: Array) -> list[tuple[str, object]]:
+    """Return rate and gaps of frames."""
+    rows: list[tuple[str, object]] = []
+    times = frame_times(info)
+    if len(times) > 1 and times[-1] > times[0]:
+        published = len(times) - 1 + int(info["lost"][1:].sum())
+        rate = published / (int(times[-1]) - int(times[0])) * 1e9
+        rows.append(("rate of the writer", f"{rate:.1f} frames/s"))
+    gaps = np.flatnonzero(info["lost"])
+    told = [f"{int(info['lost'][row])} before frame {int(info['cnt0'][row])}" for row in gaps[:_GAPS_TOLD]]
+    more = f" and {len(gaps) - _GAPS_TOLD} more" if len(gaps) > _GAPS_TOLD else ""
+    rows.append(("lost", f"{int(info['lost'].sum())}" + (f": {', '.join(told)}{more}" if told else "")))
+    return rows
 
 
 def _read_when_indexed(xarray: Any, frames: Any) -> Any:

@@ -12,5 +12,6 @@ from __future__ import annotations
 from .display import Display
 from .feed import Feed
 from .png import save_png
+from .thumbnail import thumbnail
 
-__all__ = ["Display", "Feed", "save_png"]
+__all__ = ["Display", "Feed", "save_png", "thumbnail"]
