@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from .multi import Alignment, MultiCapture, MultiCaptureReport, capture_many, wait_any
     from .playback import Player, PlayReport, play
     from .recording import Recorder, Recording, RecordReport, load, open_mfrecording, record, save
+    from .view import plot
 
 set_finder(lambda name: getattr(importlib.import_module(".view", __name__), name))
 
@@ -109,6 +110,7 @@ __all__ = [
     "load",
     "open_mfrecording",
     "play",
+    "plot",
     "record",
     "remove_stale",
     "remove_stream",
@@ -134,6 +136,7 @@ _LATER = {
     "load": "recording",
     "open_mfrecording": "recording",
     "play": "playback",
+    "plot": "view",
     "record": "recording",
     "remove_stream": "inspection",
     "save": "recording",

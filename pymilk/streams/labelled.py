@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from .._types import Array
 from ..arraylike import ArrayLike
 from ..errors import StreamArgumentError, StreamError, StreamFormatError
-from ..notebooks import as_html, picture_of
+from ..notebooks import as_html, picture_of, upstairs
 from ..system.extras import optional_library
 from ..times import frame_times, to_utc
 
@@ -77,6 +78,54 @@ class Labelled(ArrayLike):
                 found=offset,
             )
         return np.atleast_1d(to_utc(frame_times(rows), offset))
+
+    def plot(self, frame: int | str = -1, **options: Any) -> Any:
+        """Draw a frame, and the times between frames, with matplotlib.
+
+        Parameters
+        ----------
+        frame : int or "mean", default -1
+            Which one, or the mean of all.
+        **options
+            As for `pymilk.plot`, but `ax` and `title`.
+
+        Returns
+        -------
+        ndarray of matplotlib.axes.Axes
+            The picture, row 0 at the bottom; and the intervals in milliseconds, with a red line for each gap.
+
+        Raises
+        ------
+        StreamFormatError
+            There are no frames, or they have more than two axes.
+        LibraryMissingError
+            An ImportError: matplotlib is not installed.
+        """
+        title = self._described().get("stream") or "frames"
+        return upstairs("plot_frames")(self, title, frame=frame, **options)
+
+    def to_video(self, path: str | os.PathLike[str], **options: Any) -> int:
+        """Write a video with the time of each frame, and marks where frames are missing.
+
+        Parameters
+        ----------
+        path : str or PathLike
+        **options
+            ``rate=25.0`` (pictures per second), ``step=1``, ``levels=``, ``cmap="gray"``, ``progress=``: see
+            `pymilk.view.write_video`.
+
+        Returns
+        -------
+        int
+            Pictures written.
+
+        Raises
+        ------
+        StreamFormatError, StreamArgumentError, StreamStorageError, LibraryMissingError
+            See `pymilk.view.write_video`.
+        """
+        made: int = upstairs("write_video")(self, path, **options)
+        return made
 
     def _facts(self) -> list[tuple[str, object]]:
         """Return what notebooks show of this kind of object beside its frames."""
