@@ -14,7 +14,7 @@ from .._version import __version__
 from ..arguments import bad_argument
 from ..axes import Orientation
 from ..errors import StreamFormatError
-from ..times import LAST_DATE_NS, tai_offset
+from ..times import frame_times, tai_offset
 from .sinks import Header
 from .sinks.base import CLOCK
 
@@ -36,11 +36,9 @@ def words_of_axes(orientation: Orientation) -> str:
 def first_time(info: npt.NDArray[Any]) -> int:
     """Return when the first frame was acquired, in nanoseconds of CLOCK_TAI, or another time of its row.
 
-    Times without a date are ignored: 0, which means "never", and invalid ones.
+    See `frame_times`.
     """
-    first = info[0]
-    stamps = [int(first[column]) for column in ("atime_ns", "writetime_ns", "arrival_ns")]
-    return next((stamp for stamp in stamps if 0 < stamp <= LAST_DATE_NS), stamps[-1])
+    return int(frame_times(info[:1])[0])
 
 
 def checked_keywords(given: Any) -> tuple[Keyword, ...]:

@@ -18,7 +18,7 @@ import pymilk
 from pymilk.inspection.about import version_lines
 
 OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "imageio", "av",
-            "tifffile", "Cython", "setuptools")  # fmt: skip
+            "tifffile", "xarray", "dask", "pandas", "h5netcdf", "Cython", "setuptools")  # fmt: skip
 
 
 def modules() -> list[str]:
