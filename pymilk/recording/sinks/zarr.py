@@ -21,7 +21,7 @@ from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, remove_unfinished
 from ...system.hidden import hidden_name
-from .base import Header, Sink, Staging, Stored, batch_of, json_of_header, replace_file
+from .base import Header, StagedSink, Staging, Stored, batch_of, json_of_header, replace_file
 from .outputs import check_name, identity_of
 from .zarr_read import COLUMNS, chunks_of, read_zarr
 
@@ -107,7 +107,7 @@ def _put_in_place(hidden: str, path: str, replace: bool) -> None:
     delete(aside)
 
 
-class ZarrSink(Sink):
+class ZarrSink(StagedSink):
     """See `Sink`."""
 
     compresses = True
@@ -130,7 +130,6 @@ class ZarrSink(Sink):
         replace: bool = False,
     ) -> None:
         self._count = 0
-        self._in_file = 0  # frames of the present chunk that are in its file
         rows = batch_of(shape, dtype, _CHUNK_NBYTES)
         self._staging = Staging(shape, dtype, rows)
         self._table = np.zeros((rows, len(COLUMNS)), np.int64)
@@ -166,17 +165,6 @@ class ZarrSink(Sink):
     def written(self) -> int:
         """See `Sink`."""
         return self._count
-
-    def room(self, count: int) -> Array:
-        """See `Sink`."""
-        return self._staging.room(count)
-
-    def commit(self, info: Array) -> None:
-        """See `Sink`."""
-        self._staging.add(info)
-        if self._staging.full:
-            self._write()
-            self._staging.used = self._in_file = 0
 
     def flush(self) -> None:
         """See `Sink`."""
