@@ -171,7 +171,7 @@ class Parameter:
     def require_stream(
         self,
         shape: Sequence[int | None] | None = None,
-        dtype: DTypeLike | Sequence[DTypeLike] = None,
+        dtype: DTypeLike | Sequence[DTypeLike] | None = None,
         *,
         axes: int | Sequence[int] | None = None,
         force: bool = False,
