@@ -58,9 +58,8 @@ def stream_of(item: Any) -> Stream | None:
     """Return the stream behind an SHM, or a `Stream` itself; None for anything else."""
     if isinstance(item, Stream):
         return item
-    live = getattr(item, "_live", None)  # of SHM, which is a floor above
-    found = live() if live is not None else None
-    return found if isinstance(found, Stream) else None
+    live = getattr(item, "live_source", None)  # of SHM, which is a floor above
+    return None if live is None else live()[0]
 
 
 def read_trace(source: Any) -> list[TraceEntry]:
