@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .notebooks import as_html
+
 __all__ = ["COUNTER_SET", "Report", "counter_set_rows", "counter_set_text", "ending_text", "times_text"]
 
 #: What is said of a stream whose counter moved further than frames can come: see `FLAG_COUNTER_SET`.
@@ -30,6 +32,10 @@ class Report:
     def rows(self) -> list[tuple[str, str]]:
         """Return the report as (label, text) pairs, for tables."""
         return [(each.name.replace("_", " "), str(getattr(self, each.name))) for each in fields(self)]
+
+    def _repr_html_(self) -> str:
+        """Return the report as a table for notebooks."""
+        return as_html(self.title(), self.rows())
 
     def __str__(self) -> str:
         rows = self.rows()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,11 @@ from ..arguments import check_count
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
 from ..streams.keeping import Kept
+from ..streams.labelled import Labelled
 from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.threads import await_event, start_thread
-from ..times import now_ns
+from ..times import now_ns, tai_offset
 from .cube import destination, finish
 from .report import CaptureReport
 
@@ -37,11 +38,14 @@ _OVER = threading.Event()
 _OVER.set()
 
 
-class Capture:
+class Capture(Labelled):
     """N consecutive frames of a stream in one cube.
 
     Made by `pymilk.SHM.capture`; see there for how to use it. Frames are delivered once each, in order
     and whole. The capture is armed once this object exists: the first frame is the next one published.
+
+    An array of the frames received so far, (received, *shape): ``numpy.asarray(capture)``, DLPack, indices
+    and iteration give views of `frames`. `to_xarray`, `to_dask` and `to_pandas` give it to other libraries.
 
     Parameters
     ----------
@@ -307,6 +311,35 @@ class Capture:
             "_cpu_ns": self._cpu_ns,
         }
         return _restore, (state,)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of `frames`: (received, *shape)."""
+        return (self.received, *self.orientation.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return (self._cube if self._out is None else self._out).dtype
+
+    def _as_array(self, copy: bool | None) -> npt.NDArray[Any]:
+        return self.frames.copy() if copy else self.frames
+
+    def _facts(self) -> list[tuple[str, object]]:
+        state = "done" if self.done else "running"
+        return [("received", f"{self.received} of {self.requested}, {state}")]
+
+    def _described(self) -> dict[str, Any]:
+        return {"stream": self.name, "lost": int(self.info["lost"].sum()), "tai_offset": tai_offset()}
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return ``frames[key]``, as of an array."""
+        return self.frames[key]
+
+    def __iter__(self) -> Iterator[tuple[npt.NDArray[Any], np.void]]:
+        """Go through (frame, row) of what was received when this began: views, see `frames` and `info`."""
+        received = self.received
+        return zip(self.frames[:received], self.info[:received], strict=True)
 
     def __len__(self) -> int:
         return self.received

@@ -18,6 +18,7 @@ from ..system.mappings import Deserted, deserted_files
 from ..system.processes import named_processes
 from ..times import tai_offset
 from .describe import survey
+from .installed import DISTRIBUTION, rivals
 
 __all__ = ["examine", "fix"]
 
@@ -59,7 +60,7 @@ def examine() -> list[dict[str, str]]:
         There is no stream directory, or it cannot be listed.
     """
     folder = stream_directory()
-    return [*_directory(folder), *_streams(folder), *_machine()]
+    return [*_directory(folder), *_streams(folder), *_machine(), *_installation()]
 
 
 def fix() -> list[str]:
@@ -234,6 +235,19 @@ def _troubles(entry: dict[str, Any]) -> list[dict[str, str]]:
                      "in another container they may be alive")
         )  # fmt: skip
     return findings
+
+
+def _installation() -> list[dict[str, str]]:
+    return [
+        _finding(
+            "installation",
+            f"the distribution {name} has files of {DISTRIBUTION}: {', '.join(packages)}; those are in use "
+            "that were installed last",
+            f"uninstall both, then install one: pip uninstall {name.split()[0]} {DISTRIBUTION}",
+            "problem",
+        )
+        for name, packages in rivals().items()
+    ]
 
 
 def _real_time() -> bool:

@@ -440,6 +440,14 @@ class RingReader:
                 block.unread()
             raise
 
+    def wait(self, timeout: float | None = 5.0) -> None:
+        """Wait until there are unread frames, and take none. Parameters and errors as for `blocks`."""
+        with self._turn:
+            self._check_open()
+            deadline = self._deadline(timeout)
+            while self._place is not self._stream or self._cursor.unread() == 0:
+                self._wait(deadline)
+
     def blocks(self, max_frames: int = 512, timeout: float | None = 5.0) -> Iterator[Block]:
         """Yield the unread frames, in order, as blocks of views; wait if there are none. Never ends.
 

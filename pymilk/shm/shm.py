@@ -49,6 +49,7 @@ from .access import FrameAccess
 from .familiar import FamiliarCalls
 from .keywords import KeywordCalls
 from .making import check_replace, check_ring, check_SHM_name, shape_and_dtype, wait_limit
+from .pixels import PixelCalls
 
 __all__ = ["SHM"]
 
@@ -59,8 +60,8 @@ _SPIN_NS = spin_of("auto")
 _STAMP_TRIES = 5
 
 
-class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
-    """A stream: attach or create, read, write, capture.
+class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
+    """A stream: attach or create, read, write, capture. An array for NumPy and others: see `PixelCalls`.
 
     Parameters
     ----------
@@ -116,9 +117,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Of a frame as this object gives and takes it. A temporal circular cube has 2D frames, its slices.
     shape_c : tuple of int
         Axes in the order of the file, fastest first.
-    nptype : dtype
+    nptype, dtype : dtype
         Of the pixels.
-    nDim : int
+    nDim, ndim : int
         Number of axes of `shape`.
     readSlice, writeSlice : tuple or Ellipsis
         Indices that drop the axes of length 1 from an array of shape `shape_c`, and bring them back.
