@@ -56,6 +56,7 @@ __all__ = [
     "PrivateRing",
     "Reader",
     "RingCursor",
+    "Rows",
     "Stream",
     "Turn",
     "allocate",

@@ -126,6 +126,7 @@ __all__ = [
     "PrivateRing",
     "Reader",
     "RingCursor",
+    "Rows",
     "Stream",
     "Turn",
     "allocate",
