@@ -3,11 +3,9 @@
     nox -s wheels                          # one for each Python that is here, and cp312-abi3, into dist/
     nox -s wheels -- 3.11 abi3             # some of them
     nox -s wheels -- 3.11 --unit           # run the unit tests against it as well
-    nox -s wheels -- 3.11 --aarch64 HEADERS
 
-The C compiler is Zig's, from pip: it brings the symbols of each glibc, for each processor. Wheels for aarch64
-need Python's headers for that processor, HEADERS/python3.11 and so on; they are built and audited here, and
-tried on such a machine or under an emulator (CONTRIBUTING.md).
+The C compiler is Zig's, from pip: it brings the symbols of each glibc. Wheels are for x86_64; those for
+aarch64 come from cibuildwheel (.github/workflows/wheels.yml).
 
 Run by nox, which installs what this needs: build, ziglang, auditwheel, abi3audit.
 """
@@ -37,8 +35,10 @@ SMOKE = ROOT / "tools" / "wheel_smoke.py"
 #: The glibc of manylinux_2_28. Before 2.21 a semaphore had another layout: docs/decisions/wheels.md.
 GLIBC = "2.28"
 
-#: Processors, and what a library for one has in its ELF header.
-MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
+COMPILER = f"{sys.executable} -m ziglang cc -target x86_64-linux-gnu.{GLIBC}"
+
+#: The platform tag.
+PLATFORM = f"manylinux_{GLIBC.replace('.', '_')}_x86_64"
 
 VERSIONS = tuple(f"3.{minor}" for minor in range(10, 20))
 
@@ -67,24 +67,6 @@ class Wish:
     def name(self) -> str:
         """The tag that the wheel will have."""
         return "cp312-abi3" if self.limited else "cp" + self.version.replace(".", "")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """The processor that a wheel is for; `headers`: Python's headers for it if it is not this machine's."""
-
-    name: str
-    headers: Path | None
-
-    @property
-    def compiler(self) -> str:
-        """The command of the C compiler."""
-        return f"{sys.executable} -m ziglang cc -target {self.name}-linux-gnu.{GLIBC}"
-
-    @property
-    def platform(self) -> str:
-        """The platform tag."""
-        return f"manylinux_{GLIBC.replace('.', '_')}_{self.name}"
 
 
 def run(*command: object, **options: object) -> str:
@@ -133,53 +115,46 @@ def unpack_sources(folder: Path) -> Path:
     return folder / archive.name.removesuffix(".tar.gz")
 
 
-def build_environment(wish: Wish, machine: Machine) -> dict[str, str]:
-    """Return the environment in which setup.py compiles for that machine."""
+def build_environment(wish: Wish) -> dict[str, str]:
+    """Return the environment in which setup.py compiles."""
     chosen = {
-        "CC": machine.compiler,
-        "LDSHARED": f"{machine.compiler} -shared",
+        "CC": COMPILER,
+        "LDSHARED": f"{COMPILER} -shared",
         "LDFLAGS": "-Wl,-s",  # stripped
         "PYMILK_LIMITED_API": "1" if wish.limited else "0",
     }
-    if machine.headers is not None:
-        # Its headers come before those of this machine, and names are those of that machine.
-        chosen["CFLAGS"] = f"-I{machine.headers}/python{wish.version} -I{machine.headers}"
-        chosen["_PYTHON_HOST_PLATFORM"] = f"linux-{machine.name}"
-        if not wish.limited:
-            suffix = f".cpython-{wish.version.replace('.', '')}-{machine.name}-linux-gnu.so"
-            chosen["SETUPTOOLS_EXT_SUFFIX"] = suffix
     return {name: text for name, text in os.environ.items() if not name.startswith("PYMILK_")} | chosen
 
 
-def build(wish: Wish, machine: Machine, sources: Path, work: Path) -> Path:
+def build(wish: Wish, sources: Path, work: Path) -> Path:
     """Build one wheel, as yet without a tag that says where it runs."""
     builder = environment(work / f"builder-{wish.name}", wish.python, "setuptools>=77", "cython>=3.1")
     # What another Python was given stays out of this wheel; the C files that Cython made serve all.
     shutil.rmtree(sources / "build", ignore_errors=True)
     target = work / f"raw-{wish.name}"
     options = ("--no-deps", "--no-build-isolation", "--no-cache-dir", "--disable-pip-version-check")
-    run(builder, "-m", "pip", "wheel", *options, "-w", target, sources, env=build_environment(wish, machine))
+    run(builder, "-m", "pip", "wheel", *options, "-w", target, sources, env=build_environment(wish))
     (wheel,) = target.iterdir()
     return wheel
 
 
-def audit(raw: Path, wish: Wish, machine: Machine, output: Path) -> Path:
+def audit(raw: Path, wish: Wish, output: Path) -> Path:
     """Check what a wheel needs of the machine, and give it its tag; return the wheel in `output`."""
     scratch = raw.parent / "audited"
-    only = ("--plat", machine.platform, "--only-plat")
+    only = ("--plat", PLATFORM, "--only-plat")
     run(sys.executable, "-m", "auditwheel", "repair", *only, "-w", scratch, raw)
     (audited,) = scratch.iterdir()
-    if f"-{wish.name}" not in audited.name or not audited.stem.endswith(machine.platform):
-        sys.exit(f"{audited.name} is not for {wish.name} on {machine.platform}")
+    if f"-{wish.name}" not in audited.name or not audited.stem.endswith(PLATFORM):
+        sys.exit(f"{audited.name} is not for {wish.name} on {PLATFORM}")
     if wish.limited:
         run(sys.executable, "-m", "abi3audit", "--strict", "--verbose", audited)
-    check_stripped(audited, machine)
+    check_stripped(audited)
     output.mkdir(exist_ok=True)
     return Path(shutil.copy(audited, output))
 
 
-def check_stripped(wheel: Path, machine: Machine) -> None:
-    """Check that every library in a wheel is for the machine, and has only the symbols that it exports."""
+def check_stripped(wheel: Path) -> None:
+    """Check that every library in a wheel is for x86_64, and has only the symbols that it exports."""
     with zipfile.ZipFile(wheel) as packed:
         names = [name for name in packed.namelist() if name.endswith(".so")]
         for name in names:
@@ -188,7 +163,7 @@ def check_stripped(wheel: Path, machine: Machine) -> None:
                 sections = [part.name for part in library.iter_sections()]
                 left = [part for part in sections if part.startswith((".symtab", ".debug"))]
                 built_for = library["e_machine"]
-            if left or built_for != MACHINES[machine.name]:
+            if left or built_for != "EM_X86_64":
                 sys.exit(f"{wheel.name}: {name} is for {built_for}, and has sections {left}")
         if not names or any(name.endswith(".c") for name in packed.namelist()):
             sys.exit(f"{wheel.name} has no compiled module, or C files that Cython made")
@@ -209,7 +184,7 @@ def numpy_versions(wheel: Path, python: Path) -> list[Version]:
 def install_oldest_numpy(wheel: Path, python: Path) -> Version:
     """Install the oldest NumPy that the wheel claims to serve and that has a wheel for this Python."""
     for version in numpy_versions(wheel, python):
-        words = [python, "-m", "pip", "install", "-q", "--only-binary", ":all:", f"numpy=={version}"]
+        words = [str(python), "-m", "pip", "install", "-q", "--only-binary", ":all:", f"numpy=={version}"]
         if subprocess.run(words, capture_output=True, check=False).returncode == 0:
             return version
     sys.exit(f"no NumPy that {wheel.name} claims to serve has a wheel for {python}")
@@ -271,17 +246,14 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="versions of Python, or abi3; all if none is given")
     parser.add_argument("--unit", action="store_true", help="run the unit tests against each wheel")
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="where the wheels go (dist)")
-    parser.add_argument("--aarch64", type=Path, metavar="HEADERS", help="for aarch64; its headers")
     asked = parser.parse_args()
-    headers = asked.aarch64 and asked.aarch64.resolve()
-    machine = Machine("aarch64" if headers else "x86_64", headers)
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         sources = unpack_sources(work)
         for wish in choose(asked.names):
-            wheel = audit(build(wish, machine, sources, work), wish, machine, asked.output)
+            wheel = audit(build(wish, sources, work), wish, asked.output)
             print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB", flush=True)
-            for python in users_of(wish) if machine.headers is None else []:
+            for python in users_of(wish):
                 try_wheel(wheel, python, work, asked.unit)
     return 0
 
