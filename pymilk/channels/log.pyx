@@ -9,7 +9,7 @@ Rules for a method that uses the memory
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
@@ -295,7 +295,7 @@ cdef class LogFile:
         cdef Py_ssize_t length
         cdef const char *start
         if type(data) is bytes:
-            return self.write(PyBytes_AS_STRING(data), len(<bytes>data), 0)
+            return self.write(PyBytes_AsString(data), len(<bytes>data), 0)
         try:
             if isinstance(data, str):
                 start = PyUnicode_AsUTF8AndSize(data, &length)
@@ -412,13 +412,13 @@ cdef class LogFile:
             if found == FOUND_RECORD:
                 data = PyBytes_FromStringAndSize(NULL, record.length)
                 before = self.place
-                found = take(room, &self.place, &record, PyBytes_AS_STRING(data))
+                found = take(room, &self.place, &record, PyBytes_AsString(data))
             if found == FOUND_RECORD:
                 self.check_whole()
                 message = Message.__new__(Message)
                 message.data = data
                 if record.flags & FLAG_TEXT:
-                    message.data = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(data), record.length, "replace")
+                    message.data = PyUnicode_DecodeUTF8(PyBytes_AsString(data), record.length, "replace")
                 message.number = before.number
                 message.time_ns = record.time_ns
                 message.lost, self.gone = self.gone, 0
@@ -539,13 +539,13 @@ cdef class LogFile:
                 continue
             nbytes = min(nbytes, portion)
             copy = PyBytes_FromStringAndSize(NULL, nbytes)
-            copy_room(room, self.place.position, PyBytes_AS_STRING(copy), nbytes)
+            copy_room(room, self.place.position, PyBytes_AsString(copy), nbytes)
             if not still_there(room, self.place.position):
                 self.lapped()
                 continue
             self.check_whole()
             origin = self.place.position
-            count = self.pass_records(PyBytes_AS_STRING(copy), nbytes, most)
+            count = self.pass_records(PyBytes_AsString(copy), nbytes, most)
             if count < 0 or (count == 0 and nbytes == end.position - origin):
                 self.check(FOUND_DAMAGE)
             if count > 0:
@@ -582,7 +582,7 @@ cdef class LogFile:
 
     cdef object table_of(self, bytes copy, uint64_t origin, int64_t count):
         """Return the rows of so many records, which `pass_records` found in a copy of the room from `origin` on."""
-        cdef const char *data = PyBytes_AS_STRING(copy)
+        cdef const char *data = PyBytes_AsString(copy)
         cdef uint64_t at = 0
         cdef int64_t done = 0
         cdef Record record
