@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pymilk import SHM, Which3DState
-from pymilk.compat import xaosim
+from pymilk.compat import ndsharray, xaosim
 from pymilk.image import ImageStreamIOType
 from support.paths import ROOT
 
@@ -53,10 +53,17 @@ PLACES = {
     "2.6": ("ImageStreamIOWrap", "Image_md"),
     "3.1": ("pymilk.compat.xaosim", "shm"),
     "3.3": ("pymilk.compat.xaosim", "shm"),
+    "4.1": ("pymilk.compat.ndsharray", None),
+    "4.2": ("pymilk.compat.ndsharray", "NdShArray"),
 }
 
 #: What stands for defaults on the page.
-VALUES = {"np": np, "Which3DState": Which3DState, "MATH_DATA": ImageStreamIOType.MATH_DATA_TYPE}
+VALUES = {
+    "np": np,
+    "Which3DState": Which3DState,
+    "MATH_DATA": ImageStreamIOType.MATH_DATA_TYPE,
+    "EMPTY": ndsharray.EMPTY,
+}
 
 
 class Row(NamedTuple):
