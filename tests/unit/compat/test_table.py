@@ -55,6 +55,9 @@ PLACES = {
     "3.3": ("pymilk.compat.xaosim", "shm"),
     "4.1": ("pymilk.compat.ndsharray", None),
     "4.2": ("pymilk.compat.ndsharray", "NdShArray"),
+    "6.1": ("pymilk.compat.pymembus", None),
+    "6.2": ("pymilk.compat.pymembus", "memmap"),
+    "6.3": ("pymilk.compat.pymembus", "memmsg"),
 }
 
 #: What stands for defaults on the page.
