@@ -53,11 +53,17 @@ PLACES = {
     "2.6": ("ImageStreamIOWrap", "Image_md"),
     "3.1": ("pymilk.compat.xaosim", "shm"),
     "3.3": ("pymilk.compat.xaosim", "shm"),
-    "4.1": ("pymilk.compat.ndsharray", None),
-    "4.2": ("pymilk.compat.ndsharray", "NdShArray"),
-    "6.1": ("pymilk.compat.pymembus", None),
-    "6.2": ("pymilk.compat.pymembus", "memmap"),
-    "6.3": ("pymilk.compat.pymembus", "memmsg"),
+    "6.1": ("pymilk.compat.magscope", None),
+    "6.2": ("pymilk.compat.magscope", "VideoBuffer"),
+    "6.3": ("pymilk.compat.magscope", "MatrixBuffer"),
+    "6.4": ("pymilk.compat.magscope", "BeadRoiBuffer"),
+    "6.5": ("pymilk.compat.magscope", "LiveProfileBuffer"),
+    "6.6": ("pymilk.compat.magscope", "ZLUTSweepDataset"),
+    "7.1": ("pymilk.compat.ndsharray", None),
+    "7.2": ("pymilk.compat.ndsharray", "NdShArray"),
+    "8.1": ("pymilk.compat.pymembus", None),
+    "8.2": ("pymilk.compat.pymembus", "memmap"),
+    "8.3": ("pymilk.compat.pymembus", "memmsg"),
 }
 
 #: What stands for defaults on the page.
