@@ -16,7 +16,7 @@ from libc.string cimport memmove
 from ._isio cimport CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, IMAGE_METADATA, _DATATYPE_UINT8
 from .native cimport semaphores
 from .native.checks cimport (
-    bad_argument, count_frames, take_buffer, time_argument, timeout_ns,
+    bad_argument, count_frames, index_argument, take_buffer, time_argument, timeout_ns,
 )
 from .native.feed cimport FrameFeed
 from .native.file cimport StreamFile
@@ -38,7 +38,9 @@ from .protocol.layout cimport Header
 from .protocol.look cimport Look
 from .protocol.pacing cimport Series, publish_feed, publish_series
 from .protocol.process cimport own_pid
-from .protocol.publish cimport abandon_frame, close_frame, frame_at, next_slice, open_frame
+from .protocol.publish cimport (
+    abandon_frame, close_frame, close_frame_by, count_early, frame_at, next_slice, open_frame,
+)
 from .protocol.receive cimport Job, Target
 from .protocol.turn cimport describe_turn, pymilk_turn, pymilk_turn_copy
 
@@ -82,7 +84,7 @@ from .native.formats import (
 from .native.header import build_info, read_header
 from .native.keywords import Keyword
 from .native.memory import ArrayExporter, allocate, frame_memory, map_shared, turn_copy
-from .native.rings import PrivateRing, RingCursor, Turn
+from .native.rings import PrivateRing, RingCursor, Rows, Turn
 from .native.waitany import wait_for_any
 from .system import hidden as _hidden
 from .system import locks as _locks
@@ -912,13 +914,16 @@ cdef class Stream(StreamMetadata):
         file.check_written()
         return counter
 
-    def claim(self, *, atime_ns=None):
+    def claim(self, *, atime_ns=None, missed=0):
         """Take the next frame to fill in place.
 
         Parameters
         ----------
         atime_ns : int, optional
             As for `publish`.
+        missed : int, default 0
+            Frames of the source that are missing before this one: they leave a gap in the numbers, and every reader
+            counts them as lost.
 
         Returns
         -------
@@ -933,6 +938,7 @@ cdef class Stream(StreamMetadata):
         claim.stream = self
         claim.has_atime = atime_ns is not None
         claim.atime_ns = 0 if atime_ns is None else time_argument(self.name, atime_ns)
+        claim.advance = 1 + <uint64_t>index_argument(self.name, "missed", missed, 2**62)
         return claim
 
     def publish_many(self, frames, count=None, *, interval_ns=0, atimes_ns=None):
@@ -1225,6 +1231,8 @@ cdef class Claim:
     cdef bint has_atime
     cdef int64_t atime_ns
     cdef int64_t slice
+    cdef uint64_t advance   # of the counter
+    cdef bint counted       # early
     cdef readonly object counter
 
     def __init__(self):
@@ -1241,9 +1249,33 @@ cdef class Claim:
         frame = self.stream.view(writable=True)
         self.stream.take_turn()
         self.file = file
+        self.counted = False
         open_frame(base)
         self.slice = next_slice(base, &file.h)
         return frame if self.slice < 0 else frame[self.slice]
+
+    def count_early(self):
+        """Count and post the frame now, while it is still being filled, with `write` raised: for simulations.
+
+        Careless writers do so. Readers wait for the rest; one that waits for longer than 50 ms gets the frame as it is,
+        marked as torn. Leaving the claim does not count it again.
+
+        Raises
+        ------
+        StreamBusyError
+            The claim was not entered, or was left or counted already.
+        StreamArgumentError
+            The stream has a ring, whose readers would take the slot for a whole frame.
+        """
+        cdef StreamFile file = self.file
+        if file is None or self.counted:
+            raise StreamBusyError("count_early: a frame is counted once, while it is claimed", stream=None)
+        if self.slice >= 0 or file.h.n.cbsize:
+            raise StreamArgumentError(
+                f"stream {self.stream.name!r} has a ring; frames can be counted early in plain streams only",
+                stream=self.stream.name, argument="stream", found=self.stream.name)
+        self.counted = True
+        self.counter = count_early(file.mapping.base, &file.h)
 
     def __exit__(self, kind, error, trace):
         cdef StreamFile file = self.file
@@ -1253,14 +1285,17 @@ cdef class Claim:
                 f"stream {name!r}: this claim was not entered, or was left already", stream=name)
         self.file = None
         self.stream.busy = 0
-        if kind is None:
+        if self.counted:
+            abandon_frame(file.mapping.base)
+        elif kind is None:
             if before_frame is not None:
                 try:
                     before_frame(self.stream)
                 except BaseException:
                     abandon_frame(file.mapping.base)
                     raise
-            counter = close_frame(file.mapping.base, &file.h, self.has_atime, self.atime_ns, self.slice)
+            counter = close_frame_by(
+                file.mapping.base, &file.h, self.has_atime, self.atime_ns, self.slice, self.advance)
             file.check_written()
             self.counter = counter
         else:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .notebooks import as_html
+
 __all__ = ["Report", "ending_text", "times_text"]
 
 
@@ -27,6 +29,10 @@ class Report:
     def rows(self) -> list[tuple[str, str]]:
         """Return the report as (label, text) pairs, for tables."""
         return [(each.name.replace("_", " "), str(getattr(self, each.name))) for each in fields(self)]
+
+    def _repr_html_(self) -> str:
+        """Return the report as a table for notebooks."""
+        return as_html(self.title(), self.rows())
 
     def __str__(self) -> str:
         rows = self.rows()

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from .._core import Stream
 from ..axes import Orientation, Which3DState
 from ..errors import StreamError
+from ..notebooks import table_html
 from ..streams.directory import list_streams
 from ..streams.kinds import kind_of
 from ..streams.metadata import metadata_of
@@ -103,6 +104,15 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
     return found
 
 
+class StreamTable(list[dict[str, Any]]):
+    """Descriptions of streams, as a list; a table in notebooks."""
+
+    def _repr_html_(self) -> str:
+        columns = ("name", "shape", "dtype", "counter", "age", "ring", "writer_pid", "error")
+        rows = [["" if entry.get(each) is None else entry[each] for each in columns] for entry in self]
+        return table_html(columns, rows)
+
+
 def survey(directory: str | None = None) -> list[dict[str, Any]]:
     """Describe all streams of a directory, and the processes that use them.
 
@@ -113,9 +123,9 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict
-        Sorted by name. As `describe_stream` gives them; a file that is not a usable stream has ``name``,
-        ``path`` and ``error`` only.
+    StreamTable
+        A list of dict, sorted by name; notebooks show it as a table. As `describe_stream` gives them; a file
+        that is not a usable stream has ``name``, ``path`` and ``error`` only.
 
     Raises
     ------
@@ -129,7 +139,7 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
     Each stream is attached read-only for a moment, which takes some 0.1 ms however large it is. No pixel is
     read.
     """
-    found: list[dict[str, Any]] = []
+    found = StreamTable()
     for entry in list_streams(directory):
         if "error" not in entry:
             try:

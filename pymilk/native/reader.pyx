@@ -26,7 +26,7 @@ from .._isio cimport (
     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, __ATOMIC_RELEASE, atomic_load_i32, atomic_load_u64, atomic_store_i32,
     atomic_swap_if_i32,
 )
-from ..protocol.clock cimport clock_ns, stamp_ns
+from ..protocol.clock cimport clock_ns, restore_slack, stamp_ns
 from ..protocol.copying cimport Patience
 from ..protocol.cursor cimport cursor_begin, cursor_seek
 from ..protocol.filestate cimport FILE_GONE, Source, file_state
@@ -41,8 +41,7 @@ from ..protocol.receive cimport Job, run_receive
 from ..protocol.ring cimport find_ring, ring_anchor
 from ..protocol.semaphore cimport drain, pymilk_sem_usable, semaphore
 from ..protocol.waiting cimport (
-    EV_CHECK, EV_CLOSED, EV_DAMAGED, EV_REPLACED, EV_STOPPED, EV_TIMEOUT, LEARNED, Wait, restore_slack,
-    wait_for_frame,
+    EV_CHECK, EV_CLOSED, EV_DAMAGED, EV_REPLACED, EV_STOPPED, EV_TIMEOUT, LEARNED, Wait, wait_for_frame,
 )
 from .checks cimport (
     bad_argument, closed_error, count_frames, damaged_error, index_argument, take_buffer, timeout_ns,

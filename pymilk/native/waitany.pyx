@@ -11,7 +11,9 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport calloc, free
 
 from .._isio cimport CLOCK_MONOTONIC, __ATOMIC_RELAXED, atomic_load_u64, sem_t
-from ..protocol.clock cimport EARLY_POST_SPIN_NS, POLL_NS, clock_ns, later, sleep_until
+from ..protocol.clock cimport (
+    EARLY_POST_SPIN_NS, POLL_NS, Slack, clock_ns, later, lower_slack, restore_slack, sleep_until,
+)
 from ..protocol.flags cimport atomic_load_int
 from ..protocol.futexes cimport (
     PYMILK_FUTEXES_MAX, Futex, pymilk_futex_of_bell, pymilk_futex_of_sem, pymilk_futexes_sleep, pymilk_sem_leave,
@@ -20,8 +22,8 @@ from ..protocol.port cimport pymilk_pause
 from ..protocol.posts cimport take_posts
 from ..protocol.semaphore cimport drain, pymilk_fence_behind_take
 from ..protocol.waiting cimport (
-    EARLY_POST_LOOK_NS, EV_CHECK, EV_DONE, POLL_IDLE_AFTER_NS, POLL_IDLE_NS, SETTLED_NS, SLICE_NS, Slack, Wait,
-    has_moved, housekeeping, lower_slack, restore_slack,
+    EARLY_POST_LOOK_NS, EV_CHECK, EV_DONE, POLL_IDLE_AFTER_NS, POLL_IDLE_NS, SETTLED_NS, SLICE_NS, Wait, has_moved,
+    housekeeping,
 )
 from .bell cimport Bell
 from .checks cimport timeout_ns

@@ -144,6 +144,9 @@ class RecordReport(Report):
         self.duration = max(each.duration for each in reports)
         self.complete = all(each.complete for each in reports)
 
+    def _repr_html_(self) -> str:
+        return "".join(each._repr_html_() for each in self.streams.values())
+
     def __str__(self) -> str:
         return "\n".join(str(each) for each in self.streams.values())
 

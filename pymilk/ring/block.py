@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .._core import RingCursor
 from .._types import Array
+from ..arraylike import ArrayLike
 from ..errors import StreamClosedError
 from ..reports import Report
 
@@ -16,8 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["Block", "RingReport"]
 
 
-class Block:
+class Block(ArrayLike):
     """Unread frames that lie side by side in a ring, in place.
+
+    An array of shape (k, *shape): ``numpy.asarray(block)``, DLPack, indices and iteration give views of
+    `frames`, which hold what the writer left there: see `intact`. A library that cannot take read-only memory
+    through DLPack gets a copy.
 
     Attributes
     ----------
@@ -72,6 +80,27 @@ class Block:
     def unread(self) -> None:
         """Mark the frames as unread again, if none was read since: for a block that is not handed over."""
         self._cursor.take_back(self._first + len(self.info))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of `frames`: (k, *shape)."""
+        return self.frames.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return self.frames.dtype
+
+    def _as_array(self, copy: bool | None) -> Array:
+        return self.frames.copy() if copy else self.frames
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return ``frames[key]``, as of an array."""
+        return self.frames[key]
+
+    def __iter__(self) -> Iterator[tuple[Array, np.void]]:
+        """Go through (frame, row): views of `frames` and `info`."""
+        return zip(self.frames, self.info, strict=True)
 
     def __len__(self) -> int:
         return len(self.info)

@@ -31,6 +31,7 @@ __all__ = [
     "Staging",
     "Stored",
     "batch_of",
+    "dimensions_of",
     "header_of_json",
     "json_of_header",
     "new_file",
@@ -258,6 +259,17 @@ def nothing_to_close() -> None:
 def batch_of(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> int:
     """Return how many frames of this kind have about `nbytes` bytes: 1 at least."""
     return max(1, nbytes // max(1, math.prod(shape) * dtype.itemsize))
+
+
+def dimensions_of(shape: tuple[int, ...]) -> list[str]:
+    """Return the names of the axes of stored frames: ``["time", "y", "x"]``; x is size[0] of the stream.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a frame, as it is stored.
+    """
+    return ["time", *"zyx"[3 - len(shape) :]]
 
 
 def new_file(path: str, content: bytes, replace: bool = False) -> int:

@@ -279,6 +279,7 @@ def test_reader_after_close(make: MakeSHM, source: str) -> None:
         "the same blocks": lambda: next(waiting),
         "ablocks": lambda: asyncio.run(anext(ring.ablocks())),
         "read": lambda: ring.read(1),
+        "wait": lambda: ring.wait(),
         "peek": lambda: ring.peek(1),
         "latest": lambda: ring.latest(),
         "skip": lambda: ring.skip(1),
