@@ -20,6 +20,7 @@ from .native.formats import FLAG_TORN as FLAG_TORN
 from .native.formats import FLAG_VERIFIED as FLAG_VERIFIED
 from .native.formats import FRAME_ROW as FRAME_ROW
 from .native.formats import IMAGETYPES as IMAGETYPES
+from .native.formats import counter_was_set as counter_was_set
 from .native.header import build_info as build_info
 from .native.header import header_behind as header_behind
 from .native.header import read_header as read_header
@@ -59,12 +60,14 @@ __all__ = [
     "PrivateRing",
     "Reader",
     "RingCursor",
+    "Rows",
     "Stream",
     "Turn",
     "allocate",
     "build_info",
     "call_before_frame",
     "checked_timeout",
+    "counter_was_set",
     "frame_memory",
     "free_memory",
     "map_shared",

@@ -80,6 +80,7 @@ from .native.formats import (
     FRAME_ROW,
     IMAGETYPES,
     MATH_DATA as _MATH_DATA,
+    counter_was_set,
 )
 from .native.header import build_info, read_header
 from .native.keywords import Keyword
@@ -128,12 +129,14 @@ __all__ = [
     "PrivateRing",
     "Reader",
     "RingCursor",
+    "Rows",
     "Stream",
     "Turn",
     "allocate",
     "build_info",
     "call_before_frame",
     "checked_timeout",
+    "counter_was_set",
     "frame_memory",
     "free_memory",
     "map_shared",
@@ -1091,7 +1094,7 @@ cdef class Stream(StreamMetadata):
             try:
                 reader.prepare(&job, source, &terms)
                 job.target = Target(base=base, h=&file.h, closed=&file.mapping.closed, jump=0, torn=0,
-                                    reached=&reader.reached)
+                                    reached=&reader.reached, counter_set=&reader.counter_set)
                 if not terms.going_on:
                     reader.done = 0
                 elif self.counter == 0:
