@@ -67,6 +67,7 @@ from .native import formats as _formats
 from .native import header as _header
 from .native import memory as _memory
 from .native import reader as _reader
+from .native.bell import Bell
 from .native.checks import checked_timeout
 from .native.formats import (
     FLAG_COUNTER_RESET,
@@ -83,7 +84,7 @@ from .native.formats import (
 )
 from .native.header import build_info, read_header
 from .native.keywords import Keyword
-from .native.memory import ArrayExporter, allocate, map_shared, turn_copy
+from .native.memory import ArrayExporter, allocate, frame_memory, map_shared, turn_copy
 from .native.rings import PrivateRing, RingCursor, Rows, Turn
 from .native.waitany import wait_for_any
 from .system import hidden as _hidden
@@ -120,6 +121,7 @@ __all__ = [
     "FRAME_ROW",
     "IMAGETYPES",
     "ArrayExporter",
+    "Bell",
     "Claim",
     "FrameFeed",
     "Keyword",
@@ -135,6 +137,7 @@ __all__ = [
     "call_before_frame",
     "checked_timeout",
     "counter_was_set",
+    "frame_memory",
     "free_memory",
     "map_shared",
     "prefault",

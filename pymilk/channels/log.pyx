@@ -20,14 +20,16 @@ from .._isio cimport (
     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, atomic_load_i32, atomic_load_u64, atomic_or_i32, c_stat, dev_t,
     ino_t, stat,
 )
+from ..native.bell cimport Bell, bell_in_file
 from ..native.checks cimport timeout_ns
 from ..native.memory cimport Mapping, map_file
+from ..protocol.bell cimport pymilk_bell_look, pymilk_bell_ring, pymilk_bell_sleep
 from ..protocol.clock cimport clock_ns, later, sleep_until
 from ..protocol.port cimport pymilk_pause
 from ._log cimport (
     FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_MAGIC, PYMILK_CHANNEL_ROOM_AT,
     PYMILK_CHANNEL_VERSION, ChannelHeader, Found, Place, Record, Room, end_of, give_way, longest, look_at, newest, oldest,
-    put, pymilk_bell_look, pymilk_bell_ring, pymilk_bell_sleep, still_there, take, whole,
+    put, still_there, take, whole,
 )
 
 import os
@@ -150,6 +152,9 @@ cdef class LogFile:
     """
 
     cdef Mapping mapping
+    cdef Bell bell              # made when somebody waits for several things
+    # Told after each read, so that it is readable while there is something: see pymilk.streams.watching.
+    cdef public object _descriptor
     cdef Room room
     cdef Place place            # of the reader, or of the writer
     cdef uint64_t tail          # of the writer
@@ -422,15 +427,38 @@ cdef class LogFile:
                 message.number = before.number
                 message.time_ns = record.time_ns
                 message.lost, self.gone = self.gone, 0
+                self.tell()
                 return message
             if found == FOUND_NOTHING:
                 self.check_whole()
+                self.tell()
                 return None
             if found == FOUND_DAMAGE:
                 self.check_whole()
                 self.check(found)
             self.lapped()
             PyErr_CheckSignals()
+
+    cdef int tell(self) except -1:
+        """Tell who waits by a descriptor that something was read, or that there is nothing."""
+        if self._descriptor is not None:
+            self._descriptor.update()
+        return 0
+
+    def _awaited(self):
+        """Return what `pymilk.wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
+        cdef ChannelHeader *header = self.use().header
+        if self.bell is None:
+            self.bell = bell_in_file(
+                self.mapping, <char *>&header.bell - self.mapping.base, <char *>&header.count - self.mapping.base,
+                <char *>&header.retired - self.mapping.base, self.path_bytes, self.device, self.inode)
+        if self.is_gone() and not self.has_news():
+            raise self.removed()
+        return self.bell, self.place.number - 1, self._has_news
+
+    def _has_news(self):
+        self.use()
+        return self.has_news()
 
     cdef bint has_news(self) noexcept nogil:
         return atomic_load_u64(&self.room.header.count, __ATOMIC_ACQUIRE) + 1 != self.place.number
@@ -530,6 +558,7 @@ cdef class LogFile:
             newest(room, &end)
             if self.place.number == end.number:
                 self.check_whole()
+                self.tell()
                 return np.empty(0, ROW), b"", 0
             if self.place.position > end.position:
                 self.check(FOUND_DAMAGE)
@@ -550,6 +579,7 @@ cdef class LogFile:
                 self.check(FOUND_DAMAGE)
             if count > 0:
                 lost, self.gone = self.gone, 0
+                self.tell()
                 return self.table_of(copy, origin, count), copy, lost
             portion = room.nbytes  # the record is longer than that
 
