@@ -32,10 +32,11 @@ from .protocol.clock cimport clock_ns, later
 from .protocol.copying cimport *
 from .protocol.filestate cimport FILE_GONE, PLACE_NS, Place, left_place
 from .protocol.flags cimport raise_flag
-from .protocol.frame cimport GIL_RELEASE_NBYTES, fill_slot
+from .protocol.frame cimport GIL_RELEASE_NBYTES, Row, fill_slot
 from .protocol.guard cimport PYMILK_CLOSED
 from .protocol.layout cimport Header
 from .protocol.look cimport Look
+from .protocol.order cimport UNKNOWN
 from .protocol.pacing cimport Series, publish_feed, publish_series
 from .protocol.process cimport own_pid
 from .protocol.publish cimport abandon_frame, close_frame, frame_at, next_slice, open_frame
@@ -73,6 +74,7 @@ from .native.formats import (
     FLAG_NEW_FILE,
     FLAG_REPEATED_POST,
     FLAG_TORN,
+    FLAG_UNCERTAIN,
     FLAG_VERIFIED,
     FRAME_ROW,
     IMAGETYPES,
@@ -113,6 +115,7 @@ __all__ = [
     "FLAG_NEW_FILE",
     "FLAG_REPEATED_POST",
     "FLAG_TORN",
+    "FLAG_UNCERTAIN",
     "FLAG_VERIFIED",
     "FRAME_ROW",
     "IMAGETYPES",
@@ -771,11 +774,14 @@ cdef class Stream(StreamMetadata):
     cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes) except -1:
         """Copy the newest frame, or all of a temporal cube, and note its counter and flags."""
         cdef Look seen
-        cdef uint64_t flags = 0
+        cdef uint64_t flags = 0, number = 0
         cdef Patience patience
         cdef int never = 0
         cdef bint streaming = nbytes >= STREAMING_READ_NBYTES
-        cdef uint64_t number = 0
+        cdef Row row
+        if self.own_reader is not None and self.own_reader.receive_awaited(file, dst, &row):
+            self.frame_counter, self.frame_flags = row.cnt0, row.flags
+            return 0
         if file.h.temporal and file.h.size[2] > 1 and nbytes == file.h.unit_nbytes:
             if nbytes < GIL_RELEASE_NBYTES:
                 flags = copy_newest_slice(base, &file.h, dst, False, &number)
@@ -1198,6 +1204,7 @@ cdef class Stream(StreamMetadata):
         """Note which frames have no post left, if it was the semaphore of this handle."""
         own = None if self.own_reader is None else self.own_reader.sem_index
         if own is not None and (index is None or index == own):
+            self.own_reader.order.trust = UNKNOWN
             self.told = max(0, self.counter - self.sem_value(own))
         return 0
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any
 
-__all__ = ["Report", "ending_text", "times_text"]
+__all__ = ["Report", "ending_text", "times_text", "uncertain_text"]
 
 
 @dataclass(repr=False, eq=False)
@@ -55,3 +55,8 @@ def times_text(times: dict[str, float]) -> str:
 def ending_text(ended: str, error: str | None) -> str:
     """Return how something ended, with the message of what ended it."""
     return ended if error is None else f"{ended}: {error}"
+
+
+def uncertain_text(count: int) -> str:
+    """Return how many frames may be those with the next number, and why."""
+    return f"{count}, among the torn: the writer posts before it counts, and stores no times"

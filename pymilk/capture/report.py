@@ -7,9 +7,9 @@ from dataclasses import InitVar, dataclass, field
 
 import numpy as np
 
-from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN
+from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN, FLAG_UNCERTAIN
 from .._types import Array
-from ..reports import Report, times_text
+from ..reports import Report, times_text, uncertain_text
 
 __all__ = ["CaptureReport", "spread"]
 
@@ -37,6 +37,9 @@ class CaptureReport(Report):
         were overwritten before they could be copied. Exact by the counter of the stream.
     torn : int
         Frames that may hold pixels of two frames; flagged in `Capture.info`.
+    uncertain : int
+        Frames that are whole, but may be those with the next number: their writer posts and clears `write`
+        before it counts, and stores no times. They are among `torn`.
     repeated : int
         Semaphore posts without a new frame, which were ignored; accurate to a few, because posts can be
         late. No frame is delivered twice. Known once the capture has ended.
@@ -64,6 +67,7 @@ class CaptureReport(Report):
     received: int = field(init=False)
     lost: int = field(init=False)
     torn: int = field(init=False)
+    uncertain: int = field(init=False)
     repeated: int
     counter_set: int = field(init=False)
     new_files: int = field(init=False)
@@ -79,6 +83,7 @@ class CaptureReport(Report):
         self.received = len(info)
         self.lost = int(info["lost"].sum())
         self.torn = int(np.count_nonzero(flags & FLAG_TORN))
+        self.uncertain = int(np.count_nonzero(flags & FLAG_UNCERTAIN))
         self.counter_set = int(np.count_nonzero(flags & FLAG_COUNTER_SET))
         self.new_files = int(np.count_nonzero(flags & FLAG_NEW_FILE))
         self.cpu_share = cpu_seconds / self.duration if self.duration > 0 else 0.0
@@ -104,6 +109,8 @@ class CaptureReport(Report):
             ("repeated posts ignored", str(self.repeated)),
             ("rate", f"{self.rate:.1f} frames/s"),
         ]
+        if self.uncertain:
+            rows.append(("number uncertain", uncertain_text(self.uncertain)))
         if self.counter_set:
             rows.append(("counter set by another program", f"{self.counter_set} times; losses unknown"))
         if self.new_files:

@@ -33,6 +33,7 @@ cdef struct Watch:
     const int *over         # of the ring: no frame comes any more
     int64_t deadline
     const int *stop         # flag: the call ends
+    int posts               # posts of this call, to end the thread
     sem_t *common           # posted when the thread ends
     int event               # what the thread ended with
 
@@ -182,8 +183,8 @@ cdef class Watchers:
             # Each semaphore is ours to post: no other reader waits for it.
             if w.written != NULL:
                 sem_post(w.bell)
-            elif w.wait.posts.sem != NULL:
-                sem_post(w.wait.posts.sem)
+            elif w.wait.posts.sem != NULL and sem_post(w.wait.posts.sem) == 0:
+                w.posts = 1
         for i in range(self.started):
             pthread_join(self.threads[i], NULL)
 
@@ -198,6 +199,11 @@ cdef class Watchers:
                 or (self.started and self.watches[index].event in (EV_REPLACED, EV_DAMAGED))]
 
     cdef void release(self) noexcept:
+        """Let the readers go, with what was learned. The threads have ended."""
+        cdef size_t i
+        for i in range(self.count):
+            if self.watches[i].written == NULL:
+                (<Reader>self.sources[i]).keep_wait(&self.watches[i].wait, self.watches[i].posts)
         for reader in self.begun:
             (<Reader>reader).end()
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FLAG_TORN, Stream, turn_copy
+from .._core import FLAG_TORN, FLAG_UNCERTAIN, Stream, turn_copy
 from .._types import Array
 from ..arguments import Replace, bad_argument, check_number
 from ..axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
@@ -380,7 +380,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             if not cube or not self._temporal:
                 frame, flags, self._seen = stream.read()
                 if flags & FLAG_TORN:
-                    warn_of_tear(self.FNAME, self._seen)
+                    warn_of_tear(self.FNAME, self._seen, bool(flags & FLAG_UNCERTAIN))
                 return frame if self._turn.identity else self._turn.view(frame)
         return self._read_into(stream, out, copy, cube and self._temporal)
 
@@ -402,8 +402,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         direct = native.flags.c_contiguous
         if not direct:
             native = np.empty((len(target), *self._native_shape) if cube else self._native_shape, self._dtype)
-        if stream.copy_frame(native) & FLAG_TORN:
-            warn_of_tear(self.FNAME, stream.frame_counter)
+        flags = stream.copy_frame(native)
+        if flags & FLAG_TORN:
+            warn_of_tear(self.FNAME, stream.frame_counter, bool(flags & FLAG_UNCERTAIN))
         if not direct:
             turn_copy(target, self._turn.view(native))
         self._seen = stream.counter if cube else stream.frame_counter
