@@ -57,6 +57,9 @@ class CaptureReport(Report):
     latency_us : dict
         Microseconds from the writer's time stamp to the copy: ``p50``, ``p99``, ``max``; empty if the
         writer stores no times.
+    wait_on : {"count", "post"}
+        "post": each post was taken for a frame, and no frame is verified. `lost` are those whose post was
+        seen; how many posts were left out at the cap of the semaphore is not known.
     cpu_share : float
         Processor time of the receiving thread as a share of `duration`.
     """
@@ -73,6 +76,7 @@ class CaptureReport(Report):
     new_files: int = field(init=False)
     duration: float
     cpu_seconds: InitVar[float]
+    wait_on: str = "count"
     cpu_share: float = field(init=False)
     rate: float = field(init=False, default=math.nan)
     interval_us: dict[str, float] = field(init=False, default_factory=dict)
@@ -109,7 +113,10 @@ class CaptureReport(Report):
             ("repeated posts ignored", str(self.repeated)),
             ("rate", f"{self.rate:.1f} frames/s"),
         ]
-        if self.uncertain:
+        if self.wait_on == "post":
+            told = "none verified; those without a post, as at the cap of 10, are not counted"
+            rows.append(("frames by posts", told))
+        elif self.uncertain:
             rows.append(("number uncertain", uncertain_text(self.uncertain)))
         if self.counter_set:
             rows.append(("counter set by another program", f"{self.counter_set} times; losses unknown"))

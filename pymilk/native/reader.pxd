@@ -85,6 +85,7 @@ cdef class Reader:
     cdef void _note_stamps(self, const char *base) noexcept
     cdef void _keep(self, const Wait *w) noexcept
     cdef bint _may_be_late(self, StreamFile file) noexcept
+    cdef bint _counts_posts(self, const Wait *w, object wait_on) except -1
     cdef int _take_rows(self, object info, object count, Py_buffer *rows) except -1
 
 

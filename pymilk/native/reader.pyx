@@ -505,7 +505,7 @@ cdef class Reader:
 
     # -- receiving -----------------------------------------------------------------------------
 
-    def receive(self, out, info=None, *, timeout=5.0, after=None, first=0, spin_ns=0, missed=None):
+    def receive(self, out, info=None, *, timeout=5.0, after=None, first=0, spin_ns=0, missed=None, wait_on="count"):
         """Receive the next frames into memory of the caller: wait, copy, verify and account.
 
         One block without the GIL: no Python, no allocation. Each frame is delivered once, in order and
@@ -530,6 +530,9 @@ cdef class Reader:
         missed : int, optional
             The stream replaced another one, of which so many frames were not received: they count as
             lost before the first frame delivered, which gets `FLAG_NEW_FILE`.
+        wait_on : {"count", "post"}
+            "post": each post is a new frame, whatever the counter says, for writers that never count. Its number is `after`
+            and the posts taken since; rows have `FLAG_UNCERTAIN`, and are not verified.
 
         Returns
         -------
@@ -542,6 +545,8 @@ cdef class Reader:
             As for `wait`. What was received until then is in `out`; `received` tells how many rows.
         FrameMismatchError
             `out` or `info` do not fit.
+        StreamArgumentError
+            `wait_on` is "post", but the stream has a ring, or this reader no semaphore.
 
         Notes
         -----
@@ -564,6 +569,9 @@ cdef class Reader:
                 self.begin()
                 try:
                     self.prepare(&job, file, &terms)
+                    job.by_posts = self._counts_posts(&job.wait, wait_on)
+                    if job.by_posts:
+                        job.wait.order.trust = UNKNOWN
                     job.dest.frames = <char *>frames.buf
                     job.dest.rows = <Row *>rows.buf if info is not None else NULL
                     job.dest.nbytes = file.h.unit_nbytes
@@ -614,6 +622,18 @@ cdef class Reader:
         finally:
             self.end()
         return job.delivered == 1
+
+    cdef bint _counts_posts(self, const Wait *w, object wait_on) except -1:
+        if wait_on == "count":
+            return False
+        if wait_on != "post":
+            raise bad_argument(self.name, "wait_on", wait_on, "'count' or 'post'")
+        if self.cursor.ring.kind:
+            raise bad_argument(self.name, "wait_on", wait_on, "'count', because the stream has a ring")
+        if w.posts.sem == NULL:
+            wanted = "'count': the stream is read-only, or all its semaphores are taken"
+            raise bad_argument(self.name, "wait_on", wait_on, wanted)
+        return True
 
     cdef int _take_rows(self, object info, object count, Py_buffer *rows) except -1:
         if getattr(info, "dtype", None) != FRAME_ROW or info.ndim != 1 or info.shape[0] < count:

@@ -43,7 +43,7 @@ from .publish cimport abandon_frame, close_frame_by, frame_at, next_slice, open_
 from .ring cimport RING_FAST, Total, ring_look
 from .semaphore cimport sem_post
 from .waiting cimport (
-    EV_DAMAGED, EV_DONE, EV_REPLACED, EV_TIMEOUT, Wait, ended, housekeeping, wait_for_frame,
+    EV_DAMAGED, EV_DONE, EV_REPLACED, EV_TIMEOUT, Wait, ended, housekeeping, wait_for_frame, wait_for_post,
 )
 
 cdef enum:
@@ -108,6 +108,7 @@ cdef struct Job:
     Stamps stamps
     Likely likely
     Patience patience
+    bint by_posts           # each post is a frame, whatever the counter says
     uint64_t wanted         # run until so many frames are delivered
     uint64_t delivered
     uint64_t *done          # the same, for others to see
@@ -349,6 +350,34 @@ cdef inline int receive_frame(Job *job) noexcept nogil:
     return event
 
 
+cdef inline int receive_posted(Job *job) noexcept nogil:
+    """Wait for a post, and copy the frame that stands there; it gets the number of posts taken so far as its number.
+
+    Frames are lost at the cap of the semaphore, too, where no post tells of them.
+    """
+    cdef Look seen
+    cdef Row scratch
+    cdef uint64_t flags, posts, slot = job.delivered % job.dest.slots
+    cdef Row *row = &job.dest.rows[slot] if job.dest.rows != NULL else &scratch
+    cdef Account *a = &job.account
+    cdef int event = wait_for_post(&job.wait, &posts)
+    if event != EV_DONE:
+        return event
+    atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
+    event = copy_once(job, job.dest.frames + slot * job.dest.nbytes, row, &flags, &seen)
+    if event != EV_DONE:
+        return event
+    job.wait.last += posts
+    job.wait.deadline = 0
+    row.cnt0 = job.wait.last
+    row.lost = posts - 1 + (a.missed if a.new_file else 0)
+    row.flags = <uint32_t>(flags & _TORN) | _UNCERTAIN | (_NEW_FILE if a.new_file else 0)
+    row.arrival_ns = a.arrived = clock_ns(CLOCK_TAI)
+    a.new_file = False
+    hand_over(job, row, slot)
+    return EV_DONE
+
+
 cdef inline int receive_beside_ring(Job *job) noexcept nogil:
     """Receive a frame whose writer filled no slot of the ring, as the Python wrapper does."""
     cdef Cursor *c = job.cursor
@@ -430,7 +459,10 @@ cdef inline int run_receive(Job *job) noexcept nogil:
     cdef int event
     cdef int64_t now
     while job.delivered < job.wanted:
-        event = receive_frame(job) if job.cursor == NULL else receive_from_ring(job)
+        if job.by_posts:
+            event = receive_posted(job)
+        else:
+            event = receive_frame(job) if job.cursor == NULL else receive_from_ring(job)
         if event != EV_DONE:
             return event
         # The coarse clock costs a quarter and is late by 4 ms at most: good enough to know when to check.

@@ -19,7 +19,7 @@ from .order cimport (
 )
 from .pace cimport Pace, pace_miss, pace_note, pace_note_late, pace_plan
 from .port cimport pymilk_pause
-from .posts cimport Posts, note_post, take_posts
+from .posts cimport Posts, empty_bell, note_post, take_posts
 from .process cimport own_pid
 from .semaphore cimport pymilk_fence_behind_take, pymilk_sem_wait_until
 
@@ -229,6 +229,31 @@ cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
             return
         note_post(&w.posts)
     await_count(w, now)
+
+
+cdef inline int wait_for_post(Wait *w, uint64_t *posts) noexcept nogil:
+    """Wait for a post, whatever the counter says, and take all there are. EV_CHECK: call again."""
+    cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+    cdef int event
+    if w.deadline == 0:
+        w.deadline = later(now, w.timeout)
+        w.began = now
+    while True:
+        posts[0] = 0 if w.posts.sem == NULL else empty_bell(&w.posts)
+        if posts[0]:
+            return EV_DONE
+        if now >= w.deadline:
+            return EV_TIMEOUT
+        event = housekeeping(w, now)
+        if event != EV_DONE:
+            return event
+        if w.posts.sem == NULL:  # another reader took it
+            sleep_until(min(later(now, SLICE_NS), w.deadline))
+        elif pymilk_sem_wait_until(w.posts.sem, min(later(now, SLICE_NS), w.deadline)) == 0:
+            w.posts.taken += 1
+            posts[0] = 1 + empty_bell(&w.posts)
+            return EV_DONE
+        now = clock_ns(CLOCK_MONOTONIC)
 
 
 cdef inline int arrived(Wait *w) noexcept nogil:

@@ -448,6 +448,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         wait: str = "auto",
         *,
         background: bool = False,
+        wait_on: str = "count",
     ) -> Capture:
         """Receive the next n frames into one cube, with an exact account.
 
@@ -464,6 +465,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`. "spin" uses a core.
         background : bool, default False
             Return at once; `Capture.join` waits for the end. It keeps this object open until then.
+        wait_on : {"count", "post"}
+            "post": each post is a frame, for a writer that posts and never counts. Rows have
+            ``FLAG_UNCERTAIN``, and are numbered by posts; `lost` knows only frames whose post was seen.
 
         Returns
         -------
@@ -477,7 +481,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         StreamChangedError
             The stream was recreated with another shape or dtype.
         FrameMismatchError, StreamArgumentError
-            `out`, `n` or `wait` do not fit.
+            `out`, `n` or `wait` do not fit; `wait_on` is "post" with a ring, or without a semaphore.
         CaptureMemoryError
             The frames need more memory than there is.
 
@@ -491,7 +495,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         >>> capture = shm.capture(1000)                     # doctest: +SKIP
         >>> capture.frames.mean(axis=0), capture.report.lost  # doctest: +SKIP
         """
-        return self._capture(n, out, timeout, wait, background=background)
+        return self._capture(n, out, timeout, wait, wait_on=wait_on, background=background)
 
     def held_capture(self, n: int, out: Any, timeout: float | None, wait: str) -> Capture:
         """Return a capture that is started by `Capture.begin`; parameters as for `capture`."""
@@ -504,6 +508,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         timeout: float | None,
         wait: str,
         *,
+        wait_on: str = "count",
         background: bool = False,
         held: bool = False,
     ) -> Capture:
@@ -514,6 +519,7 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
             out,
             timeout=timeout,
             wait=wait,
+            wait_on=wait_on,
             orientation=self._turn,
             register=self._keep_open_for if goes_on else self._captures.add,
             background=background,

@@ -84,6 +84,7 @@ ORDERS: dict[str, Order] = {
 ALIKE: dict[str, str] = {
     "receive_from_ring: fence": "receive_frame: fence",
     "receive_beside_ring: fence": "receive_frame: fence",
+    "receive_posted: fence": "receive_frame: fence",
     "watch_ring: fence": "wait: fence",
     "pymilk_fence_behind_take: fence": "wait: fence",
     # Numbers that Python gets, and may read pixels in place by.
