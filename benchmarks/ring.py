@@ -96,6 +96,47 @@ def blocks(ring: pymilk.RingReader, frames: int, repeats: int) -> None:
         )
 
 
+def singles(shape: tuple[int, int], frames: int, repeats: int) -> None:
+    """Read frames that wait one at a time, from each source, beside a Python call that copies one of them.
+
+    Processor time of this thread: other work on the core is not in it.
+    """
+    print(f"\nread(1) of a frame that waits, {shape[0]}x{shape[1]} uint16")
+    for kind, source in (("fast", "auto"), ("temporal", "auto"), ("fast", "collector")):
+        shm = pymilk.SHM("single", (shape, np.uint16), ring=frames + 2, ring_kind=kind)
+        with shm, shm.ring_reader(depth=frames + 1, source=source) as ring:
+            shm.set_many(np.zeros((frames, *shape), np.uint16))
+            while ring.lag < frames:
+                time.sleep(0.001)
+            slots = list(ring.peek(frames).frames)
+
+            def read(ring: pymilk.RingReader = ring) -> float:
+                ring.rewind(frames)
+                began = time.thread_time()
+                for _ in range(frames):
+                    ring.read(1)
+                return (time.thread_time() - began) / frames
+
+            def copy(frame: np.ndarray) -> np.ndarray:
+                return frame.copy()
+
+            def peer(slots: list[np.ndarray] = slots) -> float:
+                began = time.thread_time()
+                for slot in slots:
+                    copy(slot)
+                return (time.thread_time() - began) / len(slots)
+
+            found = median_of(repeats, {"read": read, "peer": peer})
+            assert ring.lost == 0
+            more = found["read"] - found["peer"]
+            print(
+                f"  {ring.source:9} {found['read'] * 1e6:.2f} us; a call that copies this frame "
+                f"{found['peer'] * 1e6:.2f} us, {found['read'] / found['peer']:.1f} times as much; more: "
+                f"{more * 1e6:.2f} us   limit 3 us  {verdict(more <= 3e-6)}"
+            )
+            shm.destroy()
+
+
 def writing(shape: tuple[int, int], repeats: int) -> None:
     """Publish into a plain stream and into both rings."""
     frame = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
@@ -161,6 +202,8 @@ def main() -> None:
         os.environ["MILK_SHM_DIR"] = folder
         os.sched_setaffinity(0, {cores[-1]})
         drain(1500 if quick else 10_000, 3 if quick else 15)
+        for shape in ((8, 8), SHAPE):
+            singles(shape, 500, 3 if quick else 31)
         for shape in (SHAPE, (2048, 2048)):
             writing(shape, 3 if quick else 31)
         os.sched_setaffinity(0, set(cores))

@@ -58,6 +58,7 @@ from .axes import Which3DState
 from .capture import Capture, CaptureReport
 from .errors import StreamError, StreamNotFoundError, StreamTimeoutError
 from .names import stream_directory
+from .notebooks import set_finder
 from .ring import Block, Relay, RelayReport, RingReader, RingReport
 from .shm import SHM
 from .streams.directory import find_stale, list_streams, remove_stale
@@ -66,7 +67,11 @@ if TYPE_CHECKING:
     from .inspection import create_stream, remove_stream, survey
     from .multi import Alignment, MultiCapture, MultiCaptureReport, capture_many, wait_any
     from .playback import Player, PlayReport, play
-    from .recording import Recorder, Recording, RecordReport, load, record, save
+    from .recording import Recorder, Recording, RecordReport, load, open_mfrecording, record, save
+    from .simulate import SimulatedCamera
+    from .view import plot
+
+set_finder(lambda name: getattr(importlib.import_module(".view", __name__), name))
 
 if as_command():
     let_interrupts_raise()
@@ -91,6 +96,7 @@ __all__ = [
     "RelayReport",
     "RingReader",
     "RingReport",
+    "SimulatedCamera",
     "Stream",
     "StreamError",
     "StreamNotFoundError",
@@ -104,7 +110,9 @@ __all__ = [
     "get_include",
     "list_streams",
     "load",
+    "open_mfrecording",
     "play",
+    "plot",
     "record",
     "remove_stale",
     "remove_stream",
@@ -125,10 +133,13 @@ _LATER = {
     "RecordReport": "recording",
     "Recorder": "recording",
     "Recording": "recording",
+    "SimulatedCamera": "simulate",
     "capture_many": "multi",
     "create_stream": "inspection",
     "load": "recording",
+    "open_mfrecording": "recording",
     "play": "playback",
+    "plot": "view",
     "record": "recording",
     "remove_stream": "inspection",
     "save": "recording",

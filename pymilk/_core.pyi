@@ -20,6 +20,7 @@ from .native.formats import FLAG_UNCERTAIN as FLAG_UNCERTAIN
 from .native.formats import FLAG_VERIFIED as FLAG_VERIFIED
 from .native.formats import FRAME_ROW as FRAME_ROW
 from .native.formats import IMAGETYPES as IMAGETYPES
+from .native.formats import counter_was_set as counter_was_set
 from .native.header import build_info as build_info
 from .native.header import header_behind as header_behind
 from .native.header import read_header as read_header
@@ -34,6 +35,7 @@ from .native.metadata import StreamMetadata
 from .native.reader import Reader as Reader
 from .native.rings import PrivateRing as PrivateRing
 from .native.rings import RingCursor as RingCursor
+from .native.rings import Rows as Rows
 from .native.rings import Turn as Turn
 from .native.waitany import wait_for_any as wait_for_any
 from .system.memory import free_memory as free_memory
@@ -57,12 +59,14 @@ __all__ = [
     "PrivateRing",
     "Reader",
     "RingCursor",
+    "Rows",
     "Stream",
     "Turn",
     "allocate",
     "build_info",
     "call_before_frame",
     "checked_timeout",
+    "counter_was_set",
     "free_memory",
     "map_shared",
     "prefault",
@@ -80,6 +84,7 @@ _Layout = Literal["default", "dao", "writehistory", "dao+writehistory"]
 class Claim:
     @property
     def counter(self) -> int | None: ...
+    def count_early(self) -> None: ...
     def __enter__(self) -> _Array: ...
     def __exit__(
         self,
@@ -151,7 +156,7 @@ class Stream(StreamMetadata):
     def read(self) -> tuple[_Array, int, int]: ...
     def publish(self, frame: npt.ArrayLike, *, atime_ns: int | None = None) -> int: ...
     def announce(self, *, atime_ns: int | None = None) -> int: ...
-    def claim(self, *, atime_ns: int | None = None) -> Claim: ...
+    def claim(self, *, atime_ns: int | None = None, missed: int = 0) -> Claim: ...
     def publish_many(
         self,
         frames: _Array,

@@ -16,7 +16,7 @@ from libc.string cimport memmove
 from ._isio cimport CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, IMAGE_METADATA, _DATATYPE_UINT8
 from .native cimport semaphores
 from .native.checks cimport (
-    bad_argument, count_frames, take_buffer, time_argument, timeout_ns,
+    bad_argument, count_frames, index_argument, take_buffer, time_argument, timeout_ns,
 )
 from .native.feed cimport FrameFeed
 from .native.file cimport StreamFile
@@ -32,14 +32,16 @@ from .protocol.clock cimport clock_ns, later
 from .protocol.copying cimport *
 from .protocol.filestate cimport FILE_GONE, PLACE_NS, Place, left_place
 from .protocol.flags cimport raise_flag
-from .protocol.frame cimport GIL_RELEASE_NBYTES, Row, fill_slot
+from .protocol.frame cimport GIL_RELEASE_NBYTES, fill_slot
 from .protocol.guard cimport PYMILK_CLOSED
 from .protocol.layout cimport Header
 from .protocol.look cimport Look
 from .protocol.order cimport UNKNOWN
 from .protocol.pacing cimport Series, publish_feed, publish_series
 from .protocol.process cimport own_pid
-from .protocol.publish cimport abandon_frame, close_frame, frame_at, next_slice, open_frame
+from .protocol.publish cimport (
+    abandon_frame, close_frame, close_frame_by, count_early, frame_at, next_slice, open_frame,
+)
 from .protocol.receive cimport Job, Target
 from .protocol.turn cimport describe_turn, pymilk_turn, pymilk_turn_copy
 
@@ -79,11 +81,12 @@ from .native.formats import (
     FRAME_ROW,
     IMAGETYPES,
     MATH_DATA as _MATH_DATA,
+    counter_was_set,
 )
 from .native.header import build_info, read_header
 from .native.keywords import Keyword
 from .native.memory import ArrayExporter, allocate, map_shared, turn_copy
-from .native.rings import PrivateRing, RingCursor, Turn
+from .native.rings import PrivateRing, RingCursor, Rows, Turn
 from .native.waitany import wait_for_any
 from .system import hidden as _hidden
 from .system import locks as _locks
@@ -127,12 +130,14 @@ __all__ = [
     "PrivateRing",
     "Reader",
     "RingCursor",
+    "Rows",
     "Stream",
     "Turn",
     "allocate",
     "build_info",
     "call_before_frame",
     "checked_timeout",
+    "counter_was_set",
     "free_memory",
     "map_shared",
     "prefault",
@@ -778,9 +783,8 @@ cdef class Stream(StreamMetadata):
         cdef Patience patience
         cdef int never = 0
         cdef bint streaming = nbytes >= STREAMING_READ_NBYTES
-        cdef Row row
-        if self.own_reader is not None and self.own_reader.receive_awaited(file, dst, &row):
-            self.frame_counter, self.frame_flags = row.cnt0, row.flags
+        if self.own_reader is not None and self.own_reader.receive_awaited(
+                file, dst, &self.frame_counter, &self.frame_flags):
             return 0
         if file.h.temporal and file.h.size[2] > 1 and nbytes == file.h.unit_nbytes:
             if nbytes < GIL_RELEASE_NBYTES:
@@ -789,8 +793,7 @@ cdef class Stream(StreamMetadata):
                 with nogil:
                     flags = copy_newest_slice(base, &file.h, dst, streaming, &number)
             file.check_whole()
-            self.frame_counter = number
-            self.frame_flags = flags
+            self.frame_counter, self.frame_flags = number, flags
             return 0
         if nbytes < GIL_RELEASE_NBYTES:
             flags = try_copy(<IMAGE_METADATA *>base, base + file.h.at.array, dst, nbytes, False,
@@ -804,8 +807,7 @@ cdef class Stream(StreamMetadata):
             self.stuck = patience.stuck
             self.stuck_at = patience.stuck_at
         file.check_whole()
-        self.frame_counter = seen.cnt0
-        self.frame_flags = flags
+        self.frame_counter, self.frame_flags = seen.cnt0, flags
         return 0
 
     def publish(self, frame, *, atime_ns=None):
@@ -915,13 +917,16 @@ cdef class Stream(StreamMetadata):
         file.check_written()
         return counter
 
-    def claim(self, *, atime_ns=None):
+    def claim(self, *, atime_ns=None, missed=0):
         """Take the next frame to fill in place.
 
         Parameters
         ----------
         atime_ns : int, optional
             As for `publish`.
+        missed : int, default 0
+            Frames of the source that are missing before this one: they leave a gap in the numbers, and every reader
+            counts them as lost.
 
         Returns
         -------
@@ -936,6 +941,7 @@ cdef class Stream(StreamMetadata):
         claim.stream = self
         claim.has_atime = atime_ns is not None
         claim.atime_ns = 0 if atime_ns is None else time_argument(self.name, atime_ns)
+        claim.advance = 1 + <uint64_t>index_argument(self.name, "missed", missed, 2**62)
         return claim
 
     def publish_many(self, frames, count=None, *, interval_ns=0, atimes_ns=None):
@@ -1088,7 +1094,7 @@ cdef class Stream(StreamMetadata):
             try:
                 reader.prepare(&job, source, &terms)
                 job.target = Target(base=base, h=&file.h, closed=&file.mapping.closed, jump=0, torn=0,
-                                    reached=&reader.reached)
+                                    reached=&reader.reached, counter_set=&reader.counter_set)
                 if not terms.going_on:
                     reader.done = 0
                 elif self.counter == 0:
@@ -1229,6 +1235,8 @@ cdef class Claim:
     cdef bint has_atime
     cdef int64_t atime_ns
     cdef int64_t slice
+    cdef uint64_t advance   # of the counter
+    cdef bint counted       # early
     cdef readonly object counter
 
     def __init__(self):
@@ -1245,9 +1253,33 @@ cdef class Claim:
         frame = self.stream.view(writable=True)
         self.stream.take_turn()
         self.file = file
+        self.counted = False
         open_frame(base)
         self.slice = next_slice(base, &file.h)
         return frame if self.slice < 0 else frame[self.slice]
+
+    def count_early(self):
+        """Count and post the frame now, while it is still being filled, with `write` raised: for simulations.
+
+        Careless writers do so. Readers wait for the rest; one that waits for longer than 50 ms gets the frame as it is,
+        marked as torn. Leaving the claim does not count it again.
+
+        Raises
+        ------
+        StreamBusyError
+            The claim was not entered, or was left or counted already.
+        StreamArgumentError
+            The stream has a ring, whose readers would take the slot for a whole frame.
+        """
+        cdef StreamFile file = self.file
+        if file is None or self.counted:
+            raise StreamBusyError("count_early: a frame is counted once, while it is claimed", stream=None)
+        if self.slice >= 0 or file.h.n.cbsize:
+            raise StreamArgumentError(
+                f"stream {self.stream.name!r} has a ring; frames can be counted early in plain streams only",
+                stream=self.stream.name, argument="stream", found=self.stream.name)
+        self.counted = True
+        self.counter = count_early(file.mapping.base, &file.h)
 
     def __exit__(self, kind, error, trace):
         cdef StreamFile file = self.file
@@ -1257,14 +1289,17 @@ cdef class Claim:
                 f"stream {name!r}: this claim was not entered, or was left already", stream=name)
         self.file = None
         self.stream.busy = 0
-        if kind is None:
+        if self.counted:
+            abandon_frame(file.mapping.base)
+        elif kind is None:
             if before_frame is not None:
                 try:
                     before_frame(self.stream)
                 except BaseException:
                     abandon_frame(file.mapping.base)
                     raise
-            counter = close_frame(file.mapping.base, &file.h, self.has_atime, self.atime_ns, self.slice)
+            counter = close_frame_by(
+                file.mapping.base, &file.h, self.has_atime, self.atime_ns, self.slice, self.advance)
             file.check_written()
             self.counter = counter
         else:

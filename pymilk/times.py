@@ -19,7 +19,9 @@ import numpy.typing as npt
 from .arguments import bad_argument, is_number
 from .errors import StreamFormatError
 
-__all__ = ["LAST_DATE_NS", "StreamTime", "from_user", "now_ns", "tai_offset", "to_local", "to_utc"]
+__all__ = [
+    "LAST_DATE_NS", "StreamTime", "frame_times", "from_user", "now_ns", "tai_offset", "to_local", "to_utc",
+]  # fmt: skip
 
 #: Number of CLOCK_TAI, the clock of every time stored in a stream. Linux since 3.10.
 CLOCK_TAI = 11
@@ -67,6 +69,26 @@ def to_utc(tai_ns: int | npt.NDArray[np.int64], offset: int | None = None) -> np
         raise bad_argument("tai_ns", tai_ns, "a number of nanoseconds that fits into 64 bits") from None
     utc = (stamps - seconds * 1_000_000_000).astype("datetime64[ns]")
     return np.where(stamps == 0, np.datetime64("NaT", "ns"), utc)[()]
+
+
+def frame_times(info: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Return when frames were acquired, or another time of their rows.
+
+    Parameters
+    ----------
+    info : ndarray of FRAME_ROW, shape (n,)
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        Nanoseconds of CLOCK_TAI: ``atime_ns``; where that has no date, because it is 0, which means "never",
+        or invalid, ``writetime_ns``; else ``arrival_ns``.
+    """
+    found: npt.NDArray[np.int64] = info["arrival_ns"].astype(np.int64)
+    for column in ("writetime_ns", "atime_ns"):
+        stamps = info[column]
+        found = np.where((stamps > 0) & (stamps <= LAST_DATE_NS), stamps, found)
+    return found
 
 
 class StreamTime(datetime.datetime):

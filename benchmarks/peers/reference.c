@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -212,4 +213,24 @@ void reference_copies(char *target, const char *source, size_t nbytes, long coun
         memcpy(target, source, nbytes);
         __asm__ volatile("" : : "r"(target) : "memory");
     }
+}
+
+/* Sleep again and again and do nothing else: CPU time of this thread, in per cent of the time. */
+double reference_sleeps(long period_ns, double seconds)
+{
+    struct timespec now, cpu_before, cpu_after;
+    int slack = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0);
+    prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const int64_t began = nanoseconds(now), end = began + (int64_t)(seconds * 1e9);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu_before);
+    while (nanoseconds(now) < end) {
+        const int64_t due = nanoseconds(now) + period_ns;
+        struct timespec until = {due / 1000000000, due % 1000000000};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    }
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu_after);
+    prctl(PR_SET_TIMERSLACK, slack, 0, 0, 0);
+    return 100.0 * (double)(nanoseconds(cpu_after) - nanoseconds(cpu_before)) / (double)(nanoseconds(now) - began);
 }

@@ -49,6 +49,7 @@ def library() -> ctypes.CDLL:
         ("receive_ring", number, [handle, memory, number, ctypes.c_double]),
         ("latencies", number, [handle, memory, number, ctypes.c_double, ctypes.c_int]),
         ("copies", None, [memory, memory, ctypes.c_size_t, number]),
+        ("sleeps", ctypes.c_double, [number, ctypes.c_double]),
     ):
         function = getattr(loaded, f"reference_{name}")
         function.restype, function.argtypes = result, arguments

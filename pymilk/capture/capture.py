@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,11 @@ from ..arguments import check_choice, check_count
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
 from ..streams.keeping import Kept
+from ..streams.labelled import Labelled
 from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.threads import await_event, start_thread
-from ..times import now_ns
+from ..times import now_ns, tai_offset
 from .cube import destination, finish
 from .report import CaptureReport
 
@@ -37,11 +38,14 @@ _OVER = threading.Event()
 _OVER.set()
 
 
-class Capture:
+class Capture(Labelled):
     """N consecutive frames of a stream in one cube.
 
     Made by `pymilk.SHM.capture`; see there for how to use it. Frames are delivered once each, in order
     and whole. The capture is armed once this object exists: the first frame is the next one published.
+
+    An array of the frames received so far, (received, *shape): ``numpy.asarray(capture)``, DLPack, indices
+    and iteration give views of `frames`. `to_xarray`, `to_dask` and `to_pandas` give it to other libraries.
 
     Parameters
     ----------
@@ -77,6 +81,13 @@ class Capture:
         The `SHM` that made it stays open until the capture has ended.
     """
 
+    # What a finished capture has; one that runs sets its own.
+    _thread: threading.Thread | None = None
+    _error: BaseException | None = None
+    _finished = _OVER
+    _repeated = 0
+    _cpu_ns = 0
+
     def __init__(
         self,
         stream: Stream,
@@ -107,16 +118,13 @@ class Capture:
         self._info = allocate((self.requested,), FRAME_ROW)
         self._reader = stream.reader()
         self._kept = 0
-        self._repeated = 0
-        self._cpu_ns = 0
         self._began = time.monotonic()
         self._duration = 0.0
         self._stopping = False
         self._closing = False
-        self._error: BaseException | None = None
         self._armed = threading.Event()
         self._finished = threading.Event()
-        self._thread: threading.Thread | None = threading.Thread(
+        self._thread = threading.Thread(
             target=self._run, name=f"pymilk-capture-{self.name}", daemon=True
         )
         tell_after_fork(self)
@@ -310,6 +318,35 @@ class Capture:
         }
         return _restore, (state,)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of `frames`: (received, *shape)."""
+        return (self.received, *self.orientation.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return (self._cube if self._out is None else self._out).dtype
+
+    def _as_array(self, copy: bool | None) -> npt.NDArray[Any]:
+        return self.frames.copy() if copy else self.frames
+
+    def _facts(self) -> list[tuple[str, object]]:
+        state = "done" if self.done else "running"
+        return [("received", f"{self.received} of {self.requested}, {state}")]
+
+    def _described(self) -> dict[str, Any]:
+        return {"stream": self.name, "lost": int(self.info["lost"].sum()), "tai_offset": tai_offset()}
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return ``frames[key]``, as of an array."""
+        return self.frames[key]
+
+    def __iter__(self) -> Iterator[tuple[npt.NDArray[Any], np.void]]:
+        """Go through (frame, row) of what was received when this began: views, see `frames` and `info`."""
+        received = self.received
+        return zip(self.frames[:received], self.info[:received], strict=True)
+
     def __len__(self) -> int:
         return self.received
 
@@ -397,7 +434,6 @@ def finished_capture(
     info: npt.NDArray[Any],
     orientation: Orientation,
     duration: float,
-    cpu_seconds: float = 0.0,
 ) -> Capture:
     """Return a finished `Capture` of frames that were received in another way.
 
@@ -413,34 +449,22 @@ def finished_capture(
         How they are turned from those of the stream.
     duration : float
         Seconds that it took, until now.
-    cpu_seconds : float, default 0
-        Processor time of the thread that received them.
     """
-    capture = _finished()
+    capture = Capture.__new__(Capture)
     capture.name = name
     capture.requested = requested
     capture.orientation = orientation
-    capture.started_ns = now_ns() - round(duration * 1e9)
+    capture.started_ns = now_ns() - int(duration * 1e9)
     capture._out = frames
     capture._info = info
     capture._kept = len(info)
-    capture._repeated = 0
     capture._duration = duration
-    capture._cpu_ns = round(cpu_seconds * 1e9)
     capture._wait_on = "count"
     return capture
 
 
 def _restore(state: dict[str, Any]) -> Capture:
     """Make a finished capture from its pickled parts."""
-    capture = _finished()
-    capture.__dict__.update(state)
-    return capture
-
-
-def _finished() -> Capture:
     capture = Capture.__new__(Capture)
-    capture._thread = None
-    capture._error = None
-    capture._finished = _OVER
+    capture.__dict__.update(state)
     return capture

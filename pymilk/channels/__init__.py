@@ -1,5 +1,9 @@
 """Channels: what goes with frames between processes, in files of the stream directory."""
 
+from .formats import AudioFormat, VideoFormat
+from .media import AudioBlock, AudioStream, VideoFrame, VideoStream
 from .messages import Batch, Message, MessageLog
+from .table import Rows, Table
 
-__all__ = ["Batch", "Message", "MessageLog"]
+__all__ = ["AudioBlock", "AudioFormat", "AudioStream", "Batch", "Message", "MessageLog", "Rows", "Table",
+           "VideoFormat", "VideoFrame", "VideoStream"]  # fmt: skip

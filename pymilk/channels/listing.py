@@ -6,18 +6,40 @@ import os
 import time
 from typing import Any
 
-from ..errors import ChannelError, ChannelInUseError
+from .._core import Stream
+from ..errors import ChannelError, ChannelFormatError, ChannelInUseError
 from ..names import stream_directory
+from ..streams.kinds import FRAMES, kind_of
 from ..system.locks import holder_of
 from .files import Kind, channel_name, channel_path, suffix
+from .formats import audio_text, video_text
 from .messages import MessageLog
+from .schema import columns_text, read_columns
 
-__all__ = ["channel_details", "channel_kind", "list_channels", "remove", "writer_of"]
+__all__ = ["channel_details", "channel_kind", "content_text", "list_channels", "remove", "writer_of"]
+
+#: What tells in words what the frames of each kind are.
+_CONTENTS = {
+    "table": lambda stream: columns_text(read_columns(stream)),
+    "video": video_text,
+    "audio": audio_text,
+}
 
 
 def channel_kind(name: str) -> Kind | None:
     """Return of which kind of channel this is the file name or path; None if of none."""
     return next((kind for kind in Kind if name.endswith(suffix(kind)) and name != suffix(kind)), None)
+
+
+def content_text(stream: Stream) -> str | None:
+    """Return what the frames of a stream are, in words; None for plain frames."""
+    kind = kind_of(stream)
+    if kind == FRAMES:
+        return None
+    try:
+        return f"{kind}: {_CONTENTS[kind](stream)}"
+    except ChannelFormatError as error:
+        return str(error)
 
 
 def list_channels() -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ import click
 from ..inspection.about import version_lines
 from .commands.bench import bench
 from .commands.capture import capture
+from .commands.completion import completion
 from .commands.demo import demo
 from .commands.doctor import doctor
 from .commands.fps import fps
@@ -19,9 +20,11 @@ from .commands.ps import ps
 from .commands.record import record
 from .commands.relay import relay
 from .commands.show import show
+from .commands.simulate import simulate
 from .commands.streams import create, rm
 from .commands.tail import tail
 from .commands.top import top
+from .commands.watch import watch
 
 __all__ = ["app"]
 
@@ -46,7 +49,7 @@ def app() -> None:
 
 
 for command in (
-    bench, capture, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm, show, tail,
-    top,
+    bench, capture, completion, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm,
+    show, simulate, tail, top, watch,
 ):
     app.add_command(command)

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import ForeignFileWarning, StreamInUseWarning
+from .naming import close_names
 
 __all__ = [
     "NOTHING",
@@ -57,7 +58,7 @@ def process_text(pid: int | None, alive: bool | None) -> str:
 
 def print_error(error: Exception) -> None:
     """Print the message of an error on stderr; it may contain names of processes and text of files."""
-    text = f"pymilk: {error}{_option(error)}"
+    text = f"pymilk: {error}{close_names(error)}{_option(error)}"
     click.echo("\n".join(map(clean, text.split("\n"))), err=True)
 
 

@@ -33,6 +33,19 @@ def shape_of(context: click.Context, parameter: click.Parameter, text: str) -> t
     return height, width
 
 
+def axes_of(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
+    """Read one to three lengths: LENGTH, HEIGHTxWIDTH."""
+    if text is None:
+        return None
+    try:
+        axes = tuple(int(part) for part in text.lower().split("x"))
+    except ValueError:
+        axes = ()
+    if not 1 <= len(axes) <= 3 or min(axes) < 1:
+        raise click.BadParameter(f"{text!r} is not LENGTH or HEIGHTxWIDTH, for example 64 or 120x120")
+    return axes
+
+
 def shapes_of(
     context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
 ) -> list[tuple[int, int]]:
@@ -40,8 +53,10 @@ def shapes_of(
     return [shape_of(context, parameter, text) for text in texts]
 
 
-def dtype_of(context: click.Context, parameter: click.Parameter, text: str) -> np.dtype:
-    """Read the dtype of pixels."""
+def dtype_of(context: click.Context, parameter: click.Parameter, text: str | None) -> np.dtype | None:
+    """Read the dtype of pixels; None where none is given."""
+    if text is None:
+        return None
     try:
         kind = np.dtype(text)
     except TypeError:

@@ -73,7 +73,7 @@ def _run(module: str, command: str, name: str) -> None:
         if library not in ("click", "rich"):
             raise
         sys.exit(
-            f"pymilk's commands need {library}, which is not installed: pip install 'pymilk[cli]'"
+            f"pymilk's commands need {library}, which is not installed: pip install click rich"
         )
     except (OSError, ImportError, MemoryError) as error:
         # No descriptors, no memory: Python says which library it could not load.

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from typing import Any
 
@@ -29,6 +30,7 @@ from ..errors import (
     StreamArgumentError,
     StreamBusyError,
     StreamClosedError,
+    StreamError,
     StreamNotFoundError,
     StreamNotReadyError,
     StreamReplacedError,
@@ -209,13 +211,14 @@ class shm:
 
     def _adopt(self, stream: Stream) -> None:
         """Use this stream from now on."""
-        self._stream = stream
-        self._reader = stream.reader()
+        reader, metadata, keywords = stream.reader(), _metadata(stream), _read_slots(stream)
+        # Nothing is called from here on, so no signal handler comes in between.
+        self._stream, self._reader = stream, reader
         self._maker = 0
         self.empty = False
-        self.mtdata = _metadata(stream)
-        self.select_dtype()
-        self.kwds = _read_slots(stream)
+        self.mtdata = metadata
+        self.npdtype = stream.dtype
+        self.kwds = keywords
 
     def _attached(self) -> Stream:
         """Return the stream even if it was replaced."""
@@ -676,9 +679,7 @@ class shm:
         ndarray
             As `get_data`, whose errors it raises too.
         """
-        self._await_post(semid)
-        stream = self._live()
-        return _copied(stream, stream.shape, reform)
+        return self._after_post(semid, lambda stream: _copied(stream, stream.shape, reform))
 
     def get_latest_data_slice(self, semid: int | None = None, reform: bool = True) -> Array:
         """Wait for a semaphore, and return the slice of a cube that was written last.
@@ -708,17 +709,20 @@ class shm:
                 argument="naxis",
                 found=stream.naxis,
             )
-        self._await_post(semid)
-        stream = self._live()
-        if stream.temporal:
-            return _copied(stream, stream.frame_shape, reform)
-        cube = _copied(stream, stream.shape, True)
-        newest: Array = cube[(stream.frame_counter - 1) % len(cube)].copy()
-        return newest if reform else newest.reshape(-1)
+        return self._after_post(semid, lambda stream: _newest_slice(stream, reform))
 
-    def _await_post(self, semid: int | None) -> None:
-        if semid is not None and not self.nosem:
-            Semaphore(self, semid).acquire()
+    def _after_post(self, semid: int | None, copied: Callable[[Stream], Array]) -> Array:
+        """Wait for a post, and copy. An exception in between gives the post back: that frame is unread."""
+        if semid is None or self.nosem:
+            return copied(self._live())
+        semaphore = Semaphore(self, semid)
+        semaphore.acquire()
+        try:
+            return copied(self._live())
+        except BaseException:
+            with contextlib.suppress(StreamError):
+                semaphore.release()
+            raise
 
     def set_data(self, data: Any, check_dt: bool = False) -> None:
         """Publish a frame: pixels, times, counter, semaphores.
@@ -882,6 +886,15 @@ def _copied(stream: Stream, shape: tuple[int, ...], reform: bool) -> Array:
     if stream.copy_frame(pixels) & FLAG_TORN:
         warn_of_tear(stream.name, stream.frame_counter, bool(stream.frame_flags & FLAG_UNCERTAIN))
     return pixels if reform else pixels.reshape(-1)
+
+
+def _newest_slice(stream: Stream, reform: bool) -> Array:
+    """Copy the slice of a cube that was written last."""
+    if stream.temporal:
+        return _copied(stream, stream.frame_shape, reform)
+    cube = _copied(stream, stream.shape, True)
+    newest: Array = cube[(stream.frame_counter - 1) % len(cube)].copy()
+    return newest if reform else newest.reshape(-1)
 
 
 def _metadata(stream: Stream) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._core import Stream
+from .._core import Stream, counter_was_set
 from ..axes import Orientation, Which3DState
 from ..errors import StreamError
+from ..notebooks import table_html
 from ..streams.directory import list_streams
+from ..streams.kinds import kind_of
 from ..streams.metadata import metadata_of
 from ..system.causes import ended_resources
 from ..times import now_ns, to_utc
@@ -40,14 +42,17 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
     -------
     dict
         ``name``, ``path``, ``shape`` (C order), ``frame_shape`` (as `SHM` gives frames, axes of length 1
-        included), ``size`` (order of the file), ``dtype`` (its name), ``counter``, ``age`` (seconds since
+        included), ``size`` (order of the file), ``dtype`` (its name), ``counter``,
+        ``counter_set`` (another program has set it: so many frames cannot have come since the stream was
+        made; False if that is not known), ``age`` (seconds since
         the last frame, by CLOCK_TAI; None before the first), ``last_frame_ns`` (its time), ``writer_pid``
         and ``writer_alive`` (None if no process number is stored, or no such process is visible from
         here: it may live in another container), ``creator_pid``, ``readers`` (numbers of living processes
         that hold a semaphore, one for each semaphore), ``dead_readers`` (those of processes that have
         ended), ``hidden_readers`` (those of processes that are not visible from here), ``writing`` (the
         flag of a writer within a frame), ``ring`` (slots, 0 without), ``ring_kind`` ("fast", "temporal"
-        or None), ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock).
+        or None), ``nbytes`` (of the file), ``inode``, ``looked_ns`` (monotonic clock), ``content``
+        ("frames"; "table", "video" or "audio": see `pymilk.channels`).
 
     Raises
     ------
@@ -81,6 +86,7 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         "size": stream.size,
         "dtype": stream.dtype.name,
         "counter": counter,
+        "counter_set": _counter_set(stream, counter),
         "age": age,
         "last_frame_ns": stamp if counter and stamp else None,
         "writer_pid": pid,
@@ -95,9 +101,25 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         "nbytes": stream.file_nbytes,
         "inode": stream.inode,
         "looked_ns": looked,
+        "content": kind_of(stream),
     }
     stream.check_whole()
     return found
+
+
+def _counter_set(stream: Stream, counter: int) -> bool:
+    since = now_ns() - stream.creation_time_ns
+    # Without a time of creation, or with one of another clock, it is not known.
+    return 0 <= since < now_ns() and counter_was_set(counter, since)
+
+
+class StreamTable(list[dict[str, Any]]):
+    """Descriptions of streams, as a list; a table in notebooks."""
+
+    def _repr_html_(self) -> str:
+        columns = ("name", "shape", "dtype", "counter", "age", "ring", "writer_pid", "error")
+        rows = [["" if entry.get(each) is None else entry[each] for each in columns] for entry in self]
+        return table_html(columns, rows)
 
 
 def survey(directory: str | None = None) -> list[dict[str, Any]]:
@@ -110,9 +132,9 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict
-        Sorted by name. As `describe_stream` gives them; a file that is not a usable stream has ``name``,
-        ``path`` and ``error`` only.
+    StreamTable
+        A list of dict, sorted by name; notebooks show it as a table. As `describe_stream` gives them; a file
+        that is not a usable stream has ``name``, ``path`` and ``error`` only.
 
     Raises
     ------
@@ -126,7 +148,7 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
     Each stream is attached read-only for a moment, which takes some 0.1 ms however large it is. No pixel is
     read.
     """
-    found: list[dict[str, Any]] = []
+    found = StreamTable()
     for entry in list_streams(directory):
         if "error" not in entry:
             try:

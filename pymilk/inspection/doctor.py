@@ -11,12 +11,14 @@ from typing import Any
 from .._core import Stream, free_memory, header_behind
 from ..errors import StreamError, StreamPermissionError, StreamStorageError
 from ..names import SUFFIX, stream_directory
+from ..reports import COUNTER_SET
 from ..streams.directory import find_stale, remove_stale
 from ..system.machine import describe, file_system_of, huge_pages, in_memory
 from ..system.mappings import Deserted, deserted_files
 from ..system.processes import named_processes
 from ..times import tai_offset
 from .describe import survey
+from .installed import DISTRIBUTION, rivals
 
 __all__ = ["examine", "fix"]
 
@@ -58,7 +60,7 @@ def examine() -> list[dict[str, str]]:
         There is no stream directory, or it cannot be listed.
     """
     folder = stream_directory()
-    return [*_directory(folder), *_streams(folder), *_machine()]
+    return [*_directory(folder), *_streams(folder), *_machine(), *_installation()]
 
 
 def fix() -> list[str]:
@@ -220,6 +222,11 @@ def _troubles(entry: dict[str, Any]) -> list[dict[str, str]]:
                      f"its last frame may be torn; restart the writer, or remove it: pymilk rm {name}",
                      "problem")
         )  # fmt: skip
+    if entry["counter_set"]:
+        findings.append(
+            _finding("counter", f"{name}: {COUNTER_SET}",
+                     "its number of frames, and what was lost where it was set, are not known")
+        )  # fmt: skip
     if entry["dead_readers"]:
         pids = ", ".join(map(str, entry["dead_readers"]))
         findings.append(
@@ -228,6 +235,19 @@ def _troubles(entry: dict[str, Any]) -> list[dict[str, str]]:
                      "in another container they may be alive")
         )  # fmt: skip
     return findings
+
+
+def _installation() -> list[dict[str, str]]:
+    return [
+        _finding(
+            "installation",
+            f"the distribution {name} has files of {DISTRIBUTION}: {', '.join(packages)}; those are in use "
+            "that were installed last",
+            f"uninstall both, then install one: pip uninstall {name.split()[0]} {DISTRIBUTION}",
+            "problem",
+        )
+        for name, packages in rivals().items()
+    ]
 
 
 def _real_time() -> bool:

@@ -2,7 +2,17 @@
 
 from .alignment import Alignment, align
 from .captures import MultiCapture, capture_many
+from .health import Limits, Watcher
 from .report import MultiCaptureReport
 from .waiting import wait_any
 
-__all__ = ["Alignment", "MultiCapture", "MultiCaptureReport", "align", "capture_many", "wait_any"]
+__all__ = [
+    "Alignment",
+    "Limits",
+    "MultiCapture",
+    "MultiCaptureReport",
+    "Watcher",
+    "align",
+    "capture_many",
+    "wait_any",
+]

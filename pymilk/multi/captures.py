@@ -47,7 +47,7 @@ class MultiCapture(Mapping[str, Capture]):
     Parameters
     ----------
     captures : dict of str to Capture
-        Made with ``held=True``; all are begun now.
+        Made with ``held=True``; `start` begins all of them.
     seconds : float, optional
         End them after this time.
     attached : iterable of SHM
@@ -77,18 +77,22 @@ class MultiCapture(Mapping[str, Capture]):
         self._keeper: threading.Thread | None = threading.Thread(
             target=self._keep, name="pymilk-capture-many", daemon=True
         )
-        for capture in captures.values():
+        self._keeping = False  # whether the thread may have been started
+        self.started_ns = 0
+        self._deadline: float | None = None
+
+    def start(self) -> None:
+        """Arm all captures, and start the thread that waits for their end."""
+        for capture in self._captures.values():
             capture.begin()
-        for capture in captures.values():
+        for capture in self._captures.values():
             capture.armed()
         self.started_ns = now_ns()
-        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._deadline = None if self._seconds is None else time.monotonic() + self._seconds
         tell_after_fork(self)
-        try:
-            start_thread(self._keeper)
-        except BaseException:
-            self.abandon()
-            raise
+        assert self._keeper is not None
+        self._keeping = True
+        start_thread(self._keeper)
 
     def _after_fork(self) -> None:
         if self._keeper is None:
@@ -105,8 +109,13 @@ class MultiCapture(Mapping[str, Capture]):
         """End all captures and the thread after an exception."""
         self.stop()
         # The thread may run although its start was interrupted: it sets the event at its end.
-        if self._over.wait(_PATIENCE) and self._keeper is not None:
+        if self._keeping and self._over.wait(_PATIENCE) and self._keeper is not None:
             self._keeper.join(_PATIENCE)
+        for capture in self._captures.values():
+            capture.end()
+        for shm in self._attached:
+            shm.close()
+        self._over.set()
 
     def _keep(self) -> None:
         """Wait for all captures, stop them when the time is over, and close attached streams."""
@@ -395,20 +404,20 @@ def capture_many(
         for label, shm in opened.items():
             captures[label] = shm.held_capture(counts[label], wanted[label].out, timeout, wait)
         many = MultiCapture(captures, seconds=seconds, attached=attached)
+        many.start()
         return many if background else many.join()
     except BaseException as error:
-        # The caller gets no object: end all captures.
-        if many is not None:
-            many.abandon()
-        for capture in captures.values():
-            capture.stop()
-        for capture in captures.values():
-            capture.end()
-        for shm in attached:
-            shm.close()
+        # The caller gets no object but that which the error carries: end all captures.
+        if many is None:
+            many = MultiCapture(captures, attached=attached)
+        many.abandon()
         # Ctrl-C within threading.Thread.start can come out as an error of a lock.
-        if isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
+        broken = isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt)
+        leaving = KeyboardInterrupt() if broken else error
+        if many.started_ns:
+            carry(leaving, captures=many)
+        if broken:
+            raise leaving from None
         raise
 
 

@@ -5,7 +5,6 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from .._isio cimport pid_t, sem_t
 from ..protocol.cursor cimport Cursor
-from ..protocol.frame cimport Row
 from ..protocol.order cimport Order
 from ..protocol.pace cimport Pace
 from ..protocol.posts cimport Posts
@@ -50,6 +49,7 @@ cdef class Reader:
     cdef readonly uint64_t repeated
     cdef readonly uint64_t last
     cdef readonly uint64_t torn
+    cdef readonly uint64_t counter_set  # times, as found by a relay; grows while it runs
     cdef readonly int64_t cpu_ns
 
     # Keep other threads out, and let them in again. `begin` raises StreamBusyError.
@@ -66,7 +66,7 @@ cdef class Reader:
     cdef void keep_wait(self, Wait *w, int posts) noexcept
 
     # Copy the frame that the last wait ended with, of a writer that may count late. False: nothing was done.
-    cdef bint receive_awaited(self, StreamFile file, char *dst, Row *row) except -1
+    cdef bint receive_awaited(self, StreamFile file, char *dst, uint64_t *number, uint64_t *flags) except -1
 
     # The index of the semaphore of this reader, taking one if it has none; None: none is free.
     cdef object hold_semaphore(self)

@@ -26,7 +26,7 @@ from .._isio cimport (
     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, __ATOMIC_RELEASE, atomic_load_i32, atomic_load_u64, atomic_store_i32,
     atomic_swap_if_i32,
 )
-from ..protocol.clock cimport clock_ns, stamp_ns
+from ..protocol.clock cimport clock_ns, restore_slack, stamp_ns
 from ..protocol.copying cimport Patience
 from ..protocol.cursor cimport cursor_begin, cursor_seek
 from ..protocol.filestate cimport FILE_GONE, Source, file_state
@@ -43,8 +43,7 @@ from ..protocol.receive cimport Job, run_receive, seen_stamps
 from ..protocol.ring cimport find_ring, ring_anchor
 from ..protocol.semaphore cimport drain, pymilk_sem_usable, semaphore
 from ..protocol.waiting cimport (
-    EV_CHECK, EV_CLOSED, EV_DAMAGED, EV_REPLACED, EV_STOPPED, EV_TIMEOUT, LEARNED, Wait, restore_slack,
-    wait_for_frame,
+    EV_CHECK, EV_CLOSED, EV_DAMAGED, EV_REPLACED, EV_STOPPED, EV_TIMEOUT, LEARNED, Wait, wait_for_frame,
 )
 from .checks cimport (
     bad_argument, closed_error, count_frames, damaged_error, index_argument, take_buffer, timeout_ns,
@@ -598,8 +597,9 @@ cdef class Reader:
         self.order.stamped = seen_stamps(&self.stamps, &seen)
         return seen.cnt0 != self.settled and is_wary(&self.order)
 
-    cdef bint receive_awaited(self, StreamFile file, char *dst, Row *row) except -1:
+    cdef bint receive_awaited(self, StreamFile file, char *dst, uint64_t *number, uint64_t *flags) except -1:
         cdef Job job
+        cdef Row row
         cdef Terms terms
         if not self.awaited:
             return False
@@ -613,7 +613,7 @@ cdef class Reader:
         try:
             self.prepare(&job, file, &terms)
             job.dest.frames = dst
-            job.dest.rows = row
+            job.dest.rows = &row
             job.dest.nbytes = file.h.unit_nbytes
             job.wanted = job.dest.slots = 1
             self.deliver(&job, &terms)
@@ -621,7 +621,10 @@ cdef class Reader:
             return False
         finally:
             self.end()
-        return job.delivered == 1
+        if job.delivered == 0:
+            return False
+        number[0], flags[0] = row.cnt0, row.flags
+        return True
 
     cdef bint _counts_posts(self, const Wait *w, object wait_on) except -1:
         if wait_on == "count":

@@ -33,6 +33,12 @@ cdef class PrivateRing:
 
 
 @cython.final
+cdef class Rows:
+    cdef Row *first
+    cdef readonly object array
+
+
+@cython.final
 cdef class RingCursor:
     cdef Cursor c
     cdef Cursor given       # `c` when frames were last handed over to the user

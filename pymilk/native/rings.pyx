@@ -5,8 +5,10 @@ exception ends it, moves the cursor back. So an exception between the two loses 
 """
 
 cimport cython
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBuffer_Release
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.stdint cimport int64_t, uint64_t
 
 from .._isio cimport (
@@ -36,7 +38,11 @@ import numpy as np
 from ..errors import FrameLostError, StreamArgumentError, StreamBusyError, StreamUnsupportedError, carry
 from .formats import FRAME_ROW
 
-__all__ = ["PrivateRing", "RingCursor", "Turn"]
+__all__ = ["PrivateRing", "RingCursor", "Rows", "Turn"]
+
+# Asked of NumPy for each read, looked up once.
+cdef object _ndarray = np.ndarray
+cdef object _ROW = FRAME_ROW
 
 
 @cython.final
@@ -155,6 +161,39 @@ cdef class PrivateRing:
             c_write(self.fd, &one, 8)
 
 
+@cython.final
+@cython.auto_pickle(False)
+cdef class Rows:
+    """Memory for the rows of frames that are read: uninitialised, and known by its address.
+
+    To ask a new NumPy array of records for its address takes 1 us, because NumPy writes its format as text first.
+
+    Parameters
+    ----------
+    count : int
+        Of rows.
+
+    Attributes
+    ----------
+    array : ndarray of FRAME_ROW, shape (count,)
+        The rows; keeps the memory.
+
+    Raises
+    ------
+    MemoryError
+    """
+
+    def __cinit__(self, Py_ssize_t count):
+        if not 0 <= count <= PY_SSIZE_T_MAX // <Py_ssize_t>sizeof(Row):
+            raise MemoryError(f"no memory for the rows of {count} frames")
+        memory = PyByteArray_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(Row))
+        self.first = <Row *>PyByteArray_AS_STRING(memory)
+        self.array = _ndarray((count,), _ROW, memory)
+
+    def __len__(self):
+        return len(self.array)
+
+
 # What an unset cursor reads.
 cdef uint64_t _nothing_written = 0
 
@@ -222,7 +261,7 @@ cdef class RingCursor:
         oldest = ring_oldest(&self.c.ring)
         seq = {"next": head + 1, "newest": max(oldest, head), "oldest": oldest}[start]
         cursor_begin(&self.c, min(seq, head + 1))
-        self.c.received = self.c.lost = self.c.skipped = 0
+        self.c.received = self.c.lost = self.c.skipped = self.c.counter_set = 0
         self.commit()
 
     def after_file(self, missed):
@@ -243,6 +282,7 @@ cdef class RingCursor:
         self.c.received += old.c.received
         self.c.lost += old.c.lost
         self.c.skipped += old.c.skipped
+        self.c.counter_set += old.c.counter_set
         self.commit()
         self.pending = old.pending
         # If those frames are never handed over, they are lost: the older source is gone.
@@ -274,6 +314,11 @@ cdef class RingCursor:
     def skipped(self):
         """Frames skipped on request."""
         return self.c.skipped
+
+    @property
+    def counter_set(self):
+        """Times that another program set the counter of the stream, as the rows of these frames say."""
+        return self.c.counter_set
 
     @property
     def last(self):
@@ -343,7 +388,7 @@ cdef class RingCursor:
         cdef Cursor *c = &self.c
         cdef Ring *r = &c.ring
         cdef uint64_t count, losing, seq, slot, wanted = limit
-        cdef Py_buffer view
+        cdef Rows made
         cdef Row *rows
         cdef int64_t arrival
         cdef int tries = 0
@@ -360,9 +405,8 @@ cdef class RingCursor:
             seq = c.next
             slot = ring_slot(r, seq)
             count = min(count, r.depth - slot)
-            info = np.empty(count, FRAME_ROW)
-            PyObject_GetBuffer(info, &view, PyBUF_C_CONTIGUOUS)
-            rows = <Row *>view.buf
+            made = Rows(count)
+            rows = made.first
             arrival = clock_ns(CLOCK_TAI)
             losing = cursor_rows(c, count, rows, 0, arrival)
             if strict and losing > 1:
@@ -371,31 +415,28 @@ cdef class RingCursor:
             tries += 1
             if ring_whole(r, seq) or tries > 4 * SPOILED_TRIES:
                 break  # the rows are those of these frames
-            PyBuffer_Release(&view)
-        try:
-            if self._is_damaged():
-                return None
-            if strict and losing == 1:
-                # Kept if the turn is rolled back: the next call continues.
-                c.excused = self.given.excused = seq
-                raise self._lost(rows)
-            if strict and losing:
-                info = info[:count]
-            if consume:
-                cursor_pass(c, count, rows)
-        finally:
-            PyBuffer_Release(&view)
-        return seq, slot, info
+        if self._is_damaged():
+            return None
+        if strict and losing == 1:
+            # Kept if the turn is rolled back: the next call continues.
+            c.excused = self.given.excused = seq
+            raise self._lost(rows)
+        if consume:
+            cursor_pass(c, count, rows)
+        return seq, slot, made.array[:count] if strict and losing else made.array
 
-    def copy(self, out, info, first, *, strict=False):
+    def copy(self, out, Rows rows not None, first, *, limit=None, strict=False):
         """Copy unread frames into memory of the caller, each verified to be whole.
 
         Parameters
         ----------
         out : ndarray, shape (n, *shape), dtype of the ring, C-contiguous, writable
-        info : ndarray of FRAME_ROW, shape (n,)
+        rows : Rows
+            Of n frames.
         first : int
             Row to begin at.
+        limit : int, optional
+            Largest number of frames.
         strict : bool, default False
             As for `take`; frames before the lost ones are delivered first.
 
@@ -409,35 +450,34 @@ cdef class RingCursor:
         512 KiB and more are copied without the GIL.
         """
         cdef Cursor c = self.c
-        cdef Py_buffer frames, rows
+        cdef Py_buffer frames
+        cdef Row *info
         cdef uint64_t room, at = first, got
         cdef bint losing = False, hold = strict
         cdef bint streaming
         take_buffer(out, &frames, True, self.name, "out")
         try:
-            take_buffer(info, &rows, True, self.name, "info")
-            try:
-                room = min(frames.len // c.ring.nbytes, rows.len // sizeof(Row))
-                room = room - at if room > at else 0
-                streaming = streams(c.ring.nbytes, frames.len)
-                ring_look(&c.ring)
-                if min(room, cursor_unread(&c)) * c.ring.nbytes < GIL_RELEASE_NBYTES:
-                    got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes, <Row *>rows.buf + at,
-                                      room, streaming, hold, &losing)
-                else:
-                    with nogil:
-                        got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes,
-                                          <Row *>rows.buf + at, room, streaming, hold, &losing)
-                if self._is_damaged():
-                    return at
-                self.c = c
-                self.pending += got
-                if losing and got == 0:
-                    raise self._lost(<Row *>rows.buf + at)
-                if losing:
-                    self.c.excused = 0  # raised by the next call
-            finally:
-                PyBuffer_Release(&rows)
+            room = min(frames.len // c.ring.nbytes, <uint64_t>len(rows.array))
+            room = room - at if room > at else 0
+            if limit is not None:
+                room = min(room, <uint64_t>limit)
+            info = rows.first + at
+            streaming = streams(c.ring.nbytes, frames.len)
+            ring_look(&c.ring)
+            if min(room, cursor_unread(&c)) * c.ring.nbytes < GIL_RELEASE_NBYTES:
+                got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes, info, room, streaming, hold, &losing)
+            else:
+                with nogil:
+                    got = cursor_copy(&c, <char *>frames.buf + at * c.ring.nbytes, info, room, streaming, hold,
+                                      &losing)
+            if self._is_damaged():
+                return at
+            self.c = c
+            self.pending += got
+            if losing and got == 0:
+                raise self._lost(info)
+            if losing:
+                self.c.excused = 0  # raised by the next call
         finally:
             PyBuffer_Release(&frames)
         return at + got

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from .records import Program
     from .standard import StandardEntries
     from .status import ProcessStatus
+    from .stream_info import StreamRequirement
     from .timing import Timing
-    from .trace import TraceEntry, TraceWriter, read_trace
+    from .trace import TraceEntry, read_trace
+    from .trace_writer import TraceWriter
     from .words import MessageCode, ParameterFlag, ParameterType, Signal, Status, Timespec
 
 _ROOMS = {
@@ -33,8 +35,10 @@ _ROOMS = {
     "records": ("Program",),
     "standard": ("StandardEntries",),
     "status": ("ProcessStatus",),
+    "stream_info": ("StreamRequirement",),
     "timing": ("Timing",),
-    "trace": ("TraceEntry", "TraceWriter", "read_trace"),
+    "trace": ("TraceEntry", "read_trace"),
+    "trace_writer": ("TraceWriter",),
     "words": ("MessageCode", "ParameterFlag", "ParameterType", "Signal", "Status", "Timespec"),
 }
 
@@ -55,6 +59,7 @@ __all__ = [
     "SmartAttributesFPS",
     "StandardEntries",
     "Status",
+    "StreamRequirement",
     "Timespec",
     "Timing",
     "TraceEntry",

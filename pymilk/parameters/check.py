@@ -14,7 +14,14 @@ from ..errors import FPSError, StreamError
 from .header import Message, write_field, write_messages
 from .layout import SLOT_FIELDS
 from .naming import fps_path
-from .stream_info import ENFORCED, STREAM_INFO_NBYTES, differences, note_found, note_missing
+from .stream_info import (
+    ENFORCED,
+    FOUND_PLACES,
+    STREAM_INFO_NBYTES,
+    differences,
+    note_found,
+    note_missing,
+)
 from .table import Entry, ParameterTable
 from .words import MessageCode, ParameterFlag, ParameterType, Signal, Status
 
@@ -132,8 +139,9 @@ def _stream(table: ParameterTable, entry: Entry, flags: ParameterFlag) -> list[s
         stream = read_stream_header(name)
     except StreamError:
         note_missing(info)
-        _note(table, entry, bytes(info))
-        return [f"Stream {name} is not there"] if required else []
-    wrong = differences(flags, note_found(info, stream["dtype"], stream["shape"]))
-    _note(table, entry, bytes(info))
+        wrong = ["is not there"] if required else []
+    else:
+        wrong = differences(flags, note_found(info, stream["dtype"], stream["shape"]))
+    for start, stop in FOUND_PLACES:
+        table.write(offset + start, bytes(info[start:stop]))
     return [f"Stream {name} {text}" for text in wrong]

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import FPSReadOnlyError, FPSTypeError
 from .layout import SLOT_FIELDS
 from .stored_text import decode
+from .stream_info import (
+    ENFORCED,
+    STREAM_INFO_NBYTES,
+    STREAM_TYPES,
+    StreamRequirement,
+    required_by,
+    requirement,
+    stored_sizes,
+)
 from .table import Entry, ParameterTable
-from .words import NUMBER_TYPES, PAIR_TYPES, ParameterFlag, ParameterType
+from .words import NUMBER_TYPES, PAIR_TYPES, ParameterFlag, ParameterType, Signal
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = ["Parameter", "ParameterStatus"]
 
@@ -128,13 +141,7 @@ class Parameter:
                 expected=self.type_name,
                 found=(low, high),
             )
-        if not (force or self._owned):
-            raise FPSReadOnlyError(
-                f"fps {name!r}: the limits of {self.key!r} belong to the program that made the fps; "
-                "pass force=True to set them anyway",
-                fps=name,
-                key=self.key,
-            )
+        self._need_owner("limits", force)
         self._table.check_limits(self._entry, low, high)
         for element, limit, flag in ((1, low, ParameterFlag.MINLIMIT), (2, high, ParameterFlag.MAXLIMIT)):
             if limit is None:
@@ -142,6 +149,87 @@ class Parameter:
             else:
                 self._table.store(self._entry, element, limit)
                 self._table.set_flags(self._entry, flag)
+
+    def _need_owner(self, what: str, force: bool) -> None:
+        """Raise if this process neither made the FPS nor runs it."""
+        if not (force or self._owned):
+            name = self._table.name
+            raise FPSReadOnlyError(
+                f"fps {name!r}: the {what} of {self.key!r} belong to the program that made the fps; "
+                "pass force=True to set them anyway",
+                fps=name,
+                key=self.key,
+            )
+
+    @property
+    def required_stream(self) -> StreamRequirement:
+        """What the stream that it names has to be like; all zero and empty if anything will do."""
+        if self.type is not ParameterType.STREAMNAME:
+            return StreamRequirement()
+        return required_by(self.flags, self._table.read(self._info_offset(), STREAM_INFO_NBYTES))
+
+    def require_stream(
+        self,
+        shape: Sequence[int | None] | None = None,
+        dtype: DTypeLike | Sequence[DTypeLike] | None = None,
+        *,
+        axes: int | Sequence[int] | None = None,
+        force: bool = False,
+    ) -> None:
+        """Say what the stream that it names has to be like; the check of the FPS holds a stream against that.
+
+        Each call says all of it: what is left out is not required any more.
+
+        Parameters
+        ----------
+        shape : sequence of int or None, length 1 to 3, optional
+            Sizes in the order of NumPy, as `SHM.shape` has them; None or 0 for a size that may be any.
+        dtype : dtype, or list or tuple of them, optional
+            The type, or types of which one is enough: integers of 8 to 64 bits, float16, float32, float64.
+        axes : int, or list or tuple of them, optional
+            Instead of a shape: how many axes there may be.
+        force : bool, default False
+            Also in an FPS that another program made.
+
+        Raises
+        ------
+        FPSTypeError
+            The parameter names no stream (type STREAMNAME).
+        FPSReadOnlyError
+            This process neither made the FPS nor runs it, and `force` is false.
+        FPSArgumentError
+            No stream can be so.
+
+        Notes
+        -----
+        Where an error is raised nothing was written. That the stream has to be there at all is a flag of its
+        own, STREAM_RUN_REQUIRED of `FPS.add_param`; without it a stream is checked if it is there.
+
+        Examples
+        --------
+        >>> wfs = fps.add_param("wfs", "STREAMNAME", "cam0")                  # doctest: +SKIP
+        >>> wfs.require_stream((120, None), ["uint16", "float32"])           # doctest: +SKIP
+        """
+        table = self._table
+        if self.type is not ParameterType.STREAMNAME:
+            raise FPSTypeError(
+                f"fps {table.name!r}: {self.key!r} ({self.type_name}) names no stream",
+                fps=table.name,
+                key=self.key,
+                expected="STREAMNAME",
+                found=self.type_name,
+            )
+        self._need_owner("requirements", force)
+        wanted = requirement(shape, dtype, axes, table.name)
+        # Flags last: a check meanwhile finds nothing required rather than new flags with old sizes.
+        table.clear_flags(self._entry, ENFORCED | STREAM_TYPES)
+        for at, number in stored_sizes(wanted).items():
+            table.write(self._info_offset() + at, number.to_bytes(4, "little"))
+        table.set_flags(self._entry, wanted.flags)
+        table.change_signal(Signal.UPDATE)
+
+    def _info_offset(self) -> int:
+        return self._table.slot_offset(self.slot) + SLOT_FIELDS["info"].offset
 
     @property
     def current(self) -> Any:

@@ -25,7 +25,7 @@ from .._isio cimport (
     atomic_load_u64, atomic_or_i32, atomic_store_u64, c_close, c_stat, dev_t, fstat, ino_t, stat,
 )
 from ..native.memory cimport Mapping, map_file
-from ..protocol.clock cimport CHECK_NS, clock_ns, later, sleep_until
+from ..protocol.clock cimport CHECK_NS, Slack, clock_ns, later, lower_slack, restore_slack, sleep_until
 from ._fps cimport (
     CLOSED, FLAG_ACTIVE, FLAG_MAXLIMIT, FLAG_MINLIMIT, FLAG_ONOFF, FLAG_WRITE, FLAG_WRITECONF, FLAG_WRITERUN, KIND_F32,
     KIND_F64, KIND_I32, KIND_I64, KIND_NONE, KIND_ONOFF, KIND_PID, KIND_PROCESS, KIND_TEXT, KIND_TIME, KIND_U32,
@@ -63,9 +63,10 @@ from .words import ParameterFlag, ParameterType, Signal, Status, Timespec
 __all__ = ["Entry", "ParameterTable"]
 
 cdef enum:
-    # Watched counters are looked at this often: a change is seen in less than 1 ms. A look costs 5 to
-    # 15 us of a core, most of which is the sleep; so watching takes less than 2 % of one.
-    WATCH_NS = 800_000
+    # From one look at watched counters to the end of the sleep before the next: with what a sleep ends late,
+    # and what Python needs to hand a change out, that is seen within 1 ms. A longer sleep would see it too
+    # late, a shorter one costs more: almost all of the price is the sleep itself (docs/parameters.md).
+    WATCH_NS = 870_000
     # Requests are looked at as often as the file says (confwaitus), within these limits.
     SHORTEST_WAIT_NS = 100_000
     LONGEST_WAIT_NS = 50_000_000
@@ -760,6 +761,9 @@ cdef class ParameterTable:
         cdef bint moved
         cdef uint64_t **counters = <uint64_t **>malloc((n + 1) * sizeof(uint64_t *))
         cdef uint64_t *known = <uint64_t *>malloc((n + 1) * sizeof(uint64_t))
+        cdef Slack slack
+        memset(&slack, 0, sizeof(slack))
+        lower_slack(&slack)
         try:
             if counters == NULL or known == NULL:
                 raise MemoryError()
@@ -778,6 +782,7 @@ cdef class ParameterTable:
                 if 0 <= deadline_ns <= clock_ns(CLOCK_MONOTONIC):
                     return False
         finally:
+            restore_slack(&slack)
             free(counters)
             free(known)
 

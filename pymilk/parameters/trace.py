@@ -6,31 +6,16 @@ to the entries 1 to n-1 of B first, so that the entries of B, from 0 on, lead ba
 
 from __future__ import annotations
 
-import os
 import struct
 from typing import Any, NamedTuple
 
 from .._core import Stream
 from ..errors import ProcessInfoArgumentError
-from .process_layout import TriggerMode, TriggerStatus
 
-__all__ = [
-    "TraceEntry",
-    "TraceWriter",
-    "read_trace",
-    "root_time_ns",
-    "stream_of",
-    "trace_view",
-    "used_entries",
-]
+__all__ = ["TraceEntry", "read_trace", "root_time_ns", "stream_of", "trace_view", "used_entries"]
 
 #: STREAM_PROC_TRACE of ImageStreamIO: trigger mode, PID, inode, two times, semaphore, status, counter.
 _ENTRY = struct.Struct("<iiQqqqqiiQ")
-
-_SECOND = 1_000_000_000
-
-# As plain numbers, which are packed faster.
-_BY_SEMAPHORE, _RECEIVED = int(TriggerMode.SEMAPHORE), int(TriggerStatus.RECEIVED)
 
 
 class TraceEntry(NamedTuple):
@@ -73,9 +58,8 @@ def stream_of(item: Any) -> Stream | None:
     """Return the stream behind an SHM, or a `Stream` itself; None for anything else."""
     if isinstance(item, Stream):
         return item
-    live = getattr(item, "_live", None)  # of SHM, which is a floor above
-    found = live() if live is not None else None
-    return found if isinstance(found, Stream) else None
+    live = getattr(item, "live_source", None)  # of SHM, which is a floor above
+    return None if live is None else live()[0]
 
 
 def read_trace(source: Any) -> list[TraceEntry]:
@@ -156,53 +140,3 @@ def trace_view(stream: Stream, *, writable: bool = False) -> memoryview:
         return memoryview(b"")
     section: Any = stream.section("trace", writable=writable)
     return memoryview(section.view("u1"))
-
-
-class TraceWriter:
-    """Writes entry 0 of one stream that is made from another one.
-
-    Parameters
-    ----------
-    output, source : Stream
-        A stream without room for a trace, or one that is its own source, gets none.
-
-    Raises
-    ------
-    StreamReadOnlyError
-        `output` was attached read-only.
-    """
-
-    def __init__(self, output: Stream, source: Stream) -> None:
-        self._inode = source.inode
-        self._entry: Any = None
-        #: Whether there is a trace to write.
-        self.writes = bool(output.nbproctrace) and output.inode != source.inode
-        if not self.writes:
-            return
-        target = trace_view(output, writable=True)
-        nbytes = min(output.nbproctrace - 1, source.nbproctrace) * _ENTRY.size
-        self._entry = target[: _ENTRY.size]
-        self._target = target[_ENTRY.size : _ENTRY.size + nbytes]
-        self._older = trace_view(source)[:nbytes]
-        self._nbytes = nbytes
-        self._pid = os.getpid()
-
-    def write(
-        self, started_ns: int, updated_ns: int, counter: int, semaphore: int, older: bytes | None = None
-    ) -> None:
-        """Take over the trace of the source and put this step in front; below 2 us.
-
-        `older` is the trace of the source as it was with the frame that the step began with. Default: as it
-        is now.
-        """
-        if not self.writes:
-            return
-        if older is None:
-            self._target[:] = self._older
-        else:
-            self._target[:] = older[: self._nbytes]
-        _ENTRY.pack_into(
-            self._entry, 0, _BY_SEMAPHORE, self._pid, self._inode,
-            started_ns // _SECOND, started_ns % _SECOND, updated_ns // _SECOND, updated_ns % _SECOND,
-            semaphore, _RECEIVED, counter,
-        )  # fmt: skip

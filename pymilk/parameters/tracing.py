@@ -12,15 +12,19 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from _thread import get_ident
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from .._core import Stream, call_before_frame
 from ..errors import ProcessInfoArgumentError, StreamError
-from ..times import now_ns
-from .trace import TraceWriter, stream_of, trace_view
+from .trace import stream_of, trace_view
+from .trace_writer import TraceWriter
 
 __all__ = ["Source", "Tracing", "output_stream"]
+
+#: Of `TraceWriter.write`: the output is updated now.
+_NOW = -1
 
 
 class Source(Protocol):
@@ -66,7 +70,7 @@ os.register_at_fork(after_in_child=_forget_parent)
 
 def _before_frame(stream: Stream) -> None:
     """Write the trace of a stream that is about to be announced, if the body of a loop does that."""
-    tracing = _running.bodies.get(threading.get_ident())
+    tracing = _running.bodies.get(get_ident())
     if tracing is not None:
         tracing.before_frame(stream)
 
@@ -126,8 +130,8 @@ class Tracing:
             if self._source.stream is not self._stream:
                 self._follow()
             # Now: the source may go on to other frames before something is made of this one.
-            self._older = bytes(self._older_view)
-        thread = threading.get_ident()
+            self._older = self._older_view.tobytes()
+        thread = get_ident()
         outer = _running.bodies.get(thread)
         _running.bodies[thread] = self
         return thread, outer
@@ -158,7 +162,7 @@ class Tracing:
             if output is None or self._source.stream is not self._stream:
                 output = self._output(stream)
             if output.writer.writes:
-                self._write(output, now_ns())
+                self._write(output, _NOW)
                 if self._items:
                     output.noted = stream.counter + 1
         except StreamError:
@@ -181,7 +185,7 @@ class Tracing:
         output = self._outputs.get(stream)
         if output is None:
             if not self._outputs:
-                self._older = bytes(self._older_view)
+                self._older = self._older_view.tobytes()
             # Streams that were closed are let go of: their memory would stay.
             self._outputs = {known: each for known, each in self._outputs.items() if not known.closed}
             output = self._outputs[stream] = _Output(stream, self._stream)
@@ -191,7 +195,7 @@ class Tracing:
         """Take over the stream that the loop has gone over to."""
         stream = self._stream = self._source.stream
         self._older_view = trace_view(stream)
-        self._older = bytes(self._older_view)
+        self._older = self._older_view.tobytes()
         self._semaphore: int | None = None
         for output in self._outputs.values():
             output.writer = TraceWriter(output.stream, stream)

@@ -16,8 +16,8 @@ from .table import Entry, ParameterTable
 
 __all__ = ["Change", "Watch", "deadline_of", "wait_for_change"]
 
-#: Longest wait in one piece: a watch of all parameters looks then for new ones, and one that is closed ends.
-_PIECE_SECONDS = 0.25
+#: How often a watch looks for new parameters, and whether it was closed, in ns.
+_LOOK_NS = 250_000_000
 
 
 class Change(NamedTuple):
@@ -108,6 +108,7 @@ class Watch:
     def _look(self, first: bool = False) -> None:
         """Find the parameters to look at; those that are new count from 0, but for the first time."""
         table = self._table
+        self._next_look = time.monotonic_ns() + _LOOK_NS
         self._entries = [table.entry(key) for key in self._keys] if self._keys else table.entries()
         for entry in self._entries:
             if entry.slot not in self._seen:
@@ -127,17 +128,18 @@ class Watch:
     def _wait(self, deadline: int) -> bool:
         """Wait in pieces; False when the watch is over."""
         while not self._closed:
+            now = time.monotonic_ns()
+            if now >= self._next_look:
+                self._look()
             if self._take():
                 return True
-            now = time.monotonic_ns()
             if 0 <= deadline <= now:
-                return False
-            piece = now + int(_PIECE_SECONDS * 1e9)
-            seen = [self._seen[entry.slot] for entry in self._entries]
+                self._look()
+                return self._take()
+            piece = min(self._next_look, deadline) if deadline >= 0 else self._next_look
             self._table.wait_for_counters(
-                self._entries, seen, min(piece, deadline) if deadline >= 0 else piece
+                self._entries, [self._seen[entry.slot] for entry in self._entries], piece
             )
-            self._look()
         return False
 
     def __iter__(self) -> Watch:

@@ -148,12 +148,13 @@ def damaged(error: Exception, path: str, what: str) -> Exception:
         return file_error(ended, path, "read", "source")
     if isinstance(error, OSError) and error.errno is not None and not os.path.isfile(path):
         return file_error(error, path, "read", "source")
+    said = getattr(error, "strerror", None) or str(error)  # numbers of libraries tell nothing
     return StreamFormatError(
-        f"{path} is no {what} that can be read, or it is damaged: {error}",
+        f"{path} is no {what} that can be read, or it is damaged: {said}",
         path=path,
         field="file",
         expected=what,
-        found=str(error),
+        found=said,
     )
 
 

@@ -2,7 +2,9 @@
 
 from libc.stdint cimport int64_t, uint64_t, INT64_MAX
 
-from .._isio cimport CLOCK_MONOTONIC, TIMER_ABSTIME, clock_gettime, clock_nanosleep, timespec
+from .._isio cimport (
+    CLOCK_MONOTONIC, PR_GET_TIMERSLACK, PR_SET_TIMERSLACK, TIMER_ABSTIME, clock_gettime, clock_nanosleep, prctl, timespec,
+)
 
 cdef enum:
     # A timeout without a limit: see `later`.
@@ -12,6 +14,13 @@ cdef enum:
     # A change is expected soon: spin for this long, then sleep and look this often.
     EARLY_POST_SPIN_NS = 50_000
     POLL_NS = 50_000
+    # Timer slack of a waiting thread: its sleeps end on time, not up to 50 us later as by default.
+    SLACK_NS = 1_000
+
+# Timer slack of this thread: how late its sleeps may end.
+cdef struct Slack:
+    bint lowered            # it was lowered; `before` holds the old value
+    int before
 
 
 cdef inline int64_t clock_ns(int clock) noexcept nogil:
@@ -45,3 +54,18 @@ cdef inline void sleep_until(int64_t monotonic_ns) noexcept nogil:
     """Sleep to a CLOCK_MONOTONIC time; a signal ends it early."""
     cdef timespec t = to_timespec(monotonic_ns)
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL)
+
+
+cdef inline void lower_slack(Slack *s) noexcept nogil:
+    """Lower the timer slack of this thread; `restore_slack` undoes it."""
+    if not s.lowered:
+        s.lowered = True
+        s.before = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0)
+        if s.before > SLACK_NS:
+            prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0)
+
+
+cdef inline void restore_slack(const Slack *s) noexcept nogil:
+    """Set the timer slack of this thread back, if it was lowered."""
+    if s.before > SLACK_NS:
+        prctl(PR_SET_TIMERSLACK, s.before, 0, 0, 0)

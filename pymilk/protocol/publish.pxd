@@ -166,6 +166,17 @@ cdef inline uint64_t close_frame(char *base, const Header *h, bint has_atime, in
     return close_frame_by(base, h, has_atime, atime_ns, slice, 1)
 
 
+cdef inline uint64_t count_early(char *base, const Header *h) noexcept nogil:
+    """Count and post a frame that is still being filled, as careless writers do: `write` stays 1. Not for rings."""
+    cdef IMAGE_METADATA *md = <IMAGE_METADATA *>base
+    cdef timespec now
+    clock_gettime(CLOCK_TAI, &now)
+    md.writetime = md.atime = now
+    cdef uint64_t counter = atomic_add_u64(&md.cnt0, 1, __ATOMIC_RELEASE)
+    post_all(base, h)
+    return counter
+
+
 cdef inline uint64_t publish_one(
     char *base, const Header *h, const char *frame, bint has_atime, int64_t atime_ns
 ) noexcept nogil:

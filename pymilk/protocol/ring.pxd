@@ -43,6 +43,9 @@ one of the new writer.
 The number of a frame is counter - (head - seq), where counter is cnt0 when frame head was the newest one; or the
 number in the record of the slot, if the writer keeps records. Both agree unless another program moved cnt0; then
 only records tell before which frame the jump came.
+
+If another program sets the index back, the writer fills slots out of turn. While it does, its index is behind that of
+the last look; afterwards more frames were counted than the index moved (`filled_again`).
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, INT64_MAX
@@ -131,6 +134,26 @@ cdef inline uint64_t record_count(const Ring *r, uint64_t slot) noexcept nogil:
     return atomic_load_u64(<uint64_t *>&r.records[slot].cnt0, __ATOMIC_RELAXED)
 
 
+cdef inline uint64_t stored_number(const Ring *r, uint64_t slot) noexcept nogil:
+    """Return the number that a shared ring stores with a slot; right only if the writer stores numbers."""
+    return record_count(r, slot) if r.kind == RING_FAST else slice_count(r, slot) + r.before
+
+
+cdef inline uint64_t filled_again(const Ring *r, uint64_t slot, uint64_t counter) noexcept nogil:
+    """Return the newest frame up to head that may have been overwritten out of turn; 0 if none was.
+
+    More frames were counted since the last look than the index moved on to `slot`. Either the writer left the ring or
+    some numbers out, or another program set cnt0: then these frames are whole. Or another program set the index back,
+    and the writer followed it, over these frames. Numbers stored with the slots tell which; else all are in doubt.
+    """
+    cdef uint64_t seq = r.head, oldest = ring_oldest(r), stored = stored_number(r, slot)
+    if stored != counter and (slot != r.edge_slot or stored != r.counter):
+        return seq
+    while seq >= oldest and stored_number(r, ring_slot(r, seq)) <= r.counter:
+        seq -= 1
+    return seq if seq >= oldest else 0
+
+
 cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slot, uint64_t counter,
                            bint opened, bint uncounted) noexcept nogil:
     """Note that the newest slot moved by `moved` frames while cnt0 counted `counted` frames.
@@ -160,6 +183,8 @@ cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slo
     elif 0 <= moved <= counted + 1:
         ahead = ahead or (uncounted and moved > 0)
         r.adrift = r.adrift and moved == 0
+        if counted > moved:
+            r.floor = max(r.floor, filled_again(r, slot, counter) + 1)
     else:
         # Either a writer died in a lap that it had begun: if the frames that were counted lead to this slot, they
         # are the last ones. Or another program set the indices: then only frames counted since are frames.
@@ -382,9 +407,7 @@ cdef inline void ring_anchor(Ring *r) noexcept nogil:
 cdef inline bint keeps_records(const Ring *r) noexcept nogil:
     """Tell whether the writer stores numbers with its slots: whether the newest slot has the right one."""
     cdef uint64_t slot = ring_slot(r, r.head)
-    if r.kind == RING_FAST:
-        return record_count(r, slot) == r.counter
-    return slice_count(r, slot) + r.before == r.counter
+    return stored_number(r, slot) == r.counter
 
 
 cdef inline uint64_t ring_number(const Ring *r, uint64_t seq, uint64_t after, bint recorded) noexcept nogil:
@@ -393,7 +416,7 @@ cdef inline uint64_t ring_number(const Ring *r, uint64_t seq, uint64_t after, bi
     cdef uint64_t slot, stored
     if recorded:
         slot = ring_slot(r, seq)
-        stored = record_count(r, slot) if r.kind == RING_FAST else slice_count(r, slot) + r.before
+        stored = stored_number(r, slot)
         # A record of an earlier lap is not newer than the frame before.
         if after < stored <= derived:
             return stored

@@ -7,10 +7,9 @@ is found by the next look. `sleep_for_frame` pairs with the full fence of post_a
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from .._isio cimport (
-    CLOCK_MONOTONIC, IMAGE_METADATA, PR_GET_TIMERSLACK, PR_SET_TIMERSLACK, prctl,
-    __ATOMIC_RELAXED, atomic_load_i32, atomic_load_u64,
+    CLOCK_MONOTONIC, IMAGE_METADATA, __ATOMIC_RELAXED, atomic_load_i32, atomic_load_u64,
 )
-from .clock cimport CHECK_NS, EARLY_POST_SPIN_NS, POLL_NS, clock_ns, later, sleep_until
+from .clock cimport CHECK_NS, EARLY_POST_SPIN_NS, POLL_NS, Slack, clock_ns, later, lower_slack, sleep_until
 from .filestate cimport FILE_CUT, FILE_OTHER, Source, file_state, retired, stays_damaged
 from .flags cimport atomic_load_int, raise_flag
 from .guard cimport PYMILK_LOST
@@ -38,8 +37,6 @@ cdef enum:
     LATE_SPIN_NS = 50_000
     # `Spin.ns`: spin as the rhythm of the stream suggests.
     LEARNED = -2
-    # Timer slack of a waiting thread: its sleeps end on time, not up to 50 us later as by default.
-    SLACK_NS = 1_000
 
 # What a wait, or a run of the receive loop, ended with.
 cdef enum:
@@ -58,11 +55,6 @@ cdef struct Spin:
     int64_t doze            # of the present wait: when the frame is due, less what a sleep is late,
     int64_t alert           # and when it is no longer expected
     uint32_t eager          # number of next frames for which to spin first, because one was lost
-
-# Timer slack of this thread: how late its sleeps may end.
-cdef struct Slack:
-    bint lowered            # it was lowered; `before` holds the old value
-    int before
 
 # Waits for frames of one stream by one reader. Private to the call; the pointers lead into a Mapping and a
 # Reader that the caller holds.
@@ -150,21 +142,6 @@ cdef inline bint spin_for(Wait *w, int64_t until) noexcept nogil:
             note_early_post(w)
         if ends_at_post(w) or clock_ns(CLOCK_MONOTONIC) >= until:
             return False
-
-
-cdef inline void lower_slack(Slack *s) noexcept nogil:
-    """Lower the timer slack of this thread; `restore_slack` undoes it."""
-    if not s.lowered:
-        s.lowered = True
-        s.before = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0)
-        if s.before > SLACK_NS:
-            prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0)
-
-
-cdef inline void restore_slack(const Slack *s) noexcept nogil:
-    """Set the timer slack of this thread back, if it was lowered."""
-    if s.before > SLACK_NS:
-        prctl(PR_SET_TIMERSLACK, s.before, 0, 0, 0)
 
 
 cdef inline bint is_counted_late(Wait *w, int64_t now) noexcept nogil:

@@ -8,9 +8,10 @@ from .recording import GAP_ROW, Recording, load
 from .report import RecordReport, StreamReport
 from .saving import check_save, save
 from .series import part_path, parts_of, taken_by
+from .several import open_mfrecording
 
 __all__ = [
     "GAP_ROW", "LazyFrames", "RecordReport", "Recorder", "Recording", "StreamReport", "check_save",
-    "first_time", "header_of", "is_recording_name", "load", "orientation_of", "part_path", "parts_of",
-    "record", "recording_details", "save", "taken_by",
+    "first_time", "header_of", "is_recording_name", "load", "open_mfrecording", "orientation_of",
+    "part_path", "parts_of", "record", "recording_details", "save", "taken_by",
 ]  # fmt: skip

@@ -9,19 +9,22 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
+from ..arraylike import ArrayLike
 from ..errors import StreamError, StreamFormatError
 from ..system.causes import ended_resources
 from ..system.files import file_error, memory_error
 from ..system.memory import free_memory
+from .reductions import Reductions
 
 __all__ = ["LazyFrames", "piece_of"]
 
 
-class LazyFrames:
+class LazyFrames(Reductions, ArrayLike):
     """Frames that are read, and converted, when they are indexed.
 
-    Behaves like a read-only array of shape (n, *shape): `shape`, `dtype`, `ndim`, `len`, iteration, and
-    indices. ``np.asarray`` reads all of them into memory.
+    Behaves like a read-only array of shape (n, *shape): `shape`, `dtype`, `ndim`, `len`, iteration, indices,
+    and the reductions of `Reductions` (``frames.mean(axis=0)``), block by block. ``numpy.asarray`` and DLPack
+    read all of them into memory: always a copy.
 
     Parameters
     ----------
@@ -43,6 +46,9 @@ class LazyFrames:
     reads only those frames.
     """
 
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
     def __init__(
         self,
         parts: Sequence[tuple[Any, int]],
@@ -59,17 +65,6 @@ class LazyFrames:
         self._starts = np.cumsum([0, *(count for _, count in parts)])
         self.shape = (int(self._starts[-1]), *shape)
         self.dtype = dtype
-        self.ndim = len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Pixels of all frames."""
-        return int(np.prod(self.shape))
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all frames."""
-        return self.size * self.dtype.itemsize
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -129,11 +124,10 @@ class LazyFrames:
         for row in range(len(self)):
             yield self[row]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+    def _as_array(self, copy: bool | None) -> Array:
         if copy is False:
             raise ValueError("frames are read from files: they cannot be an array without a copy")
-        frames = np.ascontiguousarray(self._read(0, len(self), 1))
-        return frames if dtype is None else frames.astype(dtype, copy=False)
+        return np.ascontiguousarray(self._read(0, len(self), 1))
 
     def __repr__(self) -> str:
         return f"<LazyFrames shape={self.shape} dtype={self.dtype}>"

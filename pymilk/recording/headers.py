@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .._core import Keyword
 from .._version import __version__
+from ..arguments import bad_argument
 from ..axes import Orientation
 from ..errors import StreamFormatError
-from ..times import LAST_DATE_NS, tai_offset
+from ..times import frame_times, tai_offset
 from .sinks import Header
 from .sinks.base import CLOCK
 
-__all__ = ["FileAccount", "first_time", "header_of", "orientation_of", "words_of_axes"]
+__all__ = ["FileAccount", "checked_keywords", "first_time", "header_of", "orientation_of", "words_of_axes"]
+
+
+#: Longest name of a keyword, as in streams.
+_KEYWORD_LETTERS = 16
 
 
 def words_of_axes(orientation: Orientation) -> str:
@@ -30,11 +36,44 @@ def words_of_axes(orientation: Orientation) -> str:
 def first_time(info: npt.NDArray[Any]) -> int:
     """Return when the first frame was acquired, in nanoseconds of CLOCK_TAI, or another time of its row.
 
-    Times without a date are ignored: 0, which means "never", and invalid ones.
+    See `frame_times`.
     """
-    first = info[0]
-    stamps = [int(first[column]) for column in ("atime_ns", "writetime_ns", "arrival_ns")]
-    return next((stamp for stamp in stamps if 0 < stamp <= LAST_DATE_NS), stamps[-1])
+    return int(frame_times(info[:1])[0])
+
+
+def checked_keywords(given: Any) -> tuple[Keyword, ...]:
+    """Return keywords that a user gives for headers.
+
+    Parameters
+    ----------
+    given : mapping or None
+        Names to values (int, float or str), or to (value, comment).
+
+    Raises
+    ------
+    StreamArgumentError
+        Something else.
+    """
+    if not isinstance(given, Mapping | None):
+        raise bad_argument("keywords", given, "a mapping of names to values, or to (value, comment)")
+    found = []
+    for name, entry in (given or {}).items():
+        value, comment = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, "")
+        texts = [each for each in (name, value, comment) if not isinstance(each, (int, float))]
+        if (
+            not (isinstance(name, str) and 1 <= len(name.strip()) == len(name) <= _KEYWORD_LETTERS)
+            or not all(isinstance(each, str) and each.isprintable() for each in texts)
+            or not isinstance(comment, str)
+            or (isinstance(value, int) and not -(2**63) <= value < 2**63)
+        ):
+            raise bad_argument(
+                "keywords",
+                {name: entry},
+                f"names of 1 to {_KEYWORD_LETTERS} letters to an int of 64 bits, a float, a printable text, "
+                "or to such a value with a comment",
+            )
+        found.append(Keyword(name, int(value) if isinstance(value, bool) else value, comment))
+    return tuple(found)
 
 
 def orientation_of(header: Header, path: str) -> Orientation:

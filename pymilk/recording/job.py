@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN, FLAG_UNCERTAIN, allocate
+from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN, FLAG_UNCERTAIN, Keyword, allocate
 from .._types import Array
 from ..axes import Orientation, Which3DState
 from ..errors import OutputChangedError, StreamError, StreamStorageError, StreamTimeoutError
@@ -62,6 +62,7 @@ class JobOptions:
     wait: str
     cpu: int | None
     priority: int | None
+    keywords: tuple[Keyword, ...] = ()
 
 
 class Job:
@@ -149,7 +150,7 @@ class Job:
         self._replaces = self._options.force and any(map(os.path.lexists, self._in_the_way(self._where)))
         self._started_ns = now_ns()
         if not self.stream.closed:
-            self._format.check_keywords(self.stream.read_keywords())
+            self._format.check_keywords(self._all_keywords())
         if not self._replaces:
             self._open()
         options = self._options
@@ -421,6 +422,13 @@ class Job:
 
     # -- files ---------------------------------------------------------------------------------
 
+    def _all_keywords(self) -> list[Keyword]:
+        """Return the keywords of the stream, and those that were given, which have precedence."""
+        stream = self.stream if self._ring is None else self._ring.stream
+        given = {each.name: each for each in self._options.keywords}
+        found = [given.pop(each.name, each) for each in stream.read_keywords()]
+        return [*found, *given.values()]
+
     def _open(self) -> Sink:
         """Begin a new file."""
         path = self.path if self._part_limit is None else part_path(self.path, self._parts)
@@ -431,8 +439,7 @@ class Job:
             self._started_ns = self._first_ns
         stream = self.stream if self._ring is None else self._ring.stream
         if not stream.closed:
-            found = stream.read_keywords()
-            self._keywords = [[each.name, each.value, each.comment] for each in found]
+            self._keywords = [[each.name, each.value, each.comment] for each in self._all_keywords()]
         left = None if self._limit is None else self._limit - self._recorded
         if self._part_limit is not None:
             left = self._part_limit if left is None else min(left, self._part_limit)

@@ -138,7 +138,7 @@ def open_file(part: Part, frame_axes: int | None) -> Stored:
 
 def _disagrees(stored: Stored) -> bool:
     """Return whether a file contradicts itself, as while it is replaced, or when it was finished just now."""
-    frames, header = int(stored.frames.shape[0]), stored.header
+    frames, header = sum(stored.frames.shape[:1]), stored.header
     differ = stored.rows not in (None, frames) or header.get("frames") != frames
     return bool(stored.remark or (header.get("complete") and differ))
 

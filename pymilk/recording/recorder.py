@@ -19,6 +19,7 @@ from ..errors import NotStartedError, RecordError, StreamArgumentError, StreamEr
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.threads import await_event, check_scheduling
+from .headers import checked_keywords
 from .job import Job, JobOptions
 from .report import RecordReport
 from .targets import targets_of
@@ -39,7 +40,9 @@ class Recorder:
     path : str or PathLike, optional
         The file, or a directory, for an NPY file of the stream's name. Its suffix chooses the format:
         ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``. For a list: a path with ``{stream}`` in it, or
-        a directory, where NPY files are made.
+        a directory, where NPY files are made. ``{date}`` (UTC, 2026-11-29), ``{utc}`` (20261129T014512) and
+        ``{seq:04d}`` (the first number that is free) are filled in as well, and folders of such paths are
+        made: ``night/{date}/{stream}_{seq:04d}.fits``.
     frames : int, optional
         End after so many frames of each stream. If the camera stops before, the recorder waits until `stop`,
         Ctrl-C in `wait`, or for `seconds` or `timeout`.
@@ -61,6 +64,9 @@ class Recorder:
         any time.
     wait, cpu, priority
         See `RingReader`.
+    keywords : mapping, optional
+        For the header of each file, beside the keywords of the stream, and in the place of those of the same
+        name: ``{"TELESCOP": "Subaru", "EXPTIME": (0.5, "seconds")}``. The stream is not changed.
 
     Raises
     ------
@@ -117,6 +123,7 @@ class Recorder:
         wait: str = "auto",
         cpu: int | None = None,
         priority: int | None = None,
+        keywords: Mapping[str, Any] | None = None,
     ) -> None:
         check_choice("start", start, STARTS)
         spin_of(wait)
@@ -134,6 +141,7 @@ class Recorder:
             wait=wait,
             cpu=cpu,
             priority=priority,
+            keywords=checked_keywords(keywords),
         )
         self._jobs: dict[str, Job] = {}
         self._started = False
@@ -338,7 +346,8 @@ def record(
     seconds : float, optional
         End after these frames or seconds, whichever comes first. One of them is required.
     **options
-        Of `Recorder`: max_frames_per_file, force, compress, depth, start, timeout, wait, cpu, priority.
+        Of `Recorder`: max_frames_per_file, force, compress, depth, start, timeout, wait, cpu, priority,
+        keywords.
 
     Returns
     -------

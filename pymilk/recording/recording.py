@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from .._core import FRAME_ROW
 from .._types import Array
 from ..axes import Orientation
 from ..errors import RecordingIncompleteError, StreamFormatError
+from ..streams.labelled import Labelled
 from .frames import LazyFrames
 from .headers import orientation_of, words_of_axes
 from .opening import check_frame_axes, open_files, warn_of
+from .reductions import Reductions
 from .sinks import Stored
 from .wholeness import count_frames, mark_seams, what_is_missing
 
@@ -27,8 +30,13 @@ __all__ = ["GAP_ROW", "Recording", "load"]
 GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
 
 
-class Recording:
+class Recording(Reductions, Labelled):
     """Frames of a stream that were written to disk. Made by `load`; a context manager.
+
+    An array of shape (n, *shape): indices are those of `frames`. ``numpy.asarray(recording)`` and DLPack give
+    a read-only view where `frames` is a memory map, and read all frames into memory where it is `LazyFrames`.
+    ``recording.mean(axis=0)`` and the others of `Reductions` read block by block, in constant memory.
+    `to_xarray`, `to_dask` and `to_pandas` give it to other libraries.
 
     Attributes
     ----------
@@ -159,6 +167,48 @@ class Recording:
         for check in self._check:
             check()
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of `frames`: (n, *shape)."""
+        shape: tuple[int, ...] = self.frames.shape
+        return shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        dtype: np.dtype[Any] = self.frames.dtype
+        return dtype
+
+    def _as_array(self, copy: bool | None) -> Array:
+        # A plain array in any case: a map of NumPy's own class would stay one through all calculations.
+        return np.array(self.frames) if copy else _plain(self.frames, copy)
+
+    def _facts(self) -> list[tuple[str, object]]:
+        rows: list[tuple[str, object]] = [("file", self.paths[0])]
+        if self.paths[1:]:
+            rows.append(("and", f"{len(self.paths) - 1} more files"))
+        if self.header.get("stream"):
+            rows.append(("stream", self.header["stream"]))
+        return [*rows, ("complete", self.missing or "yes")]
+
+    def _described(self) -> dict[str, Any]:
+        return self.header
+
+    def _have_read(self) -> None:
+        self.check()
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return ``frames[key]``, as of an array: views of a memory map, else copies."""
+        return self.frames[key]
+
+    def __iter__(self) -> Iterator[tuple[Array, np.void | None]]:
+        """Go through (frame, row): views of a memory map, else each frame is read when its turn comes.
+
+        The row is a view of `info`; None if there are no rows.
+        """
+        rows: Iterable[Any] = itertools.repeat(None, len(self)) if self.info is None else self.info
+        return zip(self.frames, rows, strict=True)
+
     def __len__(self) -> int:
         return len(self.frames)
 
@@ -173,6 +223,12 @@ class Recording:
         name = os.path.basename(self.paths[0]) + self.hdu + more
         state = "" if self.complete else ", not complete"
         return f"<Recording {name}: {len(self)} frames {self.frames.shape[1:]} of {self.frames.dtype}{state}>"
+
+
+def _plain(frames: Any, copy: bool | None) -> Array:
+    """Return frames as a plain array; a view of a memory map."""
+    made: Array = frames.__array__(copy=copy) if isinstance(frames, LazyFrames) else np.asarray(frames)
+    return made
 
 
 def _orientation(stored: Stored, path: str) -> Orientation | None:

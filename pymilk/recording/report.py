@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ..reports import Report, ending_text, uncertain_text
+from ..reports import Report, counter_set_rows, ending_text, uncertain_text
 
 __all__ = ["RecordReport", "StreamReport"]
 
@@ -96,8 +96,7 @@ class StreamReport(Report):
             rows.append(("number uncertain", uncertain_text(self.uncertain)))
         if self.unwritten:
             rows.append(("not written", f"{self.unwritten}, in the ring at the end"))
-        if self.counter_set:
-            rows.append(("counter set by another program", f"{self.counter_set} times; losses unknown"))
+        rows += counter_set_rows(self.counter_set)
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))
         rows += [
@@ -149,6 +148,9 @@ class RecordReport(Report):
         self.nbytes = sum(each.nbytes for each in reports)
         self.duration = max(each.duration for each in reports)
         self.complete = all(each.complete for each in reports)
+
+    def _repr_html_(self) -> str:
+        return "".join(each._repr_html_() for each in self.streams.values())
 
     def __str__(self) -> str:
         return "\n".join(str(each) for each in self.streams.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..errors import StreamArgumentError
 from ..names import stream_name
 from ..shm import SHM
 from ..system.files import checked_path
+from .naming import expanded
 from .sinks import SUFFIXES
 
 __all__ = ["targets_of"]
@@ -48,7 +50,8 @@ def targets_of(source: Any, path: Any) -> list[tuple[SHM | str, str]]:
     if not pairs or not all(isinstance(each, (str, SHM)) for each, _ in pairs):
         raise bad_argument("source", source, "one or more streams, as str or SHM")
     targets = []
+    now = time.time()  # one for all streams
     for each, target in pairs:
         name = each.FNAME if isinstance(each, SHM) else stream_name(each)
-        targets.append((each, checked_path(target, "a recording").replace("{stream}", name)))
+        targets.append((each, expanded(checked_path(target, "a recording"), name, now)))
     return targets

@@ -16,6 +16,7 @@ import numpy as np
 
 from .._core import FLAG_COUNTER_RESET, FLAG_COUNTER_SET, FLAG_NEW_FILE
 from .._types import Array
+from .headers import first_time
 from .series import GOES_ON
 from .sinks import Stored
 
@@ -68,7 +69,13 @@ def _fault_of_file(path: str, stored: Stored) -> str:
     stated, frames = header.get("frames"), int(stored.frames.shape[0])
     rows = stored.rows if stored.rows is not None else 0 if info is None else len(info)
     if stated == rows == frames == count_frames(stored):
-        return ""
+        first = header.get("first_ns")
+        if info is None or not rows or not isinstance(first, int) or first == first_time(info):
+            return ""
+        return (
+            f"{path}: header and rows are of two recordings: the first frame is of {first} ns in the header, "
+            f"of {first_time(info)} ns in its row"
+        )
     if rows == frames == stated:
         return f"{path} says that it has {rows} frames, and has {count_frames(stored)} rows that were written"
     return f"{path}: the header counts {stated} frames, there are {rows} rows and {frames} frames"

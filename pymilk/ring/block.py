@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .._core import RingCursor
 from .._types import Array
+from ..arraylike import ArrayLike
 from ..errors import StreamClosedError
-from ..reports import Report
+from ..reports import Report, counter_set_text
 
 if TYPE_CHECKING:
     from .reader import RingReader
@@ -16,8 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["Block", "RingReport"]
 
 
-class Block:
+class Block(ArrayLike):
     """Unread frames that lie side by side in a ring, in place.
+
+    An array of shape (k, *shape): ``numpy.asarray(block)``, DLPack, indices and iteration give views of
+    `frames`, which hold what the writer left there: see `intact`. A library that cannot take read-only memory
+    through DLPack gets a copy.
 
     Attributes
     ----------
@@ -73,6 +81,27 @@ class Block:
         """Mark the frames as unread again, if none was read since: for a block that is not handed over."""
         self._cursor.take_back(self._first + len(self.info))
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of `frames`: (k, *shape)."""
+        return self.frames.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels."""
+        return self.frames.dtype
+
+    def _as_array(self, copy: bool | None) -> Array:
+        return self.frames.copy() if copy else self.frames
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return ``frames[key]``, as of an array."""
+        return self.frames[key]
+
+    def __iter__(self) -> Iterator[tuple[Array, np.void]]:
+        """Go through (frame, row): views of `frames` and `info`."""
+        return zip(self.frames, self.info, strict=True)
+
     def __len__(self) -> int:
         return len(self.info)
 
@@ -99,6 +128,9 @@ class RingReport(Report):
         collector. Those found missing so far.
     skipped : int
         Frames left out on request: by the policy "newest", by `RingReader.skip` and `RingReader.rewind`.
+    counter_set : int
+        Times that another program set the counter forward. What was lost there is not known, and not in
+        `lost`.
     lag : int
         Frames waiting to be read.
     new_files : int
@@ -116,6 +148,7 @@ class RingReport(Report):
     received: int
     lost: int
     skipped: int
+    counter_set: int = 0
     lag: int
     new_files: int
     duration: float
@@ -126,6 +159,7 @@ class RingReport(Report):
             f"Ring of stream {self.stream!r} ({self.source}, depth {self.depth}): {self.received} received, "
             f"{self.lost} lost, {self.skipped} skipped, {self.lag} waiting, {self.duration:.3f} s"
             + (f", collector {self.cpu_share:.1%} of a core" if self.source == "collector" else "")
+            + (f"; {counter_set_text(self.counter_set)}" if self.counter_set else "")
         )
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FRAME_ROW, PrivateRing, Reader, RingCursor, Stream, Turn, allocate, checked_timeout
+from .._core import FRAME_ROW, PrivateRing, Reader, RingCursor, Rows, Stream, Turn, allocate, checked_timeout
 from ..arguments import STARTS, check_choice, check_count
 from ..axes import Orientation
 from ..capture import Capture, finished_capture
@@ -440,6 +440,14 @@ class RingReader:
                 block.unread()
             raise
 
+    def wait(self, timeout: float | None = 5.0) -> None:
+        """Wait until there are unread frames, and take none. Parameters and errors as for `blocks`."""
+        with self._turn:
+            self._check_open()
+            deadline = self._deadline(timeout)
+            while self._place is not self._stream or self._cursor.unread() == 0:
+                self._wait(deadline)
+
     def blocks(self, max_frames: int = 512, timeout: float | None = 5.0) -> Iterator[Block]:
         """Yield the unread frames, in order, as blocks of views; wait if there are none. Never ends.
 
@@ -579,7 +587,7 @@ class RingReader:
         reading = Reading(
             self.name, self._orientation, count, self._frame_shape, self.dtype, self._frame_nbytes, out
         )
-        cube, info, began = reading.cube, reading.info, reading.began
+        cube, rows, began = reading.cube, reading.rows, reading.began
         deadline: float | None = began
         waited = False
         try:
@@ -587,9 +595,9 @@ class RingReader:
             while (done := self._cursor.pending) < count:
                 if self._newest:
                     self._cursor.skip(max(0, self._cursor.unread() - 1))
-                    self._cursor.copy(cube[: done + 1], info[: done + 1], done, strict=self._strict)
+                    self._cursor.copy(cube, rows, done, limit=1, strict=self._strict)
                 else:
-                    self._cursor.copy(cube, info, done, strict=self._strict)
+                    self._cursor.copy(cube, rows, done, strict=self._strict)
                 now = self._cursor.pending
                 if now == count:
                     break
@@ -738,15 +746,15 @@ class RingReader:
             cursor.skip(max(0, held - wanted))
             held = min(held, wanted)
         cube = allocate((held, *cursor.slots.shape[1:]), self.dtype)
-        info = np.zeros(held, FRAME_ROW)
-        done = cursor.copy(cube, info, 0)
+        rows = Rows(held)
+        done = cursor.copy(cube, rows, 0)
         if done == 0:
             self._check_whole()
         return finished_capture(
             self.name,
             held,
             self._orientation.view(cube[:done]),
-            info[:done],
+            rows.array[:done],
             self._orientation,
             time.monotonic() - began,
         )
@@ -815,6 +823,7 @@ class RingReader:
             received=cursor.received,
             lost=self.lost,
             skipped=cursor.skipped,
+            counter_set=cursor.counter_set,
             lag=self.lag,
             new_files=self._source.new_files + (0 if collector is None else collector.new_files),
             duration=duration,

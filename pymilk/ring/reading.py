@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FRAME_ROW
+from .._core import Rows
 from .._types import Array
 from ..axes import Orientation
 from ..capture import Capture, destination, finish, finished_capture
@@ -43,7 +43,8 @@ class Reading:
     ----------
     cube : ndarray, shape (count, *shape)
         Where frames are copied to.
-    info : ndarray of FRAME_ROW, shape (count,)
+    rows : Rows
+        Their rows.
     began : float
         Of `time.monotonic`.
 
@@ -53,10 +54,10 @@ class Reading:
         `out` does not fit, or there is no memory.
     """
 
-    __slots__ = ("_name", "_orientation", "_out", "began", "cube", "info")
+    __slots__ = ("_name", "_orientation", "_out", "began", "cube", "rows")
 
     cube: Array
-    info: Array
+    rows: Rows
 
     def __init__(
         self,
@@ -74,12 +75,12 @@ class Reading:
             self.cube, self._out = _empty((count, *shape), dtype), None
         else:
             self.cube, self._out = destination(name, orientation, (count, *shape), dtype, out)
-        self.info = _empty(count, FRAME_ROW)
+        self.rows = Rows(count)
         self.began = monotonic()
 
     def capture(self, done: int) -> Capture:
         """Return the first frames as a finished capture."""
-        cube, out, info, orientation = self.cube, self._out, self.info, self._orientation
+        cube, out, info, orientation = self.cube, self._out, self.rows.array, self._orientation
         count = len(info)
         if out is not None:
             finish(orientation, cube, out, done)

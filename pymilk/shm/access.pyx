@@ -115,6 +115,7 @@ cdef class FrameAccess:
         and 256 MiB are kept. Copies of 512 KiB and more release the GIL.
         """
         cdef Stream stream
+        cdef uint64_t number
         if (check is False and cube is False and self._plain and not positional and on_timeout is _OLD
                 and type(self._stream) is Stream):
             stream = <Stream>self._stream
@@ -123,17 +124,19 @@ cdef class FrameAccess:
             if stream.file.mapping is not None and not (autorelink_if_need and stream.is_replaced()):
                 if out is None and copy is True:
                     frame = stream.read_frame()
-                    self._seen = stream.frame_counter
+                    number = stream.frame_counter
                     if stream.frame_flags & _TORN:
-                        warn_of_tear(stream.name, stream.frame_counter, stream.frame_flags & _UNCERTAIN != 0)
+                        warn_of_tear(stream.name, number, stream.frame_flags & _UNCERTAIN != 0)
+                    self._seen = number  # last: the warning may be an error, and then the frame is not seen
                     return frame
                 if out is None and copy is False and not stream.file.h.temporal:
                     self._seen = atomic_load_u64(&(<IMAGE_METADATA *>stream.file.use()).cnt0, __ATOMIC_ACQUIRE)
                     return _view_of(self._view)
                 if copy is True and type(out) is _ndarray and stream.read_into(out):
-                    self._seen = stream.frame_counter
+                    number = stream.frame_counter
                     if stream.frame_flags & _TORN:
-                        warn_of_tear(stream.name, stream.frame_counter, stream.frame_flags & _UNCERTAIN != 0)
+                        warn_of_tear(stream.name, number, stream.frame_flags & _UNCERTAIN != 0)
+                    self._seen = number
                     return out
         if positional:
             given = {"timeout": timeout, "copy": copy, "checkSemAndFlush": checkSemAndFlush,

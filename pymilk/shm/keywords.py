@@ -78,9 +78,6 @@ class KeywordCalls:
         keywords = self.keywords
         return (keywords[key], keywords.comment(key)) if comment else keywords[key]
 
-    def __getitem__(self, key: str) -> Any:
-        return self.keywords[key]
-
     def __setitem__(self, key: str, value: Any) -> None:
         self.set_keywords({key: value})
 

@@ -49,6 +49,7 @@ from .access import FrameAccess
 from .familiar import FamiliarCalls
 from .keywords import KeywordCalls
 from .making import check_replace, check_ring, check_SHM_name, shape_and_dtype, wait_limit
+from .pixels import PixelCalls
 
 __all__ = ["SHM"]
 
@@ -59,8 +60,8 @@ _SPIN_NS = spin_of("auto")
 _STAMP_TRIES = 5
 
 
-class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
-    """A stream: attach or create, read, write, capture.
+class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
+    """A stream: attach or create, read, write, capture. An array for NumPy and others: see `PixelCalls`.
 
     Parameters
     ----------
@@ -116,9 +117,9 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         Of a frame as this object gives and takes it. A temporal circular cube has 2D frames, its slices.
     shape_c : tuple of int
         Axes in the order of the file, fastest first.
-    nptype : dtype
+    nptype, dtype : dtype
         Of the pixels.
-    nDim : int
+    nDim, ndim : int
         Number of axes of `shape`.
     readSlice, writeSlice : tuple or Ellipsis
         Indices that drop the axes of length 1 from an array of shape `shape_c`, and bring them back.
@@ -239,20 +240,25 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         orientation = Orientation(stream.frame_shape, self.symcode, self.triDimState, self._squeeze)
         # Of a temporal cube: (slices, *shape). First of all: without pixels the object stays as it was.
         view = orientation.view(stream.view(writable=stream.writable))
+        slices = gen_squeeze_unsqueeze_slices(stream.size, self._squeeze)
+        axes, size = len(orientation.shape), math.prod(stream.frame_shape)
+        # Nothing is called from here on, so no signal handler comes in between.
         self._stream = stream
+        self._made = False
+        self._seen = 0
         self.FNAME = stream.name
         self.FILEPATH = stream.path
         self._turn = orientation
         self.shape = orientation.shape
         self.shape_c = stream.size
-        self.nDim = len(self.shape)
-        self.readSlice, self.writeSlice = gen_squeeze_unsqueeze_slices(stream.size, self._squeeze)
+        self.nDim = axes
+        self.readSlice, self.writeSlice = slices
         self.nptype = self._dtype = stream.dtype
         self._native_shape = stream.frame_shape
         self._view = view
         self._temporal = stream.temporal
         self._plain = orientation.identity
-        self._size = math.prod(stream.frame_shape)
+        self._size = size
 
     def _live(self) -> Stream:
         """Return the stream, after following it to a new file if there is one."""
@@ -275,8 +281,6 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         with self._lock:
             if self._stream is old:  # no other thread was faster
                 Follower(old, keep=True).follow(SUCCESSOR_WAIT, begin=self._adopt)
-                self._made = False
-                self._seen = 0
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()  # a thread of the parent may hold it
@@ -357,7 +361,10 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
         cube: bool,
         out: Any,
     ) -> Any:
-        """Handle every call of `get_data` but the usual case, which is compiled."""
+        """Handle every call of `get_data` but the usual case, which is compiled.
+
+        `_seen` is set last: a frame that an exception keeps from being returned is not seen.
+        """
         stream = self._stream
         if stream is None or (autorelink_if_need and stream.replaced()):
             stream = self._live()
@@ -373,15 +380,19 @@ class SHM(FrameAccess, KeywordCalls, FamiliarCalls):
                 view = self._view
                 if view is None:
                     self._live()  # raises: another thread has closed it
-                self._seen = stream.counter
-                if not self._temporal or cube:
-                    return view.view()
-                return view[stream.cnt1 % len(view), ...]  # a view also of a single pixel
+                seen = stream.counter
+                # With Ellipsis it is a view also of a single pixel.
+                frame = view.view() if not self._temporal or cube else view[stream.cnt1 % len(view), ...]
+                self._seen = seen
+                return frame
             if not cube or not self._temporal:
-                frame, flags, self._seen = stream.read()
+                frame, flags, seen = stream.read()
                 if flags & FLAG_TORN:
-                    warn_of_tear(self.FNAME, self._seen, bool(flags & FLAG_UNCERTAIN))
-                return frame if self._turn.identity else self._turn.view(frame)
+                    warn_of_tear(self.FNAME, seen, bool(flags & FLAG_UNCERTAIN))
+                if not self._turn.identity:
+                    frame = self._turn.view(frame)
+                self._seen = seen
+                return frame
         return self._read_into(stream, out, copy, cube and self._temporal)
 
     def _read_into(self, stream: Stream, out: Any, copy: bool, cube: bool) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
+from ..arraylike import ArrayLike
 from ..errors import FrameMismatchError
 
 __all__ = ["as_target"]
@@ -57,7 +58,8 @@ def _viewed(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -
     try:
         array = np.asarray(memoryview(out))
     except TypeError:
-        device = getattr(out, "__dlpack_device__", None)
+        # What DLPack hands over of these may be a copy, which nobody would see.
+        device = None if isinstance(out, ArrayLike) else getattr(out, "__dlpack_device__", None)
         if device is None or device()[0] not in _HOST_DEVICES:
             where = "is on a GPU" if device or hasattr(out, "__cuda_array_interface__") else "has no memory"
             raise FrameMismatchError(

@@ -23,7 +23,7 @@ def optional_library(module: str, extra: str, purpose: str) -> Any:
     module : str
         Full name, for example ``"astropy.io.fits"``.
     extra : str
-        The extra of pymilk that installs it.
+        The extra of pymilk that it belongs to.
     purpose : str
         What needs it, in the plural, to begin the message with: ``"FITS files"``.
 
@@ -45,7 +45,7 @@ def optional_library(module: str, extra: str, purpose: str) -> Any:
         library = (error.name or module).partition(".")[0]
         package = _PACKAGES.get(library, library)
         raise LibraryMissingError(
-            f"{purpose} need {package}, which is not installed: pip install 'pymilk[{extra}]'",
+            f"{purpose} need {package}, which is not installed: pip install {package}",
             library=library,
             extra=extra,
         ) from error

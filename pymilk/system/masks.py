@@ -1,4 +1,4 @@
-"""Masked arrays: their masks are never dropped without a word."""
+"""Arrays that callers give: masks are never dropped without a word."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..arraylike import ArrayLike
 from ..errors import StreamArgumentError
 
 __all__ = ["unmasked"]
 
 
 def unmasked(given: Any, argument: str) -> Any:
-    """Return the pixels of a masked array as a plain array; anything else as it is.
+    """Return the pixels of a masked array, or of an `ArrayLike`, as a plain array; anything else as it is.
 
     Masked pixels become NaN. Types without NaN are refused, unless nothing is masked.
 
@@ -22,6 +23,8 @@ def unmasked(given: Any, argument: str) -> Any:
     StreamArgumentError
         Pixels of integers are masked.
     """
+    if isinstance(given, ArrayLike):
+        return np.asarray(given)
     # NumPy imports masked arrays late. Where they were never imported there are none, and nothing is loaded:
     # neither in the middle of a first frame, nor by a user who may not read the library any more.
     if "numpy.ma" not in sys.modules or not isinstance(given, np.ma.MaskedArray):

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from .display import Display
 from .feed import Feed
+from .film import write_video
+from .plot import plot, plot_frames
 from .png import save_png
+from .thumbnail import thumbnail
 
-__all__ = ["Display", "Feed", "save_png"]
+__all__ = ["Display", "Feed", "plot", "plot_frames", "save_png", "thumbnail", "write_video"]

@@ -70,8 +70,6 @@ class Feed:
         self._news: tuple[float, str] | None = None
         self._missing = self._writer = ""
         self._next_writer = 0.0
-        self._looks: deque[tuple[float, int]] = deque()
-        self._taken = False
         stream = Stream.attach(name, writable=False)
         try:
             self._adopt(stream)
@@ -82,13 +80,16 @@ class Feed:
 
     def _adopt(self, stream: Stream) -> None:
         pixels = stream.view()
+        image = stream.frame_shape if stream.temporal else pixels.squeeze().shape
+        slices = len(pixels) if stream.temporal else image[0] if len(image) == 3 else 0
+        looks: deque[tuple[float, int]] = deque()
+        # Nothing is called from here on, so no signal handler comes in between.
         self._stream, self._pixels = stream, pixels
         self.name, self.path = stream.name, stream.path
         self.shape, self.dtype = stream.shape, stream.dtype
-        image = stream.frame_shape if stream.temporal else pixels.squeeze().shape
-        self.slices = len(pixels) if stream.temporal else image[0] if len(image) == 3 else 0
+        self.slices = slices
         self._taken = False
-        self._looks.clear()
+        self._looks = looks
         self._next_writer = 0.0
 
     def close(self) -> None:
@@ -200,35 +201,34 @@ class Feed:
                 found=index,
             )
         stream = self._stream
-        if self.slices:
-            newest = stream.cnt1 % self.slices
-            self.slice = newest if index is None else index
-        else:
-            self.slice = None
+        wanted = (stream.cnt1 % self.slices if index is None else index) if self.slices else None
         # The newest slice of a temporal ring is its frame. Of a cube, copy the one slice only.
-        if self.slice is None or (stream.temporal and index is None):
+        if wanted is None or (stream.temporal and index is None):
             frame, flags, number = stream.read()
-            self.torn = bool(flags & FLAG_TORN)
+            torn = flags & FLAG_TORN != 0
         else:
-            frame, number = self._copy(self.slice)
-        self.written_ns = stream.write_time_ns
+            frame, number, torn = self._copy(wanted)
+        frame = frame.squeeze()
+        if frame.ndim == 0:
+            frame = frame.reshape(1, 1)
+        # Last, and nothing is called between these: a frame that an exception keeps back was not taken.
         if self._taken and number > self.counter:
             self.lost += number - self.counter - 1
-        self._taken, self.counter = True, number
-        frame = frame.squeeze()
-        return frame.reshape(1, 1) if frame.ndim == 0 else frame
+        self._taken, self.counter, self.torn, self.slice = True, number, torn, wanted
+        self.written_ns = stream.write_time_ns
+        return frame
 
-    def _copy(self, index: int) -> tuple[Array, int]:
-        """Copy one slice; returns it and the counter."""
+    def _copy(self, index: int) -> tuple[Array, int, bool]:
+        """Copy one slice; returns it, the counter, and whether it may be torn."""
         stream = self._stream
         source = self._pixels[index] if stream.temporal else self._pixels.squeeze()[index]
         for _ in range(_TRIES):
             before, busy = stream.counter, self._within(index)
             frame = np.array(source)
-            self.torn = busy or self._within(index) or (stream.counter != before and not stream.temporal)
-            if not self.torn:
+            torn = busy or self._within(index) or (stream.counter != before and not stream.temporal)
+            if not torn:
                 break
-        return frame, before
+        return frame, before, torn
 
     def _within(self, index: int) -> bool:
         """Return whether the writer is in a slice; in a temporal ring it is in the next one."""

@@ -10,10 +10,15 @@ from .._types import Array
 from ..arguments import check_number
 from ..errors import StreamArgumentError
 
-__all__ = ["check_levels", "check_percentile", "fractions", "real_values", "span", "summary"]
+__all__ = ["check_levels", "check_percentile", "fractions", "real_values", "span", "summary", "zscale"]
 
 #: Values that a percentile is taken of, at most: more do not change it visibly, and take longer.
 _SAMPLE = 1 << 17
+
+#: Values that zscale looks at, rounds of its fit, and how many standard deviations are far from the line.
+_ZSCALE_SAMPLE = 1000
+_ZSCALE_ROUNDS = 5
+_ZSCALE_REJECTED = 2.5
 
 #: The logarithm of 1 + this, times the fraction: faint and bright parts are both seen.
 _LOG_FACTOR = 1000.0
@@ -104,6 +109,47 @@ def span(image: Array, percentile: float | None = None) -> tuple[float, float] |
             return None
         low, high = _ends(good)
     return low, high
+
+
+def zscale(image: Array, contrast: float = 0.25) -> tuple[float, float] | None:
+    """Return levels around the median, as ds9 and IRAF call zscale: faint structure shows, stars saturate.
+
+    Parameters
+    ----------
+    image : ndarray
+        Real, with at least one pixel. Pixels that are not finite do not count.
+    contrast : float, default 0.25
+        The steepness of the sorted values is divided by this.
+
+    Returns
+    -------
+    (low, high) or None
+        None if no pixel is finite. A straight line is fitted to some 1000 sorted values, without those that
+        are far from it; it is drawn steeper about the median, and cut at the least and largest value. Where
+        most values are far from any line, the least and the largest.
+    """
+    sample = _finite(image.ravel(order="K")[:: -(-image.size // _ZSCALE_SAMPLE) | 1])
+    if not sample.size:
+        return span(image)
+    sample = np.sort(sample.astype(np.float64))
+    low, high = float(sample[0]), float(sample[-1])
+    place = np.arange(len(sample)) - (len(sample) - 1) / 2
+    kept = np.ones(len(sample), np.bool_)
+    slope = 0.0
+    for _ in range(_ZSCALE_ROUNDS):
+        if np.count_nonzero(kept) < max(5, len(sample) // 2):
+            return low, high
+        slope, middle = np.polyfit(place[kept], sample[kept], 1)
+        apart = sample - (middle + slope * place)
+        tolerance = 1e-12 * max(abs(high), abs(low))
+        fewer = np.abs(apart) <= _ZSCALE_REJECTED * apart[kept].std() + tolerance
+        if (fewer == kept).all():
+            break
+        kept = fewer
+    median = float(np.median(sample))
+    reach = float(slope) / contrast * (len(sample) - 1) / 2
+    found = max(low, median - reach), min(high, median + reach)
+    return found if found[0] < found[1] else span(image)
 
 
 def fractions(image: Array, levels: tuple[float, float] | None, *, log: bool = False) -> Array:

@@ -194,6 +194,17 @@ def shrink(args: argparse.Namespace) -> int:
 
 def guided(args: argparse.Namespace) -> int:
     """Let libFuzzer choose the inputs by the coverage of the core and of the Python code."""
+    # libFuzzer ends its process itself, without Python's end: somebody else has to tidy up.
+    with private_folder() as folder:
+        fuzzer = os.fork()
+        if not fuzzer:
+            _choose_by_coverage(folder, Path(args.corpus), args.options)
+            os._exit(0)
+        code = os.waitstatus_to_exitcode(os.waitpid(fuzzer, 0)[1])
+    return code if code >= 0 else 128 - code
+
+
+def _choose_by_coverage(folder: Path, corpus: Path, options: list[str]) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["pymilk"]):
@@ -210,18 +221,15 @@ def guided(args: argparse.Namespace) -> int:
         near = rng.choice(known)
         return mutate(rng, near._replace(data=data) if data and rng.random() < 0.7 else near)[:max_size]
 
-    with private_folder() as folder:
-        corpus = Path(args.corpus)
-        corpus.mkdir(parents=True, exist_ok=True)
-        for number, each in enumerate(known):
-            (corpus / f"seed-{number}").write_bytes(each.data)
-        atheris.Setup(
-            [sys.argv[0], str(corpus), "-max_len=16384", *args.options],
-            lambda data: drive(data, folder, parts=some_parts(data)) and None,
-            custom_mutator=vary,
-        )
-        atheris.Fuzz()
-    return 0
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, each in enumerate(known):
+        (corpus / f"seed-{number}").write_bytes(each.data)
+    atheris.Setup(
+        [sys.argv[0], str(corpus), "-max_len=16384", *options],
+        lambda data: drive(data, folder, parts=some_parts(data)) and None,
+        custom_mutator=vary,
+    )
+    atheris.Fuzz()
 
 
 def main() -> int:

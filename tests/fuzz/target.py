@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from pymilk import SHM, RingReader
-from pymilk._core import FRAME_ROW, Keyword, Stream, read_header
+from pymilk._core import FRAME_ROW, Keyword, Rows, Stream, read_header
 from pymilk.compat import xaosim
 from pymilk.errors import FitsHeaderWarning, FrameTornWarning, StreamError, StreamTimeoutWarning
 from pymilk.fits import multi_read
@@ -238,9 +238,9 @@ def read_cursor(drive: Drive, stream: Stream, maps: list[tuple[int, int]]) -> No
         step("rewind", lambda: cursor.rewind(3))
         step("skip", lambda: cursor.skip(1))
         room = np.empty((3, *stream.frame_shape), stream.dtype)
-        info = np.zeros(3, FRAME_ROW)
-        step("copy", lambda room=room, info=info: cursor.copy(room, info, 0))
-        step("copy, strictly", lambda room=room, info=info: cursor.copy(room, info, 0, strict=True))
+        rows = Rows(3)
+        step("copy", lambda room=room, rows=rows: cursor.copy(room, rows, 0))
+        step("copy, strictly", lambda room=room, rows=rows: cursor.copy(room, rows, 0, strict=True))
         step("take the newest", lambda: cursor.take(1, newest=True))
         step("missing", lambda: (cursor.missing, cursor.capacity, cursor.lost, cursor.counter))
         step("fork", cursor.fork)

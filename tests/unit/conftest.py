@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 import time
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from multiprocessing.process import BaseProcess
 
 import numpy.testing  # noqa: F401  (NumPy 1.26 starts a process when this is first imported)
 import pytest
+
+# Starts `uname` the first time that it is asked; h5py asks when it is imported.
+platform.uname().processor  # noqa: B018
 
 #: The longest sleep that a unit test may ask for, in seconds: enough to look again, too short to wait.
 LONGEST_SLEEP = 0.005

@@ -119,7 +119,7 @@ def bench(
 def _check_plot(path: str) -> None:
     """Raise an error before the measurement if the picture cannot be drawn."""
     if importlib.util.find_spec("matplotlib") is None:
-        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install 'pymilk[plot]'")
+        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install matplotlib")
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise click.BadParameter(f"there is no directory {folder!r}", param_hint="--plot")

@@ -19,6 +19,7 @@ from ...recording import check_save, save
 from ...shm import SHM
 from ...streams.waiting import WAIT_POLICIES
 from ..exits import clean_exit
+from ..naming import complete_streams
 from ..output import print_json, print_report, size_text
 from ..parameters import NumberRange
 from ..progress import bar_of_work, watch
@@ -30,7 +31,7 @@ _LARGE_NBYTES = 1_000_000_000
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_streams)
 @click.option("-n", "--frames", type=click.IntRange(min=1), help="How many to capture.")
 @click.option("--seconds", type=NumberRange(min=0, min_open=True),
               help="Capture for this time instead.")
@@ -116,7 +117,7 @@ def _check_plot(plot: str | None, force: bool) -> None:
     if plot is None:
         return
     if importlib.util.find_spec("matplotlib") is None:
-        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install 'pymilk[plot]'")
+        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install matplotlib")
     if not os.path.isdir(os.path.dirname(plot) or "."):
         raise click.BadParameter(f"there is no directory for {plot}", param_hint="--plot")
     if os.path.lexists(plot) and not force:

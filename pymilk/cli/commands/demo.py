@@ -117,7 +117,7 @@ def _draw(capture: Capture, path: str, console: Console) -> None:
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
             raise
-        console.print("no picture: matplotlib is not installed; pip install 'pymilk\\[plot]'")
+        console.print("no picture: matplotlib is not installed; pip install matplotlib")
         return
     try:
         save_picture(capture, path)

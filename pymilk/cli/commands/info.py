@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -9,11 +10,13 @@ from rich.console import Console
 
 from ..._core import Stream
 from ...channels.files import channel_path
-from ...channels.listing import channel_details, channel_kind
+from ...channels.listing import channel_details, channel_kind, content_text
 from ...errors import ChannelError
 from ...inspection import measure_stream, stream_details
 from ...recording import is_recording_name, recording_details
+from ...reports import COUNTER_SET, counter_set_text
 from ..exits import clean_exit
+from ..naming import complete_streams, matching
 from ..output import (
     NOTHING,
     age_text,
@@ -33,15 +36,15 @@ __all__ = ["info"]
 
 
 @click.command()
-@click.argument("name")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_streams)
 @click.option("--measure", "seconds", type=NumberRange(min=0, max=3600), default=1.0,
               show_default=True, metavar="SECONDS",
               help="Measure rate, jitter and writes for this time; 0: not at all.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
-def info(name: str, seconds: float, as_json: bool) -> None:
+def info(names: tuple[str, ...], seconds: float, as_json: bool) -> None:
     """Describe stream NAME in full: metadata, orientation, sections, semaphores, keywords, rate.
 
-    Watches the stream for a second, without a semaphore.
+    Watches the stream for a second, without a semaphore. NAME may be a pattern, in quotes: 'wfs*'.
 
     Of a recording, an array or a series (cam.fits, cam.npy, cam.h5, cam.zarr) in place of a stream: whether
     it is complete, what is missing, its gaps and its keywords. Of a channel (cam0.msg.shm): its
@@ -49,42 +52,45 @@ def info(name: str, seconds: float, as_json: bool) -> None:
 
     Example: pymilk info cam0 --measure 5
     """
+    with clean_exit(), warnings_as_lines():
+        found = []
+        for at, name in enumerate(matching(names, channels=True)):
+            details, show = _details(name, seconds, as_json)
+            found.append(details)
+            if not as_json:
+                if at:
+                    click.echo()
+                show(details)
+        if as_json:
+            print_json(found[0] if len(names) == len(found) == 1 else found)
+
+
+def _details(
+    name: str, seconds: float, quiet: bool
+) -> tuple[dict[str, Any], Callable[[dict[str, Any]], None]]:
+    """Return what is known of a recording, a channel or a stream, and how to print it."""
     if is_recording_name(name):
-        with clean_exit(), warnings_as_lines():
-            _show_recording(recording_details(name), as_json)
-        return
+        return recording_details(name), _show_recording
     kind = channel_kind(name)
     if kind is not None:
-        with clean_exit():
-            _show_channel(channel_details(channel_path(name, kind), kind), as_json)
-        return
-    with clean_exit():
-        with Stream.attach(name, writable=False, prefault=False) as stream:
-            with bar_of_time(Console(stderr=True, quiet=as_json), "measuring", seconds):
-                measured = measure_stream(stream, seconds) if seconds else None
-            details = stream_details(stream)
-        details["measured"] = measured
-        if as_json:
-            print_json(details)
-        else:
-            _show(details)
+        details = channel_details(channel_path(name, kind), kind)
+        if "error" in details:
+            raise ChannelError(details["error"], channel=details["name"], path=details["path"])
+        return details, _show_channel
+    with Stream.attach(name, writable=False, prefault=False) as stream:
+        with bar_of_time(Console(stderr=True, quiet=quiet), "measuring", seconds):
+            measured = measure_stream(stream, seconds) if seconds else None
+        details = stream_details(stream)
+        details["content_text"] = content_text(stream)
+    details["measured"] = measured
+    return details, _show
 
 
-def _show_channel(details: dict[str, Any], as_json: bool) -> None:
-    """Print what is known of a channel."""
-    if "error" in details:
-        raise ChannelError(details["error"], channel=details["name"], path=details["path"])
-    if as_json:
-        print_json(details)
-    else:
-        click.echo("\n".join(channel_lines([details])))
+def _show_channel(details: dict[str, Any]) -> None:
+    click.echo("\n".join(channel_lines([details])))
 
 
-def _show_recording(details: dict[str, Any], as_json: bool) -> None:
-    """Print what is known of a recording."""
-    if as_json:
-        print_json(details)
-        return
+def _show_recording(details: dict[str, Any]) -> None:
     shape = "x".join(map(str, details["shape"]))
     facts = [
         ("files", ", ".join(details["paths"])),
@@ -136,17 +142,22 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
         ("file", f"{size_text(details['nbytes'])}, version {details['metadata']['version']}, "
                  f"{details['layout']} layout, inode {details['inode']}"),
         ("ring", ring),
-        ("counter", f"{details['counter']}, last frame {_ago(details['age'])}"),
+        ("counter", f"{details['counter']}, last frame {_ago(details['age'])}"
+                    f"{f'; {COUNTER_SET}' if details['counter_set'] else ''}"),
         ("written", f"{details['written_utc'] or 'no time stored'}, by process "
                     f"{process_text(details['writer_pid'], details['writer_alive'])}"),
         ("created", f"{details['created_utc'] or 'no time stored'}, by process {details['creator_pid']}"),
         ("readers", ", ".join(map(str, details["readers"])) or "no semaphore is held by a living process"),
         ("mapped by", used),
     ]  # fmt: skip
+    if details["content_text"]:
+        facts.insert(2, ("content", details["content_text"]))
     if measured is not None:
         facts.append(
             ("rate", f"{measured['rate']:.1f}/s: {measured['frames']} frames in {measured['seconds']:.2f} s")
         )
+        if measured["counter_set"]:
+            facts.append(("note", counter_set_text(measured["counter_set"])))
         if measured["intervals"]:
             facts.append(
                 ("jitter", f"{measured['jitter_us']:.1f} us around {measured['mean_us']:.1f} us, "

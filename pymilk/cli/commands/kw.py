@@ -9,6 +9,7 @@ import click
 from ..._core import Keyword, Stream
 from ...streams.keywords import Keywords, kind_of_value, value_of_text
 from ..exits import clean_exit
+from ..naming import complete_streams
 from ..output import clean, print_json, print_table, table_of
 from ..parameters import parts_of_assignment
 
@@ -16,7 +17,7 @@ __all__ = ["keyword_named", "kw", "say_new_types"]
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_streams)
 @click.argument("keys", nargs=-1, metavar="[KEY[=VALUE]]...")
 @click.option("--comment", help="Comment of the keywords that are set. Default: the one they have.")
 @click.option("--text", "as_text", is_flag=True, help="Store values as text, even if they are numbers.")

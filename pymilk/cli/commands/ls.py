@@ -14,7 +14,11 @@ from rich.text import Text
 
 from ...channels.listing import list_channels
 from ...inspection import measure_rates, survey
+from ...names import stream_directory
+from ...reports import COUNTER_SET
+from ...streams.kinds import FRAMES
 from ..exits import clean_exit
+from ..naming import complete_streams, matches
 from ..output import (
     NOTHING,
     age_text,
@@ -33,13 +37,14 @@ from ..terminal import ERASE, Terminal, interactive
 __all__ = ["COLUMNS", "ls", "watch_streams"]
 
 #: Columns of the table; it can be sorted by each of them.
-COLUMNS = ("name", "dtype", "shape", "counter", "rate", "age", "writer", "readers", "ring", "size")
+COLUMNS = ("name", "content", "dtype", "shape", "counter", "rate", "age", "writer", "readers", "ring",
+           "size")  # fmt: skip
 
 #: Columns of numbers, sorted from the largest to the smallest; ages by the times of the last frames.
 _NUMBERS = ("counter", "rate", "age", "readers", "ring", "size")
 
 #: Columns that are left out if a terminal is too narrow, the first one first.
-_DISPENSABLE = ("size", "ring", "dtype", "readers", "shape")
+_DISPENSABLE = ("size", "ring", "dtype", "readers", "content", "shape")
 
 #: Seconds between two looks of --watch, unless --rate says otherwise.
 _WATCH_SECONDS = 1.0
@@ -49,6 +54,7 @@ _RANKS = {True: 0, None: 1, False: 2}
 
 
 @click.command()
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...", shell_complete=complete_streams)
 @click.option("--sort", type=click.Choice(COLUMNS), default="name", show_default=True,
               help="Numbers: largest first; ages: newest first.")
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
@@ -56,13 +62,17 @@ _RANKS = {True: 0, None: 1, False: 2}
               help="Measure frames per second over this time.")
 @click.option("--watch", is_flag=True, help="Look again every second, or every --rate seconds, until q.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
-def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bool) -> None:
-    """List streams: shape, rate, age, writer and readers.
+def ls(
+    patterns: tuple[str, ...], sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bool
+) -> None:
+    """List streams, or those whose names match a PATTERN: shape, rate, age, writer and readers.
+
+    Tables, video and audio are streams as well: a column tells them apart if there are any.
 
     The writer is the process that posted the semaphores last; readers are semaphores that living processes
     hold. Files that are not usable streams are listed below the table, with the reason; then channels.
 
-    Example: pymilk ls --rate 0.5 --sort rate
+    Example: pymilk ls 'wfs*' --rate 0.5 --sort rate
     """
     if watch and as_json:
         raise click.UsageError("--watch draws a table; leave out --json")
@@ -72,17 +82,17 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
         raise click.UsageError("rates are measured with --rate SECONDS only")
     with clean_exit():
         if watch:
-            watch_streams(sort, reverse, seconds or _WATCH_SECONDS)
+            watch_streams(sort, reverse, seconds or _WATCH_SECONDS, patterns)
             return
-        streams = survey()
+        streams = _survey(patterns)
         if seconds is not None:
             before = streams
             with bar_of_time(Console(stderr=True, quiet=as_json), "measuring", seconds):
                 time.sleep(seconds)
-            streams = survey()
+            streams = _survey(patterns)
             measure_rates(before, streams)
         streams = _sorted(streams, sort, reverse)
-        channels = list_channels()
+        channels = [each for each in list_channels() if _wanted(os.path.basename(each["path"]), patterns)]
         if as_json:
             print_json(streams + channels)
             return
@@ -94,11 +104,24 @@ def ls(sort: str, reverse: bool, seconds: float | None, watch: bool, as_json: bo
                 click.echo(missing)
         for line in _others(streams) + channel_lines(channels):
             click.echo(line)
+        if not streams and not channels:
+            fitting = f" matches {' or '.join(map(repr, patterns))}" if patterns else ""
+            where = f"{stream_directory()} ({'' if 'MILK_SHM_DIR' in os.environ else 'no '}MILK_SHM_DIR)"
+            click.echo(f"no stream in {where}{fitting}", err=True)
 
 
-def watch_streams(sort: str, reverse: bool, seconds: float) -> None:
+def _wanted(name: str, patterns: tuple[str, ...]) -> bool:
+    return not patterns or matches(name, patterns)
+
+
+def _survey(patterns: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Look at the streams whose names match one of the patterns; all, if there is none."""
+    return [entry for entry in survey() if _wanted(entry["name"], patterns)]
+
+
+def watch_streams(sort: str, reverse: bool, seconds: float, patterns: tuple[str, ...] = ()) -> None:
     """Draw the table repeatedly until Ctrl-C or q; keys choose the column to sort by."""
-    watch = _Watch(sort, reverse, seconds)
+    watch = _Watch(sort, reverse, seconds, patterns)
     with contextlib.suppress(KeyboardInterrupt), Terminal() as terminal:
         while True:
             terminal.draw(watch.lines(terminal.lines, terminal.columns))
@@ -111,16 +134,16 @@ def watch_streams(sort: str, reverse: bool, seconds: float) -> None:
 class _Watch:
     """State of the live table."""
 
-    def __init__(self, sort: str, reverse: bool, seconds: float) -> None:
-        self._sort, self._reverse, self._seconds = sort, reverse, seconds
-        self._streams = survey()
+    def __init__(self, sort: str, reverse: bool, seconds: float, patterns: tuple[str, ...]) -> None:
+        self._sort, self._reverse, self._seconds, self._patterns = sort, reverse, seconds, patterns
+        self._streams = _survey(patterns)
         measure_rates([], self._streams)
         self.due = time.monotonic() + seconds
 
     def update(self) -> None:
         """Read the streams again if it is time."""
         if time.monotonic() >= self.due:
-            before, self._streams = self._streams, survey()
+            before, self._streams = self._streams, _survey(self._patterns)
             measure_rates(before, self._streams)
             self.due = time.monotonic() + self._seconds
 
@@ -175,7 +198,10 @@ def _table(
 ) -> tuple[Table, str]:
     """Return the table, with as many columns as there is room for, and the names of missing ones."""
     cells = [_cells(entry) for entry in streams if "error" not in entry]
-    headings = [name for name in COLUMNS if with_rate or name != "rate"]
+    left_out = {"rate"} if not with_rate else set()
+    if all(each["content"] == FRAMES for each in cells) and sort != "content":
+        left_out.add("content")
+    headings = [name for name in COLUMNS if name not in left_out]
     return fitted_table(console, headings, cells, [name for name in _DISPENSABLE if name != sort], _NUMBERS)
 
 
@@ -184,6 +210,7 @@ def _cells(entry: dict[str, Any]) -> dict[str, str]:
     ring = str(entry["ring"]) if entry["ring"] else NOTHING
     return {
         "name": entry["name"],
+        "content": entry["content"],
         "dtype": entry["dtype"],
         "shape": "x".join(str(length) for length in entry["frame_shape"]),
         "counter": str(entry["counter"]),
@@ -197,9 +224,11 @@ def _cells(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _others(streams: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each file that is not a usable stream."""
+    """Return a line for each file that is not a usable stream, and each stream whose counter was set."""
     return [
         clean(f"{os.path.basename(entry['path'])}: {entry['error'].removeprefix(entry['path'] + ': ')}")
-        for entry in streams
         if "error" in entry
+        else clean(f"{entry['name']}: {COUNTER_SET}")
+        for entry in streams
+        if "error" in entry or entry["counter_set"]
     ]

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
+from typing import Any
 
 import click
 from rich.console import Console
 
+from ...errors import StreamArgumentError
 from ...recording import Recorder, StreamReport
+from ...streams.keywords import value_of_text
 from ...streams.waiting import WAIT_POLICIES
+from ...system.extras import optional_library
+from ...system.files import file_error
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
+from ..naming import complete_streams, matching
 from ..output import NOTHING, age_text, clean, print_json, size_text
-from ..parameters import NumberRange
+from ..parameters import NumberRange, parts_of_assignment
 from ..progress import watch
 
 __all__ = ["record"]
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_streams)
 @click.option("-o", "--output", required=True, metavar="PATH",
-              help="File: .npy, .fits, .h5, .hdf5 or .zarr. For several streams with {stream} in it, or a "
-                   "directory.")
+              help="File: .npy, .fits, .h5, .hdf5 or .zarr. {stream}, {date}, {utc} and {seq:04d} are filled "
+                   "in, folders of such names made. For several streams with {stream} in it, or a directory.")
 @click.option("-n", "--frames", type=click.IntRange(min=1), help="End after so many frames of each.")
 @click.option("--seconds", type=NumberRange(min=0, min_open=True), help="End after this time.")
 @click.option("--until-stopped", is_flag=True, help="End with Ctrl-C or SIGTERM.")
@@ -30,6 +37,12 @@ __all__ = ["record"]
               help="Begin a new, numbered file after so many.")
 @click.option("--force", is_flag=True, help="Replace recordings that exist, once the first frame is there.")
 @click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE",
+              help="Keyword for the headers, beside those of the stream; may be given several times.")
+@click.option("--header", "header_file", type=click.Path(dir_okay=False), metavar="FILE.toml",
+              help="Keywords for the headers: KEY = value, or KEY = [value, comment].")
+@click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
+              help="Print a line for each stream this often, with the UTC time.")
 @click.option("--depth", type=click.IntRange(min=1),
               help="Frames that may wait for the disk. Default: what fits into 256 MiB, up to 8192.")
 @click.option("--timeout", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
@@ -48,6 +61,9 @@ def record(
     max_frames_per_file: int | None,
     force: bool,
     compress: bool,
+    given: tuple[str, ...],
+    header_file: str | None,
+    stats: float | None,
     depth: int | None,
     timeout: float | None,
     wait: str,
@@ -61,6 +77,8 @@ def record(
     Exit code 0 if it ended as requested, also if frames were lost (see the report); 1 after an error of a
     stream or a disk; 130 if it was stopped before its --frames or --seconds were over.
 
+    NAMES may be patterns, in quotes: pymilk record 'wfs*' -o '{stream}.fits' --seconds 60
+
     Example: pymilk record cam0 -o cam0.fits -n 100000 --max-frames-per-file 10000
     """
 
@@ -70,8 +88,9 @@ def record(
         raise click.UsageError("until when? Give --frames, --seconds or --until-stopped")
     end = threading.Event()
     with clean_exit(), told_to_end(end):
+        streams = matching(names)
         recorder = Recorder(
-            names[0] if len(names) == 1 else names,
+            streams[0] if len(streams) == 1 else streams,
             output,
             frames=frames,
             seconds=seconds,
@@ -83,13 +102,15 @@ def record(
             wait=wait,
             cpu=cpu,
             priority=priority,
+            keywords=_keywords(given, header_file),
         )
+        stats_of = _Stats(recorder, stats)
         try:
             recorder.start()
             console = Console(stderr=True, quiet=as_json, highlight=False)
             if not console.is_terminal:
-                streams = ", ".join(map(clean, recorder.report.streams))
-                text = f"recording {streams}; Ctrl-C ends it with finished files"
+                listed = ", ".join(map(clean, recorder.report.streams))
+                text = f"recording {listed}; Ctrl-C ends it with finished files"
                 console.print(text, markup=False, soft_wrap=True)
             watch(
                 console,
@@ -97,7 +118,7 @@ def record(
                     name: (each.duration if frames is None else each.recorded, _text(each))
                     for name, each in recorder.report.streams.items()
                 },
-                lambda: not recorder.running,
+                lambda: stats_of.tend() or not recorder.running,
                 seconds if frames is None else frames,
                 end=end,
                 keep=True,
@@ -112,6 +133,47 @@ def record(
         recorder.wait()  # raises the error that ended it
     if not until_stopped and any(each.ended == "stopped" for each in report.streams.values()):
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _keywords(given: tuple[str, ...], path: str | None) -> dict[str, Any]:
+    """Return the keywords of --set and --header."""
+    found: dict[str, Any] = {}
+    if path is not None:
+        library = "tomllib" if sys.version_info >= (3, 11) else "tomli"
+        tomllib = optional_library(library, "cli", "headers of TOML files")
+        try:
+            with open(path, "rb") as file:
+                entries = tomllib.load(file)
+        except OSError as error:
+            raise file_error(error, path, "read", "header_file") from error
+        except ValueError as error:
+            raise StreamArgumentError(
+                f"{path} is no TOML file: {error}", argument="header_file", found=path
+            ) from error
+        found = {key: tuple(each) if isinstance(each, list) else each for key, each in entries.items()}
+    for each in given:
+        parts = parts_of_assignment(each)
+        if parts is None:
+            raise click.UsageError(f"--set takes KEY=VALUE, not {each!r}")
+        found[parts[0]] = value_of_text(parts[1])
+    return found
+
+
+class _Stats:
+    """Lines about a recording, for logs of the night."""
+
+    def __init__(self, recorder: Recorder, seconds: float | None) -> None:
+        self._recorder, self._seconds = recorder, seconds
+        self._due = time.monotonic() + (seconds or 0.0)
+
+    def tend(self) -> bool:
+        """Print lines if it is time; returns False."""
+        if self._seconds is not None and time.monotonic() >= self._due:
+            self._due += self._seconds
+            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            for name, each in self._recorder.report.streams.items():
+                click.echo(clean(f"{now} {name}: {_text(each)}"), err=True)
+        return False
 
 
 def _text(report: StreamReport) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 from ...ring import Relay
 from ...streams.waiting import WAIT_POLICIES
 from ..exits import clean_exit, told_to_end
+from ..naming import complete_streams
 from ..output import warnings_as_lines
 from ..parameters import NumberRange
 from ..progress import watch
@@ -24,7 +25,7 @@ TEND_SECONDS = 1.0
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", shell_complete=complete_streams)
 @click.argument("target")
 @click.option("--depth", type=click.IntRange(min=1), required=True,
               help="Slots of the ring: frames that readers may be late.")

@@ -18,6 +18,7 @@ from ...view.dark import load_dark
 from ...view.display import MODES
 from ...view.picture import REDUCTIONS
 from ..exits import clean_exit
+from ..naming import complete_streams
 from ..output import clean, print_json, warnings_as_lines
 from ..parameters import NumberRange
 from ..terminal import Terminal, colours_of, interactive
@@ -46,7 +47,7 @@ _KEY_LINES, _HIGH = 3, 20
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_streams)
 @click.option("--levels", nargs=2, type=float, metavar="LO HI",
               help="Values that are darkest and brightest. Default: least and largest visible pixel.")
 @click.option("--percentile", type=NumberRange(0, 100, min_open=True), metavar="P",

@@ -13,6 +13,7 @@ from ...errors import StreamError
 from ...inspection import create_stream, remove_stream
 from ...streams.directory import remove_stale
 from ..exits import clean_exit
+from ..naming import complete_streams, matching
 from ..output import print_error, warnings_as_lines
 
 __all__ = ["TYPES", "create", "rm"]
@@ -77,7 +78,7 @@ def create(
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="NAME...")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=complete_streams)
 @click.option("--force", is_flag=True, help="Remove streams that living processes use, too.")
 @click.option("--dead", is_flag=True,
               help="Remove temporary files that creators left when they died, and nothing else.")
@@ -89,7 +90,9 @@ def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
     All NAMEs are tried; exit code 1 if one of them could not be removed. Files that are not streams are not
     removed.
 
-    Example: pymilk rm cam0 cam0_ring
+    NAMES may be patterns: 'wfs*', in quotes.
+
+    Example: pymilk rm cam0 'sim_*'
     """
     if dead and (names or force):
         raise click.UsageError("--dead goes alone: it removes no streams")
@@ -100,7 +103,7 @@ def rm(names: tuple[str, ...], force: bool, dead: bool) -> None:
         if dead:
             for path in remove_stale():
                 click.echo(f"removed {path}")
-        for name in names:
+        for name in matching(names, channels=True):
             try:
                 if listing.channel_kind(name) is not None:
                     listing.remove(name, force=force)

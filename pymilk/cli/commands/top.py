@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..exits import clean_exit
+from ..naming import complete_streams
 from ..parameters import NumberRange
 from ..terminal import interactive
 from .ls import COLUMNS, watch_streams
@@ -13,13 +14,14 @@ __all__ = ["top"]
 
 
 @click.command()
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...", shell_complete=complete_streams)
 @click.option("--sort", type=click.Choice(COLUMNS), default="rate", show_default=True,
               help="Numbers: largest first; ages: newest first.")
 @click.option("--reverse", is_flag=True, help="Reverse the order.")
 @click.option("--interval", type=NumberRange(min=0.05, max=3600), default=1.0, show_default=True,
               metavar="SECONDS", help="Seconds between updates.")
-def top(sort: str, reverse: bool, interval: float) -> None:
-    """Show all streams in a live table, the fastest first.
+def top(patterns: tuple[str, ...], sort: str, reverse: bool, interval: float) -> None:
+    """Show all streams, or those that match a PATTERN, in a live table, the fastest first.
 
     Keys: < and > choose the column to sort by, r reverses, q and Ctrl-C quit.
 
@@ -30,4 +32,4 @@ def top(sort: str, reverse: bool, interval: float) -> None:
     if not interactive():
         raise click.UsageError("top needs a terminal for drawing and keys; for a pipe use pymilk ls --rate 1")
     with clean_exit():
-        watch_streams(sort, reverse, interval)
+        watch_streams(sort, reverse, interval, patterns)

@@ -28,9 +28,11 @@ __all__ = [
     "HEADER_NBYTES",
     "Header",
     "Sink",
+    "StagedSink",
     "Staging",
     "Stored",
     "batch_of",
+    "dimensions_of",
     "header_of_json",
     "json_of_header",
     "new_file",
@@ -251,6 +253,31 @@ class Staging:
         return self.used == len(self.frames)
 
 
+class StagedSink(Sink):
+    """A sink that collects the frames of a chunk in `_staging` before they are written.
+
+    A subclass makes `_staging`, and defines `_write`, which sets `_in_file`: how many of them are written.
+    """
+
+    _staging: Staging
+    _in_file = 0
+
+    def room(self, count: int) -> Array:
+        """See `Sink`."""
+        return self._staging.room(count)
+
+    def commit(self, info: Array) -> None:
+        """See `Sink`."""
+        self._staging.add(info)
+        if self._staging.full:
+            self._write()
+            self._staging.used = self._in_file = 0
+
+    @abc.abstractmethod
+    def _write(self) -> None:
+        """Write the frames of `_staging` behind `_in_file`."""
+
+
 def nothing_to_close() -> None:
     """Do nothing: for maps that end with the last array over them, and files opened at each access."""
 
@@ -258,6 +285,17 @@ def nothing_to_close() -> None:
 def batch_of(shape: tuple[int, ...], dtype: np.dtype[Any], nbytes: int) -> int:
     """Return how many frames of this kind have about `nbytes` bytes: 1 at least."""
     return max(1, nbytes // max(1, math.prod(shape) * dtype.itemsize))
+
+
+def dimensions_of(shape: tuple[int, ...]) -> list[str]:
+    """Return the names of the axes of stored frames: ``["time", "y", "x"]``; x is size[0] of the stream.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of a frame, as it is stored.
+    """
+    return ["time", *"zyx"[3 - len(shape) :]]
 
 
 def new_file(path: str, content: bytes, replace: bool = False) -> int:

@@ -21,7 +21,7 @@ from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
-from .base import Header, Sink, Staging, Stored, batch_of, json_of_header, reserve
+from .base import Header, StagedSink, Staging, Stored, batch_of, dimensions_of, json_of_header, reserve
 from .hdf5_read import read_hdf5
 from .outputs import check_length, check_name, identity_of
 
@@ -42,6 +42,9 @@ _SPARE_NBYTES = 1 << 20
 #: same process closes its handle. What was reserved is cut off by the library, too.
 _SMALLEST_NBYTES = 1024
 _GIVEN_BACK_NBYTES = _RESERVE_NBYTES + _SPARE_NBYTES
+
+#: What netCDF says of an axis without values.
+_NO_VARIABLE = "This is a netCDF dimension but not a netCDF variable."
 
 #: Bytes by which the header may grow until the end.
 _HEADER_ROOM = 1024
@@ -70,7 +73,7 @@ def _as_oserror(method: Callable[_P, _R]) -> Callable[_P, _R]:
     return call
 
 
-class Hdf5Sink(Sink):
+class Hdf5Sink(StagedSink):
     """See `Sink`."""
 
     compresses = True
@@ -98,7 +101,6 @@ class Hdf5Sink(Sink):
         # The file gets its name once it can be read.
         hidden = hidden_name(path)
         self._count = 0
-        self._in_file = 0  # frames of the staging memory that are written
         self._rows: list[Array] = []  # of frames that are written, but not flushed
         count = batch_of(shape, dtype, _CHUNK_NBYTES)
         self._staging = Staging(shape, dtype, count)
@@ -122,6 +124,7 @@ class Hdf5Sink(Sink):
             self._info = self._h5.create_dataset(
                 "info", (0,), FRAME_ROW, maxshape=(None,), chunks=(_CHUNK_ROWS,)
             )
+            self._name_axes(shape)
             text = json_of_header(header).encode()
             self._h5.create_dataset("header", (), f"S{len(text) + _HEADER_ROOM}", data=np.bytes_(text))
             for name in _ATTRIBUTES:
@@ -135,6 +138,20 @@ class Hdf5Sink(Sink):
             self.close()
             delete(hidden)
             raise
+
+    def _name_axes(self, shape: tuple[int, ...]) -> None:
+        """Give the axes their names, as dimension scales of netCDF without values."""
+        for axis, name in enumerate(dimensions_of(shape)):
+            if axis:
+                scale = self._h5.create_dataset(name, (shape[axis - 1],), np.float32)
+            else:
+                scale = self._h5.create_dataset(
+                    name, (0,), np.float32, maxshape=(None,), chunks=(_CHUNK_ROWS,)
+                )
+                self._time = scale
+            scale.make_scale(_NO_VARIABLE)
+            self._frames.dims[axis].attach_scale(scale)
+        self._info.dims[0].attach_scale(self._time)
 
     def _reserve(self, nbytes: int) -> None:
         """Reserve so many bytes in the file, and some more."""
@@ -153,18 +170,6 @@ class Hdf5Sink(Sink):
         """See `Sink`."""
         return self._count - sum(map(len, self._rows))
 
-    def room(self, count: int) -> Array:
-        """See `Sink`."""
-        return self._staging.room(count)
-
-    @_as_oserror
-    def commit(self, info: Array) -> None:
-        """See `Sink`."""
-        self._staging.add(info)
-        if self._staging.full:
-            self._write()
-            self._staging.used = self._in_file = 0
-
     @_as_oserror
     def flush(self) -> None:
         """See `Sink`."""
@@ -181,6 +186,7 @@ class Hdf5Sink(Sink):
         self._frames.flush()
         # Rows last: a frame with a row is complete.
         rows = np.concatenate(self._rows)
+        self._time.resize(self._count, axis=0)
         self._info.resize(self._count, axis=0)
         self._info[self._count - len(rows) :] = rows
         self._info.flush()
@@ -200,6 +206,7 @@ class Hdf5Sink(Sink):
         self._check_length()
         check_name(self._path, self._identity)
 
+    @_as_oserror
     def _write(self) -> None:
         """Write new frames of the staging memory to the file."""
         first, used = self._in_file, self._staging.used

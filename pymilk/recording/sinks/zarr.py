@@ -21,7 +21,16 @@ from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, remove_unfinished
 from ...system.hidden import hidden_name
-from .base import Header, Sink, Staging, Stored, batch_of, json_of_header, replace_file
+from .base import (
+    Header,
+    StagedSink,
+    Staging,
+    Stored,
+    batch_of,
+    dimensions_of,
+    json_of_header,
+    replace_file,
+)
 from .outputs import check_name, identity_of
 from .zarr_read import COLUMNS, chunks_of, read_zarr
 
@@ -41,7 +50,11 @@ class _Member:
     ----------
     folder : str
         Of the group.
+    metadata : dict
+        What was written last of the array.
     """
+
+    metadata: Header
 
     def __init__(
         self,
@@ -51,7 +64,7 @@ class _Member:
         dtype: np.dtype[Any],
         rows: int,
         encode: Callable[[Array], Any] | None,
-        attributes: Header,
+        described: Header,
     ) -> None:
         self.folder = folder
         self._name = name
@@ -73,7 +86,8 @@ class _Member:
             "chunk_key_encoding": {"name": "default", "configuration": {"separator": "."}},
             "fill_value": [0.0, 0.0] if dtype.kind == "c" else zero,
             "codecs": codecs,
-            "attributes": attributes,
+            "attributes": {},
+            **described,
         }
         self.count(0)
 
@@ -85,9 +99,9 @@ class _Member:
 
     def count(self, rows: int) -> None:
         """Write the number of rows."""
-        metadata = {"shape": [rows, *self._shape], **self._metadata}
+        self.metadata = {"shape": [rows, *self._shape], **self._metadata}
         path = os.path.join(self.folder, self._name, "zarr.json")
-        replace_file(path, json.dumps(metadata, indent=1).encode())
+        replace_file(path, json.dumps(self.metadata, indent=1).encode())
 
 
 def _put_in_place(hidden: str, path: str, replace: bool) -> None:
@@ -107,7 +121,7 @@ def _put_in_place(hidden: str, path: str, replace: bool) -> None:
     delete(aside)
 
 
-class ZarrSink(Sink):
+class ZarrSink(StagedSink):
     """See `Sink`."""
 
     compresses = True
@@ -130,7 +144,6 @@ class ZarrSink(Sink):
         replace: bool = False,
     ) -> None:
         self._count = 0
-        self._in_file = 0  # frames of the present chunk that are in its file
         rows = batch_of(shape, dtype, _CHUNK_NBYTES)
         self._staging = Staging(shape, dtype, rows)
         self._table = np.zeros((rows, len(COLUMNS)), np.int64)
@@ -145,10 +158,11 @@ class ZarrSink(Sink):
         os.mkdir(self._path)
         try:
             self._describe(header)
-            self._frames = _Member(self._path, "frames", shape, dtype, rows, encode, {})
-            self._info = _Member(
-                self._path, "info", (len(COLUMNS),), self._table.dtype, rows, None, {"columns": COLUMNS}
-            )
+            named: Header = {"dimension_names": dimensions_of(shape)}
+            self._frames = _Member(self._path, "frames", shape, dtype, rows, encode, named)
+            named = {"attributes": {"columns": COLUMNS}, "dimension_names": ["time", "column"]}
+            kind = self._table.dtype
+            self._info = _Member(self._path, "info", (len(COLUMNS),), kind, rows, None, named)
             _put_in_place(self._path, path, replace)
         except BaseException:
             delete(self._path)
@@ -157,26 +171,20 @@ class ZarrSink(Sink):
         parts = (path, os.path.join(path, "frames"), os.path.join(path, "info"))
         self._folders = {part: identity_of(os.stat(part)) for part in parts}
 
-    def _describe(self, header: Header) -> None:
+    def _describe(self, header: Header, finished: bool = False) -> None:
+        """Write the metadata of the group; of a finished one together with those of its arrays."""
         attributes = json.loads(json_of_header(header))
-        metadata = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+        metadata: Header = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
+        if finished:
+            inside = {"frames": self._frames.metadata, "info": self._info.metadata}
+            whole = {"kind": "inline", "must_understand": False, "metadata": inside}
+            metadata["consolidated_metadata"] = whole
         replace_file(os.path.join(self._path, "zarr.json"), json.dumps(metadata, indent=1).encode())
 
     @property
     def written(self) -> int:
         """See `Sink`."""
         return self._count
-
-    def room(self, count: int) -> Array:
-        """See `Sink`."""
-        return self._staging.room(count)
-
-    def commit(self, info: Array) -> None:
-        """See `Sink`."""
-        self._staging.add(info)
-        if self._staging.full:
-            self._write()
-            self._staging.used = self._in_file = 0
 
     def flush(self) -> None:
         """See `Sink`."""
@@ -233,7 +241,7 @@ class ZarrSink(Sink):
         self._write()
         self.verify()
         self._verify_chunks()
-        self._describe(header)
+        self._describe(header, finished=True)
 
     def close(self) -> None:
         """See `Sink`."""

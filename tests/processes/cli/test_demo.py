@@ -123,7 +123,7 @@ def test_missing_library_is_named() -> None:
     code = "import sys; sys.modules['click'] = None; from pymilk.cli import main; main()"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT)
     assert said.returncode == 1
-    assert "pip install 'pymilk[cli]'" in said.stderr
+    assert "pip install click rich" in said.stderr
 
 
 def test_frames_of_the_simulation_move_and_repeat() -> None:

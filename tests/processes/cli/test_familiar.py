@@ -167,4 +167,4 @@ def test_missing_library_is_named():
     code = "import sys; sys.modules['rich'] = None; from pymilk.cli import updatekw; updatekw()"
     said = run("-c", code, command=[sys.executable])
     assert said.returncode == 1
-    assert "pip install 'pymilk[cli]'" in said.stderr
+    assert "pip install click rich" in said.stderr

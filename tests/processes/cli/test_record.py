@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -16,6 +17,7 @@ import pytest
 
 from pymilk import SHM, load
 from support.children import Child, ended
+from support.commands import run
 
 pytest.importorskip("click", reason="extra cli")
 pytest.importorskip("rich", reason="extra cli")
@@ -243,3 +245,39 @@ def test_help(command: Callable[..., subprocess.Popen[str]]) -> None:
     assert status == 0
     assert "Example: pymilk record" in out
     assert ended(command("none", "-o", "x.npy", "-n", 1))[0] == 1
+
+
+def test_names_and_headers_of_a_night(camera: Callable[..., Child], tmp_path: Path) -> None:
+    camera()
+    header = tmp_path / "night.toml"
+    header.write_text('TELESCOP = "Subaru"\nEXPTIME = [0.5, "seconds"]\n')
+    said = run(
+        "record", "cam", "-o", f"{tmp_path}/n/{{stream}}_{{seq:03d}}.npy", "--seconds", "1.5",
+        "--header", header, "--set", "EXPTIME=2", "--set", "OBJECT=M 31", "--stats", "0.5",
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    lines = re.findall(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ cam: \d+ frames, ", said.stderr, re.M)
+    assert 1 <= len(lines) <= 3
+    with load(tmp_path / "n" / "cam_000.npy") as found:
+        keywords = {name: value for name, value, _ in found.header["keywords"]}
+    assert keywords["TELESCOP"] == "Subaru"
+    assert keywords["EXPTIME"] == 2
+    assert keywords["OBJECT"] == "M 31"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--set", "EXPTIME"], "--set takes KEY=VALUE"),
+        (["--header", "none.toml"], "none.toml cannot be read"),
+        (["--header", __file__], "is no TOML file"),
+        (["--set", "A=" + chr(7)], "printable"),
+    ],
+)
+def test_headers_that_are_none(options: list[str], words: str, make_stream, tmp_path: Path) -> None:
+    make_stream("cam", (4, 4), "u2")
+    said = run("record", "cam", "-o", tmp_path / "cam.npy", "-n", "1", *options)
+    assert said.returncode in (1, 2)
+    assert words in said.stderr
+    assert "Traceback" not in said.stderr
+    assert list(tmp_path.iterdir()) == []

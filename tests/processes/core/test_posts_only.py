@@ -74,9 +74,10 @@ def test_what_does_not_go_together_is_refused(make_stream):
     with SHM("cam") as shm, pytest.raises(StreamArgumentError, match="wait_on"):
         shm.capture(1, timeout=1, wait_on="posts")
     out = np.empty((1, *SHAPE), np.uint32)
-    with Stream.attach("cam", writable=False) as stream:
-        with pytest.raises(StreamArgumentError, match="read-only"):
-            stream.receive(out, timeout=1, wait_on="post")
+    stream = Stream.attach("cam", writable=False)
+    with pytest.raises(StreamArgumentError, match="read-only"):
+        stream.receive(out, timeout=1, wait_on="post")
+    stream.close()
 
 
 def test_command(spawn, make_stream):

@@ -57,6 +57,6 @@ for call in (lambda: multi_read("f"), lambda: multi_write("f", [[1]]), stream_he
         print(type(error) is LibraryMissingError, error.library, error.extra, error)
 """
     ).finish()
-    message = "FITS files need astropy, which is not installed: pip install 'pymilk[fits]'"
+    message = "FITS files need astropy, which is not installed: pip install astropy"
     assert (code, err) == (0, "")
     assert out.splitlines() == [f"True astropy fits {message}"] * 4

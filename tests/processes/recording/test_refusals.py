@@ -37,5 +37,5 @@ except ImportError as error:
         env={**os.environ, "PYTHONSAFEPATH": "1"},
     )  # fmt: skip
     assert said.stdout.startswith("LibraryMissingError"), said.stderr
-    assert f"pip install 'pymilk[{extra}]'" in said.stdout
+    assert f"pip install {library}" in said.stdout
     assert list(tmp_path.iterdir()) == []

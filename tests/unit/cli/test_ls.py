@@ -82,7 +82,8 @@ def test_ls_sorts(make_stream):
 
 
 def test_ls_of_nothing(shm_dir):
-    assert done("ls") == ""
+    assert "no stream in" in call("ls").stderr
+    assert call("ls").stdout == ""
     assert done("ls", "--json") == "[]\n"
 
 

@@ -16,7 +16,7 @@ from pymilk.cli.commands.ps import _View
 from pymilk.parameters.process_directory import process_path
 from pymilk.parameters.process_layout import V1, Control
 from pymilk.parameters.processinfo import ProcessInfo
-from pymilk.parameters.trace import TraceWriter
+from pymilk.parameters.trace_writer import TraceWriter
 
 NOBODY = 2**22 + 12345
 

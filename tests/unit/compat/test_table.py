@@ -53,6 +53,12 @@ PLACES = {
     "2.6": ("ImageStreamIOWrap", "Image_md"),
     "3.1": ("pymilk.compat.xaosim", "shm"),
     "3.3": ("pymilk.compat.xaosim", "shm"),
+    "6.1": ("pymilk.compat.magscope", None),
+    "6.2": ("pymilk.compat.magscope", "VideoBuffer"),
+    "6.3": ("pymilk.compat.magscope", "MatrixBuffer"),
+    "6.4": ("pymilk.compat.magscope", "BeadRoiBuffer"),
+    "6.5": ("pymilk.compat.magscope", "LiveProfileBuffer"),
+    "6.6": ("pymilk.compat.magscope", "ZLUTSweepDataset"),
 }
 
 #: What stands for defaults on the page.

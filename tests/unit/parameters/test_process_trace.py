@@ -9,7 +9,8 @@ import pytest
 
 from pymilk import errors
 from pymilk._core import Stream
-from pymilk.parameters.trace import TraceEntry, TraceWriter, read_trace, root_time_ns, used_entries
+from pymilk.parameters.trace import TraceEntry, read_trace, root_time_ns, used_entries
+from pymilk.parameters.trace_writer import TraceWriter
 
 S = 1_000_000_000
 

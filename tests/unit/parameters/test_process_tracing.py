@@ -11,8 +11,8 @@ import pytest
 
 from pymilk import SHM
 from pymilk._core import Stream
-from pymilk.parameters import ProcessInfo, TraceEntry, read_trace
-from pymilk.parameters.trace import TraceWriter
+from pymilk.parameters import ProcessInfo, TraceEntry, read_trace, tracing
+from pymilk.parameters.trace_writer import TraceWriter
 
 
 @pytest.fixture
@@ -84,14 +84,14 @@ def test_the_trace_is_there_before_the_count(
 ) -> None:
     out = make("out", frame(0))
     counters = []
-    write = TraceWriter.write
 
-    def noted(self: TraceWriter, *arguments: Any) -> None:
-        write(self, *arguments)
-        if self._entry is not None:  # of another stream than the source
-            counters.append(out.get_counter())
+    class Noted(TraceWriter):
+        def write(self, *arguments: Any) -> None:
+            super().write(*arguments)
+            if self.writes:  # of another stream than the source
+                counters.append(out.get_counter())
 
-    monkeypatch.setattr(TraceWriter, "write", noted)
+    monkeypatch.setattr(tracing, "TraceWriter", Noted)
     loop = started(process, cam, make, output=out)
     before = out.get_counter()
     out.set_data(frame(5))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pymilk._core import FRAME_ROW, RingCursor, Stream
+from pymilk._core import RingCursor, Rows, Stream
 from support import isio_format
 from support.ring_protocol import OUT, Case
 from support.weak_memory import Word
@@ -85,7 +85,7 @@ class Follower:
         first = self.told + 1
         self.last = self.case.number(first) - 1 if first <= counted else self.case.number(counted)
         self.out = np.zeros((self.depth, *self.cursor.slots.shape[1:]), np.uint64)
-        self.info = np.zeros(self.depth, FRAME_ROW)
+        self.rows = Rows(self.depth)
         self.blocks: list[tuple[int, int, Any]] = []
         # Since when the slot was out that was not counted when this last looked, if so.
         self.uncounted = 0.0 if edge == counted else monotonic()
@@ -115,11 +115,11 @@ class Follower:
 
     def copy(self, edge: int, counted: int) -> None:
         updates = self.expected(edge, counted)
-        got = self.cursor.copy(self.out, self.info, 0)
+        got = self.cursor.copy(self.out, self.rows, 0)
         assert got == len(updates)
         if got:
             assert self.out.reshape(self.depth, 2)[:got].tolist() == [[u, u] for u in updates]
-            self.check_rows(updates, self.info[:got])
+            self.check_rows(updates, self.rows.array[:got])
 
     def take(self, edge: int, counted: int) -> None:
         updates = self.expected(edge, counted)

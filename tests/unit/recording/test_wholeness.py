@@ -235,3 +235,27 @@ def test_how_a_recording_ended_is_one_word_everywhere(suffix: str, cam: SHM, tmp
             with load(path) as found:
                 assert found.header["ended"] == word
                 assert found.complete == (word != "error")
+
+
+@pytest.mark.parametrize("end", [".npy", ".info.npy", ".info.json"])
+def test_files_of_two_recordings(end: str, cam: SHM, tmp_path: Path) -> None:
+    """Somebody copied one of three files over that of another recording of as many frames."""
+    for name in ("one", "two"):
+        with Recorder(cam, tmp_path / f"{name}.npy", frames=5) as recorder:
+            cam.set_many(images(5))
+            recorder.wait(60)
+    shutil.copy(tmp_path / f"two{end}", tmp_path / f"one{end}")
+    with load(tmp_path / "one.npy") as found:
+        # Frames alone have nothing that tells.
+        assert found.complete == (end == ".npy")
+        assert ("two recordings" in found.missing) == (end != ".npy")
+
+
+def test_a_single_number_is_no_recording(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.float32(3))
+    with h5py.File(tmp_path / "one.h5", "w") as file:
+        file["frames"] = np.float32(3)
+    for name in ("one.npy", "one.h5"):
+        for read in (load, play):
+            with pytest.raises(StreamFormatError, match=r"single number|no recording"):
+                read(tmp_path / name)

@@ -1,0 +1,97 @@
+"""Names of streams on the command line: patterns, completion in the shell, names that were almost right."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from ..channels.listing import list_channels
+from ..errors import StreamError, StreamNotFoundError
+from ..names import stream_directory
+from ..streams.directory import list_streams
+
+__all__ = ["close_names", "complete_streams", "is_pattern", "matches", "matching"]
+
+
+def is_pattern(name: str) -> bool:
+    """Return whether a name has wildcards, as the shell has them."""
+    return any(letter in name for letter in "*?[")
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a name is one of these, or matches one."""
+    return any(fnmatchcase(name, each) if is_pattern(each) else name == each for each in patterns)
+
+
+def _streams() -> list[str]:
+    return [entry["name"] for entry in list_streams() if "error" not in entry]
+
+
+def _channels() -> list[str]:
+    return [os.path.basename(entry["path"]) for entry in list_channels()]
+
+
+def matching(names: Iterable[str], *, channels: bool = False) -> list[str]:
+    """Put the names that match in the place of each pattern.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Names, which are passed on as they are, and patterns.
+    channels : bool, default False
+        Patterns are for files of channels as well.
+
+    Returns
+    -------
+    list of str
+        Each once, those of a pattern sorted.
+
+    Raises
+    ------
+    StreamNotFoundError
+        Nothing matches a pattern.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        if not is_pattern(name):
+            found[name] = None
+            continue
+        known = sorted(_streams() + (_channels() if channels else []))
+        fitting = [each for each in known if fnmatchcase(each, name)]
+        if not fitting:
+            folder = stream_directory()
+            raise StreamNotFoundError(f"no stream in {folder} matches {name!r}", stream=name, path=folder)
+        found.update(dict.fromkeys(fitting))
+    return list(found)
+
+
+def close_names(error: Exception) -> str:
+    """Return what to add to a message about a stream that is not there: names that are almost the same."""
+    name = getattr(error, "stream", None)
+    if not isinstance(error, StreamNotFoundError) or not name or is_pattern(str(name)):
+        return ""
+    close: list[str] = []
+    with contextlib.suppress(StreamError, OSError):
+        close = difflib.get_close_matches(str(name), _streams(), 3, 0.6)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def complete_streams(
+    context: click.Context, parameter: click.Parameter, start: str
+) -> list[CompletionItem]:
+    """Complete the name of a stream in the shell."""
+    found: list[dict[str, Any]] = []
+    with contextlib.suppress(StreamError, OSError):
+        found = [entry for entry in list_streams() if "error" not in entry]
+    return [
+        CompletionItem(entry["name"], help=f"{'x'.join(map(str, entry['shape']))} {entry['dtype']}")
+        for entry in found
+        if entry["name"].startswith(start)
+    ]

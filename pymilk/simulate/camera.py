@@ -1,0 +1,187 @@
+"""Simulated cameras and loops in processes of their own, for the time of a ``with`` block."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from .._core import Stream
+from ..errors import StreamError, StreamNotFoundError
+from .faults import NONE, Faults
+from .options import CameraOptions, LoopOptions
+
+__all__ = ["SimulatedCamera", "SimulatedLoop"]
+
+
+_Each = TypeVar("_Each", bound="_Simulation")
+
+
+class _Simulation:
+    """A process that publishes until the block is left."""
+
+    def __init__(self, options: CameraOptions | LoopOptions) -> None:
+        self.name = options.name
+        self._command = [sys.executable, "-m", "pymilk.simulate", *options.arguments()]
+        self._process: subprocess.Popen[str] | None = None
+        self._maker = 0
+
+    def __enter__(self: _Each) -> _Each:
+        self._maker = os.getpid()
+        try:
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                # Safe path: a checkout in the working directory must not hide the installed package.
+                env={**os.environ, "PYTHONSAFEPATH": "1"},
+            )
+            assert self._process.stdout is not None
+            if self._process.stdout.readline() != "ready\n":
+                _, said = self._process.communicate()
+                raise StreamNotFoundError(
+                    f"the simulated camera {self.name!r} did not start: {said.strip()}",
+                    stream=self.name,
+                    path=self.name,
+                )
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    @property
+    def pid(self) -> int:
+        """Process number of the camera."""
+        assert self._process is not None
+        return self._process.pid
+
+    def __exit__(self, *exc: object) -> None:
+        process, self._process = self._process, None
+        # A child after fork leaves the camera to its parent.
+        if process is not None and self._maker == os.getpid() and process.returncode is None:
+            process.communicate()  # closes its stdin, which ends it
+            if process.returncode == -signal.SIGKILL:
+                self._remove_what_it_left(process.pid)
+
+    def _remove_what_it_left(self, pid: int) -> None:
+        """Delete the stream of a camera that was killed, unless somebody made it anew."""
+        with suppress(StreamError), Stream.attach(self.name, prefault=False) as stream:
+            if stream.creator_pid == pid:
+                stream.destroy()
+
+
+class SimulatedCamera(_Simulation):
+    """A camera process, for the time of a ``with`` block.
+
+    Parameters
+    ----------
+    name : str
+        Stream that it creates, in the stream directory, and deletes at its end. One that a living process
+        writes is not replaced.
+    shape : tuple of int, optional
+        Default: the usual one of its kind, for most (120, 120).
+    dtype : dtype, optional
+        Default: the usual one of its kind, for most uint16.
+    rate : float, default 2000
+        Frames per second; 0 is as fast as possible.
+    frames : int, optional
+        Stop publishing after so many; the stream stays until the end of the block.
+    kind : str, default "shack-hartmann"
+        What it sees: "shack-hartmann", "pyramid", "psf", "dm", "telemetry" or "ramp"; see
+        `pymilk.simulate.SCENES`.
+    ring : int, default 0
+        Slots of a fast circular buffer; 0 for none.
+    faults : Faults, optional
+        What goes wrong on purpose: frames that are missing, torn or late, a camera that dies or restarts.
+    seed : int, default 1
+        The same seed gives the same frames.
+
+    Attributes
+    ----------
+    name : str
+    pid : int
+
+    Raises
+    ------
+    StreamArgumentError
+        An argument is not valid.
+    StreamNotFoundError
+        On entering: the process could not create its stream; the message says why.
+
+    Notes
+    -----
+    Entering returns once the stream exists. The process ends with its parent, however that ends. A camera
+    that dies on purpose leaves its stream behind, as killed ones do; leaving the block removes that, too.
+
+    Examples
+    --------
+    >>> import pymilk
+    >>> with pymilk.SimulatedCamera("doc_sim", kind="ramp", rate=500) as camera, pymilk.SHM("doc_sim") as shm:
+    ...     capture = shm.capture(10)
+    >>> print(capture.frames.shape, bool((capture.frames[:, 0, 0] == capture.info["cnt0"]).all()))
+    (10, 120, 120) True
+    """
+
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...] | None = None,
+        dtype: npt.DTypeLike | None = None,
+        rate: float = 2000.0,
+        frames: int | None = None,
+        *,
+        kind: str = "shack-hartmann",
+        ring: int = 0,
+        faults: Faults = NONE,
+        seed: int = 1,
+    ) -> None:
+        given = None if dtype is None else np.dtype(dtype).name
+        super().__init__(
+            CameraOptions(
+                name, kind, shape, given, rate=float(rate), frames=frames, ring=ring, seed=seed, faults=faults
+            )
+        )
+
+
+class SimulatedLoop(_Simulation):
+    """A small adaptive-optics loop in a process of its own, for the time of a ``with`` block.
+
+    A Shack-Hartmann sensor looks through moving air and a mirror: ``NAME_wfs`` (120x120 uint16) has its
+    frames, ``NAME_dm`` (11x11 float32) the commands, micrometres of wavefront, that the mirror follows from
+    the next iteration on, and ``NAME_res`` (2 float32) the rms of the wavefront behind the mirror and before
+    it, in micrometres.
+
+    Parameters
+    ----------
+    name : str
+    rate : float, default 300
+        Iterations per second.
+    gain : float, default 0.4
+        Of the integrator that moves the mirror. 0: the mirror does what other processes write to ``NAME_dm``.
+    frames : int, optional
+        Stop after so many iterations; the streams stay until the end of the block.
+    seed : int, default 1
+
+    Attributes
+    ----------
+    name : str
+    pid : int
+
+    Raises
+    ------
+    StreamArgumentError, StreamNotFoundError
+        As `SimulatedCamera`.
+    """
+
+    def __init__(
+        self, name: str, rate: float = 300.0, gain: float = 0.4, frames: int | None = None, *, seed: int = 1
+    ) -> None:
+        super().__init__(LoopOptions(name, float(rate), float(gain), frames, seed))

@@ -1,0 +1,63 @@
+"""Simulated cameras and loops that are there for the time of a block, and gone behind it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .._core import Stream
+from .loop import Loop
+from .options import CameraOptions, LoopOptions
+from .publishing import Publisher
+from .scenes import SceneFrames
+
+__all__ = ["ENDS", "living"]
+
+#: Signals that end a camera.
+ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+def _camera(options: CameraOptions) -> Publisher:
+    shape, dtype = options.scene()
+    frames = SceneFrames(options.kind, shape, dtype, options.seed)
+
+    def make(again: bool) -> Stream:
+        return Stream.create(
+            options.name, shape, dtype, cb_size=options.ring, replace=True if again else "if-free"
+        )
+
+    limit = sys.maxsize if options.frames is None else options.frames
+    return Publisher(make, frames, options.rate, limit, options.faults)
+
+
+@contextmanager
+def living(options: CameraOptions | LoopOptions) -> Iterator[Publisher | Loop]:
+    """Make streams for a block, and delete them behind it.
+
+    Parameters
+    ----------
+    options : CameraOptions or LoopOptions
+
+    Yields
+    ------
+    Publisher or Loop
+        Its ``run()`` publishes.
+
+    Raises
+    ------
+    StreamError
+        The streams cannot be made; there are none then.
+    """
+    # Signals wait until the streams are sure to be deleted at the end.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    try:
+        made = Loop(options) if isinstance(options, LoopOptions) else _camera(options)
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield made
+        finally:
+            made.destroy()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,77 @@
+"""The process of a simulated camera or loop, as `SimulatedCamera` and `SimulatedLoop` start it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from dataclasses import fields
+
+from ..errors import StreamError
+from .faults import Faults
+from .live import ENDS, living
+from .options import CameraOptions, LoopOptions
+
+__all__ = ["main"]
+
+
+def _end_once(number: int, frame: object) -> None:
+    """Interrupt the camera; a second signal, of either kind, must not interrupt its clean-up."""
+    for each in ENDS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _end_with_stdin() -> None:
+    """End the process when its parent closes the pipe, or dies."""
+
+    def watch() -> None:
+        sys.stdin.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="pymilk-stdin", daemon=True).start()
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in text.split("x"))
+
+
+def _options(arguments: list[str] | None) -> CameraOptions | LoopOptions:
+    parser = argparse.ArgumentParser(prog="python -m pymilk.simulate", description=__doc__)
+    parser.add_argument("name", help="stream to create")
+    parser.add_argument("--kind", default="shack-hartmann")
+    parser.add_argument("--shape", type=_shape, help="HEIGHTxWIDTH")
+    parser.add_argument("--dtype")
+    parser.add_argument("--rate", type=float, help="frames/s; 0: as fast as possible")
+    parser.add_argument("--frames", type=int, help="stop publishing after so many")
+    parser.add_argument("--ring", type=int, default=0, help="slots")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--loop", action="store_true", help="a closed loop: NAME_wfs, NAME_dm, NAME_res")
+    parser.add_argument("--gain", type=float, default=LoopOptions.gain)
+    for each in fields(Faults):
+        parser.add_argument(f"--{each.name}", type=float, default=0.0)
+    chosen = vars(parser.parse_args(arguments))
+    faults = Faults(**{each.name: chosen.pop(each.name) for each in fields(Faults)})
+    loop, kinds = chosen.pop("loop"), (LoopOptions, CameraOptions)
+    wanted = {each.name for each in fields(kinds[not loop])}
+    given = {name: value for name, value in chosen.items() if name in wanted and value is not None}
+    return LoopOptions(**given) if loop else CameraOptions(**given, faults=faults)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Make the streams, say ``ready``, publish until a signal comes, or standard input ends."""
+    try:
+        options = _options(arguments)
+        with living(options) as camera:
+            for number in ENDS:
+                signal.signal(number, _end_once)
+            _end_with_stdin()
+            print("ready", flush=True)
+            camera.run()
+            signal.pause()
+    except StreamError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        pass  # the way to end it

@@ -1,0 +1,103 @@
+"""A frame that was not handed over is unread, wherever an exception of a signal handler comes."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pymilk import SHM
+from pymilk.errors import FrameTornWarning, StreamTimeoutError
+from support.interrupts import Interrupt, interrupted
+from support.isio_format import OFFSETS
+
+MakeSHM = Callable[..., SHM]
+
+#: More places than a read has.
+MANY = 1000
+
+FORMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "copy": ({}, {}),
+    "view": ({}, {"copy": False}),
+    "turned": ({"symcode": 5}, {}),
+    "turned view": ({"symcode": 5}, {"copy": False}),
+    "turned out": ({"symcode": 5}, {"out": np.empty((3, 3), np.uint32)}),
+    "temporal": ({"ring": 4, "ring_kind": "temporal"}, {}),
+    "temporal view": ({"ring": 4, "ring_kind": "temporal"}, {"copy": False}),
+    "cube": ({"ring": 4, "ring_kind": "temporal"}, {"cube": True}),
+}
+
+
+def stamp(number: int) -> np.ndarray:
+    return np.full((3, 3), number, np.uint32)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_frame_is_unread_after_an_interrupt(make: MakeSHM, form: str) -> None:
+    """The next read that takes what came since the last one returns it, without a wait."""
+    made, options = FORMS[form]
+    writer = make("cam", stamp(0), **made)
+    reader = make("cam", symcode=made.get("symcode", 4))
+    options = {"timeout": 1, "checkSemAndFlush": False, "on_timeout": "raise", **options}
+    for step in range(1, MANY):
+        writer.set_data(stamp(step))
+        with interrupted(step, "/pymilk/shm/"):
+            try:
+                got = reader.get_data(True, **options)
+            except Interrupt:
+                got = None
+        if got is not None:
+            assert (got == step).any()
+            assert step > 5
+            return
+        assert (reader.get_data(True, **options) == step).any(), step
+    pytest.fail("a read has more places than that")
+
+
+@pytest.mark.parametrize("module", ["/pymilk/shm/", "/pymilk/streams/waiting"])
+def test_object_follows_a_new_file_whole_or_not_at_all(make: MakeSHM, module: str) -> None:
+    """After an interrupt the next call works, and gives the frame of the new file."""
+    for step in range(1, MANY):
+        make("cam", stamp(1))
+        reader = SHM("cam")
+        make("cam", stamp(2))
+        got = None
+        with contextlib.suppress(Interrupt), interrupted(step, module):
+            got = reader.get_data()
+        if got is None:
+            got = reader.get_data(True, timeout=1, checkSemAndFlush=False, on_timeout="raise")
+        else:
+            assert step > 5
+            step = MANY
+        assert (got == 2).all()
+        reader.close()
+        if step == MANY:
+            return
+    pytest.fail("following has more places than that")
+
+
+def test_torn_frame_that_was_an_error_is_unread(make: MakeSHM) -> None:
+    writer = make("cam", stamp(0))
+    reader = make("cam")
+    writer.set_data(stamp(1))
+    raw = np.memmap(writer.FILEPATH, np.uint8, "r+")
+    raw[OFFSETS["default"]["write"]] = 1  # as of a writer that died within a frame
+    for options in ({}, {"out": np.empty((3, 3), np.uint32)}, {"cube": True}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", FrameTornWarning)
+            with pytest.raises(FrameTornWarning):
+                reader.get_data(**options)
+        # It still counts as new.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FrameTornWarning)
+            got = reader.get_data(True, timeout=1, checkSemAndFlush=False, on_timeout="raise")
+        assert (got == 1).all()
+        with pytest.raises(StreamTimeoutError):
+            reader.get_data(True, timeout=0.001, checkSemAndFlush=False, on_timeout="raise")
+        raw[OFFSETS["default"]["write"]] = 0
+        writer.set_data(stamp(1))
+        raw[OFFSETS["default"]["write"]] = 1
