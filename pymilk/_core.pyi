@@ -8,6 +8,7 @@ import numpy.typing as npt
 from typing_extensions import Buffer
 
 from .arguments import Replace
+from .native.bell import Bell as Bell
 from .native.checks import checked_timeout as checked_timeout
 from .native.feed import FrameFeed as FrameFeed
 from .native.formats import FLAG_COUNTER_RESET as FLAG_COUNTER_RESET
@@ -28,6 +29,7 @@ from .native.keywords import Keyword as Keyword
 from .native.memory import ArrayExporter as ArrayExporter
 from .native.memory import Mapping as Mapping
 from .native.memory import allocate as allocate
+from .native.memory import frame_memory as frame_memory
 from .native.memory import map_shared as map_shared
 from .native.memory import prefault as prefault
 from .native.memory import turn_copy as turn_copy
@@ -52,6 +54,7 @@ __all__ = [
     "FRAME_ROW",
     "IMAGETYPES",
     "ArrayExporter",
+    "Bell",
     "Claim",
     "FrameFeed",
     "Keyword",
@@ -67,6 +70,7 @@ __all__ = [
     "call_before_frame",
     "checked_timeout",
     "counter_was_set",
+    "frame_memory",
     "free_memory",
     "map_shared",
     "prefault",

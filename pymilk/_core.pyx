@@ -68,6 +68,7 @@ from .native import formats as _formats
 from .native import header as _header
 from .native import memory as _memory
 from .native import reader as _reader
+from .native.bell import Bell
 from .native.checks import checked_timeout
 from .native.formats import (
     FLAG_COUNTER_RESET,
@@ -85,7 +86,7 @@ from .native.formats import (
 )
 from .native.header import build_info, read_header
 from .native.keywords import Keyword
-from .native.memory import ArrayExporter, allocate, map_shared, turn_copy
+from .native.memory import ArrayExporter, allocate, frame_memory, map_shared, turn_copy
 from .native.rings import PrivateRing, RingCursor, Rows, Turn
 from .native.waitany import wait_for_any
 from .system import hidden as _hidden
@@ -123,6 +124,7 @@ __all__ = [
     "FRAME_ROW",
     "IMAGETYPES",
     "ArrayExporter",
+    "Bell",
     "Claim",
     "FrameFeed",
     "Keyword",
@@ -138,6 +140,7 @@ __all__ = [
     "call_before_frame",
     "checked_timeout",
     "counter_was_set",
+    "frame_memory",
     "free_memory",
     "map_shared",
     "prefault",
@@ -781,8 +784,7 @@ cdef class Stream(StreamMetadata):
         cdef Look seen
         cdef uint64_t flags = 0, number = 0
         cdef Patience patience
-        cdef int never = 0
-        cdef bint streaming = nbytes >= STREAMING_READ_NBYTES
+        cdef int never = 0, streaming = nbytes >= STREAMING_READ_NBYTES
         if self.own_reader is not None and self.own_reader.receive_awaited(
                 file, dst, &self.frame_counter, &self.frame_flags):
             return 0

@@ -287,7 +287,6 @@ def test_reader_after_close(make: MakeSHM, source: str) -> None:
         "dump": lambda: ring.dump(),
         "fileno": lambda: ring.fileno(),
         "with": lambda: ring.__enter__(),
-        "wait": lambda: ring.wait(),
         "wait_any": lambda: wait_any([ring], timeout=0),
         "intact": lambda: block.intact(),
         "overwritten": lambda: block.overwritten,
