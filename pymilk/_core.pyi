@@ -17,6 +17,7 @@ from .native.formats import FLAG_FROM_RING as FLAG_FROM_RING
 from .native.formats import FLAG_NEW_FILE as FLAG_NEW_FILE
 from .native.formats import FLAG_REPEATED_POST as FLAG_REPEATED_POST
 from .native.formats import FLAG_TORN as FLAG_TORN
+from .native.formats import FLAG_UNCERTAIN as FLAG_UNCERTAIN
 from .native.formats import FLAG_VERIFIED as FLAG_VERIFIED
 from .native.formats import FRAME_ROW as FRAME_ROW
 from .native.formats import IMAGETYPES as IMAGETYPES
@@ -48,6 +49,7 @@ __all__ = [
     "FLAG_NEW_FILE",
     "FLAG_REPEATED_POST",
     "FLAG_TORN",
+    "FLAG_UNCERTAIN",
     "FLAG_VERIFIED",
     "FRAME_ROW",
     "IMAGETYPES",
@@ -197,6 +199,7 @@ class Stream(StreamMetadata):
         first: int = 0,
         spin_ns: int = 0,
         missed: int | None = None,
+        wait_on: str = "count",
     ) -> int: ...
     def post(self, index: int | None = None) -> None: ...
     def flush(self, index: int | None = None) -> int: ...

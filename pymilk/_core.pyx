@@ -36,6 +36,7 @@ from .protocol.frame cimport GIL_RELEASE_NBYTES, fill_slot
 from .protocol.guard cimport PYMILK_CLOSED
 from .protocol.layout cimport Header
 from .protocol.look cimport Look
+from .protocol.order cimport UNKNOWN
 from .protocol.pacing cimport Series, publish_feed, publish_series
 from .protocol.process cimport own_pid
 from .protocol.publish cimport (
@@ -76,6 +77,7 @@ from .native.formats import (
     FLAG_NEW_FILE,
     FLAG_REPEATED_POST,
     FLAG_TORN,
+    FLAG_UNCERTAIN,
     FLAG_VERIFIED,
     FRAME_ROW,
     IMAGETYPES,
@@ -117,6 +119,7 @@ __all__ = [
     "FLAG_NEW_FILE",
     "FLAG_REPEATED_POST",
     "FLAG_TORN",
+    "FLAG_UNCERTAIN",
     "FLAG_VERIFIED",
     "FRAME_ROW",
     "IMAGETYPES",
@@ -779,11 +782,12 @@ cdef class Stream(StreamMetadata):
     cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes) except -1:
         """Copy the newest frame, or all of a temporal cube, and note its counter and flags."""
         cdef Look seen
-        cdef uint64_t flags = 0
+        cdef uint64_t flags = 0, number = 0
         cdef Patience patience
-        cdef int never = 0
-        cdef bint streaming = nbytes >= STREAMING_READ_NBYTES
-        cdef uint64_t number = 0
+        cdef int never = 0, streaming = nbytes >= STREAMING_READ_NBYTES
+        if self.own_reader is not None and self.own_reader.receive_awaited(
+                file, dst, &self.frame_counter, &self.frame_flags):
+            return 0
         if file.h.temporal and file.h.size[2] > 1 and nbytes == file.h.unit_nbytes:
             if nbytes < GIL_RELEASE_NBYTES:
                 flags = copy_newest_slice(base, &file.h, dst, False, &number)
@@ -791,8 +795,7 @@ cdef class Stream(StreamMetadata):
                 with nogil:
                     flags = copy_newest_slice(base, &file.h, dst, streaming, &number)
             file.check_whole()
-            self.frame_counter = number
-            self.frame_flags = flags
+            self.frame_counter, self.frame_flags = number, flags
             return 0
         if nbytes < GIL_RELEASE_NBYTES:
             flags = try_copy(<IMAGE_METADATA *>base, base + file.h.at.array, dst, nbytes, False,
@@ -806,8 +809,7 @@ cdef class Stream(StreamMetadata):
             self.stuck = patience.stuck
             self.stuck_at = patience.stuck_at
         file.check_whole()
-        self.frame_counter = seen.cnt0
-        self.frame_flags = flags
+        self.frame_counter, self.frame_flags = seen.cnt0, flags
         return 0
 
     def publish(self, frame, *, atime_ns=None):
@@ -1210,6 +1212,7 @@ cdef class Stream(StreamMetadata):
         """Note which frames have no post left, if it was the semaphore of this handle."""
         own = None if self.own_reader is None else self.own_reader.sem_index
         if own is not None and (index is None or index == own):
+            self.own_reader.order.trust = UNKNOWN
             self.told = max(0, self.counter - self.sem_value(own))
         return 0
 

@@ -8,7 +8,15 @@ from typing import Any
 
 from .notebooks import as_html
 
-__all__ = ["COUNTER_SET", "Report", "counter_set_rows", "counter_set_text", "ending_text", "times_text"]
+__all__ = [
+    "COUNTER_SET",
+    "Report",
+    "counter_set_rows",
+    "counter_set_text",
+    "ending_text",
+    "times_text",
+    "uncertain_text",
+]
 
 #: What is said of a stream whose counter moved further than frames can come: see `FLAG_COUNTER_SET`.
 COUNTER_SET = "counter set by another program"
@@ -74,3 +82,8 @@ def counter_set_text(times: int) -> str:
 def ending_text(ended: str, error: str | None) -> str:
     """Return how something ended, with the message of what ended it."""
     return ended if error is None else f"{ended}: {error}"
+
+
+def uncertain_text(count: int) -> str:
+    """Return how many frames may be those with the next number, and why."""
+    return f"{count}, among the torn: the writer posts before it counts, and stores no times"

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FRAME_ROW, Stream, allocate, checked_timeout
-from ..arguments import check_count
+from ..arguments import check_choice, check_count
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
 from ..streams.keeping import Kept
@@ -59,6 +59,8 @@ class Capture(Labelled):
         Longest wait for one frame, in seconds; None waits without limit.
     wait : {"auto", "spin", "sleep"}
         See `pymilk.streams.waiting.WAIT_POLICIES`.
+    wait_on : {"count", "post"}
+        What makes a frame: see `pymilk.SHM.capture`.
     orientation : Orientation, optional
         How the user sees frames. Default: as the stream has them.
     background : bool, default False
@@ -94,6 +96,7 @@ class Capture(Labelled):
         *,
         timeout: float | None = 5.0,
         wait: str = "auto",
+        wait_on: str = "count",
         orientation: Orientation | None = None,
         background: bool = False,
         register: Callable[[Capture], object] | None = None,
@@ -104,6 +107,8 @@ class Capture(Labelled):
         self._source = Follower(stream)
         self._timeout = checked_timeout(timeout, stream.name)
         self._spin = spin_of(wait)
+        check_choice("wait_on", wait_on, ("count", "post"), stream.name)
+        self._wait_on = wait_on
         self.orientation = orientation or Orientation(stream.frame_shape)
         self.started_ns = 0
         self.kept = Kept()
@@ -210,7 +215,7 @@ class Capture(Labelled):
         """The account of what was received so far."""
         duration = self._duration if self.done else time.monotonic() - self._began
         return CaptureReport(
-            self.name, self.requested, self.info, self._repeated, duration, self._cpu_ns / 1e9
+            self.name, self.requested, self.info, self._repeated, duration, self._cpu_ns / 1e9, self._wait_on
         )
 
     def stop(self) -> None:
@@ -309,6 +314,7 @@ class Capture(Labelled):
             "_repeated": self._repeated,
             "_duration": self._duration,
             "_cpu_ns": self._cpu_ns,
+            "_wait_on": self._wait_on,
         }
         return _restore, (state,)
 
@@ -387,6 +393,7 @@ class Capture(Labelled):
                     first=self._kept,
                     spin_ns=self._spin,
                     missed=self._source.missed,
+                    wait_on=self._wait_on,
                 )
             except StreamReplacedError:
                 replaced = True
@@ -452,6 +459,7 @@ def finished_capture(
     capture._info = info
     capture._kept = len(info)
     capture._duration = duration
+    capture._wait_on = "count"
     return capture
 
 

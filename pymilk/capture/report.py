@@ -7,9 +7,9 @@ from dataclasses import InitVar, dataclass, field
 
 import numpy as np
 
-from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN
+from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN, FLAG_UNCERTAIN
 from .._types import Array
-from ..reports import Report, counter_set_rows, times_text
+from ..reports import Report, counter_set_rows, times_text, uncertain_text
 
 __all__ = ["CaptureReport", "spread"]
 
@@ -37,6 +37,9 @@ class CaptureReport(Report):
         were overwritten before they could be copied. Exact by the counter of the stream.
     torn : int
         Frames that may hold pixels of two frames; flagged in `Capture.info`.
+    uncertain : int
+        Frames that are whole, but may be those with the next number: their writer posts and clears `write`
+        before it counts, and stores no times. They are among `torn`.
     repeated : int
         Semaphore posts without a new frame, which were ignored; accurate to a few, because posts can be
         late. No frame is delivered twice. Known once the capture has ended.
@@ -54,6 +57,9 @@ class CaptureReport(Report):
     latency_us : dict
         Microseconds from the writer's time stamp to the copy: ``p50``, ``p99``, ``max``; empty if the
         writer stores no times.
+    wait_on : {"count", "post"}
+        "post": each post was taken for a frame, and no frame is verified. `lost` are those whose post was
+        seen; how many posts were left out at the cap of the semaphore is not known.
     cpu_share : float
         Processor time of the receiving thread as a share of `duration`.
     """
@@ -64,11 +70,13 @@ class CaptureReport(Report):
     received: int = field(init=False)
     lost: int = field(init=False)
     torn: int = field(init=False)
+    uncertain: int = field(init=False)
     repeated: int
     counter_set: int = field(init=False)
     new_files: int = field(init=False)
     duration: float
     cpu_seconds: InitVar[float]
+    wait_on: str = "count"
     cpu_share: float = field(init=False)
     rate: float = field(init=False, default=math.nan)
     interval_us: dict[str, float] = field(init=False, default_factory=dict)
@@ -79,6 +87,7 @@ class CaptureReport(Report):
         self.received = len(info)
         self.lost = int(info["lost"].sum())
         self.torn = int(np.count_nonzero(flags & FLAG_TORN))
+        self.uncertain = int(np.count_nonzero(flags & FLAG_UNCERTAIN))
         self.counter_set = int(np.count_nonzero(flags & FLAG_COUNTER_SET))
         self.new_files = int(np.count_nonzero(flags & FLAG_NEW_FILE))
         self.cpu_share = cpu_seconds / self.duration if self.duration > 0 else 0.0
@@ -104,6 +113,11 @@ class CaptureReport(Report):
             ("repeated posts ignored", str(self.repeated)),
             ("rate", f"{self.rate:.1f} frames/s"),
         ]
+        if self.wait_on == "post":
+            told = "none verified; those without a post, as at the cap of 10, are not counted"
+            rows.append(("frames by posts", told))
+        elif self.uncertain:
+            rows.append(("number uncertain", uncertain_text(self.uncertain)))
         rows += counter_set_rows(self.counter_set)
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FLAG_TORN, Keyword, Reader, Stream, checked_timeout
+from .._core import FLAG_TORN, FLAG_UNCERTAIN, Keyword, Reader, Stream, checked_timeout
 from .._types import Array
 from ..axes import Which3DState
 from ..errors import (
@@ -871,7 +871,7 @@ def _copied(stream: Stream, shape: tuple[int, ...], reform: bool) -> Array:
     """Copy the pixels, or a slice of a temporal circular cube; with one axis unless `reform`."""
     pixels: Array = np.empty(shape, stream.dtype)
     if stream.copy_frame(pixels) & FLAG_TORN:
-        warn_of_tear(stream.name, stream.frame_counter)
+        warn_of_tear(stream.name, stream.frame_counter, bool(stream.frame_flags & FLAG_UNCERTAIN))
     return pixels if reform else pixels.reshape(-1)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .._core import FLAG_TORN, ArrayExporter, Stream
+from .._core import FLAG_TORN, FLAG_UNCERTAIN, ArrayExporter, Stream
 from .._types import Array
 from ..errors import (
     CaptureMemoryError,
@@ -454,7 +454,7 @@ class Image(ArrayExporter):
             raise _on_gpu(stream, "copied")
         frame = np.empty(stream.shape, stream.dtype)
         if stream.copy_frame(frame) & FLAG_TORN:
-            warn_of_tear(stream.name, stream.frame_counter)
+            warn_of_tear(stream.name, stream.frame_counter, bool(stream.frame_flags & FLAG_UNCERTAIN))
         pixels: Array = frame.T
         return pixels
 

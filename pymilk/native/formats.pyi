@@ -9,6 +9,7 @@ __all__ = [
     "FLAG_NEW_FILE",
     "FLAG_REPEATED_POST",
     "FLAG_TORN",
+    "FLAG_UNCERTAIN",
     "FLAG_VERIFIED",
     "FRAME_ROW",
     "IMAGETYPES",
@@ -26,6 +27,7 @@ FLAG_FROM_RING: int
 FLAG_NEW_FILE: int
 FLAG_COUNTER_RESET: int
 FLAG_COUNTER_SET: int
+FLAG_UNCERTAIN: int
 FRAME_ROW: np.dtype[np.void]
 IMAGETYPES: dict[str, int]
 MATH_DATA: int

@@ -2,7 +2,7 @@
 
 from .._isio cimport FRAMEWRITEMD, IMAGE_KEYWORD, _DATATYPE_UINT8
 from ..protocol.frame cimport (
-    _COUNTER_RESET, _COUNTER_SET, _FROM_RING, _NEW_FILE, _REPEATED_POST, _TORN, _VERIFIED, is_set,
+    _COUNTER_RESET, _COUNTER_SET, _FROM_RING, _NEW_FILE, _REPEATED_POST, _TORN, _UNCERTAIN, _VERIFIED, is_set,
 )
 
 import numpy as np
@@ -15,6 +15,7 @@ __all__ = [
     "FLAG_NEW_FILE",
     "FLAG_REPEATED_POST",
     "FLAG_TORN",
+    "FLAG_UNCERTAIN",
     "FLAG_VERIFIED",
     "FRAME_ROW",
     "IMAGETYPES",
@@ -40,6 +41,8 @@ FLAG_COUNTER_RESET = _COUNTER_RESET
 #: Another program set the counter forward before this frame, by more than frames can come; what was lost there cannot
 #: be known, and `lost` does not count it.
 FLAG_COUNTER_SET = _COUNTER_SET
+#: It is not certain which frame it is. With FLAG_TORN: whole, but perhaps the frame with the next number.
+FLAG_UNCERTAIN = _UNCERTAIN
 
 #: Bits of `imagetype` by name.
 IMAGETYPES = {

@@ -5,8 +5,10 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from .._isio cimport pid_t, sem_t
 from ..protocol.cursor cimport Cursor
+from ..protocol.order cimport Order
 from ..protocol.pace cimport Pace
-from ..protocol.receive cimport Job
+from ..protocol.posts cimport Posts
+from ..protocol.receive cimport Job, Stamps
 from ..protocol.waiting cimport Wait
 from .file cimport StreamFile
 
@@ -36,9 +38,11 @@ cdef class Reader:
     # run and back.
     cdef uint64_t done      # frames delivered by the present or last run
     cdef uint64_t reached   # number of the frame that a relay published last
-    cdef uint64_t owed      # posts, as in Posts of protocol/posts.pxd
-    cdef uint64_t ahead
-    cdef bint silent
+    cdef Posts posts        # without `sem` and `owner`
+    cdef Order order
+    cdef Stamps stamps      # of the last frame delivered, or when the reader, its account or a wait began
+    cdef bint awaited       # a wait has ended, and nothing was read since
+    cdef uint64_t settled   # number of the frame behind which that wait began
     cdef int64_t arrived    # when the last frame was received, or the account began, CLOCK_TAI
     cdef Pace pace
     cdef Cursor cursor      # position in the ring of the stream; cursor.ring.kind is 0 if it has none
@@ -57,6 +61,12 @@ cdef class Reader:
     cdef int prepare_wait(self, Wait *w, StreamFile file, uint64_t last, int64_t timeout, int64_t spin) except -1
     cdef int prepare(self, Job *job, StreamFile file, const Terms *terms) except -1
     cdef int deliver(self, Job *job, const Terms *terms) except -1
+    # After a wait that was prepared by `prepare_wait`, in whatever thread it ran: keep what was learned. posts: how many
+    # were posted by this process to end it.
+    cdef void keep_wait(self, Wait *w, int posts) noexcept
+
+    # Copy the frame that the last wait ended with, of a writer that may count late. False: nothing was done.
+    cdef bint receive_awaited(self, StreamFile file, char *dst, uint64_t *number, uint64_t *flags) except -1
 
     # The index of the semaphore of this reader, taking one if it has none; None: none is free.
     cdef object hold_semaphore(self)
@@ -70,7 +80,12 @@ cdef class Reader:
     cdef int _fill_wait(self, Wait *w, StreamFile file, int64_t timeout, int64_t spin) except -1
     cdef int _run(self, Wait *w, Job *job) except -1
     cdef int _raise_timeout(self, const Wait *w) except -1
-    cdef uint64_t _start(self, const char *base, sem_t *sem) noexcept
+    cdef uint64_t _start(self, Wait *w) noexcept
+    cdef void _take_posts(self, Wait *w) noexcept
+    cdef void _note_stamps(self, const char *base) noexcept
+    cdef void _keep(self, const Wait *w) noexcept
+    cdef bint _may_be_late(self, StreamFile file) noexcept
+    cdef bint _counts_posts(self, const Wait *w, object wait_on) except -1
     cdef int _take_rows(self, object info, object count, Py_buffer *rows) except -1
 
 

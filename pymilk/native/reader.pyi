@@ -60,6 +60,7 @@ class Reader:
         first: int = 0,
         spin_ns: int = 0,
         missed: int | None = None,
+        wait_on: str = "count",
     ) -> int: ...
     def collect(
         self,

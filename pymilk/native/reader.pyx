@@ -34,10 +34,12 @@ from ..protocol.flags cimport raise_flag
 from ..protocol.frame cimport STREAMING_NBYTES, Row, streams
 from ..protocol.guard cimport PYMILK_CLOSED
 from ..protocol.look cimport Look, look
+from ..protocol.order cimport UNKNOWN, go_on, is_wary
 from ..protocol.pace cimport PACE_KNOWN
 from ..protocol.port cimport PYMILK_ASSERT, pymilk_may_spin
+from ..protocol.posts cimport empty_bell
 from ..protocol.process cimport own_pid
-from ..protocol.receive cimport Job, run_receive
+from ..protocol.receive cimport Job, run_receive, seen_stamps
 from ..protocol.ring cimport find_ring, ring_anchor
 from ..protocol.semaphore cimport drain, pymilk_sem_usable, semaphore
 from ..protocol.waiting cimport (
@@ -100,7 +102,7 @@ cdef class Reader:
         self.file = no_file()
         self.slot = self.preferred = -1
         self.pid = own_pid
-        self.owed = 1
+        self.posts.owed = 1
 
     def __init__(self):
         raise TypeError("a Reader is made by Stream.reader()")
@@ -190,6 +192,7 @@ cdef class Reader:
             self.next_claim = clock_ns(CLOCK_MONOTONIC) + CLAIM_AGAIN_NS
             if self.slot >= 0:
                 drain(semaphore(base, &file.h, self.slot))  # posts meant for the reader that had it before
+            self.order.trust = UNKNOWN
         return NULL if self.slot < 0 else semaphore(base, &file.h, self.slot)
 
     cdef int _claim(self, StreamFile file) except -1:
@@ -242,6 +245,8 @@ cdef class Reader:
         self.begin()
         try:
             sem = self._bell(file)
+            self.order.trust = UNKNOWN
+            self.awaited = False
             return 0 if sem == NULL else drain(sem)
         finally:
             self.end()
@@ -264,30 +269,66 @@ cdef class Reader:
                           inode=file.inode, closed=&file.mapping.closed)
         w.shut = &self.shut
         w.stop = &self.stopped
+        w.posts = self.posts
+        w.posts.repeated = w.posts.excess = w.posts.behind = 0
         w.posts.sem = self._bell(file)
         if w.posts.sem != NULL:
             w.posts.owner = &self._owners(file)[self.slot]
+        w.order = self.order
         return 0
 
     cdef int prepare_wait(self, Wait *w, StreamFile file, uint64_t last, int64_t timeout, int64_t spin) except -1:
         """Fill in a wait for the frame after number `last`, with a new account of posts."""
         self._fill_wait(w, file, timeout, spin)
         w.last = last
-        # Posts from before belong to frames that are not waited for.
-        w.posts.owed = 1
-        w.posts.silent = self.silent
-        if w.posts.sem != NULL and drain(w.posts.sem) > 0:
-            w.posts.silent = False
+        if counter_of(file.mapping.base) == last:
+            self._note_stamps(file.mapping.base)
+        self._take_posts(w)
+        self.order.trust = UNKNOWN  # until `keep_wait`
         return 0
+
+    cdef void keep_wait(self, Wait *w, int posts) noexcept:
+        w.order.lead -= posts
+        if w.order.early_posts:
+            w.order.early_posts += posts
+        self._keep(w)
+        self.settled = w.last
+        self.awaited = True
+
+    cdef void _take_posts(self, Wait *w) noexcept:
+        """Take the posts from before: they belong to frames that are not waited for."""
+        cdef const char *base = w.source.base
+        w.posts.owed = 1  # the post of the newest frame may still come
+        w.posts.ahead = 0
+        # The posts first, then the counter. A post that comes in between belongs to a frame that is not waited for; the
+        # account expects one such post.
+        if w.posts.sem != NULL:
+            if empty_bell(&w.posts) > 0:
+                w.posts.silent = False
+            go_on(&w.order, counter_of(base), w.posts.taken, w.posts.capped)
+            w.posts.capped = False
+
+    cdef void _note_stamps(self, const char *base) noexcept:
+        cdef Look seen
+        look(<const IMAGE_METADATA *>base, &seen)
+        self.stamps.write = seen.writetime
+        self.stamps.access = seen.lastaccess
+
+    cdef void _keep(self, const Wait *w) noexcept:
+        """Keep for the next run what this one has learned of the writer, and the account of posts."""
+        self.posts = w.posts
+        self.posts.sem = NULL
+        self.posts.owner = NULL
+        self.order = w.order
 
     cdef int prepare(self, Job *job, StreamFile file, const Terms *terms) except -1:
         """Set every field of a run except where its frames go and how many are wanted."""
-        cdef Look seen
         memset(job, 0, sizeof(Job))
-        look(<IMAGE_METADATA *>file.mapping.base, &seen)
+        if not terms.going_on:
+            self._note_stamps(file.mapping.base)
         self._fill_wait(&job.wait, file, terms.timeout, terms.spin)
-        job.stamps.access = seen.lastaccess
-        job.stamps.write = seen.writetime
+        job.stamps = self.stamps
+        job.stamps.accesses = False
         job.patience = Patience(closed=&file.mapping.closed, stop=&self.stopped, stuck=0, stuck_at=0)
         job.account.new_file = terms.new_file
         job.account.missed = terms.missed
@@ -301,7 +342,7 @@ cdef class Reader:
         cdef uint64_t after = terms.after
         PYMILK_ASSERT(self.is_running())
         if not terms.going_on:
-            after = self._start(job.wait.source.base, job.wait.posts.sem)
+            after = self._start(&job.wait)
         elif self.cursor.ring.kind and (self.cursor.ring.edge == 0 or self.cursor.last != after):
             # Not where the last run ended: find the frame after that number.
             ring_anchor(&self.cursor.ring)
@@ -312,9 +353,6 @@ cdef class Reader:
             self.cursor.new_file = job.account.new_file
             self.cursor.missed = job.account.missed
         job.wait.last = after
-        job.wait.posts.owed = self.owed
-        job.wait.posts.ahead = self.ahead
-        job.wait.posts.silent = self.silent
         self.last = after
         began = clock_ns(CLOCK_THREAD_CPUTIME_ID)
         try:
@@ -323,29 +361,23 @@ cdef class Reader:
             self.cpu_ns += clock_ns(CLOCK_THREAD_CPUTIME_ID) - began
             self.repeated += job.wait.posts.repeated
             self.torn += job.target.torn
-            self.owed = job.wait.posts.owed
-            self.ahead = job.wait.posts.ahead
-            self.silent = job.wait.posts.silent
+            self._keep(&job.wait)
+            self.stamps = job.stamps
             self.arrived = job.account.arrived
             self.last = self.cursor.last if job.cursor != NULL else job.wait.last
         return 0
 
-    cdef uint64_t _start(self, const char *base, sem_t *sem) noexcept:
+    cdef uint64_t _start(self, Wait *w) noexcept:
         """Begin a new account; returns the number of the newest frame."""
         self.done = 0
         self.repeated = 0
         self.arrived = clock_ns(CLOCK_TAI)
-        self.owed = 1  # the post of the newest frame may still come
-        self.ahead = 0
-        # Take the posts first, then read the counter. A post that comes in between belongs to a frame that is not
-        # waited for; the account expects one such post.
-        if sem != NULL:
-            drain(sem)
+        self._take_posts(w)
         if self.cursor.ring.kind:
             ring_anchor(&self.cursor.ring)
             cursor_begin(&self.cursor, self.cursor.ring.head + 1)
             return self.cursor.last
-        return counter_of(base)
+        return counter_of(w.source.base)
 
     cdef int _run(self, Wait *w, Job *job) except -1:
         """Run a wait, or the loop of a job, to its end, checking signals between.
@@ -434,7 +466,7 @@ cdef class Reader:
             try:
                 self._run(&w, NULL)
             finally:
-                self.silent = w.posts.silent
+                self.keep_wait(&w, 0)
         finally:
             self.end()
         return file.whole(counter_of(base))
@@ -456,19 +488,23 @@ cdef class Reader:
             The counter now, to be given to `receive` as `after`.
         """
         cdef StreamFile file = self.file
-        cdef char *base = file.use_whole()
+        cdef Wait w
         cdef uint64_t counter
+        file.use_whole()
         self.begin()
         try:
             atomic_store_i32(<int32_t *>&self.stopped, 0, __ATOMIC_RELAXED)
-            counter = self._start(base, self._bell(file))
+            self._note_stamps(file.mapping.base)
+            self._fill_wait(&w, file, 0, 0)
+            counter = self._start(&w)
+            self._keep(&w)
         finally:
             self.end()
         return counter
 
     # -- receiving -----------------------------------------------------------------------------
 
-    def receive(self, out, info=None, *, timeout=5.0, after=None, first=0, spin_ns=0, missed=None):
+    def receive(self, out, info=None, *, timeout=5.0, after=None, first=0, spin_ns=0, missed=None, wait_on="count"):
         """Receive the next frames into memory of the caller: wait, copy, verify and account.
 
         One block without the GIL: no Python, no allocation. Each frame is delivered once, in order and
@@ -493,6 +529,9 @@ cdef class Reader:
         missed : int, optional
             The stream replaced another one, of which so many frames were not received: they count as
             lost before the first frame delivered, which gets `FLAG_NEW_FILE`.
+        wait_on : {"count", "post"}
+            "post": each post is a new frame, whatever the counter says, for writers that never count. Its number is `after`
+            and the posts taken since; rows have `FLAG_UNCERTAIN`, and are not verified.
 
         Returns
         -------
@@ -505,6 +544,8 @@ cdef class Reader:
             As for `wait`. What was received until then is in `out`; `received` tells how many rows.
         FrameMismatchError
             `out` or `info` do not fit.
+        StreamArgumentError
+            `wait_on` is "post", but the stream has a ring, or this reader no semaphore.
 
         Notes
         -----
@@ -527,6 +568,9 @@ cdef class Reader:
                 self.begin()
                 try:
                     self.prepare(&job, file, &terms)
+                    job.by_posts = self._counts_posts(&job.wait, wait_on)
+                    if job.by_posts:
+                        job.wait.order.trust = UNKNOWN
                     job.dest.frames = <char *>frames.buf
                     job.dest.rows = <Row *>rows.buf if info is not None else NULL
                     job.dest.nbytes = file.h.unit_nbytes
@@ -543,6 +587,56 @@ cdef class Reader:
         finally:
             PyBuffer_Release(&frames)
         return job.delivered
+
+    cdef bint _may_be_late(self, StreamFile file) noexcept:
+        """Tell whether the frame that the last wait ended with may stand under a wrong number."""
+        cdef Look seen
+        if self.file is not file or self.cursor.ring.kind or file.h.temporal or self.is_running():
+            return False
+        look(<const IMAGE_METADATA *>file.mapping.base, &seen)
+        self.order.stamped = seen_stamps(&self.stamps, &seen)
+        return seen.cnt0 != self.settled and is_wary(&self.order)
+
+    cdef bint receive_awaited(self, StreamFile file, char *dst, uint64_t *number, uint64_t *flags) except -1:
+        cdef Job job
+        cdef Row row
+        cdef Terms terms
+        if not self.awaited:
+            return False
+        self.awaited = False
+        if not self._may_be_late(file):
+            return False
+        memset(&terms, 0, sizeof(Terms))
+        terms.going_on = True
+        terms.after = self.settled
+        self.begin()
+        try:
+            self.prepare(&job, file, &terms)
+            job.dest.frames = dst
+            job.dest.rows = &row
+            job.dest.nbytes = file.h.unit_nbytes
+            job.wanted = job.dest.slots = 1
+            self.deliver(&job, &terms)
+        except (StreamTimeoutError, StreamReplacedError):
+            return False
+        finally:
+            self.end()
+        if job.delivered == 0:
+            return False
+        number[0], flags[0] = row.cnt0, row.flags
+        return True
+
+    cdef bint _counts_posts(self, const Wait *w, object wait_on) except -1:
+        if wait_on == "count":
+            return False
+        if wait_on != "post":
+            raise bad_argument(self.name, "wait_on", wait_on, "'count' or 'post'")
+        if self.cursor.ring.kind:
+            raise bad_argument(self.name, "wait_on", wait_on, "'count', because the stream has a ring")
+        if w.posts.sem == NULL:
+            wanted = "'count': the stream is read-only, or all its semaphores are taken"
+            raise bad_argument(self.name, "wait_on", wait_on, wanted)
+        return True
 
     cdef int _take_rows(self, object info, object count, Py_buffer *rows) except -1:
         if getattr(info, "dtype", None) != FRAME_ROW or info.ndim != 1 or info.shape[0] < count:
@@ -622,6 +716,7 @@ cdef Reader make_reader(StreamFile file):
     cdef Reader reader = Reader.__new__(Reader)
     reader.file = file
     find_ring(&reader.cursor.ring, file.use_whole(), &file.h)
+    reader._note_stamps(file.mapping.base)
     return reader
 
 

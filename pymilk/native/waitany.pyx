@@ -18,11 +18,12 @@ from ..protocol.flags cimport atomic_load_int
 from ..protocol.futexes cimport (
     PYMILK_FUTEXES_MAX, Futex, pymilk_futex_of_bell, pymilk_futex_of_sem, pymilk_futexes_sleep, pymilk_sem_leave,
 )
+from ..protocol.order cimport COUNT_WAIT_NS
 from ..protocol.port cimport pymilk_pause
 from ..protocol.posts cimport take_posts
 from ..protocol.semaphore cimport drain, pymilk_fence_behind_take
 from ..protocol.waiting cimport (
-    EARLY_POST_LOOK_NS, EV_CHECK, EV_DONE, POLL_IDLE_AFTER_NS, POLL_IDLE_NS, SETTLED_NS, SLICE_NS, Wait, has_moved,
+    EV_CHECK, EV_DONE, POLL_IDLE_AFTER_NS, POLL_IDLE_NS, SETTLED_NS, SLICE_NS, Wait, has_moved,
     housekeeping,
 )
 from .bell cimport Bell
@@ -208,7 +209,7 @@ cdef class Watchers:
             else:
                 all_of_them = False
         if early:
-            self.early = now + EARLY_POST_LOOK_NS
+            self.early = now + COUNT_WAIT_NS
         if now < self.early or (not all_of_them and now - began < POLL_IDLE_AFTER_NS):
             until = min(until, now + POLL_NS)
         elif not all_of_them:
@@ -261,7 +262,7 @@ cdef class Watchers:
         restore_slack(&self.slack)
         for i in range(self.count):
             if not (self.watches[i].bell != NULL or self.watches[i].written != NULL):
-                (<Reader>self.sources[i]).silent = self.watches[i].wait.posts.silent
+                (<Reader>self.sources[i]).keep_wait(&self.watches[i].wait, 0)
         for reader in self.begun:
             (<Reader>reader).end()
 

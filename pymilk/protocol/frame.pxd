@@ -23,6 +23,7 @@ cdef enum:
     _NEW_FILE = 16
     _COUNTER_RESET = 32
     _COUNTER_SET = 64
+    _UNCERTAIN = 128
 
 cdef enum:
     # A counter that is this many frames ahead, and one for so many ns, was set.

@@ -2,6 +2,8 @@
 
 The counter tells which frames exist; a semaphore is a doorbell. A post that a reader takes belongs to a frame that
 was counted before (owed), or comes before its frame is counted (ahead), or announces nothing and is ignored.
+
+That is about posts to sleep for, and about repeated ones. Whether a frame was posted and not counted yet: order.pxd.
 """
 
 from libc.stdint cimport int32_t, uint64_t
@@ -16,25 +18,51 @@ cdef struct Posts:
     uint64_t repeated       # posts that announced nothing
     uint64_t excess         # repeated posts counted for the last frame (part of `repeated`)
     bint silent             # frames come without posts: watch the counter, until there is a post
+    uint64_t taken          # all posts that were taken
+    uint64_t behind         # of them, those taken behind a copy, which are not assigned yet
+    bint capped             # posts may have been left out at the cap of the semaphore
 
 
-cdef inline void note_post(Posts *p) noexcept nogil:
+cdef inline void assign_post(Posts *p) noexcept nogil:
     if p.owed:
         p.owed -= 1
     else:
         p.ahead += 1
 
 
-cdef inline int take_posts(Posts *p) noexcept nogil:
-    """Take all posts, so that the next sleep ends with a new one; returns how many there were."""
+cdef inline void note_post(Posts *p) noexcept nogil:
+    p.taken += 1
+    assign_post(p)
+
+
+cdef inline int empty_bell(Posts *p) noexcept nogil:
+    """Take all posts; returns how many there were. The caller assigns them."""
     cdef int taken = 0
     # Bounded: another process may post all the time.
     while taken < 4 * SEMAPHORE_MAXVAL and sem_trywait(p.sem) == 0:
         taken += 1
-        note_post(p)
+    p.taken += taken
+    if taken >= SEMAPHORE_MAXVAL - 1:  # one may have been taken before
+        p.capped = True
+    return taken
+
+
+cdef inline int take_posts(Posts *p) noexcept nogil:
+    """Take all posts, so that the next sleep ends with a new one; returns how many there were."""
+    cdef int taken = empty_bell(p)
+    cdef int _
+    for _ in range(taken):
+        assign_post(p)
     # One post may still come: that of a frame whose counter was seen before its post.
     if p.owed > 1:
         p.owed = 1
+    return taken
+
+
+cdef inline int take_posts_behind(Posts *p) noexcept nogil:
+    """Take all posts behind the copy of a frame, before the frame is settled; returns how many there were."""
+    cdef int taken = empty_bell(p)
+    p.behind += taken
     return taken
 
 
@@ -46,3 +74,6 @@ cdef inline void settle_posts(Posts *p, uint64_t advance) noexcept nogil:
     p.excess = p.ahead
     p.repeated += p.ahead
     p.ahead = 0
+    while p.behind:
+        p.behind -= 1
+        assign_post(p)

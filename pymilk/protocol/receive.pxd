@@ -11,10 +11,11 @@ relay, and runs without the GIL:
 The stamps (writetime and lastaccesstime) are compared besides the counter because the Python wrapper of the C
 library clears `write` before it counts (publish.pxd): between the two the counter alone shows no change. A reader
 that begins and ends its copy there gets a whole frame under a number that is 1 too low; the next number comes with
-the same stamps, and the row is corrected (is_known).
+the same stamps, and the row is corrected (is_known). A writer without stamps that does so is told by its posts
+(late.pxd).
 
 Two cases are not detected: a tear by a writer that sets neither `write` nor a stamp before it changes pixels; and
-that wrong number, if further frames were written before the next look.
+that wrong number, if further frames with stamps were written before the next look.
 """
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -28,15 +29,21 @@ from .copying cimport Patience, copy_frame, notice_life
 from .cursor cimport RING_CHUNK_NBYTES, Cursor, cursor_copy, cursor_unread
 from .filestate cimport Source, damaged, stays_damaged
 from .flags cimport atomic_load_int
-from .frame cimport _COUNTER_RESET, _COUNTER_SET, _NEW_FILE, _REPEATED_POST, _TORN, Row, is_set
+from .frame cimport (
+    _COUNTER_RESET, _COUNTER_SET, _NEW_FILE, _REPEATED_POST, _TORN, _UNCERTAIN, _VERIFIED, Row, is_set,
+)
+from .late cimport (
+    LIKELY_TRIES, NUMBER_AGAIN, NUMBER_NEXT, NUMBER_RIGHT, NUMBER_TRIES, Number, tell_number,
+)
 from .layout cimport Header
 from .look cimport Look
+from .order cimport UNKNOWN, is_wary
 from .posts cimport Posts, settle_posts
 from .publish cimport abandon_frame, close_frame_by, frame_at, next_slice, open_frame
 from .ring cimport RING_FAST, Total, ring_look
 from .semaphore cimport sem_post
 from .waiting cimport (
-    EV_DAMAGED, EV_DONE, EV_REPLACED, EV_TIMEOUT, Wait, ended, housekeeping, wait_for_frame,
+    EV_DAMAGED, EV_DONE, EV_REPLACED, EV_TIMEOUT, Wait, ended, housekeeping, wait_for_frame, wait_for_post,
 )
 
 cdef enum:
@@ -44,6 +51,9 @@ cdef enum:
     # a wake-up can take longer than a frame lasts, and a reader that sleeps again is late again.
     LATE_INTERVAL_NS = 40_000
     LATE_FRAMES = 32
+    # Frames that a private ring or a relay does without, rather than take them under a number that was not told. Their rows
+    # cannot be flagged once the writer is seen to count late.
+    STRICT_FRAMES = 64
 
 # Where frames go: memory of the caller, or the slots of a private ring.
 cdef struct Dest:
@@ -83,6 +93,11 @@ cdef struct Stamps:
     timespec access
     bint accesses           # this writer stamps each access
 
+# Rows of this run whose number was likely and not told: from, and up to before.
+cdef struct Likely:
+    uint64_t begin
+    uint64_t end
+
 # One run of the receive loop. Private to the call; the pointers lead into memory that the caller holds.
 cdef struct Job:
     Wait wait               # `wait.last` is the counter of the last frame delivered
@@ -92,7 +107,9 @@ cdef struct Job:
     Target target
     Account account
     Stamps stamps
+    Likely likely
     Patience patience
+    bint by_posts           # each post is a frame, whatever the counter says
     uint64_t wanted         # run until so many frames are delivered
     uint64_t delivered
     uint64_t *done          # the same, for others to see
@@ -214,13 +231,80 @@ cdef inline void account(Job *job, Row *row, uint64_t flags, const Look *seen) n
     job.wait.last = seen.cnt0
 
 
-cdef inline int copy_newest(Job *job, char *dst, Row *row, uint64_t *flags, Look *seen) noexcept nogil:
+cdef inline int copy_once(Job *job, char *dst, Row *row, uint64_t *flags, Look *seen) noexcept nogil:
     """Copy the newest frame; returns EV_DONE, or why it must not be delivered."""
     cdef const Source *s = &job.wait.source
     flags[0] = copy_frame(s.base, s.h, dst, job.dest.streaming, row, &job.patience, seen)
     if damaged(s.base, s.h, s.closed):
         return EV_DAMAGED
     return ended(&job.wait) if flags[0] & _TORN else EV_DONE  # the copy may have been cut short
+
+
+cdef inline bint seen_stamps(const Stamps *s, const Look *seen) noexcept nogil:
+    """Tell whether the writer has stored a time since then."""
+    return (seen.writetime.tv_nsec != s.write.tv_nsec or seen.lastaccess.tv_nsec != s.access.tv_nsec
+            or seen.writetime.tv_sec != s.write.tv_sec or seen.lastaccess.tv_sec != s.access.tv_sec)
+
+
+cdef inline bint has_stamps(Job *job, const Look *seen) noexcept nogil:
+    """Tell whether the writer stores times: it did since the last frame delivered, or stamps each access."""
+    cdef bint stamped = job.stamps.accesses or seen_stamps(&job.stamps, seen)
+    job.wait.order.stamped = stamped
+    if stamped:
+        job.wait.order.trust = UNKNOWN
+    return stamped
+
+
+cdef inline void flag_likely(Job *job) noexcept nogil:
+    """Flag the rows that passed for right until the writer was seen to count late."""
+    cdef uint64_t k
+    if job.dest.rows != NULL and job.ring.totals == NULL:
+        for k in range(job.likely.begin, job.likely.end):
+            if job.dest.rows[k].flags & _VERIFIED:
+                job.dest.rows[k].flags = (job.dest.rows[k].flags & ~<uint32_t>_VERIFIED) | _TORN | _UNCERTAIN
+    job.likely.end = 0
+
+
+cdef inline int tell_frame(Job *job, char *dst, Row *row, uint64_t *flags, Look *seen,
+                           uint64_t before) noexcept nogil:
+    """Tell the number of a frame that was copied, of a writer without stamps; copies it again where that is needed.
+
+    before: how many posts were taken when the copy began.
+    """
+    cdef Wait *w = &job.wait
+    cdef Number number = NUMBER_AGAIN
+    cdef int tries = 0, event
+    while not flags[0] & _TORN:
+        number = tell_number(w, seen.cnt0, before)
+        tries += 1
+        if number != NUMBER_AGAIN or tries >= (NUMBER_TRIES if w.order.late or w.strict else LIKELY_TRIES):
+            break
+        before = w.posts.taken
+        event = copy_once(job, dst, row, flags, seen)
+        if event != EV_DONE:
+            return event
+    if flags[0] & _TORN:
+        return EV_DONE
+    if number == NUMBER_NEXT:
+        seen.cnt0 += 1
+    elif w.order.late and number != NUMBER_RIGHT:
+        flags[0] = _TORN | _UNCERTAIN
+    elif number != NUMBER_RIGHT and seen.cnt0 != w.last:
+        if job.likely.end == 0:
+            job.likely.begin = job.delivered
+        job.likely.end = job.delivered + 1
+    if w.order.late and job.likely.end:
+        flag_likely(job)
+    return EV_DONE
+
+
+cdef inline int copy_newest(Job *job, char *dst, Row *row, uint64_t *flags, Look *seen) noexcept nogil:
+    """Copy the newest frame and tell its number; returns EV_DONE, or why it must not be delivered."""
+    cdef uint64_t before = job.wait.posts.taken
+    cdef int event = copy_once(job, dst, row, flags, seen)
+    if event != EV_DONE or job.wait.posts.sem == NULL or has_stamps(job, seen) or not is_wary(&job.wait.order):
+        return event
+    return tell_frame(job, dst, row, flags, seen, before)
 
 
 cdef inline int receive_frame(Job *job) noexcept nogil:
@@ -235,6 +319,9 @@ cdef inline int receive_frame(Job *job) noexcept nogil:
     cdef bint fresh
     cdef int event
     notice_life(job.wait.source.base, &job.patience)
+    job.wait.at_post = job.wait.order.late
+    job.wait.strict = job.wanted == 1 or (
+        job.delivered < STRICT_FRAMES and (job.ring.totals != NULL or t.base != NULL))
     event = wait_for_frame(&job.wait)
     if event != EV_DONE:
         return event
@@ -256,6 +343,7 @@ cdef inline int receive_frame(Job *job) noexcept nogil:
     fresh = event == EV_DONE and seen.cnt0 != job.wait.last and not is_known(job, &seen)
     if fresh:
         account(job, row, flags, &seen)
+        job.wait.deadline = 0
     if t.base != NULL:
         pass_on(job, row, slice, fresh)
         if stays_damaged(t.base, t.h, t.closed):
@@ -263,6 +351,34 @@ cdef inline int receive_frame(Job *job) noexcept nogil:
     elif fresh:
         hand_over(job, row, slot)
     return event
+
+
+cdef inline int receive_posted(Job *job) noexcept nogil:
+    """Wait for a post, and copy the frame that stands there; it gets the number of posts taken so far as its number.
+
+    Frames are lost at the cap of the semaphore, too, where no post tells of them.
+    """
+    cdef Look seen
+    cdef Row scratch
+    cdef uint64_t flags, posts, slot = job.delivered % job.dest.slots
+    cdef Row *row = &job.dest.rows[slot] if job.dest.rows != NULL else &scratch
+    cdef Account *a = &job.account
+    cdef int event = wait_for_post(&job.wait, &posts)
+    if event != EV_DONE:
+        return event
+    atomic_fence(__ATOMIC_RELEASE)  # as in receive_frame
+    event = copy_once(job, job.dest.frames + slot * job.dest.nbytes, row, &flags, &seen)
+    if event != EV_DONE:
+        return event
+    job.wait.last += posts
+    job.wait.deadline = 0
+    row.cnt0 = job.wait.last
+    row.lost = posts - 1 + (a.missed if a.new_file else 0)
+    row.flags = <uint32_t>(flags & _TORN) | _UNCERTAIN | (_NEW_FILE if a.new_file else 0)
+    row.arrival_ns = a.arrived = clock_ns(CLOCK_TAI)
+    a.new_file = False
+    hand_over(job, row, slot)
+    return EV_DONE
 
 
 cdef inline int receive_beside_ring(Job *job) noexcept nogil:
@@ -346,7 +462,10 @@ cdef inline int run_receive(Job *job) noexcept nogil:
     cdef int event
     cdef int64_t now
     while job.delivered < job.wanted:
-        event = receive_frame(job) if job.cursor == NULL else receive_from_ring(job)
+        if job.by_posts:
+            event = receive_posted(job)
+        else:
+            event = receive_frame(job) if job.cursor == NULL else receive_from_ring(job)
         if event != EV_DONE:
             return event
         # The coarse clock costs a quarter and is late by 4 ms at most: good enough to know when to check.

@@ -13,9 +13,12 @@ from .clock cimport CHECK_NS, EARLY_POST_SPIN_NS, POLL_NS, Slack, clock_ns, late
 from .filestate cimport FILE_CUT, FILE_OTHER, Source, file_state, retired, stays_damaged
 from .flags cimport atomic_load_int, raise_flag
 from .guard cimport PYMILK_LOST
+from .order cimport (
+    COUNT_WAIT_NS, EXACT, STEP_NONE, STEP_OPEN, Order, Step, is_open, is_wary, lead_at, next_step,
+)
 from .pace cimport Pace, pace_miss, pace_note, pace_note_late, pace_plan
 from .port cimport pymilk_pause
-from .posts cimport Posts, note_post, take_posts
+from .posts cimport Posts, empty_bell, note_post, take_posts
 from .process cimport own_pid
 from .semaphore cimport pymilk_fence_behind_take, pymilk_sem_wait_until
 
@@ -23,9 +26,6 @@ cdef enum:
     # A wait sleeps in slices of this length. Between slices it checks signals, the closed flag and the file: this
     # bounds the delay of Ctrl-C, of close() and of following a replaced stream.
     SLICE_NS = 20_000_000
-    # After a wake-up that found nothing new, from a writer that posts before it counts: look often for this
-    # long, then trust the semaphore again.
-    EARLY_POST_LOOK_NS = 5_000_000
     # Without a semaphore: look every POLL_NS while frames come, and less often after this time without one.
     POLL_IDLE_NS = 1_000_000
     POLL_IDLE_AFTER_NS = 200_000_000
@@ -61,6 +61,9 @@ cdef struct Spin:
 cdef struct Wait:
     Source source
     Posts posts
+    Order order             # what the writer does, as far as it was seen
+    bint strict             # leave out a frame rather than take it under a number that was not told
+    bint at_post            # end at the post of a frame that was not counted yet, too
     Spin spin
     Slack slack
     uint64_t last           # wait until the counter differs from this one
@@ -110,16 +113,63 @@ cdef inline bint has_moved(const Wait *w) noexcept nogil:
     return atomic_load_u64(&(<IMAGE_METADATA *>w.source.base).cnt0, __ATOMIC_RELAXED) != w.last
 
 
+cdef inline bint is_posted(const Wait *w) noexcept nogil:
+    """Tell whether the frame after the last one was posted, by a writer that counts late."""
+    return w.order.trust == EXACT and lead_at(&w.order, w.last, w.posts.taken) == 1
+
+
+cdef inline bint ends_at_post(const Wait *w) noexcept nogil:
+    return w.at_post and is_posted(w)
+
+
+cdef inline void note_early_post(Wait *w) noexcept nogil:
+    """Note, after posts were taken, whether the counter has not moved yet."""
+    if not has_moved(w):
+        w.order.early = w.last
+        w.order.early_posts = w.posts.taken
+
+
 cdef inline bint spin_for(Wait *w, int64_t until) noexcept nogil:
     """Watch the counter without sleeping; returns whether it moved."""
+    cdef bint wary = w.posts.sem != NULL and is_wary(&w.order)
     cdef int _
     while True:
         for _ in range(SPINS_PER_LOOK):
             if has_moved(w):
                 return True
             pymilk_pause()
-        if clock_ns(CLOCK_MONOTONIC) >= until:
+        if wary and take_posts(&w.posts) > 0:
+            note_early_post(w)
+        if ends_at_post(w) or clock_ns(CLOCK_MONOTONIC) >= until:
             return False
+
+
+cdef inline bint is_counted_late(Wait *w, int64_t now) noexcept nogil:
+    """Watch a writer that may count late, after a post; returns whether there is no more to wait for."""
+    cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>w.source.base
+    cdef int64_t until = min(now + COUNT_WAIT_NS, w.deadline)
+    cdef Step step = next_step(md, w.last, now, until, w.stop, w.source.closed)
+    if step == STEP_OPEN:  # the post came before `write` = 0
+        while is_open(md, w.last) and clock_ns(CLOCK_MONOTONIC) - now < EARLY_POST_SPIN_NS:
+            pymilk_pause()
+        step = next_step(md, w.last, clock_ns(CLOCK_MONOTONIC), until, w.stop, w.source.closed)
+    return step == STEP_NONE or has_moved(w)
+
+
+cdef inline void await_count(Wait *w, int64_t now) noexcept nogil:
+    """Watch the counter after a post: the count may come later."""
+    cdef int64_t until = min(now + COUNT_WAIT_NS, w.deadline)
+    if has_moved(w):
+        return
+    note_early_post(w)
+    if ends_at_post(w) or (is_wary(&w.order) and is_counted_late(w, now)):
+        return
+    # The counter moves at once, unless the writer posts before it counts, or the post was owed.
+    if spin_for(w, now + EARLY_POST_SPIN_NS) or w.posts.ahead == 0:
+        return
+    while not has_moved(w) and now < until and not atomic_load_int(w.stop):
+        sleep_until(now + POLL_NS)
+        now = clock_ns(CLOCK_MONOTONIC)
 
 
 cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
@@ -139,9 +189,9 @@ cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
     taken = take_posts(&w.posts)
     # Pairs with the fence in post_all: a writer that leaves out its post has seen ours taken, or we see its frame.
     pymilk_fence_behind_take()
-    if has_moved(w):
+    if has_moved(w) or ends_at_post(w):
         return
-    if taken == 0 or w.posts.ahead == 0:
+    if not is_posted(w) and (taken == 0 or w.posts.ahead == 0):
         taken = pymilk_sem_wait_until(w.posts.sem, until) == 0
         now = clock_ns(CLOCK_MONOTONIC)
         if now - began > SETTLED_NS:
@@ -155,12 +205,31 @@ cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
                 w.posts.silent = has_moved(w)
             return
         note_post(&w.posts)
-    # Woken. The counter moves at once, unless the writer posts before it counts, or the post was owed.
-    if spin_for(w, now + EARLY_POST_SPIN_NS) or w.posts.ahead == 0:
-        return
-    until = min(now + EARLY_POST_LOOK_NS, w.deadline)
-    while not has_moved(w) and now < until and not atomic_load_int(w.stop):
-        sleep_until(now + POLL_NS)
+    await_count(w, now)
+
+
+cdef inline int wait_for_post(Wait *w, uint64_t *posts) noexcept nogil:
+    """Wait for a post, whatever the counter says, and take all there are. EV_CHECK: call again."""
+    cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+    cdef int event
+    if w.deadline == 0:
+        w.deadline = later(now, w.timeout)
+        w.began = now
+    while True:
+        posts[0] = 0 if w.posts.sem == NULL else empty_bell(&w.posts)
+        if posts[0]:
+            return EV_DONE
+        if now >= w.deadline:
+            return EV_TIMEOUT
+        event = housekeeping(w, now)
+        if event != EV_DONE:
+            return event
+        if w.posts.sem == NULL:  # another reader took it
+            sleep_until(min(later(now, SLICE_NS), w.deadline))
+        elif pymilk_sem_wait_until(w.posts.sem, min(later(now, SLICE_NS), w.deadline)) == 0:
+            w.posts.taken += 1
+            posts[0] = 1 + empty_bell(&w.posts)
+            return EV_DONE
         now = clock_ns(CLOCK_MONOTONIC)
 
 
@@ -203,6 +272,8 @@ cdef inline int wait_for_frame(Wait *w) noexcept nogil:
             sleep_for_frame(w, now)
         if has_moved(w):
             break
+        if ends_at_post(w):
+            return EV_DONE  # the wait goes on, with its deadline, unless that frame is delivered
         now = clock_ns(CLOCK_MONOTONIC)
         if now >= w.deadline:
             # Check the file once more: most often the writer was restarted.

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN, Keyword, allocate
+from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN, FLAG_UNCERTAIN, Keyword, allocate
 from .._types import Array
 from ..axes import Orientation, Which3DState
 from ..errors import OutputChangedError, StreamError, StreamStorageError, StreamTimeoutError
@@ -99,7 +99,8 @@ class Job:
         self._sink: Sink | None = None
         self._lock: WriterLock | None = None  # of the present file, or the last one
         self._thread: threading.Thread | None = None
-        self._recorded = self._lost = self._torn = self._new_files = self._unwritten = self._counter_set = 0
+        self._recorded = self._lost = self._torn = self._new_files = self._unwritten = 0
+        self._counter_set = self._uncertain = 0
         self._part = self._part_lost = 0
         self._parts = 0
         self._first_arrival = self._last_arrival = self._first_ns = 0
@@ -247,6 +248,7 @@ class Job:
             lost=self._lost,
             torn=self._torn,
             counter_set=self._counter_set,
+            uncertain=self._uncertain,
             unwritten=self._unwritten,
             new_files=self._new_files,
             nbytes=self._recorded * frame,
@@ -412,6 +414,7 @@ class Job:
         self._lost += lost
         self._part_lost += lost
         self._torn += int(np.count_nonzero(info["flags"] & FLAG_TORN))
+        self._uncertain += int(np.count_nonzero(info["flags"] & FLAG_UNCERTAIN))
         self._counter_set += int(np.count_nonzero(info["flags"] & FLAG_COUNTER_SET))
         self._new_files += int(np.count_nonzero(info["flags"] & FLAG_NEW_FILE))
         self._part += len(info)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ..reports import Report, counter_set_rows, ending_text
+from ..reports import Report, counter_set_rows, ending_text, uncertain_text
 
 __all__ = ["RecordReport", "StreamReport"]
 
@@ -28,6 +28,9 @@ class StreamReport(Report):
         counter of the stream.
     torn : int
         Frames that may hold pixels of two frames; flagged in their rows.
+    uncertain : int
+        Frames that are whole, but may be those with the next number: their writer posts and clears `write`
+        before it counts, and stores no times. They are among `torn`.
     unwritten : int
         Frames that were in the ring when `Recorder.stop` ran out of time, or at an error, and are in no file.
     counter_set : int
@@ -73,6 +76,7 @@ class StreamReport(Report):
     error: str | None
     complete: bool
     counter_set: int = 0
+    uncertain: int = 0
 
     def title(self) -> str:
         """Return the line above the rows."""
@@ -88,6 +92,8 @@ class StreamReport(Report):
             ("lost", str(self.lost)),
             ("torn", str(self.torn)),
         ]
+        if self.uncertain:
+            rows.append(("number uncertain", uncertain_text(self.uncertain)))
         if self.unwritten:
             rows.append(("not written", f"{self.unwritten}, in the ring at the end"))
         rows += counter_set_rows(self.counter_set)

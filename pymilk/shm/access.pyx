@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 from .._core cimport Stream
 from .._isio cimport IMAGE_METADATA, __ATOMIC_ACQUIRE, atomic_load_u64
 from ..native.file cimport StreamFile
-from ..protocol.frame cimport _TORN
+from ..protocol.frame cimport _TORN, _UNCERTAIN
 
 import numpy as np
 
@@ -107,7 +107,7 @@ cdef class FrameAccess:
             No new frame in time, and the old one is returned. As long as none comes the 1st, 2nd, 4th, 8th time
             and so on warn, each in other words, so that Python shows them.
         FrameTornWarning
-            The writer died in this frame, or leaves no time to copy one.
+            The writer died in this frame, leaves no time to copy one, or counts frames late: see docs/reliability.md.
 
         Notes
         -----
@@ -126,7 +126,7 @@ cdef class FrameAccess:
                     frame = stream.read_frame()
                     number = stream.frame_counter
                     if stream.frame_flags & _TORN:
-                        warn_of_tear(stream.name, number)
+                        warn_of_tear(stream.name, number, stream.frame_flags & _UNCERTAIN != 0)
                     self._seen = number  # last: the warning may be an error, and then the frame is not seen
                     return frame
                 if out is None and copy is False and not stream.file.h.temporal:
@@ -135,7 +135,7 @@ cdef class FrameAccess:
                 if copy is True and type(out) is _ndarray and stream.read_into(out):
                     number = stream.frame_counter
                     if stream.frame_flags & _TORN:
-                        warn_of_tear(stream.name, number)
+                        warn_of_tear(stream.name, number, stream.frame_flags & _UNCERTAIN != 0)
                     self._seen = number
                     return out
         if positional:

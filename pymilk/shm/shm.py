@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FLAG_TORN, Stream, turn_copy
+from .._core import FLAG_TORN, FLAG_UNCERTAIN, Stream, turn_copy
 from .._types import Array
 from ..arguments import Replace, bad_argument, check_number
 from ..axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
@@ -388,7 +388,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             if not cube or not self._temporal:
                 frame, flags, seen = stream.read()
                 if flags & FLAG_TORN:
-                    warn_of_tear(self.FNAME, seen)
+                    warn_of_tear(self.FNAME, seen, bool(flags & FLAG_UNCERTAIN))
                 if not self._turn.identity:
                     frame = self._turn.view(frame)
                 self._seen = seen
@@ -413,8 +413,9 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         direct = native.flags.c_contiguous
         if not direct:
             native = np.empty((len(target), *self._native_shape) if cube else self._native_shape, self._dtype)
-        if stream.copy_frame(native) & FLAG_TORN:
-            warn_of_tear(self.FNAME, stream.frame_counter)
+        flags = stream.copy_frame(native)
+        if flags & FLAG_TORN:
+            warn_of_tear(self.FNAME, stream.frame_counter, bool(flags & FLAG_UNCERTAIN))
         if not direct:
             turn_copy(target, self._turn.view(native))
         self._seen = stream.counter if cube else stream.frame_counter
@@ -458,6 +459,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         wait: str = "auto",
         *,
         background: bool = False,
+        wait_on: str = "count",
     ) -> Capture:
         """Receive the next n frames into one cube, with an exact account.
 
@@ -474,6 +476,9 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`. "spin" uses a core.
         background : bool, default False
             Return at once; `Capture.join` waits for the end. It keeps this object open until then.
+        wait_on : {"count", "post"}
+            "post": each post is a frame, for a writer that posts and never counts. Rows have
+            ``FLAG_UNCERTAIN``, and are numbered by posts; `lost` knows only frames whose post was seen.
 
         Returns
         -------
@@ -487,7 +492,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         StreamChangedError
             The stream was recreated with another shape or dtype.
         FrameMismatchError, StreamArgumentError
-            `out`, `n` or `wait` do not fit.
+            `out`, `n` or `wait` do not fit; `wait_on` is "post" with a ring, or without a semaphore.
         CaptureMemoryError
             The frames need more memory than there is.
 
@@ -501,7 +506,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         >>> capture = shm.capture(1000)                     # doctest: +SKIP
         >>> capture.frames.mean(axis=0), capture.report.lost  # doctest: +SKIP
         """
-        return self._capture(n, out, timeout, wait, background=background)
+        return self._capture(n, out, timeout, wait, wait_on=wait_on, background=background)
 
     def held_capture(self, n: int, out: Any, timeout: float | None, wait: str) -> Capture:
         """Return a capture that is started by `Capture.begin`; parameters as for `capture`."""
@@ -514,6 +519,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         timeout: float | None,
         wait: str,
         *,
+        wait_on: str = "count",
         background: bool = False,
         held: bool = False,
     ) -> Capture:
@@ -524,6 +530,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             out,
             timeout=timeout,
             wait=wait,
+            wait_on=wait_on,
             orientation=self._turn,
             register=self._keep_open_for if goes_on else self._captures.add,
             background=background,

@@ -38,8 +38,15 @@ def _level_of_caller() -> int:
     return level
 
 
-def warn_of_tear(stream: str, number: int) -> None:
-    """Warn that a frame may be torn."""
+def warn_of_tear(stream: str, number: int, uncertain: bool = False) -> None:
+    """Warn that a frame may be torn, or that its number is uncertain."""
+    if uncertain:
+        warn_caller(
+            f"stream {stream!r}: frame {number} may be the next one: its writer posts a frame before "
+            "it counts it, and stores no times",
+            FrameTornWarning,
+        )
+        return
     warn_caller(
         f"stream {stream!r}: frame {number} may be torn; its writer has not finished it, or leaves no time "
         "for a copy",

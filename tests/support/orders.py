@@ -84,10 +84,13 @@ ORDERS: dict[str, Order] = {
 ALIKE: dict[str, str] = {
     "receive_from_ring: fence": "receive_frame: fence",
     "receive_beside_ring: fence": "receive_frame: fence",
+    "receive_posted: fence": "receive_frame: fence",
     "watch_ring: fence": "wait: fence",
     "pymilk_fence_behind_take: fence": "wait: fence",
     # Numbers that Python gets, and may read pixels in place by.
     "counter: cnt0": "counter_of: cnt0",
+    "counted: cnt0": "counter_of: cnt0",
+    "is_open: write": "look: write",
     "missing: cnt0": "counter_of: cnt0",
     "get_data: cnt0": "counter_of: cnt0",
     "cnt1: cnt1": "counter_of: cnt0",

@@ -43,6 +43,8 @@ _LARGE_NBYTES = 1_000_000_000
               help="Longest wait for one frame, in seconds.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
+@click.option("--wait-on", type=click.Choice(["count", "post"]), default="count", show_default=True,
+              help="What makes a frame. post: of a writer that never counts, with -n only.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if frames were lost or torn.")
 @click.option("--force", is_flag=True, help="Replace recordings that exist, and the picture of --plot.")
 @click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
@@ -55,6 +57,7 @@ def capture(
     plot: str | None,
     timeout: float,
     wait: str,
+    wait_on: str,
     strict: bool,
     force: bool,
     compress: bool,
@@ -72,6 +75,8 @@ def capture(
 
     if (frames is None) == (seconds is None):
         raise click.UsageError("how many frames? Give -n FRAMES or --seconds SECONDS")
+    if wait_on == "post" and frames is None:
+        raise click.UsageError("--wait-on post needs -n FRAMES")
     _check_plot(plot, force)
     console = Console(stderr=True, quiet=as_json, highlight=False)
     keywords: list[tuple[Any, ...]] = []
@@ -81,7 +86,7 @@ def capture(
                 check_save(output, shm, force=force, compress=compress)
                 found = shm.get_keywords(comments=True)
                 keywords = [(key, *each) for key, each in found.items()]
-            done, ending = _capture(shm, frames, seconds, timeout, wait, console)
+            done, ending = _capture(shm, frames, seconds, timeout, (wait, wait_on), console)
         report = done.report
         try:
             if output is not None and report.received:
@@ -120,15 +125,21 @@ def _check_plot(plot: str | None, force: bool) -> None:
 
 
 def _capture(
-    shm: SHM, frames: int | None, seconds: float | None, timeout: float, wait: str, console: Console
+    shm: SHM,
+    frames: int | None,
+    seconds: float | None,
+    timeout: float,
+    how: tuple[str, str],
+    console: Console,
 ) -> tuple[Capture, BaseException | None]:
     """Capture; returns the capture, and the error that ended it early."""
     run: Capture | MultiCapture
+    wait, wait_on = how
     if frames is not None:
         nbytes = frames * math.prod(shm.shape) * shm.nptype.itemsize
         if nbytes > _LARGE_NBYTES:
             console.print(f"reserving {size_text(nbytes)} of memory", highlight=False)
-        run = one = shm.capture(frames, timeout=timeout, wait=wait, background=True)
+        run = one = shm.capture(frames, timeout=timeout, wait=wait, wait_on=wait_on, background=True)
     else:
         run = capture_many({shm.FNAME: shm}, seconds=seconds, timeout=timeout, wait=wait, background=True)
         one = run[shm.FNAME]

@@ -113,7 +113,7 @@ def test_report_is_readable_and_ready_for_json(stream):
     assert json.loads(json.dumps(as_dict, allow_nan=False)) == as_dict
     assert set(as_dict) == {
         "stream", "requested", "received", "lost", "torn", "repeated", "counter_set", "new_files",
-        "duration", "rate", "interval_us", "latency_us", "cpu_share",
+        "duration", "rate", "interval_us", "latency_us", "cpu_share", "uncertain", "wait_on",
     }  # fmt: skip
     text = str(report)
     assert "3 of 3" in text
@@ -195,3 +195,11 @@ def test_irregular_streams_are_received_with_every_policy(stream, wait):
     capture.join()
     assert capture.report.lost == 0
     assert (capture.frames[:, 0, 0] == capture.info["cnt0"].astype(stream.dtype)).all()
+
+
+def test_uncertain_frames_are_told():
+    info = rows(3, flags=[1, 2 | 128, 2])
+    report = CaptureReport("cam", 3, info, 0, 1.0, 0.0)
+    assert (report.uncertain, report.torn) == (1, 2)
+    assert "posts before it counts" in str(report)
+    assert "none verified" in str(CaptureReport("cam", 3, info, 0, 1.0, 0.0, "post"))

@@ -1,0 +1,151 @@
+"""Under which number a frame was seen, of a writer that may count late.
+
+Behind each copy from a writer without stamps the posts are taken, and the lead (order.pxd) is compared with the number:
+
+    lead 0 or less    the number is right
+    lead 1            of a copy that began with it, surely: the pixels are those of the next number. Else it may only
+                      seem so, or the post came behind the copy: what the writer does next tells. If it begins a frame,
+                      the number is right; if it counts, it counts late, and the frame is copied again
+
+What cannot be told of a writer that was seen to count late is flagged: _UNCERTAIN, and _TORN for readers that know that
+flag only. Of others it passes for right, until the writer is seen to count late: then rows of the same call that were
+not told are flagged.
+
+Not detected: the gap for a reader without a semaphore; a gap of more than COUNT_WAIT_NS; a writer that clears `write`
+first and posts a while later.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from .._isio cimport CLOCK_MONOTONIC, IMAGE_METADATA
+from .clock cimport clock_ns
+from .order cimport (
+    ASSUMED, AT_MOST, COUNT_WAIT_NS, EXACT, STEP_COUNTED, STEP_MISSED, STEP_NONE, STEP_OPENED, UNKNOWN, Order, Step,
+    assume, counted, go_on, is_early, is_open, is_wary, lead_at, next_step, note_early, seen_late,
+    seen_plain, stand,
+)
+from .port cimport pymilk_pause
+from .posts cimport take_posts_behind
+from .waiting cimport Wait
+
+cdef enum:
+    # Copies of one frame before its number is given up: of a writer that was seen to count late, and of others.
+    NUMBER_TRIES = 16
+    LIKELY_TRIES = 3
+    # A writer that counts first posts within this time, unless it is held up.
+    POST_NS = 15_000
+
+# What is known of the number of a copy.
+ctypedef enum Number:
+    NUMBER_RIGHT
+    NUMBER_LIKELY           # nothing speaks against it
+    NUMBER_NEXT             # the pixels are those of the next number, which is counted now
+    NUMBER_AGAIN            # copy again
+    NUMBER_UNCERTAIN
+
+
+cdef inline const IMAGE_METADATA *header_of(const Wait *w) noexcept nogil:
+    return <const IMAGE_METADATA *>w.source.base
+
+
+cdef inline int posts_behind(Wait *w) noexcept nogil:
+    """Take the posts that come within POST_NS; returns how many came first."""
+    cdef int64_t until = clock_ns(CLOCK_MONOTONIC) + POST_NS
+    cdef int taken = 0
+    while taken == 0 and clock_ns(CLOCK_MONOTONIC) < until:
+        pymilk_pause()
+        taken = take_posts_behind(&w.posts)
+    return taken
+
+
+cdef inline bint note_open(Wait *w, uint64_t number) noexcept nogil:
+    """Note that the writer was seen to begin the frame after `number`; returns whether there is no post left."""
+    cdef uint64_t taken = w.posts.taken
+    if take_posts_behind(&w.posts) == 0:
+        stand(&w.order, number, taken, 0, EXACT)
+        w.order.silent = 0
+        return True
+    # They came before the frame was begun, or belong to it: this thread may have been held up.
+    stand(&w.order, number, w.posts.taken, 1, AT_MOST)
+    return False
+
+
+cdef inline Number tell_by_count(Wait *w, uint64_t number, bint within) noexcept nogil:
+    """Tell the number of a copy with a lead, behind which the next frame was counted and none was seen to begin.
+
+    A writer that counts first has posted that frame when it begins another one. One that posted it before counts late.
+    """
+    cdef Order *o = &w.order
+    cdef int64_t now
+    # No post that was taken is one of a frame behind the one that is counted now.
+    stand(o, number + 1, w.posts.taken, 0, AT_MOST)
+    if within and o.late:
+        return NUMBER_NEXT
+    now = clock_ns(CLOCK_MONOTONIC)
+    if next_step(header_of(w), number + 1, now, now + COUNT_WAIT_NS, w.stop, w.source.closed) == STEP_OPENED:
+        if note_open(w, number + 1):
+            seen_late(o)
+    return NUMBER_AGAIN
+
+
+cdef inline Number tell_by_step(Wait *w, uint64_t number, bint within, bint posted, int64_t since) noexcept nogil:
+    """Tell the number of a copy with a lead: watch what the writer does next.
+
+    within: the copy began with a lead, surely. posted: there was a post since. since: when the copy had ended.
+    """
+    cdef Order *o = &w.order
+    cdef bint exact = o.trust == EXACT
+    cdef Step step = next_step(header_of(w), number, since, since + COUNT_WAIT_NS, w.stop, w.source.closed)
+    if step == STEP_COUNTED:
+        return tell_by_count(w, number, within)
+    if step == STEP_MISSED:
+        stand(o, number, w.posts.taken, 1, EXACT if exact else AT_MOST)
+        return NUMBER_NEXT if within and o.late else NUMBER_AGAIN
+    if step == STEP_NONE:
+        if o.late:
+            stand(o, number, w.posts.taken, 1, AT_MOST)
+            return NUMBER_UNCERTAIN
+        assume(o, number, w.posts.taken)
+        return NUMBER_LIKELY
+    if step == STEP_OPENED or not posted:
+        note_open(w, number)
+        if exact and step == STEP_OPENED:
+            seen_plain(o)  # a post that announced nothing
+    else:
+        stand(o, number, w.posts.taken, 1, AT_MOST)  # it may be that of the frame which is open
+    return NUMBER_RIGHT
+
+
+cdef inline Number tell_number(Wait *w, uint64_t number, uint64_t before) noexcept nogil:
+    """Tell whether a frame that was copied under `number` has it.
+
+    before: how many posts were taken when the copy began.
+    """
+    cdef Order *o = &w.order
+    cdef bint within, posted, capped, exact
+    cdef int64_t lead, since = clock_ns(CLOCK_MONOTONIC)
+    cdef uint64_t now
+    posted = take_posts_behind(&w.posts) > 0
+    if not o.late and is_early(o, number, w.posts.taken):
+        posted = posts_behind(w) > 0
+        since = clock_ns(CLOCK_MONOTONIC) if counted(header_of(w)) == number else since
+    now = counted(header_of(w))
+    capped = w.posts.capped or o.trust == UNKNOWN
+    w.posts.capped = False
+    exact = o.trust == EXACT and not capped
+    lead = lead_at(o, number, w.posts.taken)
+    within = exact and lead_at(o, number, before) == 1
+    if now == number:
+        note_early(o, number, w.posts.taken)
+    if exact and (lead < 0 or (lead > 1 and now == number)):
+        seen_plain(o)  # it was counted before its post, or a post announced nothing
+    go_on(o, now, w.posts.taken, capped)
+    if now != number:
+        if lead <= 0 and not capped:
+            return NUMBER_RIGHT
+        return NUMBER_LIKELY if exact and not o.late and not w.strict else NUMBER_AGAIN
+    if o.lead <= 0 or not is_wary(o):
+        return NUMBER_LIKELY if o.trust == ASSUMED else NUMBER_RIGHT
+    if o.late and exact and not within and not is_open(header_of(w), number):
+        return NUMBER_AGAIN  # the post may have come behind the copy; a new copy begins with it
+    return tell_by_step(w, number, within, posted, since)

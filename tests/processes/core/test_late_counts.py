@@ -1,0 +1,164 @@
+"""Writers that post a frame, clear `write`, count the frame a while later, and store no times."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pymilk
+from pymilk import SHM, Recorder, RingReader, load, wait_any
+from pymilk._core import FLAG_TORN, FLAG_UNCERTAIN, FLAG_VERIFIED
+from pymilk.errors import FrameTornWarning
+from support.foreign import C_ORDER, PRELUDE, SHAPE
+
+LATE_WRITER = (
+    PRELUDE
+    + """
+gap, period, steps = float(sys.argv[1]), float(sys.argv[2]), sys.argv[3]
+before, after = steps.split("|")
+writer = Foreign(os.path.join(os.environ["MILK_SHM_DIR"], "cam.im.shm"))
+say("ready")
+input()
+due = time.perf_counter()
+for number in range(1, 100_000):
+    while time.perf_counter() < due:
+        pass
+    writer.publish(number, before)
+    begun = time.perf_counter()
+    while time.perf_counter() < begun + gap:
+        pass
+    writer.publish(number, after)
+    due = max(due + period, time.perf_counter())
+"""
+)
+
+#: What the writer does before the gap and behind it.
+LATE = "open fill post close|count"
+
+
+def check(frames: np.ndarray, info: np.ndarray) -> np.ndarray:
+    """Check that what is verified is right, and the account; returns which rows are uncertain."""
+    pixels = frames.reshape(len(frames), -1)
+    numbers = info["cnt0"].astype(np.int64)
+    verified = (info["flags"] & FLAG_VERIFIED) != 0
+    uncertain = (info["flags"] & FLAG_UNCERTAIN) != 0
+    wrong = (pixels != numbers[:, None]).any(axis=1)
+    assert not (wrong & verified).any(), np.flatnonzero(wrong & verified)[:10]
+    np.testing.assert_array_equal(verified, (info["flags"] & FLAG_TORN) == 0)
+    assert not (uncertain & verified).any()
+    np.testing.assert_array_equal(np.diff(numbers), info["lost"][1:].astype(np.int64) + 1)
+    return uncertain
+
+
+@pytest.fixture
+def late_writer(spawn, make_stream):
+    if os.getloadavg()[0] > 3 * (os.cpu_count() or 1):
+        pytest.skip("the machine is overloaded: a writer that is stopped in the gap cannot be told")
+
+    def make(gap: float, period: float, steps: str = LATE) -> Any:
+        make_stream("cam", SHAPE, np.uint32)
+        writer = spawn(LATE_WRITER, gap, period, steps)
+        writer.expect("ready")
+        return writer
+
+    return make
+
+
+def captured(writer: Any, wait: str, count: int) -> pymilk.Capture:
+    with SHM("cam") as shm:
+        capture = shm.capture(count, timeout=10, wait=wait, background=True)
+        writer.tell()
+        return capture.join()
+
+
+@pytest.mark.parametrize("wait", ["auto", "sleep", "spin"])
+@pytest.mark.parametrize(
+    ("gap", "period"), [(0.0003, 0.002), (0.0003, 0.00034), (0.00006, 0.001), (0.00006, 0.0004)]
+)
+def test_no_frame_is_right_under_a_wrong_number(late_writer, gap, period, wait):
+    capture = captured(late_writer(gap, period), wait, 400)
+    uncertain = check(capture.frames, capture.info)
+    assert capture.report.uncertain == np.count_nonzero(uncertain)
+    assert len(capture.frames) == 400
+
+
+@pytest.mark.parametrize(("gap", "period"), [(0.0003, 0.001), (0.0003, 0.00034), (0.00006, 0.001)])
+@pytest.mark.parametrize("how", ["get_data", "out", "wait_any"])
+def test_reads_one_by_one(late_writer, gap, period, how):
+    """No frame comes twice, unless a warning says that it may be another one."""
+    writer = late_writer(gap, period)
+    writer.tell()
+    shown = []
+    with SHM("cam") as shm, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FrameTornWarning)
+        for _ in range(300):
+            if how == "wait_any":
+                assert wait_any([shm], 10)
+                frame = shm.get_data()
+            elif how == "out":
+                frame = shm.get_data(check=True, timeout=10, out=np.empty(SHAPE, np.uint32))
+            else:
+                frame = shm.get_data(check=True, timeout=10)
+            assert (frame == frame[0, 0]).all()
+            shown.append(int(frame[0, 0]))
+    twice = np.count_nonzero(np.diff(shown) <= 0)
+    assert twice <= len(caught), (twice, len(caught))
+
+
+def test_collector(late_writer):
+    writer = late_writer(0.0003, 0.001)
+    with RingReader("cam") as ring:
+        writer.tell()
+        read = ring.read(300, timeout=10)
+    check(read.frames, read.info)
+
+
+def test_recorder(late_writer, tmp_path):
+    writer = late_writer(0.0003, 0.00034)
+    with Recorder("cam", tmp_path / "cam.npy", frames=300) as recorder:
+        writer.tell()
+        report = recorder.wait()
+    recording = load(tmp_path / "cam.npy")
+    uncertain = check(np.asarray(recording.frames), recording.info)
+    assert report.streams["cam"].uncertain == np.count_nonzero(uncertain)
+
+
+BURNER = "while True: pass"
+
+
+@pytest.mark.parametrize("wait", ["auto", "spin"])
+@pytest.mark.parametrize("steps", [C_ORDER, "open fill count post close", "open fill count close"])
+def test_ordinary_writers_get_no_flag_under_load(late_writer, steps, wait):
+    writer = late_writer(0, 0.001, steps + "|")
+    burners = [subprocess.Popen([sys.executable, "-c", BURNER]) for _ in range(3)]
+    try:
+        capture = captured(writer, wait, 200)
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+    assert not check(capture.frames, capture.info).any()
+    assert capture.report.uncertain == 0
+
+
+def test_repeated_posts_cost_no_flag(late_writer):
+    """Posts that announce nothing are not taken for frames that are counted late."""
+    capture = captured(late_writer(0, 0.001, "open fill count close post|post"), "auto", 200)
+    assert not check(capture.frames, capture.info).any()
+
+
+def test_slow_writers_are_not_waited_for(late_writer):
+    writer = late_writer(0, 0.03, C_ORDER + "|")
+    writer.tell()
+    with SHM("cam") as shm:
+        began = time.perf_counter()
+        for _ in range(20):
+            shm.get_data(check=True, timeout=10)
+        assert time.perf_counter() - began < 20 * 0.03 + 0.3
