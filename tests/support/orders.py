@@ -85,8 +85,10 @@ ALIKE: dict[str, str] = {
     "receive_from_ring: fence": "receive_frame: fence",
     "receive_beside_ring: fence": "receive_frame: fence",
     "receive_posted: fence": "receive_frame: fence",
-    "watch_ring: fence": "wait: fence",
+    "expect: fence": "wait: fence",
     "pymilk_fence_behind_take: fence": "wait: fence",
+    # A frame that is counted while it is still being filled: its pixels need not be visible.
+    "count_early: cnt0": "close_frame_by: cnt0",
     # Numbers that Python gets, and may read pixels in place by.
     "counter: cnt0": "counter_of: cnt0",
     "counted: cnt0": "counter_of: cnt0",
@@ -107,11 +109,14 @@ _FUNCTION = re.compile(r"^[ ]*(?:cdef|cpdef|def|static)\b[^\n=]*?(\w+)\s*\(", re
 #: Where streams are published and received. Other files in shared memory have other orders.
 _ROOMS = ("_core.pyx", "protocol/*", "native/*", "shm/*")
 
+#: Rooms beside them that are about the futexes of channels alone: docs/channels.md states their orders.
+_OF_CHANNELS = ("bell",)
+
 
 def sites(package: Path) -> Iterator[tuple[str, Order]]:
     """Yield each load, store and fence of the sources that has an order: its site, and the order."""
     for path in sorted(path for room in _ROOMS for path in package.glob(room)):
-        if path.suffix not in (".pyx", ".pxd", ".h"):
+        if path.suffix not in (".pyx", ".pxd", ".h") or path.stem in _OF_CHANNELS:
             continue
         text = path.read_text()
         functions = [(found.start(), found.group(1)) for found in _FUNCTION.finditer(text)]

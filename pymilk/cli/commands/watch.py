@@ -90,7 +90,9 @@ class _Commands:
             words = {"PYMILK_STREAM": event.stream, "PYMILK_STATE": event.state, "PYMILK_TEXT": event.text}
             environment = {**os.environ, **words}
             self._running.append(
-                subprocess.Popen(self._command, shell=True, env=environment, stdin=subprocess.DEVNULL)
+                subprocess.Popen(
+                    ["/bin/sh", "-c", self._command], env=environment, stdin=subprocess.DEVNULL
+                )
             )
 
     def wait(self) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from .about import INFORMATION
 
+__all__ = ["HELP", "main"]
+
 HELP = """usage: python -m pymilk.compat.pymembus COMMAND
   help            this text
   files           the files of this package, one a line

@@ -149,7 +149,7 @@ def test_keys_of_a_live_table(writer, make_stream, live):
     assert order_of(view.until_words("by name, reversed"), "zed", "cam") == ["zed", "cam"]
     view.press("<")
     view.until_words("by size")
-    view.press(">>")
+    view.press(">>>")
     view.until_words("by dtype")
     view.press("q")
     assert view.ended() == (0, "")
