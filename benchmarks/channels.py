@@ -1,8 +1,10 @@
-"""Message logs: writing, reading, in batches too, a round trip; calls of a command queue; beside a pipe.
+"""Channels: messages, commands, rows, pictures, and how long waking takes; beside pipes and plain copies.
 
     python benchmarks/channels.py [--quick]
 
-Times of one message of 100 bytes. Ratios are to the same work through `multiprocessing.Pipe` in the same run.
+Times of one message of 100 bytes, and of one row of the same size; ratios are to the same work through
+`multiprocessing.Pipe` in the same run. Those of a picture of 640 x 480 bytes are to a copy of it. Times to be
+woken are from before a write in another process until the reader that slept runs again.
 """
 
 from __future__ import annotations
@@ -16,11 +18,43 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 import pymilk
-from pymilk.channels import CommandQueue, MessageLog
+from pymilk.channels import CommandQueue, MessageLog, Table, VideoStream
 
 DATA = b"x" * 100
+
+#: A row of 100 bytes.
+COLUMNS = [("seconds", "f8"), ("values", "f4", 23)]
+
+#: How many channels `wait_any` waits for.
+MANY = 32
+
+#: Writes the time into a log or a stream of the reader's choice, which sleeps by then.
+WAKER = """
+import sys, time
+import numpy as np
+from pymilk import Stream
+from pymilk.channels import MessageLog
+kind, count = sys.argv[1], int(sys.argv[2])
+log = MessageLog.create("log0", replace=True)
+stream = Stream.create("cam0", (8,), np.int64)
+frame = np.zeros(8, np.int64)
+print("ready", flush=True)
+for _ in range(count):
+    sys.stdin.readline()
+    time.sleep(0.001)
+    now = time.monotonic_ns()
+    if kind == "log":
+        log.append(b"%d" % now)
+    else:
+        frame[0] = now
+        stream.publish(frame)
+"""
 
 ECHO = """
 import sys
@@ -69,6 +103,104 @@ def log_times(count: int) -> dict[str, float]:
         "read": (read - written) / count,
         "read_many": (end - drained) / count,
     }
+
+
+def table_times(count: int) -> dict[str, float]:
+    """Return seconds a row: written one by one and in batches, and read in batches."""
+    with Table.create("rows", COLUMNS, rows=count, replace=True) as table, Table.attach("rows") as reader:
+        rows = np.zeros(1000, table.dtype)
+        row, batches = rows[:1], max(1, count // 1000)
+        began = time.perf_counter()
+        for _ in range(count // 10):
+            table.append(row)
+        one = time.perf_counter()
+        for _ in range(batches):
+            table.append(rows)
+        many = time.perf_counter()
+        got = len(reader.read_many())
+        read = time.perf_counter()
+        table.remove()
+    return {
+        "append": (one - began) / (count // 10),
+        "append_many": (many - one) / (batches * 1000),
+        "read_many": (read - many) / got,
+    }
+
+
+def video_times(count: int) -> dict[str, float]:
+    """Return seconds a picture of 640 x 480 bytes: copied, written, read as a copy, and in place."""
+    picture = np.ones((480, 640), np.uint8)
+    other = np.zeros_like(picture)
+    times: dict[str, list[float]] = {"copy": [], "write": [], "read": [], "in_place": []}
+    with (
+        VideoStream.create("video", 640, 480, "gray8", replace=True) as video,
+        VideoStream.attach("video") as reader,
+        VideoStream.attach("video") as viewer,
+    ):
+        for _ in range(count):
+            marks = [time.perf_counter()]
+            for work in (
+                lambda: np.copyto(other, picture),
+                lambda: video.write(picture),
+                lambda: reader.read(timeout=0),
+                lambda: viewer.read(timeout=0, copy=False),
+            ):
+                work()
+                marks.append(time.perf_counter())
+            for name, begin, end in zip(times, marks, marks[1:], strict=False):
+                times[name].append(end - begin)
+        video.remove()
+    return {name: statistics.median(each) for name, each in times.items()}
+
+
+def wake_times(
+    kind: str,
+    wait: Callable[[Sequence[Any]], object],
+    logs: Sequence[int],
+    cams: Sequence[int],
+    count: int,
+) -> list[float]:
+    """Return seconds from a write into log 0 or stream 0 until `wait`, which slept for all, returns."""
+    others = [MessageLog.create(f"log{k}", 8192, replace=True) for k in logs if k]
+    streams = [pymilk.Stream.create(f"cam{k}", (8,), np.int64) for k in cams if k]
+    command = [sys.executable, "-c", WAKER, kind, str(count)]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdout.readline()
+    items = [*[MessageLog.attach(f"log{k}") for k in logs], *[pymilk.SHM(f"cam{k}") for k in cams]]
+    first = items[0] if kind == "log" else items[len(logs)]
+    times = []
+    for _ in range(count):
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+        wait(items)
+        now = time.monotonic_ns()
+        sent = first.read(0).data if kind == "log" else first.get_data(check=False)[0]
+        times.append((now - int(sent)) * 1e-9)
+    child.communicate()
+    for each in (*items, *others, *streams):
+        each.close()
+    return times
+
+
+def print_wakes(count: int) -> None:
+    """Print how long each kind of waiting takes to be woken."""
+    everything = range(MANY)
+    half = range(MANY // 2)
+    rows: list[tuple[str, str, Callable[[Sequence[Any]], object], Sequence[int], Sequence[int]]] = [
+        ("log.wait", "log", lambda items: items[0].wait(60), [0], []),
+        ("wait_any, 1 log: futex", "log", pymilk.wait_any, [0], []),
+        ("wait_any, 1 stream: semaphore", "cam", pymilk.wait_any, [], [0]),
+        (f"wait_any, {MANY} logs", "log", pymilk.wait_any, everything, []),
+        (f"wait_any, {MANY} streams", "cam", pymilk.wait_any, [], everything),
+        (f"wait_any, {MANY} mixed", "log", pymilk.wait_any, half, half),
+    ]
+    for name, kind, wait, logs, cams in rows:
+        times = sorted(wake_times(kind, wait, logs, cams, count))
+        middle, tail = (times[int(len(times) * share)] * 1e6 for share in (0.5, 0.9))
+        limit = f"   limit 40.0 us  {'ok' if middle <= 40 else 'MISSED'}" if str(MANY) in name else ""
+        print(f"  woken: {name:29} {middle:6.1f} us p50, {tail:.1f} us p90{limit}")
 
 
 def pipe_times(count: int) -> dict[str, float]:
@@ -160,6 +292,17 @@ def main() -> None:
             verdict = "ok" if median <= limit else "MISSED"
             print(f"  {name:10} {median:6.3f} us a message = {median / pipe:.3f} of a pipe   "
                   f"limit {limit:.1f} us  {verdict}")
+        tables = [table_times(count // 5) for _ in range(repeats)]
+        for name in ("append", "append_many", "read_many"):
+            median = statistics.median(each[name] for each in tables) * 1e6
+            pipe = statistics.median(each["append" if "append" in name else "read"] for each in pipes) * 1e6
+            print(f"  row {name:11} {median:6.3f} us a row = {median / pipe:.3f} of a pipe")
+        videos = [video_times(count // 100) for _ in range(repeats)]
+        for name in ("write", "read", "in_place"):
+            median = statistics.median(each[name] for each in videos) * 1e6
+            ratio = statistics.median(each[name] / each["copy"] for each in videos)
+            print(f"  picture {name:8} {median:6.1f} us = {ratio:.2f} of a copy")
+        print_wakes(count // 100)
         trips, others = sorted(round_trips(count // 20)), sorted(pipe_round_trips(count // 20))
         middle, tail = (trips[int(len(trips) * share)] * 1e6 for share in (0.5, 0.99))
         other = others[len(others) // 2] * 1e6

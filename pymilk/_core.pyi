@@ -8,6 +8,7 @@ import numpy.typing as npt
 from typing_extensions import Buffer
 
 from .arguments import Replace
+from .native.bell import Bell as Bell
 from .native.checks import checked_timeout as checked_timeout
 from .native.feed import FrameFeed as FrameFeed
 from .native.formats import FLAG_COUNTER_RESET as FLAG_COUNTER_RESET
@@ -19,6 +20,7 @@ from .native.formats import FLAG_TORN as FLAG_TORN
 from .native.formats import FLAG_VERIFIED as FLAG_VERIFIED
 from .native.formats import FRAME_ROW as FRAME_ROW
 from .native.formats import IMAGETYPES as IMAGETYPES
+from .native.formats import counter_was_set as counter_was_set
 from .native.header import build_info as build_info
 from .native.header import header_behind as header_behind
 from .native.header import read_header as read_header
@@ -26,6 +28,7 @@ from .native.keywords import Keyword as Keyword
 from .native.memory import ArrayExporter as ArrayExporter
 from .native.memory import Mapping as Mapping
 from .native.memory import allocate as allocate
+from .native.memory import frame_memory as frame_memory
 from .native.memory import map_shared as map_shared
 from .native.memory import prefault as prefault
 from .native.memory import turn_copy as turn_copy
@@ -49,6 +52,7 @@ __all__ = [
     "FRAME_ROW",
     "IMAGETYPES",
     "ArrayExporter",
+    "Bell",
     "Claim",
     "FrameFeed",
     "Keyword",
@@ -56,12 +60,15 @@ __all__ = [
     "PrivateRing",
     "Reader",
     "RingCursor",
+    "Rows",
     "Stream",
     "Turn",
     "allocate",
     "build_info",
     "call_before_frame",
     "checked_timeout",
+    "counter_was_set",
+    "frame_memory",
     "free_memory",
     "map_shared",
     "prefault",

@@ -67,6 +67,7 @@ from .native import formats as _formats
 from .native import header as _header
 from .native import memory as _memory
 from .native import reader as _reader
+from .native.bell import Bell
 from .native.checks import checked_timeout
 from .native.formats import (
     FLAG_COUNTER_RESET,
@@ -79,10 +80,11 @@ from .native.formats import (
     FRAME_ROW,
     IMAGETYPES,
     MATH_DATA as _MATH_DATA,
+    counter_was_set,
 )
 from .native.header import build_info, read_header
 from .native.keywords import Keyword
-from .native.memory import ArrayExporter, allocate, map_shared, turn_copy
+from .native.memory import ArrayExporter, allocate, frame_memory, map_shared, turn_copy
 from .native.rings import PrivateRing, RingCursor, Rows, Turn
 from .native.waitany import wait_for_any
 from .system import hidden as _hidden
@@ -119,6 +121,7 @@ __all__ = [
     "FRAME_ROW",
     "IMAGETYPES",
     "ArrayExporter",
+    "Bell",
     "Claim",
     "FrameFeed",
     "Keyword",
@@ -126,12 +129,15 @@ __all__ = [
     "PrivateRing",
     "Reader",
     "RingCursor",
+    "Rows",
     "Stream",
     "Turn",
     "allocate",
     "build_info",
     "call_before_frame",
     "checked_timeout",
+    "counter_was_set",
+    "frame_memory",
     "free_memory",
     "map_shared",
     "prefault",
@@ -1088,7 +1094,7 @@ cdef class Stream(StreamMetadata):
             try:
                 reader.prepare(&job, source, &terms)
                 job.target = Target(base=base, h=&file.h, closed=&file.mapping.closed, jump=0, torn=0,
-                                    reached=&reader.reached)
+                                    reached=&reader.reached, counter_set=&reader.counter_set)
                 if not terms.going_on:
                     reader.done = 0
                 elif self.counter == 0:

@@ -8,7 +8,10 @@ from typing import Any
 
 from .notebooks import as_html
 
-__all__ = ["Report", "ending_text", "times_text"]
+__all__ = ["COUNTER_SET", "Report", "counter_set_rows", "counter_set_text", "ending_text", "times_text"]
+
+#: What is said of a stream whose counter moved further than frames can come: see `FLAG_COUNTER_SET`.
+COUNTER_SET = "counter set by another program"
 
 
 @dataclass(repr=False, eq=False)
@@ -56,6 +59,16 @@ def _plain(value: Any) -> Any:
 def times_text(times: dict[str, float]) -> str:
     """Return percentiles as text: ``p50 1.2, p99 3.4``."""
     return ", ".join(f"{key} {value:.1f}" for key, value in times.items())
+
+
+def counter_set_rows(times: int) -> list[tuple[str, str]]:
+    """Return the row of a report whose stream had its counter set so often; none if it never had."""
+    return [(COUNTER_SET, f"{times} times; losses unknown")] if times else []
+
+
+def counter_set_text(times: int) -> str:
+    """Return the same as a sentence; "" if it never had."""
+    return " ".join(f"{label} {text}" for label, text in counter_set_rows(times))
 
 
 def ending_text(ended: str, error: str | None) -> str:

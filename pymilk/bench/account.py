@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._core import FLAG_TORN
+from .._core import FLAG_COUNTER_SET, FLAG_TORN
 from ..capture import spread
+from ..reports import counter_set_text
 
 __all__ = ["LATENCY_EDGES_US", "SHORT_GAP", "Account", "latency_counts", "percentiles", "settle"]
 
@@ -54,7 +55,8 @@ class Account:
         Of `missing`, those that the writer overwrote early: it was late, and published them at less than half
         the interval. For the others the reader was late.
     disagreements : list of str
-        Statements of pymilk that the frames contradict; usually empty.
+        Statements of pymilk that the frames contradict, and that another program set the counter; usually
+        empty.
     good : ndarray of bool
         Which rows hold the frames delivered.
     """
@@ -127,6 +129,8 @@ def settle(
     handed = int(np.count_nonzero(torn)) + misnumbered + int(np.count_nonzero(foreign))
 
     disagreements = []
+    if moved := int(np.count_nonzero(info["flags"] & FLAG_COUNTER_SET)):
+        disagreements.append(counter_set_text(moved))
     if unflagged:
         disagreements.append(f"{unflagged} frames are torn and were delivered as whole")
     if misnumbered:

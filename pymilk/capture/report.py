@@ -9,7 +9,7 @@ import numpy as np
 
 from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN
 from .._types import Array
-from ..reports import Report, times_text
+from ..reports import Report, counter_set_rows, times_text
 
 __all__ = ["CaptureReport", "spread"]
 
@@ -104,8 +104,7 @@ class CaptureReport(Report):
             ("repeated posts ignored", str(self.repeated)),
             ("rate", f"{self.rate:.1f} frames/s"),
         ]
-        if self.counter_set:
-            rows.append(("counter set by another program", f"{self.counter_set} times; losses unknown"))
+        rows += counter_set_rows(self.counter_set)
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))
         if self.interval_us:

@@ -27,6 +27,7 @@ from .._isio cimport (
     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, __ATOMIC_RELEASE, atomic_fence, atomic_load_u32, atomic_load_u64,
     atomic_store_u64,
 )
+from ..protocol.bell cimport pymilk_bell_ring
 
 cdef extern from "pymilk/channels/channel.h" nogil:
     enum:
@@ -56,11 +57,6 @@ cdef extern from "pymilk/channels/channel.h" nogil:
         int64_t time_ns
         uint32_t length
         uint32_t flags
-
-cdef extern from "pymilk/channels/bell.h" nogil:
-    uint32_t pymilk_bell_look(uint32_t *bell)
-    void pymilk_bell_ring(uint32_t *bell)
-    int pymilk_bell_sleep(uint32_t *bell, uint32_t seen, int64_t monotonic_ns)
 
 # What a step of a reader or writer found.
 cdef enum Found:

@@ -84,7 +84,7 @@ cdef inline int claim(const Queue *queue, uint32_t owner, uint64_t *word) noexce
     return -1
 
 
-cdef inline bint any_in(const Queue *queue, State state) noexcept nogil:
+cdef inline bint any_in(const Queue *queue, int state) noexcept nogil:
     cdef uint32_t index
     for index in range(queue.count):
         if state_of(look(&queue.slots[index])) == state:

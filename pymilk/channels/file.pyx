@@ -6,9 +6,9 @@ from libc.string cimport memcmp, memcpy, memset
 
 from .._isio cimport __ATOMIC_RELAXED, atomic_load_i32, atomic_or_i32, c_stat, stat
 from ..native.memory cimport map_file
+from ..protocol.bell cimport pymilk_bell_ring
 from ._log cimport (
     FOUND_DAMAGE, PYMILK_CHANNEL_MAGIC, PYMILK_CHANNEL_ROOM_AT, PYMILK_CHANNEL_VERSION, ChannelHeader, Found,
-    pymilk_bell_ring,
 )
 
 import os

@@ -9,7 +9,7 @@ Rules for a method that uses the memory
 """
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
@@ -19,13 +19,15 @@ from libc.string cimport memcpy
 from .._isio cimport (
     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, atomic_load_u64,
 )
+from ..native.bell cimport Bell, bell_in_file
 from ..native.checks cimport timeout_ns
 from ..native.memory cimport Mapping
+from ..protocol.bell cimport pymilk_bell_look, pymilk_bell_sleep
 from ..protocol.clock cimport clock_ns, later, sleep_until
 from ..protocol.port cimport pymilk_pause
 from ._log cimport (
-    FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_ROOM_AT, Found, Place, Record, Room,
-    end_of, give_way, longest, look_at, newest, oldest, put, pymilk_bell_look, pymilk_bell_sleep, still_there, take, whole,
+    FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_ROOM_AT, ChannelHeader, Found, Place,
+    Record, Room, end_of, give_way, longest, look_at, newest, oldest, put, still_there, take, whole,
 )
 from .file cimport ChannelFile
 
@@ -122,6 +124,9 @@ cdef class LogFile(ChannelFile):
         The file is another, or damaged.
     """
 
+    cdef Bell bell              # made when somebody waits for several things
+    # Told after each read, so that it is readable while there is something: see pymilk.streams.watching.
+    cdef public object _descriptor
     cdef Room room
     cdef Place place            # of the reader, or of the writer
     cdef uint64_t tail          # of the writer
@@ -194,7 +199,7 @@ cdef class LogFile(ChannelFile):
         cdef Py_ssize_t length
         cdef const char *start
         if type(data) is bytes:
-            return self.write(PyBytes_AS_STRING(data), len(<bytes>data), 0)
+            return self.write(PyBytes_AsString(data), len(<bytes>data), 0)
         try:
             if isinstance(data, str):
                 start = PyUnicode_AsUTF8AndSize(data, &length)
@@ -293,25 +298,48 @@ cdef class LogFile(ChannelFile):
             if found == FOUND_RECORD:
                 data = PyBytes_FromStringAndSize(NULL, record.length)
                 before = self.place
-                found = take(room, &self.place, &record, PyBytes_AS_STRING(data))
+                found = take(room, &self.place, &record, PyBytes_AsString(data))
             if found == FOUND_RECORD:
                 self.check_whole()
                 message = Message.__new__(Message)
                 message.data = data
                 if record.flags & FLAG_TEXT:
-                    message.data = PyUnicode_DecodeUTF8(PyBytes_AS_STRING(data), record.length, "replace")
+                    message.data = PyUnicode_DecodeUTF8(PyBytes_AsString(data), record.length, "replace")
                 message.number = before.number
                 message.time_ns = record.time_ns
                 message.lost, self.gone = self.gone, 0
+                self.tell()
                 return message
             if found == FOUND_NOTHING:
                 self.check_whole()
+                self.tell()
                 return None
             if found == FOUND_DAMAGE:
                 self.check_whole()
                 self.check(found)
             self.lapped()
             PyErr_CheckSignals()
+
+    cdef int tell(self) except -1:
+        """Tell who waits by a descriptor that something was read, or that there is nothing."""
+        if self._descriptor is not None:
+            self._descriptor.update()
+        return 0
+
+    def _awaited(self):
+        """Return what `pymilk.wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
+        cdef ChannelHeader *header = self.use().header
+        if self.bell is None:
+            self.bell = bell_in_file(
+                self.mapping, <char *>&header.bell - self.mapping.base, <char *>&header.count - self.mapping.base,
+                <char *>&header.retired - self.mapping.base, self.path_bytes, self.device, self.inode)
+        if self.is_gone() and not self.has_news():
+            raise self.removed()
+        return self.bell, self.place.number - 1, self._has_news
+
+    def _has_news(self):
+        self.use()
+        return self.has_news()
 
     cdef bint has_news(self) noexcept nogil:
         return atomic_load_u64(&self.room.header.count, __ATOMIC_ACQUIRE) + 1 != self.place.number
@@ -411,6 +439,7 @@ cdef class LogFile(ChannelFile):
             newest(room, &end)
             if self.place.number == end.number:
                 self.check_whole()
+                self.tell()
                 return np.empty(0, ROW), b"", 0
             if self.place.position > end.position:
                 self.check(FOUND_DAMAGE)
@@ -420,17 +449,18 @@ cdef class LogFile(ChannelFile):
                 continue
             nbytes = min(nbytes, portion)
             copy = PyBytes_FromStringAndSize(NULL, nbytes)
-            copy_room(room, self.place.position, PyBytes_AS_STRING(copy), nbytes)
+            copy_room(room, self.place.position, PyBytes_AsString(copy), nbytes)
             if not still_there(room, self.place.position):
                 self.lapped()
                 continue
             self.check_whole()
             origin = self.place.position
-            count = self.pass_records(PyBytes_AS_STRING(copy), nbytes, most)
+            count = self.pass_records(PyBytes_AsString(copy), nbytes, most)
             if count < 0 or (count == 0 and nbytes == end.position - origin):
                 self.check(FOUND_DAMAGE)
             if count > 0:
                 lost, self.gone = self.gone, 0
+                self.tell()
                 return self.table_of(copy, origin, count), copy, lost
             portion = room.nbytes  # the record is longer than that
 
@@ -463,7 +493,7 @@ cdef class LogFile(ChannelFile):
 
     cdef object table_of(self, bytes copy, uint64_t origin, int64_t count):
         """Return the rows of so many records, which `pass_records` found in a copy of the room from `origin` on."""
-        cdef const char *data = PyBytes_AS_STRING(copy)
+        cdef const char *data = PyBytes_AsString(copy)
         cdef uint64_t at = 0
         cdef int64_t done = 0
         cdef Record record

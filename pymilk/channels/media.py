@@ -13,6 +13,7 @@ from .._types import Array
 from ..arguments import Replace, check_count
 from ..errors import ChannelArgumentError, ChannelTimeoutError
 from ..ring import Block
+from ..streams.watching import read_later
 from .conversion import pack_24, rgb_of, unpack_24
 from .formats import (
     AudioFormat,
@@ -155,6 +156,7 @@ class Media(RingChannel):
 
     def _in_place(self) -> Any:
         block = next(self.reader.blocks(1, timeout=0.0))
+        self._tell()
         self._check_followed()
         return self._made(block.frames[0], block.info[0], block)
 
@@ -323,9 +325,19 @@ class VideoStream(Media):
         frame: VideoFrame = self._latest(copy)
         return frame
 
+    async def read_async(self, timeout: float | None = None, *, copy: bool = True) -> VideoFrame:
+        """Return the next picture, as `read`, without blocking the event loop: see `Table.read_async`."""
+        return await read_later(lambda: self.read(0, copy=copy), self._watched, timeout)
+
     def __iter__(self) -> Iterator[VideoFrame]:
         while True:
             yield self.read()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> VideoFrame:
+        return await self.read_async()
 
 
 class AudioStream(Media):
@@ -455,6 +467,16 @@ class AudioStream(Media):
         block: AudioBlock = self._latest(copy)
         return block
 
+    async def read_async(self, timeout: float | None = None, *, copy: bool = True) -> AudioBlock:
+        """Return the next block, as `read`, without blocking the event loop: see `Table.read_async`."""
+        return await read_later(lambda: self.read(0, copy=copy), self._watched, timeout)
+
     def __iter__(self) -> Iterator[AudioBlock]:
         while True:
             yield self.read()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AudioBlock:
+        return await self.read_async()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from .._types import Array
 from ..arguments import check_count
 from ..errors import ChannelArgumentError, ChannelFormatError, ChannelNotFoundError
+from ..streams.watching import Descriptor, read_later
 from ..system.forks import tell_after_fork
 from .files import (
     Kind,
@@ -227,6 +228,29 @@ class MessageLog(LogFile):
             number = self.append(each)
         return number
 
+    async def read_async(self, timeout: float | None = None) -> Message:
+        """Return the next message, as `read`, without blocking the event loop of asyncio.
+
+        One thread of the process waits for all tasks. Cancelling the task ends its wait at once, and loses no
+        message.
+        """
+        return await read_later(lambda: self.read(0), self._awaited, timeout)
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while there may be unread messages: for select, epoll, Qt.
+
+        An eventfd, fed by one thread of the process, and closed with the log. It may be readable without a
+        message: read with a timeout of 0, or with `read_many`.
+
+        Raises
+        ------
+        ChannelClosedError
+        """
+        if self._descriptor is None or self._descriptor.fileno() < 0:
+            self._awaited()  # raises if it is closed or removed
+            self._descriptor = Descriptor(self._awaited)
+        return self._descriptor.fileno()
+
     def remove(self) -> None:
         """Delete the file, and close. Readers get a `ChannelRemovedError` once they have read to its end."""
         self._retire()
@@ -236,6 +260,8 @@ class MessageLog(LogFile):
     def close(self) -> None:
         """Let go of the file. It stays, and another object may write it."""
         super().close()
+        if self._descriptor is not None:
+            self._descriptor.close()
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
@@ -256,6 +282,12 @@ class MessageLog(LogFile):
     def __iter__(self) -> Iterator[Message]:
         while True:
             yield self.read()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        return await self.read_async()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "writing" if self.writing else "reading"

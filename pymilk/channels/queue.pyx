@@ -14,11 +14,12 @@ from libc.string cimport memcpy
 from .._isio cimport __ATOMIC_ACQUIRE, __ATOMIC_SEQ_CST, CLOCK_MONOTONIC, atomic_add_u64, atomic_load_u64
 from ..native.checks cimport timeout_ns
 from ..native.memory cimport Mapping
+from ..protocol.bell cimport pymilk_bell_look, pymilk_bell_ring, pymilk_bell_sleep
 from ..protocol.clock cimport clock_ns, later
 from ..protocol.port cimport pymilk_pause
-from ._log cimport FOUND_DAMAGE, PYMILK_CHANNEL_ROOM_AT, pymilk_bell_look, pymilk_bell_ring, pymilk_bell_sleep
+from ._log cimport FOUND_DAMAGE, PYMILK_CHANNEL_ROOM_AT
 from ._queue cimport (
-    DONE, FREE, LEFT, READY, STARTED, STATES, UNKNOWN, Queue, Slot, State, any_in, change, changes_of, claim,
+    DONE, FREE, LEFT, READY, STARTED, STATES, UNKNOWN, Queue, Slot, any_in, change, changes_of, claim,
     first_ready, heir, look, owner_of, state_of,
 )
 from .file cimport ChannelFile
@@ -155,12 +156,12 @@ cdef class QueueFile(ChannelFile):
 
     # -- waiting
 
-    cdef bint has_news(self, State state, int slot, uint64_t word) noexcept nogil:
+    cdef bint has_news(self, int state, int slot, uint64_t word) noexcept nogil:
         if slot < 0:
             return any_in(&self.queue, state)
         return look(&self.queue.slots[slot]) != word
 
-    cdef int rest(self, uint32_t *bell, State state, int slot, uint64_t word, int64_t deadline) except -1:
+    cdef int rest(self, uint32_t *bell, int state, int slot, uint64_t word, int64_t deadline) except -1:
         """Watch, then sleep once, until a slot is in this state, or the word of one changes, or a slice is over."""
         cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
         cdef int64_t until = min(deadline, now + self.spin_ns)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .._core import FRAME_ROW, Keyword, Stream, checked_timeout
+from .._core import FRAME_ROW, Keyword, Reader, Stream, checked_timeout, frame_memory
 from .._types import Array
 from ..arguments import Replace, check_count
 from ..axes import Orientation, Which3DState
@@ -28,6 +28,7 @@ from ..errors import (
 from ..ring import RingReader
 from ..streams.kinds import FRAMES, kind_of
 from ..streams.waiting import Awaited
+from ..streams.watching import Descriptor
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -126,6 +127,8 @@ class RingChannel:
         self.name, self.path = stream.name, stream.path
         self._ring: RingReader | None = None
         self._followed = stream
+        self._descriptor: Descriptor | None = None
+        self._watch: tuple[Stream, Reader] | None = None
         if not writing:
             self._ring = self._new_ring(start)
 
@@ -200,6 +203,7 @@ class RingChannel:
                 self.reader.wait(min(left, _LOOK_SECONDS))
                 return
             except StreamTimeoutError:
+                self._tell()
                 if not os.path.exists(self.path):
                     raise ChannelRemovedError(
                         f"{self._what} {self.name!r} was removed: {self.path} is gone; attach it again once "
@@ -213,6 +217,12 @@ class RingChannel:
 
     def _take(self, limit: int | None) -> tuple[Array, Array]:
         """Copy the unread frames, at most `limit`; returns them and their rows. Waits for nothing."""
+        try:
+            return self._copy(limit)
+        finally:
+            self._tell()
+
+    def _copy(self, limit: int | None) -> tuple[Array, Array]:
         ring = self.reader
         wanted = ring.lag
         if limit is not None:
@@ -221,7 +231,7 @@ class RingChannel:
             ring.peek(1)  # raises if the file was cut
             return np.empty((0, *ring.shape), ring.dtype), np.empty(0, FRAME_ROW)
         try:
-            capture = ring.read(wanted, timeout=0.0)
+            capture = ring.read(wanted, frame_memory((wanted, *ring.shape), ring.dtype), timeout=0.0)
         except StreamTimeoutError as error:  # some were overwritten meanwhile
             capture = error.capture
         self._check_followed()
@@ -265,6 +275,42 @@ class RingChannel:
         """Return what `pymilk.wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
         return self.reader._awaited()
 
+    def _watched(self) -> Awaited:
+        """Return the same with a stream reader of its own: another thread waits while this object reads."""
+        source, known, is_there = self._awaited()
+        stream = self.reader.stream
+        if isinstance(source, Reader):
+            if self._watch is None or self._watch[0] is not stream:
+                self._unwatch()
+                self._watch = stream, stream.reader()
+            source = self._watch[1]
+        return source, known, is_there
+
+    def _unwatch(self) -> None:
+        if self._watch is not None:
+            self._watch[1].close()
+            self._watch = None
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable while there may be something unread: for select, epoll, Qt.
+
+        An eventfd, fed by one thread of the process, and closed with this object. It may be readable without
+        anything new: read with a timeout of 0.
+
+        Raises
+        ------
+        StreamClosedError
+        """
+        if self._descriptor is None or self._descriptor.fileno() < 0:
+            self._watched()  # raises if it is closed
+            self._descriptor = Descriptor(self._watched)
+        return self._descriptor.fileno()
+
+    def _tell(self) -> None:
+        """Tell who waits by the descriptor that something was read."""
+        if self._descriptor is not None:
+            self._descriptor.update()
+
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
@@ -279,6 +325,9 @@ class RingChannel:
 
     def close(self) -> None:
         """Let go of the file. It stays, and another object may write it."""
+        if self._descriptor is not None:
+            self._descriptor.close()
+        self._unwatch()
         if self._ring is not None:
             self._ring.close()
         self.stream.close()

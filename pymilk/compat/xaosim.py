@@ -7,7 +7,6 @@ Scripts written for xaosim import it from here, or call `install` first and then
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import math
 import numbers
 import os
@@ -16,7 +15,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
 from typing import Any
 
 import numpy as np
@@ -44,6 +42,7 @@ from ..streams.silence import Silence
 from ..streams.waiting import SUCCESSOR_WAIT, Follower
 from ..system.masks import unmasked
 from ..system.notices import printable, warn_of_tear
+from .installing import give_import_name
 
 __all__ = ["Semaphore", "all_dtypes", "install", "mtkeys", "shm"]
 
@@ -855,21 +854,9 @@ def install() -> None:
     StreamArgumentError
         The real xaosim is imported or installed; it is not replaced, because it has more than streams.
     """
-    present = sys.modules.get("xaosim")
-    if getattr(present, "shmlib", None) is sys.modules[__name__]:
-        return
-    spec = importlib.util.find_spec("xaosim") if present is None else None
-    if present is not None or spec is not None:
-        where = getattr(present, "__file__", None) if spec is None else spec.origin
-        raise StreamArgumentError(
-            f"xaosim itself is {'installed' if present is None else 'imported'} ({where}) and is not "
-            "replaced; import the class with 'from pymilk.compat.xaosim import shm', or uninstall xaosim",
-            argument="xaosim",
-            found=where,
-        )
-    package = importlib.util.module_from_spec(ModuleSpec("xaosim", None, origin=__file__, is_package=True))
-    package.shmlib = sys.modules[__name__]  # type: ignore[attr-defined]
-    sys.modules.update({"xaosim": package, "xaosim.shmlib": package.shmlib})
+    give_import_name(
+        "xaosim", {"shmlib": sys.modules[__name__]}, instead="from pymilk.compat.xaosim import shm"
+    )
 
 
 def _deadline(timeout: float | None, name: str) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._core import Stream
+from .._core import Stream, counter_was_set
 from ..axes import Orientation, Which3DState
 from ..errors import StreamError
 from ..notebooks import table_html
@@ -42,7 +42,9 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
     -------
     dict
         ``name``, ``path``, ``shape`` (C order), ``frame_shape`` (as `SHM` gives frames, axes of length 1
-        included), ``size`` (order of the file), ``dtype`` (its name), ``counter``, ``age`` (seconds since
+        included), ``size`` (order of the file), ``dtype`` (its name), ``counter``,
+        ``counter_set`` (another program has set it: so many frames cannot have come since the stream was
+        made; False if that is not known), ``age`` (seconds since
         the last frame, by CLOCK_TAI; None before the first), ``last_frame_ns`` (its time), ``writer_pid``
         and ``writer_alive`` (None if no process number is stored, or no such process is visible from
         here: it may live in another container), ``creator_pid``, ``readers`` (numbers of living processes
@@ -84,6 +86,7 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         "size": stream.size,
         "dtype": stream.dtype.name,
         "counter": counter,
+        "counter_set": _counter_set(stream, counter),
         "age": age,
         "last_frame_ns": stamp if counter and stamp else None,
         "writer_pid": pid,
@@ -102,6 +105,12 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
     }
     stream.check_whole()
     return found
+
+
+def _counter_set(stream: Stream, counter: int) -> bool:
+    since = now_ns() - stream.creation_time_ns
+    # Without a time of creation, or with one of another clock, it is not known.
+    return 0 <= since < now_ns() and counter_was_set(counter, since)
 
 
 class StreamTable(list[dict[str, Any]]):

@@ -11,6 +11,7 @@ from typing import Any
 from .._core import Stream, free_memory, header_behind
 from ..errors import StreamError, StreamPermissionError, StreamStorageError
 from ..names import SUFFIX, stream_directory
+from ..reports import COUNTER_SET
 from ..streams.directory import find_stale, remove_stale
 from ..system.machine import describe, file_system_of, huge_pages, in_memory
 from ..system.mappings import Deserted, deserted_files
@@ -220,6 +221,11 @@ def _troubles(entry: dict[str, Any]) -> list[dict[str, str]]:
             _finding("writer", f"{name}: process {entry['writer_pid']} died within a frame",
                      f"its last frame may be torn; restart the writer, or remove it: pymilk rm {name}",
                      "problem")
+        )  # fmt: skip
+    if entry["counter_set"]:
+        findings.append(
+            _finding("counter", f"{name}: {COUNTER_SET}",
+                     "its number of frames, and what was lost where it was set, are not known")
         )  # fmt: skip
     if entry["dead_readers"]:
         pids = ", ".join(map(str, entry["dead_readers"]))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import Stream
+from .._core import Stream, counter_was_set
 from ..arguments import check_seconds
 from ..errors import StreamTimeoutError
 
@@ -35,7 +35,7 @@ def measure_rates(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> 
     ----------
     before, after : list of dict
         From `survey`. ``rate`` of a stream in `after` is None where `before` does not have the same file,
-        or its counter went back.
+        its counter went back, or another program has set it: then ``counter_set`` is True.
     """
     known = {entry["path"]: entry for entry in before if "error" not in entry}
     for entry in after:
@@ -44,8 +44,11 @@ def measure_rates(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> 
         old = known.get(entry["path"])
         entry["rate"] = None
         if old is not None and old["inode"] == entry["inode"] and entry["counter"] >= old["counter"]:
-            seconds = (entry["looked_ns"] - old["looked_ns"]) / 1e9
-            entry["rate"] = (entry["counter"] - old["counter"]) / seconds if seconds > 0 else None
+            frames, span = entry["counter"] - old["counter"], entry["looked_ns"] - old["looked_ns"]
+            if counter_was_set(frames, span):
+                entry["counter_set"] = True
+            elif span > 0:
+                entry["rate"] = frames / (span / 1e9)
 
 
 def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
@@ -61,8 +64,9 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``seconds`` (watched), ``frames`` (published meanwhile), ``rate`` (frames per second), ``intervals``
-        (pairs of neighbours of which both were seen), and of these in microseconds ``mean_us``,
+        ``seconds`` (watched), ``frames`` (published meanwhile; where the counter was set, at least one),
+        ``counter_set`` (times that another program set the counter), ``rate`` (frames per second),
+        ``intervals`` (pairs of neighbours of which both were seen), and of these in microseconds ``mean_us``,
         ``jitter_us`` (standard deviation), ``min_us``, ``max_us``: None without an interval. ``writes``
         (frames whose writing was timed), and of these in microseconds ``write_p50_us``, ``write_max_us``
         and ``write_error_us`` (by how much any of them may be wrong): None if none was.
@@ -91,7 +95,8 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
     check_seconds(seconds, stream.name)
     begin = time.monotonic()
     deadline = begin + seconds
-    first = seen = stream.counter
+    seen, looked = stream.counter, time.monotonic_ns()
+    frames = moves = 0
     stamp = 0  # it is not known when the first frame was due
     intervals: list[int] = []
     writes: list[tuple[int, int]] = []
@@ -114,16 +119,21 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
         if whole and now == seen + 1 and stamp and newest > stamp:
             intervals.append(newest - stamp)
         stamp = newest if whole else 0
-        seen = now
-    last = stream.counter
+        came, at = _frames(now, seen), time.monotonic_ns()
+        if counter_was_set(came, at - looked):
+            came, moves = 1, moves + 1
+        frames += came
+        seen, looked = now, at
+    frames += _frames(stream.counter, seen)
     stream.check_whole()
     watched = time.monotonic() - begin
     spans = np.array(intervals) / 1e3
     known = len(spans) > 0
     return {
         "seconds": watched,
-        "frames": last - first,
-        "rate": (last - first) / watched,
+        "frames": frames,
+        "counter_set": moves,
+        "rate": frames / watched,
         "intervals": len(spans),
         "mean_us": float(spans.mean()) if known else None,
         "jitter_us": float(spans.std()) if known else None,
@@ -131,6 +141,11 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
         "max_us": float(spans.max()) if known else None,
         **_durations(writes),
     }
+
+
+def _frames(now: int, before: int) -> int:
+    """Return how many frames came, by the counter; 1 if it went back: the writer began anew."""
+    return now - before if now >= before else 1
 
 
 def _usual(intervals: list[int]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..capture import CaptureReport
-from ..reports import Report
+from ..reports import Report, counter_set_text
 
 __all__ = ["MultiCaptureReport"]
 
@@ -25,6 +25,8 @@ class MultiCaptureReport(Report):
         Message of each that failed.
     received, lost, torn : int
         Frames of all together.
+    counter_set : int
+        Times that another program set the counter of one of them. What was lost there is not known.
     nbytes : int
         Bytes of the frames received.
     started_ns : int
@@ -41,6 +43,7 @@ class MultiCaptureReport(Report):
     received: int = field(init=False)
     lost: int = field(init=False)
     torn: int = field(init=False)
+    counter_set: int = field(init=False)
     nbytes: int
     started_ns: int
     duration: float = field(init=False)
@@ -51,6 +54,7 @@ class MultiCaptureReport(Report):
         self.received = sum(each.received for each in reports)
         self.lost = sum(each.lost for each in reports)
         self.torn = sum(each.torn for each in reports)
+        self.counter_set = sum(each.counter_set for each in reports)
         self.duration = max(each.duration for each in reports)
         used = sum(each.cpu_share * each.duration for each in reports)
         self.cpu_share = used / self.duration if self.duration > 0 else 0.0
@@ -77,6 +81,9 @@ class MultiCaptureReport(Report):
         for row in table:
             cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
             lines.append(f"  {'  '.join(cells)}".rstrip())
+        for label, report in self.streams.items():
+            if report.counter_set:
+                lines.append(f"  {label}: {counter_set_text(report.counter_set)}")
         lines += [f"  {label}: {message}" for label, message in self.errors.items()]
         return "\n".join(lines)
 

@@ -16,6 +16,7 @@ __all__ = [
     "NELEMENT_MAX",
     "SECTION_DTYPES",
     "TIMESPEC",
+    "counter_was_set",
 ]
 
 FLAG_VERIFIED: int
@@ -32,3 +33,5 @@ NELEMENT_MAX: int
 DTYPES: dict[int, np.dtype[np.generic]]
 TIMESPEC: np.dtype[np.void]
 SECTION_DTYPES: dict[str, np.dtype[np.generic]]
+
+def counter_was_set(frames: int, nanoseconds: int) -> bool: ...

@@ -2,7 +2,7 @@
 
 from .._isio cimport FRAMEWRITEMD, IMAGE_KEYWORD, _DATATYPE_UINT8
 from ..protocol.frame cimport (
-    _COUNTER_RESET, _COUNTER_SET, _FROM_RING, _NEW_FILE, _REPEATED_POST, _TORN, _VERIFIED,
+    _COUNTER_RESET, _COUNTER_SET, _FROM_RING, _NEW_FILE, _REPEATED_POST, _TORN, _VERIFIED, is_set,
 )
 
 import numpy as np
@@ -22,6 +22,7 @@ __all__ = [
     "NELEMENT_MAX",
     "SECTION_DTYPES",
     "TIMESPEC",
+    "counter_was_set",
 ]
 
 #: `write` was 0 and counter and stamps stood still around the copy: the frame is whole.
@@ -126,3 +127,16 @@ SECTION_DTYPES = {
         }
     ),
 }
+
+
+def counter_was_set(frames, nanoseconds):
+    """Tell whether a counter was set by another program: so many frames cannot have come in that time.
+
+    Parameters
+    ----------
+    frames : int
+        By which the counter moved, 0 or more.
+    nanoseconds : int
+        Below 0: as 0.
+    """
+    return is_set(min(frames, 2**64 - 1), max(-2**63, min(nanoseconds, 2**63 - 1)))

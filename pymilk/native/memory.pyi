@@ -5,7 +5,8 @@ import numpy.typing as npt
 from typing_extensions import Buffer
 
 __all__ = [
-    "ArrayExporter", "Mapping", "allocate", "count_mappings", "map_shared", "prefault", "turn_copy",
+    "ArrayExporter", "Mapping", "allocate", "count_mappings", "frame_memory", "map_shared", "prefault",
+    "turn_copy",
 ]  # fmt: skip
 
 _Array = npt.NDArray[Any]
@@ -24,6 +25,7 @@ class ArrayExporter:
 
 def count_mappings() -> int: ...
 def allocate(shape: tuple[int, ...], dtype: npt.DTypeLike) -> _Array: ...
+def frame_memory(shape: tuple[int, ...], dtype: npt.DTypeLike) -> _Array: ...
 def map_shared(fd: int, offset: int, nbytes: int, writable: bool, path: str) -> tuple[Mapping, Any]: ...
 # NumPy's own stubs declare the buffer protocol from Python 3.12 on only.
 def prefault(target: Buffer | npt.NDArray[Any]) -> None: ...

@@ -33,7 +33,9 @@ from ..errors import (
 from ..system.causes import cause_of
 from ..system.memory import free_memory
 
-__all__ = ["ArrayExporter", "Mapping", "allocate", "count_mappings", "map_shared", "prefault", "turn_copy"]
+__all__ = [
+    "ArrayExporter", "Mapping", "allocate", "count_mappings", "frame_memory", "map_shared", "prefault", "turn_copy",
+]
 
 cdef enum:
     # Limits of the cache of free frame blocks: their number, and all their bytes.
@@ -315,6 +317,27 @@ def allocate(shape, dtype):
     mapping = anonymous(
         count, f"an array of shape {tuple(shape)}, {dtype}", "take fewer frames at a time")
     return np.ndarray(shape, dtype, mapping.region(0, count, True))
+
+
+def frame_memory(shape, dtype):
+    """Return an array whose content is arbitrary: if it is large, memory of earlier frames, whose pages exist.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : dtype
+
+    Returns
+    -------
+    ndarray
+        C-contiguous and writable. Its memory is used again after the last view of it.
+    """
+    cdef Block block = None
+    dtype = np.dtype(dtype)
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes >= KEPT_NBYTES:
+        block = take_block(nbytes)
+    return np.empty(shape, dtype) if block is None else np.ndarray(shape, dtype, block)
 
 
 def turn_copy(out, source):

@@ -45,6 +45,7 @@ cdef class Reader:
     cdef readonly uint64_t repeated
     cdef readonly uint64_t last
     cdef readonly uint64_t torn
+    cdef readonly uint64_t counter_set  # times, as found by a relay; grows while it runs
     cdef readonly int64_t cpu_ns
 
     # Keep other threads out, and let them in again. `begin` raises StreamBusyError.

@@ -261,7 +261,7 @@ cdef class RingCursor:
         oldest = ring_oldest(&self.c.ring)
         seq = {"next": head + 1, "newest": max(oldest, head), "oldest": oldest}[start]
         cursor_begin(&self.c, min(seq, head + 1))
-        self.c.received = self.c.lost = self.c.skipped = 0
+        self.c.received = self.c.lost = self.c.skipped = self.c.counter_set = 0
         self.commit()
 
     def after_file(self, missed):
@@ -282,6 +282,7 @@ cdef class RingCursor:
         self.c.received += old.c.received
         self.c.lost += old.c.lost
         self.c.skipped += old.c.skipped
+        self.c.counter_set += old.c.counter_set
         self.commit()
         self.pending = old.pending
         # If those frames are never handed over, they are lost: the older source is gone.
@@ -313,6 +314,11 @@ cdef class RingCursor:
     def skipped(self):
         """Frames skipped on request."""
         return self.c.skipped
+
+    @property
+    def counter_set(self):
+        """Times that another program set the counter of the stream, as the rows of these frames say."""
+        return self.c.counter_set
 
     @property
     def last(self):

@@ -207,7 +207,8 @@ class Parameter:
 
         Examples
         --------
-        >>> fps.add_param("wfs", "STREAMNAME", "cam0").require_stream((120, None), ["uint16", "float32"])
+        >>> wfs = fps.add_param("wfs", "STREAMNAME", "cam0")                  # doctest: +SKIP
+        >>> wfs.require_stream((120, None), ["uint16", "float32"])           # doctest: +SKIP
         """
         table = self._table
         if self.type is not ParameterType.STREAMNAME:

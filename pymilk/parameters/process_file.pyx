@@ -9,7 +9,7 @@ import os
 import stat
 
 cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
@@ -160,7 +160,7 @@ cdef class MappedFile:
     def put(self, size_t offset, bytes content):
         """Store some bytes; 4 and 8 aligned ones in one store."""
         cdef char *target = self.at(offset, len(content))
-        cdef char *source = PyBytes_AS_STRING(content)
+        cdef char *source = PyBytes_AsString(content)
         cdef int32_t word
         cdef uint64_t longer
         if not self.mapping.writable:

@@ -34,6 +34,7 @@ cdef struct Cursor:
     uint64_t received
     uint64_t lost
     uint64_t skipped
+    uint64_t counter_set    # rows with _COUNTER_SET
     uint64_t excused        # frame before which losses were reported already
     bint new_file           # the next frame is the first of a file that replaced another
     uint64_t missed         # frames of that other file that were not received
@@ -217,6 +218,7 @@ cdef inline void cursor_pass(Cursor *c, uint64_t count, const Row *rows) noexcep
                 lost = min(lost, lost_since_counted(c, seq, rows[i].cnt0, &first))
             c.counted = seq
             c.received += 1
+            c.counter_set += (rows[i].flags & _COUNTER_SET) != 0
             c.lost += lost
     c.next += count
     c.seen = c.next - 1

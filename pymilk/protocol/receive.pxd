@@ -68,6 +68,7 @@ cdef struct Target:
     uint64_t jump           # numbers to leave out before the first frame, so that it keeps its number
     uint64_t torn           # frames left out because they were torn
     uint64_t *reached       # number of the frame published last, for others to see
+    uint64_t *counter_set   # frames with _COUNTER_SET, for others to see
 
 # What the next row must report.
 cdef struct Account:
@@ -125,6 +126,8 @@ cdef inline void pass_on(Job *job, const Row *row, int64_t slice, bint fresh) no
     """Publish the frame that was copied into the target, under a number that shows how many were lost."""
     cdef Target *t = &job.target
     cdef int64_t acquired = row.atime_ns or row.writetime_ns
+    if fresh and row.flags & _COUNTER_SET:
+        atomic_store_u64(t.counter_set, t.counter_set[0] + 1, __ATOMIC_RELAXED)
     if not fresh or row.flags & _TORN:
         abandon_frame(t.base)
         if fresh:

@@ -123,6 +123,23 @@ static inline int pymilk_sem_post(sem_t *sem)
     return 0;
 }
 
+/* Be counted as a waiter, whom posts wake; returns both words. `pymilk_sem_leave` ends it. */
+static inline uint64_t pymilk_sem_enter(sem_t *sem)
+{
+    return __atomic_add_fetch((uint64_t *)(void *)sem, PYMILK_SEM_WAITER, __ATOMIC_RELAXED);
+}
+
+/* Leave the count of waiters; unless the semaphore was initialised again meanwhile, which set it to 0. */
+static inline void pymilk_sem_leave(sem_t *sem)
+{
+    uint64_t *words = (uint64_t *)(void *)sem;
+    uint64_t seen = __atomic_load_n(words, __ATOMIC_RELAXED);
+    while (seen >= PYMILK_SEM_WAITER
+           && !__atomic_compare_exchange_n(words, &seen, seen - PYMILK_SEM_WAITER, 1, __ATOMIC_RELAXED,
+                                           __ATOMIC_RELAXED))
+        continue;
+}
+
 /* Wait for a semaphore until a CLOCK_MONOTONIC time. Returns 0 or an errno value. */
 static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 {
@@ -135,7 +152,7 @@ static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
         return 0;
     if (shared != 0 && shared != 128)
         return pymilk_sem_watch(sem, monotonic_ns);
-    seen = __atomic_add_fetch(words, PYMILK_SEM_WAITER, __ATOMIC_RELAXED);
+    seen = pymilk_sem_enter(sem);
     for (;;) {
         /* Acquire: pairs with the release of the post. */
         while ((uint32_t)seen != 0) {
@@ -150,12 +167,7 @@ static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
         }
         seen = __atomic_load_n(words, __ATOMIC_RELAXED);
     }
-    /* Leave the count of waiters; unless the semaphore was initialised again meanwhile, which set it to 0. */
-    seen = __atomic_load_n(words, __ATOMIC_RELAXED);
-    while (seen >= PYMILK_SEM_WAITER
-           && !__atomic_compare_exchange_n(words, &seen, seen - PYMILK_SEM_WAITER, 1, __ATOMIC_RELAXED,
-                                           __ATOMIC_RELAXED))
-        continue;
+    pymilk_sem_leave(sem);
     return error;
 }
 
@@ -179,6 +191,12 @@ static inline int pymilk_sem_post(sem_t *sem)
 static inline int pymilk_sem_wait_until(sem_t *sem, int64_t monotonic_ns)
 {
     return pymilk_sem_watch(sem, monotonic_ns);
+}
+
+/* Nobody is counted here. */
+static inline void pymilk_sem_leave(sem_t *sem)
+{
+    (void)sem;
 }
 
 #endif

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ..reports import Report, ending_text
+from ..reports import Report, counter_set_rows, ending_text
 
 __all__ = ["RecordReport", "StreamReport"]
 
@@ -90,8 +90,7 @@ class StreamReport(Report):
         ]
         if self.unwritten:
             rows.append(("not written", f"{self.unwritten}, in the ring at the end"))
-        if self.counter_set:
-            rows.append(("counter set by another program", f"{self.counter_set} times; losses unknown"))
+        rows += counter_set_rows(self.counter_set)
         if self.new_files:
             rows.append(("new files followed", str(self.new_files)))
         rows += [

@@ -12,7 +12,7 @@ from .._core import RingCursor
 from .._types import Array
 from ..arraylike import ArrayLike
 from ..errors import StreamClosedError
-from ..reports import Report
+from ..reports import Report, counter_set_text
 
 if TYPE_CHECKING:
     from .reader import RingReader
@@ -128,6 +128,9 @@ class RingReport(Report):
         collector. Those found missing so far.
     skipped : int
         Frames left out on request: by the policy "newest", by `RingReader.skip` and `RingReader.rewind`.
+    counter_set : int
+        Times that another program set the counter forward. What was lost there is not known, and not in
+        `lost`.
     lag : int
         Frames waiting to be read.
     new_files : int
@@ -145,6 +148,7 @@ class RingReport(Report):
     received: int
     lost: int
     skipped: int
+    counter_set: int = 0
     lag: int
     new_files: int
     duration: float
@@ -155,6 +159,7 @@ class RingReport(Report):
             f"Ring of stream {self.stream!r} ({self.source}, depth {self.depth}): {self.received} received, "
             f"{self.lost} lost, {self.skipped} skipped, {self.lag} waiting, {self.duration:.3f} s"
             + (f", collector {self.cpu_share:.1%} of a core" if self.source == "collector" else "")
+            + (f"; {counter_set_text(self.counter_set)}" if self.counter_set else "")
         )
 
     def __repr__(self) -> str:

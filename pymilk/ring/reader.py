@@ -823,6 +823,7 @@ class RingReader:
             received=cursor.received,
             lost=self.lost,
             skipped=cursor.skipped,
+            counter_set=cursor.counter_set,
             lag=self.lag,
             new_files=self._source.new_files + (0 if collector is None else collector.new_files),
             duration=duration,

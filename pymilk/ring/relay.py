@@ -21,7 +21,7 @@ from ..errors import (
     StreamNotFoundError,
     StreamReplacedError,
 )
-from ..reports import Report
+from ..reports import Report, counter_set_text
 from ..streams.rings import check_slots, ring_layout
 from ..streams.waiting import spin_of
 from ..system.ending import close_at_exit
@@ -52,6 +52,9 @@ class RelayReport(Report):
         Frames relayed a second, since the relay began.
     cpu_share : float
         Processor time of the relay's thread as a share of `duration`.
+    counter_set : int
+        Times that another program set the counter of the source forward. What was lost there is not known;
+        the numbers of the target go on by one.
     """
 
     source: str
@@ -62,6 +65,7 @@ class RelayReport(Report):
     duration: float
     rate: float = field(init=False)
     cpu_share: float
+    counter_set: int = 0
 
     def __post_init__(self) -> None:
         self.rate = self.relayed / self.duration if self.duration > 0 else 0.0
@@ -70,6 +74,7 @@ class RelayReport(Report):
         return (
             f"{self.source} -> {self.target}: {self.relayed} frames, {self.lost} lost, "
             f"{self.rate:.1f} frames/s, {self.cpu_share:.1%} of a core, {self.duration:.1f} s"
+            + (f"; {counter_set_text(self.counter_set)}" if self.counter_set else "")
         )
 
     def __repr__(self) -> str:
@@ -130,7 +135,7 @@ class Relay:
         force: bool = False,
     ) -> None:
         spin = spin_of(wait)
-        self._relayed = 0
+        self._relayed = self._counter_set = 0
         self._keywords: list[Keyword] = []
         self._last_counter = 0
         self._maker = os.getpid()
@@ -153,6 +158,7 @@ class Relay:
                 reader.relay(made, after=after, spin_ns=spin, missed=missed)
             finally:
                 self._relayed += reader.received
+                self._counter_set += reader.counter_set
 
         try:
             self._copy_keywords(self.source)
@@ -214,7 +220,7 @@ class Relay:
     def report(self) -> RelayReport:
         """What was relayed so far."""
         thread = self._thread
-        relayed = self._relayed
+        relayed, counter_set = self._relayed, self._counter_set
         cpu_seconds = 0.0
         lag = 0
         if thread is not None:
@@ -222,6 +228,7 @@ class Relay:
             cpu_seconds = thread.cpu_seconds
             if thread.running:
                 relayed += reader.received
+                counter_set += reader.counter_set
                 if not (thread.stream.closed or thread.stream.damaged):
                     lag = max(0, thread.stream.counter - reader.progress)
         gone = self.target.closed or self.target.damaged
@@ -235,6 +242,7 @@ class Relay:
             lag=lag,
             duration=duration,
             cpu_share=cpu_seconds / duration if duration > 0 else 0.0,
+            counter_set=counter_set,
         )
 
     def tend(self) -> None:

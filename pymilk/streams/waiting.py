@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from .._core import PrivateRing, Reader, Stream
+from .._core import Bell, PrivateRing, Reader, Stream
 from ..arguments import check_choice
 from ..errors import StreamDamagedError, StreamNotFoundError, StreamNotReadyError
 
@@ -42,15 +42,20 @@ def spin_of(wait: str) -> int:
 
 
 #: What `pymilk.wait_any` waits for: a source of wake-ups, the number of the last frame known, a function
-#: that tells whether a frame is there.
-Awaited: TypeAlias = tuple[Reader | PrivateRing, int, Callable[[], bool]]
+#: that tells whether a frame is there. The source of a channel is a `Bell`, made by `bell_in_file` of
+#: native/bell.pxd from three words of its file: the futex that rings with each record, a count that has
+#: changed before, and a mark that nothing comes any more. The number is the value of the count up to which
+#: all was read.
+Awaited: TypeAlias = tuple[Reader | PrivateRing | Bell, int, Callable[[], bool]]
 
 
 @runtime_checkable
 class CanBeAwaited(Protocol):
     """An object that `pymilk.wait_any` can wait for."""
 
-    def _awaited(self) -> Awaited: ...
+    def _awaited(self) -> Awaited:
+        """Return what to wait for now. Raises what its own wait would raise if nothing can come any more."""
+        ...
 
 
 def awaited(item: CanBeAwaited) -> Awaited:

@@ -14,6 +14,7 @@ from ...channels.listing import channel_details, channel_kind, content_text
 from ...errors import ChannelError
 from ...inspection import measure_stream, stream_details
 from ...recording import is_recording_name, recording_details
+from ...reports import COUNTER_SET, counter_set_text
 from ..exits import clean_exit
 from ..naming import complete_streams, matching
 from ..output import (
@@ -141,7 +142,8 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
         ("file", f"{size_text(details['nbytes'])}, version {details['metadata']['version']}, "
                  f"{details['layout']} layout, inode {details['inode']}"),
         ("ring", ring),
-        ("counter", f"{details['counter']}, last frame {_ago(details['age'])}"),
+        ("counter", f"{details['counter']}, last frame {_ago(details['age'])}"
+                    f"{f'; {COUNTER_SET}' if details['counter_set'] else ''}"),
         ("written", f"{details['written_utc'] or 'no time stored'}, by process "
                     f"{process_text(details['writer_pid'], details['writer_alive'])}"),
         ("created", f"{details['created_utc'] or 'no time stored'}, by process {details['creator_pid']}"),
@@ -154,6 +156,8 @@ def _facts(details: dict[str, Any]) -> list[tuple[str, str]]:
         facts.append(
             ("rate", f"{measured['rate']:.1f}/s: {measured['frames']} frames in {measured['seconds']:.2f} s")
         )
+        if measured["counter_set"]:
+            facts.append(("note", counter_set_text(measured["counter_set"])))
         if measured["intervals"]:
             facts.append(
                 ("jitter", f"{measured['jitter_us']:.1f} us around {measured['mean_us']:.1f} us, "

@@ -15,6 +15,7 @@ from rich.text import Text
 from ...channels.listing import list_channels
 from ...inspection import measure_rates, survey
 from ...names import stream_directory
+from ...reports import COUNTER_SET
 from ...streams.kinds import FRAMES
 from ..exits import clean_exit
 from ..naming import complete_streams, matches
@@ -223,9 +224,11 @@ def _cells(entry: dict[str, Any]) -> dict[str, str]:
 
 
 def _others(streams: list[dict[str, Any]]) -> list[str]:
-    """Return a line for each file that is not a usable stream."""
+    """Return a line for each file that is not a usable stream, and each stream whose counter was set."""
     return [
         clean(f"{os.path.basename(entry['path'])}: {entry['error'].removeprefix(entry['path'] + ': ')}")
-        for entry in streams
         if "error" in entry
+        else clean(f"{entry['name']}: {COUNTER_SET}")
+        for entry in streams
+        if "error" in entry or entry["counter_set"]
     ]

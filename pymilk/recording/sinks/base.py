@@ -28,6 +28,7 @@ __all__ = [
     "HEADER_NBYTES",
     "Header",
     "Sink",
+    "StagedSink",
     "Staging",
     "Stored",
     "batch_of",
@@ -250,6 +251,31 @@ class Staging:
     def full(self) -> bool:
         """Whether there is no room left."""
         return self.used == len(self.frames)
+
+
+class StagedSink(Sink):
+    """A sink that collects the frames of a chunk in `_staging` before they are written.
+
+    A subclass makes `_staging`, and defines `_write`, which sets `_in_file`: how many of them are written.
+    """
+
+    _staging: Staging
+    _in_file = 0
+
+    def room(self, count: int) -> Array:
+        """See `Sink`."""
+        return self._staging.room(count)
+
+    def commit(self, info: Array) -> None:
+        """See `Sink`."""
+        self._staging.add(info)
+        if self._staging.full:
+            self._write()
+            self._staging.used = self._in_file = 0
+
+    @abc.abstractmethod
+    def _write(self) -> None:
+        """Write the frames of `_staging` behind `_in_file`."""
 
 
 def nothing_to_close() -> None:

@@ -21,7 +21,7 @@ from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
-from .base import Header, Sink, Staging, Stored, batch_of, dimensions_of, json_of_header, reserve
+from .base import Header, StagedSink, Staging, Stored, batch_of, dimensions_of, json_of_header, reserve
 from .hdf5_read import read_hdf5
 from .outputs import check_length, check_name, identity_of
 
@@ -73,7 +73,7 @@ def _as_oserror(method: Callable[_P, _R]) -> Callable[_P, _R]:
     return call
 
 
-class Hdf5Sink(Sink):
+class Hdf5Sink(StagedSink):
     """See `Sink`."""
 
     compresses = True
@@ -101,7 +101,6 @@ class Hdf5Sink(Sink):
         # The file gets its name once it can be read.
         hidden = hidden_name(path)
         self._count = 0
-        self._in_file = 0  # frames of the staging memory that are written
         self._rows: list[Array] = []  # of frames that are written, but not flushed
         count = batch_of(shape, dtype, _CHUNK_NBYTES)
         self._staging = Staging(shape, dtype, count)
@@ -171,18 +170,6 @@ class Hdf5Sink(Sink):
         """See `Sink`."""
         return self._count - sum(map(len, self._rows))
 
-    def room(self, count: int) -> Array:
-        """See `Sink`."""
-        return self._staging.room(count)
-
-    @_as_oserror
-    def commit(self, info: Array) -> None:
-        """See `Sink`."""
-        self._staging.add(info)
-        if self._staging.full:
-            self._write()
-            self._staging.used = self._in_file = 0
-
     @_as_oserror
     def flush(self) -> None:
         """See `Sink`."""
@@ -219,6 +206,7 @@ class Hdf5Sink(Sink):
         self._check_length()
         check_name(self._path, self._identity)
 
+    @_as_oserror
     def _write(self) -> None:
         """Write new frames of the staging memory to the file."""
         first, used = self._in_file, self._staging.used

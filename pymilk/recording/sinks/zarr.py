@@ -23,7 +23,7 @@ from ...system.files import delete, remove_unfinished
 from ...system.hidden import hidden_name
 from .base import (
     Header,
-    Sink,
+    StagedSink,
     Staging,
     Stored,
     batch_of,
@@ -121,7 +121,7 @@ def _put_in_place(hidden: str, path: str, replace: bool) -> None:
     delete(aside)
 
 
-class ZarrSink(Sink):
+class ZarrSink(StagedSink):
     """See `Sink`."""
 
     compresses = True
@@ -144,7 +144,6 @@ class ZarrSink(Sink):
         replace: bool = False,
     ) -> None:
         self._count = 0
-        self._in_file = 0  # frames of the present chunk that are in its file
         rows = batch_of(shape, dtype, _CHUNK_NBYTES)
         self._staging = Staging(shape, dtype, rows)
         self._table = np.zeros((rows, len(COLUMNS)), np.int64)
@@ -186,17 +185,6 @@ class ZarrSink(Sink):
     def written(self) -> int:
         """See `Sink`."""
         return self._count
-
-    def room(self, count: int) -> Array:
-        """See `Sink`."""
-        return self._staging.room(count)
-
-    def commit(self, info: Array) -> None:
-        """See `Sink`."""
-        self._staging.add(info)
-        if self._staging.full:
-            self._write()
-            self._staging.used = self._in_file = 0
 
     def flush(self) -> None:
         """See `Sink`."""

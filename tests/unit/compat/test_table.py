@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pymilk import SHM, Which3DState
-from pymilk.compat import xaosim
+from pymilk.compat import ndsharray, xaosim
 from pymilk.image import ImageStreamIOType
 from support.paths import ROOT
 
@@ -53,10 +53,26 @@ PLACES = {
     "2.6": ("ImageStreamIOWrap", "Image_md"),
     "3.1": ("pymilk.compat.xaosim", "shm"),
     "3.3": ("pymilk.compat.xaosim", "shm"),
+    "6.1": ("pymilk.compat.magscope", None),
+    "6.2": ("pymilk.compat.magscope", "VideoBuffer"),
+    "6.3": ("pymilk.compat.magscope", "MatrixBuffer"),
+    "6.4": ("pymilk.compat.magscope", "BeadRoiBuffer"),
+    "6.5": ("pymilk.compat.magscope", "LiveProfileBuffer"),
+    "6.6": ("pymilk.compat.magscope", "ZLUTSweepDataset"),
+    "7.1": ("pymilk.compat.ndsharray", None),
+    "7.2": ("pymilk.compat.ndsharray", "NdShArray"),
+    "8.1": ("pymilk.compat.pymembus", None),
+    "8.2": ("pymilk.compat.pymembus", "memmap"),
+    "8.3": ("pymilk.compat.pymembus", "memmsg"),
 }
 
 #: What stands for defaults on the page.
-VALUES = {"np": np, "Which3DState": Which3DState, "MATH_DATA": ImageStreamIOType.MATH_DATA_TYPE}
+VALUES = {
+    "np": np,
+    "Which3DState": Which3DState,
+    "MATH_DATA": ImageStreamIOType.MATH_DATA_TYPE,
+    "EMPTY": ndsharray.EMPTY,
+}
 
 
 class Row(NamedTuple):

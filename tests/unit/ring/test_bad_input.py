@@ -278,6 +278,7 @@ def test_reader_after_close(make: MakeSHM, source: str) -> None:
         "blocks": lambda: next(ring.blocks()),
         "the same blocks": lambda: next(waiting),
         "ablocks": lambda: asyncio.run(anext(ring.ablocks())),
+        "wait": lambda: ring.wait(1),
         "read": lambda: ring.read(1),
         "peek": lambda: ring.peek(1),
         "latest": lambda: ring.latest(),

@@ -96,6 +96,7 @@ def test_state(make: MakeSHM, source: str) -> None:
         "received": 2,
         "lost": 0,
         "skipped": 0,
+        "counter_set": 0,
         "lag": 1,
         "new_files": 0,
     }

@@ -227,3 +227,15 @@ def test_shared_rings_have_no_descriptor(make: MakeSHM, source: str) -> None:
     assert isinstance(caught.value, OSError)
     assert str(caught.value)
     assert copy.copy(caught.value).stream == "cam"
+
+
+@each_source
+def test_wait_takes_nothing(make: MakeSHM, source: str) -> None:
+    both = Both(make, source)
+    with pytest.raises(StreamTimeoutError):
+        both.ring.wait(timeout=0.002)
+    both.feed(2)
+    for _ in range(2):
+        both.ring.wait(timeout=PATIENCE)
+        assert both.ring.lag == 2
+    assert both.ring.read(2).info["cnt0"].tolist() == [2, 3]

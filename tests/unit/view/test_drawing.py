@@ -107,7 +107,7 @@ def test_colours_of_matplotlib():
 
 def test_colours_without_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(LibraryMissingError, match=r"pymilk\[plot\]"):
+    with pytest.raises(LibraryMissingError, match="pip install matplotlib"):
         colours.colour_table("plasma")
 
 

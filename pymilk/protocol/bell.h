@@ -35,17 +35,27 @@ static inline void pymilk_bell_ring(uint32_t *bell)
 }
 
 /*
+ * Say that somebody is going to sleep, unless the bell rang after `seen` was taken: then 0. After 1, `seen` is the value to
+ * sleep on.
+ */
+static inline int pymilk_bell_expect(uint32_t *bell, uint32_t *seen)
+{
+    uint32_t expected = *seen;
+    if (expected & 1)
+        return 1;
+    *seen |= 1;
+    return __atomic_compare_exchange_n(bell, &expected, *seen, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+/*
  * Sleep until the bell rings after `seen` was taken, or until a CLOCK_MONOTONIC time. Returns 0 if it may have rung,
  * else ETIMEDOUT, EINTR, or EFAULT if the file was cut.
  */
 static inline int pymilk_bell_sleep(uint32_t *bell, uint32_t seen, int64_t monotonic_ns)
 {
     struct timespec until = {(time_t)(monotonic_ns / 1000000000), (long)(monotonic_ns % 1000000000)};
-    if (!(seen & 1)) {
-        if (!__atomic_compare_exchange_n(bell, &seen, seen | 1, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-            return 0;
-        seen |= 1;
-    }
+    if (!pymilk_bell_expect(bell, &seen))
+        return 0;
     if (syscall(SYS_futex, bell, FUTEX_WAIT_BITSET, seen, &until, NULL, FUTEX_BITSET_MATCH_ANY) == 0
         || errno == EAGAIN)
         return 0;
