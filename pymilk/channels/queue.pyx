@@ -276,13 +276,17 @@ cdef class QueueFile(ChannelFile):
         """Return the state of a command whose slot had this word when it was sent."""
         cdef Queue *queue = self.use()
         cdef uint64_t word = look(&queue.slots[index])
+        self.check_whole()
+        if not self.is_mine(word, ready):
+            self.damaged()
+        return state_of(word)
+
+    cdef bint is_mine(self, uint64_t word, uint64_t ready) noexcept:
+        """Tell whether the word of a slot is about the command for which it was `ready`, not about a later one."""
         cdef uint64_t steps = changes_of(word) - changes_of(ready)
         cdef int state = state_of(word)
-        self.check_whole()
-        if not ((steps == 0 and word == ready) or (steps == 1 and state == STARTED)
-                or (steps == 2 and (state == DONE or state == UNKNOWN) and owner_of(word) == self.me)):
-            self.damaged()
-        return state
+        return ((steps == 0 and word == ready) or (steps == 1 and state == STARTED)
+                or (steps == 2 and (state == DONE or state == UNKNOWN) and owner_of(word) == self.me))
 
     def _wait(self, int index, uint64_t ready, timeout):
         """Wait until there is a reply, or the taker died; returns the state, which is another after the timeout."""
@@ -342,11 +346,11 @@ cdef class QueueFile(ChannelFile):
         cdef Slot *slot = &queue.slots[index]
         cdef uint64_t word = look(slot)
         cdef int _tries
-        if changes_of(word) - changes_of(ready) > 2:
-            return
         if word == ready:
             slot.caller = 0
         for _tries in range(3):
+            if not self.is_mine(word, ready):
+                return  # who took it saw that nobody waits: the slot is free, or has the command of another
             if state_of(word) == READY:
                 if change(slot, &word, READY, 0):
                     return
@@ -393,6 +397,7 @@ cdef class QueueFile(ChannelFile):
         cdef bytes content = self.plain(data)
         cdef Queue *queue = self.use()
         cdef Slot *slot = &queue.slots[index]
+        cdef uint64_t steps, taken = word
         cdef bint wanted
         self.check_length(len(content))
         if look(slot) == word:
@@ -404,7 +409,8 @@ cdef class QueueFile(ChannelFile):
             pymilk_bell_ring(&slot.bell)
         else:
             word = look(slot)
-            if owner_of(word) != self.me or not change(slot, &word, FREE, 0):
+            steps = changes_of(word) - changes_of(taken)
+            if not ((steps == 0 or (steps == 1 and state_of(word) == LEFT)) and change(slot, &word, FREE, 0)):
                 self.damaged()
             pymilk_bell_ring(&queue.header.freed)
         self.check_whole()

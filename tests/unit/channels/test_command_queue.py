@@ -101,6 +101,20 @@ def test_thrown_away_tickets_keep_no_slot(queue):
         assert [queue.take(0).reply() for _ in range(4)] == [False] * 4
 
 
+def test_leaving_late_does_not_touch_the_next_command(queue):
+    """Whatever has become of the slot since: each of its later states in turn."""
+    slot, word, _ = queue._send(b"old", 0)
+    assert queue._withdraw(slot, word)
+    queue._leave(slot, word)
+    ticket = queue.send(b"new")
+    queue._leave(slot, word)
+    command = queue.take(0)
+    queue._leave(slot, word)
+    assert command.reply(b"answer")
+    queue._leave(slot, word)
+    assert ticket.wait(0) == ("done", b"answer", False)
+
+
 def test_too_long(queue):
     with pytest.raises(errors.RecordTooLongError, match="17 bytes do not fit, 16 are the most"):
         queue.send(b"x" * 17)
