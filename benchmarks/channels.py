@@ -1,4 +1,4 @@
-"""Channels: messages, rows, pictures, and how long it takes to be woken; beside pipes and plain copies.
+"""Channels: messages, commands, rows, pictures, and how long waking takes; beside pipes and plain copies.
 
     python benchmarks/channels.py [--quick]
 
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import pymilk
-from pymilk.channels import MessageLog, Table, VideoStream
+from pymilk.channels import CommandQueue, MessageLog, Table, VideoStream
 
 DATA = b"x" * 100
 
@@ -63,6 +63,14 @@ ask, answer = MessageLog.attach("ask"), MessageLog.create("answer")
 print("ready", flush=True)
 for _ in range(int(sys.argv[1])):
     answer.append(ask.read().data)
+"""
+
+SERVER = """
+import sys
+from pymilk.channels import CommandQueue
+queue = CommandQueue.attach("queue", spin=float(sys.argv[1]))
+print("ready", flush=True)
+queue.serve(lambda data: data)
 """
 
 PIPE_ECHO = """
@@ -230,6 +238,23 @@ def round_trips(count: int) -> list[float]:
     return times
 
 
+def calls(count: int, spin: float) -> list[float]:
+    """Return seconds of calls through a command queue, which watch for `spin` seconds before they sleep."""
+    with CommandQueue.create("queue", spin=spin, replace=True) as queue:
+        child = subprocess.Popen([sys.executable, "-c", SERVER, str(spin)], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        child.stdout.readline()
+        times = []
+        for _ in range(count):
+            began = time.perf_counter()
+            queue.call(DATA, 60)
+            times.append(time.perf_counter() - began)
+        queue.remove()
+        child.wait()
+        child.stdout.close()
+    return sorted(times)
+
+
 def pipe_round_trips(count: int) -> list[float]:
     """Return the same through a pipe."""
     command = [sys.executable, "-c", PIPE_ECHO, str(count)]
@@ -283,6 +308,12 @@ def main() -> None:
         other = others[len(others) // 2] * 1e6
         print(f"  round trip {middle:6.1f} us p50, {tail:.1f} us p99 = {middle / other:.2f} of a pipe   "
               f"limit 25.0 us  {'ok' if middle <= 25 else 'MISSED'}")
+        for name, spin, limit in (("sleeping", 2e-6, 25.0), ("spinning", 0.01, 3.0)):
+            trips = calls(count // 20, spin)
+            middle, tail = (trips[int(len(trips) * share)] * 1e6 for share in (0.5, 0.99))
+            print(f"  call, {name} {middle:6.1f} us p50, {tail:.1f} us p99, "
+                  f"{trips[0] * 1e6:.1f} us least = {middle / other:.2f} of a pipe   "
+                  f"limit {limit} us  {'ok' if middle <= limit else 'MISSED'}")
 
 
 if __name__ == "__main__":

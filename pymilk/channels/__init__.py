@@ -1,9 +1,11 @@
 """Channels: what goes with frames between processes, in files of the stream directory."""
 
+from .commands import Command, CommandQueue, Reply, Ticket
 from .formats import AudioFormat, VideoFormat
 from .media import AudioBlock, AudioStream, VideoFrame, VideoStream
 from .messages import Batch, Message, MessageLog
 from .table import Rows, Table
 
-__all__ = ["AudioBlock", "AudioFormat", "AudioStream", "Batch", "Message", "MessageLog", "Rows", "Table",
-           "VideoFormat", "VideoFrame", "VideoStream"]  # fmt: skip
+__all__ = ["AudioBlock", "AudioFormat", "AudioStream", "Batch", "Command", "CommandQueue", "Message",
+           "MessageLog", "Reply", "Rows", "Table", "Ticket", "VideoFormat", "VideoFrame",
+           "VideoStream"]  # fmt: skip

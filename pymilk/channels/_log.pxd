@@ -42,12 +42,15 @@ cdef extern from "pymilk/channels/channel.h" nogil:
         uint64_t identity
         int64_t created_ns
         uint64_t room
+        uint64_t slots
+        uint64_t size
         uint64_t count
         uint64_t ends[2]
         int64_t last_ns
         uint64_t tail
         uint32_t bell
         uint32_t retired
+        uint32_t freed
     ctypedef struct Record "struct pymilk_record":
         uint64_t number
         uint64_t position

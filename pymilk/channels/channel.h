@@ -22,8 +22,10 @@ struct pymilk_channel {
     uint64_t identity;      /* random, never 0 */
     int64_t created_ns;     /* UTC */
     uint64_t room;          /* bytes for records, a multiple of 8 */
-    uint64_t unused_a[10];
-    uint64_t count;         /* 128: records committed; the commit word */
+    uint64_t slots;         /* of a command queue; 0 in a log */
+    uint64_t size;          /* bytes of a slot for data; 0 in a log */
+    uint64_t unused_a[8];
+    uint64_t count;         /* 128: records committed; the commit word. Of a queue: numbers given out */
     uint64_t ends[2];       /* where the records 0..n end, for n = count (ends[n & 1]) and its neighbour */
     int64_t last_ns;        /* time of the newest record, for those who only look */
     uint64_t unused_b[4];
@@ -32,6 +34,8 @@ struct pymilk_channel {
     uint32_t bell;          /* 256: futex; bit 0: somebody sleeps; the rest changes with each record */
     uint32_t retired;       /* 1: no record will come any more in this file */
     uint64_t unused_d[7];
+    uint32_t freed;         /* 320: futex of those who wait for a free slot of a queue */
+    uint32_t unused_e[15];
 };
 
 /* In front of the bytes of a record. Begins at a multiple of 8. */
@@ -43,9 +47,26 @@ struct pymilk_record {
     uint32_t flags;
 };
 
+/*
+ * A slot of a command queue. `word` says everything: bits 0..3 state, 4..30 who has it, 31..63 number of changes.
+ * Who has it changes the rest.
+ */
+struct pymilk_slot {
+    uint64_t word;
+    uint64_t number;        /* of the command, from 1 */
+    int64_t time_ns;        /* UTC, of the sending */
+    uint32_t length;        /* bytes of data: of the command, later of the reply */
+    uint32_t flags;         /* 1: text, 2: an error */
+    uint32_t caller;        /* who sent it; 0: nobody waits for the reply */
+    uint32_t bell;          /* futex of the caller */
+    uint64_t unused[3];
+};
+
 _Static_assert(offsetof(struct pymilk_channel, count) == 128, "");
 _Static_assert(offsetof(struct pymilk_channel, tail) == 192, "");
 _Static_assert(offsetof(struct pymilk_channel, bell) == 256, "");
+_Static_assert(offsetof(struct pymilk_channel, freed) == 320, "");
+_Static_assert(sizeof(struct pymilk_slot) == 64, "");
 _Static_assert(sizeof(struct pymilk_record) == 32, "");
 
 #endif

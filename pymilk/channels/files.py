@@ -30,6 +30,7 @@ __all__ = [
     "channel_path",
     "checked_size",
     "create_channel",
+    "life_of",
     "lock_channel",
     "open_channel",
     "remove_channel",
@@ -40,6 +41,16 @@ class Kind(enum.IntEnum):
     """What a channel is; the number is in the header of its file, the word in the name of the file."""
 
     msg = 1
+    cmd = 2
+
+
+#: Where the locks are by which callers and takers of a queue prove that they live, and how far they reach.
+LIVES_AT, LIVES_NBYTES = 1 << 60, 1 << 59
+
+
+def life_of(owner: int) -> int:
+    """Return where the lock of an object that uses a queue begins; it is as long as its PID."""
+    return LIVES_AT + (owner << 32)
 
 
 def suffix(kind: Kind) -> str:

@@ -11,7 +11,9 @@ from ..errors import ChannelError, ChannelFormatError, ChannelInUseError
 from ..names import stream_directory
 from ..streams.kinds import FRAMES, kind_of
 from ..system.locks import holder_of
-from .files import Kind, channel_name, channel_path, suffix
+from ..system.processes import named_processes
+from .commands import CommandQueue
+from .files import LIVES_AT, LIVES_NBYTES, Kind, channel_name, channel_path, suffix
 from .formats import audio_text, video_text
 from .messages import MessageLog
 from .schema import columns_text, read_columns
@@ -63,6 +65,8 @@ def channel_details(path: str, kind: Kind) -> dict[str, Any]:
     """Return what is known of a channel: see `list_channels`."""
     details: dict[str, Any] = {"path": path, "name": channel_name(path, kind), "kind": kind.name}
     try:
+        if kind is Kind.cmd:
+            return {**details, **_queue_details(path)}
         with MessageLog.attach(path) as log:
             details["nbytes"] = os.stat(path).st_size
             details["count"] = log.count
@@ -72,6 +76,39 @@ def channel_details(path: str, kind: Kind) -> dict[str, Any]:
     except (ChannelError, OSError) as error:
         details["error"] = str(error)
     return details
+
+
+def _queue_details(path: str) -> dict[str, Any]:
+    """Return what is known of a command queue."""
+    with CommandQueue._look(path) as queue:
+        return {
+            "nbytes": os.stat(path).st_size,
+            "count": queue.count,
+            "created_ns": queue.created_ns,
+            "slots": queue.slots,
+            "size": queue.size,
+            "waiting": queue.waiting,
+            "started": queue.started,
+            "users": users_of(path),
+        }
+
+
+def users_of(path: str) -> list[int]:
+    """Return the PIDs of those who have a queue attached, 0 for one that does not tell; at most 1000."""
+    found: list[int] = []
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        start, end = LIVES_AT, LIVES_AT + LIVES_NBYTES
+        while start < end and len(found) < 1000:
+            lock = holder_of(fd, start=start, length=end - start)
+            if lock is None:
+                break
+            found.append(lock.pid)
+            # The next one can only begin 2**32 bytes further on.
+            start = (lock.start >> 32) + 1 << 32
+    finally:
+        os.close(fd)
+    return sorted(found)
 
 
 def writer_of(path: str) -> int | None:
@@ -85,7 +122,7 @@ def writer_of(path: str) -> int | None:
 
 
 def remove(path: str, *, force: bool = False) -> None:
-    """Remove a channel that nobody writes.
+    """Remove a log that nobody writes, or a queue that nobody has attached.
 
     Parameters
     ----------
@@ -104,6 +141,9 @@ def remove(path: str, *, force: bool = False) -> None:
     if "/" not in path:
         path = channel_path(path, kind)
     name = channel_name(path, kind)
+    if kind is Kind.cmd:
+        _remove_queue(path, name, force)
+        return
     try:
         with MessageLog.attach(path, write=True) as log:
             log.remove()
@@ -114,3 +154,18 @@ def remove(path: str, *, force: bool = False) -> None:
             ) from None
         with MessageLog.attach(path) as log:
             log.remove()
+
+
+def _remove_queue(path: str, name: str, force: bool) -> None:
+    with CommandQueue._look(path):
+        users = users_of(path)
+    if users and not force:
+        raise ChannelInUseError(
+            f"channel {name!r}: {len(users)} handles have it attached "
+            f"({named_processes(sorted(set(users)))}); end these first, or force the removal",
+            channel=name,
+            path=path,
+            pids=users,
+        )
+    with CommandQueue.attach(path) as queue:
+        queue.remove()

@@ -13,40 +13,33 @@ from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from .._isio cimport (
-    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, atomic_load_i32, atomic_load_u64, atomic_or_i32, c_stat, dev_t,
-    ino_t, stat,
+    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, atomic_load_u64,
 )
 from ..native.bell cimport Bell, bell_in_file
 from ..native.checks cimport timeout_ns
-from ..native.memory cimport Mapping, map_file
-from ..protocol.bell cimport pymilk_bell_look, pymilk_bell_ring, pymilk_bell_sleep
+from ..native.memory cimport Mapping
+from ..protocol.bell cimport pymilk_bell_look, pymilk_bell_sleep
 from ..protocol.clock cimport clock_ns, later, sleep_until
 from ..protocol.port cimport pymilk_pause
 from ._log cimport (
-    FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_MAGIC, PYMILK_CHANNEL_ROOM_AT,
-    PYMILK_CHANNEL_VERSION, ChannelHeader, Found, Place, Record, Room, end_of, give_way, longest, look_at, newest, oldest,
-    put, still_there, take, whole,
+    FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_ROOM_AT, ChannelHeader, Found, Place,
+    Record, Room, end_of, give_way, longest, look_at, newest, oldest, put, still_there, take, whole,
 )
-
-import os
-import time
+from .file cimport ChannelFile
 
 import numpy as np
 
 from ..errors import (
     ChannelArgumentError,
-    ChannelClosedError,
-    ChannelDamagedError,
-    ChannelFormatError,
     ChannelReadOnlyError,
-    ChannelRemovedError,
     ChannelTimeoutError,
     RecordTooLongError,
 )
+from .file import HEADER_NBYTES, new_header
 
 __all__ = ["HEADER_NBYTES", "ROW", "LogFile", "Message", "longest_record", "new_header"]
 
@@ -67,13 +60,7 @@ cdef enum:
     # Most bytes that are copied with the GIL held in one go.
     PORTION = 4_194_304
     FLAG_TEXT = 1
-    # Bits of Mapping.closed: see protocol/guard.h.
-    CLOSED = 1
-    LOST = 2
     CLOCK_REALTIME = 0
-
-#: Bytes in front of the records of a file.
-HEADER_NBYTES = PYMILK_CHANNEL_ROOM_AT
 
 #: A record in `read_many`: its number, time, flags, and where its bytes are in the payload.
 ROW = np.dtype([("number", "u8"), ("time_ns", "i8"), ("offset", "u8"), ("length", "u4"), ("flags", "u4")])
@@ -82,20 +69,6 @@ ROW = np.dtype([("number", "u8"), ("time_ns", "i8"), ("offset", "u8"), ("length"
 def longest_record(uint64_t room):
     """Return the most bytes that a record can have in a log of this room."""
     return longest(room)
-
-
-def new_header(uint32_t kind, uint64_t nbytes):
-    """Return the header of a new, empty file of `nbytes` bytes."""
-    cdef ChannelHeader header
-    memset(&header, 0, sizeof(header))
-    memcpy(header.magic, PYMILK_CHANNEL_MAGIC, 8)
-    header.version = PYMILK_CHANNEL_VERSION
-    header.kind = kind
-    header.nbytes = nbytes
-    header.identity = int.from_bytes(os.urandom(8), "little") | 1
-    header.created_ns = time.time_ns()
-    header.room = (nbytes - PYMILK_CHANNEL_ROOM_AT) & ~<uint64_t>7
-    return (<char *>&header)[:sizeof(header)]
 
 
 @cython.final
@@ -130,7 +103,7 @@ cdef class Message:
 
 
 @cython.auto_pickle(False)
-cdef class LogFile:
+cdef class LogFile(ChannelFile):
     """A message log, mapped. `MessageLog` is what users have.
 
     Parameters
@@ -151,7 +124,6 @@ cdef class LogFile:
         The file is another, or damaged.
     """
 
-    cdef Mapping mapping
     cdef Bell bell              # made when somebody waits for several things
     # Told after each read, so that it is readable while there is something: see pymilk.streams.watching.
     cdef public object _descriptor
@@ -160,25 +132,15 @@ cdef class LogFile:
     cdef uint64_t tail          # of the writer
     cdef int64_t next_look      # of the writer, at the place of the file
     cdef uint64_t gone          # lost since the last record that was handed over
-    cdef dev_t device
-    cdef ino_t inode
-    cdef bytes path_bytes
-    cdef readonly str path
-    cdef readonly str name
     cdef readonly bint writing
     cdef readonly uint64_t lost
 
     def __init__(self, int fd, str path, str name, uint32_t kind, bint shared, bint writing):
-        self.path, self.name = path, name
-        self.path_bytes = os.fsencode(path)
-        status = os.fstat(fd)
-        self.device, self.inode = status.st_dev, status.st_ino
-        self.check_header(os.pread(fd, sizeof(ChannelHeader), 0), status.st_size, kind)
-        self.mapping = map_file(fd, status.st_size, shared, path)
+        self.open_file(fd, path, name, kind, shared)
         self.writing = writing
-        self.room.header = <ChannelHeader *>self.mapping.base
+        self.room.header = self.header
         self.room.records = self.mapping.base + PYMILK_CHANNEL_ROOM_AT
-        self.room.nbytes = (<uint64_t>status.st_size - PYMILK_CHANNEL_ROOM_AT) & ~<uint64_t>7
+        self.room.nbytes = (self.mapping.nbytes - PYMILK_CHANNEL_ROOM_AT) & ~<uint64_t>7
         if writing:
             newest(&self.room, &self.place)
             self.tail = atomic_load_u64(&self.room.header.tail, __ATOMIC_RELAXED)
@@ -187,61 +149,10 @@ cdef class LogFile:
                 self.check(FOUND_DAMAGE)
         self.check_whole()
 
-    cdef int check_header(self, bytes content, int64_t nbytes, uint32_t kind) except -1:
-        cdef ChannelHeader header
-        cdef str field
-        if len(content) < <Py_ssize_t>sizeof(header) or nbytes < PYMILK_CHANNEL_ROOM_AT + 1024:
-            field, expected, found = "file size", f"{PYMILK_CHANNEL_ROOM_AT + 1024} or more", nbytes
-        else:
-            memcpy(&header, <char *>content, sizeof(header))
-            if memcmp(header.magic, PYMILK_CHANNEL_MAGIC, 8) != 0:
-                field, expected, found = "magic", PYMILK_CHANNEL_MAGIC, header.magic[:8]
-            elif header.version != PYMILK_CHANNEL_VERSION:
-                field, expected, found = "version", PYMILK_CHANNEL_VERSION, header.version
-            elif header.kind != kind:
-                field, expected, found = "kind", kind, header.kind
-            elif header.nbytes != <uint64_t>nbytes:
-                field, expected, found = "nbytes", nbytes, header.nbytes
-            elif header.room != (<uint64_t>nbytes - PYMILK_CHANNEL_ROOM_AT) & ~<uint64_t>7:
-                field, expected, found = "room", nbytes - PYMILK_CHANNEL_ROOM_AT, header.room
-            else:
-                return 0
-        raise ChannelFormatError(
-            f"{self.path} is no channel of this kind: {field} is {found!r}, not {expected!r}",
-            channel=self.name, path=self.path, field=field, expected=expected, found=found)
-
     cdef Room *use(self) except NULL:
         """Return the memory. It stays for as long as the caller runs no Python code."""
-        if self.mapping is None:
-            raise ChannelClosedError(
-                f"channel {self.name!r} is closed, or belongs to the parent of this process; attach it again",
-                channel=self.name, path=self.path)
+        self.check_open()
         return &self.room
-
-    cdef int check_whole(self) except -1:
-        """Raise if the file was cut, or another header written over it."""
-        if (atomic_load_i32(<int32_t *>&self.mapping.closed, __ATOMIC_RELAXED) & LOST
-                or self.room.header.nbytes != self.mapping.nbytes):
-            self.check(FOUND_DAMAGE)
-        return 0
-
-    cdef int check(self, Found found) except -1:
-        if found == FOUND_DAMAGE:
-            raise ChannelDamagedError(
-                f"channel {self.name!r}: its file was cut or overwritten while it was attached; make it anew",
-                channel=self.name, path=self.path, field="records", expected="a record", found="other bytes")
-        return 0
-
-    @property
-    def closed(self):
-        """Whether `close` was called."""
-        return self.mapping is None
-
-    def close(self):
-        """Let go of the file. A wait in another thread ends."""
-        if self.mapping is not None:
-            atomic_or_i32(<int32_t *>&self.mapping.closed, CLOSED, __ATOMIC_RELAXED)
-            self.mapping = None
 
     @property
     def count(self):
@@ -249,18 +160,6 @@ cdef class LogFile:
         cdef uint64_t count = atomic_load_u64(&self.use().header.count, __ATOMIC_ACQUIRE)
         self.check_whole()
         return count
-
-    @property
-    def identity(self):
-        """Random number of this file: another one under the same name has another."""
-        self.use()
-        return self.room.header.identity
-
-    @property
-    def created_ns(self):
-        """When the file was made, in nanoseconds UTC since 1970."""
-        self.use()
-        return self.room.header.created_ns
 
     @property
     def last_ns(self):
@@ -343,24 +242,6 @@ cdef class LogFile:
                 raise self.removed()
             self.next_look = now + PLACE_NS
         return 0
-
-    cdef bint is_gone(self) noexcept:
-        """Tell whether no record can come any more in this file."""
-        cdef stat status
-        return (self.room.header.retired or c_stat(self.path_bytes, &status) != 0 or status.st_ino != self.inode
-                or status.st_dev != self.device)
-
-    cdef object removed(self):
-        return ChannelRemovedError(
-            f"channel {self.name!r} was removed or made anew since it was attached; attach it again",
-            channel=self.name, path=self.path)
-
-    def _retire(self):
-        """Tell all who have the file attached that no record comes any more."""
-        cdef Room *room = self.use()
-        if self.mapping.writable:
-            room.header.retired = 1
-            pymilk_bell_ring(&room.header.bell)
 
     # -- reading
 

@@ -19,6 +19,7 @@ from .commands.play import play
 from .commands.ps import ps
 from .commands.record import record
 from .commands.relay import relay
+from .commands.send import send
 from .commands.show import show
 from .commands.simulate import simulate
 from .commands.streams import create, rm
@@ -50,6 +51,6 @@ def app() -> None:
 
 for command in (
     bench, capture, completion, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm,
-    show, simulate, tail, top, watch,
+    send, show, simulate, tail, top, watch,
 ):
     app.add_command(command)

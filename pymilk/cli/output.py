@@ -112,6 +112,10 @@ def channel_lines(channels: Iterable[dict[str, Any]]) -> list[str]:
         if "error" in entry:
             lines.append(clean(f"{file}: {entry['error']}"))
             continue
+        if entry["kind"] == "cmd":
+            numbers = f"{entry['waiting']} waiting, {entry['started']} started, {entry['count']} sent so far"
+            lines.append(clean(f"{file}: command queue, {numbers}, attached {len(entry['users'])} times"))
+            continue
         age = f", newest {age_text(entry['age'])} ago" if entry["age"] is not None else ""
         pid = entry["writer"]
         writer = "no writer" if pid is None else f"written by {pid or 'a process that is not visible here'}"

@@ -25,6 +25,7 @@ _ROOMS = {
         "ChannelError",
         "ChannelExistsError",
         "ChannelFormatError",
+        "ChannelFullError",
         "ChannelInUseError",
         "ChannelNotFoundError",
         "ChannelPermissionError",

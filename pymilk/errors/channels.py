@@ -13,6 +13,7 @@ __all__ = [
     "ChannelError",
     "ChannelExistsError",
     "ChannelFormatError",
+    "ChannelFullError",
     "ChannelInUseError",
     "ChannelNotFoundError",
     "ChannelPermissionError",
@@ -125,6 +126,18 @@ class ChannelTimeoutError(ChannelError, TimeoutError):
 
     fields = (*ChannelError.fields, "timeout")
     timeout: float
+
+
+class ChannelFullError(ChannelError, TimeoutError):
+    """All slots of a command queue are in use, and none became free in time. Nothing was sent.
+
+    Attributes
+    ----------
+    slots : int
+    """
+
+    fields = (*ChannelError.fields, "slots")
+    slots: int
 
 
 class RecordTooLongError(ChannelError, ValueError):

@@ -62,18 +62,23 @@ class FileLock(NamedTuple):
         Of its holder, as that calls itself in its own PID namespace; 0 if the lock does not tell.
     reading : bool
         It is one for reading, which takes no right to write.
+    start : int
+        Its first byte.
     """
 
     pid: int
     reading: bool
+    start: int = _START
 
 
-def _told(kind: int, command: int, fd: int, length: int) -> tuple[int, ...]:
-    asked = struct.pack(_FLOCK, kind, os.SEEK_SET, _START, length, 0)
+def _told(kind: int, command: int, fd: int, length: int, start: int = _START) -> tuple[int, ...]:
+    asked = struct.pack(_FLOCK, kind, os.SEEK_SET, start, length, 0)
     return struct.unpack(_FLOCK, fcntl.fcntl(fd, command, asked))
 
 
-def holder_of(fd: int, *, writers_only: bool = False) -> FileLock | None:
+def holder_of(
+    fd: int, *, writers_only: bool = False, start: int = _START, length: int = 1
+) -> FileLock | None:
     """Return the lock that another handle has on the file behind a descriptor; None if there is none.
 
     Parameters
@@ -81,20 +86,22 @@ def holder_of(fd: int, *, writers_only: bool = False) -> FileLock | None:
     fd : int
     writers_only : bool, default False
         Look for locks for writing only.
+    start, length : int
+        Bytes to look at; those of the lock of a writer if not given.
     """
     try:
-        found = _told(fcntl.F_RDLCK if writers_only else fcntl.F_WRLCK, _OFD_GETLK, fd, 1)
+        found = _told(fcntl.F_RDLCK if writers_only else fcntl.F_WRLCK, _OFD_GETLK, fd, length, start)
     except OSError:
         return None  # a file system without locks: nobody can have one
-    kind, _, start, length, pid = found
+    kind, _, first, covered, pid = found
     if kind == fcntl.F_UNLCK:
         return None
     # A lock that belongs to a process tells its PID; one of an open file does not, but ours is as long.
-    ours = start == _START and 0 < length < 2**31
-    return FileLock(pid if pid > 0 else length if ours else 0, kind == fcntl.F_RDLCK)
+    ours = first >= start and 0 < covered < 2**31
+    return FileLock(pid if pid > 0 else covered if ours else 0, kind == fcntl.F_RDLCK, first)
 
 
-def take_lock(fd: int, *, reading: bool = False) -> None:
+def take_lock(fd: int, *, reading: bool = False, start: int = _START) -> None:
     """Take the lock of the file behind a descriptor, for writing if not said otherwise.
 
     Raises
@@ -102,7 +109,7 @@ def take_lock(fd: int, *, reading: bool = False) -> None:
     OSError
         Another handle has it (BlockingIOError), it needs a descriptor for writing, or there are no locks.
     """
-    _told(fcntl.F_RDLCK if reading else fcntl.F_WRLCK, _OFD_SETLK, fd, os.getpid())
+    _told(fcntl.F_RDLCK if reading else fcntl.F_WRLCK, _OFD_SETLK, fd, os.getpid(), start)
 
 
 def unlock(fd: int) -> None:

@@ -11,13 +11,14 @@ import os
 import random
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pymilk.channels import MessageLog
 from pymilk.channels.log import HEADER_NBYTES
 from pymilk.errors import ChannelError
 
-__all__ = ["damaged", "drive"]
+__all__ = ["LIMIT", "damaged", "drive", "run"]
 
 #: Longest time that one file may take, in seconds.
 LIMIT = 2.0
@@ -74,9 +75,14 @@ def drive(path: Path, data: bytes) -> None:
     assert seconds < LIMIT, f"{seconds:.1f} s"
 
 
-def main() -> None:
+def run(
+    file: str,
+    damaged: Callable[[random.Random], bytes],
+    drive: Callable[[Path, bytes], None],
+    description: str | None,
+) -> None:
     """Drive so many damaged files, or as many as there is time for."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--seed", type=int, default=0)
@@ -88,7 +94,7 @@ def main() -> None:
         while done < options.count and time.monotonic() < end:
             choice = random.Random(f"{options.seed} {done}")
             try:
-                drive(Path(folder, "fuzz.msg.shm"), damaged(choice))
+                drive(Path(folder, file), damaged(choice))
             except BaseException:
                 print(f"seed {options.seed}, number {done}", flush=True)
                 raise
@@ -97,4 +103,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run("fuzz.msg.shm", damaged, drive, __doc__)
