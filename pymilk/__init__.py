@@ -154,7 +154,7 @@ if not TYPE_CHECKING:
             found = getattr(importlib.import_module(f".{_LATER[name]}", __name__), name)
             globals()[name] = found
             return found
-        if name in ("image", *_LATER.values()):
+        if name in ("fits", "image", *_LATER.values()):
             return importlib.import_module(f".{name}", __name__)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -6,7 +6,6 @@ written by others.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,6 +47,8 @@ def picture_of(frame: Array) -> str:
     png = upstairs("thumbnail")(frame)
     if png is None:
         return ""
+    import base64  # here, as html above
+
     return f'<img alt="frame" src="data:image/png;base64,{base64.b64encode(png).decode("ascii")}">'
 
 

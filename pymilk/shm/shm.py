@@ -33,7 +33,6 @@ from ..errors import (
     StreamReplacedError,
     StreamTimeoutError,
 )
-from ..fits import multi_write, stream_header
 from ..names import SUFFIX, stream_directory
 from ..ring import RingReader
 from ..streams.buffers import as_target
@@ -834,6 +833,8 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         bottom. `pymilk.interfacing.fits.multi_read` gives back what `get_data` gave, with the same symcode
         and triDim. The file is complete when it appears under its name.
         """
+        from ..fits import multi_write, stream_header  # here, so that `import pymilk` does not load them
+
         options["copy"] = True
         for _ in range(_STAMP_TRIES):
             frame = self.get_data(**options)
