@@ -23,6 +23,7 @@ from pymilk.compat.magscope import (
     ZLUTSweepDataset,
 )
 from support.children import Child
+from support.magscope_writers import work
 from support.segments import MEMORY, FileLock, new_name, put_words, segments, video_buffer, words
 from support.waiting import until
 
@@ -245,14 +246,6 @@ print("done", flush=True)
     other.expect("done")
     assert other.finish() == (0, "", "")
     assert beads.version == 599
-
-
-def work(name: str, locks: dict[str, Any], results: Any) -> None:
-    """In a process of multiprocessing: write, and tell what came of it."""
-    matrix = MatrixBuffer(create=False, locks=locks, name=name)
-    for number in range(300):
-        matrix.write(np.array([[number, 1.0]]))
-    results.put(matrix.get_count_index())
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
