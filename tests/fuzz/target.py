@@ -27,7 +27,7 @@ import numpy as np
 from pymilk import SHM, RingReader
 from pymilk._core import FRAME_ROW, Keyword, Rows, Stream, read_header
 from pymilk.compat import xaosim
-from pymilk.errors import FitsHeaderWarning, FrameTornWarning, StreamError, StreamTimeoutWarning
+from pymilk.errors import FitsHeaderWarning, FrameTornWarning, StreamError, StreamInUseWarning, StreamTimeoutWarning
 from pymilk.fits import multi_read
 from pymilk.image import Image
 from pymilk.inspection import describe_stream, stream_details, survey
@@ -623,7 +623,7 @@ def _quiet() -> Iterator[None]:
     """Let pass the warnings that a damaged stream deserves, and no other."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for kind in (FitsHeaderWarning, FrameTornWarning, StreamTimeoutWarning):
+        for kind in (FitsHeaderWarning, FrameTornWarning, StreamInUseWarning, StreamTimeoutWarning):
             warnings.simplefilter("ignore", kind)
         yield
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz import target
 from fuzz.inputs import Seed, make_input, seeds
+from pymilk import SHM
 from pymilk._core import Stream
+from pymilk.errors import StreamInUseWarning
+from pymilk.native import lifecycle
+from pymilk.system.living import Writers
 from support.paths import MALFORMED
 
 #: What takes milliseconds. The other parts wait for frames that do not come, or look through all processes.
@@ -93,3 +98,12 @@ def test_the_target_sees_writing_readers(monkeypatch: pytest.MonkeyPatch, work: 
 
 def test_the_target_sees_doors_that_disagree(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
     assert "disagree" in drive_broken(lambda path: None, "read_header", monkeypatch, work)
+
+
+def test_a_stream_in_use_may_be_replaced(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
+    """The number of a living process whose mappings cannot be read is in the file: that deserves a warning."""
+    monkeypatch.setattr(lifecycle, "living_writers", lambda *args, **more: Writers([1]))
+    with pytest.warns(StreamInUseWarning):
+        SHM("warns", ((2, 3), np.uint16)).close()
+        SHM("warns", ((2, 3), np.uint16)).destroy()
+    assert target.drive(seeds()[-1].data, work, parts=("around",))
