@@ -31,7 +31,7 @@ WATCHDOG_SECONDS = 120
 
 
 def pytest_collection_finish() -> None:
-    """Keep thousands of collected tests out of garbage collections: some tests ask for one again and again."""
+    """Keep thousands of collected tests out of garbage collections, which many tests ask for."""
     gc.collect()
     gc.freeze()
 
