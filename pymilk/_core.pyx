@@ -414,7 +414,7 @@ cdef class Stream(StreamMetadata):
     @staticmethod
     def create(name_or_path, shape, dtype, *, nbkw=50, nbsem=10, imagetype=_MATH_DATA, cb_size=0,
                mode=None, exist_ok=True, location=-1, version="2.00", layout=None, exclusive=False,
-               replace=None):
+               replace=None, keywords=()):
         """Create a stream, replacing one of the same name.
 
         The file is filled under a temporary name, with its memory reserved, and renamed into place: no program
@@ -455,16 +455,20 @@ cdef class Stream(StreamMetadata):
             it, also in another container; then `StreamInUseError`. True: it is replaced, with a
             `StreamInUseWarning` that names such a process. False: `StreamExistsError`. Default: as the
             environment variable PYMILK_REPLACE says ("if-free", "true" or "false"); without it, True.
+        keywords : iterable of Keyword, optional
+            As for `write_keywords`. They are there when the stream appears: no reader finds it without them.
 
         Returns
         -------
         Stream
-            Attached, all zero, counter 0: what ImageStreamIO's own create leaves.
+            Attached, all zero but its keywords, counter 0: what ImageStreamIO's own create leaves.
 
         Raises
         ------
         StreamArgumentError, StreamNameError
             An argument is out of range; nothing was created.
+        KeywordError
+            They cannot be stored; nothing was created.
         StreamNotFoundError, StreamPermissionError
             The directory does not exist or is not writable.
         StreamStorageError
@@ -494,7 +498,7 @@ cdef class Stream(StreamMetadata):
         if not exist_ok and replace is not None:
             raise bad_argument(new.name, "exist_ok", exist_ok, "left out where replace is given")
         new.replace = replace_policy(replace if exist_ok else False, new.name)
-        new.mode, new.exclusive = mode, exclusive
+        new.mode, new.exclusive, new.keywords = mode, exclusive, keywords
         made = create_file(new)
         stream = wrap(made.file)
         if exclusive:
