@@ -126,7 +126,7 @@ class Stream(StreamMetadata):
         layout: _Layout | None = None,
         exclusive: bool = False,
         replace: Replace | None = None,
-        keywords: Iterable[Keyword] = (),
+        keywords: Iterable[Keyword | tuple[Any, ...]] = (),
     ) -> Stream: ...
     @staticmethod
     def local(
