@@ -7,9 +7,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .notebooks import as_html
+from .verdicts import wrapped
 
 __all__ = [
     "COUNTER_SET",
+    "LossReport",
     "Report",
     "counter_set_rows",
     "counter_set_text",
@@ -49,6 +51,25 @@ class Report:
         rows = self.rows()
         width = max(len(label) for label, _ in rows)
         return "\n".join([self.title(), *(f"  {label:<{width}}  {text}" for label, text in rows)])
+
+
+class LossReport(Report):
+    """Base of reports of work that can lose frames: they end with why, and with what to do."""
+
+    def reasons(self) -> list[str]:
+        """Return why frames are missing, and what to do: a sentence each; none if nothing was lost."""
+        return []
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all attributes as plain Python values, ready for JSON, and `reasons`."""
+        return {**super().to_dict(), "reasons": self.reasons()}
+
+    def told(self, text: str) -> str:
+        """Return a text with the reasons behind it."""
+        return "\n".join([text, *map(wrapped, self.reasons())])
+
+    def __str__(self) -> str:
+        return self.told(super().__str__())
 
 
 def _plain(value: Any) -> Any:

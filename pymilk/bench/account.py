@@ -15,13 +15,11 @@ import numpy.typing as npt
 from .._core import FLAG_COUNTER_SET, FLAG_TORN
 from ..capture import spread
 from ..reports import counter_set_text
+from ..verdicts import SHORT_GAP
 
-__all__ = ["LATENCY_EDGES_US", "SHORT_GAP", "Account", "latency_counts", "percentiles", "settle"]
+__all__ = ["LATENCY_EDGES_US", "Account", "latency_counts", "percentiles", "settle"]
 
 _BINS_PER_DECADE = 20
-
-#: Longest gap, in frames, that means a slow reader; longer gaps mean that the reader was interrupted.
-SHORT_GAP = 2
 
 #: Edges of the latency histogram in microseconds, 0.1 to 10 million; the outer bins include the rest.
 LATENCY_EDGES_US = 10.0 ** (np.arange(8 * _BINS_PER_DECADE + 1) / _BINS_PER_DECADE - 1)

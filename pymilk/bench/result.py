@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..reports import Report
 from ..system.machine import in_memory
+from ..verdicts import (
+    WHOLE_CORE,
+    WORTH,
+    away_text,
+    few_cores,
+    not_keeping_up,
+    overrun,
+    rate_text,
+    to_do,
+    too_slow,
+    wrapped,
+)
 from .account import LATENCY_EDGES_US
 
 __all__ = ["BenchResult", "Point"]
@@ -16,21 +27,14 @@ __all__ = ["BenchResult", "Point"]
 #: Share of the rate that a writer must reach to be on pace.
 _PACE = 0.95
 
-#: Limits from which on the verdict mentions: cores used by others, cores taken by a hypervisor, a thread's
-#: share of its core, how full a ring was.
+#: Limits from which on the verdict mentions: cores used by others, cores taken by a hypervisor, how full a
+#: ring was.
 _OTHERS_CORES = 0.15
 _STOLEN_CORES = 0.02
-_WHOLE_CORE = 0.9
 _FULL = 0.5
 
 #: Median latency in microseconds above which slow clocks and sleeping cores are likely.
 _SLEEPY_US = 40.0
-
-#: Share of the missing frames from which on the verdict mentions a cause.
-_WORTH = 0.2
-
-#: Width of the verdict as plain text.
-_TEXT_WIDTH = 118
 
 #: Columns of the table: key, heading. The last one is about the writer.
 COLUMNS = (
@@ -172,7 +176,7 @@ class Point:
         return {
             "source": self.source,
             "rate": f"{self.rate:g}",
-            "reached": _rate(self.reached) if self.writer else "died",
+            "reached": rate_text(self.reached) if self.writer else "died",
             "delivered": str(self.delivered),
             "lost": str(self.lost),
             "share": f"{100 * self.lost_share:.3g}",
@@ -287,11 +291,7 @@ class BenchResult(Report):
         for shape in dict.fromkeys(point.shape for point in self.points):
             here = [point for point in self.points if point.shape == shape]
             lines += ["", f"{shape[0]}x{shape[1]} {here[0].dtype}", *_plain_table(here)]
-        return "\n".join([*lines, "", *map(_wrapped, self.verdict())])
-
-
-def _wrapped(line: str) -> str:
-    return textwrap.fill(line, _TEXT_WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+        return "\n".join([*lines, "", *map(wrapped, self.verdict())])
 
 
 def _plain_table(points: list[Point]) -> list[str]:
@@ -352,16 +352,12 @@ def _summaries(result: BenchResult) -> Iterator[str]:
             )
         if slow:
             said += "; nothing lost at " + ", ".join(
-                f"{_rate(point.reached)} (of {point.rate:g} asked)" for point in slow
+                f"{rate_text(point.reached)} (of {point.rate:g} asked)" for point in slow
             )
         later = [f"{point.rate:g}" for point in points if point.clean and point not in clean]
         if later:
             said += f"; nothing lost at {', '.join(later)}"
         yield said + "."
-
-
-def _rate(rate: float) -> str:
-    return f"{rate:.0f}" if rate >= 100 else f"{rate:.3g}"
 
 
 def _percent(share: float) -> str:
@@ -387,8 +383,8 @@ def _about_the_writer(points: list[Point], result: BenchResult) -> Iterator[str]
         worst = min(slow, key=lambda point: point.reached / point.rate)
         writer = worst.writer
         said = (
-            f"The writer was late: at worst it published {_rate(worst.reached)} of {worst.rate:g} frames/s "
-            f"({_name(worst, result)})"
+            f"The writer was late: at worst it published {rate_text(worst.reached)} of {worst.rate:g} "
+            f"frames/s ({_name(worst, result)})"
         )
         if writer["late_p50_us"] > 1e6 / worst.rate / 2:
             said += ", as fast as it can; such rates need smaller frames or a faster machine"
@@ -426,22 +422,17 @@ def _about_plain_streams(points: list[Point], result: BenchResult) -> Iterator[s
         return
     missing = sum(point.missing for point in losing)
     short = sum(point.in_short_gaps for point in losing)
-    if missing - short >= _WORTH * missing:
+    if missing - short >= WORTH * missing:
         worst = max(losing, key=lambda point: point.away_ms)
         interrupted = sum(point.preempted for point in losing)
         yield (
-            f"The reader of the plain stream was away for up to {worst.away_ms:.1f} ms ({worst.longest_gap} "
-            f"frames at {_rate(worst.reached)}/s), and this process was interrupted {interrupted} times."
+            away_text("The reader of the plain stream", worst.away_ms, worst.longest_gap, worst.reached)
+            + f", and this process was interrupted {interrupted} times."
             + _remedy(result, interrupted)
         )
-    if short >= _WORTH * missing:
+    if short >= WORTH * missing:
         worst = max(losing, key=lambda point: point.in_short_gaps)
-        late = worst.latency_us or {"p50": 0.0, "p99": 0.0}
-        said = (
-            f"{short} of the {missing} frames are missing alone or in pairs: the reader was not away, but "
-            f"too slow. At {_rate(worst.reached)}/s a frame lasts {1e6 / worst.rate:.0f} us, and half of "
-            f"those that came were {late['p50']:.0f} us late or more, 1 of 100 {late['p99']:.0f} us"
-        )
+        said = too_slow(short, missing, worst.reached, worst.rate, worst.latency_us)
         if result.options["wait"] != "spin" and len(result.machine["cores"]) > 1:
             said += "; --wait spin sees them sooner, for a core of its own"
         yield said + "."
@@ -454,10 +445,7 @@ def _remedy(result: BenchResult, interrupted: int) -> str:
     cores = len(machine["cores"])
     wanted = []
     if cores <= 2:
-        wanted.append(
-            f"this process may use {cores} core{'s' if cores > 1 else ''} for writer, reader and everything "
-            "else: give it more"
-        )
+        wanted.append(few_cores(cores))
     elif options["cpu_reader"] is None:
         wanted.append("pin the reader to a core (--cpu-reader)")
     elif interrupted and options["cpu_reader"] not in machine["isolated"]:
@@ -467,7 +455,7 @@ def _remedy(result: BenchResult, interrupted: int) -> str:
         )
     if options["priority"] is None and interrupted:
         wanted.append("give it a real-time priority (--priority 50)")
-    return f" To do: {'; '.join(wanted)}." if wanted else ""
+    return to_do(*wanted)
 
 
 def _a_ring_instead(losing: list[Point], result: BenchResult) -> Iterator[str]:
@@ -490,23 +478,15 @@ def _a_ring_instead(losing: list[Point], result: BenchResult) -> Iterator[str]:
 def _about_rings(points: list[Point], result: BenchResult) -> Iterator[str]:
     for name, losing in _by_source(point for point in points if point.missing):
         worst = max(losing, key=lambda point: point.away_ms)
-        overrun = name != "collector" or worst.fullest >= 1.0
+        full = name != "collector" or worst.fullest >= 1.0
         needed = worst.depth + worst.longest_gap
-        if overrun and worst.cpu_share > _WHOLE_CORE:
-            yield (
-                f"The reader of the {name} ring used {worst.cpu_share:.0%} of a core and did not keep up "
-                f"with {_rate(worst.reached)}/s; a deeper ring only delays that."
-            )
-        elif overrun:
-            yield (
-                f"The {name} ring was overrun: its reader was late by {needed} frames "
-                f"({needed / worst.reached:.3g} s at {_rate(worst.reached)}/s), and it has {worst.depth} "
-                f"slots; take --depth {2 * needed}."
-            )
+        if full and worst.cpu_share > WHOLE_CORE:
+            yield not_keeping_up(name, worst.cpu_share, worst.reached)
+        elif full:
+            yield overrun(name, needed, worst.reached, worst.depth, f"take --depth {2 * needed}")
         elif not any(point.source == "plain" and point.missing for point in result.points):
             yield (
-                f"The collector was away from the plain stream for up to {worst.away_ms:.1f} ms "
-                f"({worst.longest_gap} frames at {_rate(worst.reached)}/s)."
+                f"{away_text('The collector', worst.away_ms, worst.longest_gap, worst.reached)}."
                 + _remedy(result, sum(point.preempted for point in losing))
             )
     for name, tight in _by_source(

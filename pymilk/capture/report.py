@@ -7,15 +7,16 @@ from dataclasses import InitVar, dataclass, field
 
 import numpy as np
 
-from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN, FLAG_UNCERTAIN
+from .._core import FLAG_COUNTER_SET, FLAG_FROM_RING, FLAG_NEW_FILE, FLAG_TORN, FLAG_UNCERTAIN
 from .._types import Array
-from ..reports import Report, counter_set_rows, times_text, uncertain_text
+from ..reports import LossReport, counter_set_rows, times_text, uncertain_text
+from ..verdicts import gap_reasons, overwritten, published_rate
 
 __all__ = ["CaptureReport", "spread"]
 
 
 @dataclass(repr=False, eq=False)
-class CaptureReport(Report):
+class CaptureReport(LossReport):
     """What a capture received and what it missed.
 
     Parameters
@@ -84,6 +85,8 @@ class CaptureReport(Report):
 
     def __post_init__(self, info: Array, cpu_seconds: float) -> None:
         flags = info["flags"]
+        self._from_ring = bool(np.any(flags & FLAG_FROM_RING))
+        self._gaps = info["lost"][info["lost"] > 0].astype(np.int64)  # a copy: rows go on
         self.received = len(info)
         self.lost = int(info["lost"].sum())
         self.torn = int(np.count_nonzero(flags & FLAG_TORN))
@@ -128,6 +131,14 @@ class CaptureReport(Report):
         rows.append(("duration", f"{self.duration:.3f} s"))
         rows.append(("processor", f"{self.cpu_share:.1%} of a core"))
         return rows
+
+    def reasons(self) -> list[str]:
+        """Return why frames are missing, and what to do."""
+        rate = published_rate(self.rate, self.received, self.lost)
+        if self._from_ring and self.lost:
+            return [overwritten(int(self._gaps.max()), rate)]
+        ring = "read from a ring, which keeps frames meanwhile: pymilk.RingReader, or pymilk record"
+        return gap_reasons("The receiving thread", self._gaps, rate, self.latency_us, ring)
 
     def __repr__(self) -> str:
         return (

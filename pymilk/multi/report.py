@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..capture import CaptureReport
-from ..reports import Report, counter_set_text
+from ..reports import LossReport, counter_set_text
 
 __all__ = ["MultiCaptureReport"]
 
 
 @dataclass(repr=False, eq=False)
-class MultiCaptureReport(Report):
+class MultiCaptureReport(LossReport):
     """The account of several captures, each and together.
 
     Attributes
@@ -85,7 +85,11 @@ class MultiCaptureReport(Report):
             if report.counter_set:
                 lines.append(f"  {label}: {counter_set_text(report.counter_set)}")
         lines += [f"  {label}: {message}" for label, message in self.errors.items()]
-        return "\n".join(lines)
+        return self.told("\n".join(lines))
+
+    def reasons(self) -> list[str]:
+        """Return those of all streams, each with its label."""
+        return [f"{label}: {said}" for label, each in self.streams.items() for said in each.reasons()]
 
     def __repr__(self) -> str:
         return f"<MultiCaptureReport {len(self.streams)} streams: {self.received} frames, {self.lost} lost>"

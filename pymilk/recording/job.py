@@ -256,6 +256,7 @@ class Job:
             rate=(self._recorded - 1) / (arrivals / 1e9) if arrivals > 0 and self._recorded > 1 else math.nan,
             source="none" if ring is None else ring.source,
             ring_peak=self._peak,
+            depth=0 if ring is None else ring.depth,
             last_age=(now_ns() - self._last_arrival) / 1e9 if self._recorded else None,
             ended=self.ended,
             error=None if self.error is None else str(self.error),

@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ..reports import Report, counter_set_rows, ending_text, uncertain_text
+from ..reports import LossReport, counter_set_rows, ending_text, uncertain_text
+from ..verdicts import published_rate, ring_reasons
 
 __all__ = ["RecordReport", "StreamReport"]
 
+#: Share of the ring from which on it is taken to have been full: its fill is looked at now and then only.
+_FULL = 0.95
+
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class StreamReport(Report):
+class StreamReport(LossReport):
     """What was recorded of one stream.
 
     Attributes
@@ -48,6 +52,8 @@ class StreamReport(Report):
         Ring that frames came from: "fast", "temporal" or "collector"; see `RingReader`.
     ring_peak : float
         How full the ring was with frames that waited for the disk, at most: 0 to 1. At 1 frames are lost.
+    depth : int
+        Slots of the ring.
     last_age : float or None
         Seconds since the last frame arrived; None if none did.
     ended : str
@@ -77,6 +83,7 @@ class StreamReport(Report):
     complete: bool
     counter_set: int = 0
     uncertain: int = 0
+    depth: int = 0
 
     def title(self) -> str:
         """Return the line above the rows."""
@@ -110,12 +117,20 @@ class StreamReport(Report):
             rows.append(("files", "not finished; pymilk.load reads what is there"))
         return rows
 
+    def reasons(self) -> list[str]:
+        """Return why frames are missing, and what to do."""
+        rate = published_rate(self.rate, self.recorded, self.lost)
+        found = ring_reasons(self.source, self.lost, rate, self.depth, self.ring_peak >= _FULL)
+        if found and self.ring_peak >= _FULL:
+            found.append("The disk, or compress=True (--compress), was slower than the stream for that long.")
+        return found
+
     def __repr__(self) -> str:
         return f"<StreamReport {self.stream!r}: {self.recorded} recorded, {self.lost} lost, {self.ended}>"
 
 
 @dataclass(repr=False, eq=False)
-class RecordReport(Report):
+class RecordReport(LossReport):
     """What a recorder has written so far.
 
     Attributes
@@ -148,6 +163,10 @@ class RecordReport(Report):
         self.nbytes = sum(each.nbytes for each in reports)
         self.duration = max(each.duration for each in reports)
         self.complete = all(each.complete for each in reports)
+
+    def reasons(self) -> list[str]:
+        """Return those of all streams, each with the name of its stream."""
+        return [f"{name}: {said}" for name, each in self.streams.items() for said in each.reasons()]
 
     def _repr_html_(self) -> str:
         return "".join(each._repr_html_() for each in self.streams.values())

@@ -12,7 +12,8 @@ from .._core import RingCursor
 from .._types import Array
 from ..arraylike import ArrayLike
 from ..errors import StreamClosedError
-from ..reports import Report, counter_set_text
+from ..reports import LossReport, counter_set_text
+from ..verdicts import ring_reasons
 
 if TYPE_CHECKING:
     from .reader import RingReader
@@ -113,7 +114,7 @@ class Block(ArrayLike):
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class RingReport(Report):
+class RingReport(LossReport):
     """The account of a ring reader: frames delivered, lost and skipped.
 
     Attributes
@@ -155,12 +156,17 @@ class RingReport(Report):
     cpu_share: float
 
     def __str__(self) -> str:
-        return (
+        return self.told(
             f"Ring of stream {self.stream!r} ({self.source}, depth {self.depth}): {self.received} received, "
             f"{self.lost} lost, {self.skipped} skipped, {self.lag} waiting, {self.duration:.3f} s"
             + (f", collector {self.cpu_share:.1%} of a core" if self.source == "collector" else "")
             + (f"; {counter_set_text(self.counter_set)}" if self.counter_set else "")
         )
+
+    def reasons(self) -> list[str]:
+        """Return why frames are missing, and what to do."""
+        rate = (self.received + self.lost + self.skipped + self.lag) / self.duration if self.duration else 0.0
+        return ring_reasons(self.source, self.lost, rate, self.depth)
 
     def __repr__(self) -> str:
         return f"<RingReport {self.stream!r}: {self.received} received, {self.lost} lost>"

@@ -21,19 +21,20 @@ from ..errors import (
     StreamNotFoundError,
     StreamReplacedError,
 )
-from ..reports import Report, counter_set_text
+from ..reports import LossReport, counter_set_text
 from ..streams.rings import check_slots, ring_layout
 from ..streams.waiting import spin_of
 from ..system.ending import close_at_exit
 from ..system.notices import warn_always
 from ..system.processes import process_alive
+from ..verdicts import relay_reasons
 from .receiver import Beginning, ReceiverThread
 
 __all__ = ["Relay", "RelayReport"]
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class RelayReport(Report):
+class RelayReport(LossReport):
     """The account of a relay.
 
     Attributes
@@ -71,11 +72,15 @@ class RelayReport(Report):
         self.rate = self.relayed / self.duration if self.duration > 0 else 0.0
 
     def __str__(self) -> str:
-        return (
+        return self.told(
             f"{self.source} -> {self.target}: {self.relayed} frames, {self.lost} lost, "
             f"{self.rate:.1f} frames/s, {self.cpu_share:.1%} of a core, {self.duration:.1f} s"
             + (f"; {counter_set_text(self.counter_set)}" if self.counter_set else "")
         )
+
+    def reasons(self) -> list[str]:
+        """Return why frames are missing, and what to do."""
+        return relay_reasons(self.lost, self.cpu_share)
 
     def __repr__(self) -> str:
         return f"<RelayReport {self.source} -> {self.target}: {self.relayed} frames, {self.lost} lost>"

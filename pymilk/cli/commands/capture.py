@@ -18,6 +18,7 @@ from ...multi import MultiCapture, capture_many
 from ...recording import check_save, save
 from ...shm import SHM
 from ...streams.waiting import WAIT_POLICIES
+from ...verdicts import wrapped
 from ..exits import clean_exit
 from ..naming import complete_streams
 from ..output import print_json, print_report, size_text
@@ -106,6 +107,8 @@ def capture(
             else:
                 size = done.frames.nbytes / 1e6
                 print_report(report.rows(), f"{report.received} frames of {name}, {size:.1f} MB")
+                for sentence in report.reasons():
+                    click.echo(wrapped(sentence))
         if ending is not None:
             raise ending
     if strict and (report.lost or report.torn):

@@ -93,7 +93,7 @@ class _Keeper:
         if self._ask.is_set() or (self._stats is not None and now - self._printed >= self._stats):
             self._ask.clear()
             self._printed = now
-            _print(self._running, self._as_json)
+            _print(self._running, self._as_json, brief=True)
         return False
 
 
@@ -102,6 +102,8 @@ def _text(running: Relay) -> str:
     return f"{report.relayed} frames, {report.lost} lost, {report.rate:.0f}/s"
 
 
-def _print(running: Relay, as_json: bool) -> None:
+def _print(running: Relay, as_json: bool, brief: bool = False) -> None:
+    """Print the report; `brief` leaves out why frames were lost."""
     report = running.report
-    click.echo(json.dumps(report.to_dict()) if as_json else str(report))
+    text = str(report).splitlines()[0] if brief else str(report)
+    click.echo(json.dumps(report.to_dict()) if as_json else text)

@@ -113,7 +113,7 @@ def test_report_is_readable_and_ready_for_json(stream):
     assert json.loads(json.dumps(as_dict, allow_nan=False)) == as_dict
     assert set(as_dict) == {
         "stream", "requested", "received", "lost", "torn", "repeated", "counter_set", "new_files",
-        "duration", "rate", "interval_us", "latency_us", "cpu_share", "uncertain", "wait_on",
+        "duration", "rate", "interval_us", "latency_us", "cpu_share", "uncertain", "wait_on", "reasons",
     }  # fmt: skip
     text = str(report)
     assert "3 of 3" in text

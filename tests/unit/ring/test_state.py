@@ -102,7 +102,7 @@ def test_state(make: MakeSHM, source: str) -> None:
     }
     told = report.to_dict()
     assert {name: told[name] for name in values} == values
-    assert set(told) == {*values, "duration", "cpu_share"}
+    assert set(told) == {*values, "duration", "cpu_share", "reasons"}
     assert json.loads(json.dumps(told)) == told
     assert report.duration > 0
     assert (report.cpu_share > 0) == (source == "collector")
