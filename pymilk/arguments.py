@@ -120,12 +120,12 @@ def check_number(
     return float(found)
 
 
-def check_seconds(seconds: float | None, stream: str = "") -> None:
+def check_seconds(seconds: float | None, argument: str = "seconds", stream: str = "") -> None:
     """Raise `StreamArgumentError` if that is no time that work can last; None is no limit."""
     if seconds is not None:
         longest = threading.TIMEOUT_MAX
         wanted = f"a time of more than 0 and up to {longest:g} seconds"
-        check_number("seconds", seconds, wanted, 0.0, longest, above=True, stream=stream)
+        check_number(argument, seconds, wanted, 0.0, longest, above=True, stream=stream)
 
 
 #: Values of the environment variable PYMILK_REPLACE.

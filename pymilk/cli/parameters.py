@@ -8,7 +8,11 @@ from typing import Any
 import click
 import numpy as np
 
-__all__ = ["NumberRange", "dtype_of", "parts_of_assignment", "rates_of", "shape_of", "shapes_of"]
+__all__ = ["NumberRange", "dtype_of", "parts_of_assignment", "rates_of", "shape_of", "shapes_of", "size_of"]
+
+
+#: What a letter behind a number of bytes stands for.
+_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 class NumberRange(click.FloatRange):
@@ -44,6 +48,22 @@ def axes_of(context: click.Context, parameter: click.Parameter, text: str | None
     if not 1 <= len(axes) <= 3 or min(axes) < 1:
         raise click.BadParameter(f"{text!r} is not LENGTH or HEIGHTxWIDTH, for example 64 or 120x120")
     return axes
+
+
+def size_of(context: click.Context, parameter: click.Parameter, text: str | None) -> int | None:
+    """Read a number of bytes, with k, M, G or T (powers of 1000) and perhaps B; None where none is given."""
+    if text is None:
+        return None
+    digits, unit = text.strip().upper().removesuffix("B"), 1
+    if digits and digits[-1] in _UNITS:
+        digits, unit = digits[:-1], _UNITS[digits[-1]]
+    try:
+        size = float(digits) * unit
+    except ValueError:
+        size = math.nan
+    if not 1 <= size < 2**62:
+        raise click.BadParameter(f"{text!r} is not a size of a byte or more, for example 500M or 2GB")
+    return int(size)
 
 
 def shapes_of(

@@ -92,7 +92,7 @@ def measure_stream(stream: Stream, seconds: float = 1.0) -> dict[str, Any]:
     watched without sleeping, in up to a fifth of the time, for some of the frames. Writers that never set it,
     and writes of less than some 0.1 us, are not seen. Times in which this process was held up are left out.
     """
-    check_seconds(seconds, stream.name)
+    check_seconds(seconds, stream=stream.name)
     begin = time.monotonic()
     deadline = begin + seconds
     seen, looked = stream.counter, time.monotonic_ns()

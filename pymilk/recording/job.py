@@ -16,7 +16,13 @@ import numpy as np
 from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN, FLAG_UNCERTAIN, Keyword, allocate
 from .._types import Array
 from ..axes import Orientation, Which3DState
-from ..errors import OutputChangedError, StreamError, StreamStorageError, StreamTimeoutError
+from ..errors import (
+    OutputChangedError,
+    StreamChangedError,
+    StreamError,
+    StreamStorageError,
+    StreamTimeoutError,
+)
 from ..ring import RingReader
 from ..shm import SHM
 from ..system.files import check_room_for, file_error, memory_error
@@ -28,6 +34,7 @@ from ..times import now_ns
 from .headers import FileAccount, first_time, header_of
 from .replacing import check_replaceable
 from .report import StreamReport
+from .room import Split
 from .series import GOES_ON, is_part_of, part_path, remove_others, taken_by
 from .sinks import Header, Sink, sink_of
 from .sinks.base import batch_of
@@ -53,7 +60,7 @@ class JobOptions:
     """Checked parameters of `Recorder`."""
 
     frames: int | None
-    max_frames_per_file: int | None
+    split: Split
     force: bool
     compress: bool
     depth: int | None
@@ -63,6 +70,7 @@ class JobOptions:
     cpu: int | None
     priority: int | None
     keywords: tuple[Keyword, ...] = ()
+    restart: bool = False
 
 
 class Job:
@@ -82,7 +90,9 @@ class Job:
             self._format = sink_of(path)
             self._where = os.path.join(self._folder, path)
             self._limit = options.frames
-            self._part_limit = options.max_frames_per_file
+            frame = math.prod(self.stream.frame_shape) * self.stream.dtype.itemsize
+            self._part_limit = options.split.most_frames(frame)
+            self._in_parts = options.split.asked
             self.check()
         except BaseException:
             if self._owned:
@@ -103,6 +113,7 @@ class Job:
         self._counter_set = self._uncertain = 0
         self._part = self._part_lost = 0
         self._parts = 0
+        self._part_ends = math.inf  # time.monotonic() at which the present file is old enough
         self._first_arrival = self._last_arrival = self._first_ns = 0
         self._started_ns = 0
         self._keywords: list[list[Any]] = []
@@ -131,17 +142,22 @@ class Job:
     def _in_the_way(self, path: str) -> list[str]:
         """Return the paths that this recording would replace."""
         files = taken_by(path)
-        return files if self._part_limit is None else [*files, *self._format.files(part_path(path, 0))]
+        return [*files, *self._format.files(part_path(path, 0))] if self._in_parts else files
 
     def collides_with(self, other: Job) -> bool:
         """Return whether this job may write or remove files of the other."""
         mine, theirs = (
             {os.path.realpath(each) for each in job._format.files(job._where)} for job in (self, other)
         )
-        series = self._part_limit is not None or self._options.force
+        series = self._in_parts or self._options.force
         return not mine.isdisjoint(theirs) or (
             series and is_part_of(os.path.realpath(other._where), os.path.realpath(self._where))
         )
+
+    @property
+    def asked_nbytes(self) -> int:
+        """Bytes of pixels of all frames asked for; 0: there is no such number."""
+        return (self._limit or 0) * math.prod(self.stream.frame_shape) * self.stream.dtype.itemsize
 
     # -- from other threads --------------------------------------------------------------------
 
@@ -271,6 +287,8 @@ class Job:
             ending = self._record()
         except BaseException as error:  # noqa: BLE001 (for `wait`)
             self._failed(error)
+            if self.replaced:
+                ending = "stopped"
         finally:
             try:
                 self._close(ending)
@@ -287,7 +305,7 @@ class Job:
         ring = self._ring
         assert ring is not None
         try:
-            if ending == "error" and not ring.closed:
+            if self.error is not None and not ring.closed:
                 self._unwritten += ring.lag
             ring.close()
         finally:
@@ -296,6 +314,11 @@ class Job:
             finally:
                 self._unlock()
                 self.let_go()
+
+    @property
+    def replaced(self) -> bool:
+        """Whether it ended since the stream is another one now, which a new job may record."""
+        return self._options.restart and isinstance(self.error, StreamChangedError)
 
     def _failed(self, error: BaseException) -> None:
         """Keep the first thing that went wrong; or that a file was changed, the cause of others."""
@@ -361,8 +384,9 @@ class Job:
         sink = self._sink
         if self._part_limit is not None:
             count = min(count, self._part_limit - self._part)
-            if not count:
-                sink = None
+        # `count` stays above 0: the first frame of the next file is read alone.
+        if count == 0 or (self._part and time.monotonic() >= self._part_ends):
+            count, sink = 1, None
         # Create the next file, or one that replaces another, only when there is a frame for it.
         room = allocate((1, *shape), dtype) if sink is None else sink.room(count)
         failure: BaseException | None = None
@@ -408,6 +432,7 @@ class Job:
             self._first_arrival = int(info["arrival_ns"][0])
         if self._part == 0:
             self._first_ns = first_time(info)
+            self._part_ends = time.monotonic() + self._options.split.seconds
         if self._last_arrival:
             self._interval = max(0, last - self._last_arrival) / len(info) / 1e9
         self._last_arrival = last
@@ -432,9 +457,10 @@ class Job:
 
     def _open(self) -> Sink:
         """Begin a new file."""
-        path = self.path if self._part_limit is None else part_path(self.path, self._parts)
+        path = part_path(self.path, self._parts) if self._in_parts else self.path
         where = os.path.join(self._folder, path)
         self._part = self._part_lost = 0
+        self._part_ends = math.inf
         self._first_ns = now_ns()
         if self._parts:
             self._started_ns = self._first_ns
@@ -481,7 +507,7 @@ class Job:
             frames=self._part,
             lost=self._part_lost,
             ended=ended,
-            part=None if self._part_limit is None else self._parts - (self._sink is not None),
+            part=self._parts - (self._sink is not None) if self._in_parts else None,
         )
         return header_of(self.name, self.stream.dtype, self._turn, keywords=self._keywords, account=account)
 

@@ -7,6 +7,7 @@ Python's global lock in hand. Frames that come while the disk stalls wait in the
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,8 @@ from ..system.threads import await_event, check_scheduling
 from .headers import checked_keywords
 from .job import Job, JobOptions
 from .report import RecordReport
+from .restarting import Restarting
+from .room import Split, room_for
 from .targets import targets_of
 
 __all__ = ["Recorder", "record"]
@@ -48,8 +51,16 @@ class Recorder:
         Ctrl-C in `wait`, or for `seconds` or `timeout`.
     seconds : float, optional
         End after this time. Frames published by then are recorded. Neither: until `stop`.
-    max_frames_per_file : int, optional
-        Begin a new file after so many: ``cam_000000.fits``, ``cam_000001.fits``, ...
+    max_frames_per_file, max_bytes_per_file : int, optional
+        Begin a new file after so many frames, or before the pixels in it exceed so many bytes (a frame at
+        least): ``cam_000000.fits``, ``cam_000001.fits``, ...
+    max_seconds_per_file : float, optional
+        Begin a new file with the first frame that is read so long after the first one of the file.
+    format : {"npy", "fits", "hdf5", "zarr"}, optional
+        For paths without one of these suffixes, which is appended, and directories.
+    restart : bool, default False
+        Go on if the stream is made anew with another shape or dtype, in ``cam_restart001.fits``, 002, ...:
+        the first names that are free. For streams given by name; they are seen as an `SHM` of that name.
     force : bool, default False
         Replace existing recordings, and existing series of that name. They stay until the first frame, and
         stay if none comes: the report has no `paths` then. What is no recording of pymilk is not replaced.
@@ -90,7 +101,8 @@ class Recorder:
     - A stream that is replaced by a new file with frames of the same shape and dtype, as by a camera that
       restarts, is followed in the same recording: its first frame has ``FLAG_NEW_FILE`` in its row, and the
       frames that were missed are in ``lost``.
-    - A new file with another shape or dtype ends the recording with `StreamChangedError`.
+    - A new file with another shape or dtype ends the recording with `StreamChangedError`; with `restart`,
+      only the file. Frames of the new stream that were gone before it was attached are in `lost`.
     - A writer that dies or pauses does not end it, unless `timeout` says so.
     - A full disk ends it with `StreamStorageError`; all frames that fitted are readable.
     - In a child after fork it ends with `StreamForkedError`; the parent continues to record.
@@ -115,6 +127,10 @@ class Recorder:
         frames: int | None = None,
         seconds: float | None = None,
         max_frames_per_file: int | None = None,
+        max_bytes_per_file: int | None = None,
+        max_seconds_per_file: float | None = None,
+        format: str | None = None,
+        restart: bool = False,
         force: bool = False,
         compress: bool = False,
         depth: int | None = None,
@@ -129,10 +145,15 @@ class Recorder:
         spin_of(wait)
         check_scheduling(cpu, priority)
         check_seconds(seconds)
+        check_seconds(max_seconds_per_file, "max_seconds_per_file")
         self._seconds = seconds
         options = JobOptions(
             frames=_count("frames", frames),
-            max_frames_per_file=_count("max_frames_per_file", max_frames_per_file),
+            split=Split(
+                _count("max_frames_per_file", max_frames_per_file),
+                _count("max_bytes_per_file", max_bytes_per_file),
+                math.inf if max_seconds_per_file is None else max_seconds_per_file,
+            ),
             force=bool(force),
             compress=bool(compress),
             depth=_count("depth", depth),
@@ -142,19 +163,20 @@ class Recorder:
             cpu=cpu,
             priority=priority,
             keywords=checked_keywords(keywords),
+            restart=bool(restart),
         )
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, Job | Restarting] = {}
         self._started = False
         self._left = False  # stopped before it was started
         try:
-            for each, target in targets_of(source, path):
-                self._add(Job(each, target, options), source)
+            for each, target in targets_of(source, path, format):
+                self._add(_job(each, target, options), source)
             self._check_collisions(path)
         except BaseException:
             self._abandon()
             raise
 
-    def _add(self, job: Job, source: Any) -> None:
+    def _add(self, job: Job | Restarting, source: Any) -> None:
         if job.name in self._jobs:
             job.let_go()
             raise StreamArgumentError(f"stream {job.name!r} is given twice", argument="source", found=source)
@@ -163,7 +185,7 @@ class Recorder:
     def _check_collisions(self, path: Any) -> None:
         """Raise if two streams would be recorded into the same files."""
         for one, other in itertools.permutations(self._jobs.values(), 2):
-            if one.collides_with(other):
+            if _first(one).collides_with(_first(other)):
                 raise StreamArgumentError(
                     f"two streams cannot be recorded into one file: {one.path} and {other.path}, or "
                     "files beside them or of a series, have the same name; put {stream} into the path, "
@@ -216,6 +238,19 @@ class Recorder:
     def report(self) -> RecordReport:
         """The account so far; available at any time, from any thread."""
         return RecordReport({name: job.report for name, job in self._jobs.items()})
+
+    def shortage(self) -> str:
+        """Return what is missing on the disk for the frames asked for, in words; "" if nothing, or not known.
+
+        Pixels alone are counted, without compression. Without `frames` nothing is known before the start;
+        see `seconds_of_room` for later.
+        """
+        found: dict[str, int] = {}
+        for each in self._jobs.values():
+            job = _first(each)
+            folder = os.path.dirname(os.path.abspath(job.path))
+            found[folder] = found.get(folder, 0) + job.asked_nbytes
+        return "; ".join(filter(None, (room_for(f"{folder}/", size) for folder, size in found.items())))
 
     def stop(self) -> RecordReport:
         """End the recording, within a second, and finish the files; a second call does nothing.
@@ -324,6 +359,23 @@ class Recorder:
         return f"<Recorder of {', '.join(self._jobs)}: {state}>"
 
 
+def _job(source: SHM | str, path: str, options: JobOptions) -> Job | Restarting:
+    if not options.restart:
+        return Job(source, path, options)
+    if isinstance(source, SHM):
+        raise StreamArgumentError(
+            "restart=True opens a stream again by its name; give the name instead of the SHM",
+            stream=source.FNAME,
+            argument="restart",
+            found=True,
+        )
+    return Restarting(source, path, options)
+
+
+def _first(job: Job | Restarting) -> Job:
+    return job.first if isinstance(job, Restarting) else job
+
+
 def _count(argument: str, found: Any) -> int | None:
     return None if found is None else check_count(argument, found, below=2**62)
 
@@ -346,8 +398,8 @@ def record(
     seconds : float, optional
         End after these frames or seconds, whichever comes first. One of them is required.
     **options
-        Of `Recorder`: max_frames_per_file, force, compress, depth, start, timeout, wait, cpu, priority,
-        keywords.
+        Of `Recorder`: max_frames_per_file, max_bytes_per_file, max_seconds_per_file, format, restart, force,
+        compress, depth, start, timeout, wait, cpu, priority, keywords.
 
     Returns
     -------

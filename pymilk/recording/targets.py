@@ -13,13 +13,14 @@ from ..names import stream_name
 from ..shm import SHM
 from ..system.files import checked_path
 from .naming import expanded
-from .sinks import SUFFIXES
+from .sinks import SUFFIXES, suffix_of, with_suffix
 
 __all__ = ["targets_of"]
 
 
-def targets_of(source: Any, path: Any) -> list[tuple[SHM | str, str]]:
-    """Sort out which streams go to which files."""
+def targets_of(source: Any, path: Any, kind: str | None = None) -> list[tuple[SHM | str, str]]:
+    """Sort out which streams go to which files; `kind` is the format of names without a suffix."""
+    suffix = suffix_of(kind)
     if isinstance(source, Mapping) and source:
         if path is not None:
             raise StreamArgumentError(
@@ -33,7 +34,7 @@ def targets_of(source: Any, path: Any) -> list[tuple[SHM | str, str]]:
     else:
         where = checked_path(path, "a recording")
         if os.path.isdir(where) and os.path.splitext(where)[1].lower() not in SUFFIXES:
-            where = os.path.join(where, "{stream}.npy")
+            where = os.path.join(where, f"{{stream}}{suffix or '.npy'}")
         if isinstance(source, (str, SHM)):
             several = [source]
         else:
@@ -53,5 +54,6 @@ def targets_of(source: Any, path: Any) -> list[tuple[SHM | str, str]]:
     now = time.time()  # one for all streams
     for each, target in pairs:
         name = each.FNAME if isinstance(each, SHM) else stream_name(each)
-        targets.append((each, expanded(checked_path(target, "a recording"), name, now)))
+        wanted = with_suffix(checked_path(target, "a recording"), suffix)
+        targets.append((each, expanded(wanted, name, now)))
     return targets

@@ -81,8 +81,9 @@ class RingReader:
         skipped.
     on_lost : {"count", "raise"}
         "raise": `FrameLostError` before a frame that follows lost ones; the next call continues.
-    start : {"next", "oldest", "newest"}
-        First frame: the next one published, the oldest one available, or the newest one.
+    start : {"next", "oldest", "newest", "first"}
+        First frame: the next one published, the oldest one available, the newest one, or the first one that
+        the stream ever had; those of them that are gone are in `lost`.
     wait : {"auto", "spin", "sleep"}
         How to wait for frames: see `pymilk.streams.waiting.WAIT_POLICIES`.
     source : {"auto", "collector"}
@@ -156,7 +157,7 @@ class RingReader:
     ) -> None:
         check_choice("policy", policy, ("every", "newest"))
         check_choice("on_lost", on_lost, ("count", "raise"))
-        check_choice("start", start, STARTS)
+        check_choice("start", start, (*STARTS, "first"))
         check_choice("source", source, ("auto", "collector"))
         if depth is not None:
             check_count("depth", depth, below=2**62)
@@ -189,7 +190,7 @@ class RingReader:
         self._cursor: RingCursor
         self._place: Stream | None = None  # the stream that the cursor is in
         try:
-            self._open(start, None)
+            self._open(start, 0 if start == "first" else None)
         except BaseException:
             self._source.close()
             raise

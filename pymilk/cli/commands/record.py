@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from ...errors import StreamArgumentError
-from ...recording import Recorder, StreamReport
+from ...recording import Recorder, StreamReport, seconds_of_room
 from ...streams.keywords import value_of_text
 from ...streams.waiting import WAIT_POLICIES
 from ...system.extras import optional_library
@@ -19,7 +19,7 @@ from ...system.files import file_error
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
 from ..naming import complete_streams, matching
 from ..output import NOTHING, age_text, clean, print_json, size_text
-from ..parameters import NumberRange, parts_of_assignment
+from ..parameters import NumberRange, parts_of_assignment, size_of
 from ..progress import watch
 
 __all__ = ["record"]
@@ -35,6 +35,14 @@ __all__ = ["record"]
 @click.option("--until-stopped", is_flag=True, help="End with Ctrl-C or SIGTERM.")
 @click.option("--max-frames-per-file", type=click.IntRange(min=1),
               help="Begin a new, numbered file after so many.")
+@click.option("--max-size-per-file", callback=size_of, metavar="SIZE",
+              help="Begin one before its pixels exceed this: 500M, 2GB.")
+@click.option("--max-seconds-per-file", type=NumberRange(min=0, min_open=True),
+              help="Begin one with the first frame after this time.")
+@click.option("--format", "format_name", type=click.Choice(["npy", "fits", "hdf5", "zarr"]),
+              help="Format of names without a suffix, and in directories.")
+@click.option("--restart", is_flag=True,
+              help="Go on in a new file (_restart001) if a stream is made anew with another shape or dtype.")
 @click.option("--force", is_flag=True, help="Replace recordings that exist, once the first frame is there.")
 @click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
 @click.option("--set", "given", multiple=True, metavar="KEY=VALUE",
@@ -59,6 +67,10 @@ def record(
     seconds: float | None,
     until_stopped: bool,
     max_frames_per_file: int | None,
+    max_size_per_file: int | None,
+    max_seconds_per_file: float | None,
+    format_name: str | None,
+    restart: bool,
     force: bool,
     compress: bool,
     given: tuple[str, ...],
@@ -95,6 +107,10 @@ def record(
             frames=frames,
             seconds=seconds,
             max_frames_per_file=max_frames_per_file,
+            max_bytes_per_file=max_size_per_file,
+            max_seconds_per_file=max_seconds_per_file,
+            format=format_name,
+            restart=restart,
             force=force,
             compress=compress,
             depth=depth,
@@ -106,8 +122,11 @@ def record(
         )
         stats_of = _Stats(recorder, stats)
         try:
-            recorder.start()
             console = Console(stderr=True, quiet=as_json, highlight=False)
+            short = recorder.shortage()
+            if short:
+                console.print(clean(short), markup=False, soft_wrap=True)
+            recorder.start()
             if not console.is_terminal:
                 listed = ", ".join(map(clean, recorder.report.streams))
                 text = f"recording {listed}; Ctrl-C ends it with finished files"
@@ -171,8 +190,11 @@ class _Stats:
         if self._seconds is not None and time.monotonic() >= self._due:
             self._due += self._seconds
             now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            for name, each in self._recorder.report.streams.items():
-                click.echo(clean(f"{now} {name}: {_text(each)}"), err=True)
+            reports = self._recorder.report.streams
+            room = seconds_of_room(reports.values())
+            for name, each in reports.items():
+                left = f", disk full in {age_text(room[name])}" if name in room else ""
+                click.echo(clean(f"{now} {name}: {_text(each)}{left}"), err=True)
         return False
 
 

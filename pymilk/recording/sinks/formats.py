@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 
+from ...arguments import check_choice
 from ...errors import StreamArgumentError, StreamFormatError
 from ...foreign.contents import Content, content_of
 from .base import Sink
 
-__all__ = ["FITS_SUFFIXES", "SUFFIXES", "format_of", "sink_of"]
+__all__ = ["FITS_SUFFIXES", "SUFFIXES", "format_of", "sink_of", "suffix_of", "with_suffix"]
 
 #: Module of each suffix.
 SUFFIXES = {".npy": "npy", ".fits": "fits", ".h5": "hdf5", ".hdf5": "hdf5", ".zarr": "zarr"}
@@ -43,6 +44,35 @@ def sink_of(path: str) -> type[Sink]:
             found=path,
         )
     return _format(SUFFIXES[suffix])
+
+
+def suffix_of(kind: str | None) -> str | None:
+    """Return the suffix of a format by its name: npy, fits, hdf5 or zarr; None for None."""
+    if kind is None:
+        return None
+    check_choice("format", kind, tuple(dict.fromkeys(SUFFIXES.values())))
+    return next(suffix for suffix, module in SUFFIXES.items() if module == kind)
+
+
+def with_suffix(path: str, suffix: str | None) -> str:
+    """Return a path with the suffix of a format behind it, if it has none of a recording.
+
+    Raises
+    ------
+    StreamArgumentError
+        It has the suffix of another format.
+    """
+    found = SUFFIXES.get(os.path.splitext(path)[1].lower())
+    if suffix is None or found == SUFFIXES[suffix]:
+        return path
+    if found is not None:
+        raise StreamArgumentError(
+            f"{path!r} has the suffix of the format {found}, and the format asked for is {SUFFIXES[suffix]}; "
+            "give one of them",
+            argument="format",
+            found=SUFFIXES[suffix],
+        )
+    return path + suffix
 
 
 def _format(module: str) -> type[Sink]:
