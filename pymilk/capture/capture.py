@@ -23,6 +23,7 @@ from ..streams.keeping import Kept
 from ..streams.labelled import Labelled
 from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
+from ..system.journal import tell
 from ..system.threads import await_event, start_thread
 from ..times import now_ns, tai_offset
 from .cube import destination, finish
@@ -419,6 +420,7 @@ class Capture(Labelled):
     def _begin_new(self, stream: Stream) -> None:
         self._leave_reader()
         self._reader = stream.reader()
+        tell("stream %r: its writer made it anew; the capture goes on", stream.name)
 
     def _leave_reader(self) -> None:
         """Add the account of the reader to that of the capture, and close it."""

@@ -27,6 +27,7 @@ from ..ring import RingReader
 from ..shm import SHM
 from ..system.files import check_room_for, file_error, memory_error
 from ..system.forks import left_with_parent, tell_after_fork
+from ..system.journal import GapTeller, tell, warn
 from ..system.locks import WriterLock
 from ..system.output_lock import check_outputs, hold_output
 from ..system.threads import start_thread
@@ -50,6 +51,9 @@ _GATHER_SHARE = 0.25
 
 #: Approximate bytes of one batch.
 _BATCH_NBYTES = 1 << 20
+
+#: Share of the ring from which on it is nearly full, and below which it is not any more.
+_NEARLY_FULL, _HALF = 0.8, 0.5
 
 #: Seconds that `stop` allows for writing the frames that are in the ring.
 _STOP_SECONDS = 0.5
@@ -119,6 +123,8 @@ class Job:
         self._keywords: list[list[Any]] = []
         self._replaces = False
         self._peak = 0.0
+        self._crowded = False  # the ring was nearly full, and has not been half empty since
+        self._gaps = GapTeller(self.name)
         self._began = 0.0
         self._duration: float | None = None
         self._deadline: float | None = None
@@ -309,6 +315,7 @@ class Job:
                 self._unwritten += ring.lag
             ring.close()
         finally:
+            self._gaps.tend(self._lost, last=True)
             try:
                 self._finish(ending)
             finally:
@@ -354,7 +361,7 @@ class Job:
                 self._drain(ring, None)
                 return "time"
             lag = ring.lag
-            self._peak = max(self._peak, ring.level)
+            self._watch_ring(ring.level)
             if lag:
                 self._take(ring, lag, _TICK)
                 continue
@@ -363,6 +370,15 @@ class Job:
                 # A wake-up for each frame would take processor time from other threads.
                 rest = min(_GATHER_SECONDS, self._interval * ring.depth * _GATHER_SHARE)
                 self._stop.wait(rest)
+
+    def _watch_ring(self, level: float) -> None:
+        """Keep how full the ring was at most, and say when it is nearly full."""
+        self._peak = max(self._peak, level)
+        if level >= _NEARLY_FULL and not self._crowded:
+            self._crowded = True
+            warn("stream %r: the ring of its recorder is %.0f %% full", self.name, 100 * level)
+        elif level < _HALF:
+            self._crowded = False
 
     def _drain(self, ring: RingReader, until: float | None) -> None:
         """Record what is in the ring now."""
@@ -438,11 +454,16 @@ class Job:
         self._last_arrival = last
         lost = int(info["lost"].sum())
         self._lost += lost
+        if lost:
+            self._gaps.tend(self._lost)
         self._part_lost += lost
         self._torn += int(np.count_nonzero(info["flags"] & FLAG_TORN))
         self._uncertain += int(np.count_nonzero(info["flags"] & FLAG_UNCERTAIN))
         self._counter_set += int(np.count_nonzero(info["flags"] & FLAG_COUNTER_SET))
-        self._new_files += int(np.count_nonzero(info["flags"] & FLAG_NEW_FILE))
+        anew = int(np.count_nonzero(info["flags"] & FLAG_NEW_FILE))
+        if anew:
+            self._new_files += anew
+            tell("stream %r: its writer made it anew; the recording goes on", self.name)
         self._part += len(info)
         self._recorded += len(info)
 
@@ -542,6 +563,9 @@ class Job:
         finally:
             self._sink = None
         self.complete = True
+        if self._recorded and failure is None:
+            words = "stream %r: file %s is finished, with %d frames, %d lost (%s)"
+            tell(words, self.name, self.paths[-1], self._part, self._part_lost, ending)
         if failure is not None:
             raise failure
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from ..errors import StreamFormatError, StreamNotFoundError, StreamNotReadyError
 from ..system.forks import left_with_parent, tell_after_fork
+from ..system.journal import tell
 from ..system.threads import start_thread
 from .job import Job, JobOptions
 from .report import StreamReport
@@ -165,6 +166,7 @@ class Restarting:
                 self._jobs.append(job)
                 if self._stop.is_set():
                     job.stop()
+            tell("stream %r: it has another shape or dtype; the recording goes on in %s", self.name, job.path)
         except BaseException:
             job.abandon()
             raise

@@ -11,6 +11,7 @@ from .._core import Reader, Stream
 from ..errors import StreamReplacedError
 from ..streams.waiting import Follower, frames_behind
 from ..system.forks import left_with_parent, tell_after_fork
+from ..system.journal import tell
 from ..system.threads import check_scheduling, schedule_thread, start_thread, warn_of_scheduling
 
 __all__ = ["NEXT_FRAME", "Beginning", "ReceiverThread"]
@@ -209,3 +210,4 @@ class ReceiverThread:
     def _begin_new(self, stream: Stream) -> None:
         self.reader.close()
         self.reader = stream.reader()
+        tell("stream %r: its writer made it anew; the %s goes on", stream.name, self._what)

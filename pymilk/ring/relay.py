@@ -25,6 +25,7 @@ from ..reports import LossReport, counter_set_text
 from ..streams.rings import check_slots, ring_layout
 from ..streams.waiting import spin_of
 from ..system.ending import close_at_exit
+from ..system.journal import GapTeller
 from ..system.notices import warn_always
 from ..system.processes import process_alive
 from ..verdicts import relay_reasons
@@ -147,6 +148,7 @@ class Relay:
         self._ended: float | None = None
         self._gone = False  # a warning said that the target was deleted or replaced
         self._thread: ReceiverThread | None = None
+        self._gaps = GapTeller(source)
         self.source = Stream.attach(source)
         try:
             self.target = self._make(target, depth, kind, force)
@@ -278,6 +280,7 @@ class Relay:
                 "relayed; make a new relay",
                 StreamGoneWarning,
             )
+        self._gaps.tend(self.report.lost)
         # The thread may be following the source to a new file at this moment.
         with contextlib.suppress(StreamClosedError, StreamDamagedError):
             self._copy_keywords(thread.stream)

@@ -23,6 +23,7 @@ from typing import NamedTuple
 from ..errors import StreamLockedError, StreamPermissionError, StreamReplacedError, StreamUnsupportedError
 from .causes import ended_resources
 from .files import file_error
+from .journal import tell
 from .mappings import FileId, those_called
 from .processes import named_processes
 
@@ -177,16 +178,20 @@ def lock_writer(fd: int, name: str, path: str) -> WriterLock:
         The file system has no locks.
     """
     deadline = time.monotonic() + _LOOKERS_LEAVE
+    waited = False
     try:
         while True:
             try:
                 take_lock(fd)
+                if waited:
+                    tell("stream %r: waited for the lock of its writer", name)
                 return WriterLock(fd)
             except (BlockingIOError, PermissionError):
                 lock = holder_of(fd) or FileLock(0, True)
                 # Locks for reading go away again, unless one was not made by pymilk.
                 if not lock.reading or time.monotonic() >= deadline:
                     raise _locked(lock, fd, name, path) from None
+                waited = True
             except OSError as error:
                 raise StreamUnsupportedError(
                     f"stream {name!r}: the file system of {path} has no locks ({error.strerror}), "
