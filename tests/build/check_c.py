@@ -2,9 +2,9 @@
 
     python tests/build/check_c.py        # in the checkout; needs Cython and gcc
 
-Cython gives no hint, gcc has no warning about what Cython makes of a file, nor does it use a function that the
-limited API has not; gcc and clang have none about our
-headers, and cppcheck finds nothing in them. clang and cppcheck are left out where they are not installed.
+Cython gives no hint, gcc has no warning about what Cython makes of a file, and no function in it is beyond
+the limited API; gcc and clang have no warning about our headers, and cppcheck finds nothing in them. clang
+and cppcheck are left out where they are not installed.
 """
 
 from __future__ import annotations
@@ -29,8 +29,7 @@ STRICT = ["-D_GNU_SOURCE", "-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion"
 #: Conversions are Cython's own affair.
 GENERATED = ["-D_GNU_SOURCE", '-DPYMILK_HEADER="bundled"', '-DPYMILK_CYTHON="any"', "-O1", "-Wall", "-Wextra"]
 
-#: What the limited API has not, as wheels for later versions of Python are built with it. 3.11 is the first that has
-#: buffers in it.
+#: The limited API, in which a wheel for later versions of Python is built. With buffers since 3.11.
 LIMITED = [*GENERATED[:3], "-DPy_LIMITED_API=0x030b0000", "-Werror=implicit-function-declaration"]
 
 CPPCHECK = [
