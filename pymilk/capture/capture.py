@@ -152,6 +152,29 @@ class Capture(Labelled):
 
     # -- use -----------------------------------------------------------------------------------
 
+    def start(self) -> Capture:
+        """Do nothing: a capture runs since it was made; returns itself."""
+        return self
+
+    @property
+    def running(self) -> bool:
+        """Whether it receives: the opposite of `done`."""
+        return not self.done
+
+    def wait(self, timeout: float | None = None) -> CaptureReport:
+        """Wait for the end as `join` does; returns the report."""
+        return self.join(timeout).report
+
+    def __enter__(self) -> Capture:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Stop it; without another exception, raise what ended it before."""
+        self.stop()
+        self.end()
+        if kind is None:
+            self.join()
+
     def begin(self) -> None:
         """Start the thread of a capture that was made with `held`; it arms the capture at once."""
         if self._thread is not None:

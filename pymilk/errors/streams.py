@@ -446,7 +446,7 @@ class RecordError(StreamError):
 
 
 class NotStartedError(StreamError, RuntimeError):
-    """A recorder or player is stopped or waited for, and was never started."""
+    """A recorder, player or simulated camera is stopped or waited for, and was never started."""
 
 
 class KeywordError(StreamError, ValueError):

@@ -81,7 +81,7 @@ class MultiCapture(Mapping[str, Capture]):
         self.started_ns = 0
         self._deadline: float | None = None
 
-    def start(self) -> None:
+    def begin(self) -> None:
         """Arm all captures, and start the thread that waits for their end."""
         for capture in self._captures.values():
             capture.begin()
@@ -143,6 +143,29 @@ class MultiCapture(Mapping[str, Capture]):
 
     def __len__(self) -> int:
         return len(self._captures)
+
+    @property
+    def running(self) -> bool:
+        """Whether any of them receives: the opposite of `done`."""
+        return not self.done
+
+    def start(self) -> MultiCapture:
+        """Do nothing: captures run since they were made; returns itself."""
+        return self
+
+    def wait(self, timeout: float | None = None) -> MultiCaptureReport:
+        """Wait for the end as `join` does; returns the report."""
+        return self.join(timeout).report
+
+    def __enter__(self) -> MultiCapture:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        """Stop all; without another exception, raise what ended one of them before."""
+        self.stop()
+        self._over.wait(_PATIENCE)
+        if kind is None:
+            self.join()
 
     @property
     def done(self) -> bool:
@@ -404,7 +427,7 @@ def capture_many(
         for label, shm in opened.items():
             captures[label] = shm.held_capture(counts[label], wanted[label].out, timeout, wait)
         many = MultiCapture(captures, seconds=seconds, attached=attached)
-        many.start()
+        many.begin()
         return many if background else many.join()
     except BaseException as error:
         # The caller gets no object but that which the error carries: end all captures.

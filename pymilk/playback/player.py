@@ -522,12 +522,26 @@ def _check_target(
     check_unwritten(old, "choose another name, or force it, which makes a new stream")
 
 
-def play(source: Any, stream: str | None = None, **options: Any) -> PlayReport:
+def play(
+    source: Any,
+    stream: str | None = None,
+    *,
+    rate: float | None = None,
+    loop: bool = False,
+    ring: int = 0,
+    ring_kind: str = "fast",
+    force: bool = False,
+    remove: bool = False,
+    cpu: int | None = None,
+    priority: int | None = None,
+    hdu: int | str | tuple[str, int] | None = None,
+    frame_axes: int | None = None,
+) -> PlayReport:
     """Publish frames of a file or an array as a live stream, and wait for the end.
 
     Parameters
     ----------
-    source, stream, **options
+    source, stream, rate, loop, ring, ring_kind, force, remove, cpu, priority, hdu, frame_axes
         See `Player`. With ``loop=True`` it ends with Ctrl-C only.
 
     Returns
@@ -545,5 +559,19 @@ def play(source: Any, stream: str | None = None, **options: Any) -> PlayReport:
     --------
     >>> print(pymilk.play("cam.fits", "replay", rate=500))                # doctest: +SKIP
     """
-    with Player(source, stream, **options) as player:
+    player = Player(
+        source,
+        stream,
+        rate=rate,
+        loop=loop,
+        ring=ring,
+        ring_kind=ring_kind,
+        force=force,
+        remove=remove,
+        cpu=cpu,
+        priority=priority,
+        hdu=hdu,
+        frame_axes=frame_axes,
+    )
+    with player:
         return player.wait()

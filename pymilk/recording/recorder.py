@@ -386,7 +386,20 @@ def record(
     *,
     frames: int | None = None,
     seconds: float | None = None,
-    **options: Any,
+    max_frames_per_file: int | None = None,
+    max_bytes_per_file: int | None = None,
+    max_seconds_per_file: float | None = None,
+    format: str | None = None,
+    restart: bool = False,
+    force: bool = False,
+    compress: bool = False,
+    depth: int | None = None,
+    start: str = "next",
+    timeout: float | None = None,
+    wait: str = "auto",
+    cpu: int | None = None,
+    priority: int | None = None,
+    keywords: Mapping[str, Any] | None = None,
 ) -> RecordReport:
     """Record streams to disk, and wait for the end.
 
@@ -397,9 +410,10 @@ def record(
     frames : int, optional
     seconds : float, optional
         End after these frames or seconds, whichever comes first. One of them is required.
-    **options
-        Of `Recorder`: max_frames_per_file, max_bytes_per_file, max_seconds_per_file, format, restart, force,
-        compress, depth, start, timeout, wait, cpu, priority, keywords.
+    max_frames_per_file, max_bytes_per_file, max_seconds_per_file, format, restart, force, compress, depth
+        See `Recorder`.
+    start, timeout, wait, cpu, priority, keywords
+        See `Recorder`.
 
     Returns
     -------
@@ -427,7 +441,26 @@ def record(
             argument="frames",
             found=None,
         )
-    recorder = Recorder(source, path, frames=frames, seconds=seconds, **options)
+    recorder = Recorder(
+        source,
+        path,
+        frames=frames,
+        seconds=seconds,
+        max_frames_per_file=max_frames_per_file,
+        max_bytes_per_file=max_bytes_per_file,
+        max_seconds_per_file=max_seconds_per_file,
+        format=format,
+        restart=restart,
+        force=force,
+        compress=compress,
+        depth=depth,
+        start=start,
+        timeout=timeout,
+        wait=wait,
+        cpu=cpu,
+        priority=priority,
+        keywords=keywords,
+    )
     try:
         return recorder.start().wait()
     except BaseException as error:

@@ -877,6 +877,21 @@ class RingReader:
         assert source is not None
         return source, known or 0, lambda: known is None or self._cursor.unread() > 0
 
+    def start(self) -> RingReader:
+        """Do nothing: a reader runs since it was made; returns itself."""
+        return self
+
+    @property
+    def running(self) -> bool:
+        """Whether it is open: the opposite of `closed`."""
+        return not self._closed
+
+    def stop(self) -> RingReport:
+        """Close it; returns the report."""
+        report = self.report
+        self.close()
+        return report
+
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""

@@ -134,6 +134,12 @@ class ReceiverThread:
                     pass  # it ended this very moment
         return self._cpu_seconds or 0.0
 
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end of the thread; returns whether it has ended."""
+        if not self._over:
+            self._thread.join(timeout)
+        return not self.running
+
     def stop(self) -> None:
         """End the thread, and wait for its end (0.1 s at most)."""
         self._stopping = True

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from .._core import Keyword, Reader, Stream
+from .._core import Keyword, Reader, Stream, checked_timeout
 from ..arguments import Replace
 from ..errors import (
     StreamArgumentError,
@@ -251,6 +251,39 @@ class Relay:
             cpu_share=cpu_seconds / duration if duration > 0 else 0.0,
             counter_set=counter_set,
         )
+
+    def start(self) -> Relay:
+        """Do nothing: a relay runs since it was made; returns itself."""
+        return self
+
+    @property
+    def running(self) -> bool:
+        """Whether it copies frames."""
+        return self._thread is not None and self._thread.running
+
+    def stop(self) -> RelayReport:
+        """Close it; returns the report. A second call does nothing more."""
+        self.close()
+        return self.report
+
+    def wait(self, timeout: float | None = None) -> RelayReport:
+        """Wait for the end: that of another thread that calls `stop`, or an error.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits without limit.
+
+        Raises
+        ------
+        StreamChangedError
+            The source was recreated with another shape or dtype; and other errors that ended it. Not after
+            `stop`.
+        """
+        thread, limit = self._thread, checked_timeout(timeout)
+        if thread is not None and thread.wait(limit) and thread.error is not None and self._ended is None:
+            raise thread.error
+        return self.report
 
     def tend(self) -> None:
         """Copy changed keywords, and raise the error that ended the relay; call it about once a second.

@@ -7,20 +7,43 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from .._core import Stream
-from ..errors import StreamError, StreamNotFoundError
+from .._core import Stream, checked_timeout
+from ..errors import NotStartedError, StreamArgumentError, StreamError, StreamNotFoundError
+from ..reports import Report
 from .faults import NONE, Faults
 from .options import CameraOptions, LoopOptions
 
-__all__ = ["SimulatedCamera", "SimulatedLoop"]
+__all__ = ["SimulatedCamera", "SimulatedLoop", "SimulationReport"]
 
 
 _Each = TypeVar("_Each", bound="_Simulation")
+
+
+@dataclass(repr=False, eq=False)
+class SimulationReport(Report):
+    """The account of a simulated camera or loop.
+
+    Attributes
+    ----------
+    stream : str
+    pid : int
+        Of its process; 0 before the start.
+    ended : str
+        "not started", "running", "stopped", or "died", as by a fault.
+    """
+
+    stream: str
+    pid: int
+    ended: str
+
+    def __repr__(self) -> str:
+        return f"<SimulationReport {self.stream!r}: {self.ended}>"
 
 
 class _Simulation:
@@ -31,8 +54,22 @@ class _Simulation:
         self._command = [sys.executable, "-m", "pymilk.simulate", *options.arguments()]
         self._process: subprocess.Popen[str] | None = None
         self._maker = 0
+        self._report = SimulationReport(self.name, 0, "not started")
 
-    def __enter__(self: _Each) -> _Each:
+    def start(self: _Each) -> _Each:
+        """Begin to publish; returns itself once the stream is there.
+
+        Raises
+        ------
+        StreamArgumentError
+            It runs already.
+        StreamNotFoundError
+            It did not start.
+        """
+        if self._process is not None:
+            raise StreamArgumentError(
+                f"the simulated camera {self.name!r} runs already", argument="start", found=self.name
+            )
         self._maker = os.getpid()
         try:
             self._process = subprocess.Popen(
@@ -53,9 +90,46 @@ class _Simulation:
                     path=self.name,
                 )
         except BaseException:
-            self.__exit__()
+            self.stop()
             raise
+        self._report = SimulationReport(self.name, self._process.pid, "running")
         return self
+
+    def __enter__(self: _Each) -> _Each:
+        return self.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there; false after a fault that ends it (`die`)."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def report(self) -> SimulationReport:
+        """Its process, and whether it runs."""
+        if self._report.ended == "running" and not self.running:
+            self._report = replace(self._report, ended="died")
+        return self._report
+
+    def wait(self, timeout: float | None = None) -> SimulationReport:
+        """Wait until its process has ended: a camera does so only by a fault, or by `stop` of another thread.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits without limit.
+
+        Raises
+        ------
+        NotStartedError
+            `start` was never called.
+        """
+        limit, process = checked_timeout(timeout), self._process
+        if self._report.ended == "not started":
+            raise NotStartedError(f"the simulated camera {self.name!r} was never started", stream=self.name)
+        if process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(limit)
+        return self.report
 
     @property
     def pid(self) -> int:
@@ -63,13 +137,20 @@ class _Simulation:
         assert self._process is not None
         return self._process.pid
 
-    def __exit__(self, *exc: object) -> None:
-        process, self._process = self._process, None
+    def stop(self) -> SimulationReport:
+        """End its process, and delete its stream; a second call does nothing."""
+        report, process, self._process = self.report, self._process, None
         # A child after fork leaves the camera to its parent.
-        if process is not None and self._maker == os.getpid() and process.returncode is None:
+        mine = self._maker == os.getpid()
+        if process is not None and mine and process.stdout is not None and not process.stdout.closed:
             process.communicate()  # closes its stdin, which ends it
             if process.returncode == -signal.SIGKILL:
                 self._remove_what_it_left(process.pid)
+        self._report = replace(report, ended="stopped") if report.ended == "running" else report
+        return self._report
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
 
     def _remove_what_it_left(self, pid: int) -> None:
         """Delete the stream of a camera that was killed, unless somebody made it anew."""
