@@ -878,7 +878,8 @@ class RingReader:
         return source, known or 0, lambda: known is None or self._cursor.unread() > 0
 
     def start(self) -> RingReader:
-        """Do nothing: a reader runs since it was made; returns itself."""
+        """Do nothing: a reader runs since it was made; returns itself, or raises if it is closed."""
+        self._check_open()
         return self
 
     @property

@@ -287,6 +287,7 @@ def test_reader_after_close(make: MakeSHM, source: str) -> None:
         "dump": lambda: ring.dump(),
         "fileno": lambda: ring.fileno(),
         "with": lambda: ring.__enter__(),
+        "start": lambda: ring.start(),
         "wait_any": lambda: wait_any([ring], timeout=0),
         "intact": lambda: block.intact(),
         "overwritten": lambda: block.overwritten,
@@ -303,7 +304,7 @@ def test_reader_after_close(make: MakeSHM, source: str) -> None:
         block.intact()
     public = {name for name in dir(RingReader) if not name.startswith("_")}
     state = {"close", "closed", "depth", "lag", "level", "lost", "report", "source", "stream"}
-    state.add("timeout_error")
+    state |= {"running", "stop", "timeout_error"}
     assert public - set(uses) == state
     # What it did can still be asked.
     assert (ring.closed, ring.source, account(ring)) == (True, source, (2, 0, 0))
