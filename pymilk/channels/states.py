@@ -261,6 +261,10 @@ class SharedState(StateFile):
         """
         return Entry(*self._entry(key))
 
+    def entries(self) -> dict[str, Entry]:
+        """Return an `Entry` for each key, all as they were at one moment."""
+        return {key: Entry(*rest) for key, *rest in self._read_from(0)[2]}
+
     def changed_since(self, epoch: int) -> Changes:
         """Return what was set after an epoch, waiting for nothing; after 0: everything.
 
@@ -373,7 +377,11 @@ class SharedState(StateFile):
         self._set(((key, value),))
 
     def __delitem__(self, key: str) -> None:
-        self._set((), (key,))
+        self.delete(key)
+
+    def delete(self, *keys: str) -> int:
+        """Remove keys in one step, or none if one is not there (`ChannelKeyError`); returns the epoch."""
+        return self._set((), keys)
 
     def remove(self, *, force: bool = False) -> None:
         """Delete the file, and close. Who uses it gets a `ChannelRemovedError`.

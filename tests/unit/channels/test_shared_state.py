@@ -171,6 +171,15 @@ def test_keys_that_cannot_be(key):
             SharedState.create("other", {key: 1})
 
 
+def test_deleting_is_one_step():
+    with SharedState.create("state", {"a": 1, "b": 2, "c": 3}) as state:
+        with pytest.raises(errors.ChannelKeyError):
+            state.delete("a", "none")
+        assert (list(state), state.epoch) == (["a", "b", "c"], 1)
+        assert (state.delete("a", "c"), list(state.entries())) == (2, ["b"])
+        assert state.entries()["b"] == state.entry("b")
+
+
 def test_unknown_key():
     with SharedState.create("state", {"gain": 1}) as state:
         with pytest.raises(KeyError) as caught:
