@@ -7,6 +7,7 @@ more: between `lock()` and `unlock()` no Python code runs, so that threads which
 cimport cython
 from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.errno cimport EACCES, EAGAIN
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -264,6 +265,8 @@ cdef class StateFile(CountedFile):
     cdef int64_t timeout
     cdef int fd                 # for the lock; no memory is mapped through it
     cdef int64_t pid
+    cdef unsigned long holder   # thread that has the lock for several steps; 0: none
+    cdef int depth              # how often it took it
     cdef readonly uint64_t seen     # epoch up to which this object has read
     cdef readonly bint fixed
     cdef readonly bint writing
@@ -462,7 +465,7 @@ cdef class StateFile(CountedFile):
         try:
             epoch = self.step(changes, &refusal, &which)
         finally:
-            self._unlock()
+            self.unlock()
         self.check_whole()
         if refusal != DONE:
             raise self.refused(refusal, changes, which)
@@ -532,7 +535,7 @@ cdef class StateFile(CountedFile):
         return encoded(self.name, key, self[key])[1]
 
     def _lock(self):
-        """Be the one who writes, until `_unlock`; wait for another who does.
+        """Let no other process, object or thread write, until `_unlock`; wait for one that does.
 
         Raises
         ------
@@ -540,14 +543,27 @@ cdef class StateFile(CountedFile):
             It takes longer than `timeout`.
         """
         self.lock()
+        self.holder = PyThread_get_thread_ident()
+        self.depth += 1
+
+    def _unlock(self):
+        """Let others write, once this was called as often as `_lock`."""
+        if self.holder == <unsigned long>PyThread_get_thread_ident():
+            self.depth -= 1
+            if self.depth == 0:
+                self.holder = 0
+                self.unlock()
 
     cdef int lock(self) except -1:
+        """Wait until nobody else writes, and be the one who does."""
         cdef int64_t began = clock_ns(CLOCK_MONOTONIC), now = began
         cdef int error
         self.prepare_lock()
         while True:
             self.check_open()
-            error = pymilk_state_lock(self.fd, PYMILK_CHANNEL_LOCK_AT, self.pid, True)
+            error = EAGAIN
+            if self.holder == 0 or self.holder == <unsigned long>PyThread_get_thread_ident():
+                error = pymilk_state_lock(self.fd, PYMILK_CHANNEL_LOCK_AT, self.pid, True)
             if error == 0:
                 break
             if error != EAGAIN and error != EACCES:
@@ -564,7 +580,7 @@ cdef class StateFile(CountedFile):
                     sleep_until(now + NAP_NS)
             PyErr_CheckSignals()
         if self.header.retired:
-            self._unlock()
+            self.unlock()
             raise self.removed()
         return 0
 
@@ -595,9 +611,9 @@ cdef class StateFile(CountedFile):
             f"{self.timeout * 1e-9:g} s, maybe stopped; nothing was set",
             channel=self.name, path=self.path, pids=pids)
 
-    def _unlock(self):
-        """Let others write."""
-        if self.fd >= 0:
+    cdef void unlock(self) noexcept:
+        """Let others write, unless this thread has the lock for several steps."""
+        if self.fd >= 0 and self.holder == 0:
             pymilk_state_lock(self.fd, PYMILK_CHANNEL_LOCK_AT, 0, False)
 
     def _after_fork(self):
@@ -606,7 +622,7 @@ cdef class StateFile(CountedFile):
 
     cdef int let_go(self) except -1:
         cdef int fd = self.fd
-        self.fd = -1
+        self.fd, self.holder, self.depth = -1, 0, 0
         if fd >= 0:
             os.close(fd)
         return 0

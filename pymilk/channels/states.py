@@ -379,6 +379,33 @@ class SharedState(StateFile):
     def __delitem__(self, key: str) -> None:
         self.delete(key)
 
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other process, object or thread set anything: to read, and set what follows from that.
+
+        Readers are not held off; each `update` within is a step of its own. Others wait as long as their
+        timeout, so be short.
+
+        Raises
+        ------
+        ChannelInUseError
+            Another one was writing for longer than the timeout.
+        ChannelReadOnlyError, ChannelRemovedError, ChannelClosedError
+
+        Examples
+        --------
+        >>> from pymilk.channels import SharedState
+        >>> with SharedState.create("doc_count", {"count": 0}, replace=True) as state:
+        ...     with state.locked():
+        ...         state["count"] += 1
+        ...     state.remove()
+        """
+        self._lock()
+        try:
+            yield
+        finally:
+            self._unlock()
+
     def delete(self, *keys: str) -> int:
         """Remove keys in one step, or none if one is not there (`ChannelKeyError`); returns the epoch."""
         return self._set((), keys)

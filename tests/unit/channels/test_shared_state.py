@@ -260,6 +260,31 @@ def test_threads_that_share_an_object_take_turns():
         assert state.epoch == 2001
 
 
+@pytest.mark.parametrize("shared", [True, False], ids=["one object", "an object each"])
+def test_locked(shared):
+    """What is read within is still so when the next step is done."""
+    with SharedState.create("state", {"count": 0}, timeout=PATIENCE) as state:
+
+        def work() -> None:
+            mine = state if shared else SharedState.attach("state", timeout=PATIENCE)
+            for _ in range(50):
+                with mine.locked(), mine.locked():
+                    mine["count"] = mine["count"] + 1
+            if not shared:
+                mine.close()
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert state["count"] == 150
+        with pytest.raises(errors.ChannelKeyError), state.locked():
+            state["none"]
+        with SharedState.attach("state", timeout=0) as other:
+            other["count"] = 0
+
+
 def test_removed_and_replaced():
     with SharedState.create("state", {"a": 1}) as state, SharedState.attach("state") as other:
         with pytest.raises(errors.ChannelExistsError):
