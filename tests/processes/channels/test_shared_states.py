@@ -44,7 +44,7 @@ def whole(values: dict[str, object]) -> bool:
 
 @pytest.mark.parametrize(("step", "every"), [("small", 2), pytest.param("large", 1, marks=BY_HAND)])
 def test_writer_dies_behind_each_store_of_a_step(spawn, step, every):
-    code, out, err = spawn(DEATHS, step, every, 1).finish(timeout=110)
+    code, out, err = spawn(DEATHS, step, every, every - 1).finish(timeout=110)
     assert (code, err) == (0, ""), err
     if out.strip() == "not permitted":
         pytest.skip("processes may not be traced here")
