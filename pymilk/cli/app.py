@@ -22,6 +22,7 @@ from .commands.relay import relay
 from .commands.send import send
 from .commands.show import show
 from .commands.simulate import simulate
+from .commands.state import state
 from .commands.streams import create, rm
 from .commands.tail import tail
 from .commands.top import top
@@ -52,6 +53,6 @@ def app() -> None:
 
 for command in (
     bench, capture, completion, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm,
-    send, show, simulate, tail, top, watch, web,
+    send, show, simulate, state, tail, top, watch, web,
 ):
     app.add_command(command)

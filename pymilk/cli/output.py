@@ -117,6 +117,10 @@ def channel_lines(channels: Iterable[dict[str, Any]]) -> list[str]:
             lines.append(clean(f"{file}: command queue, {numbers}, attached {len(entry['users'])} times"))
             continue
         age = f", newest {age_text(entry['age'])} ago" if entry["age"] is not None else ""
+        if entry["kind"] == "state":
+            keys = f"{entry['keys']} {'fixed ' if entry['fixed'] else ''}keys"
+            lines.append(clean(f"{file}: state, {keys}, epoch {entry['count']}{age}"))
+            continue
         pid = entry["writer"]
         writer = "no writer" if pid is None else f"written by {pid or 'a process that is not visible here'}"
         lines.append(clean(f"{file}: message log, {entry['count']} messages{age}, {writer}"))
