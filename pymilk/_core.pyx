@@ -52,6 +52,7 @@ import numpy as np
 
 from . import errors as _errors
 from .arguments import replace_policy
+from .arraylike import ArrayLike
 from .errors import (
     FrameMismatchError,
     StreamArgumentError,
@@ -322,6 +323,10 @@ cdef class Stream(StreamMetadata):
     slowest axis first: ``shape == size[::-1]``, where ``size`` is the order of the file.
 
     Views keep the memory alive: they stay valid after `close`, and after the stream was deleted.
+
+    NumPy, torch and others take it for an array of `shape`: ``numpy.asarray(stream)`` and DLPack give a copy of all
+    pixels, whole, as `copy_frame` makes it; ``numpy.array(stream, copy=False)`` of NumPy 2 is `view`. Nothing waits
+    for a new frame. Of a temporal circular cube these are all slices, the newest being ``cnt1`` modulo their number.
 
     Attributes
     ----------
@@ -683,6 +688,30 @@ cdef class Stream(StreamMetadata):
             file.use_to_write()
         return _ndarray(
             file.shape, file.dtype, file.mapping.region(file.h.at.array, file.h.n.frame_nbytes, writable))
+
+    def _as_array(self, copy):
+        """Return all pixels: False: a view; else a copy, as `copy_frame` makes it."""
+        if copy is False:
+            return self.view()
+        made = _empty(self.shape, self.dtype)
+        self.copy_frame(made)
+        return made
+
+    def __array__(self, dtype=None, copy=None):
+        """Return all pixels, as ``numpy.asarray`` asks for it: `ArrayLike.__array__`."""
+        return ArrayLike.__array__(self, dtype, copy)
+
+    def __dlpack__(self, **options):
+        """Hand all pixels to another library: `ArrayLike.__dlpack__`."""
+        return ArrayLike.__dlpack__(self, **options)
+
+    def __dlpack_device__(self):
+        """Return where the pixels are: the memory of the processor."""
+        return ArrayLike.__dlpack_device__(self)
+
+    def __len__(self):
+        """Return the length of the first axis of `shape`."""
+        return self.shape[0]
 
     def copy_frame(self, out):
         """Copy the newest frame into `out`, whole: retried while a writer is in it.

@@ -15,6 +15,7 @@ from .._types import Array
 from ..arguments import bad_argument, check_count, check_seconds
 from ..capture import Capture
 from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError, carry
+from ..notebooks import as_html
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.forks import tell, tell_after_fork
@@ -294,6 +295,23 @@ class MultiCapture(Mapping[str, Capture]):
             "started_ns": self.started_ns,
         }
         return _restore, (state,)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Refuse: frames of several streams are not one array (NumPy would make one of a single object).
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        raise TypeError(
+            f"captures of several streams are not one array; take one of them by its label: {', '.join(self)}"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: each stream with its last frame, rate and gaps. Does not wait."""
+        state = as_html(repr(self), [(label, self._ending(label)) for label in self])
+        return state + "".join(capture._repr_html_() for capture in self.values())
 
     def __repr__(self) -> str:
         received = ", ".join(

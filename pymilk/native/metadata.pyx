@@ -230,6 +230,11 @@ cdef class StreamMetadata:
         return self.file.h.naxis
 
     @property
+    def ndim(self):
+        """Number of axes of `shape`; the same as `naxis`, by NumPy's name."""
+        return self.file.h.naxis
+
+    @property
     def nelement(self):
         """Pixels of one frame."""
         return self.file.h.nelement
