@@ -2,9 +2,10 @@
 
     python benchmarks/list_streams.py [--streams 3000] [--repeat 5]
 
-The streams (8x8 uint16) lie in a directory of their own. `alive`: one process has made them, and has all of them
-open; `dead`: it has ended. Each call is a process of its own, from its start to its end; printed are the least and
-the median of the times on the clock, and of the processor time, user and system, which other work disturbs less.
+The streams (8x8 uint16) lie in a directory of their own. `alive`: one process has made them, and has all of
+them open; `dead`: it has ended. Each call is a process of its own, from its start to its end; printed are the
+least and the median of the times on the clock, and of the processor time, user and system, which other work
+disturbs less.
 """
 
 from __future__ import annotations

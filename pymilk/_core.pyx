@@ -314,6 +314,18 @@ cdef Stream wrap(StreamFile file):
     return stream
 
 
+# How to add a method to Stream
+# -----------------------------
+# 1. Only what moves frames belongs here. Fields of the header go to native/metadata, things that are done to the
+#    file go to native/lifecycle; a thin method here may hand on to a room of native/.
+# 2. Follow the rules of file.pxd: `cdef StreamFile file = self.file` first, then one door, `check_whole` last.
+#    Pixels need `need_pixels` too. Code without the GIL gets `base` and `&file.h`, never `self`.
+# 3. A method that writes pixels calls `take_turn` before `open_frame`, and sets `self.busy = 0` in a `finally`.
+# 4. Each frame that was opened is closed or abandoned, whatever happens in between.
+# 5. Release the GIL for copies of GIL_RELEASE_NBYTES and more and for every wait; never for less. A wait takes
+#    it back at least every 50 ms for `PyErr_CheckSignals` in the main thread.
+# 6. State the method in _core.pyi; if it waits or writes, test it closed, read-only, damaged and after a fork.
+
 @cython.final
 @cython.auto_pickle(False)
 cdef class Stream(StreamMetadata):
@@ -324,9 +336,8 @@ cdef class Stream(StreamMetadata):
 
     Views keep the memory alive: they stay valid after `close`, and after the stream was deleted.
 
-    NumPy, torch and others take it for an array of `shape`: ``numpy.asarray(stream)`` and DLPack give a copy of all
-    pixels, whole, as `copy_frame` makes it; ``numpy.array(stream, copy=False)`` of NumPy 2 is `view`. Nothing waits
-    for a new frame. Of a temporal circular cube these are all slices, the newest being ``cnt1`` modulo their number.
+    ``numpy.asarray(stream)`` and DLPack give a copy of all pixels, whole, as `copy_frame` makes it, and wait for no
+    new frame; with ``copy=False`` `view`. Of a temporal circular cube these are all slices.
 
     Attributes
     ----------
@@ -338,18 +349,6 @@ cdef class Stream(StreamMetadata):
     frame_flags : int
         Its flags: `FLAG_VERIFIED`, or `FLAG_TORN` if the writer left no time or died in the frame.
     """
-
-    # How to add a method
-    # -------------------
-    # 1. Only what moves frames belongs here. Fields of the header go to native/metadata, things that are done to the
-    #    file go to native/lifecycle; a thin method here may hand on to a room of native/.
-    # 2. Follow the rules of file.pxd: `cdef StreamFile file = self.file` first, then one door, `check_whole` last.
-    #    Pixels need `need_pixels` too. Code without the GIL gets `base` and `&file.h`, never `self`.
-    # 3. A method that writes pixels calls `take_turn` before `open_frame`, and sets `self.busy = 0` in a `finally`.
-    # 4. Each frame that was opened is closed or abandoned, whatever happens in between.
-    # 5. Release the GIL for copies of GIL_RELEASE_NBYTES and more and for every wait; never for less. A wait takes
-    #    it back at least every 50 ms for `PyErr_CheckSignals` in the main thread.
-    # 6. State the method in _core.pyi; if it waits or writes, test it closed, read-only, damaged and after a fork.
 
     def __init__(self):
         raise TypeError("use Stream.create or Stream.attach")
@@ -704,14 +703,6 @@ cdef class Stream(StreamMetadata):
     def __dlpack__(self, **options):
         """Hand all pixels to another library: `ArrayLike.__dlpack__`."""
         return ArrayLike.__dlpack__(self, **options)
-
-    def __dlpack_device__(self):
-        """Return where the pixels are: the memory of the processor."""
-        return ArrayLike.__dlpack_device__(self)
-
-    def __len__(self):
-        """Return the length of the first axis of `shape`."""
-        return self.shape[0]
 
     def copy_frame(self, out):
         """Copy the newest frame into `out`, whole: retried while a writer is in it.
@@ -1213,14 +1204,6 @@ cdef class Stream(StreamMetadata):
         count = semaphores.flush(self.file, index)
         self.note_taken(index)
         return count
-
-    def sem_value(self, index):
-        """Return the value of one semaphore: the posts that were not taken yet."""
-        return semaphores.value_of(self.file, index)
-
-    def sem_values(self):
-        """Return the values of all semaphores as a list."""
-        return [semaphores.value_of(self.file, i) for i in range(self.nbsem)]
 
     def sem_try_wait(self, index):
         """Take one post off a semaphore if there is one. Returns whether there was."""
