@@ -65,7 +65,7 @@ def test_the_stream_is_read_once_for_each_turn(make):
                 shm.set_data(letter_f())
             before = feed.counter
             for key in "lcsr0":  # drawn anew after each of them
-                assert viewer.press(key)
+                viewer.press(key)
                 assert len(viewer.lines(24, 80)) == 24
                 assert feed.counter == before
             viewer.update()
