@@ -26,11 +26,11 @@ __all__ = ["info"]
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_streams)
-@click.option("--measure", "seconds", type=NumberRange(min=0, max=3600), default=1.0,
+@click.option("--measure", type=NumberRange(min=0, max=3600), default=1.0,
               show_default=True, metavar="SECONDS",
               help="Measure rate, jitter and writes for this time; 0: not at all.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
-def info(names: tuple[str, ...], seconds: float, as_json: bool) -> None:
+def info(names: tuple[str, ...], measure: float, as_json: bool) -> None:
     """Describe stream NAME in full: metadata, orientation, sections, semaphores, keywords, rate.
 
     Watches the stream for a second, without a semaphore. NAME may be a pattern, in quotes: 'wfs*'.
@@ -44,7 +44,7 @@ def info(names: tuple[str, ...], seconds: float, as_json: bool) -> None:
     with clean_exit(), warnings_as_lines():
         found = []
         for at, name in enumerate(matching(names, channels=True)):
-            details, report = _details(name, seconds, as_json)
+            details, report = _details(name, measure, as_json)
             found.append(details)
             if not as_json:
                 if at:

@@ -21,7 +21,7 @@ from ...view.picture import REDUCTIONS
 from ..exits import clean_exit
 from ..naming import complete_streams
 from ..output import clean, print_json, warnings_as_lines
-from ..parameters import NumberRange
+from ..parameters import AliasedOption, NumberRange
 from ..terminal import colours_of, interactive
 from ..viewer import Viewer, headline, view_live
 
@@ -44,7 +44,8 @@ _NOW = "now"
 @click.option("--percentile", type=NumberRange(0, 100, min_open=True), metavar="P",
               help="P percent of the visible pixels are between the levels.")
 @click.option("--log", is_flag=True, help="Logarithmic brightness.")
-@click.option("--colours", default="gray", show_default=True, metavar="MAP",
+@click.option("--colours", cls=AliasedOption, aliases=["--colors"], default="gray", show_default=True,
+              metavar="MAP",
               help=f"{', '.join(COLOURS)}, with _r reversed; others of matplotlib, if it is installed.")
 @click.option("--reduce", "reduction", type=click.Choice(REDUCTIONS), default="peak", show_default=True,
               help="How several pixels become one: the largest, their mean, or the one in the middle.")
@@ -55,7 +56,8 @@ _NOW = "now"
 @click.option("--histogram", is_flag=True, help="Show how many pixels have which value.")
 @click.option("--zoom", type=NumberRange(1, 4096), default=1.0, show_default=True,
               help="1 is the whole frame.")
-@click.option("--centre", nargs=2, type=float, metavar="ROW COLUMN", help="Row and column in the middle.")
+@click.option("--centre", cls=AliasedOption, aliases=["--center"], nargs=2, type=float, metavar="ROW COLUMN",
+              help="Row and column in the middle.")
 @click.option("--symcode", type=click.IntRange(0, 7), default=4, show_default=True,
               help="Orientation, as that of pymilk.SHM.")
 @click.option("--row", type=click.IntRange(min=0), metavar="K", help="Draw row K as a curve.")
@@ -63,7 +65,7 @@ _NOW = "now"
               help="Slice of a cube or a temporal ring. Default: the newest.")
 @click.option("--rate", type=NumberRange(0.1, 60), default=10.0, show_default=True, metavar="HZ",
               help="Pictures per second; the stream is not read more often.")
-@click.option("--text", "mode", type=click.Choice(MODES),
+@click.option("--text", type=click.Choice(MODES),
               help="How to draw on a terminal. Default: from COLORTERM, TERM and NO_COLOR.")
 @click.option("--width", type=click.IntRange(min=1), help="Most columns of the text, or pixels of the PNG.")
 @click.option("--height", type=click.IntRange(min=1), help="Most lines of the text, or pixels of the PNG.")
@@ -87,14 +89,14 @@ def show(names: tuple[str, ...], index: int | None, rate: float, dark: str | Non
         if drawing.still:
             _still(seen, drawing)
             return
-        limits, mode = (drawing.height, drawing.width), drawing.mode or colours_of(sys.stdout)
+        limits, mode = (drawing.height, drawing.width), drawing.text or colours_of(sys.stdout)
         view_live([Viewer(feed, display, limits, mode, index) for feed, display in seen], 1 / rate)
 
 
 class _Drawing(NamedTuple):
     """Where and how frames are drawn."""
 
-    mode: str | None
+    text: str | None
     width: int | None
     height: int | None
     once: bool
@@ -155,7 +157,7 @@ def _still(seen: list[tuple[Feed, Display]], drawing: _Drawing) -> None:
     else:
         lines, columns = _room((drawing.height, drawing.width))
         wide = max(1, (columns + 1) // len(seen) - 1)
-        parts = [display.text(lines, wide, drawing.mode or colours_of(sys.stdout)) for _, display in seen]
+        parts = [display.text(lines, wide, drawing.text or colours_of(sys.stdout)) for _, display in seen]
         drawn = [" ".join(line) for line in itertools.zip_longest(*parts, fillvalue=" " * wide)]
     if drawing.as_json:
         numbers = [_numbers(feed, display, drawing.png) for feed, display in seen]

@@ -33,6 +33,6 @@ def top(patterns: tuple[str, ...], sort: str, reverse: bool, interval: float) ->
     Example: pymilk top --sort age --interval 0.5
     """
     if not interactive():
-        raise click.UsageError("top needs a terminal for drawing and keys; for a pipe use pymilk ls --rate 1")
+        raise click.UsageError("top needs a terminal for drawing and keys; a pipe takes ls --measure 1")
     with clean_exit():
         watch_streams(sort, reverse, interval, patterns)
