@@ -1,5 +1,5 @@
 # Types of the compiled core; the documentation is in _core.pyx. What is imported here is in rooms of its own.
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, final
@@ -126,6 +126,7 @@ class Stream(StreamMetadata):
         layout: _Layout | None = None,
         exclusive: bool = False,
         replace: Replace | None = None,
+        keywords: Iterable[Keyword | tuple[Any, ...]] = (),
     ) -> Stream: ...
     @staticmethod
     def local(

@@ -418,7 +418,7 @@ cdef class Stream(StreamMetadata):
     @staticmethod
     def create(name_or_path, shape, dtype, *, nbkw=50, nbsem=10, imagetype=_MATH_DATA, cb_size=0,
                mode=None, exist_ok=True, location=-1, version="2.00", layout=None, exclusive=False,
-               replace=None):
+               replace=None, keywords=()):
         """Create a stream, replacing one of the same name.
 
         The file is filled under a temporary name, with its memory reserved, and renamed into place: no program
@@ -432,22 +432,19 @@ cdef class Stream(StreamMetadata):
         dtype : dtype
             Integers of 8 to 64 bits, float16, float32, float64, complex64, complex128, or bool, which is stored
             as uint8. Stored little endian.
-        nbkw : int, default 50
-            Room for keywords, 0 to 65535.
-        nbsem : int, default 10
-            Semaphores, 0 to 65535: one for each reader that sleeps.
+        nbkw, nbsem : int, default 50 and 10
+            Room for keywords, and semaphores (one for each reader that sleeps): 0 to 65535.
         imagetype : int, default MATH_DATA
             Bits of `IMAGETYPES`.
         cb_size : int, default 0
-            Slots of the fast circular buffer.
+            Slots of the fast ring.
         mode : int, optional
             Permissions of the file, 0 to 0o777, whatever the umask: with 0o600 other users have no access, with
             0o644 they can read. Default: those of the file that is replaced, else 0o666 less the umask.
         exist_ok : bool, default True
             False is ``replace=False``.
         location : int, default -1
-            A GPU number makes a stream without pixels in the file. The owner of the device memory stores its
-            handle in `cuda_handle`.
+            A GPU number makes a stream without pixels: who owns the memory stores its handle in `cuda_handle`.
         version : str, default "2.00"
             Structure version to store; begins with "2.".
         layout : {"default", "dao", "writehistory", "dao+writehistory"}, optional
@@ -459,16 +456,18 @@ cdef class Stream(StreamMetadata):
             it, also in another container; then `StreamInUseError`. True: it is replaced, with a
             `StreamInUseWarning` that names such a process. False: `StreamExistsError`. Default: as the
             environment variable PYMILK_REPLACE says ("if-free", "true" or "false"); without it, True.
+        keywords : iterable of Keyword, optional
+            As for `write_keywords`. No reader finds the stream without them.
 
         Returns
         -------
         Stream
-            Attached, all zero, counter 0: what ImageStreamIO's own create leaves.
+            Attached, zeros but for its keywords, counter 0: what ImageStreamIO's own create leaves.
 
         Raises
         ------
-        StreamArgumentError, StreamNameError
-            An argument is out of range; nothing was created.
+        StreamArgumentError, StreamNameError, KeywordError
+            An argument is out of range, or cannot be stored; nothing was created.
         StreamNotFoundError, StreamPermissionError
             The directory does not exist or is not writable.
         StreamStorageError
@@ -484,8 +483,8 @@ cdef class Stream(StreamMetadata):
 
         Notes
         -----
-        A process that is killed here leaves at most a temporary file, which the next `create` in the same
-        directory removes. Where root replaces a stream, the new file has the owner of the old one.
+        A process that is killed here leaves at most a temporary file, which the next `create` there removes.
+        Where root replaces a stream, the new file has the owner of the old one.
         """
         cdef NewStream new = NewStream.__new__(NewStream)
         cdef Creation made
@@ -498,7 +497,7 @@ cdef class Stream(StreamMetadata):
         if not exist_ok and replace is not None:
             raise bad_argument(new.name, "exist_ok", exist_ok, "left out where replace is given")
         new.replace = replace_policy(replace if exist_ok else False, new.name)
-        new.mode, new.exclusive = mode, exclusive
+        new.mode, new.exclusive, new.keywords = mode, exclusive, keywords
         made = create_file(new)
         stream = wrap(made.file)
         if exclusive:

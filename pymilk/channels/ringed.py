@@ -26,7 +26,6 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..ring import RingReader
-from ..streams.kinds import FRAMES, kind_of
 from ..streams.waiting import Awaited
 from ..streams.watching import Descriptor
 
@@ -39,9 +38,6 @@ _T = TypeVar("_T")
 
 #: Keywords of others that a new stream has room for.
 _ROOM = 50
-
-#: Seconds that a stream may take from its birth to its keywords.
-_BIRTH_SECONDS = 0.1
 
 #: A wait looks this often whether the file is still there, in seconds.
 _LOOK_SECONDS = 0.5
@@ -58,16 +54,10 @@ def create_stream(
     mode: int | None,
 ) -> Stream:
     """Make a stream with a ring of `depth` frames that can all be read, and be its only writer."""
-    stream = Stream.create(
+    return Stream.create(
         name, shape, dtype, nbkw=min(65535, len(keywords) + _ROOM), cb_size=depth + 1, mode=mode,
-        exclusive=True, replace=replace,
+        exclusive=True, replace=replace, keywords=keywords,
     )  # fmt: skip
-    try:
-        stream.write_keywords(keywords)
-    except BaseException:
-        stream.destroy()
-        raise
-    return stream
 
 
 def open_stream(
@@ -82,10 +72,6 @@ def open_stream(
     """
     stream = Stream.attach(name, exclusive=True) if write else attach_to_read(name)
     try:
-        deadline = time.monotonic() + _BIRTH_SECONDS
-        # Keywords are written behind the birth of a stream, the one with its kind as the last.
-        while stream.counter == 0 and kind_of(stream) == FRAMES and time.monotonic() < deadline:
-            time.sleep(0.001)
         return stream, read(stream)
     except BaseException:
         stream.close()

@@ -353,9 +353,8 @@ class NdShArray:
                 layout.stored_dtype,
                 nbkw=len(keywords) + _FREE_KEYWORDS,
                 replace=True if self._holds_array() else "if-free",
+                keywords=keywords,
             )
-        # Before the first frame: readers look at neither without one.
-        stream.write_keywords(keywords)
         stream.publish(layout.stored(array))
         self._stream, self._array = stream, array
         self._set_layout(layout)

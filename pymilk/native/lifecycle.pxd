@@ -26,6 +26,7 @@ cdef class NewStream:
     cdef object version
     cdef object mode
     cdef object replace     # True, False or "if-free"
+    cdef object keywords    # there when it appears
     cdef bint exclusive
 
 

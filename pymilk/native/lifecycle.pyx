@@ -25,6 +25,7 @@ from ..protocol.semaphore cimport semaphore
 from .checks cimport bad_argument, index_argument
 from .file cimport StreamFile, make_file
 from .header cimport layout_of, open_file, take_snapshot
+from .keywords cimport write_keywords
 from .memory cimport anonymous, map_file, map_pages
 
 import errno as _errno
@@ -267,6 +268,10 @@ cdef Creation create_file(NewStream new):
     try:
         creation.reserve()
         creation.fill()
+        creation.file = make_file(
+            creation.mapping, &creation.h, new.path, new.name, "", creation.device, creation.h.inode)
+        if new.keywords:
+            write_keywords(creation.file, new.keywords)
         if new.exclusive:
             creation.lock_new()
         creation.take_place()
@@ -281,8 +286,6 @@ cdef Creation create_file(NewStream new):
     finally:
         creation.let_go()
     note_as_ours(creation.device, creation.h.inode)
-    creation.file = make_file(
-        creation.mapping, &creation.h, new.path, new.name, "", creation.device, creation.h.inode)
     return creation
 
 

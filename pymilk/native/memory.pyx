@@ -350,7 +350,7 @@ def frame_memory(shape, dtype):
     return np.empty(shape, dtype) if block is None else np.ndarray(shape, dtype, block)
 
 
-def turn_copy(out, source):
+def turn_copy(out, source, *, bint wide=True):
     """Copy an array into another of the same shape, whatever the order and direction of their axes.
 
     Parameters
@@ -358,6 +358,8 @@ def turn_copy(out, source):
     out : ndarray
         Writable, with the shape and dtype of `source`. Only its items are written, not what lies between.
     source : ndarray
+    wide : bool, default True
+        False: as on a processor without registers of 64 bytes, to compare with.
 
     Raises
     ------
@@ -396,6 +398,7 @@ def turn_copy(out, source):
         try:
             able = describe_turn(&turn, <char *>to.buf, to.strides, <const char *>origin.buf, origin.strides,
                                  to.shape, to.ndim, to.itemsize)
+            turn.narrow = not wide
             if not able:
                 np.copyto(out, source)
             elif to.len < GIL_RELEASE_NBYTES:

@@ -18,6 +18,8 @@
  *   or streaming         the destination. A crowded plane has a pitch (2048 items, say) that sends its rows
  *                        to the same few sets of a cache, where lines evict one another half used.
  *
+ * Large planes of items of one and two bytes are transposed in squares of 64 bytes where the processor can: turn_wide.h.
+ *
  * Nothing here needs Python, allocates or fails. The buffer takes 72 KiB of the stack.
  */
 #ifndef PYMILK_TURN_H
@@ -31,6 +33,8 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+
+#include "turn_wide.h"
 
 /* Axes that a turn can have. */
 #define PYMILK_TURN_AXES 8
@@ -58,6 +62,7 @@ typedef struct {
     char *dst;
     const char *src;
     size_t item;
+    int narrow; /* as on a processor without registers of 64 bytes */
 } pymilk_turn;
 
 /* -- blocks in registers ------------------------------------------------------------------------------ */
@@ -358,6 +363,8 @@ TURN_INLINE void turn_planes(const pymilk_turn *t, int transposed, int streaming
     const ptrdiff_t to = t->to[outer], to_item = t->to[outer + 1];
     const ptrdiff_t from_item = t->from[outer], from = t->from[outer + 1];
     const int large = (size_t)rows * (size_t)cols * item >= TURN_LARGE_NBYTES;
+    const int wide = large && !streaming && !t->narrow && to_item == width && from_item == width
+                     && rows * width >= 64 && cols * width >= 64 && turn_can_wide(item);
     const int tiled = to_item != width || from_item != width || streaming
                       || (large && (turn_crowded(to) || turn_crowded(from)));
     ptrdiff_t at[PYMILK_TURN_AXES] = {0};
@@ -368,6 +375,8 @@ TURN_INLINE void turn_planes(const pymilk_turn *t, int transposed, int streaming
         if (!transposed)
             for (ptrdiff_t i = 0; i < rows; i++)
                 turn_row(dst + i * to, to_item, src + i * from_item, from, cols, item, streaming);
+        else if (wide)
+            turn_wide(dst, to, src, from, rows, cols, item);
         else if (tiled)
             turn_tiles(dst, to, to_item, src, from, from_item, rows, cols, item, streaming);
         else if (large)

@@ -14,6 +14,7 @@ cdef extern from "pymilk/protocol/turn.h" nogil:
         char *dst
         const char *src
         size_t item
+        int narrow
 
     bint pymilk_turn_can(const pymilk_turn *t)
     void pymilk_turn_copy(pymilk_turn *t)
@@ -34,6 +35,7 @@ cdef inline bint describe_turn(pymilk_turn *t, char *dst, const Py_ssize_t *stri
     t.dst = dst
     t.src = src
     t.item = item
+    t.narrow = 0
     for k in range(naxis - 1, -1, -1):
         t.n[k] = shape[k]
         t.to[k] = step if strides == NULL else strides[k]

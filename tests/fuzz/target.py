@@ -27,7 +27,13 @@ import numpy as np
 from pymilk import SHM, RingReader
 from pymilk._core import FRAME_ROW, Keyword, Rows, Stream, read_header
 from pymilk.compat import xaosim
-from pymilk.errors import FitsHeaderWarning, FrameTornWarning, StreamError, StreamInUseWarning, StreamTimeoutWarning
+from pymilk.errors import (
+    FitsHeaderWarning,
+    FrameTornWarning,
+    StreamError,
+    StreamInUseWarning,
+    StreamTimeoutWarning,
+)
 from pymilk.fits import multi_read
 from pymilk.image import Image
 from pymilk.inspection import describe_stream, stream_details, survey

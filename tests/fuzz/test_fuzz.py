@@ -101,9 +101,8 @@ def test_the_target_sees_doors_that_disagree(monkeypatch: pytest.MonkeyPatch, wo
 
 
 def test_a_stream_in_use_may_be_replaced(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
-    """The number of a living process whose mappings cannot be read is in the file: that deserves a warning."""
+    """The number of a living process whose mappings cannot be read is in the file: a warning is due."""
     monkeypatch.setattr(lifecycle, "living_writers", lambda *args, **more: Writers([1]))
-    with pytest.warns(StreamInUseWarning):
+    with SHM("warns", ((2, 3), np.uint16)), pytest.warns(StreamInUseWarning):
         SHM("warns", ((2, 3), np.uint16)).close()
-        SHM("warns", ((2, 3), np.uint16)).destroy()
     assert target.drive(seeds()[-1].data, work, parts=("around",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import sys
 import threading
@@ -73,9 +74,9 @@ def test_all_orientations(symcode: int, dtype: str) -> None:
 def test_large_images(symcode: int, dtype: str) -> None:
     for shape in LARGE:
         turned = Orientation(shape, symcode).view(numbered(shape, dtype))
-        for offset in (0, 16, 1):
+        for offset, wide in itertools.product((0, 16, 1), (True, False)):
             out, raw = guarded(turned.shape, dtype, offset)
-            turn_copy(out, turned)
+            turn_copy(out, turned, wide=wide)
             assert same(out, turned), (shape, offset)
             assert untouched(raw, out), (shape, offset)
 

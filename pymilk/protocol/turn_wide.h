@@ -1,0 +1,132 @@
+/*
+ * Transposing squares of whole cache lines, for processors with registers of 64 bytes.
+ *
+ * A square is as many rows of 64 bytes as items fit in 64 bytes, in the source and in the destination. Each line of
+ * the source is loaded at once and each line of the destination stored at once: where the rows of a plane share a
+ * few sets of a cache, as those of a pitch of 2048 or 4096 bytes do, no line has to stay there to be used again.
+ *
+ * The square is taken in four groups of rows, as many as items fit in 16 bytes. In each lane of 16 bytes of a
+ * group its items are transposed, as turn_block does; what is left is to transpose 4 x 4 lanes: one of each group
+ * makes a line of the destination.
+ */
+#ifndef PYMILK_TURN_WIDE_H
+#define PYMILK_TURN_WIDE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+/* Rows of the source that are gone through before the next rows of the destination: more overflow what the
+   processor remembers of pages. */
+#define TURN_BAND 1024
+/* So many squares ahead lines are brought into the second-level cache: in the first they would evict one another. */
+#define TURN_AHEAD 4
+
+#define TURN_WIDE __attribute__((target("avx512f,avx512bw")))
+
+/* Interleave the first half of the vectors with the second: log2(group) of these transpose what is in each lane. */
+#define TURN_UNPACK(bits, group, a, b)                                                                      \
+    _Pragma("GCC unroll 8") for (int i = 0; i < (group) / 2; i++) {                                         \
+        b[2 * i] = _mm512_unpacklo_epi##bits(a[i], a[i + (group) / 2]);                                     \
+        b[2 * i + 1] = _mm512_unpackhi_epi##bits(a[i], a[i + (group) / 2]);                                 \
+    }
+
+/* turn_square_<item>: transpose a square. */
+#define TURN_SQUARE(item, group, result, STEPS)                                                             \
+    TURN_WIDE static inline __attribute__((always_inline)) void turn_square_##item(                         \
+        char *dst, ptrdiff_t to, const char *src, ptrdiff_t from)                                           \
+    {                                                                                                       \
+        __m512i lanes[4][group];                                                                            \
+        _Pragma("GCC unroll 4") for (int g = 0; g < 4; g++) {                                               \
+            __m512i a[group], b[group];                                                                     \
+            _Pragma("GCC unroll 16") for (int i = 0; i < (group); i++)                                      \
+                a[i] = _mm512_loadu_si512(src + (g * (group) + i) * from);                                  \
+            STEPS                                                                                           \
+            _Pragma("GCC unroll 16") for (int i = 0; i < (group); i++) lanes[g][i] = result[i];             \
+        }                                                                                                   \
+        _Pragma("GCC unroll 16") for (int i = 0; i < (group); i++) {                                        \
+            const __m512i a = _mm512_shuffle_i32x4(lanes[0][i], lanes[1][i], 0x88);                         \
+            const __m512i b = _mm512_shuffle_i32x4(lanes[2][i], lanes[3][i], 0x88);                         \
+            const __m512i c = _mm512_shuffle_i32x4(lanes[0][i], lanes[1][i], 0xdd);                         \
+            const __m512i d = _mm512_shuffle_i32x4(lanes[2][i], lanes[3][i], 0xdd);                         \
+            char *line = dst + i * to;                                                                      \
+            _mm512_storeu_si512(line, _mm512_shuffle_i32x4(a, b, 0x88));                                    \
+            _mm512_storeu_si512(line + (group) * to, _mm512_shuffle_i32x4(c, d, 0x88));                     \
+            _mm512_storeu_si512(line + 2 * (group) * to, _mm512_shuffle_i32x4(a, b, 0xdd));                 \
+            _mm512_storeu_si512(line + 3 * (group) * to, _mm512_shuffle_i32x4(c, d, 0xdd));                 \
+        }                                                                                                   \
+    }
+
+TURN_SQUARE(1, 16, a, TURN_UNPACK(8, 16, a, b) TURN_UNPACK(8, 16, b, a)
+                          TURN_UNPACK(8, 16, a, b) TURN_UNPACK(8, 16, b, a))
+TURN_SQUARE(2, 8, b, TURN_UNPACK(16, 8, a, b) TURN_UNPACK(16, 8, b, a) TURN_UNPACK(16, 8, a, b))
+
+/* Bring a square into the second-level cache. */
+static inline void turn_ahead(const char *src, ptrdiff_t from, ptrdiff_t side)
+{
+    for (ptrdiff_t k = 0; k < side; k++)
+        __builtin_prefetch(src + k * from, 0, 2);
+}
+
+/* The square behind one that begins at `at`: the second begins at a cache line, the last ends with the plane. */
+static inline ptrdiff_t turn_next(ptrdiff_t at, ptrdiff_t first, ptrdiff_t n, ptrdiff_t side)
+{
+    const ptrdiff_t next = at == 0 && first > 0 ? first : at + side;
+    return next + side <= n || at + side == n ? next : n - side;
+}
+
+/*
+ * turn_wide_<item>: transpose a plane of at least a square: `rows` rows of `cols` items in the destination. What
+ * squares have in common is written twice.
+ */
+#define TURN_WIDE_PLANE(item)                                                                               \
+    TURN_WIDE static void turn_wide_##item(char *dst, ptrdiff_t to, const char *src, ptrdiff_t from,        \
+                                           ptrdiff_t rows, ptrdiff_t cols)                                  \
+    {                                                                                                       \
+        const ptrdiff_t side = 64 / (item), ahead = TURN_AHEAD * side;                                      \
+        const ptrdiff_t in_src = (ptrdiff_t)(-(uintptr_t)src & 63) / (item);                                \
+        const ptrdiff_t in_dst = (ptrdiff_t)(-(uintptr_t)dst & 63) / (item);                                \
+        ptrdiff_t band, begin, i, j;                                                                        \
+        for (begin = 0; begin < cols; begin = band) {                                                       \
+            for (i = 0; i < rows; i = turn_next(i, in_src, rows, side))                                     \
+                for (j = begin; j < cols && j < begin + TURN_BAND; j = turn_next(j, in_dst, cols, side)) {  \
+                    const char *s = src + j * from + i * (item);                                            \
+                    if (j + ahead + side <= cols && j + ahead < begin + TURN_BAND)                          \
+                        turn_ahead(s + ahead * from, from, side);                                           \
+                    turn_square_##item(dst + i * to + j * (item), to, s, from);                             \
+                }                                                                                           \
+            band = j;                                                                                       \
+        }                                                                                                   \
+    }
+
+TURN_WIDE_PLANE(1)
+TURN_WIDE_PLANE(2)
+
+/* Whether items of this size can be transposed so, by this processor. */
+static inline int turn_can_wide(size_t item)
+{
+    return item <= 2 && __builtin_cpu_supports("avx512bw");
+}
+
+static inline void turn_wide(char *dst, ptrdiff_t to, const char *src, ptrdiff_t from, ptrdiff_t rows,
+                             ptrdiff_t cols, size_t item)
+{
+    (item == 1 ? turn_wide_1 : turn_wide_2)(dst, to, src, from, rows, cols);
+}
+#else
+static inline int turn_can_wide(size_t item)
+{
+    (void)item;
+    return 0;
+}
+
+static inline void turn_wide(char *dst, ptrdiff_t to, const char *src, ptrdiff_t from, ptrdiff_t rows,
+                             ptrdiff_t cols, size_t item)
+{
+    (void)dst, (void)to, (void)src, (void)from, (void)rows, (void)cols, (void)item;
+}
+#endif
+
+#endif /* PYMILK_TURN_WIDE_H */
