@@ -53,7 +53,8 @@ def report(state: str, count: int, repeat: int) -> None:
 
 def main() -> None:
     """Make the streams, and list them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--streams", type=int, default=3000)
     parser.add_argument("--repeat", type=int, default=5)
     chosen = parser.parse_args()
