@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import click
 import numpy as np
+from click.shell_completion import CompletionItem
 
 from ...times import to_utc
 from ...view import Display, Feed, save_png
@@ -37,6 +38,14 @@ _MOST_STREAMS = 2
 _NOW = "now"
 
 
+def _complete_colours(
+    context: click.Context, parameter: click.Parameter, start: str
+) -> list[CompletionItem]:
+    """Complete the name of a colour map that needs no library."""
+    names = [name + end for name in COLOURS for end in ("", "_r")]
+    return [CompletionItem(name) for name in names if name.startswith(start)]
+
+
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME [OTHER]", shell_complete=complete_streams)
 @click.option("--levels", nargs=2, type=float, metavar="LO HI",
@@ -45,7 +54,7 @@ _NOW = "now"
               help="P percent of the visible pixels are between the levels.")
 @click.option("--log", is_flag=True, help="Logarithmic brightness.")
 @click.option("--colours", cls=AliasedOption, aliases=["--colors"], default="gray", show_default=True,
-              metavar="MAP",
+              metavar="MAP", shell_complete=_complete_colours,
               help=f"{', '.join(COLOURS)}, with _r reversed; others of matplotlib, if it is installed.")
 @click.option("--reduce", "reduction", type=click.Choice(REDUCTIONS), default="peak", show_default=True,
               help="How several pixels become one: the largest, their mean, or the one in the middle.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -78,18 +79,35 @@ def test_it_opens_show_and_info_and_comes_back(writer, make_stream, top):
     assert view.restored()
 
 
-@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}], ids=["colours", "NO_COLOR"])
-def test_colours_say_who_is_alive(make_stream, variables):
-    make_stream("cam", (3, 4), "u2")
-    view = View([*COMMAND, "ls"], **variables)
-    said = []
+COLOURS = pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}], ids=["colours", "NO_COLOR"])
+
+
+def drawn(command: str, variables: dict[str, str]) -> str:
+    """What a command writes on a terminal."""
+    view = View([*COMMAND, command], **variables)
+    said: list[str] = []
     feed = view.screen.feed
     view.screen.feed = lambda text: (said.append(text), feed(text))  # type: ignore[method-assign]
     try:
-        assert view.ended() == (0, "")
+        assert view.ended()[1] == ""
     finally:
         view.close()
-    drawn = "".join(said)
-    assert "cam" in drawn
-    assert ("\x1b[32m" in drawn) == (not variables)
-    assert "\x1b[1mname" in drawn
+    return "".join(said)
+
+
+@COLOURS
+def test_colours_say_who_is_alive(make_stream, variables):
+    make_stream("cam", (3, 4), "u2")
+    said = drawn("ls", variables)
+    assert "cam" in said
+    assert ("\x1b[32m" in said) == (not variables)
+    assert "\x1b[1mname" in said
+
+
+@COLOURS
+def test_colours_say_what_is_grave(shm_dir, variables):
+    (shm_dir / "bad.im.shm").write_bytes(b"x")
+    said = drawn("doctor", variables)
+    assert "bad.im.shm" in said
+    assert ("\x1b[31mproblem" in said or "\x1b[33mnote" in said) == (not variables)
+    assert bool(re.search(r"\x1b\[3[0-9]m", said)) == (not variables)

@@ -93,3 +93,12 @@ def test_png_has_a_scale_and_a_caption(two, tmp_path):
     assert both.shape[1] == 640
     done("show", "cam", "--png", path, "--height", 64, "--bare")
     assert read_png(path.read_bytes()).shape == (64, 48, 3)
+
+
+def test_colour_maps_are_completed():
+    from click.shell_completion import ShellComplete
+
+    from pymilk.cli.app import app
+
+    found = ShellComplete(app, {}, "pymilk", "_PYMILK_COMPLETE").get_completions(["show", "--colours"], "he")
+    assert [each.value for each in found] == ["heat", "heat_r"]
