@@ -149,7 +149,7 @@ def _cores() -> int:
 def deeper(ring: str, depth: int) -> str:
     """Return how to get a ring of that depth: a collector is the reader's, other rings are the writer's."""
     if ring == "collector":
-        return f"take depth={depth} (--depth {depth})"
+        return f"take depth={depth} (--ring {depth})"
     return f"let the writer of the stream make a ring of {depth} slots"
 
 

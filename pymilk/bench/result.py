@@ -483,7 +483,7 @@ def _about_rings(points: list[Point], result: BenchResult) -> Iterator[str]:
         if full and worst.cpu_share > WHOLE_CORE:
             yield not_keeping_up(name, worst.cpu_share, worst.reached)
         elif full:
-            yield overrun(name, needed, worst.reached, worst.depth, f"take --depth {2 * needed}")
+            yield overrun(name, needed, worst.reached, worst.depth, f"take --ring {2 * needed}")
         elif not any(point.source == "plain" and point.missing for point in result.points):
             yield (
                 f"{away_text('The collector', worst.away_ms, worst.longest_gap, worst.reached)}."
@@ -495,7 +495,7 @@ def _about_rings(points: list[Point], result: BenchResult) -> Iterator[str]:
         worst = max(tight, key=lambda point: point.fullest)
         yield (
             f"The {name} ring lost nothing, but was {worst.fullest:.0%} full at {worst.rate:g}/s; a depth of "
-            f"{2 * round(worst.fullest * worst.depth)} or more (--depth) would leave room."
+            f"{2 * round(worst.fullest * worst.depth)} or more (--ring) would leave room."
         )
 
 
