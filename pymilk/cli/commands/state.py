@@ -25,11 +25,11 @@ __all__ = ["state"]
 @click.argument("keys", nargs=-1, metavar="[KEY[=VALUE]]...")
 @click.option("--text", "as_text", is_flag=True, help="Store values as text, even if they are numbers.")
 @click.option("--delete", is_flag=True, help="Remove the keys KEY.")
-@click.option("-w", "--watch", "follow", is_flag=True,
+@click.option("-w", "--watch", is_flag=True,
               help="Print what changes, until Ctrl-C or until the state is removed.")
 @click.option("--json", "as_json", is_flag=True, help="Print an object of JSON, with --watch one a line.")
 def state(
-    name: str, keys: tuple[str, ...], as_text: bool, delete: bool, follow: bool, as_json: bool
+    name: str, keys: tuple[str, ...], as_text: bool, delete: bool, watch: bool, as_json: bool
 ) -> None:
     """Print the keys and values of state NAME, or some; set some in one step, or remove some.
 
@@ -44,7 +44,7 @@ def state(
     parts = [(key, parts_of_assignment(key)) for key in keys]
     changes = dict(each for _, each in parts if each is not None)
     wanted = [key for key, each in parts if each is None]
-    if delete and (changes or as_text or follow or as_json or not wanted):
+    if delete and (changes or as_text or watch or as_json or not wanted):
         raise click.UsageError("--delete takes the names of keys, and no other option")
     if as_text and not changes:
         raise click.UsageError("--text is for KEY=VALUE; none is given")
@@ -54,7 +54,7 @@ def state(
             return
         if changes:
             channel.update({key: _value(channel, key, text, as_text) for key, text in changes.items()})
-        if follow:
+        if watch:
             _follow(channel, wanted or list(changes), as_json)
         elif wanted or as_json or not changes:
             _show(channel, wanted or list(changes), bool(wanted), as_json)
