@@ -14,12 +14,10 @@ A process that is killed leaves a word that names it, from which another one goe
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from .._isio cimport __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, __ATOMIC_SEQ_CST, atomic_load_u64
+from .._isio cimport (
+    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, __ATOMIC_SEQ_CST, atomic_load_u64, atomic_swap_if_u64,
+)
 from ._log cimport ChannelHeader
-
-cdef extern from * nogil:
-    bint atomic_swap_if_u64 "__atomic_compare_exchange_n"(
-        uint64_t *address, uint64_t *expected, uint64_t desired, bint weak, int success, int failure)
 
 cdef extern from "pymilk/channels/channel.h" nogil:
     ctypedef struct Slot "struct pymilk_slot":
