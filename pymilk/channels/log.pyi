@@ -5,7 +5,6 @@ import numpy as np
 
 from .._types import Array
 from ..streams.waiting import Awaited
-from ..streams.watching import Descriptor
 from .file import HEADER_NBYTES as HEADER_NBYTES
 from .file import ChannelFile
 from .file import new_header as new_header
@@ -25,7 +24,6 @@ class Message:
 class LogFile(ChannelFile):
     writing: bool
     lost: int
-    _descriptor: Descriptor | None
     def __init__(self, fd: int, path: str, name: str, kind: int, shared: bool, writing: bool) -> None: ...
     @property
     def count(self) -> int: ...

@@ -125,8 +125,6 @@ cdef class LogFile(ChannelFile):
     """
 
     cdef Bell bell              # made when somebody waits for several things
-    # Told after each read, so that it is readable while there is something: see pymilk.streams.watching.
-    cdef public object _descriptor
     cdef Room room
     cdef Place place            # of the reader, or of the writer
     cdef uint64_t tail          # of the writer
@@ -319,12 +317,6 @@ cdef class LogFile(ChannelFile):
                 self.check(found)
             self.lapped()
             PyErr_CheckSignals()
-
-    cdef int tell(self) except -1:
-        """Tell who waits by a descriptor that something was read, or that there is nothing."""
-        if self._descriptor is not None:
-            self._descriptor.update()
-        return 0
 
     def _awaited(self):
         """Return what `pymilk.wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
