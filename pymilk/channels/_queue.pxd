@@ -29,6 +29,9 @@ cdef extern from "pymilk/channels/channel.h" nogil:
         uint32_t caller
         uint32_t bell
 
+cdef enum:
+    STATE_MASK = 15     # of the word of a slot
+
 cdef enum State:
     FREE
     FILLING
@@ -48,7 +51,7 @@ cdef struct Queue:
 
 
 cdef inline int state_of(uint64_t word) noexcept nogil:
-    return word & 15
+    return word & STATE_MASK
 
 
 cdef inline uint32_t owner_of(uint64_t word) noexcept nogil:
