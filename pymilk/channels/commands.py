@@ -41,6 +41,9 @@ State = Literal["waiting", "started", "done", "not started", "started, unknown"]
 #: By the states of a slot: see _queue.pxd.
 _WORDS: dict[int, State] = {2: "waiting", 3: "started", 5: "done", 6: "started, unknown"}
 
+#: Slots without a command, or with one that is not there yet; and started ones whose callers wait no more.
+_EMPTY, _LEFT = (0, 1), 4
+
 _LIMITS = {"slots": (1, 4096), "size": (8, 1 << 24)}
 
 #: A task that waits for a reply looks this often whether the taker still lives, in seconds.
@@ -388,6 +391,14 @@ class CommandQueue(QueueFile, Channel):
             os.close(fd)
         tell_after_fork(queue)
         return queue
+
+    def _in_use(self) -> set[tuple[State | None, int, int, int]]:
+        """Return state, owner, time in ns and bytes of each used slot; a state of None is damage."""
+        return {
+            ("started" if state == _LEFT else _WORDS.get(state), owner, time_ns, length)
+            for state, owner, time_ns, length in self._slots()
+            if state not in _EMPTY
+        }
 
     def _after_fork(self) -> None:
         """Leave the queue to the parent, whose proof of life this would be."""
