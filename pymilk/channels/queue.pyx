@@ -79,6 +79,7 @@ cdef class QueueFile(ChannelFile):
     cdef int life
     cdef uint32_t me
     cdef int64_t spin_ns
+    cdef int64_t next_look      # of those who send, at the place of the file
     cdef readonly uint32_t slots
     cdef readonly uint32_t size
 
@@ -188,9 +189,13 @@ cdef class QueueFile(ChannelFile):
         cdef Mapping mapping = self.mapping  # stays until the end of the call
         with nogil:
             until = min(until, now + SLICE_NS)
-            while not self.has_news(state, slot, word) and clock_ns(CLOCK_MONOTONIC) < until:
-                pymilk_pause()
             seen = pymilk_bell_look(bell)
+            while not self.has_news(state, slot, word) and now < until:
+                # One word is watched, not all slots. It also changes when somebody goes to sleep.
+                while pymilk_bell_look(bell) == seen and now < until:
+                    pymilk_pause()
+                    now = clock_ns(CLOCK_MONOTONIC)
+                seen = pymilk_bell_look(bell)
             now = clock_ns(CLOCK_MONOTONIC)
             if not self.has_news(state, slot, word) and now < deadline and not mapping.closed:
                 pymilk_bell_sleep(bell, seen, min(deadline, now + SLICE_NS))
@@ -257,6 +262,13 @@ cdef class QueueFile(ChannelFile):
 
     # -- calling
 
+    cdef bint has_gone(self) noexcept:
+        """Tell whether the file is gone; if not, `next_look` says when to look again."""
+        if self.is_gone():
+            return True
+        self.next_look = clock_ns(CLOCK_MONOTONIC) + SLICE_NS
+        return False
+
     cdef int check_length(self, Py_ssize_t length) except -1:
         if length > self.size:
             raise RecordTooLongError(
@@ -294,7 +306,8 @@ cdef class QueueFile(ChannelFile):
         while True:
             queue = self.use()
             self.check_whole()
-            if self.header.retired or self.is_gone():
+            # A system call less: whoever waits for the reply looks at the file, too.
+            if self.header.retired or (clock_ns(CLOCK_MONOTONIC) >= self.next_look and self.has_gone()):
                 raise self.removed()
             slot = claim(queue, self.me, &word)
             if slot >= 0:
