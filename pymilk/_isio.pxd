@@ -176,6 +176,8 @@ cdef extern from * nogil:
     int32_t atomic_or_i32 "__atomic_fetch_or"(int32_t *address, int32_t value, int order)
     bint atomic_swap_if_i32 "__atomic_compare_exchange_n"(
         int32_t *address, int32_t *expected, int32_t desired, bint weak, int success, int failure)
+    bint atomic_swap_if_u64 "__atomic_compare_exchange_n"(
+        uint64_t *address, uint64_t *expected, uint64_t desired, bint weak, int success, int failure)
     void atomic_fence "__atomic_thread_fence"(int order)
     bint add_overflows "__builtin_add_overflow"(uint64_t a, uint64_t b, uint64_t *result)
     bint mul_overflows "__builtin_mul_overflow"(uint64_t a, uint64_t b, uint64_t *result)

@@ -14,12 +14,10 @@ A process that is killed leaves a word that names it, from which another one goe
 
 from libc.stdint cimport uint32_t, uint64_t
 
-from .._isio cimport __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, __ATOMIC_SEQ_CST, atomic_load_u64
+from .._isio cimport (
+    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, __ATOMIC_SEQ_CST, atomic_load_u64, atomic_swap_if_u64,
+)
 from ._log cimport ChannelHeader
-
-cdef extern from * nogil:
-    bint atomic_swap_if_u64 "__atomic_compare_exchange_n"(
-        uint64_t *address, uint64_t *expected, uint64_t desired, bint weak, int success, int failure)
 
 cdef extern from "pymilk/channels/channel.h" nogil:
     ctypedef struct Slot "struct pymilk_slot":
@@ -30,6 +28,9 @@ cdef extern from "pymilk/channels/channel.h" nogil:
         uint32_t flags
         uint32_t caller
         uint32_t bell
+
+cdef enum:
+    STATE_MASK = 15     # of the word of a slot
 
 cdef enum State:
     FREE
@@ -50,7 +51,7 @@ cdef struct Queue:
 
 
 cdef inline int state_of(uint64_t word) noexcept nogil:
-    return word & 15
+    return word & STATE_MASK
 
 
 cdef inline uint32_t owner_of(uint64_t word) noexcept nogil:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ..arguments import check_count
 from ..errors import (
@@ -18,7 +18,11 @@ from ..errors import (
     ChannelRemovedError,
     ChannelTimeoutError,
 )
+from ..native.bell import Bell
+from ..streams.waiting import Awaited
+from ..streams.watching import read_later
 from ..system.forks import tell_after_fork
+from .base import Channel
 from .file import HEADER_NBYTES, new_header
 from .files import Kind, channel_name, channel_path, create_channel, open_channel, remove_channel
 from .queue import SLOT_NBYTES, QueueFile
@@ -37,7 +41,13 @@ State = Literal["waiting", "started", "done", "not started", "started, unknown"]
 #: By the states of a slot: see _queue.pxd.
 _WORDS: dict[int, State] = {2: "waiting", 3: "started", 5: "done", 6: "started, unknown"}
 
+#: Slots without a command, or with one that is not there yet; and started ones whose callers wait no more.
+_EMPTY, _LEFT = (0, 1), 4
+
 _LIMITS = {"slots": (1, 4096), "size": (8, 1 << 24)}
+
+#: A task that waits for a reply looks this often whether the taker still lives, in seconds.
+_LOOK_SECONDS = 0.05
 
 
 class Reply(NamedTuple):
@@ -115,6 +125,22 @@ class Ticket:
             self._close(state)
         assert self._reply is not None
         return self._reply
+
+    async def wait_async(self, timeout: float | None = None) -> Reply:
+        """Wait for the reply, as `wait`, without blocking the event loop of asyncio; or ``await ticket``.
+
+        A task that is cancelled waits no longer; the command stays, and can be waited for again.
+        """
+        return await read_later(lambda: self.wait(0), self._awaited, timeout, look=_LOOK_SECONDS)
+
+    def __await__(self) -> Generator[Any, None, Reply]:
+        return self.wait_async().__await__()
+
+    def _awaited(self) -> Awaited:
+        """Return what `pymilk.wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
+        if self._reply is not None:
+            return Bell(), 0, lambda: True
+        return self._queue._reply_awaited(self._slot, self._word)
 
     def _close(self, state: State) -> None:
         if state == "done":
@@ -227,7 +253,7 @@ class Command:
         return f"<Command {self.number} of {self._queue.name!r}: {self.data!r}>"
 
 
-class CommandQueue(QueueFile):
+class CommandQueue(QueueFile, Channel):
     """Commands from any number of callers to any number of takers, in the order in which they were sent.
 
     Each command is taken once, and its caller learns what has become of it. Made by `create` or `attach`.
@@ -366,6 +392,14 @@ class CommandQueue(QueueFile):
         tell_after_fork(queue)
         return queue
 
+    def _in_use(self) -> set[tuple[State | None, int, int, int]]:
+        """Return state, owner, time in ns and bytes of each used slot; a state of None is damage."""
+        return {
+            ("started" if state == _LEFT else _WORDS.get(state), owner, time_ns, length)
+            for state, owner, time_ns, length in self._slots()
+            if state not in _EMPTY
+        }
+
     def _after_fork(self) -> None:
         """Leave the queue to the parent, whose proof of life this would be."""
         self.close()
@@ -447,7 +481,10 @@ class CommandQueue(QueueFile):
             There are no more, and none will come.
         ChannelDamagedError, ChannelClosedError
         """
-        taken = self._take(timeout)
+        try:
+            taken = self._take(timeout)
+        finally:
+            self._tell()
         if taken is None:
             raise ChannelTimeoutError(
                 f"channel {self.name!r}: no command within {timeout} s",
@@ -457,9 +494,20 @@ class CommandQueue(QueueFile):
             )
         return Command(self, *taken)
 
+    async def take_async(self, timeout: float | None = None) -> Command:
+        """Take the oldest command, as `take`, without blocking the event loop of asyncio.
+
+        One thread of the process waits for all tasks. Cancelling the task ends its wait at once, and takes no
+        command.
+        """
+        return await self._later(lambda: self.take(0), timeout)
+
     def __iter__(self) -> Iterator[Command]:
         while True:
             yield self.take()
+
+    async def __anext__(self) -> Command:
+        return await self.take_async()
 
     def serve(self, function: Callable[[bytes | str], Data | None]) -> None:
         """Answer commands by a function, until the queue is removed or Ctrl-C.
@@ -485,15 +533,8 @@ class CommandQueue(QueueFile):
     def close(self) -> None:
         """Let go of the file. Commands that this object took and did not answer become "started, unknown"."""
         super().close()
+        self._close_descriptor()
         self._let_go()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __del__(self) -> None:
         self._let_go()

@@ -1,7 +1,6 @@
 """`CountedFile`: what channels have in common whose `count` changes with each thing that is written.
 
-Waiting for another count, without the GIL, beside other channels, in asyncio and by a descriptor; noticing that the file
-is no longer in its place.
+Waiting for another count, without the GIL, and beside other channels; noticing that the file is no longer in its place.
 """
 
 cimport cython
@@ -17,8 +16,6 @@ from ..protocol.clock cimport clock_ns, later, sleep_until
 from ..protocol.port cimport pymilk_pause
 from ._log cimport ChannelHeader
 from .file cimport ChannelFile
-
-from ..streams.watching import Descriptor
 
 __all__ = ["CountedFile"]
 
@@ -50,12 +47,6 @@ cdef class CountedFile(ChannelFile):
             if self.is_gone():
                 raise self.removed()
             self.next_look = now + PLACE_NS
-        return 0
-
-    cdef int tell(self) except -1:
-        """Tell who waits by a descriptor that something was read, or that there is nothing."""
-        if self._descriptor is not None:
-            self._descriptor.update()
         return 0
 
     def _awaited(self):
@@ -133,24 +124,3 @@ cdef class CountedFile(ChannelFile):
                 raise self.removed()
             if clock_ns(CLOCK_MONOTONIC) >= deadline:
                 return False
-
-    def fileno(self):
-        """Return a descriptor that is readable while there may be something unread: for select, epoll, Qt.
-
-        An eventfd, fed by one thread of the process, and closed with this object. It may be readable without
-        anything new: read with a timeout of 0.
-
-        Raises
-        ------
-        ChannelClosedError
-        """
-        if self._descriptor is None or self._descriptor.fileno() < 0:
-            self._awaited()  # raises if it is closed or removed
-            self._descriptor = Descriptor(self._awaited)
-        return self._descriptor.fileno()
-
-    def close(self):
-        """Let go of the file. A wait in another thread ends."""
-        ChannelFile.close(self)
-        if self._descriptor is not None:
-            self._descriptor.close()

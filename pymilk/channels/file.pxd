@@ -15,6 +15,8 @@ cdef class ChannelFile:
     cdef bytes path_bytes
     cdef readonly str path
     cdef readonly str name
+    # Told after each read, so that it is readable while there is something: see pymilk.channels.base.
+    cdef public object _descriptor
 
     cdef int open_file(self, int fd, str path, str name, uint32_t kind, bint shared) except -1
     cdef int check_header(self, bytes content, int64_t nbytes, uint32_t kind) except -1
@@ -23,3 +25,4 @@ cdef class ChannelFile:
     cdef int check(self, Found found) except -1
     cdef bint is_gone(self) noexcept
     cdef object removed(self)
+    cdef int tell(self) except -1

@@ -1,4 +1,6 @@
 # Types of the compiled room; the documentation is in file.pyx.
+from ..streams.watching import Descriptor
+
 HEADER_NBYTES: int
 
 def new_header(kind: int, nbytes: int, slots: int = 0, size: int = 0, count: int = 0) -> bytes: ...
@@ -6,6 +8,7 @@ def new_header(kind: int, nbytes: int, slots: int = 0, size: int = 0, count: int
 class ChannelFile:
     path: str
     name: str
+    _descriptor: Descriptor | None
     @property
     def closed(self) -> bool: ...
     def close(self) -> None: ...

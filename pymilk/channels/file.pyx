@@ -142,3 +142,9 @@ cdef class ChannelFile:
         if self.mapping.writable:
             self.header.retired = 1
             pymilk_bell_ring(&self.header.bell)
+
+    cdef int tell(self) except -1:
+        """Tell who waits by a descriptor that something was read, or that there is nothing."""
+        if self._descriptor is not None:
+            self._descriptor.update()
+        return 0

@@ -19,7 +19,21 @@ from .messages import MessageLog
 from .schema import columns_text, read_columns
 from .states import SharedState
 
-__all__ = ["channel_details", "channel_kind", "content_text", "list_channels", "remove", "writer_of"]
+__all__ = [
+    "MOST_OWNERS",
+    "channel_details",
+    "channel_files",
+    "channel_kind",
+    "content_text",
+    "list_channels",
+    "owners_of",
+    "remove",
+    "users_of",
+    "writer_of",
+]
+
+#: Callers and takers of a queue that are looked for.
+MOST_OWNERS = 1000
 
 #: What tells in words what the frames of each kind are.
 _CONTENTS = {
@@ -53,13 +67,13 @@ def list_channels() -> list[dict[str, Any]]:
     list of dict
         With ``path``, ``name``, ``kind``; and what `channel_details` tells, or ``error``: why it is none.
     """
-    folder = stream_directory()
-    found = []
-    for entry in sorted(os.listdir(folder)):
-        kind = channel_kind(entry)
-        if kind is not None and not entry.startswith("."):
-            found.append(channel_details(os.path.join(folder, entry), kind))
-    return found
+    return [channel_details(path, kind) for path, kind in channel_files(stream_directory())]
+
+
+def channel_files(folder: str) -> list[tuple[str, Kind]]:
+    """Return path and kind of each channel of a directory, sorted by name."""
+    kinds = [(entry, channel_kind(entry)) for entry in sorted(os.listdir(folder)) if entry[0] != "."]
+    return [(os.path.join(folder, entry), kind) for entry, kind in kinds if kind is not None]
 
 
 def channel_details(path: str, kind: Kind) -> dict[str, Any]:
@@ -115,21 +129,27 @@ def _age(last_ns: int) -> float | None:
 
 
 def users_of(path: str) -> list[int]:
-    """Return the PIDs of those who have a queue attached, 0 for one that does not tell; at most 1000."""
-    found: list[int] = []
+    """Return the PIDs of those who have a queue attached, 0 for one that does not tell; some 1000 at most."""
+    return sorted(owners_of(path).values())
+
+
+def owners_of(path: str) -> dict[int, int]:
+    """Return the same by the numbers that callers and takers have in the file."""
+    found: dict[int, int] = {}
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        start, end = LIVES_AT, LIVES_AT + LIVES_NBYTES
-        while start < end and len(found) < 1000:
-            lock = holder_of(fd, start=start, length=end - start)
+        parts = [(LIVES_AT, LIVES_AT + LIVES_NBYTES)]
+        while parts and len(found) < MOST_OWNERS:
+            start, end = parts.pop()
+            lock = holder_of(fd, start=start, length=end - start) if start < end else None
             if lock is None:
-                break
-            found.append(lock.pid)
-            # The next one can only begin 2**32 bytes further on.
-            start = (lock.start >> 32) + 1 << 32
+                continue
+            found[(lock.start - LIVES_AT) >> 32] = lock.pid
+            # The kernel tells any of those in a part, not the first one. Each begins at a multiple of 2**32.
+            parts += [(start, lock.start), (((lock.start >> 32) + 1) << 32, end)]
     finally:
         os.close(fd)
-    return sorted(found)
+    return found
 
 
 def writer_of(path: str) -> int | None:

@@ -13,7 +13,6 @@ from .._types import Array
 from ..arguments import Replace, check_count
 from ..errors import ChannelArgumentError, ChannelTimeoutError
 from ..ring import Block
-from ..streams.watching import read_later
 from .conversion import pack_24, rgb_of, unpack_24
 from .formats import (
     AudioFormat,
@@ -327,14 +326,11 @@ class VideoStream(Media):
 
     async def read_async(self, timeout: float | None = None, *, copy: bool = True) -> VideoFrame:
         """Return the next picture, as `read`, without blocking the event loop: see `Table.read_async`."""
-        return await read_later(lambda: self.read(0, copy=copy), self._watched, timeout)
+        return await self._later(lambda: self.read(0, copy=copy), timeout)
 
     def __iter__(self) -> Iterator[VideoFrame]:
         while True:
             yield self.read()
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> VideoFrame:
         return await self.read_async()
@@ -469,14 +465,11 @@ class AudioStream(Media):
 
     async def read_async(self, timeout: float | None = None, *, copy: bool = True) -> AudioBlock:
         """Return the next block, as `read`, without blocking the event loop: see `Table.read_async`."""
-        return await read_later(lambda: self.read(0, copy=copy), self._watched, timeout)
+        return await self._later(lambda: self.read(0, copy=copy), timeout)
 
     def __iter__(self) -> Iterator[AudioBlock]:
         while True:
             yield self.read()
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> AudioBlock:
         return await self.read_async()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from .._types import Array
 from ..arguments import check_count
 from ..errors import ChannelArgumentError, ChannelFormatError, ChannelNotFoundError
-from ..streams.watching import read_later
 from ..system.forks import tell_after_fork
+from .base import Channel
 from .files import (
     Kind,
     channel_name,
@@ -73,7 +72,7 @@ class Batch:
         return f"<Batch of {len(self)} messages, {self.lost} lost before>"
 
 
-class MessageLog(LogFile):
+class MessageLog(LogFile, Channel):
     """Messages of any length, from one writer to any number of readers.
 
     The writer never waits: the oldest messages give way to new ones. Each reader has its own place, and is
@@ -234,7 +233,7 @@ class MessageLog(LogFile):
         One thread of the process waits for all tasks. Cancelling the task ends its wait at once, and loses no
         message.
         """
-        return await read_later(lambda: self.read(0), self._awaited, timeout)
+        return await self._later(lambda: self.read(0), timeout)
 
     def remove(self) -> None:
         """Delete the file, and close. Readers get a `ChannelRemovedError` once they have read to its end."""
@@ -245,29 +244,16 @@ class MessageLog(LogFile):
     def close(self) -> None:
         """Let go of the file. It stays, and another object may write it."""
         super().close()
+        self._close_descriptor()
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
 
     _fd: int
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def __iter__(self) -> Iterator[Message]:
         while True:
             yield self.read()
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> Message:
         return await self.read_async()

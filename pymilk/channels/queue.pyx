@@ -12,6 +12,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from .._isio cimport __ATOMIC_ACQUIRE, __ATOMIC_SEQ_CST, CLOCK_MONOTONIC, atomic_add_u64, atomic_load_u64
+from ..native.bell cimport Bell, bell_in_file
 from ..native.checks cimport timeout_ns
 from ..native.memory cimport Mapping
 from ..protocol.bell cimport pymilk_bell_look, pymilk_bell_ring, pymilk_bell_sleep
@@ -19,7 +20,7 @@ from ..protocol.clock cimport clock_ns, later
 from ..protocol.port cimport pymilk_pause
 from ._log cimport FOUND_DAMAGE, PYMILK_CHANNEL_ROOM_AT
 from ._queue cimport (
-    DONE, FREE, LEFT, READY, STARTED, STATES, UNKNOWN, Queue, Slot, any_in, change, changes_of, claim,
+    DONE, FREE, LEFT, READY, STARTED, STATE_MASK, STATES, UNKNOWN, Queue, Slot, any_in, change, changes_of, claim,
     first_ready, heir, look, owner_of, state_of,
 )
 from .file cimport ChannelFile
@@ -73,10 +74,12 @@ cdef class QueueFile(ChannelFile):
         The file is another, or damaged.
     """
 
+    cdef Bell bell              # made when somebody waits for several things
     cdef Queue queue
     cdef int life
     cdef uint32_t me
     cdef int64_t spin_ns
+    cdef int64_t next_look      # of those who send, at the place of the file
     cdef readonly uint32_t slots
     cdef readonly uint32_t size
 
@@ -145,6 +148,23 @@ cdef class QueueFile(ChannelFile):
         """Commands that somebody has taken, and not answered."""
         return self.number_in(STARTED) + self.number_in(LEFT)
 
+    def _slots(self):
+        """Return state, owner, time and length of all slots, as they are; nothing is changed."""
+        cdef list found = []
+        cdef uint32_t index
+        cdef uint64_t word
+        cdef Slot *slot
+        for index in range(self.slots):
+            self.check_open()
+            slot = &self.queue.slots[index]
+            word = look(slot)
+            each = state_of(word), owner_of(word), slot.time_ns, slot.length
+            # What changed meanwhile is in the hands of somebody who lives.
+            if look(slot) == word:
+                found.append(each)
+        self.check_whole()
+        return found
+
     def _is_gone(self):
         """Tell whether no command can come any more in this file."""
         self.check_open()
@@ -169,15 +189,49 @@ cdef class QueueFile(ChannelFile):
         cdef Mapping mapping = self.mapping  # stays until the end of the call
         with nogil:
             until = min(until, now + SLICE_NS)
-            while not self.has_news(state, slot, word) and clock_ns(CLOCK_MONOTONIC) < until:
-                pymilk_pause()
             seen = pymilk_bell_look(bell)
+            while not self.has_news(state, slot, word) and now < until:
+                # One word is watched, not all slots. It also changes when somebody goes to sleep.
+                while pymilk_bell_look(bell) == seen and now < until:
+                    pymilk_pause()
+                    now = clock_ns(CLOCK_MONOTONIC)
+                seen = pymilk_bell_look(bell)
             now = clock_ns(CLOCK_MONOTONIC)
             if not self.has_news(state, slot, word) and now < deadline and not mapping.closed:
                 pymilk_bell_sleep(bell, seen, min(deadline, now + SLICE_NS))
         PyErr_CheckSignals()
         self.use()
         return self.check_whole()
+
+    cdef Bell bell_at(self, const uint32_t *word, const uint64_t *count, size_t over):
+        cdef char *base = self.mapping.base
+        return bell_in_file(self.mapping, <char *>word - base, <char *>count - base, over, self.path_bytes,
+                            self.device, self.inode)
+
+    def _awaited(self):
+        """Return what `pymilk.wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
+        cdef Queue *queue = self.use()
+        self.check_whole()
+        if self.bell is None:
+            self.bell = self.bell_at(&queue.header.bell, &queue.header.count,
+                                     <char *>&queue.header.retired - self.mapping.base)
+            self.bell.look_for(<char *>&queue.slots[0].word - self.mapping.base, self.slots, sizeof(Slot),
+                               STATE_MASK, READY)
+        if self.is_gone() and not any_in(queue, READY):
+            raise self.removed()
+        return self.bell, 0, self._has_command
+
+    def _has_command(self):
+        return bool(any_in(self.use(), READY))
+
+    def _reply_awaited(self, int index, uint64_t ready):
+        """Return the same for the reply to a command."""
+        cdef Queue *queue = self.use()
+        cdef Slot *slot = &queue.slots[index]
+        cdef uint64_t word = look(slot)
+        # A queue that is removed has no more commands, but replies.
+        bell = self.bell_at(&slot.bell, &slot.word, 0)
+        return bell, word, lambda: self._state(index, ready) in (DONE, UNKNOWN)
 
     cdef bint lives(self, uint32_t owner) except -1:
         """Tell whether the object lives that calls itself so."""
@@ -207,6 +261,13 @@ cdef class QueueFile(ChannelFile):
         return free
 
     # -- calling
+
+    cdef bint has_gone(self) noexcept:
+        """Tell whether the file is gone; if not, `next_look` says when to look again."""
+        if self.is_gone():
+            return True
+        self.next_look = clock_ns(CLOCK_MONOTONIC) + SLICE_NS
+        return False
 
     cdef int check_length(self, Py_ssize_t length) except -1:
         if length > self.size:
@@ -245,7 +306,8 @@ cdef class QueueFile(ChannelFile):
         while True:
             queue = self.use()
             self.check_whole()
-            if self.header.retired or self.is_gone():
+            # A system call less: whoever waits for the reply looks at the file, too.
+            if self.header.retired or (clock_ns(CLOCK_MONOTONIC) >= self.next_look and self.has_gone()):
                 raise self.removed()
             slot = claim(queue, self.me, &word)
             if slot >= 0:
@@ -294,21 +356,25 @@ cdef class QueueFile(ChannelFile):
         cdef Queue *queue
         cdef uint64_t word
         cdef int state
-        cdef int64_t next_look = clock_ns(CLOCK_MONOTONIC) + SLICE_NS
+        cdef int64_t now, next_look = clock_ns(CLOCK_MONOTONIC) + SLICE_NS
         while True:
             queue = self.use()
             word = look(&queue.slots[index])
             state = self._state(index, ready)
-            if state == DONE or state == UNKNOWN or clock_ns(CLOCK_MONOTONIC) >= deadline:
+            if state == DONE or state == UNKNOWN:
                 return state
-            if clock_ns(CLOCK_MONOTONIC) >= next_look:
-                next_look = clock_ns(CLOCK_MONOTONIC) + SLICE_NS
+            now = clock_ns(CLOCK_MONOTONIC)
+            # Look at the deadline, too: who asks again and again with short timeouts has to learn it.
+            if now >= next_look or now >= deadline:
+                next_look = now + SLICE_NS
                 if state == READY and self.is_gone():
                     return state
                 if state == STARTED and not self.lives(owner_of(word)):
                     queue = self.use()
                     heir(&queue.slots[index], word)
                     continue
+            if now >= deadline:
+                return state
             self.rest(&queue.slots[index].bell, FREE, index, word, deadline)
 
     def _withdraw(self, int index, uint64_t ready):
@@ -366,7 +432,7 @@ cdef class QueueFile(ChannelFile):
     def _take(self, timeout):
         """Return the slot, its word, number, time and data of the oldest command; None after the timeout."""
         cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), timeout_ns(timeout, ""))
-        cdef int64_t next_look = clock_ns(CLOCK_MONOTONIC) + SLICE_NS
+        cdef int64_t now, next_look = clock_ns(CLOCK_MONOTONIC) + SLICE_NS
         cdef uint64_t word = 0
         cdef Queue *queue
         cdef int index
@@ -382,12 +448,13 @@ cdef class QueueFile(ChannelFile):
                 continue
             if self.header.retired:
                 raise self.removed()
-            if clock_ns(CLOCK_MONOTONIC) >= deadline:
+            now = clock_ns(CLOCK_MONOTONIC)
+            if (now >= next_look or now >= deadline) and self.is_gone():
+                raise self.removed()
+            if now >= deadline:
                 return None
-            if clock_ns(CLOCK_MONOTONIC) >= next_look:
-                next_look = clock_ns(CLOCK_MONOTONIC) + SLICE_NS
-                if self.is_gone():
-                    raise self.removed()
+            if now >= next_look:
+                next_look = now + SLICE_NS
                 self._sweep()
                 queue = self.use()
             self.rest(&queue.header.bell, READY, -1, 0, deadline)

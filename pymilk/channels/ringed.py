@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -27,10 +26,7 @@ from ..errors import (
 )
 from ..ring import RingReader
 from ..streams.waiting import Awaited
-from ..streams.watching import Descriptor
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
+from .base import Channel
 
 __all__ = ["RingChannel", "create_stream", "open_stream"]
 
@@ -86,7 +82,7 @@ def attach_to_read(name: str | os.PathLike[str]) -> Stream:
         return Stream.attach(name, writable=False)
 
 
-class RingChannel:
+class RingChannel(Channel):
     """A stream with a ring, and what its frames mean.
 
     Parameters
@@ -113,7 +109,6 @@ class RingChannel:
         self.name, self.path = stream.name, stream.path
         self._ring: RingReader | None = None
         self._followed = stream
-        self._descriptor: Descriptor | None = None
         self._watch: tuple[Stream, Reader] | None = None
         if not writing:
             self._ring = self._new_ring(start)
@@ -277,26 +272,6 @@ class RingChannel:
             self._watch[1].close()
             self._watch = None
 
-    def fileno(self) -> int:
-        """Return a descriptor that is readable while there may be something unread: for select, epoll, Qt.
-
-        An eventfd, fed by one thread of the process, and closed with this object. It may be readable without
-        anything new: read with a timeout of 0.
-
-        Raises
-        ------
-        StreamClosedError
-        """
-        if self._descriptor is None or self._descriptor.fileno() < 0:
-            self._watched()  # raises if it is closed
-            self._descriptor = Descriptor(self._watched)
-        return self._descriptor.fileno()
-
-    def _tell(self) -> None:
-        """Tell who waits by the descriptor that something was read."""
-        if self._descriptor is not None:
-            self._descriptor.update()
-
     @property
     def closed(self) -> bool:
         """Whether `close` was called."""
@@ -311,20 +286,11 @@ class RingChannel:
 
     def close(self) -> None:
         """Let go of the file. It stays, and another object may write it."""
-        if self._descriptor is not None:
-            self._descriptor.close()
+        self._close_descriptor()
         self._unwatch()
         if self._ring is not None:
             self._ring.close()
         self.stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "writing" if self.writing else "reading"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..arguments import check_number
@@ -17,9 +16,9 @@ from ..errors import (
     ChannelNotFoundError,
     ChannelTimeoutError,
 )
-from ..streams.watching import read_later
 from ..system.forks import tell_after_fork
 from ..system.locks import unlock
+from .base import Channel
 from .file import HEADER_NBYTES, new_header
 from .files import (
     Kind,
@@ -85,7 +84,7 @@ class Changes(NamedTuple):
     removed: bool
 
 
-class SharedState(StateFile):
+class SharedState(StateFile, Channel):
     """Keys and values that any number of processes set and read. Made by `create` or `attach`.
 
     What is set in one step, by `update`, is seen as a whole or not at all. Reading takes no lock and never
@@ -321,7 +320,7 @@ class SharedState(StateFile):
 
         One thread of the process waits for all tasks. Cancelling the task ends its wait at once.
         """
-        return await read_later(lambda: self.read(0), self._awaited, timeout)
+        return await self._later(lambda: self.read(0), timeout)
 
     def _check_epoch(self, epoch: int) -> None:
         if not hasattr(epoch, "__index__") or not 0 <= epoch < 1 << 63:
@@ -435,22 +434,13 @@ class SharedState(StateFile):
         finally:
             self.close()
 
-    def __aiter__(self) -> Self:
-        return self
+    def close(self) -> None:
+        """Let go of the file. It stays."""
+        super().close()
+        self._close_descriptor()
 
     async def __anext__(self) -> Changes:
         return await self.read_async()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<SharedState {self.name!r}{' closed' if self.closed else ''}>"

@@ -12,7 +12,6 @@ from .._core import Stream
 from .._types import Array
 from ..arguments import Replace, check_count
 from ..errors import ChannelArgumentError
-from ..streams.watching import read_later
 from ..system.extras import optional_library
 from .ringed import RingChannel, create_stream, open_stream
 from .schema import checked_columns, keywords_of_columns, read_columns, word_of_rows
@@ -345,14 +344,11 @@ class Table(RingChannel):
         One thread of the process waits for all tasks. Cancelling the task ends its wait at once, and loses no
         row.
         """
-        return await read_later(lambda: self.read(0, limit), self._watched, timeout)
+        return await self._later(lambda: self.read(0, limit), timeout)
 
     def __iter__(self) -> Iterator[Rows]:
         while True:
             yield self.read()
-
-    def __aiter__(self) -> Self:
-        return self
 
     async def __anext__(self) -> Rows:
         return await self.read_async()

@@ -1,7 +1,8 @@
 """`Bell`: what a channel gives to those who wait for several things at once.
 
 A channel has three words in its file: a futex that rings with each record (protocol/bell.h), a count that has changed
-before it rings, and a mark that says that nothing comes any more. Whoever waits knows a value of the count.
+before it rings, and a mark that says that nothing comes any more. Whoever waits knows a value of the count. A queue,
+whose takers take from each other, has no such count: there is news while one of its slots is in a certain state.
 """
 
 cimport cython
@@ -28,8 +29,21 @@ cdef class Bell:
         return self.mapping is None or self.mapping.writable
 
     cdef bint has_news(self, uint64_t count) noexcept nogil:
-        return (atomic_load_u64(<uint64_t *>self.count, __ATOMIC_ACQUIRE) != count
-                or (self.over != NULL and atomic_load_u32(<uint32_t *>self.over, __ATOMIC_RELAXED) != 0))
+        cdef size_t index
+        if self.over != NULL and atomic_load_u32(<uint32_t *>self.over, __ATOMIC_RELAXED) != 0:
+            return True
+        if self.first == NULL:
+            return atomic_load_u64(<uint64_t *>self.count, __ATOMIC_ACQUIRE) != count
+        for index in range(self.words):
+            word = <uint64_t *>(<char *>self.first + index * self.stride)
+            if atomic_load_u64(word, __ATOMIC_ACQUIRE) & self.mask == self.value:
+                return True
+        return False
+
+    cdef void look_for(self, size_t first, size_t words, size_t stride, uint64_t mask, uint64_t value):
+        PYMILK_ASSERT(words > 0 and first + (words - 1) * stride + 8 <= self.mapping.nbytes)
+        self.first = <uint64_t *>(self.mapping.base + first)
+        self.words, self.stride, self.mask, self.value = words, stride, mask, value
 
     cdef bint is_gone(self) noexcept nogil:
         if self.mapping is None:
@@ -56,5 +70,6 @@ cdef Bell bell_in_file(Mapping mapping, size_t word, size_t count, size_t over, 
     bell.path_chars = path
     bell.word = <uint32_t *>(mapping.base + word)
     bell.count = <uint64_t *>(mapping.base + count)
-    bell.over = <uint32_t *>(mapping.base + over)
+    if over != 0:
+        bell.over = <uint32_t *>(mapping.base + over)
     return bell

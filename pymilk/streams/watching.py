@@ -222,7 +222,9 @@ def _rung(reference: weakref.ref[Descriptor]) -> None:
         descriptor.ring()
 
 
-async def read_later(read: Callable[[], _T], ask: Callable[[], Awaited], timeout: float | None) -> _T:
+async def read_later(
+    read: Callable[[], _T], ask: Callable[[], Awaited], timeout: float | None, *, look: float = _SLICE
+) -> _T:
     """Read from a channel as soon as there is something, without blocking the event loop.
 
     Parameters
@@ -233,6 +235,8 @@ async def read_later(read: Callable[[], _T], ask: Callable[[], Awaited], timeout
         `_awaited` of the channel.
     timeout : float or None
         Seconds.
+    look : float, default 0.5
+        Read this often although nothing was told, in seconds: whoever died tells nothing.
 
     Raises
     ------
@@ -244,7 +248,7 @@ async def read_later(read: Callable[[], _T], ask: Callable[[], Awaited], timeout
         try:
             return read()
         except ChannelTimeoutError as error:
-            left = _SLICE if deadline is None else deadline - time.monotonic()
+            left = look if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 raise ChannelTimeoutError(
                     f"channel {error.channel!r}: nothing new within {limit:g} s",
@@ -252,7 +256,7 @@ async def read_later(read: Callable[[], _T], ask: Callable[[], Awaited], timeout
                     path=error.path,
                     timeout=limit,
                 ) from None
-        await _until_there(ask, min(left, _SLICE))
+        await _until_there(ask, min(left, look))
 
 
 async def _until_there(ask: Callable[[], Awaited], seconds: float) -> None:

@@ -192,8 +192,10 @@ def mapped_by(file: FileId) -> tuple[list[int], list[int]]:
     return mapped, unknown
 
 
-def deserted_files(folder: str, name: str | None = None, seconds: float | None = None) -> list[Deserted]:
-    """Find stream files of a directory that have no name any more, and that processes still have mapped.
+def deserted_files(
+    folder: str, name: str | None = None, seconds: float | None = None, *, end: str = SUFFIX
+) -> list[Deserted]:
+    """Find files of a directory that have no name any more, and that processes still have mapped.
 
     Parameters
     ----------
@@ -202,6 +204,8 @@ def deserted_files(folder: str, name: str | None = None, seconds: float | None =
         Of a stream: look for this one only.
     seconds : float, optional
         End the search after this time, with what was found.
+    end : str, default ".im.shm"
+        Of the names of the files.
 
     Returns
     -------
@@ -217,13 +221,13 @@ def deserted_files(folder: str, name: str | None = None, seconds: float | None =
         if deadline is not None and time.monotonic() > deadline:
             break
         try:
-            for each in _shared_mappings(pid, SUFFIX if name is None else name + SUFFIX):
+            for each in _shared_mappings(pid, (name or "") + end):
                 path = _path_before(each.path)
                 if not (each.deleted and each.writable and os.path.dirname(path) == where):
                     continue
-                if (each.device, each.inode) in named or not path.endswith(SUFFIX):
+                if (each.device, each.inode) in named or not path.endswith(end):
                     continue
-                if name is None or os.path.basename(path) == name + SUFFIX:
+                if name is None or os.path.basename(path) == name + end:
                     content = f"/proc/{pid}/map_files/{each.addresses}"
                     key = (pid, each.device, each.inode)
                     found.setdefault(key, Deserted(pid, path, each.device, each.inode, content))

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from ...channels.findings import channel_findings
 from ...inspection.doctor import examine, fix
 from ...parameters.findings import process_findings
 from ...parameters.survey import fps_findings
@@ -24,7 +25,7 @@ _STYLES = {"problem": "bad", "note": "doubtful", "ok": "good"}
 @click.option("--fix", "mend", is_flag=True,
               help="First remove temporary files that creators left when they died. No stream is touched.")
 def doctor(as_json: bool, mend: bool) -> None:
-    """Find problems of the streams and of this machine, and print advice.
+    """Find problems of streams, channels and this machine, and print advice.
 
     Exit code 1 if there is a problem; notes do not count.
 
@@ -34,7 +35,7 @@ def doctor(as_json: bool, mend: bool) -> None:
         removed = fix() if mend else []
         findings = [
             {"topic": "left over", "level": "ok", "found": f"removed {path}", "todo": ""} for path in removed
-        ] + examine() + process_findings() + fps_findings()
+        ] + examine() + channel_findings() + process_findings() + fps_findings()
         if as_json:
             print_json(findings)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from textwrap import indent
@@ -9,7 +10,7 @@ from textwrap import indent
 import pytest
 
 import pymilk
-from pymilk.channels import MessageLog, Table
+from pymilk.channels import CommandQueue, MessageLog, Table
 
 PRELUDE = """
 import asyncio, os, select, sys, threading, time
@@ -132,3 +133,35 @@ for _ in range(3000):
             assert pymilk.wait_any([echo], timeout=30) == [0]
             assert echo.read(0).data == b"%d" % number
     assert child.finish() == (0, "", "")
+
+
+TAKING = """
+import asyncio, sys
+from pymilk.channels import CommandQueue
+queue = CommandQueue.attach("queue")
+async def main():
+    async for command in queue:
+        if command.data == b"die":
+            print("taken", flush=True)
+            sys.stdin.readline()
+        command.reply(command.data + b" done")
+print("ready", flush=True)
+asyncio.run(main())
+"""
+
+
+def test_commands_of_tasks_of_another_process_that_dies(spawn):
+    async def call(queue: CommandQueue, child) -> None:
+        for number in range(200):
+            assert (await queue.send(b"%d" % number)).data == b"%d done" % number
+        ticket = queue.send(b"die")
+        child.expect("taken")
+        child.kill()
+        began = time.monotonic()
+        assert (await asyncio.wait_for(ticket.wait_async(), 30)).state == "started, unknown"
+        assert time.monotonic() - began < 1
+
+    with CommandQueue.create("queue", slots=2, size=32) as queue:
+        child = spawn(TAKING)
+        child.expect("ready")
+        asyncio.run(call(queue, child))
