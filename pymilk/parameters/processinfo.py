@@ -33,7 +33,7 @@ from ..native.checks import checked_timeout
 from ..system.processes import owner_state, process_alive
 from ..times import now_ns
 from .loop import Loop
-from .process_directory import (
+from .process_folders import (
     ProcessList,
     check_process_name,
     find_files,
@@ -199,7 +199,7 @@ class ProcessInfo:
         measure : bool, default True
             Store start and end of each iteration, which gives rate and jitter.
         directory : str, optional
-            Default `pymilk.parameters.process_directory`.
+            Default `pymilk.parameters.process_folders`.
 
         Returns
         -------
