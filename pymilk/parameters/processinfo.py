@@ -33,6 +33,8 @@ from ..native.checks import checked_timeout
 from ..system.processes import owner_state, process_alive
 from ..times import now_ns
 from .loop import Loop
+from .process_fields import decode, encode, known, nanoseconds
+from .process_file import LoopRecord, MappedFile
 from .process_folders import (
     ProcessList,
     check_process_name,
@@ -42,8 +44,6 @@ from .process_folders import (
     process_directory,
     process_path,
 )
-from .process_fields import decode, encode, known, nanoseconds
-from .process_file import LoopRecord, MappedFile
 from .process_layout import LAYOUTS, V1, Control, Layout, LoopState, TriggerMode, TriggerStatus
 from .status import ProcessStatus, State
 from .timing import Timing, read_timing
