@@ -6,7 +6,7 @@ exception ends it, moves the cursor back. So an exception between the two loses 
 
 cimport cython
 from cpython.buffer cimport PyBuffer_Release
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
+from cpython.bytearray cimport PyByteArray_AsString, PyByteArray_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.stdint cimport int64_t, uint64_t
@@ -187,7 +187,7 @@ cdef class Rows:
         if not 0 <= count <= PY_SSIZE_T_MAX // <Py_ssize_t>sizeof(Row):
             raise MemoryError(f"no memory for the rows of {count} frames")
         memory = PyByteArray_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(Row))
-        self.first = <Row *>PyByteArray_AS_STRING(memory)
+        self.first = <Row *>PyByteArray_AsString(memory)
         self.array = _ndarray((count,), _ROW, memory)
 
     def __len__(self):

@@ -2,8 +2,9 @@
 
     python tests/build/check_c.py        # in the checkout; needs Cython and gcc
 
-Cython gives no hint, gcc has no warning about what Cython makes of a file, gcc and clang have none about our
-headers, and cppcheck finds nothing in them. clang and cppcheck are left out where they are not installed.
+Cython gives no hint, gcc has no warning about what Cython makes of a file, and no function in it is beyond
+the limited API; gcc and clang have no warning about our headers, and cppcheck finds nothing in them. clang
+and cppcheck are left out where they are not installed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ STRICT = ["-D_GNU_SOURCE", "-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion"
 #: Conversions are Cython's own affair.
 GENERATED = ["-D_GNU_SOURCE", '-DPYMILK_HEADER="bundled"', '-DPYMILK_CYTHON="any"', "-O1", "-Wall", "-Wextra"]
 
+#: The limited API, in which a wheel for later versions of Python is built. With buffers since 3.11.
+LIMITED = [*GENERATED[:3], "-DPy_LIMITED_API=0x030b0000", "-Werror=implicit-function-declaration"]
+
 CPPCHECK = [
     *("-q", "--enable=warning,performance,portability", "--std=c11", "--platform=unix64"),
     *("--error-exitcode=1", "-D_GNU_SOURCE", "-D__BYTE_ORDER__=1234", "-D__ORDER_LITTLE_ENDIAN__=1234"),
@@ -50,8 +54,9 @@ def check_module(source: Path, folder: Path) -> str:
     name = source.relative_to(ROOT)
     made = folder / "-".join(name.with_suffix(".c").parts)
     wrong = said(sys.executable, "-m", "cython", "-3", name, "-o", made)
-    python = sysconfig.get_path("include")
-    return wrong or said("gcc", *GENERATED, "-Werror", "-fsyntax-only", *INCLUDES, f"-I{python}", made)
+    rest = ["-fsyntax-only", *INCLUDES, f"-I{sysconfig.get_path('include')}", made]
+    wrong = wrong or said("gcc", *GENERATED, "-Werror", *rest)
+    return wrong or (said("gcc", *LIMITED, *rest) if sys.version_info >= (3, 11) else "")
 
 
 def own_headers() -> list[str]:
