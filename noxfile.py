@@ -41,6 +41,10 @@ SMOKE_TESTS = (
 )
 
 
+#: Everything is read anew: pages that are kept from the last build say nothing of their warnings.
+SPHINX = ("-W", "--keep-going", "-q", "-E", "-j", "2")
+
+
 def tool(name: str) -> str:
     """Find a command, first beside the interpreter."""
     beside = os.path.dirname(sys.executable)
@@ -116,7 +120,7 @@ def fuzz(session: nox.Session) -> None:
 
 def build_site(session: nox.Session) -> None:
     """Build the site into build/site; a warning or a broken link is an error."""
-    session.run(sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-j", "2", "docs", "build/site")
+    session.run(sys.executable, "-m", "sphinx", *SPHINX, "docs", "build/site")
     with session.chdir("tools"):
         session.run(sys.executable, "-m", "docsite.check", "../build/site")
 

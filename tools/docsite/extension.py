@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+
 from .commands import command_help, write_command_pages
 from .links import Links
 from .names import write_name_pages
@@ -21,6 +24,9 @@ ROOT = Path(__file__).resolve().parents[2]
 WHOLE_FILES = {"index": "README.md", "contributing": "CONTRIBUTING.md", "changes": "CHANGELOG.md"}
 
 
+#: A name in backquotes on a page, perhaps with a call.
+NAME = re.compile(r"(pymilk(?:\.\w+)+)(?:\(.*\))?")
+
 #: Code of a docstring, or a star before a name outside of it: (n, *shape).
 CODE_OR_STAR = re.compile(r"``.*?``|(?<=[(,] )\*(?=\w)|(?<=\()\*(?=\w)")
 
@@ -30,6 +36,7 @@ def connect(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("repository_url", "", "env")
     app.connect("builder-inited", _write_pages)
     app.connect("source-read", _read_source)
+    app.connect("doctree-read", _link_names)
     # Before numpydoc, whose escapes are its own.
     app.connect("autodoc-process-docstring", _read_docstring, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -63,3 +70,14 @@ def _read_docstring(app: Sphinx, what: str, name: str, obj: Any, options: Any, l
         return r"\*" if found[0] == "*" else found[0]
 
     lines[:] = [CODE_OR_STAR.sub(escaped, line) for line in lines]
+
+
+def _link_names(app: Sphinx, document: nodes.document) -> None:
+    """Make `pymilk.NAME` on a page a link to its place in the reference, if it has one."""
+    for literal in list(document.findall(nodes.literal)):
+        found = NAME.fullmatch(literal.astext())
+        if found and not isinstance(literal.parent, nodes.reference | pending_xref):
+            link = pending_xref("", refdomain="py", reftype="obj", reftarget=found[1], refwarn=False)
+            link["refdoc"] = app.env.docname
+            literal.replace_self(link)
+            link += literal
