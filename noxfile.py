@@ -41,6 +41,10 @@ SMOKE_TESTS = (
 )
 
 
+#: Everything is read anew: pages that are kept from the last build say nothing of their warnings.
+SPHINX = ("-W", "--keep-going", "-q", "-E", "-j", "2")
+
+
 def tool(name: str) -> str:
     """Find a command, first beside the interpreter."""
     beside = os.path.dirname(sys.executable)
@@ -115,11 +119,33 @@ def fuzz(session: nox.Session) -> None:
         session.run(sys.executable, "-m", "fuzz.ringed", "--count", "3000", "--seconds", "10")
 
 
+def build_site(session: nox.Session) -> None:
+    """Build the site into build/site; a warning or a broken link is an error."""
+    session.run(sys.executable, "-m", "sphinx", *SPHINX, "docs", "build/site")
+    with session.chdir("tools"):
+        session.run(sys.executable, "-m", "docsite.check", "../build/site")
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation into build/site, notebooks executed; needs the extra "docs"."""
+    build_site(session)
+
+
+@nox.session
+def man(session: nox.Session) -> None:
+    """Write the man pages into build/man/man1; -- FOLDER for another place."""
+    folder = os.path.abspath(session.posargs[0] if session.posargs else "build/man/man1")
+    with session.chdir("tools"):
+        session.run(sys.executable, "-m", "docsite.manpages", folder)
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Examples, links and tables of the documentation."""
+    """Examples, links and tables of the documentation; then the site."""
     files = ("build/test_documentation.py", "build/test_package.py", "unit/compat/test_table.py")
     run_tests(session, places=" ".join(f"tests/{file}" for file in files))
+    build_site(session)
 
 
 @nox.session

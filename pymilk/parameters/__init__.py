@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from .listing import list_processes, remove_stale_processes
     from .manager import FPSManager, list_fps
     from .parameter import Parameter
-    from .process_directory import process_directories, process_directory
+    from .process_folders import process_directories, process_directory
     from .process_layout import Control, LoopState, TriggerMode, TriggerStatus
     from .processinfo import ProcessInfo
     from .records import Program
@@ -29,7 +29,7 @@ _ROOMS = {
     "listing": ("list_processes", "remove_stale_processes"),
     "manager": ("FPSManager", "list_fps"),
     "parameter": ("Parameter",),
-    "process_directory": ("process_directories", "process_directory"),
+    "process_folders": ("process_directories", "process_directory"),
     "process_layout": ("Control", "LoopState", "TriggerMode", "TriggerStatus"),
     "processinfo": ("ProcessInfo",),
     "records": ("Program",),

@@ -6,7 +6,7 @@ import contextlib
 
 from ..errors import ProcessInfoError, StreamStorageError
 from .listing import list_processes
-from .process_directory import ProcessList, process_directories
+from .process_folders import ProcessList, process_directories
 from .status import ProcessStatus
 
 __all__ = ["process_findings"]

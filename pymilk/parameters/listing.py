@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ..errors import ProcessInfoError, ProcessInfoNotFoundError, StreamStorageError
 from ..system.processes import process_alive
-from .process_directory import ProcessList, find_files, process_directories
+from .process_folders import ProcessList, find_files, process_directories
 from .processinfo import ProcessInfo
 from .status import ProcessStatus
 

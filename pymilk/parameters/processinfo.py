@@ -33,7 +33,9 @@ from ..native.checks import checked_timeout
 from ..system.processes import owner_state, process_alive
 from ..times import now_ns
 from .loop import Loop
-from .process_directory import (
+from .process_fields import decode, encode, known, nanoseconds
+from .process_file import LoopRecord, MappedFile
+from .process_folders import (
     ProcessList,
     check_process_name,
     find_files,
@@ -42,8 +44,6 @@ from .process_directory import (
     process_directory,
     process_path,
 )
-from .process_fields import decode, encode, known, nanoseconds
-from .process_file import LoopRecord, MappedFile
 from .process_layout import LAYOUTS, V1, Control, Layout, LoopState, TriggerMode, TriggerStatus
 from .status import ProcessStatus, State
 from .timing import Timing, read_timing
@@ -199,7 +199,7 @@ class ProcessInfo:
         measure : bool, default True
             Store start and end of each iteration, which gives rate and jitter.
         directory : str, optional
-            Default `pymilk.parameters.process_directory`.
+            Default `pymilk.parameters.process_folders`.
 
         Returns
         -------

@@ -34,7 +34,7 @@ class ProcessStatus:
     message : str
     status_code : int
     description, tmux, source : str
-        `source` is "FILE:LINE FUNCTION".
+        `source` is ``"FILE:LINE FUNCTION"``.
     trigger : str or None
         Name of the stream that starts an iteration.
     trigger_mode, trigger_status : int

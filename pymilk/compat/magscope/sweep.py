@@ -222,7 +222,7 @@ class ZLUTSweepDataset(Locked):
 
     @property
     def state(self) -> int:
-        """One of STATE_...; read without the lock."""
+        """One of ``STATE_...``; read without the lock."""
         self._need_open()
         return self._info[_STATE]
 

@@ -18,7 +18,7 @@ from pymilk import errors
 from pymilk.parameters.findings import process_findings
 from pymilk.parameters.graph import read_graph
 from pymilk.parameters.listing import list_processes, remove_stale_processes
-from pymilk.parameters.process_directory import ProcessList
+from pymilk.parameters.process_folders import ProcessList
 from pymilk.parameters.process_layout import Control, LoopState
 from pymilk.parameters.processinfo import ProcessInfo
 

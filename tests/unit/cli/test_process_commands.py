@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from pymilk.cli.app import app
 from pymilk.cli.commands import familiar
 from pymilk.cli.commands.ps import _View
-from pymilk.parameters.process_directory import process_path
+from pymilk.parameters.process_folders import process_path
 from pymilk.parameters.process_layout import V1, Control
 from pymilk.parameters.processinfo import ProcessInfo
 from pymilk.parameters.trace_writer import TraceWriter

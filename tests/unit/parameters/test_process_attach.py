@@ -10,7 +10,7 @@ import pytest
 
 from pymilk import errors
 from pymilk.parameters import ProcessInfo
-from pymilk.parameters.process_directory import process_path
+from pymilk.parameters.process_folders import process_path
 from pymilk.parameters.process_layout import V1
 from pymilk.times import now_ns
 

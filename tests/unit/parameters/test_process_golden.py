@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pymilk.parameters.listing import list_processes
-from pymilk.parameters.process_directory import ProcessList
+from pymilk.parameters.process_folders import ProcessList
 from pymilk.parameters.process_layout import V1, Control, LoopState, TriggerMode
 from pymilk.parameters.processinfo import ProcessInfo
 

@@ -13,7 +13,7 @@ import pytest
 
 from pymilk._core import Stream
 from pymilk.parameters.graph import read_graph
-from pymilk.parameters.process_directory import process_path
+from pymilk.parameters.process_folders import process_path
 from pymilk.parameters.process_layout import V1
 from pymilk.parameters.trace import TraceEntry
 from pymilk.times import now_ns

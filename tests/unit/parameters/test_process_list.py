@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pymilk import errors
-from pymilk.parameters.process_directory import ProcessList, process_path
+from pymilk.parameters.process_folders import ProcessList, process_path
 from pymilk.parameters.process_layout import LIST_FILE, SLOT_NBYTES, SlotState
 from pymilk.parameters.processinfo import ProcessInfo
 

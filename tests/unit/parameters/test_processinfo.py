@@ -12,7 +12,7 @@ import pytest
 
 from pymilk import errors
 from pymilk.parameters.listing import list_processes, remove_stale_processes
-from pymilk.parameters.process_directory import process_directories, process_directory, process_path
+from pymilk.parameters.process_folders import process_directories, process_directory, process_path
 from pymilk.parameters.process_layout import FW, V1, Control, LoopState
 from pymilk.parameters.processinfo import ProcessInfo
 from pymilk.system.processes import owner_state, process_started_ns
