@@ -94,28 +94,32 @@ def _queue_details(path: str) -> dict[str, Any]:
 
 
 def users_of(path: str) -> list[int]:
-    """Return the PIDs of those who have a queue attached, 0 for one that does not tell; at most 1000."""
+    """Return the PIDs of those who hold a lock of the living, 0 for one that does not tell; at most 1000.
+
+    These are the objects that have a queue attached, of this process too.
+    """
     found: list[int] = []
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        start, end = LIVES_AT, LIVES_AT + LIVES_NBYTES
-        while start < end and len(found) < 1000:
-            lock = holder_of(fd, start=start, length=end - start)
-            if lock is None:
-                break
-            found.append(lock.pid)
-            # The next one can only begin 2**32 bytes further on.
-            start = (lock.start >> 32) + 1 << 32
+        parts = [(LIVES_AT, LIVES_AT + LIVES_NBYTES)]
+        while parts and len(found) < 1000:
+            start, end = parts.pop()
+            lock = holder_of(fd, start=start, length=end - start) if start < end else None
+            if lock is not None:
+                found.append(lock.pid)
+                # The kernel tells any one of those that are there. Each has 2**32 bytes for itself.
+                middle = lock.start >> 32 << 32
+                parts += [(start, middle), (middle + (1 << 32), end)]
     finally:
         os.close(fd)
     return sorted(found)
 
 
 def writer_of(path: str) -> int | None:
-    """Return the PID of the process that writes a channel; 0 if it does not tell, None if there is none."""
+    """Return the PID of a process that writes a log; 0 if it does not tell, None if there is none."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        lock = holder_of(fd, writers_only=True)
+        lock = holder_of(fd)
     finally:
         os.close(fd)
     return None if lock is None else lock.pid
