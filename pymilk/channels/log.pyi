@@ -11,6 +11,7 @@ from .file import ChannelFile
 from .file import new_header as new_header
 
 ROW: np.dtype[Any]
+TURN_S: float
 
 def longest_record(room: int) -> int: ...
 
@@ -26,7 +27,9 @@ class LogFile(ChannelFile):
     writing: bool
     lost: int
     _descriptor: Descriptor | None
-    def __init__(self, fd: int, path: str, name: str, kind: int, shared: bool, writing: bool) -> None: ...
+    def __init__(
+        self, fd: int, path: str, name: str, kind: int, shared: bool, writing: bool, many: bool = False
+    ) -> None: ...
     @property
     def count(self) -> int: ...
     @property
