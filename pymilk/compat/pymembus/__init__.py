@@ -6,6 +6,7 @@ before. Both ends have to be pymilk: files of libmembus are others. `NOT_YET` li
 
 from .about import NOT_YET, __build__, __version__, build, install, version
 from .blocks import memmap
+from .commands import memcmd
 from .errors import errc, last_error, last_error_message
 from .formats import (
     audio_format,
@@ -31,6 +32,7 @@ __all__ = [
     "install",
     "last_error",
     "last_error_message",
+    "memcmd",
     "memmap",
     "memmsg",
     "pkt_kind",
@@ -44,5 +46,5 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in NOT_YET:
-        raise AttributeError(f"pymilk has no {name} of pymembus yet; there are memmap, memmsg and select")
+        raise AttributeError(f"pymilk has no {name} of pymembus yet; see NOT_YET")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
