@@ -30,6 +30,7 @@ __all__ = [
     "channel_path",
     "checked_size",
     "create_channel",
+    "let_others_write",
     "life_of",
     "lock_channel",
     "open_channel",
@@ -173,28 +174,41 @@ def open_channel(path: str, name: str, write: bool | None) -> tuple[int, bool]:
         raise trouble(error, name, path, "opened") from None
 
 
-def lock_channel(fd: int, name: str, path: str) -> None:
-    """Be the writer of a channel for as long as the descriptor is open. The lock ends with the process, too.
+def lock_channel(fd: int, name: str, path: str, *, others: bool = False) -> None:
+    """Be a writer of a channel for as long as the descriptor is open. The lock ends with the process, too.
+
+    Parameters
+    ----------
+    others : bool, default False
+        Let others write, who let others write.
 
     Raises
     ------
     ChannelInUseError
-        Another object is.
+        Another object writes it, and one of the two keeps others out.
     """
     try:
-        take_lock(fd)
+        take_lock(fd, reading=others)
     except (BlockingIOError, PermissionError):
         lock = holder_of(fd)
         pids = [lock.pid] if lock is not None and lock.pid else []
         who = named_processes(pids) if pids else "a process"
         if pids == [os.getpid()]:
             who = "another object of this process"
+        advice = "and keeps others out; end that one first"
+        if lock is not None and lock.reading:
+            advice = "with writers='many'; do so, too, or end that one first"
         raise ChannelInUseError(
-            f"channel {name!r}: {who} writes it, and a log has one writer; end that one first",
+            f"channel {name!r}: {who} writes it {advice}",
             channel=name,
             path=path,
             pids=pids,
         ) from None
+
+
+def let_others_write(fd: int) -> None:
+    """Let others write who let others write, too; `fd` has the lock of the only writer."""
+    take_lock(fd, reading=True)
 
 
 def remove_channel(path: str, name: str) -> None:

@@ -153,10 +153,10 @@ def owners_of(path: str) -> dict[int, int]:
 
 
 def writer_of(path: str) -> int | None:
-    """Return the PID of the process that writes a channel; 0 if it does not tell, None if there is none."""
+    """Return the PID of a process that writes a log; 0 if it does not tell, None if there is none."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        lock = holder_of(fd, writers_only=True)
+        lock = holder_of(fd)
     finally:
         os.close(fd)
     return None if lock is None else lock.pid

@@ -9,6 +9,7 @@ from .file import HEADER_NBYTES as HEADER_NBYTES
 from .file import new_header as new_header
 
 ROW: np.dtype[Any]
+TURN_S: float
 
 def longest_record(room: int) -> int: ...
 
@@ -23,7 +24,9 @@ class Message:
 class LogFile(CountedFile):
     writing: bool
     lost: int
-    def __init__(self, fd: int, path: str, name: str, kind: int, shared: bool, writing: bool) -> None: ...
+    def __init__(
+        self, fd: int, path: str, name: str, kind: int, shared: bool, writing: bool, many: bool = False
+    ) -> None: ...
     @property
     def count(self) -> int: ...
     @property

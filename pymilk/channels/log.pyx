@@ -13,25 +13,34 @@ from cpython.bytes cimport PyBytes_AsString, PyBytes_FromStringAndSize
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
+from libc.errno cimport EACCES, EAGAIN
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from .._isio cimport __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_load_u64
-from ..protocol.clock cimport clock_ns
+from .._isio cimport CLOCK_MONOTONIC, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_load_u64
+from ..native.checks cimport timeout_ns
+from ..protocol.clock cimport clock_ns, later, sleep_until
 from ._log cimport (
     FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_ROOM_AT, Found, Place,
     Record, Room, end_of, give_way, longest, look_at, newest, oldest, put, still_there, take, whole,
 )
+from ._turn cimport TURN_BIT, end_turn, take_turn
 from .counted cimport CountedFile
+
+import os
 
 import numpy as np
 
 from ..errors import (
     ChannelArgumentError,
+    ChannelInUseError,
     ChannelReadOnlyError,
+    ChannelStorageError,
     ChannelTimeoutError,
     RecordTooLongError,
 )
+from ..system.locks import holder_of
+from ..system.processes import named_processes
 from .file import HEADER_NBYTES, new_header
 
 __all__ = ["HEADER_NBYTES", "ROW", "LogFile", "Message", "longest_record", "new_header"]
@@ -44,8 +53,15 @@ cdef enum:
     TRIES = 1000
     # Most bytes that are copied with the GIL held in one go.
     PORTION = 4_194_304
+    # One of many writers asks so often for its turn before it sleeps in between, this long at first and at most.
+    ASKS = 8
+    SHORTEST_NS = 20_000
+    LONGEST_NS = 1_000_000
     FLAG_TEXT = 1
     CLOCK_REALTIME = 0
+
+#: One of many writers gives up after so many seconds: a turn takes microseconds, and who is stopped in it keeps it.
+TURN_S = 5.0
 
 #: A record in `read_many`: its number, time, flags, and where its bytes are in the payload.
 ROW = np.dtype([("number", "u8"), ("time_ns", "i8"), ("offset", "u8"), ("length", "u4"), ("flags", "u4")])
@@ -102,6 +118,8 @@ cdef class LogFile(CountedFile):
         `fd` is open for writing: sleeping readers are woken. Others look every half millisecond.
     writing : bool
         This object appends.
+    many : bool
+        Others append, too: each record takes a turn. `fd` stays open until `close`.
 
     Raises
     ------
@@ -113,22 +131,30 @@ cdef class LogFile(CountedFile):
     cdef Place place            # of the reader, or of the writer
     cdef uint64_t tail          # of the writer
     cdef uint64_t gone          # lost since the last record that was handed over
+    cdef int turns              # one of many writers: the descriptor that is locked for each record; else -1
+    cdef int pid
     cdef readonly bint writing
     cdef readonly uint64_t lost
 
-    def __init__(self, int fd, str path, str name, uint32_t kind, bint shared, bint writing):
+    def __init__(self, int fd, str path, str name, uint32_t kind, bint shared, bint writing, bint many=False):
+        self.turns, self.pid = fd if many else -1, os.getpid()
         self.open_file(fd, path, name, kind, shared)
         self.writing = writing
         self.room.header = self.header
         self.room.records = self.mapping.base + PYMILK_CHANNEL_ROOM_AT
         self.room.nbytes = (self.mapping.nbytes - PYMILK_CHANNEL_ROOM_AT) & ~<uint64_t>7
         if writing:
-            newest(&self.room, &self.place)
-            self.tail = atomic_load_u64(&self.room.header.tail, __ATOMIC_RELAXED)
-            if (self.tail > self.place.position or self.place.position - self.tail > self.room.nbytes
-                    or (self.place.position | self.tail) & 7 or self.place.position > MOST):
-                self.check(FOUND_DAMAGE)
+            self.check(self.find_place())
         self.check_whole()
+
+    cdef Found find_place(self) noexcept nogil:
+        """Go behind the newest record, to write the next one: what was not committed there is overwritten."""
+        newest(&self.room, &self.place)
+        self.tail = atomic_load_u64(&self.room.header.tail, __ATOMIC_RELAXED)
+        if (self.tail > self.place.position or self.place.position - self.tail > self.room.nbytes
+                or (self.place.position | self.tail) & 7 or self.place.position > MOST):
+            return FOUND_DAMAGE
+        return FOUND_RECORD
 
     cdef Room *use(self) except NULL:
         """Return the memory. It stays for as long as the caller runs no Python code."""
@@ -174,6 +200,8 @@ cdef class LogFile(CountedFile):
         RecordTooLongError, ChannelArgumentError
         ChannelRemovedError
             The file was removed or replaced: nobody would see the record. Seen within half a second.
+        ChannelInUseError
+            One of many writers: another one has had the turn for 5 s, and does not go on.
         ChannelReadOnlyError, ChannelClosedError, ChannelDamagedError
         """
         cdef Py_buffer view
@@ -210,10 +238,62 @@ cdef class LogFile(CountedFile):
                 channel=self.name, path=self.path, nbytes=length, longest=longest(room.nbytes))
         self.check_whole()
         self.check_place()
+        if self.turns >= 0:
+            return self.write_in_turn(data, length, flags)
         self.check(give_way(room, &self.tail, self.place.position, end_of(room, &self.place, length)))
         put(room, &self.place, data, length, flags, clock_ns(CLOCK_REALTIME))
         self.check_whole()
         return number
+
+    cdef object write_in_turn(self, const char *data, Py_ssize_t length, uint32_t flags):
+        cdef Found found
+        cdef uint64_t number
+        self.wait_for_turn()
+        # From here to the end of the turn no Python code runs: it could write to this log, and end the turn.
+        found = self.find_place()
+        number = self.place.number
+        if found == FOUND_RECORD:
+            found = give_way(&self.room, &self.tail, self.place.position, end_of(&self.room, &self.place, length))
+        if found == FOUND_RECORD:
+            put(&self.room, &self.place, data, length, flags, clock_ns(CLOCK_REALTIME))
+        end_turn(self.turns, self.pid)
+        self.check_whole()
+        self.check(found)
+        return number
+
+    cdef int wait_for_turn(self) except -1:
+        """Begin a turn. It is asked for with the GIL held: another thread with this object would get it as well."""
+        cdef int64_t deadline = 0
+        cdef int64_t nap = SHORTEST_NS
+        cdef int64_t now
+        cdef int asked = 0
+        cdef int error = take_turn(self.turns, self.pid)
+        while error != 0:
+            if error != EAGAIN and error != EACCES:
+                raise ChannelStorageError(
+                    f"channel {self.name!r}: {self.path} cannot be locked: {os.strerror(error)}",
+                    channel=self.name, path=self.path)
+            asked += 1
+            if asked > ASKS:
+                now = clock_ns(CLOCK_MONOTONIC)
+                deadline = deadline or later(now, timeout_ns(TURN_S, ""))
+                if now >= deadline:
+                    raise self.turn_is_kept()
+                with nogil:
+                    sleep_until(now + nap)
+                nap = min(2 * nap, <int64_t>LONGEST_NS)
+                PyErr_CheckSignals()
+                self.use()
+            error = take_turn(self.turns, self.pid)
+        return 0
+
+    cdef object turn_is_kept(self):
+        lock = holder_of(self.turns, start=<int64_t>1 << <int>TURN_BIT)
+        pids = [lock.pid] if lock is not None and lock.pid else []
+        who = named_processes(pids) if pids else "a process"
+        return ChannelInUseError(
+            f"channel {self.name!r}: {who} has been writing a message for {TURN_S:g} s; let it go on, or end it",
+            channel=self.name, path=self.path, pids=pids)
 
     # -- reading
 

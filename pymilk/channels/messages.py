@@ -1,4 +1,4 @@
-"""`MessageLog`: messages of one process for any number of others, each of whom reads them at its own pace."""
+"""`MessageLog`: messages of one or many for any number of readers, each at its own pace."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from .files import (
     channel_path,
     checked_size,
     create_channel,
+    let_others_write,
     lock_channel,
     open_channel,
     remove_channel,
@@ -36,6 +37,14 @@ _LEAST_NBYTES = HEADER_NBYTES + 1024
 
 #: Bit of `Batch.rows["flags"]`: the message is text.
 TEXT = 1
+
+
+def _many(writers: str) -> bool:
+    if writers not in ("one", "many"):
+        raise ChannelArgumentError(
+            f"writers is 'one' or 'many', not {writers!r}", argument="writers", found=writers
+        )
+    return writers == "many"
 
 
 class Batch:
@@ -73,10 +82,10 @@ class Batch:
 
 
 class MessageLog(LogFile, Channel):
-    """Messages of any length, from one writer to any number of readers.
+    """Messages of any length, from one writer, or many, to any number of readers.
 
-    The writer never waits: the oldest messages give way to new ones. Each reader has its own place, and is
-    told how many messages it missed. Made by `create` or `attach`.
+    A writer never waits for readers: the oldest messages give way to new ones. Each reader has its own place,
+    and is told how many messages it missed. Made by `create` or `attach`.
 
     Attributes
     ----------
@@ -107,8 +116,9 @@ class MessageLog(LogFile, Channel):
         *,
         replace: bool = False,
         mode: int = 0o666,
+        writers: str = "one",
     ) -> Self:
-        """Make a log, and be its writer.
+        """Make a log, and write it.
 
         Parameters
         ----------
@@ -122,12 +132,15 @@ class MessageLog(LogFile, Channel):
         mode : int, default 0o666
             Permissions, less the umask. Readers that may not write to the file look every half millisecond
             instead of being woken.
+        writers : {"one", "many"}, default "one"
+            Whether others may write it while this object does: see `attach`.
 
         Raises
         ------
         ChannelExistsError, ChannelInUseError, ChannelPermissionError, ChannelStorageError
         ChannelArgumentError, StreamNameError
         """
+        many = _many(writers)
         path = channel_path(name, Kind.msg)
         plain = channel_name(path, Kind.msg)
         size = checked_size(nbytes, _LEAST_NBYTES, plain)
@@ -139,41 +152,55 @@ class MessageLog(LogFile, Channel):
             fd = create_channel(path, plain, new_header(Kind.msg, size), size, replace=replace, mode=mode)
             if old is not None:
                 old._retire()
-        return cls._of(fd, path, plain, True, True)
+        if many:
+            let_others_write(fd)
+        return cls._of(fd, path, plain, True, True, many)
 
     @classmethod
-    def attach(cls, name: str | os.PathLike[str], *, write: bool = False, start: str = "now") -> Self:
+    def attach(
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        write: bool = False,
+        start: str = "now",
+        writers: str = "one",
+    ) -> Self:
         """Attach a log that exists.
 
         Parameters
         ----------
         name : str or PathLike
         write : bool, default False
-            Go on writing it. A log has one writer.
+            Go on writing it.
         start : {"now", "oldest"}, default "now"
             Where a reader begins: behind the newest message, or at the oldest one that is there.
+        writers : {"one", "many"}, default "one"
+            Of who writes. One keeps all others out. Many take turns, message by message, and each has to say
+            "many"; a message then costs two system calls more. A writer that dies in its turn ends it; one
+            that is stopped in it holds up the others. Turns are not given in order.
 
         Raises
         ------
         ChannelNotFoundError, ChannelPermissionError, ChannelFormatError
         ChannelArgumentError, StreamNameError
         ChannelInUseError
-            Another object writes it.
+            Another object writes it, and one of the two keeps others out.
         """
         if start not in ("now", "oldest"):
             raise ChannelArgumentError(
                 f"start is 'now' or 'oldest', not {start!r}", argument="start", found=start
             )
+        many = _many(writers)
         path = channel_path(name, Kind.msg)
         plain = channel_name(path, Kind.msg)
         fd, shared = open_channel(path, plain, True if write else None)
         try:
             if write:
-                lock_channel(fd, plain, path)
+                lock_channel(fd, plain, path, others=many)
         except BaseException:
             os.close(fd)
             raise
-        log = cls._of(fd, path, plain, shared, write)
+        log = cls._of(fd, path, plain, shared, write, many and write)
         if start == "oldest":
             log.join_oldest()
         elif not write:
@@ -181,12 +208,12 @@ class MessageLog(LogFile, Channel):
         return log
 
     @classmethod
-    def _of(cls, fd: int, path: str, name: str, shared: bool, write: bool) -> Self:
+    def _of(cls, fd: int, path: str, name: str, shared: bool, write: bool, many: bool) -> Self:
         """Make the object of an open file. A writer keeps the descriptor: its lock ends with that."""
         log = cls.__new__(cls)
         log._fd = fd if write else -1
         try:
-            LogFile.__init__(log, fd, path, name, Kind.msg, shared, write)
+            LogFile.__init__(log, fd, path, name, Kind.msg, shared, write, many)
         except BaseException:
             log._fd = -1
             os.close(fd)

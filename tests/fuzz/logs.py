@@ -67,10 +67,11 @@ def drive(path: Path, data: bytes) -> None:
             while len(log.read_many(7)):
                 pass
     with contextlib.suppress(ChannelError), MessageLog.attach(path, start="oldest") as reader:
-        with MessageLog.attach(path, write=True) as log:
-            for _ in range(5):
-                log.append(b"x" * 100)
-        reader.read_many()
+        for writers in ("one", "many"):
+            with MessageLog.attach(path, write=True, writers=writers) as log:
+                for _ in range(5):
+                    log.append(b"x" * 100)
+            reader.read_many()
     seconds = time.monotonic() - began
     assert seconds < LIMIT, f"{seconds:.1f} s"
 

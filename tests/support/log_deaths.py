@@ -31,8 +31,8 @@ def check(reader: MessageLog, seen: int, count: int) -> None:
     assert len(reader.read_many()) == 0
 
 
-def logs(every: int, first: int) -> Iterator[int]:
-    """Kill a writer while it appends."""
+def logs(every: int, first: int, writers: str) -> Iterator[int]:
+    """Kill a writer while it appends; it is the only one, or one of many."""
     with MessageLog.create("log", NBYTES) as log:
         path = log.path
         for number in range(1, BEFORE + 1):
@@ -41,7 +41,7 @@ def logs(every: int, first: int) -> Iterator[int]:
         content = mmap.mmap(file.fileno(), 0)
     kept = content[:]
     deaths = kill_at_each_store(
-        lambda: MessageLog.attach("log", write=True),
+        lambda: MessageLog.attach("log", write=True, writers=writers),
         lambda given: given.append(b"k" * 300),
         lambda: content[:],
         every,
@@ -52,7 +52,7 @@ def logs(every: int, first: int) -> Iterator[int]:
             count = late.count
             assert count in (BEFORE, BEFORE + 1)
             check(early, early.read(timeout=1).number, count)
-            with MessageLog.attach("log", write=True) as log:
+            with MessageLog.attach("log", write=True, writers=writers) as log:
                 assert log.append(b"k" * 300) == count + 1
             assert late.read(timeout=1).data == early.read(timeout=1).data == b"k" * 300
         yield stores
@@ -65,5 +65,5 @@ def main() -> None:
     if not permitted():
         print("not permitted")
         return
-    deaths = list(logs(*(int(number) for number in sys.argv[1:])))
+    deaths = list(logs(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
     print(len(deaths), deaths[-1] if deaths else 0)

@@ -6,6 +6,7 @@ before. Both ends have to be pymilk: files of libmembus are others. `NOT_YET` li
 
 from .about import NOT_YET, __build__, __version__, build, install, version
 from .blocks import memmap
+from .commands import memcmd
 from .errors import errc, last_error, last_error_message
 from .formats import (
     audio_format,
@@ -32,6 +33,7 @@ __all__ = [
     "install",
     "last_error",
     "last_error_message",
+    "memcmd",
     "memkv",
     "memmap",
     "memmsg",
@@ -46,5 +48,5 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in NOT_YET:
-        raise AttributeError(f"pymilk has no {name} of pymembus yet; there are memkv, memmap and memmsg")
+        raise AttributeError(f"pymilk has no {name} of pymembus yet; see NOT_YET")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,8 +7,9 @@ import pytest
 RUN = "from support import log_deaths; log_deaths.main()"
 
 
-def test_writer_dies_behind_each_store_of_a_message(spawn):
-    code, out, err = spawn(RUN, 1, 0).finish(timeout=110)
+@pytest.mark.parametrize("writers", ["one", "many"])
+def test_writer_dies_behind_each_store_of_a_message(spawn, writers):
+    code, out, err = spawn(RUN, 1, 0, writers).finish(timeout=110)
     assert (code, err) == (0, ""), err
     if out.strip() == "not permitted":
         pytest.skip("processes may not be traced here")

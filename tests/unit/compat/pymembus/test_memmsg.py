@@ -8,6 +8,7 @@ import pytest
 
 from pymilk.channels import MessageLog
 from pymilk.compat.pymembus import errc, last_error, memmsg
+from pymilk.system.locks import take_lock
 
 
 @pytest.fixture
@@ -158,21 +159,33 @@ def test_other_files_are_refused(shm_dir):
     assert last_error() == errc.invalid_layout
 
 
-def test_second_writer_goes_on_when_the_first_has_closed(pair, monkeypatch):
-    monkeypatch.setattr("pymilk.compat.pymembus.messages._LOCK_WAIT", 0.01)
+def test_writers_take_turns(pair):
     first, reader = pair()
     second, third = memmsg(), memmsg()
     assert second.open("/log", 1024, True, False)
     assert third.open("/log", 1024, True, True)
-    assert second.write("two")
-    assert third.write("three") is False
-    assert last_error() == errc.lock_timeout
+    for number, each in enumerate((second, third, first, second)):
+        assert each.write(f"{number}") is True
     second.close()
-    assert third.write("three")
-    assert first.write("one") is False
-    third.close()
-    assert first.write("one")
-    assert [reader.read() for _ in range(3)] == ["two", "three", "one"]
+    assert first.write("4")
+    assert [reader.read() for _ in range(5)] == ["0", "1", "2", "3", "4"]
+
+
+def test_a_writer_that_is_stopped_in_its_turn_is_a_lock_timeout(pair, shm_dir, monkeypatch):
+    monkeypatch.setattr("pymilk.channels.log.TURN_S", 0.01)
+    writer, reader = pair()
+    assert writer.write("x")
+    with open(shm_dir / "log.msg.shm", "r+b") as file:
+        take_lock(file.fileno(), start=1 << 62)
+        assert writer.write("y") is False
+        assert last_error() == errc.lock_timeout
+    with MessageLog.create("other", 3 * 1024 + 5120):  # a program that keeps others out
+        other = memmsg()
+        assert other.open("/other", 1024, True, False)
+        assert other.write("x") is False
+        assert last_error() == errc.lock_timeout
+    assert writer.write("z")
+    assert [reader.read(), reader.read()] == ["x", "z"]
 
 
 def test_closed():

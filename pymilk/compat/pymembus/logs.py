@@ -1,0 +1,284 @@
+"""`Log`: what `memmsg` and `memcmd` have in common, on a message log that many may write."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import ClassVar
+
+from ...channels import MessageLog
+from ...errors import (
+    ChannelDamagedError,
+    ChannelError,
+    ChannelExistsError,
+    ChannelFormatError,
+    ChannelInUseError,
+    ChannelNotFoundError,
+    ChannelPermissionError,
+    ChannelRemovedError,
+    StreamError,
+)
+from .arguments import content, integer, milliseconds, share_name
+from .errors import errc, failed, set_error
+from .share import session_number, unlink_with
+
+__all__ = ["Log"]
+
+#: A log for messages of `size` bytes altogether has this many times its bytes, and these in addition: what
+#: is within `size` is never overwritten, and a message of `size` bytes fits. `Log.kind` is added: who expects
+#: another kind finds another layout.
+_TIMES, _MORE = 3, 4096 + 1024
+
+#: Batches to take at once, at most: a fast writer must not hold up a reader for ever.
+_BATCHES = 64
+
+
+def cost(nbytes: int) -> int:
+    """Return how much of `size` a message takes."""
+    return (16 + nbytes + 7) & ~7
+
+
+class Log:
+    """A handle on a share for messages. Derived classes say how it is opened.
+
+    A reader that is behind by more than `size` bytes of messages is told so (overrun), and goes on behind the
+    newest one. Each message takes 16 bytes more than it has, up to a multiple of 8.
+
+    Notes
+    -----
+    The name goes when the handle that made it is closed or collected. Readers then read to the end; nothing
+    can be written any more.
+    """
+
+    #: Below `_TIMES`; of the derived class.
+    kind: ClassVar[int]
+
+    #: What a closed handle that is to write says.
+    closed: ClassVar[errc]
+
+    def __init__(self) -> None:
+        set_error(errc.ok)
+        self._reader: MessageLog | None = None
+        self._writer: MessageLog | None = None
+        self._unlink: Callable[[], object] | None = None
+        self._size = 0
+        self._writes = self._existing = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._unread: deque[bytes] = deque()
+        self._behind = 0
+        self._begun = self._overrun = False
+
+    def _open(self, sName: object, size: object, writes: bool, create: bool) -> bool:
+        """Attach a share, or make it; False with an error."""
+        name, nbytes = share_name(sName), integer(size, "size", -(2**63), 2**63 - 1)
+        self.close()
+        if nbytes <= 0:
+            return failed(errc.invalid_argument)
+        if name is None:
+            return failed(errc.create_failed if create else errc.open_failed)
+        made = False
+        try:
+            with contextlib.suppress(ChannelExistsError):
+                if create:
+                    MessageLog.create(name, _TIMES * nbytes + _MORE + self.kind).close()
+                    made = True
+            log = MessageLog.attach(name, start="oldest")
+        except ChannelPermissionError:
+            return failed(errc.access_denied)
+        except ChannelFormatError:
+            return failed(errc.invalid_layout)
+        except StreamError as error:
+            absent = isinstance(error, ChannelNotFoundError) or not create
+            return failed(errc.open_failed if absent else errc.create_failed)
+        there, rest = divmod(os.stat(log.path).st_size - _MORE - self.kind, _TIMES)
+        if (there, rest) != (nbytes, 0):
+            log.close()
+            return failed(errc.size_mismatch if rest == 0 and nbytes < there else errc.invalid_layout)
+        self._reader, self._size, self._writes, self._existing = log, nbytes, writes, not made
+        if made:
+            self._unlink = unlink_with(self, log)
+        set_error(errc.ok)
+        return True
+
+    @staticmethod
+    def remove(sName: str) -> bool:
+        """Remove a share by name. Returns whether there was one."""
+        name = share_name(sName)
+        set_error(errc.ok)
+        if name is None:
+            return False
+        try:
+            with MessageLog.attach(name) as log:
+                os.unlink(log.path)
+        except (StreamError, OSError):
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the share; its name goes if this handle made it."""
+        for log in (self._reader, self._writer):
+            if log is not None:
+                log.close()
+        self._reader = self._writer = None
+        self._writes = False
+        self._forget()
+        unlink, self._unlink = self._unlink, None
+        if unlink is not None:
+            unlink()
+
+    def existing(self) -> bool:
+        """Tell whether the share was there before: False for the handle that made it."""
+        return self._existing
+
+    def isOpen(self) -> bool:
+        """Tell whether a share is open."""
+        return self._reader is not None
+
+    def getSessionId(self) -> int:
+        """Return the random number of this share, of 64 bits with a sign; 0 if closed."""
+        return 0 if self._reader is None else session_number(self._reader)
+
+    def write(self, sMsg: str | bytes) -> bool:
+        """Write a message.
+
+        Returns
+        -------
+        bool
+            False: invalid_argument (empty), message_too_large (`size` bytes or more), access_denied (a
+            handle to read), lock_timeout (another handle does not get on with its message for 5 s), not_open
+            (the name is gone). A closed memmsg says access_denied, a closed memcmd not_open.
+        """
+        return self._write(sMsg if isinstance(sMsg, str) else content(sMsg, "sMsg"))
+
+    def write_bytes(self, data: bytes) -> bool:
+        """Write a message of bytes; as `write`."""
+        if not isinstance(data, bytes):
+            raise TypeError(f"data is bytes, not {type(data).__name__}")
+        return self._write(data)
+
+    def _write(self, data: str | bytes) -> bool:
+        nbytes = len(content(data, "sMsg"))
+        if self._reader is None:
+            return failed(self.closed)
+        if not self._writes:
+            return failed(errc.access_denied)
+        if not nbytes:
+            return failed(errc.invalid_argument)
+        if nbytes >= self._size:
+            return failed(errc.message_too_large)
+        try:
+            if self._writer is None or self._writer.closed:
+                self._writer = self._attach_writer(self._reader)
+            self._writer.append(data)
+        except ChannelInUseError:
+            return failed(errc.lock_timeout)
+        except (ChannelRemovedError, ChannelNotFoundError):
+            return failed(errc.not_open)
+        except ChannelFormatError:
+            return failed(errc.invalid_layout)
+        except ChannelPermissionError:
+            return failed(errc.access_denied)
+        return True
+
+    @staticmethod
+    def _attach_writer(share: MessageLog) -> MessageLog:
+        log = MessageLog.attach(share.path, write=True, writers="many")
+        if log.identity == share.identity:
+            return log
+        log.close()
+        raise ChannelRemovedError(f"channel {share.name!r} was made anew", channel=share.name)
+
+    def read(self, wait: int = 0) -> str:
+        """Return the next message as text; "" with timeout, overrun or not_open.
+
+        Parameters
+        ----------
+        wait : int, default 0
+            Milliseconds.
+
+        Raises
+        ------
+        UnicodeDecodeError
+            It is no text; the next read returns the one behind it.
+        """
+        return self.read_bytes(wait).decode()
+
+    def read_with_overrun(self, wait: int = 0) -> tuple[str, bool]:
+        """Return the next message as text, and whether messages were lost: then there is none."""
+        data, overrun = self.read_bytes_with_overrun(wait)
+        return data.decode(), overrun
+
+    def read_bytes(self, wait: int = 0) -> bytes:
+        """Return the next message; b"" with timeout, overrun or not_open."""
+        return self.read_bytes_with_overrun(wait)[0]
+
+    def read_bytes_with_overrun(self, wait: int = 0) -> tuple[bytes, bool]:
+        """Return the next message, and whether messages were lost: then there is none."""
+        deadline = time.monotonic() + milliseconds(wait)
+        while self._look():
+            if self._overrun:
+                self._overrun = False
+                set_error(errc.overrun)
+                return b"", True
+            if self._unread:
+                data = self._unread.popleft()
+                self._behind -= cost(len(data))
+                set_error(errc.ok)
+                return data, False
+            if not self._wait(deadline):
+                set_error(errc.timeout)
+                break
+        return b"", False
+
+    def poll(self) -> bool:
+        """Tell whether `read` has something to return at once."""
+        return self._look() and bool(self._overrun or self._unread)
+
+    def _wait(self, deadline: float) -> bool:
+        left = deadline - time.monotonic()
+        try:
+            return left > 0 and self._reader is not None and self._reader.wait(left)
+        except ChannelRemovedError:
+            return False
+
+    def _look(self) -> bool:
+        """Take in what is there; False with an error."""
+        if self._reader is None:
+            return failed(errc.not_open)
+        lost = False
+        newest = b""
+        try:
+            for _ in range(_BATCHES):
+                batch = self._reader.read_many()
+                if not len(batch):
+                    break
+                lost = lost or batch.lost > 0
+                for row in batch.rows:
+                    start = int(row["offset"])
+                    newest = bytes(batch.payload[start : start + int(row["length"])])
+                    self._unread.append(newest)
+                    self._behind += cost(len(newest))
+                while not self._begun and self._behind > self._size and len(self._unread) > 1:
+                    self._behind -= cost(len(self._unread.popleft()))
+        except ChannelDamagedError:
+            return failed(errc.invalid_layout)
+        except ChannelError:
+            return failed(errc.not_open)
+        # A message that is alone there is readable, however long it is.
+        if self._begun and (lost or (self._behind > self._size and len(self._unread) > 1)):
+            self._unread.clear()
+            self._behind = 0
+            self._overrun = True
+        self._begun = True
+        return True
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        if self._reader is None:
+            return f"<{name} closed>"
+        return f"<{name} {self._reader.name!r} {'writing' if self._writes else 'reading'}>"
