@@ -14,7 +14,7 @@ from ...channels.listing import channel_details, channel_kind, content_text
 from ...errors import ChannelError
 from ...inspection import measure_stream, stream_details
 from ...recording import is_recording_name, recording_details
-from ...reports import COUNTER_SET, counter_set_text
+from ...reports import COUNTER_SET, counter_set_text, uncertain_text
 from ..exits import clean_exit
 from ..naming import complete_streams, matching
 from ..output import (
@@ -100,6 +100,10 @@ def _show_recording(details: dict[str, Any]) -> None:
         ("ended", details["ended"] or NOTHING),
         ("axes", details["axes"] or NOTHING),
     ]
+    if details["torn"]:
+        facts.append(("torn", str(details["torn"])))
+    if details["uncertain"]:
+        facts.append(("uncertain", uncertain_text(details["uncertain"])))
     for label, text in facts:
         click.echo(clean(f"{label:<12}{text}"))
     _section("gaps", ("row", "lost", "before", "after"), ("row", "lost", "before", "after"), [
