@@ -111,6 +111,7 @@ def fuzz(session: nox.Session) -> None:
         session.run(sys.executable, "-m", "fuzz", "run", *arguments)
         session.run(sys.executable, "-m", "fuzz.recordings", "--count", "3000", "--seconds", "15")
         session.run(sys.executable, "-m", "fuzz.queues", "--count", "3000", "--seconds", "10")
+        session.run(sys.executable, "-m", "fuzz.states", "--count", "3000", "--seconds", "10")
         session.run(sys.executable, "-m", "fuzz.ringed", "--count", "3000", "--seconds", "10")
 
 

@@ -1,4 +1,4 @@
-"""Channels: messages, commands, rows, pictures, and how long waking takes; beside pipes and plain copies.
+"""Channels: messages, commands, keys, rows, pictures, how long waking takes; beside pipes and plain copies.
 
     python benchmarks/channels.py [--quick]
 
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 import pymilk
-from pymilk.channels import CommandQueue, MessageLog, Table, VideoStream
+from pymilk.channels import CommandQueue, MessageLog, SharedState, Table, VideoStream
 
 DATA = b"x" * 100
 
@@ -39,10 +39,11 @@ WAKER = """
 import sys, time
 import numpy as np
 from pymilk import Stream
-from pymilk.channels import MessageLog
+from pymilk.channels import MessageLog, SharedState
 kind, count = sys.argv[1], int(sys.argv[2])
 log = MessageLog.create("log0", replace=True)
 stream = Stream.create("cam0", (8,), np.int64)
+state = SharedState.create("state0", {"time": 0}, replace=True)
 frame = np.zeros(8, np.int64)
 print("ready", flush=True)
 for _ in range(count):
@@ -51,6 +52,8 @@ for _ in range(count):
     now = time.monotonic_ns()
     if kind == "log":
         log.append(b"%d" % now)
+    elif kind == "state":
+        state["time"] = now
     else:
         frame[0] = now
         stream.publish(frame)
@@ -127,6 +130,27 @@ def table_times(count: int) -> dict[str, float]:
     }
 
 
+def state_times(count: int, keys: int) -> dict[str, float]:
+    """Return seconds to set one key of so many, to set ten in one step, to get one, and to copy all."""
+    values = {f"key{number:04d}": float(number) for number in range(keys)}
+    with SharedState.create("times", values, 1 << 20, replace=True) as state:
+        ten, last = dict(list(values.items())[:10]), f"key{keys - 1:04d}"
+        marks = [time.perf_counter()]
+        work: list[tuple[str, Callable[[], object]]] = [
+            ("set", lambda: state.__setitem__(last, 1.5)),
+            ("update of 10", lambda: state.update(ten)),
+            ("get", lambda: state[last]),
+            ("as_dict", state.as_dict),
+        ]
+        for _, call in work:
+            for _ in range(count):
+                call()
+            marks.append(time.perf_counter())
+        state.remove()
+    each = zip(work, marks, marks[1:], strict=False)
+    return {name: (end - begin) / count for (name, _), begin, end in each}
+
+
 def video_times(count: int) -> dict[str, float]:
     """Return seconds a picture of 640 x 480 bytes: copied, written, read as a copy, and in place."""
     picture = np.ones((480, 640), np.uint8)
@@ -169,14 +193,23 @@ def wake_times(
     assert child.stdout is not None
     child.stdout.readline()
     items = [*[MessageLog.attach(f"log{k}") for k in logs], *[pymilk.SHM(f"cam{k}") for k in cams]]
-    first = items[0] if kind == "log" else items[len(logs)]
+    if kind == "state":
+        items = [SharedState.attach("state0")]
+        items[0].read(0)
+    first = items[len(logs)] if kind == "cam" else items[0]
     times = []
     for _ in range(count):
         child.stdin.write(b"\n")
         child.stdin.flush()
         wait(items)
         now = time.monotonic_ns()
-        sent = first.read(0).data if kind == "log" else first.get_data(check=False)[0]
+        sent = (
+            first.read(0).data
+            if kind == "log"
+            else first.read(0).values["time"]
+            if kind == "state"
+            else first.get_data(check=False)[0]
+        )
         times.append((now - int(sent)) * 1e-9)
     child.communicate()
     for each in (*items, *others, *streams):
@@ -190,6 +223,7 @@ def print_wakes(count: int) -> None:
     half = range(MANY // 2)
     rows: list[tuple[str, str, Callable[[Sequence[Any]], object], Sequence[int], Sequence[int]]] = [
         ("log.wait", "log", lambda items: items[0].wait(60), [0], []),
+        ("state.wait", "state", lambda items: items[0].wait(60), [0], []),
         ("wait_any, 1 log: futex", "log", pymilk.wait_any, [0], []),
         ("wait_any, 1 stream: semaphore", "cam", pymilk.wait_any, [], [0]),
         (f"wait_any, {MANY} logs", "log", pymilk.wait_any, everything, []),
@@ -297,6 +331,13 @@ def main() -> None:
             median = statistics.median(each[name] for each in tables) * 1e6
             pipe = statistics.median(each["append" if "append" in name else "read"] for each in pipes) * 1e6
             print(f"  row {name:11} {median:6.3f} us a row = {median / pipe:.3f} of a pipe")
+        for keys in (10, 100):
+            states = [state_times(count // 10, keys) for _ in range(repeats)]
+            pipe = statistics.median(each["append"] for each in pipes)
+            for name in states[0]:
+                median = statistics.median(each[name] for each in states)
+                what = f"state of {keys:3} keys, {name:12}"
+                print(f"  {what} {median * 1e6:6.2f} us = {median / pipe:.2f} of a pipe")
         videos = [video_times(count // 100) for _ in range(repeats)]
         for name in ("write", "read", "in_place"):
             median = statistics.median(each[name] for each in videos) * 1e6

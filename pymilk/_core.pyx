@@ -52,6 +52,7 @@ import numpy as np
 
 from . import errors as _errors
 from .arguments import replace_policy
+from .arraylike import ArrayLike
 from .errors import (
     FrameMismatchError,
     StreamArgumentError,
@@ -313,6 +314,18 @@ cdef Stream wrap(StreamFile file):
     return stream
 
 
+# How to add a method to Stream
+# -----------------------------
+# 1. Only what moves frames belongs here. Fields of the header go to native/metadata, things that are done to the
+#    file go to native/lifecycle; a thin method here may hand on to a room of native/.
+# 2. Follow the rules of file.pxd: `cdef StreamFile file = self.file` first, then one door, `check_whole` last.
+#    Pixels need `need_pixels` too. Code without the GIL gets `base` and `&file.h`, never `self`.
+# 3. A method that writes pixels calls `take_turn` before `open_frame`, and sets `self.busy = 0` in a `finally`.
+# 4. Each frame that was opened is closed or abandoned, whatever happens in between.
+# 5. Release the GIL for copies of GIL_RELEASE_NBYTES and more and for every wait; never for less. A wait takes
+#    it back at least every 50 ms for `PyErr_CheckSignals` in the main thread.
+# 6. State the method in _core.pyi; if it waits or writes, test it closed, read-only, damaged and after a fork.
+
 @cython.final
 @cython.auto_pickle(False)
 cdef class Stream(StreamMetadata):
@@ -322,6 +335,9 @@ cdef class Stream(StreamMetadata):
     slowest axis first: ``shape == size[::-1]``, where ``size`` is the order of the file.
 
     Views keep the memory alive: they stay valid after `close`, and after the stream was deleted.
+
+    ``numpy.asarray(stream)`` and DLPack give a copy of all pixels, whole, as `copy_frame` makes it, and wait for no
+    new frame; with ``copy=False`` `view`. Of a temporal circular cube these are all slices.
 
     Attributes
     ----------
@@ -333,18 +349,6 @@ cdef class Stream(StreamMetadata):
     frame_flags : int
         Its flags: `FLAG_VERIFIED`, or `FLAG_TORN` if the writer left no time or died in the frame.
     """
-
-    # How to add a method
-    # -------------------
-    # 1. Only what moves frames belongs here. Fields of the header go to native/metadata, things that are done to the
-    #    file go to native/lifecycle; a thin method here may hand on to a room of native/.
-    # 2. Follow the rules of file.pxd: `cdef StreamFile file = self.file` first, then one door, `check_whole` last.
-    #    Pixels need `need_pixels` too. Code without the GIL gets `base` and `&file.h`, never `self`.
-    # 3. A method that writes pixels calls `take_turn` before `open_frame`, and sets `self.busy = 0` in a `finally`.
-    # 4. Each frame that was opened is closed or abandoned, whatever happens in between.
-    # 5. Release the GIL for copies of GIL_RELEASE_NBYTES and more and for every wait; never for less. A wait takes
-    #    it back at least every 50 ms for `PyErr_CheckSignals` in the main thread.
-    # 6. State the method in _core.pyi; if it waits or writes, test it closed, read-only, damaged and after a fork.
 
     def __init__(self):
         raise TypeError("use Stream.create or Stream.attach")
@@ -682,6 +686,22 @@ cdef class Stream(StreamMetadata):
             file.use_to_write()
         return _ndarray(
             file.shape, file.dtype, file.mapping.region(file.h.at.array, file.h.n.frame_nbytes, writable))
+
+    def _as_array(self, copy):
+        """Return all pixels: False: a view; else a copy, as `copy_frame` makes it."""
+        if copy is False:
+            return self.view()
+        made = _empty(self.shape, self.dtype)
+        self.copy_frame(made)
+        return made
+
+    def __array__(self, dtype=None, copy=None):
+        """Return all pixels, as ``numpy.asarray`` asks for it: `ArrayLike.__array__`."""
+        return ArrayLike.__array__(self, dtype, copy)
+
+    def __dlpack__(self, **options):
+        """Hand all pixels to another library: `ArrayLike.__dlpack__`."""
+        return ArrayLike.__dlpack__(self, **options)
 
     def copy_frame(self, out):
         """Copy the newest frame into `out`, whole: retried while a writer is in it.
@@ -1183,14 +1203,6 @@ cdef class Stream(StreamMetadata):
         count = semaphores.flush(self.file, index)
         self.note_taken(index)
         return count
-
-    def sem_value(self, index):
-        """Return the value of one semaphore: the posts that were not taken yet."""
-        return semaphores.value_of(self.file, index)
-
-    def sem_values(self):
-        """Return the values of all semaphores as a list."""
-        return [semaphores.value_of(self.file, i) for i in range(self.nbsem)]
 
     def sem_try_wait(self, index):
         """Take one post off a semaphore if there is one. Returns whether there was."""

@@ -501,7 +501,7 @@ def _about_rings(points: list[Point], result: BenchResult) -> Iterator[str]:
             yield (
                 f"The {name} ring was overrun: its reader was late by {needed} frames "
                 f"({needed / worst.reached:.3g} s at {_rate(worst.reached)}/s), and it has {worst.depth} "
-                f"slots; take --depth {2 * needed}."
+                f"slots; take --ring {2 * needed}."
             )
         elif not any(point.source == "plain" and point.missing for point in result.points):
             yield (
@@ -515,7 +515,7 @@ def _about_rings(points: list[Point], result: BenchResult) -> Iterator[str]:
         worst = max(tight, key=lambda point: point.fullest)
         yield (
             f"The {name} ring lost nothing, but was {worst.fullest:.0%} full at {worst.rate:g}/s; a depth of "
-            f"{2 * round(worst.fullest * worst.depth)} or more (--depth) would leave room."
+            f"{2 * round(worst.fullest * worst.depth)} or more (--ring) would leave room."
         )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._core import FRAME_ROW, Stream, allocate, checked_timeout
+from .._core import FRAME_ROW, Stream, allocate, checked_timeout, prefault
 from ..arguments import check_choice, check_count
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
@@ -69,10 +69,16 @@ class Capture(Labelled):
         Called with the capture before it begins, so that its owner can close it.
     held : bool, default False
         Do not start: `begin` does.
+    room : int, optional
+        Go on after `n` frames, up to so many. Their addresses are reserved; `make_ready`, called now and
+        then, provides memory before they come. Not with `out`.
 
     Attributes
     ----------
     requested : int
+        `n`; with `room`, the frames for which there is memory: it grows.
+    room : int
+        Frames that it can have.
     orientation : Orientation
         How `frames` are turned from those of the stream.
     started_ns : int
@@ -101,9 +107,11 @@ class Capture(Labelled):
         background: bool = False,
         register: Callable[[Capture], object] | None = None,
         held: bool = False,
+        room: int | None = None,
     ) -> None:
         self.name = stream.name
         self.requested = check_count("n", n, stream=stream.name)
+        self.room = self.requested if room is None else max(room, self.requested)
         self._source = Follower(stream)
         self._timeout = checked_timeout(timeout, stream.name)
         self._spin = spin_of(wait)
@@ -113,9 +121,9 @@ class Capture(Labelled):
         self.started_ns = 0
         self.kept = Kept()
         self._cube, self._out = destination(
-            self.name, self.orientation, (self.requested, *stream.frame_shape), stream.dtype, out
+            self.name, self.orientation, (self.room, *stream.frame_shape), stream.dtype, out, self.requested
         )
-        self._info = allocate((self.requested,), FRAME_ROW)
+        self._info = allocate((self.room,), FRAME_ROW, self.requested)
         self._reader = stream.reader()
         self._kept = 0
         self._began = time.monotonic()
@@ -155,6 +163,21 @@ class Capture(Labelled):
         """Start the thread of a capture that was made with `held`; it arms the capture at once."""
         if self._thread is not None:
             start_thread(self._thread)
+
+    def make_ready(self) -> None:
+        """Provide memory for more frames, if `room` is more than that: twice as many once half of it is used.
+
+        Raises
+        ------
+        CaptureMemoryError
+            The machine has none left.
+        """
+        received, ready = self.received, self.requested
+        if ready < self.room and 2 * received >= ready:
+            wanted = min(self.room, max(2 * ready, 3 * received))
+            prefault(self._cube[ready:wanted])
+            prefault(self._info[ready:wanted])
+            self.requested = wanted
 
     def armed(self) -> None:
         """Wait until the capture is armed, or has failed. No frame after that is missed."""
@@ -306,6 +329,7 @@ class Capture(Labelled):
         state = {
             "name": self.name,
             "requested": self.requested,
+            "room": self.room,
             "orientation": self.orientation,
             "started_ns": self.started_ns,
             "_out": np.array(self.frames[:received]),
@@ -369,6 +393,7 @@ class Capture(Labelled):
             self._error = error
         finally:
             self._duration = time.monotonic() - self._began
+            self.requested = max(self.requested, self._kept)  # frames may have come before their memory
             self._leave_reader()
             self._source.close()
             finish(self.orientation, self._cube, self._out, self._kept)
@@ -382,7 +407,7 @@ class Capture(Labelled):
         after = self._reader.arm()
         self.started_ns = now_ns()
         self._armed.set()
-        while self._kept < self.requested and not self._stopping:
+        while self._kept < self.room and not self._stopping:
             replaced = False
             try:
                 self._reader.receive(
@@ -452,7 +477,7 @@ def finished_capture(
     """
     capture = Capture.__new__(Capture)
     capture.name = name
-    capture.requested = requested
+    capture.requested = capture.room = requested
     capture.orientation = orientation
     capture.started_ns = now_ns() - int(duration * 1e9)
     capture._out = frames

@@ -21,6 +21,7 @@ def destination(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     out: Any,
+    ready: int | None = None,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any] | None]:
     """Return the cube that frames are received into: C-contiguous, pre-faulted, axes of the stream.
 
@@ -36,6 +37,8 @@ def destination(
         Of the stream.
     out : array or buffer, shape (n, *orientation.shape), optional
         Memory of the user: see `as_target`.
+    ready : int, optional
+        Pre-fault so many frames of a new cube only.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def destination(
     finish : to be called with the same arguments once the frames are there.
     """
     if out is None:
-        return allocate(shape, dtype), None
+        return allocate(shape, dtype, ready), None
     out = as_target(out, (shape[0], *orientation.shape), dtype, name)
     native = orientation.native(out)
     if native.flags.c_contiguous:

@@ -4,8 +4,9 @@ from .commands import Command, CommandQueue, Reply, Ticket
 from .formats import AudioFormat, VideoFormat
 from .media import AudioBlock, AudioStream, VideoFrame, VideoStream
 from .messages import Batch, Message, MessageLog
+from .states import Changes, Entry, SharedState
 from .table import Rows, Table
 
-__all__ = ["AudioBlock", "AudioFormat", "AudioStream", "Batch", "Command", "CommandQueue", "Message",
-           "MessageLog", "Reply", "Rows", "Table", "Ticket", "VideoFormat", "VideoFrame",
-           "VideoStream"]  # fmt: skip
+__all__ = ["AudioBlock", "AudioFormat", "AudioStream", "Batch", "Changes", "Command", "CommandQueue",
+           "Entry", "Message", "MessageLog", "Reply", "Rows", "SharedState", "Table", "Ticket",
+           "VideoFormat", "VideoFrame", "VideoStream"]  # fmt: skip

@@ -12,6 +12,8 @@
 #define PYMILK_CHANNEL_VERSION 1
 /* Where records begin. */
 #define PYMILK_CHANNEL_ROOM_AT 4096
+/* Writers lock bytes of the file from here on, as many as their PID. */
+#define PYMILK_CHANNEL_LOCK_AT (INT64_C(1) << 61)
 
 /* What writers change together is in cache lines of its own. */
 struct pymilk_channel {
@@ -22,14 +24,14 @@ struct pymilk_channel {
     uint64_t identity;      /* random, never 0 */
     int64_t created_ns;     /* UTC */
     uint64_t room;          /* bytes for records, a multiple of 8 */
-    uint64_t slots;         /* of a command queue; 0 in a log */
-    uint64_t size;          /* bytes of a slot for data; 0 in a log */
+    uint64_t slots;         /* of a command queue; of a state 1: its keys and types are fixed; 0 in a log */
+    uint64_t size;          /* bytes of a slot for data; of an image of a state; 0 in a log */
     uint64_t unused_a[8];
-    uint64_t count;         /* 128: records committed; the commit word. Of a queue: numbers given out */
+    uint64_t count;         /* 128: records committed; the commit word. Of a queue: numbers given out; of a state: epoch */
     uint64_t ends[2];       /* where the records 0..n end, for n = count (ends[n & 1]) and its neighbour */
     int64_t last_ns;        /* time of the newest record, for those who only look */
     uint64_t unused_b[4];
-    uint64_t tail;          /* 192: where the oldest record begins that is still there */
+    uint64_t tail;          /* 192: where the oldest record begins that is still there; of a state: epoch in the making */
     uint64_t unused_c[7];
     uint32_t bell;          /* 256: futex; bit 0: somebody sleeps; the rest changes with each record */
     uint32_t retired;       /* 1: no record will come any more in this file */
@@ -62,11 +64,33 @@ struct pymilk_slot {
     uint64_t unused[3];
 };
 
+/*
+ * At the start of each of the two images of a state; entries follow. The image of an epoch is the one of its lowest bit.
+ */
+struct pymilk_image {
+    uint64_t epoch;
+    uint64_t nbytes;        /* of the entries */
+    uint64_t keys;          /* entries */
+    uint64_t removed;       /* epoch in which a key was removed last; 0: never */
+};
+
+/* In front of the key and the value of an entry, each of which takes a multiple of 8 bytes. */
+struct pymilk_entry {
+    uint64_t sequence;      /* how often the key was set, from 1 */
+    uint64_t epoch;         /* in which it was set last */
+    int64_t time_ns;        /* UTC, of that */
+    uint32_t length;        /* bytes of the value */
+    uint16_t key_length;    /* bytes of the key, in UTF-8 */
+    uint16_t type;
+};
+
 _Static_assert(offsetof(struct pymilk_channel, count) == 128, "");
 _Static_assert(offsetof(struct pymilk_channel, tail) == 192, "");
 _Static_assert(offsetof(struct pymilk_channel, bell) == 256, "");
 _Static_assert(offsetof(struct pymilk_channel, freed) == 320, "");
 _Static_assert(sizeof(struct pymilk_slot) == 64, "");
 _Static_assert(sizeof(struct pymilk_record) == 32, "");
+_Static_assert(sizeof(struct pymilk_image) == 32, "");
+_Static_assert(sizeof(struct pymilk_entry) == 32, "");
 
 #endif

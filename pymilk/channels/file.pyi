@@ -1,7 +1,7 @@
 # Types of the compiled room; the documentation is in file.pyx.
 HEADER_NBYTES: int
 
-def new_header(kind: int, nbytes: int, slots: int = 0, size: int = 0) -> bytes: ...
+def new_header(kind: int, nbytes: int, slots: int = 0, size: int = 0, count: int = 0) -> bytes: ...
 
 class ChannelFile:
     path: str

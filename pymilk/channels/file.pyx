@@ -27,8 +27,8 @@ cdef enum:
 HEADER_NBYTES = PYMILK_CHANNEL_ROOM_AT
 
 
-def new_header(uint32_t kind, uint64_t nbytes, uint64_t slots=0, uint64_t size=0):
-    """Return the header of a new, empty file of `nbytes` bytes; `slots` of `size` bytes if it is a queue."""
+def new_header(uint32_t kind, uint64_t nbytes, uint64_t slots=0, uint64_t size=0, uint64_t count=0):
+    """Return the header of a new file of `nbytes` bytes; what `slots`, `size` and `count` are depends on its kind."""
     cdef ChannelHeader header
     memset(&header, 0, sizeof(header))
     memcpy(header.magic, PYMILK_CHANNEL_MAGIC, 8)
@@ -38,7 +38,7 @@ def new_header(uint32_t kind, uint64_t nbytes, uint64_t slots=0, uint64_t size=0
     header.identity = int.from_bytes(os.urandom(8), "little") | 1
     header.created_ns = time.time_ns()
     header.room = (nbytes - PYMILK_CHANNEL_ROOM_AT) & ~<uint64_t>7
-    header.slots, header.size = slots, size
+    header.slots, header.size, header.count = slots, size, count
     return (<char *>&header)[:sizeof(header)]
 
 

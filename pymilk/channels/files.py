@@ -42,6 +42,7 @@ class Kind(enum.IntEnum):
 
     msg = 1
     cmd = 2
+    state = 3
 
 
 #: Where the locks are by which callers and takers of a queue prove that they live, and how far they reach.

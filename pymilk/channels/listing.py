@@ -17,6 +17,7 @@ from .files import LIVES_AT, LIVES_NBYTES, Kind, channel_name, channel_path, suf
 from .formats import audio_text, video_text
 from .messages import MessageLog
 from .schema import columns_text, read_columns
+from .states import SharedState
 
 __all__ = ["channel_details", "channel_kind", "content_text", "list_channels", "remove", "writer_of"]
 
@@ -67,11 +68,13 @@ def channel_details(path: str, kind: Kind) -> dict[str, Any]:
     try:
         if kind is Kind.cmd:
             return {**details, **_queue_details(path)}
+        if kind is Kind.state:
+            return {**details, **_state_details(path)}
         with MessageLog.attach(path) as log:
             details["nbytes"] = os.stat(path).st_size
             details["count"] = log.count
             details["created_ns"] = log.created_ns
-            details["age"] = max(0.0, (time.time_ns() - log.last_ns) / 1e9) if log.last_ns else None
+            details["age"] = _age(log.last_ns)
             details["writer"] = writer_of(path)
     except (ChannelError, OSError) as error:
         details["error"] = str(error)
@@ -91,6 +94,24 @@ def _queue_details(path: str) -> dict[str, Any]:
             "started": queue.started,
             "users": users_of(path),
         }
+
+
+def _state_details(path: str) -> dict[str, Any]:
+    """Return what is known of a shared state."""
+    with SharedState.attach(path, write=False) as state:
+        return {
+            "nbytes": os.stat(path).st_size,
+            "count": state.epoch,
+            "created_ns": state.created_ns,
+            "age": _age(state.last_ns),
+            "keys": len(state),
+            "fixed": state.fixed,
+        }
+
+
+def _age(last_ns: int) -> float | None:
+    """Return how many seconds ago a time was; None if there is none."""
+    return max(0.0, (time.time_ns() - last_ns) / 1e9) if last_ns else None
 
 
 def users_of(path: str) -> list[int]:
@@ -122,7 +143,7 @@ def writer_of(path: str) -> int | None:
 
 
 def remove(path: str, *, force: bool = False) -> None:
-    """Remove a log that nobody writes, or a queue that nobody has attached.
+    """Remove a log that nobody writes, a queue that nobody has attached, or a state.
 
     Parameters
     ----------
@@ -143,6 +164,10 @@ def remove(path: str, *, force: bool = False) -> None:
     name = channel_name(path, kind)
     if kind is Kind.cmd:
         _remove_queue(path, name, force)
+        return
+    if kind is Kind.state:
+        with SharedState.attach(path, write=True) as state:
+            state.remove(force=force)
         return
     try:
         with MessageLog.attach(path, write=True) as log:

@@ -16,20 +16,13 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from .._isio cimport (
-    __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, atomic_load_u64,
-)
-from ..native.bell cimport Bell, bell_in_file
-from ..native.checks cimport timeout_ns
-from ..native.memory cimport Mapping
-from ..protocol.bell cimport pymilk_bell_look, pymilk_bell_sleep
-from ..protocol.clock cimport clock_ns, later, sleep_until
-from ..protocol.port cimport pymilk_pause
+from .._isio cimport __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_load_u64
+from ..protocol.clock cimport clock_ns
 from ._log cimport (
-    FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_ROOM_AT, ChannelHeader, Found, Place,
+    FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_ROOM_AT, Found, Place,
     Record, Room, end_of, give_way, longest, look_at, newest, oldest, put, still_there, take, whole,
 )
-from .file cimport ChannelFile
+from .counted cimport CountedFile
 
 import numpy as np
 
@@ -47,16 +40,8 @@ __all__ = ["HEADER_NBYTES", "ROW", "LogFile", "Message", "longest_record", "new_
 cdef uint64_t MOST = <uint64_t>1 << 62
 
 cdef enum:
-    # A wait looks at signals, `close` and the file this often.
-    SLICE_NS = 100_000_000
-    # Before it sleeps it watches for so long: a record that comes at once costs no system call.
-    SPIN_NS = 2_000
     # Tries of a reader that is lapped again each time it has found its place.
     TRIES = 1000
-    # A writer looks this often whether the file is still in its place.
-    PLACE_NS = 500_000_000
-    # A reader that may not write to the file looks this often.
-    LOOK_NS = 500_000
     # Most bytes that are copied with the GIL held in one go.
     PORTION = 4_194_304
     FLAG_TEXT = 1
@@ -103,7 +88,7 @@ cdef class Message:
 
 
 @cython.auto_pickle(False)
-cdef class LogFile(ChannelFile):
+cdef class LogFile(CountedFile):
     """A message log, mapped. `MessageLog` is what users have.
 
     Parameters
@@ -124,13 +109,9 @@ cdef class LogFile(ChannelFile):
         The file is another, or damaged.
     """
 
-    cdef Bell bell              # made when somebody waits for several things
-    # Told after each read, so that it is readable while there is something: see pymilk.streams.watching.
-    cdef public object _descriptor
     cdef Room room
     cdef Place place            # of the reader, or of the writer
     cdef uint64_t tail          # of the writer
-    cdef int64_t next_look      # of the writer, at the place of the file
     cdef uint64_t gone          # lost since the last record that was handed over
     cdef readonly bint writing
     cdef readonly uint64_t lost
@@ -234,16 +215,10 @@ cdef class LogFile(ChannelFile):
         self.check_whole()
         return number
 
-    cdef int check_place(self) except -1:
-        """Raise if the file of a writer was removed or replaced; asks the file system now and then."""
-        cdef int64_t now = clock_ns(CLOCK_MONOTONIC_COARSE)
-        if now >= self.next_look or self.room.header.retired:
-            if self.is_gone():
-                raise self.removed()
-            self.next_look = now + PLACE_NS
-        return 0
-
     # -- reading
+
+    cdef uint64_t known(self) noexcept nogil:
+        return self.place.number - 1
 
     def join_now(self):
         """Begin behind the newest record."""
@@ -319,85 +294,6 @@ cdef class LogFile(ChannelFile):
                 self.check(found)
             self.lapped()
             PyErr_CheckSignals()
-
-    cdef int tell(self) except -1:
-        """Tell who waits by a descriptor that something was read, or that there is nothing."""
-        if self._descriptor is not None:
-            self._descriptor.update()
-        return 0
-
-    def _awaited(self):
-        """Return what `pymilk.wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""
-        cdef ChannelHeader *header = self.use().header
-        if self.bell is None:
-            self.bell = bell_in_file(
-                self.mapping, <char *>&header.bell - self.mapping.base, <char *>&header.count - self.mapping.base,
-                <char *>&header.retired - self.mapping.base, self.path_bytes, self.device, self.inode)
-        if self.is_gone() and not self.has_news():
-            raise self.removed()
-        return self.bell, self.place.number - 1, self._has_news
-
-    def _has_news(self):
-        self.use()
-        return self.has_news()
-
-    cdef bint has_news(self) noexcept nogil:
-        return atomic_load_u64(&self.room.header.count, __ATOMIC_ACQUIRE) + 1 != self.place.number
-
-    def wait(self, timeout=None):
-        """Wait for a record, without the GIL.
-
-        Parameters
-        ----------
-        timeout : float or None, default None
-            Seconds; None waits for ever, 0 only looks.
-
-        Returns
-        -------
-        bool
-            There is one; False after the timeout.
-
-        Raises
-        ------
-        ChannelRemovedError
-            All was read, and none will come.
-        ChannelDamagedError, ChannelClosedError
-        """
-        cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
-        cdef int64_t deadline = later(now, timeout_ns(timeout, ""))
-        cdef int64_t until = min(deadline, now + SPIN_NS)
-        cdef int error = 0, looks = 0
-        cdef uint32_t seen
-        cdef Room *room = self.use()
-        cdef Mapping mapping = self.mapping  # stays until the end of the call
-        while True:
-            with nogil:
-                while not self.has_news() and clock_ns(CLOCK_MONOTONIC) < until:
-                    pymilk_pause()
-                while not self.has_news():
-                    now = clock_ns(CLOCK_MONOTONIC)
-                    if now >= deadline or mapping.closed or room.header.retired or error:
-                        break
-                    seen = pymilk_bell_look(&room.header.bell)
-                    if self.has_news() or room.header.retired:
-                        break
-                    if mapping.writable:
-                        error = pymilk_bell_sleep(&room.header.bell, seen, min(deadline, now + SLICE_NS))
-                    else:
-                        sleep_until(min(deadline, now + LOOK_NS))
-                        looks += 1
-                        error = looks % 200 == 0
-                    until = 0
-            error = 0
-            PyErr_CheckSignals()
-            self.use()
-            self.check_whole()
-            if self.has_news():
-                return True
-            if self.is_gone() and not self.has_news():
-                raise self.removed()
-            if clock_ns(CLOCK_MONOTONIC) >= deadline:
-                return False
 
     def read(self, timeout=None):
         """Return the next message; wait for one without the GIL.

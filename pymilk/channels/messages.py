@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .._types import Array
 from ..arguments import check_count
 from ..errors import ChannelArgumentError, ChannelFormatError, ChannelNotFoundError
-from ..streams.watching import Descriptor, read_later
+from ..streams.watching import read_later
 from ..system.forks import tell_after_fork
 from .files import (
     Kind,
@@ -236,21 +236,6 @@ class MessageLog(LogFile):
         """
         return await read_later(lambda: self.read(0), self._awaited, timeout)
 
-    def fileno(self) -> int:
-        """Return a descriptor that is readable while there may be unread messages: for select, epoll, Qt.
-
-        An eventfd, fed by one thread of the process, and closed with the log. It may be readable without a
-        message: read with a timeout of 0, or with `read_many`.
-
-        Raises
-        ------
-        ChannelClosedError
-        """
-        if self._descriptor is None or self._descriptor.fileno() < 0:
-            self._awaited()  # raises if it is closed or removed
-            self._descriptor = Descriptor(self._awaited)
-        return self._descriptor.fileno()
-
     def remove(self) -> None:
         """Delete the file, and close. Readers get a `ChannelRemovedError` once they have read to its end."""
         self._retire()
@@ -260,8 +245,6 @@ class MessageLog(LogFile):
     def close(self) -> None:
         """Let go of the file. It stays, and another object may write it."""
         super().close()
-        if self._descriptor is not None:
-            self._descriptor.close()
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)

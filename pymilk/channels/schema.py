@@ -17,7 +17,15 @@ from .._core import Keyword, Stream
 from ..errors import ChannelArgumentError, ChannelFormatError
 from ..streams.kinds import KIND
 
-__all__ = ["checked_columns", "columns_text", "keywords_of_columns", "read_columns", "word_of_rows"]
+__all__ = [
+    "checked_columns",
+    "columns_text",
+    "keywords_of_columns",
+    "read_columns",
+    "read_type",
+    "type_text",
+    "word_of_rows",
+]
 
 #: Most columns: two keywords each, of 65535 that a stream can have.
 MOST_COLUMNS = 32_000
@@ -56,7 +64,7 @@ def checked_columns(dtype: Any, name: str) -> np.dtype[Any]:
     if len(rows.names) > MOST_COLUMNS:
         raise refused(f"has {len(rows.names)} columns, {MOST_COLUMNS} are the most")
     for column in rows.names:
-        text = _type_text(rows[column])
+        text = type_text(rows[column])
         if rows[column].base.names or not _PATTERN.fullmatch(text) or len(text) > 16:
             raise refused(
                 f"has a column {column!r} of {rows[column]}: a column has numbers, bool, dates, text or "
@@ -82,7 +90,7 @@ def keywords_of_columns(rows: np.dtype[Any]) -> list[Keyword]:
     assert rows.fields is not None
     words = [Keyword(_COUNT, len(rows.names), "columns of the table")]
     for number, column in enumerate(rows.names, 1):
-        words.append(Keyword(f"{_TYPE}{number}", _type_text(rows[column]), column))
+        words.append(Keyword(f"{_TYPE}{number}", type_text(rows[column]), column))
         words.append(Keyword(f"{_OFFSET}{number}", int(rows.fields[column][1]), "first byte in the row"))
     return [*words, Keyword(KIND, "table", "a frame is a row of a table")]
 
@@ -115,7 +123,7 @@ def read_columns(stream: Stream) -> np.dtype[Any]:
     names, formats, offsets = [], [], []
     for number in range(1, count + 1):
         field, place = f"{_TYPE}{number}", f"{_OFFSET}{number}"
-        column, offset = _column(value(field)), value(place)
+        column, offset = read_type(value(field)), value(place)
         if column is None:
             raise refused(field, "the type of a column", value(field))
         base, axes = column
@@ -135,16 +143,17 @@ def columns_text(rows: np.dtype[Any]) -> str:
     """Return the columns in words, for people: ``t <f8 at 0, x <f4 3 at 8``."""
     assert rows.names is not None
     assert rows.fields is not None
-    return ", ".join(f"{name} {_type_text(rows[name])} at {rows.fields[name][1]}" for name in rows.names)
+    return ", ".join(f"{name} {type_text(rows[name])} at {rows.fields[name][1]}" for name in rows.names)
 
 
-def _type_text(column: np.dtype[Any]) -> str:
+def type_text(column: np.dtype[Any]) -> str:
+    """Return a type, and its axes if it has some, as text: ``<f4 3,4``."""
     axes = ",".join(map(str, column.shape))
     return f"{column.base.str} {axes}" if axes else column.base.str
 
 
-def _column(text: Any) -> tuple[np.dtype[Any], tuple[int, ...]] | None:
-    """Return base and axes of a column; None if the text says nothing of the kind."""
+def read_type(text: Any, *, empty: bool = False) -> tuple[np.dtype[Any], tuple[int, ...]] | None:
+    """Return base and axes of a type; None if the text says none. `empty`: axes may be 0."""
     found = _PATTERN.fullmatch(text) if isinstance(text, str) else None
     if found is None:
         return None
@@ -153,4 +162,4 @@ def _column(text: Any) -> tuple[np.dtype[Any], tuple[int, ...]] | None:
     except (TypeError, ValueError):
         return None
     axes = tuple(int(axis) for axis in found[2].split(",")) if found[2] else ()
-    return (base, axes) if base.itemsize and all(axes) else None
+    return (base, axes) if base.itemsize and (empty or all(axes)) else None

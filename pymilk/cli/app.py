@@ -22,10 +22,12 @@ from .commands.relay import relay
 from .commands.send import send
 from .commands.show import show
 from .commands.simulate import simulate
+from .commands.state import state
 from .commands.streams import create, rm
 from .commands.tail import tail
 from .commands.top import top
 from .commands.watch import watch
+from .commands.web import web
 
 __all__ = ["app"]
 
@@ -51,6 +53,6 @@ def app() -> None:
 
 for command in (
     bench, capture, completion, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm,
-    send, show, simulate, tail, top, watch,
+    send, show, simulate, state, tail, top, watch, web,
 ):
     app.add_command(command)

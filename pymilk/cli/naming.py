@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -17,7 +17,14 @@ from ..errors import StreamError, StreamNotFoundError
 from ..names import stream_directory
 from ..streams.directory import list_streams
 
-__all__ = ["close_names", "complete_streams", "is_pattern", "matches", "matching"]
+__all__ = [
+    "close_names",
+    "complete_streams",
+    "completes_channels",
+    "is_pattern",
+    "matches",
+    "matching",
+]
 
 
 def is_pattern(name: str) -> bool:
@@ -95,3 +102,17 @@ def complete_streams(
         for entry in found
         if entry["name"].startswith(start)
     ]
+
+
+def completes_channels(
+    kind: str,
+) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """Return what completes the name of a channel of this kind in the shell."""
+
+    def complete(context: click.Context, parameter: click.Parameter, start: str) -> list[CompletionItem]:
+        names: list[str] = []
+        with contextlib.suppress(StreamError, OSError):
+            names = [each["name"] for each in list_channels() if each["kind"] == kind and "error" not in each]
+        return [CompletionItem(name) for name in names if name.startswith(start)]
+
+    return complete

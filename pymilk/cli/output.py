@@ -6,18 +6,21 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
+import rich.table
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ..errors import ForeignFileWarning, StreamInUseWarning
+from .colour import Meaning, wants_colours
 from .naming import close_names
+from .tables import Table, clean
 
 __all__ = [
     "NOTHING",
@@ -25,7 +28,6 @@ __all__ = [
     "age_text",
     "channel_lines",
     "clean",
-    "console_of_stdout",
     "fitted_table",
     "print_error",
     "print_json",
@@ -33,8 +35,10 @@ __all__ = [
     "print_table",
     "process_text",
     "size_text",
+    "table_lines",
     "table_of",
     "warnings_as_lines",
+    "width_of_stdout",
 ]
 
 #: Width of a table that is not printed on a terminal, in columns: nothing is cut.
@@ -44,16 +48,13 @@ UNLIMITED = 10_000
 NOTHING = "-"
 
 
-def clean(text: str) -> str:
-    """Replace control characters, and others that a terminal cannot show, in text from streams and files."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
-
-
 def process_text(pid: int | None, alive: bool | None) -> str:
     """Write a process number that a stream holds, and whether that process is alive."""
     if pid is None:
         return NOTHING
-    return f"{pid} {'not visible from here' if alive is None else 'alive' if alive else 'dead'}"
+    if alive is None:
+        return Meaning(f"{pid} not visible from here", "doubtful")
+    return Meaning(f"{pid} alive", "good") if alive else Meaning(f"{pid} dead", "bad")
 
 
 def print_error(error: Exception) -> None:
@@ -117,6 +118,10 @@ def channel_lines(channels: Iterable[dict[str, Any]]) -> list[str]:
             lines.append(clean(f"{file}: command queue, {numbers}, attached {len(entry['users'])} times"))
             continue
         age = f", newest {age_text(entry['age'])} ago" if entry["age"] is not None else ""
+        if entry["kind"] == "state":
+            keys = f"{entry['keys']} {'fixed ' if entry['fixed'] else ''}keys"
+            lines.append(clean(f"{file}: state, {keys}, epoch {entry['count']}{age}"))
+            continue
         pid = entry["writer"]
         writer = "no writer" if pid is None else f"written by {pid or 'a process that is not visible here'}"
         lines.append(clean(f"{file}: message log, {entry['count']} messages{age}, {writer}"))
@@ -125,16 +130,11 @@ def channel_lines(channels: Iterable[dict[str, Any]]) -> list[str]:
 
 def table_of(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> Table:
     """Make a table without lines; headings in `right` are those of numbers."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(clean(cell)) for cell in row))
-    return table
+    return Table(headings, list(rows), right)
 
 
 def fitted_table(
-    console: Console,
+    width: int,
     headings: Sequence[str],
     rows: Sequence[dict[str, str]],
     dispensable: Sequence[str],
@@ -144,7 +144,8 @@ def fitted_table(
 
     Parameters
     ----------
-    console : Console
+    width : int
+        Columns of the terminal.
     headings : sequence of str
     rows : sequence of dict
         Cells by heading.
@@ -165,24 +166,30 @@ def fitted_table(
             shown.remove(name)
             missing.append(name)
         table = table_of(shown, [[row[key] for key in shown] for row in rows], right=right)
-        if console.measure(table, options=console.options.update(width=UNLIMITED)).maximum <= console.width:
+        if table.width <= width:
             break
     return table, f"no room for {', '.join(missing)}" if missing else ""
 
 
-def console_of_stdout() -> Console:
-    """Return a console without markup: as wide as the terminal, or without limit elsewhere."""
-    return Console(width=None if sys.stdout.isatty() else UNLIMITED, highlight=False, markup=False)
+def width_of_stdout() -> int:
+    """Return the columns of the terminal, or of ``COLUMNS``; no limit elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
+
+
+def table_lines(table: Table) -> list[str]:
+    """Return a table as lines for stdout; with colours on a terminal that wants them."""
+    styles, colours = sys.stdout.isatty(), wants_colours(sys.stdout)
+    return table.lines(width_of_stdout(), styles=styles, colours=colours)
 
 
 def print_table(table: Table) -> None:
     """Print a table on stdout."""
-    console_of_stdout().print(table)
+    click.echo("\n".join(table_lines(table)))
 
 
 def print_report(rows: Iterable[tuple[str, str]], title: str) -> None:
     """Print a report, (label, text) each, as a table on stdout."""
-    table = Table(title=Text(clean(title)), title_justify="left")
+    table = rich.table.Table(title=Text(clean(title)), title_justify="left")
     table.add_column("what")
     table.add_column("result")
     for label, text in rows:

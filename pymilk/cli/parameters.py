@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import click
 import numpy as np
 
-__all__ = ["NumberRange", "dtype_of", "parts_of_assignment", "rates_of", "shape_of", "shapes_of"]
+__all__ = [
+    "AliasedOption",
+    "NumberRange",
+    "axes_of",
+    "dtype_of",
+    "dtype_with_complex_of",
+    "parts_of_assignment",
+    "rates_of",
+    "shape_of",
+    "shapes_of",
+]
+
+
+class AliasedOption(click.Option):
+    """An option that scripts may know by other words, which the help does not show.
+
+    Parameters
+    ----------
+    aliases : sequence of str
+        The other words.
+    *arguments, **options
+        As for `click.Option`.
+    """
+
+    def __init__(self, *arguments: Any, aliases: Sequence[str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.aliases = list(aliases)
+
+    def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
+        """Let the parser take the other words too."""
+        shown = self.opts
+        self.opts = [*shown, *self.aliases]
+        try:
+            super().add_to_parser(parser, ctx)
+        finally:
+            self.opts = shown
 
 
 class NumberRange(click.FloatRange):
@@ -54,15 +90,26 @@ def shapes_of(
 
 
 def dtype_of(context: click.Context, parameter: click.Parameter, text: str | None) -> np.dtype | None:
-    """Read the dtype of pixels; None where none is given."""
+    """Read the dtype of pixels, integer or float; None where none is given."""
+    return _dtype(text, "uif", "an integer or float")
+
+
+def dtype_with_complex_of(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> np.dtype | None:
+    """Read the dtype of pixels, complex ones included; None where none is given."""
+    return _dtype(text, "uifc", "an integer, float or complex")
+
+
+def _dtype(text: str | None, kinds: str, words: str) -> np.dtype | None:
     if text is None:
         return None
     try:
         kind = np.dtype(text)
     except TypeError:
         raise click.BadParameter(f"{text!r} is not a NumPy dtype, for example uint16") from None
-    if kind.kind not in "uif":
-        raise click.BadParameter(f"pixels have an integer or float dtype here, not {text}")
+    if kind.kind not in kinds:
+        raise click.BadParameter(f"pixels have {words} dtype here, not {text}")
     return kind
 
 

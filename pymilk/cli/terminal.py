@@ -28,7 +28,12 @@ _CLEAR = "\x1b[0m\x1b[2J"
 #: Clears the rest of a line.
 ERASE = "\x1b[K"
 
-_ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
+#: Keys by the last letter of their sequence, and by the number in front of a tilde.
+_LETTERS = {"A": "up", "B": "down", "C": "right", "D": "left", "H": "home", "F": "end"}
+_NUMBERS = {"1": "home", "7": "home", "4": "end", "8": "end", "5": "pageup", "6": "pagedown"}
+
+#: Seconds after which an escape without more is the key of that name.
+_ESCAPE_SECONDS = 0.05
 
 #: Signals that end the command, and signals that it handles.
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -208,16 +213,23 @@ class Terminal:
         Returns
         -------
         list of str or None
-            Letters, "up", "down", "left", "right"; empty at the end of the time, or if everything must be
-            drawn again. None: the terminal is gone.
+            Letters, "up", "down", "left", "right", "pageup", "pagedown", "home", "end", "escape"; empty at
+            the end of the time, or if everything must be drawn again. None: the terminal is gone.
         """
         wake = self._wake[0] if self._wake is not None else -1
-        ready, _, _ = select.select([self._in, wake], [], [], max(0.0, until - time.monotonic()))
+        seconds = max(0.0, until - time.monotonic())
+        alone = self._bytes == b"\x1b"
+        ready, _, _ = select.select(
+            [self._in, wake], [], [], min(seconds, _ESCAPE_SECONDS) if alone else seconds
+        )
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(wake, 4096)
             self._tend()
         if self._in not in ready:
+            if alone and wake not in ready:
+                self._bytes = b""
+                return ["escape"]
             return []
         try:
             piece = os.read(self._in, 4096)
@@ -258,8 +270,9 @@ class Terminal:
                 break
             elif text[1] in "[O":
                 end = next(at for at, each in enumerate(text[2:], 2) if "@" <= each <= "~")
-                if text[end] in _ARROWS:
-                    keys.append(_ARROWS[text[end]])
+                number = text[2:end].partition(";")[0]
+                key = _NUMBERS.get(number) if text[end] == "~" else _LETTERS.get(text[end])
+                keys += [key] if key is not None else []
                 text = text[end + 1 :]
             else:
                 text = text[1:]

@@ -27,6 +27,7 @@ _ROOMS = {
         "ChannelFormatError",
         "ChannelFullError",
         "ChannelInUseError",
+        "ChannelKeyError",
         "ChannelNotFoundError",
         "ChannelPermissionError",
         "ChannelReadOnlyError",

@@ -15,6 +15,7 @@ __all__ = [
     "ChannelFormatError",
     "ChannelFullError",
     "ChannelInUseError",
+    "ChannelKeyError",
     "ChannelNotFoundError",
     "ChannelPermissionError",
     "ChannelReadOnlyError",
@@ -100,7 +101,7 @@ class ChannelRemovedError(ChannelError, OSError):
 
 
 class ChannelInUseError(ChannelError, RuntimeError):
-    """Another process writes the channel.
+    """Another process, or another object of this one, writes the channel.
 
     Attributes
     ----------
@@ -110,6 +111,18 @@ class ChannelInUseError(ChannelError, RuntimeError):
 
     fields = (*ChannelError.fields, "pids")
     pids: list[int]
+
+
+class ChannelKeyError(ChannelError, KeyError):
+    """A shared state has no such key. Nothing was changed.
+
+    Attributes
+    ----------
+    key : str
+    """
+
+    fields = (*ChannelError.fields, "key")
+    key: str
 
 
 class ChannelReadOnlyError(ChannelError, PermissionError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from ..system.causes import ended_resources
 from ..times import now_ns, to_utc
 from .users import known_alive, owners_of, processes_using, writer_of
 
-__all__ = ["describe_stream", "stream_details", "survey"]
+__all__ = ["describe_stream", "each_stream", "stream_details", "survey"]
 
 #: Sections of the file that `Stream.section` gives, in the order of the file.
 _SECTIONS = ("keywords", "sem_read_pid", "sem_write_pid", "semctrl", "semstatus", "trace", "slice_atime",
@@ -148,7 +149,15 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
     Each stream is attached read-only for a moment, which takes some 0.1 ms however large it is. No pixel is
     read.
     """
-    found = StreamTable()
+    return StreamTable(each_stream(directory))
+
+
+def each_stream(directory: str | None = None) -> Iterator[dict[str, Any]]:
+    """Describe the streams of a directory one after the other, as `survey` does.
+
+    For a caller that has something else to do between two of them. The files are listed, and their headers
+    read, when the first one is asked for.
+    """
     for entry in list_streams(directory):
         if "error" not in entry:
             try:
@@ -159,8 +168,7 @@ def survey(directory: str | None = None) -> list[dict[str, Any]]:
                     raise
                 entry = {"name": entry["name"], "path": entry["path"], "error": str(error)}
         if "error" not in entry or os.path.lexists(entry["path"]):  # else deleted meanwhile
-            found.append(entry)
-    return found
+            yield entry
 
 
 def stream_details(stream: Stream) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from .._types import Array
 from ..arguments import bad_argument, check_count, check_seconds
 from ..capture import Capture
 from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError, carry
+from ..notebooks import as_html
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.forks import tell, tell_after_fork
@@ -31,6 +32,12 @@ _PROBE = 0.5
 #: Factor on the measured rate, and seconds that ending a capture takes: room for more frames.
 _HEAD_ROOM = 1.25
 _OVERRUN = 0.1
+
+#: Seconds between two looks whether a capture needs more memory; share of the free memory that all of them
+#: may grow into, and frames per second that no camera exceeds.
+_GROWTH = 0.02
+_GROWN_SHARE = 0.5
+_FASTEST = 1e6
 
 #: Limit of the number of frames of a stream.
 _MOST = 2**62
@@ -120,8 +127,7 @@ class MultiCapture(Mapping[str, Capture]):
     def _keep(self) -> None:
         """Wait for all captures, stop them when the time is over, and close attached streams."""
         for capture in self._captures.values():
-            left = None if self._deadline is None else self._deadline - time.monotonic()
-            if not capture.wait_end(left):
+            if not self._kept_until_end(capture):
                 break
         for label, capture in self._captures.items():
             if not capture.done:
@@ -132,6 +138,25 @@ class MultiCapture(Mapping[str, Capture]):
         for shm in self._attached:
             shm.close()
         self._over.set()
+
+    def _kept_until_end(self, capture: Capture) -> bool:
+        """Wait for the end of a capture, and meanwhile provide memory for all; False if the time is over."""
+        while True:
+            left = None if self._deadline is None else self._deadline - time.monotonic()
+            running = [each for each in self._captures.values() if not each.done]
+            growing = [each for each in running if each.requested < each.room]
+            if not growing or left is None:
+                return capture.wait_end(left)
+            if capture.wait_end(min(left, _GROWTH)):
+                return True
+            if left <= _GROWTH:
+                return capture.done
+            for each in growing:
+                try:
+                    each.make_ready()
+                except CaptureMemoryError:
+                    each.stop()
+                    each.room = each.received
 
     # -- use -----------------------------------------------------------------------------------
 
@@ -175,7 +200,7 @@ class MultiCapture(Mapping[str, Capture]):
             return "running"
         if label in self.errors:
             return "error"
-        if capture.received == capture.requested:
+        if capture.received >= capture.room:
             return "complete" if self._seconds is None else "full"
         return "time" if label in self._cut else "stopped"
 
@@ -295,6 +320,23 @@ class MultiCapture(Mapping[str, Capture]):
         }
         return _restore, (state,)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        """Refuse: frames of several streams are not one array (NumPy would make one of a single object).
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
+        raise TypeError(
+            f"captures of several streams are not one array; take one of them by its label: {', '.join(self)}"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: each stream with its last frame, rate and gaps. Does not wait."""
+        state = as_html(repr(self), [(label, self._ending(label)) for label in self])
+        return state + "".join(capture._repr_html_() for capture in self.values())
+
     def __repr__(self) -> str:
         received = ", ".join(
             f"{label} {capture.received}/{capture.requested}"
@@ -340,9 +382,10 @@ def capture_many(
     n : int or mapping of label to int, optional
         Frames of each stream that has no number of its own.
     seconds : float, optional
-        End all captures after this time. Streams without a number of frames get room for their rate, which
-        is measured first for 0.5 s, and a quarter more; if that is used up, `MultiCaptureReport.ended` is
-        "full". Frames that arrive up to 50 ms later may be included.
+        End all captures after this time. Streams without a number of frames get memory for their rate, which
+        is measured first for 0.5 s, and a quarter more; it grows if they become faster, all of them together
+        into half of the memory that is free. If that is used up, `MultiCaptureReport.ended` is "full".
+        Frames that arrive up to 50 ms later may be included.
     out : mapping of label to ndarray, optional
         Filled instead of a new array: shape (n, *shape), and n is its length if no number was given.
     timeout : float or None, default 5.0
@@ -400,9 +443,12 @@ def capture_many(
     try:
         opened = {label: _open(stream.source, attached) for label, stream in wanted.items()}
         counts = _counts(wanted, opened, seconds)
-        _check_memory(wanted, opened, counts, seconds)
+        free = _check_memory(wanted, opened, counts, seconds)
+        rooms = {} if seconds is None else _rooms(wanted, opened, counts, seconds, free)
         for label, shm in opened.items():
-            captures[label] = shm.held_capture(counts[label], wanted[label].out, timeout, wait)
+            captures[label] = shm.held_capture(
+                counts[label], wanted[label].out, timeout, wait, rooms.get(label)
+            )
         many = MultiCapture(captures, seconds=seconds, attached=attached)
         many.start()
         return many if background else many.join()
@@ -492,22 +538,38 @@ def _rates(streams: dict[str, SHM]) -> dict[str, float]:
     return rates
 
 
+def _nbytes_of(shm: SHM, frame: bool = True) -> int:
+    """Return the bytes of a row, and of its frame."""
+    pixels = math.prod(shm.shape) * np.dtype(shm.nptype).itemsize if frame else 0
+    return FRAME_ROW.itemsize + pixels
+
+
+def _rooms(
+    wanted: dict[str, _Wanted], opened: dict[str, SHM], counts: dict[str, int], seconds: float, free: int
+) -> dict[str, int]:
+    """Return how many frames streams without a number may have, if they become faster than they are."""
+    growing = {label: shm for label, shm in opened.items() if wanted[label].frames is None}
+    share = int(free * _GROWN_SHARE / max(1, len(growing)))
+    most = math.ceil(seconds * _FASTEST)
+    return {
+        label: min(counts[label] + share // _nbytes_of(shm), max(most, counts[label]))
+        for label, shm in growing.items()
+    }
+
+
 def _check_memory(
     wanted: dict[str, _Wanted],
     opened: dict[str, SHM],
     counts: dict[str, int],
     seconds: float | None,
-) -> None:
-    """Raise `CaptureMemoryError` if all captures together do not fit into memory."""
-    needs = {}
-    for label, shm in opened.items():
-        frame = math.prod(shm.shape) * np.dtype(shm.nptype).itemsize
-        needs[label] = counts[label] * (
-            FRAME_ROW.itemsize + (frame if wanted[label].out is None else 0)
-        )
+) -> int:
+    """Raise `CaptureMemoryError` if all captures together do not fit into memory; returns what is left."""
+    needs = {
+        label: counts[label] * _nbytes_of(shm, wanted[label].out is None) for label, shm in opened.items()
+    }
     needed, available = sum(needs.values()), free_memory()
     if needed <= available:
-        return
+        return available - needed
     parts = ", ".join(f"{label!r} {counts[label]} frames = {need} bytes" for label, need in needs.items())
     advice = "take fewer frames"
     if seconds is not None:

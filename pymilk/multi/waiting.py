@@ -13,11 +13,11 @@ from ..errors import StreamTimeoutError
 from ..streams.waiting import Awaited, CanBeAwaited, awaited
 
 if TYPE_CHECKING:
-    from ..channels import AudioStream, MessageLog, Table, VideoStream
+    from ..channels import AudioStream, MessageLog, SharedState, Table, VideoStream
     from ..ring import RingReader
     from ..shm import SHM
 
-    Channel = MessageLog | Table | VideoStream | AudioStream
+    Channel = MessageLog | SharedState | Table | VideoStream | AudioStream
 
 __all__ = ["wait_any"]
 
@@ -31,8 +31,8 @@ def wait_any(
     ----------
     items : sequence of SHM, Stream, RingReader, or channels that are read
         An `SHM` has a new frame if one was published since this object last read or waited; a `RingReader`
-        if there are unread frames, a channel if there are unread messages, rows or frames; a `Stream` if
-        a frame is published during the call. Each only once.
+        if there are unread frames, a channel if there are unread messages, changes, rows or frames; a
+        `Stream` if a frame is published during the call. Each only once.
     timeout : float or None, default None
         Seconds; None waits without limit, 0 only looks.
 

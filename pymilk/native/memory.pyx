@@ -184,8 +184,13 @@ cdef Mapping anonymous(object count, str what, str advice):
 
     `what` and `advice` are for the message of `CaptureMemoryError`.
     """
+    return partly_ready(count, count, what, advice)
+
+
+cdef Mapping partly_ready(object count, object ready, str what, str advice):
+    """Map private memory as `anonymous`, of which only the first `ready` bytes are pre-faulted."""
     cdef Mapping mapping = Mapping.__new__(Mapping)
-    mapping.base = take_pages(count, &mapping.nbytes, what, advice)
+    mapping.base = take_pages(count, ready, &mapping.nbytes, what, advice)
     mapping.writable = True
     return mapping
 
@@ -196,9 +201,9 @@ cdef size_t whole_pages(size_t wanted) noexcept nogil:
     return huge if huge - wanted <= huge // 8 else (wanted + PAGE - 1) // PAGE * PAGE
 
 
-cdef char *take_pages(object count, size_t *nbytes, str what, str advice) except NULL:
-    """Map and pre-fault at least `count` bytes; `nbytes` is set to what was mapped."""
-    cdef size_t wanted, span
+cdef char *take_pages(object count, object ready, size_t *nbytes, str what, str advice) except NULL:
+    """Map at least `count` bytes, and pre-fault the first `ready`; `nbytes` is set to what was mapped."""
+    cdef size_t wanted, span, first
     cdef void *base
     cdef int error
     available = free_memory()
@@ -208,6 +213,7 @@ cdef char *take_pages(object count, size_t *nbytes, str what, str advice) except
             needed=count, available=available)
     wanted = max(count, 1)
     span = whole_pages(wanted)
+    first = span if ready >= count else min(span, whole_pages(max(ready, 1)))
     base = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     if base == MAP_FAILED:
         error = errno
@@ -217,7 +223,7 @@ cdef char *take_pages(object count, size_t *nbytes, str what, str advice) except
     with nogil:
         if span >= HUGE_PAGE:
             madvise(base, span, MADV_HUGEPAGE)  # advice: a kernel without huge pages refuses
-        error = populate(<char *>base, span)
+        error = populate(<char *>base, first)
     if error:
         munmap(base, span)
         raise CaptureMemoryError(
@@ -284,7 +290,7 @@ def prefault(target):
             needed=nbytes, available=free_memory())
 
 
-def allocate(shape, dtype):
+def allocate(shape, dtype, ready=None):
     """Make an array whose pages exist already: page-aligned, zeroed, pre-faulted.
 
     The pages of an array from ``np.empty`` are made one by one while it is filled, and a camera stream loses
@@ -294,6 +300,9 @@ def allocate(shape, dtype):
     ----------
     shape : tuple of int
     dtype : dtype
+    ready : int, optional
+        Pre-fault so many entries of the first axis only. The pages of the others take no memory until `prefault`,
+        or somebody who writes, asks for them.
 
     Returns
     -------
@@ -314,8 +323,9 @@ def allocate(shape, dtype):
         raise StreamArgumentError(
             f"the axes of an array are 0 or more, not {shape}", argument="shape", found=shape)
     count = math.prod(shape) * dtype.itemsize
-    mapping = anonymous(
-        count, f"an array of shape {tuple(shape)}, {dtype}", "take fewer frames at a time")
+    wanted = count if ready is None else math.prod((ready, *shape[1:])) * dtype.itemsize
+    mapping = partly_ready(
+        count, wanted, f"an array of shape {tuple(shape)}, {dtype}", "take fewer frames at a time")
     return np.ndarray(shape, dtype, mapping.region(0, count, True))
 
 

@@ -20,9 +20,11 @@ from .file cimport StreamFile, no_file
 from .header cimport decode_text, layout_name
 from .keywords cimport read_keywords, update_keyword, write_keywords
 from .lifecycle cimport traces_of
+from .semaphores cimport value_of
 
 import numpy as np
 
+from ..arraylike import ArrayLike
 from ..errors import StreamArgumentError
 from .formats import SECTION_DTYPES
 
@@ -230,6 +232,19 @@ cdef class StreamMetadata:
         return self.file.h.naxis
 
     @property
+    def ndim(self):
+        """Number of axes of `shape`; the same as `naxis`, by NumPy's name."""
+        return self.file.h.naxis
+
+    def __dlpack_device__(self):
+        """Return where the pixels are that DLPack hands over: the memory of the processor."""
+        return ArrayLike.__dlpack_device__(self)
+
+    def __len__(self):
+        """Return the length of the first axis of `shape`."""
+        return self.file.shape[0]
+
+    @property
     def nelement(self):
         """Pixels of one frame."""
         return self.file.h.nelement
@@ -273,6 +288,14 @@ cdef class StreamMetadata:
     def nbsem(self):
         """Number of semaphores."""
         return self.file.h.n.sem
+
+    def sem_value(self, index):
+        """Return the value of one semaphore: the posts that were not taken yet."""
+        return value_of(self.file, index)
+
+    def sem_values(self):
+        """Return the values of all semaphores as a list."""
+        return [value_of(self.file, i) for i in range(self.nbsem)]
 
     @property
     def nbkw(self):

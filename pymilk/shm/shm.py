@@ -507,9 +507,11 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         """
         return self._capture(n, out, timeout, wait, wait_on=wait_on, background=background)
 
-    def held_capture(self, n: int, out: Any, timeout: float | None, wait: str) -> Capture:
-        """Return a capture that is started by `Capture.begin`; parameters as for `capture`."""
-        return self._capture(n, out, timeout, wait, held=True)
+    def held_capture(
+        self, n: int, out: Any, timeout: float | None, wait: str, room: int | None = None
+    ) -> Capture:
+        """Return a capture that is started by `Capture.begin`; `room` is that of `Capture`."""
+        return self._capture(n, out, timeout, wait, held=True, room=room)
 
     def _capture(
         self,
@@ -521,6 +523,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         wait_on: str = "count",
         background: bool = False,
         held: bool = False,
+        room: int | None = None,
     ) -> Capture:
         goes_on = background or held
         return Capture(
@@ -534,6 +537,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             register=self._keep_open_for if goes_on else self._captures.add,
             background=background,
             held=held,
+            room=room,
         )
 
     def ring_reader(

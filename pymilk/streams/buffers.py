@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core import Stream
 from .._types import Array
 from ..arraylike import ArrayLike
 from ..errors import FrameMismatchError
@@ -59,7 +60,7 @@ def _viewed(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -
         array = np.asarray(memoryview(out))
     except TypeError:
         # What DLPack hands over of these may be a copy, which nobody would see.
-        device = None if isinstance(out, ArrayLike) else getattr(out, "__dlpack_device__", None)
+        device = None if isinstance(out, (ArrayLike, Stream)) else getattr(out, "__dlpack_device__", None)
         if device is None or device()[0] not in _HOST_DEVICES:
             where = "is on a GPU" if device or hasattr(out, "__cuda_array_interface__") else "has no memory"
             raise FrameMismatchError(

@@ -225,6 +225,46 @@ class Labelled(ArrayLike):
             attrs=_attributes(described),
         )
 
+    def to_aotpy(self, unit: str | None = None, tai_offset: int | None = None) -> Any:
+        """Return the frames as an image of aotpy, for telemetry files of the AOT standard.
+
+        Parameters
+        ----------
+        unit : str, optional
+            Of the pixels, as FITS writes it: ``"adu"``.
+        tai_offset : int, optional
+            See `utc`.
+
+        Returns
+        -------
+        aotpy.Image
+            Data of shape (n, *shape), time (UNIX seconds of each frame, and its number), and the keywords.
+            Frames in memory, and of a memory map, are a view; all others are read now. Put it where it
+            belongs, for example ``detector.pixel_intensities``, and write the whole with
+            ``AOSystem.write_to_file``.
+
+        Raises
+        ------
+        StreamArgumentError
+            See `utc`.
+        StreamFormatError
+            There are no rows: the file is of others.
+        LibraryMissingError
+            An ImportError: aotpy is not installed.
+
+        Notes
+        -----
+        AOT counts seconds in double precision: times are exact to 0.2 us.
+        """
+        aotpy = optional_library("aotpy", "aotpy", "AOT files")
+        described = self._described()
+        name = described.get("stream") or "frames"
+        times = self.utc(tai_offset).astype("datetime64[ns]").astype(np.int64) / 1e9
+        numbers = self._rows()["cnt0"].tolist()
+        keywords = [aotpy.Metadatum(*each) for each in described.get("keywords", ())]
+        when = aotpy.Time(f"{name} time", timestamps=times.tolist(), frame_numbers=numbers)
+        return aotpy.Image(name, np.asarray(self), unit=unit, time=when, metadata=keywords)
+
     def to_dask(self, chunks: Any = None) -> Any:
         """Return the frames as an array of dask, which reads them chunk by chunk.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,19 @@ from ..arguments import check_choice, check_number
 from ..axes import Orientation, check_symcode
 from ..errors import StreamArgumentError
 from .blocks import half_blocks, letters
+from .caption import captioned
 from .colours import COLOURS, colour_table, paint
 from .curve import braille, dots, stars
-from .levels import check_levels, check_percentile, fractions, real_values, span, summary
+from .histogram import bars
+from .levels import (
+    check_levels,
+    check_percentile,
+    fractions,
+    real_values,
+    saturation_of,
+    span,
+    summary,
+)
 from .picture import REDUCTIONS, Window, fit, resample
 
 __all__ = ["MODES", "Display"]
@@ -31,6 +41,10 @@ _MAX_ZOOM = 4096.0
 
 #: Columns to the left of a curve, for its levels.
 _MARGIN = 11
+
+#: Colour of the cursor, which no map here has, and its letter.
+_CURSOR = (0, 255, 60)
+_CURSOR_LETTER = "X"
 
 #: Sizes of a picture file: the longer side of an enlarged image, and that of a curve.
 _PICTURE = 512
@@ -74,11 +88,18 @@ class Display:
         Show this row of the frame as a curve.
     dark : ndarray, one or two axes, optional
         Subtracted from frames; in C order of the stream.
+    histogram : bool, default False
+        Show how many pixels have which value.
+    saturation : float, optional
+        Pixels of this value and above, before the dark is subtracted, are saturated. Default: the largest
+        value of an integer type; pixels of other types are never saturated.
 
     Attributes
     ----------
-    levels, percentile, log, colours, reduction, zoom, centre, symcode, row, dark
+    levels, percentile, log, colours, reduction, zoom, centre, symcode, row, dark, histogram, saturation
         As given. They can be set at any time; call `changed` afterwards.
+    cursor : (int, int) or None
+        Row and column of the pixel whose value is told.
     curve : bool or None
         Draw a curve; None: only for frames with one axis.
 
@@ -106,6 +127,8 @@ class Display:
         symcode: int = 4,
         row: int | None = None,
         dark: Array | None = None,
+        histogram: bool = False,
+        saturation: float | None = None,
     ) -> None:
         colour_table(colours)
         check_choice("reduction", reduction, REDUCTIONS)
@@ -127,6 +150,9 @@ class Display:
         self.row = row
         self.curve: bool | None = None if row is None else True
         self.dark = dark
+        self.histogram = histogram
+        self.saturation = saturation
+        self.cursor: tuple[int, int] | None = None
         self._frame: Array | None = None
         self._seen: _Drawn | None = None
         self._room: tuple[tuple[int, int], int] = (_CURVE, 1)  # of what was drawn last
@@ -155,6 +181,7 @@ class Display:
             )
         self._frame = frame
         self.changed()
+        self._keep_cursor()
         if self.row is not None and frame.ndim == 2:
             rows = self.rows_of(frame)
             if not 0 <= self.row < rows:
@@ -177,11 +204,15 @@ class Display:
         if self._seen is None:
             if self._frame is None:
                 raise StreamArgumentError("there is no frame yet: show() one", argument="frame", found=None)
-            image = real_values(self._turned(self._frame), self._dark_turned())
+            raw = self._turned(self._frame)
+            image = real_values(raw, self._dark_turned())
             if image.ndim == 2 and self.draws_curve:
                 self.row = min(self.row or 0, len(image) - 1)
-                image = image[self.row]
+                raw, image = raw[self.row], image[self.row]
             numbers = summary(image)
+            limit = saturation_of(raw.dtype) if self.saturation is None else self.saturation
+            size = np.abs(raw) if raw.dtype.kind == "c" else raw
+            numbers["saturated"] = None if limit is None else int(np.count_nonzero(size >= limit))
             whole = None if numbers["min"] is None else (numbers["min"], numbers["max"])
             self._seen = _Drawn(np.atleast_2d(image), numbers, whole)
         return self._seen
@@ -247,10 +278,10 @@ class Display:
         """
         shape = self._work().image.shape
         table = colour_table(self.colours)
-        if self.draws_curve:
+        if self.draws_curve or self.histogram:
             height, width = room or _CURVE
             _check_size(height, width, 0)
-            raster = self._dots(height, width)
+            raster = self._bars(height, width)[0] if self.histogram else self._dots(height, width)
             return table[np.where(raster, 255, 0)]
         if room is None:
             factor = -(-_PICTURE // max(shape))
@@ -259,6 +290,31 @@ class Display:
         _check_size(window.height, window.width, shape[0] * shape[1])
         return paint(self._parts(window), table)
 
+    def captioned(self, lines: Sequence[str], room: tuple[int, int] | None = None) -> Array:
+        """Draw the frame as an RGB picture with a scale of its colours, and lines of text below.
+
+        Parameters
+        ----------
+        lines : sequence of str
+        room : (int, int), optional
+            As for `picture`, of the frame alone.
+
+        Returns
+        -------
+        ndarray, uint8, shape (height, width, 3)
+            Curves and histograms have no scale.
+
+        Raises
+        ------
+        StreamArgumentError
+            As `picture`.
+        LibraryMissingError
+            Pillow is not installed (``pip install Pillow``; it comes with matplotlib).
+        """
+        drawn = self.picture(room)
+        levels = None if self.draws_curve or self.histogram else self.chosen_levels()
+        return captioned(drawn, colour_table(self.colours), levels, lines)
+
     def _parts(self, window: Window) -> Array:
         """Brightness of each drawn pixel, the top row first."""
         part = self._part(window)
@@ -266,8 +322,34 @@ class Display:
         return fractions(drawn[::-1], self._levels_of(part), log=self.log)
 
     def _dots(self, height: int, width: int) -> Array:
-        part = self._part(self._fit((height, width)))[0]
-        return dots(fractions(part, self._levels_of(part), log=self.log), height, width)
+        window = self._fit((height, width))
+        part = self._part(window)[0]
+        raster = dots(fractions(part, self._levels_of(part), log=self.log), height, width)
+        mark = self._mark(window)
+        if mark is not None:
+            raster[::2, (mark[1].start + mark[1].stop) // 2] = True
+        return raster
+
+    def _bars(self, height: int, width: int) -> tuple[Array, int]:
+        part = self._part(self._seen_window())
+        return bars(part, self._levels_of(part), height, width)
+
+    def _mark(self, window: Window) -> tuple[slice, slice] | None:
+        """Return where the pixel under the cursor is drawn, the top row first; None if it is not in sight."""
+        if self.cursor is None:
+            return None
+        places = []
+        at = (0 if self.draws_curve else self.cursor[0], self.cursor[1])
+        for place, part, drawn in zip(
+            at, (window.rows, window.columns), (window.height, window.width), strict=True
+        ):
+            count, behind = part.stop - part.start, place - part.start
+            if not 0 <= behind < count:
+                return None
+            begin = behind * drawn // count
+            places.append((begin, max(begin + 1, (behind + 1) * drawn // count)))
+        (low, high), (left, right) = places
+        return slice(window.height - high, window.height - low), slice(left, right)
 
     def text(self, lines: int, columns: int, mode: str = "true") -> list[str]:
         """Draw the frame as text.
@@ -285,15 +367,24 @@ class Display:
         list of str
             At most `lines` lines, each exactly `columns` cells wide, without line feeds.
         """
+        if self.histogram:
+            return self._histogram_text(lines, columns, ascii_only=mode == "ascii")
         if self.draws_curve:
             return self._curve_text(lines, columns, ascii_only=mode == "ascii")
         if mode == "ascii":
             # In shades of gray: maps with two bright ends would not be unique.
             window = self._fit((lines, columns), tall=2)
             drawn = letters(self._parts(window))
+            mark = self._mark(window)
+            if mark is not None:
+                line, at = drawn[mark[0].start], mark[1].start
+                drawn[mark[0].start] = line[:at] + _CURSOR_LETTER + line[at + 1 :]
         else:
             window = self._fit((2 * lines, columns))
             rgb = paint(self._parts(window), colour_table(self.colours))
+            mark = self._mark(window)
+            if mark is not None:
+                _outline(rgb[mark])
             drawn = half_blocks(rgb, true_colour=mode == "true")
         left = (columns - window.width) // 2
         right = columns - window.width - left
@@ -311,6 +402,18 @@ class Display:
             labels[-1], labels[0] = f"{levels[0]:.5g}", f"{levels[1]:.5g}"
         return [f"{label:>{margin - 1}} {line}" for label, line in zip(labels, drawn, strict=True)]
 
+    def _histogram_text(self, lines: int, columns: int, *, ascii_only: bool) -> list[str]:
+        """Draw bars, and below them the values at both ends."""
+        tall = max(1, lines - 1)
+        raster, most = self._bars(tall, columns) if ascii_only else self._bars(4 * tall, 2 * columns)
+        drawn = stars(raster) if ascii_only else braille(raster)
+        levels = self.chosen_levels()
+        if lines < 2 or levels is None:
+            return drawn
+        left, middle, right = f"{levels[0]:.6g}", f"highest bar {most} pixels", f"{levels[1]:.6g}"
+        room = columns - len(left) - len(right)
+        return [*drawn, f"{left}{middle if len(middle) < room else '':^{max(0, room)}}{right}"[:columns]]
+
     def chosen_levels(self) -> tuple[float, float] | None:
         """Return the levels of the visible part; None if no pixel of it is finite."""
         return self._levels_of(self._part(self._seen_window()))
@@ -321,12 +424,14 @@ class Display:
         Returns
         -------
         dict
-            ``min``, ``max``, ``mean``, ``peak`` (``[row, column]``; ``[column]`` of a curve) and
+            ``min``, ``max``, ``mean``, ``std``, ``peak`` (``[row, column]``; ``[column]`` of a curve),
+            ``saturated`` (pixels; before the dark is subtracted; None where no value means that) and
             ``not_finite`` of the whole frame, or of the row that is drawn as a curve; of amplitudes if it is
-            complex, after the dark is subtracted. ``levels``, ``log``, ``colours``, ``symcode``, ``dark``
-            (whether one is subtracted), ``row`` (None if an image is drawn); ``rows`` and ``columns`` (the
-            part in sight, first and behind the last one), ``scale`` (drawn pixels for each of the frame) and
-            ``reduction`` (None if no pixel is left out).
+            complex, after the dark is subtracted. ``cursor`` and ``value`` (of the pixel that it is on; None
+            without one). ``levels``, ``log``, ``colours``, ``symcode``, ``dark`` (whether one is
+            subtracted), ``row`` (None if an image is drawn); ``rows`` and ``columns`` (the part in sight,
+            first and behind the last one), ``scale`` (drawn pixels for each of the frame) and ``reduction``
+            (None if no pixel is left out).
         """
         numbers = dict(self._work().summary)
         window = self._seen_window()
@@ -337,6 +442,8 @@ class Display:
         reduced = window.scale < 1 or window.height < window.rows.stop - window.rows.start
         return {
             **numbers,
+            "cursor": None if self.cursor is None else list(self.cursor[1:] if curve else self.cursor),
+            "value": self.value(),
             "levels": None if levels is None else list(levels),
             "log": self.log,
             "colours": self.colours,
@@ -353,9 +460,12 @@ class Display:
         """Return these numbers in one line, the most important first."""
         told = self.statistics()
         words = []
+        if told["cursor"] is not None:
+            value = "not finite" if told["value"] is None else f"{told['value']:.6g}"
+            words.append(f"[{', '.join(map(str, told['cursor']))}] = {value}")
         if told["levels"] is not None:
             how = "fixed" if self.levels else "auto" if self.percentile is None else f"{self.percentile:g} %"
-            words = ["levels {:.6g} to {:.6g}".format(*told["levels"]) + f" {how}"]
+            words.append("levels {:.6g} to {:.6g}".format(*told["levels"]) + f" {how}")
             if self.log:
                 words.append("log")
         if self.dark is not None:
@@ -369,6 +479,10 @@ class Display:
             words.append(f"min {told['min']:.6g}  max {told['max']:.6g} at [{at}]")
             if told["mean"] is not None:
                 words.append(f"mean {told['mean']:.6g}")
+            if told["std"] is not None:
+                words.append(f"std {told['std']:.4g}")
+        if told["saturated"]:
+            words.append(f"{told['saturated']} saturated")
         if told["not_finite"]:
             words.append(f"{told['not_finite']} not finite")
         if told["row"] is not None and self._frame is not None and self._frame.ndim == 2:
@@ -391,14 +505,15 @@ class Display:
         Parameters
         ----------
         key : str
-            A letter, or "up", "down", "left", "right".
+            A letter, or "up", "down", "left", "right", which move the part in sight; or the cursor, if there
+            is one, which "pageup", "pagedown", "home" and "end" move as well.
 
         Returns
         -------
         bool
             False if the key has no command.
         """
-        action = _KEYS.get(key)
+        action = (_CURSOR_KEYS.get(key) if self.cursor is not None else None) or _KEYS.get(key)
         if action is None:
             return False
         action(self)
@@ -407,6 +522,49 @@ class Display:
         else:
             self.changed()
         return True
+
+    def value(self) -> float | None:
+        """Return the value of the pixel under the cursor; None without a cursor, or if it is not finite."""
+        if self.cursor is None:
+            return None
+        image = self._work().image
+        value = float(image[0 if self.draws_curve else self.cursor[0], self.cursor[1]])
+        return value if np.isfinite(value) else None
+
+    def _toggle_cursor(self) -> None:
+        if self.cursor is not None:
+            self.cursor = None
+            return
+        window = self._seen_window()
+        row, column = ((part.start + part.stop) // 2 for part in (window.rows, window.columns))
+        self.cursor = (self.row or 0 if self.draws_curve else row, column)
+
+    def _point(self, rows: int, columns: int) -> None:
+        """Move the cursor by so many drawn pixels; what is in sight follows it over the edge."""
+        if self.draws_curve and rows:
+            self._pan(rows, 0)
+            return
+        assert self.cursor is not None
+        step = max(1, round(1 / self._seen_window().scale))
+        self.cursor = (self.cursor[0] + step * rows, self.cursor[1] + step * columns)
+        self._keep_cursor()
+        assert self.cursor is not None
+        window = self._seen_window()
+        if self._mark(window) is None:
+            row = self.cursor[0]
+            if self.draws_curve:
+                row = 0 if self.centre is None else round(self.centre[0])
+            self.centre = (float(row), float(self.cursor[1]))
+
+    def _keep_cursor(self) -> None:
+        """Keep the cursor within the frame, which may have another shape now."""
+        if self.cursor is not None:
+            shape = self._work().image.shape
+            row = self.cursor[0] if self.draws_curve else min(max(0, self.cursor[0]), shape[0] - 1)
+            self.cursor = (row, min(max(0, self.cursor[1]), shape[1] - 1))
+
+    def _toggle_histogram(self) -> None:
+        self.histogram = not self.histogram
 
     def _toggle_log(self) -> None:
         self.log = not self.log
@@ -476,6 +634,14 @@ class Display:
         self.centre = (middle[0], middle[1])
 
 
+def _outline(cell: Array) -> None:
+    """Draw the edge of a drawn pixel in the colour of the cursor; all of it if it is small."""
+    inner = cell[1:-1, 1:-1].copy()
+    cell[:] = _CURSOR
+    if min(cell.shape[:2]) > 2:
+        cell[1:-1, 1:-1] = inner
+
+
 def _check_size(height: int, width: int, pixels: int) -> None:
     """Raise if a picture has too many pixels, and more than the frame."""
     if height * width > max(_MOST_PIXELS, pixels):
@@ -498,6 +664,8 @@ _KEYS: dict[str, Callable[[Display], None]] = {
     "d": Display._dark_now,
     "D": Display._no_dark,
     "r": Display._toggle_curve,
+    "h": Display._toggle_histogram,
+    "x": Display._toggle_cursor,
     "+": Display._larger,
     "=": Display._larger,
     "-": Display._smaller,
@@ -508,5 +676,17 @@ _KEYS: dict[str, Callable[[Display], None]] = {
     "right": lambda display: display._pan(0, 1),
 }
 
+#: Keys that do something else while there is a cursor.
+_CURSOR_KEYS: dict[str, Callable[[Display], None]] = {
+    "up": lambda display: display._point(1, 0),
+    "down": lambda display: display._point(-1, 0),
+    "left": lambda display: display._point(0, -1),
+    "right": lambda display: display._point(0, 1),
+    "pageup": lambda display: display._point(10, 0),
+    "pagedown": lambda display: display._point(-10, 0),
+    "home": lambda display: display._point(0, -10),
+    "end": lambda display: display._point(0, 10),
+}
+
 #: Keys that choose the part in sight.
-_MOVES = ("+", "=", "-", "0", "up", "down", "left", "right")
+_MOVES = ("+", "=", "-", "0", "x", "h", *_CURSOR_KEYS)

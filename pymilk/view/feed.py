@@ -39,6 +39,8 @@ class Feed:
     shape : tuple of int
         Of the stream, slowest axis first.
     dtype : dtype
+    nbytes, inode : int
+        Of the file: bytes of all its frames, and what tells it from the next one.
     counter : int
         Of the last frame taken; 0 before the first.
     written_ns : int
@@ -87,6 +89,7 @@ class Feed:
         self._stream, self._pixels = stream, pixels
         self.name, self.path = stream.name, stream.path
         self.shape, self.dtype = stream.shape, stream.dtype
+        self.nbytes, self.inode = pixels.nbytes, stream.inode
         self.slices = slices
         self._taken = False
         self._looks = looks

@@ -14,6 +14,7 @@ from ..arguments import check_count, check_number
 from ..errors import StreamArgumentError, StreamFormatError, StreamStorageError
 from ..system.extras import optional_library
 from ..system.files import moved_into_place
+from .caption import write_line
 from .colours import colour_table, paint
 from .levels import check_levels, fractions, real_values, zscale
 from .picture import fit, resample
@@ -174,14 +175,7 @@ def _pictures(recording: Any, chosen: range, limits: tuple[float, float], table:
             canvas[:_BAR_ROWS] = _RED
             text += f"  {lost} lost"
         before = row
-        yield _written(canvas, rgb.shape[0], text, _RED if lost else _WHITE)
-
-
-def _written(canvas: Array, row: int, text: str, colour: tuple[int, int, int]) -> Array:
-    """Return a picture with a line of text from this row on."""
-    image = optional_library("PIL.Image", "video", "videos").fromarray(canvas)
-    optional_library("PIL.ImageDraw", "video", "videos").Draw(image).text((4, row + 4), text, fill=colour)
-    return np.asarray(image)
+        yield write_line(canvas, rgb.shape[0] + 4, text, colour=_RED if lost else _WHITE)
 
 
 def _even(length: int) -> int:

@@ -10,10 +10,14 @@ from .._types import Array
 from ..arguments import check_number
 from ..errors import StreamArgumentError
 
-__all__ = ["check_levels", "check_percentile", "fractions", "real_values", "span", "summary", "zscale"]
+__all__ = ["check_levels", "check_percentile", "fractions", "real_values", "saturation_of", "span", "summary",
+           "zscale"]  # fmt: skip
 
 #: Values that a percentile is taken of, at most: more do not change it visibly, and take longer.
 _SAMPLE = 1 << 17
+
+#: Pixels that the spread is taken of at a time.
+_BLOCK = 1 << 16
 
 #: Values that zscale looks at, rounds of its fit, and how many standard deviations are far from the line.
 _ZSCALE_SAMPLE = 1000
@@ -198,8 +202,8 @@ def summary(image: Array) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``min``, ``max``, ``mean`` (None if no pixel is finite; others do not count), ``peak`` (indices of
-        a pixel that has the maximum, or None), ``not_finite`` (number of pixels).
+        ``min``, ``max``, ``mean``, ``std`` (standard deviation; None if no pixel is finite; others do not
+        count), ``peak`` (indices of a pixel that has the maximum, or None), ``not_finite`` (pixels).
     """
     if image.ndim == 2 and abs(image.strides[0]) < abs(image.strides[1]):
         # In the order of memory: else an image that is turned would be copied.
@@ -213,17 +217,39 @@ def summary(image: Array) -> dict[str, Any]:
         finite = np.isfinite(image)
         bad = image.size - int(np.count_nonzero(finite))
         if bad == image.size:
-            return {"min": None, "max": None, "mean": None, "peak": None, "not_finite": bad}
+            nothing = dict.fromkeys(("min", "max", "mean", "std", "peak"))
+            return {**nothing, "not_finite": bad}
         good = image[finite]
         low, high = _ends(good)
         image = np.where(finite, image, low)
     at = np.unravel_index(int(np.argmax(image)), image.shape)
     with np.errstate(over="ignore"):
         mean = float(good.mean(dtype=np.float64))
+    std = _spread(good, mean)
     return {
         "min": low,
         "max": high,
         "mean": mean if np.isfinite(mean) else None,
+        "std": std if np.isfinite(std) else None,
         "peak": [int(index) for index in at],
         "not_finite": bad,
     }
+
+
+def _spread(image: Array, mean: float) -> float:
+    """Return the standard deviation, block by block, in the cache of the processor."""
+    total = 0.0
+    step = max(1, _BLOCK * len(image) // image.size)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for first in range(0, len(image), step):
+            # Not by np.dot: its threads wait for cores that other programs use.
+            apart = image[first : first + step].astype(np.float64)
+            apart -= mean
+            np.square(apart, out=apart)
+            total += float(apart.sum())
+    return float(np.sqrt(total / image.size))
+
+
+def saturation_of(dtype: np.dtype[Any]) -> int | None:
+    """Return the value of saturated pixels: the largest of an integer type; None for other types."""
+    return int(np.iinfo(dtype).max) if dtype.kind in "iu" else None

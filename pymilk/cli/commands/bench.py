@@ -20,7 +20,7 @@ from ...bench.result import COLUMNS, DISPENSABLE, BenchResult, Point
 from ...errors import StreamArgumentError
 from ...streams.waiting import WAIT_POLICIES
 from ..exits import clean_exit
-from ..parameters import NumberRange, dtype_of, rates_of, shapes_of
+from ..parameters import AliasedOption, NumberRange, dtype_of, rates_of, shapes_of
 
 __all__ = ["bench"]
 
@@ -29,18 +29,22 @@ _STYLES = {"": "", "lossy": "yellow", "wrong": "bold red"}
 
 
 @click.command()
-@click.option("--rates", callback=rates_of, default=",".join(f"{rate:g}" for rate in DEFAULT_RATES),
+@click.option("--rate", "rates", cls=AliasedOption, aliases=["--rates"], metavar="HZ,...", callback=rates_of,
+              default=",".join(f"{rate:g}" for rate in DEFAULT_RATES),
               show_default=True, help="Frames per second, with commas.")
-@click.option("--shape", "shapes", callback=shapes_of, multiple=True, default=["120x120"],
+@click.option("--shape", "shapes", metavar="HEIGHTxWIDTH", callback=shapes_of, multiple=True,
+              default=["120x120"],
               show_default=True, help="HEIGHTxWIDTH in pixels. May be given several times.")
-@click.option("--dtype", callback=dtype_of, default="uint16", show_default=True, help="Pixel type.")
+@click.option("--dtype", metavar="DTYPE", callback=dtype_of, default="uint16", show_default=True,
+              help="Pixel type.")
 @click.option("--source", "sources", type=click.Choice(list(SOURCES)), multiple=True,
               help="What to read from. May be given several times. Default: all.")
-@click.option("--seconds", type=NumberRange(min=0, min_open=True),
+@click.option("--seconds", metavar="SECONDS", type=NumberRange(min=0, min_open=True),
               help="For each point. Default: so that the whole run takes less than a minute.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How readers wait for frames: spin needs a core of its own.")
-@click.option("--depth", type=click.IntRange(min=2),
+@click.option("--ring", "depth", cls=AliasedOption, aliases=["--depth"], type=click.IntRange(min=2),
+              metavar="SLOTS",
               help="Slots of the rings. Default: what fits into 64 MiB, 2048 at most.")
 @click.option("--cpu-writer", type=click.IntRange(min=0), metavar="CORE", help="Core of the writer.")
 @click.option("--cpu-reader", type=click.IntRange(min=0), metavar="CORE",
@@ -79,7 +83,7 @@ def bench(
 
     Exit code 1 if both disagree or a writer died.
 
-    Example: pymilk bench --rates 1000,2000,4000 --shape 240x240 --cpu-reader 3 --plot bench.png
+    Example: pymilk bench --rate 1000,2000,4000 --shape 240x240 --cpu-reader 3 --plot bench.png
     """
     if plot is not None:
         _check_plot(plot)

@@ -32,14 +32,15 @@ _LARGE_NBYTES = 1_000_000_000
 
 @click.command()
 @click.argument("name", shell_complete=complete_streams)
-@click.option("-n", "--frames", type=click.IntRange(min=1), help="How many to capture.")
-@click.option("--seconds", type=NumberRange(min=0, min_open=True),
+@click.option("-n", "--frames", metavar="N", type=click.IntRange(min=1), help="How many to capture.")
+@click.option("--seconds", metavar="SECONDS", type=NumberRange(min=0, min_open=True),
               help="Capture for this time instead.")
 @click.option("-o", "--output", metavar="PATH",
               help="Save frames here: .npy, .fits, .h5, .hdf5 or .zarr. Default: only report.")
 @click.option("--plot", type=click.Path(dir_okay=False), metavar="FILE.png",
               help="Draw the intervals between frames, and the gaps over time.")
-@click.option("--timeout", type=NumberRange(min=0, min_open=True), default=5.0, show_default=True,
+@click.option("--timeout", metavar="SECONDS", type=NumberRange(min=0, min_open=True), default=5.0,
+              show_default=True,
               help="Longest wait for one frame, in seconds.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")

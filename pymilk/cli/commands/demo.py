@@ -18,7 +18,7 @@ from ...simulate import SimulatedCamera
 from ...streams.waiting import WAIT_POLICIES
 from ..exits import clean_exit
 from ..output import print_json, print_report
-from ..parameters import NumberRange, dtype_of, shape_of
+from ..parameters import AliasedOption, NumberRange, dtype_of, shape_of
 from ..progress import watch
 
 __all__ = ["demo"]
@@ -47,20 +47,23 @@ def _stream_directory(chosen: str | None) -> Iterator[None]:
 
 
 @click.command()
-@click.option("--rate", type=NumberRange(min=0), default=2000, show_default=True,
+@click.option("--rate", metavar="HZ", type=NumberRange(min=0), default=2000, show_default=True,
               help="Frames per second of the camera; 0 is as fast as it can.")
-@click.option("--frames", type=click.IntRange(min=1), default=10_000, show_default=True,
+@click.option("--frames", metavar="N", type=click.IntRange(min=1), default=10_000, show_default=True,
               help="How many to capture.")
-@click.option("--shape", callback=shape_of, default="120x120", show_default=True,
+@click.option("--shape", metavar="HEIGHTxWIDTH", callback=shape_of, default="120x120", show_default=True,
               help="HEIGHTxWIDTH in pixels.")
-@click.option("--dtype", callback=dtype_of, default="uint16", show_default=True, help="Pixel type.")
+@click.option("--dtype", metavar="DTYPE", callback=dtype_of, default="uint16", show_default=True,
+              help="Pixel type.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
 @click.option("--dir", "directory", type=click.Path(exists=True, file_okay=False),
               help="Directory for the stream. Default: a private one.")
-@click.option("--picture", type=click.Path(dir_okay=False, writable=True),
+@click.option("--plot", "picture", cls=AliasedOption, aliases=["--picture"], metavar="FILE.png",
+              type=click.Path(dir_okay=False, writable=True),
               default="pymilk-demo.png", show_default=True, help="Where to draw the result.")
-@click.option("--no-picture", is_flag=True, help="Draw nothing.")
+@click.option("--no-plot", "no_picture", cls=AliasedOption, aliases=["--no-picture"], is_flag=True,
+              help="Draw nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 def demo(
     rate: float,

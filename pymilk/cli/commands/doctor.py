@@ -9,10 +9,14 @@ import click
 from ...inspection.doctor import examine, fix
 from ...parameters.findings import process_findings
 from ...parameters.survey import fps_findings
+from ..colour import paint, wants_colours
 from ..exits import clean_exit
 from ..output import clean, print_json
 
 __all__ = ["doctor"]
+
+#: How grave a finding is, in colours.
+_STYLES = {"problem": "bad", "note": "doubtful", "ok": "good"}
 
 
 @click.command()
@@ -34,8 +38,12 @@ def doctor(as_json: bool, mend: bool) -> None:
         if as_json:
             print_json(findings)
         else:
+            colours = wants_colours(sys.stdout)
             for finding in findings:
-                click.echo(clean(f"{finding['level']:<8} {finding['topic']:<11} {finding['found']}"))
+                level = f"{finding['level']:<8}"
+                if colours:
+                    level = paint(level, _STYLES[finding["level"]])
+                click.echo(f"{level} " + clean(f"{finding['topic']:<11} {finding['found']}"))
                 if finding["todo"]:
                     click.echo(clean(f"{'':<20} -> {finding['todo']}"))
     if any(finding["level"] == "problem" for finding in findings):

@@ -102,7 +102,7 @@ def shm_imshow(context: click.Context, name: str, rate: float, symcode: float | 
 
     Example: shmImshow cam0 --fr=8 -s=0
     """
-    context.invoke(show, name=name, rate=rate, symcode=int(symcode or 0))
+    context.invoke(show, names=(name,), rate=rate, symcode=int(symcode or 0))
 
 
 @click.command("shmPlot", context_settings=_HELP)
@@ -115,7 +115,7 @@ def shm_plot(context: click.Context, name: str, rate: float, over_time: bool) ->
 
     Example: shmPlot slopes --fr=10
     """
-    context.invoke(show, name=name, rate=rate)
+    context.invoke(show, names=(name,), rate=rate)
 
 
 @click.command("shmTermshow", context_settings=_HELP)
@@ -132,4 +132,4 @@ def shm_termshow(
     Example: shmTermshow cam0 --fr=10 -s=4
     """
     chosen = {"symcode": 4 if symcode is None else int(symcode), "zoom": 1.0 if zoom is None else zoom}
-    context.invoke(show, name=name, rate=rate, **chosen)
+    context.invoke(show, names=(name,), rate=rate, **chosen)

@@ -12,8 +12,6 @@ from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
-from rich.console import Console
-from rich.table import Table
 
 from ...errors import FPSArgumentError, FPSError, FPSInUseError, StreamError
 from ...parameters.fps import FPS
@@ -24,9 +22,11 @@ from ...parameters.records import Program
 from ...parameters.survey import survey_fps
 from ...parameters.texts import value_as_text, value_from_text
 from ...parameters.words import ParameterFlag, ParameterType, Timespec
+from ..colour import wants_colours
 from ..exits import clean_exit
 from ..output import NOTHING, clean, print_error, print_json, print_table, table_of
 from ..parameters import NumberRange, parts_of_assignment
+from ..tables import Table, cut
 from ..terminal import ERASE, Terminal, interactive
 
 __all__ = ["fps"]
@@ -137,12 +137,11 @@ def _watch_table(pattern: str, label: str) -> None:
     with contextlib.suppress(KeyboardInterrupt), Terminal() as terminal:
         while True:
             entries = survey_fps(pattern, label)
-            console = Console(width=terminal.columns, highlight=False, markup=False)
-            with console.capture() as drawn:
-                console.print(_table(entries))
-            lines = [*drawn.get().splitlines(), *_unusable(entries)][: terminal.lines - 1]
+            table = _table(entries).lines(terminal.columns, styles=True, colours=wants_colours(sys.stdout))
+            lines = [*table, *(cut(line, terminal.columns) for line in _unusable(entries))]
+            lines = lines[: terminal.lines - 1]
             lines += [""] * (terminal.lines - 1 - len(lines)) + ["q quit  every 1 s"]
-            terminal.draw([ERASE + line[: terminal.columns] for line in lines])
+            terminal.draw([ERASE + line for line in lines])
             keys = terminal.wait(time.monotonic() + 1.0)
             if keys is None or "q" in keys or "Q" in keys:
                 return

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
 import click
-from rich.console import Console, Group
-from rich.table import Table
-from rich.text import Text
 
 from ...errors import StreamError
 from ...parameters.listing import list_processes, remove_stale_processes
 from ...parameters.processinfo import ProcessInfo
 from ...parameters.status import ProcessStatus
 from ...times import now_ns
+from ..colour import paint, wants_colours
 from ..exits import clean_exit
 from ..output import (
     NOTHING,
     age_text,
     clean,
-    console_of_stdout,
     fitted_table,
     print_json,
+    print_table,
+    width_of_stdout,
 )
 from ..parameters import NumberRange
+from ..scroll import Scroll
+from ..tables import Table, cut
 from ..terminal import ERASE, Terminal, interactive
 
 __all__ = ["ps"]
@@ -83,10 +85,9 @@ def _chosen(names: Sequence[str]) -> list[ProcessStatus]:
 def _print(processes: list[ProcessStatus]) -> None:
     good = [each for each in processes if each.error is None]
     if good:
-        console = console_of_stdout()
         rows = [_cells(each) for each in good]
-        table, missing = fitted_table(console, COLUMNS, rows, _DISPENSABLE, _NUMBERS)
-        console.print(table)
+        table, missing = fitted_table(width_of_stdout(), COLUMNS, rows, _DISPENSABLE, _NUMBERS)
+        print_table(table)
         if missing:
             click.echo(missing)
     for line in _others(processes):
@@ -139,6 +140,7 @@ class _View:
         self._names, self._seconds = names, seconds
         self._key: tuple[str, int] | None = None
         self._said = ""
+        self._scroll, self._room = Scroll(), 1
         self._stopping: tuple[str, int] | None = None
         self._before: dict[tuple[str, int], tuple[int, float]] = {}
         self._rates: dict[tuple[str, int], float] = {}
@@ -182,10 +184,9 @@ class _View:
             return False
         if not good:
             return True
-        at = self._index()
-        if key in ("up", "down"):
-            at = max(0, min(len(good) - 1, at + (1 if key == "down" else -1)))
-        chosen = good[at]
+        self._scroll.at = self._index()
+        self._scroll.press(key, len(good), self._room)
+        chosen = good[self._scroll.at]
         self._key = (chosen.path, chosen.pid)
         if key != "x":
             self._stopping = None
@@ -211,22 +212,20 @@ class _View:
 
     def lines(self, lines: int, columns: int) -> list[str]:
         """Return all lines of the terminal."""
-        console = Console(width=columns, highlight=False, markup=False)
-        table, missing = self._table(console, max(1, lines - 3))
-        others = [Text(line, no_wrap=True, overflow="ellipsis") for line in _others(self._processes)]
-        said = Text(clean(self._said), no_wrap=True, overflow="ellipsis")
-        keys = Text(f"{_HELP}  every {self._seconds:g} s  {missing}".rstrip(), style="dim", no_wrap=True)
-        empty = [] if self._processes else [Text("no process has process information here")]
-        with console.capture() as drawn:
-            console.print(Group(table, *empty, *others, said, keys))
-        text = drawn.get().splitlines()
-        return [ERASE + line for line in text + [""] * (lines - len(text))]
+        table, missing = self._table(columns, max(1, lines - 3))
+        empty = [] if self._processes else ["no process has process information here"]
+        texts = [*empty, *_others(self._processes), clean(self._said)]
+        body = table.lines(columns, styles=True, colours=wants_colours(sys.stdout))
+        body = (body + [cut(text, columns) for text in texts])[: lines - 1]
+        keys = cut(f"{_HELP}  every {self._seconds:g} s  {missing}".rstrip(), columns)
+        blank = [""] * (lines - 1 - len(body))
+        return [ERASE + line for line in [*body, *blank, paint(keys, "quiet")]]
 
-    def _table(self, console: Console, room: int) -> tuple[Table, str]:
-        good, at = self._good, self._index()
-        first = max(0, min(at - room + 1, len(good) - room)) if at >= room else 0
+    def _table(self, columns: int, room: int) -> tuple[Table, str]:
+        good, self._scroll.at, self._room = self._good, self._index(), room
+        sight = self._scroll.sight(len(good), room)
         rows: list[dict[str, Any]] = []
-        for place, each in enumerate(good[first : first + room], first):
+        for place, each in enumerate(good[sight], sight.start):
             cells = _cells(each, self._rates.get((each.path, each.pid)))
-            rows.append({**cells, "name": (_CHOSEN if place == at else "  ") + cells["name"]})
-        return fitted_table(console, COLUMNS, rows, _DISPENSABLE, _NUMBERS)
+            rows.append({**cells, "name": (_CHOSEN if place == self._scroll.at else "  ") + cells["name"]})
+        return fitted_table(columns, COLUMNS, rows, _DISPENSABLE, _NUMBERS)

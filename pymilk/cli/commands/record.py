@@ -19,7 +19,7 @@ from ...system.files import file_error
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
 from ..naming import complete_streams, matching
 from ..output import NOTHING, age_text, clean, print_json, size_text
-from ..parameters import NumberRange, parts_of_assignment
+from ..parameters import AliasedOption, NumberRange, parts_of_assignment
 from ..progress import watch
 
 __all__ = ["record"]
@@ -30,8 +30,10 @@ __all__ = ["record"]
 @click.option("-o", "--output", required=True, metavar="PATH",
               help="File: .npy, .fits, .h5, .hdf5 or .zarr. {stream}, {date}, {utc} and {seq:04d} are filled "
                    "in, folders of such names made. For several streams with {stream} in it, or a directory.")
-@click.option("-n", "--frames", type=click.IntRange(min=1), help="End after so many frames of each.")
-@click.option("--seconds", type=NumberRange(min=0, min_open=True), help="End after this time.")
+@click.option("-n", "--frames", metavar="N", type=click.IntRange(min=1),
+              help="End after so many frames of each.")
+@click.option("--seconds", metavar="SECONDS", type=NumberRange(min=0, min_open=True),
+              help="End after this time.")
 @click.option("--until-stopped", is_flag=True, help="End with Ctrl-C or SIGTERM.")
 @click.option("--max-frames-per-file", type=click.IntRange(min=1),
               help="Begin a new, numbered file after so many.")
@@ -43,13 +45,14 @@ __all__ = ["record"]
               help="Keywords for the headers: KEY = value, or KEY = [value, comment].")
 @click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
               help="Print a line for each stream this often, with the UTC time.")
-@click.option("--depth", type=click.IntRange(min=1),
+@click.option("--ring", "depth", cls=AliasedOption, aliases=["--depth"], type=click.IntRange(min=1),
+              metavar="SLOTS",
               help="Frames that may wait for the disk. Default: what fits into 256 MiB, up to 8192.")
 @click.option("--timeout", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
               help="Longest wait for a frame. Default: a camera may pause, and restart.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
-@click.option("--cpu", type=click.IntRange(min=0), help="Core that collects frames.")
+@click.option("--cpu", metavar="CORE", type=click.IntRange(min=0), help="Core that collects frames.")
 @click.option("--priority", type=click.IntRange(1, 99), help="Its SCHED_FIFO priority, where permitted.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 def record(

@@ -15,7 +15,7 @@ from ...streams.waiting import WAIT_POLICIES
 from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
 from ..output import warnings_as_lines
-from ..parameters import NumberRange
+from ..parameters import AliasedOption, NumberRange
 from ..progress import watch
 
 __all__ = ["relay"]
@@ -27,13 +27,15 @@ TEND_SECONDS = 1.0
 @click.command()
 @click.argument("source", shell_complete=complete_streams)
 @click.argument("target")
-@click.option("--depth", type=click.IntRange(min=1), required=True,
+@click.option("--ring", "depth", cls=AliasedOption, aliases=["--depth"], type=click.IntRange(min=1),
+              metavar="SLOTS",
+              required=True,
               help="Slots of the ring: frames that readers may be late.")
 @click.option("--kind", type=click.Choice(["fast", "temporal"]), default="fast", show_default=True,
               help="fast: every ISIO program sees a plain stream; temporal: a circular cube.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
-@click.option("--cpu", type=click.IntRange(min=0), help="Core to run on.")
+@click.option("--cpu", metavar="CORE", type=click.IntRange(min=0), help="Core to run on.")
 @click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority, where permitted.")
 @click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
               help="Print statistics this often. SIGUSR1 prints them at any time.")
@@ -58,7 +60,7 @@ def relay(
     average. Runs until Ctrl-C, SIGTERM or SIGHUP, then deletes TARGET and prints statistics. A source that
     restarts is followed.
 
-    Example: pymilk relay cam0 cam0_ring --depth 8192 --cpu 1
+    Example: pymilk relay cam0 cam0_ring --ring 8192 --cpu 1
     """
     end, ask = threading.Event(), threading.Event()
     signal.signal(signal.SIGUSR1, lambda *_: ask.set())

@@ -8,6 +8,7 @@ import click
 
 from ...channels import CommandQueue
 from ..exits import EXIT_STREAM_ERROR, clean_exit
+from ..naming import completes_channels
 from ..output import clean, print_json
 from ..parameters import NumberRange
 
@@ -18,7 +19,7 @@ _EXITS = {"done": 0, "not started": 3, "started, unknown": 4}
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completes_channels("cmd"))
 @click.argument("text")
 @click.option("-t", "--timeout", type=NumberRange(min=0, max=86400), default=10.0, show_default=True,
               metavar="SECONDS", help="Wait so long for the reply.")

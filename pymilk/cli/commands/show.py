@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 import os
 import sys
-import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
-from rich.cells import set_cell_size
+import numpy as np
+from click.shell_completion import CompletionItem
 
-from ...errors import StreamDamagedError
+from ...times import to_utc
 from ...view import Display, Feed, save_png
 from ...view.colours import COLOURS
 from ...view.dark import load_dark
@@ -20,48 +22,51 @@ from ...view.picture import REDUCTIONS
 from ..exits import clean_exit
 from ..naming import complete_streams
 from ..output import clean, print_json, warnings_as_lines
-from ..parameters import NumberRange
-from ..terminal import Terminal, colours_of, interactive
+from ..parameters import AliasedOption, NumberRange
+from ..terminal import colours_of, interactive
+from ..viewer import Viewer, headline, view_live
 
 __all__ = ["show"]
-
-#: Lines of text above a picture.
-_ABOVE = 2
 
 #: Size of text that is not printed on a terminal.
 _TEXT = (24, 80)
 
+#: Streams that are shown side by side.
+_MOST_STREAMS = 2
+
 #: Value of --dark that means the first frame.
 _NOW = "now"
 
-#: Seconds that a line about a key is shown.
-_NOTICE_SECONDS = 3.0
 
-_KEYS = ("q quit", "space pause", "l log", "a auto", "p percentile", "f fix levels", "c colours",
-         "arrows pan", "+/- zoom", "0 whole", "r curve", "m reduce", "d dark", "D no dark",
-         "s symcode")  # fmt: skip
-_SLICE_KEYS = ("[ ] slice", "n newest")
-
-#: Lines that the keys may take; on a low terminal one line, with the keys that fit.
-_KEY_LINES, _HIGH = 3, 20
+def _complete_colours(
+    context: click.Context, parameter: click.Parameter, start: str
+) -> list[CompletionItem]:
+    """Complete the name of a colour map that needs no library."""
+    names = [name + end for name in COLOURS for end in ("", "_r")]
+    return [CompletionItem(name) for name in names if name.startswith(start)]
 
 
 @click.command()
-@click.argument("name", shell_complete=complete_streams)
+@click.argument("names", nargs=-1, required=True, metavar="NAME [OTHER]", shell_complete=complete_streams)
 @click.option("--levels", nargs=2, type=float, metavar="LO HI",
               help="Values that are darkest and brightest. Default: least and largest visible pixel.")
 @click.option("--percentile", type=NumberRange(0, 100, min_open=True), metavar="P",
               help="P percent of the visible pixels are between the levels.")
 @click.option("--log", is_flag=True, help="Logarithmic brightness.")
-@click.option("--colours", default="gray", show_default=True, metavar="MAP",
+@click.option("--colours", cls=AliasedOption, aliases=["--colors"], default="gray", show_default=True,
+              metavar="MAP", shell_complete=_complete_colours,
               help=f"{', '.join(COLOURS)}, with _r reversed; others of matplotlib, if it is installed.")
 @click.option("--reduce", "reduction", type=click.Choice(REDUCTIONS), default="peak", show_default=True,
               help="How several pixels become one: the largest, their mean, or the one in the middle.")
 @click.option("--dark", metavar="NAME|FILE|now",
               help="Subtract a stream, a recording, an NPY or FITS file (FILE[HDU]), or the first frame.")
+@click.option("--saturation", type=NumberRange(), metavar="VALUE",
+              help="Pixels from this value on are saturated. Default: the largest of an integer type.")
+@click.option("--histogram", is_flag=True, help="Show how many pixels have which value.")
 @click.option("--zoom", type=NumberRange(1, 4096), default=1.0, show_default=True,
               help="1 is the whole frame.")
-@click.option("--centre", nargs=2, type=float, metavar="ROW COLUMN", help="Row and column in the middle.")
+@click.option("--centre", cls=AliasedOption, aliases=["--center"], nargs=2, type=float, metavar="ROW COLUMN",
+              help="Row and column in the middle.")
 @click.option("--symcode", type=click.IntRange(0, 7), default=4, show_default=True,
               help="Orientation, as that of pymilk.SHM.")
 @click.option("--row", type=click.IntRange(min=0), metavar="K", help="Draw row K as a curve.")
@@ -69,95 +74,133 @@ _KEY_LINES, _HIGH = 3, 20
               help="Slice of a cube or a temporal ring. Default: the newest.")
 @click.option("--rate", type=NumberRange(0.1, 60), default=10.0, show_default=True, metavar="HZ",
               help="Pictures per second; the stream is not read more often.")
-@click.option("--text", "mode", type=click.Choice(MODES),
+@click.option("--text", type=click.Choice(MODES),
               help="How to draw on a terminal. Default: from COLORTERM, TERM and NO_COLOR.")
 @click.option("--width", type=click.IntRange(min=1), help="Most columns of the text, or pixels of the PNG.")
 @click.option("--height", type=click.IntRange(min=1), help="Most lines of the text, or pixels of the PNG.")
 @click.option("--once", is_flag=True, help="Draw one frame, and end.")
 @click.option("--png", type=click.Path(dir_okay=False), metavar="FILE",
-              help="Write one frame into FILE, without a terminal.")
+              help="Write one frame with a scale and a caption into FILE, without a terminal.")
+@click.option("--bare", is_flag=True, help="With --png: the pixels alone.")
 @click.option("--json", "as_json", is_flag=True, help="With --once or --png: print numbers as JSON.")
-def show(
-    name: str,
-    index: int | None,
-    rate: float,
-    mode: str | None,
-    width: int | None,
-    height: int | None,
-    once: bool,
-    png: str | None,
-    as_json: bool,
-    dark: str | None,
-    levels: tuple[float, float] | None,
-    percentile: float | None,
-    **choices: Any,
-) -> None:
-    """Show the stream NAME in the terminal, live: images, and rows as curves.
+def show(names: tuple[str, ...], index: int | None, rate: float, dark: str | None, **choices: Any) -> None:
+    """Show the stream NAME in the terminal, live: images, and rows as curves; two streams side by side.
 
     Row 0 is at the bottom, columns run to the right, as ds9 shows upright FITS files. The writer is not
     affected: no semaphore is taken, and only drawn frames are read. Keys are listed below the picture.
 
     Example: pymilk show cam0 --log --colours heat
     """
-    still = once or png is not None
+    drawing = _Drawing(**{name: choices.pop(name) for name in _Drawing._fields})
+    _check(names, drawing, choices["levels"], choices["percentile"])
+    with clean_exit(), contextlib.ExitStack() as stack:
+        seen = [_opened(stack.enter_context(Feed(name)), index, dark, choices) for name in names]
+        if drawing.still:
+            _still(seen, drawing)
+            return
+        limits, mode = (drawing.height, drawing.width), drawing.text or colours_of(sys.stdout)
+        view_live([Viewer(feed, display, limits, mode, index) for feed, display in seen], 1 / rate)
+
+
+class _Drawing(NamedTuple):
+    """Where and how frames are drawn."""
+
+    text: str | None
+    width: int | None
+    height: int | None
+    once: bool
+    png: str | None
+    bare: bool
+    as_json: bool
+
+    @property
+    def still(self) -> bool:
+        """Whether one frame is drawn."""
+        return self.once or self.png is not None
+
+
+def _check(
+    names: tuple[str, ...], drawing: _Drawing, levels: tuple[float, float] | None, percentile: float | None
+) -> None:
+    """Refuse options that do not go together."""
+    if len(names) > _MOST_STREAMS:
+        raise click.UsageError(f"at most {_MOST_STREAMS} streams are shown side by side, not {len(names)}")
     if levels is not None and percentile is not None:
         raise click.UsageError("--levels and --percentile exclude each other")
     if levels is not None and not (levels[0] < levels[1] and all(map(math.isfinite, levels))):
         raise click.BadParameter(
             f"the first must be below the second, not {levels[0]:g} {levels[1]:g}", param_hint="--levels"
         )
-    if png is not None and not png.lower().endswith(".png"):
-        raise click.BadParameter(f"it writes PNG: {png} must end in .png", param_hint="--png")
-    if as_json and not still:
+    if drawing.png is not None and not drawing.png.lower().endswith(".png"):
+        raise click.BadParameter(
+            f"it writes PNG: {drawing.png} must end in .png", param_hint="--png"
+        )
+    if drawing.bare and drawing.png is None:
+        raise click.UsageError("--bare goes with --png")
+    if drawing.as_json and not drawing.still:
         raise click.UsageError("--json goes with --once or --png")
-    if not still and not interactive():
+    if not drawing.still and not interactive():
         raise click.UsageError(
             "a live picture needs a terminal for drawing and keys, and a TERM that is not dumb; without one "
             "take --once, which prints one frame, or --png FILE"
         )
-    with clean_exit():
-        display = Display(levels=levels, percentile=percentile, **choices)
-        if dark is not None and dark != _NOW:
-            with warnings_as_lines():
-                display.dark = load_dark(dark)
-        with Feed(name) as feed:
-            feed.look()
-            display.show(feed.take(index))
-            if dark == _NOW:
-                display.press("d")
-            if still:
-                _still(feed, display, (height, width), mode, png, as_json)
-            else:
-                _live(feed, display, (height, width), mode or colours_of(sys.stdout), index, 1 / rate)
 
 
-def _still(
-    feed: Feed,
-    display: Display,
-    limits: tuple[int | None, int | None],
-    mode: str | None,
-    png: str | None,
-    as_json: bool,
-) -> None:
-    """Print one frame, then its numbers."""
-    if png is not None:
-        wanted = [limit for limit in limits if limit is not None]
-        room = (limits[0] or wanted[0], limits[1] or wanted[0]) if wanted else None
-        picture = display.picture(room)
-        save_png(png, picture)
+def _opened(feed: Feed, index: int | None, dark: str | None, choices: dict[str, Any]) -> tuple[Feed, Display]:
+    """Take the first frame of a stream."""
+    display = Display(**choices)
+    if dark is not None and dark != _NOW:
+        with warnings_as_lines():
+            display.dark = load_dark(dark)
+    feed.look()
+    display.show(feed.take(index))
+    if dark == _NOW:
+        display.press("d")
+    return feed, display
+
+
+def _still(seen: list[tuple[Feed, Display]], drawing: _Drawing) -> None:
+    """Print one frame of each stream side by side, then its numbers."""
+    if drawing.png is not None:
+        size = _save(seen, drawing, drawing.png)
     else:
-        lines, columns = _room(limits)
-        drawn = display.text(lines, columns, mode or colours_of(sys.stdout))
-    if as_json:
-        print_json(_numbers(feed, display, png))
+        lines, columns = _room((drawing.height, drawing.width))
+        wide = max(1, (columns + 1) // len(seen) - 1)
+        parts = [display.text(lines, wide, drawing.text or colours_of(sys.stdout)) for _, display in seen]
+        drawn = [" ".join(line) for line in itertools.zip_longest(*parts, fillvalue=" " * wide)]
+    if drawing.as_json:
+        numbers = [_numbers(feed, display, drawing.png) for feed, display in seen]
+        print_json(numbers[0] if len(numbers) == 1 else numbers)
         return
-    if png is not None:
-        click.echo(f"picture: {png}, {picture.shape[1]}x{picture.shape[0]} pixels")
+    if drawing.png is not None:
+        click.echo(f"picture: {drawing.png}, {size[1]}x{size[0]} pixels")
     else:
         # Text for a file or a pipe keeps requested colours.
         click.echo("\n".join(line.rstrip(" ") for line in drawn), color=True)
-    click.echo(clean(_headline(feed)))
-    click.echo(clean(display.describe()))
+    for feed, display in seen:
+        click.echo(clean(headline(feed)))
+        click.echo(clean(display.describe()))
+
+
+def _save(seen: list[tuple[Feed, Display]], drawing: _Drawing, path: str) -> tuple[int, int]:
+    """Write the frames side by side into a PNG file; returns its height and width."""
+    wanted = [limit for limit in (drawing.height, drawing.width) if limit is not None]
+    room = (drawing.height or wanted[0], drawing.width or wanted[0]) if wanted else None
+    pictures = [
+        display.picture(room) if drawing.bare else display.captioned(_caption(feed, display), room)
+        for feed, display in seen
+    ]
+    height = max(len(picture) for picture in pictures)
+    pieces = [np.pad(each, ((0, height - len(each)), (0, 0), (0, 0))) for each in pictures]
+    whole = np.hstack(pieces)
+    save_png(path, whole)
+    return whole.shape[0], whole.shape[1]
+
+
+def _caption(feed: Feed, display: Display) -> list[str]:
+    written = to_utc(feed.written_ns)
+    when = [] if np.isnat(written) else [f"{written} UTC"]
+    return [clean(line) for line in (headline(feed), *when, display.describe())]
 
 
 def _room(limits: tuple[int | None, int | None]) -> tuple[int, int]:
@@ -184,132 +227,3 @@ def _numbers(feed: Feed, display: Display, png: str | None) -> dict[str, Any]:
         **display.statistics(),
         "png": png,
     }
-
-
-def _headline(feed: Feed, *, live: bool = False) -> str:
-    """Return a line about the frame, and problems of the stream."""
-    words = [feed.name, f"{'x'.join(map(str, feed.shape))} {feed.dtype}"]
-    if feed.trouble:
-        words.insert(1, f"** {feed.trouble} **")
-    words.append(f"frame {feed.counter}")
-    if feed.slice is not None:
-        words.append(f"slice {feed.slice} of {feed.slices}")
-    if live:
-        words.append("rate -" if feed.rate is None else f"{feed.rate:.1f}/s")
-        words.append(f"lost {feed.lost} (not drawn)")
-    return "  ".join(words)
-
-
-def _live(
-    feed: Feed,
-    display: Display,
-    limits: tuple[int | None, int | None],
-    mode: str,
-    index: int | None,
-    interval: float,
-) -> None:
-    """Draw until a key or a signal ends it."""
-    viewer = _Viewer(feed, display, limits, mode, index)
-    with Terminal() as terminal:
-        due = time.monotonic() + interval  # the first frame was taken already
-        while True:
-            now = time.monotonic()
-            if now >= due:
-                viewer.update()
-                due = max(due + interval, now)
-            terminal.draw(viewer.lines(terminal.lines, terminal.columns))
-            keys = terminal.wait(due)
-            if keys is None or not all(viewer.press(key) for key in keys):
-                return
-
-
-class _Viewer:
-    """State of the live view."""
-
-    def __init__(
-        self,
-        feed: Feed,
-        display: Display,
-        limits: tuple[int | None, int | None],
-        mode: str,
-        index: int | None,
-    ) -> None:
-        self.feed, self.display, self.limits, self.mode, self.index = feed, display, limits, mode, index
-        self.paused = False
-        self._notice = (0.0, "")
-        self._picture: tuple[tuple[int, int], list[str]] | None = None
-        self._again = False
-
-    def update(self) -> None:
-        """Take the newest frame of the stream, unless it is drawn already or drawing is paused."""
-        new = self.feed.look()
-        if not self._again and (self.paused or not new):
-            return
-        self._again = False
-        if self.index is not None and self.index >= self.feed.slices:  # the stream was replaced
-            self.index = None
-        try:
-            frame = self.feed.take(self.index)
-        except StreamDamagedError:  # the next look reports it, and follows the stream
-            return
-        if self.display.dark is not None and self.display.dark.shape != frame.shape:
-            self.display.dark = None
-            self._say("the frames have another shape now: no dark")
-        if self.display.row is not None:
-            last = self.display.rows_of(frame) - 1
-            self.display.row = None if frame.ndim == 1 else min(self.display.row, last)
-        self.display.show(frame)
-        self._picture = None
-
-    def _say(self, text: str) -> None:
-        self._notice = (time.monotonic() + _NOTICE_SECONDS, text)
-
-    def press(self, key: str) -> bool:
-        """Execute the command of a key; returns False if it ends the view."""
-        if key in ("q", "Q"):
-            return False
-        if key == " ":
-            self.paused = not self.paused
-        elif key in "[]n" and self.feed.slices:
-            self._step(key)
-        elif self.display.press(key):
-            self._picture = None
-        return True
-
-    def _step(self, key: str) -> None:
-        slices, now = self.feed.slices, self.feed.slice or 0
-        self.index = None if key == "n" else (now + (1 if key == "]" else -1)) % slices
-        self._again = True
-        self.update()
-
-    def lines(self, lines: int, columns: int) -> list[str]:
-        """Return all lines, each as wide as the terminal."""
-        keys = _wrapped(_KEYS + (_SLICE_KEYS if self.feed.slices else ()), columns)
-        keys = keys[: _KEY_LINES if lines >= _HIGH else 1]
-        room = (max(1, lines - _ABOVE - len(keys)), columns)
-        if self._picture is None or self._picture[0] != room:
-            height, width = (min(limit or most, most) for limit, most in zip(self.limits, room, strict=True))
-            drawn = self.display.text(height, width, self.mode)
-            blank = " " * columns
-            drawn = [line + " " * (columns - width) for line in drawn] + [blank] * (room[0] - len(drawn))
-            self._picture = (room, drawn)
-        until, notice = self._notice
-        state = "PAUSED  " if self.paused else ""
-        headline = state + _headline(self.feed, live=True)
-        line = notice if time.monotonic() < until else self.display.describe()
-        above = [set_cell_size(clean(text), columns) for text in (headline, line)]
-        # Reversed, if there are colours.
-        below = keys if self.mode == "ascii" else [f"\x1b[7m{line}\x1b[0m" for line in keys]
-        return [*above, *self._picture[1], *below]
-
-
-def _wrapped(words: tuple[str, ...], columns: int) -> list[str]:
-    """Wrap words into lines as wide as the terminal."""
-    lines = [""]
-    for word in words:
-        joined = f"{lines[-1]}  {word}" if lines[-1] else word
-        if len(joined) <= columns:
-            lines[-1] = joined
-        else:
-            lines.append(word)
-    return [set_cell_size(line, columns) for line in lines if line]

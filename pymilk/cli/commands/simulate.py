@@ -30,13 +30,15 @@ def _kinds() -> str:
 @click.argument("name")
 @click.option("--kind", type=click.Choice(list(SCENES)), default=None,
               help=f"What it sees. {_kinds()}. Default: shack-hartmann.")
-@click.option("--rate", type=NumberRange(min=0), default=None,
+@click.option("--rate", metavar="HZ", type=NumberRange(min=0), default=None,
               help="Frames per second; 0 is as fast as it can. Default: 2000, of a loop 300.")
-@click.option("--shape", callback=axes_of, default=None,
+@click.option("--shape", metavar="HEIGHTxWIDTH", callback=axes_of, default=None,
               help="HEIGHTxWIDTH, or LENGTH. Default: as the kind has it.")
-@click.option("--dtype", callback=dtype_of, default=None, help="Pixel type. Default: as the kind has it.")
-@click.option("--ring", type=click.IntRange(min=2), default=None, help="Slots of a ring in the stream.")
-@click.option("--frames", type=click.IntRange(min=1), default=None, help="End after so many.")
+@click.option("--dtype", metavar="DTYPE", callback=dtype_of, default=None,
+              help="Pixel type. Default: as the kind has it.")
+@click.option("--ring", metavar="SLOTS", type=click.IntRange(min=2), default=None,
+              help="Slots of a ring in the stream.")
+@click.option("--frames", metavar="N", type=click.IntRange(min=1), default=None, help="End after so many.")
 @click.option("--seed", type=click.IntRange(min=0), default=None, help="The same seed gives the same frames.")
 @click.option("--drop", type=NumberRange(0, 1), default=None, help="Fraction of frames that are missing.")
 @click.option("--tear", type=NumberRange(0, 1), default=None,

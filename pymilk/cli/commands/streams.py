@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import Any
 
 import click
 import numpy as np
@@ -15,6 +16,7 @@ from ...streams.directory import remove_stale
 from ..exits import clean_exit
 from ..naming import complete_streams, matching
 from ..output import print_error, warnings_as_lines
+from ..parameters import axes_of, dtype_with_complex_of
 
 __all__ = ["TYPES", "create", "rm"]
 
@@ -38,10 +40,13 @@ def octal(context: click.Context, option: click.Parameter, text: str | None) -> 
 
 @click.command()
 @click.argument("name")
-@click.argument("size", type=click.IntRange(min=1), nargs=-1, required=True)
-@click.option("--type", "kind", type=click.Choice(list(TYPES)), default="f32", show_default=True,
-              help="Pixel type.")
-@click.option("--ring", type=click.IntRange(0, 2**32 - 1), default=0,
+@click.argument("size", type=click.IntRange(min=1), nargs=-1, metavar="[SIZE]...")
+@click.option("--shape", callback=axes_of, metavar="HEIGHTxWIDTH",
+              help="Shape of a frame, in place of SIZEs: one to three lengths.")
+@click.option("--dtype", callback=dtype_with_complex_of, metavar="DTYPE",
+              help="Pixel type of NumPy.  [default: float32]")
+@click.option("--type", "kind", type=click.Choice(list(TYPES)), hidden=True)
+@click.option("--ring", metavar="SLOTS", type=click.IntRange(0, 2**32 - 1), default=0,
               help="Slots of a ring: frames that readers may be late. Default: no ring.")
 @click.option("--temporal", is_flag=True,
               help="Make the ring a circular cube whose slices are the frames, which are images then.")
@@ -53,28 +58,30 @@ def octal(context: click.Context, option: click.Parameter, text: str | None) -> 
 def create(
     name: str,
     size: tuple[int, ...],
-    kind: str,
-    ring: int,
-    temporal: bool,
-    nbkw: int,
-    mode: int | None,
-    force: bool,
+    shape: tuple[int, ...] | None,
+    dtype: np.dtype | None,
+    kind: str | None,
+    **choices: Any,
 ) -> None:
-    """Create the stream NAME of zeros, with one to three SIZEs: the shape of a frame in NumPy.
+    """Create the stream NAME of zeros; its frames have this --shape: 120x120, or 64.
 
-    An image is HEIGHT WIDTH. Refuses to replace a stream unless --force is given. With a ring the writer
-    copies each frame once more, and every ISIO program sees a plain stream; a --temporal ring costs nothing,
-    but programs that do not know such cubes see a stream of three axes.
+    SIZEs in place of it are the same lengths: an image is HEIGHT WIDTH. Refuses to replace a stream unless
+    --force is given. With a ring the writer copies each frame once more, and every ISIO program sees a plain
+    stream; a --temporal ring costs nothing, but programs that do not know such cubes see a stream of three
+    axes.
 
-    Example: pymilk create cam0 120 120 --type u16 --ring 256 --kw 50
+    Example: pymilk create cam0 --shape 120x120 --dtype uint16 --ring 256 --kw 50
     """
-    if temporal and not ring:
+    temporal = choices.pop("temporal")
+    if temporal and not choices["ring"]:
         raise click.UsageError("--temporal needs the number of slots: --ring SLOTS")
+    if bool(size) == (shape is not None):
+        raise click.UsageError("the shape of a frame is needed, once: --shape HEIGHTxWIDTH")
+    if kind is not None and dtype is not None:
+        raise click.UsageError("--type is the older word for --dtype: give one of them")
+    pixels = dtype or np.dtype(TYPES[kind or "f32"])
     with clean_exit(), warnings_as_lines():
-        ring_kind = "temporal" if temporal else "fast"
-        create_stream(
-            name, size, TYPES[kind], ring=ring, ring_kind=ring_kind, nbkw=nbkw, mode=mode, force=force
-        )
+        create_stream(name, shape or size, pixels, ring_kind="temporal" if temporal else "fast", **choices)
 
 
 @click.command()

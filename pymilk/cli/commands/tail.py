@@ -10,13 +10,14 @@ import click
 from ...channels import MessageLog
 from ...errors import ChannelRemovedError
 from ..exits import clean_exit
+from ..naming import completes_channels
 from ..output import clean, print_json
 
 __all__ = ["tail"]
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completes_channels("msg"))
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True,
               help="Begin with so many messages that are there.")
 @click.option("-f", "--follow", is_flag=True,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from ..exits import clean_exit
+from ..livestreams import watch_streams
 from ..naming import complete_streams
 from ..parameters import NumberRange
+from ..streamtable import COLUMNS
 from ..terminal import interactive
-from .ls import COLUMNS, watch_streams
 
 __all__ = ["top"]
 
@@ -23,13 +24,15 @@ __all__ = ["top"]
 def top(patterns: tuple[str, ...], sort: str, reverse: bool, interval: float) -> None:
     """Show all streams, or those that match a PATTERN, in a live table, the fastest first.
 
-    Keys: < and > choose the column to sort by, r reverses, q and Ctrl-C quit.
+    Keys: arrows, page keys, home and end choose a stream; return shows its picture, i what is known of it,
+    and q comes back. / filters by a part of the name, or by a pattern. < and > choose the column to sort by,
+    r reverses, q and Ctrl-C quit.
 
     The same as pymilk ls --watch, sorted by rate.
 
     Example: pymilk top --sort age --interval 0.5
     """
     if not interactive():
-        raise click.UsageError("top needs a terminal for drawing and keys; for a pipe use pymilk ls --rate 1")
+        raise click.UsageError("top needs a terminal for drawing and keys; a pipe takes ls --measure 1")
     with clean_exit():
         watch_streams(sort, reverse, interval, patterns)

@@ -18,6 +18,7 @@ from .formats import (
 )
 from .messages import memmsg
 from .selecting import select
+from .values import memkv
 
 __all__ = [
     "NOT_YET",
@@ -31,6 +32,7 @@ __all__ = [
     "install",
     "last_error",
     "last_error_message",
+    "memkv",
     "memmap",
     "memmsg",
     "pkt_kind",
@@ -44,5 +46,5 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     if name in NOT_YET:
-        raise AttributeError(f"pymilk has no {name} of pymembus yet; there are memmap, memmsg and select")
+        raise AttributeError(f"pymilk has no {name} of pymembus yet; there are memkv, memmap and memmsg")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

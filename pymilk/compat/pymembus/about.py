@@ -13,7 +13,7 @@ __version__ = "2.2.0"
 __build__ = "pymilk"
 
 #: Classes of pymembus that do not exist here.
-NOT_YET = ("memcmd", "memkv", "memvid", "memaud", "mempkt", "vidview", "audview")
+NOT_YET = ("memcmd", "memvid", "memaud", "mempkt", "vidview", "audview")
 
 #: What `info` prints.
 INFORMATION = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-import weakref
 from collections import deque
+from collections.abc import Callable
 
 from ...channels import MessageLog
 from ...errors import (
@@ -22,6 +22,7 @@ from ...errors import (
 )
 from .arguments import content, integer, milliseconds, share_name
 from .errors import errc, failed, set_error
+from .share import session_number, unlink_with
 
 __all__ = ["memmsg"]
 
@@ -57,7 +58,7 @@ class memmsg:
         set_error(errc.ok)
         self._reader: MessageLog | None = None
         self._writer: MessageLog | None = None
-        self._unlink: weakref.finalize[[int, str, int], memmsg] | None = None
+        self._unlink: Callable[[], object] | None = None
         self._size = 0
         self._writes = self._existing = False
         self._forget()
@@ -112,7 +113,7 @@ class memmsg:
             return failed(errc.size_mismatch if rest == 0 and nbytes < there else errc.invalid_layout)
         self._reader, self._size, self._writes, self._existing = log, nbytes, bool(bWrite), not made
         if made:
-            self._unlink = weakref.finalize(self, _unlink, os.getpid(), log.path, log.identity)
+            self._unlink = unlink_with(self, log)
         set_error(errc.ok)
         return True
 
@@ -152,10 +153,7 @@ class memmsg:
 
     def getSessionId(self) -> int:
         """Return the random number of this share, of 64 bits with a sign; 0 if closed."""
-        if self._reader is None:
-            return 0
-        number = self._reader.identity
-        return number - 2**64 if number >= 2**63 else number
+        return 0 if self._reader is None else session_number(self._reader)
 
     def write(self, sMsg: str | bytes) -> bool:
         """Write a message.
@@ -301,11 +299,3 @@ class memmsg:
         if self._reader is None:
             return "<memmsg closed>"
         return f"<memmsg {self._reader.name!r} {'writing' if self._writes else 'reading'}>"
-
-
-def _unlink(pid: int, path: str, identity: int) -> None:
-    """Remove the name, if it still is that of the share."""
-    if os.getpid() == pid:
-        with contextlib.suppress(StreamError, OSError), MessageLog.attach(path) as log:
-            if log.identity == identity:
-                os.unlink(path)

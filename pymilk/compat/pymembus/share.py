@@ -1,19 +1,21 @@
-"""What a handle has open: a stream, who may unlink it, and which views are out."""
+"""What a handle has open: a stream or channel, who may unlink it, and which views are out."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..._core import Stream
 from ..._types import Array
+from ...channels import MessageLog, SharedState
 from ...errors import StreamError
 
-__all__ = ["Lease", "LeasedArray", "Share", "remove_stream"]
+__all__ = ["Lease", "LeasedArray", "Share", "remove_stream", "session_number", "unlink_with"]
 
 
 class Share:
@@ -76,3 +78,26 @@ def remove_stream(name: str) -> bool:
     except (StreamError, FileNotFoundError, PermissionError):
         return False
     return True
+
+
+def session_number(channel: MessageLog | SharedState) -> int:
+    """Return the random number of a channel, of 64 bits with a sign."""
+    number = channel.identity
+    return number - 2**64 if number >= 2**63 else number
+
+
+def unlink_with(handle: object, channel: MessageLog | SharedState) -> Callable[[], object]:
+    """Have the name of a channel removed when a handle is collected, or when what this returns is called.
+
+    Not if it is that of another channel by then, and not by a child after fork.
+    """
+    return weakref.finalize(
+        handle, _unlink_channel, os.getpid(), type(channel), channel.path, channel.identity
+    )
+
+
+def _unlink_channel(pid: int, kind: type[MessageLog | SharedState], path: str, identity: int) -> None:
+    if os.getpid() == pid:
+        with contextlib.suppress(StreamError, OSError), kind.attach(path) as channel:
+            if channel.identity == identity:
+                os.unlink(path)

@@ -87,10 +87,10 @@ def test_hints_about_rings() -> None:
     said = " ".join(result_of(losing("plain"), point("fast")).verdict())
     assert "A ring in the stream (fast, 64 slots) lost nothing at 1000/s" in said
     said = " ".join(result_of(losing("temporal", fullest=1.0, lost=36)).verdict())
-    assert "late by 100 frames (0.1 s at 1000/s), and it has 64 slots; take --depth 200" in said
+    assert "late by 100 frames (0.1 s at 1000/s), and it has 64 slots; take --ring 200" in said
     said = " ".join(result_of(losing("fast", fullest=1.0, cpu_share=0.99)).verdict())
     assert "a deeper ring only delays that" in said
-    assert "--depth" not in said
+    assert "--ring" not in said
     said = " ".join(result_of(point("fast", fullest=0.75)).verdict())
     assert "75% full at 1000/s; a depth of 96 or more" in said
     said = " ".join(result_of(losing("collector", fullest=0.1)).verdict())

@@ -26,7 +26,7 @@ from support.calling import call, done
 def test_info_says_how_long_writes_take(make_stream, monkeypatch, found, words):
     make_stream("cam", (2, 2), "u2")
     told = {"rate": 0.0, "frames": 0, "counter_set": 0, "seconds": 1.0, "intervals": 0, **found}
-    monkeypatch.setattr("pymilk.cli.commands.info.measure_stream", lambda *_: told)
+    monkeypatch.setattr("pymilk.cli.describing.measure_stream", lambda *_: told)
     assert words in done("info", "cam")
 
 

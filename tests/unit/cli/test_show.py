@@ -53,19 +53,19 @@ def test_terminal_is_taken_over_once_when_it_is_continued(monkeypatch, late):
 
 
 def test_the_stream_is_read_once_for_each_turn(make):
-    from pymilk.cli.commands.show import _Viewer
+    from pymilk.cli.viewer import Viewer
     from pymilk.view import Display, Feed
 
     shm = make("cam", letter_f())
     with Feed("cam") as feed:
-        viewer = _Viewer(feed, Display(), (None, None), "ascii", None)
+        viewer = Viewer(feed, Display(), (None, None), "ascii", None)
         viewer.update()
         for turn in range(3):
             for _ in range(4):
                 shm.set_data(letter_f())
             before = feed.counter
             for key in "lcsr0":  # drawn anew after each of them
-                assert viewer.press(key)
+                viewer.press(key)
                 assert len(viewer.lines(24, 80)) == 24
                 assert feed.counter == before
             viewer.update()
@@ -78,12 +78,12 @@ def test_the_stream_is_read_once_for_each_turn(make):
 
 @pytest.mark.parametrize(("shape", "symcode", "rows"), [((30, 4), 4, 30), ((4, 30), 0, 30), ((30, 4), 0, 4)])
 def test_the_row_stays_when_frames_come(make, shape, symcode, rows):
-    from pymilk.cli.commands.show import _Viewer
+    from pymilk.cli.viewer import Viewer
     from pymilk.view import Display, Feed
 
     shm = make("cam", np.zeros(shape, "u2"))
     with Feed("cam") as feed:
-        viewer = _Viewer(feed, Display(symcode=symcode, row=rows - 1), (None, None), "ascii", None)
+        viewer = Viewer(feed, Display(symcode=symcode, row=rows - 1), (None, None), "ascii", None)
         for _ in range(3):
             viewer.update()
             assert viewer.display.row == rows - 1

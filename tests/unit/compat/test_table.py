@@ -64,6 +64,7 @@ PLACES = {
     "8.1": ("pymilk.compat.pymembus", None),
     "8.2": ("pymilk.compat.pymembus", "memmap"),
     "8.3": ("pymilk.compat.pymembus", "memmsg"),
+    "8.4": ("pymilk.compat.pymembus", "memkv"),
 }
 
 #: What stands for defaults on the page.

@@ -142,6 +142,7 @@ STILL_KNOWN = {
     "size": (3, 2),
     "dtype": np.dtype("f4"),
     "naxis": 2,
+    "ndim": 2,
     "nelement": 6,
     "nbytes": 24,
     "datatype": 9,

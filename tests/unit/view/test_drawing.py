@@ -50,10 +50,13 @@ def test_constant_and_not_finite_frames():
     assert span(nothing) is None
     assert span(nothing, 99) is None
     assert np.isnan(fractions(nothing, None)).all()
-    assert summary(nothing) == {"min": None, "max": None, "mean": None, "peak": None, "not_finite": 4}
+    assert summary(nothing) == {
+        **dict.fromkeys(("min", "max", "mean", "std", "peak")),
+        "not_finite": 4,
+    }
     some = np.array([[np.nan, 1.0], [-np.inf, 3.0]])
     assert span(some) == (1.0, 3.0)
-    assert summary(some) == {"min": 1.0, "max": 3.0, "mean": 2.0, "peak": [1, 1], "not_finite": 2}
+    assert summary(some) == {"min": 1.0, "max": 3.0, "mean": 2.0, "std": 1.0, "peak": [1, 1], "not_finite": 2}
 
 
 def test_percentile_leaves_out_both_tails():

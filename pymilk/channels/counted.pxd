@@ -1,0 +1,20 @@
+"""`CountedFile`: see counted.pyx."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+from ..native.bell cimport Bell
+from .file cimport ChannelFile
+
+
+cdef class CountedFile(ChannelFile):
+    cdef Bell bell              # made when somebody waits for several things
+    # Told after each read, so that it is readable while there is something: see pymilk.streams.watching.
+    cdef public object _descriptor
+    cdef int64_t next_look      # at the place of the file
+
+    # The count up to which this object has read.
+    cdef uint64_t known(self) noexcept nogil
+    cdef bint has_news(self, uint64_t known) noexcept nogil
+    cdef int check_place(self) except -1
+    cdef int tell(self) except -1
+    cdef bint wait_beyond(self, uint64_t known, timeout) except -1

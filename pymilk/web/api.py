@@ -1,0 +1,162 @@
+"""What can be asked for under ``/api``: streams, their frames, and the accounts of the views."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import io
+import json
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from .._core import Stream
+from ..errors import StreamError, StreamNotFoundError, StreamPermissionError
+from ..inspection import stream_details
+from ..shm import SHM
+from ..view.feed import Feed
+from ..view.levels import fractions, real_values, zscale
+from ..view.png import png_bytes
+from .listing import Listing, plain
+from .sources import path_of
+from .viewer import Views
+
+__all__ = ["Api", "failed"]
+
+#: Seconds between two lists of streams that are sent by themselves.
+_LIST_SECONDS = 1.0
+#: Looks in this time whether the server ends.
+_LOOKS = 20
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def failed(error: BaseException) -> Response:
+    """Return the answer that says what went wrong."""
+    for kind, code in ((StreamNotFoundError, 404), (StreamPermissionError, 403)):
+        if isinstance(error, kind):
+            return PlainTextResponse(str(error), code)
+    return PlainTextResponse(str(error), 400)
+
+
+def _answering(answer: Answer) -> Answer:
+    @functools.wraps(answer)
+    async def safe(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except (StreamError, OSError, ImportError) as error:
+            return failed(error)
+
+    return safe
+
+
+class Api:
+    """What is answered to those who may look.
+
+    Parameters
+    ----------
+    listing : Listing
+    views : Views
+    ending : callable
+        Tells whether the server ends, and with it what goes on and on.
+    """
+
+    def __init__(self, listing: Listing, views: Views, ending: Callable[[], bool]) -> None:
+        self._listing, self._views, self._ending = listing, views, ending
+
+    def routes(self) -> list[Route]:
+        """Return the routes, below ``/api``."""
+        answers: dict[str, Answer] = {
+            "/streams": self.streams,
+            "/events": self.events,
+            "/views": self.views,
+            "/streams/{name}": self.stream,
+            "/streams/{name}/frame.fits": self.fits,
+            "/streams/{name}/frame.npy": self.npy,
+            "/streams/{name}/frame.png": self.png,
+        }
+        return [Route(path, _answering(answer), methods=["GET"]) for path, answer in answers.items()]
+
+    async def streams(self, request: Request) -> Response:
+        """List the streams, with rates and ages."""
+        return JSONResponse(await self._listing.streams())
+
+    async def views(self, request: Request) -> Response:
+        """Tell what each view was shown, and what not."""
+        return JSONResponse(self._views.describe())
+
+    async def events(self, request: Request) -> Response:
+        """Send the list of streams again and again, as server-sent events."""
+
+        async def lists() -> AsyncIterator[str]:
+            while not self._ending():
+                yield f"data: {json.dumps(await self._listing.streams())}\n\n"
+                for _ in range(_LOOKS):
+                    if not self._ending():
+                        await asyncio.sleep(_LIST_SECONDS / _LOOKS)
+
+        return StreamingResponse(lists(), media_type="text/event-stream")
+
+    async def stream(self, request: Request) -> Response:
+        """Tell all that is known of a stream: header, keywords, semaphores, processes."""
+
+        def look(path: str) -> dict[str, Any]:
+            with Stream.attach(path, writable=False, prefault=False) as stream:
+                return stream_details(stream)
+
+        return JSONResponse(plain(await asyncio.to_thread(look, self._path(request))))
+
+    async def npy(self, request: Request) -> Response:
+        """Return the newest frame as an NPY file."""
+
+        def content(path: str) -> bytes:
+            file = io.BytesIO()
+            with Stream.attach(path, writable=False) as stream:
+                np.save(file, stream.read()[0], allow_pickle=False)
+            return file.getvalue()
+
+        return await self._file(request, content, "application/octet-stream", "npy")
+
+    async def fits(self, request: Request) -> Response:
+        """Return the newest frame as a FITS file, with the keywords of the stream in its header."""
+
+        def content(path: str) -> bytes:
+            with tempfile.TemporaryDirectory() as folder, SHM(path) as shm:
+                shm.save_as_fits(f"{folder}/frame.fits")
+                return Path(f"{folder}/frame.fits").read_bytes()
+
+        return await self._file(request, content, "application/fits", "fits")
+
+    async def png(self, request: Request) -> Response:
+        """Return the newest frame as a picture: grey, from the smallest to the largest value."""
+        return await self._file(request, lambda path: png_bytes(_picture(path)), "image/png", "png")
+
+    async def _file(
+        self, request: Request, content: Callable[[str], bytes], kind: str, suffix: str
+    ) -> Response:
+        path = self._path(request)
+        name = request.path_params["name"]
+        ascii_name = name.encode("ascii", "replace").decode().replace('"', "_").replace("\\", "_")
+        headers = {"content-disposition": f'attachment; filename="{ascii_name}.{suffix}"'}
+        return Response(await asyncio.to_thread(content, path), media_type=kind, headers=headers)
+
+    def _path(self, request: Request) -> str:
+        name = request.path_params["name"]
+        if not self._listing.shows(name):
+            raise StreamNotFoundError(f"stream {name!r:.80} is not shown here", stream=name)
+        return path_of(name)
+
+
+def _picture(path: str) -> Any:
+    """Return the newest frame in grey, row 0 at the bottom."""
+    with Feed(path) as feed:
+        frame = feed.take()
+    image = real_values(np.atleast_2d(frame))
+    grey = (fractions(image, zscale(image)) * 255).astype(np.uint8)
+    return np.repeat(grey[::-1, :, None], 3, axis=2)

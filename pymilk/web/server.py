@@ -1,0 +1,168 @@
+"""The server: a socket, a thread or a process that answers on it, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ..errors import StreamArgumentError, StreamStorageError
+from ..system.causes import cause_of
+from ..system.ending import close_at_exit
+from .app import make_app
+from .settings import Settings
+
+__all__ = ["WebServer"]
+
+#: Bytes of a message from the page.
+_MESSAGE_NBYTES = 65536
+#: Seconds that open connections get when the server ends.
+_ENDING_SECONDS = 2
+
+
+class _Protocol(H11Protocol):
+    """Connections that ask for nothing are closed, however slowly they do it."""
+
+    opening = 10.0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(self.opening, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def handle_events(self) -> None:
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before or self.transport.is_closing():
+            self._deadline.cancel()
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        self._deadline.cancel()  # a view has a deadline of its own
+        super().handle_websocket_upgrade(event)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._deadline.cancel()
+        if not self.transport.is_closing():
+            self._deadline = self.loop.call_later(self.opening, self._too_slow)
+
+    def _too_slow(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+class WebServer:
+    """Show streams in a browser.
+
+    A context manager: it answers from its beginning to its end. Or `start`, `stop` and `wait`; it ends with
+    the interpreter.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+    folder : str, optional
+        For recordings that are started from the page. Default: the working directory.
+
+    Raises
+    ------
+    StreamStorageError
+        From `start`: the address or the port cannot be used.
+    """
+
+    def __init__(self, settings: Settings | None = None, folder: str | None = None) -> None:
+        self.settings = settings or Settings()
+        self._folder = folder
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._socket: socket.socket | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether it answers."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self._socket.getsockname()[1]) if self._socket is not None else self.settings.port
+
+    @property
+    def address(self) -> str:
+        """What to open in the browser: with the token behind the #, which no browser sends or logs."""
+        host = self.settings.host
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+        return f"{self.settings.scheme}://{shown}:{self.port}/#token={self.settings.token}"
+
+    def start(self) -> WebServer:
+        """Answer from now on, in a thread of its own."""
+        if self._thread is not None:
+            raise StreamArgumentError("the server was started already", argument="start", found=None)
+        self._socket = self._listen()
+        protocol = type("_Opening", (_Protocol,), {"opening": self.settings.opening})
+        config = uvicorn.Config(
+            make_app(self.settings, self._is_ending, self._folder),
+            http=protocol, ws="websockets-sansio", ws_per_message_deflate=False, ws_max_size=_MESSAGE_NBYTES,
+            limit_concurrency=self.settings.connections, timeout_keep_alive=int(self.settings.opening) or 1,
+            timeout_graceful_shutdown=_ENDING_SECONDS, access_log=False, log_config=None,
+            server_header=False, date_header=False,
+            ssl_certfile=self.settings.cert, ssl_keyfile=self.settings.key,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._run, name="pymilk web", daemon=True)
+        self._thread.start()
+        close_at_exit(self)
+        return self
+
+    def _listen(self) -> socket.socket:
+        host, port = self.settings.host, self.settings.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(128)
+        except OSError as error:
+            listener.close()
+            raise StreamStorageError(
+                f"cannot listen on {host}, port {port}: {cause_of(error)}; choose another port, "
+                "or 0 for a free one",
+                path=f"{host}:{port}",
+            ) from error
+        return listener
+
+    def _is_ending(self) -> bool:
+        return self._server is not None and self._server.should_exit
+
+    def _run(self) -> None:
+        assert self._server is not None
+        assert self._socket is not None
+        asyncio.run(self._server.serve(sockets=[self._socket]))
+
+    def stop(self) -> None:
+        """End: views are closed, and recordings that were started from the page."""
+        if self._server is not None:
+            self._server.should_exit = True
+        self.wait()
+        if self._socket is not None:
+            self._socket.close()
+
+    close = stop
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it has ended; returns whether it has."""
+        if self._thread is not None:
+            self._thread.join(timeout)
+        return not self.running
+
+    def __enter__(self) -> WebServer:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()

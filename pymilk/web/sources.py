@@ -1,0 +1,169 @@
+"""Streams that are looked at: one reader for all views of a stream, which takes nothing from anybody."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from .._types import Array
+from ..errors import StreamNotFoundError
+from ..names import SUFFIX, stream_directory
+from ..times import now_ns
+from ..view.feed import Feed
+
+__all__ = ["Shown", "Source", "Sources", "path_of"]
+
+#: Seconds between two looks at the counter while a view waits for a frame.
+_LOOK_SECONDS = 0.004
+#: Frames of this size and more are copied in another thread: the server goes on meanwhile.
+_LARGE_NBYTES = 262_144
+
+
+def path_of(name: str) -> str:
+    """Return the path of a stream by its name alone.
+
+    Raises
+    ------
+    StreamNotFoundError
+        It is no name: nothing outside the stream directory is shown.
+    """
+    if not name or name != os.path.basename(name) or name.startswith(".") or "\0" in name:
+        raise StreamNotFoundError(f"{name!r:.80} is no name of a stream", stream=name[:80])
+    return os.path.join(stream_directory(), name + SUFFIX)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A frame that all views may have.
+
+    Attributes
+    ----------
+    image : ndarray, one or two axes
+        Not to be changed.
+    counter : int
+        Its ``cnt0``.
+    file : int
+        Another one for each file of the stream.
+    said : dict
+        ``name``, ``cnt0``, ``torn``, ``slice``, ``slices``, ``written_ns`` (as text: it has more digits than
+        numbers of a page), ``age``.
+    """
+
+    image: Array
+    counter: int
+    file: int
+    said: dict[str, Any]
+
+
+class Source:
+    """The newest frame of a stream, for as many views as want it.
+
+    The stream is attached read-only, without a semaphore and without a slot of its ring: neither its writer
+    nor any reader notices. Its counter is looked at while somebody waits for a frame, and a frame is copied
+    once for all.
+
+    Parameters
+    ----------
+    name : str
+
+    Raises
+    ------
+    StreamError
+        As `pymilk.Stream.attach`.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._feed = Feed(path_of(name))
+        self._lock = asyncio.Lock()
+        self._kept: dict[int | None, Shown] = {}
+        self.users = 0
+
+    def close(self) -> None:
+        """Detach."""
+        self._feed.close()
+
+    def state(self) -> dict[str, Any]:
+        """Return what is known of the stream between two frames."""
+        feed = self._feed
+        return {"rate": feed.rate, "trouble": feed.trouble, "counter": feed.counter}
+
+    async def frame(self, after: tuple[int, int] | None, index: int | None, timeout: float) -> Shown | None:
+        """Return the newest frame, as soon as it is another one.
+
+        Parameters
+        ----------
+        after : (counter, file) or None
+            What was shown last. None: any frame will do.
+        index : int or None
+            Slice of a cube.
+        timeout : float
+            Seconds after which None is returned.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while True:
+            async with self._lock:
+                shown = await self._newest(index)
+            if shown is not None and (after is None or (shown.counter, shown.file) != after):
+                return shown
+            left = deadline - loop.time()
+            if left <= 0:
+                return None
+            await asyncio.sleep(min(_LOOK_SECONDS, left))
+
+    async def _newest(self, index: int | None) -> Shown | None:
+        feed = self._feed
+        news = feed.look()
+        if news:
+            self._kept.clear()
+        kept = self._kept.get(index)
+        if kept is not None:
+            return kept
+        if feed.nbytes >= _LARGE_NBYTES:
+            image = await asyncio.to_thread(feed.take, index)
+        else:
+            image = feed.take(index)
+        image.setflags(write=False)
+        said = {
+            "name": feed.name,
+            "cnt0": feed.counter,
+            "torn": feed.torn,
+            "slice": feed.slice,
+            "slices": feed.slices,
+            "written_ns": str(feed.written_ns),
+            "age": (now_ns() - feed.written_ns) / 1e9 if feed.written_ns else None,
+        }
+        shown = Shown(image, feed.counter, feed.inode, said)
+        self._kept[index] = shown
+        return shown
+
+
+class Sources:
+    """All sources in use, by name: each is open as long as a view has it."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Source] = {}
+
+    def take(self, name: str) -> Source:
+        """Return the source of a stream; `give_back` it."""
+        source = self._open.get(name)
+        if source is None:
+            source = self._open[name] = Source(name)
+        source.users += 1
+        return source
+
+    def give_back(self, name: str, source: Source) -> None:
+        """Close it if nobody else has it."""
+        source.users -= 1
+        if not source.users:
+            if self._open.get(name) is source:
+                del self._open[name]
+            source.close()
+
+    def close(self) -> None:
+        """Close all."""
+        for source in self._open.values():
+            source.close()
+        self._open.clear()

@@ -1,0 +1,51 @@
+// Curves on a canvas: up to some 100 000 points, by the smallest and largest value of each column.
+
+/** Draw values as a curve; returns the levels of its vertical axis. */
+export function drawCurve(canvas, values, { low, high, colour = "#5aa9e6" } = {}) {
+  const context = canvas.getContext("2d");
+  const { width, height } = canvas;
+  const finite = values.filter(Number.isFinite);
+  let [bottom, top] = [low, high];
+  if (bottom === undefined) {
+    bottom = Infinity;
+    top = -Infinity;
+    for (const value of finite) {
+      bottom = Math.min(bottom, value);
+      top = Math.max(top, value);
+    }
+  }
+  if (!(bottom < top)) [bottom, top] = [(bottom || 0) - 1, (bottom || 0) + 1];
+  context.clearRect(0, 0, width, height);
+  context.strokeStyle = colour;
+  context.beginPath();
+  const place = (value) => height - 1 - ((value - bottom) / (top - bottom)) * (height - 2);
+  for (let column = 0; column < width; column++) {
+    const first = Math.floor((column * values.length) / width);
+    const last = Math.max(first + 1, Math.floor(((column + 1) * values.length) / width));
+    let [least, most] = [Infinity, -Infinity];
+    for (let k = first; k < last; k++) {
+      if (values[k] < least) least = values[k];
+      if (values[k] > most) most = values[k];
+    }
+    if (least > most) continue;
+    context.lineTo(column + 0.5, place(least));
+    if (most > least) context.lineTo(column + 0.5, place(most));
+  }
+  context.stroke();
+  return [bottom, top];
+}
+
+/** Draw counts as bars, and two lines at the levels. */
+export function drawHistogram(canvas, counts, low, high, levels) {
+  const context = canvas.getContext("2d");
+  const { width, height } = canvas;
+  const most = Math.log1p(Math.max(1, ...counts));
+  context.clearRect(0, 0, width, height);
+  context.fillStyle = "#7a8794";
+  counts.forEach((count, k) => {
+    const tall = (Math.log1p(count) / most) * (height - 2);
+    context.fillRect((k * width) / counts.length, height - tall, Math.max(1, width / counts.length), tall);
+  });
+  context.fillStyle = "#e6b35a";
+  for (const level of levels) context.fillRect(((level - low) / (high - low || 1)) * width - 1, 0, 2, height);
+}

@@ -1,0 +1,120 @@
+// Pixels as the server sends them, and what can be said of their values.
+
+const KINDS = {
+  uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array,
+  uint32: Uint32Array, int32: Int32Array, float32: Float32Array,
+};
+
+/** A part of an image: typed values, and where they lie in it. */
+export class Pixels {
+  /** @param {object} header  of a frame; @param {ArrayBuffer} content */
+  constructor(header, content) {
+    [this.rows, this.columns] = header.size;
+    [this.left, this.bottom, this.right, this.top] = header.region;
+    [this.across, this.down] = header.bins;
+    this.complex = header.dtype.startsWith("complex");
+    this.raw = new KINDS[header.sent](content);
+    this.sent = header.sent;
+    this.exact = header.exact;
+  }
+
+  /** The number at (column, row) of what was sent; of complex pixels the amplitude. */
+  at(column, row) {
+    const place = row * this.columns + column;
+    if (!this.complex) return this.raw[place];
+    return Math.hypot(this.raw[2 * place], this.raw[2 * place + 1]);
+  }
+
+  /** The same by the coordinates of the image; undefined outside. */
+  ofImage(x, y) {
+    if (x < this.left || x >= this.right || y < this.bottom || y >= this.top) return undefined;
+    return this.at(Math.floor((x - this.left) / this.across), Math.floor((y - this.bottom) / this.down));
+  }
+
+  /** All values, amplitudes of complex ones; NaN and infinities left out. At most about `most` of them, evenly. */
+  values(most = Infinity) {
+    const count = this.rows * this.columns;
+    const step = Math.max(1, Math.ceil(count / most));
+    const found = new Float64Array(Math.ceil(count / step));
+    let kept = 0;
+    for (let place = 0; place < count; place += step) {
+      const value = this.complex ? Math.hypot(this.raw[2 * place], this.raw[2 * place + 1]) : this.raw[place];
+      if (Number.isFinite(value)) found[kept++] = value;
+    }
+    return found.subarray(0, kept);
+  }
+}
+
+/** The lowest and highest level by a rule: "minmax", "99.5" and other percentages, "zscale". */
+export function limits(pixels, rule) {
+  const values = pixels.values(200000).sort();
+  if (!values.length) return [0, 1];
+  if (rule === "minmax") return [values[0], values[values.length - 1]];
+  if (rule === "zscale") return zscale(values);
+  const share = (100 - Number(rule)) / 200;
+  const place = (part) => values[Math.min(values.length - 1, Math.max(0, Math.round(part * (values.length - 1))))];
+  return [place(share), place(1 - share)];
+}
+
+/** Levels of a line through the sorted values, with outliers left out: what IRAF calls zscale (contrast 0.25). */
+function zscale(sorted) {
+  const count = Math.min(1000, sorted.length);
+  const sample = Array.from({ length: count }, (_, k) => sorted[Math.floor((k * sorted.length) / count)]);
+  const middle = sample[Math.floor(count / 2)];
+  let kept = sample.map((value, k) => [k - (count - 1) / 2, value]);
+  let slope = 0;
+  for (let round = 0; round < 5 && kept.length > Math.max(5, count / 2); round++) {
+    const n = kept.length;
+    const mx = kept.reduce((sum, [x]) => sum + x, 0) / n;
+    const my = kept.reduce((sum, [, y]) => sum + y, 0) / n;
+    const sxx = kept.reduce((sum, [x]) => sum + (x - mx) ** 2, 0);
+    slope = kept.reduce((sum, [x, y]) => sum + (x - mx) * (y - my), 0) / (sxx || 1);
+    const distance = kept.map(([x, y]) => y - my - slope * (x - mx));
+    const bound = 2.5 * Math.sqrt(distance.reduce((sum, each) => sum + each * each, 0) / n);
+    const next = kept.filter((_, k) => Math.abs(distance[k]) <= bound);
+    if (next.length === n) break;
+    kept = next;
+  }
+  const half = (slope / 0.25) * (count / 2);
+  const low = Math.max(sample[0], middle - half);
+  const high = Math.min(sample[count - 1], middle + half);
+  return low < high ? [low, high] : [sample[0], sample[count - 1]];
+}
+
+/** Mean, standard deviation, smallest, largest and number of values, and how many are not finite. */
+export function statistics(pixels) {
+  const values = pixels.values();
+  let sum = 0;
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of values) {
+    sum += value;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  const mean = sum / values.length;
+  let squares = 0;
+  for (const value of values) squares += (value - mean) ** 2;
+  return {
+    count: values.length, mean, deviation: Math.sqrt(squares / values.length), low, high,
+    bad: pixels.rows * pixels.columns - values.length,
+  };
+}
+
+/** How many values lie in each of `count` equal steps from low to high; those beyond are in the first and last. */
+export function histogram(pixels, low, high, count) {
+  const found = new Uint32Array(count);
+  const scale = count / (high - low || 1);
+  for (const value of pixels.values(500000)) {
+    found[Math.min(count - 1, Math.max(0, Math.floor((value - low) * scale)))]++;
+  }
+  return found;
+}
+
+/** A number in few digits, whole ones whole. */
+export function text(value) {
+  if (value === undefined) return "";
+  if (!Number.isFinite(value)) return String(value);
+  if (Number.isInteger(value) && Math.abs(value) < 1e15) return String(value);
+  return String(Number(value.toPrecision(6)));
+}

@@ -1,0 +1,95 @@
+// What the page asks the server for. The token is in the address behind the #, which browsers send to nobody.
+
+const fragment = new URLSearchParams(location.hash.slice(1));
+const token = fragment.get("token") ?? "";
+
+/** The token, for the address of the page. */
+export function tokenOf() {
+  return token;
+}
+
+/** Fetch something below /api; throws an Error with what the server said. */
+export async function ask(path, options = {}) {
+  const answer = await fetch(`api/${path}`, {
+    ...options,
+    headers: { authorization: `Bearer ${token}`, ...options.headers },
+  });
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer;
+}
+
+/** Call `take` with each list of streams that the server sends, for ever; `failed` with what goes wrong. */
+export async function followStreams(take, failed) {
+  for (;;) {
+    try {
+      const answer = await ask("events");
+      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      for (;;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        text += value;
+        const events = text.split("\n\n");
+        text = events.pop();
+        for (const each of events) take(JSON.parse(each.replace(/^data: /, "")));
+      }
+      failed("the server has ended");
+    } catch (error) {
+      failed(error.message);
+    }
+    await new Promise((done) => setTimeout(done, 1000));
+  }
+}
+
+/** A view of a stream at the server: frames for credit. */
+export class Link {
+  /**
+   * @param {string} stream  its name
+   * @param {function(object, ArrayBuffer)} onFrame  header and pixels
+   * @param {function(object)} onState  what is known between frames
+   * @param {function(string)} onEnd  why it ended
+   */
+  constructor(stream, onFrame, onState, onEnd) {
+    this.stream = stream;
+    this.handlers = { onFrame, onState, onEnd };
+    this.closed = false;
+    this.connect();
+  }
+
+  connect() {
+    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+    const socket = new WebSocket(new URL(`${scheme}//${location.host}${location.pathname.replace(/[^/]*$/, "")}view`));
+    socket.binaryType = "arraybuffer";
+    socket.onopen = () => {
+      socket.send(JSON.stringify({ token, stream: this.stream }));
+      this.handlers.onState({ kind: "open" });
+    };
+    socket.onmessage = ({ data }) => {
+      if (typeof data === "string") {
+        this.handlers.onState(JSON.parse(data));
+        return;
+      }
+      const length = new DataView(data).getUint32(0, true);
+      const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+      this.handlers.onFrame(header, data.slice(4 + length));
+    };
+    socket.onclose = ({ reason }) => {
+      if (this.closed) return;
+      this.handlers.onEnd(reason || "the server has ended");
+      // The stream may come, and the server may come again.
+      this.timer = setTimeout(() => this.connect(), 1000);
+    };
+    this.socket = socket;
+  }
+
+  /** Say that the last frame was painted, and what is wanted next. */
+  ready(view) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ ready: true, view }));
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.socket.close();
+  }
+}

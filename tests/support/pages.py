@@ -1,0 +1,75 @@
+"""A server of the page, and what a page says to it."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import struct
+from typing import Any
+
+import numpy as np
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from pymilk.web import WebServer
+
+#: dtype of what is sent.
+KINDS = {"uint8": "u1", "int8": "i1", "uint16": "<u2", "int16": "<i2", "uint32": "<u4", "int32": "<i4"}
+
+
+def get(
+    server: WebServer, path: str, *, method: str = "GET", body: object = None, **headers: str
+) -> tuple[int, bytes, dict[str, str]]:
+    """Ask for a path as it is, with the token if none is given; returns code, body and headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    given = {"authorization": f"Bearer {server.settings.token}", **headers}
+    content = None if body is None else json.dumps(body)
+    try:
+        connection.request(method, path, content, given)
+        answer = connection.getresponse()
+        return answer.status, answer.read(), {name.lower(): value for name, value in answer.getheaders()}
+    finally:
+        connection.close()
+
+
+class Page:
+    """A page that looks at a stream, without a browser."""
+
+    def __init__(self, server: WebServer, stream: str, **first: Any) -> None:
+        self._open = contextlib.ExitStack()
+        self.socket: ClientConnection = self._open.enter_context(
+            connect(f"ws://127.0.0.1:{server.port}/view", compression=None, max_size=None, open_timeout=10)
+        )
+        with contextlib.suppress(ConnectionClosed):  # `ended` says why
+            self.say({"token": server.settings.token, "stream": stream, **first})
+
+    def say(self, message: object) -> None:
+        """Send an object, or text as it is."""
+        self.socket.send(message if isinstance(message, str) else json.dumps(message))
+
+    def next(self, **view: Any) -> tuple[dict[str, Any], np.ndarray]:
+        """Give credit; returns header and pixels of the frame that comes."""
+        self.say({"ready": True, **({"view": view} if view else {})})
+        while isinstance(content := self.socket.recv(10), str):
+            pass
+        (length,) = struct.unpack_from("<I", content)
+        header = json.loads(content[4 : 4 + length])
+        pixels = np.frombuffer(content, KINDS.get(header["sent"], "<f4"), offset=4 + length)
+        return header, pixels.reshape(header["size"])
+
+    def ended(self) -> int:
+        """Wait until the server ends it; returns the code."""
+        try:
+            while True:
+                self.socket.recv(10)
+        except ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            return closed.rcvd.code
+        finally:
+            with contextlib.suppress(ConnectionClosed):
+                self.close()
+
+    def close(self) -> None:
+        """Go."""
+        self._open.close()

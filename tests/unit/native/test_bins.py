@@ -1,0 +1,89 @@
+"""Images made smaller: blocks of pixels that become one, against NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pymilk.native.bins import bin_image
+
+WHOLE = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"]
+
+
+def numbers(shape: tuple[int, int], dtype: str) -> np.ndarray:
+    random = np.random.default_rng(7)
+    if np.dtype(dtype).kind == "f":
+        return random.normal(size=shape).astype(dtype)
+    bounds = np.iinfo(dtype)
+    # Sums of 64-bit integers are those of float64: small ones are exact there, too.
+    low, high = (max(bounds.min, -(2**40)), min(bounds.max, 2**40))
+    return random.integers(low, high, shape, dtype, endpoint=True)
+
+
+def blocks(image: np.ndarray, down: int, across: int) -> list[list[np.ndarray]]:
+    return [
+        [image[y : y + down, x : x + across] for x in range(0, image.shape[1], across)]
+        for y in range(0, image.shape[0], down)
+    ]
+
+
+def binned(image: np.ndarray, down: int, across: int, how: str) -> np.ndarray:
+    out = np.empty((-(-image.shape[0] // down), -(-image.shape[1] // across)), image.dtype)
+    bin_image(image, out, down, across, how)
+    return out
+
+
+def rounded(block: np.ndarray) -> int:
+    """Return the mean of integers, halves away from zero, by whole numbers alone."""
+    total, count = int(block.astype(object).sum()), block.size
+    sign = 1 if total >= 0 else -1
+    return sign * ((2 * abs(total) + count) // (2 * count))
+
+
+@pytest.mark.parametrize("dtype", WHOLE)
+@pytest.mark.parametrize(("down", "across"), [(1, 1), (2, 2), (3, 5), (7, 1), (20, 30)])
+def test_whole_numbers(dtype: str, down: int, across: int) -> None:
+    image = numbers((13, 17), dtype)
+    parts = blocks(image, down, across)
+    assert binned(image, down, across, "max").tolist() == [[int(part.max()) for part in row] for row in parts]
+    assert binned(image, down, across, "mean").tolist() == [[rounded(part) for part in row] for row in parts]
+    assert binned(image, down, across, "first").tolist() == image[::down, ::across].tolist()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_floating_point(dtype: str) -> None:
+    image = numbers((9, 12), dtype)
+    image[0, :3] = np.nan
+    image[4, 4] = np.inf
+    image[6:9, 8:12] = np.nan
+    parts = blocks(image, 3, 4)
+    wanted = np.array([[np.nan if np.isnan(part).all() else np.nanmean(part, dtype="f8") for part in row]
+                       for row in parts])  # fmt: skip
+    assert np.allclose(binned(image, 3, 4, "mean"), wanted.astype(dtype), equal_nan=True)
+    most = [[np.nan if np.isnan(part).all() else np.nanmax(part) for part in row] for row in parts]
+    assert np.array_equal(binned(image, 3, 4, "max"), np.array(most, dtype), equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["u8", "i8", "u4", "i1"])
+def test_means_of_the_largest_numbers(dtype: str) -> None:
+    bounds = np.iinfo(dtype)
+    for value in (bounds.max, bounds.min):
+        assert binned(np.full((4, 4), value, dtype), 2, 2, "mean").tolist() == [[value] * 2] * 2
+
+
+def test_any_strides_and_read_only() -> None:
+    image = numbers((12, 16), "u2")
+    view = image[::-1, ::2].T
+    view.setflags(write=False)
+    assert np.array_equal(binned(view, 2, 3, "max"), binned(np.ascontiguousarray(view), 2, 3, "max"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "down", "across", "how"),
+    [((2, 2), 2, 2, "sum"), ((3, 2), 2, 2, "mean"), ((2, 2), 0, 2, "mean")],
+)
+def test_what_does_not_fit_is_refused(shape: tuple[int, int], down: int, across: int, how: str) -> None:
+    out = np.zeros(shape, "u2")
+    with pytest.raises(ValueError, match=r"how is|do not make"):
+        bin_image(np.ones((4, 4), "u2"), out, down, across, how)
+    assert not out.any()
