@@ -8,7 +8,7 @@ from typing import Any
 from .._core import Stream
 from ..channels.listing import content_text
 from ..inspection import measure_stream, stream_details
-from ..reports import COUNTER_SET, counter_set_text
+from ..reports import COUNTER_SET, counter_set_text, uncertain_text
 from .output import NOTHING, age_text, channel_lines, clean, process_text, size_text, table_of
 from .tables import Table
 
@@ -53,6 +53,10 @@ def recording_report(details: dict[str, Any], drawn: Drawn) -> list[str]:
         ("ended", details["ended"] or NOTHING),
         ("axes", details["axes"] or NOTHING),
     ]
+    if details["torn"]:
+        facts.append(("torn", str(details["torn"])))
+    if details["uncertain"]:
+        facts.append(("uncertain", uncertain_text(details["uncertain"])))
     lines = [clean(f"{label:<12}{text}") for label, text in facts]
     lines += _section(drawn, "gaps", ("row", "lost", "before", "after"), ("row", "lost", "before", "after"), [
         tuple(map(str, gap)) for gap in details["gaps"]

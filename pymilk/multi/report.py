@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..capture import CaptureReport
-from ..reports import LossReport, counter_set_text
+from ..reports import LossReport, counter_set_text, uncertain_text
 
 __all__ = ["MultiCaptureReport"]
 
@@ -25,6 +25,8 @@ class MultiCaptureReport(LossReport):
         Message of each that failed.
     received, lost, torn : int
         Frames of all together.
+    uncertain : int
+        Frames that may be those with the next number; they are among `torn`. See `CaptureReport.uncertain`.
     counter_set : int
         Times that another program set the counter of one of them. What was lost there is not known.
     nbytes : int
@@ -43,6 +45,7 @@ class MultiCaptureReport(LossReport):
     received: int = field(init=False)
     lost: int = field(init=False)
     torn: int = field(init=False)
+    uncertain: int = field(init=False)
     counter_set: int = field(init=False)
     nbytes: int
     started_ns: int
@@ -54,6 +57,7 @@ class MultiCaptureReport(LossReport):
         self.received = sum(each.received for each in reports)
         self.lost = sum(each.lost for each in reports)
         self.torn = sum(each.torn for each in reports)
+        self.uncertain = sum(each.uncertain for each in reports)
         self.counter_set = sum(each.counter_set for each in reports)
         self.duration = max(each.duration for each in reports)
         used = sum(each.cpu_share * each.duration for each in reports)
@@ -82,6 +86,8 @@ class MultiCaptureReport(LossReport):
             cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
             lines.append(f"  {'  '.join(cells)}".rstrip())
         for label, report in self.streams.items():
+            if report.uncertain and report.wait_on != "post":
+                lines.append(f"  {label}: number uncertain {uncertain_text(report.uncertain)}")
             if report.counter_set:
                 lines.append(f"  {label}: {counter_set_text(report.counter_set)}")
         lines += [f"  {label}: {message}" for label, message in self.errors.items()]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .recording import load
+import numpy as np
+
+from .._core import FLAG_TORN, FLAG_UNCERTAIN
+from .recording import Recording, load
 from .sinks import FITS_SUFFIXES, SUFFIXES
 
 __all__ = ["is_recording_name", "recording_details"]
@@ -32,7 +35,8 @@ def recording_details(path: str | os.PathLike[str]) -> dict[str, Any]:
     -------
     dict
         ``paths``, ``frames``, ``shape`` and ``dtype`` of a frame, ``complete``, ``missing`` (why not, in one
-        sentence), ``gaps`` (row, lost, before, after of each), ``keywords``, and some of the header.
+        sentence), ``gaps`` (row, lost, before, after of each), ``torn`` and ``uncertain`` (rows with that
+        flag; None where there are no rows), ``keywords``, and some of the header.
 
     Raises
     ------
@@ -48,6 +52,13 @@ def recording_details(path: str | os.PathLike[str]) -> dict[str, Any]:
             "complete": found.complete,
             "missing": found.missing,
             "gaps": [list(map(int, gap)) for gap in found.gaps.tolist()],
+            "torn": _flagged(found, FLAG_TORN),
+            "uncertain": _flagged(found, FLAG_UNCERTAIN),
             **{field: found.header.get(field) for field in _FIELDS},
             "keywords": found.header.get("keywords", []),
         }
+
+
+def _flagged(found: Recording, flag: int) -> int | None:
+    """Return how many rows have a flag, or None where there are no rows."""
+    return None if found.info is None else int(np.count_nonzero(found.info["flags"] & flag))
