@@ -64,7 +64,10 @@ PAGES = [
             "pymilk.plot(shm) ": "shm = pymilk.SHM('cam0'); capture = shm.capture(50)\n"
             "recording = pymilk.load('cam0.fits')\npymilk.plot(shm) ",
         },
-        left_out={'with pymilk.load("wfs.h5") as wfs:': "needs xarray and dask, and a night that is over"},
+        left_out={
+            'with pymilk.load("wfs.h5") as wfs:': "needs xarray and dask, and a night that is over",
+            "import aotpy": "needs aotpy, and recordings of a whole system",
+        },
         needs=("astropy", "h5py", "zarr", "matplotlib", "av", "PIL"),
     ),
     Page(
@@ -93,6 +96,7 @@ shm = pymilk.SHM("cam0")
         instead={
             'log = MessageLog.attach("cam0") ': 'log = MessageLog.attach("cam0", start="oldest") ',
             "for message in log: ...": "",
+            "state.wait_for_change(state.epoch, timeout=5)": "state.wait_for_change(0, timeout=5)",
             "queue.serve(": "threading.Thread(target=queue.serve, daemon=True, args=(",
             'f"did {text}")': 'f"did {text}",)).start()',
             'table = Table.attach("seeing") ': 'table = Table.attach("seeing", start="oldest") ',
@@ -100,7 +104,9 @@ shm = pymilk.SHM("cam0")
             'AudioStream.attach("dome")': 'AudioStream.attach("dome", start="oldest")',
             "\nmessage = await log": "\n# message = await log",
             "async for rows in table: ...": "",
-            "select.select([log, table], [], [])": "select.select([log, table], [], [], 0)",
+            "async for command in queue: ": "# async for command in queue: ",
+            "\nreply = await queue": "\n# reply = await queue",
+            "select.select([log, table, queue], [], [])": "select.select([log, table, queue], [], [], 0)",
         },
         needs=("pandas",),
     ),
