@@ -13,6 +13,8 @@ import pytest
 
 from support.paths import ROOT
 
+pytest.importorskip("sphinx", reason="needs the extra docs")
+
 pytestmark = pytest.mark.skipif(not (ROOT / "tools").exists(), reason="needs the sources")
 
 

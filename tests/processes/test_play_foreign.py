@@ -34,7 +34,7 @@ def test_an_image_goes_in_and_comes_out_the_same_way_up(tmp_path: Path) -> None:
     done = pymilk("play", tmp_path / "in.png", "--stream", "cam", "--rate", 0)
     assert done.returncode == 0, done.stderr
     size = ["--width", 48, "--height", 64]
-    done = pymilk("show", "cam", "--png", tmp_path / "out.png", "--levels", 0, 255, *size)
+    done = pymilk("show", "cam", "--bare", "--png", tmp_path / "out.png", "--levels", 0, 255, *size)
     assert done.returncode == 0, done.stderr
     np.testing.assert_array_equal(np.asarray(image.open(tmp_path / "out.png").convert("L")), given)
     with SHM("cam") as shm:

@@ -250,6 +250,7 @@ def test_relay_shows_how_it_goes_and_prints_elsewhere(camera, command, tmp_path)
         os.close(ours)
     assert process.wait(60) == 0
     lines = (tmp_path / "out.txt").read_text().splitlines()
-    assert len(lines) >= 2
-    assert all(line.startswith("cam -> ring: ") for line in lines)
+    told = [line for line in lines if line.startswith("cam -> ring: ")]
+    assert len(told) >= 2
+    assert lines[: len(told)] == told  # behind them, why frames were lost if some were
     assert b"cam -> ring" not in seen
