@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import signal
 import subprocess
 import termios
@@ -252,5 +253,9 @@ def test_relay_shows_how_it_goes_and_prints_elsewhere(camera, command, tmp_path)
     lines = (tmp_path / "out.txt").read_text().splitlines()
     told = [line for line in lines if line.startswith("cam -> ring: ")]
     assert len(told) >= 2
-    assert lines[: len(told)] == told  # behind them, why frames were lost if some were
+    assert lines[: len(told)] == told
+    # Behind them it says why frames were lost, if some were.
+    lost = re.search(r"(\d+) lost", told[-1])
+    assert lost is not None
+    assert (len(lines) > len(told)) == (int(lost[1]) > 0), lines
     assert b"cam -> ring" not in seen
