@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import ClassVar
 
 from ...channels import MessageLog
@@ -23,7 +22,7 @@ from ...errors import (
 )
 from .arguments import content, integer, milliseconds, share_name
 from .errors import errc, failed, set_error
-from .share import session_number, unlink_with
+from .share import ChannelHandle
 
 __all__ = ["Log"]
 
@@ -41,7 +40,7 @@ def cost(nbytes: int) -> int:
     return (16 + nbytes + 7) & ~7
 
 
-class Log:
+class Log(ChannelHandle):
     """A handle on a share for messages. Derived classes say how it is opened.
 
     A reader that is behind by more than `size` bytes of messages is told so (overrun), and goes on behind the
@@ -63,7 +62,6 @@ class Log:
         set_error(errc.ok)
         self._reader: MessageLog | None = None
         self._writer: MessageLog | None = None
-        self._unlink: Callable[[], object] | None = None
         self._size = 0
         self._writes = self._existing = False
         self._forget()
@@ -101,7 +99,7 @@ class Log:
             return failed(errc.size_mismatch if rest == 0 and nbytes < there else errc.invalid_layout)
         self._reader, self._size, self._writes, self._existing = log, nbytes, writes, not made
         if made:
-            self._unlink = unlink_with(self, log)
+            self._unlink_with(log)
         set_error(errc.ok)
         return True
 
@@ -127,21 +125,10 @@ class Log:
         self._reader = self._writer = None
         self._writes = False
         self._forget()
-        unlink, self._unlink = self._unlink, None
-        if unlink is not None:
-            unlink()
+        self._let_go()
 
-    def existing(self) -> bool:
-        """Tell whether the share was there before: False for the handle that made it."""
-        return self._existing
-
-    def isOpen(self) -> bool:
-        """Tell whether a share is open."""
-        return self._reader is not None
-
-    def getSessionId(self) -> int:
-        """Return the random number of this share, of 64 bits with a sign; 0 if closed."""
-        return 0 if self._reader is None else session_number(self._reader)
+    def _channel(self) -> MessageLog | None:
+        return self._reader
 
     def write(self, sMsg: str | bytes) -> bool:
         """Write a message.

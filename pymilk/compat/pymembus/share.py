@@ -15,7 +15,7 @@ from ..._types import Array
 from ...channels import MessageLog, SharedState
 from ...errors import StreamError
 
-__all__ = ["Lease", "LeasedArray", "Share", "remove_stream", "session_number", "unlink_with"]
+__all__ = ["ChannelHandle", "Lease", "LeasedArray", "Share", "remove_stream"]
 
 
 class Share:
@@ -80,20 +80,41 @@ def remove_stream(name: str) -> bool:
     return True
 
 
-def session_number(channel: MessageLog | SharedState) -> int:
-    """Return the random number of a channel, of 64 bits with a sign."""
-    number = channel.identity
-    return number - 2**64 if number >= 2**63 else number
+class ChannelHandle:
+    """A handle on a channel, whose name goes with the handle that made it."""
 
+    _existing = False
+    _unlink: Callable[[], object] | None = None
 
-def unlink_with(handle: object, channel: MessageLog | SharedState) -> Callable[[], object]:
-    """Have the name of a channel removed when a handle is collected, or when what this returns is called.
+    def _channel(self) -> MessageLog | SharedState | None:
+        """Return what is open."""
+        raise NotImplementedError
 
-    Not if it is that of another channel by then, and not by a child after fork.
-    """
-    return weakref.finalize(
-        handle, _unlink_channel, os.getpid(), type(channel), channel.path, channel.identity
-    )
+    def _unlink_with(self, channel: MessageLog | SharedState) -> None:
+        """Have the name removed when this is collected, or by `_let_go`: not by a child after fork."""
+        self._unlink = weakref.finalize(
+            self, _unlink_channel, os.getpid(), type(channel), channel.path, channel.identity
+        )
+
+    def _let_go(self) -> None:
+        """Remove the name if this handle made it, and if it is not that of another channel by now."""
+        unlink, self._unlink = self._unlink, None
+        if unlink is not None:
+            unlink()
+
+    def existing(self) -> bool:
+        """Tell whether the share was there before: False for the handle that made it."""
+        return self._existing
+
+    def isOpen(self) -> bool:
+        """Tell whether a share is open."""
+        return self._channel() is not None
+
+    def getSessionId(self) -> int:
+        """Return the random number of this share, of 64 bits with a sign; 0 if closed."""
+        channel = self._channel()
+        number = 0 if channel is None else channel.identity
+        return number - 2**64 if number >= 2**63 else number
 
 
 def _unlink_channel(pid: int, kind: type[MessageLog | SharedState], path: str, identity: int) -> None:

@@ -23,7 +23,7 @@ from ...errors import (
 )
 from .arguments import content, integer, milliseconds, share_name
 from .errors import errc, failed, set_error
-from .share import session_number, unlink_with
+from .share import ChannelHandle
 
 __all__ = ["memkv"]
 
@@ -67,7 +67,7 @@ class _Slots(NamedTuple):
         return {self.names[k].decode(): self.values[k].decode() for k in wanted}
 
 
-class memkv:
+class memkv(ChannelHandle):
     """A fixed number of slots, each with a name and a value: text that ends at the first NUL.
 
     Every handle may write. What one call sets is seen as a whole.
@@ -82,7 +82,6 @@ class memkv:
         set_error(errc.ok)
         self._state: SharedState | None = None
         self._schema = _Schema(0, 0, 0)
-        self._unlink: Callable[[], object] | None = None
         self._existing = False
 
     def create(
@@ -162,7 +161,7 @@ class memkv:
             return failed(errc.size_mismatch)
         self._state, self._schema, self._existing = state, schema, not made
         if made:
-            self._unlink = unlink_with(self, state)
+            self._unlink_with(state)
         set_error(errc.ok)
         return True
 
@@ -185,21 +184,10 @@ class memkv:
         if self._state is not None:
             self._state.close()
         self._state, self._schema = None, _Schema(0, 0, 0)
-        unlink, self._unlink = self._unlink, None
-        if unlink is not None:
-            unlink()
+        self._let_go()
 
-    def existing(self) -> bool:
-        """Tell whether the share was there before: False for the handle that made it."""
-        return self._existing
-
-    def isOpen(self) -> bool:
-        """Tell whether a share is open."""
-        return self._state is not None
-
-    def getSessionId(self) -> int:
-        """Return the random number of this share, of 64 bits with a sign; 0 if closed."""
-        return 0 if self._state is None else session_number(self._state)
+    def _channel(self) -> SharedState | None:
+        return self._state
 
     def count(self) -> int:
         """Return the number of slots; 0 if closed."""
