@@ -101,6 +101,14 @@ def test_between_frames_it_says_what_is_known(server, cam):
     page.close()
 
 
+def test_the_same_region_has_to_wait_for_the_next_frame(server, cam):
+    page = Page(server, "cam")
+    page.next(width=2)
+    page.say({"ready": True, "view": {"width": 2}})
+    assert json.loads(page.socket.recv(5))["kind"] == "state"
+    page.close()
+
+
 def test_stream_is_made_again_with_another_shape(server, cam):
     page = Page(server, "cam")
     page.next()
