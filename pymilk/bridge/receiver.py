@@ -32,7 +32,7 @@ from .zenoh import open_engine
 __all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "MAX_FRAME", "Receiver"]
 
 #: Bytes that a frame may have, unless it is said otherwise.
-MAX_FRAME = 64 << 20
+MAX_FRAME = 64_000_000
 
 #: Frames before this one were lost at the sender's end, on the way, while sender or receiver were not there.
 FLAG_BEFORE, FLAG_ON_WAY, FLAG_AWAY = 1 << 16, 1 << 17, 1 << 18
@@ -80,7 +80,7 @@ class Receiver:
         Of the stream here. Default: that at the source, with ``_HOST`` behind it.
     ring : int, optional
         Slots of its ring. Default: what fits into 256 MiB, but 16 to 4096.
-    max_frame : int, default 64 MiB
+    max_frame : int, default 64_000_000
         Bytes that a frame may have; larger ones are refused before memory is asked for.
     force : bool, default False
         Replace a stream of that name also if it is in use.

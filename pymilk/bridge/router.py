@@ -25,7 +25,7 @@ class Router:
     ----------
     links : Links
         Where to listen, and further routers to connect to.
-    max_frame : int, default 64 MiB
+    max_frame : int, default 64_000_000
         Bytes of the largest message that it hands on.
 
     Raises

@@ -6,6 +6,7 @@ import click
 
 from ..inspection.about import version_lines
 from .commands.bench import bench
+from .commands.bridge import bridge
 from .commands.capture import capture
 from .commands.completion import completion
 from .commands.demo import demo
@@ -52,7 +53,7 @@ def app() -> None:
 
 
 for command in (
-    bench, capture, completion, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm,
-    send, show, simulate, state, tail, top, watch, web,
+    bench, bridge, capture, completion, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record,
+    relay, rm, send, show, simulate, state, tail, top, watch, web,
 ):
     app.add_command(command)
