@@ -19,8 +19,8 @@ from .._types import Array
 from ..errors import BridgeMessageError
 from ..native.formats import DTYPES
 
-__all__ = ["FRAMES_MOST", "KEYWORDS_MOST", "LOST_MOST", "REPEATED", "WIRE_ROW", "Epoch", "Message", "decode",
-           "encode"]  # fmt: skip
+__all__ = ["FRAMES_MOST", "KEYWORDS_MOST", "LOST_MOST", "MAX_FRAME", "REPEATED", "TOGETHER_NBYTES",
+           "WIRE_ROW", "Epoch", "Message", "decode", "encode", "nbytes_most"]  # fmt: skip
 
 _MAGIC = b"PMBR"
 _VERSION = 1
@@ -51,6 +51,12 @@ REPEATED = 1 << 19
 
 #: Most frames and keywords of a message, and most frames that can be lost at one place.
 FRAMES_MOST, KEYWORDS_MOST, LOST_MOST = 1024, 1000, 1 << 40
+
+#: Frames that have come already go into one message, up to so many bytes.
+TOGETHER_NBYTES = 1 << 18
+
+#: Bytes that a frame may have, unless it is said otherwise.
+MAX_FRAME = 64_000_000
 
 #: Pixel types that are sent, by their number in the format of streams.
 _SENT = {number: dtype for number, dtype in DTYPES.items() if dtype.names is None}
@@ -109,6 +115,12 @@ class Message:
     keywords: list[Keyword] | None
     frames: Array
     at_ns: int
+
+
+def nbytes_most(frame_nbytes: int) -> int:
+    """Return the bytes of the largest message with frames of up to so many bytes."""
+    rows_and_words = FRAMES_MOST * WIRE_ROW.itemsize + KEYWORDS_MOST * _KEYWORD.size
+    return _HEADER.size + rows_and_words + max(frame_nbytes, TOGETHER_NBYTES)
 
 
 def encode(message: Message) -> bytes:

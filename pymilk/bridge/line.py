@@ -25,13 +25,13 @@ from ..ring import Block, RingReader
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .engine import Outlet
-from .header import FRAMES_MOST, KEYWORDS_MOST, LOST_MOST, REPEATED, WIRE_ROW, Epoch, Message, encode
+from .header import KEYWORDS_MOST, LOST_MOST, REPEATED, TOGETHER_NBYTES, WIRE_ROW, Epoch, Message, encode
 from .reports import LineReport
 
 __all__ = ["Line"]
 
-#: Frames that have come already go into one message, up to so many bytes or frames: it costs less.
-_TOGETHER_NBYTES, _TOGETHER = 1 << 18, 64
+#: Frames that have come already go into one message, up to so many: it costs less.
+_TOGETHER = 64
 
 #: Seconds between two looks at what tells nothing: who listens, keywords, a stream that is not there yet.
 _LOOK_SECONDS = 0.25
@@ -146,7 +146,7 @@ class Line:
     def _send_from(self, reader: RingReader) -> None:
         """Send until nobody listens."""
         frame_nbytes = math.prod(reader.shape) * reader.dtype.itemsize
-        most = max(1, min(_TOGETHER, FRAMES_MOST, _TOGETHER_NBYTES // frame_nbytes))
+        most = max(1, min(_TOGETHER, TOGETHER_NBYTES // frame_nbytes))
         self._place = None
         self._words_sent = self._words_read = -math.inf
         while not self._ending and self._outlet.wanted:

@@ -22,17 +22,14 @@ from ..system.threads import await_event, join_thread, start_thread
 from ..times import now_ns
 from .account import Account, Arrival
 from .engine import Engine
-from .header import Message, decode
+from .header import MAX_FRAME, Message, decode, nbytes_most
 from .keys import FRAMES, HERE, LIKE, key_of, source_of
 from .links import Links
 from .reports import ReceiverReport
 from .target import Target
 from .zenoh import open_engine
 
-__all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "MAX_FRAME", "Receiver"]
-
-#: Bytes that a frame may have, unless it is said otherwise.
-MAX_FRAME = 64_000_000
+__all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "Receiver"]
 
 #: Frames before this one were lost at the sender's end, on the way, while sender or receiver were not there.
 FLAG_BEFORE, FLAG_ON_WAY, FLAG_AWAY = 1 << 16, 1 << 17, 1 << 18
@@ -148,7 +145,7 @@ class Receiver:
         if self._started:
             raise StreamArgumentError("the receiver was started already", argument="start", found=None)
         if self._engine is None:
-            self._engine = open_engine(self._links, self._most)
+            self._engine = open_engine(self._links, nbytes_most(self._most))
         self._started = time.monotonic()
         tell_after_fork(self)
         close_at_exit(self)

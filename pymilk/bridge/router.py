@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from types import TracebackType
 
+from ..arguments import check_count
 from ..errors import StreamArgumentError
 from ..system.ending import close_at_exit
 from ..system.threads import await_event
 from .engine import Engine
+from .header import MAX_FRAME, nbytes_most
 from .links import Links
-from .receiver import MAX_FRAME
 from .zenoh import open_engine
 
 __all__ = ["Router"]
@@ -26,7 +27,7 @@ class Router:
     links : Links
         Where to listen, and further routers to connect to.
     max_frame : int, default 64_000_000
-        Bytes of the largest message that it hands on.
+        Bytes of the largest frame that it hands on.
 
     Raises
     ------
@@ -35,7 +36,8 @@ class Router:
     """
 
     def __init__(self, links: Links, *, max_frame: int = MAX_FRAME) -> None:
-        self._links, self._most = links, max_frame
+        self._links = links
+        self._most = check_count("max_frame", max_frame, "bytes", below=2**31)
         self._engine: Engine | None = None
         self._over = threading.Event()
 
@@ -43,7 +45,7 @@ class Router:
         """Hand on from now on; returns itself."""
         if self._engine is not None or self._over.is_set():
             raise StreamArgumentError("the router was started already", argument="start", found=None)
-        self._engine = open_engine(self._links, self._most)
+        self._engine = open_engine(self._links, nbytes_most(self._most))
         close_at_exit(self)
         return self
 

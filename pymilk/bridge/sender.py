@@ -20,6 +20,7 @@ from ..system.forks import left_with_parent, tell_after_fork
 from ..system.threads import await_event, join_thread, start_thread
 from ..times import now_ns
 from .engine import Engine, Registration
+from .header import MAX_FRAME, nbytes_most
 from .keys import ABOUT, FRAMES, HERE, LIKE, host_name, key_of
 from .line import Line
 from .links import Links
@@ -30,9 +31,6 @@ __all__ = ["Sender"]
 
 #: Seconds between two looks for new streams.
 _LOOK_SECONDS = 0.5
-
-#: Bytes of messages that a sender takes: questions have none.
-_MOST = 1 << 20
 
 
 class Sender:
@@ -94,7 +92,7 @@ class Sender:
         if self._started:
             raise StreamArgumentError("the sender was started already", argument="start", found=None)
         if self._engine is None:
-            self._engine = open_engine(self._links, _MOST)
+            self._engine = open_engine(self._links, nbytes_most(MAX_FRAME))
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="pymilk-bridge", daemon=True)
         tell_after_fork(self)

@@ -28,7 +28,7 @@ _LEASE_MS = 3000
 #: Milliseconds between attempts to connect: the first, and the most.
 _RETRY_MS = {"period_init_ms": 100, "period_max_ms": 1000, "period_increase_factor": 1.5}
 
-#: Bytes of a message besides its payload: key, sizes.
+#: Bytes of a message of the engine besides what is sent: key, sizes.
 _AROUND = 4096
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymilk import Keyword
-from pymilk.bridge.header import _HEADER, WIRE_ROW, Epoch, Message, decode, encode
+from pymilk.bridge.header import _HEADER, WIRE_ROW, Epoch, Message, decode, encode, nbytes_most
 from pymilk.errors import BridgeMessageError
 
 EPOCH = Epoch(bytes(range(16)), 7, 2**40, 1_700_000_000_000_000_000)
@@ -46,6 +46,13 @@ def test_no_keywords_are_not_an_empty_table():
 def test_no_frames():
     got = decode(encode(a_message(0)), 100)
     assert (len(got.rows), got.frames.shape) == (0, (0, 4, 6))
+
+
+def test_no_message_is_larger_than_the_engine_allows():
+    """Of small frames, many go into one message."""
+    words = [Keyword(f"K{number}", number, "") for number in range(1000)]
+    assert len(encode(a_message(1024, words))) <= nbytes_most(1)
+    assert nbytes_most(10**8) < 10**8 + 400_000
 
 
 def test_pixels_are_views_of_what_came():
