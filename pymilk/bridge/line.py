@@ -22,6 +22,7 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..ring import Block, RingReader
+from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .engine import Outlet
@@ -61,7 +62,7 @@ class Line:
         self.name = name
         self._sender = sender
         self._ending = False
-        self._news = threading.Event()
+        self._news = Latch()
         self._report = LineReport(stream=name)
         self._reader: RingReader | None = None
         self._missing = 0

@@ -17,8 +17,9 @@ from ..streams.rings import check_slots
 from ..system.ending import close_at_exit
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import GapTeller
+from ..system.latch import Latch
 from ..system.notices import warn_always
-from ..system.threads import await_event, join_thread, start_thread
+from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .account import Account, Arrival
 from .engine import Engine
@@ -125,8 +126,8 @@ class Receiver:
         self._links, self._engine, self._owned = links or Links(), engine, engine is None
         self.error: StreamError | None = None
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._appeared = threading.Event()
+        self._over = Latch()
+        self._appeared = Latch()
         self._thread: threading.Thread | None = None
         self._started = self._ended = 0.0
         self._open: list[Any] = []
@@ -220,7 +221,7 @@ class Receiver:
         StreamError
             What ended it: the stream cannot be made, or is in use.
         """
-        if await_event(self._over, timeout) and self.error is not None:
+        if self._over.wait(timeout) and self.error is not None:
             raise self.error
         return self.report
 
@@ -234,7 +235,7 @@ class Receiver:
         # Connections and their threads stayed with the parent, and so did the stream.
         self._lock = threading.Lock()
         self._engine, self._open, self._target, self._thread = None, [], None, None
-        over, self._over = self._over.is_set(), threading.Event()
+        over, self._over = self._over.is_set(), Latch()
         self._over.set()
         if not over:
             self.error = left_with_parent("receiver of the bridge", self.name)

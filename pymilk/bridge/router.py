@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from types import TracebackType
 
 from ..arguments import check_count
 from ..errors import StreamArgumentError
 from ..system.ending import close_at_exit
-from ..system.threads import await_event
+from ..system.latch import Latch
 from .engine import Engine
 from .header import MAX_FRAME, nbytes_most
 from .links import Links
@@ -39,7 +38,7 @@ class Router:
         self._links = links
         self._most = check_count("max_frame", max_frame, "bytes", below=2**31)
         self._engine: Engine | None = None
-        self._over = threading.Event()
+        self._over = Latch()
 
     def start(self) -> Router:
         """Hand on from now on; returns itself."""
@@ -65,7 +64,7 @@ class Router:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until another thread calls `stop`; returns whether it has ended."""
-        return await_event(self._over, timeout)
+        return self._over.wait(timeout)
 
     def __enter__(self) -> Router:
         return self.start()

@@ -17,7 +17,8 @@ from ..errors import StreamArgumentError, StreamError
 from ..names import SUFFIX, check_name, stream_directory, stream_name
 from ..system.ending import close_at_exit
 from ..system.forks import left_with_parent, tell_after_fork
-from ..system.threads import await_event, join_thread, start_thread
+from ..system.latch import Latch
+from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
@@ -82,7 +83,7 @@ class Sender:
         self._number = secrets.randbits(63)
         self._lines: dict[str, Line] = {}
         self._said: list[Registration] = []
-        self._over, self._ending = threading.Event(), threading.Event()
+        self._over, self._ending = Latch(), Latch()
         self._started = self._ended = 0.0
         self._thread: threading.Thread | None = None
         self.error: StreamError | None = None
@@ -140,14 +141,14 @@ class Sender:
         StreamError
             What ended it.
         """
-        if await_event(self._over, timeout) and self.error is not None:
+        if self._over.wait(timeout) and self.error is not None:
             raise self.error
         return self.report
 
     def _after_fork(self) -> None:
         # Connections and threads stayed with the parent.
         over = self._over.is_set()
-        self._over, self._thread, self._lines = threading.Event(), None, {}
+        self._over, self._thread, self._lines = Latch(), None, {}
         self._over.set()
         if not over:
             self.error = left_with_parent("sender of the bridge", ", ".join(self.patterns))

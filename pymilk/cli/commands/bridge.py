@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ import click
 
 from ...bridge import Links, Receiver, RemoteStream, Router, Sender, directory
 from ...reports import Report
+from ...system.latch import Latch
 from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
 from ..output import NOTHING, age_text, clean, print_json, print_table, table_of, warnings_as_lines
@@ -78,7 +78,7 @@ def send(
 
     Example: pymilk bridge send 'wfs*' --host rtc
     """  # fmt: skip
-    end = threading.Event()
+    end = Latch()
     with clean_exit(), told_to_end(end):
         links = Links(listen or (() if connect else (_USUAL,)), connect, insecure)
         with Sender(patterns, links, host=host) as sender:
@@ -110,7 +110,7 @@ def recv(
 
     Example: pymilk bridge recv rtc/wfs --as wfs_rtc
     """  # fmt: skip
-    end = threading.Event()
+    end = Latch()
     with clean_exit(), told_to_end(end), warnings_as_lines():
         links = Links(listen, connect or (() if listen else (_USUAL,)), insecure)
         made = Receiver(source, links, name=name, ring=ring, max_frame=max_frame, force=force)
@@ -161,7 +161,7 @@ def router(listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool, ma
 
     Example: pymilk bridge router --listen tcp/127.0.0.1:7447
     """
-    end = threading.Event()
+    end = Latch()
     with clean_exit(), told_to_end(end):
         links = Links(listen or (_USUAL,), connect, insecure)
         with Router(links, max_frame=max_frame) as made:
@@ -182,7 +182,7 @@ def _cells(each: RemoteStream, rates: dict[tuple[str, str, int], float]) -> list
     ]  # fmt: skip
 
 
-def _stay(running: _Running, end: threading.Event, stats: float | None, tell: Callable[[], object]) -> None:
+def _stay(running: _Running, end: Latch, stats: float | None, tell: Callable[[], object]) -> None:
     """Wait for a signal, or until it has ended by itself."""
     told = time.monotonic()
     while running.running and not end.wait(_TICK_SECONDS):
