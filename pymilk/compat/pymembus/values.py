@@ -84,7 +84,9 @@ class memkv(ChannelHandle):
         self._schema = _Schema(0, 0, 0)
         self._existing = False
 
-    def create(self, sName: str, count: int, maxNameLen: int, maxValueLen: int, bNew: bool = False) -> bool:
+    def create(
+        self, sName: str, count: int, maxNameLen: int, maxValueLen: int, bNew: bool = False
+    ) -> bool:
         """Make a share, or attach one of the same schema.
 
         Parameters
