@@ -243,7 +243,7 @@ class MediaRing(Ring):
         Returns
         -------
         int
-            The slot that is written next; -1: not_open, access_denied.
+            The slot that is written next; -1: not_open, access_denied, invalid_layout (the file was cut).
         """
         step = integer(inc, "inc", *LONG)
         ring = self._to_write()
@@ -255,8 +255,7 @@ class MediaRing(Ring):
             header[0] = self._payload_nbytes()
             header[self._slot_words.index("seq")] = seq
             place = ring.move(slot + step)
-            ring.publish(seq)
-            return place
+            return place if ring.publish(seq) else -1
 
     def getFrameSeq(self, idx: int) -> int:
         """Return the sequence number of a slot; 0 if it never was published, -1 if closed."""

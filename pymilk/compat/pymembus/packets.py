@@ -116,7 +116,7 @@ class mempkt(Ring):
         -------
         int
             The slot that is written next: the record is in the one before. -1: message_too_large,
-            invalid_argument (nothing to write), not_open, access_denied.
+            invalid_argument (nothing to write), not_open, access_denied, invalid_layout (the file was cut).
         """
         data, extra = content(payload, "payload"), content(meta, "meta")
         if not isinstance(kind, pkt_kind):
@@ -150,8 +150,7 @@ class mempkt(Ring):
         record[:-1] = (begin % arena, len(data), begin, *numbers, len(extra))
         record[-1] = seq
         following = ring.move(slot + 1)
-        ring.publish(seq)
-        return following
+        return following if ring.publish(seq) else -1
 
     def getRecord(self, idx: int) -> tuple[bytes, bytes, dict[str, object]] | None:
         """Return the record of a slot, whose number counts round the ring: copies.

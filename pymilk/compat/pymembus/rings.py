@@ -68,10 +68,17 @@ class OpenRing:
         self.words[COMMON["slot"]] = place
         return place
 
-    def publish(self, seq: int) -> None:
-        """Publish a sequence number, and wake those who wait for frames of the stream."""
+    def publish(self, seq: int) -> bool:
+        """Publish a sequence number, and wake those who wait for frames of the stream.
+
+        False, with invalid_layout, if the file was cut or is another by now.
+        """
         self.words[COMMON["seq"]] = seq
-        self.share.stream.announce()
+        try:
+            self.share.stream.announce()
+        except StreamError:
+            return failed(errc.invalid_layout)
+        return True
 
 
 class Ring:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import partial
 
@@ -493,3 +494,10 @@ def test_other_files(ring):
         for name in ("/block", "/tiny", "/rows"):
             assert not type(ring)().open_existing(name)
             assert last_error() == errc.invalid_layout
+
+
+def test_a_file_that_is_cut_in_use(ring):
+    with Stream.attach("media", writable=False) as stream:
+        os.truncate(stream.path, 4096)
+    assert ring.next(1) == -1
+    assert last_error() == errc.invalid_layout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -225,3 +227,10 @@ def test_damaged_counters(ring, reader):
         assert (reader.getRecord(0), reader.getFrameSeq(0)) == (None, 0), "being written"
         assert ring.write(b"x") == 1
         assert newest(reader)[0] == b"x"
+
+
+def test_a_file_that_is_cut_in_use(ring):
+    with Stream.attach("packets", writable=False) as stream:
+        os.truncate(stream.path, 4096)
+    assert ring.write(b"x") == -1
+    assert last_error() == errc.invalid_layout
