@@ -805,17 +805,10 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
     # -- files ---------------------------------------------------------------------------------
 
     def save_as_fits(
-        self,
-        fitsname: str | os.PathLike[str],
-        *,
-        header: bool = True,
-        check: bool = False,
-        timeout: float | None = 5.0,
-        checkSemAndFlush: bool = True,
-        return_none_on_timeout: bool = False,
-        on_timeout: Literal["old", "raise", "none"] = "old",
-        cube: bool = False,
-    ) -> int:
+        self, fitsname: str | os.PathLike[str], *, header: bool = True, check: bool = False,
+        timeout: float | None = 5.0, checkSemAndFlush: bool = True, return_none_on_timeout: bool = False,
+        on_timeout: Literal["old", "raise", "none"] = "old", cube: bool = False,
+    ) -> int:  # fmt: skip
         """Write a frame into a FITS file, replacing one of that name.
 
         Parameters
@@ -853,13 +846,9 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
 
         for _ in range(_STAMP_TRIES):
             frame = self.get_data(
-                check,
-                timeout=timeout,
-                checkSemAndFlush=checkSemAndFlush,
+                check, timeout=timeout, checkSemAndFlush=checkSemAndFlush, cube=cube, on_timeout=on_timeout,
                 return_none_on_timeout=return_none_on_timeout,
-                on_timeout=on_timeout,
-                cube=cube,
-            )
+            )  # fmt: skip
             if frame is None:
                 raise StreamTimeoutError(
                     f"stream {self.FNAME!r}: no new frame within {timeout} s, and nothing was written to "

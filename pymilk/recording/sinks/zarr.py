@@ -3,7 +3,8 @@
 Chunks and metadata are written here, each file under a hidden name and then renamed: a chunk first, then the
 shape that counts it. The directory is a valid Zarr group at any moment, and frames are written without a
 library. ``info`` has a column of int64 for each field of a row. Coordinates are written once a second, and
-counted with each chunk of frames: those of the last second before a kill are "never" and 0.
+become arrays when the group is finished: until then their folders have no metadata, since arrays of other
+lengths than the frames would be in the way of libraries.
 """
 
 from __future__ import annotations
@@ -94,18 +95,16 @@ class _Member:
             "attributes": {},
             **described,
         }
-        self.count(0)
-
-    def describe(self, attributes: Header) -> None:
-        """Write other attributes."""
-        self._metadata["attributes"] = attributes
-        self.count(self.metadata["shape"][0])
 
     def write(self, number: int, chunk: Array) -> None:
         """Write a chunk, filled up to `rows` rows."""
         key = ".".join(["c", str(number), *["0"] * len(self._shape)])
         content = chunk.data if self._encode is None else self._encode(chunk)
         replace_file(os.path.join(self.folder, self._name, key), content)
+
+    def describe(self, attributes: Header) -> None:
+        """Set the attributes, which `count` writes."""
+        self._metadata["attributes"] = attributes
 
     def count(self, rows: int) -> None:
         """Write the number of rows."""
@@ -122,8 +121,6 @@ class _Coordinate:
     member : _Member
         With chunks of `_CHUNK_ROWS` rows.
     dtype : dtype
-    nothing : int
-        The value of rows that are counted, but not yet written.
 
     Attributes
     ----------
@@ -131,10 +128,9 @@ class _Coordinate:
         How many are in the file.
     """
 
-    def __init__(self, member: _Member, dtype: np.dtype[Any], nothing: int) -> None:
+    def __init__(self, member: _Member, dtype: np.dtype[Any]) -> None:
         self.member = member
         self._chunk = np.zeros(_CHUNK_ROWS, dtype)
-        self._nothing = nothing
         self.chunks = 0
         self._count = 0
         self._waiting: list[Array] = []
@@ -156,7 +152,7 @@ class _Coordinate:
             number, used = divmod(self._count, _CHUNK_ROWS)
             part = values[: _CHUNK_ROWS - used]
             self._chunk[used : used + len(part)] = part
-            self._chunk[used + len(part) :] = self._nothing
+            self._chunk[used + len(part) :] = 0
             self._count += len(part)
             values = values[len(part) :]
             self.member.write(number, self._chunk)
@@ -220,10 +216,12 @@ class ZarrSink(StagedSink):
             axes = dimensions_of(shape)
             named: Header = {"attributes": {"coordinates": "cnt0"}, "dimension_names": axes}
             self._frames = _Member(self._path, "frames", shape, dtype, rows, encode, named)
+            self._frames.count(0)
             named = {"attributes": {"columns": COLUMNS}, "dimension_names": ["time", "column"]}
             kind = self._table.dtype
             self._info = _Member(self._path, "info", (len(COLUMNS),), kind, rows, None, named)
-            self._along_time = {name: self._coordinate(name, header) for name in COORDINATES}
+            self._info.count(0)
+            self._along_time = {name: self._coordinate(name) for name in COORDINATES}
             _put_in_place(self._path, path, replace)
         except BaseException:
             delete(self._path)
@@ -234,12 +232,11 @@ class ZarrSink(StagedSink):
         parts = (path, *(os.path.join(path, name) for name in self._members))
         self._folders = {part: identity_of(os.stat(part)) for part in parts}
 
-    def _coordinate(self, name: str, header: Header) -> _Coordinate:
+    def _coordinate(self, name: str) -> _Coordinate:
         """Begin an array of coordinates."""
-        nothing, attributes = (NEVER, time_attributes(header)) if name == "time" else (0, {})
-        described = {"dimension_names": ["time"], "fill_value": nothing, "attributes": attributes}
+        described: Header = {"dimension_names": ["time"], "fill_value": NEVER if name == "time" else 0}
         member = _Member(self._path, name, (), COORDINATES[name], _CHUNK_ROWS, None, described)
-        return _Coordinate(member, COORDINATES[name], nothing)
+        return _Coordinate(member, COORDINATES[name])
 
     @property
     def _members(self) -> dict[str, _Member]:
@@ -291,9 +288,7 @@ class ZarrSink(StagedSink):
         self._table[used:] = 0
         self._info.write(number, self._table)
         count = self._count + used - self._in_file
-        for member in self._members.values():
-            if member is not self._info:
-                member.count(count)
+        self._frames.count(count)
         # Rows last: a frame with a row is complete.
         self._info.count(count)
         for name, values in coordinates_of(self._staging.info[self._in_file : used]).items():
@@ -309,14 +304,15 @@ class ZarrSink(StagedSink):
         rows = len(self._table)
         wanted = -(-self._count // rows)
         staged = self._staging.frames
-        for member, axes, nbytes, packed, chunks in (
-            ("frames", staged.ndim, staged.nbytes, self._packed, wanted),
-            ("info", 2, self._table.nbytes, False, wanted),
-            *((name, 1, each.nbytes, False, each.chunks) for name, each in self._along_time.items()),
-        ):
-            if len(chunks_of(self._path, member, axes, nbytes, packed)) < chunks:
+        expected = {
+            "frames": (staged.ndim, staged.nbytes, self._packed, wanted),
+            "info": (2, self._table.nbytes, False, wanted),
+            **{name: (1, each.nbytes, False, each.chunks) for name, each in self._along_time.items()},
+        }
+        for name, (axes, nbytes, packed, chunks) in expected.items():
+            if len(chunks_of(self._path, name, axes, nbytes, packed)) < chunks:
                 raise OutputChangedError(
-                    f"{self._path}: chunks of {member} were deleted or cut by another program while it was "
+                    f"{self._path}: chunks of {name} were deleted or cut by another program while it was "
                     "recorded",
                     path=self._path,
                 )
@@ -326,7 +322,9 @@ class ZarrSink(StagedSink):
         self.flush()
         self.verify()
         self._verify_chunks()
-        self._along_time["time"].member.describe(time_attributes(header))
+        for name, coordinate in self._along_time.items():
+            coordinate.member.describe(time_attributes(header) if name == "time" else {})
+            coordinate.member.count(self._count)
         self._describe(header, finished=True)
 
     def close(self) -> None:

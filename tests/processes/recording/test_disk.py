@@ -97,10 +97,7 @@ def test_killed_in_the_middle(
 
         group = zarr.open_group(path, mode="r")
         assert group["frames"].shape[0] >= found
-        times, stored = frame_times(load(path).info), group["time"][:found]  # type: ignore[arg-type]
-        never = stored == np.iinfo(np.int64).min  # what was not yet flushed
-        assert np.array_equal(stored[~never], times[~never])
-        assert np.count_nonzero(~never)
+        assert "time" not in group  # its length would be another one
 
 
 @pytest.fixture
