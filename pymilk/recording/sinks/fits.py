@@ -23,7 +23,18 @@ from ...foreign.hdus import Hdu
 from ...native.bigendian import to_big_endian
 from ...system.extras import optional_library
 from ...system.files import delete
-from .base import CLOCK, WRITE_NBYTES, Header, Sink, Staging, Stored, batch_of, new_file, write_all
+from .base import (
+    CLOCK,
+    WRITE_NBYTES,
+    Header,
+    Sink,
+    Staging,
+    Stored,
+    batch_of,
+    new_file,
+    reserve,
+    write_all,
+)
 from .fits_cards import CARDS, TABLE_ROW, flip_of
 from .fits_read import read_fits
 from .npy import GrowingNpy, mapped_npy
@@ -40,7 +51,7 @@ _BATCH_NBYTES = 1 << 20
 _TABLE_ROWS = 1 << 16
 
 #: Bytes that are turned at a time: they stay in the cache until they are written.
-_TURN_NBYTES = 1 << 21
+_TURN_NBYTES = 1 << 20
 
 
 def _fits() -> Any:
@@ -182,7 +193,9 @@ class FitsSink(Sink):
         self._placed = len(frames)
 
     def _write_at(self, at: int, content: Array) -> None:
-        """Write the bytes of frames as FITS has them, and fill up the last block of the file."""
+        """Write the bytes of frames, most significant ones first, and fill up the last block of the file."""
+        if len(content) >= _TURN_NBYTES:
+            reserve(self._file, at, len(content))  # all blocks at once, which is faster
         flip = flip_of(self._dtype)
         if self._dtype.itemsize == 1 and not flip:
             write_all(self._file, content, at)
