@@ -13,7 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FLAG_COUNTER_SET, FLAG_NEW_FILE, FLAG_TORN, FLAG_UNCERTAIN, Keyword, allocate
+from .._core import (
+    FLAG_COUNTER_SET,
+    FLAG_NEW_FILE,
+    FLAG_TORN,
+    FLAG_UNCERTAIN,
+    FLAG_VERIFIED,
+    FRAME_ROW,
+    Keyword,
+    allocate,
+)
 from .._types import Array
 from ..axes import Orientation, Which3DState
 from ..errors import (
@@ -51,7 +60,7 @@ _TICK = 0.1
 _GATHER_SECONDS = 0.005
 _GATHER_SHARE = 0.25
 
-#: Approximate bytes of one batch.
+#: Approximate bytes of frames that are copied at a time.
 _BATCH_NBYTES = 1 << 20
 
 #: Share of the ring from which on it is nearly full, and below which it is not any more.
@@ -59,6 +68,8 @@ _NEARLY_FULL, _HALF = 0.8, 0.5
 
 #: Seconds that `stop` allows for writing the frames that are in the ring.
 _STOP_SECONDS = 0.5
+
+_NO_ROWS = np.zeros(0, FRAME_ROW)
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,7 @@ class Job:
         self._replaces = False
         self._peak = 0.0
         self._crowded = False  # the ring was nearly full, and has not been half empty since
+        self._overtaken = False  # the same, of frames that were overwritten while they were written
         self._gaps = GapTeller(self.name)
         self._began = 0.0
         self._duration: float | None = None
@@ -382,7 +394,7 @@ class Job:
             self._crowded = True
             warn("stream %r: the ring of its recorder is %.0f %% full", self.name, 100 * level)
         elif level < _HALF:
-            self._crowded = False
+            self._crowded = self._overtaken = False
 
     def _drain(self, ring: RingReader, until: float | None) -> None:
         """Record what is in the ring now."""
@@ -397,8 +409,6 @@ class Job:
 
     def _take(self, ring: RingReader, count: int, timeout: float) -> int:
         """Record up to `count` of the next frames; returns how many."""
-        shape, dtype = self.stream.frame_shape, self.stream.dtype
-        count = min(count, batch_of(shape, dtype, _BATCH_NBYTES))
         if self._limit is not None:
             count = min(count, self._limit - self._recorded)
         sink = self._sink
@@ -407,23 +417,19 @@ class Job:
         # `count` stays above 0: the first frame of the next file is read alone.
         if count == 0 or (self._part and time.monotonic() >= self._part_ends):
             count, sink = 1, None
-        # Create the next file, or one that replaces another, only when there is a frame for it.
-        room = allocate((1, *shape), dtype) if sink is None else sink.room(count)
         failure: BaseException | None = None
-        try:
-            info = ring.read(len(room), out=room, timeout=timeout).info
-        except StreamTimeoutError as error:
-            info, failure = error.capture.info, error
-        except BaseException as error:  # raised again below, once the frames before it are written
-            capture = getattr(error, "capture", None)
-            if capture is None:
-                raise
-            info, failure = capture.info, error
+        room: Array | None = None
+        info = _NO_ROWS if sink is None else self._write_in_place(ring, sink, count)
+        if not len(info):
+            # Create the next file, or one that replaces another, only when there is a frame for it.
+            room = self._room(sink, count)
+            info, failure = self._copied(ring, room, timeout)
         if len(info):
             try:
                 if sink is None:
                     self._finish(GOES_ON)
                     sink = self._open()
+                    assert room is not None
                     np.copyto(sink.room(1), room)
                 self._add(sink, info)
             except BaseException:
@@ -443,6 +449,58 @@ class Job:
         elif patience is not None and now - self._last_seen >= patience and failure is not None:
             raise ring.timeout_error(patience) from None
         return len(info)
+
+    def _room(self, sink: Sink | None, count: int) -> Array:
+        """Return memory for 1 to `count` frames: of the sink, if there is one yet."""
+        shape, dtype = self.stream.frame_shape, self.stream.dtype
+        if sink is None:
+            return allocate((1, *shape), dtype)
+        return sink.room(min(count, batch_of(shape, dtype, _BATCH_NBYTES)))
+
+    def _copied(self, ring: RingReader, room: Array, timeout: float) -> tuple[Array, BaseException | None]:
+        """Copy the next frames; returns their rows, and what ended that early."""
+        try:
+            return ring.read(len(room), out=room, timeout=timeout).info, None
+        except StreamTimeoutError as error:
+            return error.capture.info, error
+        except BaseException as error:  # the caller raises it, once the frames before it are written
+            capture = getattr(error, "capture", None)
+            if capture is None:
+                raise
+            return capture.info, error
+
+    def _write_in_place(self, ring: RingReader, sink: Sink, count: int) -> Array:
+        """Have the sink write the next frames where they lie in the ring, and look whether they are whole.
+
+        Returns
+        -------
+        ndarray of FRAME_ROW
+            Of the frames that were written; the sink counts them with `commit`. Empty: none, and they are
+            to be copied: the sink wants that, it failed, or the writer of the stream overwrote one meanwhile.
+        """
+        wanted = 0 if self._overtaken else sink.in_place(min(count, ring.lag))
+        if not wanted:
+            return _NO_ROWS
+        try:
+            block = next(ring.blocks(wanted, timeout=0.0))
+        except StreamTimeoutError:
+            return _NO_ROWS
+        try:
+            if sink.in_place(len(block)) == len(block):
+                # Fails as well if the stream was cut: the copy finds out.
+                with contextlib.suppress(OSError):
+                    sink.write(block.frames)
+                    if block.intact():
+                        info = block.info
+                        if ring.source != "collector":  # its rows have it
+                            info["flags"] |= FLAG_VERIFIED
+                        return info
+                    self._overtaken = True
+        except BaseException:
+            block.unread()
+            raise
+        block.unread()
+        return _NO_ROWS
 
     def _add(self, sink: Sink, info: Array) -> None:
         """Give the frames to the sink, and count them."""

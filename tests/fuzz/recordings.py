@@ -117,7 +117,7 @@ def _small() -> Iterator[None]:
     """Make pieces and chunks small: four frames are a chunk."""
     sizes = {
         npy: {"_PIECE_NBYTES": 4096},
-        hdf5: {"_CHUNK_NBYTES": 48, "_CHUNK_ROWS": 5, "_RESERVE_NBYTES": 4096},
+        hdf5: {"_CHUNK_NBYTES": 48, "_PACKED_NBYTES": 48, "_CHUNK_ROWS": 5, "_RESERVE_NBYTES": 4096},
         zarr: {"_CHUNK_NBYTES": 48},
     }
     with contextlib.ExitStack() as stack:

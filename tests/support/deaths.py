@@ -233,9 +233,9 @@ HEADER: dict[str, Any] = {
 
 #: Sizes that are made small, so that few frames fill pieces, chunks and batches.
 SMALL = {
-    "npy": {"_PIECE_NBYTES": 24},
-    "fits": {"_BATCH_NBYTES": 24, "_TABLE_ROWS": 4},
-    "hdf5": {"_CHUNK_NBYTES": 24, "_CHUNK_ROWS": 4, "_RESERVE_NBYTES": 4096},
+    "npy": {"_PIECE_NBYTES": 24, "_BATCH_NBYTES": 24, "WRITE_NBYTES": 16},
+    "fits": {"_BATCH_NBYTES": 24, "WRITE_NBYTES": 16, "_TURN_NBYTES": 16, "_TABLE_ROWS": 4},
+    "hdf5": {"_CHUNK_NBYTES": 24, "_PACKED_NBYTES": 24, "_CHUNK_ROWS": 4, "_RESERVE_NBYTES": 4096},
     "zarr": {"_CHUNK_NBYTES": 24},
 }
 

@@ -1,8 +1,9 @@
 """`Sink`: one file, or one directory, that frames of a stream are written to, one batch at a time.
 
-The recorder gets memory from `Sink.room`, fills it, and calls `Sink.commit`. From then on the frames belong
-to the file: if the process is killed at any moment, committed frames (flushed ones, for some formats) can be
-read. A sink writes the pixels first, then their rows, then the number of frames.
+The recorder gets memory from `Sink.room` and fills it, or has `Sink.write` write frames where they lie in a
+ring. Then it calls `Sink.commit`. From then on the frames belong to the file: if the process is killed at
+any moment, committed frames (flushed ones, for some formats) can be read. A sink writes the pixels first,
+then their rows, then the number of frames.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ...system.hidden import hidden_name
 __all__ = [
     "CLOCK",
     "HEADER_NBYTES",
+    "WRITE_NBYTES",
     "Header",
     "Sink",
     "StagedSink",
@@ -47,6 +49,10 @@ Header = dict[str, Any]
 
 #: Longest header of a recording, in bytes.
 HEADER_NBYTES = 16 << 20
+
+#: Bytes of frames that are written at a time where they lie. Each call costs some time of its own, and the
+#: page cache keeps large pieces in large pages.
+WRITE_NBYTES = 4 << 20
 
 #: What headers say of the clock of all times.
 CLOCK = "CLOCK_TAI, nanoseconds since 1970-01-01 TAI"
@@ -195,9 +201,28 @@ class Sink(abc.ABC):
     def room(self, count: int) -> Array:
         """Return C-contiguous memory for 1 to `count` frames."""
 
+    def in_place(self, count: int) -> int:
+        """Return how many of `count` frames `write` takes now; 0: they are wanted in `room`."""
+        return 0
+
+    def write(self, frames: Array) -> None:
+        """Write frames behind the committed ones, from memory that another program may overwrite meanwhile.
+
+        Without `commit` they do not count, and the next frames take their place.
+
+        Parameters
+        ----------
+        frames : ndarray, shape (n, *shape)
+            C-contiguous; `in_place` gave n.
+        """
+        raise NotImplementedError
+
     @abc.abstractmethod
     def commit(self, info: Array) -> None:
-        """Add the first frames in the memory that `room` returned last; `info` has their rows."""
+        """Add what `write` wrote last, or else the first frames in the memory that `room` returned last.
+
+        `info` has their rows: all of `write`, any number of `room`.
+        """
 
     def flush(self) -> None:  # noqa: B027  (most have nothing to do)
         """Write committed frames so that they outlive the process, unless they do already.
@@ -256,18 +281,33 @@ class Staging:
 class StagedSink(Sink):
     """A sink that collects the frames of a chunk in `_staging` before they are written.
 
-    A subclass makes `_staging`, and defines `_write`, which sets `_in_file`: how many of them are written.
+    A chunk that lies whole in the ring is written from there.
+
+    A subclass makes `_staging`, and defines `_write`, which sets `_in_file`: how many of them are written;
+    `write` for the frames of one chunk, which sets `_placed`, and `_add`, which counts them.
     """
 
     _staging: Staging
     _in_file = 0
+    _placed = False
+    _packed = False
 
     def room(self, count: int) -> Array:
         """See `Sink`."""
+        self._placed = False
         return self._staging.room(count)
+
+    def in_place(self, count: int) -> int:
+        """See `Sink`."""
+        rows = len(self._staging.frames)
+        return rows if count >= rows and not self._staging.used and not self._packed else 0
 
     def commit(self, info: Array) -> None:
         """See `Sink`."""
+        if self._placed:
+            self._placed = False
+            self._add(info)
+            return
         self._staging.add(info)
         if self._staging.full:
             self._write()
@@ -276,6 +316,10 @@ class StagedSink(Sink):
     @abc.abstractmethod
     def _write(self) -> None:
         """Write the frames of `_staging` behind `_in_file`."""
+
+    @abc.abstractmethod
+    def _add(self, info: Array) -> None:
+        """Count the frames that `write` wrote; `info` has their rows."""
 
 
 def nothing_to_close() -> None:
@@ -333,7 +377,7 @@ def replace_file(path: str, content: Any) -> None:
 def reserve(descriptor: int, offset: int, nbytes: int) -> None:
     """Reserve disk blocks for a part of a file, so that writing there cannot fail.
 
-    Writing to a page of a mapped file without a disk block ends the process (SIGBUS).
+    The length also tells a file that another program cuts from one that is being written.
 
     Raises
     ------

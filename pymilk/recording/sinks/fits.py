@@ -20,9 +20,21 @@ from ...axes import Which3DState
 from ...errors import OutputChangedError
 from ...fits import UPRIGHT_CARD, check_pixels, stream_cards, warn_of_cut
 from ...foreign.hdus import Hdu
+from ...native.bigendian import to_big_endian
 from ...system.extras import optional_library
 from ...system.files import delete
-from .base import CLOCK, Header, Sink, Staging, Stored, batch_of, new_file, write_all
+from .base import (
+    CLOCK,
+    WRITE_NBYTES,
+    Header,
+    Sink,
+    Staging,
+    Stored,
+    batch_of,
+    new_file,
+    reserve,
+    write_all,
+)
 from .fits_cards import CARDS, TABLE_ROW, flip_of
 from .fits_read import read_fits
 from .npy import GrowingNpy, mapped_npy
@@ -34,9 +46,12 @@ __all__ = ["FORMAT", "FitsSink"]
 _BLOCK = 2880
 _CARD = 80
 
-#: Bytes of frames that are converted and written at a time, and rows of the table.
+#: Bytes of frames that are collected before they are written, and rows of the table.
 _BATCH_NBYTES = 1 << 20
 _TABLE_ROWS = 1 << 16
+
+#: Bytes that are turned at a time: they stay in the cache until they are written.
+_TURN_NBYTES = 1 << 20
 
 
 def _fits() -> Any:
@@ -86,7 +101,9 @@ class FitsSink(Sink):
         self._count = 0
         count = batch_of(shape, dtype, _BATCH_NBYTES)
         self._staging = Staging(shape, dtype, count)
-        self._swapped = np.zeros(count * self._nbytes + _BLOCK, np.uint8)
+        self._most = batch_of(shape, dtype, WRITE_NBYTES)
+        self._placed = 0  # frames behind the counted ones, already written
+        self._turned = np.empty(_TURN_NBYTES, np.uint8)
         head = self._head(header)
         self._begin = len(head)
         self._rows_path = self.files(path)[1]
@@ -152,25 +169,53 @@ class FitsSink(Sink):
 
     def room(self, count: int) -> Array:
         """See `Sink`."""
+        self._placed = 0
         return self._staging.room(count)
+
+    def in_place(self, count: int) -> int:
+        """See `Sink`."""
+        return min(count, self._most)
+
+    def write(self, frames: Array) -> None:
+        """See `Sink`."""
+        self._place(frames)
+
+    def _place(self, frames: Array) -> None:
+        """Write frames behind the counted ones."""
+        self._placed = 0
+        self._check_length()
+        at = self._begin + self._count * self._nbytes
+        try:
+            self._write_at(at, frames.reshape(-1).view(np.uint8))
+        except OSError:
+            os.ftruncate(self._file, at)  # fewer frames may find room there, and their rows
+            raise
+        self._placed = len(frames)
+
+    def _write_at(self, at: int, content: Array) -> None:
+        """Write the bytes of frames, most significant ones first, and fill up the last block of the file."""
+        if len(content) >= _TURN_NBYTES:
+            reserve(self._file, at, len(content))  # all blocks at once, which is faster
+        flip = flip_of(self._dtype)
+        if self._dtype.itemsize == 1 and not flip:
+            write_all(self._file, content, at)
+        else:
+            done = 0
+            while done < len(content):
+                # Up to a multiple in the file: the page cache keeps aligned pieces in larger pages.
+                part = content[done : done + _TURN_NBYTES - (at + done) % _TURN_NBYTES]
+                turned = self._turned[: len(part)]
+                to_big_endian(part, turned, self._dtype.itemsize, flip)
+                write_all(self._file, turned, at + done)
+                done += len(part)
+        end = at + len(content)
+        write_all(self._file, bytes(_padded(end) - end), end)
 
     def commit(self, info: Array) -> None:
         """See `Sink`."""
-        self._check_length()
-        frames = self._staging.frames[: len(info)]
-        swapped = self._swapped[: frames.nbytes]
-        flip = flip_of(self._dtype)
-        # Both of these run without the GIL.
-        if flip:
-            plain = np.dtype(f"u{self._dtype.itemsize}")
-            target = swapped.view(plain.newbyteorder(">")).reshape(frames.shape)
-            np.bitwise_xor(frames.view(plain), plain.type(flip), out=target)
-        else:
-            np.copyto(swapped.view(self._dtype.newbyteorder(">")).reshape(frames.shape), frames)
-        at = self._begin + self._count * self._nbytes
-        pad = _padded(at + frames.nbytes) - at - frames.nbytes
-        self._swapped[frames.nbytes : frames.nbytes + pad] = 0
-        write_all(self._file, self._swapped[: frames.nbytes + pad], at)
+        if not self._placed:
+            self._place(self._staging.frames[: len(info)])
+        self._placed = 0
         self._rows.append(info)
         self._count += len(info)
         self._write_count()

@@ -31,8 +31,9 @@ __all__ = ["FORMAT", "Hdf5Sink"]
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-#: Approximate bytes of a chunk of frames; rows of a chunk of info.
-_CHUNK_NBYTES = 1 << 20
+#: Approximate bytes of a chunk of frames, also of compressed ones; rows of a chunk of info.
+_CHUNK_NBYTES = 2 << 20
+_PACKED_NBYTES = 1 << 20
 _CHUNK_ROWS = 4096
 
 #: Bytes of a row and its coordinates.
@@ -106,7 +107,10 @@ class Hdf5Sink(StagedSink):
         hidden = hidden_name(path)
         self._count = 0
         self._rows: list[Array] = []  # of frames that are written, but not flushed
-        count = batch_of(shape, dtype, _CHUNK_NBYTES)
+        count = batch_of(shape, dtype, _PACKED_NBYTES if compress else _CHUNK_NBYTES)
+        # A chunk takes its full size with its first frame.
+        count = count if frames is None else max(1, min(count, frames))
+        self._packed = compress
         self._staging = Staging(shape, dtype, count)
         if compress:
             # Writing a chunk twice wastes the space of its first version.
@@ -114,12 +118,14 @@ class Hdf5Sink(StagedSink):
         chunk = (count, *shape)
         packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
         # Version 1.10 of the format is the first with SWMR, and is widely supported.
-        self._cached = 2 * self._staging.frames.nbytes
+        memory = 2 * self._staging.frames.nbytes
+        # Chunks that the library may keep without a place in the file.
+        self._cached = memory if compress else 0
         self._h5: Any = None
         self._file = -1
         self._reserved = 0
         try:
-            self._h5 = h5py.File(hidden, "x", libver=("v110", "v110"), rdcc_nbytes=self._cached)
+            self._h5 = h5py.File(hidden, "x", libver=("v110", "v110"), rdcc_nbytes=memory)
             self._file = os.open(hidden, os.O_RDWR | os.O_CLOEXEC)
             self._reserve(0)
             self._frames = self._h5.create_dataset(
@@ -239,17 +245,46 @@ class Hdf5Sink(StagedSink):
             self._staging.used = first
             self._note_length()
             raise
-        self._frames.resize(self._count + rows, axis=0)
-        self._frames[self._count : self._count + rows] = self._staging.frames[first:used]
-        self._rows.append(self._staging.info[first:used].copy())
-        self._count += rows
+        if rows == len(self._staging.frames) and not self._packed:
+            self._put(self._staging.frames)
+        else:
+            self._grow(rows)
+            self._frames[self._count : self._count + rows] = self._staging.frames[first:used]
         self._in_file = used
+        self._add(self._staging.info[first:used])
+
+    @_as_oserror
+    def write(self, frames: Array) -> None:
+        """See `Sink`."""
+        self._placed = False
+        self._check_length()
+        waiting = len(frames) + sum(map(len, self._rows)) + 2 * _CHUNK_ROWS
+        self._reserve(frames.nbytes + waiting * _ROW_NBYTES)
+        self._put(frames)
+        self._placed = True
+
+    def _put(self, frames: Array) -> None:
+        """Write a whole chunk, past the memory of the library."""
+        self._grow(len(frames))
+        self._frames.id.write_direct_chunk((self._count, *[0] * (frames.ndim - 1)), frames)
+
+    def _grow(self, count: int) -> None:
+        """Make the data set longer, unless frames that were written and did not count have done so."""
+        if self._frames.shape[0] < self._count + count:
+            self._frames.resize(self._count + count, axis=0)
+
+    def _add(self, info: Array) -> None:
+        """See `StagedSink`."""
+        self._rows.append(info.copy())
+        self._count += len(info)
         self._note_length()
 
     @_as_oserror
     def finish(self, header: Header) -> None:
         """See `Sink`."""
         self.flush()
+        if self._frames.shape[0] > self._count:
+            self._frames.resize(self._count, axis=0)
         # This needs no more disk blocks. The file stays open: to reopen it would need a lock, which a
         # reader may hold.
         self._h5["header"][()] = np.bytes_(json_of_header(header).encode())

@@ -1,4 +1,4 @@
-"""NPY: a plain cube of frames, memory-mapped while it grows, and two small files beside it.
+"""NPY: a plain cube of frames, which can be memory-mapped while it grows, and two small files beside it.
 
 ``cam.npy`` has the frames, ``cam.info.npy`` their rows, ``cam.info.json`` the header. The cube grows in
 pieces whose disk blocks are reserved first. The count in the header of the file is updated after the frames
@@ -8,13 +8,12 @@ are written, so that each file is valid at any moment.
 from __future__ import annotations
 
 import math
-import mmap
 import os
 from typing import Any
 
 import numpy as np
 
-from ..._core import FRAME_ROW, map_shared
+from ..._core import FRAME_ROW, allocate
 from ..._types import Array
 from ...errors import OutputChangedError, StreamFormatError
 from ...foreign.hdus import Hdu
@@ -22,6 +21,7 @@ from ...system.files import delete
 from ...system.regular import open_regular, read_regular
 from .base import (
     HEADER_NBYTES,
+    WRITE_NBYTES,
     Header,
     Sink,
     Stored,
@@ -40,8 +40,11 @@ from .rows import rows_of
 
 __all__ = ["FORMAT", "GrowingNpy", "NpySink", "mapped_npy", "read_rows"]
 
-#: Bytes that a mapped file grows by.
+#: Bytes that are reserved at a time.
 _PIECE_NBYTES = 64 << 20
+
+#: Bytes of items that are collected before they are written.
+_BATCH_NBYTES = 1 << 20
 
 #: The data of an NPY file begin at a multiple of these bytes.
 _ALIGNMENT = 64
@@ -90,8 +93,9 @@ class GrowingNpy:
         # Room for the longest possible count, so that the header keeps its length.
         longest = len(self._words(2**63))
         self._begin = -(-(longest + 11) // _ALIGNMENT) * _ALIGNMENT
-        self._piece: Array = np.empty((0, *shape), dtype)
-        self._used = 0
+        self._staging: Array | None = None
+        self._placed = 0  # items behind the counted ones, already written
+        self._reserved = self._begin
         self._path = path
         self._cut = False  # by another program
         self._length = self._begin  # bytes that the file had when it was left
@@ -108,44 +112,59 @@ class GrowingNpy:
         return b"\x93NUMPY\x01\x00" + len(words).to_bytes(2, "little") + words
 
     def room(self, count: int) -> Array:
-        """Return mapped memory of the file for up to `count` further items."""
+        """Return memory for up to `count` further items."""
         self.check_length()
-        if self._used == len(self._piece):
-            self._grow(count)
-        return self._piece[self._used : self._used + count]
+        self._placed = 0
+        if self._staging is None:
+            most = batch_of(self._shape, self._dtype, _BATCH_NBYTES)
+            self._staging = allocate((most, *self._shape), self._dtype)
+        return self._staging[:count]
 
-    def _grow(self, count: int) -> None:
-        """Map the next piece of the file, once its blocks are reserved."""
-        step = self._step if self._items is None else max(1, min(self._step, self._items - self.count))
+    def write(self, items: Array) -> None:
+        """Write items behind the counted ones; `commit` counts them."""
+        self.check_length()
+        self._placed = 0
         begin = self._begin + self.count * self._item_nbytes
+        if begin + items.nbytes > self._reserved:
+            self._reserve(begin, len(items))
+        write_all(self._file, items.reshape(-1).view(np.uint8), begin)
+        self._placed = len(items)
+
+    def _reserve(self, begin: int, count: int) -> None:
+        """Reserve the blocks of `count` items, and of some more."""
+        step = self._step if self._items is None else min(self._step, self._items - self.count)
         try:
-            reserve(self._file, begin, step * self._item_nbytes)
+            self._reserved = self._reserved_to(begin, max(step, count))
         except OSError:
             # Use also the last free blocks of the disk.
-            step = min(step, count)
-            reserve(self._file, begin, step * self._item_nbytes)
-        self._length = begin + step * self._item_nbytes
-        first = begin // mmap.ALLOCATIONGRANULARITY * mmap.ALLOCATIONGRANULARITY
-        nbytes = step * self._item_nbytes
-        # Under the guard: a file that is cut while a frame is copied is an error, and no Bus error.
-        _, memory = map_shared(self._file, first, begin - first + nbytes, True, self._path)
-        flat = np.frombuffer(memory, self._dtype, nbytes // self._dtype.itemsize, begin - first)
-        self._piece = flat.reshape(step, *self._shape)
-        self._used = 0
+            self._reserved = self._reserved_to(begin, count)
+        self._length = self._reserved
+
+    def _reserved_to(self, begin: int, count: int) -> int:
+        nbytes = count * self._item_nbytes
+        reserve(self._file, begin, nbytes)
+        return begin + nbytes
+
+    def settle(self, count: int) -> None:
+        """Write items that were put into what `room` gave, unless `write` has written them."""
+        if not self._placed:
+            assert self._staging is not None
+            self.write(self._staging[:count])
 
     def commit(self, count: int) -> None:
-        """Count items that were put into what `room` gave."""
+        """Count items that were written."""
         self.check_length()
-        self._used += count
+        self._placed = 0
         self.count += count
         write_all(self._file, self._head(), 0)
 
     def append(self, rows: Array) -> None:
-        """Add items that are somewhere else, without mapping anything; not to be mixed with `room`."""
+        """Add items without reserving room for others; not to be mixed with `write` and `room`."""
         self.check_length()
         begin = self._begin + self.count * self._item_nbytes
-        self._length = begin + len(rows) * self._item_nbytes
         write_all(self._file, np.ascontiguousarray(rows).view(np.uint8), begin)
+        self._length = begin + len(rows) * self._item_nbytes  # not before: a full disk takes only some
+        self._placed = len(rows)
         self.commit(len(rows))
 
     def check_length(self) -> None:
@@ -176,8 +195,6 @@ class GrowingNpy:
         """Cut off reserved bytes, and close."""
         if self._file < 0:
             return
-        self._piece = self._piece[:0].copy()
-        self._used = 0
         try:
             if not self._cut:
                 os.ftruncate(self._file, self._begin + self.count * self._item_nbytes)
@@ -251,6 +268,7 @@ class NpySink(Sink):
     ) -> None:
         _, rows, self._header_path = self.files(path)
         self._header = -1
+        self._most = batch_of(shape, dtype, WRITE_NBYTES)
         # First, and without regard to anything else: it tells two recorders apart that begin at once.
         self._rows = GrowingNpy(rows, (), FRAME_ROW, replace=replace)
         try:
@@ -285,9 +303,18 @@ class NpySink(Sink):
         """See `Sink`."""
         return self._frames.room(count)
 
+    def in_place(self, count: int) -> int:
+        """See `Sink`."""
+        return min(count, self._most)
+
+    def write(self, frames: Array) -> None:
+        """See `Sink`."""
+        self._frames.write(frames)
+
     def commit(self, info: Array) -> None:
         """See `Sink`."""
-        # Rows first: a counted frame has a row.
+        self._frames.settle(len(info))
+        # Rows before the count: a counted frame has a row.
         self._rows.append(info)
         self._frames.commit(len(info))
 

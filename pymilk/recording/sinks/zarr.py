@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +33,8 @@ from .base import (
     dimensions_of,
     json_of_header,
     replace_file,
+    reserve,
+    write_all,
 )
 from .coordinates import COORDINATES, NEVER, coordinates_of, time_attributes
 from .outputs import check_name, identity_of
@@ -98,9 +101,13 @@ class _Member:
 
     def write(self, number: int, chunk: Array) -> None:
         """Write a chunk, filled up to `rows` rows."""
-        key = ".".join(["c", str(number), *["0"] * len(self._shape)])
         content = chunk.data if self._encode is None else self._encode(chunk)
-        replace_file(os.path.join(self.folder, self._name, key), content)
+        replace_file(self.path_of(number), content)
+
+    def path_of(self, number: int) -> str:
+        """Return the path of a chunk."""
+        key = ".".join(["c", str(number), *["0"] * len(self._shape)])
+        return os.path.join(self.folder, self._name, key)
 
     def describe(self, attributes: Header) -> None:
         """Set the attributes, which `count` writes."""
@@ -198,7 +205,9 @@ class ZarrSink(StagedSink):
         frames: int | None = None,
         replace: bool = False,
     ) -> None:
-        self._count = 0
+        self._count = self._counted = 0  # frames in chunks, and those that the metadata count
+        self._told = time.monotonic()
+        self._hidden = ""  # a chunk that `write` made
         rows = batch_of(shape, dtype, _CHUNK_NBYTES)
         self._staging = Staging(shape, dtype, rows)
         self._table = np.zeros((rows, len(COLUMNS)), np.int64)
@@ -257,11 +266,14 @@ class ZarrSink(StagedSink):
     @property
     def written(self) -> int:
         """See `Sink`."""
-        return self._count
+        return self._counted
 
     def flush(self) -> None:
         """See `Sink`."""
-        self._write()
+        try:
+            self._write()
+        finally:
+            self._tell_count()
         for coordinate in self._along_time.values():
             coordinate.write()
 
@@ -275,24 +287,82 @@ class ZarrSink(StagedSink):
         except OSError:
             self._staging.used = self._in_file
             raise
-        self._count += used - self._in_file
+        self._place_in_time(self._staging.info[self._in_file : used])
         self._in_file = used
+        self._tell_count_in_time()
 
     def _write_chunk(self, used: int) -> None:
         self.verify()
-        number = self._count // len(self._table)
         self._staging.frames[used:] = 0
-        self._frames.write(number, self._staging.frames)
+        self._frames.write(self._count // len(self._table), self._staging.frames)
+        self._write_rows(self._staging.info[:used])
+
+    def _write_rows(self, info: Array) -> None:
+        """Write the rows of the present chunk, whose frames are there."""
+        number = self._count // len(self._table)
         for at, name in enumerate(COLUMNS):
-            self._table[:used, at] = self._staging.info[name][:used].astype(np.int64, copy=False)
-        self._table[used:] = 0
-        self._info.write(number, self._table)
-        count = self._count + used - self._in_file
-        self._frames.count(count)
-        # Rows last: a frame with a row is complete.
-        self._info.count(count)
-        for name, values in coordinates_of(self._staging.info[self._in_file : used]).items():
+            self._table[: len(info), at] = info[name].astype(np.int64, copy=False)
+        self._table[len(info) :] = 0
+        try:
+            self._info.write(number, self._table)
+        except OSError:
+            if self._count % len(self._table) == 0:
+                delete(self._frames.path_of(number))  # none of them counts, and others need its room
+            raise
+
+    def _place_in_time(self, info: Array) -> None:
+        """Count frames whose rows are there, and keep their coordinates."""
+        self._count += len(info)
+        for name, values in coordinates_of(info).items():
             self._along_time[name].add(values)
+
+    def _tell_count(self) -> None:
+        """Write the number of frames that have a row.
+
+        Not with each chunk: to replace a small file may make the file system write it at once.
+        """
+        self._told = time.monotonic()
+        if self._counted != self._count:
+            self._frames.count(self._count)
+            # Rows last: a frame with a row is complete.
+            self._info.count(self._count)
+            self._counted = self._count
+
+    def _tell_count_in_time(self) -> None:
+        if time.monotonic() - self._told >= self.flush_seconds:
+            self._tell_count()
+
+    def write(self, frames: Array) -> None:
+        """See `Sink`."""
+        self._drop()
+        self.verify()
+        self._hidden = hidden_name(self._frames.path_of(self._count // len(frames)))
+        descriptor = os.open(self._hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        try:
+            reserve(descriptor, 0, frames.nbytes)  # all blocks at once, which is faster
+            write_all(descriptor, frames.reshape(-1).view(np.uint8), 0)
+        finally:
+            os.close(descriptor)
+        self._placed = True
+
+    def room(self, count: int) -> Array:
+        """See `Sink`."""
+        self._drop()
+        return super().room(count)
+
+    def _drop(self) -> None:
+        """Delete a chunk that `write` made and that does not count."""
+        hidden, self._hidden, self._placed = self._hidden, "", False
+        if hidden:
+            delete(hidden)
+
+    def _add(self, info: Array) -> None:
+        """See `StagedSink`."""
+        os.replace(self._hidden, self._frames.path_of(self._count // len(info)))
+        self._hidden = ""
+        self._write_rows(info)
+        self._place_in_time(info)
+        self._tell_count_in_time()
 
     def verify(self) -> None:
         """See `Sink`."""
@@ -319,6 +389,7 @@ class ZarrSink(StagedSink):
 
     def finish(self, header: Header) -> None:
         """See `Sink`."""
+        self._drop()
         self.flush()
         self.verify()
         self._verify_chunks()
@@ -329,6 +400,7 @@ class ZarrSink(StagedSink):
 
     def close(self) -> None:
         """See `Sink`."""
+        self._drop()
 
     @classmethod
     def read(cls, path: str, hdu: Hdu | None = None) -> Stored:
