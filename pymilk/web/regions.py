@@ -173,4 +173,4 @@ def packed(said: dict[str, Any], pixels: Array) -> bytes:
     """Return a message for the page: length of a header, the header as JSON, pixels at a multiple of 8."""
     header = json.dumps(said, allow_nan=False).encode()
     header += b" " * (-(len(header) + 4) % 8)
-    return struct.pack("<I", len(header)) + header + pixels.tobytes()
+    return b"".join((struct.pack("<I", len(header)), header, pixels.data.cast("B")))

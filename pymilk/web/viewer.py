@@ -26,7 +26,7 @@ __all__ = ["View", "Views"]
 #: Seconds between two messages while no frame comes.
 _STATE_SECONDS = 0.5
 #: Images of this size and more are cut and made smaller in another thread.
-_LARGE_NBYTES = 1_048_576
+_LARGE_NBYTES = 2_097_152
 
 #: Codes with which a view is ended.
 _WRONG, _REFUSED, _MISSING, _FULL = 4400, 4401, 4404, 4429
