@@ -140,7 +140,7 @@ class View:
             await asyncio.sleep(max(0.0, next_one - loop.time()))
 
     async def _send_frame(self, shown: Shown, region: Region, source: Source) -> None:
-        if shown.image.nbytes >= _LARGE_NBYTES:
+        if shown.image.nbytes >= _LARGE_NBYTES or region.jpeg:
             pixels, cut = await asyncio.to_thread(pixels_of, shown.image, region)
         else:
             pixels, cut = pixels_of(shown.image, region)

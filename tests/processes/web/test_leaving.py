@@ -20,7 +20,7 @@ from support.pages import Page
 
 
 class RawPage:
-    """A page by bytes: it can end as a process does that is killed, with what it was sent and did not read."""
+    """A page by bytes: it can end as a process that is killed, with what it was sent and did not read."""
 
     def __init__(self, server: WebServer) -> None:
         self._socket = socket.create_connection(("127.0.0.1", server.port), timeout=30)
