@@ -73,7 +73,7 @@ class WebServer:
     Raises
     ------
     StreamStorageError
-        From `start`: the address or the port cannot be used.
+        From `start`: the address or the port cannot be used, or the certificate.
     """
 
     def __init__(self, settings: Settings | None = None, folder: str | None = None) -> None:
@@ -104,7 +104,6 @@ class WebServer:
         """Answer from now on, in a thread of its own."""
         if self._thread is not None:
             raise StreamArgumentError("the server was started already", argument="start", found=None)
-        self._socket = self._listen()
         protocol = type("_Opening", (_Protocol,), {"opening": self.settings.opening})
         config = uvicorn.Config(
             make_app(self.settings, self._is_ending, self._folder),
@@ -114,6 +113,14 @@ class WebServer:
             server_header=False, date_header=False,
             ssl_certfile=self.settings.cert, ssl_keyfile=self.settings.key,
         )  # fmt: skip
+        try:
+            config.load()
+        except OSError as error:  # also of ssl
+            raise StreamStorageError(
+                f"the certificate {self.settings.cert} and its key {self.settings.key} cannot be used: "
+                f"{cause_of(error)}", path=self.settings.cert,
+            ) from error  # fmt: skip
+        self._socket = self._listen()
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="pymilk web", daemon=True)
         self._thread.start()

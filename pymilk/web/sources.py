@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._types import Array
-from ..errors import StreamNotFoundError
 from ..names import SUFFIX, stream_directory
 from ..times import now_ns
 from ..view.feed import Feed
@@ -22,15 +21,7 @@ _LARGE_NBYTES = 2_097_152
 
 
 def path_of(name: str) -> str:
-    """Return the path of a stream by its name alone.
-
-    Raises
-    ------
-    StreamNotFoundError
-        It is no name: nothing outside the stream directory is shown.
-    """
-    if not name or name != os.path.basename(name) or name.startswith(".") or "\0" in name:
-        raise StreamNotFoundError(f"{name!r:.80} is no name of a stream", stream=name[:80])
+    """Return the path of a stream by its name alone, which `Listing.checked` has seen."""
     return os.path.join(stream_directory(), name + SUFFIX)
 
 

@@ -73,11 +73,8 @@ class View:
         if not isinstance(name, str):
             await self._end(_WRONG, "stream is the name of one")
             return
-        if not self._listing.shows(name):
-            await self._end(_MISSING, f"stream {name!r:.80} is not shown here")
-            return
         try:
-            source = self._sources.take(name)
+            source = self._sources.take(self._listing.checked(name))
         except (StreamError, OSError) as error:
             await self._end(_MISSING, str(error))
             return
