@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,7 +58,7 @@ class Source:
 
     Parameters
     ----------
-    name : str
+    path : str
 
     Raises
     ------
@@ -65,8 +66,8 @@ class Source:
         As `pymilk.Stream.attach`.
     """
 
-    def __init__(self, name: str) -> None:
-        self._feed = Feed(path_of(name))
+    def __init__(self, path: str) -> None:
+        self._feed = Feed(path)
         self._lock = asyncio.Lock()
         self._kept: dict[int | None, Shown] = {}
         self.users = 0
@@ -132,16 +133,23 @@ class Source:
 
 
 class Sources:
-    """All sources in use, by name: each is open as long as a view has it."""
+    """All sources in use, by name: each is open as long as a view has it.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    place : callable
+        Returns the path of a stream by its name.
+    """
+
+    def __init__(self, place: Callable[[str], str] = path_of) -> None:
+        self._place = place
         self._open: dict[str, Source] = {}
 
     def take(self, name: str) -> Source:
         """Return the source of a stream; `give_back` it."""
         source = self._open.get(name)
         if source is None:
-            source = self._open[name] = Source(name)
+            source = self._open[name] = Source(self._place(name))
         source.users += 1
         return source
 
