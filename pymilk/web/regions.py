@@ -13,6 +13,7 @@ import numpy as np
 from .._types import Array
 from ..errors import StreamArgumentError
 from ..native.bins import bin_image
+from .jpeg import RULES, check_library, jpeg_of
 
 __all__ = ["Region", "packed", "pixels_of"]
 
@@ -37,6 +38,8 @@ class Region:
         What becomes of pixels that there is no room for.
     index : int or None
         Slice of a cube; None for the one written last.
+    jpeg : str or None
+        Rule for the levels of a JPEG of 8 bits, with loss; None for the values themselves.
     """
 
     left: float = 0.0
@@ -47,6 +50,7 @@ class Region:
     height: int = 1024
     how: Literal["mean", "max", "first"] = "mean"
     index: int | None = None
+    jpeg: str | None = None
 
     @classmethod
     def read(cls, given: object) -> Region:
@@ -56,6 +60,8 @@ class Region:
         ------
         StreamArgumentError
             It is no region.
+        LibraryMissingError
+            It is to be sent as a JPEG, and there is no Pillow.
         """
         if not isinstance(given, dict):
             raise _bad("view", given, "an object")
@@ -75,6 +81,11 @@ class Region:
             if type(number) is not int or not 0 <= number < 2**32:
                 raise _bad("slice", number, "a number from 0")
             values["index"] = number
+        if given.get("jpeg") is not None:
+            if given["jpeg"] not in RULES:
+                raise _bad("jpeg", given["jpeg"], f"one of {', '.join(RULES)}")
+            check_library()
+            values["jpeg"] = given["jpeg"]
         return cls(**values)
 
     def within(self, rows: int, columns: int) -> tuple[slice, slice]:
@@ -110,10 +121,11 @@ def pixels_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
     -------
     pixels : ndarray, C order, little endian
         Of the dtype of the image where the page can hold it: integers of up to 32 bits, float32, or pairs of
-        float32 for complex numbers. Others become float32.
+        float32 for complex numbers. Others become float32. Or the bytes of a JPEG; curves are never one.
     said : dict
         ``region`` (left, bottom, right, top, in whole pixels), ``bins`` (columns and rows that became one),
-        ``shape`` (of the image), ``sent`` (dtype), ``exact`` (every pixel is what the stream holds).
+        ``shape`` (of the image), ``sent`` (dtype, or "jpeg", with ``levels``), ``exact`` (every pixel is what
+        the stream holds).
     """
     curve = image.ndim == 1
     plane = image.reshape(1, -1) if curve else image
@@ -122,15 +134,21 @@ def pixels_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
     across = _bins(part.shape[1], region.width if not curve else _LARGEST)
     down = _bins(part.shape[0], region.height)
     small, exact = _shrunk(part, down, across, region.how)
-    pixels, kept = _for_the_page(small)
+    levels: dict[str, Any] = {}
+    if region.jpeg and not curve:
+        content, levels["levels"] = jpeg_of(small, region.jpeg)
+        pixels, kept = np.frombuffer(content, np.uint8), False
+    else:
+        pixels, kept = _for_the_page(small)
     return pixels, {
         "region": [columns.start, rows.start, columns.stop, rows.stop],
         "bins": [across, down],
         "shape": list(image.shape),
         "dtype": str(image.dtype),
-        "sent": str(pixels.dtype),
+        "sent": "jpeg" if levels else str(pixels.dtype),
         "size": list(small.shape),
         "exact": exact and kept,
+        **levels,
     }
 
 
@@ -173,4 +191,4 @@ def packed(said: dict[str, Any], pixels: Array) -> bytes:
     """Return a message for the page: length of a header, the header as JSON, pixels at a multiple of 8."""
     header = json.dumps(said, allow_nan=False).encode()
     header += b" " * (-(len(header) + 4) % 8)
-    return struct.pack("<I", len(header)) + header + pixels.tobytes()
+    return b"".join((struct.pack("<I", len(header)), header, pixels.data.cast("B")))

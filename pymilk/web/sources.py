@@ -18,7 +18,7 @@ __all__ = ["Shown", "Source", "Sources", "path_of"]
 #: Seconds between two looks at the counter while a view waits for a frame.
 _LOOK_SECONDS = 0.004
 #: Frames of this size and more are copied in another thread: the server goes on meanwhile.
-_LARGE_NBYTES = 262_144
+_LARGE_NBYTES = 2_097_152
 
 
 def path_of(name: str) -> str:

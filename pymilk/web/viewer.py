@@ -8,6 +8,7 @@ has the messages.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import json
 from typing import Any
@@ -26,7 +27,7 @@ __all__ = ["View", "Views"]
 #: Seconds between two messages while no frame comes.
 _STATE_SECONDS = 0.5
 #: Images of this size and more are cut and made smaller in another thread.
-_LARGE_NBYTES = 1_048_576
+_LARGE_NBYTES = 2_097_152
 
 #: Codes with which a view is ended.
 _WRONG, _REFUSED, _MISSING, _FULL = 4400, 4401, 4404, 4429
@@ -57,8 +58,7 @@ class View:
     async def run(self) -> None:
         """Serve the page until it goes."""
         try:
-            text = await asyncio.wait_for(self._socket.receive_text(), self._settings.opening)
-            given = self._message(text)
+            given = await asyncio.wait_for(self._hear(), self._settings.opening)
         except asyncio.TimeoutError:
             await self._end(_REFUSED, "no token came in time")
             return
@@ -93,14 +93,14 @@ class View:
     async def _listen(self, sender: asyncio.Task[None]) -> None:
         """Take what the page says, as long as frames can be sent."""
         while not sender.done():
-            hears = asyncio.create_task(self._socket.receive_text())
+            hears = asyncio.create_task(self._hear())
             done, _ = await asyncio.wait({hears, sender}, return_when=asyncio.FIRST_COMPLETED)
             if hears not in done:
                 hears.cancel()
                 await asyncio.gather(hears, return_exceptions=True)
                 break
             try:
-                given = self._message(hears.result())
+                given = hears.result()
                 if "view" in given:
                     region = Region.read(given["view"])
                     # Another region may have the same frame once more; the same one has to wait for the next.
@@ -140,7 +140,7 @@ class View:
             await asyncio.sleep(max(0.0, next_one - loop.time()))
 
     async def _send_frame(self, shown: Shown, region: Region, source: Source) -> None:
-        if shown.image.nbytes >= _LARGE_NBYTES:
+        if shown.image.nbytes >= _LARGE_NBYTES or region.jpeg:
             pixels, cut = await asyncio.to_thread(pixels_of, shown.image, region)
         else:
             pixels, cut = pixels_of(shown.image, region)
@@ -157,10 +157,16 @@ class View:
     async def _say(self, said: dict[str, Any]) -> None:
         await self._socket.send_text(json.dumps(said))
 
-    @staticmethod
-    def _message(text: str) -> dict[str, Any]:
+    async def _hear(self) -> dict[str, Any]:
+        """Return the next message; ValueError if it is none."""
         try:
-            given = json.loads(text)
+            message = await self._socket.receive()
+        except RuntimeError:  # it was found out in sending that the page has gone
+            raise WebSocketDisconnect(1006) from None
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"])
+        try:
+            given = json.loads(message.get("text") or "")
         except (ValueError, RecursionError):
             raise ValueError("a message is an object of JSON") from None
         if not isinstance(given, dict):
@@ -168,7 +174,8 @@ class View:
         return given
 
     async def _end(self, code: int, why: str) -> None:
-        await self._socket.close(code, why.encode()[:120].decode(errors="ignore"))
+        with contextlib.suppress(RuntimeError):  # it has gone
+            await self._socket.close(code, why.encode()[:120].decode(errors="ignore"))
 
 
 class Views:

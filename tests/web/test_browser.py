@@ -304,3 +304,16 @@ def test_keys_are_told(browser: Any, shm_dir: Any) -> None:
         look.page.click("#help-button")
         assert "freeze" in look.page.inner_text("#help")
         look.page.keyboard.press("Escape")
+
+
+def test_frames_with_loss_say_so_and_are_near(browser: Any, shm_dir: Any) -> None:
+    image = np.add.outer(np.arange(40), np.arange(60)).astype("u2") * 100
+    with SHM("cam", image), looking(browser, "cam", ",send:JPEG 8 bit") as look:
+        assert "JPEG 8 bit, lossy" in look.page.inner_text(".trouble")
+        levels, size = grey(image), look.size()
+        for x, y in ((0, 0), (59, 39), (30, 10), (7, 33)):
+            red, green, blue = look.pixel(*place(size, image.shape, x, y))
+            assert red == green == blue
+            assert abs(red - levels[y, x]) <= 5
+        look.page.locator("select[title^='What is sent']").select_option("values")
+        look.until("!document.querySelector('.trouble').textContent.includes('lossy')")

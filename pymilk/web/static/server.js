@@ -1,5 +1,7 @@
 // What the page asks the server for. The token is in the address behind the #, which browsers send to nobody.
 
+import { decoded } from "./jpeg.js";
+
 const fragment = new URLSearchParams(location.hash.slice(1));
 const token = fragment.get("token") ?? "";
 
@@ -71,7 +73,9 @@ export class Link {
       }
       const length = new DataView(data).getUint32(0, true);
       const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-      this.handlers.onFrame(header, data.slice(4 + length));
+      const content = data.slice(4 + length);
+      if (header.sent !== "jpeg") this.handlers.onFrame(header, content);
+      else decoded(header, content).then((values) => this.closed || this.handlers.onFrame(header, values));
     };
     socket.onclose = ({ reason }) => {
       if (this.closed) return;

@@ -9,6 +9,7 @@ import { COLOURS, STRETCHES } from "./stretch.js";
 
 const RULES = ["minmax", "99.5", "99", "95", "zscale"];
 const HOWS = ["mean", "max", "first"];
+const SENDS = ["values", "JPEG 8 bit"];
 const STALE_SECONDS = 2;
 const TOOLS = ["none", "histogram", "cuts", "statistics"];
 
@@ -21,7 +22,7 @@ const make = (tag, properties = {}, ...children) => {
 /** Settings of a view that its address keeps, and their usual values. */
 const USUAL = {
   stretch: "linear", colour: "grey", limits: "minmax", how: "mean", turn: "0", tool: "none", auto: "0", low: "",
-  high: "", sat: "", slice: "",
+  high: "", sat: "", slice: "", send: "values",
 };
 
 export class View {
@@ -82,6 +83,7 @@ export class View {
       make("div", { className: "tools" },
         choice("stretch", Object.keys(STRETCHES), "Stretch"), choice("colour", Object.keys(COLOURS), "Colour map"),
         choice("limits", RULES, "Limits"), choice("how", HOWS, "Pixels that there is no room for"),
+        choice("send", SENDS, "What is sent: JPEG is for slow links, and lossy"),
         choice("tool", TOOLS, "Tool"), this.freezer,
         button("Levels", "Limits from this frame (a)", () => this.relevel()),
         button("Fit", "The whole image (f)", () => this.fit()), button("Turn", "Next orientation (o)", () => this.turn()),
@@ -155,7 +157,7 @@ export class View {
     if (this.choices[name]) this.choices[name].value = value;
     if (name === "limits") this.relevel();
     this.changed();
-    if (name === "how") this.moved();
+    if (name === "how" || name === "send") this.moved();
     this.repaint();
   }
 
@@ -227,7 +229,8 @@ export class View {
 
   /** Tell the server that it may send the newest frame, and which part of it. */
   ready() {
-    this.link.ready({ ...this.wanted(), how: this.settings.how, ...this.slice() });
+    const jpeg = this.settings.send === "values" ? {} : { jpeg: this.settings.limits };
+    this.link.ready({ ...this.wanted(), how: this.settings.how, ...jpeg, ...this.slice() });
   }
 
   wanted() {
@@ -324,7 +327,7 @@ export class View {
     }
     const [x, y] = this.here.map(Math.floor);
     const { across, down } = this.pixels;
-    const rough = across * down > 1 ? ` (${this.settings.how} of ${across}x${down})` : "";
+    const rough = (across * down > 1 ? ` (${this.settings.how} of ${across}x${down})` : "") + (this.header.lossy ? " (lossy)" : "");
     this.pointer.textContent = `x ${x}, y ${y}: ${text(value)}${rough}`;
     if (this.settings.tool === "cuts") this.repaint();
   }
@@ -347,7 +350,8 @@ export class View {
     const age = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
     const stale = state.kind === "state" && age > STALE_SECONDS;
     this.element.classList.toggle("stale", stale);
-    this.trouble.textContent = [this.frozen ? "frozen" : "", stale ? `no frame for ${Math.round(age)} s` : "", trouble ?? ""]
+    const lossy = this.header?.lossy ? "JPEG 8 bit, lossy" : "";
+    this.trouble.textContent = [this.frozen ? "frozen" : "", lossy, stale ? `no frame for ${Math.round(age)} s` : "", trouble ?? ""]
       .filter(Boolean).join("; ");
   }
 
@@ -373,7 +377,7 @@ export class View {
     context.fillStyle = "#e8ecf0";
     context.font = "12px sans-serif";
     context.fillText(`${text(this.levels[0])} to ${text(this.levels[1])}, ${this.settings.stretch}`, 216, canvas.height + 18);
-    context.fillText(`${this.stream}, frame ${this.header.cnt0}`, 8, canvas.height + 38);
+    context.fillText(`${this.stream}, frame ${this.header.cnt0}${this.header.lossy ? ", JPEG, lossy" : ""}`, 8, canvas.height + 38);
     picture.toBlob((blob) => save(blob, `${this.stream}.png`));
   }
 
