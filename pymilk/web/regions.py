@@ -15,7 +15,7 @@ from ..errors import StreamArgumentError
 from ..native.bins import bin_image
 from .jpeg import RULES, check_library, jpeg_of
 
-__all__ = ["Region", "packed", "pixels_of"]
+__all__ = ["Region", "cut_of", "packed", "pixels_of"]
 
 #: Largest side of what is sent: textures of all graphics cards have that much.
 _LARGEST = 4096
@@ -149,6 +149,50 @@ def pixels_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
         "size": list(small.shape),
         "exact": exact and kept,
         **levels,
+    }
+
+
+def cut_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
+    """Cut a region out of an image, every pixel as the stream holds it.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns) or (columns,)
+    region : Region
+        `width`, `height`, `how` and `jpeg` do not matter.
+
+    Returns
+    -------
+    pixels : ndarray, C order, little endian
+        Of the dtype of the image; bools as uint8, float16 as float32, complex numbers as pairs.
+    said : dict
+        As that of `pixels_of`.
+
+    Raises
+    ------
+    StreamArgumentError
+        The region has more than 4096 x 4096 pixels.
+    """
+    plane = image.reshape(1, -1) if image.ndim == 1 else image
+    rows, columns = region.within(*plane.shape)
+    part = plane[rows, columns]
+    if part.size > _LARGEST**2:
+        raise _bad("cut", part.shape, f"a region of at most {_LARGEST}x{_LARGEST} pixels")
+    pixels = np.ascontiguousarray(part, part.dtype.newbyteorder("<"))
+    if pixels.dtype.kind == "c":
+        pixels = pixels.view("<f4" if pixels.dtype.itemsize == 8 else "<f8")
+    elif pixels.dtype == np.bool_:
+        pixels = pixels.view(np.uint8)
+    elif pixels.dtype == np.float16:
+        pixels = pixels.astype(np.float32)
+    return pixels, {
+        "region": [columns.start, rows.start, columns.stop, rows.stop],
+        "bins": [1, 1],
+        "shape": list(image.shape),
+        "dtype": str(image.dtype),
+        "sent": str(pixels.dtype),
+        "size": list(part.shape),
+        "exact": True,
     }
 
 

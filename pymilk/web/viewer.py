@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hmac
 import json
+from collections import deque
 from collections.abc import MutableMapping
 from typing import Any, Protocol
 
@@ -19,7 +20,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from ..errors import StreamError
 from .account import Account
 from .listing import Listing
-from .regions import Region, packed, pixels_of
+from .regions import Region, cut_of, packed, pixels_of
 from .settings import Settings
 from .sources import Shown, Source, Sources
 
@@ -70,6 +71,9 @@ class View:
         self._socket, self._settings, self._sources = socket, settings, sources
         self._region = Region()
         self._asked = 0
+        # A page shows the last frame sent, or the one before while the last is on its way.
+        self._sent: deque[tuple[int, Shown]] = deque(maxlen=2)
+        self._next_cut = 0.0
         self._ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -124,6 +128,8 @@ class View:
                     # Another region may have the same frame once more; the same one has to wait for the next.
                     self._asked += region != self._region
                     self._region = region
+                if "cut" in given:
+                    await self._cut(given["cut"])
                 if given.get("ready"):
                     self._ready.set()
             except (ValueError, StreamError) as error:
@@ -162,9 +168,32 @@ class View:
             pixels, cut = await asyncio.to_thread(pixels_of, shown.image, region)
         else:
             pixels, cut = pixels_of(shown.image, region)
+        number = self._sent[-1][0] + 1 if self._sent else 1
+        self._sent.append((number, shown))
         content = packed(
-            {"kind": "frame", **shown.said, **cut, **source.state(), **self._counted()}, pixels
+            {"kind": "frame", "frame": number, **shown.said, **cut, **source.state(), **self._counted()},
+            pixels,
         )
+        self.nbytes += len(content)
+        await self._socket.send_bytes(content)
+
+    async def _cut(self, given: object) -> None:
+        """Send pixels of a frame that was sent, as the stream holds them."""
+        region = Region.read(given)
+        assert isinstance(given, dict)
+        answer = {"kind": "cut", "id": given.get("id")}
+        frame = given.get("frame")
+        if type(answer["id"]) is not int or type(frame) is not int:
+            raise ValueError("id and frame of a cut are numbers")
+        shown = dict(self._sent).get(frame)
+        if shown is None:
+            await self._say({**answer, "gone": True})
+            return
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(max(0.0, self._next_cut - loop.time()))
+        self._next_cut = loop.time() + 1 / self._settings.rate
+        pixels, cut = await asyncio.to_thread(cut_of, shown.image, region)
+        content = packed({**answer, **shown.said, **cut}, pixels)
         self.nbytes += len(content)
         await self._socket.send_bytes(content)
 

@@ -1,7 +1,11 @@
 // Curves on a canvas: up to some 100 000 points, by the smallest and largest value of each column.
 
-/** Draw values as a curve; returns the levels of its vertical axis. */
-export function drawCurve(canvas, values, { low, high, colour = "#5aa9e6" } = {}) {
+/**
+ * Draw values as a curve; returns the levels of its vertical axis.
+ * @param {{low, high, colour, across, over}} options  levels; places of the values, from 0, if they are not evenly
+ *   spaced; whether it is drawn over what is there
+ */
+export function drawCurve(canvas, values, { low, high, colour = "#5aa9e6", across, over } = {}) {
   const context = canvas.getContext("2d");
   const { width, height } = canvas;
   const finite = values.filter(Number.isFinite);
@@ -15,10 +19,16 @@ export function drawCurve(canvas, values, { low, high, colour = "#5aa9e6" } = {}
     }
   }
   if (!(bottom < top)) [bottom, top] = [(bottom || 0) - 1, (bottom || 0) + 1];
-  context.clearRect(0, 0, width, height);
+  if (!over) context.clearRect(0, 0, width, height);
   context.strokeStyle = colour;
   context.beginPath();
   const place = (value) => height - 1 - ((value - bottom) / (top - bottom)) * (height - 2);
+  if (across) {
+    const scale = (width - 1) / (across[across.length - 1] || 1);
+    values.forEach((value, k) => context.lineTo(across[k] * scale, place(value)));
+    context.stroke();
+    return [bottom, top];
+  }
   for (let column = 0; column < width; column++) {
     const first = Math.floor((column * values.length) / width);
     const last = Math.max(first + 1, Math.floor(((column + 1) * values.length) / width));

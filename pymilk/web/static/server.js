@@ -93,7 +93,14 @@ export class Link {
 
   /** Say that the last frame was painted, and what is wanted next. */
   ready(view) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ ready: true, view }));
+    this.send({ ready: true, view });
+  }
+
+  /** Send a message; false if there is no connection. */
+  send(message) {
+    const open = this.socket.readyState === WebSocket.OPEN;
+    if (open) this.socket.send(JSON.stringify(message));
+    return open;
   }
 
   close() {

@@ -1,29 +1,21 @@
 // One view: a stream on a canvas, with its account, its settings and its tools.
 
-import { drawCurve, drawHistogram } from "./curve.js";
+import { drawCurve } from "./curve.js";
+import { Dark } from "./dark.js";
+import { button, make, menu, save } from "./elements.js";
 import { Geometry, ORIENTATIONS } from "./geometry.js";
+import { listen } from "./gestures.js";
+import { press } from "./keys.js";
+import { Native } from "./native.js";
 import { painterFor } from "./painter.js";
-import { Pixels, histogram, limits, statistics, text } from "./pixels.js";
+import { pictureOf } from "./picture.js";
+import { Pixels, limits, text } from "./pixels.js";
 import { Link, ask } from "./server.js";
 import { COLOURS, STRETCHES } from "./stretch.js";
+import { Tools } from "./tools.js";
+import { DRAWS, HOWS, RULES, SENDS, TOOLS, USUAL } from "./words.js";
 
-const RULES = ["minmax", "99.5", "99", "95", "zscale"];
-const HOWS = ["mean", "max", "first"];
-const SENDS = ["values", "JPEG 8 bit"];
 const STALE_SECONDS = 2;
-const TOOLS = ["none", "histogram", "cuts", "statistics"];
-
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
-
-/** Settings of a view that its address keeps, and their usual values. */
-const USUAL = {
-  stretch: "linear", colour: "grey", limits: "minmax", how: "mean", turn: "0", tool: "none", auto: "0", low: "",
-  high: "", sat: "", slice: "", send: "values",
-};
 
 export class View {
   /**
@@ -42,6 +34,8 @@ export class View {
     this.levels = null;
     this.frozen = false;
     this.paintedAt = [];
+    this.cutter = new Native((message) => this.link.send(message));
+    this.dark = new Dark((part) => this.native(part), (why) => this.darkened(why));
     this.build(closed);
     this.geometry.orientation = Number(this.settings.turn) % ORIENTATIONS.length;
     if (this.settings.low !== "" && this.settings.high !== "") {
@@ -61,21 +55,13 @@ export class View {
     this.trouble = make("p", { className: "trouble" });
     this.pointer = make("output", { className: "pointer" });
     this.account = make("p", { className: "account" });
-    this.plot = make("canvas", { className: "plot", width: 512, height: 90, hidden: true });
-    this.report = make("p", { className: "report", hidden: true });
+    this.choices = {};
+    this.tools = new Tools(this);
     const choice = (name, words, label) => {
-      const select = make("select", { title: label }, ...words.map((word) => make("option", { textContent: word })));
+      const select = menu(words, label, this.settings[name], (value) => this.set(name, value));
       select.setAttribute("aria-label", `${label} of ${this.stream}`);
-      select.value = this.settings[name];
-      select.addEventListener("change", () => this.set(name, select.value));
       this.choices[name] = select;
       return select;
-    };
-    this.choices = {};
-    const button = (label, title, act) => {
-      const made = make("button", { type: "button", textContent: label, title });
-      made.addEventListener("click", act);
-      return made;
     };
     this.freezer = button("Freeze", "Stand still (x)", () => this.freeze());
     this.freezer.setAttribute("aria-pressed", "false");
@@ -85,71 +71,17 @@ export class View {
         choice("stretch", Object.keys(STRETCHES), "Stretch"), choice("colour", Object.keys(COLOURS), "Colour map"),
         choice("limits", RULES, "Limits"), choice("how", HOWS, "Pixels that there is no room for"),
         choice("send", SENDS, "What is sent: JPEG is for slow links, and lossy"),
-        choice("tool", TOOLS, "Tool"), this.freezer,
+        choice("tool", TOOLS, "Tool"), choice("draw", DRAWS, "What a drag does"), this.freezer,
         button("Levels", "Limits from this frame (a)", () => this.relevel()),
         button("Fit", "The whole image (f)", () => this.fit()), button("Turn", "Next orientation (o)", () => this.turn()),
         button("PNG", "Save what is seen", () => this.savePicture()),
         button("FITS", "Save the newest frame", () => this.saveFile("fits")),
         button("Close", "Close this view", () => closed(this))),
-      make("div", { className: "stage" }, this.canvas, this.trouble, this.pointer),
-      this.plot, this.report, this.account);
+      make("div", { className: "stage" }, this.canvas, this.tools.overlay.element, this.trouble, this.pointer),
+      ...this.tools.elements, this.account);
     this.element.setAttribute("aria-label", `view of ${this.stream}`);
-    this.listen();
-  }
-
-  listen() {
-    const { canvas } = this;
-    const at = (event) => {
-      const box = canvas.getBoundingClientRect();
-      const scale = canvas.width / box.width;
-      return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
-    };
-    let held = null;
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      held = { last: at(event), contrast: event.button === 2 || event.shiftKey };
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      const here = at(event);
-      this.point(here);
-      if (!held) return;
-      const [right, down] = [here[0] - held.last[0], here[1] - held.last[1]];
-      held.last = here;
-      if (held.contrast) {
-        this.contrast = [Math.max(0, this.contrast[0] * Math.exp(-down / 200)), this.contrast[1] + right / canvas.width];
-        this.repaint();
-      } else {
-        this.geometry.pan(right, down);
-        this.moved();
-      }
-    });
-    canvas.addEventListener("pointerup", () => (held = null));
-    canvas.addEventListener("pointerleave", () => this.point(null));
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.geometry.zoomAt(Math.exp(-event.deltaY / 500), ...at(event), canvas.width, canvas.height);
-      this.moved();
-    }, { passive: false });
-    canvas.addEventListener("keydown", (event) => this.key(event));
-  }
-
-  /** What a key does, as in the list of keys. */
-  key(event) {
-    const next = (name, words) => this.set(name, words[(words.indexOf(this.settings[name]) + 1) % words.length]);
-    const acts = {
-      x: () => this.freeze(), a: () => this.relevel(), f: () => this.fit(), o: () => this.turn(),
-      l: () => this.set("stretch", this.settings.stretch === "log" ? "linear" : "log"),
-      s: () => this.set("tool", this.settings.tool === "statistics" ? "none" : "statistics"),
-      h: () => this.set("tool", this.settings.tool === "histogram" ? "none" : "histogram"),
-      c: () => next("colour", Object.keys(COLOURS)), z: () => next("limits", RULES),
-      D: () => this.takeDark(), r: () => { this.contrast = [1, 0.5]; this.repaint(); },
-      "+": () => this.zoomBy(2), "-": () => this.zoomBy(0.5),
-    };
-    if (/^[1-9]$/.test(event.key)) acts[event.key] = () => this.zoomTo(Number(event.key));
-    if (event.ctrlKey || event.metaKey || event.altKey || !acts[event.key]) return;
-    event.preventDefault();
-    acts[event.key]();
+    listen(this.canvas, this);
+    this.canvas.addEventListener("keydown", (event) => press(this, event));
   }
 
   /** Change a setting, as the menus do. */
@@ -174,10 +106,26 @@ export class View {
 
   /** New limits from the pixels that are seen; without this they stay as they are. */
   relevel() {
-    if (!this.pixels) return;
-    this.levels = limits(this.pixels, this.settings.limits);
-    [this.settings.low, this.settings.high] = this.levels.map(String);
+    if (this.pixels) this.level(limits(this.seen(), this.settings.limits));
+  }
+
+  /** These limits from now on. */
+  level(levels) {
+    this.levels = levels;
+    [this.settings.low, this.settings.high] = levels.map(String);
     this.changed();
+    this.repaint();
+  }
+
+  /** Contrast and bias by so much more. */
+  shade(contrast, bias) {
+    this.contrast = [Math.max(0, this.contrast[0] * Math.exp(contrast)), this.contrast[1] + bias];
+    this.repaint();
+  }
+
+  /** Contrast and bias as they were. */
+  plain() {
+    this.contrast = [1, 0.5];
     this.repaint();
   }
 
@@ -194,8 +142,9 @@ export class View {
     this.moved();
   }
 
-  zoomBy(factor) {
-    this.geometry.zoomAt(factor, this.canvas.width / 2, this.canvas.height / 2, this.canvas.width, this.canvas.height);
+  /** Zoom around a place of the canvas, its middle if none is said. */
+  zoomBy(factor, column = this.canvas.width / 2, row = this.canvas.height / 2) {
+    this.geometry.zoomAt(factor, column, row, this.canvas.width, this.canvas.height);
     this.moved();
   }
 
@@ -203,12 +152,9 @@ export class View {
     this.zoomBy(zoom / this.geometry.zoom);
   }
 
-  /** The dark is the frame that is seen; once more takes it away. */
-  takeDark() {
-    if (!this.pixels || this.pixels.complex) return;
-    const { left, bottom, columns, rows } = this.pixels;
-    this.dark = this.dark ? null : { at: [left, bottom, columns, rows].join(), values: Float32Array.from(this.pixels.raw) };
-    this.relevel();
+  pan(right, down) {
+    this.geometry.pan(right, down);
+    this.moved();
   }
 
   resize() {
@@ -243,8 +189,12 @@ export class View {
     return this.settings.slice === "" ? {} : { slice: Number(this.settings.slice) };
   }
 
-  /** A frame has come. */
+  /** A message with pixels has come: a frame, or what was asked of one. */
   take(header, content) {
+    if (header.kind === "cut") {
+      this.cutter.answer(header, content);
+      return;
+    }
     this.pending = this.frozen ? [header, content] : null;
     if (this.frozen) return;
     const shape = header.shape.length === 1 ? [1, header.shape[0]] : header.shape;
@@ -254,15 +204,53 @@ export class View {
     this.header = header;
     this.pixels = new Pixels(header, content);
     if (other) this.geometry.fit(this.shape, this.canvas.width, this.canvas.height);
-    if (!this.levels || this.settings.auto === "1") this.levels = limits(this.pixels, this.settings.limits);
+    if (!this.levels || this.settings.auto === "1") this.levels = limits(this.seen(), this.settings.limits);
     this.painter.load(this.pixels);
     this.paint();
     this.heard = performance.now();
     this.paintedAt.push(this.heard);
     this.paintedAt = this.paintedAt.filter((time) => time > this.heard - 2000);
     this.tell({ ...header, kind: "painted" });
+    this.dark.add(header);
+    this.point(this.place);
     // Painted when the browser says so: only then the next one is wanted.
     requestAnimationFrame(() => { if (!this.frozen) this.ready(); });
+  }
+
+  /** Pixels of the frame that is seen, at full resolution, with a rectangle in them; null if they are not to be had. */
+  native(part) {
+    return this.cutter.get(this.header, this.pixels, part);
+  }
+
+  /** Values of the dark for the whole image, if there is one. */
+  darkValues() {
+    return this.dark.of(this.shape);
+  }
+
+  /** What was done to the values that are measured, in words. */
+  calibration() {
+    return this.darkValues() ? `, minus dark of ${this.dark.label}` : "";
+  }
+
+  /** The pixels that were sent, without the dark. */
+  seen() {
+    const dark = this.dark.fit(this.pixels, this.shape, this.settings.how);
+    return dark ? this.pixels.withValues(dark.map((each, place) => Number(this.pixels.raw[place]) - each)) : this.pixels;
+  }
+
+  /** Take this frame as the dark; once more takes the dark away. */
+  takeDark(count = 1) {
+    if (!this.pixels || this.pixels.complex || this.curve) return;
+    if (this.dark.values) this.dark.set(null, null);
+    else {
+      this.dark.collect(count, this.shape);
+      this.dark.add(this.header);
+    }
+  }
+
+  darkened(why) {
+    this.say(why);
+    this.relevel();
   }
 
   repaint() {
@@ -277,60 +265,49 @@ export class View {
   paint() {
     const { canvas, pixels, geometry } = this;
     if (!pixels) return;
-    const fits = this.dark && this.dark.at === [pixels.left, pixels.bottom, pixels.columns, pixels.rows].join();
     if (this.curve) this.paintCurve();
     else {
       this.painter.paint(pixels, {
         stretch: this.settings.stretch, colour: this.settings.colour, levels: this.levels, contrast: this.contrast,
-        origin: geometry.origin(canvas.width, canvas.height), steps: geometry.steps, dark: fits ? this.dark.values : null,
+        origin: geometry.origin(canvas.width, canvas.height), steps: geometry.steps,
+        dark: this.dark.fit(pixels, this.shape, this.settings.how),
         saturated: this.settings.sat === "" ? undefined : Number(this.settings.sat),
       });
     }
-    this.paintTool();
+    this.tools.update();
   }
 
   paintCurve() {
-    this.plot.hidden = false;
-    this.plot.classList.add("large");
+    const { plot } = this.tools;
+    plot.hidden = false;
+    plot.classList.add("large");
     this.canvas.hidden = true;
-    this.plot.height = 400;
-    drawCurve(this.plot, Array.from({ length: this.pixels.columns }, (_, k) => this.pixels.at(k, 0)));
+    plot.height = 400;
+    drawCurve(plot, Array.from({ length: this.pixels.columns }, (_, k) => this.pixels.at(k, 0)));
   }
 
-  paintTool() {
-    if (this.curve) return;
-    const { tool } = this.settings;
-    this.plot.hidden = !["histogram", "cuts"].includes(tool);
-    this.report.hidden = tool !== "statistics";
-    if (tool === "histogram") {
-      const [low, high] = limits(this.pixels, "minmax");
-      drawHistogram(this.plot, [...histogram(this.pixels, low, high, 128)], low, high, this.levels);
-    } else if (tool === "cuts" && this.here) {
-      const row = Math.floor((this.here[1] - this.pixels.bottom) / this.pixels.down);
-      if (row >= 0 && row < this.pixels.rows) {
-        drawCurve(this.plot, Array.from({ length: this.pixels.columns }, (_, k) => this.pixels.at(k, row)));
-      }
-    } else if (tool === "statistics") {
-      const found = statistics(this.pixels);
-      this.report.textContent = `mean ${text(found.mean)}, standard deviation ${text(found.deviation)}, `
-        + `from ${text(found.low)} to ${text(found.high)}, ${found.count} pixels`
-        + (found.bad ? `, ${found.bad} not finite` : "") + (this.pixels.exact ? "" : " (as sent)");
-    }
-  }
-
-  /** Say what is under the pointer, in the units of the stream. */
-  point(place) {
+  /** Say what is under a place of the canvas, in the units of the stream; null: nothing. */
+  async point(place) {
+    this.place = place;
     this.here = place && this.geometry.toImage(...place, this.canvas.width, this.canvas.height);
-    const value = this.here && this.pixels?.ofImage(...this.here);
-    if (value === undefined || value === null) {
+    if (this.settings.tool === "cuts") this.tools.measure();
+    const { here, pixels } = this;
+    if (!here || pixels?.ofImage(...here) === undefined) {
       this.pointer.textContent = "";
       return;
     }
-    const [x, y] = this.here.map(Math.floor);
-    const { across, down } = this.pixels;
+    const [x, y] = here.map(Math.floor);
+    const { across, down } = pixels;
     const rough = (across * down > 1 ? ` (${this.settings.how} of ${across}x${down})` : "") + (this.header.lossy ? " (lossy)" : "");
-    this.pointer.textContent = `x ${x}, y ${y}: ${text(value)}${rough}`;
-    if (this.settings.tool === "cuts") this.repaint();
+    this.pointer.textContent = `x ${x}, y ${y}: ${pixels.textOf(...here)}${rough}`;
+    const exact = pixels.exact && !rough ? null : await this.native([x, y, x + 1, y + 1]);
+    if (exact && here === this.here) this.pointer.textContent = `x ${x}, y ${y}: ${exact.textOf(...here)}`;
+  }
+
+  /** Colour pixels at the end of the range of the stream, or those set, or none. */
+  saturate() {
+    const most = { uint8: 255, int8: 127, uint16: 65535, int16: 32767, uint32: 4294967295, int32: 2147483647 };
+    this.set("sat", this.settings.sat === "" ? String(most[this.header?.dtype] ?? this.levels?.[1] ?? "") : "");
   }
 
   /** Show the account and what is wrong. */
@@ -339,8 +316,12 @@ export class View {
       this.ready();
       return;
     }
+    if (state.kind === "cut") {
+      this.cutter.answer(state);
+      return;
+    }
     this.state = { ...this.state, ...state };
-    const { shown, skipped, rate, trouble, cnt0, lives } = this.state;
+    const { shown, skipped, rate, cnt0, lives } = this.state;
     const drawn = this.paintedAt.length / 2;
     this.account.textContent = `frame ${cnt0 ?? "-"}, source ${rate === null || rate === undefined ? "-" : text(Math.round(rate * 10) / 10)}/s, `
       + `shown ${drawn}/s, ${shown ?? 0} shown + ${skipped ?? 0} skipped`
@@ -349,37 +330,36 @@ export class View {
     this.element.dataset.skipped = skipped ?? 0;
     this.element.dataset.cnt0 = cnt0 ?? "";
     const age = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
-    const stale = state.kind === "state" && age > STALE_SECONDS;
-    this.element.classList.toggle("stale", stale);
-    const lossy = this.header?.lossy ? "JPEG 8 bit, lossy" : "";
-    this.trouble.textContent = [this.frozen ? "frozen" : "", lossy, stale ? `no frame for ${Math.round(age)} s` : "", trouble ?? ""]
-      .filter(Boolean).join("; ");
+    this.silence = state.kind === "state" && age > STALE_SECONDS ? Math.round(age) : 0;
+    this.element.classList.toggle("stale", this.silence > 0);
+    this.showTrouble();
+  }
+
+  /** Say that something did not work; "" when it is over. */
+  say(why) {
+    this.failed = why;
+    this.showTrouble();
+  }
+
+  showTrouble() {
+    this.trouble.textContent = [
+      this.frozen ? "frozen" : "", this.header?.lossy ? "JPEG 8 bit, lossy" : "",
+      this.silence ? `no frame for ${this.silence} s` : "", this.state?.trouble ?? "", this.failed ?? "",
+    ].filter(Boolean).join("; ");
   }
 
   lost(why) {
+    this.cutter.forget();
+    // Its number means another frame to the next connection.
+    if (this.header) delete this.header.frame;
     this.element.classList.add("stale");
     this.trouble.textContent = why;
   }
 
-  savePicture() {
+  async savePicture() {
     this.paint();
-    const { canvas } = this;
-    const bar = 46;
-    const picture = make("canvas", { width: Math.max(canvas.width, 360), height: canvas.height + bar });
-    const context = picture.getContext("2d");
-    context.fillStyle = "#111418";
-    context.fillRect(0, 0, picture.width, picture.height);
-    context.drawImage(canvas, 0, 0);
-    for (let column = 0; column < 200; column++) {
-      const t = column / 199;
-      context.fillStyle = `rgb(${COLOURS[this.settings.colour](t)})`;
-      context.fillRect(8 + column, canvas.height + 8, 1, 12);
-    }
-    context.fillStyle = "#e8ecf0";
-    context.font = "12px sans-serif";
-    context.fillText(`${text(this.levels[0])} to ${text(this.levels[1])}, ${this.settings.stretch}`, 216, canvas.height + 18);
-    context.fillText(`${this.stream}, frame ${this.header.cnt0}${this.header.lossy ? ", JPEG, lossy" : ""}`, 8, canvas.height + 38);
-    picture.toBlob((blob) => save(blob, `${this.stream}.png`));
+    const caption = `${this.stream}, frame ${this.header.cnt0}${this.header.lossy ? ", JPEG, lossy" : ""}`;
+    save(await pictureOf(this.canvas, this.settings, this.levels, caption), `${this.stream}.png`);
   }
 
   async saveFile(kind) {
@@ -387,19 +367,14 @@ export class View {
       const answer = await ask(`streams/${encodeURIComponent(this.stream)}/frame.${kind}`);
       save(await answer.blob(), `${this.stream}.${kind}`);
     } catch (error) {
-      this.trouble.textContent = error.message;
+      this.say(error.message);
     }
   }
 
   close() {
+    this.tools.close();
     this.link.close();
     this.watch.disconnect();
     this.element.remove();
   }
-}
-
-function save(blob, name) {
-  const link = make("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
