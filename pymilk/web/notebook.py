@@ -75,9 +75,9 @@ class LiveView:
         self._path = path
         self._settings = Settings()
         self._views: dict[str, tuple[_Socket, asyncio.Task[None]]] = {}
-        shared = traitlets.Dict().tag(sync=True)
         kind = type("LiveWidget", (anywidget.AnyWidget,), {
-            "_esm": (_FOLDER / "notebook.js").read_text(), "_modules": shared, "_start": shared,
+            "_esm": (_FOLDER / "notebook.js").read_text(),
+            "_modules": traitlets.Dict().tag(sync=True), "_start": traitlets.Dict().tag(sync=True),
         })  # fmt: skip
         modules = {file.name: file.read_text() for file in sorted(_FOLDER.glob("*.js"))}
         for name in _NOT_HERE:

@@ -55,6 +55,7 @@ def test_frames_for_credit(shm_dir: Any) -> None:
     with SHM("cam", image) as cam:
         shown = cam.live(stretch="log", turn=1)
         assert shown.widget._start == {"stream": "cam", "settings": {"stretch": "log", "turn": "1"}}
+        assert {"view.js", "server.js", "style.css"} <= set(shown.widget._modules)
         cell = Cell(shown)
         header, pixels = cell.next()
         assert (pixels, header["cnt0"]) == (image.tobytes(), 1)
