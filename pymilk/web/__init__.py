@@ -4,8 +4,9 @@ The server needs the extra ``web`` (starlette, uvicorn, websockets, Pillow), a n
 (anywidget as well). docs/web.md says what is sent and what is protected.
 """
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from ..system.extras import optional_library
 
 if TYPE_CHECKING:
     from .notebook import LiveView, live
@@ -19,7 +20,7 @@ __all__ = ["LiveView", "Settings", "WebServer", "live"]
 
 def __getattr__(name: str) -> Any:
     if name in _ROOMS:
-        found = getattr(importlib.import_module(f".{_ROOMS[name]}", __name__), name)
+        found = getattr(optional_library(f"{__name__}.{_ROOMS[name]}", "web", "pages in a browser"), name)
         globals()[name] = found
         return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

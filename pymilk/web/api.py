@@ -161,9 +161,9 @@ class Api:
 
 
 def _picture(path: str) -> Any:
-    """Return the newest frame in grey, row 0 at the bottom."""
+    """Return the newest frame in grey, row 0 at the bottom; pixels that are not finite are black."""
     with Feed(path) as feed:
         frame = feed.take()
     image = real_values(np.atleast_2d(frame))
-    grey = (fractions(image, zscale(image)) * 255).astype(np.uint8)
+    grey = (np.nan_to_num(fractions(image, zscale(image)), nan=0.0) * 255).astype(np.uint8)
     return np.repeat(grey[::-1, :, None], 3, axis=2)
