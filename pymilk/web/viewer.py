@@ -12,7 +12,8 @@ import contextlib
 import hmac
 import json
 from collections import deque
-from typing import Any
+from collections.abc import MutableMapping
+from typing import Any, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -34,6 +35,22 @@ _LARGE_NBYTES = 2_097_152
 _WRONG, _REFUSED, _MISSING, _FULL = 4400, 4401, 4404, 4429
 
 
+class Socket(Protocol):
+    """How a view hears its page, and is heard: a WebSocket of starlette, or a channel of a notebook."""
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """Return the next message, as ASGI has it."""
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a frame."""
+
+    async def send_text(self, data: str) -> None:
+        """Send what is known between frames."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """End, with a code and a sentence."""
+
+
 class View:
     """A page that looks at a stream.
 
@@ -46,7 +63,7 @@ class View:
         Sent so far.
     """
 
-    def __init__(self, socket: WebSocket, settings: Settings, sources: Sources, listing: Listing) -> None:
+    def __init__(self, socket: Socket, settings: Settings, sources: Sources, listing: Listing) -> None:
         self.name = ""
         self._listing = listing
         self.account = Account()
@@ -77,11 +94,12 @@ class View:
         if not isinstance(name, str):
             await self._end(_WRONG, "stream is the name of one")
             return
-        if not self._listing.shows(name):
-            await self._end(_MISSING, f"stream {name!r:.80} is not shown here")
-            return
+        await self.serve(name)
+
+    async def serve(self, name: str) -> None:
+        """Send frames of a stream to a page that may look, until it goes."""
         try:
-            source = self._sources.take(name)
+            source = self._sources.take(self._listing.checked(name))
         except (StreamError, OSError) as error:
             await self._end(_MISSING, str(error))
             return

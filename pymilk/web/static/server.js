@@ -43,6 +43,19 @@ export async function followStreams(take, failed) {
   }
 }
 
+/** Hand on what a view was sent: text is what is known between frames, bytes are a frame. */
+export function receive(data, { onFrame, onState }) {
+  if (typeof data === "string") {
+    onState(JSON.parse(data));
+    return;
+  }
+  const length = new DataView(data).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+  const content = data.slice(4 + length);
+  if (header.sent === "jpeg") decoded(header, content).then((values) => onFrame(header, values));
+  else onFrame(header, content);
+}
+
 /** A view of a stream at the server: frames for credit. */
 export class Link {
   /**
@@ -67,15 +80,7 @@ export class Link {
       this.handlers.onState({ kind: "open" });
     };
     socket.onmessage = ({ data }) => {
-      if (typeof data === "string") {
-        this.handlers.onState(JSON.parse(data));
-        return;
-      }
-      const length = new DataView(data).getUint32(0, true);
-      const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-      const content = data.slice(4 + length);
-      if (header.sent !== "jpeg") this.handlers.onFrame(header, content);
-      else decoded(header, content).then((values) => this.closed || this.handlers.onFrame(header, values));
+      if (!this.closed) receive(data, this.handlers);
     };
     socket.onclose = ({ reason }) => {
       if (this.closed) return;

@@ -84,7 +84,7 @@ export class Tools {
 
   /** Make the table of regions anew. */
   list() {
-    const head = make("tr", {}, ...["region", ...MEASURED, ""].map((word) => make("th", { textContent: word, scope: "col" })));
+    const head = make("tr", {}, ...["region", ...MEASURED, "actions"].map((word) => make("th", { textContent: word, scope: "col" })));
     const rows = this.regions.map((region, k) => {
       const name = toReg([region]).split("\n")[2];
       const choose = button(`${k + 1} ${name}`, "Choose for profile and limits", () => {

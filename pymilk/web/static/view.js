@@ -27,8 +27,9 @@ export class View {
    * @param {object} given  settings of the address
    * @param {function()} changed  settings have changed
    * @param {function(View)} closed
+   * @param {function} connect  another link than that to the server
    */
-  constructor(stream, given, changed, closed) {
+  constructor(stream, given, changed, closed, connect = (...what) => new Link(...what)) {
     this.stream = stream;
     this.settings = { ...USUAL, ...given };
     this.changed = changed;
@@ -45,7 +46,7 @@ export class View {
     if (this.settings.low !== "" && this.settings.high !== "") {
       this.levels = [Number(this.settings.low), Number(this.settings.high)];
     }
-    this.link = new Link(stream, (header, content) => this.take(header, content), (state) => this.tell(state),
+    this.link = connect(stream, (header, content) => this.take(header, content), (state) => this.tell(state),
       (why) => this.lost(why));
     this.watch = new ResizeObserver(() => this.resize());
     this.watch.observe(this.canvas);
