@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.parse
+
 import numpy as np
 
 from .browsing import Look, place
@@ -39,3 +41,8 @@ def under(look: Look) -> tuple[int, int]:
         "document.querySelector('.pointer').textContent.match(/x (\\d+), y (\\d+)/).slice(1).map(Number)"
     )
     return x, y
+
+
+def settings_of(look: Look) -> dict[str, str]:
+    view = urllib.parse.parse_qs(urllib.parse.urlsplit(look.page.url).fragment)["view"][0]
+    return dict(each.split(":", 1) for each in view.split(",")[1:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,7 @@ import pytest
 
 from pymilk import SHM
 from support.browsing import Browser, Look, looking, place
-from support.measuring import expected, hover, measured, under
-
-
-def settings_of(look: Look) -> dict[str, str]:
-    view = urllib.parse.parse_qs(urllib.parse.urlsplit(look.page.url).fragment)["view"][0]
-    return dict(each.split(":", 1) for each in view.split(",")[1:])
+from support.measuring import expected, hover, measured, settings_of, under
 
 
 def drag(look: Look, shape: tuple[int, int], start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -82,8 +82,10 @@ export class Combine {
   /**
    * @param {object} settings  of the view: mean, second, act
    * @param {function(string)} changed  what is seen is another one; with a sentence if something is wrong
+   * @param {boolean} alone  there are no other streams
    */
-  constructor(settings, changed) {
+  constructor(settings, changed, alone) {
+    if (alone && !SECONDS.includes(settings.second)) settings.second = "none";
     this.settings = settings;
     this.changed = changed;
     this.mean = new Mean();

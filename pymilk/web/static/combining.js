@@ -19,15 +19,21 @@ export function combining(view) {
     if (source.selectedIndex) await take(view, async () => (await ask(`streams/${encodeURIComponent(name)}/frame.npy`)).arrayBuffer(), name);
     source.selectedIndex = 0;
   });
+  source.hidden = view.alone;
+  const saturated = make("input", { type: "number", step: "any", value: view.settings.sat, title: "Saturated from" });
+  saturated.setAttribute("aria-label", `Saturated from, of ${view.stream}`);
+  saturated.addEventListener("change", () => view.set("sat", saturated.value));
+  view.choices.sat = saturated;
   const frames = number("Frames of the dark", "1");
-  const panel = make("details", { className: "combining" }, make("summary", {}, "Dark, mean, second image"),
+  const panel = make("details", { className: "combining" }, make("summary", {}, "Dark, mean, second image, saturation"),
     make("p", {}, "Dark: ", frames, button("Take", "The mean of so many frames from now on is the dark", () => view.takeDark(Number(frames.value))),
       source, button("From a file", "A dark from a file of FITS or NPY", () => openFile(".fits,.fit,.fts,.npy", (content, name) => take(view, () => content, name))),
       button("No dark", "Take no dark away", () => view.dark.set(null, null))),
     make("p", {}, "Mean of the last ", number("Frames of the mean", view.settings.mean, (count) => view.set("mean", count)), " frames"),
-    make("p", {}, "Second image: ", second, menu(ACTS, "What is done with it", view.settings.act, (act) => view.set("act", act))));
+    make("p", {}, "Second image: ", second, menu(ACTS, "What is done with it", view.settings.act, (act) => view.set("act", act))),
+    make("p", {}, "Pixels are saturated from ", saturated));
   panel.addEventListener("toggle", async () => {
-    if (!panel.open) return;
+    if (!panel.open || view.alone) return;
     try {
       const known = await names();
       const more = (select, first) => select.replaceChildren(...first.map((textContent) => make("option", { textContent })));

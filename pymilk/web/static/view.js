@@ -12,7 +12,7 @@ import { press } from "./keys.js";
 import { Native } from "./native.js";
 import { painterFor } from "./painter.js";
 import { pictureOf } from "./picture.js";
-import { Pixels, limits } from "./pixels.js";
+import { Pixels, fullScale, limits } from "./pixels.js";
 import { Pointer } from "./pointer.js";
 import { Link, ask } from "./server.js";
 import { toolbar } from "./toolbar.js";
@@ -27,10 +27,11 @@ export class View {
    * @param {object} given  settings of the address
    * @param {function()} changed  settings have changed
    * @param {function(View)} closed
-   * @param {function} connect  another link than that to the server
+   * @param {function} connect  another link than that to the server; then there are no other streams
    */
-  constructor(stream, given, changed, closed, connect = (...what) => new Link(...what)) {
+  constructor(stream, given, changed, closed, connect) {
     this.stream = stream;
+    this.alone = Boolean(connect);
     this.settings = { ...USUAL, ...given };
     this.changed = changed;
     this.geometry = new Geometry();
@@ -40,14 +41,14 @@ export class View {
     this.paintedAt = [];
     this.cutter = new Native((message) => this.link.send(message));
     this.dark = new Dark((part) => this.cutter.get(this.header, this.raw, part), (why) => this.darkened(why));
-    this.combine = new Combine(this.settings, (why) => this.combined(why));
+    this.combine = new Combine(this.settings, (why) => this.combined(why), this.alone);
     this.build(closed);
     this.geometry.orientation = Number(this.settings.turn) % ORIENTATIONS.length;
     if (this.settings.low !== "" && this.settings.high !== "") {
       this.levels = [Number(this.settings.low), Number(this.settings.high)];
     }
-    this.link = connect(stream, (header, content) => this.take(header, content), (state) => this.tell(state),
-      (why) => this.lost(why));
+    const handlers = [(header, content) => this.take(header, content), (state) => this.tell(state), (why) => this.lost(why)];
+    this.link = connect ? connect(stream, ...handlers) : new Link(stream, ...handlers);
     this.watch = new ResizeObserver(() => this.resize());
     this.watch.observe(this.canvas);
   }
@@ -310,10 +311,9 @@ export class View {
     if (this.settings.tool === "cuts") this.tools.measure();
   }
 
-  /** Colour pixels at the end of the range of the stream, or those set, or none. */
+  /** Colour saturated pixels, or no longer. */
   saturate() {
-    const most = { uint8: 255, int8: 127, uint16: 65535, int16: 32767, uint32: 4294967295, int32: 2147483647 };
-    this.set("sat", this.settings.sat === "" ? String(most[this.header?.dtype] ?? this.levels?.[1] ?? "") : "");
+    this.set("sat", this.settings.sat === "" ? String(fullScale(this.header?.dtype) ?? this.levels?.[1] ?? "") : "");
   }
 
   /** Show the account and what is wrong. */
