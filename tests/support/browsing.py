@@ -1,4 +1,4 @@
-"""A real browser that looks at streams: one of them, and one page, for all tests of a process."""
+"""A real browser that looks at streams: one of them, and one page, for all tests of a file."""
 
 from __future__ import annotations
 
@@ -89,6 +89,18 @@ class Look:
 
     def pixel(self, x: float, y: float) -> list[int]:
         return self.pixels([(x, y)])[0]
+
+    def turns(self, where: tuple[float, float], colour: list[int]) -> None:
+        """Wait until a pixel of the canvas has a colour."""
+        deadline = time.monotonic() + 30
+        while (found := self.pixel(*where)) != colour:
+            assert time.monotonic() < deadline, f"{found} instead of {colour}; {self.said}"
+
+    def painted(self) -> None:
+        """Wait until the page has painted what was asked of it so far."""
+        self.page.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+        )
 
     def size(self) -> tuple[int, int]:
         canvas = self.of(".stage canvas")

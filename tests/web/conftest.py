@@ -1,4 +1,4 @@
-"""The browser of all tests here."""
+"""The browser of the tests here: ended with each file, because its event loop stands in the way of others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ for library in ("starlette", "uvicorn", "websockets"):
 from support.browsing import Browser, browsing  # noqa: E402
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with browsing() as started:
         yield started

@@ -6,6 +6,12 @@ const KINDS = {
   uint64: BigUint64Array, int64: BigInt64Array, float64: Float64Array,
 };
 
+/** The largest integer of a dtype; undefined for other numbers. */
+export function fullScale(dtype = "") {
+  const [, sign, bits] = dtype.match(/^(u?)int(8|16|32)$/) ?? [];
+  return bits && 2 ** (Number(bits) - (sign ? 0 : 1)) - 1;
+}
+
 /** A part of an image: typed values, and where they lie in it. */
 export class Pixels {
   /** @param {object} header  of a frame; @param {ArrayBuffer} content */

@@ -197,7 +197,7 @@ export class Tools {
   }
 
   async showCuts() {
-    const { here, shape, header } = this.view;
+    const { pointer: { here }, shape, header } = this.view;
     if (!here) return;
     const [x, y] = here.map(Math.floor);
     if (x < 0 || y < 0 || x >= shape[1] || y >= shape[0]) return;

@@ -1,19 +1,23 @@
 // One view: a stream on a canvas, with its account, its settings and its tools.
 
+import { accountOf } from "./account.js";
+import { Combine } from "./combine.js";
+import { combining } from "./combining.js";
 import { drawCurve } from "./curve.js";
 import { Dark } from "./dark.js";
-import { button, make, menu, save } from "./elements.js";
+import { make, save } from "./elements.js";
 import { Geometry, ORIENTATIONS } from "./geometry.js";
 import { listen } from "./gestures.js";
 import { press } from "./keys.js";
 import { Native } from "./native.js";
 import { painterFor } from "./painter.js";
 import { pictureOf } from "./picture.js";
-import { Pixels, limits, text } from "./pixels.js";
+import { Pixels, fullScale, limits } from "./pixels.js";
+import { Pointer } from "./pointer.js";
 import { Link, ask } from "./server.js";
-import { COLOURS, STRETCHES } from "./stretch.js";
+import { toolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
-import { DRAWS, HOWS, RULES, SENDS, TOOLS, USUAL } from "./words.js";
+import { USUAL } from "./words.js";
 
 const STALE_SECONDS = 2;
 
@@ -23,10 +27,11 @@ export class View {
    * @param {object} given  settings of the address
    * @param {function()} changed  settings have changed
    * @param {function(View)} closed
-   * @param {function} connect  another link than that to the server
+   * @param {function} connect  another link than that to the server; then there are no other streams
    */
-  constructor(stream, given, changed, closed, connect = (...what) => new Link(...what)) {
+  constructor(stream, given, changed, closed, connect) {
     this.stream = stream;
+    this.alone = Boolean(connect);
     this.settings = { ...USUAL, ...given };
     this.changed = changed;
     this.geometry = new Geometry();
@@ -35,14 +40,15 @@ export class View {
     this.frozen = false;
     this.paintedAt = [];
     this.cutter = new Native((message) => this.link.send(message));
-    this.dark = new Dark((part) => this.native(part), (why) => this.darkened(why));
+    this.dark = new Dark((part) => this.cutter.get(this.header, this.raw, part), (why) => this.darkened(why));
+    this.combine = new Combine(this.settings, (why) => this.combined(why), this.alone);
     this.build(closed);
     this.geometry.orientation = Number(this.settings.turn) % ORIENTATIONS.length;
     if (this.settings.low !== "" && this.settings.high !== "") {
       this.levels = [Number(this.settings.low), Number(this.settings.high)];
     }
-    this.link = connect(stream, (header, content) => this.take(header, content), (state) => this.tell(state),
-      (why) => this.lost(why));
+    const handlers = [(header, content) => this.take(header, content), (state) => this.tell(state), (why) => this.lost(why)];
+    this.link = connect ? connect(stream, ...handlers) : new Link(stream, ...handlers);
     this.watch = new ResizeObserver(() => this.resize());
     this.watch.observe(this.canvas);
   }
@@ -53,32 +59,15 @@ export class View {
     this.canvas.setAttribute("aria-label", `image of stream ${this.stream}`);
     this.painter = painterFor(this.canvas);
     this.trouble = make("p", { className: "trouble" });
-    this.pointer = make("output", { className: "pointer" });
+    this.pointer = new Pointer(this);
     this.account = make("p", { className: "account" });
     this.choices = {};
     this.tools = new Tools(this);
-    const choice = (name, words, label) => {
-      const select = menu(words, label, this.settings[name], (value) => this.set(name, value));
-      select.setAttribute("aria-label", `${label} of ${this.stream}`);
-      this.choices[name] = select;
-      return select;
-    };
-    this.freezer = button("Freeze", "Stand still (x)", () => this.freeze());
-    this.freezer.setAttribute("aria-pressed", "false");
     this.element = make("section", { className: "view" },
       make("h2", {}, this.stream),
-      make("div", { className: "tools" },
-        choice("stretch", Object.keys(STRETCHES), "Stretch"), choice("colour", Object.keys(COLOURS), "Colour map"),
-        choice("limits", RULES, "Limits"), choice("how", HOWS, "Pixels that there is no room for"),
-        choice("send", SENDS, "What is sent: JPEG is for slow links, and lossy"),
-        choice("tool", TOOLS, "Tool"), choice("draw", DRAWS, "What a drag does"), this.freezer,
-        button("Levels", "Limits from this frame (a)", () => this.relevel()),
-        button("Fit", "The whole image (f)", () => this.fit()), button("Turn", "Next orientation (o)", () => this.turn()),
-        button("PNG", "Save what is seen", () => this.savePicture()),
-        button("FITS", "Save the newest frame", () => this.saveFile("fits")),
-        button("Close", "Close this view", () => closed(this))),
-      make("div", { className: "stage" }, this.canvas, this.tools.overlay.element, this.trouble, this.pointer),
-      ...this.tools.elements, this.account);
+      toolbar(this, closed),
+      make("div", { className: "stage" }, this.canvas, this.tools.overlay.element, this.trouble, this.pointer.element),
+      ...this.tools.elements, combining(this), this.account);
     this.element.setAttribute("aria-label", `view of ${this.stream}`);
     listen(this.canvas, this);
     this.canvas.addEventListener("keydown", (event) => press(this, event));
@@ -91,6 +80,7 @@ export class View {
     if (name === "limits") this.relevel();
     this.changed();
     if (name === "how" || name === "send") this.moved();
+    if (["mean", "second", "act"].includes(name)) this.combine.apply(this.raw, this.header);
     this.repaint();
   }
 
@@ -177,7 +167,9 @@ export class View {
   /** Tell the server that it may send the newest frame, and which part of it. */
   ready() {
     const jpeg = this.settings.send === "values" ? {} : { jpeg: this.settings.limits };
-    this.link.ready({ ...this.wanted(), how: this.settings.how, ...jpeg, ...this.slice() });
+    const view = { ...this.wanted(), how: this.settings.how, ...jpeg, ...this.slice() };
+    this.link.ready(view);
+    this.combine.second.ready(view);
   }
 
   wanted() {
@@ -202,7 +194,10 @@ export class View {
     this.shape = shape;
     this.curve = header.shape.length === 1;
     this.header = header;
-    this.pixels = new Pixels(header, content);
+    this.raw = new Pixels(header, content);
+    if (!this.pixels) this.combine.apply(this.raw, header);
+    this.combine.add(this.raw);
+    this.pixels = this.combine.seen;
     if (other) this.geometry.fit(this.shape, this.canvas.width, this.canvas.height);
     if (!this.levels || this.settings.auto === "1") this.levels = limits(this.seen(), this.settings.limits);
     this.painter.load(this.pixels);
@@ -212,40 +207,64 @@ export class View {
     this.paintedAt = this.paintedAt.filter((time) => time > this.heard - 2000);
     this.tell({ ...header, kind: "painted" });
     this.dark.add(header);
-    this.point(this.place);
+    this.pointer.again();
     // Painted when the browser says so: only then the next one is wanted.
     requestAnimationFrame(() => { if (!this.frozen) this.ready(); });
   }
 
   /** Pixels of the frame that is seen, at full resolution, with a rectangle in them; null if they are not to be had. */
-  native(part) {
-    return this.cutter.get(this.header, this.pixels, part);
+  async native(part) {
+    if (this.pixels === this.raw) return this.cutter.get(this.header, this.raw, part);
+    return this.pixels.holds(part) ? this.pixels : null;
   }
 
   /** Values of the dark for the whole image, if there is one. */
   darkValues() {
-    return this.dark.of(this.shape);
+    return this.combine.undarkened ? null : this.dark.of(this.shape);
   }
 
   /** What was done to the values that are measured, in words. */
   calibration() {
-    return this.darkValues() ? `, minus dark of ${this.dark.label}` : "";
+    const dark = this.darkValues() ? `minus dark of ${this.dark.label}` : "";
+    return [dark, this.combine.label].filter(Boolean).map((each) => `, ${each}`).join("");
   }
 
   /** The pixels that were sent, without the dark. */
   seen() {
-    const dark = this.dark.fit(this.pixels, this.shape, this.settings.how);
+    const dark = this.darkOfSeen();
     return dark ? this.pixels.withValues(dark.map((each, place) => Number(this.pixels.raw[place]) - each)) : this.pixels;
+  }
+
+  /** The dark at the pixels that are seen; null if there is none. */
+  darkOfSeen() {
+    return this.combine.undarkened ? null : this.dark.fit(this.pixels, this.shape, this.settings.how);
   }
 
   /** Take this frame as the dark; once more takes the dark away. */
   takeDark(count = 1) {
-    if (!this.pixels || this.pixels.complex || this.curve) return;
+    if (!this.raw || this.raw.complex || this.curve) return;
     if (this.dark.values) this.dark.set(null, null);
     else {
       this.dark.collect(count, this.shape);
       this.dark.add(this.header);
     }
+  }
+
+  /** What is seen together has changed. */
+  combined(why) {
+    if (!this.pixels || !this.combine.averaged) return;
+    this.pixels = this.combine.seen;
+    this.painter.load(this.pixels);
+    this.say(why);
+    this.repaint();
+  }
+
+  /** Hold this frame as the second image, or do this with the one that there is; once more, there is none. */
+  pair(act) {
+    const ends = this.settings.second !== "none" && this.settings.act === act;
+    this.set("act", act);
+    if (ends) this.set("second", "none");
+    else if (this.settings.second === "none") this.set("second", "held frame");
   }
 
   darkened(why) {
@@ -270,7 +289,7 @@ export class View {
       this.painter.paint(pixels, {
         stretch: this.settings.stretch, colour: this.settings.colour, levels: this.levels, contrast: this.contrast,
         origin: geometry.origin(canvas.width, canvas.height), steps: geometry.steps,
-        dark: this.dark.fit(pixels, this.shape, this.settings.how),
+        dark: this.darkOfSeen(),
         saturated: this.settings.sat === "" ? undefined : Number(this.settings.sat),
       });
     }
@@ -286,28 +305,15 @@ export class View {
     drawCurve(plot, Array.from({ length: this.pixels.columns }, (_, k) => this.pixels.at(k, 0)));
   }
 
-  /** Say what is under a place of the canvas, in the units of the stream; null: nothing. */
-  async point(place) {
-    this.place = place;
-    this.here = place && this.geometry.toImage(...place, this.canvas.width, this.canvas.height);
+  /** The pointer is at a place of the canvas; null: elsewhere. */
+  point(place) {
+    this.pointer.at(place);
     if (this.settings.tool === "cuts") this.tools.measure();
-    const { here, pixels } = this;
-    if (!here || pixels?.ofImage(...here) === undefined) {
-      this.pointer.textContent = "";
-      return;
-    }
-    const [x, y] = here.map(Math.floor);
-    const { across, down } = pixels;
-    const rough = (across * down > 1 ? ` (${this.settings.how} of ${across}x${down})` : "") + (this.header.lossy ? " (lossy)" : "");
-    this.pointer.textContent = `x ${x}, y ${y}: ${pixels.textOf(...here)}${rough}`;
-    const exact = pixels.exact && !rough ? null : await this.native([x, y, x + 1, y + 1]);
-    if (exact && here === this.here) this.pointer.textContent = `x ${x}, y ${y}: ${exact.textOf(...here)}`;
   }
 
-  /** Colour pixels at the end of the range of the stream, or those set, or none. */
+  /** Colour saturated pixels, or no longer. */
   saturate() {
-    const most = { uint8: 255, int8: 127, uint16: 65535, int16: 32767, uint32: 4294967295, int32: 2147483647 };
-    this.set("sat", this.settings.sat === "" ? String(most[this.header?.dtype] ?? this.levels?.[1] ?? "") : "");
+    this.set("sat", this.settings.sat === "" ? String(fullScale(this.header?.dtype) ?? this.levels?.[1] ?? "") : "");
   }
 
   /** Show the account and what is wrong. */
@@ -321,11 +327,8 @@ export class View {
       return;
     }
     this.state = { ...this.state, ...state };
-    const { shown, skipped, rate, cnt0, lives } = this.state;
-    const drawn = this.paintedAt.length / 2;
-    this.account.textContent = `frame ${cnt0 ?? "-"}, source ${rate === null || rate === undefined ? "-" : text(Math.round(rate * 10) / 10)}/s, `
-      + `shown ${drawn}/s, ${shown ?? 0} shown + ${skipped ?? 0} skipped`
-      + (lives > 1 ? `, recreated or restarted ${lives - 1} times` : "");
+    const { shown, skipped, cnt0 } = this.state;
+    this.account.textContent = accountOf(this.state, this.paintedAt.length / 2);
     this.element.dataset.shown = shown ?? 0;
     this.element.dataset.skipped = skipped ?? 0;
     this.element.dataset.cnt0 = cnt0 ?? "";
@@ -344,7 +347,7 @@ export class View {
   showTrouble() {
     this.trouble.textContent = [
       this.frozen ? "frozen" : "", this.header?.lossy ? "JPEG 8 bit, lossy" : "",
-      this.silence ? `no frame for ${this.silence} s` : "", this.state?.trouble ?? "", this.failed ?? "",
+      this.silence ? `no frame for ${this.silence} s` : "", this.state?.trouble ?? "", this.combine.label, this.failed ?? "",
     ].filter(Boolean).join("; ");
   }
 
@@ -373,6 +376,7 @@ export class View {
 
   close() {
     this.tools.close();
+    this.combine.close();
     this.link.close();
     this.watch.disconnect();
     this.element.remove();

@@ -10,4 +10,5 @@ export const DRAWS = ["move", "box", "circle", "line"];
 export const USUAL = {
   stretch: "linear", colour: "grey", limits: "minmax", how: "mean", turn: "0", tool: "none", auto: "0", low: "",
   high: "", sat: "", slice: "", send: "values", draw: "move", regions: "",
+  mean: "1", second: "none", act: "difference",
 };
