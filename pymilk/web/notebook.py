@@ -92,7 +92,7 @@ class LiveView:
         self._thread.start()
         self._begun.wait()
         if not self.running:
-            raise StreamStorageError("the view cannot begin: its thread has ended, and has said why", path=path)
+            raise StreamStorageError("the view cannot begin: its thread has ended and said why", path=path)
         close_at_exit(self)
 
     def __repr__(self) -> str:
