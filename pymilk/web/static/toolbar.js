@@ -1,6 +1,7 @@
 // Menus and buttons above the image of a view.
 
 import { button, make, menu } from "./elements.js";
+import { saveFrame, savePicture } from "./picture.js";
 import { COLOURS, STRETCHES } from "./stretch.js";
 import { DRAWS, HOWS, RULES, SENDS, TOOLS } from "./words.js";
 
@@ -21,7 +22,7 @@ export function toolbar(view, closed) {
     choice("tool", TOOLS, "Tool"), choice("draw", DRAWS, "What a drag does"), view.freezer,
     button("Levels", "Limits from this frame (a)", () => view.relevel()),
     button("Fit", "The whole image (f)", () => view.fit()), button("Turn", "Next orientation (o)", () => view.turn()),
-    button("PNG", "Save what is seen", () => view.savePicture()),
-    button("FITS", "Save the newest frame", () => view.saveFile("fits")),
+    button("PNG", "Save what is seen", () => savePicture(view)),
+    button("FITS", "Save the newest frame", () => saveFrame(view, "fits")),
     button("Close", "Close this view", () => closed(view)));
 }

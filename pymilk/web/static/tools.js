@@ -108,10 +108,11 @@ export class Tools {
   update() {
     const { tool } = this.view.settings;
     this.overlay.show(this.regions, this.chosen, this.view);
-    this.plot.hidden = !["histogram", "cuts", "profile"].includes(tool) && !this.view.curve;
-    this.report.hidden = !["statistics", "profile", "cuts"].includes(tool);
-    this.panel.hidden = !["statistics", "profile"].includes(tool);
+    this.panel.hidden = this.view.curve || !["statistics", "profile"].includes(tool);
     if (this.view.curve) return;
+    if (this.plot.height !== 90) this.plot.height = 90;
+    this.plot.hidden = !["histogram", "cuts", "profile"].includes(tool);
+    this.report.hidden = !["statistics", "profile", "cuts", "spectrum", "history"].includes(tool);
     if (tool === "histogram") this.drawHistogram();
     else if (tool !== "none") this.measure();
   }
@@ -140,6 +141,7 @@ export class Tools {
       if (tool === "statistics") await this.showStatistics();
       else if (tool === "profile") await this.showProfile();
       else if (tool === "cuts") await this.showCuts();
+      else this.report.textContent = `${tool}: of streams of one axis.`;
     } finally {
       this.busy = false;
       this.measured = performance.now();
