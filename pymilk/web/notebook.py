@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .._core import Stream
-from ..errors import StreamArgumentError
+from ..errors import StreamArgumentError, StreamStorageError
 from ..system.ending import close_at_exit
 from ..system.extras import optional_library
 from .listing import Listing
@@ -85,9 +86,13 @@ class LiveView:
         modules["style.css"] = (_FOLDER / "style.css").read_text()
         self.widget: Any = kind(_modules=modules, _start={"stream": self.stream, "settings": settings})
         self.widget.on_msg(self._take)
-        self._loop = asyncio.new_event_loop()
+        self._sources = Sources(lambda name: self._path)
+        self._begun = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pymilk live", daemon=True)
         self._thread.start()
+        self._begun.wait()
+        if not self.running:
+            raise StreamStorageError("the view cannot begin: its thread has ended and said why", path=path)
         close_at_exit(self)
 
     def __repr__(self) -> str:
@@ -109,30 +114,32 @@ class LiveView:
 
     def close(self) -> None:
         """End, everywhere that it is shown."""
-        if self._thread.is_alive() and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            if threading.current_thread() is not self._thread:
-                self._thread.join(_ENDING_SECONDS)
+        self._call(lambda: self._end.set())
+        if threading.current_thread() is not self._thread:
+            self._thread.join(_ENDING_SECONDS)
         self.widget.close()
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._sources = Sources(lambda name: self._path)
         try:
-            self._loop.run_forever()
-            for _, task in list(self._views.values()):
-                task.cancel()
-            tasks = [task for _, task in self._views.values()]
-            self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._sources.close()
+            asyncio.run(self._serve_all())
         finally:
-            self._loop.close()
+            self._sources.close()
+            self._begun.set()
+
+    async def _serve_all(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._begun.set()
+        await self._end.wait()  # what still runs then is cancelled
+
+    def _call(self, act: Callable[[], object]) -> None:
+        """Let the thread do something; nothing if it has ended."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(act)
 
     def _take(self, widget: Any, message: Any, buffers: Any) -> None:
         """Take a message of the notebook, in whatever thread it comes."""
-        if isinstance(message, dict) and isinstance(message.get("id"), str) and self.running:
-            self._loop.call_soon_threadsafe(self._act, message)
+        if isinstance(message, dict) and isinstance(message.get("id"), str):
+            self._call(lambda: self._act(message))
 
     def _act(self, message: dict[str, Any]) -> None:
         number = message["id"]
@@ -153,8 +160,7 @@ class LiveView:
 
         socket = _Socket(send)
         view = View(socket, self._settings, self._sources, Listing(()))
-        task = self._loop.create_task(self._serve(view, number))
-        self._views[number] = (socket, task)
+        self._views[number] = socket, self._loop.create_task(self._serve(view, number))
 
     async def _serve(self, view: View, number: str) -> None:
         from starlette.websockets import WebSocketDisconnect

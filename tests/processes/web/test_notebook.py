@@ -119,3 +119,35 @@ with pymilk.SHM("cam", np.zeros((2, 2))) as cam:
 def test_it_ends_with_its_process(shm_dir: Any) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "ends\n", "")
+
+
+@pytest.mark.filterwarnings("ignore")  # those of the libraries of Jupyter
+def test_in_a_real_kernel(shm_dir: Any) -> None:
+    """By the messages that a notebook exchanges with its kernel."""
+    pytest.importorskip("ipykernel")
+    manager = pytest.importorskip("jupyter_client.manager")
+    image = np.arange(6, dtype="u2").reshape(2, 3)
+    with SHM("cam", image):
+        kernel, notebook = manager.start_new_kernel(kernel_name="python3")
+        try:
+            notebook.execute("import pymilk; shown = pymilk.live('cam'); shown")
+            came: dict[str, Any] = {}
+            while "execute_result" not in came:
+                message = notebook.get_iopub_msg(timeout=60)
+                assert message["msg_type"] != "error", message["content"]
+                if "_modules" in message["content"].get("data", {}).get("state", {}):
+                    came["comm"] = message["content"]["comm_id"]
+                came[message["msg_type"]] = message["content"]
+            assert "application/vnd.jupyter.widget-view+json" in came["execute_result"]["data"]
+            for said in ({"open": True}, {"say": '{"ready": true}'}):
+                data = {"method": "custom", "content": {"id": "a", **said}}
+                asked = notebook.session.msg("comm_msg", {"comm_id": came["comm"], "data": data})
+                notebook.shell_channel.send(asked)
+            while not (message := notebook.get_iopub_msg(timeout=60))["buffers"]:
+                pass
+            assert bytes(message["buffers"][0])[-12:] == image.tobytes()
+        finally:
+            notebook.stop_channels()
+            kernel.shutdown_kernel()  # asks it to end, and waits
+            kernel.cleanup_resources()
+    assert not kernel.is_alive()
