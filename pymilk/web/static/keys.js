@@ -17,6 +17,7 @@ const TABLE = [
   ["L", "limits from the region chosen", (view) => view.tools.limits()],
   ["l", "logarithmic or linear", between("stretch", "log", "linear")],
   ["c", "next colour map", next("colour", Object.keys(COLOURS))],
+  ["P", "phase or amplitude of complex numbers", between("part", "phase", "amplitude")],
   ["w", "next way to make pixels fewer", next("how", HOWS)],
   ["D", "take this frame as the dark, or no dark", (view) => view.takeDark()],
   ["m", "mean of 8 frames, or each one", (view) => view.set("mean", Number(view.settings.mean) > 1 ? "1" : "8")],

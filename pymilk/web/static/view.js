@@ -84,6 +84,10 @@ export class View {
     if (name === "limits") this.relevel();
     this.changed();
     if (name === "how" || name === "send") this.moved();
+    if (name === "part" && this.raw?.complex) {
+      this.raw.phase = value === "phase";
+      this.relevel();
+    }
     if (name === "north") this.compass.apply();
     if (["mean", "second", "act"].includes(name)) this.combine.apply(this.raw, this.header);
     this.repaint();
@@ -204,6 +208,8 @@ export class View {
     this.curve = header.shape.length === 1;
     this.header = header;
     this.raw = new Pixels(header, content);
+    this.choices.part.hidden = !this.raw.complex;
+    this.raw.phase = this.settings.part === "phase";
     if (!this.pixels) this.combine.apply(this.raw, header);
     this.combine.add(this.raw);
     this.pixels = this.combine.seen;
@@ -301,7 +307,7 @@ export class View {
       this.painter.paint(pixels, {
         stretch: this.settings.stretch, colour: this.settings.colour, levels: this.levels, contrast: this.contrast,
         origin: geometry.origin(canvas.width, canvas.height), steps: geometry.steps,
-        dark: this.darkOfSeen(),
+        dark: this.darkOfSeen(), phase: pixels.phase,
         saturated: this.settings.sat === "" ? undefined : Number(this.settings.sat),
       });
     }
