@@ -20,6 +20,9 @@ __all__ = ["Region", "cut_of", "packed", "pixels_of"]
 #: Largest side of what is sent: textures of all graphics cards have that much.
 _LARGEST = 4096
 
+#: Values of a curve that are sent as they are.
+_LONGEST = 131_072
+
 _WORDS = ("mean", "max", "first")
 
 
@@ -131,7 +134,7 @@ def pixels_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
     plane = image.reshape(1, -1) if curve else image
     rows, columns = region.within(*plane.shape)
     part = plane[rows, columns]
-    across = _bins(part.shape[1], region.width if not curve else _LARGEST)
+    across = _bins(part.shape[1], region.width if not curve else _LONGEST)
     down = _bins(part.shape[0], region.height)
     small, exact = _shrunk(part, down, across, region.how)
     levels: dict[str, Any] = {}

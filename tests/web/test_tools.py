@@ -151,3 +151,34 @@ def test_saturated_pixels_have_their_colour(browser: Browser, shm_dir: Any) -> N
         look.press("S")
         look.turns(full, [255, 60, 20])
         assert look.pixel(*place(look.size(), (2, 2), 0, 1)) == [254, 254, 254]
+
+
+def test_levels_are_dragged_in_the_histogram(browser: Browser, shm_dir: Any) -> None:
+    image = np.arange(1001, dtype="u2").reshape(7, 143)
+    with SHM("cam", image), looking(browser, "cam", ",tool:histogram,low:0,high:1000") as look:
+        look.until("!document.querySelector('.plot').hidden")
+        box = look.page.locator(".plot").bounding_box()
+        for start, end in ((0.1, 0.25), (0.9, 0.6)):
+            look.page.mouse.move(box["x"] + start * box["width"], box["y"] + 20)
+            look.page.mouse.down()
+            look.page.mouse.move(box["x"] + end * box["width"], box["y"] + 30)
+            look.page.mouse.up()
+        found = settings_of(look)
+        assert [float(found["low"]), float(found["high"])] == pytest.approx([250, 600], abs=1)
+
+
+def test_phase_of_complex_numbers(browser: Browser, shm_dir: Any) -> None:
+    phases = np.linspace(-3, 3, 12).reshape(3, 4)
+    image = ((1 + np.arange(12).reshape(3, 4)) * np.exp(1j * phases)).astype("c16")
+    settings = ",tool:statistics,regions:box 2 1.5 4 3"
+    with SHM("cam", image), looking(browser, "cam", settings) as look:
+        assert measured(look, 0) == pytest.approx(expected(np.abs(image)))
+        look.press("P")
+        look.until("Number(document.querySelector('.regions').rows[1].cells[2].title) < 0")
+        assert measured(look, 0) == pytest.approx(expected(phases), abs=1e-12)
+        places = [place(look.size(), (3, 4), x, y) for y in range(3) for x in range(4)]
+        levels = np.rint(255 * (phases + 3) / 6).ravel()
+        assert [each[0] for each in look.pixels(places)] == pytest.approx(levels, abs=1)
+        hover(look, (3, 4), 1, 2)
+        told = f"phase {float(f'{phases[2, 1]:.6g}')}"
+        look.until(f"document.querySelector('.pointer').textContent.endsWith('{told}')")

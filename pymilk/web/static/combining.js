@@ -3,11 +3,10 @@
 import { ACTS, SECONDS } from "./combine.js";
 import { button, make, menu, openFile } from "./elements.js";
 import { readImage } from "./files.js";
-import { ask } from "./server.js";
 
 /** Make the panel. */
 export function combining(view) {
-  const names = async () => (await (await ask("streams")).json()).map(({ name }) => name);
+  const names = async () => (await (await view.ask("streams")).json()).map(({ name }) => name);
   const number = (label, value, act) => {
     const input = make("input", { type: "number", min: "1", max: "1000", value, title: label });
     input.setAttribute("aria-label", `${label} of ${view.stream}`);
@@ -16,7 +15,7 @@ export function combining(view) {
   };
   const second = menu([...new Set([...SECONDS, view.settings.second])], "Second image", view.settings.second, (name) => view.set("second", name));
   const source = menu(["choose a stream"], "Dark from a stream", "choose a stream", async (name) => {
-    if (source.selectedIndex) await take(view, async () => (await ask(`streams/${encodeURIComponent(name)}/frame.npy`)).arrayBuffer(), name);
+    if (source.selectedIndex) await take(view, async () => (await view.ask(`streams/${encodeURIComponent(name)}/frame.npy`)).arrayBuffer(), name);
     source.selectedIndex = 0;
   });
   source.hidden = view.alone;

@@ -45,6 +45,34 @@ export function drawCurve(canvas, values, { low, high, colour = "#5aa9e6", acros
   return [bottom, top];
 }
 
+/**
+ * Let the levels of a histogram be dragged: the one nearer to the pointer follows it.
+ * @param {function(): {low, high, levels} | null} shown  what is drawn; null: no histogram
+ * @param {function(number[])} take  new levels
+ */
+export function dragLevels(canvas, shown, take) {
+  let which = null;
+  const value = (event, { low, high }) => {
+    const box = canvas.getBoundingClientRect();
+    return low + ((event.clientX - box.left) / box.width) * (high - low);
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    const now = shown();
+    if (!now) return;
+    canvas.setPointerCapture(event.pointerId);
+    const [lower, upper] = now.levels.map((each) => Math.abs(each - value(event, now)));
+    which = lower < upper ? 0 : 1;
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const now = which === null ? null : shown();
+    if (!now) return;
+    const levels = [...now.levels];
+    levels[which] = value(event, now);
+    if (levels[0] < levels[1]) take(levels);
+  });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (which = null));
+}
+
 /** Draw counts as bars, and two lines at the levels. */
 export function drawHistogram(canvas, counts, low, high, levels) {
   const context = canvas.getContext("2d");

@@ -1,6 +1,6 @@
 // Images from files of NPY and FITS, as rows and columns of numbers.
 
-/** Read what is in a file: shape [rows, columns] and values, row 0 first. Of a cube, the mean of its images. */
+/** Read what is in a file: shape [rows, columns], values, row 0 first, and kind. Of a cube, the mean of its images. */
 export function readImage(content) {
   const start = new Uint8Array(content, 0, Math.min(6, content.byteLength));
   const name = String.fromCharCode(...start);
@@ -9,15 +9,15 @@ export function readImage(content) {
   throw new Error("the file is neither NPY nor FITS");
 }
 
-function flat({ shape, values }) {
+function flat({ shape, values, kind }) {
   const axes = shape.filter((length) => length !== 1);
   while (axes.length < 2) axes.unshift(1);
   if (axes.length > 3) throw new Error(`the file has ${shape.length} axes: an image has 2, a cube 3`);
-  if (axes.length === 2) return { shape: axes, values };
+  if (axes.length === 2) return { shape: axes, values, kind };
   const [count, rows, columns] = axes;
   const mean = new Float64Array(rows * columns);
   for (let k = 0; k < values.length; k++) mean[k % mean.length] += values[k] / count;
-  return { shape: [rows, columns], values: mean };
+  return { shape: [rows, columns], values: mean, kind: "f8" };
 }
 
 const GETS = {
@@ -48,7 +48,7 @@ function readNpy(content) {
   if (/'fortran_order':\s*True/.test(header)) throw new Error("the file is in Fortran order: save it in C order");
   const shape = numbersOf.split(",").filter((each) => each.trim()).map(Number);
   const count = shape.reduce((product, each) => product * each, 1);
-  return { shape, values: numbers(content, begin + length, kind, order !== ">", count) };
+  return { shape, kind, values: numbers(content, begin + length, kind, order !== ">", count) };
 }
 
 const BLOCK = 2880;
@@ -66,7 +66,7 @@ function readFits(content) {
       const values = numbers(content, behind, kind, false, count);
       const [scale, zero] = [Number(cards.BSCALE ?? 1), Number(cards.BZERO ?? 0)];
       const blank = kind[0] === "f" || cards.BLANK === undefined ? NaN : Number(cards.BLANK);
-      return { shape, values: values.map((each) => (each === blank ? NaN : each * scale + zero)) };
+      return { shape, kind, values: values.map((each) => (each === blank ? NaN : each * scale + zero)) };
     }
     const nbytes = (Math.abs(Number(cards.BITPIX)) / 8) * (count + Number(cards.PCOUNT ?? 0));
     offset = behind + Math.ceil(nbytes / BLOCK) * BLOCK;

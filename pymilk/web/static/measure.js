@@ -2,10 +2,38 @@
 
 import { bounds, eachPixel } from "./regions.js";
 
-/** Mean of the two middle values, or the middle one, of sorted values. */
-function middle(sorted) {
-  const half = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+/** Put the value that is at `k` in sorted order there, smaller ones before it and larger ones behind. */
+function select(values, k) {
+  let left = 0;
+  let right = values.length - 1;
+  while (left < right) {
+    const pivot = values[(left + right) >> 1];
+    let i = left;
+    let j = right;
+    while (i <= j) {
+      while (values[i] < pivot) i++;
+      while (values[j] > pivot) j--;
+      if (i <= j) {
+        const other = values[i];
+        values[i++] = values[j];
+        values[j--] = other;
+      }
+    }
+    if (k <= j) right = j;
+    else if (k >= i) left = i;
+    else break;
+  }
+  return values[k];
+}
+
+/** Median of finite values, which are put in another order: of an even number, the mean of both in the middle. */
+function median(values) {
+  const half = values.length >> 1;
+  const upper = select(values, half);
+  if (values.length % 2) return upper;
+  let lower = -Infinity;
+  for (let k = 0; k < half; k++) if (values[k] > lower) lower = values[k];
+  return (lower + upper) / 2;
 }
 
 /** Values of pixels in a region, in order of `eachPixel`; `dark`, of the whole image, is taken away. */
@@ -20,16 +48,25 @@ export function valuesOf(region, pixels, shape, dark = null) {
 
 /** n, min, max, mean, median, std (of the population) and sum of what is finite, and how many are `bad`. */
 export function statistics(values) {
-  const sorted = values.filter(Number.isFinite).sort();
-  const n = sorted.length;
+  const kept = new Float64Array(values.length);
+  let n = 0;
+  for (let k = 0; k < values.length; k++) if (Number.isFinite(values[k])) kept[n++] = values[k];
+  const finite = kept.subarray(0, n);
   const bad = values.length - n;
   if (!n) return { n, bad, min: NaN, max: NaN, mean: NaN, median: NaN, std: NaN, sum: 0 };
   let sum = 0;
-  for (const value of sorted) sum += value;
+  let min = Infinity;
+  let max = -Infinity;
+  for (let k = 0; k < n; k++) {
+    const value = finite[k];
+    sum += value;
+    if (value < min) min = value;
+    if (value > max) max = value;
+  }
   const mean = sum / n;
   let squares = 0;
-  for (const value of sorted) squares += (value - mean) ** 2;
-  return { n, bad, min: sorted[0], max: sorted[n - 1], mean, median: middle(sorted), std: Math.sqrt(squares / n), sum };
+  for (let k = 0; k < n; k++) squares += (finite[k] - mean) * (finite[k] - mean);
+  return { n, bad, min, max, mean, median: median(finite), std: Math.sqrt(squares / n), sum };
 }
 
 /**
@@ -57,7 +94,7 @@ export function profile(region, pixels, shape, dark = null) {
     const inside = region.shape === "circle" ? radius - Math.hypot(x - cx, y - cy) : Math.min(x - left, right - x, y - bottom, top - y);
     if (inside < 1) edge.push(value);
   });
-  const background = edge.length ? middle(Float64Array.from(edge).sort()) : NaN;
+  const background = edge.length ? median(edge) : NaN;
   let [sum, sx, sy] = [0, 0, 0];
   for (const [x, y, value] of places) {
     sum += value - background;

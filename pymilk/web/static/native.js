@@ -25,7 +25,8 @@ export class Native {
     if ((right - left) * (top - bottom) > LARGEST || header.frame === undefined) return null;
     const id = this.next++;
     if (!this.send({ cut: { id, frame: header.frame, left, bottom, right, top } })) return null;
-    return new Promise((done) => this.waiting.set(id, done));
+    const cut = await new Promise((done) => this.waiting.set(id, done));
+    return cut && Object.assign(cut, { phase: pixels.phase });
   }
 
   /** Take an answer of the server. */

@@ -7,7 +7,8 @@ export class Overlay {
     this.element = draw("svg", { class: "overlay", "aria-hidden": "true" });
     this.regions = draw("g");
     this.sketched = draw("g");
-    this.element.append(this.regions, this.sketched);
+    this.arrows = draw("g");
+    this.element.append(this.regions, this.sketched, this.arrows);
   }
 
   /** Draw regions; the one chosen stands out. */
@@ -18,6 +19,16 @@ export class Overlay {
       made.setAttribute("class", k === chosen ? "region chosen" : "region");
       const [x, y] = corner(region, view);
       return [made, draw("text", { x, y }, String(k + 1))];
+    }));
+  }
+
+  /** Draw arrows to north and east in the upper right corner; null: none. */
+  compass(directions, { geometry, canvas }) {
+    const [x, y] = [canvas.width - 60, 60];
+    this.arrows.replaceChildren(...Object.entries(directions ?? {}).flatMap(([name, direction]) => {
+      const [right, down] = geometry.toScreen(...direction);
+      const line = draw("line", { x1: x, y1: y, x2: x + 36 * right, y2: y + 36 * down, "data-to": name });
+      return [line, draw("text", { x: x + 48 * right - 5, y: y + 48 * down + 5 }, name[0].toUpperCase())];
     }));
   }
 

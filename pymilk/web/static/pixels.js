@@ -42,14 +42,19 @@ export class Pixels {
     if (!this.complex) return typeof this.raw[place] === "bigint" ? String(this.raw[place]) : text(this.raw[place], this.sent);
     const [real, imaginary] = [this.raw[2 * place], this.raw[2 * place + 1]];
     const sign = imaginary < 0 ? "-" : "+";
-    return `${text(real, this.sent)}${sign}${text(Math.abs(imaginary), this.sent)}i, amplitude ${text(Math.hypot(real, imaginary))}`;
+    return `${text(real, this.sent)}${sign}${text(Math.abs(imaginary), this.sent)}i, amplitude ${text(Math.hypot(real, imaginary))}, `
+      + `phase ${text(Math.atan2(imaginary, real))}`;
   }
 
-  /** The number at (column, row) of what was sent; of complex pixels the amplitude. */
+  /** The number at (column, row) of what was sent; of complex pixels the amplitude, or the phase in radians. */
   at(column, row) {
-    const place = row * this.columns + column;
+    return this.number(row * this.columns + column);
+  }
+
+  number(place) {
     if (!this.complex) return Number(this.raw[place]);
-    return Math.hypot(this.raw[2 * place], this.raw[2 * place + 1]);
+    const [real, imaginary] = [this.raw[2 * place], this.raw[2 * place + 1]];
+    return this.phase ? Math.atan2(imaginary, real) : Math.hypot(real, imaginary);
   }
 
   /** The same by the coordinates of the image; undefined outside. */
@@ -58,14 +63,14 @@ export class Pixels {
     return this.at(Math.floor((x - this.left) / this.across), Math.floor((y - this.bottom) / this.down));
   }
 
-  /** All values, amplitudes of complex ones; at most about `most` of them, evenly; those not finite are left out. */
+  /** All values, as `at` gives them; at most about `most` of them, evenly; those not finite are left out. */
   values(most = Infinity, finite = true) {
     const count = this.rows * this.columns;
     const step = Math.max(1, Math.ceil(count / most));
     const found = new Float64Array(Math.ceil(count / step));
     let kept = 0;
     for (let place = 0; place < count; place += step) {
-      const value = this.complex ? Math.hypot(this.raw[2 * place], this.raw[2 * place + 1]) : Number(this.raw[place]);
+      const value = this.number(place);
       if (!finite || Number.isFinite(value)) found[kept++] = value;
     }
     return found.subarray(0, kept);

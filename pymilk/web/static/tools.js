@@ -1,6 +1,6 @@
 // Tools of a view: its regions, what is measured in them, and the curves below the image.
 
-import { drawCurve, drawHistogram } from "./curve.js";
+import { dragLevels, drawCurve, drawHistogram } from "./curve.js";
 import { button, make, openFile, save } from "./elements.js";
 import { profile, statistics, valuesOf } from "./measure.js";
 import { Overlay } from "./overlay.js";
@@ -20,6 +20,7 @@ export class Tools {
     this.overlay = new Overlay();
     this.plot = make("canvas", { className: "plot", width: 512, height: 90, hidden: true });
     this.plot.setAttribute("role", "img");
+    dragLevels(this.plot, () => this.drawnHistogram && { ...this.drawnHistogram, levels: view.levels }, (levels) => view.level(levels));
     this.report = make("p", { className: "report", hidden: true });
     this.table = make("table", { className: "regions" });
     this.panel = make("div", { className: "panel", hidden: true }, this.table,
@@ -108,17 +109,21 @@ export class Tools {
   update() {
     const { tool } = this.view.settings;
     this.overlay.show(this.regions, this.chosen, this.view);
-    this.plot.hidden = !["histogram", "cuts", "profile"].includes(tool) && !this.view.curve;
-    this.report.hidden = !["statistics", "profile", "cuts"].includes(tool);
-    this.panel.hidden = !["statistics", "profile"].includes(tool);
+    this.panel.hidden = this.view.curve || !["statistics", "profile"].includes(tool);
     if (this.view.curve) return;
+    if (this.plot.height !== 90) this.plot.height = 90;
+    this.plot.hidden = !["histogram", "cuts", "profile"].includes(tool);
+    this.report.hidden = !["statistics", "profile", "cuts", "spectrum", "history"].includes(tool);
+    this.drawnHistogram = null;
     if (tool === "histogram") this.drawHistogram();
     else if (tool !== "none") this.measure();
   }
 
   drawHistogram() {
-    const { pixels, levels } = this.view;
+    const { levels } = this.view;
+    const pixels = this.view.seen();
     const [low, high] = limits(pixels, "minmax");
+    this.drawnHistogram = { low, high };
     drawHistogram(this.plot, [...histogram(pixels, low, high, 128)], low, high, levels);
     this.plot.setAttribute("aria-label", `histogram from ${text(low)} to ${text(high)}`);
   }
@@ -140,6 +145,7 @@ export class Tools {
       if (tool === "statistics") await this.showStatistics();
       else if (tool === "profile") await this.showProfile();
       else if (tool === "cuts") await this.showCuts();
+      else this.report.textContent = `${tool}: of streams of one axis.`;
     } finally {
       this.busy = false;
       this.measured = performance.now();
@@ -157,12 +163,13 @@ export class Tools {
   async showStatistics() {
     const { header, pixels } = this.view;
     const { regions } = this;
+    const seen = statistics(this.view.seen().values(Infinity, false));
+    const done = this.view.calibration();
     // All are asked for at once, so all are of this frame.
     const found = await Promise.all(regions.map((region) => this.values(region)));
     if (regions !== this.regions) return;
-    const seen = statistics(pixels.values(Infinity, false));
     this.report.textContent = `frame ${header.cnt0}; seen: ${MEASURED.map((name) => `${name} ${text(seen[name])}`).join(", ")}`
-      + (seen.bad ? `, ${seen.bad} not finite` : "") + (pixels.exact ? "" : " (as sent)") + this.view.calibration();
+      + (seen.bad ? `, ${seen.bad} not finite` : "") + (pixels.exact ? "" : " (as sent)") + done;
     found.forEach((values, k) => {
       const measured = values && statistics(values);
       MEASURED.forEach((name, place) => {

@@ -3,18 +3,18 @@
 import { accountOf } from "./account.js";
 import { Combine } from "./combine.js";
 import { combining } from "./combining.js";
-import { drawCurve } from "./curve.js";
 import { Dark } from "./dark.js";
-import { make, save } from "./elements.js";
+import { make } from "./elements.js";
 import { Geometry, ORIENTATIONS } from "./geometry.js";
 import { listen } from "./gestures.js";
 import { press } from "./keys.js";
 import { Native } from "./native.js";
 import { painterFor } from "./painter.js";
-import { pictureOf } from "./picture.js";
 import { Pixels, fullScale, limits } from "./pixels.js";
 import { Pointer } from "./pointer.js";
+import { Series } from "./series.js";
 import { Link, ask } from "./server.js";
+import { Compass } from "./sky.js";
 import { toolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
 import { USUAL } from "./words.js";
@@ -39,6 +39,7 @@ export class View {
     this.levels = null;
     this.frozen = false;
     this.paintedAt = [];
+    this.failed = {};
     this.cutter = new Native((message) => this.link.send(message));
     this.dark = new Dark((part) => this.cutter.get(this.header, this.raw, part), (why) => this.darkened(why));
     this.combine = new Combine(this.settings, (why) => this.combined(why), this.alone);
@@ -49,6 +50,7 @@ export class View {
     }
     const handlers = [(header, content) => this.take(header, content), (state) => this.tell(state), (why) => this.lost(why)];
     this.link = connect ? connect(stream, ...handlers) : new Link(stream, ...handlers);
+    this.compass.apply();
     this.watch = new ResizeObserver(() => this.resize());
     this.watch.observe(this.canvas);
   }
@@ -60,14 +62,16 @@ export class View {
     this.painter = painterFor(this.canvas);
     this.trouble = make("p", { className: "trouble" });
     this.pointer = new Pointer(this);
+    this.series = new Series(this);
     this.account = make("p", { className: "account" });
     this.choices = {};
     this.tools = new Tools(this);
+    this.compass = new Compass(this);
     this.element = make("section", { className: "view" },
       make("h2", {}, this.stream),
       toolbar(this, closed),
       make("div", { className: "stage" }, this.canvas, this.tools.overlay.element, this.trouble, this.pointer.element),
-      ...this.tools.elements, combining(this), this.account);
+      ...this.tools.elements, this.series.panel, combining(this), this.account);
     this.element.setAttribute("aria-label", `view of ${this.stream}`);
     listen(this.canvas, this);
     this.canvas.addEventListener("keydown", (event) => press(this, event));
@@ -80,6 +84,11 @@ export class View {
     if (name === "limits") this.relevel();
     this.changed();
     if (name === "how" || name === "send") this.moved();
+    if (name === "part" && this.raw?.complex) {
+      this.raw.phase = value === "phase";
+      this.relevel();
+    }
+    if (name === "north") this.compass.apply();
     if (["mean", "second", "act"].includes(name)) this.combine.apply(this.raw, this.header);
     this.repaint();
   }
@@ -173,6 +182,7 @@ export class View {
   }
 
   wanted() {
+    if (this.single) return { left: 0, bottom: 0, right: 1e9, top: 1, width: 4096, height: 1 };
     if (!this.shape) return { width: this.canvas.width, height: this.canvas.height };
     return this.geometry.wanted(this.shape, this.canvas.width, this.canvas.height);
   }
@@ -189,18 +199,24 @@ export class View {
     }
     this.pending = this.frozen ? [header, content] : null;
     if (this.frozen) return;
+    this.given = [header, content];
+    this.single = header.shape.length === 1;
+    if (this.single) [header, content] = this.series.placed(header, content);
     const shape = header.shape.length === 1 ? [1, header.shape[0]] : header.shape;
     const other = !this.shape || shape.join() !== this.shape.join();
     this.shape = shape;
     this.curve = header.shape.length === 1;
     this.header = header;
     this.raw = new Pixels(header, content);
+    this.choices.part.hidden = !this.raw.complex;
+    this.raw.phase = this.settings.part === "phase";
     if (!this.pixels) this.combine.apply(this.raw, header);
     this.combine.add(this.raw);
     this.pixels = this.combine.seen;
+    if (this.single) this.series.add(this.raw, header.cnt0);
     if (other) this.geometry.fit(this.shape, this.canvas.width, this.canvas.height);
     if (!this.levels || this.settings.auto === "1") this.levels = limits(this.seen(), this.settings.limits);
-    this.painter.load(this.pixels);
+    if (!this.curve) this.painter.load(this.pixels);
     this.paint();
     this.heard = performance.now();
     this.paintedAt.push(this.heard);
@@ -254,7 +270,7 @@ export class View {
   combined(why) {
     if (!this.pixels || !this.combine.averaged) return;
     this.pixels = this.combine.seen;
-    this.painter.load(this.pixels);
+    if (!this.curve) this.painter.load(this.pixels);
     this.say(why);
     this.repaint();
   }
@@ -284,25 +300,30 @@ export class View {
   paint() {
     const { canvas, pixels, geometry } = this;
     if (!pixels) return;
+    this.canvas.hidden = this.curve;
+    this.tools.plot.classList.toggle("large", this.curve);
     if (this.curve) this.paintCurve();
     else {
       this.painter.paint(pixels, {
         stretch: this.settings.stretch, colour: this.settings.colour, levels: this.levels, contrast: this.contrast,
         origin: geometry.origin(canvas.width, canvas.height), steps: geometry.steps,
-        dark: this.darkOfSeen(),
+        dark: this.darkOfSeen(), phase: pixels.phase,
         saturated: this.settings.sat === "" ? undefined : Number(this.settings.sat),
       });
     }
     this.tools.update();
+    this.compass.draw();
   }
 
   paintCurve() {
-    const { plot } = this.tools;
-    plot.hidden = false;
-    plot.classList.add("large");
-    this.canvas.hidden = true;
-    plot.height = 400;
-    drawCurve(plot, Array.from({ length: this.pixels.columns }, (_, k) => this.pixels.at(k, 0)));
+    const { plot, report } = this.tools;
+    plot.hidden = report.hidden = false;
+    report.textContent = this.series.draw(plot, this);
+  }
+
+  /** Take the last frame once more: what it is shown as has changed. */
+  remake() {
+    if (this.given && !this.frozen) this.take(...this.given);
   }
 
   /** The pointer is at a place of the canvas; null: elsewhere. */
@@ -338,16 +359,16 @@ export class View {
     this.showTrouble();
   }
 
-  /** Say that something did not work; "" when it is over. */
-  say(why) {
-    this.failed = why;
+  /** Say that something did not work; "" when it is over. Each topic has its own sentence. */
+  say(why, topic = "") {
+    this.failed[topic] = why;
     this.showTrouble();
   }
 
   showTrouble() {
     this.trouble.textContent = [
       this.frozen ? "frozen" : "", this.header?.lossy ? "JPEG 8 bit, lossy" : "",
-      this.silence ? `no frame for ${this.silence} s` : "", this.state?.trouble ?? "", this.combine.label, this.failed ?? "",
+      this.silence ? `no frame for ${this.silence} s` : "", this.state?.trouble ?? "", this.combine.label, ...Object.values(this.failed),
     ].filter(Boolean).join("; ");
   }
 
@@ -359,24 +380,16 @@ export class View {
     this.trouble.textContent = why;
   }
 
-  async savePicture() {
-    this.paint();
-    const caption = `${this.stream}, frame ${this.header.cnt0}${this.header.lossy ? ", JPEG, lossy" : ""}`;
-    save(await pictureOf(this.canvas, this.settings, this.levels, caption), `${this.stream}.png`);
-  }
-
-  async saveFile(kind) {
-    try {
-      const answer = await ask(`streams/${encodeURIComponent(this.stream)}/frame.${kind}`);
-      save(await answer.blob(), `${this.stream}.${kind}`);
-    } catch (error) {
-      this.say(error.message);
-    }
+  /** Ask the server for something below /api; an Error in a notebook, which has none. */
+  async ask(path) {
+    if (this.alone) throw new Error("a notebook has one stream, and no server");
+    return ask(path);
   }
 
   close() {
     this.tools.close();
     this.combine.close();
+    this.compass.close();
     this.link.close();
     this.watch.disconnect();
     this.element.remove();
