@@ -327,7 +327,7 @@ def main() -> None:
             with running(SIDE, 100, Path(folder, "times"), code=CAMERA):
                 page(address, server.pid, times, seconds)
                 print(f"\nserver, {SIDE}x{SIDE} uint16")
-                for viewers in (1, VIEWERS):
+                for viewers in (VIEWERS,) if chosen.quick else (1, VIEWERS):
                     cost(address, server.pid, viewers, seconds)
             lost = beside_a_recorder(address, server.pid, long, Path(folder))
     sys.exit(1 if lost else 0)
