@@ -60,6 +60,8 @@ def test_history_of_one_value(browser: Browser, shm_dir: Any) -> None:
             "document.querySelector('.report').textContent === "
             "'value 1 of the last 11 frames shown, now 121; from 0 to 121'"
         )
+        look.page.locator(".plot").press("t")
+        look.until("document.querySelector('.report').textContent.startsWith('frame 11; spectrum from 0 to')")
         kept = look.page.evaluate(
             "import('./series.js').then(({ History }) => { const history = new History();"
             " for (let k = 0; k < 310_000; k++) history.add(k);"

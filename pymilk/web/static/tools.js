@@ -18,8 +18,9 @@ export class Tools {
     this.regions = fromText(view.settings.regions);
     this.chosen = this.regions.length - 1;
     this.overlay = new Overlay();
-    this.plot = make("canvas", { className: "plot", width: 512, height: 90, hidden: true });
+    this.plot = make("canvas", { className: "plot", width: 512, height: 90, hidden: true, tabIndex: 0 });
     this.plot.setAttribute("role", "img");
+    this.plot.setAttribute("aria-label", `curve of ${view.stream}`);
     dragLevels(this.plot, () => this.drawnHistogram && { ...this.drawnHistogram, levels: view.levels }, (levels) => view.level(levels));
     this.report = make("p", { className: "report", hidden: true });
     this.table = make("table", { className: "regions" });

@@ -74,7 +74,7 @@ export class View {
       ...this.tools.elements, this.series.panel, combining(this), this.account);
     this.element.setAttribute("aria-label", `view of ${this.stream}`);
     listen(this.canvas, this);
-    this.canvas.addEventListener("keydown", (event) => press(this, event));
+    for (const each of [this.canvas, this.tools.plot]) each.addEventListener("keydown", (event) => press(this, event));
   }
 
   /** Change a setting, as the menus do. */

@@ -7,7 +7,7 @@ import pytest
 
 from pymilk.errors import StreamArgumentError
 from pymilk.web import regions
-from pymilk.web.regions import Region, cut_of, packed
+from pymilk.web.regions import Region, cut_of, packed, pixels_of
 
 PART = Region(left=1, bottom=1, right=4, top=2, width=1, height=1)
 
@@ -37,3 +37,12 @@ def test_a_cut_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
     cut_of(np.zeros((2, 2)), Region())
     with pytest.raises(StreamArgumentError, match="2x2 pixels"):
         cut_of(np.zeros((2, 3)), Region())
+
+
+def test_curves_of_100_000_values_are_sent_as_they_are() -> None:
+    values = np.arange(100_000, dtype="f4")
+    pixels, said = pixels_of(values, Region(width=4096, height=1))
+    assert said["bins"] == [1, 1]
+    assert said["exact"]
+    assert np.array_equal(pixels.ravel(), values)
+    assert pixels_of(np.zeros(131_073), Region())[1]["bins"] == [2, 1]
