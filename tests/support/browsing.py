@@ -1,4 +1,4 @@
-"""A real browser that looks at streams: one of them, and one page, for all tests of a file."""
+"""A real browser that looks at streams: one of them, and one page, for all tests of a process."""
 
 from __future__ import annotations
 
