@@ -21,7 +21,7 @@ with pymilk.SimulatedCamera("cam0", rate=1000, ring=4096), pymilk.SHM("cam0") as
     # gets one by `pymilk relay cam0 cam0_ring --depth 4096`.
     with out, cam.ring_reader() as ring:
         done = 0
-        for block in ring.blocks(max_frames=64):
+        for block in ring.blocks(frames=64):
             # All frames of a block at once: the newest has weight WEIGHT, the one before it a little less.
             weights = WEIGHT * (1 - WEIGHT) ** np.arange(len(block.frames), dtype=np.float32)[::-1]
             mean *= (1 - WEIGHT) ** len(block.frames)

@@ -1188,9 +1188,11 @@ cdef class Stream(StreamMetadata):
         """Tell whether a frame newer than number `after` is there; see `Reader.try_wait`."""
         return self.idle_reader().try_wait(after)
 
-    def receive(self, out, info=None, **options):
+    def receive(self, out, info=None, *, timeout=5.0, after=None, first=0, spin_ns=0, missed=None, wait_on="count"):
         """Receive the next frames into memory of the caller; see `Reader.receive`."""
-        return self.idle_reader().receive(out, info, **options)
+        return self.idle_reader().receive(
+            out, info, timeout=timeout, after=after, first=first, spin_ns=spin_ns, missed=missed, wait_on=wait_on
+        )
 
     # -- semaphores ----------------------------------------------------------------------------
 

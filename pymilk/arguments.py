@@ -5,10 +5,12 @@ Timeouts are checked where they are used, by `pymilk._core.checked_timeout`.
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import threading
-from typing import Any, Literal, TypeAlias, TypeGuard
+from collections.abc import Callable
+from typing import Any, Literal, ParamSpec, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 
@@ -24,8 +26,12 @@ __all__ = [
     "check_number",
     "check_seconds",
     "is_number",
+    "older_words",
     "replace_policy",
 ]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 #: What becomes of a stream that has the name of a new one: see `pymilk.Stream.create`.
 Replace: TypeAlias = bool | Literal["if-free"]
@@ -35,6 +41,38 @@ RING_KINDS = ("fast", "temporal")
 
 #: Where readers of a ring begin: see `pymilk.RingReader`.
 STARTS = ("next", "oldest", "newest")
+
+
+def older_words(**words: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """Let scripts call a function by older names of its parameters; signatures have the new ones alone.
+
+    Parameters
+    ----------
+    **words : str
+        Older name to new name.
+
+    Raises
+    ------
+    TypeError
+        By the function: both names were given.
+    """
+
+    def decorate(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        @functools.wraps(function)
+        def call(*args: _P.args, **options: _P.kwargs) -> _R:
+            if options:
+                for old in words.keys() & options.keys():
+                    new = words[old]
+                    if new in options:
+                        raise TypeError(
+                            f"{function.__qualname__}() takes {new!r} or its older name {old!r}, not both"
+                        )
+                    options[new] = options.pop(old)
+            return function(*args, **options)
+
+        return call
+
+    return decorate
 
 
 def bad_argument(argument: str, found: object, wanted: str, stream: str = "") -> StreamArgumentError:

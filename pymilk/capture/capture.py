@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FRAME_ROW, Stream, allocate, checked_timeout, prefault
-from ..arguments import check_choice, check_count
+from ..arguments import check_choice, check_count, older_words
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
 from ..streams.keeping import Kept
@@ -53,7 +53,7 @@ class Capture(Labelled):
     ----------
     stream : Stream
         Not closed by the capture. A new file of the same shape and dtype that replaces it is followed.
-    n : int
+    frames : int
         Frames wanted, 1 or more.
     out : ndarray, shape (n, *shape), optional
         Filled instead of a new array.
@@ -72,7 +72,7 @@ class Capture(Labelled):
     held : bool, default False
         Do not start: `begin` does.
     room : int, optional
-        Go on after `n` frames, up to so many. Their addresses are reserved; `make_ready`, called now and
+        Go on after `frames`, up to so many. Their addresses are reserved; `make_ready`, called now and
         then, provides memory before they come. Not with `out`.
 
     Attributes
@@ -96,10 +96,11 @@ class Capture(Labelled):
     _repeated = 0
     _cpu_ns = 0
 
+    @older_words(n="frames")
     def __init__(
         self,
         stream: Stream,
-        n: int,
+        frames: int,
         out: npt.NDArray[Any] | None = None,
         *,
         timeout: float | None = 5.0,
@@ -112,7 +113,7 @@ class Capture(Labelled):
         room: int | None = None,
     ) -> None:
         self.name = stream.name
-        self.requested = check_count("n", n, stream=stream.name)
+        self.requested = check_count("frames", frames, stream=stream.name)
         self.room = self.requested if room is None else max(room, self.requested)
         self._source = Follower(stream)
         self._timeout = checked_timeout(timeout, stream.name)

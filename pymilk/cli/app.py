@@ -13,8 +13,9 @@ __all__ = ["app"]
 _MODULES = {"create": "streams", "rm": "streams"}
 
 _COMMANDS = (
-    "bench", "capture", "completion", "create", "demo", "doctor", "fps", "graph", "info", "kw", "ls", "play",
-    "ps", "record", "relay", "rm", "send", "show", "simulate", "state", "tail", "top", "watch", "web",
+    "bench", "bridge", "capture", "completion", "create", "demo", "doctor", "fps", "graph", "info", "kw",
+    "ls", "play", "ps", "record", "relay", "rm", "send", "show", "simulate", "state", "tail", "top", "watch",
+    "web",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import shutil
 import sys
 import warnings
@@ -18,7 +19,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import ForeignFileWarning, StreamInUseWarning
-from .colour import Meaning, wants_colours
+from ..verdicts import wrapped
+from .colour import Meaning, paint, wants_colours
 from .naming import close_names
 from .tables import Table, clean
 
@@ -33,6 +35,7 @@ __all__ = [
     "print_json",
     "print_report",
     "print_table",
+    "print_told",
     "process_text",
     "size_text",
     "table_lines",
@@ -43,6 +46,12 @@ __all__ = [
 
 #: Width of a table that is not printed on a terminal, in columns: nothing is cut.
 UNLIMITED = 10_000
+
+#: Labels of reports whose count is frames that are missing or not whole.
+_LOSSES = ("lost", "torn", "not written", "not read in time")
+
+#: The same within a line: "3 lost", or "lost   3".
+_LOSS = re.compile(rf"\b(?:(\d+) (?:lost|torn)|(?:{'|'.join(_LOSSES)}) +(\d+))\b")
 
 #: Text for an unknown value.
 NOTHING = "-"
@@ -188,13 +197,41 @@ def print_table(table: Table) -> None:
 
 
 def print_report(rows: Iterable[tuple[str, str]], title: str) -> None:
-    """Print a report, (label, text) each, as a table on stdout."""
+    """Print a report, (label, text) each, as a table on stdout; losses in colours on a terminal."""
     table = rich.table.Table(title=Text(clean(title)), title_justify="left")
     table.add_column("what")
     table.add_column("result")
+    colours = {"bad": "red", "good": "green"} if wants_colours(sys.stdout) else {}
     for label, text in rows:
-        table.add_row(label, Text(clean(text)))
+        style = _style_of_loss(text) if label in _LOSSES else ""
+        table.add_row(label, Text(clean(text), style=colours.get(style, "")))
     Console(markup=False).print(table)
+
+
+def _style_of_loss(text: str) -> str:
+    """Return the style of a number of lost frames, which may be followed by words."""
+    return "good" if text.split(maxsplit=1)[0].rstrip(",") == "0" else "bad"
+
+
+def print_told(text: str, reasons: Iterable[str] = ()) -> None:
+    """Print the text of a report on stdout; on a terminal losses, and what explains them, in colours.
+
+    Parameters
+    ----------
+    text : str
+        One line or more.
+    reasons : iterable of str
+        Sentences that the text ends with.
+    """
+    colours = wants_colours(sys.stdout)
+    explained = {line for sentence in reasons for line in wrapped(sentence).splitlines()}
+    for line in text.splitlines():
+        shown = clean(line)
+        if colours and line in explained:
+            shown = paint(shown, "doubtful")
+        elif colours:
+            shown = _LOSS.sub(lambda found: paint(found[0], _style_of_loss(found[1] or found[2])), shown)
+        click.echo(shown)
 
 
 def size_text(nbytes: int) -> str:

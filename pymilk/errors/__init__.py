@@ -13,11 +13,13 @@ from .streams import *  # noqa: F403
 from .streams import carry as carry
 
 if TYPE_CHECKING:
+    from .bridge import *  # noqa: F403
     from .channels import *  # noqa: F403
     from .parameters import *  # noqa: F403
 
 #: Rooms that are loaded with the first of their names.
 _ROOMS = {
+    "bridge": ("BridgeAddressError", "BridgeError", "BridgeMessageError"),
     "channels": (
         "ChannelArgumentError",
         "ChannelClosedError",

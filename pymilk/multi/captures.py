@@ -12,7 +12,7 @@ import numpy as np
 
 from .._core import FRAME_ROW, checked_timeout, free_memory
 from .._types import Array
-from ..arguments import bad_argument, check_count, check_seconds
+from ..arguments import bad_argument, check_count, check_seconds, older_words
 from ..capture import Capture
 from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError, carry
 from ..notebooks import as_html
@@ -385,9 +385,10 @@ class _Wanted(NamedTuple):
     out: Array | None
 
 
+@older_words(n="frames")
 def capture_many(
     streams: Mapping[str, int | str | SHM | None] | Iterable[str | SHM],
-    n: int | Mapping[str, int] | None = None,
+    frames: int | Mapping[str, int] | None = None,
     *,
     seconds: float | None = None,
     out: Mapping[str, Array] | None = None,
@@ -403,8 +404,8 @@ def capture_many(
         Names of streams, or `SHM` objects (frames have their orientation; they stay open). A mapping adds
         labels: ``{"wfs": 10_000, "dm": 2_000}`` gives names and numbers of frames,
         ``{"wfs": shm, "psf": "cam7"}`` gives the stream of each label.
-    n : int or mapping of label to int, optional
-        Frames of each stream that has no number of its own.
+    frames : int or mapping of label to int, optional
+        How many, n, of each stream that has no number of its own.
     seconds : float, optional
         End all captures after this time. Streams without a number of frames get memory for their rate, which
         is measured first for 0.5 s, and a quarter more; it grows if they become faster, all of them together
@@ -448,7 +449,7 @@ def capture_many(
     >>> many = pymilk.capture_many(["wfs", "psf"], seconds=10)            # doctest: +SKIP
     >>> many["wfs"].frames.shape, many.report.lost                        # doctest: +SKIP
     """
-    wanted = _wanted(streams, n, out)
+    wanted = _wanted(streams, frames, out)
     spin_of(wait)
     checked_timeout(timeout)
     check_seconds(seconds)
@@ -456,9 +457,9 @@ def capture_many(
         for label, stream in wanted.items():
             if stream.frames is None:
                 raise StreamArgumentError(
-                    f"how many frames of {label!r}? Give a number, n=... or seconds=...",
+                    f"how many frames of {label!r}? Give a number, frames=... or seconds=...",
                     stream=label,
-                    argument="n",
+                    argument="frames",
                     found=None,
                 )
     attached: list[SHM] = []
@@ -491,7 +492,7 @@ def capture_many(
         raise
 
 
-def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
+def _wanted(streams: Any, frames: Any, out: Any) -> dict[str, _Wanted]:
     """Return stream, number of frames and memory for each label."""
     if isinstance(streams, (str, bytes, SHM)) or not isinstance(streams, Iterable):
         raise bad_argument(
@@ -506,10 +507,11 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
         raise bad_argument("streams", streams, "one or more streams, as str or SHM")
     if len(set(labels)) < len(labels):
         raise bad_argument("streams", streams, "a list with each stream once; a mapping can label them")
-    per_label = n if isinstance(n, Mapping) else {}
-    common = None if n is None or isinstance(n, Mapping) else check_count("n", n, below=_MOST)
+    per_label = frames if isinstance(frames, Mapping) else {}
+    each = frames is None or isinstance(frames, Mapping)
+    common = None if each else check_count("frames", frames, below=_MOST)
     out = {} if out is None else out
-    for argument, mapping in (("n", per_label), ("out", out)):
+    for argument, mapping in (("frames", per_label), ("out", out)):
         if not isinstance(mapping, Mapping) or not set(mapping) <= set(labels):
             raise bad_argument(argument, mapping, f"a mapping of labels ({', '.join(labels)})")
     wanted = {}
@@ -521,7 +523,7 @@ def _wanted(streams: Any, n: Any, out: Any) -> dict[str, _Wanted]:
         elif value is not None:
             count = check_count(f"streams[{label!r}]", value, below=_MOST)
         if label in per_label:
-            count = check_count(f"n[{label!r}]", per_label[label], below=_MOST)
+            count = check_count(f"frames[{label!r}]", per_label[label], below=_MOST)
         if count is None and array is not None:
             count = check_count(f"len(out[{label!r}])", np.shape(array)[0] if np.ndim(array) else 0)
         wanted[label] = _Wanted(source, count, array)
@@ -597,7 +599,7 @@ def _check_memory(
     parts = ", ".join(f"{label!r} {counts[label]} frames = {need} bytes" for label, need in needs.items())
     advice = "take fewer frames"
     if seconds is not None:
-        advice = f"take fewer seconds ({seconds * available / needed:.3g} fit), or give n"
+        advice = f"take fewer seconds ({seconds * available / needed:.3g} fit), or give frames"
     raise CaptureMemoryError(
         f"captures of {len(needs)} streams need {needed} bytes ({parts}), but only {available} are free; "
         f"{advice}",

@@ -34,6 +34,7 @@ from ..system.output_lock import check_outputs, hold_output
 from ..system.threads import start_thread
 from ..times import now_ns
 from .headers import FileAccount, first_time, header_of
+from .naming import Names
 from .replacing import check_replaceable
 from .report import StreamReport
 from .room import Split
@@ -81,8 +82,9 @@ class JobOptions:
 class Job:
     """One stream, its thread, and its files."""
 
-    def __init__(self, source: SHM | str, path: str, options: JobOptions) -> None:
-        self.path = path
+    def __init__(self, source: SHM | str, names: Names, options: JobOptions) -> None:
+        self.path = path = names.first
+        self._others = names.others
         # The script may change its working directory during the recording.
         self._folder = os.getcwd()
         self._options = options
@@ -149,7 +151,8 @@ class Job:
     def _in_the_way(self, path: str) -> list[str]:
         """Return the paths that this recording would replace."""
         files = taken_by(path)
-        return [*files, *self._format.files(part_path(path, 0))] if self._in_parts else files
+        numbered = self._in_parts and self._others is None
+        return [*files, *self._format.files(part_path(path, 0))] if numbered else files
 
     def collides_with(self, other: Job) -> bool:
         """Return whether this job may write or remove files of the other."""
@@ -477,9 +480,17 @@ class Job:
         found = [given.pop(each.name, each) for each in stream.read_keywords()]
         return [*found, *given.values()]
 
+    def _next_path(self) -> str:
+        """Return the path of the next file, or of the only one."""
+        if not self._in_parts:
+            return self.path
+        if self._others is None:
+            return part_path(self.path, self._parts)
+        return next(self._others) if self._parts else self.path
+
     def _open(self) -> Sink:
         """Begin a new file."""
-        path = part_path(self.path, self._parts) if self._in_parts else self.path
+        path = self._next_path()
         where = os.path.join(self._folder, path)
         self._part = self._part_lost = 0
         self._part_ends = math.inf

@@ -6,13 +6,15 @@ import itertools
 import os
 import re
 import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from ..errors import StreamArgumentError
 from ..system.files import file_error
 from .series import taken_by
 from .sinks import sink_of
 
-__all__ = ["FIELDS", "expanded", "has_fields"]
+__all__ = ["FIELDS", "Names", "expanded", "has_fields"]
 
 #: What can stand in braces.
 FIELDS = {
@@ -26,13 +28,29 @@ FIELDS = {
 _FIELD = re.compile(r"\{(\w*)(?::0?(\d{1,2})d)?\}")
 
 
+class Names(NamedTuple):
+    """Names of the files of a recording.
+
+    Attributes
+    ----------
+    first : str
+        Path of the recording, or of its first file.
+    others : iterator of str or None
+        Paths of further files, if ``{seq}`` in the name of the file counts them: the next number that is
+        free when it is asked for. None: they are those of `part_path`.
+    """
+
+    first: str
+    others: Iterator[str] | None = None
+
+
 def has_fields(path: str) -> bool:
     """Return whether a path has fields other than the stream."""
     return any(name != "stream" for name, _ in _FIELD.findall(path))
 
 
-def expanded(path: str, stream: str, when: float) -> str:
-    """Return the path of a recording with its fields filled in; the folders of such a name are made.
+def expanded(path: str, stream: str, when: float) -> Names:
+    """Return the names of a recording with their fields filled in; the folders of such names are made.
 
     Parameters
     ----------
@@ -71,14 +89,24 @@ def expanded(path: str, stream: str, when: float) -> str:
         )
 
     if not has_fields(path):
-        return filled(0)
+        return Names(filled(0))
     numbered = "seq" in {name for name, _ in _FIELD.findall(path)}
-    result = next(each for each in map(filled, itertools.count()) if not numbered or _is_free(each))
+    free = _free(filled, os.getcwd()) if numbered else iter([filled(0)])
+    first = next(free)
     try:
-        os.makedirs(os.path.dirname(result) or ".", exist_ok=True)
+        os.makedirs(os.path.dirname(first) or ".", exist_ok=True)
     except OSError as error:
-        raise file_error(error, os.path.dirname(result), "made", "path") from error
-    return result
+        raise file_error(error, os.path.dirname(first), "made", "path") from error
+    counts_files = any(name == "seq" for name, _ in _FIELD.findall(os.path.basename(path)))
+    return Names(first, free if counts_files else None)
+
+
+def _free(filled: Callable[[int], str], folder: str) -> Iterator[str]:
+    """Go through the free names in `folder`: the script may change its working directory meanwhile."""
+    for number in itertools.count():
+        path = filled(number)
+        if _is_free(os.path.join(folder, path)):
+            yield path
 
 
 def _is_free(path: str) -> bool:

@@ -22,6 +22,7 @@ from ..streams.waiting import spin_of
 from ..system.threads import check_scheduling
 from .headers import checked_keywords
 from .job import Job, JobOptions
+from .naming import Names
 from .report import RecordReport
 from .restarting import Restarting
 from .room import Split, room_for
@@ -44,8 +45,8 @@ class Recorder:
         The file, or a directory, for an NPY file of the stream's name. Its suffix chooses the format:
         ``.npy``, ``.fits``, ``.h5``, ``.hdf5`` or ``.zarr``. For a list: a path with ``{stream}`` in it, or
         a directory, where NPY files are made. ``{date}`` (UTC, 2026-11-29), ``{utc}`` (20261129T014512) and
-        ``{seq:04d}`` (the first number that is free) are filled in as well, and folders of such paths are
-        made: ``night/{date}/{stream}_{seq:04d}.fits``.
+        ``{seq:04d}`` (the first number that is free, of each file of a series) are filled in as well, and
+        folders of such paths are made: ``night/{date}/{stream}_{seq:04d}.fits``.
     frames : int, optional
         End after so many frames of each stream. If the camera stops before, the recorder waits until `stop`,
         Ctrl-C in `wait`, or for `seconds` or `timeout`.
@@ -359,9 +360,9 @@ class Recorder:
         return f"<Recorder of {', '.join(self._jobs)}: {state}>"
 
 
-def _job(source: SHM | str, path: str, options: JobOptions) -> Job | Restarting:
+def _job(source: SHM | str, names: Names, options: JobOptions) -> Job | Restarting:
     if not options.restart:
-        return Job(source, path, options)
+        return Job(source, names, options)
     if isinstance(source, SHM):
         raise StreamArgumentError(
             "restart=True opens a stream again by its name; give the name instead of the SHM",
@@ -369,7 +370,7 @@ def _job(source: SHM | str, path: str, options: JobOptions) -> Job | Restarting:
             argument="restart",
             found=True,
         )
-    return Restarting(source, path, options)
+    return Restarting(source, names, options)
 
 
 def _first(job: Job | Restarting) -> Job:

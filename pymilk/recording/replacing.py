@@ -17,7 +17,7 @@ from .sinks.base import HEADER_NBYTES, header_of_json
 __all__ = ["check_replaceable"]
 
 #: What a Zarr recording has in its folder, and in each of its arrays.
-_ZARR_ENTRIES = re.compile(r"zarr\.json|frames|info")
+_ZARR_ENTRIES = re.compile(r"zarr\.json|frames|info|time|cnt0")
 _ARRAY_ENTRIES = re.compile(r"zarr\.json|c(\.\d+)+")
 
 
@@ -79,7 +79,8 @@ def _why_no_zarr(folder: str) -> str:
         return ""
     if not _is_header(os.path.join(folder, "zarr.json"), "attributes"):
         return "a folder without the header of a recording"
-    for part, known in (("", _ZARR_ENTRIES), ("frames", _ARRAY_ENTRIES), ("info", _ARRAY_ENTRIES)):
+    arrays = {name: _ARRAY_ENTRIES for name in ("frames", "info", "time", "cnt0")}
+    for part, known in {"": _ZARR_ENTRIES, **arrays}.items():
         where = os.path.join(folder, part)
         for name in os.listdir(where) if os.path.isdir(where) else ():
             if known.fullmatch(name) is None and read_name(name) is None:

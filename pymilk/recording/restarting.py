@@ -15,6 +15,7 @@ from ..system.journal import tell
 from ..system.latch import Latch
 from ..system.threads import start_thread
 from .job import Job, JobOptions
+from .naming import Names
 from .report import StreamReport
 from .series import taken_by
 
@@ -38,16 +39,18 @@ class Restarting:
     ----------
     name : str
         Of the stream.
-    path : str
+    names : Names
+        Of the files.
     options : JobOptions
         With `restart`.
     """
 
-    def __init__(self, name: str, path: str, options: JobOptions) -> None:
+    def __init__(self, name: str, names: Names, options: JobOptions) -> None:
         self._options = options
-        self._jobs = [Job(name, path, options)]
-        self.name, self.path = self._jobs[0].name, path
-        self._where = os.path.abspath(path)  # the script may change its working directory
+        self._jobs = [Job(name, names, options)]
+        self.name, self.path = self._jobs[0].name, names.first
+        self._folder = os.getcwd()  # the script may change its working directory
+        self._others = names.others if options.split.asked else None
         self._error: BaseException | None = None
         self._deadline: float | None = None
         self._thread: threading.Thread | None = None
@@ -157,7 +160,7 @@ class Restarting:
             left -= sum(job.report.recorded for job in self._jobs)
         # What the new stream lost of its first frames is counted: it begins with the first one.
         options = replace(self._options, frames=left, start="first", force=False)
-        job = self._attached(restart_path(self._where), options)
+        job = self._attached(self._next_names(), options)
         if job is None:
             return False
         try:
@@ -173,12 +176,19 @@ class Restarting:
             raise
         return True
 
-    def _attached(self, path: str, options: JobOptions) -> Job | None:
+    def _next_names(self) -> Names:
+        """Return the names of what comes after a restart."""
+        if self._others is None:
+            return Names(restart_path(os.path.join(self._folder, self.path)))
+        absolute = (os.path.join(self._folder, each) for each in self._others)
+        return Names(next(absolute), absolute)
+
+    def _attached(self, names: Names, options: JobOptions) -> Job | None:
         """Wait for the new stream, which other programs show before it is complete."""
         while not self._stop.is_set():
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 return None
             with contextlib.suppress(StreamNotFoundError, StreamNotReadyError, StreamFormatError):
-                return Job(self.name, path, options)
+                return Job(self.name, names, options)
             self._stop.wait(_TICK)
         return None

@@ -12,13 +12,13 @@ from ..errors import StreamArgumentError
 from ..names import stream_name
 from ..shm import SHM
 from ..system.files import checked_path
-from .naming import expanded
+from .naming import Names, expanded
 from .sinks import SUFFIXES, suffix_of, with_suffix
 
 __all__ = ["targets_of"]
 
 
-def targets_of(source: Any, path: Any, kind: str | None = None) -> list[tuple[SHM | str, str]]:
+def targets_of(source: Any, path: Any, kind: str | None = None) -> list[tuple[SHM | str, Names]]:
     """Sort out which streams go to which files; `kind` is the format of names without a suffix."""
     suffix = suffix_of(kind)
     if isinstance(source, Mapping) and source:

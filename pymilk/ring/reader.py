@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .._core import FRAME_ROW, PrivateRing, Reader, RingCursor, Rows, Stream, Turn, allocate, checked_timeout
-from ..arguments import STARTS, check_choice, check_count
+from ..arguments import STARTS, check_choice, check_count, older_words
 from ..axes import Orientation
 from ..capture import Capture, finished_capture
 from ..errors import (
@@ -449,12 +449,13 @@ class RingReader:
             while self._place is not self._stream or self._cursor.unread() == 0:
                 self._wait(deadline)
 
-    def blocks(self, max_frames: int = 512, timeout: float | None = 5.0) -> Iterator[Block]:
+    @older_words(max_frames="frames")
+    def blocks(self, frames: int = 512, timeout: float | None = 5.0) -> Iterator[Block]:
         """Yield the unread frames, in order, as blocks of views; wait if there are none. Never ends.
 
         Parameters
         ----------
-        max_frames : int, default 512
+        frames : int, default 512
             Most frames of a block. A block is given as soon as there is one frame, and never crosses the
             end of the ring. With the policy "newest" it has one frame.
         timeout : float or None, default 5.0
@@ -477,22 +478,23 @@ class RingReader:
         StreamBusyError
             Another thread is reading from this reader.
         """
-        limit = self._count("max_frames", max_frames, 1)
+        limit = self._count("frames", frames, 1)
         checked_timeout(timeout, self.name)
         while True:
             block = self._next_block(limit, timeout)
             assert block is not None
             yield block
 
+    @older_words(max_frames="frames")
     async def ablocks(
-        self, max_frames: int = 512, timeout: float | None = 5.0
+        self, frames: int = 512, timeout: float | None = 5.0
     ) -> AsyncIterator[Block]:
         """Yield the unread frames as `blocks` does, without blocking the event loop.
 
         A thread of this reader waits. Cancelling the task ends the wait at once. Parameters and errors as
         for `blocks`.
         """
-        limit = self._count("max_frames", max_frames, 1)
+        limit = self._count("frames", frames, 1)
         checked_timeout(timeout, self.name)
         import asyncio  # here, because it takes longer to import than all of pymilk
 
@@ -533,13 +535,14 @@ class RingReader:
         if self._reader is not None:
             self._reader.stop()
 
-    def read(self, n: int, out: Any = None, timeout: float | None = 5.0) -> Capture:
+    @older_words(n="frames")
+    def read(self, frames: int, out: Any = None, timeout: float | None = 5.0) -> Capture:
         """Copy the next n unread frames into one cube.
 
         Parameters
         ----------
-        n : int
-            1 or more; may be more than the ring holds.
+        frames : int
+            How many, n: 1 or more; may be more than the ring holds.
         out : array or buffer, shape (n, *shape), stream dtype, optional
             Filled instead of a new array: anything that `SHM.get_data` takes.
         timeout : float or None, default 5.0
@@ -565,7 +568,7 @@ class RingReader:
         Any exception that ends it once frames were copied, `KeyboardInterrupt` and those of your own signal
         handlers included, holds these frames as its `capture`; the next read begins behind them.
         """
-        count = n if type(n) is int and n > 0 else self._count("n", n, 1)
+        count = frames if type(frames) is int and frames > 0 else self._count("frames", frames, 1)
         if type(timeout) is not float or not 0 <= timeout < _LONGEST:
             checked_timeout(timeout, self.name)
         capture: Capture | None = None
@@ -634,8 +637,9 @@ class RingReader:
             if rest > _GATHER_LEAST:
                 time.sleep(rest)
 
-    def peek(self, k: int) -> Block:
-        """Return up to k of the next unread frames without consuming them; never waits.
+    @older_words(k="frames")
+    def peek(self, frames: int) -> Block:
+        """Return up to so many of the next unread frames without consuming them; never waits.
 
         Returns
         -------
@@ -647,7 +651,7 @@ class RingReader:
         StreamDamagedError
             The file of the stream was cut, or its header rewritten.
         """
-        limit = self._count("k", k, 1)
+        limit = self._count("frames", frames, 1)
         with self._turn:
             self._check_open()
             block = self._try_block(limit, consume=False)
@@ -684,19 +688,21 @@ class RingReader:
             return Block(self, cursor, seq, slots[slot : slot + 1], info)
         return slots[slot]
 
-    def skip(self, k: int) -> int:
-        """Skip the next k unread frames, or as many as there are; returns how many. Never waits."""
-        count = self._count("k", k)
+    @older_words(k="frames")
+    def skip(self, frames: int) -> int:
+        """Skip the next so many unread frames, or as many as there are; returns how many. Never waits."""
+        count = self._count("frames", frames)
         with self._turn:
             self._check_open()
             return self._cursor.skip(count)
 
-    def rewind(self, k: int) -> int:
-        """Go back by k frames, or as many as the ring still has; returns how many.
+    @older_words(k="frames")
+    def rewind(self, frames: int) -> int:
+        """Go back by so many frames, or as many as the ring still has; returns how many.
 
         These frames are delivered again, but counted once.
         """
-        count = self._count("k", k)
+        count = self._count("frames", frames)
         with self._turn:
             self._check_open()
             return self._cursor.rewind(count)

@@ -43,7 +43,7 @@ class FamiliarCalls:
 
         def live_source(self) -> tuple[Stream, object]: ...  # noqa: D102
 
-        def capture(self, n: int, *, timeout: float | None = 5.0) -> Capture: ...  # noqa: D102
+        def capture(self, frames: int, *, timeout: float | None = 5.0) -> Capture: ...  # noqa: D102
 
         def _semaphore(self) -> tuple[Stream, int]: ...
 

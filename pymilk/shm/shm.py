@@ -13,13 +13,13 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .._core import FLAG_TORN, FLAG_UNCERTAIN, Stream, turn_copy
 from .._types import Array
-from ..arguments import Replace, bad_argument, check_number
+from ..arguments import Replace, bad_argument, check_number, older_words
 from ..axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
 from ..capture import Capture
 from ..errors import (
@@ -450,9 +450,10 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             except StreamTimeoutError:
                 return False
 
+    @older_words(n="frames")
     def capture(
         self,
-        n: int,
+        frames: int,
         out: Any = None,
         timeout: float | None = 5.0,
         wait: str = "auto",
@@ -464,8 +465,8 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
 
         Parameters
         ----------
-        n : int
-            Frames, 1 or more.
+        frames : int
+            How many, n: 1 or more.
         out : array or buffer, shape (n, *shape), stream dtype, optional
             Filled instead of a new array, and pre-faulted: as for `get_data`. If the orientation turns
             pixels, a C-contiguous `out` costs a second pass over them at the end.
@@ -491,7 +492,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         StreamChangedError
             The stream was recreated with another shape or dtype.
         FrameMismatchError, StreamArgumentError
-            `out`, `n` or `wait` do not fit; `wait_on` is "post" with a ring, or without a semaphore.
+            `out`, `frames` or `wait` do not fit; `wait_on` is "post" with a ring, or without a semaphore.
         CaptureMemoryError
             The frames need more memory than there is.
 
@@ -505,17 +506,17 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         >>> capture = shm.capture(1000)                     # doctest: +SKIP
         >>> capture.frames.mean(axis=0), capture.report.lost  # doctest: +SKIP
         """
-        return self._capture(n, out, timeout, wait, wait_on=wait_on, background=background)
+        return self._capture(frames, out, timeout, wait, wait_on=wait_on, background=background)
 
     def held_capture(
-        self, n: int, out: Any, timeout: float | None, wait: str, room: int | None = None
+        self, frames: int, out: Any, timeout: float | None, wait: str, room: int | None = None
     ) -> Capture:
         """Return a capture that is started by `Capture.begin`; `room` is that of `Capture`."""
-        return self._capture(n, out, timeout, wait, held=True, room=room)
+        return self._capture(frames, out, timeout, wait, held=True, room=room)
 
     def _capture(
         self,
-        n: int,
+        frames: int,
         out: Any,
         timeout: float | None,
         wait: str,
@@ -528,7 +529,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         goes_on = background or held
         return Capture(
             self._live(),
-            n,
+            frames,
             out,
             timeout=timeout,
             wait=wait,
@@ -573,7 +574,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         Examples
         --------
         >>> with shm.ring_reader(depth=8192) as ring:                       # doctest: +SKIP
-        ...     for block in ring.blocks(max_frames=512):
+        ...     for block in ring.blocks(frames=512):
         ...         total += block.frames.sum(axis=0)
         ...         if not block.intact():
         ...             print("too slow by", block.overwritten, "frames")
@@ -803,7 +804,11 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
 
     # -- files ---------------------------------------------------------------------------------
 
-    def save_as_fits(self, fitsname: str | os.PathLike[str], *, header: bool = True, **options: Any) -> int:
+    def save_as_fits(
+        self, fitsname: str | os.PathLike[str], *, header: bool = True, check: bool = False,
+        timeout: float | None = 5.0, checkSemAndFlush: bool = True, return_none_on_timeout: bool = False,
+        on_timeout: Literal["old", "raise", "none"] = "old", cube: bool = False,
+    ) -> int:  # fmt: skip
         """Write a frame into a FITS file, replacing one of that name.
 
         Parameters
@@ -812,8 +817,8 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         header : bool, default True
             Put the keywords of the stream, the times and the number of the frame into the header: see
             `pymilk.fits.stream_header`.
-        **options
-            Of `get_data`: which frame.
+        check, timeout, checkSemAndFlush, return_none_on_timeout, on_timeout, cube
+            Which frame: as for `get_data`.
 
         Returns
         -------
@@ -839,16 +844,17 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         """
         from ..fits import multi_write, stream_header  # here, so that `import pymilk` does not load them
 
-        options["copy"] = True
         for _ in range(_STAMP_TRIES):
-            frame = self.get_data(**options)
+            frame = self.get_data(
+                check, timeout=timeout, checkSemAndFlush=checkSemAndFlush, cube=cube, on_timeout=on_timeout,
+                return_none_on_timeout=return_none_on_timeout,
+            )  # fmt: skip
             if frame is None:
-                limit = options.get("timeout", 5.0)
                 raise StreamTimeoutError(
-                    f"stream {self.FNAME!r}: no new frame within {limit} s, and nothing was written to "
+                    f"stream {self.FNAME!r}: no new frame within {timeout} s, and nothing was written to "
                     f"{os.fspath(fitsname)}",
                     stream=self.FNAME,
-                    timeout=limit,
+                    timeout=timeout,
                     counter=self.get_counter(),
                 )
             stream = self._live()
@@ -856,7 +862,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             number = stream.frame_counter
             if not header or stream.counter == number:
                 break  # the times belong to the frame
-            options["check"] = False
+            check = False
         else:
             times = {}  # the writer is too fast: the times may belong to another frame
         cards = header and stream_header(

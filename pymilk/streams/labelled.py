@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,15 +80,21 @@ class Labelled(ArrayLike):
             )
         return np.atleast_1d(to_utc(frame_times(rows), offset))
 
-    def plot(self, frame: int | str = -1, **options: Any) -> Any:
+    def plot(
+        self,
+        frame: int | str = -1,
+        *,
+        levels: str | tuple[float, float] = "zscale",
+        cmap: str = "gray",
+    ) -> Any:
         """Draw a frame, and the times between frames, with matplotlib.
 
         Parameters
         ----------
         frame : int or "mean", default -1
             Which one, or the mean of all.
-        **options
-            As for `pymilk.plot`, but `ax` and `title`.
+        levels, cmap
+            As for `pymilk.plot`.
 
         Returns
         -------
@@ -102,17 +109,27 @@ class Labelled(ArrayLike):
             An ImportError: matplotlib is not installed.
         """
         title = self._described().get("stream") or "frames"
-        return upstairs("plot_frames")(self, title, frame=frame, **options)
+        return upstairs("plot_frames")(self, title, frame=frame, levels=levels, cmap=cmap)
 
-    def to_video(self, path: str | os.PathLike[str], **options: Any) -> int:
+    def to_video(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        rate: float = 25.0,
+        step: int = 1,
+        levels: tuple[float, float] | None = None,
+        cmap: str = "gray",
+        progress: Callable[[int, int], object] | None = None,
+    ) -> int:
         """Write a video with the time of each frame, and marks where frames are missing.
 
         Parameters
         ----------
         path : str or PathLike
-        **options
-            ``rate=25.0`` (pictures per second), ``step=1``, ``levels=``, ``cmap="gray"``, ``progress=``: see
-            `pymilk.view.write_video`.
+        rate : float, default 25
+            Pictures per second.
+        step, levels, cmap, progress
+            See `pymilk.view.write_video`.
 
         Returns
         -------
@@ -124,7 +141,9 @@ class Labelled(ArrayLike):
         StreamFormatError, StreamArgumentError, StreamStorageError, LibraryMissingError
             See `pymilk.view.write_video`.
         """
-        made: int = upstairs("write_video")(self, path, **options)
+        made: int = upstairs("write_video")(
+            self, path, rate=rate, step=step, levels=levels, cmap=cmap, progress=progress
+        )
         return made
 
     def _facts(self) -> list[tuple[str, object]]:

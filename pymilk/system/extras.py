@@ -12,7 +12,7 @@ from .files import file_error
 __all__ = ["optional_library"]
 
 #: Packages that are not called what Python imports.
-_PACKAGES = {"PIL": "Pillow"}
+_PACKAGES = {"PIL": "Pillow", "zenoh": "eclipse-zenoh"}
 
 
 def optional_library(module: str, extra: str, purpose: str) -> Any:

@@ -97,7 +97,14 @@ def _figure(count: int) -> Any:
     return axes[0]
 
 
-def plot_frames(source: Any, title: str, *, frame: int | str = -1, **options: Any) -> Any:
+def plot_frames(
+    source: Any,
+    title: str,
+    *,
+    frame: int | str = -1,
+    levels: str | tuple[float, float] = "zscale",
+    cmap: str = "gray",
+) -> Any:
     """Draw a frame of a capture or a recording, and the times between its frames.
 
     Parameters
@@ -106,7 +113,7 @@ def plot_frames(source: Any, title: str, *, frame: int | str = -1, **options: An
     title : str
     frame : int or "mean", default -1
         Which one, or the mean of all.
-    **options
+    levels, cmap
         As for `plot`.
 
     Returns
@@ -120,7 +127,7 @@ def plot_frames(source: Any, title: str, *, frame: int | str = -1, **options: An
     pixels = np.mean(source, axis=0) if frame == "mean" else source[frame]
     axes = _figure(1 if source.info is None else 2)
     shown = f"mean of {len(source)} frames" if frame == "mean" else f"frame {range(len(source))[int(frame)]}"
-    plot(pixels, ax=axes[0], title=f"{title}, {shown}", **options)
+    plot(pixels, ax=axes[0], title=f"{title}, {shown}", levels=levels, cmap=cmap)
     if source.info is not None:
         _draw_intervals(axes[1], source.info)
     return axes

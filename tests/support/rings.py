@@ -75,7 +75,7 @@ class Both:
         while len(block := self.ring.peek(1000)):
             got.append(numbers_of(block))
             assert self.ring.skip(0) == 0
-            again = next(self.ring.blocks(max_frames=1000, timeout=0))
+            again = next(self.ring.blocks(frames=1000, timeout=0))
             assert numbers_of(again) == got[-1]
         return got
 

@@ -21,7 +21,7 @@ from ...streams.waiting import WAIT_POLICIES
 from ...verdicts import wrapped
 from ..exits import clean_exit
 from ..naming import complete_streams
-from ..output import print_json, print_report, size_text
+from ..output import print_json, print_report, print_told, size_text
 from ..parameters import NumberRange
 from ..progress import bar_of_work, watch
 
@@ -108,8 +108,7 @@ def capture(
             else:
                 size = done.frames.nbytes / 1e6
                 print_report(report.rows(), f"{report.received} frames of {name}, {size:.1f} MB")
-                for sentence in report.reasons():
-                    click.echo(wrapped(sentence))
+                print_told("\n".join(map(wrapped, report.reasons())), report.reasons())
         if ending is not None:
             raise ending
     if strict and (report.lost or report.torn):

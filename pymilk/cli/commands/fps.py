@@ -22,7 +22,7 @@ from ...parameters.records import Program
 from ...parameters.survey import survey_fps
 from ...parameters.texts import value_as_text, value_from_text
 from ...parameters.words import ParameterFlag, ParameterType, Timespec
-from ..colour import wants_colours
+from ..colour import Meaning, wants_colours
 from ..exits import clean_exit
 from ..output import NOTHING, clean, print_error, print_json, print_table, table_of
 from ..parameters import NumberRange, parts_of_assignment
@@ -32,6 +32,9 @@ from ..terminal import ERASE, Terminal, interactive
 __all__ = ["fps"]
 
 _SECONDS = NumberRange(min=0, max=1e6)
+
+#: What colours say of the states of a process of an FPS; others are quiet.
+_STATES = {"running": "good", "starting": "doubtful", "died": "bad"}
 
 
 @click.group()
@@ -113,7 +116,7 @@ def _table(entries: list[dict[str, Any]]) -> Table:
             f"{entry['parameters']}/{entry['slots']}",
             _doing(entry, "conf"),
             _doing(entry, "run"),
-            entry["check"],
+            _checked(str(entry["check"])),
             ",".join(entry["labels"]) or NOTHING,
             entry["description"],
         )
@@ -125,7 +128,12 @@ def _table(entries: list[dict[str, Any]]) -> Table:
 
 def _doing(entry: dict[str, Any], role: str) -> str:
     state = str(entry[role])
-    return f"{state} {entry[f'{role}_pid']}" if state == "running" else state
+    text = f"{state} {entry[f'{role}_pid']}" if state == "running" else state
+    return Meaning(text, _STATES.get(state, "quiet"))
+
+
+def _checked(result: str) -> str:
+    return Meaning(result, {"ok": "good", "not done": "quiet"}.get(result, "bad"))
 
 
 def _unusable(entries: list[dict[str, Any]]) -> list[str]:
@@ -174,9 +182,10 @@ def _row(param: Parameter) -> tuple[str, ...]:
     low, high = param.limits
     limits = NOTHING if low is high is None else f"{value_as_text(low)}..{value_as_text(high)}"
     writable = "yes" if param.status.writable else "no"
-    error = " (error)" if param.status.error else ""
     value = value_as_text(param.value)
-    return param.key, value + error, param.type_name, limits, writable, str(param.cnt0), param.description
+    if param.status.error:
+        value = Meaning(f"{value} (error)", "bad")
+    return param.key, value, param.type_name, limits, writable, str(param.cnt0), param.description
 
 
 def _everything(param: Parameter) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ...parameters.listing import list_processes, remove_stale_processes
 from ...parameters.processinfo import ProcessInfo
 from ...parameters.status import ProcessStatus
 from ...times import now_ns
-from ..colour import paint, wants_colours
+from ..colour import Meaning, paint, wants_colours
 from ..exits import clean_exit
 from ..output import (
     NOTHING,
@@ -36,6 +36,13 @@ __all__ = ["ps"]
 
 COLUMNS = ("name", "pid", "state", "loops", "rate", "jitter", "busy", "last", "trigger", "missed", "message")
 _NUMBERS = ("pid", "loops", "rate", "jitter", "busy", "last", "missed")
+
+#: What colours say of what a process does; anything else is bad.
+_STATES = {
+    "running": "good",
+    "stopped": "quiet",
+    **dict.fromkeys(("starting", "paused", "stopping", "spinning"), "doubtful"),
+}
 
 #: Columns that are left out if a terminal is too narrow, the first one first.
 _DISPENSABLE = ("message", "missed", "trigger", "busy", "last", "pid")
@@ -109,14 +116,14 @@ def _cells(status: ProcessStatus, rate: float | None = None) -> dict[str, str]:
     return {
         "name": status.name,
         "pid": str(status.pid),
-        "state": status.doing,
+        "state": Meaning(status.doing, _STATES.get(status.doing, "bad")),
         "loops": str(status.loop_count),
-        "rate": NOTHING if shown is None else f"{shown:.1f}/s",
+        "rate": NOTHING if shown is None else Meaning(f"{shown:.1f}/s", "good" if shown else "quiet"),
         "jitter": age_text(status.jitter),
         "busy": age_text(status.duration),
         "last": age_text(last),
         "trigger": status.trigger or NOTHING,
-        "missed": str(status.missed),
+        "missed": Meaning(str(status.missed), "doubtful") if status.missed else "0",
         "message": (status.message or "").strip() or NOTHING,
     }
 

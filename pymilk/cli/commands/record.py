@@ -18,7 +18,7 @@ from ...system.files import file_error
 from ...system.latch import Latch
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
 from ..naming import complete_streams, matching
-from ..output import NOTHING, age_text, clean, print_json, size_text
+from ..output import NOTHING, age_text, clean, print_json, print_told, size_text
 from ..parameters import AliasedOption, NumberRange, parts_of_assignment, size_of
 from ..progress import watch
 
@@ -150,8 +150,7 @@ def record(
         if as_json:
             print_json(report.to_dict())
         else:
-            for line in str(report).splitlines():
-                click.echo(clean(line))
+            print_told(str(report), report.reasons())
         recorder.wait()  # raises the error that ended it
     if not until_stopped and any(each.ended == "stopped" for each in report.streams.values()):
         sys.exit(EXIT_INTERRUPTED)

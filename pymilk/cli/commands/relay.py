@@ -14,7 +14,7 @@ from ...streams.waiting import WAIT_POLICIES
 from ...system.latch import Latch
 from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
-from ..output import warnings_as_lines
+from ..output import print_told, warnings_as_lines
 from ..parameters import AliasedOption, NumberRange
 from ..progress import watch
 
@@ -107,5 +107,7 @@ def _text(running: Relay) -> str:
 def _print(running: Relay, as_json: bool, brief: bool = False) -> None:
     """Print the report; `brief` leaves out why frames were lost."""
     report = running.report
-    text = str(report).splitlines()[0] if brief else str(report)
-    click.echo(json.dumps(report.to_dict()) if as_json else text)
+    if as_json:
+        click.echo(json.dumps(report.to_dict()))
+    else:
+        print_told(str(report).splitlines()[0] if brief else str(report), report.reasons())

@@ -1,10 +1,11 @@
 """The interface of the library pymembus, on streams and channels of pymilk.
 
 Scripts written for pymembus import it from here, or call `install` first and then ``import pymembus`` as
-before. Both ends have to be pymilk: files of libmembus are others. `NOT_YET` lists what does not exist.
+before. Both ends have to be pymilk: files of libmembus are others.
 """
 
-from .about import NOT_YET, __build__, __version__, build, install, version
+from .about import __build__, __version__, build, install, version
+from .audio import audview, memaud
 from .blocks import memmap
 from .commands import memcmd
 from .errors import errc, last_error, last_error_message
@@ -18,35 +19,35 @@ from .formats import (
     video_format_name,
 )
 from .messages import memmsg
+from .packets import mempkt
 from .selecting import select
 from .values import memkv
+from .video import memvid, vidview
 
 __all__ = [
-    "NOT_YET",
     "__build__",
     "__version__",
     "audio_format",
     "audio_format_bytes_per_sample",
     "audio_format_name",
+    "audview",
     "build",
     "errc",
     "install",
     "last_error",
     "last_error_message",
+    "memaud",
     "memcmd",
     "memkv",
     "memmap",
     "memmsg",
+    "mempkt",
+    "memvid",
     "pkt_kind",
     "select",
     "version",
     "video_format",
     "video_format_bytes_per_pixel",
     "video_format_name",
+    "vidview",
 ]
-
-
-def __getattr__(name: str) -> object:
-    if name in NOT_YET:
-        raise AttributeError(f"pymilk has no {name} of pymembus yet; see NOT_YET")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""Versions, what there is not, and the import name."""
+"""Versions, and the import name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import sys
 
 from ..installing import give_import_name
 
-__all__ = ["INFORMATION", "NOT_YET", "__build__", "__version__", "build", "install", "version"]
+__all__ = ["INFORMATION", "__build__", "__version__", "build", "install", "version"]
 
 #: Version of pymembus whose interface this is.
 __version__ = "2.2.0"
 __build__ = "pymilk"
-
-#: Classes of pymembus that do not exist here.
-NOT_YET = ("memvid", "memaud", "mempkt", "vidview", "audview")
 
 #: What `info` prints.
 INFORMATION = {

@@ -21,6 +21,9 @@ __all__ = ["ChannelHandle", "Lease", "LeasedArray", "Share", "remove_stream"]
 class Share:
     """A stream that a handle has open.
 
+    Handles of `memmap` close while views are out; those of `memvid` and `memaud` raise. Both hold
+    the leases of their views in a weak set.
+
     The name of one that was made here goes with the last reference: that of the handle, or of a view. A
     process that ends lets go of it too; a child after fork does not.
 

@@ -1,4 +1,4 @@
-"""HDF5: chunked data sets ``frames`` and ``info``, which can be read while they are written (SWMR).
+"""HDF5: chunked data sets of frames, rows and coordinates, readable while they are written (SWMR).
 
 In that mode the library writes in an order that keeps the file valid at any moment, also if the recorder is
 killed. Disk blocks are reserved before the library writes, because it does not recover well from a full disk.
@@ -22,6 +22,7 @@ from ...system.extras import optional_library
 from ...system.files import delete, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
 from .base import Header, StagedSink, Staging, Stored, batch_of, dimensions_of, json_of_header, reserve
+from .coordinates import COORDINATES, coordinates_of, time_attributes
 from .hdf5_read import read_hdf5
 from .outputs import check_length, check_name, identity_of
 
@@ -33,6 +34,9 @@ _R = TypeVar("_R")
 #: Approximate bytes of a chunk of frames; rows of a chunk of info.
 _CHUNK_NBYTES = 1 << 20
 _CHUNK_ROWS = 4096
+
+#: Bytes of a row and its coordinates.
+_ROW_NBYTES = FRAME_ROW.itemsize + sum(dtype.itemsize for dtype in COORDINATES.values())
 
 #: Bytes that are reserved at a time, and bytes kept free for what the library adds.
 _RESERVE_NBYTES = 64 << 20
@@ -124,7 +128,7 @@ class Hdf5Sink(StagedSink):
             self._info = self._h5.create_dataset(
                 "info", (0,), FRAME_ROW, maxshape=(None,), chunks=(_CHUNK_ROWS,)
             )
-            self._name_axes(shape)
+            self._name_axes(shape, header)
             text = json_of_header(header).encode()
             self._h5.create_dataset("header", (), f"S{len(text) + _HEADER_ROOM}", data=np.bytes_(text))
             for name in _ATTRIBUTES:
@@ -139,19 +143,29 @@ class Hdf5Sink(StagedSink):
             delete(hidden)
             raise
 
-    def _name_axes(self, shape: tuple[int, ...]) -> None:
-        """Give the axes their names, as dimension scales of netCDF without values."""
-        for axis, name in enumerate(dimensions_of(shape)):
-            if axis:
-                scale = self._h5.create_dataset(name, (shape[axis - 1],), np.float32)
-            else:
-                scale = self._h5.create_dataset(
-                    name, (0,), np.float32, maxshape=(None,), chunks=(_CHUNK_ROWS,)
-                )
-                self._time = scale
-            scale.make_scale(_NO_VARIABLE)
+    def _name_axes(self, shape: tuple[int, ...], header: Header) -> None:
+        """Give the axes their names, as dimension scales of netCDF; only that of time has values."""
+        self._along_time = {
+            name: self._h5.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(_CHUNK_ROWS,))
+            for name, dtype in COORDINATES.items()
+        }
+        time, *others = dimensions_of(shape)
+        scales = {time: self._along_time["time"]}
+        scales[time].make_scale(time)
+        self._date(header)
+        for name, length in zip(others, shape, strict=True):
+            scales[name] = self._h5.create_dataset(name, (length,), np.float32)
+            scales[name].make_scale(_NO_VARIABLE)
+        for axis, scale in enumerate(scales.values()):
             self._frames.dims[axis].attach_scale(scale)
-        self._info.dims[0].attach_scale(self._time)
+        for member in (self._info, self._along_time["cnt0"]):
+            member.dims[0].attach_scale(scales[time])
+        self._frames.attrs["coordinates"] = np.bytes_(b"cnt0")
+
+    def _date(self, header: Header) -> None:
+        """Say what the times are in UTC; again at the end, in the place of what was said before."""
+        for name, text in time_attributes(header).items():
+            self._along_time["time"].attrs.modify(name, np.bytes_(text.encode()))
 
     def _reserve(self, nbytes: int) -> None:
         """Reserve so many bytes in the file, and some more."""
@@ -186,7 +200,10 @@ class Hdf5Sink(StagedSink):
         self._frames.flush()
         # Rows last: a frame with a row is complete.
         rows = np.concatenate(self._rows)
-        self._time.resize(self._count, axis=0)
+        for name, values in coordinates_of(rows).items():
+            self._along_time[name].resize(self._count, axis=0)
+            self._along_time[name][self._count - len(rows) :] = values
+            self._along_time[name].flush()
         self._info.resize(self._count, axis=0)
         self._info[self._count - len(rows) :] = rows
         self._info.flush()
@@ -217,7 +234,7 @@ class Hdf5Sink(StagedSink):
         waiting = rows + sum(map(len, self._rows)) + 2 * _CHUNK_ROWS
         try:
             # A chunk takes its full size with its first frame.
-            self._reserve(self._staging.frames.nbytes + waiting * FRAME_ROW.itemsize)
+            self._reserve(self._staging.frames.nbytes + waiting * _ROW_NBYTES)
         except OSError:
             self._staging.used = first
             self._note_length()
@@ -238,6 +255,7 @@ class Hdf5Sink(StagedSink):
         self._h5["header"][()] = np.bytes_(json_of_header(header).encode())
         for name in _CHANGING:
             self._h5.attrs.modify(name, header[name])
+        self._date(header)
         self.close()  # cuts off reserved bytes
 
     @_as_oserror

@@ -1,8 +1,10 @@
-"""Zarr 3: a group of two chunked arrays, ``frames`` and ``info``.
+"""Zarr 3: a group of chunked arrays: ``frames``, ``info``, and coordinates of the axis of time.
 
 Chunks and metadata are written here, each file under a hidden name and then renamed: a chunk first, then the
 shape that counts it. The directory is a valid Zarr group at any moment, and frames are written without a
-library. ``info`` has a column of int64 for each field of a row.
+library. ``info`` has a column of int64 for each field of a row. Coordinates are written once a second, and
+become arrays when the group is finished: until then their folders have no metadata, since arrays of other
+lengths than the frames would be in the way of libraries.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from .base import (
     json_of_header,
     replace_file,
 )
+from .coordinates import COORDINATES, NEVER, coordinates_of, time_attributes
 from .outputs import check_name, identity_of
 from .zarr_read import COLUMNS, chunks_of, read_zarr
 
@@ -38,6 +41,9 @@ __all__ = ["FORMAT", "ZarrSink"]
 
 #: Approximate bytes of a chunk of frames.
 _CHUNK_NBYTES = 4 << 20
+
+#: Rows of a chunk of coordinates.
+_CHUNK_ROWS = 16384
 
 #: Compression of frames: fast, and suited to pixels.
 _BLOSC = {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "blocksize": 0}
@@ -72,7 +78,7 @@ class _Member:
         self._shape = shape
         self._rows = rows
         self._encode = encode
-        zero: Any = 0 if dtype.kind in "iu" else 0.0
+        zero: Any = 0 if dtype.kind in "iu" else 0.0  # what a chunk that was never written has
         codecs: list[Any] = [{"name": "bytes", "configuration": {"endian": "little"}}]
         if dtype.itemsize == 1:
             codecs = [{"name": "bytes"}]
@@ -89,7 +95,6 @@ class _Member:
             "attributes": {},
             **described,
         }
-        self.count(0)
 
     def write(self, number: int, chunk: Array) -> None:
         """Write a chunk, filled up to `rows` rows."""
@@ -97,11 +102,61 @@ class _Member:
         content = chunk.data if self._encode is None else self._encode(chunk)
         replace_file(os.path.join(self.folder, self._name, key), content)
 
+    def describe(self, attributes: Header) -> None:
+        """Set the attributes, which `count` writes."""
+        self._metadata["attributes"] = attributes
+
     def count(self, rows: int) -> None:
         """Write the number of rows."""
         self.metadata = {"shape": [rows, *self._shape], **self._metadata}
         path = os.path.join(self.folder, self._name, "zarr.json")
         replace_file(path, json.dumps(self.metadata, indent=1).encode())
+
+
+class _Coordinate:
+    """A column of numbers along the axis of time, in chunks of its own.
+
+    Parameters
+    ----------
+    member : _Member
+        With chunks of `_CHUNK_ROWS` rows.
+    dtype : dtype
+
+    Attributes
+    ----------
+    chunks : int
+        How many are in the file.
+    """
+
+    def __init__(self, member: _Member, dtype: np.dtype[Any]) -> None:
+        self.member = member
+        self._chunk = np.zeros(_CHUNK_ROWS, dtype)
+        self.chunks = 0
+        self._count = 0
+        self._waiting: list[Array] = []
+
+    @property
+    def nbytes(self) -> int:
+        """Of a chunk."""
+        return self._chunk.nbytes
+
+    def add(self, values: Array) -> None:
+        """Keep values until `write`."""
+        self._waiting.append(values)
+
+    def write(self) -> None:
+        """Write the values that were added; those that find no room on the disk are dropped."""
+        values = np.concatenate([self._chunk[:0], *self._waiting])
+        self._waiting.clear()
+        while len(values):
+            number, used = divmod(self._count, _CHUNK_ROWS)
+            part = values[: _CHUNK_ROWS - used]
+            self._chunk[used : used + len(part)] = part
+            self._chunk[used + len(part) :] = 0
+            self._count += len(part)
+            values = values[len(part) :]
+            self.member.write(number, self._chunk)
+            self.chunks = number + 1
 
 
 def _put_in_place(hidden: str, path: str, replace: bool) -> None:
@@ -158,25 +213,43 @@ class ZarrSink(StagedSink):
         os.mkdir(self._path)
         try:
             self._describe(header)
-            named: Header = {"dimension_names": dimensions_of(shape)}
+            axes = dimensions_of(shape)
+            named: Header = {"attributes": {"coordinates": "cnt0"}, "dimension_names": axes}
             self._frames = _Member(self._path, "frames", shape, dtype, rows, encode, named)
+            self._frames.count(0)
             named = {"attributes": {"columns": COLUMNS}, "dimension_names": ["time", "column"]}
             kind = self._table.dtype
             self._info = _Member(self._path, "info", (len(COLUMNS),), kind, rows, None, named)
+            self._info.count(0)
+            self._along_time = {name: self._coordinate(name) for name in COORDINATES}
             _put_in_place(self._path, path, replace)
         except BaseException:
             delete(self._path)
             raise
-        self._path = self._frames.folder = self._info.folder = path
-        parts = (path, os.path.join(path, "frames"), os.path.join(path, "info"))
+        self._path = path
+        for member in self._members.values():
+            member.folder = path
+        parts = (path, *(os.path.join(path, name) for name in self._members))
         self._folders = {part: identity_of(os.stat(part)) for part in parts}
+
+    def _coordinate(self, name: str) -> _Coordinate:
+        """Begin an array of coordinates."""
+        described: Header = {"dimension_names": ["time"], "fill_value": NEVER if name == "time" else 0}
+        member = _Member(self._path, name, (), COORDINATES[name], _CHUNK_ROWS, None, described)
+        return _Coordinate(member, COORDINATES[name])
+
+    @property
+    def _members(self) -> dict[str, _Member]:
+        """Every array of the group."""
+        coordinates = {name: each.member for name, each in self._along_time.items()}
+        return {"frames": self._frames, "info": self._info, **coordinates}
 
     def _describe(self, header: Header, finished: bool = False) -> None:
         """Write the metadata of the group; of a finished one together with those of its arrays."""
         attributes = json.loads(json_of_header(header))
         metadata: Header = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
         if finished:
-            inside = {"frames": self._frames.metadata, "info": self._info.metadata}
+            inside = {name: member.metadata for name, member in self._members.items()}
             whole = {"kind": "inline", "must_understand": False, "metadata": inside}
             metadata["consolidated_metadata"] = whole
         replace_file(os.path.join(self._path, "zarr.json"), json.dumps(metadata, indent=1).encode())
@@ -189,6 +262,8 @@ class ZarrSink(StagedSink):
     def flush(self) -> None:
         """See `Sink`."""
         self._write()
+        for coordinate in self._along_time.values():
+            coordinate.write()
 
     def _write(self) -> None:
         """Write the frames of the present chunk, and count them."""
@@ -212,9 +287,12 @@ class ZarrSink(StagedSink):
             self._table[:used, at] = self._staging.info[name][:used].astype(np.int64, copy=False)
         self._table[used:] = 0
         self._info.write(number, self._table)
-        self._frames.count(self._count + used - self._in_file)
+        count = self._count + used - self._in_file
+        self._frames.count(count)
         # Rows last: a frame with a row is complete.
-        self._info.count(self._count + used - self._in_file)
+        self._info.count(count)
+        for name, values in coordinates_of(self._staging.info[self._in_file : used]).items():
+            self._along_time[name].add(values)
 
     def verify(self) -> None:
         """See `Sink`."""
@@ -225,22 +303,28 @@ class ZarrSink(StagedSink):
         """Raise `OutputChangedError` unless all chunks are there, in their whole length."""
         rows = len(self._table)
         wanted = -(-self._count // rows)
-        for member, axes, nbytes, packed in (
-            ("frames", self._staging.frames.ndim, self._staging.frames.nbytes, self._packed),
-            ("info", 2, self._table.nbytes, False),
-        ):
-            if len(chunks_of(self._path, member, axes, nbytes, packed)) < wanted:
+        staged = self._staging.frames
+        expected = {
+            "frames": (staged.ndim, staged.nbytes, self._packed, wanted),
+            "info": (2, self._table.nbytes, False, wanted),
+            **{name: (1, each.nbytes, False, each.chunks) for name, each in self._along_time.items()},
+        }
+        for name, (axes, nbytes, packed, chunks) in expected.items():
+            if len(chunks_of(self._path, name, axes, nbytes, packed)) < chunks:
                 raise OutputChangedError(
-                    f"{self._path}: chunks of {member} were deleted or cut by another program while it was "
+                    f"{self._path}: chunks of {name} were deleted or cut by another program while it was "
                     "recorded",
                     path=self._path,
                 )
 
     def finish(self, header: Header) -> None:
         """See `Sink`."""
-        self._write()
+        self.flush()
         self.verify()
         self._verify_chunks()
+        for name, coordinate in self._along_time.items():
+            coordinate.member.describe(time_attributes(header) if name == "time" else {})
+            coordinate.member.count(self._count)
         self._describe(header, finished=True)
 
     def close(self) -> None:

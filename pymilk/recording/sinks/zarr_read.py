@@ -13,6 +13,7 @@ from ..._types import Array
 from ...errors import StreamFormatError
 from ...system.regular import read_regular, regular_entries
 from .base import HEADER_NBYTES, Stored, header_of_json, nothing_to_close
+from .coordinates import COORDINATES
 from .kept import KeptFrames, rows_with_gaps
 from .rows import joined_rows, rows_of
 from .zarr_frames import BLOSC_HEAD, ChunkFiles, is_whole_blosc
@@ -178,9 +179,25 @@ def read_zarr(path: str) -> Stored:
     native = frames.dtype.newbyteorder("=")
     return Stored(
         held, None if frames.dtype == native else lambda raw: raw.astype(native), native, info, header,
-        complete, nothing_to_close, missing=missing, check=opened.check,
+        complete, nothing_to_close, missing=missing or (_lacking(path, len(info)) if complete else ""),
+        check=opened.check,
         rows=None if missing else table.shape[0],
     )  # fmt: skip
+
+
+def _lacking(path: str, count: int) -> str:
+    """Return what is missing of the coordinates, in words; older recordings have none."""
+    for name in COORDINATES:
+        if not os.path.isdir(os.path.join(path, name)):
+            continue
+        try:
+            array = _array(path, name)
+        except StreamFormatError:
+            return f"the metadata of {name} are damaged"
+        whole = chunks_of(path, name, 1, array.chunk_nbytes, array.packed)
+        if array.shape != (count,) or len(whole) < -(-count // array.rows):
+            return f"a part of the coordinate {name} is missing"
+    return ""
 
 
 def _rows(path: str, frames: _Array, table: _Array) -> tuple[Array, Array, Array, str]:

@@ -83,6 +83,7 @@ for file in ("cam.npy", "cam.fits", "cam.h5", "cam.zarr"):
             '["wfs", "dm00"]': '["cam0"]',
             "import xarray\n": "",
             "night = xarray": "# night = xarray",
+            'night["frames"]': '# night["frames"]',
         },
         needs=("astropy", "h5py", "zarr"),
     ),

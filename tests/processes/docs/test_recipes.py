@@ -25,6 +25,7 @@ SHORT = {
     "compare_cameras": ["100"],
     "from_pymilk": [],
     "lost_frames": ["300"],
+    "in_browser": ["0.1"],
     "dask_mean": ["200"],
     "gpu_frame": [],
     "napari_live": ["1"],
@@ -35,6 +36,7 @@ SHORT = {
 #: Libraries that a script cannot do without. Of `gpu_frame` one is enough.
 NEEDS = {
     "dask_mean": ["h5py", "dask"],
+    "in_browser": ["starlette", "uvicorn", "websockets", "astropy"],
     "napari_live": ["napari"],
     "pyrtc_bridge": ["pyrtc"],
     "bluesky_device": ["bluesky", "ophyd"],

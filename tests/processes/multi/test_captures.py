@@ -179,7 +179,7 @@ def test_objects_stay_open_and_bring_their_orientation(cameras) -> None:
 
 def test_labels_and_objects_in_a_list(cameras) -> None:
     with SHM("wfs") as shm:
-        many = capture_many([shm, "psf"], n=1, background=True)
+        many = capture_many([shm, "psf"], frames=1, background=True)
         assert list(many) == ["wfs", "psf"]
         many.stop()
         many.join()
@@ -255,7 +255,7 @@ def test_memory_that_cannot_be_had(cameras, monkeypatch, how) -> None:
     if "n" in how:
         assert caught.value.needed == 10**12 * (48 + 18 + 2 * pymilk.FRAME_ROW.itemsize)
     else:
-        assert "fit), or give n" in str(caught.value)
+        assert "fit), or give frames" in str(caught.value)
 
 
 # -- what goes wrong ------------------------------------------------------------------------------------

@@ -229,7 +229,7 @@ def test_bad_timeout(stream, timeout):
 def test_number_of_frames(stream, n):
     with pytest.raises(StreamArgumentError) as caught:
         Capture(stream, n)
-    assert (caught.value.argument, caught.value.found) == ("n", n)
+    assert (caught.value.argument, caught.value.found) == ("frames", n)
 
 
 def test_number_of_frames_as_numpy_int(stream):

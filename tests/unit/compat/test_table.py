@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from pymilk import SHM, Which3DState
-from pymilk.compat import ndsharray, xaosim
+from pymilk.compat import ndsharray, pymembus, xaosim
 from pymilk.image import ImageStreamIOType
 from support.paths import ROOT
 
@@ -66,6 +66,10 @@ PLACES = {
     "8.3": ("pymilk.compat.pymembus", "memmsg"),
     "8.4": ("pymilk.compat.pymembus", "memcmd"),
     "8.5": ("pymilk.compat.pymembus", "memkv"),
+    "8.6": ("pymilk.compat.pymembus", "memvid"),
+    "8.7": ("pymilk.compat.pymembus", "memvid"),
+    "8.8": ("pymilk.compat.pymembus", "memaud"),
+    "8.9": ("pymilk.compat.pymembus", "mempkt"),
 }
 
 #: What stands for defaults on the page.
@@ -74,6 +78,7 @@ VALUES = {
     "Which3DState": Which3DState,
     "MATH_DATA": ImageStreamIOType.MATH_DATA_TYPE,
     "EMPTY": ndsharray.EMPTY,
+    "pkt_kind": pymembus.pkt_kind,
 }
 
 

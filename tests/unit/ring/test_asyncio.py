@@ -33,7 +33,7 @@ def test_ablocks(make: MakeSHM, source: str) -> None:
                     both.feed()
 
         heart = asyncio.create_task(beat())
-        async for block in both.ring.ablocks(max_frames=3, timeout=PATIENCE):
+        async for block in both.ring.ablocks(frames=3, timeout=PATIENCE):
             seen += numbers_of(block)
             if len(seen) == 11:
                 break

@@ -209,12 +209,12 @@ def test_bad_numbers_of_frames(make: MakeSHM, source: str) -> None:
     both.feed(2)
     ring = both.ring
     for argument, least, call in (
-        ("n", 1, lambda n: ring.read(n)),
-        ("max_frames", 1, lambda n: next(ring.blocks(max_frames=n))),
-        ("max_frames", 1, lambda n: asyncio.run(anext(ring.ablocks(max_frames=n)))),
-        ("k", 1, lambda n: ring.peek(n)),
-        ("k", 0, lambda n: ring.skip(n)),
-        ("k", 0, lambda n: ring.rewind(n)),
+        ("frames", 1, lambda n: ring.read(n)),
+        ("frames", 1, lambda n: next(ring.blocks(frames=n))),
+        ("frames", 1, lambda n: asyncio.run(anext(ring.ablocks(frames=n)))),
+        ("frames", 1, lambda n: ring.peek(n)),
+        ("frames", 0, lambda n: ring.skip(n)),
+        ("frames", 0, lambda n: ring.rewind(n)),
         ("frames", 0, lambda n: ring.dump(frames=n)),
     ):
         for found in (least - 1, -(2**70), 1.5, "2", [2]):

@@ -71,7 +71,7 @@ def test_rows_of_a_block(make: MakeSHM, source: str) -> None:
 def test_max_frames(make: MakeSHM, source: str) -> None:
     both = Both(make, source)
     both.feed(5)
-    blocks = both.ring.blocks(max_frames=2, timeout=0)
+    blocks = both.ring.blocks(frames=2, timeout=0)
     assert [numbers_of(next(blocks)) for _ in range(3)] == [[2, 3], [4, 5], [6]]
 
 
@@ -79,7 +79,7 @@ def test_max_frames(make: MakeSHM, source: str) -> None:
 def test_generator_left_early(make: MakeSHM, source: str) -> None:
     both = Both(make, source)
     both.feed(4)
-    for block in both.ring.blocks(max_frames=3):
+    for block in both.ring.blocks(frames=3):
         assert numbers_of(block) == [2, 3, 4]
         break
     # What was not asked for was not consumed, and nothing is held.

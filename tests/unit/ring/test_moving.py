@@ -154,7 +154,7 @@ def test_account_follows_the_model(source: str, steps: list[tuple[str, int]]) ->
                     min(count, unread)
                 )
             elif step == "blocks" and unread:
-                numbers = numbers_of(next(ring.blocks(max_frames=count + 1, timeout=0)))
+                numbers = numbers_of(next(ring.blocks(frames=count + 1, timeout=0)))
                 assert 1 <= len(numbers) <= count + 1
                 assert numbers == model.take(len(numbers))
             elif step == "peek":

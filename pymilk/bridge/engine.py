@@ -1,0 +1,80 @@
+"""What the bridge needs of an engine that carries bytes between machines: one is enough to write another.
+
+Keys are texts of parts with ``/`` between; a part ``*`` of a key that is asked for stands for any one part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+__all__ = ["Answer", "Engine", "Outlet", "Registration"]
+
+
+class Registration(Protocol):
+    """Something that was told to the others, until it is closed."""
+
+    def close(self) -> None:
+        """Take it back; does nothing the second time."""
+
+
+class Outlet(Registration, Protocol):
+    """Where messages of one key are put."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens."""
+
+    def put(self, message: bytes) -> None:
+        """Send a message to all who listen.
+
+        It waits some 20 ms at most for a link that is full, and is dropped then, of which nobody is told:
+        messages carry numbers of their own.
+
+        Raises
+        ------
+        BridgeError
+            The engine has ended.
+        """
+
+
+class Answer(NamedTuple):
+    """An answer to a question.
+
+    Attributes
+    ----------
+    key : str
+        Of the one who answered.
+    message : bytes
+    """
+
+    key: str
+    message: bytes
+
+
+class Engine(Protocol):
+    """Publishing, listening, questions, and who is there.
+
+    Functions that an engine calls run in threads of its own: they must be short, and raise nothing.
+    """
+
+    def outlet(self, key: str, heard: Callable[[], object]) -> Outlet:
+        """Open a place for messages of a key; `heard` is called when somebody begins or ceases to listen."""
+
+    def listen(self, key: str, take: Callable[[bytes], object]) -> Registration:
+        """Call `take` with each message of a key, in order, one at a time, in the thread that received it."""
+
+    def answer(self, key: str, say: Callable[[], bytes]) -> Registration:
+        """Answer questions about a key."""
+
+    def ask(self, key: str, timeout: float) -> list[Answer]:
+        """Ask all whose key fits, and return what came within so many seconds."""
+
+    def appear(self, key: str) -> Registration:
+        """Be there under a key, until it is closed or this process ends, however it does."""
+
+    def notice(self, key: str, changed: Callable[[str, bool], object]) -> Registration:
+        """Call `changed` with a key and whether somebody is there, for all who are, come and go."""
+
+    def close(self) -> None:
+        """End all of it."""

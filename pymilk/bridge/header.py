@@ -1,0 +1,246 @@
+"""Messages: a header, a row for each frame, keywords, pixels. docs/bridge.md states the bytes.
+
+Nothing in a message is believed: all numbers are compared with each other and with the length of the message
+before memory is asked for.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .._core import Keyword
+from .._types import Array
+from ..errors import BridgeMessageError
+from ..native.formats import DTYPES
+
+__all__ = ["FRAMES_MOST", "KEYWORDS_MOST", "LOST_MOST", "MAX_FRAME", "REPEATED", "TOGETHER_NBYTES",
+           "WIRE_ROW", "Epoch", "Message", "decode", "encode", "nbytes_most"]  # fmt: skip
+
+_MAGIC = b"PMBR"
+_VERSION = 1
+
+#: Magic, version, bytes of the header; pixel type, axes, frames, keywords, slots for keywords, reserved; size
+#: of three axes; epoch (boot, device, inode, creation time); sender; frames sent, frames missing; when.
+_HEADER = struct.Struct("<4sHH BBHHHI III 16sQQq QQQ q")
+
+#: Name, type, reserved, value, comment.
+_KEYWORD = struct.Struct("<16sc7s16s80s")
+_INTEGER, _REAL = struct.Struct("<q8x"), struct.Struct("<d8x")
+
+#: The row of a frame.
+WIRE_ROW = np.dtype(
+    [
+        ("cnt0", "<u8"),
+        ("cnt1", "<u8"),
+        ("atime_ns", "<i8"),
+        ("writetime_ns", "<i8"),
+        ("lost", "<u8"),
+        ("flags", "<u4"),
+        ("reserved", "<u4"),
+    ]
+)
+
+#: Flag of a row: this very frame was sent before, and is sent again for those who begin to listen.
+REPEATED = 1 << 19
+
+#: Most frames and keywords of a message, and most frames that can be lost at one place.
+FRAMES_MOST, KEYWORDS_MOST, LOST_MOST = 1024, 1000, 1 << 40
+
+#: Frames that have come already go into one message, up to so many bytes.
+TOGETHER_NBYTES = 1 << 18
+
+#: Bytes that a frame may have, unless it is said otherwise.
+MAX_FRAME = 64_000_000
+
+#: Pixel types that are sent, by their number in the format of streams.
+_SENT = {number: dtype for number, dtype in DTYPES.items() if dtype.names is None}
+
+
+class Epoch(NamedTuple):
+    """Which life of a stream: its counters go on within one.
+
+    Attributes
+    ----------
+    boot : bytes
+        16, of the kernel.
+    device, inode : int
+    created_ns : int
+    """
+
+    boot: bytes
+    device: int
+    inode: int
+    created_ns: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is in a message.
+
+    Attributes
+    ----------
+    epoch : Epoch
+    sender : int
+        A number that no other sender has, and this one as long as it lives.
+    sent, missing : int
+        Frames that this sender sent of this stream before this message, and those that it could not send.
+    shape : tuple of int
+        Of a frame: 1 to 3 axes.
+    dtype : numpy.dtype
+    slots : int
+        Keywords that the stream has room for.
+    rows : ndarray of WIRE_ROW
+        One for each frame; ``lost`` are frames that the sender missed before it.
+    keywords : list of Keyword or None
+        None if the message has none: then nothing is known of them.
+    frames : ndarray, shape (len(rows), *shape)
+    at_ns : int
+        When it was sent, by the clock of the sender.
+    """
+
+    epoch: Epoch
+    sender: int
+    sent: int
+    missing: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    slots: int
+    rows: Array
+    keywords: list[Keyword] | None
+    frames: Array
+    at_ns: int
+
+
+def nbytes_most(frame_nbytes: int) -> int:
+    """Return the bytes of the largest message with frames of up to so many bytes."""
+    rows_and_words = FRAMES_MOST * WIRE_ROW.itemsize + KEYWORDS_MOST * _KEYWORD.size
+    return _HEADER.size + rows_and_words + max(frame_nbytes, TOGETHER_NBYTES)
+
+
+def encode(message: Message) -> bytes:
+    """Return the bytes of a message; copies the pixels once, without the rest of pymilk noticing."""
+    number = next(number for number, dtype in _SENT.items() if dtype == message.dtype)
+    stored = message.keywords
+    words = None if stored is None else [_keyword(each) for each in stored[:KEYWORDS_MOST]]
+    size = (*message.shape, 0, 0)[:3]
+    head = _HEADER.pack(
+        _MAGIC, _VERSION, _HEADER.size, number, len(message.shape), len(message.rows),
+        0xFFFF if words is None else len(words), message.slots, 0, *size, *message.epoch,
+        message.sender, message.sent, message.missing, message.at_ns,
+    )  # fmt: skip
+    pixels: Any = message.frames.reshape(-1).view(np.uint8)
+    return b"".join([head, message.rows.tobytes(), *(words or ()), pixels])
+
+
+def decode(data: bytes, most: int) -> Message:
+    """Return what is in a message: `rows` and `frames` are views of `data`.
+
+    Parameters
+    ----------
+    data : bytes
+    most : int
+        Bytes that a frame may have.
+
+    Raises
+    ------
+    BridgeMessageError
+    """
+    if len(data) < _HEADER.size:
+        raise _refused(f"it has {len(data)} bytes, fewer than a header")
+    (
+        magic, version, nbytes, number, naxis, nframes, nwords, slots, _, *size_epoch
+    ) = _HEADER.unpack_from(data)  # fmt: skip
+    size, epoch = size_epoch[:3], Epoch(*size_epoch[3:7])
+    sender, sent, missing, at_ns = size_epoch[7:]
+    if magic != _MAGIC:
+        raise _refused("it does not begin with PMBR")
+    if version != _VERSION or nbytes != _HEADER.size:
+        raise _refused(
+            f"it has version {version} of the bridge, and this pymilk knows version {_VERSION}; update one "
+            "of the two"
+        )
+    shape = _checked_shape(number, naxis, size)
+    words = 0 if nwords == 0xFFFF else nwords
+    if words > KEYWORDS_MOST or slots > KEYWORDS_MOST or nframes > FRAMES_MOST:
+        raise _refused(f"it has {nframes} frames, {words} keywords and {slots} slots for them")
+    dtype = _SENT[number]
+    frame_nbytes = math.prod(shape) * dtype.itemsize
+    if frame_nbytes > most:
+        raise _refused(f"a frame has {frame_nbytes} bytes, and {most} are allowed (--max-frame, max_frame=)")
+    at_rows = _HEADER.size
+    at_words = at_rows + nframes * WIRE_ROW.itemsize
+    at_pixels = at_words + words * _KEYWORD.size
+    if len(data) != at_pixels + nframes * frame_nbytes:
+        raise _refused(f"it has {len(data)} bytes, and {at_pixels + nframes * frame_nbytes} by its header")
+    rows = np.frombuffer(data, WIRE_ROW, nframes, at_rows)
+    _check_rows(rows, sent, missing)
+    keywords = [_read_keyword(data, at_words + n * _KEYWORD.size) for n in range(words)]
+    frames: npt.NDArray[np.generic] = np.frombuffer(data, dtype, nframes * math.prod(shape), at_pixels)
+    return Message(
+        epoch, sender, sent, missing, shape, dtype, slots, rows, None if nwords == 0xFFFF else keywords,
+        frames.reshape(nframes, *shape), at_ns,
+    )  # fmt: skip
+
+
+def _checked_shape(number: int, naxis: int, size: list[int]) -> tuple[int, ...]:
+    if number not in _SENT:
+        raise _refused(f"pixels of type {number} are not known")
+    if not 1 <= naxis <= 3 or 0 in size[:naxis] or any(size[naxis:]):
+        raise _refused(f"{naxis} axes of {size} are no shape")
+    return tuple(size[:naxis])
+
+
+def _check_rows(rows: Array, sent: int, missing: int) -> None:
+    """Refuse numbers that no stream has."""
+    largest = max(sent, missing, *(int(rows[name].max(initial=0)) for name in ("cnt0", "lost")))
+    if largest >= 2**62 or rows["lost"].max(initial=0) > LOST_MOST:
+        raise _refused(f"a number of frames is {largest}")
+    if any(rows[name].min(initial=0) < 0 for name in ("atime_ns", "writetime_ns")):
+        raise _refused("a time lies before 1970")
+
+
+def _refused(why: str) -> BridgeMessageError:
+    return BridgeMessageError(f"a message of the bridge was refused: {why}")
+
+
+def _text(text: str, most: int) -> bytes:
+    return text.encode("utf-8", "surrogateescape")[:most]
+
+
+def _keyword(word: Keyword) -> bytes:
+    value = word.value
+    if isinstance(value, str):
+        kind, stored = b"S", _text(value, 16)
+    elif isinstance(value, float):
+        kind, stored = b"D", _REAL.pack(value)
+    elif value is None:
+        kind, stored = b"N", b""
+    else:
+        kind, stored = b"L", _INTEGER.pack(value)
+    return _KEYWORD.pack(_text(word.name, 16), kind, b"", stored, _text(word.comment, 80))
+
+
+def _read_keyword(data: bytes, at: int) -> Keyword:
+    name, kind, _, stored, comment = _KEYWORD.unpack_from(data, at)
+    value: int | float | str | None = None
+    if kind == b"S":
+        value = _read_text(stored)
+    elif kind == b"D":
+        value = _REAL.unpack(stored)[0]
+    elif kind == b"L":
+        value = _INTEGER.unpack(stored)[0]
+    elif kind != b"N":
+        raise _refused(f"a keyword has type {kind!r}")
+    if not name.strip(b"\0"):
+        raise _refused("a keyword has no name")
+    return Keyword(_read_text(name), value, _read_text(comment))
+
+
+def _read_text(stored: bytes) -> str:
+    return stored.partition(b"\0")[0].decode("utf-8", "surrogateescape")

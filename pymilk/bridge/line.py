@@ -1,0 +1,280 @@
+"""One stream of a sender: a thread that reads its frames in order, and sends them while somebody listens."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from .._core import FLAG_NEW_FILE, Keyword, Stream
+from .._types import Array
+from ..errors import (
+    BridgeError,
+    StreamChangedError,
+    StreamError,
+    StreamTimeoutError,
+)
+from ..ring import Block, RingReader
+from ..system.latch import Latch
+from ..system.threads import join_thread, start_thread
+from ..times import now_ns
+from .engine import Outlet
+from .header import KEYWORDS_MOST, LOST_MOST, REPEATED, TOGETHER_NBYTES, WIRE_ROW, Epoch, Message, encode
+from .reports import LineReport
+
+__all__ = ["Line"]
+
+#: Frames that have come already go into one message, up to so many: it costs less.
+_TOGETHER = 64
+
+#: Seconds between two looks at what tells nothing: who listens, keywords, a stream that is not there yet.
+_LOOK_SECONDS = 0.25
+
+#: Seconds after which keywords are sent again although nothing changed.
+_KEYWORDS_SECONDS = 1.0
+
+_NO_ROWS = np.zeros(0, WIRE_ROW)
+
+
+class Line:
+    """Send the frames of a stream.
+
+    Parameters
+    ----------
+    name : str
+        Of the stream, which need not be there yet. New files are followed, also with other frames.
+    sender : int
+        A number that no other sender has.
+    open_outlet : callable
+        Returns the outlet; gets a function to call when somebody begins or ceases to listen.
+    """
+
+    def __init__(
+        self, name: str, sender: int, open_outlet: Callable[[Callable[[], object]], Outlet]
+    ) -> None:
+        self.name = name
+        self._sender = sender
+        self._ending = False
+        self._news = Latch()
+        self._report = LineReport(stream=name)
+        self._reader: RingReader | None = None
+        self._missing = 0
+        self._last: tuple[Epoch, int] | None = None  # the frame that was sent last
+        self._place: Stream | None = None
+        self._epoch = Epoch(b"", 0, 0, 0)
+        self._words: list[Keyword] = []
+        self._words_sent = -math.inf
+        self._words_read = -math.inf
+        self._cpu_seconds = 0.0
+        self._outlet = open_outlet(self._news.set)
+        self._thread = threading.Thread(target=self._run, name=f"pymilk-bridge-{name}", daemon=True)
+        start_thread(self._thread)
+
+    @property
+    def report(self) -> LineReport:
+        """What was sent so far."""
+        report = self._report
+        report.missing, report.wanted = self._missing, self._outlet.wanted
+        return report
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Processor time of the thread, as of its last look."""
+        return self._cpu_seconds
+
+    def like(self) -> bytes:
+        """Return a message without frames, which says what the stream is like; b"" if there is none now."""
+        try:
+            with Stream.attach(self.name, writable=False, prefault=False) as stream:
+                frames = np.zeros((0, *stream.frame_shape), stream.dtype)
+                return self._encoded(_epoch_of(stream), stream, _NO_ROWS, frames, _words_of(stream))
+        except StreamError:
+            return b""
+
+    def stop(self) -> None:
+        """End the thread, without waiting for it."""
+        self._ending = True
+        self._news.set()
+        reader = self._reader
+        if reader is not None:
+            reader.close()  # it ends a wait
+
+    def close(self) -> None:
+        """Stop it, wait for it, and close the outlet."""
+        self.stop()
+        join_thread(self._thread)
+        self._outlet.close()
+
+    # -- the thread ----------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        start = "newest"
+        while not self._ending:
+            self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
+            self._news.clear()
+            if not self._outlet.wanted:
+                start = "newest"
+                self._news.wait(_LOOK_SECONDS)
+                continue
+            try:
+                with RingReader(self.name, start=start, wait="sleep") as reader:
+                    self._reader = reader
+                    self._report.trouble = ""
+                    self._send_from(reader)
+            except StreamChangedError:
+                start = "first"  # what the new file had before is missing, and counted
+                continue
+            except BridgeError as error:
+                self._report.trouble = str(error)
+                return
+            except StreamError as error:
+                if self._ending:
+                    return
+                # Not there, not yet, damaged, or no memory for it: the next writer may mend it.
+                self._report.trouble = str(error)
+                self._news.wait(_LOOK_SECONDS)
+            except MemoryError:
+                self._report.trouble = "there is no memory for the frames"
+                self._news.wait(_LOOK_SECONDS)
+
+    def _send_from(self, reader: RingReader) -> None:
+        """Send until nobody listens."""
+        frame_nbytes = math.prod(reader.shape) * reader.dtype.itemsize
+        most = max(1, min(_TOGETHER, TOGETHER_NBYTES // frame_nbytes))
+        self._place = None
+        self._words_sent = self._words_read = -math.inf
+        while not self._ending and self._outlet.wanted:
+            words = self._changed_words(reader.stream)
+            try:
+                block = next(reader.blocks(most, _LOOK_SECONDS))
+            except StreamTimeoutError:
+                if words is not None:
+                    self._say(reader, words)
+                if reader.stream.deleted and not os.path.exists(reader.stream.path):
+                    self._report.trouble = "its file was deleted"
+                continue
+            self._report.trouble = ""
+            for part in _of_one_file(block):
+                self._send(reader, block, part, words)
+                words = None
+
+    def _send(self, reader: RingReader, block: Block, part: slice, words: list[Keyword] | None) -> None:
+        """Send frames of one file; those that are overwritten before they are copied are missing."""
+        first = self._place is None
+        new_file = bool(block.info["flags"][part.start] & FLAG_NEW_FILE)
+        if first or new_file:
+            self._enter(reader.stream)
+        rows = _wire(block.info[part])
+        if first:
+            self._resume(rows, new_file)
+        frames: Array = block.frames[part]
+        data = self._encoded(self._epoch, reader.stream, rows, frames, words)
+        gone = min(max(0, block.overwritten - part.start), len(rows))
+        if gone:
+            # The copy of the others is whole, but they may be overwritten by now: take it from there.
+            self._missing += gone + int(rows["lost"][:gone].sum())
+            rows = rows[gone:]
+            if not len(rows):
+                return
+            kept = np.frombuffer(data, frames.dtype, len(rows) * math.prod(frames.shape[1:]),
+                                 len(data) - len(rows) * frames[0].nbytes)  # fmt: skip
+            data = self._encoded(
+                self._epoch, reader.stream, rows, kept.reshape(len(rows), *frames.shape[1:]), words
+            )
+        self._outlet.put(data)
+        again = int(bool(rows["flags"][0] & REPEATED))
+        self._report.sent += len(rows) - again
+        self._report.repeated += again
+        self._report.nbytes += len(data)
+        self._missing += int(rows["lost"].sum())
+        self._last = (self._epoch, int(rows["cnt0"][-1]))
+
+    def _enter(self, stream: Stream) -> None:
+        """Take down which file it is that frames come from."""
+        self._place = stream
+        self._epoch = _epoch_of(stream)
+
+    def _resume(self, rows: Array, new_file: bool) -> None:
+        """Count what was published while nobody listened, in front of the first rows of a reader."""
+        last, number = self._last, int(rows["cnt0"][0])
+        if last is None or new_file:  # then the reader has counted
+            return
+        if last[0] != self._epoch:
+            rows["lost"][0] = min(LOST_MOST, max(0, number - 1))
+            rows["flags"][0] |= FLAG_NEW_FILE
+        elif number == last[1]:
+            rows["lost"][0] = 0
+            rows["flags"][0] |= REPEATED
+        elif number > last[1]:
+            rows["lost"][0] = min(LOST_MOST, number - last[1] - 1)
+
+    def _encoded(
+        self, epoch: Epoch, stream: Stream, rows: Array, frames: Array, words: list[Keyword] | None
+    ) -> bytes:
+        return encode(
+            Message(
+                epoch, self._sender, self._report.sent, self._missing, frames.shape[1:], frames.dtype,
+                min(stream.nbkw, KEYWORDS_MOST - 2), rows, words, frames, now_ns(),
+            )
+        )  # fmt: skip
+
+    def _say(self, reader: RingReader, words: list[Keyword]) -> None:
+        """Send keywords alone."""
+        epoch = self._epoch if self._place is not None else _epoch_of(reader.stream)
+        frames = np.zeros((0, *reader.shape), reader.dtype)
+        data = self._encoded(epoch, reader.stream, _NO_ROWS, frames, words)
+        self._outlet.put(data)
+        self._report.nbytes += len(data)
+
+    def _changed_words(self, stream: Stream) -> list[Keyword] | None:
+        """Return the keywords if they have to be sent."""
+        now = time.monotonic()
+        if now - self._words_read < _LOOK_SECONDS:
+            return None
+        self._words_read = now
+        self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
+        with contextlib.suppress(StreamError):  # the reader says so
+            words = _words_of(stream)
+            if words != self._words or now - self._words_sent >= _KEYWORDS_SECONDS:
+                self._words, self._words_sent = words, now
+                return words
+        return None
+
+
+def _of_one_file(block: Block) -> list[slice]:
+    """Return the parts of a block that begin with a new file."""
+    new = np.flatnonzero(block.info["flags"][1:] & FLAG_NEW_FILE) + 1
+    bounds = [0, *new.tolist(), len(block)]
+    return [slice(first, end) for first, end in itertools.pairwise(bounds)]
+
+
+def _wire(info: Array) -> Array:
+    """Return rows as they are sent."""
+    rows = np.zeros(len(info), WIRE_ROW)
+    for name in ("cnt0", "cnt1", "flags"):
+        rows[name] = info[name]
+    for name in ("atime_ns", "writetime_ns"):
+        rows[name] = np.maximum(info[name], 0)
+    rows["lost"] = np.minimum(info["lost"], LOST_MOST)
+    return rows
+
+
+def _epoch_of(stream: Stream) -> Epoch:
+    file = stream.traces().file
+    return Epoch(_boot(), file.device, file.inode, stream.creation_time_ns)
+
+
+def _words_of(stream: Stream) -> list[Keyword]:
+    return [each._replace(cnt=None) for each in stream.read_keywords()]
+
+
+def _boot() -> bytes:
+    """Return which start of this machine this is: 16 bytes."""
+    return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", ""))

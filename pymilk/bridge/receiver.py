@@ -1,0 +1,355 @@
+"""Receive a stream of another machine into an ordinary stream of this one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from .._types import Array
+from ..arguments import Replace, check_count
+from ..errors import BridgeMessageError, StreamArgumentError, StreamError, StreamGoneWarning
+from ..names import check_name
+from ..streams.rings import check_slots
+from ..system.ending import close_at_exit
+from ..system.forks import left_with_parent, tell_after_fork
+from ..system.journal import GapTeller
+from ..system.latch import Latch
+from ..system.notices import warn_always
+from ..system.threads import join_thread, start_thread
+from ..times import now_ns
+from .account import Account, Arrival
+from .engine import Engine
+from .header import MAX_FRAME, Message, decode, nbytes_most
+from .keys import FRAMES, HERE, LIKE, key_of, source_of
+from .links import Links
+from .reports import ReceiverReport
+from .target import Target
+from .zenoh import open_engine
+
+__all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "Receiver"]
+
+#: Frames before this one were lost at the sender's end, on the way, while sender or receiver were not there.
+FLAG_BEFORE, FLAG_ON_WAY, FLAG_AWAY = 1 << 16, 1 << 17, 1 << 18
+
+#: One row for each frame: its counter here, then what the source says of it, then what is known here. Times
+#: are nanoseconds of CLOCK_TAI; `atime_ns` and `writetime_ns` by the clock of the source.
+BRIDGE_ROW = np.dtype(
+    [
+        ("counter", "<u8"),
+        ("cnt0", "<u8"),
+        ("cnt1", "<u8"),
+        ("atime_ns", "<i8"),
+        ("writetime_ns", "<i8"),
+        ("arrival_ns", "<i8"),
+        ("lost", "<u8"),
+        ("on_way", "<u8"),
+        ("flags", "<u4"),
+    ],
+    align=True,
+)
+
+#: Rows that are kept.
+_ROWS = 4096
+
+#: Seconds to wait for an answer what the stream is like.
+_ASK_SECONDS = 1.0
+
+#: Seconds between two looks whether the file is still that of the stream.
+_LOOK_SECONDS = 1.0
+
+
+class Receiver:
+    """Publish the frames of a stream of another machine in a stream of this one, with the same account.
+
+    A context manager: it receives from its beginning to its end. Or `start`, `stop` and `wait`; it ends with
+    the interpreter. The stream is made when the first message comes, and deleted at the end.
+
+    Parameters
+    ----------
+    source : str
+        ``HOST/STREAM``, as `directory` has them.
+    links : Links
+        Whom to connect to, or where to listen.
+    name : str, optional
+        Of the stream here. Default: that at the source, with ``_HOST`` behind it.
+    ring : int, optional
+        Slots of its ring. Default: what fits into 256 MiB, but 16 to 4096.
+    max_frame : int, default 64_000_000
+        Bytes that a frame may have; larger ones are refused before memory is asked for.
+    force : bool, default False
+        Replace a stream of that name also if it is in use.
+    engine : Engine, optional
+        Instead of one of its own; it stays the caller's.
+
+    Attributes
+    ----------
+    error : StreamError or None
+        What ended it, if it was not `stop`.
+
+    Raises
+    ------
+    BridgeAddressError, StreamNameError, StreamArgumentError
+        From the beginning.
+    LibraryMissingError, BridgeError
+        From `start`.
+
+    Notes
+    -----
+    Within one file of the source, counters here differ from those at the source by a constant, which the
+    keyword PMBROFF has: usually 0. Acquisition times are those of the source, by its clock. Frames that are
+    missing leave a gap in the counters, so that every reader counts them.
+
+    The stream of a receiver that was killed is taken over with its counters.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        links: Links | None = None,
+        *,
+        name: str | None = None,
+        ring: int | None = None,
+        max_frame: int = MAX_FRAME,
+        force: bool = False,
+        engine: Engine | None = None,
+    ) -> None:
+        self.source = source
+        self._host, self._stream = source_of(source)
+        self.name = check_name(f"{self._stream}_{self._host}" if name is None else name)
+        self._ring = None if ring is None else check_slots("ring", ring)
+        self._most = check_count("max_frame", max_frame, "bytes", below=2**31)
+        self._replace: Replace = True if force else "if-free"
+        self._links, self._engine, self._owned = links or Links(), engine, engine is None
+        self.error: StreamError | None = None
+        self._lock = threading.Lock()
+        self._over = Latch()
+        self._appeared = Latch()
+        self._thread: threading.Thread | None = None
+        self._started = self._ended = 0.0
+        self._open: list[Any] = []
+        self._account = Account()
+        self._target: Target | None = None
+        self._senders: set[str] = set()
+        self._rows: Array = np.zeros(_ROWS, BRIDGE_ROW)
+        self._received = self._repeated = self._refused = 0
+        self._lost = {"before": 0, "on_way": 0, "away": 0}
+        self._trouble = ""
+        self._looked = 0.0
+        self._gaps = GapTeller(self.name)
+
+    def start(self) -> Receiver:
+        """Receive from now on; returns itself."""
+        if self._started:
+            raise StreamArgumentError("the receiver was started already", argument="start", found=None)
+        if self._engine is None:
+            self._engine = open_engine(self._links, nbytes_most(self._most))
+        self._started = time.monotonic()
+        tell_after_fork(self)
+        close_at_exit(self)
+        here = key_of(self._host, self._stream, HERE) + "/*"
+        self._open.append(self._engine.notice(here, self._notice))
+        self._thread = threading.Thread(
+            target=self._begin, args=(self._engine,), name=f"pymilk-bridge-{self.name}", daemon=True
+        )
+        start_thread(self._thread)
+        return self
+
+    @property
+    def running(self) -> bool:
+        """Whether it receives."""
+        return bool(self._started) and not self._over.is_set()
+
+    @property
+    def report(self) -> ReceiverReport:
+        """The account so far."""
+        until = self._ended or time.monotonic()
+        return ReceiverReport(
+            source=self.source, target=self.name, received=self._received, repeated=self._repeated,
+            refused=self._refused, trouble=self._trouble, sender=bool(self._senders),
+            duration=until - self._started if self._started else 0.0, **self._lost,
+        )  # fmt: skip
+
+    def rows(self) -> Array:
+        """Return the rows of the newest frames, oldest first.
+
+        Returns
+        -------
+        ndarray of BRIDGE_ROW
+            A copy, of the last 4096 at most. ``lost`` are all frames missing before it, ``on_way`` those of
+            them that the sender had sent; FLAG_BEFORE, FLAG_ON_WAY and FLAG_AWAY say where they went.
+        """
+        with self._lock:
+            end = self._received % _ROWS
+            kept = np.concatenate([self._rows[end:], self._rows[:end]])
+            return kept[max(0, _ROWS - self._received) :]
+
+    def stop(self) -> ReceiverReport:
+        """End, and delete the stream; its readers keep their memory. Returns the report."""
+        self._end(None)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            join_thread(self._thread)
+        engine, opened = self._engine, self._open
+        self._engine, self._open = None, []
+        for each in opened:
+            each.close()
+        if engine is not None and self._owned:
+            engine.close()
+        with self._lock:
+            target, self._target = self._target, None
+            if target is not None:
+                target.close(delete=True)
+        return self.report
+
+    def close(self) -> None:
+        """Do the same as `stop`."""
+        self.stop()
+
+    def wait(self, timeout: float | None = None) -> ReceiverReport:
+        """Wait for the end: that of another thread that calls `stop`, or an error.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits without limit.
+
+        Raises
+        ------
+        StreamError
+            What ended it: the stream cannot be made, or is in use.
+        """
+        if self._over.wait(timeout) and self.error is not None:
+            raise self.error
+        return self.report
+
+    def _end(self, error: StreamError | None) -> None:
+        if not self._over.is_set():
+            self._ended, self.error = time.monotonic(), error
+            self._over.set()
+        self._appeared.set()
+
+    def _after_fork(self) -> None:
+        # Connections and their threads stayed with the parent, and so did the stream.
+        self._lock = threading.Lock()
+        self._engine, self._open, self._target, self._thread = None, [], None, None
+        over, self._over = self._over.is_set(), Latch()
+        self._over.set()
+        if not over:
+            self.error = left_with_parent("receiver of the bridge", self.name)
+
+    def _begin(self, engine: Engine) -> None:
+        """Make the stream before frames come: it takes long enough to lose some. Then listen."""
+        self._appeared.wait()
+        try:
+            for answer in engine.ask(key_of(self._host, self._stream, LIKE), _ASK_SECONDS):
+                if answer.message and not self._over.is_set():
+                    self._take(answer.message)
+            if not self._over.is_set():
+                self._open.append(engine.listen(key_of(self._host, self._stream, FRAMES), self._take))
+        except StreamError as error:
+            self._end(error)
+
+    # -- in a thread of the engine --------------------------------------------------------------
+
+    def _notice(self, key: str, there: bool) -> None:
+        (self._senders.add if there else self._senders.discard)(key)
+        if there:
+            self._appeared.set()
+
+    def _take(self, data: bytes) -> None:
+        if self._over.is_set():
+            return
+        arrived = now_ns()
+        try:
+            message = decode(data, self._most)
+            with self._lock:
+                if not self._over.is_set():
+                    self._put(message, arrived)
+        except BridgeMessageError as error:
+            self._refuse(str(error))
+        except StreamError as error:
+            self._end(error)
+
+    def _refuse(self, why: str) -> None:
+        self._refused += 1
+        self._trouble = why
+
+    def _put(self, message: Message, arrived: int) -> None:
+        target = self._target_for(message)
+        arrival = self._account.take(message)
+        if arrival is None:
+            self._refuse("it is older than what is here, or its sender was replaced by another one")
+            return
+        self._repeated += arrival.first
+        if arrival.first < len(message.rows):
+            counters = target.publish(message, arrival)
+            self._note(message, arrival, counters, arrived)
+        if message.keywords is not None:
+            target.keep(message.keywords)
+        self._gaps.tend(sum(self._lost.values()))
+        if time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self._look()
+
+    def _target_for(self, message: Message) -> Target:
+        """Return the stream for a message: the present one, or a new one for frames of another kind."""
+        target = self._target
+        if target is None:
+            target = Target(self.name, message, self._ring, self._replace)
+            if target.known is not None:
+                self._account = Account((message.epoch, target.known))
+        elif not target.fits(message):
+            self._target = None
+            target.close(delete=True)
+            target = Target(self.name, message, self._ring, self._replace)
+        self._target = target
+        return target
+
+    def _note(self, message: Message, arrival: Arrival, counters: Array, arrived: int) -> None:
+        """Keep the rows, and add up what is missing."""
+        source = message.rows[arrival.first :]
+        rows = np.zeros(len(source), BRIDGE_ROW)
+        for name in ("cnt0", "cnt1", "atime_ns", "writetime_ns", "lost", "flags"):
+            rows[name] = source[name]
+        rows["counter"], rows["arrival_ns"] = counters, arrived
+        rows["flags"][rows["lost"] > 0] |= FLAG_BEFORE
+        rows["lost"][0], rows["on_way"][0] = arrival.lost, arrival.on_way
+        flags = int(source["flags"][0])
+        for flag, count in (
+            (FLAG_BEFORE, arrival.before), (FLAG_ON_WAY, arrival.on_way), (FLAG_AWAY, arrival.away)
+        ):  # fmt: skip
+            flags |= flag if count else 0
+        rows["flags"][0] = flags
+        self._rows[(self._received + np.arange(len(rows))) % _ROWS] = rows
+        self._received += len(rows)
+        self._lost["before"] += arrival.before + int(rows["lost"][1:].sum())
+        self._lost["on_way"] += arrival.on_way
+        self._lost["away"] += arrival.away
+
+    def _look(self) -> None:
+        """Make the stream anew if another program deleted it, or took its name."""
+        target = self._target
+        if target is not None and target.lose():
+            self._target = None
+            target.close(delete=False)
+            warn_always(
+                f"stream {self.name!r}: its file was deleted or replaced by another program; it is made anew",
+                StreamGoneWarning,
+            )
+
+    def __enter__(self) -> Receiver:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Receiver {self.source!r} -> {self.name!r}>"

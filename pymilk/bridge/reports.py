@@ -1,0 +1,157 @@
+"""Reports of senders and receivers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..reports import LossReport, Report
+
+__all__ = ["LineReport", "ReceiverReport", "SenderReport"]
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class LineReport(Report):
+    """What a sender sent of one stream.
+
+    Attributes
+    ----------
+    stream : str
+    sent : int
+        Frames handed to the engine.
+    missing : int
+        Frames that were published meanwhile and not sent: overwritten before they were read, or published
+        while nobody listened.
+    repeated : int
+        Frames that were sent again for those who began to listen.
+    nbytes : int
+        Bytes of all messages.
+    wanted : bool
+        Whether anybody listens now.
+    trouble : str
+        Why nothing is read now; "" if that is not so.
+    """
+
+    stream: str
+    sent: int = 0
+    missing: int = 0
+    repeated: int = 0
+    nbytes: int = 0
+    wanted: bool = False
+    trouble: str = ""
+
+    def title(self) -> str:
+        """Return the line above the rows."""
+        return f"Stream {self.stream}"
+
+    def __str__(self) -> str:
+        state = self.trouble or ("listened to" if self.wanted else "nobody listens")
+        return f"{self.stream}: {self.sent} frames sent, {self.missing} missing, {state}"
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class SenderReport(Report):
+    """What a sender sent.
+
+    Attributes
+    ----------
+    host : str
+    duration : float
+        Seconds since it began.
+    cpu_share : float
+        Processor time of the threads that read and send as a share of `duration`, those of the engine not
+        counted.
+    streams : list of LineReport
+    """
+
+    host: str
+    duration: float
+    cpu_share: float
+    streams: list[LineReport] = field(default_factory=list)
+
+    def title(self) -> str:
+        """Return the line above the rows."""
+        return f"Sender on {self.host}, {self.duration:.1f} s"
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return a row for each stream."""
+        return [(each.stream, str(each).partition(": ")[2]) for each in self.streams]
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ReceiverReport(LossReport):
+    """The account of a receiver.
+
+    Attributes
+    ----------
+    source : str
+        ``HOST/STREAM``.
+    target : str
+        The stream that frames are published in.
+    received : int
+        Frames published there.
+    lost : int
+        Frames of the source that are not there: the sum of the following three.
+    before : int
+        Those that the sender did not have: overwritten before it read them.
+    on_way : int
+        Those that it sent and that did not arrive.
+    away : int
+        Those of a time in which the sender or a receiver was not there.
+    repeated : int
+        Frames that came again, and were left out.
+    refused : int
+        Messages that were refused: damaged, too large, of another version, or of a sender whose place another
+        one has taken.
+    trouble : str
+        Why the last one was refused.
+    sender : bool
+        Whether the sender is there.
+    duration : float
+        Seconds since the receiver began.
+    rate : float
+        Frames received a second.
+    """
+
+    source: str
+    target: str
+    received: int
+    lost: int = field(init=False)
+    before: int
+    on_way: int
+    away: int
+    repeated: int
+    refused: int
+    trouble: str
+    sender: bool
+    duration: float
+    rate: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lost = self.before + self.on_way + self.away
+        self.rate = self.received / self.duration if self.duration > 0 else 0.0
+
+    def reasons(self) -> list[str]:
+        """Return why frames are missing, and what to do."""
+        said = []
+        if self.on_way:
+            said.append(
+                f"{self.on_way} frames were lost on the way: a link or this machine was too slow, or was "
+                "cut. Send fewer bytes, or give the receiver a core."
+            )
+        if self.before:
+            said.append(
+                f"{self.before} frames were lost before they were sent: `pymilk bridge send` did not keep "
+                "up. Give the source a ring (ring=, pymilk relay)."
+            )
+        if self.away:
+            said.append(f"{self.away} frames were published while the sender or a receiver was not there.")
+        if self.refused:
+            said.append(f"{self.refused} messages were refused; the last one: {self.trouble}.")
+        return said
+
+    def __str__(self) -> str:
+        return self.told(
+            f"{self.source} -> {self.target}: {self.received} frames, {self.lost} lost "
+            f"({self.before} before, {self.on_way} on the way, {self.away} away), {self.rate:.1f} frames/s, "
+            f"{self.duration:.1f} s, sender {'there' if self.sender else 'not there'}"
+        )

@@ -1,0 +1,78 @@
+"""A router: what senders send to it, it hands on to all who listen to it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from ..arguments import check_count
+from ..errors import StreamArgumentError
+from ..system.ending import close_at_exit
+from ..system.latch import Latch
+from .engine import Engine
+from .header import MAX_FRAME, nbytes_most
+from .links import Links
+from .zenoh import open_engine
+
+__all__ = ["Router"]
+
+
+class Router:
+    """Let senders and receivers that connect to it find each other, without a service to install.
+
+    A context manager, or `start`, `stop` and `wait`; it ends with the interpreter.
+
+    Parameters
+    ----------
+    links : Links
+        Where to listen, and further routers to connect to.
+    max_frame : int, default 64_000_000
+        Bytes of the largest frame that it hands on.
+
+    Raises
+    ------
+    LibraryMissingError, BridgeError
+        From `start`.
+    """
+
+    def __init__(self, links: Links, *, max_frame: int = MAX_FRAME) -> None:
+        self._links = links
+        self._most = check_count("max_frame", max_frame, "bytes", below=2**31)
+        self._engine: Engine | None = None
+        self._over = Latch()
+
+    def start(self) -> Router:
+        """Hand on from now on; returns itself."""
+        if self._engine is not None or self._over.is_set():
+            raise StreamArgumentError("the router was started already", argument="start", found=None)
+        self._engine = open_engine(self._links, nbytes_most(self._most))
+        close_at_exit(self)
+        return self
+
+    @property
+    def running(self) -> bool:
+        """Whether it hands on."""
+        return self._engine is not None and not self._over.is_set()
+
+    def stop(self) -> None:
+        """End. A second call does nothing."""
+        self._over.set()
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    close = stop
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until another thread calls `stop`; returns whether it has ended."""
+        return self._over.wait(timeout)
+
+    def __enter__(self) -> Router:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,212 @@
+"""The engine: Zenoh. The only file that knows it.
+
+What is set here, and why (measured with Zenoh 1.10 on two cores): docs/decisions/bridge.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import BridgeError
+from ..system.extras import optional_library
+from ..system.forks import tell_after_fork
+from .engine import Answer, Engine, Outlet, Registration
+from .links import Links
+
+__all__ = ["open_engine"]
+
+#: Microseconds that a message waits for a full link before it is dropped; one in several parts longer.
+_WAIT_US, _WAIT_PARTS_US = 20_000, 1_000_000
+
+#: A link on which nothing is heard for so many milliseconds is dead.
+_LEASE_MS = 3000
+
+#: Milliseconds between attempts to connect: the first, and the most.
+_RETRY_MS = {"period_init_ms": 100, "period_max_ms": 1000, "period_increase_factor": 1.5}
+
+#: Bytes of a message of the engine besides what is sent: key, sizes.
+_AROUND = 4096
+
+
+def open_engine(links: Links, most: int) -> Engine:
+    """Open a session.
+
+    Parameters
+    ----------
+    links : Links
+        Where to listen, and whom to connect to. Those that cannot be reached are tried again and again.
+    most : int
+        Bytes of the largest message; what is larger is not even put together.
+
+    Raises
+    ------
+    LibraryMissingError
+        Zenoh is not installed.
+    BridgeError
+        It cannot listen there.
+    """
+    zenoh = optional_library("zenoh", "net", "streams across machines")
+    try:
+        session = zenoh.open(_config(zenoh, links, most))
+    except zenoh.ZError as error:
+        listening = ", ".join(links.listen) or "nothing"
+        raise BridgeError(f"the engine cannot start, listening on {listening}: {error}") from error
+    return _Session(zenoh, session)
+
+
+def _config(zenoh: Any, links: Links, most: int) -> Any:
+    drop = "transport/link/tx/queue/congestion_control/drop/"
+    config = zenoh.Config()
+    values = {
+        # Two peers of a router do not hear each other through it, two clients do.
+        # Peers and clients do not hear each other through a router in all topologies, routers do; and only
+        # routers and peers go on without those whom they connect to.
+        "mode": "router",
+        "listen/endpoints": list(links.listen),
+        "connect/endpoints": list(links.connect),
+        "connect/timeout_ms": -1,
+        "connect/exit_on_failure": False,
+        "connect/retry": _RETRY_MS,
+        "open/return_conditions/connect_scouted": False,
+        "scouting/multicast/enabled": False,
+        "scouting/gossip/enabled": False,
+        "transport/shared_memory/enabled": False,
+        "transport/link/tx/lease": _LEASE_MS,
+        "transport/link/rx/max_message_size": most + _AROUND,
+        drop + "wait_before_drop": _WAIT_US,
+        drop + "max_wait_before_drop_fragments": _WAIT_PARTS_US,
+    }
+    for key, value in values.items():
+        config.insert_json5(key, json.dumps(value))
+    return config
+
+
+def _keep(what: Any) -> None:
+    """Never free an object."""
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(what))
+
+
+class _Closing:
+    """Something of a session that can be taken back."""
+
+    def __init__(self, zenoh: Any, among: set[_Closing], *what: Any) -> None:
+        self._zenoh, self._among, self._what = zenoh, among, what
+        among.add(self)
+
+    def close(self) -> None:
+        what, self._what = self._what, ()
+        self._among.discard(self)
+        for each in what:
+            with contextlib.suppress(self._zenoh.ZError):  # the session has ended
+                each.undeclare()
+
+    def leave(self) -> None:
+        """Forget it, and never free it."""
+        what, self._what = self._what, ()
+        for each in what:
+            _keep(each)
+
+
+class _Outlet(_Closing):
+    """A publisher, and behind it what listens for its listeners."""
+
+    @property
+    def wanted(self) -> bool:
+        try:
+            return any(each.matching_status.matching for each in self._what[:1])
+        except self._zenoh.ZError:
+            return False
+
+    def put(self, message: bytes) -> None:
+        try:
+            for publisher in self._what[:1]:
+                publisher.put(message)
+        except self._zenoh.ZError as error:
+            raise BridgeError(f"the engine sends nothing: {error}") from error
+
+
+class _Session:
+    """A session of Zenoh as an `Engine`."""
+
+    def __init__(self, zenoh: Any, session: Any) -> None:
+        self._zenoh, self._session = zenoh, session
+        self._all: set[_Closing] = set()
+        tell_after_fork(self)
+
+    def _after_fork(self) -> None:
+        # Its threads stayed with the parent: to free anything of it would wait for them forever.
+        for each in self._all:
+            each.leave()
+        session, self._session = self._session, None
+        _keep(session)
+
+    def _at_once(self, call: Callable[[Any], object]) -> Any:
+        """Return a handler that runs in the thread that receives.
+
+        The other kind has a thread of Python's and a queue without limit, and such a thread that still lives
+        when the interpreter ends aborts the process.
+        """
+        return self._zenoh.handlers.Callback(call, indirect=False)
+
+    def _closing(self, what: Any) -> Registration:
+        return _Closing(self._zenoh, self._all, what)
+
+    def outlet(self, key: str, heard: Callable[[], object]) -> Outlet:
+        publisher = self._session.declare_publisher(
+            key,
+            congestion_control=self._zenoh.CongestionControl.DROP,
+            priority=self._zenoh.Priority.DATA,
+            reliability=self._zenoh.Reliability.RELIABLE,
+        )
+        listener = publisher.declare_matching_listener(self._at_once(lambda _: heard()))
+        return _Outlet(self._zenoh, self._all, publisher, listener)
+
+    def listen(self, key: str, take: Callable[[bytes], object]) -> Registration:
+        def taken(sample: Any) -> None:
+            take(sample.payload.to_bytes())
+
+        return self._closing(self._session.declare_subscriber(key, self._at_once(taken)))
+
+    def answer(self, key: str, say: Callable[[], bytes]) -> Registration:
+        def asked(query: Any) -> None:
+            with query:
+                query.reply(key, say())
+
+        queryable = self._session.declare_queryable(key, self._at_once(asked), complete=True)
+        return self._closing(queryable)
+
+    def ask(self, key: str, timeout: float) -> list[Answer]:
+        try:
+            replies = self._session.get(
+                key, target=self._zenoh.QueryTarget.ALL, consolidation=self._zenoh.ConsolidationMode.NONE,
+                timeout=timeout,
+            )  # fmt: skip
+            return [
+                Answer(str(reply.ok.key_expr), reply.ok.payload.to_bytes())
+                for reply in replies
+                if reply.ok is not None
+            ]
+        except self._zenoh.ZError as error:
+            raise BridgeError(f"the engine asks nobody: {error}") from error
+
+    def appear(self, key: str) -> Registration:
+        return self._closing(self._session.liveliness().declare_token(key))
+
+    def notice(self, key: str, changed: Callable[[str, bool], object]) -> Registration:
+        put = self._zenoh.SampleKind.PUT
+
+        def told(sample: Any) -> None:
+            changed(str(sample.key_expr), sample.kind == put)
+
+        watching = self._session.liveliness().declare_subscriber(key, self._at_once(told), history=True)
+        return self._closing(watching)
+
+    def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            with contextlib.suppress(self._zenoh.ZError):
+                session.close()

@@ -1,0 +1,195 @@
+"""``pymilk bridge``: streams across machines."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import click
+
+from ...bridge import Links, Receiver, RemoteStream, Router, Sender, directory
+from ...reports import Report
+from ...system.latch import Latch
+from ..exits import clean_exit, told_to_end
+from ..naming import complete_streams
+from ..output import NOTHING, age_text, clean, print_json, print_table, table_of, warnings_as_lines
+from ..parameters import NumberRange, size_of
+
+__all__ = ["bridge"]
+
+#: Where a sender listens, and others look for it, unless it is said otherwise.
+_USUAL = "tcp/127.0.0.1:7447"
+
+_TICK_SECONDS = 0.1
+
+_HEADINGS = ("stream", "dtype", "shape", "counter", "age", "rate", "sent", "missing", "received")
+_NUMBERS = ("counter", "age", "rate", "sent", "missing")
+
+
+class _Running(Protocol):
+    """A sender, a receiver or a router."""
+
+    @property
+    def running(self) -> bool: ...
+
+
+def _links(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `Links`."""
+    for option in (
+        click.option("--insecure", is_flag=True, help="Let addresses leave this machine, unprotected."),
+        click.option("--connect", multiple=True, metavar="tcp/HOST:PORT", help="Connect to one who listens."),
+        click.option("--listen", multiple=True, metavar="tcp/HOST:PORT", help="Wait for others to connect."),
+    ):
+        command = option(command)
+    return command
+
+
+_stats = click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
+                      help="Print statistics this often.")  # fmt: skip
+_json = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
+_max_frame = click.option("--max-frame", default="64M", callback=size_of, metavar="SIZE",
+                          show_default=True, help="Refuse larger frames.")  # fmt: skip
+
+
+@click.group()
+def bridge() -> None:
+    """Streams across machines: send, receive, and see who is there.
+
+    Example: pymilk bridge send 'wfs*'
+    """
+
+
+@bridge.command()
+@click.argument("patterns", nargs=-1, required=True, shell_complete=complete_streams)
+@_links
+@click.option("--host", metavar="NAME", help="What this machine is called. Default: its host name.")
+@_stats
+@_json
+def send(
+    patterns: tuple[str, ...], listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool,
+    host: str | None, stats: float | None, as_json: bool,
+) -> None:
+    """Send the streams that match PATTERNS to all who listen, until Ctrl-C.
+
+    Nothing is read while nobody listens. Without --listen and --connect it listens on tcp/127.0.0.1:7447;
+    from another machine use ssh -L 7447:127.0.0.1:7447 HOST, and receive there.
+
+    Example: pymilk bridge send 'wfs*' --host rtc
+    """  # fmt: skip
+    end = Latch()
+    with clean_exit(), told_to_end(end):
+        links = Links(listen or (() if connect else (_USUAL,)), connect, insecure)
+        with Sender(patterns, links, host=host) as sender:
+            where = ", ".join((*links.listen, *links.connect))
+            click.echo(f"sending {', '.join(patterns)} as {sender.host}, {where}; Ctrl-C ends it", err=True)
+            _stay(sender, end, stats, lambda: _print(sender.report, as_json))
+            report = sender.wait(0) if not sender.running else sender.report
+        _print(report, as_json)
+
+
+@bridge.command()
+@click.argument("source", metavar="HOST/STREAM")
+@_links
+@click.option("--as", "name", metavar="NAME", help="Name of the stream here. Default: STREAM_HOST.")
+@click.option("--ring", type=click.IntRange(min=1), metavar="SLOTS",
+              help="Slots of its ring. Default: what fits into 256 MiB, but 16 to 4096.")
+@_max_frame
+@click.option("--force", is_flag=True, help="Replace a stream of that name also if it is in use.")
+@_stats
+@_json
+def recv(
+    source: str, listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool, name: str | None,
+    ring: int | None, max_frame: int, force: bool, stats: float | None, as_json: bool,
+) -> None:
+    """Publish the frames of a stream of another machine in a stream of this one, until Ctrl-C.
+
+    What is missing is counted: lost before it was sent, on the way, or while one of the two was away. A
+    sender that is not there yet is waited for.
+
+    Example: pymilk bridge recv rtc/wfs --as wfs_rtc
+    """  # fmt: skip
+    end = Latch()
+    with clean_exit(), told_to_end(end), warnings_as_lines():
+        links = Links(listen, connect or (() if listen else (_USUAL,)), insecure)
+        made = Receiver(source, links, name=name, ring=ring, max_frame=max_frame, force=force)
+        with made as receiver:
+            click.echo(f"receiving {source} into {receiver.name}; Ctrl-C ends it", err=True)
+            _stay(receiver, end, stats, lambda: _print(receiver.report, as_json))
+            report = receiver.wait(0) if not receiver.running else receiver.report
+        _print(report, as_json)
+
+
+@bridge.command()
+@_links
+@click.option("--timeout", type=NumberRange(min=0, max=3600), default=1.0, show_default=True,
+              metavar="SECONDS", help="Wait so long for the first answer.")
+@click.option("--measure", type=NumberRange(min=0, max=3600), metavar="SECONDS",
+              help="Look twice, and print rates.")
+@_json
+def ls(
+    listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool, timeout: float, measure: float | None,
+    as_json: bool,
+) -> None:
+    """List the streams of all senders that can be reached.
+
+    Example: pymilk bridge ls --connect tcp/127.0.0.1:7447
+    """  # fmt: skip
+    with clean_exit():
+        links = Links(listen, connect or (() if listen else (_USUAL,)), insecure)
+        found = directory(links, timeout=timeout)
+        rates: dict[tuple[str, str, int], float] = {}
+        if measure and found:
+            before, began = {_key(each): each.counter for each in found}, time.monotonic()
+            time.sleep(measure)
+            found = directory(links, timeout=timeout)
+            took = time.monotonic() - began
+            known = [each for each in found if _key(each) in before]
+            rates = {_key(each): (each.counter - before[_key(each)]) / took for each in known}
+        if as_json:
+            print_json([vars(each) | {"rate": rates.get(_key(each))} for each in found])
+        else:
+            print_table(table_of(_HEADINGS, [_cells(each, rates) for each in found], _NUMBERS))
+
+
+@bridge.command()
+@_links
+@_max_frame
+def router(listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool, max_frame: int) -> None:
+    """Let senders and receivers that connect to it find each other, until Ctrl-C.
+
+    Example: pymilk bridge router --listen tcp/127.0.0.1:7447
+    """
+    end = Latch()
+    with clean_exit(), told_to_end(end):
+        links = Links(listen or (_USUAL,), connect, insecure)
+        with Router(links, max_frame=max_frame) as made:
+            click.echo(f"handing on, {', '.join((*links.listen, *links.connect))}; Ctrl-C ends it", err=True)
+            _stay(made, end, None, lambda: None)
+
+
+def _key(each: RemoteStream) -> tuple[str, str, int]:
+    return each.host, each.stream, each.pid
+
+
+def _cells(each: RemoteStream, rates: dict[tuple[str, str, int], float]) -> list[str]:
+    rate = rates.get(_key(each))
+    return [
+        clean(f"{each.host}/{each.stream}"), each.dtype or NOTHING, "x".join(map(str, each.shape)) or NOTHING,
+        str(each.counter), age_text(each.age), NOTHING if rate is None else f"{rate:.1f}/s",
+        str(each.sent), str(each.missing), "yes" if each.wanted else "no",
+    ]  # fmt: skip
+
+
+def _stay(running: _Running, end: Latch, stats: float | None, tell: Callable[[], object]) -> None:
+    """Wait for a signal, or until it has ended by itself."""
+    told = time.monotonic()
+    while running.running and not end.wait(_TICK_SECONDS):
+        if stats is not None and time.monotonic() - told >= stats:
+            told = time.monotonic()
+            tell()
+
+
+def _print(report: Report, as_json: bool) -> None:
+    click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(map(clean, str(report).split("\n"))))

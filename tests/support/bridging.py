@@ -1,0 +1,102 @@
+"""The bridge over its engine: ports, links, and a proxy that cuts and stalls what goes through it."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+from pymilk.bridge import Links
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def listening(port: int) -> Links:
+    return Links(listen=(f"tcp/127.0.0.1:{port}",))
+
+
+def connecting(port: int) -> Links:
+    return Links(connect=(f"tcp/127.0.0.1:{port}",))
+
+
+class Proxy:
+    """Hands on what comes to a port of its own; `cut` ends all connections, `stall` keeps the bytes.
+
+    Parameters
+    ----------
+    target : int
+        Port to connect to.
+    """
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._flowing = threading.Event()
+        self._flowing.set()
+        self._open: list[socket.socket] = []
+        self._made: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+            except OSError:
+                return
+            self._made.append(near)
+            try:
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                near.close()
+                continue
+            with self._lock:
+                self._open += [near, far]
+                self._made.append(far)
+            for source, target in ((near, far), (far, near)):
+                thread = threading.Thread(target=self._hand_on, args=(source, target), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _hand_on(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self._flowing.wait()
+                target.sendall(data)
+        for each in (source, target):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def stall(self) -> None:
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        self._flowing.set()
+
+    def cut(self) -> None:
+        with self._lock:
+            opened, self._open = self._open, []
+        for each in opened:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Proxy:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.flow()
+        self.cut()
+        for thread in self._threads:
+            thread.join(10)
+        for each in self._made:
+            each.close()

@@ -1,0 +1,53 @@
+"""Addresses and names of the bridge."""
+
+from __future__ import annotations
+
+import pytest
+
+from pymilk.bridge import Links
+from pymilk.bridge.keys import FRAMES, key_of, names_in, source_of
+from pymilk.errors import BridgeAddressError
+
+
+@pytest.mark.parametrize("address", ["tcp/127.0.0.1:1", "tcp/localhost:7447", "tcp/[::1]:65535"])
+def test_this_machine_needs_no_permission(address):
+    assert Links(listen=(address,)).listen == (address,)
+
+
+@pytest.mark.parametrize(
+    "address", ["tcp/0.0.0.0:7447", "tcp/[::]:7447", "tcp/rtc:7447", "tcp/10.0.0.1:1", "tcp/localhost.evil:1"]
+)
+@pytest.mark.parametrize("where", ["listen", "connect"])
+def test_others_do(address, where):
+    with pytest.raises(BridgeAddressError, match="leaves this machine") as caught:
+        Links(**{where: (address,)})
+    assert caught.value.address == address
+    assert getattr(Links(**{where: (address,)}, insecure=True), where) == (address,)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["", "127.0.0.1:7447", "udp/127.0.0.1:7447", "tcp/127.0.0.1", "tcp/127.0.0.1:0", "tcp/127.0.0.1:65536",
+     "tcp/127.0.0.1:1#iface=lo", "tcp/127.0.0.1:1,tcp/10.0.0.1:1", "tcp/127.0.0.1:1\n"],
+)  # fmt: skip
+def test_what_is_no_address(address):
+    with pytest.raises(BridgeAddressError, match="tcp/HOST:PORT"):
+        Links(connect=(address,), insecure=True)
+
+
+@pytest.mark.parametrize("name", ["wfs", "a b", "x*", "$dm#1?", "ä", "100%", "a~b", "..x", "\udcff"])
+def test_names_in_keys(name):
+    key = key_of("rtc-1.site", name, FRAMES)
+    assert not set(key) & set("*$#? ~")
+    assert names_in(key) == ("rtc-1.site", name)
+
+
+@pytest.mark.parametrize("key", ["pymilk/2/a/b/c", "pymilk/1/a/b", "pymilk/1/a/b%2Fc/x", "pymilk/1/%00/b/x"])
+def test_keys_of_others(key):
+    assert names_in(key) is None
+
+
+@pytest.mark.parametrize("text", ["wfs", "/wfs", "rtc/", "rtc/a/b", ""])
+def test_what_is_no_source(text):
+    with pytest.raises(BridgeAddressError, match="HOST/STREAM"):
+        source_of(text)
