@@ -38,6 +38,7 @@ SMOKE_TESTS = (
     "-m pymilk bench --rates 1000,10000 --seconds 0.3",
     "benchmarks/scaling.py --quick",
     "benchmarks/recording.py --quick --compress",
+    "benchmarks/web.py --quick",
     "benchmarks/soak.py --minutes 0.3",
 )
 

@@ -70,8 +70,11 @@ if TYPE_CHECKING:
     from .recording import Recorder, Recording, RecordReport, load, open_mfrecording, record, save
     from .simulate import SimulatedCamera
     from .view import plot
+    from .web import live
 
-set_finder(lambda name: getattr(importlib.import_module(".view", __name__), name))
+set_finder(
+    lambda name: getattr(importlib.import_module(".web" if name == "live" else ".view", __name__), name)
+)
 
 if as_command():
     let_interrupts_raise()
@@ -109,6 +112,7 @@ __all__ = [
     "find_stale",
     "get_include",
     "list_streams",
+    "live",
     "load",
     "open_mfrecording",
     "play",
@@ -136,6 +140,7 @@ _LATER = {
     "SimulatedCamera": "simulate",
     "capture_many": "multi",
     "create_stream": "inspection",
+    "live": "web",
     "load": "recording",
     "open_mfrecording": "recording",
     "play": "playback",

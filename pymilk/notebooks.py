@@ -13,15 +13,15 @@ from ._types import Array
 
 __all__ = ["as_html", "picture_of", "set_finder", "table_html", "upstairs"]
 
-#: Finds what is on higher floors, by its name in `pymilk.view`. Set by the face of the package, which alone
-#: may know them.
+#: Finds what is on higher floors, by its name in `pymilk.view` or `pymilk.web`. Set by the face of the
+#: package, which alone may know them.
 _finder: list[Callable[[str], Any]] = []
 
 _STYLE = "display:flex;gap:1em;align-items:flex-start"
 
 
 def upstairs(name: str) -> Any:
-    """Return a function of `pymilk.view`."""
+    """Return a function of `pymilk.view`, or ``live`` of `pymilk.web`."""
     return _finder[0](name)
 
 

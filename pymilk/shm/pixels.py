@@ -11,7 +11,7 @@ from .._core import Stream
 from .._types import Array
 from ..arraylike import ArrayLike
 from ..errors import StreamError
-from ..notebooks import as_html, picture_of
+from ..notebooks import as_html, picture_of, upstairs
 from ..streams.camera import frame_rate
 from ..streams.keywords import Keywords
 from ..times import now_ns
@@ -39,6 +39,8 @@ class PixelCalls(ArrayLike):
         def keywords(self) -> Keywords: ...  # noqa: D102
 
         def get_data(self, *, copy: bool = True) -> Array: ...  # noqa: D102
+
+        def _live(self) -> Stream: ...
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -92,6 +94,10 @@ class PixelCalls(ArrayLike):
         except StreamError as error:  # damaged, closed meanwhile, or a keyword that is no number
             return as_html(repr(self), [*rows, ("but", error)])
         return as_html(repr(self), rows, picture)
+
+    def live(self, **settings: object) -> Any:
+        """Show this stream in a notebook, live: see `pymilk.live`, which takes these settings."""
+        return upstairs("live")(self._live(), **settings)
 
     def __bool__(self) -> bool:
         """Return True: an object, open or closed."""

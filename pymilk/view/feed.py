@@ -127,12 +127,15 @@ class Feed:
             "deleted, this is its last frame" if self._stream.deleted else ""
         )  # fmt: skip
         counter = self._stream.counter
+        came = bool(self._looks) and counter != self._looks[-1][1]
         if self._looks and counter < self._looks[-1][1]:
             self._looks.clear()  # the writer restarted
         while len(self._looks) > 1 and self._looks[1][0] < now - _RATE_SECONDS:
             self._looks.popleft()
         self._looks.append((now, counter))
-        if now >= self._next_writer:
+        if came and not self._writer:
+            self._next_writer = now + _WRITER_SECONDS  # it lives: to ask costs more than a look
+        elif now >= self._next_writer:
             self._next_writer = now + _WRITER_SECONDS
             self._writer = self._dead_writer()
         return not self._taken or counter != self.counter

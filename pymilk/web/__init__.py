@@ -1,11 +1,26 @@
-"""Streams in a browser: the server behind ``pymilk web``, and its page.
+"""Streams in a browser: the server behind ``pymilk web`` and its page; and the same view in a notebook.
 
-Needs the extra ``web`` (starlette, uvicorn, websockets). docs/web.md says what is sent and what is protected.
+The server needs the extra ``web`` (starlette, uvicorn, websockets, Pillow), a notebook the extra ``notebook``
+(anywidget as well). docs/web.md says what is sent and what is protected.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING, Any
 
-from .server import WebServer
-from .settings import Settings
+from ..system.extras import optional_library
 
-__all__ = ["Settings", "WebServer"]
+if TYPE_CHECKING:
+    from .notebook import LiveView, live
+    from .server import WebServer
+    from .settings import Settings
+
+_ROOMS = {"LiveView": "notebook", "Settings": "settings", "WebServer": "server", "live": "notebook"}
+
+__all__ = ["LiveView", "Settings", "WebServer", "live"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        found = getattr(optional_library(f"{__name__}.{_ROOMS[name]}", "web", "pages in a browser"), name)
+        globals()[name] = found
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

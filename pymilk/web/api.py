@@ -3,57 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import io
 import json
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from .._core import Stream
-from ..errors import StreamError, StreamNotFoundError, StreamPermissionError
 from ..inspection import stream_details
+from ..parameters import FPS, list_fps
 from ..shm import SHM
+from ..streams.keywords import Keywords
 from ..view.feed import Feed
 from ..view.levels import fractions, real_values, zscale
 from ..view.png import png_bytes
 from .listing import Listing, plain
+from .operations import Operation
 from .sources import path_of
 from .viewer import Views
 
-__all__ = ["Api", "failed"]
+__all__ = ["Api"]
 
 #: Seconds between two lists of streams that are sent by themselves.
 _LIST_SECONDS = 1.0
 #: Looks in this time whether the server ends.
 _LOOKS = 20
 
-Answer = Callable[[Request], Awaitable[Response]]
-
-
-def failed(error: BaseException) -> Response:
-    """Return the answer that says what went wrong."""
-    for kind, code in ((StreamNotFoundError, 404), (StreamPermissionError, 403)):
-        if isinstance(error, kind):
-            return PlainTextResponse(str(error), code)
-    return PlainTextResponse(str(error), 400)
-
-
-def _answering(answer: Answer) -> Answer:
-    @functools.wraps(answer)
-    async def safe(request: Request) -> Response:
-        try:
-            return await answer(request)
-        except (StreamError, OSError, ImportError) as error:
-            return failed(error)
-
-    return safe
+#: Of JSON.
+_OBJECT = {"type": "object"}
+_OBJECTS = {"type": "array", "items": _OBJECT}
+_BYTES = {"type": "string", "format": "binary"}
 
 
 class Api:
@@ -70,18 +54,20 @@ class Api:
     def __init__(self, listing: Listing, views: Views, ending: Callable[[], bool]) -> None:
         self._listing, self._views, self._ending = listing, views, ending
 
-    def routes(self) -> list[Route]:
-        """Return the routes, below ``/api``."""
-        answers: dict[str, Answer] = {
-            "/streams": self.streams,
-            "/events": self.events,
-            "/views": self.views,
-            "/streams/{name}": self.stream,
-            "/streams/{name}/frame.fits": self.fits,
-            "/streams/{name}/frame.npy": self.npy,
-            "/streams/{name}/frame.png": self.png,
-        }
-        return [Route(path, _answering(answer), methods=["GET"]) for path, answer in answers.items()]
+    def operations(self) -> list[Operation]:
+        """Return all of them."""
+        return [
+            Operation("GET", "/streams", self.streams, schema=_OBJECTS),
+            Operation("GET", "/events", self.events, "text/event-stream", {"type": "string"}),
+            Operation("GET", "/views", self.views, schema=_OBJECTS),
+            Operation("GET", "/streams/{name}", self.stream, schema=_OBJECT),
+            Operation("GET", "/streams/{name}/keywords", self.keywords, schema=_OBJECT),
+            Operation("GET", "/streams/{name}/frame.fits", self.fits, "application/fits", _BYTES),
+            Operation("GET", "/streams/{name}/frame.npy", self.npy, "application/octet-stream", _BYTES),
+            Operation("GET", "/streams/{name}/frame.png", self.png, "image/png", _BYTES),
+            Operation("GET", "/fps", self.fps, schema={"type": "array", "items": {"type": "string"}}),
+            Operation("GET", "/fps/{name}", self.parameters, schema=_OBJECT),
+        ]
 
     async def streams(self, request: Request) -> Response:
         """List the streams, with rates and ages."""
@@ -111,6 +97,30 @@ class Api:
                 return stream_details(stream)
 
         return JSONResponse(plain(await asyncio.to_thread(look, self._path(request))))
+
+    async def keywords(self, request: Request) -> Response:
+        """Return the keywords of a stream: an object of names and values."""
+
+        def look(path: str) -> dict[str, Any]:
+            with Stream.attach(path, writable=False, prefault=False) as stream:
+                return dict(Keywords(stream))
+
+        return JSONResponse(plain(await asyncio.to_thread(look, self._path(request))))
+
+    async def fps(self, request: Request) -> Response:
+        """List the names of the FPS: parameters of processes."""
+        names = await asyncio.to_thread(list_fps)
+        return JSONResponse([name for name in names if self._listing.shows(name)])
+
+    async def parameters(self, request: Request) -> Response:
+        """Return the parameters of an FPS: an object of keys and values."""
+
+        def look(name: str) -> dict[str, Any]:
+            with FPS(name, writable=False) as fps:
+                return fps.as_dict()
+
+        name = self._listing.checked(request.path_params["name"])
+        return JSONResponse(plain(await asyncio.to_thread(look, name)))
 
     async def npy(self, request: Request) -> Response:
         """Return the newest frame as an NPY file."""
@@ -147,16 +157,13 @@ class Api:
         return Response(await asyncio.to_thread(content, path), media_type=kind, headers=headers)
 
     def _path(self, request: Request) -> str:
-        name = request.path_params["name"]
-        if not self._listing.shows(name):
-            raise StreamNotFoundError(f"stream {name!r:.80} is not shown here", stream=name)
-        return path_of(name)
+        return path_of(self._listing.checked(request.path_params["name"]))
 
 
 def _picture(path: str) -> Any:
-    """Return the newest frame in grey, row 0 at the bottom."""
+    """Return the newest frame in grey, row 0 at the bottom; pixels that are not finite are black."""
     with Feed(path) as feed:
         frame = feed.take()
     image = real_values(np.atleast_2d(frame))
-    grey = (fractions(image, zscale(image)) * 255).astype(np.uint8)
+    grey = (np.nan_to_num(fractions(image, zscale(image)), nan=0.0) * 255).astype(np.uint8)
     return np.repeat(grey[::-1, :, None], 3, axis=2)

@@ -1,4 +1,4 @@
-"""What changes something: keywords, parameters, recordings. Only with ``control``."""
+"""Recordings that were started here, keywords, parameters: what is changed, only with ``control``."""
 
 from __future__ import annotations
 
@@ -8,42 +8,62 @@ import re
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from .._core import Stream
-from ..errors import StreamArgumentError, StreamError, StreamNotFoundError
+from ..errors import StreamArgumentError, StreamNotFoundError
+from ..parameters import FPS
 from ..recording import Recorder
 from ..streams.keywords import Keywords
-from .api import failed
 from .listing import Listing, plain
+from .operations import Operation, given_object
 from .sources import path_of
 
 __all__ = ["Control"]
 
-_FILE = re.compile(r"[A-Za-z0-9_.{}:-]{1,120}\.(npy|fits|h5|zarr)")
+_FILE = re.compile(r"[A-Za-z0-9_{}:-][A-Za-z0-9_.{}:-]{0,119}\.(npy|fits|h5|zarr)")
+
+_OBJECT = {"type": "object"}
+_VALUES = {"type": "object", "additionalProperties": {"type": ["number", "string", "boolean"]}}
+_RECORDING = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "pattern": f"^{_FILE.pattern}$"},
+        "frames": {"type": "integer", "minimum": 1},
+        "seconds": {"type": "number", "exclusiveMinimum": 0},
+    },
+}
 
 
 class Control:
-    """What those who may do more than look can ask for.
+    """Recordings, and what those who may do more than look can ask for.
 
     Parameters
     ----------
     listing : Listing
     folder : str
         Where recordings go; the page chooses names in it, nothing else.
+    allowed : bool
+        Whether anything may be changed.
     """
 
-    def __init__(self, listing: Listing, folder: str) -> None:
-        self._listing, self._folder = listing, folder
+    def __init__(self, listing: Listing, folder: str, allowed: bool) -> None:
+        self._listing, self._folder, self._allowed = listing, folder, allowed
         self._recorders: dict[str, Recorder] = {}
+        self._lock = asyncio.Lock()
 
-    def routes(self) -> list[Route]:
-        """Return the routes, below ``/api``."""
+    def operations(self) -> list[Operation]:
+        """Return those that are allowed."""
+        looking = [Operation("GET", "/recorders", self.recorders, schema=_OBJECT)]
+        if not self._allowed:
+            return looking
         return [
-            Route("/streams/{name}/keywords", self.keywords, methods=["POST"]),
-            Route("/recorders", self.recorders, methods=["GET"]),
-            Route("/streams/{name}/record", self.record, methods=["POST"]),
-            Route("/streams/{name}/record", self.stop, methods=["DELETE"]),
+            *looking,
+            Operation("POST", "/streams/{name}/keywords", self.set_keywords, schema=_OBJECT, body=_VALUES),
+            Operation("POST", "/fps/{name}", self.set_parameters, schema=_OBJECT, body=_VALUES),
+            Operation("POST", "/streams/{name}/record", self.record, schema=_OBJECT, body=_RECORDING,
+                      code=201),
+            Operation("DELETE", "/streams/{name}/record", self.stop, schema=_OBJECT),
         ]
 
     def close(self) -> None:
@@ -52,48 +72,50 @@ class Control:
             recorder.stop()
         self._recorders.clear()
 
-    async def keywords(self, request: Request) -> Response:
-        """Set keywords of a stream: an object of names and values."""
-        try:
-            given = await request.json()
-            if not isinstance(given, dict):
-                raise StreamArgumentError(
-                    "keywords are an object of names and values", argument="keywords", found=given
-                )
-            with Stream.attach(self._path(request)) as stream:
-                keywords = Keywords(stream)
-                for name, value in given.items():
-                    keywords[name] = value
-        except (StreamError, OSError, ValueError) as error:
-            return failed(error)
+    async def set_keywords(self, request: Request) -> Response:
+        """Set keywords of a stream: an object of names and values. All of them, or none if one is refused."""
+        given = await given_object(request)
+
+        def change(path: str) -> None:
+            with Stream.attach(path) as stream:
+                Keywords(stream).merge(given)
+
+        await asyncio.to_thread(change, self._path(request))
+        return JSONResponse({})
+
+    async def set_parameters(self, request: Request) -> Response:
+        """Set parameters of an FPS: an object of keys and values. All of them, or none if one is refused."""
+        given = await given_object(request)
+
+        def change(name: str) -> None:
+            with FPS(name, writable=True) as fps:
+                fps.update(given)
+
+        await asyncio.to_thread(change, self._listing.checked(request.path_params["name"]))
         return JSONResponse({})
 
     async def recorders(self, request: Request) -> Response:
-        """Return the reports of all recordings that were started here."""
+        """Return the reports of all recordings that were started here: an object of streams and reports."""
         return JSONResponse({name: plain(each.report.to_dict()) for name, each in self._recorders.items()})
 
     async def record(self, request: Request) -> Response:
         """Start a recording: an object with ``file``, and perhaps ``frames`` or ``seconds``."""
-        name = request.path_params["name"]
-        try:
-            given = await request.json()
-            file = given.get("file") if isinstance(given, dict) else None
-            if not isinstance(file, str) or not _FILE.fullmatch(file) or file.startswith("."):
-                raise StreamArgumentError(
-                    "file is a name without a folder that ends in .npy, .fits, .h5 or .zarr",
-                    argument="file", found=file,
-                )  # fmt: skip
+        given = await given_object(request)
+        file = given.get("file")
+        if not isinstance(file, str) or not _FILE.fullmatch(file):
+            raise StreamArgumentError(
+                "file is a name without a folder that ends in .npy, .fits, .h5 or .zarr",
+                argument="file", found=file,
+            )  # fmt: skip
+        path, name = self._path(request), request.path_params["name"]
+        async with self._lock:  # two that ask at once
             running = self._recorders.get(name)
             if running is not None and running.running:
                 raise StreamArgumentError(f"stream {name!r} is being recorded", argument="name", found=name)
-            recorder = Recorder(
-                self._path(request), os.path.join(self._folder, file),
-                frames=given.get("frames"), seconds=given.get("seconds"),
-            )  # fmt: skip
+            target = os.path.join(self._folder, file)
+            recorder = Recorder(path, target, frames=given.get("frames"), seconds=given.get("seconds"))
             await asyncio.to_thread(recorder.start)
-        except (StreamError, OSError, ValueError) as error:
-            return failed(error)
-        self._recorders[name] = recorder
+            self._recorders[name] = recorder
         return JSONResponse({}, 201)
 
     async def stop(self, request: Request) -> Response:
@@ -101,15 +123,9 @@ class Control:
         name = request.path_params["name"]
         recorder = self._recorders.get(name)
         if recorder is None:
-            return failed(StreamNotFoundError(f"stream {name!r:.80} is not recorded from here", stream=name))
-        try:
-            await asyncio.to_thread(recorder.stop)
-        except (StreamError, OSError) as error:
-            return failed(error)
+            raise StreamNotFoundError(f"stream {name!r:.80} is not recorded from here", stream=name[:80])
+        await asyncio.to_thread(recorder.stop)
         return JSONResponse(plain(recorder.report.to_dict()))
 
     def _path(self, request: Request) -> str:
-        name = request.path_params["name"]
-        if not self._listing.shows(name):
-            raise StreamNotFoundError(f"stream {name!r:.80} is not shown here", stream=name)
-        return path_of(name)
+        return path_of(self._listing.checked(request.path_params["name"]))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ..errors import StreamError
+from ..errors import StreamError, StreamNotFoundError
 from ..inspection import measure_rates, survey
 
 __all__ = ["Listing", "plain"]
@@ -40,6 +41,20 @@ class Listing:
     def shows(self, name: str) -> bool:
         """Tell whether a stream may be looked at."""
         return not self._patterns or any(fnmatchcase(name, each) for each in self._patterns)
+
+    def checked(self, name: str) -> str:
+        """Return the name of a stream, or of an FPS, that may be looked at.
+
+        Raises
+        ------
+        StreamNotFoundError
+            It may not, or is no name.
+        """
+        if not self.shows(name):
+            raise StreamNotFoundError(f"{name!r:.80} is not shown here", stream=name[:80])
+        if not name or name != os.path.basename(name) or name.startswith(".") or "\0" in name:
+            raise StreamNotFoundError(f"{name!r:.80} is no name", stream=name[:80])
+        return name
 
     async def streams(self) -> list[dict[str, Any]]:
         """Return what is known of each stream."""

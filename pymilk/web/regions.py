@@ -13,11 +13,15 @@ import numpy as np
 from .._types import Array
 from ..errors import StreamArgumentError
 from ..native.bins import bin_image
+from .jpeg import RULES, check_library, jpeg_of
 
-__all__ = ["Region", "packed", "pixels_of"]
+__all__ = ["Region", "cut_of", "packed", "pixels_of"]
 
 #: Largest side of what is sent: textures of all graphics cards have that much.
 _LARGEST = 4096
+
+#: Values of a curve that are sent as they are.
+_LONGEST = 131_072
 
 _WORDS = ("mean", "max", "first")
 
@@ -37,6 +41,8 @@ class Region:
         What becomes of pixels that there is no room for.
     index : int or None
         Slice of a cube; None for the one written last.
+    jpeg : str or None
+        Rule for the levels of a JPEG of 8 bits, with loss; None for the values themselves.
     """
 
     left: float = 0.0
@@ -47,6 +53,7 @@ class Region:
     height: int = 1024
     how: Literal["mean", "max", "first"] = "mean"
     index: int | None = None
+    jpeg: str | None = None
 
     @classmethod
     def read(cls, given: object) -> Region:
@@ -56,6 +63,8 @@ class Region:
         ------
         StreamArgumentError
             It is no region.
+        LibraryMissingError
+            It is to be sent as a JPEG, and there is no Pillow.
         """
         if not isinstance(given, dict):
             raise _bad("view", given, "an object")
@@ -75,6 +84,11 @@ class Region:
             if type(number) is not int or not 0 <= number < 2**32:
                 raise _bad("slice", number, "a number from 0")
             values["index"] = number
+        if given.get("jpeg") is not None:
+            if given["jpeg"] not in RULES:
+                raise _bad("jpeg", given["jpeg"], f"one of {', '.join(RULES)}")
+            check_library()
+            values["jpeg"] = given["jpeg"]
         return cls(**values)
 
     def within(self, rows: int, columns: int) -> tuple[slice, slice]:
@@ -110,27 +124,78 @@ def pixels_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
     -------
     pixels : ndarray, C order, little endian
         Of the dtype of the image where the page can hold it: integers of up to 32 bits, float32, or pairs of
-        float32 for complex numbers. Others become float32.
+        float32 for complex numbers. Others become float32. Or the bytes of a JPEG; curves are never one.
     said : dict
         ``region`` (left, bottom, right, top, in whole pixels), ``bins`` (columns and rows that became one),
-        ``shape`` (of the image), ``sent`` (dtype), ``exact`` (every pixel is what the stream holds).
+        ``shape`` (of the image), ``sent`` (dtype, or "jpeg", with ``levels``), ``exact`` (every pixel is what
+        the stream holds).
     """
     curve = image.ndim == 1
     plane = image.reshape(1, -1) if curve else image
     rows, columns = region.within(*plane.shape)
     part = plane[rows, columns]
-    across = _bins(part.shape[1], region.width if not curve else _LARGEST)
+    across = _bins(part.shape[1], region.width if not curve else _LONGEST)
     down = _bins(part.shape[0], region.height)
     small, exact = _shrunk(part, down, across, region.how)
-    pixels, kept = _for_the_page(small)
+    levels: dict[str, Any] = {}
+    if region.jpeg and not curve:
+        content, levels["levels"] = jpeg_of(small, region.jpeg)
+        pixels, kept = np.frombuffer(content, np.uint8), False
+    else:
+        pixels, kept = _for_the_page(small)
     return pixels, {
         "region": [columns.start, rows.start, columns.stop, rows.stop],
         "bins": [across, down],
         "shape": list(image.shape),
         "dtype": str(image.dtype),
-        "sent": str(pixels.dtype),
+        "sent": "jpeg" if levels else str(pixels.dtype),
         "size": list(small.shape),
         "exact": exact and kept,
+        **levels,
+    }
+
+
+def cut_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
+    """Cut a region out of an image, every pixel as the stream holds it.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns) or (columns,)
+    region : Region
+        `width`, `height`, `how` and `jpeg` do not matter.
+
+    Returns
+    -------
+    pixels : ndarray, C order, little endian
+        Of the dtype of the image; bools as uint8, float16 as float32, complex numbers as pairs.
+    said : dict
+        As that of `pixels_of`.
+
+    Raises
+    ------
+    StreamArgumentError
+        The region has more than 4096 x 4096 pixels.
+    """
+    plane = image.reshape(1, -1) if image.ndim == 1 else image
+    rows, columns = region.within(*plane.shape)
+    part = plane[rows, columns]
+    if part.size > _LARGEST**2:
+        raise _bad("cut", part.shape, f"a region of at most {_LARGEST}x{_LARGEST} pixels")
+    pixels = np.ascontiguousarray(part, part.dtype.newbyteorder("<"))
+    if pixels.dtype.kind == "c":
+        pixels = pixels.view("<f4" if pixels.dtype.itemsize == 8 else "<f8")
+    elif pixels.dtype == np.bool_:
+        pixels = pixels.view(np.uint8)
+    elif pixels.dtype == np.float16:
+        pixels = pixels.astype(np.float32)
+    return pixels, {
+        "region": [columns.start, rows.start, columns.stop, rows.stop],
+        "bins": [1, 1],
+        "shape": list(image.shape),
+        "dtype": str(image.dtype),
+        "sent": str(pixels.dtype),
+        "size": list(part.shape),
+        "exact": True,
     }
 
 
@@ -173,4 +238,4 @@ def packed(said: dict[str, Any], pixels: Array) -> bytes:
     """Return a message for the page: length of a header, the header as JSON, pixels at a multiple of 8."""
     header = json.dumps(said, allow_nan=False).encode()
     header += b" " * (-(len(header) + 4) % 8)
-    return struct.pack("<I", len(header)) + header + pixels.tobytes()
+    return b"".join((struct.pack("<I", len(header)), header, pixels.data.cast("B")))

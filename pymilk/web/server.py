@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import threading
 from typing import Any
@@ -13,6 +14,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from ..errors import StreamArgumentError, StreamStorageError
 from ..system.causes import cause_of
 from ..system.ending import close_at_exit
+from ..system.extras import optional_library
 from .app import make_app
 from .settings import Settings
 
@@ -73,7 +75,9 @@ class WebServer:
     Raises
     ------
     StreamStorageError
-        From `start`: the address or the port cannot be used.
+        From `start`: the address or the port cannot be used, or the certificate.
+    LibraryMissingError
+        From `start`: the library websockets is not installed.
     """
 
     def __init__(self, settings: Settings | None = None, folder: str | None = None) -> None:
@@ -104,7 +108,7 @@ class WebServer:
         """Answer from now on, in a thread of its own."""
         if self._thread is not None:
             raise StreamArgumentError("the server was started already", argument="start", found=None)
-        self._socket = self._listen()
+        optional_library("websockets", "web", "pages in a browser")
         protocol = type("_Opening", (_Protocol,), {"opening": self.settings.opening})
         config = uvicorn.Config(
             make_app(self.settings, self._is_ending, self._folder),
@@ -114,6 +118,14 @@ class WebServer:
             server_header=False, date_header=False,
             ssl_certfile=self.settings.cert, ssl_keyfile=self.settings.key,
         )  # fmt: skip
+        try:
+            config.load()
+        except OSError as error:  # also of ssl
+            raise StreamStorageError(
+                f"the certificate {self.settings.cert} and its key {self.settings.key} cannot be used: "
+                f"{cause_of(error)}", path=self.settings.cert,
+            ) from error  # fmt: skip
+        self._socket = self._listen()
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="pymilk web", daemon=True)
         self._thread.start()
@@ -130,9 +142,10 @@ class WebServer:
             listener.listen(128)
         except OSError as error:
             listener.close()
+            elsewhere = error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror)
+            choose = "an address of this machine" if elsewhere else "another port, or 0 for a free one"
             raise StreamStorageError(
-                f"cannot listen on {host}, port {port}: {cause_of(error)}; choose another port, "
-                "or 0 for a free one",
+                f"cannot listen on {host}, port {port}: {cause_of(error)}; choose {choose}",
                 path=f"{host}:{port}",
             ) from error
         return listener

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from .._types import Array
-from ..errors import StreamNotFoundError
 from ..names import SUFFIX, stream_directory
 from ..times import now_ns
 from ..view.feed import Feed
@@ -18,19 +18,11 @@ __all__ = ["Shown", "Source", "Sources", "path_of"]
 #: Seconds between two looks at the counter while a view waits for a frame.
 _LOOK_SECONDS = 0.004
 #: Frames of this size and more are copied in another thread: the server goes on meanwhile.
-_LARGE_NBYTES = 262_144
+_LARGE_NBYTES = 2_097_152
 
 
 def path_of(name: str) -> str:
-    """Return the path of a stream by its name alone.
-
-    Raises
-    ------
-    StreamNotFoundError
-        It is no name: nothing outside the stream directory is shown.
-    """
-    if not name or name != os.path.basename(name) or name.startswith(".") or "\0" in name:
-        raise StreamNotFoundError(f"{name!r:.80} is no name of a stream", stream=name[:80])
+    """Return the path of a stream by its name alone, which `Listing.checked` has seen."""
     return os.path.join(stream_directory(), name + SUFFIX)
 
 
@@ -66,7 +58,7 @@ class Source:
 
     Parameters
     ----------
-    name : str
+    path : str
 
     Raises
     ------
@@ -74,8 +66,8 @@ class Source:
         As `pymilk.Stream.attach`.
     """
 
-    def __init__(self, name: str) -> None:
-        self._feed = Feed(path_of(name))
+    def __init__(self, path: str) -> None:
+        self._feed = Feed(path)
         self._lock = asyncio.Lock()
         self._kept: dict[int | None, Shown] = {}
         self.users = 0
@@ -141,16 +133,23 @@ class Source:
 
 
 class Sources:
-    """All sources in use, by name: each is open as long as a view has it."""
+    """All sources in use, by name: each is open as long as a view has it.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    place : callable
+        Returns the path of a stream by its name.
+    """
+
+    def __init__(self, place: Callable[[str], str] = path_of) -> None:
+        self._place = place
         self._open: dict[str, Source] = {}
 
     def take(self, name: str) -> Source:
         """Return the source of a stream; `give_back` it."""
         source = self._open.get(name)
         if source is None:
-            source = self._open[name] = Source(name)
+            source = self._open[name] = Source(self._place(name))
         source.users += 1
         return source
 

@@ -50,13 +50,17 @@ class Page:
 
     def next(self, **view: Any) -> tuple[dict[str, Any], np.ndarray]:
         """Give credit; returns header and pixels of the frame that comes."""
+        header, content = self.raw(**view)
+        pixels = np.frombuffer(content, KINDS.get(header["sent"], "<f4"))
+        return header, pixels.reshape(header["size"])
+
+    def raw(self, **view: Any) -> tuple[dict[str, Any], bytes]:
+        """Give credit; returns header and content of the frame that comes."""
         self.say({"ready": True, **({"view": view} if view else {})})
         while isinstance(content := self.socket.recv(10), str):
             pass
         (length,) = struct.unpack_from("<I", content)
-        header = json.loads(content[4 : 4 + length])
-        pixels = np.frombuffer(content, KINDS.get(header["sent"], "<f4"), offset=4 + length)
-        return header, pixels.reshape(header["size"])
+        return json.loads(content[4 : 4 + length]), content[4 + length :]
 
     def ended(self) -> int:
         """Wait until the server ends it; returns the code."""

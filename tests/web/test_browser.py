@@ -7,110 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-import shutil
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import pytest
 
-playwright = pytest.importorskip("playwright.sync_api")
-pytest.importorskip("starlette")
-pytest.importorskip("uvicorn")
-pytest.importorskip("websockets")
-
-from pymilk import SHM  # noqa: E402
-from pymilk.web import Settings, WebServer  # noqa: E402
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-
-#: WebGL by the processor: the same on every machine.
-OPTIONS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield started
-        started.close()
-
-
-class Look:
-    """The page, with one stream open."""
-
-    def __init__(self, browser: Any, server: WebServer, stream: str, settings: str = "") -> None:
-        self.page = browser.new_page()
-        self.page.set_viewport_size({"width": 1200, "height": 800})
-        self.said: list[str] = []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.goto(f"{server.address}&view={stream}{settings}")
-        self.stream = stream
-        self.until(f"Number({self.of('.view')}.dataset.shown) > 0")
-
-    @staticmethod
-    def of(selector: str) -> str:
-        return f"document.querySelector('{selector}')"
-
-    def until(self, condition: str) -> None:
-        """Wait for a condition; that of playwright evaluates text in the page, which its policy forbids."""
-        deadline = time.monotonic() + 10
-        while not self.page.evaluate(condition):
-            assert time.monotonic() < deadline, f"{condition}; {self.said}"
-            time.sleep(0.02)
-
-    def shows(self, counter: int) -> None:
-        self.until(f"{self.of('.view')}.dataset.cnt0 === '{counter}'")
-
-    def pixel(self, x: float, y: float) -> list[int]:
-        """Return the colour of a pixel of the canvas, counted from the upper left."""
-        return self.page.evaluate(
-            """([x, y]) => {
-                const canvas = document.querySelector(".stage canvas");
-                const copy = document.createElement("canvas");
-                copy.width = canvas.width;
-                copy.height = canvas.height;
-                const context = copy.getContext("2d");
-                context.drawImage(canvas, 0, 0);
-                return [...context.getImageData(Math.floor(x), Math.floor(y), 1, 1).data].slice(0, 3);
-            }""",
-            [x, y],
-        )
-
-    def size(self) -> tuple[int, int]:
-        canvas = self.of(".stage canvas")
-        width, height = self.page.evaluate(f"[{canvas}.width, {canvas}.height]")
-        return width, height
-
-    def close(self) -> None:
-        self.page.close()
-        assert self.said == []
-
-
-@contextlib.contextmanager
-def looking(browser: Any, stream: str, settings: str = "") -> Iterator[Look]:
-    with WebServer(Settings(port=0)) as server:
-        look = Look(browser, server, stream, settings)
-        yield look
-        look.close()
-
-
-def place(
-    size: tuple[int, int], shape: tuple[int, int], x: int, y: int, code: int = 0
-) -> tuple[float, float]:
-    """Return the canvas pixel of the middle of a pixel of an image that is fitted; (0, 0) is lower left."""
-    rows, columns = shape
-    right, up = x + 0.5 - columns / 2, y + 0.5 - rows / 2
-    right, up = [
-        (right, up), (up, -right), (-right, -up), (-up, right),
-        (-right, up), (up, right), (right, -up), (-up, -right),
-    ][code]  # fmt: skip
-    across, high = (rows, columns) if code % 2 else (columns, rows)
-    zoom = min(size[0] / across, size[1] / high)
-    return size[0] / 2 + right * zoom, size[1] / 2 - up * zoom
+from pymilk import SHM
+from pymilk.web import Settings, WebServer
+from support.browsing import Browser, Look, looking, place
 
 
 def ramp(dtype: str) -> np.ndarray:
@@ -141,52 +45,67 @@ STRETCHES = {
 
 def compare(look: Look, image: np.ndarray, stretch: str = "linear", code: int = 0) -> None:
     levels, size = grey(image, stretch), look.size()
-    for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
-            red, green, blue = look.pixel(*place(size, image.shape, x, y, code))
-            assert red == green == blue
-            assert abs(red - levels[y, x]) <= 1, (x, y)
+    rows, columns = image.shape
+    places = [(x, y) for y in range(rows) for x in range(columns)]
+    found = look.pixels([place(size, image.shape, x, y, code) for x, y in places])
+    for (x, y), (red, green, blue) in zip(places, found, strict=True):
+        assert red == green == blue
+        assert abs(red - levels[y, x]) <= 1, (x, y)
 
 
-@pytest.mark.parametrize(
-    "dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "c8", "c16"]
-)
-def test_every_dtype_is_painted_as_it_is(browser: Any, shm_dir: Any, dtype: str) -> None:
-    image = ramp(dtype)
-    with SHM("cam", image), looking(browser, "cam") as look:
-        compare(look, image)
+DTYPES = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8", "c8", "c16")
 
 
-@pytest.mark.parametrize("stretch", STRETCHES)
-def test_stretches(browser: Any, shm_dir: Any, stretch: str) -> None:
+def test_every_dtype_is_painted_as_it_is(browser: Browser, shm_dir: Any) -> None:
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(SHM("cam", ramp(DTYPES[0])))
+        look = opened.enter_context(looking(browser, "cam", ",auto:1"))
+        for number, dtype in enumerate(DTYPES):
+            image = ramp(dtype)
+            if number:
+                opened.enter_context(SHM("cam", image))
+                look.until(
+                    "document.querySelector('.account').textContent.includes("
+                    f"'recreated or restarted {number} times')"
+                )
+            compare(look, image)
+
+
+def test_stretches(browser: Browser, shm_dir: Any) -> None:
     image = ramp("u2")
-    with SHM("cam", image), looking(browser, "cam", f",stretch:{stretch}") as look:
-        compare(look, image, stretch)
+    with SHM("cam", image), looking(browser, "cam") as look:
+        for stretch in STRETCHES:
+            look.choose("Stretch", stretch)
+            look.painted()
+            compare(look, image, stretch)
 
 
-@pytest.mark.parametrize("code", range(8))
-def test_orientations(browser: Any, shm_dir: Any, code: int) -> None:
+def test_orientations(browser: Browser, shm_dir: Any) -> None:
     image = ramp("u1")
-    with SHM("cam", image), looking(browser, "cam", f",turn:{code}") as look:
-        compare(look, image, code=code)
+    with SHM("cam", image), looking(browser, "cam", ",turn:0") as look:
+        for code in range(8):
+            compare(look, image, code=code)
+            look.press("o")
+            look.painted()
+        assert "turn%3A0" in look.page.url
 
 
-def test_without_webgl_it_is_painted_by_hand(browser: Any, shm_dir: Any) -> None:
+def test_without_webgl_it_is_painted_by_hand(browser: Browser, shm_dir: Any) -> None:
     image = ramp("i2")
     with SHM("cam", image), WebServer(Settings(port=0)) as server:
-        context = browser.new_context()
+        context = browser.real.new_context()
         context.add_init_script(
             "const get = HTMLCanvasElement.prototype.getContext;"
             "HTMLCanvasElement.prototype.getContext = function (kind, ...rest)"
             " { return kind === 'webgl2' ? null : get.call(this, kind, ...rest); };"
         )
-        look = Look(context, server, "cam", ",stretch:sqrt")
+        look = Look(context.new_page(), server, "cam", ",stretch:sqrt")
         compare(look, image, "sqrt")
-        look.close()
+        look.leave()
         context.close()
 
 
-def test_values_that_are_not_finite(browser: Any, shm_dir: Any) -> None:
+def test_values_that_are_not_finite(browser: Browser, shm_dir: Any) -> None:
     image = np.linspace(0, 1, 16, dtype="f4").reshape(4, 4)
     image[1, 2], image[2, 1], image[3, 3] = np.nan, np.inf, -np.inf
     with SHM("cam", image), looking(browser, "cam") as look:
@@ -195,15 +114,20 @@ def test_values_that_are_not_finite(browser: Any, shm_dir: Any) -> None:
             assert look.pixel(*place(size, (4, 4), x, y)) == [190, 0, 190]
 
 
-@pytest.mark.parametrize(
-    "image", [np.full((5, 5), 7, "u2"), np.ones((1, 1), "f4"), np.full((3, 3), np.nan)]
-)
-def test_images_without_a_span(browser: Any, shm_dir: Any, image: np.ndarray) -> None:
-    with SHM("cam", image), looking(browser, "cam"):
-        pass
+def test_images_without_a_span(browser: Browser, shm_dir: Any) -> None:
+    images = [np.full((5, 5), 7, "u2"), np.ones((1, 1), "f4"), np.full((3, 3), np.nan)]
+    with contextlib.ExitStack() as opened:
+        opened.enter_context(SHM("cam", images[0]))
+        look = opened.enter_context(looking(browser, "cam", ",auto:1"))
+        assert look.pixel(*place(look.size(), (5, 5), 2, 2)) == [0, 0, 0]
+        for number, colour in ((1, [0, 0, 0]), (2, [190, 0, 190])):
+            opened.enter_context(SHM("cam", images[number]))
+            look.until(f"document.querySelector('.account').textContent.includes('restarted {number} times')")
+            middle = images[number].shape[0] // 2
+            look.turns(place(look.size(), images[number].shape, middle, middle), colour)
 
 
-def test_value_under_the_pointer(browser: Any, shm_dir: Any) -> None:
+def test_value_under_the_pointer(browser: Browser, shm_dir: Any) -> None:
     image = ramp("u4")
     with SHM("cam", image), looking(browser, "cam") as look:
         box = look.page.locator(".stage canvas").bounding_box()
@@ -213,7 +137,7 @@ def test_value_under_the_pointer(browser: Any, shm_dir: Any) -> None:
             assert look.page.inner_text(".pointer") == f"x {x}, y {y}: {image[y, x]}"
 
 
-def test_counters_are_those_of_the_frames(browser: Any, shm_dir: Any) -> None:
+def test_counters_are_those_of_the_frames(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", np.zeros((8, 8), "u2")) as cam, looking(browser, "cam") as look:
         for number in range(2, 60):
             cam.set_data(np.full((8, 8), number, "u2"))
@@ -225,44 +149,43 @@ def test_counters_are_those_of_the_frames(browser: Any, shm_dir: Any) -> None:
         assert shown - 1 + skipped == 58
 
 
-def test_freeze_and_go_on(browser: Any, shm_dir: Any) -> None:
+def test_freeze_and_go_on(browser: Browser, shm_dir: Any) -> None:
     image = np.arange(4, dtype="u1").reshape(2, 2)
     with SHM("cam", image) as cam, looking(browser, "cam", ",auto:1") as look:
         size = look.size()
-        look.page.locator(".stage canvas").press("x")
+        look.press("x")
         before = look.pixel(*place(size, (2, 2), 0, 0))
         cam.set_data(image[::-1])
         time.sleep(0.5)
         assert look.pixel(*place(size, (2, 2), 0, 0)) == before == [0, 0, 0]
         assert "frozen" in look.page.inner_text(".trouble")
-        look.page.locator(".stage canvas").press("x")
+        look.press("x")
         look.shows(2)
         assert look.pixel(*place(size, (2, 2), 0, 0)) != before
 
 
-def test_limits_stay_until_they_are_asked_for(browser: Any, shm_dir: Any) -> None:
+def test_limits_stay_until_they_are_asked_for(browser: Browser, shm_dir: Any) -> None:
     image = np.arange(4, dtype="u2").reshape(2, 2)
     with SHM("cam", image) as cam, looking(browser, "cam") as look:
         cam.set_data(image * 100)
         look.shows(2)
         where = place(look.size(), (2, 2), 1, 0)
         assert look.pixel(*where) == [255, 255, 255]
-        look.page.locator(".stage canvas").press("a")
-        time.sleep(0.2)
-        assert look.pixel(*where) == [85, 85, 85]
+        look.press("a")
+        look.turns(where, [85, 85, 85])
 
 
-def test_a_dark_is_subtracted(browser: Any, shm_dir: Any) -> None:
+def test_a_dark_is_subtracted(browser: Browser, shm_dir: Any) -> None:
     image = ramp("u2") // 2
     with SHM("cam", image) as cam, looking(browser, "cam") as look:
-        look.page.locator(".stage canvas").press("D")
+        look.press("D")
         cam.set_data(image + np.arange(32, dtype="u2").reshape(4, 8))
         look.shows(2)
-        look.page.locator(".stage canvas").press("a")
+        look.press("a")
         assert look.said == []
 
 
-def test_stream_that_stops_and_is_made_again(browser: Any, shm_dir: Any) -> None:
+def test_stream_that_stops_and_is_made_again(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", ramp("u2")), looking(browser, "cam") as look:
         look.until("document.querySelector('.view').classList.contains('stale')")
         with SHM("cam", ramp("f4")[:2, :3]):
@@ -270,13 +193,13 @@ def test_stream_that_stops_and_is_made_again(browser: Any, shm_dir: Any) -> None
             look.until("!document.querySelector('.view').classList.contains('stale')")
 
 
-def test_telemetry_is_a_curve(browser: Any, shm_dir: Any) -> None:
+def test_telemetry_is_a_curve(browser: Browser, shm_dir: Any) -> None:
     with SHM("tel", np.sin(np.arange(1000) / 30).astype("f4")), looking(browser, "tel") as look:
         look.until("!document.querySelector('.plot').hidden")
         look.until("document.querySelector('.stage canvas').hidden")
 
 
-def test_the_list_and_the_address(browser: Any, shm_dir: Any) -> None:
+def test_the_list_and_the_address(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", ramp("u1")), SHM("wfs", ramp("u1")), looking(browser, "cam") as look:
         look.page.wait_for_selector("[data-stream=wfs]")
         look.page.fill("#search", "wf")
@@ -289,18 +212,31 @@ def test_the_list_and_the_address(browser: Any, shm_dir: Any) -> None:
         assert look.page.locator("select[title='Colour map']").nth(1).input_value() == "heat"
 
 
-def test_a_wrong_token_is_said(browser: Any, shm_dir: Any) -> None:
+def test_a_wrong_token_is_said(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", ramp("u1")), WebServer(Settings(port=0)) as server:
         look = Look.__new__(Look)
-        look.page, look.said = browser.new_page(), []
+        look.page, look.said = browser.real.new_page(), []
         look.page.goto(server.address[:-4] + "&view=cam")
         for selector in ("#message", ".trouble"):
             look.until(f"(document.querySelector('{selector}')?.textContent ?? '').includes('token')")
         look.page.close()
 
 
-def test_keys_are_told(browser: Any, shm_dir: Any) -> None:
+def test_keys_are_told(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", ramp("u1")), looking(browser, "cam") as look:
         look.page.click("#help-button")
         assert "freeze" in look.page.inner_text("#help")
         look.page.keyboard.press("Escape")
+
+
+def test_frames_with_loss_say_so_and_are_near(browser: Browser, shm_dir: Any) -> None:
+    image = np.add.outer(np.arange(40), np.arange(60)).astype("u2") * 100
+    with SHM("cam", image), looking(browser, "cam", ",send:JPEG 8 bit") as look:
+        assert "JPEG 8 bit, lossy" in look.page.inner_text(".trouble")
+        levels, size = grey(image), look.size()
+        for x, y in ((0, 0), (59, 39), (30, 10), (7, 33)):
+            red, green, blue = look.pixel(*place(size, image.shape, x, y))
+            assert red == green == blue
+            assert abs(red - levels[y, x]) <= 5
+        look.page.locator("select[title^='What is sent']").select_option("values")
+        look.until("!document.querySelector('.trouble').textContent.includes('lossy')")

@@ -20,7 +20,7 @@ __all__ = ["web"]
 @click.option("--name", "names", multiple=True, help="A further name under which browsers reach the server.")
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser of this machine.")
 @click.option("--allow-control", "control", is_flag=True,
-              help="Let the page set keywords and record into the working directory.")
+              help="Let the page set keywords and parameters, and record into the working directory.")
 @click.option("--cert", type=click.Path(dir_okay=False), help="File of a certificate, for https.")
 @click.option("--key", type=click.Path(dir_okay=False), help="File of its key.")
 def web(

@@ -1,7 +1,11 @@
 // Curves on a canvas: up to some 100 000 points, by the smallest and largest value of each column.
 
-/** Draw values as a curve; returns the levels of its vertical axis. */
-export function drawCurve(canvas, values, { low, high, colour = "#5aa9e6" } = {}) {
+/**
+ * Draw values as a curve; returns the levels of its vertical axis.
+ * @param {{low, high, colour, across, over}} options  levels; places of the values, from 0, if they are not evenly
+ *   spaced; whether it is drawn over what is there
+ */
+export function drawCurve(canvas, values, { low, high, colour = "#5aa9e6", across, over } = {}) {
   const context = canvas.getContext("2d");
   const { width, height } = canvas;
   const finite = values.filter(Number.isFinite);
@@ -15,10 +19,16 @@ export function drawCurve(canvas, values, { low, high, colour = "#5aa9e6" } = {}
     }
   }
   if (!(bottom < top)) [bottom, top] = [(bottom || 0) - 1, (bottom || 0) + 1];
-  context.clearRect(0, 0, width, height);
+  if (!over) context.clearRect(0, 0, width, height);
   context.strokeStyle = colour;
   context.beginPath();
   const place = (value) => height - 1 - ((value - bottom) / (top - bottom)) * (height - 2);
+  if (across) {
+    const scale = (width - 1) / (across[across.length - 1] || 1);
+    values.forEach((value, k) => context.lineTo(across[k] * scale, place(value)));
+    context.stroke();
+    return [bottom, top];
+  }
   for (let column = 0; column < width; column++) {
     const first = Math.floor((column * values.length) / width);
     const last = Math.max(first + 1, Math.floor(((column + 1) * values.length) / width));
@@ -33,6 +43,34 @@ export function drawCurve(canvas, values, { low, high, colour = "#5aa9e6" } = {}
   }
   context.stroke();
   return [bottom, top];
+}
+
+/**
+ * Let the levels of a histogram be dragged: the one nearer to the pointer follows it.
+ * @param {function(): {low, high, levels} | null} shown  what is drawn; null: no histogram
+ * @param {function(number[])} take  new levels
+ */
+export function dragLevels(canvas, shown, take) {
+  let which = null;
+  const value = (event, { low, high }) => {
+    const box = canvas.getBoundingClientRect();
+    return low + ((event.clientX - box.left) / box.width) * (high - low);
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    const now = shown();
+    if (!now) return;
+    canvas.setPointerCapture(event.pointerId);
+    const [lower, upper] = now.levels.map((each) => Math.abs(each - value(event, now)));
+    which = lower < upper ? 0 : 1;
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const now = which === null ? null : shown();
+    if (!now) return;
+    const levels = [...now.levels];
+    levels[which] = value(event, now);
+    if (levels[0] < levels[1]) take(levels);
+  });
+  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (which = null));
 }
 
 /** Draw counts as bars, and two lines at the levels. */

@@ -53,6 +53,12 @@ export class Geometry {
     return [ax * dx + ay * dy, height - (bx * dx + by * dy)];
   }
 
+  /** A direction of the image on the canvas: to the right and down. */
+  toScreen(right, up) {
+    const [ax, ay, bx, by] = ORIENTATIONS[this.orientation];
+    return [ax * right + ay * up, -(bx * right + by * up)];
+  }
+
   /** Zoom by a factor around a canvas pixel. */
   zoomAt(factor, column, row, width, height) {
     const before = this.toImage(column, row, width, height);

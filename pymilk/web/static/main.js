@@ -1,16 +1,9 @@
 // The page: the list of streams, the views, and the address that keeps both.
 
+import { KEYS } from "./keys.js";
 import { text } from "./pixels.js";
 import { followStreams, tokenOf } from "./server.js";
 import { View } from "./view.js";
-
-const KEYS = [
-  ["x", "freeze, and go on"], ["a", "limits from this frame"], ["z", "next rule for limits"], ["l", "logarithmic or linear"],
-  ["c", "next colour map"], ["D", "take this frame as the dark, or no dark"], ["s", "statistics"], ["h", "histogram"],
-  ["o", "next of the eight orientations"], ["f", "the whole image"], ["1 to 9", "so many screen pixels a pixel"],
-  ["+ -", "larger, smaller"], ["r", "contrast and bias as they were"], ["drag", "move the image"],
-  ["Shift-drag, right drag", "contrast (up, down) and bias (left, right)"], ["wheel", "zoom"], ["/", "search"], ["?", "these keys"],
-];
 
 const list = document.getElementById("streams");
 const search = document.getElementById("search");

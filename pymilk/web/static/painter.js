@@ -52,10 +52,7 @@ void main() {
   ${complex
     ? "vec2 pair = texelFetch(pixels, place, 0).rg; float value = phase ? atan(pair.y, pair.x) : length(pair);"
     : "float value = float(texelFetch(pixels, place, 0).r);"}
-  if (isnan(value) || isinf(value)) {
-    colour = vec4(bad, 1.0);
-    return;
-  }
+  ${kind ? "" : "if (isnan(value) || isinf(value)) { colour = vec4(bad, 1.0); return; }"}
   if (value >= saturated) {
     colour = vec4(over, 1.0);
     return;
@@ -141,7 +138,32 @@ export class CardPainter {
     for (const [name, value] of [["bad", BAD], ["over", SATURATED], ["nothing", NOTHING]]) {
       gl.uniform3fv(set(name), value.map((part) => part / 255));
     }
+    this.around(pixels, look);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
+    gl.disable(gl.SCISSOR_TEST);
+  }
+
+  /** Fill what is around the image at once, and let the shader work on the rest alone: without a card it is slow. */
+  around(pixels, look) {
+    const { gl } = this;
+    gl.clearColor(...NOTHING.map((part) => part / 255), 1);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    const [ax, ay, bx, by] = look.steps;
+    const scale = ax * by - bx * ay;
+    const corner = (x, y) => {
+      const [dx, dy] = [x - look.origin[0], y - look.origin[1]];
+      return [(by * dx - bx * dy) / scale, (ax * dy - ay * dx) / scale];
+    };
+    const corners = [corner(pixels.left, pixels.bottom), corner(pixels.right, pixels.top)];
+    const span = (axis, length) => {
+      const [first, last] = corners.map((each) => each[axis]).sort((a, b) => a - b);
+      const begin = Math.min(length, Math.max(0, Math.floor(first)));
+      return [begin, Math.max(0, Math.min(length, Math.ceil(last)) - begin)];
+    };
+    const [left, width] = span(0, gl.drawingBufferWidth);
+    const [bottom, height] = span(1, gl.drawingBufferHeight);
+    gl.enable(gl.SCISSOR_TEST);
+    gl.scissor(left, bottom, width, height);
   }
 
   program(fragment) {

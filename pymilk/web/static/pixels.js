@@ -3,7 +3,14 @@
 const KINDS = {
   uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array,
   uint32: Uint32Array, int32: Int32Array, float32: Float32Array,
+  uint64: BigUint64Array, int64: BigInt64Array, float64: Float64Array,
 };
+
+/** The largest integer of a dtype; undefined for other numbers. */
+export function fullScale(dtype = "") {
+  const [, sign, bits] = dtype.match(/^(u?)int(8|16|32)$/) ?? [];
+  return bits && 2 ** (Number(bits) - (sign ? 0 : 1)) - 1;
+}
 
 /** A part of an image: typed values, and where they lie in it. */
 export class Pixels {
@@ -18,11 +25,36 @@ export class Pixels {
     this.exact = header.exact;
   }
 
-  /** The number at (column, row) of what was sent; of complex pixels the amplitude. */
+  /** Other values at the same places. */
+  withValues(raw) {
+    return Object.assign(Object.create(Pixels.prototype), this, { raw, sent: "float32", complex: false });
+  }
+
+  /** Whether these are the very values of all pixels of a rectangle: left, bottom, right, top. */
+  holds([left, bottom, right, top]) {
+    return this.across === 1 && this.down === 1 && left >= this.left && bottom >= this.bottom && right <= this.right
+      && top <= this.top;
+  }
+
+  /** The very value at coordinates of the image, as text: also of integers of 64 bits, and of complex numbers. */
+  textOf(x, y) {
+    const place = Math.floor((y - this.bottom) / this.down) * this.columns + Math.floor((x - this.left) / this.across);
+    if (!this.complex) return typeof this.raw[place] === "bigint" ? String(this.raw[place]) : text(this.raw[place], this.sent);
+    const [real, imaginary] = [this.raw[2 * place], this.raw[2 * place + 1]];
+    const sign = imaginary < 0 ? "-" : "+";
+    return `${text(real, this.sent)}${sign}${text(Math.abs(imaginary), this.sent)}i, amplitude ${text(Math.hypot(real, imaginary))}, `
+      + `phase ${text(Math.atan2(imaginary, real))}`;
+  }
+
+  /** The number at (column, row) of what was sent; of complex pixels the amplitude, or the phase in radians. */
   at(column, row) {
-    const place = row * this.columns + column;
-    if (!this.complex) return this.raw[place];
-    return Math.hypot(this.raw[2 * place], this.raw[2 * place + 1]);
+    return this.number(row * this.columns + column);
+  }
+
+  number(place) {
+    if (!this.complex) return Number(this.raw[place]);
+    const [real, imaginary] = [this.raw[2 * place], this.raw[2 * place + 1]];
+    return this.phase ? Math.atan2(imaginary, real) : Math.hypot(real, imaginary);
   }
 
   /** The same by the coordinates of the image; undefined outside. */
@@ -31,15 +63,15 @@ export class Pixels {
     return this.at(Math.floor((x - this.left) / this.across), Math.floor((y - this.bottom) / this.down));
   }
 
-  /** All values, amplitudes of complex ones; NaN and infinities left out. At most about `most` of them, evenly. */
-  values(most = Infinity) {
+  /** All values, as `at` gives them; at most about `most` of them, evenly; those not finite are left out. */
+  values(most = Infinity, finite = true) {
     const count = this.rows * this.columns;
     const step = Math.max(1, Math.ceil(count / most));
     const found = new Float64Array(Math.ceil(count / step));
     let kept = 0;
     for (let place = 0; place < count; place += step) {
-      const value = this.complex ? Math.hypot(this.raw[2 * place], this.raw[2 * place + 1]) : this.raw[place];
-      if (Number.isFinite(value)) found[kept++] = value;
+      const value = this.number(place);
+      if (!finite || Number.isFinite(value)) found[kept++] = value;
     }
     return found.subarray(0, kept);
   }
@@ -81,26 +113,6 @@ function zscale(sorted) {
   return low < high ? [low, high] : [sample[0], sample[count - 1]];
 }
 
-/** Mean, standard deviation, smallest, largest and number of values, and how many are not finite. */
-export function statistics(pixels) {
-  const values = pixels.values();
-  let sum = 0;
-  let low = Infinity;
-  let high = -Infinity;
-  for (const value of values) {
-    sum += value;
-    if (value < low) low = value;
-    if (value > high) high = value;
-  }
-  const mean = sum / values.length;
-  let squares = 0;
-  for (const value of values) squares += (value - mean) ** 2;
-  return {
-    count: values.length, mean, deviation: Math.sqrt(squares / values.length), low, high,
-    bad: pixels.rows * pixels.columns - values.length,
-  };
-}
-
 /** How many values lie in each of `count` equal steps from low to high; those beyond are in the first and last. */
 export function histogram(pixels, low, high, count) {
   const found = new Uint32Array(count);
@@ -111,10 +123,16 @@ export function histogram(pixels, low, high, count) {
   return found;
 }
 
-/** A number in few digits, whole ones whole. */
-export function text(value) {
+/** A number in few digits, whole ones whole. With a dtype: in as many as make it this very number. */
+export function text(value, dtype) {
   if (value === undefined) return "";
   if (!Number.isFinite(value)) return String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e15) return String(value);
-  return String(Number(value.toPrecision(6)));
+  if (dtype === "float64") return String(value);
+  if (dtype !== "float32") return String(Number(value.toPrecision(6)));
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return String(short);
+  }
+  return String(Number(value.toPrecision(9)));
 }

@@ -1,5 +1,7 @@
 // What the page asks the server for. The token is in the address behind the #, which browsers send to nobody.
 
+import { decoded } from "./jpeg.js";
+
 const fragment = new URLSearchParams(location.hash.slice(1));
 const token = fragment.get("token") ?? "";
 
@@ -41,6 +43,19 @@ export async function followStreams(take, failed) {
   }
 }
 
+/** Hand on what a view was sent: text is what is known between frames, bytes are a frame. */
+export function receive(data, { onFrame, onState }) {
+  if (typeof data === "string") {
+    onState(JSON.parse(data));
+    return;
+  }
+  const length = new DataView(data).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+  const content = data.slice(4 + length);
+  if (header.sent === "jpeg") decoded(header, content).then((values) => onFrame(header, values));
+  else onFrame(header, content);
+}
+
 /** A view of a stream at the server: frames for credit. */
 export class Link {
   /**
@@ -65,13 +80,7 @@ export class Link {
       this.handlers.onState({ kind: "open" });
     };
     socket.onmessage = ({ data }) => {
-      if (typeof data === "string") {
-        this.handlers.onState(JSON.parse(data));
-        return;
-      }
-      const length = new DataView(data).getUint32(0, true);
-      const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-      this.handlers.onFrame(header, data.slice(4 + length));
+      if (!this.closed) receive(data, this.handlers);
     };
     socket.onclose = ({ reason }) => {
       if (this.closed) return;
@@ -84,7 +93,14 @@ export class Link {
 
   /** Say that the last frame was painted, and what is wanted next. */
   ready(view) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ ready: true, view }));
+    this.send({ ready: true, view });
+  }
+
+  /** Send a message; false if there is no connection. */
+  send(message) {
+    const open = this.socket.readyState === WebSocket.OPEN;
+    if (open) this.socket.send(JSON.stringify(message));
+    return open;
   }
 
   close() {

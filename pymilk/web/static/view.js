@@ -1,28 +1,25 @@
 // One view: a stream on a canvas, with its account, its settings and its tools.
 
-import { drawCurve, drawHistogram } from "./curve.js";
+import { accountOf } from "./account.js";
+import { Combine } from "./combine.js";
+import { combining } from "./combining.js";
+import { Dark } from "./dark.js";
+import { make } from "./elements.js";
 import { Geometry, ORIENTATIONS } from "./geometry.js";
+import { listen } from "./gestures.js";
+import { press } from "./keys.js";
+import { Native } from "./native.js";
 import { painterFor } from "./painter.js";
-import { Pixels, histogram, limits, statistics, text } from "./pixels.js";
+import { Pixels, fullScale, limits } from "./pixels.js";
+import { Pointer } from "./pointer.js";
+import { Series } from "./series.js";
 import { Link, ask } from "./server.js";
-import { COLOURS, STRETCHES } from "./stretch.js";
+import { Compass } from "./sky.js";
+import { toolbar } from "./toolbar.js";
+import { Tools } from "./tools.js";
+import { USUAL } from "./words.js";
 
-const RULES = ["minmax", "99.5", "99", "95", "zscale"];
-const HOWS = ["mean", "max", "first"];
 const STALE_SECONDS = 2;
-const TOOLS = ["none", "histogram", "cuts", "statistics"];
-
-const make = (tag, properties = {}, ...children) => {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-};
-
-/** Settings of a view that its address keeps, and their usual values. */
-const USUAL = {
-  stretch: "linear", colour: "grey", limits: "minmax", how: "mean", turn: "0", tool: "none", auto: "0", low: "",
-  high: "", sat: "", slice: "",
-};
 
 export class View {
   /**
@@ -30,9 +27,11 @@ export class View {
    * @param {object} given  settings of the address
    * @param {function()} changed  settings have changed
    * @param {function(View)} closed
+   * @param {function} connect  another link than that to the server; then there are no other streams
    */
-  constructor(stream, given, changed, closed) {
+  constructor(stream, given, changed, closed, connect) {
     this.stream = stream;
+    this.alone = Boolean(connect);
     this.settings = { ...USUAL, ...given };
     this.changed = changed;
     this.geometry = new Geometry();
@@ -40,13 +39,18 @@ export class View {
     this.levels = null;
     this.frozen = false;
     this.paintedAt = [];
+    this.failed = {};
+    this.cutter = new Native((message) => this.link.send(message));
+    this.dark = new Dark((part) => this.cutter.get(this.header, this.raw, part), (why) => this.darkened(why));
+    this.combine = new Combine(this.settings, (why) => this.combined(why), this.alone);
     this.build(closed);
     this.geometry.orientation = Number(this.settings.turn) % ORIENTATIONS.length;
     if (this.settings.low !== "" && this.settings.high !== "") {
       this.levels = [Number(this.settings.low), Number(this.settings.high)];
     }
-    this.link = new Link(stream, (header, content) => this.take(header, content), (state) => this.tell(state),
-      (why) => this.lost(why));
+    const handlers = [(header, content) => this.take(header, content), (state) => this.tell(state), (why) => this.lost(why)];
+    this.link = connect ? connect(stream, ...handlers) : new Link(stream, ...handlers);
+    this.compass.apply();
     this.watch = new ResizeObserver(() => this.resize());
     this.watch.observe(this.canvas);
   }
@@ -57,96 +61,20 @@ export class View {
     this.canvas.setAttribute("aria-label", `image of stream ${this.stream}`);
     this.painter = painterFor(this.canvas);
     this.trouble = make("p", { className: "trouble" });
-    this.pointer = make("output", { className: "pointer" });
+    this.pointer = new Pointer(this);
+    this.series = new Series(this);
     this.account = make("p", { className: "account" });
-    this.plot = make("canvas", { className: "plot", width: 512, height: 90, hidden: true });
-    this.report = make("p", { className: "report", hidden: true });
-    const choice = (name, words, label) => {
-      const select = make("select", { title: label }, ...words.map((word) => make("option", { textContent: word })));
-      select.setAttribute("aria-label", `${label} of ${this.stream}`);
-      select.value = this.settings[name];
-      select.addEventListener("change", () => this.set(name, select.value));
-      this.choices[name] = select;
-      return select;
-    };
     this.choices = {};
-    const button = (label, title, act) => {
-      const made = make("button", { type: "button", textContent: label, title });
-      made.addEventListener("click", act);
-      return made;
-    };
-    this.freezer = button("Freeze", "Stand still (x)", () => this.freeze());
-    this.freezer.setAttribute("aria-pressed", "false");
+    this.tools = new Tools(this);
+    this.compass = new Compass(this);
     this.element = make("section", { className: "view" },
       make("h2", {}, this.stream),
-      make("div", { className: "tools" },
-        choice("stretch", Object.keys(STRETCHES), "Stretch"), choice("colour", Object.keys(COLOURS), "Colour map"),
-        choice("limits", RULES, "Limits"), choice("how", HOWS, "Pixels that there is no room for"),
-        choice("tool", TOOLS, "Tool"), this.freezer,
-        button("Levels", "Limits from this frame (a)", () => this.relevel()),
-        button("Fit", "The whole image (f)", () => this.fit()), button("Turn", "Next orientation (o)", () => this.turn()),
-        button("PNG", "Save what is seen", () => this.savePicture()),
-        button("FITS", "Save the newest frame", () => this.saveFile("fits")),
-        button("Close", "Close this view", () => closed(this))),
-      make("div", { className: "stage" }, this.canvas, this.trouble, this.pointer),
-      this.plot, this.report, this.account);
+      toolbar(this, closed),
+      make("div", { className: "stage" }, this.canvas, this.tools.overlay.element, this.trouble, this.pointer.element),
+      ...this.tools.elements, this.series.panel, combining(this), this.account);
     this.element.setAttribute("aria-label", `view of ${this.stream}`);
-    this.listen();
-  }
-
-  listen() {
-    const { canvas } = this;
-    const at = (event) => {
-      const box = canvas.getBoundingClientRect();
-      const scale = canvas.width / box.width;
-      return [(event.clientX - box.left) * scale, (event.clientY - box.top) * scale];
-    };
-    let held = null;
-    canvas.addEventListener("pointerdown", (event) => {
-      canvas.setPointerCapture(event.pointerId);
-      held = { last: at(event), contrast: event.button === 2 || event.shiftKey };
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      const here = at(event);
-      this.point(here);
-      if (!held) return;
-      const [right, down] = [here[0] - held.last[0], here[1] - held.last[1]];
-      held.last = here;
-      if (held.contrast) {
-        this.contrast = [Math.max(0, this.contrast[0] * Math.exp(-down / 200)), this.contrast[1] + right / canvas.width];
-        this.repaint();
-      } else {
-        this.geometry.pan(right, down);
-        this.moved();
-      }
-    });
-    canvas.addEventListener("pointerup", () => (held = null));
-    canvas.addEventListener("pointerleave", () => this.point(null));
-    canvas.addEventListener("contextmenu", (event) => event.preventDefault());
-    canvas.addEventListener("wheel", (event) => {
-      event.preventDefault();
-      this.geometry.zoomAt(Math.exp(-event.deltaY / 500), ...at(event), canvas.width, canvas.height);
-      this.moved();
-    }, { passive: false });
-    canvas.addEventListener("keydown", (event) => this.key(event));
-  }
-
-  /** What a key does, as in the list of keys. */
-  key(event) {
-    const next = (name, words) => this.set(name, words[(words.indexOf(this.settings[name]) + 1) % words.length]);
-    const acts = {
-      x: () => this.freeze(), a: () => this.relevel(), f: () => this.fit(), o: () => this.turn(),
-      l: () => this.set("stretch", this.settings.stretch === "log" ? "linear" : "log"),
-      s: () => this.set("tool", this.settings.tool === "statistics" ? "none" : "statistics"),
-      h: () => this.set("tool", this.settings.tool === "histogram" ? "none" : "histogram"),
-      c: () => next("colour", Object.keys(COLOURS)), z: () => next("limits", RULES),
-      D: () => this.takeDark(), r: () => { this.contrast = [1, 0.5]; this.repaint(); },
-      "+": () => this.zoomBy(2), "-": () => this.zoomBy(0.5),
-    };
-    if (/^[1-9]$/.test(event.key)) acts[event.key] = () => this.zoomTo(Number(event.key));
-    if (event.ctrlKey || event.metaKey || event.altKey || !acts[event.key]) return;
-    event.preventDefault();
-    acts[event.key]();
+    listen(this.canvas, this);
+    for (const each of [this.canvas, this.tools.plot]) each.addEventListener("keydown", (event) => press(this, event));
   }
 
   /** Change a setting, as the menus do. */
@@ -155,7 +83,13 @@ export class View {
     if (this.choices[name]) this.choices[name].value = value;
     if (name === "limits") this.relevel();
     this.changed();
-    if (name === "how") this.moved();
+    if (name === "how" || name === "send") this.moved();
+    if (name === "part" && this.raw?.complex) {
+      this.raw.phase = value === "phase";
+      this.relevel();
+    }
+    if (name === "north") this.compass.apply();
+    if (["mean", "second", "act"].includes(name)) this.combine.apply(this.raw, this.header);
     this.repaint();
   }
 
@@ -171,10 +105,26 @@ export class View {
 
   /** New limits from the pixels that are seen; without this they stay as they are. */
   relevel() {
-    if (!this.pixels) return;
-    this.levels = limits(this.pixels, this.settings.limits);
-    [this.settings.low, this.settings.high] = this.levels.map(String);
+    if (this.pixels) this.level(limits(this.seen(), this.settings.limits));
+  }
+
+  /** These limits from now on. */
+  level(levels) {
+    this.levels = levels;
+    [this.settings.low, this.settings.high] = levels.map(String);
     this.changed();
+    this.repaint();
+  }
+
+  /** Contrast and bias by so much more. */
+  shade(contrast, bias) {
+    this.contrast = [Math.max(0, this.contrast[0] * Math.exp(contrast)), this.contrast[1] + bias];
+    this.repaint();
+  }
+
+  /** Contrast and bias as they were. */
+  plain() {
+    this.contrast = [1, 0.5];
     this.repaint();
   }
 
@@ -191,8 +141,9 @@ export class View {
     this.moved();
   }
 
-  zoomBy(factor) {
-    this.geometry.zoomAt(factor, this.canvas.width / 2, this.canvas.height / 2, this.canvas.width, this.canvas.height);
+  /** Zoom around a place of the canvas, its middle if none is said. */
+  zoomBy(factor, column = this.canvas.width / 2, row = this.canvas.height / 2) {
+    this.geometry.zoomAt(factor, column, row, this.canvas.width, this.canvas.height);
     this.moved();
   }
 
@@ -200,12 +151,9 @@ export class View {
     this.zoomBy(zoom / this.geometry.zoom);
   }
 
-  /** The dark is the frame that is seen; once more takes it away. */
-  takeDark() {
-    if (!this.pixels || this.pixels.complex) return;
-    const { left, bottom, columns, rows } = this.pixels;
-    this.dark = this.dark ? null : { at: [left, bottom, columns, rows].join(), values: Float32Array.from(this.pixels.raw) };
-    this.relevel();
+  pan(right, down) {
+    this.geometry.pan(right, down);
+    this.moved();
   }
 
   resize() {
@@ -227,10 +175,14 @@ export class View {
 
   /** Tell the server that it may send the newest frame, and which part of it. */
   ready() {
-    this.link.ready({ ...this.wanted(), how: this.settings.how, ...this.slice() });
+    const jpeg = this.settings.send === "values" ? {} : { jpeg: this.settings.limits };
+    const view = { ...this.wanted(), how: this.settings.how, ...jpeg, ...this.slice() };
+    this.link.ready(view);
+    this.combine.second.ready(view);
   }
 
   wanted() {
+    if (this.single) return { left: 0, bottom: 0, right: 1e9, top: 1, width: 4096, height: 1 };
     if (!this.shape) return { width: this.canvas.width, height: this.canvas.height };
     return this.geometry.wanted(this.shape, this.canvas.width, this.canvas.height);
   }
@@ -239,26 +191,101 @@ export class View {
     return this.settings.slice === "" ? {} : { slice: Number(this.settings.slice) };
   }
 
-  /** A frame has come. */
+  /** A message with pixels has come: a frame, or what was asked of one. */
   take(header, content) {
+    if (header.kind === "cut") {
+      this.cutter.answer(header, content);
+      return;
+    }
     this.pending = this.frozen ? [header, content] : null;
     if (this.frozen) return;
+    this.given = [header, content];
+    this.single = header.shape.length === 1;
+    if (this.single) [header, content] = this.series.placed(header, content);
     const shape = header.shape.length === 1 ? [1, header.shape[0]] : header.shape;
     const other = !this.shape || shape.join() !== this.shape.join();
     this.shape = shape;
     this.curve = header.shape.length === 1;
     this.header = header;
-    this.pixels = new Pixels(header, content);
+    this.raw = new Pixels(header, content);
+    this.choices.part.hidden = !this.raw.complex;
+    this.raw.phase = this.settings.part === "phase";
+    if (!this.pixels) this.combine.apply(this.raw, header);
+    this.combine.add(this.raw);
+    this.pixels = this.combine.seen;
+    if (this.single) this.series.add(this.raw, header.cnt0);
     if (other) this.geometry.fit(this.shape, this.canvas.width, this.canvas.height);
-    if (!this.levels || this.settings.auto === "1") this.levels = limits(this.pixels, this.settings.limits);
-    this.painter.load(this.pixels);
+    if (!this.levels || this.settings.auto === "1") this.levels = limits(this.seen(), this.settings.limits);
+    if (!this.curve) this.painter.load(this.pixels);
     this.paint();
     this.heard = performance.now();
     this.paintedAt.push(this.heard);
     this.paintedAt = this.paintedAt.filter((time) => time > this.heard - 2000);
     this.tell({ ...header, kind: "painted" });
+    this.dark.add(header);
+    this.pointer.again();
     // Painted when the browser says so: only then the next one is wanted.
     requestAnimationFrame(() => { if (!this.frozen) this.ready(); });
+  }
+
+  /** Pixels of the frame that is seen, at full resolution, with a rectangle in them; null if they are not to be had. */
+  async native(part) {
+    if (this.pixels === this.raw) return this.cutter.get(this.header, this.raw, part);
+    return this.pixels.holds(part) ? this.pixels : null;
+  }
+
+  /** Values of the dark for the whole image, if there is one. */
+  darkValues() {
+    return this.combine.undarkened ? null : this.dark.of(this.shape);
+  }
+
+  /** What was done to the values that are measured, in words. */
+  calibration() {
+    const dark = this.darkValues() ? `minus dark of ${this.dark.label}` : "";
+    return [dark, this.combine.label].filter(Boolean).map((each) => `, ${each}`).join("");
+  }
+
+  /** The pixels that were sent, without the dark. */
+  seen() {
+    const dark = this.darkOfSeen();
+    return dark ? this.pixels.withValues(dark.map((each, place) => Number(this.pixels.raw[place]) - each)) : this.pixels;
+  }
+
+  /** The dark at the pixels that are seen; null if there is none. */
+  darkOfSeen() {
+    return this.combine.undarkened ? null : this.dark.fit(this.pixels, this.shape, this.settings.how);
+  }
+
+  /** Take this frame as the dark; once more takes the dark away. */
+  takeDark(count = 1) {
+    if (!this.raw || this.raw.complex || this.curve) return;
+    if (this.dark.values) this.dark.set(null, null);
+    else {
+      this.dark.collect(count, this.shape);
+      this.dark.add(this.header);
+    }
+  }
+
+  /** What is seen together has changed. */
+  combined(why) {
+    if (!this.pixels || !this.combine.averaged) return;
+    this.pixels = this.combine.seen;
+    if (!this.curve) this.painter.load(this.pixels);
+    this.say(why);
+    this.repaint();
+  }
+
+  /** Hold this frame as the second image, or do this with the one that there is; once more, there is none. */
+  pair(act) {
+    const ends = this.settings.second !== "none" && this.settings.act === act;
+    this.set("act", act);
+    if (ends) this.set("second", "none");
+    else if (this.settings.second === "none") this.set("second", "held frame");
+  }
+
+  darkened(why) {
+    this.say(why);
+    this.relevel();
   }
 
   repaint() {
@@ -273,60 +300,41 @@ export class View {
   paint() {
     const { canvas, pixels, geometry } = this;
     if (!pixels) return;
-    const fits = this.dark && this.dark.at === [pixels.left, pixels.bottom, pixels.columns, pixels.rows].join();
+    this.canvas.hidden = this.curve;
+    this.tools.plot.classList.toggle("large", this.curve);
     if (this.curve) this.paintCurve();
     else {
       this.painter.paint(pixels, {
         stretch: this.settings.stretch, colour: this.settings.colour, levels: this.levels, contrast: this.contrast,
-        origin: geometry.origin(canvas.width, canvas.height), steps: geometry.steps, dark: fits ? this.dark.values : null,
+        origin: geometry.origin(canvas.width, canvas.height), steps: geometry.steps,
+        dark: this.darkOfSeen(), phase: pixels.phase,
         saturated: this.settings.sat === "" ? undefined : Number(this.settings.sat),
       });
     }
-    this.paintTool();
+    this.tools.update();
+    this.compass.draw();
   }
 
   paintCurve() {
-    this.plot.hidden = false;
-    this.plot.classList.add("large");
-    this.canvas.hidden = true;
-    this.plot.height = 400;
-    drawCurve(this.plot, Array.from({ length: this.pixels.columns }, (_, k) => this.pixels.at(k, 0)));
+    const { plot, report } = this.tools;
+    plot.hidden = report.hidden = false;
+    report.textContent = this.series.draw(plot, this);
   }
 
-  paintTool() {
-    if (this.curve) return;
-    const { tool } = this.settings;
-    this.plot.hidden = !["histogram", "cuts"].includes(tool);
-    this.report.hidden = tool !== "statistics";
-    if (tool === "histogram") {
-      const [low, high] = limits(this.pixels, "minmax");
-      drawHistogram(this.plot, [...histogram(this.pixels, low, high, 128)], low, high, this.levels);
-    } else if (tool === "cuts" && this.here) {
-      const row = Math.floor((this.here[1] - this.pixels.bottom) / this.pixels.down);
-      if (row >= 0 && row < this.pixels.rows) {
-        drawCurve(this.plot, Array.from({ length: this.pixels.columns }, (_, k) => this.pixels.at(k, row)));
-      }
-    } else if (tool === "statistics") {
-      const found = statistics(this.pixels);
-      this.report.textContent = `mean ${text(found.mean)}, standard deviation ${text(found.deviation)}, `
-        + `from ${text(found.low)} to ${text(found.high)}, ${found.count} pixels`
-        + (found.bad ? `, ${found.bad} not finite` : "") + (this.pixels.exact ? "" : " (as sent)");
-    }
+  /** Take the last frame once more: what it is shown as has changed. */
+  remake() {
+    if (this.given && !this.frozen) this.take(...this.given);
   }
 
-  /** Say what is under the pointer, in the units of the stream. */
+  /** The pointer is at a place of the canvas; null: elsewhere. */
   point(place) {
-    this.here = place && this.geometry.toImage(...place, this.canvas.width, this.canvas.height);
-    const value = this.here && this.pixels?.ofImage(...this.here);
-    if (value === undefined || value === null) {
-      this.pointer.textContent = "";
-      return;
-    }
-    const [x, y] = this.here.map(Math.floor);
-    const { across, down } = this.pixels;
-    const rough = across * down > 1 ? ` (${this.settings.how} of ${across}x${down})` : "";
-    this.pointer.textContent = `x ${x}, y ${y}: ${text(value)}${rough}`;
-    if (this.settings.tool === "cuts") this.repaint();
+    this.pointer.at(place);
+    if (this.settings.tool === "cuts") this.tools.measure();
+  }
+
+  /** Colour saturated pixels, or no longer. */
+  saturate() {
+    this.set("sat", this.settings.sat === "" ? String(fullScale(this.header?.dtype) ?? this.levels?.[1] ?? "") : "");
   }
 
   /** Show the account and what is wrong. */
@@ -335,66 +343,55 @@ export class View {
       this.ready();
       return;
     }
+    if (state.kind === "cut") {
+      this.cutter.answer(state);
+      return;
+    }
     this.state = { ...this.state, ...state };
-    const { shown, skipped, rate, trouble, cnt0, lives } = this.state;
-    const drawn = this.paintedAt.length / 2;
-    this.account.textContent = `frame ${cnt0 ?? "-"}, source ${rate === null || rate === undefined ? "-" : text(Math.round(rate * 10) / 10)}/s, `
-      + `shown ${drawn}/s, ${shown ?? 0} shown + ${skipped ?? 0} skipped`
-      + (lives > 1 ? `, recreated or restarted ${lives - 1} times` : "");
+    const { shown, skipped, cnt0 } = this.state;
+    this.account.textContent = accountOf(this.state, this.paintedAt.length / 2);
     this.element.dataset.shown = shown ?? 0;
     this.element.dataset.skipped = skipped ?? 0;
     this.element.dataset.cnt0 = cnt0 ?? "";
     const age = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
-    const stale = state.kind === "state" && age > STALE_SECONDS;
-    this.element.classList.toggle("stale", stale);
-    this.trouble.textContent = [this.frozen ? "frozen" : "", stale ? `no frame for ${Math.round(age)} s` : "", trouble ?? ""]
-      .filter(Boolean).join("; ");
+    this.silence = state.kind === "state" && age > STALE_SECONDS ? Math.round(age) : 0;
+    this.element.classList.toggle("stale", this.silence > 0);
+    this.showTrouble();
+  }
+
+  /** Say that something did not work; "" when it is over. Each topic has its own sentence. */
+  say(why, topic = "") {
+    this.failed[topic] = why;
+    this.showTrouble();
+  }
+
+  showTrouble() {
+    this.trouble.textContent = [
+      this.frozen ? "frozen" : "", this.header?.lossy ? "JPEG 8 bit, lossy" : "",
+      this.silence ? `no frame for ${this.silence} s` : "", this.state?.trouble ?? "", this.combine.label, ...Object.values(this.failed),
+    ].filter(Boolean).join("; ");
   }
 
   lost(why) {
+    this.cutter.forget();
+    // Its number means another frame to the next connection.
+    if (this.header) delete this.header.frame;
     this.element.classList.add("stale");
     this.trouble.textContent = why;
   }
 
-  savePicture() {
-    this.paint();
-    const { canvas } = this;
-    const bar = 46;
-    const picture = make("canvas", { width: Math.max(canvas.width, 360), height: canvas.height + bar });
-    const context = picture.getContext("2d");
-    context.fillStyle = "#111418";
-    context.fillRect(0, 0, picture.width, picture.height);
-    context.drawImage(canvas, 0, 0);
-    for (let column = 0; column < 200; column++) {
-      const t = column / 199;
-      context.fillStyle = `rgb(${COLOURS[this.settings.colour](t)})`;
-      context.fillRect(8 + column, canvas.height + 8, 1, 12);
-    }
-    context.fillStyle = "#e8ecf0";
-    context.font = "12px sans-serif";
-    context.fillText(`${text(this.levels[0])} to ${text(this.levels[1])}, ${this.settings.stretch}`, 216, canvas.height + 18);
-    context.fillText(`${this.stream}, frame ${this.header.cnt0}`, 8, canvas.height + 38);
-    picture.toBlob((blob) => save(blob, `${this.stream}.png`));
-  }
-
-  async saveFile(kind) {
-    try {
-      const answer = await ask(`streams/${encodeURIComponent(this.stream)}/frame.${kind}`);
-      save(await answer.blob(), `${this.stream}.${kind}`);
-    } catch (error) {
-      this.trouble.textContent = error.message;
-    }
+  /** Ask the server for something below /api; an Error in a notebook, which has none. */
+  async ask(path) {
+    if (this.alone) throw new Error("a notebook has one stream, and no server");
+    return ask(path);
   }
 
   close() {
+    this.tools.close();
+    this.combine.close();
+    this.compass.close();
     this.link.close();
     this.watch.disconnect();
     this.element.remove();
   }
-}
-
-function save(blob, name) {
-  const link = make("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }

@@ -41,7 +41,7 @@ def rounded(block: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize("dtype", WHOLE)
-@pytest.mark.parametrize(("down", "across"), [(1, 1), (2, 2), (3, 5), (7, 1), (20, 30)])
+@pytest.mark.parametrize(("down", "across"), [(1, 1), (2, 2), (4, 3), (1, 4), (3, 5), (7, 1), (20, 30)])
 def test_whole_numbers(dtype: str, down: int, across: int) -> None:
     image = numbers((13, 17), dtype)
     parts = blocks(image, down, across)
@@ -62,6 +62,29 @@ def test_floating_point(dtype: str) -> None:
     assert np.allclose(binned(image, 3, 4, "mean"), wanted.astype(dtype), equal_nan=True)
     most = [[np.nan if np.isnan(part).all() else np.nanmax(part) for part in row] for row in parts]
     assert np.array_equal(binned(image, 3, 4, "max"), np.array(most, dtype), equal_nan=True)
+
+
+def test_infinities() -> None:
+    image = np.array([[-np.inf, -np.inf, np.inf, -np.inf, 1, -np.inf]], "f4")
+    assert binned(image, 1, 2, "max").tolist() == [[-np.inf, np.inf, 1]]
+    assert np.array_equal(binned(image, 1, 2, "mean"), [[-np.inf, np.nan, -np.inf]], equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u4"])
+def test_blocks_of_very_many_pixels(dtype: str) -> None:
+    image = numbers((200, 300), dtype)  # in blocks of 30 000 and of 40 000
+    for across in (150, 200):
+        (parts,) = blocks(image, 200, across)
+        assert binned(image, 200, across, "mean").tolist() == [[rounded(part) for part in parts]]
+        assert binned(image, 200, across, "max").tolist() == [[int(part.max()) for part in parts]]
+
+
+def test_halves_are_rounded_away_from_zero_for_every_sum() -> None:
+    sums = np.arange(4 * 256)
+    image = np.stack([sums // 4 + (sums % 4 > place) for place in range(4)], axis=1)
+    wanted = [(2 * total + 4) // 8 for total in sums.tolist()]
+    assert binned(image.astype("u2"), 1, 4, "mean")[:, 0].tolist() == wanted
+    assert (-binned(-image.astype("i2"), 1, 4, "mean")[:, 0]).tolist() == wanted
 
 
 @pytest.mark.parametrize("dtype", ["u8", "i8", "u4", "i1"])

@@ -73,6 +73,7 @@ USES: dict[str, Callable[[SHM], Any]] = {
     "multi_recv_data": lambda shm: shm.multi_recv_data(2),
     "capture": lambda shm: shm.capture(2),
     "held_capture": lambda shm: shm.held_capture(2, None, 5.0, "auto"),
+    "live": lambda shm: shm.live(),
     "live_source": lambda shm: shm.live_source(),
     "background": lambda shm: shm.capture(2, background=True),
     "set_data": lambda shm: shm.set_data(numbers((2, 2))),

@@ -1,0 +1,213 @@
+"""A view of a stream in a notebook: the page's own modules, and frames by the channel of the notebook."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .._core import Stream
+from ..errors import StreamArgumentError, StreamStorageError
+from ..system.ending import close_at_exit
+from ..system.extras import optional_library
+from .listing import Listing
+from .settings import Settings
+from .sources import Sources, path_of
+
+if TYPE_CHECKING:
+    from .viewer import View
+
+__all__ = ["LiveView", "live"]
+
+_FOLDER = Path(__file__).parent / "static"
+
+#: Of the page alone.
+_NOT_HERE = ("main.js", "notebook.js")
+
+#: Seconds that the thread gets to end.
+_ENDING_SECONDS = 5.0
+
+
+class _Socket:
+    """What a view sees of the page: messages come by `put`, and go by `send`."""
+
+    def __init__(self, send: Callable[[dict[str, Any], list[bytes]], None]) -> None:
+        self._send = send
+        self._coming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+    def put(self, message: dict[str, Any]) -> None:
+        self._coming.put_nowait(message)
+
+    async def receive(self) -> dict[str, Any]:
+        return await self._coming.get()
+
+    async def send_bytes(self, data: bytes) -> None:
+        self._send({}, [data])
+
+    async def send_text(self, data: str) -> None:
+        self._send({"text": data}, [])
+
+    async def close(self, code: int, reason: str) -> None:
+        self._send({"end": reason}, [])
+
+
+class LiveView:
+    """A stream in a notebook, as the page shows it: made by `live`, and shown as the last line of a cell.
+
+    Ends with the output of its cell, with `close`, and with the kernel.
+
+    Attributes
+    ----------
+    stream : str
+        Its name.
+    widget : anywidget.AnyWidget
+        What the notebook shows.
+    """
+
+    def __init__(self, path: str, settings: dict[str, str]) -> None:
+        anywidget = optional_library("anywidget", "notebook", "views in notebooks")
+        traitlets = optional_library("traitlets", "notebook", "views in notebooks")
+        optional_library("starlette", "notebook", "views in notebooks")
+        self.stream = Path(path).name.partition(".im.shm")[0]
+        self._path = path
+        self._settings = Settings()
+        self._views: dict[str, tuple[_Socket, asyncio.Task[None]]] = {}
+        kind = type("LiveWidget", (anywidget.AnyWidget,), {
+            "_esm": (_FOLDER / "notebook.js").read_text(),
+            "_modules": traitlets.Dict().tag(sync=True), "_start": traitlets.Dict().tag(sync=True),
+        })  # fmt: skip
+        modules = {file.name: file.read_text() for file in sorted(_FOLDER.glob("*.js"))}
+        for name in _NOT_HERE:
+            del modules[name]
+        modules["style.css"] = (_FOLDER / "style.css").read_text()
+        self.widget: Any = kind(_modules=modules, _start={"stream": self.stream, "settings": settings})
+        self.widget.on_msg(self._take)
+        self._sources = Sources(lambda name: self._path)
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pymilk live", daemon=True)
+        self._thread.start()
+        self._begun.wait()
+        if not self.running:
+            raise StreamStorageError("the view cannot begin: its thread has ended and said why", path=path)
+        close_at_exit(self)
+
+    def __repr__(self) -> str:
+        return f"<LiveView of {self.stream!r}, {f'{self.views} shown' if self.running else 'closed'}>"
+
+    def _repr_mimebundle_(self, **options: Any) -> Any:
+        """Return what notebooks show."""
+        return self.widget._repr_mimebundle_(**options)
+
+    @property
+    def running(self) -> bool:
+        """Whether it sends frames."""
+        return self._thread.is_alive()
+
+    @property
+    def views(self) -> int:
+        """Number of places where it is shown."""
+        return len(self._views)
+
+    def close(self) -> None:
+        """End, everywhere that it is shown."""
+        self._call(lambda: self._end.set())
+        if threading.current_thread() is not self._thread:
+            self._thread.join(_ENDING_SECONDS)
+        self.widget.close()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve_all())
+        finally:
+            self._sources.close()
+            self._begun.set()
+
+    async def _serve_all(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        self._begun.set()
+        await self._end.wait()  # what still runs then is cancelled
+
+    def _call(self, act: Callable[[], object]) -> None:
+        """Let the thread do something; nothing if it has ended."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(act)
+
+    def _take(self, widget: Any, message: Any, buffers: Any) -> None:
+        """Take a message of the notebook, in whatever thread it comes."""
+        if isinstance(message, dict) and isinstance(message.get("id"), str):
+            self._call(lambda: self._act(message))
+
+    def _act(self, message: dict[str, Any]) -> None:
+        number = message["id"]
+        if message.get("open") and number not in self._views and len(self._views) < self._settings.viewers:
+            self._open(number)
+        elif number in self._views:
+            socket, _ = self._views[number]
+            if message.get("leave"):
+                socket.put({"type": "websocket.disconnect", "code": 1000})
+            else:
+                socket.put({"type": "websocket.receive", "text": message.get("say")})
+
+    def _open(self, number: str) -> None:
+        from .viewer import View  # needs starlette
+
+        def send(said: dict[str, Any], buffers: list[bytes]) -> None:
+            self.widget.send({"id": number, **said}, buffers)
+
+        socket = _Socket(send)
+        view = View(socket, self._settings, self._sources, Listing(()))
+        self._views[number] = socket, self._loop.create_task(self._serve(view, number))
+
+    async def _serve(self, view: View, number: str) -> None:
+        from starlette.websockets import WebSocketDisconnect
+
+        try:
+            await view.serve(self.stream)
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._views.pop(number, None)
+
+
+def live(stream: Any, **settings: object) -> LiveView:
+    """Show a stream in a notebook, live: the view of ``pymilk web``, without a server.
+
+    Parameters
+    ----------
+    stream : str, SHM or Stream
+        Name of a stream, or one that is open; it is attached once more, read-only.
+    **settings
+        As in the address of the page: ``stretch="log"``, ``colour="heat"``, ``limits="zscale"``, ``low``,
+        ``high``, ``tool="statistics"``, ``turn`` (0 to 7), ``how="max"``, ``send="JPEG 8 bit"``.
+
+    Returns
+    -------
+    LiveView
+        As the last line of a cell, it is shown.
+
+    Raises
+    ------
+    LibraryMissingError
+        The extra ``notebook`` is not installed: anywidget, starlette.
+    StreamError
+        As `pymilk.Stream.attach`.
+
+    Notes
+    -----
+    The newest frame is sent when the notebook has painted the last one; the writer and other readers notice
+    nothing. While a cell runs the kernel hears nothing of the notebook, so that the view stands still.
+    """
+    path = stream.path if isinstance(stream, Stream) else getattr(stream, "FILEPATH", None)
+    if path is None:
+        if not isinstance(stream, str) or stream != os.path.basename(stream) or not stream:
+            raise StreamArgumentError(
+                f"stream is the name of one, or an open SHM, not {stream!r:.60}",
+                argument="stream", found=stream,
+            )  # fmt: skip
+        path = path_of(stream)
+    Stream.attach(path, writable=False, prefault=False).close()  # says what is wrong with it, in the cell
+    return LiveView(str(path), {name: str(value) for name, value in settings.items()})

@@ -1,0 +1,60 @@
+// What lies over the image: regions, and what is being drawn.
+
+import { draw } from "./elements.js";
+
+export class Overlay {
+  constructor() {
+    this.element = draw("svg", { class: "overlay", "aria-hidden": "true" });
+    this.regions = draw("g");
+    this.sketched = draw("g");
+    this.arrows = draw("g");
+    this.element.append(this.regions, this.sketched, this.arrows);
+  }
+
+  /** Draw regions; the one chosen stands out. */
+  show(regions, chosen, view) {
+    this.element.setAttribute("viewBox", `0 0 ${view.canvas.width} ${view.canvas.height}`);
+    this.regions.replaceChildren(...regions.flatMap((region, k) => {
+      const made = outline(region, view);
+      made.setAttribute("class", k === chosen ? "region chosen" : "region");
+      const [x, y] = corner(region, view);
+      return [made, draw("text", { x, y }, String(k + 1))];
+    }));
+  }
+
+  /** Draw arrows to north and east in the upper right corner; null: none. */
+  compass(directions, { geometry, canvas }) {
+    const [x, y] = [canvas.width - 60, 60];
+    this.arrows.replaceChildren(...Object.entries(directions ?? {}).flatMap(([name, direction]) => {
+      const [right, down] = geometry.toScreen(...direction);
+      const line = draw("line", { x1: x, y1: y, x2: x + 36 * right, y2: y + 36 * down, "data-to": name });
+      return [line, draw("text", { x: x + 48 * right - 5, y: y + 48 * down + 5 }, name[0].toUpperCase())];
+    }));
+  }
+
+  /** Draw a region that is not finished; null: none. */
+  sketch(region, view) {
+    this.sketched.replaceChildren(...(region ? [outline(region, view)] : []));
+  }
+}
+
+const placed = ({ geometry, canvas }, x, y) => geometry.toCanvas(x, y, canvas.width, canvas.height);
+
+function outline({ shape, numbers: [a, b, c, d] }, view) {
+  if (shape === "circle") {
+    const [cx, cy] = placed(view, a, b);
+    return draw("circle", { cx, cy, r: c * view.geometry.zoom });
+  }
+  if (shape === "line") {
+    const [x1, y1] = placed(view, a, b);
+    const [x2, y2] = placed(view, c, d);
+    return draw("line", { x1, y1, x2, y2 });
+  }
+  const corners = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([i, j]) => placed(view, a + (i * c) / 2, b + (j * d) / 2));
+  return draw("polygon", { points: corners.map((each) => each.join()).join(" ") });
+}
+
+function corner({ shape, numbers: [a, b, c] }, view) {
+  const [x, y] = placed(view, a, b);
+  return shape === "line" ? [x + 4, y - 4] : [x + (c * view.geometry.zoom * (shape === "box" ? 0.5 : 0.71)) + 3, y];
+}

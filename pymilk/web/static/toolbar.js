@@ -1,0 +1,28 @@
+// Menus and buttons above the image of a view.
+
+import { button, make, menu } from "./elements.js";
+import { saveFrame, savePicture } from "./picture.js";
+import { COLOURS, STRETCHES } from "./stretch.js";
+import { DRAWS, HOWS, PARTS, RULES, SENDS, TOOLS } from "./words.js";
+
+/** Make them. The view keeps its menus as `choices`, by the names of its settings, and `freezer`. */
+export function toolbar(view, closed) {
+  const choice = (name, words, label) => {
+    const select = menu(words, label, view.settings[name], (value) => view.set(name, value));
+    select.setAttribute("aria-label", `${label} of ${view.stream}`);
+    view.choices[name] = select;
+    return select;
+  };
+  view.freezer = button("Freeze", "Stand still (x)", () => view.freeze());
+  view.freezer.setAttribute("aria-pressed", "false");
+  return make("div", { className: "tools" },
+    choice("stretch", Object.keys(STRETCHES), "Stretch"), choice("colour", Object.keys(COLOURS), "Colour map"),
+    choice("limits", RULES, "Limits"), choice("how", HOWS, "Pixels that there is no room for"),
+    choice("send", SENDS, "What is sent: JPEG is for slow links, and lossy"),
+    choice("tool", TOOLS, "Tool"), choice("draw", DRAWS, "What a drag does"), choice("part", PARTS, "Part of complex numbers"), view.freezer,
+    button("Levels", "Limits from this frame (a)", () => view.relevel()),
+    button("Fit", "The whole image (f)", () => view.fit()), button("Turn", "Next orientation (o)", () => view.turn()),
+    button("PNG", "Save what is seen", () => savePicture(view)),
+    button("FITS", "Save the newest frame", () => saveFrame(view, "fits")),
+    button("Close", "Close this view", () => closed(view)));
+}

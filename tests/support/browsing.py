@@ -1,0 +1,147 @@
+"""A real browser that looks at streams: one of them, and one page, for all tests of a process."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pymilk.web import Settings, WebServer
+
+#: WebGL by the processor: the same on every machine.
+OPTIONS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+_READ = """(places) => {
+    const canvas = document.querySelector(".stage canvas");
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+    const first = ([x, y]) => 4 * (Math.floor(y) * canvas.width + Math.floor(x));
+    return places.map((place) => [...data.slice(first(place), first(place) + 3)]);
+}"""
+
+
+def chromium() -> str | None:
+    """Return the path of the Chromium of the system."""
+    return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+class Browser:
+    """A browser, and a page of it that tests use one after the other."""
+
+    def __init__(self, driver: Any) -> None:
+        self.real = driver.chromium.launch(executable_path=chromium(), args=OPTIONS)
+        self.page = self.real.new_page(viewport={"width": 1200, "height": 800})
+
+    def close(self) -> None:
+        self.real.close()
+
+
+@contextlib.contextmanager
+def browsing() -> Iterator[Browser]:
+    """Start a browser; without one, its tests are left out."""
+    driver = pytest.importorskip("playwright.sync_api")
+    if chromium() is None:
+        pytest.skip("there is no Chromium")
+    with driver.sync_playwright() as started:
+        browser = Browser(started)
+        yield browser
+        browser.close()
+
+
+class Look:
+    """The page, with one stream open."""
+
+    def __init__(self, page: Any, server: WebServer, stream: str, settings: str = "") -> None:
+        self.page = page
+        self.said: list[str] = []
+        self._hears = {
+            "console": lambda message: self.said.append(message.text),
+            "pageerror": lambda error: self.said.append(str(error)),
+        }
+        for event, hear in self._hears.items():
+            page.on(event, hear)
+        page.goto(f"{server.address}&view={stream}{settings}")
+        self.stream = stream
+        self.until(f"Number({self.of('.view')}.dataset.shown) > 0")
+
+    @staticmethod
+    def of(selector: str) -> str:
+        return f"document.querySelector('{selector}')"
+
+    def until(self, condition: str) -> None:
+        """Wait for a condition; that of playwright evaluates text in the page, which its policy forbids."""
+        deadline = time.monotonic() + 30
+        while not self.page.evaluate(condition):
+            assert time.monotonic() < deadline, f"{condition}; {self.said}"
+            time.sleep(0.01)
+
+    def shows(self, counter: int) -> None:
+        self.until(f"{self.of('.view')}.dataset.cnt0 === '{counter}'")
+
+    def pixels(self, places: list[tuple[float, float]]) -> list[list[int]]:
+        """Return the colours of pixels of the canvas, counted from the upper left."""
+        return self.page.evaluate(_READ, [list(each) for each in places])
+
+    def pixel(self, x: float, y: float) -> list[int]:
+        return self.pixels([(x, y)])[0]
+
+    def turns(self, where: tuple[float, float], colour: list[int]) -> None:
+        """Wait until a pixel of the canvas has a colour."""
+        deadline = time.monotonic() + 30
+        while (found := self.pixel(*where)) != colour:
+            assert time.monotonic() < deadline, f"{found} instead of {colour}; {self.said}"
+
+    def painted(self) -> None:
+        """Wait until the page has painted what was asked of it so far."""
+        self.page.evaluate(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+        )
+
+    def size(self) -> tuple[int, int]:
+        canvas = self.of(".stage canvas")
+        width, height = self.page.evaluate(f"[{canvas}.width, {canvas}.height]")
+        return width, height
+
+    def press(self, *keys: str) -> None:
+        """Press keys on the image."""
+        for key in keys:
+            self.page.locator(".stage canvas").first.press(key)
+
+    def choose(self, title: str, word: str) -> None:
+        """Choose a word of the menu whose title begins so."""
+        self.page.locator(f"select[title^='{title}']").first.select_option(word)
+
+    def leave(self) -> None:
+        """Leave the page; it must have had nothing to complain about."""
+        for event, hear in self._hears.items():
+            self.page.remove_listener(event, hear)
+        self.page.goto("about:blank")
+        assert self.said == []
+
+
+@contextlib.contextmanager
+def looking(browser: Browser, stream: str, settings: str = "") -> Iterator[Look]:
+    with WebServer(Settings(port=0)) as server:
+        look = Look(browser.page, server, stream, settings)
+        yield look
+        look.leave()
+
+
+def place(
+    size: tuple[int, int], shape: tuple[int, int], x: float, y: float, code: int = 0
+) -> tuple[float, float]:
+    """Return the canvas pixel of the middle of a pixel of an image that is fitted; (0, 0) is lower left."""
+    rows, columns = shape
+    right, up = x + 0.5 - columns / 2, y + 0.5 - rows / 2
+    right, up = [
+        (right, up), (up, -right), (-right, -up), (-up, right),
+        (-right, up), (up, right), (right, -up), (-up, -right),
+    ][code]  # fmt: skip
+    across, high = (rows, columns) if code % 2 else (columns, rows)
+    zoom = min(size[0] / across, size[1] / high)
+    return size[0] / 2 + right * zoom, size[1] / 2 - up * zoom
