@@ -22,11 +22,13 @@ CC, CFLAGS, PKG_CONFIG
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -229,43 +231,82 @@ def readme() -> str:
     return re.sub(r"\]\((?!https?:|mailto:|#)([^)\s]+)", absolute, (ROOT / "README.md").read_text())
 
 
-def extensions() -> list[Extension]:
-    """Describe the compiled modules: one for each .pyx of the package."""
+def modules() -> list[Extension]:
+    """Name the compiled modules: one for each .pyx of the package."""
+    sources = [source.relative_to(ROOT) for source in sorted(PACKAGE.rglob("*.pyx"))]
+    return [
+        Extension(".".join(source.with_suffix("").parts), [str(source)], py_limited_api=limited_api())
+        for source in sources
+    ]
+
+
+def described() -> list[Extension]:
+    """Describe how the compiled modules are made."""
     from Cython import __version__ as cython_version
     from Cython.Build.Dependencies import create_dependency_tree
 
     options = common_options(cython_version)
     tree = create_dependency_tree(quiet=True)
-    modules = []
-    for source in sorted(PACKAGE.rglob("*.pyx")):
-        place = source.relative_to(ROOT)
+    found = []
+    for module in modules():
+        place = Path(module.sources[0])
         own = FOLDERS.get(str(place.parent.relative_to("pymilk")), {})
         reached = {Path(file).resolve() for file in tree.all_dependencies(str(place))}
         own_files = {file for file in reached if file.is_relative_to(PACKAGE)}
         headers = headers_of(own_files, options["include_dirs"])
-        modules.append(
+        found.append(
             Extension(
-                ".".join(place.with_suffix("").parts),
-                [str(place)],
+                module.name,
+                module.sources,
                 # A declaration or header that changed recompiles those modules alone that reach it.
                 depends=sorted(str(file.relative_to(ROOT)) for file in headers),
                 py_limited_api=limited_api(),
                 **{key: [*value, *own.get(key, [])] for key, value in options.items()},
             )
         )
-    return modules
+    return found
+
+
+def generated() -> dict[Path, tuple[bytes, int]]:
+    """Return what Cython made before, and when."""
+    return {
+        file: (hashlib.sha256(file.read_bytes()).digest(), file.stat().st_mtime_ns)
+        for file in PACKAGE.rglob("*.c")
+    }
+
+
+def keep_times(before: dict[Path, tuple[bytes, int]]) -> None:
+    """Give files that came out the same their old time, so that they are not compiled again.
+
+    pip installs Cython anew for each build: its own declarations are then newer than all that was made.
+    """
+    now = generated()
+    for file, (digest, time_ns) in before.items():
+        if file in now and now[file][0] == digest:
+            os.utime(file, ns=(time_ns, time_ns))
+
+
+#: What `described` and Cython say of an extension module.
+MADE = ("sources", "depends", "include_dirs", "define_macros", "undef_macros", "extra_compile_args",
+        "extra_link_args", "language")  # fmt: skip
 
 
 class build_ext(_build_ext):
     """Compile several modules at once, and all of them anew if they were compiled in another way before."""
 
     def finalize_options(self) -> None:
-        """Choose how many compilers run at once."""
+        """Choose how many compilers run at once, and where objects are kept."""
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count() or 1
+        if self.editable_mode:
+            # Not in a temporary directory, as pip has it: the next installation compiles what changed.
+            folder = f"{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
+            self.build_lib = str(ROOT / "build" / f"lib.{folder}")
+            self.build_temp = str(ROOT / "build" / f"temp.{folder}")
 
     def build_extensions(self) -> None:
         """Compile what changed, or everything if header, compiler, options or Cython changed."""
+        self.make_sources()
         first = self.extensions[0]
         chosen = [first.include_dirs, first.define_macros, first.undef_macros, first.extra_compile_args]
         chosen += [first.extra_link_args, [os.environ.get(name, "") for name in ("CC", "CFLAGS", "LDSHARED")]]
@@ -276,22 +317,13 @@ class build_ext(_build_ext):
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(repr(chosen))
 
+    def make_sources(self) -> None:
+        """Have Cython make the C; only here, not when pip asks for metadata, which it does twice before."""
+        from Cython.Build import cythonize
 
-def main() -> None:
-    """Run setuptools."""
-    if not sys.platform.startswith("linux"):
-        stop(f"Linux only (futex-based semaphores, CLOCK_TAI, /dev/shm); this is {sys.platform}")
-    from Cython.Build import cythonize
-
-    os.chdir(ROOT)
-    tag = f"cp{FIRST_LIMITED[0]}{FIRST_LIMITED[1]}"
-    setup(
-        options={"bdist_wheel": {"py_limited_api": tag}} if limited_api() else {},
-        long_description=readme(),
-        long_description_content_type="text/markdown",
-        cmdclass={"build_ext": build_ext},
-        ext_modules=cythonize(
-            extensions(),
+        before = generated()
+        made = cythonize(
+            described(),
             nthreads=os.cpu_count() or 1,
             compiler_directives={
                 "language_level": "3",
@@ -303,7 +335,26 @@ def main() -> None:
                 "subinterpreters_compatible": "no",
                 "freethreading_compatible": False,
             },
-        ),
+        )
+        keep_times(before)
+        for extension in self.extensions:
+            (ours,) = [each for each in made if each.name == extension.name]
+            for key in MADE:
+                setattr(extension, key, getattr(ours, key))
+
+
+def main() -> None:
+    """Run setuptools."""
+    if not sys.platform.startswith("linux"):
+        stop(f"Linux only (futex-based semaphores, CLOCK_TAI, /dev/shm); this is {sys.platform}")
+    os.chdir(ROOT)
+    tag = f"cp{FIRST_LIMITED[0]}{FIRST_LIMITED[1]}"
+    setup(
+        options={"bdist_wheel": {"py_limited_api": tag}} if limited_api() else {},
+        long_description=readme(),
+        long_description_content_type="text/markdown",
+        cmdclass={"build_ext": build_ext},
+        ext_modules=modules(),
     )
 
 

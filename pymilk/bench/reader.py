@@ -14,6 +14,7 @@ from .._core import FRAME_ROW, Stream
 from ..capture import Capture
 from ..errors import StreamTimeoutError
 from ..ring import RingReader
+from ..system.latch import Latch
 from ..system.threads import join_thread, schedule_thread
 from ..times import now_ns
 
@@ -81,9 +82,9 @@ class Receiver(threading.Thread):
         self.fullest = 0
         self.error: BaseException | None = None
         self.began_cpu = 0.0
-        self.armed = threading.Event()
-        self.ending = threading.Event()
-        self.aborted = threading.Event()
+        self.armed = Latch()
+        self.ending = Latch()
+        self.aborted = Latch()
         self.last = 0
 
     def __enter__(self) -> Receiver:
@@ -220,7 +221,7 @@ class BusyThread:
     """A Python thread that never lets go of the GIL by itself, for the time of a ``with`` block."""
 
     def __init__(self, wanted: bool) -> None:
-        self._stop = threading.Event()
+        self._stop = Latch()
         self._cpu = 0.0
         self._thread = threading.Thread(target=self._run, name="pymilk-bench-busy") if wanted else None
 

@@ -24,7 +24,8 @@ from ..streams.labelled import Labelled
 from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import tell
-from ..system.threads import await_event, start_thread
+from ..system.latch import Latch
+from ..system.threads import start_thread
 from ..times import now_ns, tai_offset
 from .cube import destination, finish
 from .report import CaptureReport
@@ -35,7 +36,7 @@ __all__ = ["Capture", "finished_capture"]
 _PATIENCE = 2.0
 
 #: Set for ever: the end of captures that were finished when they were made.
-_OVER = threading.Event()
+_OVER = Latch()
 _OVER.set()
 
 
@@ -131,8 +132,8 @@ class Capture(Labelled):
         self._duration = 0.0
         self._stopping = False
         self._closing = False
-        self._armed = threading.Event()
-        self._finished = threading.Event()
+        self._armed = Latch()
+        self._finished = Latch()
         self._thread = threading.Thread(
             target=self._run, name=f"pymilk-capture-{self.name}", daemon=True
         )
@@ -322,10 +323,10 @@ class Capture(Labelled):
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
             thread.join(_PATIENCE)
 
-    def _await(self, event: threading.Event, timeout: float | None = None) -> bool:
+    def _await(self, event: Latch, timeout: float | None = None) -> bool:
         """Wait for an event of the thread; any exception ends the capture."""
         try:
-            return await_event(event, timeout)
+            return event.wait(timeout)
         except BaseException as error:
             self.stop()
             self.end()
@@ -339,7 +340,7 @@ class Capture(Labelled):
             self._thread = threading.Thread(target=self._run, name=self._thread.name, daemon=True)
             return
         done = self._finished.is_set()
-        self._armed, self._finished = threading.Event(), threading.Event()
+        self._armed, self._finished = Latch(), Latch()
         self._armed.set()
         self._finished.set()
         if not done:

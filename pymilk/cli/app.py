@@ -5,31 +5,31 @@ from __future__ import annotations
 import click
 
 from ..inspection.about import version_lines
-from .commands.bench import bench
-from .commands.capture import capture
-from .commands.completion import completion
-from .commands.demo import demo
-from .commands.doctor import doctor
-from .commands.fps import fps
-from .commands.graph import graph
-from .commands.info import info
-from .commands.kw import kw
-from .commands.ls import ls
-from .commands.play import play
-from .commands.ps import ps
-from .commands.record import record
-from .commands.relay import relay
-from .commands.send import send
-from .commands.show import show
-from .commands.simulate import simulate
-from .commands.state import state
-from .commands.streams import create, rm
-from .commands.tail import tail
-from .commands.top import top
-from .commands.watch import watch
-from .commands.web import web
+from .start import loaded
 
 __all__ = ["app"]
+
+#: The module of each command, where it is not called like it.
+_MODULES = {"create": "streams", "rm": "streams"}
+
+_COMMANDS = (
+    "bench", "capture", "completion", "create", "demo", "doctor", "fps", "graph", "info", "kw", "ls", "play",
+    "ps", "record", "relay", "rm", "send", "show", "simulate", "state", "tail", "top", "watch", "web",
+)  # fmt: skip
+
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for: the others need much that it does not."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command = loaded(f".commands.{_MODULES.get(name, name)}", name)
+        assert isinstance(command, click.Command)
+        return command
 
 
 def _show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -38,7 +38,7 @@ def _show_version(context: click.Context, parameter: click.Parameter, wanted: bo
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,
@@ -49,10 +49,3 @@ def _show_version(context: click.Context, parameter: click.Parameter, wanted: bo
 )
 def app() -> None:
     """Camera frames through shared memory, every one of them accounted for."""
-
-
-for command in (
-    bench, capture, completion, create, demo, doctor, fps, graph, info, kw, ls, play, ps, record, relay, rm,
-    send, show, simulate, state, tail, top, watch, web,
-):
-    app.add_command(command)

@@ -8,7 +8,6 @@ import os
 import signal
 import stat
 import sys
-import threading
 from collections.abc import Callable, Iterator
 
 import click
@@ -17,6 +16,7 @@ from .._interpreter import let_interrupts_raise
 from ..errors import StreamError
 from ..system.causes import ended_resources
 from ..system.files import NO_ROOM, file_error
+from ..system.latch import Latch
 from .output import print_error
 
 __all__ = ["EXIT_INTERRUPTED", "EXIT_STREAM_ERROR", "clean_exit", "told_to_end"]
@@ -126,7 +126,7 @@ def clean_exit() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def told_to_end(end: threading.Event) -> Iterator[None]:
+def told_to_end(end: Latch) -> Iterator[None]:
     """Make SIGINT, SIGTERM and SIGHUP set an event only, so that running code is not interrupted."""
     with _upon((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda _: end.set()):
         yield

@@ -19,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from .output import clean
 
@@ -37,7 +38,7 @@ def watch(
     over: Callable[[], bool],
     total: float | None = None,
     *,
-    end: threading.Event | None = None,
+    end: Latch | None = None,
     keep: bool = False,
 ) -> None:
     """Show the progress of work until it is done; without a terminal only wait.
@@ -50,12 +51,12 @@ def watch(
     over : callable
     total : float, optional
         Progress at the end.
-    end : threading.Event, optional
+    end : Latch, optional
         Ends the wait when it is set.
     keep : bool, default False
         Leave the bars on the screen at the end.
     """
-    end = end or threading.Event()
+    end = end or Latch()
     with _drawn(console, total, keep=keep) as progress:
         tasks = {label: progress.add_task(clean(label), total=total, text="") for label in look()}
         while True:
@@ -80,7 +81,7 @@ def bar_of_time(console: Console, label: str, seconds: float) -> Iterator[None]:
     if seconds <= _SHORT:
         yield
         return
-    began, over = time.monotonic(), threading.Event()
+    began, over = time.monotonic(), Latch()
     shown = threading.Thread(
         target=watch,
         args=(console, lambda: {label: (time.monotonic() - began, "")}, over.is_set, seconds),

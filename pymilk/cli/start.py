@@ -62,22 +62,26 @@ def _replace_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _run(module: str, command: str, name: str) -> None:
-    _open_closed_streams()
-    _replace_what_cannot_be_encoded()
-    let_interrupts_kill()  # until the command begins, which handles signals itself
+def loaded(module: str, name: str) -> object:
+    """Import a command; what is missing for that ends the program with a sentence."""
     try:
-        found = getattr(importlib.import_module(module, __package__), command)
+        return getattr(importlib.import_module(module, __package__), name)
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library not in ("click", "rich"):
             raise
-        sys.exit(
-            f"pymilk's commands need {library}, which is not installed: pip install click rich"
-        )
+        sys.exit(f"pymilk's commands need {library}, which is not installed: pip install click rich")
     except (OSError, ImportError, MemoryError) as error:
         # No descriptors, no memory: Python says which library it could not load.
         sys.exit(f"pymilk: its own files cannot be loaded: {error or 'no memory'}")
+
+
+def _run(module: str, command: str, name: str) -> None:
+    _open_closed_streams()
+    _replace_what_cannot_be_encoded()
+    let_interrupts_kill()  # until the command begins, which handles signals itself
+    found = loaded(module, command)
+    assert callable(found)
     try:
         found(prog_name=name)
     except OSError as error:  # of click, before a command begins and after it ended

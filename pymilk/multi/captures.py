@@ -19,7 +19,8 @@ from ..notebooks import as_html
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.forks import tell, tell_after_fork
-from ..system.threads import await_event, start_thread
+from ..system.latch import Latch
+from ..system.threads import start_thread
 from ..times import now_ns
 from .alignment import Alignment, align
 from .report import MultiCaptureReport
@@ -80,7 +81,7 @@ class MultiCapture(Mapping[str, Capture]):
         self._attached = list(attached)
         self._errors: dict[str, BaseException] | None = None
         self._cut: set[str] = set()
-        self._over = threading.Event()
+        self._over = Latch()
         self._keeper: threading.Thread | None = threading.Thread(
             target=self._keep, name="pymilk-capture-many", daemon=True
         )
@@ -104,7 +105,7 @@ class MultiCapture(Mapping[str, Capture]):
     def _after_fork(self) -> None:
         if self._keeper is None:
             return  # it came out of a pickle
-        self._over = threading.Event()
+        self._over = Latch()
         self._over.set()
         self._keeper = None
         for capture in self._captures.values():
@@ -255,7 +256,7 @@ class MultiCapture(Mapping[str, Capture]):
             the `captures` of the exception.
         """
         try:
-            if not await_event(self._over, timeout):
+            if not self._over.wait(timeout):
                 return self
         except BaseException as error:
             self.abandon()
@@ -371,7 +372,7 @@ class MultiCapture(Mapping[str, Capture]):
 def _restore(state: dict[str, Any]) -> MultiCapture:
     """Make finished captures from their pickled parts."""
     many = MultiCapture.__new__(MultiCapture)
-    many.__dict__.update(state, _attached=[], _keeper=None, _over=threading.Event())
+    many.__dict__.update(state, _attached=[], _keeper=None, _over=Latch())
     many._over.set()
     return many
 

@@ -16,7 +16,9 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import FPSError, FPSInUseError, FPSKeyError
+from ..system.latch import Latch
 from ..system.processes import named_processes
+from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .check import check_all
 from .control import Role, process_state, registered
@@ -85,7 +87,7 @@ class Running:
         self._run = run
         self._conf = False
         self._pid = 0
-        self._stopped = threading.Event()
+        self._stopped = Latch()
         self._leave = False
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
@@ -102,6 +104,15 @@ class Running:
         for role in roles:
             self._need_free(role)
         self._pid = os.getpid()
+        try:
+            self._begin(roles)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _begin(self, roles: list[Role]) -> None:
+        table = self._table
         for role in roles:
             self._register(role)
         if self._conf:
@@ -111,8 +122,7 @@ class Running:
         if self._conf:
             self._answer()
         self._thread = threading.Thread(target=self._serve, name=f"pymilk-fps-{table.name}", daemon=True)
-        self._thread.start()
-        return self
+        start_thread(self._thread)
 
     def __exit__(
         self,
@@ -122,16 +132,28 @@ class Running:
     ) -> bool:
         if os.getpid() != self._pid:
             return False  # a child after fork: all of this is the parent's
-        told = kind is not None and issubclass(kind, KeyboardInterrupt) and self._was_told()
-        self._leave = True
-        if self._thread is not None:
-            self._thread.join()
-        with contextlib.suppress(FPSError):  # the file may be gone
-            self._unregister("conf")
-            self._unregister("run")
+        interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
+        try:
+            told = interrupted and self._was_told()
+            self._end()
+        except KeyboardInterrupt:
+            # It may come so late, behind the bit that says the same.
+            self._end()
+            if not self._was_told():
+                raise
+            told = interrupted
         if self._error is not None and kind is None:
             raise self._error
         return told
+
+    def _end(self) -> None:
+        """End the thread and leave the file as if the process had never run."""
+        self._leave = True
+        if self._thread is not None:
+            join_thread(self._thread)
+        with contextlib.suppress(FPSError):  # the file may be gone
+            self._unregister("conf")
+            self._unregister("run")
 
     def _need_free(self, role: Role) -> None:
         table = self._table

@@ -32,8 +32,8 @@ from ..inspection import check_unwritten, describe_stream, new_stream
 from ..streams.keywords import Keywords
 from ..system.ending import close_at_exit
 from ..system.forks import left_with_parent, tell_after_fork
+from ..system.latch import Latch
 from ..system.threads import (
-    await_event,
     check_scheduling,
     join_thread,
     schedule_thread,
@@ -160,9 +160,9 @@ class Player:
         self._refused = ""
         self._ended = "running"
         self._error: BaseException | None = None
-        self._stopping = threading.Event()
-        self._filled = threading.Event()
-        self._over = threading.Event()
+        self._stopping = Latch()
+        self._filled = Latch()
+        self._over = Latch()
         self._threads: list[threading.Thread] = []
         self._footage = open_footage(source, hdu=hdu, frame_axes=frame_axes)
         try:
@@ -356,15 +356,15 @@ class Player:
         # A thread that is not here may have held the lock.
         self._lock = threading.Lock()
         if not self._over.is_set():
-            self._over = threading.Event()
+            self._over = Latch()
             self._over.set()
             self._ended = "error"
             self._error = left_with_parent("player", self.name)
 
-    def _await(self, event: threading.Event, timeout: float | None = None) -> bool:
+    def _await(self, event: Latch, timeout: float | None = None) -> bool:
         """Wait for an event; any exception stops the player."""
         try:
-            return await_event(event, timeout)
+            return event.wait(timeout)
         except BaseException as error:
             self.close()
             carry(error, report=self.report)

@@ -28,6 +28,7 @@ from ..shm import SHM
 from ..system.files import check_room_for, file_error, memory_error
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import GapTeller, tell, warn
+from ..system.latch import Latch
 from ..system.locks import WriterLock
 from ..system.output_lock import check_outputs, hold_output
 from ..system.threads import start_thread
@@ -113,8 +114,8 @@ class Job:
         self.error: BaseException | None = None
         self.ended = "running"
         self.complete = False
-        self.over = threading.Event()
-        self._stop = threading.Event()
+        self.over = Latch()
+        self._stop = Latch()
         self._stopped_at = math.inf
         self._ring: RingReader | None = None
         self._sink: Sink | None = None
@@ -245,7 +246,7 @@ class Job:
         _running.discard(self)
         if self._thread is None or self.over.is_set():
             return
-        self.over = threading.Event()
+        self.over = Latch()
         self.over.set()
         self.ended = "error"
         self.error = left_with_parent("recorder", self.name)

@@ -19,7 +19,7 @@ from ..arguments import STARTS, check_choice, check_count, check_seconds
 from ..errors import NotStartedError, RecordError, StreamArgumentError, StreamError, carry
 from ..shm import SHM
 from ..streams.waiting import spin_of
-from ..system.threads import await_event, check_scheduling
+from ..system.threads import check_scheduling
 from .headers import checked_keywords
 from .job import Job, JobOptions
 from .report import RecordReport
@@ -274,7 +274,7 @@ class Recorder:
             job.stop()
         if self._started:
             for job in self._jobs.values():
-                await_event(job.over)
+                job.over.wait()
                 job.join()
         elif not self._left:
             self._left = True
@@ -319,7 +319,7 @@ class Recorder:
         try:
             for job in self._jobs.values():
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
-                if not await_event(job.over, left):
+                if not job.over.wait(left):
                     return self.report
                 job.join()
         except BaseException as error:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from ..errors import StreamFormatError, StreamNotFoundError, StreamNotReadyError
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import tell
+from ..system.latch import Latch
 from ..system.threads import start_thread
 from .job import Job, JobOptions
 from .report import StreamReport
@@ -51,8 +52,8 @@ class Restarting:
         self._deadline: float | None = None
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self.over = threading.Event()
+        self._stop = Latch()
+        self.over = Latch()
         tell_after_fork(self)
 
     @property
@@ -130,7 +131,7 @@ class Restarting:
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
         if self._thread is not None and not self.over.is_set():
-            self.over = threading.Event()
+            self.over = Latch()
             self.over.set()
             self._error = left_with_parent("recorder", self.name)
 

@@ -12,6 +12,7 @@ from ..errors import StreamReplacedError
 from ..streams.waiting import Follower, frames_behind
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import tell
+from ..system.latch import Latch
 from ..system.threads import check_scheduling, schedule_thread, start_thread, warn_of_scheduling
 
 __all__ = ["NEXT_FRAME", "Beginning", "ReceiverThread"]
@@ -94,7 +95,7 @@ class ReceiverThread:
         self._stopping = False
         self._refused = ""
         self._cpu_seconds: float | None = None
-        self._armed = threading.Event()
+        self._armed = Latch()
         self._thread = threading.Thread(
             target=self._run, name=f"pymilk-receiver-{stream.name}", daemon=True
         )
@@ -154,7 +155,7 @@ class ReceiverThread:
 
     def _after_fork(self) -> None:
         over, self._over = self._over, True
-        self._armed = threading.Event()
+        self._armed = Latch()
         self._armed.set()
         if not over:
             self.error = left_with_parent(self._what, self.stream.name)

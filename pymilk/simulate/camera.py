@@ -16,6 +16,7 @@ import numpy.typing as npt
 from .._core import Stream, checked_timeout
 from ..errors import NotStartedError, StreamArgumentError, StreamError, StreamNotFoundError
 from ..reports import Report
+from ..system.ending import close_at_exit
 from .faults import NONE, Faults
 from .options import CameraOptions, LoopOptions
 
@@ -93,6 +94,7 @@ class _Simulation:
             self.stop()
             raise
         self._report = SimulationReport(self.name, self._process.pid, "running")
+        close_at_exit(self)
         return self
 
     def __enter__(self: _Each) -> _Each:
@@ -148,6 +150,10 @@ class _Simulation:
                 self._remove_what_it_left(process.pid)
         self._report = replace(report, ended="stopped") if report.ended == "running" else report
         return self._report
+
+    def close(self) -> None:
+        """Do the same as `stop`; the end of the interpreter does so, too."""
+        self.stop()
 
     def __exit__(self, *exc: object) -> None:
         self.stop()

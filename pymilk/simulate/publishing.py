@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from .._core import FrameFeed, Stream
+from ..system.latch import Latch
 from .faults import Faults, hits, next_hit
 from .scenes import SceneFrames
 
@@ -88,7 +89,7 @@ class Publisher:
             return
         stream = self.stream
         feed = FrameFeed(min(_AHEAD, count), stream.frame_shape, stream.dtype, self._interval_ns or None)
-        over = threading.Event()
+        over = Latch()
         filler = threading.Thread(
             target=self._fill, args=(feed, count, until, over), name="pymilk-simulate", daemon=True
         )
@@ -112,7 +113,7 @@ class Publisher:
         now = time.monotonic_ns()
         self._due_ns = (due_ns if now - due_ns < self._interval_ns else now) + self._interval_ns
 
-    def _fill(self, feed: FrameFeed, count: int, until: float, over: threading.Event) -> None:
+    def _fill(self, feed: FrameFeed, count: int, until: float, over: Latch) -> None:
         """Put frames into the feed; the stream's own numbers are those in the pixels of a ramp."""
         depth, given = len(feed.slots), 0
         number, first = self.stream.counter + 1, self._done + 1

@@ -1,4 +1,4 @@
-"""Threads: waits that Ctrl-C can interrupt, core and priority."""
+"""Threads: start and end that Ctrl-C can interrupt, core and priority."""
 
 from __future__ import annotations
 
@@ -10,32 +10,10 @@ from ..arguments import bad_argument
 from ..errors import SchedulingWarning, StreamStorageError
 from .notices import warn_caller
 
-__all__ = ["await_event", "check_scheduling", "join_thread", "schedule_thread", "start_thread",
-           "warn_of_scheduling"]  # fmt: skip
-
-#: Seconds between two checks for signals.
-_SIGNAL_INTERVAL = 0.05
-
+__all__ = ["check_scheduling", "join_thread", "schedule_thread", "start_thread", "warn_of_scheduling"]
 
 #: Seconds that a thread whose start was interrupted may take to begin.
 _BEGIN_SECONDS = 0.5
-
-
-def await_event(event: threading.Event, timeout: float | None = None) -> bool:
-    """Wait until another thread sets an event, or a signal handler raises; returns whether it was set.
-
-    Parameters
-    ----------
-    event : threading.Event
-    timeout : float, optional
-        Seconds; None waits without limit.
-    """
-    deadline = None if timeout is None else time.monotonic() + timeout
-    # In slices: a signal may have been delivered to another thread.
-    while not event.wait(_SIGNAL_INTERVAL):
-        if deadline is not None and time.monotonic() >= deadline:
-            return False
-    return True
 
 
 def join_thread(thread: threading.Thread, timeout: float | None = None) -> None:

@@ -23,14 +23,16 @@ class _Orders:
     """Orders for the thread. Without a reference to the handler, which the thread would keep alive."""
 
     def __init__(self) -> None:
-        # Reentrant: the garbage collector may end a handler in a thread that holds the lock.
-        self.changed = threading.Condition(threading.RLock())
+        # Reentrant: the garbage collector may end a handler in a thread that holds the lock. It is taken
+        # itself, not through the condition: Ctrl-C within the Python code of that would leave it taken.
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
         self.running = False
         self.ended = False
 
     def end(self) -> None:
         """Tell the thread to end after its present call."""
-        with self.changed:
+        with self.lock:
             self.ended = True
             self.changed.notify_all()
 
@@ -117,7 +119,7 @@ class ThreadHandler:
         BaseException
             The exception of the last `threadCall`; the thread stays paused. Call again to continue.
         """
-        with self._orders.changed:
+        with self._orders.lock:
             self._raise_kept()
             if self._orders.ended:
                 raise StreamClosedError("the ThreadHandler is closed; make a new one")
@@ -132,7 +134,7 @@ class ThreadHandler:
         BaseException
             The exception of the last `threadCall`.
         """
-        with self._orders.changed:
+        with self._orders.lock:
             self._orders.running = False
             self._raise_kept()
 
@@ -183,7 +185,7 @@ def _report(error: BaseException) -> None:
 def _work(owner: weakref.ref[ThreadHandler], orders: _Orders, look_every: float | None) -> None:
     """Body of the thread; `look_every` in seconds, or None if the interpreter does not wait for it."""
     while True:
-        with orders.changed:
+        with orders.lock:
             while not (orders.running or orders.ended or _exiting(look_every)):
                 orders.changed.wait(look_every)
             if orders.ended or _exiting(look_every):
@@ -203,7 +205,7 @@ def _call(owner: weakref.ref[ThreadHandler]) -> None:
     try:
         handler.threadCall()
     except BaseException as error:  # noqa: BLE001 (handed to the thread that waits for it)
-        with handler._orders.changed:
+        with handler._orders.lock:
             handler._orders.running = False
             handler.exception_to_raise = error
         if not handler._re_raise:

@@ -77,10 +77,10 @@ def _walk(command: click.Command, name: str) -> Iterator[CommandHelp]:
         record = parameter.get_help_record(context)
         if record is not None and record[1]:
             options.append((record[0], record[1]))
-    below = {}
+    below: dict[str, click.Command] = {}
     if isinstance(command, click.Group):
-        below = {each: command.commands[each] for each in sorted(command.commands)}
-        below = {each: found for each, found in below.items() if not found.hidden}
+        within = {each: command.get_command(context, each) for each in sorted(command.list_commands(context))}
+        below = {each: found for each, found in within.items() if found is not None and not found.hidden}
     yield CommandHelp(
         name=name,
         usage=" ".join(command.collect_usage_pieces(context)),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import threading
 
 import click
 from rich.console import Console
 
 from ...playback import Player
+from ...system.latch import Latch
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
 from ..output import clean, print_json, print_report, warnings_as_lines
 from ..parameters import NumberRange
@@ -76,7 +76,7 @@ def play(
         raise click.UsageError("--original-timing and --rate exclude each other")
     if temporal and not ring:
         raise click.UsageError("--temporal needs the number of slots: --ring SLOTS")
-    end = threading.Event()
+    end = Latch()
     console = Console(stderr=True, quiet=as_json, highlight=False)
     with clean_exit():
         with warnings_as_lines(quiet=True):  # the first line says it

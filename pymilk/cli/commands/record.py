@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from typing import Any
 
@@ -16,6 +15,7 @@ from ...streams.keywords import value_of_text
 from ...streams.waiting import WAIT_POLICIES
 from ...system.extras import optional_library
 from ...system.files import file_error
+from ...system.latch import Latch
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
 from ..naming import complete_streams, matching
 from ..output import NOTHING, age_text, clean, print_json, size_text
@@ -101,7 +101,7 @@ def record(
         raise click.UsageError("--until-stopped has no other end; leave out --frames and --seconds")
     if not until_stopped and frames is None and seconds is None:
         raise click.UsageError("until when? Give --frames, --seconds or --until-stopped")
-    end = threading.Event()
+    end = Latch()
     with clean_exit(), told_to_end(end):
         streams = matching(names)
         recorder = Recorder(

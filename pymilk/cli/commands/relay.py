@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 import time
 
 import click
@@ -12,6 +11,7 @@ from rich.console import Console
 
 from ...ring import Relay
 from ...streams.waiting import WAIT_POLICIES
+from ...system.latch import Latch
 from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
 from ..output import warnings_as_lines
@@ -62,7 +62,7 @@ def relay(
 
     Example: pymilk relay cam0 cam0_ring --ring 8192 --cpu 1
     """
-    end, ask = threading.Event(), threading.Event()
+    end, ask = Latch(), Latch()
     signal.signal(signal.SIGUSR1, lambda *_: ask.set())
     with clean_exit(), told_to_end(end):
         with warnings_as_lines():
@@ -81,7 +81,7 @@ class _Keeper:
     """Tends a relay, and prints statistics at intervals and on SIGUSR1."""
 
     def __init__(
-        self, running: Relay, ask: threading.Event, stats: float | None, as_json: bool
+        self, running: Relay, ask: Latch, stats: float | None, as_json: bool
     ) -> None:
         self._running, self._ask, self._stats, self._as_json = running, ask, stats, as_json
         self._tended = self._printed = time.monotonic()

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ import click
 from ...multi.health import Event, Limits, Watcher
 from ...system.extras import optional_library
 from ...system.files import file_error
+from ...system.latch import Latch
 from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
 from ..output import clean, print_json
@@ -49,7 +49,7 @@ def watch(patterns: tuple[str, ...], command: str | None, metrics: str | None, *
     Example: pymilk watch 'wfs*' --min-rate 950 --max-age 2 --exec 'logger "$PYMILK_STREAM $PYMILK_STATE"'
     """
     limits = Limits(**{name: given[name] for name in ("min_rate", "max_age", "max_lost", "max_full")})
-    end, trouble = threading.Event(), False
+    end, trouble = Latch(), False
     with clean_exit(), told_to_end(end), Watcher(patterns, limits) as watcher:
         files = _Metrics(metrics) if metrics is not None else None
         commands = _Commands(command)

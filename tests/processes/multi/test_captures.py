@@ -360,12 +360,15 @@ def test_a_join_that_is_interrupted_ends_all(cameras, monkeypatch) -> None:
     many = capture_many({"wfs": 5, "psf": 5}, timeout=None, background=True)
     cameras.feed(many["wfs"], "wfs", 2)
 
+    wait = many._over.wait
+
     def interrupted(*_: object) -> bool:
+        many._over.wait = wait
         raise KeyboardInterrupt
 
     assert many.join(timeout=0.01) is many
     assert not many.done
-    monkeypatch.setattr(captures, "await_event", interrupted)
+    monkeypatch.setattr(many._over, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         many.join()
     assert many.done

@@ -11,7 +11,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import tempfile
 import termios
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,6 @@ from pymilk.parameters import FPS, Program
 pytest.importorskip("click", reason="extra cli")
 pytest.importorskip("rich", reason="extra cli")
 
-TMUX = shutil.which("tmux") or "tmux"
 
 
 @pytest.fixture
@@ -73,35 +71,24 @@ def test_a_watched_fps_that_is_removed_ends_the_command(
     assert (command.returncode, "was removed" in err) == (1, True)
 
 
-@pytest.mark.skipif(shutil.which(TMUX) is None, reason="needs tmux")
-def test_processes(
-    loop: FPS, start_command: Callable[..., subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sockets = tempfile.mkdtemp(prefix="tmux-")
-    monkeypatch.setenv("TMUX_TMPDIR", sockets)
-    # tmux starts login shells: those of the user run what the profile says, which may take long.
-    monkeypatch.setenv("HOME", sockets)
-    monkeypatch.delenv("TMUX", raising=False)
-
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+@pytest.mark.usefixtures("tmux_server")
+def test_processes(loop: FPS, start_command: Callable[..., subprocess.Popen[str]]) -> None:
     def run(*arguments: str) -> tuple[int, str, str]:
         command = start_command("fps", *arguments)
         out, err = command.communicate(timeout=100)
         return command.returncode, out, err
 
-    try:
-        assert run("run", "loop", "start")[0] == 1  # nothing was checked
-        assert run("conf", "loop", "start", "--timeout", "60") == (0, "", "")
-        assert run("run", "loop", "start", "--timeout", "60") == (0, "", "")
-        assert run("run", "loop", "state")[1] == "running\n"
-        entry = json.loads(run("ls", "--json")[1])[0]
-        assert (entry["conf"], entry["run"], entry["check"]) == ("running", "running", "ok")
-        assert run("rm", "loop")[0] == 1
-        assert run("run", "loop", "stop", "--timeout", "60") == (0, "", "")
-        assert run("conf", "loop", "stop", "--timeout", "60") == (0, "", "")
-        assert run("rm", "loop") == (0, "", "")
-    finally:
-        subprocess.run([TMUX, "kill-server"], capture_output=True, check=False)
-        shutil.rmtree(sockets)
+    assert run("run", "loop", "start")[0] == 1  # nothing was checked
+    assert run("conf", "loop", "start", "--timeout", "60") == (0, "", "")
+    assert run("run", "loop", "start", "--timeout", "60") == (0, "", "")
+    assert run("run", "loop", "state")[1] == "running\n"
+    entry = json.loads(run("ls", "--json")[1])[0]
+    assert (entry["conf"], entry["run"], entry["check"]) == ("running", "running", "ok")
+    assert run("rm", "loop")[0] == 1
+    assert run("run", "loop", "stop", "--timeout", "60") == (0, "", "")
+    assert run("conf", "loop", "stop", "--timeout", "60") == (0, "", "")
+    assert run("rm", "loop") == (0, "", "")
 
 
 def test_the_live_table(

@@ -6,8 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,20 +45,12 @@ LONG = 60.0
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmux_server: None) -> Path:
     """A working directory with a program in it, and a tmux server of the test's own."""
     (tmp_path / "loopmod.py").write_text(PROGRAM)
     monkeypatch.chdir(tmp_path)
-    # The path of its socket has to be short.
-    sockets = tempfile.mkdtemp(prefix="tmux-")
-    monkeypatch.setenv("TMUX_TMPDIR", sockets)
-    monkeypatch.delenv("TMUX", raising=False)
-    # tmux starts login shells: those of the user run what the profile says, which may take long.
-    monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "fpstmuxenv").write_text("export PYTHONSAFEPATH=1 SOURCED=yes\n")
-    yield tmp_path
-    subprocess.run([TMUX, "kill-server"], capture_output=True, check=False)
-    shutil.rmtree(sockets)
+    return tmp_path
 
 
 def make(function: str = "loopmod:step", program: str = "pymilk") -> FPS:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pymilk import SHM
+from pymilk import SHM, list_streams
 from pymilk.reports import Report
 from support.children import Child
 
@@ -35,7 +35,7 @@ PREAMBLE = """
 import sys
 import numpy
 import pymilk
-from pymilk import SHM
+from pymilk import SHM, list_streams
 from pymilk.ring import RingReader
 folder = sys.argv[1]
 """
@@ -103,12 +103,9 @@ def test_ended_with_the_interpreter(
 
     make("cam", ((5, 7), numpy.uint16), ring=64)
     script = spawn(f"{PREAMBLE}\nmade = {JOBS[name]}\nmade.start()\nprint(made.running)", tmp_path)
-    began = time.monotonic()
     assert script.finish() == (0, "True\n", "")
-    assert time.monotonic() - began < 10
-    for left in ("copy", "sim"):
-        with pytest.raises(FileNotFoundError):
-            SHM(left)
+    left = {each["name"] for each in list_streams()}
+    assert left - {"played"} == {"cam"}  # what was played stays
 
 
 @pytest.mark.parametrize("name", ["capture", "capture_many", "relay"])
