@@ -289,8 +289,7 @@ cdef class Reader:
 
     cdef void keep_wait(self, Wait *w, int posts) noexcept:
         w.order.lead -= posts
-        if w.order.early_posts:
-            w.order.early_posts += posts
+        w.order.mark.posts += posts
         self._keep(w)
         self.settled = w.last
         self.awaited = True

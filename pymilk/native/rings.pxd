@@ -6,7 +6,7 @@ from libc.stdint cimport uint64_t
 from .._isio cimport sem_t
 from ..protocol.cursor cimport Cursor
 from ..protocol.frame cimport Row
-from ..protocol.receive cimport Job
+from ..protocol.receive cimport Doubt, Job
 from ..protocol.ring cimport Total
 from .file cimport StreamFile
 from .memory cimport Mapping
@@ -24,6 +24,7 @@ cdef class PrivateRing:
     cdef uint64_t count     # slots: depth + 1
     cdef uint64_t nbytes    # of a frame
     cdef uint64_t written   # frames so far; its collector stores it last
+    cdef Doubt doubt
     cdef sem_t bell         # posted for each frame; at most one post is kept
     cdef public int fd
     cdef int over           # flag: no frame comes any more

@@ -9,7 +9,7 @@ from cpython.buffer cimport PyBuffer_Release
 from cpython.bytearray cimport PyByteArray_AsString, PyByteArray_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.pyport cimport PY_SSIZE_T_MAX
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .._isio cimport (
     CLOCK_MONOTONIC, CLOCK_TAI, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u64, c_write, sem_init,
@@ -20,8 +20,8 @@ from ..protocol.cursor cimport (
     cursor_skip_to, cursor_unread,
 )
 from ..protocol.flags cimport atomic_load_int, raise_flag
-from ..protocol.frame cimport GIL_RELEASE_NBYTES, Row, is_set, streams
-from ..protocol.receive cimport Job
+from ..protocol.frame cimport _TORN, _UNCERTAIN, _VERIFIED, GIL_RELEASE_NBYTES, Row, is_set, streams
+from ..protocol.receive cimport Doubt, Job
 from ..protocol.ring cimport (
     RING_PRIVATE, Ring, Total, find_ring, ring_anchor, ring_look, ring_oldest, ring_slot, ring_whole,
 )
@@ -99,6 +99,16 @@ cdef class PrivateRing:
         """Frames put into the ring so far."""
         return atomic_load_u64(&self.written, __ATOMIC_ACQUIRE)
 
+    @property
+    def uncertain(self):
+        """Frames put into the ring whose number is uncertain, those whose rows were flagged later included."""
+        return atomic_load_u64(&self.doubt.frames, __ATOMIC_RELAXED)
+
+    @property
+    def unsettled(self):
+        """Whether rows in the ring may still be flagged: the writer may count late, and its order is not known yet."""
+        return atomic_load_u64(&self.doubt.pending, __ATOMIC_RELAXED) != 0
+
     def cursor(self, name=""):
         """Make a `RingCursor` of this ring."""
         cdef RingCursor cursor = RingCursor.__new__(RingCursor)
@@ -121,6 +131,7 @@ cdef class PrivateRing:
         job.ring.total = self.total
         job.ring.bell = &self.bell
         job.ring.bell_fd = &self.fd
+        job.ring.doubt = &self.doubt
         job.delivered = self.written
         job.done = &self.written
 
@@ -481,6 +492,24 @@ cdef class RingCursor:
         finally:
             PyBuffer_Release(&frames)
         return at + got
+
+    def amend(self, Rows rows not None, count):
+        """Flag those of the first `count` rows that were copied before their writer was seen to count late."""
+        cdef const Doubt *doubt
+        cdef int64_t until
+        cdef uint64_t i, end = count
+        cdef Row *row
+        if self.c.ring.kind != RING_PRIVATE or self.keeper is None:
+            return
+        doubt = &(<PrivateRing>self.keeper).doubt
+        # Acquire: pairs with the release in flag_likely.
+        until = atomic_load_u64(&doubt.until, __ATOMIC_ACQUIRE)
+        if until == 0:
+            return
+        for i in range(end):
+            row = rows.first + i
+            if doubt.since <= row.arrival_ns <= until and row.flags & _VERIFIED:
+                row.flags = (row.flags & ~<uint32_t>_VERIFIED) | _TORN | _UNCERTAIN
 
     cdef object _lost(self, const Row *row):
         number, lost = row.cnt0, row.lost

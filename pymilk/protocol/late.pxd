@@ -9,10 +9,13 @@ Behind each copy from a writer without stamps the posts are taken, and the lead 
 
 What cannot be told of a writer that was seen to count late is flagged: _UNCERTAIN, and _TORN for readers that know that
 flag only. Of others it passes for right, until the writer is seen to count late: then rows of the same call that were
-not told are flagged.
+not told are flagged, those in a private ring too, and readers of the ring flag what they had copied (RingCursor.amend).
 
-Not detected: the gap for a reader without a semaphore; a gap of more than COUNT_WAIT_NS; a writer that clears `write`
-first and posts a while later.
+That a writer counts late is seen by its pixels first of all (order.pxd): nothing else holds for a reader or a writer that is
+held up for milliseconds.
+
+Not detected: the gap for a reader without a semaphore; a gap of more than COUNT_WAIT_NS of a writer that was not seen to count
+late before; a writer that clears `write` first and posts a while later.
 """
 
 from libc.stdint cimport int64_t, uint64_t
@@ -21,19 +24,16 @@ from .._isio cimport CLOCK_MONOTONIC, IMAGE_METADATA
 from .clock cimport clock_ns
 from .order cimport (
     ASSUMED, AT_MOST, COUNT_WAIT_NS, EXACT, STEP_COUNTED, STEP_MISSED, STEP_NONE, STEP_OPENED, UNKNOWN, Order, Step,
-    assume, counted, go_on, is_early, is_open, is_wary, lead_at, next_step, note_early, seen_late,
+    assume, counted, go_on, is_open, is_wary, judge_shift, lead_at, look_at_pixels, seen_late,
     seen_plain, stand,
 )
-from .port cimport pymilk_pause
 from .posts cimport take_posts_behind
-from .waiting cimport Wait
+from .waiting cimport Wait, watch_step
 
 cdef enum:
     # Copies of one frame before its number is given up: of a writer that was seen to count late, and of others.
     NUMBER_TRIES = 16
     LIKELY_TRIES = 3
-    # A writer that counts first posts within this time, unless it is held up.
-    POST_NS = 15_000
 
 # What is known of the number of a copy.
 ctypedef enum Number:
@@ -46,16 +46,6 @@ ctypedef enum Number:
 
 cdef inline const IMAGE_METADATA *header_of(const Wait *w) noexcept nogil:
     return <const IMAGE_METADATA *>w.source.base
-
-
-cdef inline int posts_behind(Wait *w) noexcept nogil:
-    """Take the posts that come within POST_NS; returns how many came first."""
-    cdef int64_t until = clock_ns(CLOCK_MONOTONIC) + POST_NS
-    cdef int taken = 0
-    while taken == 0 and clock_ns(CLOCK_MONOTONIC) < until:
-        pymilk_pause()
-        taken = take_posts_behind(&w.posts)
-    return taken
 
 
 cdef inline bint note_open(Wait *w, uint64_t number) noexcept nogil:
@@ -77,13 +67,18 @@ cdef inline Number tell_by_count(Wait *w, uint64_t number, bint within) noexcept
     """
     cdef Order *o = &w.order
     cdef int64_t now
+    cdef bint changed = o.mark.known and o.mark.number == number
+    cdef uint64_t pixels = o.mark.pixels
     # No post that was taken is one of a frame behind the one that is counted now.
     stand(o, number + 1, w.posts.taken, 0, AT_MOST)
     if within and o.late:
         return NUMBER_NEXT
+    # Pixels that changed with the count were not there before it.
+    look_at_pixels(&w.source, o, number + 1, w.posts.taken)
+    changed = changed and o.mark.number == number + 1 and o.mark.pixels != pixels
     now = clock_ns(CLOCK_MONOTONIC)
-    if next_step(header_of(w), number + 1, now, now + COUNT_WAIT_NS, w.stop, w.source.closed) == STEP_OPENED:
-        if note_open(w, number + 1):
+    if watch_step(w, number + 1, now, now + COUNT_WAIT_NS) == STEP_OPENED:
+        if note_open(w, number + 1) and not changed:
             seen_late(o)
     return NUMBER_AGAIN
 
@@ -95,7 +90,7 @@ cdef inline Number tell_by_step(Wait *w, uint64_t number, bint within, bint post
     """
     cdef Order *o = &w.order
     cdef bint exact = o.trust == EXACT
-    cdef Step step = next_step(header_of(w), number, since, since + COUNT_WAIT_NS, w.stop, w.source.closed)
+    cdef Step step = watch_step(w, number, since, since + COUNT_WAIT_NS)
     if step == STEP_COUNTED:
         return tell_by_count(w, number, within)
     if step == STEP_MISSED:
@@ -126,17 +121,13 @@ cdef inline Number tell_number(Wait *w, uint64_t number, uint64_t before) noexce
     cdef int64_t lead, since = clock_ns(CLOCK_MONOTONIC)
     cdef uint64_t now
     posted = take_posts_behind(&w.posts) > 0
-    if not o.late and is_early(o, number, w.posts.taken):
-        posted = posts_behind(w) > 0
-        since = clock_ns(CLOCK_MONOTONIC) if counted(header_of(w)) == number else since
+    judge_shift(o, w.posts.taken)
     now = counted(header_of(w))
     capped = w.posts.capped or o.trust == UNKNOWN
     w.posts.capped = False
     exact = o.trust == EXACT and not capped
     lead = lead_at(o, number, w.posts.taken)
     within = exact and lead_at(o, number, before) == 1
-    if now == number:
-        note_early(o, number, w.posts.taken)
     if exact and (lead < 0 or (lead > 1 and now == number)):
         seen_plain(o)  # it was counted before its post, or a post announced nothing
     go_on(o, now, w.posts.taken, capped)

@@ -12,28 +12,37 @@ The lead is at most 1 whenever all posts were taken and then the counter was rea
 front of it is counted. An account begins with that (AT_MOST). When a writer begins a frame, all those before are posted and
 counted by any writer: the lead is 0, and exact until posts are left out at the cap. A writer that counts first and posts
 then, or does not post, has a lead of 0 or less from there on: that shows it to be plain.
+
+Posts tell nothing for certain to a reader that was held up. Pixels do: if others stand there under the number of before, and
+in between the writer was in a frame and posted it, the frame was shown before it is counted. That is so however late each of
+the two looks came. `Mark` keeps the first pixels that were seen under a number.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from .._isio cimport (
-    CLOCK_MONOTONIC, IMAGE_METADATA, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_load_u8, atomic_load_u64,
+    CLOCK_MONOTONIC, IMAGE_METADATA, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u8, atomic_load_u64,
 )
 from .clock cimport POLL_NS, clock_ns, sleep_until
+from .filestate cimport Source
 from .flags cimport atomic_load_int
+from .look cimport Look, look, same_look
+from .marks cimport pixel_mark
 from .port cimport pymilk_may_spin, pymilk_pause
 
 cdef enum:
     # A writer is plain after so many signs in a row that its posts do not come before its counts.
     PLAIN_SIGNS = 3
-    # A post that came before the count of its frame, with none behind it, is a sign that the writer counts late; a post
-    # behind the count speaks against it, but can be that of the next frame. A writer that is held up between count and post
-    # gives a sign once in a while.
-    LATE_SIGN = 4
-    LATE_SIGNS = 12
     # A count that may follow a post is watched for without sleeping for the first time, and waited for up to the second.
     COUNT_SPIN_NS = 1_000_000
     COUNT_WAIT_NS = 5_000_000
+    # The order of a writer is looked for behind so many frames. When one was posted, looks are up to this far apart, and not
+    # evenly: a writer that counts late may show a frame under its number for some 10 us only, once in each period.
+    PROBED_FRAMES = 64
+    PROBE_NS = 32_768
+    # A writer that does its steps while this thread sleeps, and none while it spins, may share its core: the time without
+    # sleep is halved, up to so many times.
+    APART_MOST = 6
     # Between two looks of a thread that was not held up.
     HELD_UP_NS = 8_000
     LOOKS_PER_ROUND = 16
@@ -47,6 +56,15 @@ ctypedef enum Trust:
     AT_MOST         # it can be less
     EXACT
 
+# The first pixels that were seen under a number, with no frame open.
+cdef struct Mark:
+    bint known
+    uint64_t number
+    uint64_t pixels         # see pixel_mark
+    uint64_t posts          # posts taken before
+    bint shifted            # other pixels were seen under that number since
+    bint opened             # this writer was seen in a frame, at any time
+
 # What one writer does, as one reader has seen it.
 cdef struct Order:
     uint64_t number     # frame at which the account stands
@@ -54,13 +72,13 @@ cdef struct Order:
     int64_t lead        # posts beyond the frames counted
     Trust trust
     int plain           # signs in a row, see PLAIN_SIGNS
-    uint64_t early      # number before the frame whose post was taken when the frame was not counted yet
-    uint64_t early_posts    # posts taken by then
-    int signs           # see LATE_SIGNS
     uint64_t rest       # ASSUMED: frames until it is looked into again
     int silent          # times in a row that it was ASSUMED
     bint stamped        # it stores times: they tell, and nothing here is needed
     bint late           # it was seen to count late
+    Mark mark
+    int apart           # see APART_MOST
+    int probed          # see PROBED_FRAMES
 
 # What a writer does next.
 ctypedef enum Step:
@@ -74,6 +92,11 @@ ctypedef enum Step:
 cdef inline bint is_wary(const Order *o) noexcept nogil:
     """Tell whether this writer may count late."""
     return not o.stamped and o.plain < PLAIN_SIGNS
+
+
+cdef inline bint is_sought(const Order *o) noexcept nogil:
+    """Tell whether to find out by its pixels if this writer counts late."""
+    return o.mark.known and not o.late and o.probed < PROBED_FRAMES and is_wary(o)
 
 
 cdef inline int64_t lead_at(const Order *o, uint64_t number, uint64_t posts) noexcept nogil:
@@ -122,18 +145,26 @@ cdef inline void seen_late(Order *o) noexcept nogil:
     o.plain = 0
 
 
-cdef inline bint is_early(const Order *o, uint64_t number, uint64_t posts) noexcept nogil:
-    """Tell whether the post of this frame was taken before the frame was counted, and none since."""
-    return o.early_posts != 0 and number == o.early + 1 and posts == o.early_posts
+cdef inline void note_pixels(Order *o, uint64_t number, uint64_t pixels, uint64_t posts) noexcept nogil:
+    """Note the mark of pixels that were seen whole under a number; posts: how many were taken before."""
+    cdef Mark *m = &o.mark
+    if not m.known or m.number != number:
+        m.known = True
+        m.number = number
+        m.pixels = pixels
+        m.posts = posts
+        m.shifted = False
+    elif pixels != m.pixels:
+        m.shifted = True
 
 
-cdef inline void note_early(Order *o, uint64_t number, uint64_t posts) noexcept nogil:
-    """Note how many posts were taken a while after a frame was counted."""
-    if o.early_posts == 0 or number != o.early + 1:
-        return
-    o.signs = min(o.signs + LATE_SIGN, <int>LATE_SIGNS) if posts == o.early_posts else max(o.signs - 1, 0)
-    o.early_posts = 0
-    if o.signs >= LATE_SIGNS and not o.late:
+cdef inline void judge_shift(Order *o, uint64_t posts) noexcept nogil:
+    """Tell by the pixels whether the writer counts late; posts: how many there were by now.
+
+    A writer that never sets `write` changes pixels under the same number, too, and so does a program that changes single pixels
+    in place: it neither sets `write` nor posts.
+    """
+    if o.mark.shifted and o.mark.opened and posts > o.mark.posts and not o.late:
         seen_late(o)
 
 
@@ -149,31 +180,67 @@ cdef inline bint is_open(const IMAGE_METADATA *md, uint64_t number) noexcept nog
             and atomic_load_u64(<uint64_t *>&md.cnt0, __ATOMIC_RELAXED) == number)
 
 
-cdef inline Step next_step(const IMAGE_METADATA *md, uint64_t number, int64_t since, int64_t until, const int *stop,
-                           const int *closed) noexcept nogil:
+cdef inline void look_at_pixels(const Source *s, Order *o, uint64_t number, uint64_t posts) noexcept nogil:
+    """Note the pixels that stand under a number, unless a frame is open; posts: how many were taken before."""
+    cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>s.base
+    cdef Look before, after
+    cdef uint64_t pixels
+    if o.late:
+        return
+    look(md, &before)
+    if before.write:
+        o.mark.opened = True
+        return
+    pixels = pixel_mark(s.base + s.h.at.array, s.h.n.frame_nbytes)
+    # As in try_copy: what was read is older than the second look.
+    atomic_fence(__ATOMIC_ACQUIRE)
+    look(md, &after)
+    if after.cnt0 == number and same_look(&before, &after):
+        note_pixels(o, number, pixels, posts)
+
+
+cdef inline Step step_at_once(const IMAGE_METADATA *md, uint64_t number, int64_t before) noexcept nogil:
+    """Look what the writer does, without waiting; before: when it was seen before."""
+    cdef int _
+    for _ in range(LOOKS_PER_ROUND):
+        if is_open(md, number):
+            return STEP_OPENED
+        if counted(md) != number:
+            # This thread may have been held up while the writer opened its frame.
+            return STEP_COUNTED if clock_ns(CLOCK_MONOTONIC) - before < HELD_UP_NS else STEP_MISSED
+        pymilk_pause()
+    return STEP_NONE
+
+
+cdef inline Step next_step(const Source *s, Order *o, uint64_t number, uint64_t posts, int64_t since, int64_t until,
+                           const int *stop) noexcept nogil:
     """Watch until a CLOCK_MONOTONIC time what the writer does after `number`: it begins a frame, or it counts.
 
-    since: when it was seen before, in no frame and with that number.
+    posts: how many were taken before. since: when the writer was seen before, in no frame and with that number.
     """
-    cdef int64_t began = clock_ns(CLOCK_MONOTONIC), before = since, now
-    cdef bint spins = pymilk_may_spin()
-    cdef int _
+    cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>s.base
+    cdef int64_t began = clock_ns(CLOCK_MONOTONIC), before = since, now, spin_ns
+    cdef bint sought = is_sought(o)
+    cdef bint slept = False
+    cdef Step step
+    spin_ns = COUNT_SPIN_NS >> o.apart if pymilk_may_spin() else 0
     if is_open(md, number):
+        o.mark.opened = True
         return STEP_OPEN
     if began - since < HELD_UP_NS:
         before = began
     while True:
-        for _ in range(LOOKS_PER_ROUND):
-            if is_open(md, number):
-                return STEP_OPENED
-            if counted(md) != number:
-                # This thread may have been held up while the writer opened its frame.
-                return STEP_COUNTED if clock_ns(CLOCK_MONOTONIC) - before < HELD_UP_NS else STEP_MISSED
-            pymilk_pause()
+        step = step_at_once(md, number, before)
+        if step != STEP_NONE:
+            o.mark.opened = o.mark.opened or step == STEP_OPENED
+            o.apart = min(o.apart + 1, <int>APART_MOST) if slept else max(o.apart - 1, 0)
+            return step
+        look_at_pixels(s, o, number, posts)
         now = clock_ns(CLOCK_MONOTONIC)
-        if now >= until or atomic_load_int(stop) or atomic_load_int(closed):
+        if now >= until or atomic_load_int(stop) or atomic_load_int(s.closed):
             return STEP_NONE
-        if now - began >= COUNT_SPIN_NS or not spins:
-            sleep_until(now + POLL_NS)
+        if now - began >= spin_ns:
+            slept = True
+            sleep_until(now + (now % PROBE_NS if sought else POLL_NS))
         elif now - before < HELD_UP_NS:
             before = now

@@ -8,7 +8,7 @@ That is about posts to sleep for, and about repeated ones. Whether a frame was p
 
 from libc.stdint cimport int32_t, uint64_t
 
-from .._isio cimport SEMAPHORE_MAXVAL, sem_t, sem_trywait
+from .._isio cimport SEMAPHORE_MAXVAL, sem_getvalue, sem_t, sem_trywait
 
 cdef struct Posts:
     sem_t *sem              # NULL: no semaphore, watch the counter
@@ -64,6 +64,13 @@ cdef inline int take_posts_behind(Posts *p) noexcept nogil:
     cdef int taken = empty_bell(p)
     p.behind += taken
     return taken
+
+
+cdef inline uint64_t posts_by_now(const Posts *p) noexcept nogil:
+    """Return how many posts were taken, and those that wait to be taken."""
+    cdef int waiting = 0
+    sem_getvalue(p.sem, &waiting)
+    return p.taken + <uint64_t>max(waiting, 0)
 
 
 cdef inline void settle_posts(Posts *p, uint64_t advance) noexcept nogil:

@@ -22,7 +22,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from .._isio cimport (
     CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, CLOCK_TAI, c_write, sem_getvalue, sem_t, timespec,
-    __ATOMIC_RELAXED, __ATOMIC_RELEASE, __ATOMIC_SEQ_CST, atomic_fence, atomic_store_u64,
+    __ATOMIC_RELAXED, __ATOMIC_RELEASE, __ATOMIC_SEQ_CST, atomic_fence, atomic_store_u32, atomic_store_u64,
 )
 from .clock cimport clock_ns, later
 from .copying cimport Patience, copy_frame, notice_life
@@ -37,7 +37,8 @@ from .late cimport (
 )
 from .layout cimport Header
 from .look cimport Look
-from .order cimport UNKNOWN, is_wary
+from .marks cimport pixel_mark
+from .order cimport PROBED_FRAMES, UNKNOWN, is_sought, is_wary, note_pixels
 from .posts cimport Posts, settle_posts
 from .publish cimport abandon_frame, close_frame_by, frame_at, next_slice, open_frame
 from .ring cimport RING_FAST, Total, ring_look
@@ -52,7 +53,7 @@ cdef enum:
     LATE_INTERVAL_NS = 40_000
     LATE_FRAMES = 32
     # Frames that a private ring or a relay does without, rather than take them under a number that was not told. Their rows
-    # cannot be flagged once the writer is seen to count late.
+    # may have been read when the writer is seen to count late.
     STRICT_FRAMES = 64
 
 # Where frames go: memory of the caller, or the slots of a private ring.
@@ -63,12 +64,21 @@ cdef struct Dest:
     Row *rows               # one for each slot; NULL: none wanted
     bint streaming          # frames lie beyond the caches
 
+# What readers of a private ring are told of frames whose writer counts late.
+cdef struct Doubt:
+    # CLOCK_TAI: rows that arrived from then to then may have been read before they were flagged; until = 0: none.
+    int64_t since
+    uint64_t until
+    uint64_t frames         # whose number is uncertain, those that were flagged later included
+    uint64_t pending        # whether rows may still be flagged: 0 or 1
+
 # What a private ring needs besides. All NULL for other destinations.
 cdef struct Collected:
     Total *totals           # beside the rows
     Total total
     sem_t *bell             # posted for each frame, for readers of the ring
     const int *bell_fd      # an eventfd that is written for each frame, or -1
+    Doubt *doubt
 
 # A relay: the stream to publish the frames in, instead of a destination.
 cdef struct Target:
@@ -96,7 +106,8 @@ cdef struct Stamps:
 # Rows of this run whose number was likely and not told: from, and up to before.
 cdef struct Likely:
     uint64_t begin
-    uint64_t end
+    uint64_t end            # 0: none
+    int64_t since           # before the first of them arrived, CLOCK_TAI
 
 # One run of the receive loop. Private to the call; the pointers lead into memory that the caller holds.
 cdef struct Job:
@@ -115,6 +126,17 @@ cdef struct Job:
     uint64_t *done          # the same, for others to see
 
 
+cdef inline void note_doubt(Job *job, const Row *row) noexcept nogil:
+    """Tell readers of a private ring, before a frame is handed over, whether its row may still be flagged."""
+    cdef Doubt *doubt = job.ring.doubt
+    cdef uint64_t pending = job.likely.end != 0 and is_sought(&job.wait.order)
+    # Relaxed: `done`, or the flag of a row, is stored behind it.
+    if pending != doubt.pending:
+        atomic_store_u64(&doubt.pending, pending, __ATOMIC_RELAXED)
+    if row.flags & _UNCERTAIN:
+        atomic_store_u64(&doubt.frames, doubt.frames + 1, __ATOMIC_RELAXED)
+
+
 cdef inline void hand_over(Job *job, const Row *row, uint64_t slot) noexcept nogil:
     """Make a frame and its row visible to other threads."""
     cdef Collected *ring = &job.ring
@@ -124,6 +146,7 @@ cdef inline void hand_over(Job *job, const Row *row, uint64_t slot) noexcept nog
         ring.total.lost += row.lost
         ring.total.files += (row.flags & _NEW_FILE) != 0
         ring.totals[slot] = ring.total
+        note_doubt(job, row)
     job.delivered += 1
     # Release: the frame and its row are complete before others see the count.
     atomic_store_u64(job.done, job.delivered, __ATOMIC_RELEASE)
@@ -257,12 +280,27 @@ cdef inline bint has_stamps(Job *job, const Look *seen) noexcept nogil:
 
 cdef inline void flag_likely(Job *job) noexcept nogil:
     """Flag the rows that passed for right until the writer was seen to count late."""
-    cdef uint64_t k
-    if job.dest.rows != NULL and job.ring.totals == NULL:
-        for k in range(job.likely.begin, job.likely.end):
-            if job.dest.rows[k].flags & _VERIFIED:
-                job.dest.rows[k].flags = (job.dest.rows[k].flags & ~<uint32_t>_VERIFIED) | _TORN | _UNCERTAIN
+    cdef Doubt *doubt = job.ring.doubt
+    cdef uint64_t k = job.likely.begin, end = job.likely.end, flagged = 0
+    cdef Row *row
     job.likely.end = 0
+    if job.dest.rows == NULL:
+        return
+    # The slot of the frame that is told now holds a row that is gone.
+    if job.delivered >= job.dest.slots:
+        k = max(k, job.delivered + 1 - job.dest.slots)
+    while k < end:
+        row = &job.dest.rows[k % job.dest.slots]
+        if row.flags & _VERIFIED:
+            atomic_store_u32(&row.flags, (row.flags & ~<uint32_t>_VERIFIED) | _TORN | _UNCERTAIN, __ATOMIC_RELAXED)
+            flagged += 1
+        k += 1
+    if doubt != NULL:
+        doubt.since = doubt.since or job.likely.since
+        atomic_store_u64(&doubt.frames, doubt.frames + flagged, __ATOMIC_RELAXED)
+        # Release: `since` and the rows come first. Pairs with RingCursor.amend.
+        atomic_store_u64(&doubt.until, <uint64_t>clock_ns(CLOCK_TAI), __ATOMIC_RELEASE)
+        atomic_store_u64(&doubt.pending, 0, __ATOMIC_RELAXED)
 
 
 cdef inline int tell_frame(Job *job, char *dst, Row *row, uint64_t *flags, Look *seen,
@@ -274,7 +312,10 @@ cdef inline int tell_frame(Job *job, char *dst, Row *row, uint64_t *flags, Look 
     cdef Wait *w = &job.wait
     cdef Number number = NUMBER_AGAIN
     cdef int tries = 0, event
+    w.order.probed = min(w.order.probed + 1, <int>PROBED_FRAMES + 1)
     while not flags[0] & _TORN:
+        if not w.order.late and w.order.probed <= PROBED_FRAMES:
+            note_pixels(&w.order, seen.cnt0, pixel_mark(dst, w.source.h.n.frame_nbytes), before)
         number = tell_number(w, seen.cnt0, before)
         tries += 1
         if number != NUMBER_AGAIN or tries >= (NUMBER_TRIES if w.order.late or w.strict else LIKELY_TRIES):
@@ -292,6 +333,7 @@ cdef inline int tell_frame(Job *job, char *dst, Row *row, uint64_t *flags, Look 
     elif number != NUMBER_RIGHT and seen.cnt0 != w.last:
         if job.likely.end == 0:
             job.likely.begin = job.delivered
+            job.likely.since = clock_ns(CLOCK_TAI)
         job.likely.end = job.delivered + 1
     if w.order.late and job.likely.end:
         flag_likely(job)

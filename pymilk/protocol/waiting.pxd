@@ -14,11 +14,12 @@ from .filestate cimport FILE_CUT, FILE_OTHER, Source, file_state, retired, stays
 from .flags cimport atomic_load_int, raise_flag
 from .guard cimport PYMILK_LOST
 from .order cimport (
-    COUNT_WAIT_NS, EXACT, STEP_NONE, STEP_OPEN, Order, Step, is_open, is_wary, lead_at, next_step,
+    COUNT_WAIT_NS, EXACT, PROBE_NS, STEP_NONE, STEP_OPEN, Order, Step, is_open, is_sought, is_wary, judge_shift, lead_at,
+    look_at_pixels, next_step,
 )
 from .pace cimport Pace, pace_miss, pace_note, pace_note_late, pace_plan
 from .port cimport pymilk_pause
-from .posts cimport Posts, empty_bell, note_post, take_posts
+from .posts cimport Posts, empty_bell, note_post, posts_by_now, take_posts
 from .process cimport own_pid
 from .semaphore cimport pymilk_fence_behind_take, pymilk_sem_wait_until
 
@@ -31,6 +32,10 @@ cdef enum:
     POLL_IDLE_AFTER_NS = 200_000_000
     # After this time without a post, none is expected any more for frames that were counted.
     SETTLED_NS = 1_000_000
+    # Behind a frame of a writer whose order is sought, a wait looks at the pixels every POLL_NS for so long.
+    PROBED_WAIT_NS = 3_000_000
+    # When it spins for longer, it sleeps in between: the writer may share its core, and is seen in the same step all the time.
+    PROBED_SPIN_NS = 150_000
     # Looks at the counter between two looks at the clock while spinning.
     SPINS_PER_LOOK = 64
     # A reader that lost frames spins for this long when a wait begins (see `Spin.eager`).
@@ -122,11 +127,32 @@ cdef inline bint ends_at_post(const Wait *w) noexcept nogil:
     return w.at_post and is_posted(w)
 
 
-cdef inline void note_early_post(Wait *w) noexcept nogil:
-    """Note, after posts were taken, whether the counter has not moved yet."""
-    if not has_moved(w):
-        w.order.early = w.last
-        w.order.early_posts = w.posts.taken
+cdef inline bint is_probed(const Wait *w) noexcept nogil:
+    return w.posts.sem != NULL and is_sought(&w.order)
+
+
+cdef inline void probe(Wait *w) noexcept nogil:
+    """Look whether other pixels stand under the last number."""
+    look_at_pixels(&w.source, &w.order, w.last, w.posts.taken)
+    judge_shift(&w.order, posts_by_now(&w.posts))
+
+
+cdef inline Step watch_step(Wait *w, uint64_t number, int64_t since, int64_t until) noexcept nogil:
+    """Watch what the writer does after `number`, see next_step, and judge what was seen of its pixels."""
+    cdef Step step
+    lower_slack(&w.slack)
+    step = next_step(&w.source, &w.order, number, w.posts.taken, since, until, w.stop)
+    judge_shift(&w.order, posts_by_now(&w.posts))
+    return step
+
+
+cdef inline void probe_while_spinning(Wait *w) noexcept nogil:
+    """The same, while a wait spins."""
+    cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
+    probe(w)
+    if now - w.began > PROBED_SPIN_NS:
+        lower_slack(&w.slack)
+        sleep_until(now + now % PROBE_NS)
 
 
 cdef inline bint spin_for(Wait *w, int64_t until) noexcept nogil:
@@ -138,8 +164,10 @@ cdef inline bint spin_for(Wait *w, int64_t until) noexcept nogil:
             if has_moved(w):
                 return True
             pymilk_pause()
-        if wary and take_posts(&w.posts) > 0:
-            note_early_post(w)
+        if wary:
+            take_posts(&w.posts)
+        if wary and is_sought(&w.order):
+            probe_while_spinning(w)
         if ends_at_post(w) or clock_ns(CLOCK_MONOTONIC) >= until:
             return False
 
@@ -148,11 +176,13 @@ cdef inline bint is_counted_late(Wait *w, int64_t now) noexcept nogil:
     """Watch a writer that may count late, after a post; returns whether there is no more to wait for."""
     cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>w.source.base
     cdef int64_t until = min(now + COUNT_WAIT_NS, w.deadline)
-    cdef Step step = next_step(md, w.last, now, until, w.stop, w.source.closed)
-    if step == STEP_OPEN:  # the post came before `write` = 0
+    cdef Step step = watch_step(w, w.last, now, until)
+    while step == STEP_OPEN and clock_ns(CLOCK_MONOTONIC) < until:  # the post came before `write` = 0
         while is_open(md, w.last) and clock_ns(CLOCK_MONOTONIC) - now < EARLY_POST_SPIN_NS:
             pymilk_pause()
-        step = next_step(md, w.last, clock_ns(CLOCK_MONOTONIC), until, w.stop, w.source.closed)
+        if is_open(md, w.last):  # this thread may hold up the writer
+            sleep_until(clock_ns(CLOCK_MONOTONIC) + PROBE_NS // 2)
+        step = watch_step(w, w.last, clock_ns(CLOCK_MONOTONIC), until)
     return step == STEP_NONE or has_moved(w)
 
 
@@ -161,7 +191,6 @@ cdef inline void await_count(Wait *w, int64_t now) noexcept nogil:
     cdef int64_t until = min(now + COUNT_WAIT_NS, w.deadline)
     if has_moved(w):
         return
-    note_early_post(w)
     if ends_at_post(w) or (is_wary(&w.order) and is_counted_late(w, now)):
         return
     # The counter moves at once, unless the writer posts before it counts, or the post was owed.
@@ -170,21 +199,27 @@ cdef inline void await_count(Wait *w, int64_t now) noexcept nogil:
     while not has_moved(w) and now < until and not atomic_load_int(w.stop):
         sleep_until(now + POLL_NS)
         now = clock_ns(CLOCK_MONOTONIC)
+        if is_probed(w):
+            probe(w)
 
 
 cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
     """Sleep until the semaphore is posted, at most one slice."""
     cdef int64_t until = min(later(now, SLICE_NS), w.deadline)
     cdef int64_t began = now
-    cdef bint dozing = now < w.spin.doze < until
+    cdef bint dozing = now < w.spin.doze < until, probed = is_probed(w) and now - w.began < PROBED_WAIT_NS
     cdef int taken
     lower_slack(&w.slack)
     if dozing:
         until = w.spin.doze
+    if probed:
+        until = min(until, now + POLL_NS)
     if w.posts.silent and take_posts(&w.posts) > 0:
         w.posts.silent = False
     if w.posts.sem == NULL or w.posts.silent:
         sleep_until(min(until, now + (POLL_NS if now - w.began < POLL_IDLE_AFTER_NS else POLL_IDLE_NS)))
+        if probed:
+            probe(w)
         return
     taken = take_posts(&w.posts)
     # Pairs with the fence in post_all: a writer that leaves out its post has seen ours taken, or we see its frame.
@@ -197,7 +232,9 @@ cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
         if now - began > SETTLED_NS:
             w.posts.owed = 0
         if not taken:
-            if dozing and now >= until:  # else a signal ended it
+            if probed:
+                probe(w)
+            elif dozing and now >= until:  # else a signal ended it
                 pace_note_late(w.spin.pace, now - until)
             elif dozing:
                 pass

@@ -63,6 +63,13 @@ _GATHER_SHARE = 0.25
 #: Approximate bytes of frames that are copied at a time.
 _BATCH_NBYTES = 1 << 20
 
+#: Longest time, in seconds, that first frames stay in the ring until the order of their writer is known, and
+#: once all frames that were asked for are there.
+_HOLD_SECONDS, _HOLD_LAST_SECONDS = 5.0, 0.5
+
+#: Frames that may be held: behind so many the order of a writer is not looked for any more.
+_HOLD_FRAMES = 128
+
 #: Share of the ring from which on it is nearly full, and below which it is not any more.
 _NEARLY_FULL, _HALF = 0.8, 0.5
 
@@ -137,6 +144,7 @@ class Job:
         self._keywords: list[list[Any]] = []
         self._replaces = False
         self._peak = 0.0
+        self._held_until = math.inf
         self._crowded = False  # the ring was nearly full, and has not been half empty since
         self._overtaken = False  # the same, of frames that were overwritten while they were written
         self._gaps = GapTeller(self.name)
@@ -378,14 +386,31 @@ class Job:
                 return "time"
             lag = ring.lag
             self._watch_ring(ring.level)
+            if lag and self._holds(ring, lag):
+                self._stop.wait(_GATHER_SECONDS)
+                continue
             if lag:
                 self._take(ring, lag, _TICK)
                 continue
             left = _TICK if self._deadline is None else max(0.0, min(_TICK, self._deadline - now))
+            if self._recorded < _HOLD_FRAMES and ring.source == "collector":  # the next one may be held, too
+                with contextlib.suppress(StreamTimeoutError):
+                    ring.wait(left)
+                    continue
+                left = 0.0
             if self._take(ring, 1, left):
                 # A wake-up for each frame would take processor time from other threads.
                 rest = min(_GATHER_SECONDS, self._interval * ring.depth * _GATHER_SHARE)
                 self._stop.wait(rest)
+
+    def _holds(self, ring: RingReader, lag: int) -> bool:
+        """Return whether frames stay in the ring for a while, since their rows may still be flagged."""
+        if not ring.unsettled or ring.level >= _HALF:
+            return False
+        now = time.monotonic()
+        last = self._limit is not None and lag >= self._limit - self._recorded
+        self._held_until = min(self._held_until, now + (_HOLD_LAST_SECONDS if last else _HOLD_SECONDS))
+        return now < self._held_until
 
     def _watch_ring(self, level: float) -> None:
         """Keep how full the ring was at most, and say when it is nearly full."""

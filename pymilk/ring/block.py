@@ -12,7 +12,7 @@ from .._core import RingCursor
 from .._types import Array
 from ..arraylike import ArrayLike
 from ..errors import StreamClosedError
-from ..reports import LossReport, counter_set_text
+from ..reports import LossReport, counter_set_text, uncertain_text
 from ..verdicts import ring_reasons
 
 if TYPE_CHECKING:
@@ -132,6 +132,9 @@ class RingReport(LossReport):
     counter_set : int
         Times that another program set the counter forward. What was lost there is not known, and not in
         `lost`.
+    uncertain : int
+        Frames put into the ring by the collector that may be those with the next number, read or not. Rows
+        that were read before this was seen have no `FLAG_UNCERTAIN`.
     lag : int
         Frames waiting to be read.
     new_files : int
@@ -150,6 +153,7 @@ class RingReport(LossReport):
     lost: int
     skipped: int
     counter_set: int = 0
+    uncertain: int = 0
     lag: int
     new_files: int
     duration: float
@@ -161,6 +165,7 @@ class RingReport(LossReport):
             f"{self.lost} lost, {self.skipped} skipped, {self.lag} waiting, {self.duration:.3f} s"
             + (f", collector {self.cpu_share:.1%} of a core" if self.source == "collector" else "")
             + (f"; {counter_set_text(self.counter_set)}" if self.counter_set else "")
+            + (f"; number uncertain {uncertain_text(self.uncertain)}" if self.uncertain else "")
         )
 
     def reasons(self) -> list[str]:

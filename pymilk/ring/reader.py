@@ -615,9 +615,11 @@ class RingReader:
                     raise self.timeout_error()  # no copy fits between two laps of the writer
             if self._bell >= 0 and self._cursor.unread() == 0:
                 self._reset_bell()
+            self._cursor.amend(rows, count)
             return reading.capture(count)
         except BaseException as error:
             # These frames will not come again.
+            self._cursor.amend(rows, self._cursor.pending)
             self._turn.give(error, reading.capture(self._cursor.pending))
             raise
 
@@ -755,6 +757,7 @@ class RingReader:
         cube = allocate((held, *cursor.slots.shape[1:]), self.dtype)
         rows = Rows(held)
         done = cursor.copy(cube, rows, 0)
+        cursor.amend(rows, done)
         if done == 0:
             self._check_whole()
         return finished_capture(
@@ -817,6 +820,11 @@ class RingReader:
         return self._cursor.lost
 
     @property
+    def unsettled(self) -> bool:
+        """Whether rows in the ring may still get `FLAG_UNCERTAIN`: first ones, of a writer without stamps."""
+        return self._ring is not None and self._ring.unsettled
+
+    @property
     def report(self) -> RingReport:
         """The account so far."""
         duration = time.monotonic() - self._began
@@ -831,6 +839,7 @@ class RingReader:
             lost=self.lost,
             skipped=cursor.skipped,
             counter_set=cursor.counter_set,
+            uncertain=0 if self._ring is None else self._ring.uncertain,
             lag=self.lag,
             new_files=self._source.new_files + (0 if collector is None else collector.new_files),
             duration=duration,

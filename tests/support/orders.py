@@ -48,6 +48,8 @@ ORDERS: dict[str, Order] = {
     # Frames that one thread hands to others.
     "receive_frame: fence": Order.RELEASE,
     "hand_over: done": Order.RELEASE,
+    "flag_likely: until": Order.RELEASE,
+    "amend: until": Order.ACQUIRE,
     "pass_on: done": Order.RELEASE,
     "received: done": Order.ACQUIRE,
     "ring_look: written": Order.ACQUIRE,
@@ -93,6 +95,7 @@ ALIKE: dict[str, str] = {
     "counter: cnt0": "counter_of: cnt0",
     "counted: cnt0": "counter_of: cnt0",
     "is_open: write": "look: write",
+    "look_at_pixels: fence": "try_copy: fence",
     "missing: cnt0": "counter_of: cnt0",
     "get_data: cnt0": "counter_of: cnt0",
     "cnt1: cnt1": "counter_of: cnt0",

@@ -304,7 +304,7 @@ def test_reader_after_close(make: MakeSHM, source: str) -> None:
         block.intact()
     public = {name for name in dir(RingReader) if not name.startswith("_")}
     state = {"close", "closed", "depth", "lag", "level", "lost", "report", "source", "stream"}
-    state |= {"running", "stop", "timeout_error"}
+    state |= {"running", "stop", "timeout_error", "unsettled"}
     assert public - set(uses) == state
     # What it did can still be asked.
     assert (ring.closed, ring.source, account(ring)) == (True, source, (2, 0, 0))

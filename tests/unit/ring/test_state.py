@@ -97,6 +97,7 @@ def test_state(make: MakeSHM, source: str) -> None:
         "lost": 0,
         "skipped": 0,
         "counter_set": 0,
+        "uncertain": 0,
         "lag": 1,
         "new_files": 0,
     }
