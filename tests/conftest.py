@@ -6,6 +6,7 @@ import faulthandler
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,10 @@ pytest.register_assert_rewrite("support")
 
 from support.children import Child, heed_interrupts  # noqa: E402
 from support.paths import SHM_ROOT  # noqa: E402
+
+# Shells have their background jobs ignore Ctrl-C, and all that these start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: A test that takes longer hangs: its stacks are printed and the run ends.
 WATCHDOG_SECONDS = 120

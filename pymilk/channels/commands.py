@@ -519,10 +519,14 @@ class CommandQueue(QueueFile, Channel):
             exception is an error reply with its text, and the next command is taken.
         """
         with contextlib.suppress(ChannelRemovedError):
-            for command in self:
-                with contextlib.suppress(Exception), command:
-                    answer = function(command.data)
-                    command.reply(b"" if answer is None else answer)
+            while True:
+                command = self.take()
+                try:
+                    with command:
+                        answer = function(command.data)
+                        command.reply(b"" if answer is None else answer)
+                except Exception:  # noqa: BLE001 (its caller has it as an error reply)
+                    continue
 
     def remove(self) -> None:
         """Delete the file, and close. What was sent can be taken; then there is a `ChannelRemovedError`."""

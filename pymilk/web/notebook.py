@@ -14,6 +14,7 @@ from .._core import Stream
 from ..errors import StreamArgumentError, StreamStorageError
 from ..system.ending import close_at_exit
 from ..system.extras import optional_library
+from ..system.latch import Latch
 from .listing import Listing
 from .settings import Settings
 from .sources import Sources, path_of
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 __all__ = ["LiveView", "live"]
 
 _FOLDER = Path(__file__).parent / "static"
+
+#: What the address of the page can say of a view.
+_SETTINGS = (
+    "act", "auto", "colour", "draw", "element", "fs", "high", "how", "limits", "low", "map", "mean", "north",
+    "part", "regions", "sat", "second", "send", "slice", "stretch", "tool", "turn",
+)  # fmt: skip
 
 #: Of the page alone.
 _NOT_HERE = ("main.js", "notebook.js")
@@ -87,7 +94,7 @@ class LiveView:
         self.widget: Any = kind(_modules=modules, _start={"stream": self.stream, "settings": settings})
         self.widget.on_msg(self._take)
         self._sources = Sources(lambda name: self._path)
-        self._begun = threading.Event()
+        self._begun = Latch()
         self._thread = threading.Thread(target=self._run, name="pymilk live", daemon=True)
         self._thread.start()
         self._begun.wait()
@@ -193,6 +200,8 @@ def live(stream: Any, **settings: object) -> LiveView:
     ------
     LibraryMissingError
         The extra ``notebook`` is not installed: anywidget, starlette.
+    StreamArgumentError
+        There is no setting of that name.
     StreamError
         As `pymilk.Stream.attach`.
 
@@ -209,5 +218,11 @@ def live(stream: Any, **settings: object) -> LiveView:
                 argument="stream", found=stream,
             )  # fmt: skip
         path = path_of(stream)
+    for name in settings:
+        if name not in _SETTINGS:
+            raise StreamArgumentError(
+                f"a view has no setting {name!r}; it has {', '.join(_SETTINGS)}",
+                argument=name, found=settings[name],
+            )  # fmt: skip
     Stream.attach(path, writable=False, prefault=False).close()  # says what is wrong with it, in the cell
     return LiveView(str(path), {name: str(value) for name, value in settings.items()})

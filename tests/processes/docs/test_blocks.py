@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pymilk import SimulatedCamera
+from support.bridging import free_port
 from support.paths import ROOT
 
 pytestmark = pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="needs the sources")
@@ -112,6 +113,17 @@ shm = pymilk.SHM("cam0")
         needs=("pandas",),
     ),
     Page("docs/debugging.md"),
+    Page("docs/web.md", before="import pymilk", instead={'"wfs"': '"cam0"'}, needs=("starlette", "anywidget")),
+    Page(
+        "docs/bridge.md",
+        instead={
+            '"wfs*"': '"cam0"',
+            "rtc/wfs": "rtc/cam0",
+            ":7447": f":{free_port()}",
+            ".wait()": ".wait(0.1)",
+        },
+        needs=("zenoh",),
+    ),
     Page(
         "docs/parameters.md",
         before="""

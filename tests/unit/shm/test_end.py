@@ -148,7 +148,8 @@ def test_forgotten_close_warns_where_asked(make):
         warnings.simplefilter("always")
         del shm
         gc.collect()
-    assert caught == []
+    # Others may have left something for the collector.
+    assert [each for each in caught if "SHM" in str(each.message)] == []
 
 
 def test_repr(make):

@@ -57,6 +57,8 @@ OTHERWISE = {
 #: Functions that take any names on purpose.
 ANY_NAMES = {
     "SharedState.update",  # keys, as dict.update
+    "SHM.live",  # what the address of the page can say
+    "live",
     "SmartAttributesFPS",  # existing scripts
     "SmartAttributesFPS.create",
 }
