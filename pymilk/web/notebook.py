@@ -126,6 +126,16 @@ class LiveView:
             self._thread.join(_ENDING_SECONDS)
         self.widget.close()
 
+    def stop(self) -> None:
+        """Do the same as `close`."""
+        self.close()
+
+    def __enter__(self) -> LiveView:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
     def _run(self) -> None:
         try:
             asyncio.run(self._serve_all())

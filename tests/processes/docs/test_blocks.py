@@ -113,7 +113,12 @@ shm = pymilk.SHM("cam0")
         needs=("pandas",),
     ),
     Page("docs/debugging.md"),
-    Page("docs/web.md", before="import pymilk", instead={'"wfs"': '"cam0"'}, needs=("starlette", "anywidget")),
+    Page(
+        "docs/web.md",
+        before="import pymilk",
+        instead={'pymilk.live("wfs"': 'view = pymilk.live("cam0"'},
+        needs=("starlette", "anywidget"),
+    ),
     Page(
         "docs/bridge.md",
         instead={
