@@ -28,6 +28,7 @@ SMOKE_TESTS = (
     "benchmarks/live_capture.py --seconds 0.5",
     "benchmarks/import_time.py --repeats 5",
     "benchmarks/channels.py --quick",
+    "-m benchmarks.peers.messages --quick",
     "benchmarks/bridge.py --quick",
     "benchmarks/fps.py --quick",
     "benchmarks/process_loop.py --quick",
