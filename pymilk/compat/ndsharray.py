@@ -25,6 +25,7 @@ from .._types import Array
 from ..errors import (
     StreamDamagedError,
     StreamFormatError,
+    StreamInUseError,
     StreamNotFoundError,
     StreamNotReadyError,
     StreamReplacedError,
@@ -344,17 +345,28 @@ class NdShArray:
         """Make a stream for an array, in the place of the last one, and write the array."""
         layout = new_layout(array, str(self._tag))
         keywords = layout_keywords(layout)
-        with warnings.catch_warnings():
-            # It is what this interface promises, if the other one is an array too.
-            warnings.filterwarnings("ignore", "stream .* is replaced")
-            stream = Stream.create(
+        def made(replace: bool | Literal["if-free"]) -> Stream:
+            return Stream.create(
                 self._path,
                 layout.stored_shape,
                 layout.stored_dtype,
                 nbkw=len(keywords) + _FREE_KEYWORDS,
-                replace=True if self._holds_array() else "if-free",
+                replace=replace,
                 keywords=keywords,
             )
+
+        with warnings.catch_warnings():
+            # It is what this interface promises, if the other one is an array too.
+            warnings.filterwarnings("ignore", "stream .* is replaced")
+            if self._holds_array():
+                stream = made(True)
+            else:
+                try:
+                    stream = made("if-free")
+                except StreamInUseError:
+                    if not self._holds_array():  # another writer may have begun just now
+                        raise
+                    stream = made(True)
         stream.publish(layout.stored(array))
         self._stream, self._array = stream, array
         self._set_layout(layout)

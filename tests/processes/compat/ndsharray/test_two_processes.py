@@ -83,6 +83,21 @@ def test_two_writing_processes(spawn):
         assert found.tolist() == [number] * 3
 
 
+def test_writer_that_another_one_is_just_ahead_of(spawn, monkeypatch):
+    """There was no array when it looked, and there is one when it makes its own."""
+    spawn(WRITER).hear()
+    look, seen = NdShArray._holds_array, []
+
+    def late(self):
+        seen.append(bool(seen) and look(self))
+        return seen[-1]
+
+    monkeypatch.setattr(NdShArray, "_holds_array", late)
+    NdShArray("tag", np.ones(3), "w")
+    assert seen == [False, True]
+    assert NdShArray("tag", r_w="r").read()[1].tolist() == [1] * 3
+
+
 def test_no_frame_is_torn_while_a_process_writes(spawn):
     child = spawn("""
 import sys
