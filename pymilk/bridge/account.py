@@ -28,6 +28,8 @@ class Arrival(NamedTuple):
         Those of a time in which this receiver or the sender was not there.
     new_file : bool
         The frames are those of another file of the stream than before.
+    skipped : int
+        Frames before it that the sender left out because it was asked to: not lost.
     """
 
     first: int
@@ -35,10 +37,11 @@ class Arrival(NamedTuple):
     on_way: int = 0
     away: int = 0
     new_file: bool = False
+    skipped: int = 0
 
     @property
     def lost(self) -> int:
-        """All that is missing."""
+        """All that is missing and was wanted."""
         return self.before + self.on_way + self.away
 
 
@@ -60,7 +63,7 @@ class Account:
         if known is not None:
             self._epoch, self._last = known
         self._sender: int | None = None
-        self._sent = self._missing = 0
+        self._sent = self._missing = self._skipped = 0
         self._left: deque[int] = deque(maxlen=_LEFT)
 
     def take(self, message: Message) -> Arrival | None:
@@ -80,21 +83,24 @@ class Account:
         self._sender = message.sender
         self._sent = message.sent + len(rows) - again
         self._missing = message.missing + int(rows["lost"].sum())
+        self._skipped = message.skipped + int(rows["skipped"].sum())
         self._epoch, self._last = message.epoch, int(rows[-1]["cnt0"])
         return arrival
 
     def _next(self, message: Message) -> Arrival | None:
         """Return the arrival of a further message of the same sender."""
         on_way, before = message.sent - self._sent, message.missing - self._missing
-        if on_way < 0 or before < 0:
+        skipped = message.skipped - self._skipped
+        if min(on_way, before, skipped) < 0:
             return None
         rows = message.rows
         new_file = message.epoch != self._epoch
         if not rows[0]["flags"] & REPEATED:
-            return Arrival(0, before + int(rows[0]["lost"]), on_way, 0, new_file)
+            skipped += int(rows[0]["skipped"])
+            return Arrival(0, before + int(rows[0]["lost"]), on_way, 0, new_file, skipped)
         if not on_way:
             return Arrival(1)  # it is there already
-        return Arrival(0, before, max(0, on_way - 1), 0, new_file)
+        return Arrival(0, before, max(0, on_way - 1), 0, new_file, skipped)
 
     def _first(self, message: Message) -> Arrival:
         """Return the arrival of the first message of a sender."""

@@ -64,10 +64,10 @@ class Engine(Protocol):
     def listen(self, key: str, take: Callable[[bytes], object]) -> Registration:
         """Call `take` with each message of a key, in order, one at a time, in the thread that received it."""
 
-    def answer(self, key: str, say: Callable[[], bytes]) -> Registration:
-        """Answer questions about a key."""
+    def answer(self, key: str, say: Callable[[bytes], bytes]) -> Registration:
+        """Answer questions about a key; `say` gets what was asked, usually b""."""
 
-    def ask(self, key: str, timeout: float) -> list[Answer]:
+    def ask(self, key: str, timeout: float, question: bytes = b"") -> list[Answer]:
         """Ask all whose key fits, and return what came within so many seconds."""
 
     def appear(self, key: str) -> Registration:

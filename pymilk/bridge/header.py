@@ -18,16 +18,18 @@ from .._core import Keyword
 from .._types import Array
 from ..errors import BridgeMessageError
 from ..native.formats import DTYPES
+from .codecs import packed, unpacked
 
-__all__ = ["FRAMES_MOST", "KEYWORDS_MOST", "LOST_MOST", "MAX_FRAME", "REPEATED", "TOGETHER_NBYTES",
-           "WIRE_ROW", "Epoch", "Message", "decode", "encode", "nbytes_most"]  # fmt: skip
+__all__ = ["FRAMES_MOST", "KEYWORDS_MOST", "LOST_MOST", "MAX_FRAME", "REPEATED", "SKIPPED_MOST",
+           "TOGETHER_NBYTES", "WIRE_ROW", "Epoch", "Message", "decode", "encode", "nbytes_most"]  # fmt: skip
 
 _MAGIC = b"PMBR"
 _VERSION = 1
 
-#: Magic, version, bytes of the header; pixel type, axes, frames, keywords, slots for keywords, reserved; size
-#: of three axes; epoch (boot, device, inode, creation time); sender; frames sent, frames missing; when.
-_HEADER = struct.Struct("<4sHH BBHHHI III 16sQQq QQQ q")
+#: Magic, version, bytes of the header; pixel type, axes, frames, keywords, slots for keywords, codec,
+#: reserved; size of three axes; epoch (boot, device, inode, creation time); sender; frames sent, missing,
+#: left out; when.
+_HEADER = struct.Struct("<4sHH BBHHHB3x III 16sQQq QQQQ q")
 
 #: Name, type, reserved, value, comment.
 _KEYWORD = struct.Struct("<16sc7s16s80s")
@@ -42,15 +44,15 @@ WIRE_ROW = np.dtype(
         ("writetime_ns", "<i8"),
         ("lost", "<u8"),
         ("flags", "<u4"),
-        ("reserved", "<u4"),
+        ("skipped", "<u4"),
     ]
 )
 
 #: Flag of a row: this very frame was sent before, and is sent again for those who begin to listen.
 REPEATED = 1 << 19
 
-#: Most frames and keywords of a message, and most frames that can be lost at one place.
-FRAMES_MOST, KEYWORDS_MOST, LOST_MOST = 1024, 1000, 1 << 40
+#: Most frames and keywords of a message, and most frames that can be lost or left out at one place.
+FRAMES_MOST, KEYWORDS_MOST, LOST_MOST, SKIPPED_MOST = 1024, 1000, 1 << 40, (1 << 32) - 1
 
 #: Frames that have come already go into one message, up to so many bytes.
 TOGETHER_NBYTES = 1 << 18
@@ -96,12 +98,15 @@ class Message:
     slots : int
         Keywords that the stream has room for.
     rows : ndarray of WIRE_ROW
-        One for each frame; ``lost`` are frames that the sender missed before it.
+        One for each frame; ``lost`` are frames that the sender missed before it, ``skipped`` those that it
+        left out because it was asked to.
     keywords : list of Keyword or None
         None if the message has none: then nothing is known of them.
     frames : ndarray, shape (len(rows), *shape)
     at_ns : int
         When it was sent, by the clock of the sender.
+    skipped : int
+        Frames that it left out before this message because it was asked to.
     """
 
     epoch: Epoch
@@ -115,6 +120,7 @@ class Message:
     keywords: list[Keyword] | None
     frames: Array
     at_ns: int
+    skipped: int = 0
 
 
 def nbytes_most(frame_nbytes: int) -> int:
@@ -123,23 +129,26 @@ def nbytes_most(frame_nbytes: int) -> int:
     return _HEADER.size + rows_and_words + max(frame_nbytes, TOGETHER_NBYTES)
 
 
-def encode(message: Message) -> bytes:
+def encode(message: Message, compress: bool = False) -> bytes:
     """Return the bytes of a message; copies the pixels once, without the rest of pymilk noticing."""
     number = next(number for number, dtype in _SENT.items() if dtype == message.dtype)
     stored = message.keywords
     words = None if stored is None else [_keyword(each) for each in stored[:KEYWORDS_MOST]]
     size = (*message.shape, 0, 0)[:3]
+    content: Any = message.frames.reshape(-1)
+    codec, content = packed(content) if compress and len(content) else (0, content)
     head = _HEADER.pack(
         _MAGIC, _VERSION, _HEADER.size, number, len(message.shape), len(message.rows),
-        0xFFFF if words is None else len(words), message.slots, 0, *size, *message.epoch,
-        message.sender, message.sent, message.missing, message.at_ns,
+        0xFFFF if words is None else len(words), message.slots, codec, *size, *message.epoch,
+        message.sender, message.sent, message.missing, message.skipped, message.at_ns,
     )  # fmt: skip
-    pixels: Any = message.frames.reshape(-1).view(np.uint8)
-    return b"".join([head, message.rows.tobytes(), *(words or ()), pixels])
+    if not codec:
+        content = content.view(np.uint8)
+    return b"".join([head, message.rows.tobytes(), *(words or ()), content])
 
 
 def decode(data: bytes, most: int) -> Message:
-    """Return what is in a message: `rows` and `frames` are views of `data`.
+    """Return what is in a message: `rows` and `frames` are views of `data`, frames out of a codec a copy.
 
     Parameters
     ----------
@@ -154,10 +163,10 @@ def decode(data: bytes, most: int) -> Message:
     if len(data) < _HEADER.size:
         raise _refused(f"it has {len(data)} bytes, fewer than a header")
     (
-        magic, version, nbytes, number, naxis, nframes, nwords, slots, _, *size_epoch
+        magic, version, nbytes, number, naxis, nframes, nwords, slots, codec, *size_epoch
     ) = _HEADER.unpack_from(data)  # fmt: skip
     size, epoch = size_epoch[:3], Epoch(*size_epoch[3:7])
-    sender, sent, missing, at_ns = size_epoch[7:]
+    sender, sent, missing, skipped, at_ns = size_epoch[7:]
     if magic != _MAGIC:
         raise _refused("it does not begin with PMBR")
     if version != _VERSION or nbytes != _HEADER.size:
@@ -176,15 +185,21 @@ def decode(data: bytes, most: int) -> Message:
     at_rows = _HEADER.size
     at_words = at_rows + nframes * WIRE_ROW.itemsize
     at_pixels = at_words + words * _KEYWORD.size
-    if len(data) != at_pixels + nframes * frame_nbytes:
-        raise _refused(f"it has {len(data)} bytes, and {at_pixels + nframes * frame_nbytes} by its header")
+    nbytes = nframes * frame_nbytes
+    if len(data) < at_pixels or (not codec and len(data) != at_pixels + nbytes):
+        raise _refused(f"it has {len(data)} bytes, and {at_pixels + nbytes} by its header")
     rows = np.frombuffer(data, WIRE_ROW, nframes, at_rows)
-    _check_rows(rows, sent, missing)
+    _check_rows(rows, sent, missing, skipped)
     keywords = [_read_keyword(data, at_words + n * _KEYWORD.size) for n in range(words)]
-    frames: npt.NDArray[np.generic] = np.frombuffer(data, dtype, nframes * math.prod(shape), at_pixels)
+    pixels: bytes | bytearray = data
+    if codec:
+        if nbytes > max(most, TOGETHER_NBYTES):
+            raise _refused(f"{nframes} compressed frames have {nbytes} bytes")
+        pixels, at_pixels = unpacked(codec, memoryview(data)[at_pixels:], dtype.itemsize, nbytes), 0
+    frames: npt.NDArray[np.generic] = np.frombuffer(pixels, dtype, nframes * math.prod(shape), at_pixels)
     return Message(
         epoch, sender, sent, missing, shape, dtype, slots, rows, None if nwords == 0xFFFF else keywords,
-        frames.reshape(nframes, *shape), at_ns,
+        frames.reshape(nframes, *shape), at_ns, skipped,
     )  # fmt: skip
 
 
@@ -196,9 +211,9 @@ def _checked_shape(number: int, naxis: int, size: list[int]) -> tuple[int, ...]:
     return tuple(size[:naxis])
 
 
-def _check_rows(rows: Array, sent: int, missing: int) -> None:
+def _check_rows(rows: Array, *totals: int) -> None:
     """Refuse numbers that no stream has."""
-    largest = max(sent, missing, *(int(rows[name].max(initial=0)) for name in ("cnt0", "lost")))
+    largest = max(*totals, *(int(rows[name].max(initial=0)) for name in ("cnt0", "lost")))
     if largest >= 2**62 or rows["lost"].max(initial=0) > LOST_MOST:
         raise _refused(f"a number of frames is {largest}")
     if any(rows[name].min(initial=0) < 0 for name in ("atime_ns", "writetime_ns")):

@@ -8,13 +8,14 @@ import urllib.parse
 from ..errors import BridgeAddressError, StreamNameError
 from ..names import check_name
 
-__all__ = ["ABOUT", "FRAMES", "HERE", "LIKE", "host_name", "key_of", "names_in", "source_of"]
+__all__ = ["ABOUT", "FRAMES", "HERE", "LIKE", "OPTIONS", "host_name", "key_of", "names_in", "source_of"]
 
 #: First parts of all keys. The number is the version of what is sent under them.
 _ROOT = "pymilk/1"
 
-#: Last part: frames, a message without frames, what is known of the stream, and that its sender is there.
-FRAMES, LIKE, ABOUT, HERE = "frames", "like", "about", "here"
+#: Last part: frames, a message without frames, what is known of the stream, that its sender is there, and
+#: what a receiver may ask for.
+FRAMES, LIKE, ABOUT, HERE, OPTIONS = "frames", "like", "about", "here", "options"
 
 
 def host_name() -> str:

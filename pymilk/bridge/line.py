@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -26,8 +25,10 @@ from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .engine import Outlet
-from .header import KEYWORDS_MOST, LOST_MOST, REPEATED, TOGETHER_NBYTES, WIRE_ROW, Epoch, Message, encode
+from .header import LOST_MOST, REPEATED, SKIPPED_MOST, TOGETHER_NBYTES, Epoch, Message, encode
+from .options import Options
 from .reports import LineReport
+from .telling import NO_ROWS, epoch_of, slots_of, wire_rows, words_of
 
 __all__ = ["Line"]
 
@@ -39,8 +40,6 @@ _LOOK_SECONDS = 0.25
 
 #: Seconds after which keywords are sent again although nothing changed.
 _KEYWORDS_SECONDS = 1.0
-
-_NO_ROWS = np.zeros(0, WIRE_ROW)
 
 
 class Line:
@@ -54,16 +53,26 @@ class Line:
         A number that no other sender has.
     open_outlet : callable
         Returns the outlet; gets a function to call when somebody begins or ceases to listen.
+    options : Options
+        What those who listen asked for.
     """
 
     def __init__(
-        self, name: str, sender: int, open_outlet: Callable[[Callable[[], object]], Outlet]
+        self,
+        name: str,
+        sender: int,
+        open_outlet: Callable[[Callable[[], object]], Outlet],
+        options: Options | None = None,
     ) -> None:
         self.name = name
+        self.options = options or Options()
         self._sender = sender
+        self._period = 1 / self.options.rate if self.options.rate else 0.0
+        self._due = 0.0
+        self._skipped = 0  # of the reader, before the frame that is sent next
         self._ending = False
         self._news = Latch()
-        self._report = LineReport(stream=name)
+        self._report = LineReport(stream=name, options=str(self.options))
         self._reader: RingReader | None = None
         self._missing = 0
         self._last: tuple[Epoch, int] | None = None  # the frame that was sent last
@@ -88,15 +97,6 @@ class Line:
     def cpu_seconds(self) -> float:
         """Processor time of the thread, as of its last look."""
         return self._cpu_seconds
-
-    def like(self) -> bytes:
-        """Return a message without frames, which says what the stream is like; b"" if there is none now."""
-        try:
-            with Stream.attach(self.name, writable=False, prefault=False) as stream:
-                frames = np.zeros((0, *stream.frame_shape), stream.dtype)
-                return self._encoded(_epoch_of(stream), stream, _NO_ROWS, frames, _words_of(stream))
-        except StreamError:
-            return b""
 
     def stop(self) -> None:
         """End the thread, without waiting for it."""
@@ -124,8 +124,9 @@ class Line:
                 self._news.wait(_LOOK_SECONDS)
                 continue
             try:
-                with RingReader(self.name, start=start, wait="sleep") as reader:
-                    self._reader = reader
+                policy = "newest" if self.options.decimated else "every"
+                with RingReader(self.name, start=start, wait="sleep", policy=policy) as reader:
+                    self._reader, self._skipped = reader, 0
                     self._report.trouble = ""
                     self._send_from(reader)
             except StreamChangedError:
@@ -152,6 +153,7 @@ class Line:
         self._words_sent = self._words_read = -math.inf
         while not self._ending and self._outlet.wanted:
             words = self._changed_words(reader.stream)
+            self._pause()
             try:
                 block = next(reader.blocks(most, _LOOK_SECONDS))
             except StreamTimeoutError:
@@ -171,10 +173,14 @@ class Line:
         new_file = bool(block.info["flags"][part.start] & FLAG_NEW_FILE)
         if first or new_file:
             self._enter(reader.stream)
-        rows = _wire(block.info[part])
+        rows = wire_rows(block.info[part])
+        if self.options.decimated:
+            self._leave_out(reader, rows)
         if first:
             self._resume(rows, new_file)
-        frames: Array = block.frames[part]
+        frames = self.options.made_of(block.frames[part])
+        if self.options.compress and self.options.bin == 1:
+            frames = frames.copy()
         data = self._encoded(self._epoch, reader.stream, rows, frames, words)
         gone = min(max(0, block.overwritten - part.start), len(rows))
         if gone:
@@ -183,53 +189,73 @@ class Line:
             rows = rows[gone:]
             if not len(rows):
                 return
-            kept = np.frombuffer(data, frames.dtype, len(rows) * math.prod(frames.shape[1:]),
-                                 len(data) - len(rows) * frames[0].nbytes)  # fmt: skip
-            data = self._encoded(
-                self._epoch, reader.stream, rows, kept.reshape(len(rows), *frames.shape[1:]), words
-            )
+            kept = frames[gone:]
+            if not self.options.special:
+                own = np.frombuffer(data, frames.dtype, kept.size, len(data) - kept.nbytes)
+                kept = own.reshape(kept.shape)
+            data = self._encoded(self._epoch, reader.stream, rows, kept, words)
         self._outlet.put(data)
         again = int(bool(rows["flags"][0] & REPEATED))
         self._report.sent += len(rows) - again
         self._report.repeated += again
         self._report.nbytes += len(data)
         self._missing += int(rows["lost"].sum())
+        self._report.skipped += int(rows["skipped"].sum())
         self._last = (self._epoch, int(rows["cnt0"][-1]))
 
     def _enter(self, stream: Stream) -> None:
         """Take down which file it is that frames come from."""
         self._place = stream
-        self._epoch = _epoch_of(stream)
+        self._epoch = epoch_of(stream)
 
     def _resume(self, rows: Array, new_file: bool) -> None:
         """Count what was published while nobody listened, in front of the first rows of a reader."""
         last, number = self._last, int(rows["cnt0"][0])
+        name, most = ("skipped", SKIPPED_MOST) if self.options.decimated else ("lost", LOST_MOST)
         if last is None or new_file:  # then the reader has counted
             return
         if last[0] != self._epoch:
-            rows["lost"][0] = min(LOST_MOST, max(0, number - 1))
+            rows[name][0] = min(most, max(0, number - 1))
             rows["flags"][0] |= FLAG_NEW_FILE
         elif number == last[1]:
-            rows["lost"][0] = 0
+            rows[name][0] = 0
             rows["flags"][0] |= REPEATED
         elif number > last[1]:
-            rows["lost"][0] = min(LOST_MOST, number - last[1] - 1)
+            rows[name][0] = min(most, number - last[1] - 1)
+
+    def _leave_out(self, reader: RingReader, rows: Array) -> None:
+        """Count what is not sent as left out, however that came: the newest frame was asked for."""
+        skipped = reader.report.skipped
+        rows["skipped"] = np.minimum(rows["lost"] + max(0, skipped - self._skipped), SKIPPED_MOST)
+        rows["lost"] = 0
+        self._skipped = skipped
+
+    def _pause(self) -> None:
+        """Wait until the next frame is due."""
+        while not self._ending and (left := self._due - time.monotonic()) > 0:
+            self._news.clear()
+            if not self._ending:
+                self._news.wait(left)
+        now = time.monotonic()
+        self._due = (self._due if now - self._due < self._period else now) + self._period
 
     def _encoded(
         self, epoch: Epoch, stream: Stream, rows: Array, frames: Array, words: list[Keyword] | None
     ) -> bytes:
+        report = self._report
         return encode(
             Message(
-                epoch, self._sender, self._report.sent, self._missing, frames.shape[1:], frames.dtype,
-                min(stream.nbkw, KEYWORDS_MOST - 2), rows, words, frames, now_ns(),
-            )
+                epoch, self._sender, report.sent, self._missing, frames.shape[1:], frames.dtype,
+                slots_of(stream), rows, words, frames, now_ns(), report.skipped,
+            ),
+            self.options.compress is not None,
         )  # fmt: skip
 
     def _say(self, reader: RingReader, words: list[Keyword]) -> None:
         """Send keywords alone."""
-        epoch = self._epoch if self._place is not None else _epoch_of(reader.stream)
-        frames = np.zeros((0, *reader.shape), reader.dtype)
-        data = self._encoded(epoch, reader.stream, _NO_ROWS, frames, words)
+        epoch = self._epoch if self._place is not None else epoch_of(reader.stream)
+        shape, dtype = self.options.kind_of(reader.shape, reader.dtype)
+        data = self._encoded(epoch, reader.stream, NO_ROWS, np.zeros((0, *shape), dtype), words)
         self._outlet.put(data)
         self._report.nbytes += len(data)
 
@@ -241,7 +267,7 @@ class Line:
         self._words_read = now
         self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
         with contextlib.suppress(StreamError):  # the reader says so
-            words = _words_of(stream)
+            words = words_of(stream)
             if words != self._words or now - self._words_sent >= _KEYWORDS_SECONDS:
                 self._words, self._words_sent = words, now
                 return words
@@ -253,28 +279,3 @@ def _of_one_file(block: Block) -> list[slice]:
     new = np.flatnonzero(block.info["flags"][1:] & FLAG_NEW_FILE) + 1
     bounds = [0, *new.tolist(), len(block)]
     return [slice(first, end) for first, end in itertools.pairwise(bounds)]
-
-
-def _wire(info: Array) -> Array:
-    """Return rows as they are sent."""
-    rows = np.zeros(len(info), WIRE_ROW)
-    for name in ("cnt0", "cnt1", "flags"):
-        rows[name] = info[name]
-    for name in ("atime_ns", "writetime_ns"):
-        rows[name] = np.maximum(info[name], 0)
-    rows["lost"] = np.minimum(info["lost"], LOST_MOST)
-    return rows
-
-
-def _epoch_of(stream: Stream) -> Epoch:
-    file = stream.traces().file
-    return Epoch(_boot(), file.device, file.inode, stream.creation_time_ns)
-
-
-def _words_of(stream: Stream) -> list[Keyword]:
-    return [each._replace(cnt=None) for each in stream.read_keywords()]
-
-
-def _boot() -> bytes:
-    """Return which start of this machine this is: 16 bytes."""
-    return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text().strip().replace("-", ""))

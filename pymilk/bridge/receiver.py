@@ -11,7 +11,7 @@ import numpy as np
 
 from .._types import Array
 from ..arguments import Replace, check_count
-from ..errors import BridgeMessageError, StreamArgumentError, StreamError, StreamGoneWarning
+from ..errors import BridgeError, BridgeMessageError, StreamArgumentError, StreamError, StreamGoneWarning
 from ..names import check_name
 from ..streams.rings import check_slots
 from ..system.ending import close_at_exit
@@ -22,18 +22,24 @@ from ..system.notices import warn_always
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .account import Account, Arrival
+from .codecs import check_codec
 from .engine import Engine
 from .header import MAX_FRAME, Message, decode, nbytes_most
-from .keys import FRAMES, HERE, LIKE, key_of, source_of
+from .keys import HERE, LIKE, OPTIONS, key_of, source_of
 from .links import Links
+from .options import Options
 from .reports import ReceiverReport
 from .target import Target
+from .telling import refused
 from .zenoh import open_engine
 
-__all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "Receiver"]
+__all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "FLAG_SKIPPED", "Receiver"]
 
 #: Frames before this one were lost at the sender's end, on the way, while sender or receiver were not there.
 FLAG_BEFORE, FLAG_ON_WAY, FLAG_AWAY = 1 << 16, 1 << 17, 1 << 18
+
+#: Frames before this one were left out because this receiver asked for the newest: they are not lost.
+FLAG_SKIPPED = 1 << 20
 
 #: One row for each frame: its counter here, then what the source says of it, then what is known here. Times
 #: are nanoseconds of CLOCK_TAI; `atime_ns` and `writetime_ns` by the clock of the source.
@@ -47,6 +53,7 @@ BRIDGE_ROW = np.dtype(
         ("arrival_ns", "<i8"),
         ("lost", "<u8"),
         ("on_way", "<u8"),
+        ("skipped", "<u8"),
         ("flags", "<u4"),
     ],
     align=True,
@@ -82,6 +89,8 @@ class Receiver:
         Bytes that a frame may have; larger ones are refused before memory is asked for.
     force : bool, default False
         Replace a stream of that name also if it is in use.
+    options : Options, optional
+        What the sender is asked for: fewer, smaller or compressed frames, the past.
     engine : Engine, optional
         Instead of one of its own; it stays the caller's.
 
@@ -95,13 +104,14 @@ class Receiver:
     BridgeAddressError, StreamNameError, StreamArgumentError
         From the beginning.
     LibraryMissingError, BridgeError
-        From `start`.
+        From `start`. From `wait` as well if the sender refuses what it is asked for.
 
     Notes
     -----
     Within one file of the source, counters here differ from those at the source by a constant, which the
     keyword PMBROFF has: usually 0. Acquisition times are those of the source, by its clock. Frames that are
-    missing leave a gap in the counters, so that every reader counts them.
+    missing leave a gap in the counters, so that every reader counts them. Those that are left out on purpose
+    leave none: PMBROFF is that of the newest frame then.
 
     The stream of a receiver that was killed is taken over with its counters.
     """
@@ -115,8 +125,10 @@ class Receiver:
         ring: int | None = None,
         max_frame: int = MAX_FRAME,
         force: bool = False,
+        options: Options | None = None,
         engine: Engine | None = None,
     ) -> None:
+        self.options = options or Options()
         self.source = source
         self._host, self._stream = source_of(source)
         self.name = check_name(f"{self._stream}_{self._host}" if name is None else name)
@@ -127,7 +139,8 @@ class Receiver:
         self.error: StreamError | None = None
         self._lock = threading.Lock()
         self._over = Latch()
-        self._appeared = Latch()
+        self._news = Latch()
+        self._unasked: set[str] = set()  # senders that have not been asked for what the options say
         self._thread: threading.Thread | None = None
         self._started = self._ended = 0.0
         self._open: list[Any] = []
@@ -135,7 +148,7 @@ class Receiver:
         self._target: Target | None = None
         self._senders: set[str] = set()
         self._rows: Array = np.zeros(_ROWS, BRIDGE_ROW)
-        self._received = self._repeated = self._refused = 0
+        self._received = self._repeated = self._refused = self._skipped = 0
         self._lost = {"before": 0, "on_way": 0, "away": 0}
         self._trouble = ""
         self._looked = 0.0
@@ -145,6 +158,7 @@ class Receiver:
         """Receive from now on; returns itself."""
         if self._started:
             raise StreamArgumentError("the receiver was started already", argument="start", found=None)
+        check_codec(self.options.compress or "")
         if self._engine is None:
             self._engine = open_engine(self._links, nbytes_most(self._most))
         self._started = time.monotonic()
@@ -169,7 +183,7 @@ class Receiver:
         until = self._ended or time.monotonic()
         return ReceiverReport(
             source=self.source, target=self.name, received=self._received, repeated=self._repeated,
-            refused=self._refused, trouble=self._trouble, sender=bool(self._senders),
+            skipped=self._skipped, refused=self._refused, trouble=self._trouble, sender=bool(self._senders),
             duration=until - self._started if self._started else 0.0, **self._lost,
         )  # fmt: skip
 
@@ -181,6 +195,7 @@ class Receiver:
         ndarray of BRIDGE_ROW
             A copy, of the last 4096 at most. ``lost`` are all frames missing before it, ``on_way`` those of
             them that the sender had sent; FLAG_BEFORE, FLAG_ON_WAY and FLAG_AWAY say where they went.
+            ``skipped`` are those that were left out on purpose, FLAG_SKIPPED.
         """
         with self._lock:
             end = self._received % _ROWS
@@ -229,7 +244,7 @@ class Receiver:
         if not self._over.is_set():
             self._ended, self.error = time.monotonic(), error
             self._over.set()
-        self._appeared.set()
+        self._news.set()
 
     def _after_fork(self) -> None:
         # Connections and their threads stayed with the parent, and so did the stream.
@@ -242,25 +257,55 @@ class Receiver:
 
     def _begin(self, engine: Engine) -> None:
         """Make the stream before frames come: it takes long enough to lose some. Then listen."""
-        self._appeared.wait()
         try:
-            for answer in engine.ask(key_of(self._host, self._stream, LIKE), _ASK_SECONDS):
-                if answer.message and not self._over.is_set():
+            self._news.wait()
+            if not self.options.special:
+                for answer in engine.ask(key_of(self._host, self._stream, LIKE), _ASK_SECONDS):
                     self._take(answer.message)
+            else:
+                self._ask(engine)
             if not self._over.is_set():
-                self._open.append(engine.listen(key_of(self._host, self._stream, FRAMES), self._take))
+                frames = key_of(self._host, self._stream, self.options.last)
+                self._open.append(engine.listen(frames, self._take))
+            while self.options.special and not self._over.is_set():
+                self._news.clear()
+                self._ask(engine)
+                if not self._over.is_set():
+                    self._news.wait(_ASK_SECONDS)
         except StreamError as error:
             self._end(error)
+
+    def _ask(self, engine: Engine) -> None:
+        """Ask senders that have come for what the options say; each until it answers."""
+        asked = set(self._unasked)
+        if not asked:
+            return
+        key = key_of(self._host, self._stream, OPTIONS)
+        answers = engine.ask(key, _ASK_SECONDS, self.options.question)
+        for answer in answers:
+            why = refused(answer.message)
+            if why:
+                raise BridgeError(f"{self._host} refuses to send {self._stream} with {self.options}: {why}")
+            self._take(answer.message)
+        if answers:
+            self._unasked -= asked
+            self._trouble = self._trouble if self._refused else ""
+        elif self._senders:
+            self._trouble = (
+                f"{self._host} does not answer whether it sends {self._stream} with {self.options}; an older "
+                "pymilk does not know that"
+            )
 
     # -- in a thread of the engine --------------------------------------------------------------
 
     def _notice(self, key: str, there: bool) -> None:
-        (self._senders.add if there else self._senders.discard)(key)
+        for among in (self._senders, self._unasked):
+            (among.add if there else among.discard)(key)
         if there:
-            self._appeared.set()
+            self._news.set()
 
     def _take(self, data: bytes) -> None:
-        if self._over.is_set():
+        if self._over.is_set() or not data:
             return
         arrived = now_ns()
         try:
@@ -317,7 +362,11 @@ class Receiver:
         rows["counter"], rows["arrival_ns"] = counters, arrived
         rows["flags"][rows["lost"] > 0] |= FLAG_BEFORE
         rows["lost"][0], rows["on_way"][0] = arrival.lost, arrival.on_way
-        flags = int(source["flags"][0])
+        rows["skipped"] = source["skipped"]
+        rows["skipped"][0] = arrival.skipped
+        rows["flags"][rows["skipped"] > 0] |= FLAG_SKIPPED
+        self._skipped += int(rows["skipped"].sum())
+        flags = int(rows["flags"][0])
         for flag, count in (
             (FLAG_BEFORE, arrival.before), (FLAG_ON_WAY, arrival.on_way), (FLAG_AWAY, arrival.away)
         ):  # fmt: skip

@@ -16,8 +16,12 @@ class LineReport(Report):
     Attributes
     ----------
     stream : str
+    options : str
+        What those who listen asked for: see `Options`.
     sent : int
         Frames handed to the engine.
+    skipped : int
+        Frames that were left out because it was asked for the newest.
     missing : int
         Frames that were published meanwhile and not sent: overwritten before they were read, or published
         while nobody listened.
@@ -32,8 +36,10 @@ class LineReport(Report):
     """
 
     stream: str
+    options: str = ""
     sent: int = 0
     missing: int = 0
+    skipped: int = 0
     repeated: int = 0
     nbytes: int = 0
     wanted: bool = False
@@ -45,7 +51,9 @@ class LineReport(Report):
 
     def __str__(self) -> str:
         state = self.trouble or ("listened to" if self.wanted else "nobody listens")
-        return f"{self.stream}: {self.sent} frames sent, {self.missing} missing, {state}"
+        asked = f" ({self.options})" if self.options else ""
+        skipped = f"{self.skipped} left out, " if self.skipped else ""
+        return f"{self.stream}{asked}: {self.sent} frames sent, {self.missing} missing, {skipped}{state}"
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -74,7 +82,8 @@ class SenderReport(Report):
 
     def rows(self) -> list[tuple[str, str]]:
         """Return a row for each stream."""
-        return [(each.stream, str(each).partition(": ")[2]) for each in self.streams]
+        said = (str(each).partition(": ") for each in self.streams)
+        return [(label, text) for label, _, text in said]
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -97,13 +106,15 @@ class ReceiverReport(LossReport):
         Those that it sent and that did not arrive.
     away : int
         Those of a time in which the sender or a receiver was not there.
+    skipped : int
+        Frames that the sender left out because it was asked for the newest: not among the lost.
     repeated : int
-        Frames that came again, and were left out.
+        Frames that came again, and were not published again.
     refused : int
         Messages that were refused: damaged, too large, of another version, or of a sender whose place another
         one has taken.
     trouble : str
-        Why the last one was refused.
+        Why the last one was refused, or what the receiver waits for.
     sender : bool
         Whether the sender is there.
     duration : float
@@ -119,6 +130,7 @@ class ReceiverReport(LossReport):
     before: int
     on_way: int
     away: int
+    skipped: int
     repeated: int
     refused: int
     trouble: str
@@ -147,11 +159,15 @@ class ReceiverReport(LossReport):
             said.append(f"{self.away} frames were published while the sender or a receiver was not there.")
         if self.refused:
             said.append(f"{self.refused} messages were refused; the last one: {self.trouble}.")
+        elif self.trouble:
+            said.append(f"{self.trouble}.")
         return said
 
     def __str__(self) -> str:
+        skipped = f"{self.skipped} left out, " if self.skipped else ""
         return self.told(
             f"{self.source} -> {self.target}: {self.received} frames, {self.lost} lost "
-            f"({self.before} before, {self.on_way} on the way, {self.away} away), {self.rate:.1f} frames/s, "
-            f"{self.duration:.1f} s, sender {'there' if self.sender else 'not there'}"
+            f"({self.before} before, {self.on_way} on the way, {self.away} away), {skipped}"
+            f"{self.rate:.1f} frames/s, {self.duration:.1f} s, "
+            f"sender {'there' if self.sender else 'not there'}"
         )

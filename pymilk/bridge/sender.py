@@ -20,18 +20,27 @@ from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
+from .codecs import check_codec
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
-from .keys import ABOUT, FRAMES, HERE, LIKE, host_name, key_of
+from .keys import ABOUT, HERE, LIKE, OPTIONS, host_name, key_of
 from .line import Line
 from .links import Links
+from .options import Options
 from .reports import SenderReport
+from .telling import like, refusal
 from .zenoh import open_engine
 
 __all__ = ["Sender"]
 
 #: Seconds between two looks for new streams.
 _LOOK_SECONDS = 0.5
+
+#: Most kinds of frames that are sent of one stream at a time, besides the plain ones; seconds after which a
+#: kind that nobody wants any more is forgotten.
+_KINDS_MOST, _KIND_SECONDS = 16, 30.0
+
+_PLAIN = Options()
 
 
 class Sender:
@@ -82,8 +91,11 @@ class Sender:
         self._links, self._engine, self._owned = links or Links(), engine, engine is None
         self._number = secrets.randbits(63)
         self._lines: dict[str, Line] = {}
+        self._kinds: dict[tuple[str, Options], Line] = {}
+        self._asked: dict[tuple[str, Options], float] = {}  # and when it was wanted last
         self._said: list[Registration] = []
-        self._over, self._ending = Latch(), Latch()
+        self._over, self._news = Latch(), Latch()
+        self._ending = False
         self._started = self._ended = 0.0
         self._thread: threading.Thread | None = None
         self.error: StreamError | None = None
@@ -109,7 +121,9 @@ class Sender:
     @property
     def report(self) -> SenderReport:
         """What was sent so far."""
+        kinds = dict(self._kinds)
         lines = [self._lines[name] for name in sorted(self._lines)]
+        lines += [kinds[each] for each in sorted(kinds, key=str)]
         duration = (self._ended or time.monotonic()) - self._started if self._started else 0.0
         busy = sum(line.cpu_seconds for line in lines)
         return SenderReport(
@@ -119,7 +133,8 @@ class Sender:
 
     def stop(self) -> SenderReport:
         """End; returns the report. A second call does nothing more."""
-        self._ending.set()
+        self._ending = True
+        self._news.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             join_thread(self._thread)
         return self.report
@@ -148,7 +163,7 @@ class Sender:
     def _after_fork(self) -> None:
         # Connections and threads stayed with the parent.
         over = self._over.is_set()
-        self._over, self._thread, self._lines = Latch(), None, {}
+        self._over, self._thread, self._lines, self._kinds = Latch(), None, {}, {}
         self._over.set()
         if not over:
             self.error = left_with_parent("sender of the bridge", ", ".join(self.patterns))
@@ -159,14 +174,15 @@ class Sender:
         engine = self._engine
         assert engine is not None
         try:
-            while True:
+            while not self._ending:
+                self._news.clear()
                 self._look(engine)
-                if self._ending.wait(_LOOK_SECONDS):
-                    return
+                if not self._ending:
+                    self._news.wait(_LOOK_SECONDS)
         except StreamError as error:
             self.error = error
         finally:
-            lines = list(self._lines.values())
+            lines = [*self._lines.values(), *self._kinds.values()]
             for line in lines:
                 line.stop()
             for each in (*lines, *self._said):
@@ -177,10 +193,19 @@ class Sender:
             self._over.set()
 
     def _look(self, engine: Engine) -> None:
-        """Begin with streams that are new."""
+        """Begin with streams that are new, and kinds of frames that are asked for; end unwanted kinds."""
         for name in self._names():
             if name not in self._lines:
                 self._begin(engine, name)
+        now = time.monotonic()
+        for each, wanted in list(self._asked.items()):
+            if each not in self._kinds:
+                self._kinds[each] = self._line(engine, *each)
+            elif self._kinds[each].report.wanted:
+                self._asked[each] = now
+            elif now - wanted > _KIND_SECONDS:
+                del self._asked[each]
+                self._kinds.pop(each).close()
 
     def _names(self) -> list[str]:
         """Return the streams to send: those that there are, and those that were named."""
@@ -197,11 +222,39 @@ class Sender:
         return sorted({*named, *fitting})
 
     def _begin(self, engine: Engine, name: str) -> None:
-        key = key_of(self.host, name, FRAMES)
-        line = self._lines[name] = Line(name, self._number, lambda heard: engine.outlet(key, heard))
-        self._said.append(engine.answer(key_of(self.host, name, LIKE), line.like))
-        self._said.append(engine.answer(key_of(self.host, name, ABOUT), lambda: self._about(name)))
+        self._lines[name] = self._line(engine, name, _PLAIN)
+        answers = {
+            LIKE: lambda _: like(name, self._number, _PLAIN),
+            ABOUT: lambda _: self._about(name),
+            OPTIONS: lambda question: self._ask(name, question),
+        }
+        for last, say in answers.items():
+            self._said.append(engine.answer(key_of(self.host, name, last), say))
         self._said.append(engine.appear(f"{key_of(self.host, name, HERE)}/{self._number:x}"))
+
+    def _line(self, engine: Engine, name: str, options: Options) -> Line:
+        key = key_of(self.host, name, options.last)
+        # A line that ends and begins again counts from 0: then it is another sender.
+        number = secrets.randbits(63) if options.special else self._number
+        return Line(name, number, lambda heard: engine.outlet(key, heard), options)
+
+    def _ask(self, name: str, question: bytes) -> bytes:
+        """Let a kind of frames be sent; says what they are like, or why not. Never raises."""
+        try:
+            options = Options.read(question).line
+            check_codec(options.compress or "")
+        except StreamError as error:
+            return refusal(str(error))
+        if not options.special:
+            return refusal("nothing is asked for")
+        if (name, options) not in self._asked and self._count_kinds(name) >= _KINDS_MOST:
+            return refusal(f"{_KINDS_MOST} kinds of frames of this stream are sent already")
+        self._asked[name, options] = time.monotonic()
+        self._news.set()
+        return like(name, self._number, options)
+
+    def _count_kinds(self, name: str) -> int:
+        return sum(each == name for each, _ in list(self._asked))
 
     def _about(self, name: str) -> bytes:
         """Return what is known of a stream, as JSON; never raises."""

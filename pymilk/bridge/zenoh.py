@@ -171,19 +171,22 @@ class _Session:
 
         return self._closing(self._session.declare_subscriber(key, self._at_once(taken)))
 
-    def answer(self, key: str, say: Callable[[], bytes]) -> Registration:
+    def answer(self, key: str, say: Callable[[bytes], bytes]) -> Registration:
         def asked(query: Any) -> None:
             with query:
-                query.reply(key, say())
+                question = query.payload
+                answer = say(b"" if question is None else question.to_bytes())
+                query.reply(key, answer)
 
         queryable = self._session.declare_queryable(key, self._at_once(asked), complete=True)
         return self._closing(queryable)
 
-    def ask(self, key: str, timeout: float) -> list[Answer]:
+    def ask(self, key: str, timeout: float, question: bytes = b"") -> list[Answer]:
         try:
             replies = self._session.get(
                 key, target=self._zenoh.QueryTarget.ALL, consolidation=self._zenoh.ConsolidationMode.NONE,
-                timeout=timeout,
+                timeout=timeout, payload=question,
+                congestion_control=self._zenoh.CongestionControl.DROP,  # of the answers as well
             )  # fmt: skip
             return [
                 Answer(str(reply.ok.key_expr), reply.ok.payload.to_bytes())

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._types import Array
 from ..errors import StreamArgumentError
-from ..native.bins import bin_image
+from ..streams.binning import shrunk
 from .jpeg import RULES, check_library, jpeg_of
 
 __all__ = ["Region", "cut_of", "packed", "pixels_of"]
@@ -136,7 +136,7 @@ def pixels_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
     part = plane[rows, columns]
     across = _bins(part.shape[1], region.width if not curve else _LONGEST)
     down = _bins(part.shape[0], region.height)
-    small, exact = _shrunk(part, down, across, region.how)
+    small, exact = shrunk(part, down, across, region.how)
     levels: dict[str, Any] = {}
     if region.jpeg and not curve:
         content, levels["levels"] = jpeg_of(small, region.jpeg)
@@ -201,24 +201,6 @@ def cut_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
 
 def _bins(length: int, room: int) -> int:
     return max(1, -(-length // max(1, room)))
-
-
-def _shrunk(part: Array, down: int, across: int, how: Literal["mean", "max", "first"]) -> tuple[Array, bool]:
-    if down == across == 1:
-        return part, True
-    if part.dtype.kind == "c":
-        real = np.float32 if part.dtype.itemsize == 8 else np.float64
-        halves = part.view(real).reshape(*part.shape, 2)
-        both = [_shrunk(halves[..., at], down, across, "mean" if how == "max" else how)[0] for at in (0, 1)]
-        return (both[0] + 1j * both[1]).astype(part.dtype), False
-    if part.dtype == np.float16:
-        part = part.astype(np.float32)
-    if part.dtype == np.bool_:
-        part = part.view(np.uint8)
-    shape = (-(-part.shape[0] // down), -(-part.shape[1] // across))
-    small = np.empty(shape, part.dtype)
-    bin_image(part, small, down, across, how)
-    return small, False
 
 
 def _for_the_page(small: Array) -> tuple[Array, bool]:

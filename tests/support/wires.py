@@ -88,8 +88,9 @@ class Wires:
     def answer(self, key, say):
         return Entry(self.answers, key, say)
 
-    def ask(self, key, timeout):
-        return [Answer(each.key, each.call()) for each in self.answers if fnmatch.fnmatchcase(each.key, key)]
+    def ask(self, key, timeout, question=b""):
+        asked = [each for each in list(self.answers) if fnmatch.fnmatchcase(each.key, key)]
+        return [Answer(each.key, each.call(question)) for each in asked]
 
     def appear(self, key):
         for each in self.notices:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any, Protocol
 
 import click
 
-from ...bridge import Links, Receiver, RemoteStream, Router, Sender, directory
+from ...bridge import Links, Options, Receiver, RemoteStream, Router, Sender, directory
 from ...reports import Report
 from ...system.latch import Latch
 from ..exits import clean_exit, told_to_end
@@ -51,6 +52,30 @@ _stats = click.option("--stats", type=NumberRange(min=0, min_open=True), metavar
 _json = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
 _max_frame = click.option("--max-frame", default="64M", callback=size_of, metavar="SIZE",
                           show_default=True, help="Refuse larger frames.")  # fmt: skip
+
+
+def _options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `Options`, which it gets as one argument."""
+
+    @functools.wraps(command)
+    def call(
+        *args: Any, rate: float | None, newest: bool, bin_: int, compress: str | None, **others: Any
+    ) -> Any:
+        options = {"rate": rate, "newest": newest, "bin": bin_, "compress": compress}
+        return command(*args, asked=options, **others)
+
+    for option in (
+        click.option("--compress", type=click.Choice(["blosc2"]),
+                     help="Compress pixels on the way, without loss."),
+        click.option("--bin", "bin_", type=click.IntRange(1, 1024), default=1, metavar="N",
+                     help="Send the mean of blocks of N rows by N columns."),
+        click.option("--newest", is_flag=True,
+                     help="The newest frame whenever one can be sent; leave out the others."),
+        click.option("--rate", type=NumberRange(min=0.001, max=1e6), metavar="HZ",
+                     help="The newest frame, so often; leave out the others."),
+    ):  # fmt: skip
+        call = option(call)
+    return call
 
 
 @click.group()
@@ -96,24 +121,29 @@ def send(
 @click.option("--ring", type=click.IntRange(min=1), metavar="SLOTS",
               help="Slots of its ring. Default: what fits into 256 MiB, but 16 to 4096.")
 @_max_frame
+@_options
 @click.option("--force", is_flag=True, help="Replace a stream of that name also if it is in use.")
 @_stats
 @_json
 def recv(
     source: str, listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool, name: str | None,
     ring: int | None, max_frame: int, force: bool, stats: float | None, as_json: bool,
+    asked: dict[str, Any],
 ) -> None:
     """Publish the frames of a stream of another machine in a stream of this one, until Ctrl-C.
 
     What is missing is counted: lost before it was sent, on the way, or while one of the two was away. A
-    sender that is not there yet is waited for.
+    sender that is not there yet is waited for. --rate, --newest, --bin and --compress are done by the sender,
+    once for all who ask the same; what it leaves out is no loss.
 
-    Example: pymilk bridge recv rtc/wfs --as wfs_rtc
+    Example: pymilk bridge recv rtc/wfs --as wfs_rtc --rate 30 --bin 2
     """  # fmt: skip
     end = Latch()
     with clean_exit(), told_to_end(end), warnings_as_lines():
         links = Links(listen, connect or (() if listen else (_USUAL,)), insecure)
-        made = Receiver(source, links, name=name, ring=ring, max_frame=max_frame, force=force)
+        made = Receiver(
+            source, links, name=name, ring=ring, max_frame=max_frame, force=force, options=Options(**asked)
+        )
         with made as receiver:
             click.echo(f"receiving {source} into {receiver.name}; Ctrl-C ends it", err=True)
             _stay(receiver, end, stats, lambda: _print(receiver.report, as_json))
