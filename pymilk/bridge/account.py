@@ -64,7 +64,12 @@ class Account:
             self._epoch, self._last = known
         self._sender: int | None = None
         self._sent = self._missing = self._skipped = 0
+        self._joining = False
         self._left: deque[int] = deque(maxlen=_LEFT)
+
+    def join(self) -> None:
+        """Compare counters, until a frame comes that is not there: what has come was another way to the same."""
+        self._joining = self._epoch is not None
 
     def take(self, message: Message) -> Arrival | None:
         """Return what is new in a message; None if it is refused: it came before, or is not true."""
@@ -73,7 +78,7 @@ class Account:
             return None
         if not len(message.rows):
             return Arrival(0)  # keywords; what else it says is told with the next frame
-        arrival = self._next(message) if same else self._first(message)
+        arrival = self._next(message) if same and not self._joining else self._first(message)
         if arrival is None or arrival.lost > LOST_MOST:
             return None
         if not same and self._sender is not None:
@@ -84,6 +89,9 @@ class Account:
         self._sent = message.sent + len(rows) - again
         self._missing = message.missing + int(rows["lost"].sum())
         self._skipped = message.skipped + int(rows["skipped"].sum())
+        if self._joining and arrival.first == len(rows):
+            return arrival  # the last one is still that of the other way
+        self._joining = False
         self._epoch, self._last = message.epoch, int(rows[-1]["cnt0"])
         return arrival
 

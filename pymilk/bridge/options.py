@@ -39,8 +39,8 @@ class Options:
     compress : {"blosc2"}, optional
         Compress pixels on the way, without loss.
     history : int, default 0
-        Begin with so many frames of the past, those that the ring of the source still has. Not together with
-        `rate` or `newest`.
+        Begin with so many frames of the past, those of them that the ring of the source still has; a stream
+        without a ring in shared memory has none. Not together with `rate` or `newest`.
 
     Raises
     ------

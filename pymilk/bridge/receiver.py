@@ -25,7 +25,8 @@ from .account import Account, Arrival
 from .codecs import check_codec
 from .engine import Engine
 from .header import MAX_FRAME, Message, decode, nbytes_most
-from .keys import HERE, LIKE, OPTIONS, key_of, source_of
+from .history import Held, ask_past
+from .keys import HERE, LIKE, OPTIONS, PAST, key_of, source_of
 from .links import Links
 from .options import Options
 from .reports import ReceiverReport
@@ -64,6 +65,9 @@ _ROWS = 4096
 
 #: Seconds to wait for an answer what the stream is like.
 _ASK_SECONDS = 1.0
+
+#: Seconds to wait for an answer with frames, and how often it is asked for.
+_ANSWER_SECONDS, _ATTEMPTS = 5.0, 3
 
 #: Seconds between two looks whether the file is still that of the stream.
 _LOOK_SECONDS = 1.0
@@ -150,6 +154,8 @@ class Receiver:
         self._rows: Array = np.zeros(_ROWS, BRIDGE_ROW)
         self._received = self._repeated = self._refused = self._skipped = 0
         self._lost = {"before": 0, "on_way": 0, "away": 0}
+        self._held: Held | None = Held() if self.options.history else None
+        self._past = 0
         self._trouble = ""
         self._looked = 0.0
         self._gaps = GapTeller(self.name)
@@ -183,7 +189,7 @@ class Receiver:
         until = self._ended or time.monotonic()
         return ReceiverReport(
             source=self.source, target=self.name, received=self._received, repeated=self._repeated,
-            skipped=self._skipped, refused=self._refused, trouble=self._trouble, sender=bool(self._senders),
+            skipped=self._skipped, history=self._past, refused=self._refused, trouble=self._trouble, sender=bool(self._senders),
             duration=until - self._started if self._started else 0.0, **self._lost,
         )  # fmt: skip
 
@@ -267,6 +273,8 @@ class Receiver:
             if not self._over.is_set():
                 frames = key_of(self._host, self._stream, self.options.last)
                 self._open.append(engine.listen(frames, self._take))
+            if self.options.history and not self._over.is_set():
+                self._join(engine)
             while self.options.special and not self._over.is_set():
                 self._news.clear()
                 self._ask(engine)
@@ -274,6 +282,38 @@ class Receiver:
                     self._news.wait(_ASK_SECONDS)
         except StreamError as error:
             self._end(error)
+
+    def _join(self, engine: Engine) -> None:
+        """Publish the past, then what came meanwhile: it is held, and begins before the past ends."""
+        held = self._held
+        assert held is not None
+        deadline = time.monotonic() + _ASK_SECONDS
+        while held.first is None and time.monotonic() < deadline and not self._over.is_set():
+            self._news.clear()
+            if held.first is None:
+                self._news.wait(max(0.0, deadline - time.monotonic()))
+
+        def ask(question: bytes) -> bytes | None:
+            key = key_of(self._host, self._stream, PAST)
+            for _ in range(_ATTEMPTS):
+                for answer in engine.ask(key, _ANSWER_SECONDS, question):
+                    return answer.message
+            return None
+
+        try:
+            for message in ask_past(ask, self.options, self._most, held.reached):
+                with self._lock:
+                    if self._over.is_set():
+                        return
+                    self._past += self._put(message, now_ns())
+        except (BridgeError, BridgeMessageError) as error:
+            self._trouble = str(error)
+        with self._lock:
+            self._account.join()
+            for data, arrived in held:
+                if not self._over.is_set():
+                    self._put(decode(data, self._most), arrived)
+            self._held = None
 
     def _ask(self, engine: Engine) -> None:
         """Ask senders that have come for what the options say; each until it answers."""
@@ -311,7 +351,12 @@ class Receiver:
         try:
             message = decode(data, self._most)
             with self._lock:
-                if not self._over.is_set():
+                if self._over.is_set():
+                    return
+                if self._held is not None and len(message.rows):
+                    self._held.put(data, arrived, message)
+                    self._news.set()
+                else:
                     self._put(message, arrived)
         except BridgeMessageError as error:
             self._refuse(str(error))
@@ -322,12 +367,13 @@ class Receiver:
         self._refused += 1
         self._trouble = why
 
-    def _put(self, message: Message, arrived: int) -> None:
+    def _put(self, message: Message, arrived: int) -> int:
+        """Publish what is new in a message; returns how many frames that are."""
         target = self._target_for(message)
         arrival = self._account.take(message)
         if arrival is None:
             self._refuse("it is older than what is here, or its sender was replaced by another one")
-            return
+            return 0
         self._repeated += arrival.first
         if arrival.first < len(message.rows):
             counters = target.publish(message, arrival)
@@ -338,6 +384,7 @@ class Receiver:
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._looked = time.monotonic()
             self._look()
+        return len(message.rows) - arrival.first
 
     def _target_for(self, message: Message) -> Target:
         """Return the stream for a message: the present one, or a new one for frames of another kind."""

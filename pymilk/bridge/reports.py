@@ -108,6 +108,8 @@ class ReceiverReport(LossReport):
         Those of a time in which the sender or a receiver was not there.
     skipped : int
         Frames that the sender left out because it was asked for the newest: not among the lost.
+    history : int
+        Frames received that were asked for as the past.
     repeated : int
         Frames that came again, and were not published again.
     refused : int
@@ -131,6 +133,7 @@ class ReceiverReport(LossReport):
     on_way: int
     away: int
     skipped: int
+    history: int
     repeated: int
     refused: int
     trouble: str

@@ -23,7 +23,8 @@ from ..times import now_ns
 from .codecs import check_codec
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
-from .keys import ABOUT, HERE, LIKE, OPTIONS, host_name, key_of
+from .history import past
+from .keys import ABOUT, HERE, LIKE, OPTIONS, PAST, host_name, key_of
 from .line import Line
 from .links import Links
 from .options import Options
@@ -227,6 +228,7 @@ class Sender:
             LIKE: lambda _: like(name, self._number, _PLAIN),
             ABOUT: lambda _: self._about(name),
             OPTIONS: lambda question: self._ask(name, question),
+            PAST: lambda question: past(name, self._number, question),
         }
         for last, say in answers.items():
             self._said.append(engine.answer(key_of(self.host, name, last), say))

@@ -59,12 +59,17 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def call(
-        *args: Any, rate: float | None, newest: bool, bin_: int, compress: str | None, **others: Any
+        *args: Any, rate: float | None, newest: bool, bin_: int, compress: str | None, history: int,
+        **others: Any,
     ) -> Any:
-        options = {"rate": rate, "newest": newest, "bin": bin_, "compress": compress}
+        options = {
+            "rate": rate, "newest": newest, "bin": bin_, "compress": compress, "history": history
+        }
         return command(*args, asked=options, **others)
 
     for option in (
+        click.option("--history", type=click.IntRange(0, 1 << 20), default=0, metavar="N",
+                     help="Begin with the last N frames, as far as the ring of the source has them."),
         click.option("--compress", type=click.Choice(["blosc2"]),
                      help="Compress pixels on the way, without loss."),
         click.option("--bin", "bin_", type=click.IntRange(1, 1024), default=1, metavar="N",

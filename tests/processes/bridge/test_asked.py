@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -65,5 +66,35 @@ def test_options_of_two_receivers(start_command, shm_dir):
         found = json.loads(said)
         assert (code, found["before"], found["on_way"], found["refused"]) == (0, 0, 0, 0)
         assert found["skipped"] > 0
+        sending.send_signal(signal.SIGTERM)
+        assert ended(sending)[0] == 0
+
+
+def test_a_late_receiver_gets_the_past(start_command, shm_dir):
+    """While frames go on: those of the past and the live ones, each once."""
+    port = free_port()
+    with SHM("wfs", ((32, 32), np.uint32), ring=1024) as source:
+        sending = start_command("bridge", "send", "wfs", "--host", "rtc", "--listen", f"tcp/127.0.0.1:{port}")
+        for number in range(1, 800):
+            source.set_data(np.full((32, 32), number + 1, np.uint32))
+        asked = Options(history=600)
+        with Receiver("rtc/wfs", connecting(port), name="far", ring=4096, options=asked) as receiver:
+            for _ in range(400):
+                source.set_data(np.full((32, 32), source.get_counter() + 1, np.uint32))
+                time.sleep(0.001)
+
+            def came():
+                source.set_data(np.full((32, 32), source.get_counter() + 1, np.uint32))
+                return receiver.report.history and receiver.rows()[-1]["cnt0"] >= source.get_counter() - 1
+
+            until(came)
+            rows, report = receiver.rows(), receiver.report
+            first = int(rows["cnt0"][0])
+            assert (report.lost, report.trouble) == (0, "")
+            assert report.history > 590
+            np.testing.assert_array_equal(rows["cnt0"], np.arange(first, first + len(rows)))
+            with SHM("far") as far, far.ring_reader(start="oldest") as ring:
+                capture = ring.dump(frames=1000)
+            assert (capture.frames == capture.info["cnt0"][:, None, None]).all()
         sending.send_signal(signal.SIGTERM)
         assert ended(sending)[0] == 0

@@ -132,3 +132,24 @@ def test_what_arrives_and_what_is_missing_are_all_frames(seed):
             arrived += new
             away += got.away
     assert arrived == sorted(set(arrived))
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 3, 7, 12])
+def test_the_past_and_the_live_frames_join(overlap):
+    """The past has frames 1 to 20; live messages of three frames begin somewhere within it."""
+    account, seen, sent = Account(), 20, 100
+    assert account.take(message(1, 20, sender=5)) == Arrival(0)
+    account.join()
+    for first in range(21 - overlap, 40, 3):
+        arrival = account.take(message(first, 3, sender=7, sent=sent, again=sent == 100))
+        seen, sent = seen + 3 - arrival.first, sent + 3 - (sent == 100)
+        assert arrival.lost == 0
+    assert seen == first + 2
+
+
+def test_a_gap_behind_the_past_is_counted():
+    account = Account()
+    account.take(message(1, 20, sender=5))
+    account.join()
+    assert account.take(message(24, sender=7, sent=10)) == Arrival(0, away=3)
+    assert account.take(message(26, sender=7, sent=12)) == Arrival(0, on_way=1)
