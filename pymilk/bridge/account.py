@@ -68,7 +68,7 @@ class Account:
         self._left: deque[int] = deque(maxlen=_LEFT)
 
     def join(self) -> None:
-        """Compare counters, until a frame comes that is not there: what has come was another way to the same."""
+        """Compare counters until a frame comes that is not there: the others came in another way."""
         self._joining = self._epoch is not None
 
     def take(self, message: Message) -> Arrival | None:

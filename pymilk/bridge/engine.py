@@ -65,7 +65,7 @@ class Engine(Protocol):
         """Call `take` with each message of a key, in order, one at a time, in the thread that received it."""
 
     def answer(self, key: str, say: Callable[[bytes], bytes]) -> Registration:
-        """Answer questions about a key; `say` gets what was asked, usually b""."""
+        """Answer questions about a key, which may stand for many; `say` gets what was asked, usually b""."""
 
     def ask(self, key: str, timeout: float, question: bytes = b"") -> list[Answer]:
         """Ask all whose key fits, and return what came within so many seconds."""

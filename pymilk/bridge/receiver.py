@@ -189,7 +189,8 @@ class Receiver:
         until = self._ended or time.monotonic()
         return ReceiverReport(
             source=self.source, target=self.name, received=self._received, repeated=self._repeated,
-            skipped=self._skipped, history=self._past, refused=self._refused, trouble=self._trouble, sender=bool(self._senders),
+            skipped=self._skipped, history=self._past, refused=self._refused, trouble=self._trouble,
+            sender=bool(self._senders),
             duration=until - self._started if self._started else 0.0, **self._lost,
         )  # fmt: skip
 

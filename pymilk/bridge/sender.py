@@ -24,11 +24,12 @@ from .codecs import check_codec
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
 from .history import past
-from .keys import ABOUT, HERE, LIKE, OPTIONS, PAST, host_name, key_of
+from .keys import ABOUT, HERE, LIKE, OPTIONS, PAST, RECORDINGS, host_name, key_of
 from .line import Line
 from .links import Links
 from .options import Options
 from .reports import SenderReport
+from .shelf import Shelf
 from .telling import like, refusal
 from .zenoh import open_engine
 
@@ -59,6 +60,8 @@ class Sender:
         Where to listen, or whom to connect to.
     host : str, optional
         What this machine is called. Default: its host name up to the first dot.
+    serve : str or PathLike, optional
+        A folder: whoever listens may fetch its recordings of these streams. Default: none.
     engine : Engine, optional
         Instead of one of its own; it stays the caller's.
 
@@ -73,6 +76,8 @@ class Sender:
         There are no patterns, or the host has no usable name.
     LibraryMissingError, BridgeError
         From `start`.
+    StreamNotFoundError
+        From `start`: there is no folder to serve.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Sender:
         links: Links | None = None,
         *,
         host: str | None = None,
+        serve: str | os.PathLike[str] | None = None,
         engine: Engine | None = None,
     ) -> None:
         if isinstance(patterns, str) or not patterns:
@@ -91,6 +97,8 @@ class Sender:
         self.host = check_name(host_name() if host is None else host)
         self._links, self._engine, self._owned = links or Links(), engine, engine is None
         self._number = secrets.randbits(63)
+        self._serve = serve
+        self._shelf: Shelf | None = None
         self._lines: dict[str, Line] = {}
         self._kinds: dict[tuple[str, Options], Line] = {}
         self._asked: dict[tuple[str, Options], float] = {}  # and when it was wanted last
@@ -105,8 +113,17 @@ class Sender:
         """Send from now on; returns itself."""
         if self._started:
             raise StreamArgumentError("the sender was started already", argument="start", found=None)
-        if self._engine is None:
-            self._engine = open_engine(self._links, nbytes_most(MAX_FRAME))
+        shelf = None if self._serve is None else Shelf(self._serve, self._fits)
+        try:
+            if self._engine is None:
+                self._engine = open_engine(self._links, nbytes_most(MAX_FRAME))
+        except BaseException:
+            if shelf is not None:
+                shelf.close()
+            raise
+        self._shelf = shelf
+        if shelf is not None:
+            self._said.append(self._engine.answer(key_of(self.host, "*", RECORDINGS), shelf.answer))
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="pymilk-bridge", daemon=True)
         tell_after_fork(self)
@@ -165,6 +182,7 @@ class Sender:
         # Connections and threads stayed with the parent.
         over = self._over.is_set()
         self._over, self._thread, self._lines, self._kinds = Latch(), None, {}, {}
+        self._shelf = None
         self._over.set()
         if not over:
             self.error = left_with_parent("sender of the bridge", ", ".join(self.patterns))
@@ -188,6 +206,8 @@ class Sender:
                 line.stop()
             for each in (*lines, *self._said):
                 each.close()
+            if self._shelf is not None:
+                self._shelf.close()
             if self._owned:
                 engine.close()
             self._ended = time.monotonic()
@@ -215,12 +235,11 @@ class Sender:
             found = [stream_name(each) for each in os.listdir(stream_directory()) if each.endswith(SUFFIX)]
         except (OSError, StreamError):
             found = []  # the directory is gone, or not there yet
-        fitting = [
-            name
-            for name in found
-            if not name.startswith(".") and any(fnmatchcase(name, each) for each in self.patterns)
-        ]
+        fitting = [name for name in found if not name.startswith(".") and self._fits(name)]
         return sorted({*named, *fitting})
+
+    def _fits(self, name: str) -> bool:
+        return any(fnmatchcase(name, each) for each in self.patterns)
 
     def _begin(self, engine: Engine, name: str) -> None:
         self._lines[name] = self._line(engine, name, _PLAIN)

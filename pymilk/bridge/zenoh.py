@@ -176,7 +176,8 @@ class _Session:
             with query:
                 question = query.payload
                 answer = say(b"" if question is None else question.to_bytes())
-                query.reply(key, answer)
+                # A key that stands for many is no key of an answer.
+                query.reply(query.key_expr if "*" in key else key, answer)
 
         queryable = self._session.declare_queryable(key, self._at_once(asked), complete=True)
         return self._closing(queryable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import threading
 
@@ -37,6 +38,7 @@ class Proxy:
         self._target = target
         self._flowing = threading.Event()
         self._flowing.set()
+        self._left = math.inf
         self._open: list[socket.socket] = []
         self._made: list[socket.socket] = []
         self._lock = threading.Lock()
@@ -68,16 +70,23 @@ class Proxy:
     def _hand_on(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
+                self._left -= len(data)
+                if self._left < 0:
+                    self._flowing.clear()
                 self._flowing.wait()
                 target.sendall(data)
         for each in (source, target):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
-    def stall(self) -> None:
-        self._flowing.clear()
+    def stall(self, after: float = 0) -> None:
+        """Keep the bytes, or those behind so many."""
+        self._left = after or math.inf
+        if not after:
+            self._flowing.clear()
 
     def flow(self) -> None:
+        self._left = math.inf
         self._flowing.set()
 
     def cut(self) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable
+from fnmatch import fnmatchcase as matches
 
 from pymilk.bridge.engine import Answer
 
@@ -89,18 +89,18 @@ class Wires:
         return Entry(self.answers, key, say)
 
     def ask(self, key, timeout, question=b""):
-        asked = [each for each in list(self.answers) if fnmatch.fnmatchcase(each.key, key)]
+        asked = [each for each in list(self.answers) if matches(each.key, key) or matches(key, each.key)]
         return [Answer(each.key, each.call(question)) for each in asked]
 
     def appear(self, key):
         for each in self.notices:
-            if fnmatch.fnmatchcase(key, each.key):
+            if matches(key, each.key):
                 each.call(key, True)
         return Entry(self.here, key, None)
 
     def notice(self, key, changed):
         for each in self.here:
-            if fnmatch.fnmatchcase(each.key, key):
+            if matches(each.key, key):
                 changed(each.key, True)
         return Entry(self.notices, key, changed)
 

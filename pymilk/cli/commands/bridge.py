@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 import time
@@ -9,10 +10,23 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import click
+import numpy as np
 
-from ...bridge import Links, Options, Receiver, RemoteStream, Router, Sender, directory
+from ...bridge import (
+    Links,
+    Options,
+    Receiver,
+    RemoteRecording,
+    RemoteStream,
+    Router,
+    Sender,
+    directory,
+    recordings,
+)
+from ...bridge import fetch as fetch_recording
 from ...reports import Report
 from ...system.latch import Latch
+from ...times import to_utc
 from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
 from ..output import NOTHING, age_text, clean, print_json, print_table, table_of, warnings_as_lines
@@ -27,6 +41,7 @@ _TICK_SECONDS = 0.1
 
 _HEADINGS = ("stream", "dtype", "shape", "counter", "age", "rate", "sent", "missing", "received")
 _NUMBERS = ("counter", "age", "rate", "sent", "missing")
+_RECORDED = ("recording", "shape", "dtype", "first (UTC)", "last (UTC)", "frames", "missing", "MB")
 
 
 class _Running(Protocol):
@@ -95,11 +110,13 @@ def bridge() -> None:
 @click.argument("patterns", nargs=-1, required=True, shell_complete=complete_streams)
 @_links
 @click.option("--host", metavar="NAME", help="What this machine is called. Default: its host name.")
+@click.option("--serve", metavar="DIR", type=click.Path(exists=True, file_okay=False),
+              help="Let others fetch recordings of these streams out of this folder.")
 @_stats
 @_json
 def send(
     patterns: tuple[str, ...], listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool,
-    host: str | None, stats: float | None, as_json: bool,
+    host: str | None, serve: str | None, stats: float | None, as_json: bool,
 ) -> None:
     """Send the streams that match PATTERNS to all who listen, until Ctrl-C.
 
@@ -111,7 +128,7 @@ def send(
     end = Latch()
     with clean_exit(), told_to_end(end):
         links = Links(listen or (() if connect else (_USUAL,)), connect, insecure)
-        with Sender(patterns, links, host=host) as sender:
+        with Sender(patterns, links, host=host, serve=serve) as sender:
             where = ", ".join((*links.listen, *links.connect))
             click.echo(f"sending {', '.join(patterns)} as {sender.host}, {where}; Ctrl-C ends it", err=True)
             _stay(sender, end, stats, lambda: _print(sender.report, as_json))
@@ -186,6 +203,66 @@ def ls(
             print_json([vars(each) | {"rate": rates.get(_key(each))} for each in found])
         else:
             print_table(table_of(_HEADINGS, [_cells(each, rates) for each in found], _NUMBERS))
+
+
+def _time_of(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> datetime.datetime | float | None:
+    """Read a time; None where none is given."""
+    if text is None:
+        return None
+    for read in (float, datetime.datetime.fromisoformat):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    raise click.BadParameter(f"{text!r} is no time, for example 2026-11-29T21:30 or seconds since 1970")
+
+
+@bridge.command()
+@click.argument("source", metavar="HOST/STREAM")
+@_links
+@click.option("-o", "--output", metavar="FILE", help="Recording to write; the suffix chooses the format.")
+@click.option("--since", callback=_time_of, metavar="TIME",
+              help="Frames from this time on: local time, or with a zone (2026-11-29T21:30+00:00).")
+@click.option("--until", callback=_time_of, metavar="TIME", help="Frames before this time.")
+@click.option("--recording", metavar="NAME", help="Which one, where several have frames of that time.")
+@_max_frame
+@_json
+def fetch(
+    source: str, listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool, output: str | None,
+    since: Any, until: Any, recording: str | None, max_frame: int, as_json: bool,
+) -> None:
+    """Fetch frames, with their rows, out of a recording of another machine, or list its recordings.
+
+    `pymilk bridge send --serve DIR` lets others do so. What came is verified before it gets its name; until
+    then it is in FILE.part, and the same command goes on there. Without -o recordings are listed.
+
+    Example: pymilk bridge fetch rtc/wfs --since 2026-11-29T21:30 --until 2026-11-29T21:31 -o wfs.fits
+    """  # fmt: skip
+    with clean_exit():
+        links = Links(listen, connect or (() if listen else (_USUAL,)), insecure)
+        if output is None:
+            found = recordings(source, links, since=since, until=until)
+            chosen = [each for each in found if recording in (None, each.name)]
+            if as_json:
+                print_json([vars(each) for each in chosen])
+            else:
+                cells = [_recorded(each) for each in chosen]
+                print_table(table_of(_RECORDED, cells, ("frames", "missing", "MB")))
+            return
+        report = fetch_recording(
+            source, output, links, since=since, until=until, recording=recording, max_frame=max_frame
+        )
+        _print(report, as_json)
+
+
+def _recorded(each: RemoteRecording) -> list[str]:
+    times = [str(to_utc(stamp, 0).astype("datetime64[ms]")) for stamp in (each.since, each.until)]
+    return [
+        clean(each.name), "x".join(map(str, each.orientation.shape)), np.dtype(each.dtype).name, *times,
+        str(each.count), str(each.lost), f"{each.count * each.frame_nbytes / 1e6:.1f}",
+    ]  # fmt: skip
 
 
 @bridge.command()
