@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..arguments import check_number
+from .clocks import Clock, ClockOffset, ask_clock
 from .engine import Engine
-from .keys import ABOUT, key_of, names_in
+from .keys import ABOUT, CLOCK, key_of, names_in
 from .links import Links
 from .zenoh import open_engine
 
@@ -20,6 +21,9 @@ _MOST = 65536
 
 #: Seconds between two questions while nobody has answered.
 _AGAIN_SECONDS = 0.1
+
+#: Round trips to each machine that compare its clock.
+_ROUND_TRIPS = 8
 
 #: Seconds to wait for further answers after a first one.
 _OTHERS_SECONDS = 0.5
@@ -45,6 +49,9 @@ class RemoteStream:
         Whether somebody receives it.
     pid : int
         The process that sends it.
+    clock_offset, clock_uncertainty : float or None
+        Seconds that the clock there is ahead of the one here, and how far off that may be; None if it is not
+        known.
     """
 
     host: str
@@ -57,6 +64,8 @@ class RemoteStream:
     missing: int
     wanted: bool
     pid: int
+    clock_offset: float | None = None
+    clock_uncertainty: float | None = None
 
 
 def directory(
@@ -93,12 +102,28 @@ def directory(
             if answers or time.monotonic() >= deadline:
                 break
             time.sleep(min(_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
+        found = [_read(answer.key, answer.message) for answer in answers]
+        known = [each for each in found if each is not None]
+        hosts = {each.host: each for each in known}
+        offsets = {host: _clock_of(asking, each) for host, each in hosts.items()}
     finally:
         if engine is None:
             asking.close()
-    found = [_read(answer.key, answer.message) for answer in answers]
-    known = [each for each in found if each is not None]
+    known = [
+        replace(each, clock_offset=clock.offset, clock_uncertainty=clock.uncertainty) if clock else each
+        for each in known
+        for clock in [offsets[each.host]]
+    ]
     return sorted(known, key=lambda each: (each.host, each.stream, each.pid))
+
+
+def _clock_of(engine: Engine, stream: RemoteStream) -> ClockOffset | None:
+    """Compare the clock of a machine with the one here."""
+    clock = Clock()
+    for _ in range(_ROUND_TRIPS):
+        if not ask_clock(engine, key_of(stream.host, stream.stream, CLOCK), clock, _OTHERS_SECONDS):
+            break
+    return clock.read()
 
 
 def _read(key: str, message: bytes) -> RemoteStream | None:

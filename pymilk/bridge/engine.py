@@ -46,10 +46,13 @@ class Answer(NamedTuple):
     key : str
         Of the one who answered.
     message : bytes
+    at_ns : int
+        When it came: CLOCK_TAI here.
     """
 
     key: str
     message: bytes
+    at_ns: int
 
 
 class Engine(Protocol):

@@ -8,7 +8,7 @@ import urllib.parse
 from ..errors import BridgeAddressError, StreamNameError
 from ..names import check_name
 
-__all__ = ["ABOUT", "FRAMES", "HERE", "LIKE", "OPTIONS", "PAST", "RECORDINGS", "host_name", "key_of",
+__all__ = ["ABOUT", "CLOCK", "FRAMES", "HERE", "LIKE", "OPTIONS", "PAST", "RECORDINGS", "host_name", "key_of",
            "names_in", "source_of"]  # fmt: skip
 
 #: First parts of all keys. The number is the version of what is sent under them.
@@ -17,6 +17,9 @@ _ROOT = "pymilk/1"
 #: Last part: frames, a message without frames, what is known of the stream, that its sender is there, what
 #: a receiver may ask for, and the past.
 FRAMES, LIKE, ABOUT, HERE, OPTIONS, PAST = "frames", "like", "about", "here", "options", "past"
+
+#: Last part: answers with the time there.
+CLOCK = "clock"
 
 #: Last part, of all streams of a host together: recordings that it serves.
 RECORDINGS = "recordings"

@@ -22,11 +22,12 @@ from ..system.notices import warn_always
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .account import Account, Arrival
+from .clocks import Clock, ask_clock
 from .codecs import check_codec
 from .engine import Engine
 from .header import MAX_FRAME, Message, decode, nbytes_most
 from .history import Held, ask_past
-from .keys import HERE, LIKE, OPTIONS, PAST, key_of, source_of
+from .keys import CLOCK, HERE, LIKE, OPTIONS, PAST, key_of, source_of
 from .links import Links
 from .options import Options
 from .reports import ReceiverReport
@@ -65,6 +66,10 @@ _ROWS = 4096
 
 #: Seconds to wait for an answer what the stream is like.
 _ASK_SECONDS = 1.0
+
+#: Round trips that follow each other soon, and seconds between them; later ones are as far apart as questions
+#: may take.
+_CLOCK_FIRST, _CLOCK_SOON_SECONDS = 8, 0.05
 
 #: Seconds to wait for an answer with frames, and how often it is asked for.
 _ANSWER_SECONDS, _ATTEMPTS = 5.0, 3
@@ -156,6 +161,7 @@ class Receiver:
         self._lost = {"before": 0, "on_way": 0, "away": 0}
         self._held: Held | None = Held() if self.options.history else None
         self._past = 0
+        self._clock = Clock()
         self._trouble = ""
         self._looked = 0.0
         self._gaps = GapTeller(self.name)
@@ -190,7 +196,7 @@ class Receiver:
         return ReceiverReport(
             source=self.source, target=self.name, received=self._received, repeated=self._repeated,
             skipped=self._skipped, history=self._past, refused=self._refused, trouble=self._trouble,
-            sender=bool(self._senders),
+            sender=bool(self._senders), clock=self._clock.read(),
             duration=until - self._started if self._started else 0.0, **self._lost,
         )  # fmt: skip
 
@@ -276,11 +282,13 @@ class Receiver:
                 self._open.append(engine.listen(frames, self._take))
             if self.options.history and not self._over.is_set():
                 self._join(engine)
-            while self.options.special and not self._over.is_set():
+            while not self._over.is_set():
                 self._news.clear()
                 self._ask(engine)
+                known = ask_clock(engine, key_of(self._host, self._stream, CLOCK), self._clock, _ASK_SECONDS)
                 if not self._over.is_set():
-                    self._news.wait(_ASK_SECONDS)
+                    begins = known and len(self._clock) < _CLOCK_FIRST
+                    self._news.wait(_CLOCK_SOON_SECONDS if begins else _ASK_SECONDS)
         except StreamError as error:
             self._end(error)
 
@@ -319,7 +327,7 @@ class Receiver:
     def _ask(self, engine: Engine) -> None:
         """Ask senders that have come for what the options say; each until it answers."""
         asked = set(self._unasked)
-        if not asked:
+        if not asked or not self.options.special:
             return
         key = key_of(self._host, self._stream, OPTIONS)
         answers = engine.ask(key, _ASK_SECONDS, self.options.question)

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
+from typing import Protocol
 
 from ..reports import LossReport, Report
+from .clocks import ClockOffset
 
-__all__ = ["LineReport", "ReceiverReport", "SenderReport"]
+__all__ = ["LineReport", "ReceiverReport", "SenderReport", "clock_text"]
+
+
+class _Clocked(Protocol):
+    """What has an offset of clocks."""
+
+    @property
+    def clock_offset(self) -> float | None: ...
+
+    @property
+    def clock_uncertainty(self) -> float | None: ...
+
+
+def clock_text(each: _Clocked) -> str:
+    """Return the offset of a clock behind a comma; "" if it is not known."""
+    if each.clock_offset is None or each.clock_uncertainty is None:
+        return ""
+    return f", its clock {each.clock_offset * 1e3:+.3f} ms +-{each.clock_uncertainty * 1e3:.3f} ms"
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -121,6 +140,9 @@ class ReceiverReport(LossReport):
         Whether the sender is there.
     duration : float
         Seconds since the receiver began.
+    clock_offset, clock_uncertainty : float or None
+        Seconds that the clock of the source is ahead of the one here, and how far off that may be; None if it
+        is not known. No time in rows or streams is changed by it.
     rate : float
         Frames received a second.
     """
@@ -139,9 +161,13 @@ class ReceiverReport(LossReport):
     trouble: str
     sender: bool
     duration: float
+    clock: InitVar[ClockOffset | None] = None
+    clock_offset: float | None = field(init=False)
+    clock_uncertainty: float | None = field(init=False)
     rate: float = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, clock: ClockOffset | None) -> None:
+        self.clock_offset, self.clock_uncertainty = (None, None) if clock is None else clock
         self.lost = self.before + self.on_way + self.away
         self.rate = self.received / self.duration if self.duration > 0 else 0.0
 
@@ -172,5 +198,5 @@ class ReceiverReport(LossReport):
             f"{self.source} -> {self.target}: {self.received} frames, {self.lost} lost "
             f"({self.before} before, {self.on_way} on the way, {self.away} away), {skipped}"
             f"{self.rate:.1f} frames/s, {self.duration:.1f} s, "
-            f"sender {'there' if self.sender else 'not there'}"
+            f"sender {'there' if self.sender else 'not there'}{clock_text(self)}"
         )

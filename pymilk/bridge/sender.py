@@ -20,11 +20,12 @@ from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
+from .clocks import answer_clock
 from .codecs import check_codec
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
 from .history import past
-from .keys import ABOUT, HERE, LIKE, OPTIONS, PAST, RECORDINGS, host_name, key_of
+from .keys import ABOUT, CLOCK, HERE, LIKE, OPTIONS, PAST, RECORDINGS, host_name, key_of
 from .line import Line
 from .links import Links
 from .options import Options
@@ -247,6 +248,7 @@ class Sender:
             LIKE: lambda _: like(name, self._number, _PLAIN),
             ABOUT: lambda _: self._about(name),
             OPTIONS: lambda question: self._ask(name, question),
+            CLOCK: answer_clock,
             PAST: lambda question: past(name, self._number, question),
         }
         for last, say in answers.items():

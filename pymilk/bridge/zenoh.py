@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import BridgeError
 from ..system.extras import optional_library
 from ..system.forks import tell_after_fork
+from ..times import now_ns
 from .engine import Answer, Engine, Outlet, Registration
 from .links import Links
 
@@ -190,7 +191,7 @@ class _Session:
                 congestion_control=self._zenoh.CongestionControl.DROP,  # of the answers as well
             )  # fmt: skip
             return [
-                Answer(str(reply.ok.key_expr), reply.ok.payload.to_bytes())
+                Answer(str(reply.ok.key_expr), reply.ok.payload.to_bytes(), now_ns())
                 for reply in replies
                 if reply.ok is not None
             ]

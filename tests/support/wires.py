@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase as matches
 
 from pymilk.bridge.engine import Answer
+from pymilk.times import now_ns
 
 
 class Entry:
@@ -90,7 +91,7 @@ class Wires:
 
     def ask(self, key, timeout, question=b""):
         asked = [each for each in list(self.answers) if matches(each.key, key) or matches(key, each.key)]
-        return [Answer(each.key, each.call(question)) for each in asked]
+        return [Answer(each.key, each.call(question), now_ns()) for each in asked]
 
     def appear(self, key):
         for each in self.notices:

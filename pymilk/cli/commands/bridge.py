@@ -39,7 +39,7 @@ _USUAL = "tcp/127.0.0.1:7447"
 
 _TICK_SECONDS = 0.1
 
-_HEADINGS = ("stream", "dtype", "shape", "counter", "age", "rate", "sent", "missing", "received")
+_HEADINGS = ("stream", "dtype", "shape", "counter", "age", "rate", "sent", "missing", "received", "clock")
 _NUMBERS = ("counter", "age", "rate", "sent", "missing")
 _RECORDED = ("recording", "shape", "dtype", "first (UTC)", "last (UTC)", "frames", "missing", "MB")
 
@@ -290,8 +290,14 @@ def _cells(each: RemoteStream, rates: dict[tuple[str, str, int], float]) -> list
     return [
         clean(f"{each.host}/{each.stream}"), each.dtype or NOTHING, "x".join(map(str, each.shape)) or NOTHING,
         str(each.counter), age_text(each.age), NOTHING if rate is None else f"{rate:.1f}/s",
-        str(each.sent), str(each.missing), "yes" if each.wanted else "no",
+        str(each.sent), str(each.missing), "yes" if each.wanted else "no", _clock(each),
     ]  # fmt: skip
+
+
+def _clock(each: RemoteStream) -> str:
+    if each.clock_offset is None or each.clock_uncertainty is None:
+        return NOTHING
+    return f"{each.clock_offset * 1e3:+.3f} ms +-{each.clock_uncertainty * 1e3:.3f}"
 
 
 def _stay(running: _Running, end: Latch, stats: float | None, tell: Callable[[], object]) -> None:
