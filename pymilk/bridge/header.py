@@ -54,8 +54,8 @@ REPEATED = 1 << 19
 #: Most frames and keywords of a message, and most frames that can be lost or left out at one place.
 FRAMES_MOST, KEYWORDS_MOST, LOST_MOST, SKIPPED_MOST = 1024, 1000, 1 << 40, (1 << 32) - 1
 
-#: Frames that have come already go into one message, up to so many bytes.
-TOGETHER_NBYTES = 1 << 18
+#: Frames that have come already go into one message, up to so many bytes: a sender that lags catches up.
+TOGETHER_NBYTES = 1 << 20
 
 #: Bytes that a frame may have, unless it is said otherwise.
 MAX_FRAME = 64_000_000
