@@ -47,7 +47,7 @@ class _Sample(NamedTuple):
         return self.bound + _DRIFT * (now - self.taken)
 
 
-def answer_clock(question: bytes) -> bytes:
+def answer_clock(key: str, question: bytes) -> bytes:
     """Answer with the times here."""
     came = now_ns()
     return _ANSWER.pack(_MAGIC, came, now_ns())

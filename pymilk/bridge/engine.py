@@ -67,8 +67,12 @@ class Engine(Protocol):
     def listen(self, key: str, take: Callable[[bytes], object]) -> Registration:
         """Call `take` with each message of a key, in order, one at a time, in the thread that received it."""
 
-    def answer(self, key: str, say: Callable[[bytes], bytes]) -> Registration:
-        """Answer questions about a key, which may stand for many; `say` gets what was asked, usually b""."""
+    def answer(self, key: str, say: Callable[[str, bytes], bytes]) -> Registration:
+        """Answer questions about a key, which may stand for many.
+
+        `say` gets the key that was asked, and the question, usually b"". Rules about keys hold for the first
+        alone: what a question names itself is not checked by them.
+        """
 
     def ask(self, key: str, timeout: float, question: bytes = b"") -> list[Answer]:
         """Ask all whose key fits, and return what came within so many seconds."""

@@ -245,11 +245,11 @@ class Sender:
     def _begin(self, engine: Engine, name: str) -> None:
         self._lines[name] = self._line(engine, name, _PLAIN)
         answers = {
-            LIKE: lambda _: like(name, self._number, _PLAIN),
-            ABOUT: lambda _: self._about(name),
-            OPTIONS: lambda question: self._ask(name, question),
+            LIKE: lambda *_: like(name, self._number, _PLAIN),
+            ABOUT: lambda *_: self._about(name),
+            OPTIONS: lambda _, question: self._ask(name, question),
             CLOCK: answer_clock,
-            PAST: lambda question: past(name, self._number, question),
+            PAST: lambda _, question: past(name, self._number, question),
         }
         for last, say in answers.items():
             self._said.append(engine.answer(key_of(self.host, name, last), say))

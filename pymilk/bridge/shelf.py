@@ -23,6 +23,7 @@ from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from ..times import frame_times
 from .header import FRAMES_MOST
+from .keys import names_in
 from .pieces import packed_rows, piece_of
 from .telling import refusal
 
@@ -81,10 +82,13 @@ class Shelf:
                 recording.close()
             self._open.clear()
 
-    def answer(self, question: bytes) -> bytes:
-        """Answer a question; never raises."""
+    def answer(self, key: str, question: bytes) -> bytes:
+        """Answer a question about the stream of a key; never raises."""
         try:
             asked = _read(question)
+            names = names_in(key)
+            if names is None or names[1] != asked["stream"]:
+                return refusal("a question names the stream of its key")  # rules are about keys
             if not self._allowed(asked["stream"]):
                 return refusal(f"{asked['stream']!r:.60} is none of the streams that are sent")
             if "name" not in asked:

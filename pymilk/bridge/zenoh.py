@@ -172,11 +172,11 @@ class _Session:
 
         return self._closing(self._session.declare_subscriber(key, self._at_once(taken)))
 
-    def answer(self, key: str, say: Callable[[bytes], bytes]) -> Registration:
+    def answer(self, key: str, say: Callable[[str, bytes], bytes]) -> Registration:
         def asked(query: Any) -> None:
             with query:
                 question = query.payload
-                answer = say(b"" if question is None else question.to_bytes())
+                answer = say(str(query.key_expr), b"" if question is None else question.to_bytes())
                 # A key that stands for many is no key of an answer.
                 query.reply(query.key_expr if "*" in key else key, answer)
 

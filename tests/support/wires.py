@@ -91,7 +91,8 @@ class Wires:
 
     def ask(self, key, timeout, question=b""):
         asked = [each for each in list(self.answers) if matches(each.key, key) or matches(key, each.key)]
-        return [Answer(each.key, each.call(question), now_ns()) for each in asked]
+        keys = {each: key if "*" in each.key else each.key for each in asked}
+        return [Answer(each.key, each.call(keys[each], question), now_ns()) for each in asked]
 
     def appear(self, key):
         for each in self.notices:

@@ -67,10 +67,10 @@ def test_report_and_list_have_it_and_no_time_is_changed(shm_dir, monkeypatch):
         until(lambda: wires.here)
         answer = clocks.answer_clock
 
-        def ahead(question):
+        def ahead(key, question):
             monkeypatch.setattr(clocks, "now_ns", lambda: now_ns() + 5_000_000_000)
             try:
-                return answer(question)
+                return answer(key, question)
             finally:
                 monkeypatch.setattr(clocks, "now_ns", now_ns)
 
@@ -92,7 +92,7 @@ def test_report_and_list_have_it_and_no_time_is_changed(shm_dir, monkeypatch):
 @pytest.mark.parametrize("said", [b"", b"PMCK", b"PMCK" + b"\xff" * 16, b"X" * 20])
 def test_other_answers_are_left_out(said):
     wires = Wires()
-    wires.answer("a", lambda _: said)
+    wires.answer("a", lambda *_: said)
     clock = Clock()
     assert not clocks.ask_clock(wires, "a", clock, 1.0)
     assert clock.read() is None

@@ -232,7 +232,7 @@ def answered(shelf, **question):
     said = b"PMWT"
     deadline = time.monotonic() + 30
     while said == b"PMWT" and time.monotonic() < deadline:
-        said = shelf.answer(asked)
+        said = shelf.answer("pymilk/1/rtc/wfs/recordings", asked)
         time.sleep(0.001)
     return said
 
@@ -257,7 +257,10 @@ def test_nothing_else_can_be_read(folder, tmp_path, capture):
         for wrong in ({"first": 41}, {"count": 2**62}, {"begin": -1}, {"count": "1"}, {"nbytes": None}):
             assert answered(shelf, stream="wfs", name="a.npy", **wrong).startswith(b"PMNO")
         for question in (b"", b"[]", b"[" * 9999, b"\xff", b'{"stream": 3}', b'{"stream": "wfs"}'):
-            assert shelf.answer(question).startswith(b"PMNO")
+            assert shelf.answer("pymilk/1/rtc/wfs/recordings", question).startswith(b"PMNO")
+        asked = b'{"stream": "wfs", "since": 0, "until": 9}'
+        for key in ("pymilk/1/rtc/dark/recordings", "pymilk/1/rtc/*/recordings", "x"):
+            assert b"stream of its key" in shelf.answer(key, asked)
         (found,) = json.loads(answered(shelf, stream="wfs", since=0, until=2**63 - 1))
         assert found["name"] == "a.npy"
     finally:
@@ -277,7 +280,7 @@ def test_hostile_lists_are_refused(served, wires, tmp_path, change):
     (told,) = recordings("rtc/wfs", engine=wires)
     told = dataclasses.asdict(told) | change
     del wires.answers[:]
-    wires.answer("pymilk/1/rtc/*/recordings", lambda _: json.dumps([told]).encode())
+    wires.answer("pymilk/1/rtc/*/recordings", lambda *_: json.dumps([told]).encode())
     with pytest.raises((BridgeMessageError, pymilk.errors.StreamFormatError)):
         fetch("rtc/wfs", tmp_path / "out.npy", engine=wires)
     assert sorted(os.listdir(tmp_path)) == ["served"]

@@ -164,17 +164,17 @@ def test_what_is_not_known_is_refused_in_words(wires, sender):
         (b'{"compress": "zip"}', "blosc2"), (b'{"rate": NaN}', "rate"), (b"{}", "nothing"),
         (b'{"rate": "x"}', "rate"), (b'{"newest": 1}', "newest"), (b"\xff", "options"),
     ):  # fmt: skip
-        answer = entry.call(question)
+        answer = entry.call(entry.key, question)
         assert answer.startswith(b"PMNO")
         assert why.encode() in answer
     for number in range(2, 40):
-        answer = entry.call(json.dumps({"bin": number}).encode())
+        answer = entry.call(entry.key, json.dumps({"bin": number}).encode())
     assert b"16 kinds" in answer
 
 
 def test_a_refusal_ends_the_receiver(wires, source):
     here = wires.appear("pymilk/1/rtc/wfs/here/1")
-    wires.answer("pymilk/1/rtc/wfs/options", lambda _: b"PMNOno such thing\x1b[2J")
+    wires.answer("pymilk/1/rtc/wfs/options", lambda *_: b"PMNOno such thing\x1b[2J")
     with receiving(wires, bin=2) as receiver:
         with pytest.raises(BridgeError, match=r"rtc refuses to send wfs with bin=2: no such thing\?\[2J"):
             receiver.wait(30)

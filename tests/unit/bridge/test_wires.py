@@ -227,8 +227,8 @@ def test_who_is_there(wires, source, sender):
 
 def test_answers_of_others_are_left_out_or_checked(wires):
     for number, said in enumerate((b"{", b"[]", b"[" * 5000, b'{"shape": "x", "counter": -1, "age": "old"}')):
-        wires.answer(f"pymilk/1/h/s{number}/about", lambda _, said=said: said)
-    wires.answer("pymilk/1/h/a%2Fb/about", lambda _: b"{}")
+        wires.answer(f"pymilk/1/h/s{number}/about", lambda *_, said=said: said)
+    wires.answer("pymilk/1/h/a%2Fb/about", lambda *_: b"{}")
     (found,) = directory(engine=wires, timeout=0)
     assert (found.stream, found.shape, found.counter, found.age) == ("s3", (), 0, None)
 
