@@ -22,6 +22,7 @@ from ..system.notices import warn_always
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .account import Account, Arrival
+from .connections import Connections
 from .engine import Engine
 from .header import MAX_FRAME, Message, decode, nbytes_most
 from .keys import FRAMES, HERE, LIKE, key_of, source_of
@@ -94,7 +95,7 @@ class Receiver:
     ------
     BridgeAddressError, StreamNameError, StreamArgumentError
         From the beginning.
-    LibraryMissingError, BridgeError
+    LibraryMissingError, BridgeError, BridgeKeyError
         From `start`.
 
     Notes
@@ -131,6 +132,7 @@ class Receiver:
         self._thread: threading.Thread | None = None
         self._started = self._ended = 0.0
         self._open: list[Any] = []
+        self._connections: Connections | None = None
         self._account = Account()
         self._target: Target | None = None
         self._senders: set[str] = set()
@@ -147,6 +149,7 @@ class Receiver:
             raise StreamArgumentError("the receiver was started already", argument="start", found=None)
         if self._engine is None:
             self._engine = open_engine(self._links, nbytes_most(self._most))
+            self._connections = Connections(self._links, self._engine).watch()
         self._started = time.monotonic()
         tell_after_fork(self)
         close_at_exit(self)
@@ -170,7 +173,9 @@ class Receiver:
         return ReceiverReport(
             source=self.source, target=self.name, received=self._received, repeated=self._repeated,
             refused=self._refused, trouble=self._trouble, sender=bool(self._senders),
-            duration=until - self._started if self._started else 0.0, **self._lost,
+            duration=until - self._started if self._started else 0.0, before=self._lost["before"],
+            on_way=self._lost["on_way"], away=self._lost["away"],
+            **(self._connections.told() if self._connections else {}),
         )  # fmt: skip
 
     def rows(self) -> Array:
@@ -192,6 +197,8 @@ class Receiver:
         self._end(None)
         if self._thread is not None and self._thread is not threading.current_thread():
             join_thread(self._thread)
+        if self._connections is not None:
+            self._connections.close()
         engine, opened = self._engine, self._open
         self._engine, self._open = None, []
         for each in opened:
@@ -235,6 +242,7 @@ class Receiver:
         # Connections and their threads stayed with the parent, and so did the stream.
         self._lock = threading.Lock()
         self._engine, self._open, self._target, self._thread = None, [], None, None
+        self._connections = None
         over, self._over = self._over.is_set(), Latch()
         self._over.set()
         if not over:
@@ -243,6 +251,8 @@ class Receiver:
     def _begin(self, engine: Engine) -> None:
         """Make the stream before frames come: it takes long enough to lose some. Then listen."""
         self._appeared.wait()
+        if self._over.is_set():
+            return
         try:
             for answer in engine.ask(key_of(self._host, self._stream, LIKE), _ASK_SECONDS):
                 if answer.message and not self._over.is_set():

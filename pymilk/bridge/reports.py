@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..reports import LossReport, Report
 
-__all__ = ["LineReport", "ReceiverReport", "SenderReport"]
+__all__ = ["LineReport", "ReceiverReport", "RouterReport", "SenderReport"]
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -61,20 +61,53 @@ class SenderReport(Report):
         Processor time of the threads that read and send as a share of `duration`, those of the engine not
         counted.
     streams : list of LineReport
+    connected : list of str
+        Who is connected, with the name of its certificate where it has one: ``NAME (ADDRESS)``.
+    not_connected : list of str
+        Addresses that should be, and why they are not: ``ADDRESS: REASON``.
     """
 
     host: str
     duration: float
     cpu_share: float
     streams: list[LineReport] = field(default_factory=list)
+    connected: list[str] = field(default_factory=list)
+    not_connected: list[str] = field(default_factory=list)
 
     def title(self) -> str:
         """Return the line above the rows."""
         return f"Sender on {self.host}, {self.duration:.1f} s"
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return a row for each stream."""
-        return [(each.stream, str(each).partition(": ")[2]) for each in self.streams]
+        """Return a row for each stream, and for each address that is not connected."""
+        rows = [(each.stream, str(each).partition(": ")[2]) for each in self.streams]
+        return rows + [("not connected", each) for each in self.not_connected]
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class RouterReport(Report):
+    """Who uses a router.
+
+    Attributes
+    ----------
+    duration : float
+        Seconds since it began.
+    connected, not_connected : list of str
+        As in `SenderReport`.
+    """
+
+    duration: float
+    connected: list[str] = field(default_factory=list)
+    not_connected: list[str] = field(default_factory=list)
+
+    def title(self) -> str:
+        """Return the line above the rows."""
+        return f"Router, {self.duration:.1f} s"
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return a row for each who is connected, and for each address that is not."""
+        rows = [("connected", each) for each in self.connected]
+        return rows + [("not connected", each) for each in self.not_connected]
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -110,6 +143,8 @@ class ReceiverReport(LossReport):
         Seconds since the receiver began.
     rate : float
         Frames received a second.
+    connected, not_connected : list of str
+        As in `SenderReport`.
     """
 
     source: str
@@ -125,6 +160,8 @@ class ReceiverReport(LossReport):
     sender: bool
     duration: float
     rate: float = field(init=False)
+    connected: list[str] = field(default_factory=list)
+    not_connected: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.lost = self.before + self.on_way + self.away
@@ -147,6 +184,7 @@ class ReceiverReport(LossReport):
             said.append(f"{self.away} frames were published while the sender or a receiver was not there.")
         if self.refused:
             said.append(f"{self.refused} messages were refused; the last one: {self.trouble}.")
+        said += [f"Not connected: {each}." for each in self.not_connected]
         return said
 
     def __str__(self) -> str:
