@@ -77,6 +77,11 @@ class Links:
                 "FILE.toml, or tls=Tls(...); `pymilk bridge keys` makes them",
                 address=address,
             )
+        if kind == "tls" and listening and self.tls is not None and self.tls.cert is None:
+            raise BridgeAddressError(
+                f"to listen on {address}, a certificate is needed (--tls-cert, --tls-key; cert=, key=)",
+                address=address,
+            )
         protected = kind == "tls" and (not listening or bool(self.named))
         if not (protected or self.insecure or _is_here(host)):
             raise BridgeAddressError(

@@ -185,6 +185,11 @@ class ReceiverReport(LossReport):
         if self.refused:
             said.append(f"{self.refused} messages were refused; the last one: {self.trouble}.")
         said += [f"Not connected: {each}." for each in self.not_connected]
+        if self.connected and not self.sender and not self.received:
+            said.append(
+                f"{', '.join(self.connected)} offers no {self.source}: it is not sent yet, or access rules "
+                "there do not let this machine receive it."
+            )
         return said
 
     def __str__(self) -> str:

@@ -86,7 +86,7 @@ def _links_of(given: dict[str, Any], usual: str) -> Links:
     said = {name: given[name] for name in ("listen", "connect", "insecure", "passwords") if given[name]}
     ca, cert, key = (given[f"tls_{name}"] for name in ("ca", "cert", "key"))
     if ca is not None:
-        said["tls"] = Tls(ca, cert, key)
+        said["tls"] = Tls(ca, cert, key, mutual=cert is not None or key is not None)
     elif cert is not None or key is not None:
         raise click.UsageError("--tls-cert and --tls-key need --tls-ca")
     login = login_of(given["user"], given["password_file"])

@@ -122,6 +122,7 @@ def test_what_protects_an_address(keys):
     assert Links(listen=("tls/0.0.0.0:7447",), connect=("tls/rtc:7447",), tls=mine).named == "certificate"
     for listen, given, message in (
         ("tls/127.0.0.1:7447", {}, "needs certificates"),
+        ("tls/127.0.0.1:7447", {"tls": Tls("ca.pem", mutual=False)}, "a certificate is needed"),
         ("tcp/0.0.0.0:7447", {"tls": mine}, "leaves this machine"),
         ("tcp/0.0.0.0:7447", {"passwords": "file"}, "leaves this machine"),
         ("tls/0.0.0.0:7447", {"tls": tls_of(keys, "rtc", mutual=False)}, "leaves this machine"),
