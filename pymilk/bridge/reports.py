@@ -133,12 +133,14 @@ class ReceiverReport(LossReport):
     repeated : int
         Frames that came again, and were left out.
     refused : int
-        Messages that were refused: damaged, too large, of another version, or of a sender whose place another
-        one has taken.
+        Messages that were refused: damaged, too large, of another version, older than what is here, or of a
+        second sender of this stream.
     trouble : str
         Why the last one was refused.
+    senders : int
+        Senders of this stream that are there. Of several, the first one counts as long as it is there.
     sender : bool
-        Whether the sender is there.
+        Whether there is one.
     duration : float
         Seconds since the receiver began.
     rate : float
@@ -157,7 +159,8 @@ class ReceiverReport(LossReport):
     repeated: int
     refused: int
     trouble: str
-    sender: bool
+    senders: int
+    sender: bool = field(init=False)
     duration: float
     rate: float = field(init=False)
     connected: list[str] = field(default_factory=list)
@@ -165,6 +168,7 @@ class ReceiverReport(LossReport):
 
     def __post_init__(self) -> None:
         self.lost = self.before + self.on_way + self.away
+        self.sender = self.senders > 0
         self.rate = self.received / self.duration if self.duration > 0 else 0.0
 
     def reasons(self) -> list[str]:
@@ -185,6 +189,11 @@ class ReceiverReport(LossReport):
         if self.refused:
             said.append(f"{self.refused} messages were refused; the last one: {self.trouble}.")
         said += [f"Not connected: {each}." for each in self.not_connected]
+        if self.senders > 1:
+            said.append(
+                f"{self.senders} senders of {self.source} are there: `pymilk bridge ls` shows them. Those "
+                "of the first one count; give the others another --host."
+            )
         if self.connected and not self.sender and not self.received:
             said.append(
                 f"{', '.join(self.connected)} offers no {self.source}: it is not sent yet, or access rules "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -33,6 +34,9 @@ _OPEN_MS = 3000
 
 #: Milliseconds between attempts to connect: the first, and the most.
 _RETRY_MS = {"period_init_ms": 100, "period_max_ms": 1000, "period_increase_factor": 1.5}
+
+#: Answers to a question that are heard.
+_ANSWERS_MOST = 10_000
 
 #: Bytes of a message of the engine besides what is sent: key, sizes.
 _AROUND = 4096
@@ -268,7 +272,7 @@ class _Session:
             )  # fmt: skip
             return [
                 Answer(str(reply.ok.key_expr), reply.ok.payload.to_bytes())
-                for reply in replies
+                for reply in itertools.islice(replies, _ANSWERS_MOST)
                 if reply.ok is not None
             ]
         except self._zenoh.ZError as error:

@@ -31,3 +31,37 @@ def raw_session(address: str, directory=None, name: str = "") -> Any:
     for key, value in values.items():
         config.insert_json5(key, json.dumps(value))
     return zenoh.open(config)
+
+
+def messages(kind: str) -> list[bytes]:
+    """Return messages to attack a receiver of frames of 48 bytes with.
+
+    noise, cut, version, absurd (sizes that no memory has), large (a frame of 1.05 MB), huge (60 MB),
+    rival (a valid message of another sender).
+    """
+    import numpy as np
+
+    from pymilk.bridge.header import WIRE_ROW, Epoch, Message, encode
+
+    def made(shape, sender=1) -> bytes:
+        frames = np.zeros((1, *shape), np.uint16)
+        rows = np.zeros(1, WIRE_ROW)
+        rows["cnt0"] = 1
+        return encode(
+            Message(Epoch(bytes(16), 1, 1, 1), sender, 0, 0, shape, frames.dtype, 8, rows, [], frames, 1)
+        )
+
+    good = made((4, 6))
+    if kind == "noise":
+        return [os.urandom(size) for size in (0, 1, 103, 104, 5000)]
+    if kind == "cut":
+        return [good[:size] for size in range(104, len(good))]
+    if kind == "version":
+        return [good[:4] + b"\2\0" + good[6:]]
+    if kind == "absurd":
+        return [good[:20] + size * 2 + good[28:] for size in (b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f")]
+    if kind == "large":
+        return [made((700, 750))]
+    if kind == "huge":
+        return [bytes(60_000_000)]
+    return [made((4, 6), sender) for sender in range(100)]
