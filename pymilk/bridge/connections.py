@@ -88,7 +88,7 @@ class Connections:
         if address not in self._numbers:
             kind, host, port = parts_of(address)
             found: set[str] = set()
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, UnicodeError):
                 for *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
                     number = ipaddress.ip_address(str(place[0]).partition("%")[0])
                     found.add(

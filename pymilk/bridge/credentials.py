@@ -13,7 +13,7 @@ from ..errors import BridgeKeyError, StreamArgumentError
 from ..system.causes import cause_of
 from ..system.extras import optional_library
 
-__all__ = ["Login", "Tls", "check_private", "read_certificate"]
+__all__ = ["Login", "Tls", "check_in_time", "check_private", "read_certificate"]
 
 
 @dataclass(frozen=True)

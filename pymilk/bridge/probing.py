@@ -46,7 +46,7 @@ def why_not(address: str, tls: Tls | None) -> str:
     kind, host, port = parts_of(address)
     try:
         link = socket.create_connection((host, port), _CONNECT_SECONDS)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # the second: it cannot even be asked for
         return f"no machine is called {host}"
     except TimeoutError:
         return f"no answer within {_CONNECT_SECONDS:g} s"
