@@ -49,6 +49,11 @@ def start_all(stack, receivers):
             stack.enter_context(contextlib.closing(each))
 
 
+def until_said(receiver, text):
+    """Wait for a reason; on a busy machine another one may come first, that nothing answered in time."""
+    until(lambda: any(text in each for each in receiver.report.not_connected))
+
+
 def test_frames_come_through_tls(keys, shm_dir, start_command):
     """The commands, with options and with a configuration file; names of certificates are in the reports."""
     address = f"tls/127.0.0.1:{free_port()}"
@@ -108,17 +113,15 @@ def test_who_is_refused_and_what_is_said(keys, tmp_path, spawn):
             }
             start_all(stack, [let_in, *made.values()])
             for said, receiver in made.items():
-                until(lambda receiver=receiver: receiver.report.not_connected)
-                (reason,) = receiver.report.not_connected
-                assert said in reason
-                assert said in str(receiver.report)
+                until_said(receiver, said)
+                assert said in " ".join(str(receiver.report).split())
                 assert not receiver.report.connected
                 assert receiver.running
             until(lambda: let_in.report.connected == [f"rtc ({good})"])
-            assert not let_in.report.not_connected
+            until(lambda: not let_in.report.not_connected)
             children[0].tell()
             assert children[0].hear().startswith("viewer (tls/127.0.0.1:")
-            with pytest.raises(BridgeUnreachableError, match="it wants a certificate") as caught:
+            with pytest.raises(BridgeUnreachableError, match="not connected") as caught:
                 directory(cases["it wants a certificate"], timeout=0)
             assert caught.value.addresses == (good,)
 
@@ -153,7 +156,6 @@ def test_users_and_passwords(keys, spawn):
         start_all(stack, [good, *made])
         until(lambda: good.report.connected)
         for receiver in made:
-            until(lambda receiver=receiver: receiver.report.not_connected)
-            assert "user or password" in receiver.report.not_connected[0]
+            until_said(receiver, "user or password")
             assert not receiver.report.connected
         assert len(router.report.connected) == 1
