@@ -1,10 +1,68 @@
-// What a view says of its frames, always.
+// What a view says: the account of its frames, always, and what is wrong.
 
+import { make } from "./elements.js";
 import { text } from "./pixels.js";
+
+const STALE_SECONDS = 2;
+/** Milliseconds over which the rate of painting is counted. */
+const SPAN = 2000;
 
 /** The account in words: `state` as the server tells it, and how many frames a second were painted. */
 export function accountOf({ shown, skipped, rate, cnt0, lives }, drawn) {
   const source = rate === null || rate === undefined ? "-" : text(Math.round(rate * 10) / 10);
   return `frame ${cnt0 ?? "-"}, source ${source}/s, shown ${drawn}/s, ${shown ?? 0} shown + ${skipped ?? 0} skipped`
     + (lives > 1 ? `, recreated or restarted ${lives - 1} times` : "");
+}
+
+export class Account {
+  /** @param {View} view */
+  constructor(view) {
+    this.view = view;
+    this.element = make("p", { className: "account" });
+    this.trouble = make("p", { className: "trouble" });
+    this.paintedAt = [];
+    this.failed = {};
+    this.silence = 0;
+  }
+
+  /** A frame was painted. */
+  painted(header) {
+    this.heard = performance.now();
+    this.paintedAt.push(this.heard);
+    this.paintedAt = this.paintedAt.filter((time) => time > this.heard - SPAN);
+    this.tell({ ...header, kind: "painted" });
+  }
+
+  /** Show what is known of the stream, and of the frames that were sent. */
+  tell(state) {
+    this.state = { ...this.state, ...state };
+    const { shown, skipped, cnt0 } = this.state;
+    this.element.textContent = accountOf(this.state, (this.paintedAt.length * 1000) / SPAN);
+    Object.assign(this.view.element.dataset, { shown: shown ?? 0, skipped: skipped ?? 0, cnt0: cnt0 ?? "" });
+    const age = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
+    this.silence = state.kind === "state" && age > STALE_SECONDS ? Math.round(age) : 0;
+    this.view.element.classList.toggle("stale", this.silence > 0);
+    this.show();
+  }
+
+  /** Say that something did not work; "" when it is over. Each topic has its own sentence. */
+  say(why, topic = "") {
+    this.failed[topic] = why;
+    this.show();
+  }
+
+  /** The connection has ended. */
+  lost(why) {
+    this.view.element.classList.add("stale");
+    this.trouble.textContent = why;
+  }
+
+  show() {
+    const { frozen, header, combine } = this.view;
+    const said = [
+      frozen ? "frozen" : "", header?.lossy ? "JPEG 8 bit, lossy" : "", this.silence ? `no frame for ${this.silence} s` : "",
+      this.state?.trouble ?? "", combine.label, ...Object.values(this.failed),
+    ].filter(Boolean).join("; ");
+    if (said !== this.trouble.textContent) this.trouble.textContent = said;
+  }
 }

@@ -31,7 +31,7 @@ export function listen(canvas, view) {
     held.last = here;
     if (held.contrast) view.shade(-down / 200, right / canvas.width);
     else if (held.draws) view.tools.sketch(held.start, here);
-    else view.pan(right, down);
+    else view.framing.pan(right, down);
   };
   const end = (event) => {
     touching.delete(event.pointerId);
@@ -46,7 +46,7 @@ export function listen(canvas, view) {
   canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   canvas.addEventListener("wheel", (event) => {
     event.preventDefault();
-    view.zoomBy(Math.exp(-event.deltaY / 500), ...at(event));
+    view.framing.zoomBy(Math.exp(-event.deltaY / 500), ...at(event));
   }, { passive: false });
 }
 
@@ -56,7 +56,7 @@ function pinch(touching, id, here, view) {
   const before = touching.get(id);
   const apart = (place) => Math.max(1, Math.hypot(place[0] - other[0], place[1] - other[1]));
   const [x, y] = [(before[0] + other[0]) / 2, (before[1] + other[1]) / 2];
-  view.zoomBy(apart(here) / apart(before), x, y);
-  view.pan((here[0] - before[0]) / 2, (here[1] - before[1]) / 2);
+  view.framing.zoomBy(apart(here) / apart(before), x, y);
+  view.framing.pan((here[0] - before[0]) / 2, (here[1] - before[1]) / 2);
   touching.set(id, here);
 }
