@@ -1,6 +1,7 @@
 // What lies over the image: regions, and what is being drawn.
 
 import { draw } from "./elements.js";
+import { toText } from "./regions.js";
 
 export class Overlay {
   constructor() {
@@ -11,8 +12,18 @@ export class Overlay {
     this.element.append(this.regions, this.sketched, this.arrows);
   }
 
+  /** Whether something is drawn already, in the same place: most frames change nothing of it. */
+  same(what, { canvas, geometry }, ...drawn) {
+    const { centre, zoom, orientation } = geometry;
+    const now = [canvas.width, canvas.height, ...centre, zoom, orientation, ...drawn].join();
+    const before = this[what];
+    this[what] = now;
+    return now === before;
+  }
+
   /** Draw regions; the one chosen stands out. */
   show(regions, chosen, view) {
+    if (this.same("shown", view, toText(regions), chosen)) return;
     this.element.setAttribute("viewBox", `0 0 ${view.canvas.width} ${view.canvas.height}`);
     this.regions.replaceChildren(...regions.flatMap((region, k) => {
       const made = outline(region, view);
@@ -23,7 +34,9 @@ export class Overlay {
   }
 
   /** Draw arrows to north and east in the upper right corner; null: none. */
-  compass(directions, { geometry, canvas }) {
+  compass(directions, view) {
+    if (this.same("pointed", view, JSON.stringify(directions))) return;
+    const { geometry, canvas } = view;
     const [x, y] = [canvas.width - 60, 60];
     this.arrows.replaceChildren(...Object.entries(directions ?? {}).flatMap(([name, direction]) => {
       const [right, down] = geometry.toScreen(...direction);
