@@ -7,8 +7,9 @@
    looks at it through ``pymilk web``. Frames shown a second; and, in a second turn, source to paint: from the
    clock just before `set_data` to the same clock (CLOCK_REALTIME; Date.now(), rounded up to the next
    millisecond) when the browser has presented the frame, and the graphics card has given back a pixel of it.
-   Not measured without Chromium or playwright. ``--stages`` adds where that time goes, by stamps along the way.
-   Reading the pixel back holds up the page until the card has done everything: what it asks for meanwhile waits.
+   Not measured without Chromium or playwright. ``--stages`` adds where that time goes, by stamps along the
+   way. Reading the pixel back holds up the page until the card has done everything: what comes meanwhile
+   waits.
 3. *Server*: processor time of its process for each viewer of the same camera: programs that take 25 frames/s.
 4. *Recorder*: 8 viewers, and one that is stopped while frames are sent to it, beside a recorder of the same
    stream, 120x120 uint16 at 5 kHz from a ring. Files of 10 seconds, one after the other. Frames lost have to
@@ -135,8 +136,14 @@ Object.defineProperty(WebSocket.prototype, "onmessage", { ...made, set(take) {
 """
 
 #: What there is between these stamps.
-STAGES = ("until the server takes it", "to the page", "decoded, uploaded, drawing asked for",
-          "until the next animation frame", "until the browser has handed it on", "until the card is done")
+STAGES = (
+    "until the server takes it",
+    "to the page",
+    "decoded, uploaded, drawing asked for",
+    "until the next animation frame",
+    "until the browser has handed it on",
+    "until the card is done",
+)
 
 #: Note when each frame was presented: after the next animation frame, once the card gives back a pixel of it.
 WATCH = """() => {
@@ -276,8 +283,8 @@ def page(address: str, server: int, times: Any, seconds: float, stages: bool) ->
 
 def tell_stages(presented: list[Any], written: list[float]) -> None:
     """Print where the time from the source to the screen goes."""
-    stamps = [[before, before + 1e3 * age, *rest]
-              for (_, _, age, rest), before in zip(presented, written, strict=True) if age is not None]  # fmt: skip
+    both = [(each, before) for each, before in zip(presented, written, strict=True) if each[2] is not None]
+    stamps = [[before, before + 1e3 * age, *rest] for (_, _, age, rest), before in both]
     for name, spans in zip(STAGES, np.diff(np.array(stamps), axis=1).T, strict=True):
         print(f"    {name:38} p50 {np.median(spans):5.1f} ms, p90 {np.percentile(spans, 90):5.1f} ms")
 

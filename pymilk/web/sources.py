@@ -16,8 +16,8 @@ from ..view.feed import Feed
 
 __all__ = ["Shown", "Source", "Sources", "path_of"]
 
-#: Seconds between two looks at the counter while a view waits for a frame: usually, while the frame is due by the
-#: rate of the stream, and how long it counts as due.
+#: Seconds between two looks at the counter while a view waits for a frame: usually, while the frame is due by
+#: the rate of the stream, and how long it counts as due.
 _LOOK_SECONDS = 0.004
 _DUE_LOOK_SECONDS = 0.0005
 _DUE_SECONDS = 0.003

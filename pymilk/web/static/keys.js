@@ -33,7 +33,8 @@ const TABLE = [
   ["k", "draw a line", between("draw", "line", "move")],
   ["Delete", "take away the region chosen", (view) => view.tools.remove()],
   ["t", "spectrum of a stream of one axis", between("tool", "spectrum", "none")],
-  ["y", "history of a value of such a stream", between("tool", "history", "none")],
+  ["y", "history of a value or statistic", between("tool", "history", "none")],
+  ["Y", "spectrum of that history", between("tool", "history spectrum", "none")],
   ["n", "north and east", between("north", "1", "0")],
   ["o", `next of the ${ORIENTATIONS.length} orientations`, (view) => view.framing.turn()],
   ["f", "the whole image", (view) => view.framing.fit()],
@@ -45,7 +46,7 @@ const TABLE = [
 ];
 
 const REST = [
-  ["1 to 9", "so many screen pixels a pixel"], ["drag", "move the image, or draw"],
+  ["1 to 9", "so many screen pixels a pixel"], ["drag", "move the image or the region there, size it by its edge, or draw"],
   ["Shift-drag, right drag", "contrast (up, down) and bias (left, right)"], ["wheel, two fingers", "zoom"],
   ["/", "search"], ["?", "these keys"],
 ];

@@ -1,6 +1,7 @@
 // What lies over the image: regions, and what is being drawn.
 
 import { draw } from "./elements.js";
+import { gripsOf } from "./grips.js";
 import { toText } from "./regions.js";
 
 export class Overlay {
@@ -29,7 +30,11 @@ export class Overlay {
       const made = outline(region, view);
       made.setAttribute("class", k === chosen ? "region chosen" : "region");
       const [x, y] = corner(region, view);
-      return [made, draw("text", { x, y }, String(k + 1))];
+      const grips = k === chosen ? gripsOf(region).map(([gx, gy]) => {
+        const [column, row] = placed(view, gx, gy);
+        return draw("rect", { x: column - 3, y: row - 3, width: 6, height: 6, class: "chosen" });
+      }) : [];
+      return [made, ...grips, draw("text", { x, y }, String(k + 1))];
     }));
   }
 
@@ -53,7 +58,8 @@ export class Overlay {
 
 const placed = ({ geometry, canvas }, x, y) => geometry.toCanvas(x, y, canvas.width, canvas.height);
 
-function outline({ shape, numbers: [a, b, c, d] }, view) {
+function outline(region, view) {
+  const { shape, numbers: [a, b, c, d] } = region;
   if (shape === "circle") {
     const [cx, cy] = placed(view, a, b);
     return draw("circle", { cx, cy, r: c * view.geometry.zoom });
@@ -63,7 +69,7 @@ function outline({ shape, numbers: [a, b, c, d] }, view) {
     const [x2, y2] = placed(view, c, d);
     return draw("line", { x1, y1, x2, y2 });
   }
-  const corners = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([i, j]) => placed(view, a + (i * c) / 2, b + (j * d) / 2));
+  const corners = gripsOf(region).map((each) => placed(view, ...each));
   return draw("polygon", { points: corners.map((each) => each.join()).join(" ") });
 }
 

@@ -17,6 +17,7 @@ import { Link, ask } from "./server.js";
 import { Compass } from "./sky.js";
 import { toolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
+import { Track } from "./track.js";
 import { USUAL } from "./words.js";
 
 export class View {
@@ -59,12 +60,13 @@ export class View {
     this.account = new Account(this);
     this.choices = {};
     this.tools = new Tools(this);
+    this.track = new Track(this);
     this.compass = new Compass(this);
     this.element = make("section", { className: "view" },
       make("h2", {}, this.stream),
       toolbar(this, closed),
       make("div", { className: "stage" }, this.canvas, this.tools.overlay.element, this.account.trouble, this.pointer.element),
-      ...this.tools.elements, this.series.panel, combining(this), this.account.element);
+      ...this.tools.elements, this.track.panel, this.series.panel, combining(this), this.account.element);
     this.element.setAttribute("aria-label", `view of ${this.stream}`);
     listen(this.canvas, this);
     for (const each of [this.canvas, this.tools.plot]) each.addEventListener("keydown", (event) => press(this, event));
@@ -155,7 +157,7 @@ export class View {
     if (!this.pixels) this.combine.apply(this.raw, header);
     this.combine.add(this.raw);
     this.pixels = this.combine.seen;
-    if (this.single) this.series.add(this.raw, header.cnt0);
+    this.track.add(header);
     if (other) this.geometry.fit(this.shape, this.canvas.width, this.canvas.height);
     if (!this.levels || this.settings.auto === "1") this.levels = limits(this.seen(), this.settings.limits);
     if (!this.curve) this.painter.load(this.pixels);
@@ -251,6 +253,7 @@ export class View {
       });
     }
     this.tools.update();
+    this.track.update();
     this.compass.draw();
   }
 

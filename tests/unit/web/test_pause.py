@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("starlette")
 
-from pymilk.web.sources import pause_before  # noqa: E402
+from pymilk.web.sources import pause_before
 
 
 def looks(rate: float | None, comes: float) -> tuple[int, float]:
-    """Return how many looks there are until a frame is seen that comes so many seconds after the last, and how late."""
+    """Return the number of looks until a frame is seen, and how late that is."""
     now, count = 0.0, 0
     while now < comes:
         now += pause_before(0.0, rate, now)
@@ -28,7 +28,7 @@ def test_even_frames_are_seen_soon_without_more_looks(rate: float) -> None:
 
 @pytest.mark.parametrize("rate", [None, 0.0, -3.0, 100.0])
 def test_others_are_looked_for_all_the_time(rate: float | None) -> None:
-    """Of a rate that is unknown, or no longer holds, they are seen within a usual pause, and without many looks."""
+    """Where the rate is unknown, or no longer holds, frames are seen within a usual pause."""
     for comes in (0.5, 0.5017, 0.5033):
         count, late = looks(rate, comes)
         assert late <= 0.004
