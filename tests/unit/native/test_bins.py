@@ -82,7 +82,8 @@ def test_complex_numbers(dtype: str, down: int, across: int) -> None:
 @pytest.mark.parametrize("dtype", ["c8", "c16"])
 def test_complex_numbers_that_are_not_finite(dtype: str) -> None:
     gone = complex(np.nan, 1)
-    image = np.array([[gone, 3 - 4j, 4, complex(0, np.nan)], [gone, gone, gone, gone], [np.inf, 1, 2j, 0]], dtype)
+    rows = [[gone, 3 - 4j, 4, complex(0, np.nan)], [gone, gone, gone, gone], [np.inf, 1, 2j, 0]]
+    image = np.array(rows, dtype)
     found = binned(image, 1, 4, "max")[:, 0]
     assert found[0] == 3 - 4j
     assert np.isnan(found[1].real)
