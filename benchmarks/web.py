@@ -318,12 +318,14 @@ def beside_a_recorder(address: str, server: int, seconds: float, folder: Path) -
     sizes: list[float] = []
     rates: list[float] = []
     with (
-        running(RECORDED_HZ, code=FAST_CAMERA),
+        running(RECORDED_HZ, code=FAST_CAMERA) as camera,
         running(address, "fast", VIEWERS, 0, 25, code=CLIENTS) as clients,
         running(address, "fast", 0, 1, 1000, code=CLIENTS) as stopped,
     ):
         time.sleep(0.5)
         stopped.send_signal(signal.SIGSTOP)
+        parts = {"camera": camera.pid, "recorder": os.getpid(), "server": server, "viewers": clients.pid}
+        before = {name: used(pid) for name, pid in parts.items()}
         began = time.monotonic()
         while (left := began + seconds - time.monotonic()) > 0.1:
             file = folder / "fast.npy"
@@ -337,6 +339,7 @@ def beside_a_recorder(address: str, server: int, seconds: float, folder: Path) -
             for each in folder.glob("fast.*"):
                 each.unlink()
         spent = time.monotonic() - began
+        shares = {name: (used(pid) - before[name]) / spent for name, pid in parts.items()}
         taken = told(clients)
     print(f"\nrecorder, 120x120 uint16 at {RECORDED_HZ} Hz, {VIEWERS} viewers and one stopped, {spent:.0f} s")
     print(
@@ -344,6 +347,7 @@ def beside_a_recorder(address: str, server: int, seconds: float, folder: Path) -
         f"lost {lost}   limit 0  {verdict(lost == 0)}"
     )
     print(f"  viewers got {min(taken) / spent:.1f} to {max(taken) / spent:.1f} frames/s")
+    print(f"  of a core: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())}")
     third = max(1, len(sizes) // 3)
     more = max(sizes[-third:]) - max(sizes[third : 2 * third])
     some = ", ".join(f"{size:.1f}" for size in sizes[:: max(1, len(sizes) // 10)])
