@@ -7,10 +7,13 @@ const STALE_SECONDS = 2;
 /** Milliseconds over which the rate of painting is counted. */
 const SPAN = 2000;
 
-/** The account in words: `state` as the server tells it, and how many frames a second were painted. */
-export function accountOf({ shown, skipped, rate, cnt0, lives }, drawn) {
+/** A span of seconds in words. */
+const span = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${text(Math.round(10 * seconds) / 10)} s`);
+
+/** The account in words: `state` as the server tells it, how many frames a second were painted, and how old the last one is. */
+function accountOf({ shown, skipped, rate, cnt0, lives }, drawn, age) {
   const source = rate === null || rate === undefined ? "-" : text(Math.round(rate * 10) / 10);
-  return `frame ${cnt0 ?? "-"}, source ${source}/s, shown ${drawn}/s, ${shown ?? 0} shown + ${skipped ?? 0} skipped`
+  return `frame ${cnt0 ?? "-"}, ${age === null ? "" : `age ${span(age)}, `}source ${source}/s, shown ${drawn}/s, ${shown ?? 0} shown + ${skipped ?? 0} skipped`
     + (lives > 1 ? `, recreated or restarted ${lives - 1} times` : "");
 }
 
@@ -37,10 +40,12 @@ export class Account {
   tell(state) {
     this.state = { ...this.state, ...state };
     const { shown, skipped, cnt0 } = this.state;
-    this.element.textContent = accountOf(this.state, (this.paintedAt.length * 1000) / SPAN);
     Object.assign(this.view.element.dataset, { shown: shown ?? 0, skipped: skipped ?? 0, cnt0: cnt0 ?? "" });
-    const age = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
-    this.silence = state.kind === "state" && age > STALE_SECONDS ? Math.round(age) : 0;
+    const since = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
+    // The writer's time says how old it was when it was sent; some writers keep none.
+    const age = typeof this.state.age === "number" ? this.state.age + since : null;
+    this.element.textContent = accountOf(this.state, (this.paintedAt.length * 1000) / SPAN, age);
+    this.silence = state.kind === "state" && since > STALE_SECONDS ? Math.round(since) : 0;
     this.view.element.classList.toggle("stale", this.silence > 0);
     this.show();
   }
