@@ -2,8 +2,8 @@
 
     python docs/web_tools.py [FOLDER]
 
-``web.png`` has statistics and cuts, ``web_history.png`` the history of the peak of a spot and its spectrum, in
-the dark theme.
+``web.png`` has statistics and cuts, ``web_history.png`` the history of the peak of a spot and its spectrum,
+in the dark theme.
 
 Needs playwright, and a Chromium of the system.
 """

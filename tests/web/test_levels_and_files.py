@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import pymilk.web
 from pymilk import SHM, load
 from pymilk.view.levels import zscale
 from support.browsing import Browser, looking, place
@@ -74,11 +75,39 @@ def test_rules_for_limits(browser: Browser, shm_dir: Any) -> None:
         assert found["zscale"] == pytest.approx(zscale(image), rel=0.03)
 
 
+def test_fits_of_every_dtype(browser: Browser, tmp_path: Path) -> None:
+    """The module that writes them alone: nothing is looked at."""
+    images = {}
+    for dtype in ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"):
+        bounds = np.iinfo(dtype)
+        rows = [[bounds.min, bounds.max, 1], [0, bounds.max // 2, bounds.min + 1]]
+        images[dtype] = np.array(rows, dtype)
+    for dtype in ("f4", "f8"):
+        images[dtype] = np.array([[0.1, -2.5, np.inf], [1e-30, 3, -0.0]], dtype)
+    source = Path(pymilk.web.__file__).parent.joinpath("static", "fits.js").read_text()
+    browser.page.goto("about:blank")
+    made = browser.page.evaluate(
+        "([source, images]) => import('data:text/javascript,' + encodeURIComponent(source))"
+        ".then(({ fitsOf }) =>"
+        " images.map(([sent, bytes]) => [...new Uint8Array("
+        "fitsOf({ raw: Uint8Array.from(bytes), sent }, [3, 2], { CNT0: 7 }, 'a'.repeat(99)))]))",
+        [source, [[str(image.dtype), list(image.tobytes())] for image in images.values()]],
+    )
+    for (dtype, image), content in zip(images.items(), made, strict=True):
+        file = tmp_path / f"{dtype}.fits"
+        file.write_bytes(bytes(content))
+        with load(file) as saved:
+            assert saved.frames.dtype.newbyteorder("=") == image.dtype
+            assert np.array_equal(np.squeeze(saved.frames), image)
+
+
 def test_the_wheel_and_what_is_saved(browser: Browser, shm_dir: Any, tmp_path: Path) -> None:
     picture = pytest.importorskip("PIL.Image")
     image = np.arange(60 * 80, dtype="u2").reshape(60, 80)
-    with SHM("cam", image), looking(browser, "cam", ",colour:heat") as look:
+    with SHM("cam", image) as cam, looking(browser, "cam", ",colour:heat") as look:
         look.until("document.querySelector('.account').textContent.match(/, age [0-9.]+ m?s, source/)")
+        look.press("x")
+        cam.set_data(image[::-1])  # it is the frame that is seen that is saved
         with look.page.expect_download() as caught:
             look.page.click("text=FITS")
         file = tmp_path / "cam.fits"
@@ -93,12 +122,14 @@ def test_the_wheel_and_what_is_saved(browser: Browser, shm_dir: Any, tmp_path: P
         for spot in ((0, 0), (79, 59), (40, 20)):
             where = place(size, image.shape, *spot)
             assert list(saved.getpixel(tuple(map(int, where)))) == look.pixel(*where)
+        look.press("x")
+        look.shows(2)
         # The pixel under the pointer stays there.
         hover(look, image.shape, 10, 20)
         before = look.page.inner_text(".pointer")
         look.page.mouse.wheel(0, -500 * math.log(4))
         look.painted()
         hover(look, image.shape, 10.01, 20)
-        assert look.page.inner_text(".pointer") == before == f"x 10, y 20: {image[20, 10]}"
+        assert look.page.inner_text(".pointer") == before == f"x 10, y 20: {image[39, 10]}"
         hover(look, image.shape, 14, 20)
-        look.until(f"document.querySelector('.pointer').textContent === 'x 11, y 20: {image[20, 11]}'")
+        look.until(f"document.querySelector('.pointer').textContent === 'x 11, y 20: {image[39, 11]}'")

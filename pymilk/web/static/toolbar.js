@@ -23,6 +23,6 @@ export function toolbar(view, closed) {
     button("Levels", "Limits from this frame (a)", () => view.relevel()),
     button("Fit", "The whole image (f)", () => view.framing.fit()), button("Turn", "Next orientation (o)", () => view.framing.turn()),
     button("PNG", "Save what is seen", () => savePicture(view)),
-    button("FITS", "Save the newest frame", () => saveFrame(view, "fits")),
+    button("FITS", "Save the frame that is seen", () => saveFrame(view)),
     button("Close", "Close this view", () => closed(view)));
 }
