@@ -30,12 +30,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import pymilk
 from pymilk import SHM, Recorder
 from pymilk.bench.frames import SelfCheckingFrame, check_frames
+from pymilk.recording.sinks import sink_of
 
 SHAPE = (120, 120)
 FRAME_NBYTES = 120 * 120 * 2
@@ -65,7 +67,7 @@ with SHM("recorded", ((120, 120), np.uint16), **({"ring": depth} if depth else {
 PERIOD = 8192
 
 
-def camera(path: Path, rate: float, count: int, depth: int, compress: bool) -> tuple[str, bool]:
+def camera(path: Path, rate: float, count: int, depth: int, **options: Any) -> tuple[str, bool]:
     """Record one camera, verify the file; returns a line of the table, and whether all is well."""
     child = subprocess.Popen(
         [sys.executable, "-c", CAMERA, str(rate), str(count), str(depth)],
@@ -77,7 +79,7 @@ def camera(path: Path, rate: float, count: int, depth: int, compress: bool) -> t
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdout.readline()
-    recorder = Recorder("recorded", path, compress=compress, depth=None if depth else 8192)
+    recorder = Recorder("recorded", path, depth=None if depth else 8192, **options)
     with recorder:
         child.stdin.write("go\n")
         child.stdin.flush()
@@ -107,9 +109,16 @@ def camera(path: Path, rate: float, count: int, depth: int, compress: bool) -> t
     return line, good
 
 
-def sustained(path: Path, shm: SHM, count: int, compress: bool) -> tuple[float, float]:
+def way_of(path: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Return how this file gets to the disk: what was asked for, as far as the format takes it."""
+    kind = sink_of(str(path))
+    sync = chosen.sync if chosen.sync != "second" or kind.holds else "end"
+    return {"direct": chosen.direct and kind.takes_direct, "sync": sync}
+
+
+def sustained(path: Path, shm: SHM, count: int, **options: Any) -> tuple[float, float]:
     """Record frames that are there already; returns bytes per second, and seconds of processor time."""
-    recorder = Recorder(shm, path, frames=count, start="oldest", compress=compress)
+    recorder = Recorder(shm, path, frames=count, start="oldest", **options)
     began, worked = time.perf_counter(), time.process_time()
     report = recorder.start().wait()
     took, worked = time.perf_counter() - began, time.process_time() - worked
@@ -139,7 +148,7 @@ def clear(path: Path) -> None:
     gc.collect()
 
 
-def compare(folder: Path, shm: SHM, frames: np.ndarray, suffix: str, compress: bool, repeats: int) -> str:
+def compare(folder: Path, shm: SHM, frames: np.ndarray, suffix: str, repeats: int, **options: Any) -> str:
     """Record and write plainly in turns; returns a line of the table. Suffix "plain": the write twice."""
     raw, path = folder / "sustained.raw", folder / f"sustained.{suffix}"
 
@@ -147,7 +156,7 @@ def compare(folder: Path, shm: SHM, frames: np.ndarray, suffix: str, compress: b
         return plain_write(raw, frames)
 
     def recorded() -> tuple[float, float]:
-        return written() if suffix == "plain" else sustained(path, shm, len(frames), compress)
+        return written() if suffix == "plain" else sustained(path, shm, len(frames), **options)
 
     found: dict[Callable[[], tuple[float, float]], list[tuple[float, float]]] = {written: [], recorded: []}
     for repeat in range(repeats):
@@ -164,7 +173,7 @@ def compare(folder: Path, shm: SHM, frames: np.ndarray, suffix: str, compress: b
         f"{suffix:6} {statistics.median(each[0] for each in speeds) / 1e6:>6.0f} "
         f"{statistics.median(each[0] for each in writes) / 1e6:>17.0f}  "
         f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})".ljust(68)
-        + f"{fastest:.2f}{', compressed' if compress else ''}"
+        + f"{fastest:.2f}{', compressed' if options.get('compress') else ''}"
     )
 
 
@@ -176,6 +185,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--formats", default="npy,fits,h5,zarr", help="with commas")
     parser.add_argument("--compress", action="store_true", help="h5 and zarr compressed, as well")
+    parser.add_argument("--direct", action="store_true", help="past the page cache, where the format can")
+    parser.add_argument("--sync", choices=["end", "second"], help="second: of h5 and zarr at the end")
     parser.add_argument("--plain", action="store_true", help="a stream without a ring: a collector")
     parser.add_argument("--repeats", type=int, default=9, help="of the second part")
     parser.add_argument("--frames", type=int, default=8000, help="of the second part")
@@ -199,7 +210,8 @@ def main() -> None:
         print("format recorded   lost  wrong   reached  ring peak")
         for suffix, compress in kinds:
             path = Path(folder) / f"camera.{suffix}"
-            line, well = camera(path, chosen.rate, count, 0 if chosen.plain else 8192, compress)
+            options = {"compress": compress, **way_of(path, chosen)}
+            line, well = camera(path, chosen.rate, count, 0 if chosen.plain else 8192, **options)
             print(line + (", compressed" if compress else ""), flush=True)
             good &= well
             clear(path)
@@ -209,8 +221,10 @@ def main() -> None:
         with SHM("stock", (SHAPE, np.uint16), ring=chosen.frames + 1) as shm:
             frames = np.stack([frame.number(n).copy() for n in range(chosen.frames)])
             shm.set_many(frames)
-            for suffix, compress in [("plain", False), *kinds]:
-                print(compare(Path(folder), shm, frames, suffix, compress, chosen.repeats), flush=True)
+            print(compare(Path(folder), shm, frames, "plain", chosen.repeats), flush=True)
+            for suffix, compress in kinds:
+                options = {"compress": compress, **way_of(Path(f"a.{suffix}"), chosen)}
+                print(compare(Path(folder), shm, frames, suffix, chosen.repeats, **options), flush=True)
             shm.destroy()
     sys.exit(0 if good else 1)
 
