@@ -20,6 +20,7 @@ frame is missing, torn or another one.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import os
 import shutil
@@ -28,7 +29,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ import pymilk
 from pymilk import SHM, Recorder
 from pymilk.bench.frames import SelfCheckingFrame, check_frames
 from pymilk.recording.sinks import sink_of
+from pymilk.system.machine import file_system_of, in_memory
 
 SHAPE = (120, 120)
 FRAME_NBYTES = 120 * 120 * 2
@@ -144,37 +147,48 @@ def clear(path: Path) -> None:
     for each in path.parent.glob(f"{path.stem}.*"):
         if each.is_file():
             each.unlink()
-    os.sync()
+    if not in_memory(file_system_of(str(path.parent))):
+        os.sync()
     gc.collect()
 
 
-def compare(folder: Path, shm: SHM, frames: np.ndarray, suffix: str, repeats: int, **options: Any) -> str:
-    """Record and write plainly in turns; returns a line of the table. Suffix "plain": the write twice."""
-    raw, path = folder / "sustained.raw", folder / f"sustained.{suffix}"
+def compare(
+    label: str, path: Path, frames: np.ndarray, record: Callable[[], tuple[float, float]], repeats: int
+) -> str:
+    """Write frames plainly and in another way in turns; returns a line of the table."""
+    raw = path.parent / "plain.raw"
 
     def written() -> tuple[float, float]:
         return plain_write(raw, frames)
 
-    def recorded() -> tuple[float, float]:
-        return written() if suffix == "plain" else sustained(path, shm, len(frames), **options)
-
-    found: dict[Callable[[], tuple[float, float]], list[tuple[float, float]]] = {written: [], recorded: []}
+    found: dict[Callable[[], tuple[float, float]], list[tuple[float, float]]] = {written: [], record: []}
     for repeat in range(repeats):
-        for measure in (written, recorded) if repeat % 2 else (recorded, written):
+        for measure in (written, record) if repeat % 2 else (record, written):
             plain_write(raw, frames)
             clear(raw)
             found[measure].append(measure())
             clear(path)
             clear(raw)
-    speeds, writes = found[recorded], found[written]
+    speeds, writes = found[record], found[written]
     ratios = sorted(a[0] / b[0] for a, b in zip(speeds, writes, strict=True))
     fastest = min(each[1] for each in writes) / min(each[1] for each in speeds)
     return (
-        f"{suffix:6} {statistics.median(each[0] for each in speeds) / 1e6:>6.0f} "
+        f"{label} {statistics.median(each[0] for each in speeds) / 1e6:>6.0f} "
         f"{statistics.median(each[0] for each in writes) / 1e6:>17.0f}  "
-        f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})".ljust(68)
-        + f"{fastest:.2f}{', compressed' if options.get('compress') else ''}"
+        f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})".ljust(62 + len(label))
+        + f"{fastest:.2f}"
     )
+
+
+@contextlib.contextmanager
+def stock(count: int) -> Iterator[tuple[SHM, np.ndarray]]:
+    """Make a stream whose ring has `count` numbered frames behind the first one; gives both."""
+    frame = SelfCheckingFrame(SHAPE, np.dtype(np.uint16))
+    with SHM("stock", (SHAPE, np.uint16), ring=count + 1) as shm:
+        frames = np.stack([frame.number(n).copy() for n in range(count)])
+        shm.set_many(frames)
+        yield shm, frames
+        shm.destroy()
 
 
 def main() -> None:
@@ -217,15 +231,17 @@ def main() -> None:
             clear(path)
         print(f"\n{chosen.frames} frames, {chosen.frames * FRAME_NBYTES / 1e6:.0f} MB, as fast as it goes")
         print("format   MB/s  plain write MB/s  ratio (median, smallest to largest)  of processor times")
-        frame = SelfCheckingFrame(SHAPE, np.dtype(np.uint16))
-        with SHM("stock", (SHAPE, np.uint16), ring=chosen.frames + 1) as shm:
-            frames = np.stack([frame.number(n).copy() for n in range(chosen.frames)])
-            shm.set_many(frames)
-            print(compare(Path(folder), shm, frames, "plain", chosen.repeats), flush=True)
+        with stock(chosen.frames) as (shm, frames):
+            raw = Path(folder) / "sustained.raw"
+            print(
+                compare("plain ", raw, frames, partial(plain_write, raw, frames), chosen.repeats), flush=True
+            )
             for suffix, compress in kinds:
-                options = {"compress": compress, **way_of(Path(f"a.{suffix}"), chosen)}
-                print(compare(Path(folder), shm, frames, suffix, chosen.repeats, **options), flush=True)
-            shm.destroy()
+                path = Path(folder) / f"sustained.{suffix}"
+                options = {"compress": compress, **way_of(path, chosen)}
+                record = partial(sustained, path, shm, chosen.frames, **options)
+                line = compare(f"{suffix:6}", path, frames, record, chosen.repeats)
+                print(f"{line}{', compressed' if compress else ''}", flush=True)
     sys.exit(0 if good else 1)
 
 
