@@ -8,10 +8,10 @@
 2. *Sustained*: frames that are in a ring already are recorded as fast as the format takes them, against a
    plain sequential write of the same bytes, in pieces of 4 MiB, in the same run. The median of the ratios
    of all repeats; and the ratio of the processor times, the smallest of each, which other work on the
-   machine changes less. Which of the two comes first alternates. Before each of them the same bytes are
-   written once and removed, unmeasured: on a virtual machine memory that was not used for a while took up
-   to ten times as much processor time of the kernel, and whoever came first paid for it. The line ``plain``
-   is the plain write beside itself: its spread is that of the machine.
+   machine changes less. Which of the two comes first alternates, and before each of them the same bytes
+   are written once and removed, unmeasured: now and then such a write takes up to ten times as much
+   processor time of the kernel, in plain writes as in recordings, the first one of a run above all. The
+   line ``plain`` is the plain write beside itself: its spread is that of the machine.
 
 Neither waits for the disk itself (fsync): both measure what a program has to wait for. Exit code 1 if a
 frame is missing, torn or another one.
