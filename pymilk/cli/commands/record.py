@@ -45,6 +45,9 @@ __all__ = ["record"]
               help="Go on in a new file (_restart001) if a stream is made anew with another shape or dtype.")
 @click.option("--force", is_flag=True, help="Replace recordings that exist, once the first frame is there.")
 @click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
+@click.option("--direct", is_flag=True, help="Write .npy and .fits past the page cache (O_DIRECT).")
+@click.option("--sync", type=click.Choice(["end", "second"]),
+              help="Wait for the disk: when a file ends, or once a second as well (.npy, .fits).")
 @click.option("--set", "given", multiple=True, metavar="KEY=VALUE",
               help="Keyword for the headers, beside those of the stream; may be given several times.")
 @click.option("--header", "header_file", type=click.Path(dir_okay=False), metavar="FILE.toml",
@@ -74,6 +77,8 @@ def record(
     restart: bool,
     force: bool,
     compress: bool,
+    direct: bool,
+    sync: str | None,
     given: tuple[str, ...],
     header_file: str | None,
     stats: float | None,
@@ -120,6 +125,8 @@ def record(
             cpu=cpu,
             priority=priority,
             keywords=_keywords(given, header_file),
+            direct=direct,
+            sync=sync,
         )
         stats_of = _Stats(recorder, stats)
         try:
