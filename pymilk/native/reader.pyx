@@ -31,7 +31,7 @@ from ..protocol.copying cimport Patience
 from ..protocol.cursor cimport cursor_begin, cursor_seek
 from ..protocol.filestate cimport FILE_GONE, Source, file_state
 from ..protocol.flags cimport raise_flag
-from ..protocol.frame cimport STREAMING_NBYTES, Row, streams
+from ..protocol.frame cimport Row, streams
 from ..protocol.guard cimport PYMILK_CLOSED
 from ..protocol.look cimport Look, look
 from ..protocol.order cimport UNKNOWN, go_on, is_wary
@@ -682,7 +682,7 @@ cdef class Reader:
         try:
             self.prepare(&job, file, &terms)
             job.dest.nbytes = file.h.unit_nbytes
-            job.dest.streaming = file.h.unit_nbytes >= STREAMING_NBYTES
+            job.dest.streaming = streams(file.h.unit_nbytes, ring.count * ring.nbytes)
             ring.receive_into(&job)
             job.wanted = <uint64_t>-1
             try:
