@@ -1,17 +1,19 @@
-"""Streams across machines, over Zenoh (extra ``net``): docs/bridge.md says what is sent and protected."""
+"""Streams across machines, over Zenoh (the extra ``net``): docs/bridge.md."""
 
-from __future__ import annotations
-
+from .access import Allow
+from .certificates import Certificate, list_certificates, make_certificates
+from .configuration import Links, links_of
+from .credentials import Login, Tls
 from .directory import RemoteStream, directory
-from .fetch import FetchReport, fetch, recordings
-from .links import Links
+from .fetch import FetchReport, RemoteRecording, fetch, recordings
 from .options import Options
 from .receiver import BRIDGE_ROW, FLAG_AWAY, FLAG_BEFORE, FLAG_ON_WAY, FLAG_SKIPPED, Receiver
-from .remote import RemoteRecording
-from .reports import LineReport, ReceiverReport, SenderReport
+from .reports import LineReport, ReceiverReport, RouterReport, SenderReport
 from .router import Router
 from .sender import Sender
 
-__all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "FLAG_SKIPPED", "FetchReport",
-           "LineReport", "Links", "Options", "Receiver", "ReceiverReport", "RemoteRecording", "RemoteStream",
-           "Router", "Sender", "SenderReport", "directory", "fetch", "recordings"]  # fmt: skip
+__all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "FLAG_SKIPPED", "Allow", "Certificate",
+           "FetchReport", "LineReport", "Links", "Login", "Options", "Receiver", "ReceiverReport",
+           "RemoteRecording", "RemoteStream", "Router", "RouterReport", "Sender", "SenderReport", "Tls",
+           "directory", "fetch", "links_of", "list_certificates", "make_certificates",
+           "recordings"]  # fmt: skip

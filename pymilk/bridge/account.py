@@ -71,17 +71,30 @@ class Account:
         """Compare counters until a frame comes that is not there: the others came in another way."""
         self._joining = self._epoch is not None
 
-    def take(self, message: Message) -> Arrival | None:
-        """Return what is new in a message; None if it is refused: it came before, or is not true."""
-        same = message.sender == self._sender
+    @property
+    def sender(self) -> int | None:
+        """The sender of the last message that was taken; None if there was none."""
+        return self._sender
+
+    def weigh(self, message: Message) -> Arrival | None:
+        """Return what is new in a message, and change nothing; None if it came before, or is not true."""
         if message.sender in self._left:
             return None
         if not len(message.rows):
             return Arrival(0)  # keywords; what else it says is told with the next frame
-        arrival = self._next(message) if same and not self._joining else self._first(message)
-        if arrival is None or arrival.lost > LOST_MOST:
+        same = message.sender == self._sender and not self._joining
+        arrival = self._next(message) if same else self._first(message)
+        if arrival is None:
             return None
-        if not same and self._sender is not None:
+        between = int(message.rows["lost"][arrival.first + 1 :].sum())
+        return None if arrival.lost + between > LOST_MOST else arrival
+
+    def take(self, message: Message) -> Arrival | None:
+        """Do the same as `weigh`, and compare later messages with this one."""
+        arrival = self.weigh(message)
+        if arrival is None or not len(message.rows):
+            return arrival
+        if message.sender != self._sender and self._sender is not None:
             self._left.append(self._sender)
         rows = message.rows
         again = int(bool(rows[0]["flags"] & REPEATED))

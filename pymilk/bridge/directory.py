@@ -9,6 +9,7 @@ from typing import Any
 
 from ..arguments import check_number
 from .clocks import Clock, ClockOffset, ask_clock
+from .connections import Connections
 from .engine import Engine
 from .keys import ABOUT, CLOCK, key_of, names_in
 from .links import Links
@@ -89,12 +90,15 @@ def directory(
 
     Raises
     ------
-    LibraryMissingError, BridgeError
+    LibraryMissingError, BridgeError, BridgeKeyError
+    BridgeUnreachableError
+        There are addresses to connect to, and none lets this process in; the message says why.
     StreamArgumentError
         Of the timeout.
     """
     limit = check_number("timeout", timeout, "a time of 0 to 3600 seconds", 0.0, 3600.0)
-    asking = engine or open_engine(links or Links(), _MOST)
+    links = links or Links()
+    asking = engine or open_engine(links, _MOST)
     try:
         deadline = time.monotonic() + limit
         while True:
@@ -102,6 +106,8 @@ def directory(
             if answers or time.monotonic() >= deadline:
                 break
             time.sleep(min(_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
+        if not answers and engine is None:
+            Connections(links, asking).check()
         found = [_read(answer.key, answer.message) for answer in answers]
         known = [each for each in found if each is not None]
         hosts = {each.host: each for each in known}

@@ -1,6 +1,7 @@
 """What the bridge needs of an engine that carries bytes between machines: one is enough to write another.
 
-Keys are texts of parts with ``/`` between; a part ``*`` of a key that is asked for stands for any one part.
+Keys are texts of parts with ``/`` between; a part ``*`` of a key stands for any one part, and ``$*``
+in a part for any letters.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-__all__ = ["Answer", "Engine", "Outlet", "Registration"]
+__all__ = ["Answer", "Engine", "Neighbour", "Outlet", "Registration"]
 
 
 class Registration(Protocol):
@@ -55,6 +56,21 @@ class Answer(NamedTuple):
     at_ns: int
 
 
+class Neighbour(NamedTuple):
+    """Somebody who is connected.
+
+    Attributes
+    ----------
+    address : str
+        Of the other end, with numbers for names.
+    name : str
+        Of its certificate; "" without one.
+    """
+
+    address: str
+    name: str
+
+
 class Engine(Protocol):
     """Publishing, listening, questions, and who is there.
 
@@ -67,11 +83,11 @@ class Engine(Protocol):
     def listen(self, key: str, take: Callable[[bytes], object]) -> Registration:
         """Call `take` with each message of a key, in order, one at a time, in the thread that received it."""
 
-    def answer(self, key: str, say: Callable[[str, bytes], bytes]) -> Registration:
+    def answer(self, key: str, say: Callable[[str, bytes], bytes | None]) -> Registration:
         """Answer questions about a key, which may stand for many.
 
-        `say` gets the key that was asked, and the question, usually b"". Rules about keys hold for the first
-        alone: what a question names itself is not checked by them.
+        `say` gets the key that was asked, and the question, usually b""; None is no answer. Rules about keys
+        hold for the first alone: what a question names itself is not checked by them.
         """
 
     def ask(self, key: str, timeout: float, question: bytes = b"") -> list[Answer]:
@@ -82,6 +98,9 @@ class Engine(Protocol):
 
     def notice(self, key: str, changed: Callable[[str, bool], object]) -> Registration:
         """Call `changed` with a key and whether somebody is there, for all who are, come and go."""
+
+    def neighbours(self) -> list[Neighbour]:
+        """Return who is connected now; nobody after the end."""
 
     def close(self) -> None:
         """End all of it."""

@@ -16,6 +16,7 @@ from ..recording import taken_by
 from ..reports import Report
 from ..system.files import check_room_for, checked_path, file_error
 from ..times import from_user
+from .connections import Connections
 from .engine import Engine
 from .header import FRAMES_MOST, MAX_FRAME, TOGETHER_NBYTES, nbytes_most
 from .keys import RECORDINGS, key_of, source_of
@@ -27,7 +28,7 @@ from .shelf import WAIT
 from .telling import refused
 from .zenoh import open_engine
 
-__all__ = ["FetchReport", "fetch", "recordings"]
+__all__ = ["FetchReport", "RemoteRecording", "fetch", "recordings"]
 
 #: Seconds to wait for the first answer, for a list that is being made, and for a piece; between two attempts.
 _FIRST_SECONDS, _LIST_SECONDS, _PIECE_SECONDS, _AGAIN_SECONDS = 10.0, 120.0, 10.0, 0.2
@@ -112,11 +113,14 @@ def recordings(
     Raises
     ------
     BridgeAddressError, StreamArgumentError, LibraryMissingError
+    BridgeKeyError
+    BridgeUnreachableError
+        There are addresses to connect to, and none lets this process in.
     BridgeError
         Nobody answers, or it is refused.
     """
-    with _engine(engine, links, MAX_FRAME) as asking:
-        return _Asking(asking, source).list(since, until)
+    with _asking(engine, links, MAX_FRAME, source) as ask:
+        return ask.list(since, until)
 
 
 def fetch(
@@ -155,6 +159,8 @@ def fetch(
         The file exists; another fetch is writing it.
     StreamNotFoundError
         No recording has frames of that time.
+    BridgeKeyError, BridgeUnreachableError
+        See `recordings`.
     BridgeError
         Nobody answers, it is refused, several recordings have such frames, or what was written is not what
         was sent. What came stays in ``PATH.part``, and the same call goes on there.
@@ -167,8 +173,7 @@ def fetch(
     the checksum of all rows, and only then gets its name. Until then the disk holds the frames twice.
     """
     where = checked_path(path, "a recording")
-    with _engine(engine, links, max_frame) as asking:
-        ask = _Asking(asking, source)
+    with _asking(engine, links, max_frame, source) as ask:
         check_room_for(where, taken_by(where), ask.stream)
         chosen = _chosen(ask.list(since, until), source, recording)
         if chosen.frame_nbytes > max_frame:
@@ -195,14 +200,15 @@ def fetch(
 
 
 @contextlib.contextmanager
-def _engine(engine: Engine | None, links: Links | None, max_frame: int) -> Iterator[Engine]:
-    """Give an engine: that of the caller, or one of its own."""
+def _asking(engine: Engine | None, links: Links | None, max_frame: int, source: str) -> Iterator[_Asking]:
+    """Ask through the engine of the caller, or through one of its own."""
     if engine is not None:
-        yield engine
+        yield _Asking(engine, source)
         return
-    own = open_engine(links or Links(), nbytes_most(max_frame))
+    links = links or Links()
+    own = open_engine(links, nbytes_most(max_frame))
     try:
-        yield own
+        yield _Asking(own, source, Connections(links, own))
     finally:
         own.close()
 
@@ -226,8 +232,9 @@ def _chosen(found: list[RemoteRecording], source: str, name: str | None) -> Remo
 class _Asking:
     """Ask a machine about its recordings of a stream."""
 
-    def __init__(self, engine: Engine, source: str) -> None:
+    def __init__(self, engine: Engine, source: str, connections: Connections | None = None) -> None:
         host, self.stream = source_of(source)
+        self._connections = connections
         self._source, self._engine = source, engine
         self._key = key_of(host, self.stream, RECORDINGS)
 
@@ -241,8 +248,11 @@ class _Asking:
         }
         said = self._wait(question, _LIST_SECONDS)
         if said is None:
+            if self._connections is not None:
+                self._connections.check()
             raise BridgeError(
-                f"nobody serves recordings of {self._source}: `pymilk bridge send` there needs --serve DIR"
+                f"nobody serves recordings of {self._source}: `pymilk bridge send` there needs --serve DIR, "
+                "and access rules must let this machine receive the stream"
             )
         try:
             given = json.loads(said)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +15,7 @@ from ..errors import BridgeError, StreamError, StreamTimeoutError
 from ..ring import RingReader
 from ..times import now_ns
 from .header import FRAMES_MOST, TOGETHER_NBYTES, Message, decode, encode
+from .numbers import family_of, past_number
 from .options import Options
 from .telling import epoch_of, like, refusal, refused, slots_of, wire_rows, words_of
 
@@ -115,14 +115,14 @@ def _piece(stream: Stream, sender: int, asked: PastQuestion) -> bytes:
 
 
 def ask_past(
-    ask: Callable[[bytes], bytes | None], options: Options, most: int, enough: Callable[[Message], bool]
+    ask: Callable[[bytes], list[bytes]], options: Options, most: int, enough: Callable[[Message], bool]
 ) -> Iterator[Message]:
-    """Go through the past, oldest first, as messages of one sender that nobody else is.
+    """Go through the past, oldest first, as messages of one number of its sender that nobody else has.
 
     Parameters
     ----------
     ask : callable
-        Asks a question; returns an answer, or None if none came.
+        Asks a question; returns the answers. Of several senders, the first counts from then on.
     options : Options
         `history` says how many frames.
     most : int
@@ -136,17 +136,13 @@ def ask_past(
         The sender refuses, or does not answer.
     BridgeMessageError
     """
-    number, sent, missing, after = secrets.randbits(63), 0, 0, 0
+    number = sent = missing = after = 0
     epoch = None
     nbytes = max(most, TOGETHER_NBYTES)
     while True:
-        answer = ask(PastQuestion(options.history, after, nbytes, options.line).question)
-        if answer is None:
-            raise BridgeError("the sender does not answer what was asked of the past")
-        why = refused(answer)
-        if why:
-            raise BridgeError(f"the sender refuses the past: {why}")
-        message = decode(answer, most)
+        answers = ask(PastQuestion(options.history, after, nbytes, options.line).question)
+        message = _of_family(answers, most, family_of(number) if number else None)
+        number = number or past_number(message.sender)
         rows = message.rows
         if not len(rows) or epoch not in (None, message.epoch):  # the stream was made anew meanwhile
             return
@@ -155,6 +151,20 @@ def ask_past(
         sent, missing = sent + len(rows), missing + int(rows["lost"].sum())
         if enough(message):
             return
+
+
+def _of_family(answers: list[bytes], most: int, family: int | None) -> Message:
+    """Return the answer of a sender, or of any of them."""
+    why = ""
+    for answer in answers:
+        why = refused(answer)
+        if not why:
+            message = decode(answer, most)
+            if family in (None, family_of(message.sender)):
+                return message
+    if why:
+        raise BridgeError(f"the sender refuses the past: {why}")
+    raise BridgeError("the sender does not answer what was asked of the past")
 
 
 class Held:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import urllib.parse
 
 from ..errors import BridgeAddressError, StreamNameError
 from ..names import check_name
 
-__all__ = ["ABOUT", "CLOCK", "FRAMES", "HERE", "LIKE", "OPTIONS", "PAST", "RECORDINGS", "host_name", "key_of",
-           "names_in", "source_of"]  # fmt: skip
+__all__ = ["ABOUT", "CLOCK", "FRAMES", "HERE", "LIKE", "OPTIONS", "PAST", "RECORDINGS", "SOME", "host_name",
+           "key_fitting", "key_like", "key_of", "names_in", "source_of"]  # fmt: skip
 
 #: First parts of all keys. The number is the version of what is sent under them.
 _ROOT = "pymilk/1"
@@ -21,8 +22,14 @@ FRAMES, LIKE, ABOUT, HERE, OPTIONS, PAST = "frames", "like", "about", "here", "o
 #: Last part: answers with the time there.
 CLOCK = "clock"
 
-#: Last part, of all streams of a host together: recordings that it serves.
+#: Last part: recordings that are served.
 RECORDINGS = "recordings"
+
+#: Stands for any letters within a part, as an engine has it.
+SOME = "$*"
+
+#: What stands for letters in a pattern of streams.
+_LETTERS = re.compile(r"\[!?\]?[^\]]*\]|[?*]")
 
 
 def host_name() -> str:
@@ -39,6 +46,27 @@ def key_of(host: str, stream: str, last: str) -> str:
     """Return the key of a stream; ``*`` for all hosts or all streams."""
     host, stream = ("*" if name == "*" else _part(name) for name in (host, stream))
     return f"{_ROOT}/{host}/{stream}/{last}"
+
+
+def _part_like(part: str, letters: str) -> str:
+    part = re.sub(r"\*+", "*", part)
+    return "*" if part == "*" else letters.join(map(_part, part.split("*")))
+
+
+def key_like(source: str, letters: str = SOME) -> str:
+    """Return the first parts of all keys of ``HOST/STREAM``, where ``*`` stands for any letters.
+
+    `letters` is what the engine writes for that within a part; for all of a part it is ``*``.
+    """
+    return "/".join((_ROOT, *(_part_like(part, letters) for part in source.split("/"))))
+
+
+def key_fitting(host: str, pattern: str, last: str) -> str:
+    """Return a key for all streams of a host that fit a pattern, and perhaps for more of them.
+
+    A question mark, and letters in brackets, are any letters there.
+    """
+    return f"{_ROOT}/{_part(host)}/{_part_like(_LETTERS.sub('*', pattern), SOME)}/{last}"
 
 
 def names_in(key: str) -> tuple[str, str] | None:

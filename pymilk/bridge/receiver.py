@@ -24,11 +24,13 @@ from ..times import now_ns
 from .account import Account, Arrival
 from .clocks import Clock, ask_clock
 from .codecs import check_codec
+from .connections import Connections
 from .engine import Engine
 from .header import MAX_FRAME, Message, decode, nbytes_most
 from .history import Held, ask_past
 from .keys import CLOCK, HERE, LIKE, OPTIONS, PAST, key_of, source_of
 from .links import Links
+from .numbers import family_of
 from .options import Options
 from .reports import ReceiverReport
 from .target import Target
@@ -73,9 +75,17 @@ _CLOCK_FIRST, _CLOCK_SOON_SECONDS = 8, 0.05
 
 #: Seconds to wait for an answer with frames, and how often it is asked for.
 _ANSWER_SECONDS, _ATTEMPTS = 5.0, 3
+#: A sender that is there says something each second; after so many without a word another one may follow it.
+_SILENCE_SECONDS = 5.0
+
+#: Frames beyond this number have no counter; no honest stream comes to it.
+_COUNTER_MOST = 1 << 61
 
 #: Seconds between two looks whether the file is still that of the stream.
 _LOOK_SECONDS = 1.0
+
+
+_OLD = "it is older than what is here, or its sender was followed by another one"
 
 
 class Receiver:
@@ -112,8 +122,8 @@ class Receiver:
     ------
     BridgeAddressError, StreamNameError, StreamArgumentError
         From the beginning.
-    LibraryMissingError, BridgeError
-        From `start`. From `wait` as well if the sender refuses what it is asked for.
+    LibraryMissingError, BridgeError, BridgeKeyError
+        From `start`. `BridgeError` from `wait` as well, if the sender refuses what it is asked for.
 
     Notes
     -----
@@ -153,6 +163,7 @@ class Receiver:
         self._thread: threading.Thread | None = None
         self._started = self._ended = 0.0
         self._open: list[Any] = []
+        self._connections: Connections | None = None
         self._account = Account()
         self._target: Target | None = None
         self._senders: set[str] = set()
@@ -163,7 +174,7 @@ class Receiver:
         self._past = 0
         self._clock = Clock()
         self._trouble = ""
-        self._looked = 0.0
+        self._looked = self._heard = 0.0
         self._gaps = GapTeller(self.name)
 
     def start(self) -> Receiver:
@@ -173,6 +184,7 @@ class Receiver:
         check_codec(self.options.compress or "")
         if self._engine is None:
             self._engine = open_engine(self._links, nbytes_most(self._most))
+            self._connections = Connections(self._links, self._engine).watch()
         self._started = time.monotonic()
         tell_after_fork(self)
         close_at_exit(self)
@@ -196,8 +208,10 @@ class Receiver:
         return ReceiverReport(
             source=self.source, target=self.name, received=self._received, repeated=self._repeated,
             skipped=self._skipped, history=self._past, refused=self._refused, trouble=self._trouble,
-            sender=bool(self._senders), clock=self._clock.read(),
-            duration=until - self._started if self._started else 0.0, **self._lost,
+            senders=len(self._senders), clock=self._clock.read(),
+            duration=until - self._started if self._started else 0.0, before=self._lost["before"],
+            on_way=self._lost["on_way"], away=self._lost["away"],
+            **(self._connections.told() if self._connections else {}),
         )  # fmt: skip
 
     def rows(self) -> Array:
@@ -220,6 +234,8 @@ class Receiver:
         self._end(None)
         if self._thread is not None and self._thread is not threading.current_thread():
             join_thread(self._thread)
+        if self._connections is not None:
+            self._connections.close()
         engine, opened = self._engine, self._open
         self._engine, self._open = None, []
         for each in opened:
@@ -263,6 +279,7 @@ class Receiver:
         # Connections and their threads stayed with the parent, and so did the stream.
         self._lock = threading.Lock()
         self._engine, self._open, self._target, self._thread = None, [], None, None
+        self._connections = None
         over, self._over = self._over.is_set(), Latch()
         self._over.set()
         if not over:
@@ -270,11 +287,13 @@ class Receiver:
 
     def _begin(self, engine: Engine) -> None:
         """Make the stream before frames come: it takes long enough to lose some. Then listen."""
+        self._news.wait()
+        if self._over.is_set():
+            return
         try:
-            self._news.wait()
             if not self.options.special:
                 for answer in engine.ask(key_of(self._host, self._stream, LIKE), _ASK_SECONDS):
-                    self._take(answer.message)
+                    self._learn(answer.message)
             else:
                 self._ask(engine)
             if not self._over.is_set():
@@ -302,12 +321,13 @@ class Receiver:
             if held.first is None:
                 self._news.wait(max(0.0, deadline - time.monotonic()))
 
-        def ask(question: bytes) -> bytes | None:
+        def ask(question: bytes) -> list[bytes]:
             key = key_of(self._host, self._stream, PAST)
             for _ in range(_ATTEMPTS):
-                for answer in engine.ask(key, _ANSWER_SECONDS, question):
-                    return answer.message
-            return None
+                answers = engine.ask(key, _ANSWER_SECONDS, question)
+                if answers:
+                    return [each.message for each in answers]
+            return []
 
         try:
             for message in ask_past(ask, self.options, self._most, held.reached):
@@ -335,7 +355,7 @@ class Receiver:
             why = refused(answer.message)
             if why:
                 raise BridgeError(f"{self._host} refuses to send {self._stream} with {self.options}: {why}")
-            self._take(answer.message)
+            self._learn(answer.message)
         if answers:
             self._unasked -= asked
             self._trouble = self._trouble if self._refused else ""
@@ -344,6 +364,11 @@ class Receiver:
                 f"{self._host} does not answer whether it sends {self._stream} with {self.options}; an older "
                 "pymilk does not know that"
             )
+
+    def _learn(self, answer: bytes) -> None:
+        """Take an answer what the stream is like; an empty one says that there is none now."""
+        if answer:
+            self._take(answer)
 
     # -- in a thread of the engine --------------------------------------------------------------
 
@@ -354,7 +379,7 @@ class Receiver:
             self._news.set()
 
     def _take(self, data: bytes) -> None:
-        if self._over.is_set() or not data:
+        if self._over.is_set():
             return
         arrived = now_ns()
         try:
@@ -369,6 +394,8 @@ class Receiver:
                     self._put(message, arrived)
         except BridgeMessageError as error:
             self._refuse(str(error))
+        except MemoryError:
+            self._refuse("there is no memory for it")
         except StreamError as error:
             self._end(error)
 
@@ -378,11 +405,16 @@ class Receiver:
 
     def _put(self, message: Message, arrived: int) -> int:
         """Publish what is new in a message; returns how many frames that are."""
+        why = self._why_not(message)
+        if why:  # before the stream is made anew for it
+            self._refuse(why)
+            return 0
         target = self._target_for(message)
         arrival = self._account.take(message)
         if arrival is None:
-            self._refuse("it is older than what is here, or its sender was replaced by another one")
+            self._refuse(_OLD)
             return 0
+        self._heard = time.monotonic()
         self._repeated += arrival.first
         if arrival.first < len(message.rows):
             counters = target.publish(message, arrival)
@@ -394,6 +426,21 @@ class Receiver:
             self._looked = time.monotonic()
             self._look()
         return len(message.rows) - arrival.first
+
+    def _why_not(self, message: Message) -> str:
+        """Return why a message is not for this receiver; "" if it may be."""
+        sender = self._account.sender
+        family = None if sender is None else family_of(sender)
+        rival = family is not None and family_of(message.sender) != family
+        if rival and time.monotonic() - self._heard < _SILENCE_SECONDS:
+            here = f"{key_of(self._host, self._stream, HERE)}/{family:x}"
+            if here in self._senders:
+                return f"another sender of {self.source} is there, and was here first"
+        if self._account.weigh(message) is None:
+            return _OLD
+        if self._target is not None and self._target.stream.counter > _COUNTER_MOST:
+            return f"the counter of {self.name} has come to its end"
+        return ""
 
     def _target_for(self, message: Message) -> Target:
         """Return the stream for a message: the present one, or a new one for frames of another kind."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import threading
 import time
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 from types import TracebackType
 from typing import Any
@@ -22,12 +22,26 @@ from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .clocks import answer_clock
 from .codecs import check_codec
+from .connections import Connections
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
 from .history import past
-from .keys import ABOUT, CLOCK, HERE, LIKE, OPTIONS, PAST, RECORDINGS, host_name, key_of
+from .keys import (
+    ABOUT,
+    CLOCK,
+    HERE,
+    LIKE,
+    OPTIONS,
+    PAST,
+    RECORDINGS,
+    host_name,
+    key_fitting,
+    key_of,
+    names_in,
+)
 from .line import Line
 from .links import Links
+from .numbers import Family
 from .options import Options
 from .reports import SenderReport
 from .shelf import Shelf
@@ -75,7 +89,7 @@ class Sender:
     ------
     StreamArgumentError, StreamNameError
         There are no patterns, or the host has no usable name.
-    LibraryMissingError, BridgeError
+    LibraryMissingError, BridgeError, BridgeKeyError
         From `start`.
     StreamNotFoundError
         From `start`: there is no folder to serve.
@@ -97,7 +111,8 @@ class Sender:
         self.patterns = tuple(patterns)
         self.host = check_name(host_name() if host is None else host)
         self._links, self._engine, self._owned = links or Links(), engine, engine is None
-        self._number = secrets.randbits(63)
+        self._family = Family()
+        self._number = self._family.number
         self._serve = serve
         self._shelf: Shelf | None = None
         self._lines: dict[str, Line] = {}
@@ -107,6 +122,7 @@ class Sender:
         self._over, self._news = Latch(), Latch()
         self._ending = False
         self._started = self._ended = 0.0
+        self._connections: Connections | None = None
         self._thread: threading.Thread | None = None
         self.error: StreamError | None = None
 
@@ -118,13 +134,14 @@ class Sender:
         try:
             if self._engine is None:
                 self._engine = open_engine(self._links, nbytes_most(MAX_FRAME))
+                self._connections = Connections(self._links, self._engine).watch()
         except BaseException:
             if shelf is not None:
                 shelf.close()
             raise
         self._shelf = shelf
         if shelf is not None:
-            self._said.append(self._engine.answer(key_of(self.host, "*", RECORDINGS), shelf.answer))
+            self._serve_absent(self._engine, shelf)
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="pymilk-bridge", daemon=True)
         tell_after_fork(self)
@@ -148,6 +165,7 @@ class Sender:
         return SenderReport(
             host=self.host, duration=duration, cpu_share=busy / duration if duration > 0 else 0.0,
             streams=[line.report for line in lines],
+            **(self._connections.told() if self._connections else {}),
         )  # fmt: skip
 
     def stop(self) -> SenderReport:
@@ -183,7 +201,7 @@ class Sender:
         # Connections and threads stayed with the parent.
         over = self._over.is_set()
         self._over, self._thread, self._lines, self._kinds = Latch(), None, {}, {}
-        self._shelf = None
+        self._shelf = self._connections = None
         self._over.set()
         if not over:
             self.error = left_with_parent("sender of the bridge", ", ".join(self.patterns))
@@ -209,6 +227,8 @@ class Sender:
                 each.close()
             if self._shelf is not None:
                 self._shelf.close()
+            if self._connections is not None:
+                self._connections.close()
             if self._owned:
                 engine.close()
             self._ended = time.monotonic()
@@ -244,21 +264,37 @@ class Sender:
 
     def _begin(self, engine: Engine, name: str) -> None:
         self._lines[name] = self._line(engine, name, _PLAIN)
-        answers = {
+        answers: dict[str, Callable[[str, bytes], bytes]] = {
             LIKE: lambda *_: like(name, self._number, _PLAIN),
             ABOUT: lambda *_: self._about(name),
             OPTIONS: lambda _, question: self._ask(name, question),
             CLOCK: answer_clock,
             PAST: lambda _, question: past(name, self._number, question),
         }
+        if self._shelf is not None:
+            answers[RECORDINGS] = self._shelf.answer
         for last, say in answers.items():
             self._said.append(engine.answer(key_of(self.host, name, last), say))
         self._said.append(engine.appear(f"{key_of(self.host, name, HERE)}/{self._number:x}"))
 
+    def _serve_absent(self, engine: Engine, shelf: Shelf) -> None:
+        """Answer about recordings of streams that are not there now, under a key for each pattern.
+
+        Rules let pass what they include whole: one key for all streams would be dropped by most of them.
+        """
+
+        def say(key: str, question: bytes) -> bytes | None:
+            names = names_in(key)
+            return None if names is not None and names[1] in self._lines else shelf.answer(key, question)
+
+        for key in sorted({key_fitting(self.host, each, RECORDINGS) for each in self.patterns}):
+            if "*" in key:
+                self._said.append(engine.answer(key, say))
+
     def _line(self, engine: Engine, name: str, options: Options) -> Line:
         key = key_of(self.host, name, options.last)
         # A line that ends and begins again counts from 0: then it is another sender.
-        number = secrets.randbits(63) if options.special else self._number
+        number = self._family.next() if options.special else self._number
         return Line(name, number, lambda heard: engine.outlet(key, heard), options)
 
     def _ask(self, name: str, question: bytes) -> bytes:

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from .._types import Array
-from ..native.bins import bin_image
+from ..native.bins import bin_complex, bin_image
 
 __all__ = ["shrunk"]
 
@@ -18,11 +18,11 @@ def shrunk(part: Array, down: int, across: int, how: Literal["mean", "max", "fir
     Parameters
     ----------
     part : ndarray, shape (rows, columns)
-        Pixels of any kind. Complex numbers have no largest one: "max" takes their mean.
+        Pixels of any kind.
     down, across : int
         1 and more.
     how : {"mean", "max", "first"}
-        As `pymilk.native.bins.bin_image` has it.
+        As `pymilk.native.bins.bin_image` has it, and `bin_complex` for complex numbers.
 
     Returns
     -------
@@ -33,16 +33,12 @@ def shrunk(part: Array, down: int, across: int, how: Literal["mean", "max", "fir
     """
     if down == across == 1:
         return part, True
-    if part.dtype.kind == "c":
-        real = np.float32 if part.dtype.itemsize == 8 else np.float64
-        halves = part.view(real).reshape(*part.shape, 2)
-        both = [shrunk(halves[..., at], down, across, "mean" if how == "max" else how)[0] for at in (0, 1)]
-        return (both[0] + 1j * both[1]).astype(part.dtype), False
     if part.dtype == np.float16:
         part = part.astype(np.float32)
     if part.dtype == np.bool_:
         part = part.view(np.uint8)
     shape = (-(-part.shape[0] // down), -(-part.shape[1] // across))
     small = np.empty(shape, part.dtype)
-    bin_image(part, small, down, across, how)
+    shrink = bin_complex if part.dtype.kind == "c" else bin_image
+    shrink(part, small, down, across, how)
     return small, False

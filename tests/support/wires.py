@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase as matches
+from fnmatch import fnmatchcase
 
 from pymilk.bridge.engine import Answer
 from pymilk.times import now_ns
+
+
+def matches(key: str, pattern: str) -> bool:
+    return fnmatchcase(key.replace("$*", "*"), pattern.replace("$*", "*"))
 
 
 class Entry:
@@ -43,6 +47,19 @@ class Listener(Entry):
     def close(self) -> None:
         super().close()
         self._wires.tell(self.key)
+
+
+class Presence(Entry):
+    def __init__(self, wires: Wires, key: str) -> None:
+        super().__init__(wires.here, key, None)
+        self._wires = wires
+        wires.tell_of(key, True)
+
+    def close(self) -> None:
+        there = self in self._among
+        super().close()
+        if there:
+            self._wires.tell_of(self.key, False)
 
 
 class Wires:
@@ -92,19 +109,25 @@ class Wires:
     def ask(self, key, timeout, question=b""):
         asked = [each for each in list(self.answers) if matches(each.key, key) or matches(key, each.key)]
         keys = {each: key if "*" in each.key else each.key for each in asked}
-        return [Answer(each.key, each.call(keys[each], question), now_ns()) for each in asked]
+        said = [(keys[each], each.call(keys[each], question)) for each in asked]
+        return [Answer(at, message, now_ns()) for at, message in said if message is not None]
 
     def appear(self, key):
-        for each in self.notices:
+        return Presence(self, key)
+
+    def tell_of(self, key: str, there: bool) -> None:
+        for each in list(self.notices):
             if matches(key, each.key):
-                each.call(key, True)
-        return Entry(self.here, key, None)
+                each.call(key, there)
 
     def notice(self, key, changed):
         for each in self.here:
             if matches(each.key, key):
                 changed(each.key, True)
         return Entry(self.notices, key, changed)
+
+    def neighbours(self):
+        return []
 
     def close(self) -> None:
         pass

@@ -24,6 +24,7 @@ from pymilk.errors import (
     StreamUnsupportedError,
 )
 from pymilk.times import frame_times, tai_offset
+from support.waiting import until
 from support.wires import Wires
 
 #: The room; its function has the same name.
@@ -114,6 +115,18 @@ def test_several_recordings(served, wires, capture, folder, tmp_path):
         fetch("rtc/wfs", tmp_path / "out.npy", recording="c.npy", engine=wires)
     report = fetch("rtc/wfs", tmp_path / "out.npy", recording="b.npy", engine=wires)
     assert report.frames == 82
+
+
+def test_one_answer_for_a_stream_that_is_there_and_for_one_that_is_gone(served, wires, capture, folder):
+    """Under its own key, so that rules that are about this stream alone let it pass; or under the pattern."""
+    until(lambda: any(each.key == "pymilk/1/rtc/wfs/recordings" for each in wires.answers))
+    asked = b'{"stream": "%s", "since": 0, "until": 1}'
+    for stream in ("wfs", "west"):
+        key = f"pymilk/1/rtc/{stream}/recordings"
+        (answer,) = wires.ask(key, 1, asked.replace(b"%s", stream.encode()))
+        assert not answer.message.startswith(b"PMNO")
+    assert wires.ask("pymilk/1/rtc/dm/recordings", 1, asked) == []
+    assert wires.ask("pymilk/1/other/wfs/recordings", 1, asked) == []
 
 
 def failing(wires, after, fault):

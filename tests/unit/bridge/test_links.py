@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pymilk.bridge import Links
-from pymilk.bridge.keys import FRAMES, key_of, names_in, source_of
+from pymilk.bridge.keys import FRAMES, key_fitting, key_like, key_of, names_in, source_of
+from pymilk.bridge.probing import why_not
 from pymilk.errors import BridgeAddressError
 
 
@@ -51,3 +52,26 @@ def test_keys_of_others(key):
 def test_what_is_no_source(text):
     with pytest.raises(BridgeAddressError, match="HOST/STREAM"):
         source_of(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [("rtc/wfs*", "rtc/wfs%"), ("*/*", "*/*"), ("r*c/a b**", "r%c/a%20b%"), ("rtc/$1", "rtc/%241")],
+)
+def test_keys_that_rules_are_about(source, key):
+    assert key_like(source, "%") == f"pymilk/1/{key}"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "part"),
+    [
+        ("wfs*", "wfs$*"), ("*", "*"), ("**", "*"), ("w?s[12]", "w$*s$*"), ("a[!]b]?c", "a$*c"),
+        ("[x", "%5Bx"), ("wfs", "wfs"), ("[*]", "*"),
+    ],
+)  # fmt: skip
+def test_keys_of_patterns(pattern, part):
+    assert key_fitting("r*c", pattern, FRAMES) == f"pymilk/1/r%2Ac/{part}/frames"
+
+
+def test_a_host_that_cannot_be_asked_for():
+    assert why_not(f"tcp/{'a' * 70}:1", None) == f"no machine is called {'a' * 70}"
