@@ -187,7 +187,9 @@ cdef class Rows:
     Attributes
     ----------
     array : ndarray of FRAME_ROW, shape (count,)
-        The rows; keeps the memory.
+        The rows; keeps the memory. Made when it is asked for; ``rows[key]`` is ``rows.array[key]``.
+    handed_over : int
+        Rows of frames that `Turn.read_now` has handed over.
 
     Raises
     ------
@@ -197,12 +199,21 @@ cdef class Rows:
     def __cinit__(self, Py_ssize_t count):
         if not 0 <= count <= PY_SSIZE_T_MAX // <Py_ssize_t>sizeof(Row):
             raise MemoryError(f"no memory for the rows of {count} frames")
-        memory = PyByteArray_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(Row))
-        self.first = <Row *>PyByteArray_AsString(memory)
-        self.array = _ndarray((count,), _ROW, memory)
+        self.memory = PyByteArray_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(Row))
+        self.first = <Row *>PyByteArray_AsString(self.memory)
+        self.count = count
+
+    @property
+    def array(self):
+        if self.made is None:
+            self.made = _ndarray((self.count,), _ROW, self.memory)
+        return self.made
 
     def __len__(self):
-        return len(self.array)
+        return self.count
+
+    def __getitem__(self, key):
+        return self.array[key]
 
 
 # What an unset cursor reads.
@@ -468,7 +479,7 @@ cdef class RingCursor:
         cdef bint streaming
         take_buffer(out, &frames, True, self.name, "out")
         try:
-            room = min(frames.len // c.ring.nbytes, <uint64_t>len(rows.array))
+            room = min(frames.len // c.ring.nbytes, <uint64_t>rows.count)
             room = room - at if room > at else 0
             if limit is not None:
                 room = min(room, <uint64_t>limit)
@@ -493,11 +504,42 @@ cdef class RingCursor:
             PyBuffer_Release(&frames)
         return at + got
 
+    cdef int64_t copy_now(self, out, Rows rows, uint64_t count, bint newest, bint strict) except -2:
+        """Do the work of `Turn.read_now`."""
+        cdef Cursor c = self.c
+        cdef Py_buffer frames
+        cdef int64_t began = clock_ns(CLOCK_MONOTONIC)
+        cdef bint losing = False
+        cdef uint64_t got
+        ring_look(&c.ring)
+        if newest:
+            c.next = max(c.next, ring_oldest(&c.ring))
+            if cursor_unread(&c) > 1:
+                cursor_skip_to(&c, c.ring.head)
+        if cursor_unread(&c) < count or count * c.ring.nbytes >= GIL_RELEASE_NBYTES:
+            return -1
+        take_buffer(out, &frames, True, self.name, "out")
+        got = 0
+        if frames.len >= <Py_ssize_t>(count * c.ring.nbytes) and rows.count >= <Py_ssize_t>count:
+            got = cursor_copy(&c, <char *>frames.buf, rows.first, count, False, strict, &losing)
+        PyBuffer_Release(&frames)
+        if got < count or self._is_damaged():
+            return -1
+        self.flag_doubtful(rows.first, count)
+        # Nothing is called from here on: all of it, or nothing.
+        self.c = c
+        self.commit()
+        rows.handed_over = count
+        return clock_ns(CLOCK_MONOTONIC) - began
+
     def amend(self, Rows rows not None, count):
         """Flag those of the first `count` rows that were copied before their writer was seen to count late."""
+        self.flag_doubtful(rows.first, count)
+
+    cdef void flag_doubtful(self, Row *rows, uint64_t count) noexcept:
         cdef const Doubt *doubt
         cdef int64_t until
-        cdef uint64_t i, end = count
+        cdef uint64_t i
         cdef Row *row
         if self.c.ring.kind != RING_PRIVATE or self.keeper is None:
             return
@@ -506,8 +548,8 @@ cdef class RingCursor:
         until = atomic_load_u64(&doubt.until, __ATOMIC_ACQUIRE)
         if until == 0:
             return
-        for i in range(end):
-            row = rows.first + i
+        for i in range(count):
+            row = rows + i
             if doubt.since <= row.arrival_ns <= until and row.flags & _VERIFIED:
                 row.flags = (row.flags & ~<uint32_t>_VERIFIED) | _TORN | _UNCERTAIN
 
@@ -598,15 +640,54 @@ cdef class Turn:
             self.cursor.roll_back(&self.cursor.given)
             self.busy = False
 
-    def __enter__(self):
+    cdef int begin(self) except -1:
         # The GIL is held from the test to the store.
         if self.busy:
             raise StreamBusyError(
                 f"stream {self.name!r}: another thread is reading from this ring reader, or a signal handler "
                 "interrupted a read; give each a reader of its own", stream=self.name)
         self.busy = True
+        return 0
+
+    def __enter__(self):
+        self.begin()
         self.given = self.receiver = None
         return self
+
+    cdef int64_t read_now(self, out, Rows rows, uint64_t count, bint newest, bint strict) except -2:
+        """Copy the next frames if so many are unread, in a turn of its own: all of this, or nothing.
+
+        There is no step of Python between the first look at the ring and the handing over, in which an exception could
+        come. `rows.handed_over` tells an exception that comes behind it.
+
+        Parameters
+        ----------
+        out, rows
+            As for `RingCursor.copy`, of `count` frames.
+        count : int
+            Of less than 512 KiB.
+        newest : bool
+            Skip all but the newest one; `count` is 1.
+        strict : bool
+            Not if frames were lost.
+
+        Returns
+        -------
+        int
+            Nanoseconds that it took; -1 if nothing was done, and waiting is needed, or an error due.
+
+        Raises
+        ------
+        StreamBusyError
+            Another thread has the turn.
+        FrameMismatchError
+            `out` is not contiguous, or read-only.
+        """
+        self.begin()
+        try:
+            return self.cursor.copy_now(out, rows, count, newest, strict)
+        finally:
+            self.busy = False
 
     def __exit__(self, kind, error, trace):
         if self.cursor is not None:

@@ -49,7 +49,7 @@ ORDERS: dict[str, Order] = {
     "receive_frame: fence": Order.RELEASE,
     "hand_over: done": Order.RELEASE,
     "flag_likely: until": Order.RELEASE,
-    "amend: until": Order.ACQUIRE,
+    "flag_doubtful: until": Order.ACQUIRE,
     "pass_on: done": Order.RELEASE,
     "received: done": Order.ACQUIRE,
     "ring_look: written": Order.ACQUIRE,

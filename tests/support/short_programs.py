@@ -286,7 +286,7 @@ SHORT: dict[str, Short] = {
     "received frames": announced("hand_over: done", "received: done"),
     "relayed frames": announced("pass_on: done", "received: done"),
     "private ring": announced("hand_over: done", "written: written"),
-    "doubt": announced("flag_likely: until", "amend: until"),
+    "doubt": announced("flag_likely: until", "flag_doubtful: until"),
     "guards": announced("pymilk_guard_add: pymilk_guards", "pymilk_guard_replace: pymilk_guards"),
     "semaphore": semaphore(),
     "doorbell of a stream": doorbell("close_frame_by: cnt0", "post_all: fence", "sleep_for_frame: fence"),
