@@ -33,11 +33,4 @@ class ReadCalls:
     _newest: bool
     _strict: bool
     _bell: int
-    def read(
-        self,
-        frames: int | None = None,
-        out: Any = None,
-        timeout: float | None = 5.0,
-        *,
-        n: int | None = None,
-    ) -> Capture: ...
+    def read(self, frames: int, out: Any = None, timeout: float | None = 5.0) -> Capture: ...

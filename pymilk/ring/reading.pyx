@@ -7,6 +7,7 @@ from .._isio cimport CLOCK_TAI
 from ..native.rings cimport Rows, Turn
 from ..protocol.clock cimport clock_ns
 
+import inspect
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,7 +145,7 @@ cdef class ReadCalls:
         self._closed = True
         self._bell = -1
 
-    def read(self, frames=None, out=None, timeout=5.0, *, n=None):
+    def read(self, frames=None, out=None, timeout=5.0, **older):
         """Copy the next n unread frames into one cube.
 
         Parameters
@@ -155,8 +156,8 @@ cdef class ReadCalls:
             Filled instead of a new array: anything that `SHM.get_data` takes.
         timeout : float or None, default 5.0
             Longest wait for a frame, in seconds; None waits without limit.
-        n
-            Older name of `frames`.
+        **older
+            `n`, the older name of `frames`.
 
         Returns
         -------
@@ -183,8 +184,8 @@ cdef class ReadCalls:
         cdef bint entered = False
         cdef int64_t took
         capture = None
-        if type(frames) is not int or n is not None or frames <= 0:
-            frames = self._wanted(frames, n)
+        if type(frames) is not int or older or frames <= 0:
+            frames = self._wanted(frames, **older)
         if type(timeout) is not float or not 0 <= timeout < LONGEST:
             checked_timeout(timeout, self._kind.stream)
         try:
@@ -212,10 +213,19 @@ cdef class ReadCalls:
                 turn.given = turn.receiver = None
             raise
 
-    def _wanted(self, frames, n):
+    def _wanted(self, frames, n=None):
         """Return the number of frames that was asked for, by either name."""
         if frames is not None and n is not None:
             raise TypeError("RingReader.read() takes 'frames' or its older name 'n', not both")
         if frames is None and n is None:
             raise TypeError("RingReader.read() is missing 'frames', how many to read")
         return check_count("frames", n if frames is None else frames, least=1, stream=self._kind.stream)
+
+
+def _shown(real):
+    """Return the signature of `read` for editors and help: `frames` has to be given, and older names are not told."""
+    first, *rest = [each for each in real.parameters.values() if each.kind is not each.VAR_KEYWORD][1:]
+    return real.replace(parameters=[real.parameters["self"], first.replace(default=first.empty), *rest])
+
+
+ReadCalls.read.__signature__ = _shown(inspect.signature(ReadCalls.read))

@@ -122,7 +122,7 @@ def test_closed_reader_and_number_of_frames(shm: SHM) -> None:
         with pytest.raises(errors.StreamArgumentError):
             ring.read(wrong)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="missing"):
-        ring.read()
+        ring.read()  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="older name"):
         ring.read(1, n=1)
     publish(shm, 1, 2)
