@@ -57,7 +57,9 @@ cdef class RingCursor:
     cdef int _set(self, object keeper, object slots, str name, str source) except -1
     cdef bint _is_damaged(self) noexcept
     cdef int64_t copy_now(self, out, Rows rows, uint64_t count, bint newest, bint strict) except -2
-    cdef void flag_doubtful(self, Row *rows, uint64_t count) noexcept
+    cdef uint64_t flag_doubtful(self, Row *rows, uint64_t count) noexcept
+    cdef void note_likely(self, Cursor *c, const Row *rows, uint64_t count) noexcept
+    cdef void settle_likely(self, Cursor *c) noexcept
     cdef object _lost(self, const Row *row)
     cdef void commit(self) noexcept
     cdef void roll_back(self, const Cursor *to) noexcept

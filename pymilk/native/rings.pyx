@@ -283,7 +283,7 @@ cdef class RingCursor:
         oldest = ring_oldest(&self.c.ring)
         seq = {"next": head + 1, "newest": max(oldest, head), "oldest": oldest}[start]
         cursor_begin(&self.c, min(seq, head + 1))
-        self.c.received = self.c.lost = self.c.skipped = self.c.counter_set = 0
+        self.c.received = self.c.lost = self.c.skipped = self.c.counter_set = self.c.unflagged = 0
         self.commit()
 
     def after_file(self, missed):
@@ -305,6 +305,7 @@ cdef class RingCursor:
         self.c.lost += old.c.lost
         self.c.skipped += old.c.skipped
         self.c.counter_set += old.c.counter_set
+        self.c.unflagged += old.c.unflagged
         self.commit()
         self.pending = old.pending
         # If those frames are never handed over, they are lost: the older source is gone.
@@ -341,6 +342,12 @@ cdef class RingCursor:
     def counter_set(self):
         """Times that another program set the counter of the stream, as the rows of these frames say."""
         return self.c.counter_set
+
+    @property
+    def unflagged(self):
+        """Rows taken from a private ring before their writer was seen to count late: they should have been flagged."""
+        self.settle_likely(&self.c)
+        return self.c.unflagged
 
     @property
     def last(self):
@@ -439,12 +446,14 @@ cdef class RingCursor:
                 break  # the rows are those of these frames
         if self._is_damaged():
             return None
+        self.flag_doubtful(rows, count)
         if strict and losing == 1:
             # Kept if the turn is rolled back: the next call continues.
             c.excused = self.given.excused = seq
             raise self._lost(rows)
         if consume:
             cursor_pass(c, count, rows)
+            self.note_likely(c, rows, count)
         return seq, slot, made.array[:count] if strict and losing else made.array
 
     def copy(self, out, Rows rows not None, first, *, limit=None, strict=False):
@@ -494,6 +503,7 @@ cdef class RingCursor:
                                       &losing)
             if self._is_damaged():
                 return at
+            self.note_likely(&c, info, got)
             self.c = c
             self.pending += got
             if losing and got == 0:
@@ -526,6 +536,7 @@ cdef class RingCursor:
         if got < count or self._is_damaged():
             return -1
         self.flag_doubtful(rows.first, count)
+        self.note_likely(&c, rows.first, count)
         # Nothing is called from here on: all of it, or nothing.
         self.c = c
         self.commit()
@@ -534,24 +545,69 @@ cdef class RingCursor:
 
     def amend(self, Rows rows not None, count):
         """Flag those of the first `count` rows that were copied before their writer was seen to count late."""
-        self.flag_doubtful(rows.first, count)
+        cdef uint64_t flagged
+        self.settle_likely(&self.c)
+        flagged = self.flag_doubtful(rows.first, count)
+        # They were taken as likely, and are told now.
+        self.c.unflagged -= min(flagged, self.c.unflagged)
 
-    cdef void flag_doubtful(self, Row *rows, uint64_t count) noexcept:
+    cdef void note_likely(self, Cursor *c, const Row *rows, uint64_t count) noexcept:
+        """Count the rows that were taken and may be flagged when they are gone."""
         cdef const Doubt *doubt
-        cdef int64_t until
+        cdef int64_t since, arrival
         cdef uint64_t i
-        cdef Row *row
-        if self.c.ring.kind != RING_PRIVATE or self.keeper is None:
+        if c.ring.kind != RING_PRIVATE or self.keeper is None:
+            return
+        self.settle_likely(c)
+        doubt = &(<PrivateRing>self.keeper).doubt
+        since = doubt.likely
+        if since != c.likely_since:
+            c.likely, c.likely_since = 0, since
+        if since == 0 and c.told == 0:
+            return
+        for i in range(count):
+            arrival = rows[i].arrival_ns
+            if rows[i].flags & _VERIFIED == 0:
+                continue
+            if since and arrival >= since:
+                c.likely += 1
+            elif c.told and doubt.since <= arrival <= <int64_t>c.told:
+                c.unflagged += 1  # until `amend` flags it
+
+    cdef void settle_likely(self, Cursor *c) noexcept:
+        """Note whether the rows of `likely` have been flagged since."""
+        cdef const Doubt *doubt
+        cdef uint64_t until
+        if c.ring.kind != RING_PRIVATE or self.keeper is None:
             return
         doubt = &(<PrivateRing>self.keeper).doubt
         # Acquire: pairs with the release in flag_likely.
         until = atomic_load_u64(&doubt.until, __ATOMIC_ACQUIRE)
+        if until != c.told:
+            c.told = until
+            if c.likely_since == doubt.flagged:
+                c.unflagged += c.likely
+            c.likely = 0
+
+    cdef uint64_t flag_doubtful(self, Row *rows, uint64_t count) noexcept:
+        """Do the work of `amend`; returns how many rows were flagged."""
+        cdef const Doubt *doubt
+        cdef int64_t until
+        cdef uint64_t i, flagged = 0
+        cdef Row *row
+        if self.c.ring.kind != RING_PRIVATE or self.keeper is None:
+            return 0
+        doubt = &(<PrivateRing>self.keeper).doubt
+        # Acquire: pairs with the release in flag_likely.
+        until = atomic_load_u64(&doubt.until, __ATOMIC_ACQUIRE)
         if until == 0:
-            return
+            return 0
         for i in range(count):
             row = rows + i
             if doubt.since <= row.arrival_ns <= until and row.flags & _VERIFIED:
                 row.flags = (row.flags & ~<uint32_t>_VERIFIED) | _TORN | _UNCERTAIN
+                flagged += 1
+        return flagged
 
     cdef object _lost(self, const Row *row):
         number, lost = row.cnt0, row.lost

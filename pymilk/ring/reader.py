@@ -783,6 +783,7 @@ class RingReader(ReadCalls):
             skipped=cursor.skipped,
             counter_set=cursor.counter_set,
             uncertain=0 if self._ring is None else self._ring.uncertain,
+            unflagged=cursor.unflagged,
             lag=self.lag,
             new_files=self._source.new_files + (0 if collector is None else collector.new_files),
             duration=duration,

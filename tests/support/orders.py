@@ -50,6 +50,7 @@ ORDERS: dict[str, Order] = {
     "hand_over: done": Order.RELEASE,
     "flag_likely: until": Order.RELEASE,
     "flag_doubtful: until": Order.ACQUIRE,
+    "settle_likely: until": Order.ACQUIRE,
     "pass_on: done": Order.RELEASE,
     "received: done": Order.ACQUIRE,
     "ring_look: written": Order.ACQUIRE,

@@ -287,6 +287,7 @@ SHORT: dict[str, Short] = {
     "relayed frames": announced("pass_on: done", "received: done"),
     "private ring": announced("hand_over: done", "written: written"),
     "doubt": announced("flag_likely: until", "flag_doubtful: until"),
+    "doubt, counted": announced("flag_likely: until", "settle_likely: until"),
     "guards": announced("pymilk_guard_add: pymilk_guards", "pymilk_guard_replace: pymilk_guards"),
     "semaphore": semaphore(),
     "doorbell of a stream": doorbell("close_frame_by: cnt0", "post_all: fence", "sleep_for_frame: fence"),
