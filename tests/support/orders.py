@@ -99,6 +99,7 @@ ALIKE: dict[str, str] = {
     "look_at_pixels: fence": "try_copy: fence",
     "missing: cnt0": "counter_of: cnt0",
     "get_data: cnt0": "counter_of: cnt0",
+    "next_frame: cnt0": "counter_of: cnt0",
     "cnt1: cnt1": "counter_of: cnt0",
     "cnt2: cnt2": "counter_of: cnt0",
     "write: write": "counter_of: cnt0",
