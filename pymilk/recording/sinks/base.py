@@ -144,6 +144,9 @@ class Sink(abc.ABC):
     #: Whether the format can be compressed.
     compresses: ClassVar[bool] = False
 
+    #: Where other programs find the time of each frame: in a finished file, and until it is finished.
+    times_in: ClassVar[tuple[str, str]]
+
     #: Seconds after which `flush` is due.
     flush_seconds: float = 1.0
 

@@ -255,6 +255,8 @@ def _rows_alone(path: str, most: int) -> tuple[Array | None, int | None]:
 class NpySink(Sink):
     """See `Sink`."""
 
+    times_in = ("rows beside it, .info.npy", "rows beside it, .info.npy")
+
     def __init__(
         self,
         path: str,
