@@ -62,6 +62,8 @@ class StreamReport(LossReport):
         Message of what ended it.
     complete : bool
         The files, if any, are finished, whatever ended the recording.
+    cached : bool
+        Direct writes were asked for, and the file system has none: frames went through the page cache.
     """
 
     stream: str
@@ -84,6 +86,7 @@ class StreamReport(LossReport):
     counter_set: int = 0
     uncertain: int = 0
     depth: int = 0
+    cached: bool = False
 
     def title(self) -> str:
         """Return the line above the rows."""
@@ -113,6 +116,8 @@ class StreamReport(LossReport):
             ("duration", f"{self.duration:.3f} s"),
             ("ended", ending_text(self.ended, self.error)),
         ]
+        if self.cached:
+            rows.append(("direct", "no: this file system writes through the page cache only"))
         if self.ended != "running" and not self.complete:
             rows.append(("files", "not finished; pymilk.load reads what is there"))
         return rows

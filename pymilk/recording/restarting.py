@@ -129,6 +129,7 @@ class Restarting:
             ended=ended if self.over.is_set() or not jobs[-1].replaced else "running",
             error=None if error is None else str(error),
             complete=all(one.complete for one in each),
+            cached=any(one.cached for one in each),
         )
 
     def _after_fork(self) -> None:

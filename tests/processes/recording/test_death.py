@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from support.dying import EACH_PACKING, RECORDING, SAVING, WRITING, die
-from support.recordings import EACH_FORMAT
+from support.recordings import EACH_CUBE, EACH_FORMAT
 
 
 @EACH_PACKING
@@ -30,6 +30,13 @@ def test_who_saves_a_capture_dies_at_some_changes(spawn, kind):
 @EACH_FORMAT
 def test_recorder_dies_at_some_changes(spawn, suffix, how):
     deaths, furthest = die(spawn, "recorders", suffix, how, 41, 30)
+    assert deaths >= 2
+    assert furthest >= RECORDING[suffix] - 41
+
+
+@EACH_CUBE
+def test_recorder_that_syncs_dies_at_some_changes(spawn, suffix):
+    deaths, furthest = die(spawn, "recorders", suffix, "direct and synced", 41, 30)
     assert deaths >= 2
     assert furthest >= RECORDING[suffix] - 41
 
