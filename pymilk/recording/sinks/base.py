@@ -144,6 +144,9 @@ class Sink(abc.ABC):
     #: Whether the format can be compressed.
     compresses: ClassVar[bool] = False
 
+    #: Where other programs find the time of each frame: in a finished file, and until it is finished.
+    times_in: ClassVar[tuple[str, str]]
+
     #: Whether frames can be written past the page cache: `begin_direct`.
     takes_direct: ClassVar[bool] = False
 

@@ -82,6 +82,7 @@ class Hdf5Sink(StagedSink):
     """See `Sink`."""
 
     compresses = True
+    times_in = ("coordinate time", "coordinate time")
 
     @classmethod
     def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:

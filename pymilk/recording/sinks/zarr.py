@@ -187,6 +187,7 @@ class ZarrSink(StagedSink):
     """See `Sink`."""
 
     compresses = True
+    times_in = ("coordinate time", "rows in info; it has no coordinates until it is finished")
 
     @classmethod
     def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
