@@ -9,6 +9,7 @@
    plain sequential write of the same bytes, in pieces of 4 MiB, in the same run. The median of the ratios
    of all repeats; and the ratio of the processor times, the smallest of each, which other work on the
    machine changes less.
+3. *Compression* (``--compress``, alone): see ``compressed.py`` beside this file.
 
 Neither waits for the disk itself (fsync): both measure what a program has to wait for. Exit code 1 if a
 frame is missing, torn or another one.
@@ -61,7 +62,7 @@ with SHM("recorded", ((120, 120), np.uint16), **({"ring": depth} if depth else {
 PERIOD = 8192
 
 
-def camera(path: Path, rate: float, count: int, depth: int, compress: bool) -> tuple[str, bool]:
+def camera(path: Path, rate: float, count: int, depth: int) -> tuple[str, bool]:
     """Record one camera, verify the file; returns a line of the table, and whether all is well."""
     child = subprocess.Popen(
         [sys.executable, "-c", CAMERA, str(rate), str(count), str(depth)],
@@ -73,7 +74,7 @@ def camera(path: Path, rate: float, count: int, depth: int, compress: bool) -> t
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdout.readline()
-    recorder = Recorder("recorded", path, compress=compress, depth=None if depth else 8192)
+    recorder = Recorder("recorded", path, depth=None if depth else 8192)
     with recorder:
         child.stdin.write("go\n")
         child.stdin.flush()
@@ -103,9 +104,9 @@ def camera(path: Path, rate: float, count: int, depth: int, compress: bool) -> t
     return line, good
 
 
-def sustained(path: Path, shm: SHM, count: int, compress: bool) -> tuple[float, float]:
+def sustained(path: Path, shm: SHM, count: int) -> tuple[float, float]:
     """Record frames that are there already; returns bytes per second, and seconds of processor time."""
-    recorder = Recorder(shm, path, frames=count, start="oldest", compress=compress)
+    recorder = Recorder(shm, path, frames=count, start="oldest")
     began, worked = time.perf_counter(), time.process_time()
     report = recorder.start().wait()
     took, worked = time.perf_counter() - began, time.process_time() - worked
@@ -142,7 +143,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5000.0, help="frames per second of the camera")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--formats", default="npy,fits,h5,zarr", help="with commas")
-    parser.add_argument("--compress", action="store_true", help="h5 and zarr compressed, as well")
+    parser.add_argument("--compress", action="store_true", help="the part about compression alone")
     parser.add_argument("--plain", action="store_true", help="a stream without a ring: a collector")
     parser.add_argument("--repeats", type=int, default=9, help="of the second part")
     parser.add_argument("--frames", type=int, default=8000, help="of the second part")
@@ -150,9 +151,11 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.rate, chosen.seconds, chosen.repeats, chosen.frames = 1000.0, 0.5, 1, 1000
-    kinds = [(suffix, False) for suffix in chosen.formats.split(",")]
     if chosen.compress:
-        kinds += [(suffix, True) for suffix in ("h5", "zarr") if suffix in chosen.formats.split(",")]
+        from compressed import compressed
+
+        sys.exit(compressed(chosen.directory, 0.5 if chosen.quick else chosen.seconds))
+    kinds = chosen.formats.split(",")
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     good = True
     with (
@@ -164,10 +167,10 @@ def main() -> None:
         source = "a plain stream, collector of 8192 frames" if chosen.plain else "a ring of 8192 slots"
         print(f"120x120 uint16 at {chosen.rate:g}/s for {chosen.seconds:g} s from {source}, in {folder}")
         print("format recorded   lost  wrong   reached  ring peak")
-        for suffix, compress in kinds:
+        for suffix in kinds:
             path = Path(folder) / f"camera.{suffix}"
-            line, well = camera(path, chosen.rate, count, 0 if chosen.plain else 8192, compress)
-            print(line + (", compressed" if compress else ""), flush=True)
+            line, well = camera(path, chosen.rate, count, 0 if chosen.plain else 8192)
+            print(line, flush=True)
             good &= well
             clear(path)
         print(f"\n{chosen.frames} frames, {chosen.frames * FRAME_NBYTES / 1e6:.0f} MB, as fast as it goes")
@@ -176,13 +179,13 @@ def main() -> None:
         with SHM("stock", (SHAPE, np.uint16), ring=chosen.frames + 1) as shm:
             frames = np.stack([frame.number(n).copy() for n in range(chosen.frames)])
             shm.set_many(frames)
-            for suffix, compress in kinds:
+            for suffix in kinds:
                 path = Path(folder) / f"sustained.{suffix}"
                 speeds, writes = [], []
                 for _ in range(chosen.repeats):
                     writes.append(plain_write(Path(folder) / "sustained.raw", frames))
                     clear(Path(folder) / "sustained.raw")
-                    speeds.append(sustained(path, shm, chosen.frames, compress))
+                    speeds.append(sustained(path, shm, chosen.frames))
                     clear(path)
                 ratios = sorted(a[0] / b[0] for a, b in zip(speeds, writes, strict=True))
                 fastest = min(each[1] for each in writes) / min(each[1] for each in speeds)
@@ -190,7 +193,7 @@ def main() -> None:
                     f"{suffix:6} {statistics.median(each[0] for each in speeds) / 1e6:>6.0f} "
                     f"{statistics.median(each[0] for each in writes) / 1e6:>17.0f}  "
                     f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})".ljust(68)
-                    + f"{fastest:.2f}{', compressed' if compress else ''}",
+                    + f"{fastest:.2f}",
                     flush=True,
                 )
             shm.destroy()

@@ -28,7 +28,6 @@ from .base import (
     WRITE_NBYTES,
     Header,
     Sink,
-    Staging,
     Stored,
     batch_of,
     new_file,
@@ -39,6 +38,7 @@ from .fits_cards import CARDS, TABLE_ROW, flip_of
 from .fits_read import read_fits
 from .npy import GrowingNpy, mapped_npy
 from .outputs import check_length, check_name, identity_of
+from .staging import Staging
 
 __all__ = ["FORMAT", "FitsSink"]
 
@@ -68,7 +68,7 @@ class FitsSink(Sink):
     has_hdus = True
 
     @classmethod
-    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
+    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool | str) -> None:
         """See `Sink`."""
         super().check(shape, dtype, compress)
         _fits()
@@ -91,7 +91,7 @@ class FitsSink(Sink):
         dtype: np.dtype[Any],
         header: Header,
         *,
-        compress: bool = False,
+        compress: bool | str = False,
         frames: int | None = None,
         replace: bool = False,
     ) -> None:
