@@ -193,6 +193,8 @@ def common_options(cython_version: str) -> dict[str, list]:
     if limited_api():
         macros.append(("Py_LIMITED_API", f"0x{FIRST_LIMITED[0]:02x}{FIRST_LIMITED[1]:02x}0000"))
     symbols = debug or checks
+    # A debugger stops at each line as it is written; under the sanitizers it would be too slow.
+    level = ["-O1", "-g"] if checks else ["-O0", "-g"] if debug else ["-O3", "-g0"]
     return {
         # Headers of ours are included by their path in the package: protocol/ has a semaphore.h, which must
         # not be found instead of the one of the system.
@@ -200,7 +202,7 @@ def common_options(cython_version: str) -> dict[str, list]:
         "define_macros": macros,
         "undef_macros": ["NDEBUG"] if debug else [],
         # Python's own flags have -g; the later option wins.
-        "extra_compile_args": [*flags, *(["-O1", "-g"] if symbols else ["-O3", "-g0"]), *checks],
+        "extra_compile_args": [*flags, *level, *checks],
         "extra_link_args": [*libraries, *([] if symbols else ["-Wl,--strip-debug"])],
     }
 

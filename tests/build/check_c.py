@@ -32,6 +32,12 @@ GENERATED = ["-D_GNU_SOURCE", '-DPYMILK_HEADER="bundled"', '-DPYMILK_CYTHON="any
 #: The limited API, in which a wheel for later versions of Python is built. With buffers since 3.11.
 LIMITED = [*GENERATED[:3], "-DPy_LIMITED_API=0x030b0000", "-Werror=implicit-function-declaration"]
 
+CYTHONIZE = """
+import sys
+from Cython.Build import cythonize
+cythonize(sys.argv[2:], build_dir=sys.argv[1], language_level=3, force=True, quiet=True)
+"""
+
 CPPCHECK = [
     *("-q", "--enable=warning,performance,portability", "--std=c11", "--platform=unix64"),
     *("--error-exitcode=1", "-D_GNU_SOURCE", "-D__BYTE_ORDER__=1234", "-D__ORDER_LITTLE_ENDIAN__=1234"),
@@ -49,13 +55,17 @@ def said(*command: object) -> str:
     return ""
 
 
+def make_c(modules: list[Path], folder: Path) -> str:
+    """Have Cython make C of all modules; return its hints. In one process: what they include is read once."""
+    names = [str(module.relative_to(ROOT)) for module in modules]
+    return said(sys.executable, "-c", CYTHONIZE, folder, *names)
+
+
 def check_module(source: Path, folder: Path) -> str:
-    """Check one .pyx: hints of Cython, then warnings of gcc."""
-    name = source.relative_to(ROOT)
-    made = folder / "-".join(name.with_suffix(".c").parts)
-    wrong = said(sys.executable, "-m", "cython", "-3", name, "-o", made)
+    """Return what gcc has to say about the C of one .pyx."""
+    made = folder / source.relative_to(ROOT).with_suffix(".c")
     rest = ["-fsyntax-only", *INCLUDES, f"-I{sysconfig.get_path('include')}", made]
-    wrong = wrong or said("gcc", *GENERATED, "-Werror", *rest)
+    wrong = said("gcc", *GENERATED, "-Werror", *rest)
     return wrong or (said("gcc", *LIMITED, *rest) if sys.version_info >= (3, 11) else "")
 
 
@@ -82,7 +92,10 @@ def main() -> int:
     modules = sorted((ROOT / "pymilk").rglob("*.pyx"))
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = Path(name)
-        wrong = [*check_headers(folder), *pool.map(lambda source: check_module(source, folder), modules)]
+        hints = pool.submit(make_c, modules, folder)
+        wrong = [*check_headers(folder), hints.result()]
+        if not hints.result():
+            wrong += pool.map(lambda source: check_module(source, folder), modules)
     print("".join(wrong) or f"{len(modules)} compiled modules and {len(own_headers())} headers are well")
     return 1 if any(wrong) else 0
 
