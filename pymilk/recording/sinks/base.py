@@ -161,7 +161,7 @@ class Sink(abc.ABC):
         if compress and compress not in cls.compresses:
             raise StreamArgumentError(
                 "compress: .npy and .fits cubes are not compressed, so that they can be memory-mapped; "
-                "take .h5 or .zarr",
+                "take .h5 or .zarr, or pack a .fits file when it is finished (CompImageHDU)",
                 argument="compress",
                 found=compress,
             )
