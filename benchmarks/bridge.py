@@ -2,6 +2,8 @@
 
     python benchmarks/bridge.py [--seconds 5] [--quick] [--json]
 
+Ways: a socket (tcp), ZeroMQ (zmq), the bridge (bridge), the bridge with certificates at both ends (tls).
+
 A writer publishes at a steady rate; one process reads its ring and sends, another one receives. The delay
 is from the time of writing to that of arrival, on one clock. Plain TCP and ZeroMQ (PUB and SUB, its usual
 limits) send each frame alone behind 16 bytes with its number and time, and their receivers copy it into an
@@ -20,7 +22,9 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
+from typing import Any
 
 import numpy as np
 
@@ -33,18 +37,31 @@ CASES = (
     ("20 kHz 120x120", (120, 120), "uint16", 20000),
     ("60 Hz 8 MB", (2048, 2048), "uint16", 60),
 )
-WAYS = ("tcp", "zmq", "bridge")
+WAYS = ("tcp", "zmq", "bridge", "tls")
+#: Ways that are the bridge; the second one enciphers, with certificates at both ends.
+BRIDGES = ("bridge", "tls")
+#: Where the certificates are, for the processes of a run.
+KEYS = "BENCH_BRIDGE_KEYS"
 HEAD = struct.Struct("<Qq")
 NAME, FAR = "bench_bridge", "bench_bridge_far"
 PATIENCE = 30.0
 
 
+def links_of(way: str, port: int, side: str) -> Any:
+    from pymilk.bridge import Links, Tls
+
+    if way != "tls":
+        return Links(**{side: (f"tcp/127.0.0.1:{port}",)})
+    files = (os.path.join(os.environ[KEYS], each) for each in ("ca.pem", "bench.pem", "bench.key"))
+    return Links(**{side: (f"tls/127.0.0.1:{port}",)}, tls=Tls(*files))
+
+
 def send(way: str, port: int) -> None:
     """Send all frames until stdin ends."""
-    if way == "bridge":
-        from pymilk.bridge import Links, Sender
+    if way in BRIDGES:
+        from pymilk.bridge import Sender
 
-        with Sender((NAME,), Links(listen=(f"tcp/127.0.0.1:{port}",)), host="bench"):
+        with Sender((NAME,), links_of(way, port, "listen"), host="bench"):
             print("ready", flush=True)
             sys.stdin.readline()
         return
@@ -72,11 +89,10 @@ def send(way: str, port: int) -> None:
 
 def receive(way: str, port: int, slots: int) -> None:
     """Receive until stdin ends, or for so long; print what came."""
-    if way == "bridge":
-        from pymilk.bridge import Links, Receiver
+    if way in BRIDGES:
+        from pymilk.bridge import Receiver
 
-        links = Links(connect=(f"tcp/127.0.0.1:{port}",))
-        with Receiver(f"bench/{NAME}", links, name=FAR, ring=slots) as receiver:
+        with Receiver(f"bench/{NAME}", links_of(way, port, "connect"), name=FAR, ring=slots) as receiver:
             while not receiver.report.received:  # the newest frame comes at once
                 time.sleep(0.01)
             print("ready", flush=True)
@@ -163,7 +179,7 @@ def measure(way: str, shape: tuple[int, ...], dtype: str, rate: int, seconds: fl
             stream.publish_many(frames, int(rate * seconds), interval_ns=10**9 // rate)
         time.sleep(0.5)
         used = cpu_seconds(sending.pid) - began
-        if way != "bridge":
+        if way not in BRIDGES:
             sending.kill()
         out, _ = receiving.communicate("\n", timeout=PATIENCE)
         published = shm.get_counter() - first
@@ -192,10 +208,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a fraction of a second of the first case")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as keys:
+        run(options, keys)
+
+
+def run(options: argparse.Namespace, keys: str) -> None:
     seconds = 0.5 if options.quick else options.seconds
-    library = {"tcp": "socket", "bridge": "zenoh", "zmq": "zmq"}
+    library = {"tcp": "socket", "bridge": "zenoh", "zmq": "zmq", "tls": "cryptography"}
     wanted = ("tcp", "bridge") if options.quick else WAYS
     ways = [way for way in wanted if importlib.util.find_spec(library[way])]
+    if "tls" in ways:
+        from pymilk.bridge import make_certificates
+
+        os.environ[KEYS] = keys
+        make_certificates(keys, {"bench": ("127.0.0.1",)})
     results = []
     for label, shape, dtype, rate in CASES[:1] if options.quick else CASES:
         plain = 0.0

@@ -8,7 +8,10 @@
 2. *Sustained*: frames that are in a ring already are recorded as fast as the format takes them, against a
    plain sequential write of the same bytes, in pieces of 4 MiB, in the same run. The median of the ratios
    of all repeats; and the ratio of the processor times, the smallest of each, which other work on the
-   machine changes less.
+   machine changes less. Which of the two comes first alternates, and before each of them the same bytes
+   are written once and removed, unmeasured: now and then such a write takes up to ten times as much
+   processor time of the kernel, in plain writes as in recordings, the first one of a run above all. The
+   line ``plain`` is the plain write beside itself: its spread is that of the machine.
 3. *Compression* (``--compress``, alone): see ``compressed.py`` beside this file.
 
 Neither waits for the disk itself (fsync): both measure what a program has to wait for. Exit code 1 if a
@@ -18,6 +21,7 @@ frame is missing, torn or another one.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import os
 import shutil
@@ -26,13 +30,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import pymilk
 from pymilk import SHM, Recorder
 from pymilk.bench.frames import SelfCheckingFrame, check_frames
+from pymilk.recording.sinks import sink_of
+from pymilk.system.machine import file_system_of, in_memory
 
 SHAPE = (120, 120)
 FRAME_NBYTES = 120 * 120 * 2
@@ -62,7 +71,7 @@ with SHM("recorded", ((120, 120), np.uint16), **({"ring": depth} if depth else {
 PERIOD = 8192
 
 
-def camera(path: Path, rate: float, count: int, depth: int) -> tuple[str, bool]:
+def camera(path: Path, rate: float, count: int, depth: int, **options: Any) -> tuple[str, bool]:
     """Record one camera, verify the file; returns a line of the table, and whether all is well."""
     child = subprocess.Popen(
         [sys.executable, "-c", CAMERA, str(rate), str(count), str(depth)],
@@ -74,7 +83,7 @@ def camera(path: Path, rate: float, count: int, depth: int) -> tuple[str, bool]:
     assert child.stdin is not None
     assert child.stdout is not None
     child.stdout.readline()
-    recorder = Recorder("recorded", path, depth=None if depth else 8192)
+    recorder = Recorder("recorded", path, depth=None if depth else 8192, **options)
     with recorder:
         child.stdin.write("go\n")
         child.stdin.flush()
@@ -104,9 +113,16 @@ def camera(path: Path, rate: float, count: int, depth: int) -> tuple[str, bool]:
     return line, good
 
 
-def sustained(path: Path, shm: SHM, count: int) -> tuple[float, float]:
+def way_of(path: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Return how this file gets to the disk: what was asked for, as far as the format takes it."""
+    kind = sink_of(str(path))
+    sync = chosen.sync if chosen.sync != "second" or kind.holds else "end"
+    return {"direct": chosen.direct and kind.takes_direct, "sync": sync}
+
+
+def sustained(path: Path, shm: SHM, count: int, **options: Any) -> tuple[float, float]:
     """Record frames that are there already; returns bytes per second, and seconds of processor time."""
-    recorder = Recorder(shm, path, frames=count, start="oldest")
+    recorder = Recorder(shm, path, frames=count, start="oldest", **options)
     began, worked = time.perf_counter(), time.process_time()
     report = recorder.start().wait()
     took, worked = time.perf_counter() - began, time.process_time() - worked
@@ -132,8 +148,48 @@ def clear(path: Path) -> None:
     for each in path.parent.glob(f"{path.stem}.*"):
         if each.is_file():
             each.unlink()
-    os.sync()
+    if not in_memory(file_system_of(str(path.parent))):
+        os.sync()
     gc.collect()
+
+
+def compare(
+    label: str, path: Path, frames: np.ndarray, record: Callable[[], tuple[float, float]], repeats: int
+) -> str:
+    """Write frames plainly and in another way in turns; returns a line of the table."""
+    raw = path.parent / "plain.raw"
+
+    def written() -> tuple[float, float]:
+        return plain_write(raw, frames)
+
+    found: dict[Callable[[], tuple[float, float]], list[tuple[float, float]]] = {written: [], record: []}
+    for repeat in range(repeats):
+        for measure in (written, record) if repeat % 2 else (record, written):
+            plain_write(raw, frames)
+            clear(raw)
+            found[measure].append(measure())
+            clear(path)
+            clear(raw)
+    speeds, writes = found[record], found[written]
+    ratios = sorted(a[0] / b[0] for a, b in zip(speeds, writes, strict=True))
+    fastest = min(each[1] for each in writes) / min(each[1] for each in speeds)
+    return (
+        f"{label} {statistics.median(each[0] for each in speeds) / 1e6:>6.0f} "
+        f"{statistics.median(each[0] for each in writes) / 1e6:>17.0f}  "
+        f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})".ljust(62 + len(label))
+        + f"{fastest:.2f}"
+    )
+
+
+@contextlib.contextmanager
+def stock(count: int) -> Iterator[tuple[SHM, np.ndarray]]:
+    """Make a stream whose ring has `count` numbered frames behind the first one; gives both."""
+    frame = SelfCheckingFrame(SHAPE, np.dtype(np.uint16))
+    with SHM("stock", (SHAPE, np.uint16), ring=count + 1) as shm:
+        frames = np.stack([frame.number(n).copy() for n in range(count)])
+        shm.set_many(frames)
+        yield shm, frames
+        shm.destroy()
 
 
 def main() -> None:
@@ -144,6 +200,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--formats", default="npy,fits,h5,zarr", help="with commas")
     parser.add_argument("--compress", action="store_true", help="the part about compression alone")
+    parser.add_argument("--direct", action="store_true", help="past the page cache, where the format can")
+    parser.add_argument("--sync", choices=["end", "second"], help="second: of h5 and zarr at the end")
     parser.add_argument("--plain", action="store_true", help="a stream without a ring: a collector")
     parser.add_argument("--repeats", type=int, default=9, help="of the second part")
     parser.add_argument("--frames", type=int, default=8000, help="of the second part")
@@ -169,34 +227,24 @@ def main() -> None:
         print("format recorded   lost  wrong   reached  ring peak")
         for suffix in kinds:
             path = Path(folder) / f"camera.{suffix}"
-            line, well = camera(path, chosen.rate, count, 0 if chosen.plain else 8192)
+            options = way_of(path, chosen)
+            line, well = camera(path, chosen.rate, count, 0 if chosen.plain else 8192, **options)
             print(line, flush=True)
             good &= well
             clear(path)
         print(f"\n{chosen.frames} frames, {chosen.frames * FRAME_NBYTES / 1e6:.0f} MB, as fast as it goes")
         print("format   MB/s  plain write MB/s  ratio (median, smallest to largest)  of processor times")
-        frame = SelfCheckingFrame(SHAPE, np.dtype(np.uint16))
-        with SHM("stock", (SHAPE, np.uint16), ring=chosen.frames + 1) as shm:
-            frames = np.stack([frame.number(n).copy() for n in range(chosen.frames)])
-            shm.set_many(frames)
+        with stock(chosen.frames) as (shm, frames):
+            raw = Path(folder) / "sustained.raw"
+            print(
+                compare("plain ", raw, frames, partial(plain_write, raw, frames), chosen.repeats), flush=True
+            )
             for suffix in kinds:
                 path = Path(folder) / f"sustained.{suffix}"
-                speeds, writes = [], []
-                for _ in range(chosen.repeats):
-                    writes.append(plain_write(Path(folder) / "sustained.raw", frames))
-                    clear(Path(folder) / "sustained.raw")
-                    speeds.append(sustained(path, shm, chosen.frames))
-                    clear(path)
-                ratios = sorted(a[0] / b[0] for a, b in zip(speeds, writes, strict=True))
-                fastest = min(each[1] for each in writes) / min(each[1] for each in speeds)
-                print(
-                    f"{suffix:6} {statistics.median(each[0] for each in speeds) / 1e6:>6.0f} "
-                    f"{statistics.median(each[0] for each in writes) / 1e6:>17.0f}  "
-                    f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})".ljust(68)
-                    + f"{fastest:.2f}",
-                    flush=True,
-                )
-            shm.destroy()
+                options = way_of(path, chosen)
+                record = partial(sustained, path, shm, chosen.frames, **options)
+                line = compare(f"{suffix:6}", path, frames, record, chosen.repeats)
+                print(line, flush=True)
     sys.exit(0 if good else 1)
 
 

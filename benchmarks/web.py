@@ -1,13 +1,15 @@
 """Streams in a browser: frames shown, source to paint, and what looking costs the server and a recorder.
 
-    python benchmarks/web.py [--quick] [--seconds 10] [--minutes 10]
+    python benchmarks/web.py [--quick] [--seconds 10] [--minutes 10] [--stages]
 
 1. *Binning*: 2048x2048 uint16 made smaller, against a memcpy of the image in the same run.
 2. *Page*: a second process publishes 512x512 uint16 at 100 Hz, and a headless Chromium with software WebGL
    looks at it through ``pymilk web``. Frames shown a second; and, in a second turn, source to paint: from the
    clock just before `set_data` to the same clock (CLOCK_REALTIME; Date.now(), rounded up to the next
    millisecond) when the browser has presented the frame, and the graphics card has given back a pixel of it.
-   Not measured without Chromium or playwright.
+   Not measured without Chromium or playwright. ``--stages`` adds where that time goes, by stamps along the
+   way. Reading the pixel back holds up the page until the card has done everything: what comes meanwhile
+   waits.
 3. *Server*: processor time of its process for each viewer of the same camera: programs that take 25 frames/s.
 4. *Recorder*: 8 viewers, and one that is stopped while frames are sent to it, beside a recorder of the same
    stream, 120x120 uint16 at 5 kHz from a ring. Files of 10 seconds, one after the other. Frames lost have to
@@ -118,18 +120,50 @@ async def main():
 asyncio.run(main())
 """
 
+#: Note of each message when it comes, and how old its frame was when the server took it.
+STAMPS = """
+const made = Object.getOwnPropertyDescriptor(WebSocket.prototype, "onmessage");
+Object.defineProperty(WebSocket.prototype, "onmessage", { ...made, set(take) {
+  made.set.call(this, (event) => {
+    window.came = { at: performance.timeOrigin + performance.now() };
+    if (typeof event.data !== "string") {
+      const length = new DataView(event.data).getUint32(0, true);
+      window.came.age = JSON.parse(new TextDecoder().decode(new Uint8Array(event.data, 4, length))).age;
+    }
+    take(event);
+  });
+} });
+"""
+
+#: What there is between these stamps.
+STAGES = (
+    "until the server takes it",
+    "to the page",
+    "decoded, uploaded, drawing asked for",
+    "until the next animation frame",
+    "until the browser has handed it on",
+    "until the card is done",
+)
+
 #: Note when each frame was presented: after the next animation frame, once the card gives back a pixel of it.
 WATCH = """() => {
   const view = document.querySelector(".view");
   const gl = view.querySelector(".stage canvas").getContext("webgl2");
   const pixel = new Uint8Array(4);
+  const now = () => performance.timeOrigin + performance.now();
   window.presented = [];
   new MutationObserver(() => {
     const counter = Number(view.dataset.cnt0);
-    requestAnimationFrame(() => setTimeout(() => {
-      gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel);
-      window.presented.push([counter, Date.now() + 1]);
-    }));
+    const { age, at } = window.came;
+    const stamps = [at, now()];
+    requestAnimationFrame(() => {
+      stamps.push(now());
+      setTimeout(() => {
+        stamps.push(now());
+        gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel);
+        window.presented.push([counter, Date.now() + 1, age, [...stamps, now()]]);
+      });
+    });
   }).observe(view, { attributes: true, attributeFilter: ["data-cnt0"] });
 }"""
 
@@ -207,7 +241,7 @@ def binning(repeats: int) -> None:
         print(f"  {name:12} {seconds * 1e3:5.2f} ms = {seconds / found['memcpy']:.1f} copies")
 
 
-def page(address: str, server: int, times: Any, seconds: float) -> None:
+def page(address: str, server: int, times: Any, seconds: float, stages: bool) -> None:
     """Look at the camera with a browser."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None or importlib.util.find_spec("playwright") is None:
@@ -218,6 +252,7 @@ def page(address: str, server: int, times: Any, seconds: float) -> None:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=BROWSER)
         look = browser.new_page(viewport={"width": 1200, "height": 800})
+        look.add_init_script(STAMPS)
         look.goto(f"{address}&view=shown")
         shown = "Number(document.querySelector('.view')?.dataset.shown ?? 0)"
         while look.evaluate(shown) < 20:
@@ -230,7 +265,8 @@ def page(address: str, server: int, times: Any, seconds: float) -> None:
         presented = look.evaluate("window.presented")
         browser.close()
     rate = (after - before) / spent
-    delays = [moment - times[counter % len(times)] / 1e6 for counter, moment in presented]
+    written = [times[counter % len(times)] / 1e6 for counter, *_ in presented]
+    delays = [moment - before for (_, moment, *_), before in zip(presented, written, strict=True)]
     middle, late = statistics.median(delays), sorted(delays)[int(0.9 * len(delays))]
     print(f"\npage, {SIDE}x{SIDE} uint16 at 100 Hz, Chromium with software WebGL, {spent:.0f} s")
     print(f"  shown          {rate:5.1f} /s   limit 25  {verdict(rate >= 25)}")
@@ -238,9 +274,19 @@ def page(address: str, server: int, times: Any, seconds: float) -> None:
         f"  source to paint p50 {middle:.0f} ms, p90 {late:.0f} ms, {len(delays)} frames   limit p50 40 ms  "
         f"{verdict(middle <= 40)}"
     )
+    if stages:
+        tell_stages(presented, written)
     each = cpu / (after - before)
     print(f"  server {cpu / spent:.1%} of a core, {each * 1e3:.2f} ms a frame   limit 5%  "
           f"{verdict(cpu / spent <= 0.05)}")  # fmt: skip
+
+
+def tell_stages(presented: list[Any], written: list[float]) -> None:
+    """Print where the time from the source to the screen goes."""
+    both = [(each, before) for each, before in zip(presented, written, strict=True) if each[2] is not None]
+    stamps = [[before, before + 1e3 * age, *rest] for (_, _, age, rest), before in both]
+    for name, spans in zip(STAGES, np.diff(np.array(stamps), axis=1).T, strict=True):
+        print(f"    {name:38} p50 {np.median(spans):5.1f} ms, p90 {np.percentile(spans, 90):5.1f} ms")
 
 
 def cost(address: str, server: int, viewers: int, seconds: float) -> None:
@@ -272,12 +318,14 @@ def beside_a_recorder(address: str, server: int, seconds: float, folder: Path) -
     sizes: list[float] = []
     rates: list[float] = []
     with (
-        running(RECORDED_HZ, code=FAST_CAMERA),
+        running(RECORDED_HZ, code=FAST_CAMERA) as camera,
         running(address, "fast", VIEWERS, 0, 25, code=CLIENTS) as clients,
         running(address, "fast", 0, 1, 1000, code=CLIENTS) as stopped,
     ):
         time.sleep(0.5)
         stopped.send_signal(signal.SIGSTOP)
+        parts = {"camera": camera.pid, "recorder": os.getpid(), "server": server, "viewers": clients.pid}
+        before = {name: used(pid) for name, pid in parts.items()}
         began = time.monotonic()
         while (left := began + seconds - time.monotonic()) > 0.1:
             file = folder / "fast.npy"
@@ -291,6 +339,7 @@ def beside_a_recorder(address: str, server: int, seconds: float, folder: Path) -
             for each in folder.glob("fast.*"):
                 each.unlink()
         spent = time.monotonic() - began
+        shares = {name: (used(pid) - before[name]) / spent for name, pid in parts.items()}
         taken = told(clients)
     print(f"\nrecorder, 120x120 uint16 at {RECORDED_HZ} Hz, {VIEWERS} viewers and one stopped, {spent:.0f} s")
     print(
@@ -298,6 +347,7 @@ def beside_a_recorder(address: str, server: int, seconds: float, folder: Path) -
         f"lost {lost}   limit 0  {verdict(lost == 0)}"
     )
     print(f"  viewers got {min(taken) / spent:.1f} to {max(taken) / spent:.1f} frames/s")
+    print(f"  of a core: {', '.join(f'{name} {share:.0%}' for name, share in shares.items())}")
     third = max(1, len(sizes) // 3)
     more = max(sizes[-third:]) - max(sizes[third : 2 * third])
     some = ", ".join(f"{size:.1f}" for size in sizes[:: max(1, len(sizes) // 10)])
@@ -312,6 +362,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test: seconds")
     parser.add_argument("--seconds", type=float, default=10.0, help="for each figure")
     parser.add_argument("--minutes", type=float, default=10.0, help="beside the recorder")
+    parser.add_argument("--stages", action="store_true", help="where the time to the screen goes")
     chosen = parser.parse_args()
     seconds, long = (0.5, 1.5) if chosen.quick else (chosen.seconds, 60 * chosen.minutes)
     print(f"{platform.processor() or platform.machine()}, Linux {platform.release()}, "
@@ -325,7 +376,7 @@ def main() -> None:
         with running("-m", "pymilk", "web", "--port", "0") as server:
             address = server.said  # type: ignore[attr-defined]
             with running(SIDE, 100, Path(folder, "times"), code=CAMERA):
-                page(address, server.pid, times, seconds)
+                page(address, server.pid, times, seconds, chosen.stages)
                 print(f"\nserver, {SIDE}x{SIDE} uint16")
                 for viewers in (VIEWERS,) if chosen.quick else (1, VIEWERS):
                     cost(address, server.pid, viewers, seconds)

@@ -18,7 +18,7 @@ OPTIONS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enabl
 VIEWS = "&view=ao_wfs,colour:heat&view=psf,stretch:log,colour:viridis"
 
 #: Of all views, how many frames the slowest has shown.
-SHOWN = "Math.min(...[...document.querySelectorAll('.view')].map((view) => Number(view.dataset.shown)))"
+SHOWN = "Math.min(...[...document.querySelectorAll('.view')].map((view) => Number(view.dataset.shown ?? 0)))"
 
 
 def draw(path: str) -> None:

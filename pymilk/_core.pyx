@@ -733,7 +733,7 @@ cdef class Stream(StreamMetadata):
                     f"stream {file.name!r}: out has {view.len} bytes, a frame has "
                     f"{file.h.unit_nbytes}", stream=file.name, field="nbytes",
                     expected=file.h.unit_nbytes, found=view.len)
-            self.copy_newest(file, base, <char *>view.buf, view.len)
+            self.copy_newest(file, base, <char *>view.buf, view.len, NULL)
         finally:
             PyBuffer_Release(&view)
         self.check_behind_copy()
@@ -751,11 +751,11 @@ cdef class Stream(StreamMetadata):
         number : int
             Its counter.
         """
-        frame = self.read_frame()
+        frame = self.read_frame(NULL)
         self.check_behind_copy()
         return frame, self.frame_flags, self.frame_counter
 
-    cdef object read_frame(self):
+    cdef object read_frame(self, const Terms *wait):
         cdef Py_buffer view
         cdef Block block
         cdef StreamFile file = self.file
@@ -764,18 +764,18 @@ cdef class Stream(StreamMetadata):
         block = take_block(file.h.unit_nbytes) if file.h.unit_nbytes >= KEPT_NBYTES else None
         if block is not None:
             frame = _ndarray(file.frame_shape, file.dtype, block)
-            self.copy_newest(file, base, block.base, file.h.unit_nbytes)
+            self.copy_newest(file, base, block.base, file.h.unit_nbytes, wait)
             return frame
         frame = _empty(file.frame_shape, file.dtype)
         PyObject_GetBuffer(frame, &view, PyBUF_WRITABLE)
         try:
-            self.copy_newest(file, base, <char *>view.buf, file.h.unit_nbytes)
+            self.copy_newest(file, base, <char *>view.buf, file.h.unit_nbytes, wait)
         finally:
             PyBuffer_Release(&view)
         return frame
 
-    cdef bint read_into(self, object out) except -1:
-        """Copy the newest frame into an array if that is C-contiguous and has its shape and dtype."""
+    cdef bint read_into(self, object out, const Terms *wait) except -1:
+        """Copy the newest frame, or with `wait` the next one, into an array that is C-contiguous and fits."""
         cdef Py_buffer view
         cdef StreamFile file = self.file
         cdef char *base = file.use_whole()
@@ -793,17 +793,19 @@ cdef class Stream(StreamMetadata):
             for axis in range(view.ndim if fits else 0):
                 fits = fits and view.shape[view.ndim - 1 - axis] == file.h.size[axis]
             if fits:
-                self.copy_newest(file, base, <char *>view.buf, file.h.unit_nbytes)
+                self.copy_newest(file, base, <char *>view.buf, file.h.unit_nbytes, wait)
         finally:
             PyBuffer_Release(&view)
         return fits
 
-    cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes) except -1:
-        """Copy the newest frame, or all of a temporal cube, and note its counter and flags."""
+    cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes, const Terms *wait) except -1:
+        """Copy the newest frame, with `wait` the next one, or all of a temporal cube; note its counter and flags."""
         cdef Look seen
         cdef uint64_t flags = 0, number = 0
         cdef Patience patience
         cdef int never = 0, streaming = nbytes >= STREAMING_READ_NBYTES
+        if wait != NULL:
+            self.idle_reader().await_frame(file, wait)
         if self.own_reader is not None and self.own_reader.receive_awaited(
                 file, dst, &self.frame_counter, &self.frame_flags):
             return 0
@@ -1190,9 +1192,8 @@ cdef class Stream(StreamMetadata):
 
     def receive(self, out, info=None, *, timeout=5.0, after=None, first=0, spin_ns=0, missed=None, wait_on="count"):
         """Receive the next frames into memory of the caller; see `Reader.receive`."""
-        return self.idle_reader().receive(
-            out, info, timeout=timeout, after=after, first=first, spin_ns=spin_ns, missed=missed, wait_on=wait_on
-        )
+        return self.idle_reader().receive(out, info, timeout=timeout, after=after, first=first, spin_ns=spin_ns,
+                                          missed=missed, wait_on=wait_on)
 
     # -- semaphores ----------------------------------------------------------------------------
 
@@ -1227,7 +1228,6 @@ cdef class Stream(StreamMetadata):
         if own is not None and (index is None or index == own):
             self.own_reader.order.trust = UNKNOWN
             self.told = max(0, self.counter - self.sem_value(own))
-        return 0
 
 
 # --------------------------------------------------------------------------------------------------

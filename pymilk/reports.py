@@ -49,7 +49,7 @@ class Report:
 
     def __str__(self) -> str:
         rows = self.rows()
-        width = max(len(label) for label, _ in rows)
+        width = max((len(label) for label, _ in rows), default=0)
         return "\n".join([self.title(), *(f"  {label:<{width}}  {text}" for label, text in rows)])
 
 

@@ -63,17 +63,29 @@ class Account:
         self._sent = self._missing = 0
         self._left: deque[int] = deque(maxlen=_LEFT)
 
-    def take(self, message: Message) -> Arrival | None:
-        """Return what is new in a message; None if it is refused: it came before, or is not true."""
-        same = message.sender == self._sender
+    @property
+    def sender(self) -> int | None:
+        """The sender of the last message that was taken; None if there was none."""
+        return self._sender
+
+    def weigh(self, message: Message) -> Arrival | None:
+        """Return what is new in a message, and change nothing; None if it came before, or is not true."""
         if message.sender in self._left:
             return None
         if not len(message.rows):
             return Arrival(0)  # keywords; what else it says is told with the next frame
-        arrival = self._next(message) if same else self._first(message)
-        if arrival is None or arrival.lost > LOST_MOST:
+        arrival = self._next(message) if message.sender == self._sender else self._first(message)
+        if arrival is None:
             return None
-        if not same and self._sender is not None:
+        between = int(message.rows["lost"][arrival.first + 1 :].sum())
+        return None if arrival.lost + between > LOST_MOST else arrival
+
+    def take(self, message: Message) -> Arrival | None:
+        """Do the same as `weigh`, and compare later messages with this one."""
+        arrival = self.weigh(message)
+        if arrival is None or not len(message.rows):
+            return arrival
+        if message.sender != self._sender and self._sender is not None:
             self._left.append(self._sender)
         rows = message.rows
         again = int(bool(rows[0]["flags"] & REPEATED))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..arguments import check_number
+from .connections import Connections
 from .engine import Engine
 from .keys import ABOUT, key_of, names_in
 from .links import Links
@@ -80,12 +81,15 @@ def directory(
 
     Raises
     ------
-    LibraryMissingError, BridgeError
+    LibraryMissingError, BridgeError, BridgeKeyError
+    BridgeUnreachableError
+        There are addresses to connect to, and none lets this process in; the message says why.
     StreamArgumentError
         Of the timeout.
     """
     limit = check_number("timeout", timeout, "a time of 0 to 3600 seconds", 0.0, 3600.0)
-    asking = engine or open_engine(links or Links(), _MOST)
+    links = links or Links()
+    asking = engine or open_engine(links, _MOST)
     try:
         deadline = time.monotonic() + limit
         while True:
@@ -93,6 +97,8 @@ def directory(
             if answers or time.monotonic() >= deadline:
                 break
             time.sleep(min(_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
+        if not answers and engine is None:
+            Connections(links, asking).check()
     finally:
         if engine is None:
             asking.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-__all__ = ["Answer", "Engine", "Outlet", "Registration"]
+__all__ = ["Answer", "Engine", "Neighbour", "Outlet", "Registration"]
 
 
 class Registration(Protocol):
@@ -52,6 +52,21 @@ class Answer(NamedTuple):
     message: bytes
 
 
+class Neighbour(NamedTuple):
+    """Somebody who is connected.
+
+    Attributes
+    ----------
+    address : str
+        Of the other end, with numbers for names.
+    name : str
+        Of its certificate; "" without one.
+    """
+
+    address: str
+    name: str
+
+
 class Engine(Protocol):
     """Publishing, listening, questions, and who is there.
 
@@ -75,6 +90,9 @@ class Engine(Protocol):
 
     def notice(self, key: str, changed: Callable[[str, bool], object]) -> Registration:
         """Call `changed` with a key and whether somebody is there, for all who are, come and go."""
+
+    def neighbours(self) -> list[Neighbour]:
+        """Return who is connected now; nobody after the end."""
 
     def close(self) -> None:
         """End all of it."""

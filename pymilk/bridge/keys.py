@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import urllib.parse
 
 from ..errors import BridgeAddressError, StreamNameError
 from ..names import check_name
 
-__all__ = ["ABOUT", "FRAMES", "HERE", "LIKE", "host_name", "key_of", "names_in", "source_of"]
+__all__ = ["ABOUT", "FRAMES", "HERE", "LIKE", "host_name", "key_like", "key_of", "names_in", "source_of"]
 
 #: First parts of all keys. The number is the version of what is sent under them.
 _ROOT = "pymilk/1"
@@ -31,6 +32,16 @@ def key_of(host: str, stream: str, last: str) -> str:
     """Return the key of a stream; ``*`` for all hosts or all streams."""
     host, stream = ("*" if name == "*" else _part(name) for name in (host, stream))
     return f"{_ROOT}/{host}/{stream}/{last}"
+
+
+def key_like(source: str, letters: str) -> str:
+    """Return the first parts of all keys of ``HOST/STREAM``, where ``*`` stands for any letters.
+
+    `letters` is what the engine writes for that within a part; for all of a part it is ``*``.
+    """
+    parts = (re.sub(r"\*+", "*", part) for part in source.split("/"))
+    found = ("*" if part == "*" else letters.join(map(_part, part.split("*"))) for part in parts)
+    return "/".join((_ROOT, *found))
 
 
 def names_in(key: str) -> tuple[str, str] | None:

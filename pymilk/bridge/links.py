@@ -1,4 +1,4 @@
-"""Where the engine listens, and whom it connects to: this machine alone, unless it is said otherwise."""
+"""Where the engine listens, whom it connects to, and what protects that."""
 
 from __future__ import annotations
 
@@ -6,56 +6,101 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from ..errors import BridgeAddressError
+from ..errors import BridgeAddressError, StreamArgumentError
+from .access import Allow
+from .credentials import Login, Tls
 
-__all__ = ["PORT", "Links"]
+__all__ = ["PORT", "Links", "parts_of"]
 
 #: The usual port.
 PORT = 7447
 
-_ENDPOINT = re.compile(r"tcp/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
+_ENDPOINT = re.compile(r"(tcp|tls)/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253}):([0-9]{1,5})")
 
 
 @dataclass(frozen=True)
 class Links:
-    """Addresses of a sender, a receiver or a router.
+    """Addresses of a sender, a receiver or a router, and who may do what there.
 
     Parameters
     ----------
     listen, connect : tuple of str
-        ``tcp/HOST:PORT`` each.
+        ``tcp/HOST:PORT`` or ``tls/HOST:PORT`` each.
     insecure : bool, default False
-        Let addresses leave this machine. Nothing is enciphered, and whoever reaches the port may listen and
+        Let addresses that nothing protects leave this machine: there, whoever reaches the port may listen and
         send.
+    tls : Tls, optional
+        Certificates for ``tls/`` addresses.
+    login : Login, optional
+        User and password to show to others.
+    passwords : str, optional
+        File with a line ``USER:PASSWORD`` for each user that may connect; others are refused.
+    allow : tuple of Allow
+        Who may send and receive what. Default: all who may connect may do all.
 
     Raises
     ------
     BridgeAddressError
+    StreamArgumentError
+        Rules without names to apply them to.
     """
 
     listen: tuple[str, ...] = ()
     connect: tuple[str, ...] = ()
     insecure: bool = False
+    tls: Tls | None = None
+    login: Login | None = None
+    passwords: str | None = None
+    allow: tuple[Allow, ...] = ()
 
     def __post_init__(self) -> None:
         for address in (*self.listen, *self.connect):
-            host = _host(address)
-            if not self.insecure and not _is_here(host):
-                raise BridgeAddressError(
-                    f"{address} leaves this machine, and nothing is enciphered or asked for a password; "
-                    "connect through a tunnel (ssh -L), or allow it with --insecure (insecure=True) on a "
-                    "network that you trust",
-                    address=address,
-                )
+            self._check(address, address in self.listen)
+        if self.allow and not self.named:
+            raise StreamArgumentError(
+                "rules need to know who it is: certificates (tls) or users (passwords)",
+                argument="allow", found=len(self.allow),
+            )  # fmt: skip
+
+    @property
+    def named(self) -> str:
+        """What those who connect are known by: "certificate", "user", or "" if nothing is asked of them."""
+        if self.tls is not None and self.tls.mutual:
+            return "certificate"
+        return "user" if self.passwords is not None else ""
+
+    def _check(self, address: str, listening: bool) -> None:
+        kind, host, _ = parts_of(address)
+        if kind == "tls" and self.tls is None:
+            raise BridgeAddressError(
+                f"{address} needs certificates: --tls-ca, --tls-cert and --tls-key, [tls] of --config "
+                "FILE.toml, or tls=Tls(...); `pymilk bridge keys` makes them",
+                address=address,
+            )
+        if kind == "tls" and listening and self.tls is not None and self.tls.cert is None:
+            raise BridgeAddressError(
+                f"to listen on {address}, a certificate is needed (--tls-cert, --tls-key; cert=, key=)",
+                address=address,
+            )
+        protected = kind == "tls" and (not listening or bool(self.named))
+        if not (protected or self.insecure or _is_here(host)):
+            raise BridgeAddressError(
+                f"{address} leaves this machine, and nothing is enciphered or asked for a certificate; use "
+                "tls/HOST:PORT with certificates (pymilk bridge keys), connect through a tunnel (ssh -L), or "
+                "allow it with --insecure (insecure=True) on a network that you trust",
+                address=address,
+            )
 
 
-def _host(address: str) -> str:
+def parts_of(address: str) -> tuple[str, str, int]:
+    """Return protocol, host and port of an address; `BridgeAddressError` if it is none."""
     found = _ENDPOINT.fullmatch(address)
-    if found is None or not 0 < int(found[2]) < 65536:
+    if found is None or not 0 < int(found[3]) < 65536:
         raise BridgeAddressError(
-            f"an address is tcp/HOST:PORT, as in tcp/127.0.0.1:{PORT}, not {address!r:.100}", address=address
+            f"an address is tcp/HOST:PORT or tls/HOST:PORT, as in tcp/127.0.0.1:{PORT}, not {address!r:.100}",
+            address=address,
         )
-    return found[1].strip("[]")
+    return found[1], found[2].strip("[]"), int(found[3])
 
 
 def _is_here(host: str) -> bool:

@@ -22,6 +22,7 @@ from ..system.notices import warn_always
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .account import Account, Arrival
+from .connections import Connections
 from .engine import Engine
 from .header import MAX_FRAME, Message, decode, nbytes_most
 from .keys import FRAMES, HERE, LIKE, key_of, source_of
@@ -58,8 +59,17 @@ _ROWS = 4096
 #: Seconds to wait for an answer what the stream is like.
 _ASK_SECONDS = 1.0
 
+#: A sender that is there says something each second; after so many without a word another one may follow it.
+_SILENCE_SECONDS = 5.0
+
+#: Frames beyond this number have no counter; no honest stream comes to it.
+_COUNTER_MOST = 1 << 61
+
 #: Seconds between two looks whether the file is still that of the stream.
 _LOOK_SECONDS = 1.0
+
+
+_OLD = "it is older than what is here, or its sender was followed by another one"
 
 
 class Receiver:
@@ -94,7 +104,7 @@ class Receiver:
     ------
     BridgeAddressError, StreamNameError, StreamArgumentError
         From the beginning.
-    LibraryMissingError, BridgeError
+    LibraryMissingError, BridgeError, BridgeKeyError
         From `start`.
 
     Notes
@@ -131,6 +141,7 @@ class Receiver:
         self._thread: threading.Thread | None = None
         self._started = self._ended = 0.0
         self._open: list[Any] = []
+        self._connections: Connections | None = None
         self._account = Account()
         self._target: Target | None = None
         self._senders: set[str] = set()
@@ -138,7 +149,7 @@ class Receiver:
         self._received = self._repeated = self._refused = 0
         self._lost = {"before": 0, "on_way": 0, "away": 0}
         self._trouble = ""
-        self._looked = 0.0
+        self._looked = self._heard = 0.0
         self._gaps = GapTeller(self.name)
 
     def start(self) -> Receiver:
@@ -147,6 +158,7 @@ class Receiver:
             raise StreamArgumentError("the receiver was started already", argument="start", found=None)
         if self._engine is None:
             self._engine = open_engine(self._links, nbytes_most(self._most))
+            self._connections = Connections(self._links, self._engine).watch()
         self._started = time.monotonic()
         tell_after_fork(self)
         close_at_exit(self)
@@ -169,8 +181,10 @@ class Receiver:
         until = self._ended or time.monotonic()
         return ReceiverReport(
             source=self.source, target=self.name, received=self._received, repeated=self._repeated,
-            refused=self._refused, trouble=self._trouble, sender=bool(self._senders),
-            duration=until - self._started if self._started else 0.0, **self._lost,
+            refused=self._refused, trouble=self._trouble, senders=len(self._senders),
+            duration=until - self._started if self._started else 0.0, before=self._lost["before"],
+            on_way=self._lost["on_way"], away=self._lost["away"],
+            **(self._connections.told() if self._connections else {}),
         )  # fmt: skip
 
     def rows(self) -> Array:
@@ -192,6 +206,8 @@ class Receiver:
         self._end(None)
         if self._thread is not None and self._thread is not threading.current_thread():
             join_thread(self._thread)
+        if self._connections is not None:
+            self._connections.close()
         engine, opened = self._engine, self._open
         self._engine, self._open = None, []
         for each in opened:
@@ -235,6 +251,7 @@ class Receiver:
         # Connections and their threads stayed with the parent, and so did the stream.
         self._lock = threading.Lock()
         self._engine, self._open, self._target, self._thread = None, [], None, None
+        self._connections = None
         over, self._over = self._over.is_set(), Latch()
         self._over.set()
         if not over:
@@ -243,6 +260,8 @@ class Receiver:
     def _begin(self, engine: Engine) -> None:
         """Make the stream before frames come: it takes long enough to lose some. Then listen."""
         self._appeared.wait()
+        if self._over.is_set():
+            return
         try:
             for answer in engine.ask(key_of(self._host, self._stream, LIKE), _ASK_SECONDS):
                 if answer.message and not self._over.is_set():
@@ -270,6 +289,8 @@ class Receiver:
                     self._put(message, arrived)
         except BridgeMessageError as error:
             self._refuse(str(error))
+        except MemoryError:
+            self._refuse("there is no memory for it")
         except StreamError as error:
             self._end(error)
 
@@ -278,11 +299,16 @@ class Receiver:
         self._trouble = why
 
     def _put(self, message: Message, arrived: int) -> None:
+        why = self._why_not(message)
+        if why:  # before the stream is made anew for it
+            self._refuse(why)
+            return
         target = self._target_for(message)
         arrival = self._account.take(message)
         if arrival is None:
-            self._refuse("it is older than what is here, or its sender was replaced by another one")
+            self._refuse(_OLD)
             return
+        self._heard = time.monotonic()
         self._repeated += arrival.first
         if arrival.first < len(message.rows):
             counters = target.publish(message, arrival)
@@ -293,6 +319,20 @@ class Receiver:
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._looked = time.monotonic()
             self._look()
+
+    def _why_not(self, message: Message) -> str:
+        """Return why a message is not for this receiver; "" if it may be."""
+        sender = self._account.sender
+        rival = sender is not None and message.sender != sender
+        if rival and time.monotonic() - self._heard < _SILENCE_SECONDS:
+            here = f"{key_of(self._host, self._stream, HERE)}/{sender:x}"
+            if here in self._senders:
+                return f"another sender of {self.source} is there, and was here first"
+        if self._account.weigh(message) is None:
+            return _OLD
+        if self._target is not None and self._target.stream.counter > _COUNTER_MOST:
+            return f"the counter of {self.name} has come to its end"
+        return ""
 
     def _target_for(self, message: Message) -> Target:
         """Return the stream for a message: the present one, or a new one for frames of another kind."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..reports import LossReport, Report
 
-__all__ = ["LineReport", "ReceiverReport", "SenderReport"]
+__all__ = ["LineReport", "ReceiverReport", "RouterReport", "SenderReport"]
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -61,20 +61,53 @@ class SenderReport(Report):
         Processor time of the threads that read and send as a share of `duration`, those of the engine not
         counted.
     streams : list of LineReport
+    connected : list of str
+        Who is connected, with the name of its certificate where it has one: ``NAME (ADDRESS)``.
+    not_connected : list of str
+        Addresses that should be, and why they are not: ``ADDRESS: REASON``.
     """
 
     host: str
     duration: float
     cpu_share: float
     streams: list[LineReport] = field(default_factory=list)
+    connected: list[str] = field(default_factory=list)
+    not_connected: list[str] = field(default_factory=list)
 
     def title(self) -> str:
         """Return the line above the rows."""
         return f"Sender on {self.host}, {self.duration:.1f} s"
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return a row for each stream."""
-        return [(each.stream, str(each).partition(": ")[2]) for each in self.streams]
+        """Return a row for each stream, and for each address that is not connected."""
+        rows = [(each.stream, str(each).partition(": ")[2]) for each in self.streams]
+        return rows + [("not connected", each) for each in self.not_connected]
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class RouterReport(Report):
+    """Who uses a router.
+
+    Attributes
+    ----------
+    duration : float
+        Seconds since it began.
+    connected, not_connected : list of str
+        As in `SenderReport`.
+    """
+
+    duration: float
+    connected: list[str] = field(default_factory=list)
+    not_connected: list[str] = field(default_factory=list)
+
+    def title(self) -> str:
+        """Return the line above the rows."""
+        return f"Router, {self.duration:.1f} s"
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Return a row for each who is connected, and for each address that is not."""
+        rows = [("connected", each) for each in self.connected]
+        return rows + [("not connected", each) for each in self.not_connected]
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -100,16 +133,20 @@ class ReceiverReport(LossReport):
     repeated : int
         Frames that came again, and were left out.
     refused : int
-        Messages that were refused: damaged, too large, of another version, or of a sender whose place another
-        one has taken.
+        Messages that were refused: damaged, too large, of another version, older than what is here, or of a
+        second sender of this stream.
     trouble : str
         Why the last one was refused.
+    senders : int
+        Senders of this stream that are there. Of several, the first one counts as long as it is there.
     sender : bool
-        Whether the sender is there.
+        Whether there is one.
     duration : float
         Seconds since the receiver began.
     rate : float
         Frames received a second.
+    connected, not_connected : list of str
+        As in `SenderReport`.
     """
 
     source: str
@@ -122,12 +159,16 @@ class ReceiverReport(LossReport):
     repeated: int
     refused: int
     trouble: str
-    sender: bool
+    senders: int
+    sender: bool = field(init=False)
     duration: float
     rate: float = field(init=False)
+    connected: list[str] = field(default_factory=list)
+    not_connected: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.lost = self.before + self.on_way + self.away
+        self.sender = self.senders > 0
         self.rate = self.received / self.duration if self.duration > 0 else 0.0
 
     def reasons(self) -> list[str]:
@@ -147,6 +188,17 @@ class ReceiverReport(LossReport):
             said.append(f"{self.away} frames were published while the sender or a receiver was not there.")
         if self.refused:
             said.append(f"{self.refused} messages were refused; the last one: {self.trouble}.")
+        said += [f"Not connected: {each}." for each in self.not_connected]
+        if self.senders > 1:
+            said.append(
+                f"{self.senders} senders of {self.source} are there: `pymilk bridge ls` shows them. Those "
+                "of the first one count; give the others another --host."
+            )
+        if self.connected and not self.sender and not self.received:
+            said.append(
+                f"{', '.join(self.connected)} offers no {self.source}: it is not sent yet, or access rules "
+                "there do not let this machine receive it."
+            )
         return said
 
     def __str__(self) -> str:

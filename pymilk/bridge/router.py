@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 
 from ..arguments import check_count
 from ..errors import StreamArgumentError
 from ..system.ending import close_at_exit
 from ..system.latch import Latch
+from .connections import Connections
 from .engine import Engine
 from .header import MAX_FRAME, nbytes_most
 from .links import Links
+from .reports import RouterReport
 from .zenoh import open_engine
 
 __all__ = ["Router"]
@@ -30,7 +33,7 @@ class Router:
 
     Raises
     ------
-    LibraryMissingError, BridgeError
+    LibraryMissingError, BridgeError, BridgeKeyError
         From `start`.
     """
 
@@ -38,6 +41,8 @@ class Router:
         self._links = links
         self._most = check_count("max_frame", max_frame, "bytes", below=2**31)
         self._engine: Engine | None = None
+        self._connections: Connections | None = None
+        self._started = self._ended = 0.0
         self._over = Latch()
 
     def start(self) -> Router:
@@ -45,6 +50,8 @@ class Router:
         if self._engine is not None or self._over.is_set():
             raise StreamArgumentError("the router was started already", argument="start", found=None)
         self._engine = open_engine(self._links, nbytes_most(self._most))
+        self._connections = Connections(self._links, self._engine).watch()
+        self._started = time.monotonic()
         close_at_exit(self)
         return self
 
@@ -53,9 +60,18 @@ class Router:
         """Whether it hands on."""
         return self._engine is not None and not self._over.is_set()
 
+    @property
+    def report(self) -> RouterReport:
+        """Who is connected."""
+        duration = (self._ended or time.monotonic()) - self._started if self._started else 0.0
+        return RouterReport(duration=duration, **(self._connections.told() if self._connections else {}))
+
     def stop(self) -> None:
         """End. A second call does nothing."""
+        self._ended = self._ended or time.monotonic()
         self._over.set()
+        if self._connections is not None:
+            self._connections.close()
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()

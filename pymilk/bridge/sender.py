@@ -20,6 +20,7 @@ from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
+from .connections import Connections
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
 from .keys import ABOUT, FRAMES, HERE, LIKE, host_name, key_of
@@ -61,7 +62,7 @@ class Sender:
     ------
     StreamArgumentError, StreamNameError
         There are no patterns, or the host has no usable name.
-    LibraryMissingError, BridgeError
+    LibraryMissingError, BridgeError, BridgeKeyError
         From `start`.
     """
 
@@ -85,6 +86,7 @@ class Sender:
         self._said: list[Registration] = []
         self._over, self._ending = Latch(), Latch()
         self._started = self._ended = 0.0
+        self._connections: Connections | None = None
         self._thread: threading.Thread | None = None
         self.error: StreamError | None = None
 
@@ -94,6 +96,7 @@ class Sender:
             raise StreamArgumentError("the sender was started already", argument="start", found=None)
         if self._engine is None:
             self._engine = open_engine(self._links, nbytes_most(MAX_FRAME))
+            self._connections = Connections(self._links, self._engine).watch()
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="pymilk-bridge", daemon=True)
         tell_after_fork(self)
@@ -115,6 +118,7 @@ class Sender:
         return SenderReport(
             host=self.host, duration=duration, cpu_share=busy / duration if duration > 0 else 0.0,
             streams=[line.report for line in lines],
+            **(self._connections.told() if self._connections else {}),
         )  # fmt: skip
 
     def stop(self) -> SenderReport:
@@ -149,6 +153,7 @@ class Sender:
         # Connections and threads stayed with the parent.
         over = self._over.is_set()
         self._over, self._thread, self._lines = Latch(), None, {}
+        self._connections = None
         self._over.set()
         if not over:
             self.error = left_with_parent("sender of the bridge", ", ".join(self.patterns))
@@ -171,6 +176,8 @@ class Sender:
                 line.stop()
             for each in (*lines, *self._said):
                 each.close()
+            if self._connections is not None:
+                self._connections.close()
             if self._owned:
                 engine.close()
             self._ended = time.monotonic()

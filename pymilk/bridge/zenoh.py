@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import BridgeError
 from ..system.extras import optional_library
 from ..system.forks import tell_after_fork
-from .engine import Answer, Engine, Outlet, Registration
+from .credentials import check_private
+from .engine import Answer, Engine, Neighbour, Outlet, Registration
+from .keys import ABOUT, key_like, key_of
 from .links import Links
 
 __all__ = ["open_engine"]
@@ -25,8 +29,14 @@ _WAIT_US, _WAIT_PARTS_US = 20_000, 1_000_000
 #: A link on which nothing is heard for so many milliseconds is dead.
 _LEASE_MS = 3000
 
+#: Milliseconds until a connection that does not get as far as messages is given up: the end waits for that.
+_OPEN_MS = 3000
+
 #: Milliseconds between attempts to connect: the first, and the most.
 _RETRY_MS = {"period_init_ms": 100, "period_max_ms": 1000, "period_increase_factor": 1.5}
+
+#: Answers to a question that are heard.
+_ANSWERS_MOST = 10_000
 
 #: Bytes of a message of the engine besides what is sent: key, sizes.
 _AROUND = 4096
@@ -46,10 +56,16 @@ def open_engine(links: Links, most: int) -> Engine:
     ------
     LibraryMissingError
         Zenoh is not installed.
+    BridgeKeyError
+        A certificate, a key or the file of passwords is not usable.
     BridgeError
         It cannot listen there.
     """
     zenoh = optional_library("zenoh", "net", "streams across machines")
+    if links.tls is not None:
+        links.tls.context()
+    if links.passwords is not None:
+        check_private(links.passwords)
     try:
         session = zenoh.open(_config(zenoh, links, most))
     except zenoh.ZError as error:
@@ -75,14 +91,83 @@ def _config(zenoh: Any, links: Links, most: int) -> Any:
         "scouting/multicast/enabled": False,
         "scouting/gossip/enabled": False,
         "transport/shared_memory/enabled": False,
+        "transport/unicast/open_timeout": _OPEN_MS,
+        "transport/unicast/accept_timeout": _OPEN_MS,
         "transport/link/tx/lease": _LEASE_MS,
         "transport/link/rx/max_message_size": most + _AROUND,
         drop + "wait_before_drop": _WAIT_US,
         drop + "max_wait_before_drop_fragments": _WAIT_PARTS_US,
+        **_protection(links),
     }
     for key, value in values.items():
         config.insert_json5(key, json.dumps(value))
     return config
+
+
+def _protection(links: Links) -> dict[str, Any]:
+    """Return what of the configuration says who may connect, and what they may do."""
+    values: dict[str, Any] = {}
+    tls = links.tls
+    if tls is not None:
+        begin = "transport/link/tls/"
+        values |= {
+            begin + "root_ca_certificate": os.path.abspath(tls.ca),
+            begin + "enable_mtls": tls.mutual,
+            begin + "verify_name_on_connect": True,
+            begin + "close_link_on_expiration": True,
+        }
+        if tls.cert is not None and tls.key is not None:
+            for end in ("listen", "connect"):
+                values[f"{begin}{end}_certificate"] = os.path.abspath(tls.cert)
+                values[f"{begin}{end}_private_key"] = os.path.abspath(tls.key)
+    if links.login is not None or links.passwords is not None:
+        values["transport/auth/usrpwd"] = {
+            "user": links.login and links.login.user,
+            "password": links.login and links.login.password,
+            "dictionary_file": links.passwords and os.path.abspath(links.passwords),
+        }
+    if links.allow:
+        values["access_control"] = _access(links)
+    return values
+
+
+#: Kinds of messages: of one who sends a stream, and of one who receives it.
+_SENDING = ["put", "delete", "reply", "declare_queryable", "liveliness_token"]
+_RECEIVING = ["declare_subscriber", "query", "declare_liveliness_subscriber", "liveliness_query"]
+
+
+def _access(links: Links) -> dict[str, Any]:
+    """Return the rules as the engine has them: they are about messages that come in or go out.
+
+    Questions about all streams are asked of everybody; answers, about one each, are subject to the rules.
+    """
+    rules, subjects, policies = [], [], []
+    lists = [key_of("*", "*", ABOUT)]
+    for number, allow in enumerate(links.allow):
+        ids: list[str] = []
+        # Who sends: what senders say comes in, what receivers say goes out to them.
+        for does, sources, (sent, received) in (
+            ("send", allow.send, ("ingress", "egress")),
+            ("receive", allow.receive, ("egress", "ingress")),
+        ):
+            keys = [f"{key_like(each, '$*')}/**" for each in sources]
+            for flow, messages, about in (
+                (sent, _SENDING, keys), (received, _RECEIVING, keys), (received, ["query"], lists),
+            ):  # fmt: skip
+                if keys:
+                    ids.append(f"{number} {does} {len(ids)}")
+                    rules.append({"id": ids[-1], "permission": "allow", "flows": [flow],
+                                  "messages": messages, "key_exprs": about})  # fmt: skip
+        subjects.append({"id": f"{number}", **_subject(links, allow.who)})
+        policies.append({"rules": ids, "subjects": [f"{number}"]})
+    return {"enabled": True, "default_permission": "deny", "rules": rules, "subjects": subjects,
+            "policies": policies}  # fmt: skip
+
+
+def _subject(links: Links, who: tuple[str, ...]) -> dict[str, Any]:
+    if links.named == "certificate":
+        return {"link_protocols": ["tls"]} if "*" in who else {"cert_common_names": list(who)}
+    return {} if "*" in who else {"usernames": list(who)}
 
 
 def _keep(what: Any) -> None:
@@ -187,7 +272,7 @@ class _Session:
             )  # fmt: skip
             return [
                 Answer(str(reply.ok.key_expr), reply.ok.payload.to_bytes())
-                for reply in replies
+                for reply in itertools.islice(replies, _ANSWERS_MOST)
                 if reply.ok is not None
             ]
         except self._zenoh.ZError as error:
@@ -204,6 +289,15 @@ class _Session:
 
         watching = self._session.liveliness().declare_subscriber(key, self._at_once(told), history=True)
         return self._closing(watching)
+
+    def neighbours(self) -> list[Neighbour]:
+        session = self._session
+        if session is None:
+            return []
+        try:
+            return [Neighbour(str(each.dst), each.auth_identifier or "") for each in session.info.links()]
+        except self._zenoh.ZError:
+            return []  # it has ended
 
     def close(self) -> None:
         session, self._session = self._session, None

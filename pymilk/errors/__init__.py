@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 #: Rooms that are loaded with the first of their names.
 _ROOMS = {
-    "bridge": ("BridgeAddressError", "BridgeError", "BridgeMessageError"),
+    "bridge": (
+        "BridgeAddressError",
+        "BridgeError",
+        "BridgeKeyError",
+        "BridgeMessageError",
+        "BridgeUnreachableError",
+    ),
     "channels": (
         "ChannelArgumentError",
         "ChannelClosedError",

@@ -4,11 +4,41 @@ from __future__ import annotations
 
 from .streams import StreamError
 
-__all__ = ["BridgeAddressError", "BridgeError", "BridgeMessageError"]
+__all__ = [
+    "BridgeAddressError",
+    "BridgeError",
+    "BridgeKeyError",
+    "BridgeMessageError",
+    "BridgeUnreachableError",
+]
 
 
 class BridgeError(StreamError, ConnectionError):
     """The engine that carries frames between machines cannot start, or has ended."""
+
+
+class BridgeUnreachableError(BridgeError):
+    """None of the addresses to connect to can be reached, or none lets this process in.
+
+    Attributes
+    ----------
+    addresses : tuple of str
+    """
+
+    fields = ("addresses",)
+    addresses: tuple[str, ...]
+
+
+class BridgeKeyError(StreamError, ValueError):
+    """A certificate, a key or a file of passwords is missing, unusable, expired or open to all.
+
+    Attributes
+    ----------
+    path : str
+    """
+
+    fields = ("path",)
+    path: str
 
 
 class BridgeAddressError(StreamError, ValueError):

@@ -1,11 +1,11 @@
 """Making an image smaller: blocks of pixels become one, at about the speed of memory."""
 
 cimport cython
-from libc.math cimport INFINITY, NAN, isnan
+from libc.math cimport INFINITY, NAN, hypot, isinf, isnan
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-__all__ = ["bin_image"]
+__all__ = ["bin_complex", "bin_image"]
 
 ctypedef fused pixel_t:
     uint8_t
@@ -24,6 +24,10 @@ ctypedef fused sum_t:
     int32_t
     int64_t
     double
+
+ctypedef fused complex_t:
+    float complex
+    double complex
 
 cdef enum:
     MEAN
@@ -59,19 +63,8 @@ def bin_image(const pixel_t[:, :] image, pixel_t[:, ::1] out, Py_ssize_t down, P
     The GIL is released.
     """
     cdef Py_ssize_t rows = image.shape[0], columns = image.shape[1]
-    cdef int kind
-    if how == "mean":
-        kind = MEAN
-    elif how == "max":
-        kind = MAXIMUM
-    elif how == "first":
-        kind = FIRST
-    else:
-        raise ValueError(f"how is 'mean', 'max' or 'first', not {how!r}")
-    if down < 1 or across < 1 or out.shape[0] != (rows + down - 1) // down \
-            or out.shape[1] != (columns + across - 1) // across:
-        raise ValueError(
-            f"{rows}x{columns} pixels in blocks of {down}x{across} do not make {out.shape[0]}x{out.shape[1]}")
+    cdef int kind = kind_of(how)
+    check_fit(rows, columns, down, across, out.shape[0], out.shape[1])
     if rows == 0 or columns == 0:
         return
     cdef bint by_rows = image.strides[1] == sizeof(pixel_t) and down <= LARGEST_BLOCK // across
@@ -93,6 +86,53 @@ def bin_image(const pixel_t[:, :] image, pixel_t[:, ::1] out, Py_ssize_t down, P
         free(room)
 
 
+def bin_complex(const complex_t[:, :] image, complex_t[:, ::1] out, Py_ssize_t down, Py_ssize_t across, str how):
+    """Do the same for complex numbers.
+
+    Parameters
+    ----------
+    image : ndarray, shape (rows, columns)
+        complex64 or complex128, native byte order; any strides.
+    out : ndarray, C order, same dtype
+        As that of `bin_image`.
+    down, across : int
+        1 and more.
+    how : {"mean", "max", "first"}
+        "max" is the number with the largest amplitude, the first of several. It and "mean" leave out numbers of
+        which a part is NaN, and are NaN where there are no others.
+
+    Raises
+    ------
+    ValueError
+        As `bin_image`.
+
+    Notes
+    -----
+    The GIL is released.
+    """
+    cdef int kind = kind_of(how)
+    check_fit(image.shape[0], image.shape[1], down, across, out.shape[0], out.shape[1])
+    with nogil:
+        take_complex(image, out, down, across, kind)
+
+
+cdef int kind_of(str how) except -1:
+    if how == "mean":
+        return MEAN
+    if how == "max":
+        return MAXIMUM
+    if how == "first":
+        return FIRST
+    raise ValueError(f"how is 'mean', 'max' or 'first', not {how!r}")
+
+
+cdef int check_fit(Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t down, Py_ssize_t across, Py_ssize_t height,
+                   Py_ssize_t width) except -1:
+    if down < 1 or across < 1 or height != (rows + down - 1) // down or width != (columns + across - 1) // across:
+        raise ValueError(f"{rows}x{columns} pixels in blocks of {down}x{across} do not make {height}x{width}")
+    return 0
+
+
 @cython.boundscheck(False)
 @cython.wraparound(False)
 cdef void take_first(const pixel_t[:, :] image, pixel_t[:, ::1] out, Py_ssize_t down,
@@ -103,8 +143,6 @@ cdef void take_first(const pixel_t[:, :] image, pixel_t[:, ::1] out, Py_ssize_t 
             out[y, x] = image[y * down, x * across]
 
 
-@cython.boundscheck(False)
-@cython.wraparound(False)
 @cython.boundscheck(False)
 @cython.wraparound(False)
 cdef void take_blocks(const pixel_t[:, :] image, pixel_t[:, ::1] out, Py_ssize_t down, Py_ssize_t across,
@@ -313,3 +351,85 @@ cdef inline void round_to(const sum_t *totals, pixel_t *out, Py_ssize_t number, 
             out[x] = <pixel_t><int64_t>((twice + half) * part)
         else:
             out[x] = <pixel_t><int32_t>((twice + (half if twice >= 0.0 else -half)) * part)
+
+
+# Complex numbers, block by block: what they cost is memory.
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+cdef void take_complex(const complex_t[:, :] image, complex_t[:, ::1] out, Py_ssize_t down, Py_ssize_t across,
+                       int kind) noexcept nogil:
+    cdef Py_ssize_t y, x, top, bottom, left, right
+    for y in range(out.shape[0]):
+        top, bottom = y * down, min((y + 1) * down, image.shape[0])
+        for x in range(out.shape[1]):
+            left, right = x * across, min((x + 1) * across, image.shape[1])
+            if kind == FIRST:
+                out[y, x] = image[top, left]
+            elif kind == MEAN:
+                out[y, x] = complex_mean_of(image, top, bottom, left, right)
+            else:
+                out[y, x] = complex_maximum_of(image, top, bottom, left, right)
+
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+cdef complex_t complex_mean_of(const complex_t[:, :] image, Py_ssize_t top, Py_ssize_t bottom, Py_ssize_t left,
+                               Py_ssize_t right) noexcept nogil:
+    cdef Py_ssize_t i, j, count = 0
+    cdef double real = 0.0, imaginary = 0.0
+    cdef complex_t value, mean
+    for i in range(top, bottom):
+        for j in range(left, right):
+            value = image[i, j]
+            if not isnan(value.real) and not isnan(value.imag):
+                real += value.real
+                imaginary += value.imag
+                count += 1
+    mean.real = real / count if count else NAN
+    mean.imag = imaginary / count if count else NAN
+    return mean
+
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+cdef complex_t complex_maximum_of(const complex_t[:, :] image, Py_ssize_t top, Py_ssize_t bottom,
+                                  Py_ssize_t left, Py_ssize_t right) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef double square, most = -1.0
+    cdef Py_ssize_t place, best = 0, step = image.strides[1]
+    cdef const char *row
+    cdef complex_t value
+    # Without branches: which one is the largest cannot be foretold.
+    for i in range(top, bottom):
+        row = <const char *>&image[i, 0]
+        for j in range(left, right):
+            value = (<const complex_t *>(row + j * step))[0]
+            square = <double>value.real * value.real + <double>value.imag * value.imag
+            place = i * image.shape[1] + j
+            best = place if square > most else best  # a NaN is not more
+            most = square if square > most else most
+    # Squares of doubles are too large or too small for one long before amplitudes are.
+    if most < 1e-290 or isinf(most):
+        return complex_extreme_of(image, top, bottom, left, right)
+    return image[best // image.shape[1], best % image.shape[1]]
+
+
+@cython.boundscheck(False)
+@cython.wraparound(False)
+cdef complex_t complex_extreme_of(const complex_t[:, :] image, Py_ssize_t top, Py_ssize_t bottom,
+                                  Py_ssize_t left, Py_ssize_t right) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef double amplitude, most = -1.0
+    cdef complex_t value, best
+    best.real = best.imag = NAN
+    for i in range(top, bottom):
+        for j in range(left, right):
+            value = image[i, j]
+            if isnan(value.real) or isnan(value.imag):
+                continue
+            amplitude = hypot(value.real, value.imag) if value.real or value.imag else 0.0
+            if amplitude > most:
+                most = amplitude
+                best = value
+    return best

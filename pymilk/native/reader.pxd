@@ -61,6 +61,8 @@ cdef class Reader:
     cdef int prepare_wait(self, Wait *w, StreamFile file, uint64_t last, int64_t timeout, int64_t spin) except -1
     cdef int prepare(self, Job *job, StreamFile file, const Terms *terms) except -1
     cdef int deliver(self, Job *job, const Terms *terms) except -1
+    # `wait`, for callers that hold the file; takes the turn of this reader itself.
+    cdef int await_frame(self, StreamFile file, const Terms *terms) except -1
     # After a wait that was prepared by `prepare_wait`, in whatever thread it ran: keep what was learned. posts: how many
     # were posted by this process to end it.
     cdef void keep_wait(self, Wait *w, int posts) noexcept

@@ -31,7 +31,7 @@ from ..protocol.copying cimport Patience
 from ..protocol.cursor cimport cursor_begin, cursor_seek
 from ..protocol.filestate cimport FILE_GONE, Source, file_state
 from ..protocol.flags cimport raise_flag
-from ..protocol.frame cimport STREAMING_NBYTES, Row, streams
+from ..protocol.frame cimport Row, streams
 from ..protocol.guard cimport PYMILK_CLOSED
 from ..protocol.look cimport Look, look
 from ..protocol.order cimport UNKNOWN, go_on, is_wary
@@ -454,9 +454,13 @@ cdef class Reader:
         StreamClosedError
             Closed before or during the wait.
         """
-        cdef Wait w
         cdef StreamFile file = self.file
         cdef Terms terms = terms_of(file.name, timeout, after, spin_ns, None)
+        self.await_frame(file, &terms)
+        return file.whole(counter_of(file.mapping.base))
+
+    cdef int await_frame(self, StreamFile file, const Terms *terms) except -1:
+        cdef Wait w
         cdef char *base = file.use_whole()
         cdef uint64_t last = terms.after if terms.going_on else counter_of(base)
         self.begin()
@@ -468,7 +472,7 @@ cdef class Reader:
                 self.keep_wait(&w, 0)
         finally:
             self.end()
-        return file.whole(counter_of(base))
+        return 0
 
     def try_wait(self, after):
         """Tell whether a frame newer than number `after` is there: its counter, or None. Never waits."""
@@ -678,7 +682,7 @@ cdef class Reader:
         try:
             self.prepare(&job, file, &terms)
             job.dest.nbytes = file.h.unit_nbytes
-            job.dest.streaming = file.h.unit_nbytes >= STREAMING_NBYTES
+            job.dest.streaming = streams(file.h.unit_nbytes, ring.count * ring.nbytes)
             ring.receive_into(&job)
             job.wanted = <uint64_t>-1
             try:

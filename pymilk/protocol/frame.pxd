@@ -34,7 +34,7 @@ cdef enum:
     # Copies of this size and more release the GIL. For smaller ones, taking it back beside a busy Python
     # thread (up to 5 ms) costs more than other threads gain. 512 KiB are about 50 us of copying.
     GIL_RELEASE_NBYTES = 524_288
-    # Ring slots of this size and more are filled past the caches: they would evict everything else.
+    # Slots of this size and more in the ring of a stream are filled past the caches: they would evict all else.
     STREAMING_NBYTES = 1_048_576
     # Frames of at least this size are copied with streaming stores into destinations of at least this size: they
     # do not fit the caches, and streaming stores do not read the destination first.

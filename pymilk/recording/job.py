@@ -34,6 +34,7 @@ from ..errors import (
 )
 from ..ring import RingReader
 from ..shm import SHM
+from ..system.durable import sync_files
 from ..system.files import check_room_for, file_error, memory_error
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import GapTeller, tell, warn
@@ -100,6 +101,8 @@ class JobOptions:
     priority: int | None
     keywords: tuple[Keyword, ...] = ()
     restart: bool = False
+    direct: bool = False
+    sync: str | None = None
 
 
 class Job:
@@ -150,6 +153,7 @@ class Job:
         self._replaces = False
         self._peak = 0.0
         self._held_until = math.inf
+        self._cached = False  # direct writes were asked for, and the file system has none
         self._crowded = False  # the ring was nearly full, and has not been half empty since
         self._lowest = math.inf  # how full the ring was at least
         self._hurried = False  # frames are not packed, since the ring fills up
@@ -170,6 +174,7 @@ class Job:
         """Raise any error that is known before a file is made and a frame is waited for."""
         stream = self.stream
         self._format.check(stream.frame_shape, stream.dtype, self._options.compress)
+        self._format.check_disk(self._options.direct, self._options.sync)
         check_outputs(self._in_the_way(self._where))
         others = [] if self._options.force else self._in_the_way(self.path)
         check_room_for(self.path, others, stream.name)
@@ -316,6 +321,7 @@ class Job:
             error=None if self.error is None else str(self.error),
             complete=self.complete,
             packed=self._packed_so_far(),
+            cached=self._cached,
         )
 
     def _packed_so_far(self) -> Packed | None:
@@ -497,6 +503,8 @@ class Job:
         if self._sink is not None and now - self._flushed > self._sink.flush_seconds:
             self._sink.flush()
             self._sink.verify()
+            if self._options.sync == "second":
+                self._sink.sync()
             self._flushed = now
         if failure is not None and not isinstance(failure, StreamTimeoutError):
             raise failure
@@ -646,7 +654,20 @@ class Job:
         self.complete = False
         if replaces:
             remove_others(self._where, where)
+        self._choose_way(sink, where)
         return sink
+
+    def _choose_way(self, sink: Sink, where: str) -> None:
+        """Tell a new file how its frames get to the disk."""
+        try:
+            if self._options.direct and not sink.begin_direct() and not self._cached:
+                self._cached = True
+                warn("stream %r: %s cannot be written past the page cache", self.name, where)
+            if self._options.sync == "second":
+                sink.hold()
+                sync_files(self._format.files(where))
+        except OSError as error:
+            raise file_error(error, where, "written") from error
 
     def _header(self, ended: str) -> Header:
         account = FileAccount(
@@ -669,6 +690,7 @@ class Job:
         try:
             try:
                 sink.flush()
+                self._bring_to_disk(sink)
             except OSError as error:
                 failure, ending = error, "error"
             sink.verify()
@@ -678,6 +700,8 @@ class Job:
             self._unwritten += dropped
             if self._recorded:
                 sink.finish(self._header(ending))
+                if failure is None:
+                    self._bring_to_disk(None)
             else:
                 sink.close()
                 self._remove()  # a file without frames would be in the way of the next try
@@ -695,6 +719,15 @@ class Job:
             tell(words, self.name, self.paths[-1], self._part, self._part_lost, ending)
         if failure is not None:
             raise failure
+
+    def _bring_to_disk(self, sink: Sink | None) -> None:
+        """Wait until the disk has the present file, if that was asked for; `sink`: one to be finished."""
+        if self._options.sync is None or not self._recorded:
+            return
+        if sink is not None and self._options.sync == "second":
+            sink.sync()
+        else:
+            sync_files(self._format.files(os.path.join(self._folder, self.paths[-1])))
 
     def _disown(self, sink: Sink) -> None:
         """Leave a file alone that another program has changed; its frames are in no file."""

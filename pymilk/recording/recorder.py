@@ -31,6 +31,9 @@ from .targets import targets_of
 
 __all__ = ["Recorder", "record"]
 
+#: When a recorder waits for the disk.
+_SYNCS = ("end", "second")
+
 
 class Recorder:
     """Record streams to disk in the background.
@@ -82,11 +85,21 @@ class Recorder:
     keywords : mapping, optional
         For the header of each file, beside the keywords of the stream, and in the place of those of the same
         name: ``{"TELESCOP": "Subaru", "EXPTIME": (0.5, "seconds")}``. The stream is not changed.
+    direct : bool, default False
+        NPY and FITS: write frames past the page cache (O_DIRECT), at the speed of the disk, so that dirty
+        pages never pile up. It costs one copy. Where the file system has none, frames go through the cache,
+        and the report says so.
+    sync : {"end", "second"}, optional
+        For those who fear power failures. "end": each file is on the disk before it counts as finished.
+        "second", NPY and FITS: also once a second, and frames count once they are on the disk; the kernel
+        begins to write them at once. A disk that takes long for that needs a ring that lasts as long. None:
+        the kernel writes when it likes.
 
     Raises
     ------
     StreamArgumentError
-        An argument is not one of those, a path has no known suffix, or the format has no compression.
+        An argument is not one of those, a path has no known suffix, or the format has no compression, or is
+        not written in the way that `direct` and `sync` ask for.
     StreamUnsupportedError
         The format has no such pixels: FITS has no complex and no float16.
     StreamExistsError
@@ -144,9 +157,13 @@ class Recorder:
         cpu: int | None = None,
         priority: int | None = None,
         keywords: Mapping[str, Any] | None = None,
+        direct: bool = False,
+        sync: str | None = None,
     ) -> None:
         check_choice("start", start, STARTS)
         spin_of(wait)
+        if sync is not None:
+            check_choice("sync", sync, _SYNCS)
         check_scheduling(cpu, priority)
         check_seconds(seconds)
         check_seconds(max_seconds_per_file, "max_seconds_per_file")
@@ -168,6 +185,8 @@ class Recorder:
             priority=priority,
             keywords=checked_keywords(keywords),
             restart=bool(restart),
+            direct=bool(direct),
+            sync=sync,
         )
         self._jobs: dict[str, Job | Restarting] = {}
         self._started = False
@@ -404,6 +423,8 @@ def record(
     cpu: int | None = None,
     priority: int | None = None,
     keywords: Mapping[str, Any] | None = None,
+    direct: bool = False,
+    sync: str | None = None,
 ) -> RecordReport:
     """Record streams to disk, and wait for the end.
 
@@ -416,7 +437,7 @@ def record(
         End after these frames or seconds, whichever comes first. One of them is required.
     max_frames_per_file, max_bytes_per_file, max_seconds_per_file, format, restart, force, compress, depth
         See `Recorder`.
-    start, timeout, wait, cpu, priority, keywords
+    start, timeout, wait, cpu, priority, keywords, direct, sync
         See `Recorder`.
 
     Returns
@@ -464,6 +485,8 @@ def record(
         cpu=cpu,
         priority=priority,
         keywords=keywords,
+        direct=direct,
+        sync=sync,
     )
     try:
         return recorder.start().wait()

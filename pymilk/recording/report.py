@@ -66,6 +66,8 @@ class StreamReport(LossReport):
     packed : Packed or None
         How small the frames got with `compress`, and how fast: `ratio`, `rate_in` and `rate_out` (bytes per
         second of one core), `unpacked` (frames stored as they are). None without `compress`.
+    cached : bool
+        Direct writes were asked for, and the file system has none: frames went through the page cache.
     """
 
     stream: str
@@ -89,6 +91,7 @@ class StreamReport(LossReport):
     uncertain: int = 0
     depth: int = 0
     packed: Packed | None = None
+    cached: bool = False
 
     def title(self) -> str:
         """Return the line above the rows."""
@@ -119,6 +122,8 @@ class StreamReport(LossReport):
             ("duration", f"{self.duration:.3f} s"),
             ("ended", ending_text(self.ended, self.error)),
         ]
+        if self.cached:
+            rows.append(("direct", "no: this file system writes through the page cache only"))
         if self.ended != "running" and not self.complete:
             rows.append(("files", "not finished; pymilk.load reads what is there"))
         return rows

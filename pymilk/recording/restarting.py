@@ -131,6 +131,7 @@ class Restarting:
             error=None if error is None else str(error),
             complete=all(one.complete for one in each),
             packed=Packed.together(one.packed for one in each),
+            cached=any(one.cached for one in each),
         )
 
     def _after_fork(self) -> None:

@@ -1,18 +1,23 @@
 """The usual case of reading and writing frames with `SHM`, without a Python call in between."""
 
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from .._core cimport Stream
-from .._isio cimport IMAGE_METADATA, __ATOMIC_ACQUIRE, atomic_load_u64
+from .._isio cimport CLOCK_MONOTONIC, IMAGE_METADATA, __ATOMIC_ACQUIRE, atomic_load_u64
 from ..native.file cimport StreamFile
+from ..native.reader cimport Terms, terms_of
+from ..protocol.clock cimport clock_ns
 from ..protocol.frame cimport _TORN, _UNCERTAIN
+from ..protocol.waiting cimport LEARNED
 
 import numpy as np
 
 from .. import _core
+from ..errors import StreamReplacedError, StreamTimeoutError
 from ..streams.silence import check_on_timeout
 from ..system.notices import warn_of_tear
+from .making import wait_limit
 from .spellings import FRAME_OPTIONS, frame_options, positional_too
 
 __all__ = ["FrameAccess"]
@@ -24,12 +29,15 @@ cdef object _view_of = np.ndarray.view
 # The default of on_timeout.
 cdef object _OLD = "old"
 
+# Instead of a frame: this is no usual case.
+cdef object _UNUSUAL = object()
+
 
 @cython.auto_pickle(False)
 cdef class FrameAccess:
-    """Base of `SHM`: the usual case of reads and writes, compiled: a Python method costs as much as the copy.
+    """Base of `SHM`: the usual cases of reads and writes, compiled: a Python method costs as much as the copy.
 
-    Every other case (another orientation, waiting, a replaced stream, other kinds of memory) goes to `_get_frame` and
+    Every other case (another orientation, a replaced stream, other kinds of memory) goes to `_get_frame` and
     `_set_frame` of the subclass.
 
     Attributes
@@ -115,7 +123,6 @@ cdef class FrameAccess:
         and 256 MiB are kept. Copies of 512 KiB and more release the GIL.
         """
         cdef Stream stream
-        cdef uint64_t number
         if (check is False and cube is False and self._plain and not positional and on_timeout is _OLD
                 and type(self._stream) is Stream):
             stream = <Stream>self._stream
@@ -123,21 +130,12 @@ cdef class FrameAccess:
             # door no Python code runs.
             if stream.file.mapping is not None and not (autorelink_if_need and stream.is_replaced()):
                 if out is None and copy is True:
-                    frame = stream.read_frame()
-                    number = stream.frame_counter
-                    if stream.frame_flags & _TORN:
-                        warn_of_tear(stream.name, number, stream.frame_flags & _UNCERTAIN != 0)
-                    self._seen = number  # last: the warning may be an error, and then the frame is not seen
-                    return frame
+                    return self.seen_frame(stream, stream.read_frame(NULL))
                 if out is None and copy is False and not stream.file.h.temporal:
                     self._seen = atomic_load_u64(&(<IMAGE_METADATA *>stream.file.use()).cnt0, __ATOMIC_ACQUIRE)
                     return _view_of(self._view)
-                if copy is True and type(out) is _ndarray and stream.read_into(out):
-                    number = stream.frame_counter
-                    if stream.frame_flags & _TORN:
-                        warn_of_tear(stream.name, number, stream.frame_flags & _UNCERTAIN != 0)
-                    self._seen = number
-                    return out
+                if copy is True and type(out) is _ndarray and stream.read_into(out, NULL):
+                    return self.seen_frame(stream, out)
         if positional:
             given = {"timeout": timeout, "copy": copy, "checkSemAndFlush": checkSemAndFlush,
                      "autorelink_if_need": autorelink_if_need, "return_none_on_timeout": return_none_on_timeout,
@@ -145,7 +143,65 @@ cdef class FrameAccess:
             (timeout, copy, checkSemAndFlush, autorelink_if_need,
              return_none_on_timeout) = frame_options(positional, given, FrameAccess.get_data)
         act = check_on_timeout(on_timeout, return_none_on_timeout, self.FNAME)
+        if check is True and cube is False and self._plain and type(self._stream) is Stream:
+            frame = self.next_frame(timeout, copy, checkSemAndFlush, autorelink_if_need, act, out)
+            if frame is not _UNUSUAL:
+                return frame
         return self._get_frame(check, timeout, copy, checkSemAndFlush, autorelink_if_need, act, cube, out)
+
+    cdef object next_frame(self, object timeout, object copy, bint fresh, bint follow, object act, object out):
+        """Wait for a frame and return it, as `get_data` does; _UNUSUAL: nothing was done.
+
+        All that can be done before the wait is done before it: what runs behind it has left the caches, and delays
+        the frame.
+        """
+        cdef Stream stream = <Stream>self._stream
+        cdef Terms terms
+        cdef int64_t began = clock_ns(CLOCK_MONOTONIC)
+        cdef bint viewed = copy is False and out is None and not stream.file.h.temporal
+        cdef bint silent
+        frame, view, silence = out, self._view, self._silence
+        if view is None or stream.file.mapping is None or (follow and stream.is_replaced()):
+            return _UNUSUAL
+        if not viewed and (copy is not True or not (out is None or type(out) is _ndarray)):
+            return _UNUSUAL
+        silent = silence.is_on
+        limit = wait_limit(timeout, self.FNAME)
+        known = None if fresh else self._known(stream)
+        terms = terms_of(stream.name, limit, known, LEARNED, None)
+        try:
+            if viewed:
+                frame = _view_of(view)
+                stream.idle_reader().await_frame(stream.file, &terms)
+            elif out is None:
+                frame = stream.read_frame(&terms)
+            elif not stream.read_into(out, &terms):
+                return _UNUSUAL
+        except (StreamTimeoutError, StreamReplacedError) as error:
+            replaced = isinstance(error, StreamReplacedError)
+            if replaced and not follow:
+                raise
+            if limit is not None:
+                limit = max(limit - (clock_ns(CLOCK_MONOTONIC) - began) / 1e9, 0.0)
+            if replaced and self._wait(stream, limit, known, True):
+                silence.end()
+            elif not silence.timed_out(self._stream or self._live(), timeout, act):
+                return None
+            return self._get_frame(False, None, copy, True, False, act, False, out)
+        if silent:
+            silence.end()
+        if viewed:
+            self._seen = atomic_load_u64(&(<IMAGE_METADATA *>stream.file.use()).cnt0, __ATOMIC_ACQUIRE)
+            return frame
+        return self.seen_frame(stream, frame)
+
+    cdef object seen_frame(self, Stream stream, object frame):
+        """Note the frame that was copied last, and return it."""
+        cdef uint64_t number = stream.frame_counter
+        if stream.frame_flags & _TORN:
+            warn_of_tear(stream.name, number, stream.frame_flags & _UNCERTAIN != 0)
+        self._seen = number  # last: the warning may be an error, and then the frame is not seen
+        return frame
 
     def set_data(self, data, check_dt=False, autorelink_if_need=False):
         """Publish a frame.

@@ -52,9 +52,6 @@ from .pixels import PixelCalls
 
 __all__ = ["SHM"]
 
-#: Reads spin a little longer than a wake-up takes before they sleep.
-_SPIN_NS = spin_of("auto")
-
 #: Attempts to copy a frame together with its times.
 _STAMP_TRIES = 5
 
@@ -360,7 +357,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         cube: bool,
         out: Any,
     ) -> Any:
-        """Handle every call of `get_data` but the usual case, which is compiled.
+        """Handle every call of `get_data` but the usual cases, which are compiled.
 
         `_seen` is set last: a frame that an exception keeps from being returned is not seen.
         """
@@ -369,7 +366,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             stream = self._live()
         if check:
             known = None if checkSemAndFlush else self._known(stream)
-            if self._wait(wait_limit(timeout, self.FNAME), known, autorelink_if_need):
+            if self._wait(self._stream, wait_limit(timeout, self.FNAME), known, autorelink_if_need):
                 self._silence.end()
             elif not self._silence.timed_out(self._stream or self._live(), timeout, on_timeout):
                 return None
@@ -426,10 +423,9 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         # A number above the counter is one of before the counter was set back.
         return told if self._seen < told <= stream.counter else self._seen
 
-    def _wait(self, timeout: float | None, after: int | None, follow: bool) -> bool:
-        """Wait for a frame newer than number `after`; returns False on a timeout."""
+    def _wait(self, first: Stream | None, timeout: float | None, after: int | None, follow: bool) -> bool:
+        """Wait for a frame newer than number `after` of `first`; returns False on a timeout."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        first = self._stream
         while True:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             try:
@@ -438,7 +434,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
                 if first is not stream and first is not None:
                     # Whatever the new file holds was not there when the wait began.
                     after = 0
-                stream.wait(left, after=after, spin_ns=_SPIN_NS)
+                stream.wait(left, after=after, spin_ns=spin_of("auto"))
                 return True
             except StreamReplacedError:
                 if not follow:

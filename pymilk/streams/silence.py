@@ -56,6 +56,11 @@ class Silence:
         self._row = 0
         self._began = 0.0
 
+    @property
+    def is_on(self) -> bool:
+        """Whether no new frame came since the last timeout."""
+        return self._row > 0
+
     def end(self) -> None:
         """Note that a new frame came."""
         self._row = 0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
-from ..errors import LibraryMissingError
+from ..errors import LibraryMissingError, StreamArgumentError
 from .causes import ended_resources
 from .files import file_error
 
-__all__ = ["optional_library"]
+__all__ = ["optional_library", "toml_of"]
 
 #: Packages that are not called what Python imports.
 _PACKAGES = {"PIL": "Pillow", "zenoh": "eclipse-zenoh"}
@@ -60,3 +61,32 @@ def optional_library(module: str, extra: str, purpose: str) -> Any:
         if ended is None:
             raise
         raise file_error(ended, f"{module}, which {purpose} need,", "imported") from error
+
+
+def toml_of(path: str, extra: str, purpose: str, argument: str) -> dict[str, Any]:
+    """Return what is in a TOML file.
+
+    Parameters
+    ----------
+    path : str
+    extra, purpose : str
+        As for `optional_library`: Python 3.10 has no module for it.
+    argument : str
+        Name of the argument that the path came from.
+
+    Raises
+    ------
+    LibraryMissingError
+    StreamError
+        It cannot be read (as `file_error`), or is no TOML (`StreamArgumentError`).
+    """
+    toml = optional_library("tomllib" if sys.version_info >= (3, 11) else "tomli", extra, purpose)
+    try:
+        with open(path, "rb") as file:
+            return dict(toml.load(file))
+    except OSError as error:
+        raise file_error(error, path, "read", argument) from error
+    except ValueError as error:
+        raise StreamArgumentError(
+            f"{path} is no TOML file: {error}", argument=argument, found=path
+        ) from error

@@ -29,7 +29,7 @@ _FOLDER = Path(__file__).parent / "static"
 #: What the address of the page can say of a view.
 _SETTINGS = (
     "act", "auto", "colour", "draw", "element", "fs", "high", "how", "limits", "low", "map", "mean", "north",
-    "part", "regions", "sat", "second", "send", "slice", "stretch", "tool", "turn",
+    "part", "regions", "sat", "second", "send", "slice", "stat", "stretch", "tool", "turn",
 )  # fmt: skip
 
 #: Of the page alone.

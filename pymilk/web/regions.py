@@ -12,7 +12,7 @@ import numpy as np
 
 from .._types import Array
 from ..errors import StreamArgumentError
-from ..native.bins import bin_image
+from ..native.bins import bin_complex, bin_image
 from .jpeg import RULES, check_library, jpeg_of
 
 __all__ = ["Region", "cut_of", "packed", "pixels_of"]
@@ -206,18 +206,14 @@ def _bins(length: int, room: int) -> int:
 def _shrunk(part: Array, down: int, across: int, how: Literal["mean", "max", "first"]) -> tuple[Array, bool]:
     if down == across == 1:
         return part, True
-    if part.dtype.kind == "c":
-        real = np.float32 if part.dtype.itemsize == 8 else np.float64
-        halves = part.view(real).reshape(*part.shape, 2)
-        both = [_shrunk(halves[..., at], down, across, "mean" if how == "max" else how)[0] for at in (0, 1)]
-        return (both[0] + 1j * both[1]).astype(part.dtype), False
     if part.dtype == np.float16:
         part = part.astype(np.float32)
     if part.dtype == np.bool_:
         part = part.view(np.uint8)
     shape = (-(-part.shape[0] // down), -(-part.shape[1] // across))
     small = np.empty(shape, part.dtype)
-    bin_image(part, small, down, across, how)
+    shrink = bin_complex if part.dtype.kind == "c" else bin_image
+    shrink(part, small, down, across, how)
     return small, False
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,38 @@ from ..view.feed import Feed
 
 __all__ = ["Shown", "Source", "Sources", "path_of"]
 
-#: Seconds between two looks at the counter while a view waits for a frame.
+#: Seconds between two looks at the counter while a view waits for a frame: usually, while the frame is due by
+#: the rate of the stream, and how long it counts as due.
 _LOOK_SECONDS = 0.004
+_DUE_LOOK_SECONDS = 0.0005
+_DUE_SECONDS = 0.003
 #: Frames of this size and more are copied in another thread: the server goes on meanwhile.
 _LARGE_NBYTES = 2_097_152
+
+
+def pause_before(written: float, rate: float | None, now: float) -> float:
+    """Return the seconds until a counter is looked at again.
+
+    Parameters
+    ----------
+    written : float
+        When the last frame was written.
+    rate : float or None
+        Frames a second, if known.
+    now : float
+        On the same clock as `written`.
+
+    Returns
+    -------
+    float
+        Frames that come evenly are looked for when they are due, without many looks before.
+    """
+    if not rate or rate < 0:
+        return _LOOK_SECONDS
+    left = written + 1 / rate - now
+    if left < -_DUE_SECONDS:  # it is late, or frames do not come evenly
+        return _LOOK_SECONDS
+    return min(_LOOK_SECONDS, max(_DUE_LOOK_SECONDS, left))
 
 
 def path_of(name: str) -> str:
@@ -70,6 +99,7 @@ class Source:
         self._feed = Feed(path)
         self._lock = asyncio.Lock()
         self._kept: dict[int | None, Shown] = {}
+        self._written = 0.0  # when the last frame was, by time.monotonic()
         self.users = 0
 
     def close(self) -> None:
@@ -103,7 +133,7 @@ class Source:
             left = deadline - loop.time()
             if left <= 0:
                 return None
-            await asyncio.sleep(min(_LOOK_SECONDS, left))
+            await asyncio.sleep(min(pause_before(self._written, self._feed.rate, time.monotonic()), left))
 
     async def _newest(self, index: int | None) -> Shown | None:
         feed = self._feed
@@ -118,6 +148,8 @@ class Source:
         else:
             image = feed.take(index)
         image.setflags(write=False)
+        age = (now_ns() - feed.written_ns) / 1e9 if feed.written_ns else None
+        self._written = time.monotonic() - (age if age is not None and 0 <= age < 1 else 0.0)
         said = {
             "name": feed.name,
             "cnt0": feed.counter,
@@ -125,7 +157,7 @@ class Source:
             "slice": feed.slice,
             "slices": feed.slices,
             "written_ns": str(feed.written_ns),
-            "age": (now_ns() - feed.written_ns) / 1e9 if feed.written_ns else None,
+            "age": age,
         }
         shown = Shown(image, feed.counter, feed.inode, said)
         self._kept[index] = shown

@@ -383,7 +383,7 @@ def saves(kind: str, every: int, first: int) -> Iterator[int]:
     peace.stream.close()
 
 
-def counted(sink: type[Sink], committed: Any) -> None:
+def counted(sink: type[Sink], committed: Any, synced: bool = False) -> None:
     """Have a format say how many frames were promised to outlive the process."""
     flushes = sink.flush is not Sink.flush
     name = "flush" if flushes else "commit"
@@ -394,7 +394,15 @@ def counted(sink: type[Sink], committed: Any) -> None:
         method(self, *args)
         committed[0] += self.written - before
 
-    setattr(sink, name, noted)
+    def reached(self: Sink) -> None:
+        sync(self)
+        committed[0] = self.written
+
+    if synced:
+        sync = sink.sync
+        sink.sync = reached  # type: ignore[method-assign]
+    else:
+        setattr(sink, name, noted)
 
 
 #: How a recorder is used: a stream with a ring or one that needs a collector, options, and whether it is
@@ -404,6 +412,7 @@ RECORDERS: dict[str, tuple[int, dict[str, Any], bool]] = {
     "series": (8, {"start": "oldest", "frames": BEFORE, "max_frames_per_file": 3}, False),
     "stopped": (8, {"start": "oldest"}, True),
     "collector": (0, {"depth": 8}, True),
+    "direct and synced": (8, {"start": "oldest", "frames": BEFORE, "direct": True, "sync": "second"}, False),
 }
 
 
@@ -419,7 +428,7 @@ def recorders(kind: str, how: str, every: int, first: int) -> Iterator[int]:
     committed = mmap.mmap(-1, mmap.PAGESIZE)
 
     def prepare() -> Any:
-        counted(sink, committed)
+        counted(sink, committed, "sync" in options)
         return Stream.attach("cam") if how == "collector" else None
 
     def act(writer: Stream | None) -> None:

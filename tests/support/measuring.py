@@ -44,5 +44,6 @@ def under(look: Look) -> tuple[int, int]:
 
 
 def settings_of(look: Look) -> dict[str, str]:
-    view = urllib.parse.parse_qs(urllib.parse.urlsplit(look.page.url).fragment)["view"][0]
+    """Return the settings of the first view as the address has them; `page.url` hears of it later."""
+    view = urllib.parse.parse_qs(look.page.evaluate("location.hash.slice(1)"))["view"][0]
     return dict(each.split(":", 1) for each in view.split(",")[1:])

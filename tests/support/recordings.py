@@ -31,6 +31,9 @@ def format_parameters(*names: str) -> list[Any]:
 
 EACH_FORMAT = pytest.mark.parametrize("suffix", format_parameters("npy", "fits", "h5", "zarr"))
 
+#: Formats that write frames past the page cache, and once a second to the disk.
+EACH_CUBE = pytest.mark.parametrize("suffix", format_parameters("npy", "fits"))
+
 
 def images(count: int, shape: tuple[int, ...] = (5, 7), dtype: Any = np.uint16) -> np.ndarray:
     """Frames that differ in each pixel, over the whole range of an integer type."""

@@ -44,6 +44,19 @@ class Listener(Entry):
         self._wires.tell(self.key)
 
 
+class Presence(Entry):
+    def __init__(self, wires: Wires, key: str) -> None:
+        super().__init__(wires.here, key, None)
+        self._wires = wires
+        wires.tell_of(key, True)
+
+    def close(self) -> None:
+        there = self in self._among
+        super().close()
+        if there:
+            self._wires.tell_of(self.key, False)
+
+
 class Wires:
     """Carries each message at once to all who listen, unless `drop` says no.
 
@@ -92,16 +105,21 @@ class Wires:
         return [Answer(each.key, each.call()) for each in self.answers if fnmatch.fnmatchcase(each.key, key)]
 
     def appear(self, key):
-        for each in self.notices:
+        return Presence(self, key)
+
+    def tell_of(self, key: str, there: bool) -> None:
+        for each in list(self.notices):
             if fnmatch.fnmatchcase(key, each.key):
-                each.call(key, True)
-        return Entry(self.here, key, None)
+                each.call(key, there)
 
     def notice(self, key, changed):
         for each in self.here:
             if fnmatch.fnmatchcase(each.key, key):
                 changed(each.key, True)
         return Entry(self.notices, key, changed)
+
+    def neighbours(self):
+        return []
 
     def close(self) -> None:
         pass

@@ -52,12 +52,14 @@ def problems(look: Look) -> list[str]:
 def test_nothing_keeps_anybody_out(browser: Browser, shm_dir: Any, axe: str) -> None:
     image = np.arange(48, dtype="u2").reshape(6, 8)
     with SHM("cam", image), SHM("tel", np.zeros(100)), \
-            looking(browser, "cam", ",tool:statistics") as look:  # fmt: skip
+            looking(browser, "cam", ",tool:statistics,regions:box 4 3 4 4") as look:  # fmt: skip
         look.until("document.querySelectorAll('#streams button').length === 2")
         look.page.evaluate(axe)
         try:
             for theme in ("light", "dark"):
                 look.page.emulate_media(color_scheme=theme)
+                assert problems(look) == [], theme
+                look.press("y")  # the history, and its menu
                 assert problems(look) == [], theme
             look.until("document.querySelector('.view').classList.contains('stale')")
             assert problems(look) == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -37,3 +40,15 @@ def test_an_image_of_16_million_pixels(browser: Browser, shm_dir: Any) -> None:
         spots = [(900, 900), (3100, 900), (900, 3100), (3100, 3100)]
         found = look.pixels([place(size, image.shape, *spot) for spot in spots])
         assert found == [[number * 85] * 3 for number in range(4)]
+
+
+def test_the_list_says_whose_writer_is_dead(browser: Browser, shm_dir: Any) -> None:
+    code = "import os, numpy; from pymilk import SHM; shm = SHM('gone', numpy.zeros((2, 2))); os._exit(0)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    with SHM("cam", np.zeros((4, 4), "u1")), looking(browser, "cam") as look:
+        row = "document.querySelector('[data-stream=gone]')"
+        look.until(f"{row}?.textContent.includes('writer dead')")
+        assert look.page.evaluate(f"{row}.closest('li').classList.contains('stale')")
+        other = look.page.inner_text("[data-stream=cam]")
+        assert "dead" not in other
+        assert re.search("4x4 uint8 .*[\u2581-\u2588]", other)  # with the rates so far

@@ -43,8 +43,17 @@ STRETCHES = {
 }  # fmt: skip
 
 
+def equalised(image: np.ndarray) -> np.ndarray:
+    """Return the levels of the stretch "equal": shares of pixels, at 256 values from least to largest."""
+    values = image.astype("f8")
+    low, high = values.min(), values.max()
+    below = np.searchsorted(np.sort(values.ravel()), low + (high - low) * np.arange(256) / 255, "right")
+    steps = np.minimum(255, np.floor(256 * (values - low) / (high - low))).astype(int)
+    return np.rint(255 * below / values.size)[steps]
+
+
 def compare(look: Look, image: np.ndarray, stretch: str = "linear", code: int = 0) -> None:
-    levels, size = grey(image, stretch), look.size()
+    levels, size = equalised(image) if stretch == "equal" else grey(image, stretch), look.size()
     rows, columns = image.shape
     places = [(x, y) for y in range(rows) for x in range(columns)]
     found = look.pixels([place(size, image.shape, x, y, code) for x, y in places])
@@ -74,7 +83,7 @@ def test_every_dtype_is_painted_as_it_is(browser: Browser, shm_dir: Any) -> None
 def test_stretches(browser: Browser, shm_dir: Any) -> None:
     image = ramp("u2")
     with SHM("cam", image), looking(browser, "cam") as look:
-        for stretch in STRETCHES:
+        for stretch in (*STRETCHES, "equal"):
             look.choose("Stretch", stretch)
             look.painted()
             compare(look, image, stretch)
@@ -182,7 +191,30 @@ def test_a_dark_is_subtracted(browser: Browser, shm_dir: Any) -> None:
         cam.set_data(image + np.arange(32, dtype="u2").reshape(4, 8))
         look.shows(2)
         look.press("a")
-        assert look.said == []
+        look.painted()
+        compare(look, np.arange(32, dtype="u2").reshape(4, 8))
+
+
+def test_blocks_of_pixels_are_where_they_belong(browser: Browser, shm_dir: Any) -> None:
+    """Also beside a dark and saturated pixels: each of these has its own part of the shader."""
+    image = np.random.default_rng(5).integers(0, 200, (1440, 1599), "u1")
+    image[::7] = 250
+    settings = ",how:first,low:0,high:255,sat:240"
+    with SHM("cam", image), looking(browser, "cam", settings) as look:
+        size = look.size()
+        assert size[1] == 480  # blocks of 3 x 3
+        spots = np.random.default_rng(6).integers(2, 478, (200, 2)).tolist()
+        places = [place(size, (480, 533), x, y) for x, y in spots]
+        for dark in (0, 1):
+            values = [int(image[3 * y, 3 * x]) for x, y in spots]
+            found = look.pixels(places)
+            for value, colour in zip(values, found, strict=True):
+                assert colour == ([255, 60, 20] if value >= 240 else [0 if dark else value] * 3)
+            assert 250 in values
+            if not dark:
+                look.press("D")
+                look.until("document.querySelector('.trouble').textContent === ''")
+                look.turns(places[values.index(next(v for v in values if 99 < v < 240))], [0, 0, 0])
 
 
 def test_stream_that_stops_and_is_made_again(browser: Browser, shm_dir: Any) -> None:

@@ -39,9 +39,7 @@ def test_a_curve_of_100_000_points(browser: Browser, shm_dir: Any) -> None:
     values = np.zeros(100_000, "f4")
     values[77_777] = 5
     with SHM("tel", values), looking(browser, "tel") as look:
-        look.until(
-            "document.querySelector('.report').textContent === 'frame 1; 100000 values; from 0 to 5'"
-        )
+        look.until("document.querySelector('.report').textContent === 'frame 1; 100000 values; from 0 to 5'")
         # The one point that is not 0 is seen: column 398 of 512.
         painted = look.page.evaluate(
             "(({ data }) => [...Array(512).keys()].filter((column) => data[4 * (200 * 512 + column) + 3]))"
@@ -63,8 +61,8 @@ def test_history_of_one_value(browser: Browser, shm_dir: Any) -> None:
         look.page.locator(".plot").press("t")
         look.until("document.querySelector('.report').textContent.startsWith('frame 11; spectrum from 0 to')")
         kept = look.page.evaluate(
-            "import('./series.js').then(({ History }) => { const history = new History();"
-            " for (let k = 0; k < 310_000; k++) history.add(k);"
+            "import('./history.js').then(({ History }) => { const history = new History();"
+            " for (let k = 0; k < 310_000; k++) history.add(k, k + 1);"
             " const { values } = history; return [values.length, values[0], values[99_999]]; })"
         )
         assert kept == [100_000, 210_000, 309_999]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -9,8 +10,23 @@ from typing import Any, Protocol
 
 import click
 
-from ...bridge import Links, Receiver, RemoteStream, Router, Sender, directory
-from ...reports import Report
+from ...bridge import (
+    Certificate,
+    Links,
+    Receiver,
+    ReceiverReport,
+    RemoteStream,
+    Router,
+    RouterReport,
+    Sender,
+    SenderReport,
+    Tls,
+    directory,
+    links_of,
+    list_certificates,
+    make_certificates,
+)
+from ...bridge.configuration import login_of
 from ...system.latch import Latch
 from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
@@ -34,16 +50,51 @@ class _Running(Protocol):
     @property
     def running(self) -> bool: ...
 
+    @property
+    def report(self) -> SenderReport | ReceiverReport | RouterReport: ...
 
-def _links(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of `Links`."""
-    for option in (
-        click.option("--insecure", is_flag=True, help="Let addresses leave this machine, unprotected."),
-        click.option("--connect", multiple=True, metavar="tcp/HOST:PORT", help="Connect to one who listens."),
-        click.option("--listen", multiple=True, metavar="tcp/HOST:PORT", help="Wait for others to connect."),
-    ):
+
+def _reaching(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of `Links`: it takes them as ``**given`` for `_links_of`."""
+    file = click.Path(dir_okay=False)
+    options = (
+        click.option("--listen", multiple=True, metavar="ADDRESS",
+                     help="Wait for others to connect: tcp/HOST:PORT or tls/HOST:PORT."),
+        click.option("--connect", multiple=True, metavar="ADDRESS", help="Connect to one who listens."),
+        click.option("--tls-ca", type=file, metavar="FILE.pem", help="Authority whose certificates count."),
+        click.option("--tls-cert", type=file, metavar="FILE.pem", help="Certificate of this machine."),
+        click.option("--tls-key", type=file, metavar="FILE.key", help="Its private key."),
+        click.option("--user", metavar="NAME", help="User to connect as."),
+        click.option("--password-file", type=file, metavar="FILE", help="File with its password."),
+        click.option("--passwords", type=file, metavar="FILE",
+                     help="Let only these users connect: a line USER:PASSWORD each."),
+        click.option("--config", type=file, metavar="FILE.toml",
+                     help="Addresses, certificates and access rules; options go before."),
+        click.option("--insecure", is_flag=True, help="Let addresses leave this machine unprotected."),
+    )  # fmt: skip
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+def _links_of(given: dict[str, Any], usual: str) -> Links:
+    """Return the settings: those of the file of --config, and what is said beside it.
+
+    `usual` is what is done on the usual port if there are no addresses: "listen" or "connect".
+    """
+    found = Links() if given["config"] is None else links_of(given["config"])
+    said = {name: given[name] for name in ("listen", "connect", "insecure", "passwords") if given[name]}
+    ca, cert, key = (given[f"tls_{name}"] for name in ("ca", "cert", "key"))
+    if ca is not None:
+        said["tls"] = Tls(ca, cert, key, mutual=cert is not None or key is not None)
+    elif cert is not None or key is not None:
+        raise click.UsageError("--tls-cert and --tls-key need --tls-ca")
+    login = login_of(given["user"], given["password_file"])
+    if login is not None:
+        said["login"] = login
+    if not (said.get("listen") or said.get("connect") or found.listen or found.connect):
+        said[usual] = (_USUAL,)
+    return dataclasses.replace(found, **said)
 
 
 _stats = click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
@@ -63,24 +114,23 @@ def bridge() -> None:
 
 @bridge.command()
 @click.argument("patterns", nargs=-1, required=True, shell_complete=complete_streams)
-@_links
+@_reaching
 @click.option("--host", metavar="NAME", help="What this machine is called. Default: its host name.")
 @_stats
 @_json
 def send(
-    patterns: tuple[str, ...], listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool,
-    host: str | None, stats: float | None, as_json: bool,
+    patterns: tuple[str, ...], host: str | None, stats: float | None, as_json: bool, **given: Any
 ) -> None:
     """Send the streams that match PATTERNS to all who listen, until Ctrl-C.
 
-    Nothing is read while nobody listens. Without --listen and --connect it listens on tcp/127.0.0.1:7447;
-    from another machine use ssh -L 7447:127.0.0.1:7447 HOST, and receive there.
+    Nothing is read while nobody listens. Without --listen and --connect it listens on tcp/127.0.0.1:7447.
+    Other machines need certificates (pymilk bridge keys), or ssh -L 7447:127.0.0.1:7447 HOST.
 
     Example: pymilk bridge send 'wfs*' --host rtc
     """  # fmt: skip
     end = Latch()
     with clean_exit(), told_to_end(end):
-        links = Links(listen or (() if connect else (_USUAL,)), connect, insecure)
+        links = _links_of(given, "listen")
         with Sender(patterns, links, host=host) as sender:
             where = ", ".join((*links.listen, *links.connect))
             click.echo(f"sending {', '.join(patterns)} as {sender.host}, {where}; Ctrl-C ends it", err=True)
@@ -91,17 +141,27 @@ def send(
 
 @bridge.command()
 @click.argument("source", metavar="HOST/STREAM")
-@_links
+@_reaching
 @click.option("--as", "name", metavar="NAME", help="Name of the stream here. Default: STREAM_HOST.")
-@click.option("--ring", type=click.IntRange(min=1), metavar="SLOTS",
-              help="Slots of its ring. Default: what fits into 256 MiB, but 16 to 4096.")
+@click.option(
+    "--ring",
+    type=click.IntRange(min=1),
+    metavar="SLOTS",
+    help="Slots of its ring. Default: what fits into 256 MiB, but 16 to 4096.",
+)
 @_max_frame
 @click.option("--force", is_flag=True, help="Replace a stream of that name also if it is in use.")
 @_stats
 @_json
 def recv(
-    source: str, listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool, name: str | None,
-    ring: int | None, max_frame: int, force: bool, stats: float | None, as_json: bool,
+    source: str,
+    name: str | None,
+    ring: int | None,
+    max_frame: int,
+    force: bool,
+    stats: float | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Publish the frames of a stream of another machine in a stream of this one, until Ctrl-C.
 
@@ -112,7 +172,7 @@ def recv(
     """  # fmt: skip
     end = Latch()
     with clean_exit(), told_to_end(end), warnings_as_lines():
-        links = Links(listen, connect or (() if listen else (_USUAL,)), insecure)
+        links = _links_of(given, "connect")
         made = Receiver(source, links, name=name, ring=ring, max_frame=max_frame, force=force)
         with made as receiver:
             click.echo(f"receiving {source} into {receiver.name}; Ctrl-C ends it", err=True)
@@ -122,22 +182,26 @@ def recv(
 
 
 @bridge.command()
-@_links
-@click.option("--timeout", type=NumberRange(min=0, max=3600), default=1.0, show_default=True,
-              metavar="SECONDS", help="Wait so long for the first answer.")
-@click.option("--measure", type=NumberRange(min=0, max=3600), metavar="SECONDS",
-              help="Look twice, and print rates.")
+@_reaching
+@click.option(
+    "--timeout",
+    type=NumberRange(min=0, max=3600),
+    default=1.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait so long for the first answer.",
+)
+@click.option(
+    "--measure", type=NumberRange(min=0, max=3600), metavar="SECONDS", help="Look twice, and print rates."
+)
 @_json
-def ls(
-    listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool, timeout: float, measure: float | None,
-    as_json: bool,
-) -> None:
+def ls(timeout: float, measure: float | None, as_json: bool, **given: Any) -> None:
     """List the streams of all senders that can be reached.
 
     Example: pymilk bridge ls --connect tcp/127.0.0.1:7447
-    """  # fmt: skip
+    """
     with clean_exit():
-        links = Links(listen, connect or (() if listen else (_USUAL,)), insecure)
+        links = _links_of(given, "connect")
         found = directory(links, timeout=timeout)
         rates: dict[tuple[str, str, int], float] = {}
         if measure and found:
@@ -154,19 +218,61 @@ def ls(
 
 
 @bridge.command()
-@_links
+@_reaching
 @_max_frame
-def router(listen: tuple[str, ...], connect: tuple[str, ...], insecure: bool, max_frame: int) -> None:
+def router(max_frame: int, **given: Any) -> None:
     """Let senders and receivers that connect to it find each other, until Ctrl-C.
 
     Example: pymilk bridge router --listen tcp/127.0.0.1:7447
     """
     end = Latch()
     with clean_exit(), told_to_end(end):
-        links = Links(listen or (_USUAL,), connect, insecure)
+        links = _links_of(given, "listen")
         with Router(links, max_frame=max_frame) as made:
             click.echo(f"handing on, {', '.join((*links.listen, *links.connect))}; Ctrl-C ends it", err=True)
             _stay(made, end, None, lambda: None)
+
+
+@bridge.command()
+@click.argument("directory_name", metavar="DIR", type=click.Path(file_okay=False))
+@click.argument("names", nargs=-1, metavar="[NAME[=ADDRESS,...]]...")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 36499),
+    default=365,
+    show_default=True,
+    help="How long certificates of hosts are valid.",
+)
+@click.option("--force", is_flag=True, help="Make them anew, before or after they have expired.")
+@_json
+def keys(directory_name: str, names: tuple[str, ...], days: int, force: bool, as_json: bool) -> None:
+    """Make an authority in DIR, and certificates for hosts; without NAMEs list what there is.
+
+    Each host gets ca.pem, NAME.pem and NAME.key. ca.key stays where it is: whoever has it can make
+    certificates. ADDRESSes are further names and IP addresses that others connect to.
+
+    Example: pymilk bridge keys ~/bridge rtc=10.0.0.1 archive viewer
+    """  # fmt: skip
+    with clean_exit():
+        hosts: dict[str, tuple[str, ...]] = {}
+        for each in names:
+            name, _, addresses = each.partition("=")
+            hosts[name] = tuple(part for part in addresses.split(",") if part)
+        if hosts:
+            found = make_certificates(directory_name, hosts, days=days, force=force)
+        else:
+            found = list_certificates(directory_name)
+        if as_json:
+            print_json([vars(each) | {"expires": each.expires.isoformat()} for each in found])
+            return
+        print_table(table_of(("name", "expires", "days", "valid for", "file"), [_row(each) for each in found],
+                             ("days",)))  # fmt: skip
+
+
+def _row(each: Certificate) -> list[str]:
+    days = "expired" if each.days < 0 else str(each.days)
+    return [clean(each.name), f"{each.expires:%Y-%m-%d}", days, clean(", ".join(each.addresses)) or NOTHING,
+            clean(each.path)]  # fmt: skip
 
 
 def _key(each: RemoteStream) -> tuple[str, str, int]:
@@ -183,13 +289,18 @@ def _cells(each: RemoteStream, rates: dict[tuple[str, str, int], float]) -> list
 
 
 def _stay(running: _Running, end: Latch, stats: float | None, tell: Callable[[], object]) -> None:
-    """Wait for a signal, or until it has ended by itself."""
-    told = time.monotonic()
+    """Wait for a signal, or until it has ended by itself; say which addresses are not connected."""
+    told, known = time.monotonic(), list[str]()
     while running.running and not end.wait(_TICK_SECONDS):
+        missing = running.report.not_connected
+        for each in missing:
+            if each not in known:
+                click.echo(clean(f"not connected: {each}; it is tried again and again"), err=True)
+        known = missing
         if stats is not None and time.monotonic() - told >= stats:
             told = time.monotonic()
             tell()
 
 
-def _print(report: Report, as_json: bool) -> None:
+def _print(report: SenderReport | ReceiverReport, as_json: bool) -> None:
     click.echo(json.dumps(report.to_dict()) if as_json else "\n".join(map(clean, str(report).split("\n"))))

@@ -9,12 +9,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from ...errors import StreamArgumentError
 from ...recording import Recorder, StreamReport, seconds_of_room
 from ...streams.keywords import value_of_text
 from ...streams.waiting import WAIT_POLICIES
-from ...system.extras import optional_library
-from ...system.files import file_error
+from ...system.extras import toml_of
 from ...system.latch import Latch
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
 from ..naming import complete_streams, matching
@@ -50,6 +48,9 @@ __all__ = ["record"]
 @click.option("--compress", metavar="[fast|small]", default=None, callback=packing_of,
               help="Compress .h5 and .zarr: fast (LZ4) or small (zstd). "
                    "Without a word: gzip in .h5, zstd in .zarr.")
+@click.option("--direct", is_flag=True, help="Write .npy and .fits past the page cache (O_DIRECT).")
+@click.option("--sync", type=click.Choice(["end", "second"]),
+              help="Wait for the disk: when a file ends, or once a second as well (.npy, .fits).")
 @click.option("--set", "given", multiple=True, metavar="KEY=VALUE",
               help="Keyword for the headers, beside those of the stream; may be given several times.")
 @click.option("--header", "header_file", type=click.Path(dir_okay=False), metavar="FILE.toml",
@@ -79,6 +80,8 @@ def record(
     restart: bool,
     force: bool,
     compress: bool | str,
+    direct: bool,
+    sync: str | None,
     given: tuple[str, ...],
     header_file: str | None,
     stats: float | None,
@@ -125,6 +128,8 @@ def record(
             cpu=cpu,
             priority=priority,
             keywords=_keywords(given, header_file),
+            direct=direct,
+            sync=sync,
         )
         stats_of = _Stats(recorder, stats)
         try:
@@ -163,17 +168,7 @@ def _keywords(given: tuple[str, ...], path: str | None) -> dict[str, Any]:
     """Return the keywords of --set and --header."""
     found: dict[str, Any] = {}
     if path is not None:
-        library = "tomllib" if sys.version_info >= (3, 11) else "tomli"
-        tomllib = optional_library(library, "cli", "headers of TOML files")
-        try:
-            with open(path, "rb") as file:
-                entries = tomllib.load(file)
-        except OSError as error:
-            raise file_error(error, path, "read", "header_file") from error
-        except ValueError as error:
-            raise StreamArgumentError(
-                f"{path} is no TOML file: {error}", argument="header_file", found=path
-            ) from error
+        entries = toml_of(path, "cli", "headers of TOML files", "header_file")
         found = {key: tuple(each) if isinstance(each, list) else each for key, each in entries.items()}
     for each in given:
         parts = parts_of_assignment(each)

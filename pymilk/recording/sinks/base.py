@@ -152,6 +152,12 @@ class Sink(abc.ABC):
     #: What was packed; None: nothing is.
     packed: Packed | None = None
 
+    #: Whether frames can be written past the page cache: `begin_direct`.
+    takes_direct: ClassVar[bool] = False
+
+    #: Whether frames can count once they are on the disk: `hold`, `sync`.
+    holds: ClassVar[bool] = False
+
     #: Seconds after which `flush` is due.
     flush_seconds: float = 1.0
 
@@ -164,6 +170,23 @@ class Sink(abc.ABC):
                 "take .h5 or .zarr, or pack a .fits file when it is finished (CompImageHDU)",
                 argument="compress",
                 found=compress,
+            )
+
+    @classmethod
+    def check_disk(cls, direct: bool, sync: str | None) -> None:
+        """Raise if frames cannot get to the disk in this way."""
+        if direct and not cls.takes_direct:
+            raise StreamArgumentError(
+                "direct: chunks of .h5 and .zarr are written through the page cache; take .npy or .fits",
+                argument="direct",
+                found=direct,
+            )
+        if sync == "second" and not cls.holds:
+            raise StreamArgumentError(
+                "sync: .h5 and .zarr are brought to the disk when they are finished; take sync='end' "
+                "(--sync end), or .npy or .fits",
+                argument="sync",
+                found=sync,
             )
 
     @classmethod
@@ -237,6 +260,18 @@ class Sink(abc.ABC):
 
         Frames that do not fit on the disk are dropped, and the error is raised; `finish` is still possible.
         """
+
+    def begin_direct(self) -> bool:
+        """Write frames past the page cache from now on; False if the file system cannot do that."""
+        raise NotImplementedError
+
+    def hold(self) -> None:
+        """Let committed frames count once `sync` has brought them to the disk. Called before the first."""
+        raise NotImplementedError
+
+    def sync(self) -> None:
+        """Wait until all committed frames are on the disk, and count them there: after `hold`."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def verify(self) -> None:

@@ -38,6 +38,7 @@ from .fits_cards import CARDS, TABLE_ROW, flip_of
 from .fits_read import read_fits
 from .npy import GrowingNpy, mapped_npy
 from .outputs import check_length, check_name, identity_of
+from .outward import Outward
 from .staging import Staging
 
 __all__ = ["FORMAT", "FitsSink"]
@@ -66,6 +67,8 @@ class FitsSink(Sink):
     """See `Sink`."""
 
     has_hdus = True
+    takes_direct = True
+    holds = True
 
     @classmethod
     def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool | str) -> None:
@@ -114,6 +117,7 @@ class FitsSink(Sink):
         try:
             self._file = new_file(path, head, replace)
             self._identity = identity_of(os.fstat(self._file))
+            self._out = Outward(self._file)
         except BaseException:
             self.close()
             delete(self._rows_path)
@@ -198,7 +202,7 @@ class FitsSink(Sink):
             reserve(self._file, at, len(content))  # all blocks at once, which is faster
         flip = flip_of(self._dtype)
         if self._dtype.itemsize == 1 and not flip:
-            write_all(self._file, content, at)
+            self._out.write(content, at)
         else:
             done = 0
             while done < len(content):
@@ -206,7 +210,7 @@ class FitsSink(Sink):
                 part = content[done : done + _TURN_NBYTES - (at + done) % _TURN_NBYTES]
                 turned = self._turned[: len(part)]
                 to_big_endian(part, turned, self._dtype.itemsize, flip)
-                write_all(self._file, turned, at + done)
+                self._out.write(turned, at + done)
                 done += len(part)
         end = at + len(content)
         write_all(self._file, bytes(_padded(end) - end), end)
@@ -218,7 +222,24 @@ class FitsSink(Sink):
         self._placed = 0
         self._rows.append(info)
         self._count += len(info)
+        if not self._out.held:
+            self._write_count()
+
+    def begin_direct(self) -> bool:
+        """See `Sink`."""
+        return self._out.begin_direct()
+
+    def hold(self) -> None:
+        """See `Sink`."""
+        self._rows.out.held = self._out.held = True
+
+    def sync(self) -> None:
+        """See `Sink`."""
+        self._check_length()
+        self._out.sync()
+        self._rows.sync()
         self._write_count()
+        os.fdatasync(self._file)
 
     def _write_count(self) -> None:
         at = 4 + len(self._shape) - 1
@@ -305,6 +326,9 @@ class FitsSink(Sink):
             if self._file >= 0:
                 if not self._rows.closed and not self._cut:
                     self._trim()
+                    self._rows.tell()
+                    self._write_count()
+                self._out.close()
                 os.close(self._file)
                 self._file = -1
         finally:

@@ -36,6 +36,7 @@ from .base import (
 )
 from .mapped import MappedFile
 from .outputs import check_length, check_name, identity_of
+from .outward import Outward
 from .rows import rows_of
 
 __all__ = ["FORMAT", "GrowingNpy", "NpySink", "mapped_npy", "read_rows"]
@@ -74,6 +75,8 @@ class GrowingNpy:
     ----------
     count : int
         Items in the file.
+    out : Outward
+        How they get to the disk. While it holds them, the header counts those that `sync` brought there.
     """
 
     def __init__(
@@ -101,6 +104,8 @@ class GrowingNpy:
         self._length = self._begin  # bytes that the file had when it was left
         self._file = new_file(path, self._head(), replace)
         self._identity = identity_of(os.fstat(self._file))
+        self.out = Outward(self._file)
+        self._told = 0  # items that the header of the file counts
 
     def _words(self, count: int) -> bytes:
         descr = np.lib.format.dtype_to_descr(self._dtype)
@@ -127,7 +132,7 @@ class GrowingNpy:
         begin = self._begin + self.count * self._item_nbytes
         if begin + items.nbytes > self._reserved:
             self._reserve(begin, len(items))
-        write_all(self._file, items.reshape(-1).view(np.uint8), begin)
+        self.out.write(items.reshape(-1).view(np.uint8), begin)
         self._placed = len(items)
 
     def _reserve(self, begin: int, count: int) -> None:
@@ -156,7 +161,22 @@ class GrowingNpy:
         self.check_length()
         self._placed = 0
         self.count += count
-        write_all(self._file, self._head(), 0)
+        if not self.out.held:
+            self.tell()
+
+    def tell(self) -> None:
+        """Write how many items there are into the header, unless it says so."""
+        if self._told != self.count:
+            write_all(self._file, self._head(), 0)
+            self._told = self.count
+
+    def sync(self) -> None:
+        """Wait until the items are on the disk; then let the header count them, and wait for that."""
+        self.check_length()
+        self.out.sync()
+        if self._told != self.count:
+            self.tell()
+            os.fdatasync(self._file)
 
     def append(self, rows: Array) -> None:
         """Add items without reserving room for others; not to be mixed with `write` and `room`."""
@@ -189,14 +209,16 @@ class GrowingNpy:
         """Forget items beyond so many; called when nothing more will come."""
         if self._file >= 0 and count < self.count and not self._cut:
             self.count = count
-            write_all(self._file, self._head(), 0)
+            self.tell()
 
     def close(self) -> None:
         """Cut off reserved bytes, and close."""
         if self._file < 0:
             return
         try:
+            self.out.close()
             if not self._cut:
+                self.tell()
                 os.ftruncate(self._file, self._begin + self.count * self._item_nbytes)
         finally:
             os.close(self._file)
@@ -254,6 +276,9 @@ def _rows_alone(path: str, most: int) -> tuple[Array | None, int | None]:
 
 class NpySink(Sink):
     """See `Sink`."""
+
+    takes_direct = True
+    holds = True
 
     def __init__(
         self,
@@ -318,6 +343,19 @@ class NpySink(Sink):
         self._rows.append(info)
         self._frames.commit(len(info))
 
+    def begin_direct(self) -> bool:
+        """See `Sink`."""
+        return self._frames.out.begin_direct()
+
+    def hold(self) -> None:
+        """See `Sink`."""
+        self._rows.out.held = self._frames.out.held = True
+
+    def sync(self) -> None:
+        """See `Sink`."""
+        self._rows.sync()
+        self._frames.sync()
+
     def verify(self) -> None:
         """See `Sink`."""
         self._frames.verify()
@@ -333,6 +371,7 @@ class NpySink(Sink):
         """See `Sink`."""
         self._rows.cut(self._frames.count)
         try:
+            self._rows.tell()
             self._frames.close()
         finally:
             self._rows.close()

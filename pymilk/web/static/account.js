@@ -1,10 +1,73 @@
-// What a view says of its frames, always.
+// What a view says: the account of its frames, always, and what is wrong.
 
+import { make } from "./elements.js";
 import { text } from "./pixels.js";
 
-/** The account in words: `state` as the server tells it, and how many frames a second were painted. */
-export function accountOf({ shown, skipped, rate, cnt0, lives }, drawn) {
+const STALE_SECONDS = 2;
+/** Milliseconds over which the rate of painting is counted. */
+const SPAN = 2000;
+
+/** A span of seconds in words. */
+const span = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${text(Math.round(10 * seconds) / 10)} s`);
+
+/** The account in words: `state` as the server tells it, how many frames a second were painted, and how old the last one is. */
+function accountOf({ shown, skipped, rate, cnt0, lives }, drawn, age) {
   const source = rate === null || rate === undefined ? "-" : text(Math.round(rate * 10) / 10);
-  return `frame ${cnt0 ?? "-"}, source ${source}/s, shown ${drawn}/s, ${shown ?? 0} shown + ${skipped ?? 0} skipped`
+  return `frame ${cnt0 ?? "-"}, ${age === null ? "" : `age ${span(age)}, `}source ${source}/s, shown ${drawn}/s, ${shown ?? 0} shown + ${skipped ?? 0} skipped`
     + (lives > 1 ? `, recreated or restarted ${lives - 1} times` : "");
+}
+
+export class Account {
+  /** @param {View} view */
+  constructor(view) {
+    this.view = view;
+    this.element = make("p", { className: "account" });
+    this.trouble = make("p", { className: "trouble" });
+    this.paintedAt = [];
+    this.failed = {};
+    this.silence = 0;
+  }
+
+  /** A frame was painted. */
+  painted(header) {
+    this.heard = performance.now();
+    this.paintedAt.push(this.heard);
+    this.paintedAt = this.paintedAt.filter((time) => time > this.heard - SPAN);
+    this.tell({ ...header, kind: "painted" });
+  }
+
+  /** Show what is known of the stream, and of the frames that were sent. */
+  tell(state) {
+    this.state = { ...this.state, ...state };
+    const { shown, skipped, cnt0 } = this.state;
+    Object.assign(this.view.element.dataset, { shown: shown ?? 0, skipped: skipped ?? 0, cnt0: cnt0 ?? "" });
+    const since = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
+    // The writer's time says how old it was when it was sent; some writers keep none.
+    const age = typeof this.state.age === "number" ? this.state.age + since : null;
+    this.element.textContent = accountOf(this.state, (this.paintedAt.length * 1000) / SPAN, age);
+    this.silence = state.kind === "state" && since > STALE_SECONDS ? Math.round(since) : 0;
+    this.view.element.classList.toggle("stale", this.silence > 0);
+    this.show();
+  }
+
+  /** Say that something did not work; "" when it is over. Each topic has its own sentence. */
+  say(why, topic = "") {
+    this.failed[topic] = why;
+    this.show();
+  }
+
+  /** The connection has ended. */
+  lost(why) {
+    this.view.element.classList.add("stale");
+    this.trouble.textContent = why;
+  }
+
+  show() {
+    const { frozen, header, combine } = this.view;
+    const said = [
+      frozen ? "frozen" : "", header?.lossy ? "JPEG 8 bit, lossy" : "", this.silence ? `no frame for ${this.silence} s` : "",
+      this.state?.trouble ?? "", combine.label, ...Object.values(this.failed),
+    ].filter(Boolean).join("; ");
+    if (said !== this.trouble.textContent) this.trouble.textContent = said;
+  }
 }

@@ -26,5 +26,5 @@ export function onGrid(grid, header, pixels) {
   const made = { ...header, shape: grid.shape, size: grid.shape, region: [0, 0, columns, rows], bins: [1, 1], sent: "float32", exact: true };
   if (header.dtype.startsWith("complex")) made.dtype = "float32"; // amplitudes
   delete made.frame; // the server knows no pixels of the grid
-  return [made, values.buffer];
+  return [made, new Uint8Array(values.buffer)];
 }

@@ -12,5 +12,5 @@ export async function decoded(header, content) {
   for (let place = 0; place < values.length; place++) values[place] = low + (data[4 * place] / 255) * (high - low);
   Object.assign(header, { sent: "float32", lossy: true });
   if (header.dtype.startsWith("complex")) header.dtype = "float32"; // amplitudes
-  return values.buffer;
+  return new Uint8Array(values.buffer);
 }

@@ -7,7 +7,7 @@ import { HOWS, RULES } from "./words.js";
 const after = (words, word) => words[(words.indexOf(word) + 1) % words.length];
 const next = (name, words) => (view) => view.set(name, after(words, view.settings[name]));
 const between = (name, word, other) => (view) => view.set(name, view.settings[name] === word ? other : word);
-const pan = (right, down) => (view) => view.pan(right, down);
+const pan = (right, down) => (view) => view.framing.pan(right, down);
 
 /** Key, what it does in words, and the act. Several keys for one act are a list. */
 const TABLE = [
@@ -33,19 +33,20 @@ const TABLE = [
   ["k", "draw a line", between("draw", "line", "move")],
   ["Delete", "take away the region chosen", (view) => view.tools.remove()],
   ["t", "spectrum of a stream of one axis", between("tool", "spectrum", "none")],
-  ["y", "history of a value of such a stream", between("tool", "history", "none")],
+  ["y", "history of a value or statistic", between("tool", "history", "none")],
+  ["Y", "spectrum of that history", between("tool", "history spectrum", "none")],
   ["n", "north and east", between("north", "1", "0")],
-  ["o", `next of the ${ORIENTATIONS.length} orientations`, (view) => view.turn()],
-  ["f", "the whole image", (view) => view.fit()],
-  ["+", "larger", (view) => view.zoomBy(2)],
-  ["-", "smaller", (view) => view.zoomBy(0.5)],
+  ["o", `next of the ${ORIENTATIONS.length} orientations`, (view) => view.framing.turn()],
+  ["f", "the whole image", (view) => view.framing.fit()],
+  ["+", "larger", (view) => view.framing.zoomBy(2)],
+  ["-", "smaller", (view) => view.framing.zoomBy(0.5)],
   ["r", "contrast and bias as they were", (view) => view.plain()],
   ["ArrowLeft", "move the image to the right", pan(32, 0)], ["ArrowRight", "to the left", pan(-32, 0)],
   ["ArrowUp", "down", pan(0, 32)], ["ArrowDown", "up", pan(0, -32)],
 ];
 
 const REST = [
-  ["1 to 9", "so many screen pixels a pixel"], ["drag", "move the image, or draw"],
+  ["1 to 9", "so many screen pixels a pixel"], ["drag", "move the image or the region there, size it by its edge, or draw"],
   ["Shift-drag, right drag", "contrast (up, down) and bias (left, right)"], ["wheel, two fingers", "zoom"],
   ["/", "search"], ["?", "these keys"],
 ];
@@ -58,7 +59,7 @@ const ACTS = new Map(TABLE.map(([key, , act]) => [key, act]));
 /** Do what a key does in a view. */
 export function press(view, event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const act = /^[1-9]$/.test(event.key) ? () => view.zoomTo(Number(event.key)) : ACTS.get(event.key);
+  const act = /^[1-9]$/.test(event.key) ? () => view.framing.zoomTo(Number(event.key)) : ACTS.get(event.key);
   if (!act) return;
   event.preventDefault();
   act(view);

@@ -3,6 +3,7 @@
 import { KEYS } from "./keys.js";
 import { text } from "./pixels.js";
 import { followStreams, tokenOf } from "./server.js";
+import { Theme } from "./theme.js";
 import { View } from "./view.js";
 
 const list = document.getElementById("streams");
@@ -12,10 +13,12 @@ const message = document.getElementById("message");
 const help = document.getElementById("help");
 const open = [];
 const rates = new Map();
+const theme = new Theme(new URLSearchParams(location.hash.slice(1)).get("theme"), keep);
 
 /** Views and their settings in the address, behind the token: `view=wfs,stretch:log,...`. */
 function keep() {
   const parts = new URLSearchParams({ token: tokenOf() });
+  if (theme.word !== "system") parts.append("theme", theme.word);
   for (const view of open) {
     const settings = Object.entries(view.settings).filter(([, value]) => value !== "");
     parts.append("view", [encodeURIComponent(view.stream), ...settings.map(([name, value]) => `${name}:${value}`)].join(","));
@@ -97,6 +100,7 @@ function showHelp() {
   help.showModal();
 }
 
+document.getElementById("help-button").before(theme.element);
 document.getElementById("help-button").addEventListener("click", showHelp);
 search.addEventListener("input", () => draw());
 document.addEventListener("keydown", (event) => {

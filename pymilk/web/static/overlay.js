@@ -1,6 +1,8 @@
 // What lies over the image: regions, and what is being drawn.
 
 import { draw } from "./elements.js";
+import { gripsOf } from "./grips.js";
+import { toText } from "./regions.js";
 
 export class Overlay {
   constructor() {
@@ -11,19 +13,35 @@ export class Overlay {
     this.element.append(this.regions, this.sketched, this.arrows);
   }
 
+  /** Whether something is drawn already, in the same place: most frames change nothing of it. */
+  same(what, { canvas, geometry }, ...drawn) {
+    const { centre, zoom, orientation } = geometry;
+    const now = [canvas.width, canvas.height, ...centre, zoom, orientation, ...drawn].join();
+    const before = this[what];
+    this[what] = now;
+    return now === before;
+  }
+
   /** Draw regions; the one chosen stands out. */
   show(regions, chosen, view) {
+    if (this.same("shown", view, toText(regions), chosen)) return;
     this.element.setAttribute("viewBox", `0 0 ${view.canvas.width} ${view.canvas.height}`);
     this.regions.replaceChildren(...regions.flatMap((region, k) => {
       const made = outline(region, view);
       made.setAttribute("class", k === chosen ? "region chosen" : "region");
       const [x, y] = corner(region, view);
-      return [made, draw("text", { x, y }, String(k + 1))];
+      const grips = k === chosen ? gripsOf(region).map(([gx, gy]) => {
+        const [column, row] = placed(view, gx, gy);
+        return draw("rect", { x: column - 3, y: row - 3, width: 6, height: 6, class: "chosen" });
+      }) : [];
+      return [made, ...grips, draw("text", { x, y }, String(k + 1))];
     }));
   }
 
   /** Draw arrows to north and east in the upper right corner; null: none. */
-  compass(directions, { geometry, canvas }) {
+  compass(directions, view) {
+    if (this.same("pointed", view, JSON.stringify(directions))) return;
+    const { geometry, canvas } = view;
     const [x, y] = [canvas.width - 60, 60];
     this.arrows.replaceChildren(...Object.entries(directions ?? {}).flatMap(([name, direction]) => {
       const [right, down] = geometry.toScreen(...direction);
@@ -40,7 +58,8 @@ export class Overlay {
 
 const placed = ({ geometry, canvas }, x, y) => geometry.toCanvas(x, y, canvas.width, canvas.height);
 
-function outline({ shape, numbers: [a, b, c, d] }, view) {
+function outline(region, view) {
+  const { shape, numbers: [a, b, c, d] } = region;
   if (shape === "circle") {
     const [cx, cy] = placed(view, a, b);
     return draw("circle", { cx, cy, r: c * view.geometry.zoom });
@@ -50,7 +69,7 @@ function outline({ shape, numbers: [a, b, c, d] }, view) {
     const [x2, y2] = placed(view, c, d);
     return draw("line", { x1, y1, x2, y2 });
   }
-  const corners = [[-1, -1], [1, -1], [1, 1], [-1, 1]].map(([i, j]) => placed(view, a + (i * c) / 2, b + (j * d) / 2));
+  const corners = gripsOf(region).map((each) => placed(view, ...each));
   return draw("polygon", { points: corners.map((each) => each.join()).join(" ") });
 }
 

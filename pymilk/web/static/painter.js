@@ -20,7 +20,10 @@ void main() {
   gl_Position = vec4(corner, 0.0, 1.0);
 }`;
 
-const fragmentOf = (kind, complex, stretch) => `#version 300 es
+const rgb = (colour) => `vec3(${colour.map((part) => (part / 255).toFixed(6)).join(", ")})`;
+
+/** The shader for a kind of pixels and what is done with them: what is not done is not in it, since each pixel pays for it. */
+const fragmentOf = ({ kind, complex, phase, binned, saturated, dark, stretch }) => `#version 300 es
 precision highp float;
 precision highp int;
 precision highp ${kind}sampler2D;
@@ -30,39 +33,31 @@ uniform sampler2D colours;
 uniform sampler2D ranks;
 uniform vec2 origin;      // image coordinates of the lower left corner of the canvas
 uniform mat2 steps;       // image pixels for one canvas pixel to the right, and up
-uniform vec4 region;      // left, bottom, right, top of what was sent
+uniform vec2 corner;      // left and bottom of what was sent
+uniform ivec2 last;       // its last column and row
 uniform vec2 bins;
 uniform vec2 levels;
 uniform vec2 contrast;    // factor and bias
 uniform float saturated;
-uniform bool subtract;
-uniform bool phase;
-uniform vec3 bad;
-uniform vec3 over;
-uniform vec3 nothing;
 out vec4 colour;
 
 void main() {
-  vec2 at = origin + steps * gl_FragCoord.xy;
-  if (any(lessThan(at, region.xy)) || any(greaterThanEqual(at, region.zw))) {
-    colour = vec4(nothing, 1.0);
-    return;
-  }
-  ivec2 place = ivec2(floor((at - region.xy) / bins));
+  vec2 at = origin + steps * gl_FragCoord.xy - corner;
+  ivec2 place = clamp(ivec2(at${binned ? " / bins" : ""}), ivec2(0), last);
   ${complex
-    ? "vec2 pair = texelFetch(pixels, place, 0).rg; float value = phase ? atan(pair.y, pair.x) : length(pair);"
+    ? `vec2 pair = texelFetch(pixels, place, 0).rg; float value = ${phase ? "atan(pair.y, pair.x)" : "length(pair)"};`
     : "float value = float(texelFetch(pixels, place, 0).r);"}
-  ${kind ? "" : "if (isnan(value) || isinf(value)) { colour = vec4(bad, 1.0); return; }"}
-  if (value >= saturated) {
-    colour = vec4(over, 1.0);
-    return;
-  }
-  if (subtract) value -= texelFetch(dark, place, 0).r;
+  ${kind ? "" : `if (isnan(value) || isinf(value)) { colour = vec4(${rgb(BAD)}, 1.0); return; }`}
+  ${saturated ? `if (value >= saturated) { colour = vec4(${rgb(SATURATED)}, 1.0); return; }` : ""}
+  ${dark ? "value -= texelFetch(dark, place, 0).r;" : ""}
   float t = clamp((value - levels.x) / max(levels.y - levels.x, 1e-37), 0.0, 1.0);
   t = clamp(${STRETCHES[stretch].glsl}, 0.0, 1.0);
   t = clamp((t - contrast.y) * contrast.x + 0.5, 0.0, 1.0);
   colour = vec4(texelFetch(colours, ivec2(int(t * 255.0 + 0.5), 0), 0).rgb, 1.0);
 }`;
+
+const TEXTURES = ["pixels", "dark", "colours", "ranks"];
+const UNIFORMS = [...TEXTURES, "origin", "steps", "corner", "last", "bins", "levels", "contrast", "saturated"];
 
 /** Paints with WebGL2. The constructor throws where the browser has none. */
 export class CardPainter {
@@ -73,7 +68,9 @@ export class CardPainter {
     this.programs = new Map();
     this.largest = gl.getParameter(gl.MAX_TEXTURE_SIZE);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
-    this.textures = Object.fromEntries(["pixels", "dark", "colours", "ranks"].map((name) => [name, this.texture()]));
+    gl.clearColor(...NOTHING.map((part) => part / 255), 1);
+    this.textures = Object.fromEntries(TEXTURES.map((name) => [name, this.texture()]));
+    this.sizes = {};
   }
 
   texture() {
@@ -85,11 +82,14 @@ export class CardPainter {
     return made;
   }
 
-  fill(name, format, columns, rows, content) {
+  /** Fill a texture; one of the same size and format is kept. */
+  fill(name, [inside, outside, type], columns, rows, content) {
     const { gl } = this;
-    const [inside, outside, type] = format;
     gl.bindTexture(gl.TEXTURE_2D, this.textures[name]);
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl[inside], columns, rows, 0, gl[outside], gl[type], content);
+    const size = `${inside} ${columns} ${rows}`;
+    if (this.sizes[name] === size) gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, columns, rows, gl[outside], gl[type], content);
+    else gl.texImage2D(gl.TEXTURE_2D, 0, gl[inside], columns, rows, 0, gl[outside], gl[type], content);
+    this.sizes[name] = size;
   }
 
   /** Take the pixels of a frame. */
@@ -98,15 +98,8 @@ export class CardPainter {
     this.fill("pixels", FORMATS[this.kind], pixels.columns, pixels.rows, pixels.raw);
   }
 
-  /** Paint what was loaded. `look` is what Look.settings gives. */
-  paint(pixels, look) {
-    const { gl } = this;
-    const prefix = FORMATS[this.kind][3];
-    const key = `${prefix} ${this.kind === "complex"} ${look.stretch}`;
-    if (!this.programs.has(key)) {
-      this.programs.set(key, this.program(fragmentOf(prefix, this.kind === "complex", look.stretch)));
-    }
-    const program = this.programs.get(key);
+  /** Fill the smaller textures, where they have to be others. */
+  fillRest(pixels, look) {
     if (look.colour !== this.colour) {
       this.colour = look.colour;
       this.fill("colours", ["RGBA8", "RGBA", "UNSIGNED_BYTE"], 256, 1, colourTable(look.colour));
@@ -114,56 +107,52 @@ export class CardPainter {
     if (look.stretch === "equal") {
       this.fill("ranks", ["R8", "RED", "UNSIGNED_BYTE"], 256, 1, ranksOf(pixels, ...look.levels));
     }
-    const subtract = Boolean(look.dark);
-    if (subtract) this.fill("dark", FORMATS.float32, pixels.columns, pixels.rows, look.dark);
+    if (look.dark && look.dark !== this.dark) this.fill("dark", FORMATS.float32, pixels.columns, pixels.rows, look.dark);
+    this.dark = look.dark;
+  }
+
+  /** Paint what was loaded. `look` is what View.paint gives. */
+  paint(pixels, look) {
+    const { gl } = this;
+    this.fillRest(pixels, look);
+    const { program, at } = this.programFor({
+      kind: FORMATS[this.kind][3], complex: this.kind === "complex", phase: Boolean(look.phase), binned: pixels.across * pixels.down > 1,
+      saturated: look.saturated !== undefined, dark: Boolean(look.dark), stretch: look.stretch,
+    });
     gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.useProgram(program);
-    const set = (name) => gl.getUniformLocation(program, name);
-    ["pixels", "dark", "colours", "ranks"].forEach((name, unit) => {
+    TEXTURES.forEach((name, unit) => {
       gl.activeTexture(gl.TEXTURE0 + unit);
       // The sampler of `dark` must not stand over the pixels: their kind may be another.
       gl.bindTexture(gl.TEXTURE_2D, this.textures[name]);
-      gl.uniform1i(set(name), unit);
+      gl.uniform1i(at[name], unit);
     });
     gl.activeTexture(gl.TEXTURE0);
-    gl.uniform2fv(set("origin"), look.origin);
-    gl.uniformMatrix2fv(set("steps"), false, look.steps);
-    gl.uniform4f(set("region"), pixels.left, pixels.bottom, pixels.right, pixels.top);
-    gl.uniform2f(set("bins"), pixels.across, pixels.down);
-    gl.uniform2fv(set("levels"), look.levels);
-    gl.uniform2fv(set("contrast"), look.contrast);
-    gl.uniform1f(set("saturated"), look.saturated ?? 3.4e38);
-    gl.uniform1i(set("subtract"), subtract);
-    gl.uniform1i(set("phase"), Boolean(look.phase));
-    for (const [name, value] of [["bad", BAD], ["over", SATURATED], ["nothing", NOTHING]]) {
-      gl.uniform3fv(set(name), value.map((part) => part / 255));
-    }
-    this.around(pixels, look);
+    gl.uniform2fv(at.origin, look.origin);
+    gl.uniformMatrix2fv(at.steps, false, look.steps);
+    gl.uniform2f(at.corner, pixels.left, pixels.bottom);
+    gl.uniform2i(at.last, pixels.columns - 1, pixels.rows - 1);
+    gl.uniform2f(at.bins, pixels.across, pixels.down);
+    gl.uniform2fv(at.levels, look.levels);
+    gl.uniform2fv(at.contrast, look.contrast);
+    gl.uniform1f(at.saturated, look.saturated ?? 0);
+    gl.clear(gl.COLOR_BUFFER_BIT);
+    // What is around the image is filled at once, and the shader works on the rest alone: without a card it is slow.
+    gl.enable(gl.SCISSOR_TEST);
+    gl.scissor(...covered(pixels, look, gl.drawingBufferWidth, gl.drawingBufferHeight));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     gl.disable(gl.SCISSOR_TEST);
   }
 
-  /** Fill what is around the image at once, and let the shader work on the rest alone: without a card it is slow. */
-  around(pixels, look) {
-    const { gl } = this;
-    gl.clearColor(...NOTHING.map((part) => part / 255), 1);
-    gl.clear(gl.COLOR_BUFFER_BIT);
-    const [ax, ay, bx, by] = look.steps;
-    const scale = ax * by - bx * ay;
-    const corner = (x, y) => {
-      const [dx, dy] = [x - look.origin[0], y - look.origin[1]];
-      return [(by * dx - bx * dy) / scale, (ax * dy - ay * dx) / scale];
-    };
-    const corners = [corner(pixels.left, pixels.bottom), corner(pixels.right, pixels.top)];
-    const span = (axis, length) => {
-      const [first, last] = corners.map((each) => each[axis]).sort((a, b) => a - b);
-      const begin = Math.min(length, Math.max(0, Math.floor(first)));
-      return [begin, Math.max(0, Math.min(length, Math.ceil(last)) - begin)];
-    };
-    const [left, width] = span(0, gl.drawingBufferWidth);
-    const [bottom, height] = span(1, gl.drawingBufferHeight);
-    gl.enable(gl.SCISSOR_TEST);
-    gl.scissor(left, bottom, width, height);
+  /** A program, compiled when it is wanted first, and where its uniforms are. */
+  programFor(wanted) {
+    const key = Object.values(wanted).join();
+    if (!this.programs.has(key)) {
+      const program = this.program(fragmentOf(wanted));
+      const places = UNIFORMS.map((name) => [name, this.gl.getUniformLocation(program, name)]);
+      this.programs.set(key, { program, at: Object.fromEntries(places) });
+    }
+    return this.programs.get(key);
   }
 
   program(fragment) {
@@ -180,6 +169,22 @@ export class CardPainter {
     if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
     return program;
   }
+}
+
+/** The canvas pixels whose middle is on the image: left, bottom, width and height, from the lower left. */
+function covered(pixels, { origin, steps: [ax, ay, bx, by] }, width, height) {
+  const scale = ax * by - bx * ay;
+  const place = (x, y) => {
+    const [dx, dy] = [x - origin[0], y - origin[1]];
+    return [(by * dx - bx * dy) / scale, (ax * dy - ay * dx) / scale];
+  };
+  const corners = [place(pixels.left, pixels.bottom), place(pixels.right, pixels.top)];
+  const span = (axis, length) => {
+    const inside = corners.map((each) => Math.min(length, Math.max(0, Math.ceil(each[axis] - 0.5)))).sort((a, b) => a - b);
+    return [inside[0], inside[1] - inside[0]];
+  };
+  const [[left, across], [bottom, high]] = [span(0, width), span(1, height)];
+  return [left, bottom, across, high];
 }
 
 /** The same by hand, for browsers without WebGL2: slower, equal to the last level. */

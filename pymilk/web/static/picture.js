@@ -1,6 +1,7 @@
 // Files of what is seen: a picture with its scale and caption, and the frame itself.
 
 import { make, save } from "./elements.js";
+import { fitsOf } from "./fits.js";
 import { text } from "./pixels.js";
 import { COLOURS } from "./stretch.js";
 
@@ -31,10 +32,25 @@ export async function savePicture(view) {
   save(await pictureOf(view.canvas, view.settings, view.levels, caption), `${view.stream}.png`);
 }
 
-/** Save the newest frame of a view's stream as a file. */
-export async function saveFrame(view, kind) {
+/**
+ * Save the frame that is seen, as the stream holds it; what is seen of several frames, or without a dark, as it is. Only if
+ * the page cannot have it (complex pixels, images of more than 4096 x 4096), the newest one comes from the server.
+ */
+export async function saveFrame(view) {
+  const { header, shape } = view;
+  if (!header) return;
   try {
-    save(await (await view.ask(`streams/${encodeURIComponent(view.stream)}/frame.${kind}`)).blob(), `${view.stream}.${kind}`);
+    const done = view.calibration();
+    const whole = done || view.raw.complex ? null : await view.native([0, 0, shape[1], shape[0]]);
+    const pixels = done ? view.seen() : whole;
+    const name = `${view.stream}.fits`;
+    if (!pixels || pixels.complex) {
+      save(await (await view.ask(`streams/${encodeURIComponent(view.stream)}/frame.fits`)).blob(), name);
+      return;
+    }
+    const axes = header.shape.length === 1 ? [pixels.columns] : [pixels.columns, pixels.rows];
+    const where = done ? `; pixels ${pixels.left} to ${pixels.right - 1}, ${pixels.bottom} to ${pixels.top - 1}, ${pixels.across} by ${pixels.down} became one` : "";
+    save(new Blob([fitsOf(pixels, axes, { CNT0: header.cnt0 }, `stream ${view.stream}${done}${where}`)]), name);
   } catch (error) {
     view.say(error.message);
   }

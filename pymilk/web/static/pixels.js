@@ -14,13 +14,14 @@ export function fullScale(dtype = "") {
 
 /** A part of an image: typed values, and where they lie in it. */
 export class Pixels {
-  /** @param {object} header  of a frame; @param {ArrayBuffer} content */
+  /** @param {object} header  of a frame; @param {Uint8Array} content  its pixels, which are not copied */
   constructor(header, content) {
     [this.rows, this.columns] = header.size;
     [this.left, this.bottom, this.right, this.top] = header.region;
     [this.across, this.down] = header.bins;
     this.complex = header.dtype.startsWith("complex");
-    this.raw = new KINDS[header.sent](content);
+    const Kind = KINDS[header.sent];
+    this.raw = new Kind(content.buffer, content.byteOffset, content.byteLength / Kind.BYTES_PER_ELEMENT);
     this.sent = header.sent;
     this.exact = header.exact;
   }

@@ -51,7 +51,7 @@ export function receive(data, { onFrame, onState }) {
   }
   const length = new DataView(data).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-  const content = data.slice(4 + length);
+  const content = new Uint8Array(data, 4 + length);
   if (header.sent === "jpeg") decoded(header, content).then((values) => onFrame(header, values));
   else onFrame(header, content);
 }
@@ -60,7 +60,7 @@ export function receive(data, { onFrame, onState }) {
 export class Link {
   /**
    * @param {string} stream  its name
-   * @param {function(object, ArrayBuffer)} onFrame  header and pixels
+   * @param {function(object, Uint8Array)} onFrame  header and pixels
    * @param {function(object)} onState  what is known between frames
    * @param {function(string)} onEnd  why it ended
    */

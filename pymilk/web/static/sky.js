@@ -47,7 +47,7 @@ export class Compass {
       }
       clearTimeout(this.timer);
       if (!this.closed && view.settings.north === "1") this.timer = setTimeout(() => this.apply(), RENEW_MS);
-    } else if (view.failed.north) view.say("", "north");
+    } else if (view.account.failed.north) view.say("", "north");
     this.draw();
   }
 

@@ -21,8 +21,8 @@ export function toolbar(view, closed) {
     choice("send", SENDS, "What is sent: JPEG is for slow links, and lossy"),
     choice("tool", TOOLS, "Tool"), choice("draw", DRAWS, "What a drag does"), choice("part", PARTS, "Part of complex numbers"), view.freezer,
     button("Levels", "Limits from this frame (a)", () => view.relevel()),
-    button("Fit", "The whole image (f)", () => view.fit()), button("Turn", "Next orientation (o)", () => view.turn()),
+    button("Fit", "The whole image (f)", () => view.framing.fit()), button("Turn", "Next orientation (o)", () => view.framing.turn()),
     button("PNG", "Save what is seen", () => savePicture(view)),
-    button("FITS", "Save the newest frame", () => saveFrame(view, "fits")),
+    button("FITS", "Save the frame that is seen", () => saveFrame(view)),
     button("Close", "Close this view", () => closed(view)));
 }

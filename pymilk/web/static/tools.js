@@ -2,12 +2,17 @@
 
 import { dragLevels, drawCurve, drawHistogram } from "./curve.js";
 import { button, make, openFile, save } from "./elements.js";
+import { ORIENTATIONS } from "./geometry.js";
+import { dragged, gripAt, nudged } from "./grips.js";
 import { profile, statistics, valuesOf } from "./measure.js";
 import { Overlay } from "./overlay.js";
 import { histogram, limits, text } from "./pixels.js";
 import { drawn, fromReg, fromText, rectangle, toReg, toText } from "./regions.js";
+import { HISTORIES } from "./words.js";
 
 const MEASURED = ["n", "min", "max", "mean", "median", "std", "sum"];
+/** Pixels to the right and up. */
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] };
 /** Milliseconds between two measurements. */
 const PAUSE = 100;
 
@@ -51,7 +56,7 @@ export class Tools {
     this.sketch(null);
     if (Math.hypot(here[0] - start[0], here[1] - start[1]) < 3) return;
     this.change([...this.regions, drawn(this.view.settings.draw, this.toImage(start), this.toImage(here))]);
-    if (!["statistics", "profile"].includes(this.view.settings.tool)) this.view.set("tool", "statistics");
+    if (!["statistics", "profile", ...HISTORIES].includes(this.view.settings.tool)) this.view.set("tool", "statistics");
   }
 
   /** Take a region away; the one chosen if none is said. */
@@ -59,9 +64,42 @@ export class Tools {
     this.change(this.regions.filter((_, k) => k !== which));
   }
 
-  change(regions) {
+  /** The region at a place of the canvas, and the part of it that can be dragged there; null if there is none. */
+  gripAt(place, reach) {
+    const { geometry } = this.view;
+    const order = [this.chosen, ...this.regions.keys()].filter((k) => this.regions[k]);
+    for (const k of order) {
+      const grip = gripAt(this.regions[k], this.toImage(place), reach / geometry.zoom);
+      if (grip) return { which: k, grip, region: this.regions[k], from: this.toImage(place) };
+    }
+    return null;
+  }
+
+  /** Drag what `gripAt` has found to a place of the canvas; null: back to where it was. */
+  drag(held, place) {
+    const region = place ? dragged(held.region, held.grip, held.from, this.toImage(place)) : held.region;
+    this.regions = this.regions.with(held.which, region);
+    this.chosen = held.which;
+    this.overlay.show(this.regions, this.chosen, this.view);
+    this.measure();
+  }
+
+  /** It stays where it was dragged. */
+  drop() {
+    this.change(this.regions, this.chosen);
+  }
+
+  /** Move a region by pixels to the right and up on the screen, or make it larger. */
+  nudge(which, right, up, sizes) {
+    const [ax, ay, bx, by] = ORIENTATIONS[this.view.geometry.orientation];
+    const [dx, dy] = sizes ? [right, up] : [ax * right + bx * up, ay * right + by * up];
+    this.change(this.regions.with(which, nudged(this.regions[which], dx, dy, sizes)), which);
+    this.table.rows[which + 1].querySelector("button").focus();
+  }
+
+  change(regions, chosen = regions.length - 1) {
     this.regions = regions;
-    this.chosen = regions.length - 1;
+    this.chosen = chosen;
     this.view.set("regions", toText(regions));
     this.list();
     this.measure();
@@ -89,12 +127,19 @@ export class Tools {
     const head = make("tr", {}, ...["region", ...MEASURED, "actions"].map((word) => make("th", { textContent: word, scope: "col" })));
     const rows = this.regions.map((region, k) => {
       const name = toReg([region]).split("\n")[2];
-      const choose = button(`${k + 1} ${name}`, "Choose for profile and limits", () => {
+      const choose = button(`${k + 1} ${name}`, "Choose for profile, history and limits; arrow keys move it, with Shift they size it", () => {
         this.chosen = k;
         this.list();
         this.measure();
       });
       choose.setAttribute("aria-pressed", String(k === this.chosen));
+      choose.setAttribute("aria-keyshortcuts", "ArrowLeft ArrowRight ArrowUp ArrowDown Shift+ArrowLeft Shift+ArrowRight Shift+ArrowUp Shift+ArrowDown");
+      choose.addEventListener("keydown", (event) => {
+        const steps = ARROWS[event.key];
+        if (!steps) return;
+        event.preventDefault();
+        this.nudge(k, ...steps, event.shiftKey);
+      });
       const remove = button("Delete", `Take region ${k + 1} away`, () => this.remove(k));
       const level = button("Limits", `Limits from region ${k + 1}`, () => {
         this.chosen = k;
@@ -113,8 +158,8 @@ export class Tools {
     this.panel.hidden = this.view.curve || !["statistics", "profile"].includes(tool);
     if (this.view.curve) return;
     if (this.plot.height !== 90) this.plot.height = 90;
-    this.plot.hidden = !["histogram", "cuts", "profile"].includes(tool);
-    this.report.hidden = !["statistics", "profile", "cuts", "spectrum", "history"].includes(tool);
+    this.plot.hidden = !["histogram", "cuts", "profile", ...HISTORIES].includes(tool);
+    this.report.hidden = !["statistics", "profile", "cuts", "spectrum", ...HISTORIES].includes(tool);
     this.drawnHistogram = null;
     if (tool === "histogram") this.drawHistogram();
     else if (tool !== "none") this.measure();
@@ -146,6 +191,7 @@ export class Tools {
       if (tool === "statistics") await this.showStatistics();
       else if (tool === "profile") await this.showProfile();
       else if (tool === "cuts") await this.showCuts();
+      else if (this.view.track.seen) this.report.textContent = this.view.track.draw(this.plot);
       else this.report.textContent = `${tool}: of streams of one axis.`;
     } finally {
       this.busy = false;

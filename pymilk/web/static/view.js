@@ -1,11 +1,11 @@
 // One view: a stream on a canvas, with its account, its settings and its tools.
 
-import { accountOf } from "./account.js";
+import { Account } from "./account.js";
 import { Combine } from "./combine.js";
 import { combining } from "./combining.js";
 import { Dark } from "./dark.js";
 import { make } from "./elements.js";
-import { Geometry, ORIENTATIONS } from "./geometry.js";
+import { Framing } from "./framing.js";
 import { listen } from "./gestures.js";
 import { press } from "./keys.js";
 import { Native } from "./native.js";
@@ -17,9 +17,8 @@ import { Link, ask } from "./server.js";
 import { Compass } from "./sky.js";
 import { toolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
+import { Track } from "./track.js";
 import { USUAL } from "./words.js";
-
-const STALE_SECONDS = 2;
 
 export class View {
   /**
@@ -34,25 +33,19 @@ export class View {
     this.alone = Boolean(connect);
     this.settings = { ...USUAL, ...given };
     this.changed = changed;
-    this.geometry = new Geometry();
     this.contrast = [1, 0.5];
     this.levels = null;
     this.frozen = false;
-    this.paintedAt = [];
-    this.failed = {};
     this.cutter = new Native((message) => this.link.send(message));
     this.dark = new Dark((part) => this.cutter.get(this.header, this.raw, part), (why) => this.darkened(why));
     this.combine = new Combine(this.settings, (why) => this.combined(why), this.alone);
     this.build(closed);
-    this.geometry.orientation = Number(this.settings.turn) % ORIENTATIONS.length;
     if (this.settings.low !== "" && this.settings.high !== "") {
       this.levels = [Number(this.settings.low), Number(this.settings.high)];
     }
     const handlers = [(header, content) => this.take(header, content), (state) => this.tell(state), (why) => this.lost(why)];
     this.link = connect ? connect(stream, ...handlers) : new Link(stream, ...handlers);
     this.compass.apply();
-    this.watch = new ResizeObserver(() => this.resize());
-    this.watch.observe(this.canvas);
   }
 
   build(closed) {
@@ -60,18 +53,20 @@ export class View {
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `image of stream ${this.stream}`);
     this.painter = painterFor(this.canvas);
-    this.trouble = make("p", { className: "trouble" });
+    this.framing = new Framing(this, () => { if (!this.frozen) this.ready(); });
+    this.geometry = this.framing.geometry;
     this.pointer = new Pointer(this);
     this.series = new Series(this);
-    this.account = make("p", { className: "account" });
+    this.account = new Account(this);
     this.choices = {};
     this.tools = new Tools(this);
+    this.track = new Track(this);
     this.compass = new Compass(this);
     this.element = make("section", { className: "view" },
       make("h2", {}, this.stream),
       toolbar(this, closed),
-      make("div", { className: "stage" }, this.canvas, this.tools.overlay.element, this.trouble, this.pointer.element),
-      ...this.tools.elements, this.series.panel, combining(this), this.account);
+      make("div", { className: "stage" }, this.canvas, this.tools.overlay.element, this.account.trouble, this.pointer.element),
+      ...this.tools.elements, this.track.panel, this.series.panel, combining(this), this.account.element);
     this.element.setAttribute("aria-label", `view of ${this.stream}`);
     listen(this.canvas, this);
     for (const each of [this.canvas, this.tools.plot]) each.addEventListener("keydown", (event) => press(this, event));
@@ -83,7 +78,7 @@ export class View {
     if (this.choices[name]) this.choices[name].value = value;
     if (name === "limits") this.relevel();
     this.changed();
-    if (name === "how" || name === "send") this.moved();
+    if (name === "how" || name === "send") this.framing.moved();
     if (name === "part" && this.raw?.complex) {
       this.raw.phase = value === "phase";
       this.relevel();
@@ -128,63 +123,12 @@ export class View {
     this.repaint();
   }
 
-  turn() {
-    this.geometry.orientation = (this.geometry.orientation + 1) % ORIENTATIONS.length;
-    this.set("turn", String(this.geometry.orientation));
-    if (this.geometry.fitted) this.fit();
-    else this.moved();
-  }
-
-  fit() {
-    if (!this.shape) return;
-    this.geometry.fit(this.shape, this.canvas.width, this.canvas.height);
-    this.moved();
-  }
-
-  /** Zoom around a place of the canvas, its middle if none is said. */
-  zoomBy(factor, column = this.canvas.width / 2, row = this.canvas.height / 2) {
-    this.geometry.zoomAt(factor, column, row, this.canvas.width, this.canvas.height);
-    this.moved();
-  }
-
-  zoomTo(zoom) {
-    this.zoomBy(zoom / this.geometry.zoom);
-  }
-
-  pan(right, down) {
-    this.geometry.pan(right, down);
-    this.moved();
-  }
-
-  resize() {
-    const scale = window.devicePixelRatio || 1;
-    const width = Math.max(1, Math.round(this.canvas.clientWidth * scale));
-    const height = Math.max(1, Math.round(this.canvas.clientHeight * scale));
-    if (width === this.canvas.width && height === this.canvas.height) return;
-    this.canvas.width = width;
-    this.canvas.height = height;
-    if (this.geometry.fitted) this.fit();
-    else this.moved();
-  }
-
-  moved() {
-    this.repaint();
-    clearTimeout(this.asking);
-    this.asking = setTimeout(() => { if (!this.frozen) this.ready(); }, 60);
-  }
-
   /** Tell the server that it may send the newest frame, and which part of it. */
   ready() {
     const jpeg = this.settings.send === "values" ? {} : { jpeg: this.settings.limits };
-    const view = { ...this.wanted(), how: this.settings.how, ...jpeg, ...this.slice() };
+    const view = { ...this.framing.wanted(), how: this.settings.how, ...jpeg, ...this.slice() };
     this.link.ready(view);
     this.combine.second.ready(view);
-  }
-
-  wanted() {
-    if (this.single) return { left: 0, bottom: 0, right: 1e9, top: 1, width: 4096, height: 1 };
-    if (!this.shape) return { width: this.canvas.width, height: this.canvas.height };
-    return this.geometry.wanted(this.shape, this.canvas.width, this.canvas.height);
   }
 
   slice() {
@@ -213,15 +157,12 @@ export class View {
     if (!this.pixels) this.combine.apply(this.raw, header);
     this.combine.add(this.raw);
     this.pixels = this.combine.seen;
-    if (this.single) this.series.add(this.raw, header.cnt0);
+    this.track.add(header);
     if (other) this.geometry.fit(this.shape, this.canvas.width, this.canvas.height);
     if (!this.levels || this.settings.auto === "1") this.levels = limits(this.seen(), this.settings.limits);
     if (!this.curve) this.painter.load(this.pixels);
     this.paint();
-    this.heard = performance.now();
-    this.paintedAt.push(this.heard);
-    this.paintedAt = this.paintedAt.filter((time) => time > this.heard - 2000);
-    this.tell({ ...header, kind: "painted" });
+    this.account.painted(header);
     this.dark.add(header);
     this.pointer.again();
     // Painted when the browser says so: only then the next one is wanted.
@@ -312,6 +253,7 @@ export class View {
       });
     }
     this.tools.update();
+    this.track.update();
     this.compass.draw();
   }
 
@@ -337,47 +279,23 @@ export class View {
     this.set("sat", this.settings.sat === "" ? String(fullScale(this.header?.dtype) ?? this.levels?.[1] ?? "") : "");
   }
 
-  /** Show the account and what is wrong. */
+  /** What the server says between frames. */
   tell(state) {
-    if (state.kind === "open") {
-      this.ready();
-      return;
-    }
-    if (state.kind === "cut") {
-      this.cutter.answer(state);
-      return;
-    }
-    this.state = { ...this.state, ...state };
-    const { shown, skipped, cnt0 } = this.state;
-    this.account.textContent = accountOf(this.state, this.paintedAt.length / 2);
-    this.element.dataset.shown = shown ?? 0;
-    this.element.dataset.skipped = skipped ?? 0;
-    this.element.dataset.cnt0 = cnt0 ?? "";
-    const age = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
-    this.silence = state.kind === "state" && age > STALE_SECONDS ? Math.round(age) : 0;
-    this.element.classList.toggle("stale", this.silence > 0);
-    this.showTrouble();
+    if (state.kind === "open") this.ready();
+    else if (state.kind === "cut") this.cutter.answer(state);
+    else this.account.tell(state);
   }
 
   /** Say that something did not work; "" when it is over. Each topic has its own sentence. */
-  say(why, topic = "") {
-    this.failed[topic] = why;
-    this.showTrouble();
-  }
-
-  showTrouble() {
-    this.trouble.textContent = [
-      this.frozen ? "frozen" : "", this.header?.lossy ? "JPEG 8 bit, lossy" : "",
-      this.silence ? `no frame for ${this.silence} s` : "", this.state?.trouble ?? "", this.combine.label, ...Object.values(this.failed),
-    ].filter(Boolean).join("; ");
+  say(why, topic) {
+    this.account.say(why, topic);
   }
 
   lost(why) {
     this.cutter.forget();
     // Its number means another frame to the next connection.
     if (this.header) delete this.header.frame;
-    this.element.classList.add("stale");
-    this.trouble.textContent = why;
+    this.account.lost(why);
   }
 
   /** Ask the server for something below /api; an Error in a notebook, which has none. */
@@ -391,7 +309,7 @@ export class View {
     this.combine.close();
     this.compass.close();
     this.link.close();
-    this.watch.disconnect();
+    this.framing.close();
     this.element.remove();
   }
 }

@@ -48,3 +48,17 @@ def test_send_receive_and_list(start_command, shm_dir):
         code, said, _ = ended(sending)
         assert code == 0
         assert json.loads(said)["streams"][0]["sent"] == source.get_counter()
+
+
+def test_an_address_that_nobody_listens_on(start_command, shm_dir):
+    """It is said once, and tried on until Ctrl-C; a list of streams has nothing to wait for."""
+    address = f"tcp/127.0.0.1:{free_port()}"
+    receiving = start_command("bridge", "recv", "rtc/wfs", "--connect", address)
+    code, said, err = ended(start_command("bridge", "ls", "--connect", address, "--timeout", 0))
+    assert (code, said) == (1, "")
+    assert err == f"pymilk: not connected: {address}: nothing listens there\n"
+    assert receiving.stderr.readline() == "receiving rtc/wfs into wfs_rtc; Ctrl-C ends it\n"
+    line = f"not connected: {address}: nothing listens there; it is tried again and again\n"
+    assert receiving.stderr.readline() == line
+    receiving.send_signal(signal.SIGINT)
+    assert ended(receiving)[0] == 0

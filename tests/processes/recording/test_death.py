@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from support.dying import EACH_PACKING, HURRIED, PACKED, RECORDING, SAVING, WRITING, die, least
-from support.recordings import EACH_FORMAT
+from support.recordings import EACH_CUBE, EACH_FORMAT
 
 
 @EACH_PACKING
@@ -47,6 +47,13 @@ def test_recorder_that_packs_dies_at_some_changes(spawn, kind):
     deaths, furthest = die(spawn, "recorders", kind, "series", 41, 30)
     assert deaths >= 2
     assert furthest >= least(RECORDING, kind) - 41
+
+
+@EACH_CUBE
+def test_recorder_that_syncs_dies_at_some_changes(spawn, suffix):
+    deaths, furthest = die(spawn, "recorders", suffix, "direct and synced", 41, 30)
+    assert deaths >= 2
+    assert furthest >= RECORDING[suffix] - 41
 
 
 def test_recorder_with_a_collector_dies_at_some_calls(spawn):

@@ -83,6 +83,12 @@ def test_no_frame_without_credit(server, cam):
     page.close()
 
 
+def test_frames_are_not_compressed(server, cam):
+    with connect(f"ws://127.0.0.1:{server.port}/view") as socket_of_a_browser:  # which offers to
+        assert "Sec-WebSocket-Extensions" in socket_of_a_browser.request.headers
+        assert "Sec-WebSocket-Extensions" not in socket_of_a_browser.response.headers
+
+
 def test_a_new_region_of_the_same_frame(server, cam):
     page = Page(server, "cam")
     page.next()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pymilk.bridge import Links
-from pymilk.bridge.keys import FRAMES, key_of, names_in, source_of
+from pymilk.bridge.keys import FRAMES, key_like, key_of, names_in, source_of
+from pymilk.bridge.probing import why_not
 from pymilk.errors import BridgeAddressError
 
 
@@ -51,3 +52,15 @@ def test_keys_of_others(key):
 def test_what_is_no_source(text):
     with pytest.raises(BridgeAddressError, match="HOST/STREAM"):
         source_of(text)
+
+
+@pytest.mark.parametrize(
+    ("source", "key"),
+    [("rtc/wfs*", "rtc/wfs%"), ("*/*", "*/*"), ("r*c/a b**", "r%c/a%20b%"), ("rtc/$1", "rtc/%241")],
+)
+def test_keys_that_rules_are_about(source, key):
+    assert key_like(source, "%") == f"pymilk/1/{key}"
+
+
+def test_a_host_that_cannot_be_asked_for():
+    assert why_not(f"tcp/{'a' * 70}:1", None) == f"no machine is called {'a' * 70}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 pytest.importorskip("click", reason="extra cli")
@@ -9,7 +11,7 @@ pytest.importorskip("rich", reason="extra cli")
 
 from pymilk.bridge import zenoh
 from pymilk.errors import LibraryMissingError
-from support.calling import call
+from support.calling import call, done
 
 
 @pytest.mark.parametrize(
@@ -37,3 +39,33 @@ def test_without_the_engine_it_says_what_to_install(monkeypatch):
     result = call("bridge", "ls")
     assert result.returncode == 1
     assert "pip install eclipse-zenoh" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--connect", "tls/rtc:7447"), "pymilk bridge keys"),
+        (("--tls-cert", "a.pem", "--tls-key", "a.key"), "need --tls-ca"),
+        (("--tls-ca", "ca.pem", "--tls-cert", "a.pem"), "belong together"),
+        (("--listen", "tls/127.0.0.1:7447", "--tls-ca", "ca.pem"), "a certificate is needed"),
+        (("--user", "me"), "belong together"),
+        (("--config", "nothing.toml"), "nothing.toml cannot be read"),
+    ],
+)
+def test_wrong_options_about_who_one_is(options, why):
+    result = call("bridge", "ls", *options)
+    assert result.returncode in (1, 2)
+    assert why in result.stderr
+
+
+def test_keys_are_made_and_listed(tmp_path):
+    pytest.importorskip("cryptography", reason="extra net")
+    made = done("bridge", "keys", tmp_path / "k", "rtc=10.0.0.1,rtc.site", "desk", "--days", 30)
+    assert done("bridge", "keys", tmp_path / "k").split("\n")[0] == made.split("\n")[0]
+    told = json.loads(done("bridge", "keys", tmp_path / "k", "--json"))
+    assert [(each["name"], each["days"]) for each in told[1:]] == [("desk", 29), ("rtc", 29)]
+    assert told[2]["addresses"] == ["rtc", "10.0.0.1", "rtc.site"]
+    refused = call("bridge", "keys", tmp_path / "k", "rtc")
+    assert refused.returncode == 1
+    assert "--force" in refused.stderr
+    assert done("bridge", "keys", tmp_path / "k", "rtc", "--force").split()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pymilk.native.bins import bin_image
+from pymilk.native.bins import bin_complex, bin_image
 
 WHOLE = ["u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8"]
 
@@ -29,7 +29,7 @@ def blocks(image: np.ndarray, down: int, across: int) -> list[list[np.ndarray]]:
 
 def binned(image: np.ndarray, down: int, across: int, how: str) -> np.ndarray:
     out = np.empty((-(-image.shape[0] // down), -(-image.shape[1] // across)), image.dtype)
-    bin_image(image, out, down, across, how)
+    (bin_complex if image.dtype.kind == "c" else bin_image)(image, out, down, across, how)
     return out
 
 
@@ -62,6 +62,40 @@ def test_floating_point(dtype: str) -> None:
     assert np.allclose(binned(image, 3, 4, "mean"), wanted.astype(dtype), equal_nan=True)
     most = [[np.nan if np.isnan(part).all() else np.nanmax(part) for part in row] for row in parts]
     assert np.array_equal(binned(image, 3, 4, "max"), np.array(most, dtype), equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+@pytest.mark.parametrize(("down", "across"), [(1, 1), (2, 2), (4, 3), (20, 30)])
+def test_complex_numbers(dtype: str, down: int, across: int) -> None:
+    """Of amplitudes that are the same the first one; of two phases the mean has the smaller amplitude."""
+    random = np.random.default_rng(3)
+    image = (random.integers(-9, 9, (13, 17)) + 1j * random.integers(-9, 9, (13, 17))).astype(dtype)
+    image = image.T[::-1]  # any strides
+    parts = blocks(image, down, across)
+    most = [[part.flat[np.argmax(np.abs(part))] for part in row] for row in parts]
+    assert np.array_equal(binned(image, down, across, "max"), np.array(most))
+    means = np.array([[part.mean(dtype="c16") for part in row] for row in parts])
+    assert np.allclose(binned(image, down, across, "mean"), means, rtol=1e-6 if dtype == "c8" else 1e-14)
+    assert np.array_equal(binned(image, down, across, "first"), image[::down, ::across])
+
+
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+def test_complex_numbers_that_are_not_finite(dtype: str) -> None:
+    gone = complex(np.nan, 1)
+    rows = [[gone, 3 - 4j, 4, complex(0, np.nan)], [gone, gone, gone, gone], [np.inf, 1, 2j, 0]]
+    image = np.array(rows, dtype)
+    found = binned(image, 1, 4, "max")[:, 0]
+    assert found[0] == 3 - 4j
+    assert np.isnan(found[1].real)
+    assert np.isnan(found[1].imag)
+    assert found[2] == np.inf
+    means = binned(image[:2], 1, 4, "mean")[:, 0]
+    assert means[0] == 3.5 - 2j
+    assert np.isnan(means[1])
+    # Amplitudes whose squares are no doubles.
+    tiny, huge = (1e-200, 1e200) if dtype == "c16" else (1e-30, 1e30)
+    image = np.array([[tiny, 3j * tiny, -2 * tiny, 0], [huge, 3j * huge, -2 * huge, 0]], dtype)
+    assert np.array_equal(binned(image, 1, 4, "max")[:, 0], image[:, 1])
 
 
 def test_infinities() -> None:

@@ -52,7 +52,7 @@ def test_frame_is_unread_after_an_interrupt(make: MakeSHM, form: str) -> None:
                 got = None
         if got is not None:
             assert (got == step).any()
-            assert step > 5
+            assert step > 1  # the usual cases have few places: they are compiled
             return
         assert (reader.get_data(True, **options) == step).any(), step
     pytest.fail("a read has more places than that")

@@ -59,6 +59,15 @@ def test_every_dtype_reaches_the_page(dtype: str, sent: str, exact: bool, room: 
     assert pixels.size == np.prod(said["size"]) * (2 if dtype[0] == "c" else 1)
 
 
+def test_complex_pixels_become_their_mean_or_the_one_with_the_largest_amplitude() -> None:
+    image = np.array([[3 - 4j, 4], [-1j, 1j]], "c8")
+    wanted = {"mean": 1.75 - 1j, "max": 3 - 4j, "first": 3 - 4j}
+    for how, value in wanted.items():
+        pixels, said = pixels_of(image, Region.read({"width": 1, "height": 1, "how": how}))
+        assert pixels.view("c8").tolist() == [[value]]
+        assert said["exact"] is False
+
+
 def test_big_endian_and_a_row_and_a_number() -> None:
     pixels, said = pixels_of(np.arange(5, dtype=">u2"), Region())
     assert (pixels.tobytes(), said["shape"]) == (np.arange(5, dtype="<u2").tobytes(), [5])

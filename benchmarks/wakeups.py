@@ -1,0 +1,130 @@
+"""How late a frame is in the hands of a reader: `get_data`, `Reader.wait` and a C loop, in turn.
+
+    python benchmarks/wakeups.py [--rate HZ] [--frames N] [--repeats N] [--quick]
+
+A second process publishes frames of 120x120 uint16 at a steady rate. A latency begins at the stamp that
+the writer leaves just before the counter moves, and ends when the call has returned. `get_data(check=True)`
+returns a copy or a view, `Reader.wait` the number of the frame, and the C loop (peers/reference.c) has
+waited on the semaphore and copies nothing. The ways take turns, so that what else the machine does reaches
+all of them; percentiles are of all rounds together. `cpu` is the processor time of the reader's process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+from peers import reference
+
+import pymilk
+
+WRITER = """
+import select, sys, numpy as np
+from pymilk import Stream
+rate = float(sys.argv[1])
+with Stream.create("wakeups", (120, 120), np.uint16) as stream:
+    print("ready", flush=True)
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        stream.publish_many(np.ones((1, 120, 120), np.uint16), round(rate), interval_ns=round(1e9 / rate))
+    stream.destroy()
+"""
+
+Way = Callable[[int], np.ndarray]
+
+
+def late(stream: pymilk.Stream, call: Callable[[], object]) -> Way:
+    """Return a measurement: so many latencies of a call, in nanoseconds, and the stamps of their frames."""
+    now, tai = time.clock_gettime_ns, time.CLOCK_TAI
+
+    def measure(count: int) -> np.ndarray:
+        rows = np.zeros((count, 2), np.int64)
+        for row in rows:
+            call()
+            row[0] = now(tai)
+            row[1] = stream.write_time_ns
+        return rows
+
+    return measure
+
+
+def in_c(stream: pymilk.Stream) -> Way:
+    """Return the measurement of the C loop."""
+    c = reference.library()
+
+    def measure(count: int) -> np.ndarray:
+        rows = np.zeros((count, 3), np.int64)
+        handle = c.reference_open(os.fsencode(stream.path))
+        c.reference_arm(handle)
+        c.reference_latencies(handle, rows.ctypes.data, count, 5.0, False)
+        c.reference_close(handle)
+        return rows[:, [0, 2]]
+
+    return measure
+
+
+def run(rate: float, frames: int, repeats: int) -> None:
+    """Measure all ways in turn, and print a table."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(rate)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
+    )
+    assert writer.stdin is not None
+    assert writer.stdout is not None
+    writer.stdout.readline()
+    with pymilk.SHM("wakeups") as shm, pymilk.Stream.attach("wakeups") as stream:
+        reader = stream.reader()
+        ways: dict[str, Way] = {
+            "get_data(check=True)": late(stream, lambda: shm.get_data(True)),
+            "the same, a view": late(stream, lambda: shm.get_data(True, copy=False)),
+            "Reader.wait, learned": late(stream, lambda: reader.wait(5.0, spin_ns=-2)),
+            "Reader.wait, sleeping": late(stream, lambda: reader.wait(5.0)),
+        }
+        if not reference.missing():
+            ways["C loop, sleeping"] = in_c(stream)
+        found: dict[str, list[np.ndarray]] = {way: [] for way in ways}
+        used = dict.fromkeys(ways, 0.0)
+        for _ in range(repeats):
+            for way, measure in ways.items():
+                before = time.process_time()
+                rows = measure(frames)
+                used[way] += time.process_time() - before
+                found[way].append((rows[:, 0] - rows[:, 1])[frames // 10 :])
+        writer.communicate()
+    heads = " ".join(f"{head:>8}" for head in ("p50", "p90", "p99", "p99.9"))
+    print(f"{'us from stamp to return':24} {heads} {'cpu':>6}   p50 of each round")
+    for way, rounds in found.items():
+        values = np.percentile(np.concatenate(rounds), [50, 90, 99, 99.9]) / 1e3
+        each = " ".join(f"{np.median(one) / 1e3:.1f}" for one in rounds)
+        share = used[way] / (frames * repeats / rate)
+        print(f"{way:24} " + " ".join(f"{value:8.1f}" for value in values) + f" {share:6.1%}   {each}")
+
+
+def main() -> None:
+    """Print the machine and the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=1000.0, help="frames a second")
+    parser.add_argument("--frames", type=int, default=2000, help="of each way in each round")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="a smoke test: one short round")
+    chosen = parser.parse_args()
+    print(
+        f"Linux {os.uname().release}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.2f}, "
+        f"pymilk {pymilk.__version__}, {chosen.rate:g} Hz"
+    )
+    with tempfile.TemporaryDirectory(prefix="pymilk-wakeups-", dir="/dev/shm") as folder:
+        os.environ["MILK_SHM_DIR"] = folder
+        run(chosen.rate, 200 if chosen.quick else chosen.frames, 1 if chosen.quick else chosen.repeats)
+    print(f"load at the end {os.getloadavg()[0]:.2f}")
+
+
+if __name__ == "__main__":
+    main()

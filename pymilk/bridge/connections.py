@@ -1,0 +1,113 @@
+"""Who is connected; and for addresses that are not, why."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import threading
+import time
+
+from ..errors import BridgeUnreachableError, StreamError
+from ..system.latch import Latch
+from ..system.threads import start_thread
+from .engine import Engine
+from .links import Links, parts_of
+from .probing import why_not
+
+__all__ = ["Connections"]
+
+#: Seconds between two looks, until an address that is not connected is tried, and until it is tried again.
+_LOOK_SECONDS, _PATIENCE_SECONDS, _AGAIN_SECONDS = 0.25, 1.0, 5.0
+
+
+class Connections:
+    """Look at the addresses that an engine is to connect to: when asked, or in a thread of its own.
+
+    Parameters
+    ----------
+    links : Links
+    engine : Engine
+    """
+
+    def __init__(self, links: Links, engine: Engine) -> None:
+        self._links, self._engine = links, engine
+        self._reasons: dict[str, str] = {}
+        self._numbers: dict[str, set[str]] = {}
+        self._over = Latch()
+
+    def watch(self) -> Connections:
+        """Look in a thread, until `close`; returns itself. None is started if there are no addresses."""
+        if self._links.connect:
+            start_thread(threading.Thread(target=self._run, name="pymilk-bridge-links", daemon=True))
+        return self
+
+    def told(self) -> dict[str, list[str]]:
+        """Return two fields of reports: who is connected, and which addresses are not."""
+        near = [] if self._over.is_set() else self._engine.neighbours()
+        reasons = dict(self._reasons)
+        return {
+            "connected": sorted(
+                f"{each.name} ({each.address})" if each.name else each.address for each in near
+            ),
+            "not_connected": [f"{each}: {reasons[each]}" for each in self._links.connect if each in reasons],
+        }
+
+    def check(self) -> None:
+        """Try all addresses now.
+
+        Raises
+        ------
+        BridgeUnreachableError
+            There are some, none is connected, and nobody else is.
+        """
+        missing = self._missing()
+        if len(missing) < len(self._links.connect) or not missing or self._engine.neighbours():
+            return
+        reasons = "; ".join(f"{address}: {self._why(address)}" for address in missing)
+        raise BridgeUnreachableError(f"not connected: {reasons}", addresses=tuple(missing))
+
+    def close(self) -> None:
+        """End the thread, without waiting for it: it may be looking up a name."""
+        self._over.set()
+
+    def _why(self, address: str) -> str:
+        try:
+            return why_not(address, self._links.tls)
+        except StreamError as error:
+            return str(error)
+        except OSError as error:
+            return error.strerror or str(error)
+
+    def _missing(self) -> list[str]:
+        near = {each.address for each in self._engine.neighbours()}
+        return [address for address in self._links.connect if not near & self._numbers_of(address)]
+
+    def _numbers_of(self, address: str) -> set[str]:
+        """Return an address as the engine writes it: with numbers."""
+        if address not in self._numbers:
+            kind, host, port = parts_of(address)
+            found: set[str] = set()
+            with contextlib.suppress(OSError, UnicodeError):
+                for *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+                    number = ipaddress.ip_address(str(place[0]).partition("%")[0])
+                    found.add(
+                        f"{kind}/[{number}]:{port}" if number.version == 6 else f"{kind}/{number}:{port}"
+                    )
+            if not found:
+                return found
+            self._numbers[address] = found
+        return self._numbers[address]
+
+    def _run(self) -> None:
+        due = dict.fromkeys(self._links.connect, time.monotonic() + _PATIENCE_SECONDS)
+        while not self._over.wait(_LOOK_SECONDS):
+            missing = self._missing()
+            for address in self._links.connect:
+                now = time.monotonic()
+                if address not in missing:
+                    self._reasons.pop(address, None)
+                    due[address] = now + _PATIENCE_SECONDS
+                elif now >= due[address] and not self._over.is_set():
+                    self._reasons[address] = self._why(address)
+                    due[address] = time.monotonic() + _AGAIN_SECONDS

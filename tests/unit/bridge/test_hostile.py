@@ -1,0 +1,137 @@
+"""What others may send to a receiver: replays, rivals, numbers without end; and no engine at all."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from pymilk import SHM
+from pymilk.bridge import Links, Receiver, Router, Sender, directory
+from pymilk.bridge.header import WIRE_ROW, Epoch, Message, encode
+from pymilk.bridge.keys import FRAMES, key_of
+from pymilk.errors import LibraryMissingError
+from support.waiting import until
+from support.wires import Wires
+
+KEY = key_of("rtc", "wfs", FRAMES)
+
+
+def crafted(first=1, *, sender=77, shape=(4, 6), lost=0, sent=0, count=1, epoch=1) -> bytes:
+    """Return a message as a program of somebody else may write it."""
+    rows = np.zeros(count, WIRE_ROW)
+    rows["cnt0"] = first + np.arange(count)
+    rows["lost"] = lost
+    frames = np.zeros((count, *shape), np.uint16)
+    made = Epoch(bytes(16), 1, epoch, 1)
+    return encode(Message(made, sender, sent, 0, shape, frames.dtype, 8, rows, [], frames, 1))
+
+
+@pytest.fixture
+def wires():
+    return Wires()
+
+
+@pytest.fixture
+def source(shm_dir):
+    with SHM("wfs", ((4, 6), np.uint16), ring=64) as shm:
+        shm.set_data(np.zeros((4, 6), np.uint16))
+        yield shm
+
+
+@pytest.fixture
+def receiver(wires):
+    with Receiver("rtc/wfs", name="far", ring=8, engine=wires) as made:
+        made._appeared.set()  # nobody says that a sender is there
+        until(lambda: wires.listeners)
+        yield made
+
+
+def test_of_two_senders_the_first_counts_until_it_is_gone(wires, source):
+    first = Sender(("wfs",), host="rtc", engine=wires).start()
+    with (
+        Receiver("rtc/wfs", name="far", ring=256, engine=wires) as receiver,
+        Sender(("wfs",), host="rtc", engine=wires) as second,
+    ):
+        until(lambda: receiver.report.received and receiver.report.senders == 2)
+        begin = receiver.rows()[0]["cnt0"]
+        for _ in range(20):
+            source.set_data(np.full((4, 6), 1, np.uint16))
+        until(lambda: second.report.streams[0].sent >= 20)
+        until(lambda: receiver.rows()[-1]["cnt0"] == source.get_counter())
+        report = receiver.report
+        assert report.refused
+        assert report.lost == report.repeated == 0
+        assert "another sender" in report.trouble
+        assert "2 senders of rtc/wfs" in str(report)
+        first.stop()
+        until(lambda: receiver.report.senders == 1)
+        source.set_data(np.full((4, 6), 2, np.uint16))
+        until(lambda: receiver.rows()[-1]["cnt0"] == source.get_counter())
+        report = receiver.report
+        assert report.received + report.lost == source.get_counter() - begin + 1
+        assert report.lost == 0
+
+
+def test_a_replay_does_not_replace_the_stream(wires, receiver):
+    old = crafted(1, sender=1, shape=(3, 3))
+    wires.put(KEY, old)
+    wires.put(KEY, crafted(1, sender=2, epoch=2))
+    stream = receiver._target.stream
+    assert stream.frame_shape == (4, 6)
+    wires.put(KEY, old)
+    wires.put(KEY, crafted(2, sender=1, shape=(3, 3), sent=1))
+    assert receiver._target.stream is stream
+    assert not stream.deleted
+    assert (receiver.report.refused, receiver.report.received) == (2, 2)
+
+
+def test_losses_that_no_stream_has(wires, receiver):
+    """Those between the frames of a message count as those before it."""
+    wires.put(KEY, crafted(1))
+    wires.put(KEY, crafted(2, lost=1 << 40, count=1024, sent=1))
+    report = receiver.report
+    assert (report.received, report.lost, report.refused) == (1, 0, 1)
+    wires.put(KEY, crafted(2, lost=1 << 30, count=2, sent=1))
+    assert receiver.report.lost == 2 << 30
+
+
+def test_counters_have_an_end(wires, receiver):
+    wires.put(KEY, crafted((1 << 61) + 5))
+    assert receiver.report.received == 1
+    wires.put(KEY, crafted((1 << 61) + 6, sent=1))
+    report = receiver.report
+    assert (report.received, report.refused) == (1, 1)
+    assert "come to its end" in report.trouble
+    assert receiver.running
+
+
+def test_a_flood_of_new_shapes_leaves_one_stream(wires, receiver, shm_dir):
+    for number in range(20):
+        wires.put(KEY, crafted(number + 1, shape=(4, 4 + number % 2), sent=number))
+    assert receiver.running
+    assert [each.name for each in shm_dir.iterdir() if each.name.endswith(".im.shm")] == ["far.im.shm"]
+
+
+def test_a_message_that_there_is_no_memory_for(wires, receiver, monkeypatch):
+    def fail(data, most):
+        raise MemoryError
+
+    monkeypatch.setattr("pymilk.bridge.receiver.decode", fail)
+    wires.put(KEY, crafted())
+    assert receiver.report.trouble == "there is no memory for it"
+    assert receiver.running
+
+
+def test_without_the_engine(monkeypatch):
+    monkeypatch.setitem(sys.modules, "zenoh", None)
+    for start in (
+        Sender(("wfs",)).start,
+        Receiver("rtc/wfs").start,
+        Router(Links()).start,
+        directory,
+    ):
+        with pytest.raises(LibraryMissingError, match="eclipse-zenoh") as caught:
+            start()
+        assert caught.value.extra == "net"

@@ -1,0 +1,287 @@
+"""Frames that are on the disk itself: in order, once a second, past the page cache."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pymilk import FRAME_ROW, SHM, load, record
+from pymilk.errors import StreamArgumentError, StreamStorageError
+from pymilk.recording.job import Job
+from pymilk.recording.sinks import Sink, npy, sink_of
+from pymilk.system import durable
+from pymilk.system.durable import DirectFile, sync_files
+from support.recordings import EACH_CUBE, EACH_FORMAT, images, recorded
+
+FRAMES = images(40)
+
+HEADER: dict[str, Any] = {
+    "stream": "cam", "first_ns": 1, "dtype": "uint16", "shape": [5, 7], "stream_shape": [5, 7], "symcode": 4,
+    "axes": "frames[k, y, x]", "squeeze": True, "clock": "", "pymilk": "1", "started_ns": 1, "part": None,
+    "ended": "running", "keywords": [], "frames": 0, "lost": 0, "tri_dim": 0, "tai_offset": 0,
+    "complete": False,
+}  # fmt: skip
+
+
+def rows(first: int, last: int) -> np.ndarray:
+    info = np.zeros(last - first, FRAME_ROW)
+    info["cnt0"] = info["arrival_ns"] = np.arange(first + 1, last + 1)
+    return info
+
+
+class Disk:
+    """What files have on the disk: the content of each at its last sync.
+
+    Of what was written since, a power failure may leave anything: here the headers.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self._contents: dict[str, bytes] = {}
+        self._folder = folder
+        self.failures = 0
+        self.before: Callable[[], None] = lambda: None  # each sync
+        for name in ("fsync", "fdatasync"):
+            monkeypatch.setattr(os, name, self._sync)
+
+    def _sync(self, descriptor: int) -> None:
+        self.before()
+        for path in filter(Path.is_file, self._folder.iterdir()):
+            if os.path.samestat(path.stat(), os.fstat(descriptor)):
+                self._contents[path.name] = path.read_bytes()
+
+    def fail(self) -> Path:
+        """Make the files that a power failure leaves now; returns their folder."""
+        self.failures += 1
+        folder = self._folder / f"left{self.failures}"
+        folder.mkdir()
+        for name, old in self._contents.items():
+            new = (self._folder / name).read_bytes()
+            head = 2880 if name.endswith(".fits") else 10 + int.from_bytes(new[8:10], "little")
+            if name.endswith(".json"):
+                head = 0
+            (folder / name).write_bytes(new[:head] + old[head:].ljust(len(new) - head, b"\0"))
+        return folder
+
+
+@EACH_CUBE
+def test_frames_count_once_they_are_on_the_disk(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(npy, "_PIECE_NBYTES", 4096)  # to be reserved
+    disk = Disk(monkeypatch, tmp_path)
+    kind = sink_of(f"cam.{suffix}")
+    path = str(tmp_path / f"cam.{suffix}")
+    sink = kind(path, (5, 7), np.dtype(np.uint16), HEADER)
+    sink.hold()
+    sync_files(kind.files(path))
+
+    def left() -> int:
+        folder = disk.fail()
+        with load(folder / f"cam.{suffix}") as found:
+            assert found.info is not None
+            if suffix == "npy":  # no frame without a row
+                assert len(np.load(folder / "cam.npy", mmap_mode="r")) == len(found)
+            np.testing.assert_array_equal(np.asarray(found.frames), FRAMES[: len(found)])
+            assert found.info["cnt0"].tolist() == list(range(1, len(found) + 1))
+            return len(found)
+
+    disk.before = left  # type: ignore[assignment]
+    for first in range(0, 40, 8):
+        sink.write(FRAMES[first : first + 4])
+        sink.commit(rows(first, first + 4))
+        sink.room(4)[:] = FRAMES[first + 4 : first + 8]
+        sink.commit(rows(first + 4, first + 8))
+        assert left() == first
+        sink.sync()
+        assert left() == first + 8
+    disk.before = lambda: None
+    sink.finish({**HEADER, "frames": 40, "ended": "complete", "complete": True})
+    with load(path) as found:
+        np.testing.assert_array_equal(np.asarray(found.frames), FRAMES)
+    assert disk.failures > 20
+
+
+@EACH_CUBE
+def test_frames_that_were_held_count_in_a_file_that_is_closed(suffix: str, tmp_path: Path) -> None:
+    path = str(tmp_path / f"cam.{suffix}")
+    sink = sink_of(path)(path, (5, 7), np.dtype(np.uint16), HEADER)
+    sink.hold()
+    sink.room(4)[:] = FRAMES[:4]
+    sink.commit(rows(0, 4))
+    with load(path) as found:
+        assert len(found) == 0
+    sink.close()
+    with load(path) as found:
+        np.testing.assert_array_equal(np.asarray(found.frames), FRAMES[:4])
+
+
+@pytest.mark.parametrize("how", ["end", "second"])
+@EACH_FORMAT
+def test_finished_file_is_on_the_disk(
+    suffix: str, how: str, cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if how == "second" and suffix in ("h5", "zarr"):
+        with pytest.raises(StreamArgumentError, match="sync='end'"):
+            record(cam, tmp_path / f"cam.{suffix}", frames=1, sync=how)
+        assert not os.listdir(tmp_path)
+        return
+    synced: dict[str, bytes | None] = {}
+
+    def noted(descriptor: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        synced[path] = Path(path).read_bytes() if os.path.isfile(path) else None
+
+    monkeypatch.setattr(os, "fsync", noted)
+    loaded, report = recorded(cam, tmp_path / f"cam.{suffix}", FRAMES, sync=how)
+    loaded.close()
+    assert report.complete
+    for folder, _, names in os.walk(tmp_path):
+        assert folder in synced
+        for name in names:
+            path = Path(folder, name)
+            assert synced[str(path)] == path.read_bytes()
+
+
+def test_each_file_of_a_series_is_on_the_disk(
+    cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    monkeypatch.setattr("pymilk.recording.job.sync_files", lambda paths: synced.extend(paths))
+    cam.set_many(FRAMES[:6])
+    record(cam, tmp_path / "cam.npy", frames=6, start="oldest", max_frames_per_file=2, sync="end")
+    assert [os.path.basename(each) for each in synced[::6]] == [f"cam_00000{k}.npy" for k in range(3)]
+
+
+def test_disk_that_fails_at_the_sync_is_an_error(
+    cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(paths: Any) -> None:
+        raise OSError(errno.ENOSPC, "no room on the disk after all")
+
+    monkeypatch.setattr("pymilk.recording.job.sync_files", fail)
+    cam.set_many(FRAMES)
+    with pytest.raises(StreamStorageError):
+        record(cam, tmp_path / "cam.npy", frames=5, start="oldest", sync="end")
+    with load(tmp_path / "cam.npy") as found:
+        assert not found.complete
+        assert found.header["ended"] == "error"
+
+
+def test_unknown_way_is_refused(cam: SHM, tmp_path: Path) -> None:
+    with pytest.raises(StreamArgumentError, match="'end', 'second'"):
+        record(cam, tmp_path / "cam.npy", frames=1, sync="minute")
+    for suffix in ("h5", "zarr"):
+        pytest.importorskip({"h5": "h5py", "zarr": "zarr"}[suffix])
+        with pytest.raises(StreamArgumentError, match="page cache"):
+            record(cam, tmp_path / f"cam.{suffix}", frames=1, direct=True)
+
+
+def direct_or_skip(folder: Path) -> None:
+    descriptor = os.open(folder / "probe", os.O_RDWR | os.O_CREAT)
+    try:
+        made = DirectFile.open(descriptor)
+        if made is None:
+            pytest.skip("this file system has no direct writes")
+        made.close()
+        made.close()
+    finally:
+        os.close(descriptor)
+        os.unlink(folder / "probe")
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (60, 70)])
+@EACH_CUBE
+def test_direct_writes_give_the_same_file(
+    suffix: str, shape: tuple[int, int], make: Callable[..., SHM], tmp_path: Path
+) -> None:
+    """Frames that lie across blocks, from the ring and as copies; those that do not count are overwritten."""
+    direct_or_skip(tmp_path)
+    shm = make("cam", (shape, np.uint16), ring=64)
+    frames = images(40, shape)
+    kind = sink_of(f"cam.{suffix}")
+    made = []
+    for direct in (False, True):
+        path = str(tmp_path / f"cam{direct:d}.{suffix}")
+        described = {**HEADER, "shape": list(shape), "stream_shape": list(shape)}
+        sink: Sink = kind(path, shape, np.dtype(np.uint16), described)
+        if direct:
+            assert sink.begin_direct()
+        for first in range(0, 40, 8):
+            sink.write(frames[::-1][:6].copy())  # does not count
+            sink.write(frames[first : first + 5])
+            sink.commit(rows(first, first + 5))
+            sink.room(3)[:] = frames[first + 5 : first + 8]
+            sink.commit(rows(first + 5, first + 8))
+            with load(path) as found:
+                np.testing.assert_array_equal(np.asarray(found.frames), frames[: first + 8])
+        sink.finish(described)
+        made.append(Path(path).read_bytes())
+    assert made[0] == made[1]
+    loaded, report = recorded(shm, tmp_path / f"whole.{suffix}", frames, direct=True)
+    assert not report.streams["cam"].cached
+    with loaded:
+        assert loaded.complete
+        np.testing.assert_array_equal(np.asarray(loaded.frames), frames)
+
+
+@EACH_CUBE
+def test_file_system_without_direct_writes_is_said(
+    suffix: str, cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Any, descriptor: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(DirectFile, "__init__", refuse)
+    loaded, report = recorded(cam, tmp_path / f"cam.{suffix}", FRAMES, direct=True)
+    with loaded:
+        np.testing.assert_array_equal(np.asarray(loaded.frames), FRAMES)
+    assert report.streams["cam"].cached
+    assert "this file system writes through the page cache only" in str(report)
+
+
+def test_direct_writes_reach_any_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    direct_or_skip(tmp_path)
+    monkeypatch.setattr(durable, "_PIECE_NBYTES", 16384)
+    random = np.random.default_rng(7)
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    file = DirectFile(descriptor)
+    expected = b""
+    for nbytes in (0, 1, 100, 4095, 4096, 4097, 50_000, 3):
+        content = random.bytes(nbytes)
+        file.write(content, len(expected))
+        expected += content
+        os.pwrite(descriptor, b"head", 0)  # through the page cache
+        expected = (b"head" + expected[4:])[: max(4, len(expected))]
+        assert os.pread(descriptor, len(expected), 0) == expected
+    file.close()
+    os.close(descriptor)
+
+
+def test_full_disk_ends_direct_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    direct_or_skip(tmp_path)
+    descriptor = os.open(tmp_path / "file", os.O_RDWR | os.O_CREAT)
+    file = DirectFile(descriptor)
+    monkeypatch.setattr(os, "pwrite", lambda *args: 512)
+    with pytest.raises(OSError, match="No space left"):
+        file.write(bytes(8192), 0)
+    file.close()
+    os.close(descriptor)
+
+
+def test_recorder_syncs_once_a_second(cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = sink_of("cam.npy")
+    calls: list[int] = []
+    plain = kind.sync
+    monkeypatch.setattr(kind, "sync", lambda self: (calls.append(self.written), plain(self))[0])
+    monkeypatch.setattr(kind, "flush_seconds", 0.0)
+    monkeypatch.setattr("pymilk.recording.job._BATCH_NBYTES", 70)
+    monkeypatch.setattr(Job, "_write_in_place", lambda *args: np.zeros(0, FRAME_ROW))
+    cam.set_many(FRAMES[:5])
+    record(cam, tmp_path / "cam.npy", frames=5, start="oldest", sync="second")
+    assert calls == [1, 2, 3, 4, 5, 5]
