@@ -29,7 +29,6 @@ from .base import (
     WRITE_NBYTES,
     Header,
     Sink,
-    Staging,
     Stored,
     batch_of,
     new_file,
@@ -42,6 +41,7 @@ from .fits_times import TIME_COLUMN, range_cards, seconds_of, time_column_cards
 from .npy import GrowingNpy, mapped_npy
 from .outputs import check_length, check_name, identity_of
 from .outward import Outward
+from .staging import Staging
 
 __all__ = ["FORMAT", "FitsSink"]
 
@@ -74,7 +74,7 @@ class FitsSink(Sink):
     holds = True
 
     @classmethod
-    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
+    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool | str) -> None:
         """See `Sink`."""
         super().check(shape, dtype, compress)
         _fits()
@@ -97,7 +97,7 @@ class FitsSink(Sink):
         dtype: np.dtype[Any],
         header: Header,
         *,
-        compress: bool = False,
+        compress: bool | str = False,
         frames: int | None = None,
         replace: bool = False,
     ) -> None:
