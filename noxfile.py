@@ -38,7 +38,12 @@ SMOKE_TESTS = (
     "benchmarks/many_streams.py --seconds 0.5 --repeat 1",
     "-m pymilk bench --rates 1000,10000 --seconds 0.3",
     "benchmarks/scaling.py --quick",
+    "benchmarks/recording.py --quick",
     "benchmarks/recording.py --quick --compress",
+    "-m benchmarks.peers.recorders --quick",
+    "benchmarks/huge_pages.py --repeats 20",
+    "benchmarks/wakeups.py --quick",
+    "benchmarks/collector.py --quick",
     "benchmarks/web.py --quick",
     "benchmarks/soak.py --minutes 0.3",
 )

@@ -73,18 +73,19 @@ def name_of(word: bool | str) -> str:
     return "True" if word is True else str(word)
 
 
-def codecs(folder: Path) -> None:
-    """Print ratio and speed of each word, format and noise."""
+def codecs(folder: Path, noises: tuple[int, ...], count: int, repeats: int) -> None:
+    """Print ratio and speed of each word, format and noise; so many frames, the best of so many times."""
     print("noise  format  compress  ratio  beside gzip  MB/s in  MB/s out, of one core")
-    for noise in (5, 10, 30):
-        made, gzip = frames(900, noise), 0.0
+    for noise in noises:
+        made, gzip = frames(count, noise), 0.0
         with SHM("stock", (SHAPE, np.uint16), ring=1024) as shm:
             shm.set_many(made)
             for suffix, word in KINDS:
                 best = None
-                for _ in range(3):
+                for _ in range(repeats):
                     path = folder / f"codec.{suffix}"
-                    packed = record(shm, path, frames=901, start="oldest", compress=word, force=True).packed
+                    report = record(shm, path, frames=count + 1, start="oldest", compress=word, force=True)
+                    packed = report.packed
                     if packed is not None and (best is None or packed.rate_in > best.rate_in):
                         best = packed
                 assert best is not None
@@ -140,7 +141,7 @@ def camera(path: Path, word: bool | str, seconds: float) -> bool:
     return good
 
 
-def compressed(directory: str | None, seconds: float) -> int:
+def compressed(directory: str | None, seconds: float, quick: bool = False) -> int:
     """Run both parts; returns the exit code."""
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     good = True
@@ -149,7 +150,7 @@ def compressed(directory: str | None, seconds: float) -> int:
         tempfile.TemporaryDirectory(prefix="pymilk-recording-", dir=directory) as folder,
     ):
         os.environ["MILK_SHM_DIR"] = streams
-        codecs(Path(folder))
+        codecs(Path(folder), *(((10,), 100, 1) if quick else ((5, 10, 30), 900, 3)))
         print(f"\n240x240 uint16 at {RATE:g}/s for {seconds:g} s ({RATE * 0.1152:.0f} MB/s), in {folder}")
         print("format  compress recorded   lost  wrong     rate ring peak  ratio  MB/s in  not compressed")
         for suffix, word in KINDS:

@@ -212,7 +212,7 @@ def main() -> None:
     if chosen.compress:
         from compressed import compressed
 
-        sys.exit(compressed(chosen.directory, 0.5 if chosen.quick else chosen.seconds))
+        sys.exit(compressed(chosen.directory, 0.1 if chosen.quick else chosen.seconds, chosen.quick))
     kinds = chosen.formats.split(",")
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     good = True
