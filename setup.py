@@ -280,11 +280,14 @@ def generated() -> dict[Path, tuple[bytes, int]]:
 def keep_times(before: dict[Path, tuple[bytes, int]]) -> None:
     """Give files that came out the same their old time, so that they are not compiled again.
 
-    pip installs Cython anew for each build: its own declarations are then newer than all that was made.
+    pip installs Cython anew for each build: its own declarations are then newer than all that was made. What
+    was made before one of our sources changed keeps its new time, or Cython would make it again each time.
     """
     now = generated()
+    ours = (file for suffix in ("pyx", "pxd", "h") for file in PACKAGE.rglob(f"*.{suffix}"))
+    changed_ns = max(file.stat().st_mtime_ns for file in ours)
     for file, (digest, time_ns) in before.items():
-        if file in now and now[file][0] == digest:
+        if changed_ns < time_ns and file in now and now[file][0] == digest:
             os.utime(file, ns=(time_ns, time_ns))
 
 

@@ -12,6 +12,7 @@
    are written once and removed, unmeasured: now and then such a write takes up to ten times as much
    processor time of the kernel, in plain writes as in recordings, the first one of a run above all. The
    line ``plain`` is the plain write beside itself: its spread is that of the machine.
+3. *Compression* (``--compress``, alone): see ``compressed.py`` beside this file.
 
 Neither waits for the disk itself (fsync): both measure what a program has to wait for. Exit code 1 if a
 frame is missing, torn or another one.
@@ -198,7 +199,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5000.0, help="frames per second of the camera")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--formats", default="npy,fits,h5,zarr", help="with commas")
-    parser.add_argument("--compress", action="store_true", help="h5 and zarr compressed, as well")
+    parser.add_argument("--compress", action="store_true", help="the part about compression alone")
     parser.add_argument("--direct", action="store_true", help="past the page cache, where the format can")
     parser.add_argument("--sync", choices=["end", "second"], help="second: of h5 and zarr at the end")
     parser.add_argument("--plain", action="store_true", help="a stream without a ring: a collector")
@@ -208,9 +209,11 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.rate, chosen.seconds, chosen.repeats, chosen.frames = 1000.0, 0.5, 1, 1000
-    kinds = [(suffix, False) for suffix in chosen.formats.split(",")]
     if chosen.compress:
-        kinds += [(suffix, True) for suffix in ("h5", "zarr") if suffix in chosen.formats.split(",")]
+        from compressed import compressed
+
+        sys.exit(compressed(chosen.directory, 0.1 if chosen.quick else chosen.seconds, chosen.quick))
+    kinds = chosen.formats.split(",")
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     good = True
     with (
@@ -222,11 +225,11 @@ def main() -> None:
         source = "a plain stream, collector of 8192 frames" if chosen.plain else "a ring of 8192 slots"
         print(f"120x120 uint16 at {chosen.rate:g}/s for {chosen.seconds:g} s from {source}, in {folder}")
         print("format recorded   lost  wrong   reached  ring peak")
-        for suffix, compress in kinds:
+        for suffix in kinds:
             path = Path(folder) / f"camera.{suffix}"
-            options = {"compress": compress, **way_of(path, chosen)}
+            options = way_of(path, chosen)
             line, well = camera(path, chosen.rate, count, 0 if chosen.plain else 8192, **options)
-            print(line + (", compressed" if compress else ""), flush=True)
+            print(line, flush=True)
             good &= well
             clear(path)
         print(f"\n{chosen.frames} frames, {chosen.frames * FRAME_NBYTES / 1e6:.0f} MB, as fast as it goes")
@@ -236,12 +239,12 @@ def main() -> None:
             print(
                 compare("plain ", raw, frames, partial(plain_write, raw, frames), chosen.repeats), flush=True
             )
-            for suffix, compress in kinds:
+            for suffix in kinds:
                 path = Path(folder) / f"sustained.{suffix}"
-                options = {"compress": compress, **way_of(path, chosen)}
+                options = way_of(path, chosen)
                 record = partial(sustained, path, shm, chosen.frames, **options)
                 line = compare(f"{suffix:6}", path, frames, record, chosen.repeats)
-                print(f"{line}{', compressed' if compress else ''}", flush=True)
+                print(line, flush=True)
     sys.exit(0 if good else 1)
 
 

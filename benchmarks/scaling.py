@@ -1,6 +1,6 @@
 """How the cost of a frame grows with its size, with readers, with the depth of a ring, and with streams.
 
-    python benchmarks/scaling.py [--quick] [--plot FILE] [--tolerance 1.5]
+    python benchmarks/scaling.py [--quick] [--plot FILE] [--tolerance 1.5] [--directory DIR]
 
 Times are medians on one core; each repetition goes through all points, so that a change of the machine's
 speed reaches all of them. Beside each point a plain copy is measured that does the same to the memory. What
@@ -17,6 +17,9 @@ frames outgrow a cache, is the machine's and is not flagged; a cost of pymilk's 
   frame as a block, which is expected to be flat.
 - Streams, 1 to 64: `set_data` to each in turn and `get_data()` from each in turn, per frame, beside copies
   into as many places in turn.
+
+Then `scaling_model` predicts the cost of a frame from a few constants, and compares; files are written in
+DIR.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import scaling_model
 from figures import median_of, timed
 
 import pymilk
@@ -254,6 +258,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test: few and small")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves into a picture")
     parser.add_argument("--tolerance", type=float, default=1.5)
+    parser.add_argument("--directory", type=Path, help="where files are written (a temporary folder)")
     chosen = parser.parse_args()
     repeats = 3 if chosen.quick else 21
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
@@ -270,6 +275,8 @@ def main() -> None:
     print(f"\n{flagged} points are not as expected" if flagged else "\nall points are as expected")
     if chosen.plot:
         draw(chosen.plot, found)
+    print("\nthe model")
+    scaling_model.compare(chosen.quick, chosen.directory)
 
 
 if __name__ == "__main__":

@@ -1117,7 +1117,7 @@ cdef class Stream(StreamMetadata):
             try:
                 reader.prepare(&job, source, &terms)
                 job.target = Target(base=base, h=&file.h, closed=&file.mapping.closed, jump=0, torn=0,
-                                    reached=&reader.reached, counter_set=&reader.counter_set)
+                                    reached=&reader.reached, counter_set=&reader.counter_set, uncertain=&reader.uncertain)
                 if not terms.going_on:
                     reader.done = 0
                 elif self.counter == 0:

@@ -33,6 +33,7 @@ __all__ = [
     "multi_read",
     "multi_write",
     "stream_cards",
+    "stream_facts",
     "stream_header",
     "warn_of_cut",
 ]
@@ -329,8 +330,7 @@ def stream_header(
       comment go on in CONTINUE cards if they are too long for one; blanks at the end of text are lost, as
       ever in FITS. Comments of numbers cannot go on, and are cut: one `FitsHeaderWarning` names them.
     """
-    header, cut = stream_cards(
-        keywords,
+    facts = stream_facts(
         name=name,
         symcode=symcode,
         tri_dim=tri_dim,
@@ -339,12 +339,12 @@ def stream_header(
         wtime_ns=wtime_ns,
         tai_offset=tai_offset,
     )
+    header, cut = stream_cards(facts, keywords)
     warn_of_cut(cut)
     return header
 
 
-def stream_cards(
-    keywords: Iterable[tuple[Any, ...]],
+def stream_facts(
     *,
     name: str | None = None,
     symcode: int | None = None,
@@ -353,25 +353,45 @@ def stream_cards(
     atime_ns: int | None = None,
     wtime_ns: int | None = None,
     tai_offset: int | None = None,
-) -> tuple[Any, list[str]]:
-    """Return the header of `stream_header`, and the names of cards whose comments were cut; no warning."""
-    fits = astropy_fits()
-    cards = _Cards(fits)
+) -> list[tuple[str, Any, str]]:
+    """Return the cards of `stream_header` that are no keywords, as (name, value, comment)."""
+    facts: list[tuple[str, Any, str]] = []
     if atime_ns is not None and 0 < atime_ns <= times.LAST_DATE_NS:
         offset = times.tai_offset() if tai_offset is None else tai_offset
-        cards.add("DATE-OBS", str(times.to_utc(atime_ns, offset)), "UTC of the acquisition")
-        cards.add("TIMESYS", "UTC", "time scale of DATE-OBS")
-        cards.add("TAI-UTC", offset, "[s] offset used for DATE-OBS")
-    for card, value, comment in (
+        facts += [
+            ("DATE-OBS", str(times.to_utc(atime_ns, offset)), "UTC of the acquisition"),
+            ("TIMESYS", "UTC", "time scale of DATE-OBS"),
+            ("TAI-UTC", offset, "[s] offset used for DATE-OBS"),
+        ]
+    others = (
         ("ATIME_NS", atime_ns, "[ns] acquisition time, TAI since 1970"),
         ("WTIME_NS", wtime_ns, "[ns] write time, TAI since 1970"),
         ("CNT0", cnt0, "frames published so far"),
         ("SHM_NAME", name, "name of the stream"),
         ("SYMCODE", symcode, "orientation in the program that wrote this"),
         ("TRI_DIM", None if tri_dim is None else int(tri_dim), "stack axis in that program"),
-    ):
-        if value is not None:
-            cards.add(card, value, comment)
+    )
+    return facts + [card for card in others if card[1] is not None]
+
+
+def stream_cards(
+    facts: Iterable[tuple[str, Any, str]],
+    keywords: Iterable[tuple[Any, ...]],
+    taken: Iterable[str] = (),
+) -> tuple[Any, list[str]]:
+    """Return these cards and the keywords as a header, and the names of cards whose comments were cut.
+
+    Parameters
+    ----------
+    facts : iterable of (name, value, comment)
+        See `stream_facts`.
+    keywords : iterable of Keyword
+    taken : iterable of str
+        Names of further cards of the file, which keywords cannot have.
+    """
+    cards = _Cards(astropy_fits(), taken)
+    for card, value, comment in facts:
+        cards.add(card, value, comment)
     for keyword, value, comment, *_ in keywords:
         cards.add(keyword, value, comment or "")
     return cards.header, cards.cut
@@ -391,11 +411,11 @@ def warn_of_cut(names: Sequence[str], stacklevel: int = 3) -> None:
 class _Cards:
     """A header that is being built; changes what FITS cannot store."""
 
-    def __init__(self, fits: Any) -> None:
+    def __init__(self, fits: Any, taken: Iterable[str] = ()) -> None:
         self.header = fits.Header()
         self.cut: list[str] = []
         self._card = fits.Card
-        self._taken: set[str] = set()
+        self._taken = set(taken)
 
     def add(self, name: str, value: Any, comment: str = "") -> None:
         """Append a card."""

@@ -41,6 +41,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+#: Libraries that keep threads, and how those are called.
+LIBRARIES = {"zarr", "distributed", "fsspec"}
+KEPT_THREADS = ("zarr_io", "asyncio_", "Dask-Offload", "fsspecIO")
+
+
 @pytest.fixture(autouse=True)
 def _watchdog() -> Iterator[None]:
     faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
@@ -61,8 +66,8 @@ def shm_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     # Threads that Python did not start (pytest-xdist has some) show up once they run Python code.
     foreign = threading._DummyThread
     left = [each for each in threading.enumerate() if each not in threads and not isinstance(each, foreign)]
-    if "zarr" in sys.modules:  # which keeps an event loop for the rest of the process
-        left = [each for each in left if not each.name.startswith(("zarr_io", "asyncio_"))]
+    if not LIBRARIES.isdisjoint(sys.modules):  # which keep event loops for the rest of the process
+        left = [each for each in left if not each.name.startswith(KEPT_THREADS)]
     for thread in left:
         thread.join(timeout=5)
     assert not [thread for thread in left if thread.is_alive()]

@@ -4,8 +4,8 @@
     nox -s wheels -- 3.11 abi3             # some of them
     nox -s wheels -- 3.11 --unit           # run the unit tests against it as well
 
-The C compiler is Zig's, from pip: it brings the symbols of each glibc. Wheels are for x86_64; those for
-aarch64 come from cibuildwheel (.github/workflows/wheels.yml).
+The C compiler is Zig's, from pip: it brings the symbols of each glibc. Wheels are for x86_64;
+`wheels_arm.py` makes one for aarch64.
 
 Run by nox, which installs what this needs: build, ziglang, auditwheel, abi3audit.
 """
@@ -24,6 +24,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from platform import machine as platform_machine
 
 from elftools.elf.elffile import ELFFile
 from packaging.requirements import Requirement
@@ -35,10 +36,8 @@ SMOKE = ROOT / "tools" / "wheel_smoke.py"
 #: The glibc of manylinux_2_28. Before 2.21 a semaphore had another layout: docs/decisions/wheels.md.
 GLIBC = "2.28"
 
-COMPILER = f"{sys.executable} -m ziglang cc -target x86_64-linux-gnu.{GLIBC}"
-
-#: The platform tag.
-PLATFORM = f"manylinux_{GLIBC.replace('.', '_')}_x86_64"
+#: What ELF files call these processors.
+MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64"}
 
 VERSIONS = tuple(f"3.{minor}" for minor in range(10, 20))
 
@@ -78,6 +77,16 @@ def run(*command: object, **options: object) -> str:
     return str(done.stdout)
 
 
+def compiler(machine: str) -> str:
+    """Return the C compiler for a processor."""
+    return f"{sys.executable} -m ziglang cc -target {machine}-linux-gnu.{GLIBC}"
+
+
+def platform(machine: str) -> str:
+    """Return the platform tag for a processor."""
+    return f"manylinux_{GLIBC.replace('.', '_')}_{machine}"
+
+
 def candidates(version: str) -> Iterator[Path]:
     """Name the places where an interpreter of this version may be: the path, then pyenv's."""
     name = f"python{version}"
@@ -115,46 +124,48 @@ def unpack_sources(folder: Path) -> Path:
     return folder / archive.name.removesuffix(".tar.gz")
 
 
-def build_environment(wish: Wish) -> dict[str, str]:
-    """Return the environment in which setup.py compiles."""
+def build_environment(wish: Wish, command: str) -> dict[str, str]:
+    """Return the environment in which setup.py compiles with this compiler."""
     chosen = {
-        "CC": COMPILER,
-        "LDSHARED": f"{COMPILER} -shared",
+        "CC": command,
+        "LDSHARED": f"{command} -shared",
         "LDFLAGS": "-Wl,-s",  # stripped
         "PYMILK_LIMITED_API": "1" if wish.limited else "0",
     }
     return {name: text for name, text in os.environ.items() if not name.startswith("PYMILK_")} | chosen
 
 
-def build(wish: Wish, sources: Path, work: Path) -> Path:
-    """Build one wheel, as yet without a tag that says where it runs."""
+def build(wish: Wish, sources: Path, work: Path, variables: dict[str, str]) -> Path:
+    """Build one wheel in an environment of these variables, as yet without a tag that says where it runs."""
     builder = environment(work / f"builder-{wish.name}", wish.python, "setuptools>=77", "cython>=3.1")
     # What another Python was given stays out of this wheel; the C files that Cython made serve all.
     shutil.rmtree(sources / "build", ignore_errors=True)
     target = work / f"raw-{wish.name}"
     options = ("--no-deps", "--no-build-isolation", "--no-cache-dir", "--disable-pip-version-check")
-    run(builder, "-m", "pip", "wheel", *options, "-w", target, sources, env=build_environment(wish))
+    run(builder, "-m", "pip", "wheel", *options, "-w", target, sources, env=variables)
     (wheel,) = target.iterdir()
     return wheel
 
 
-def audit(raw: Path, wish: Wish, output: Path) -> Path:
+def audit(raw: Path, wish: Wish, output: Path, machine: str = "x86_64") -> Path:
     """Check what a wheel needs of the machine, and give it its tag; return the wheel in `output`."""
     scratch = raw.parent / "audited"
-    only = ("--plat", PLATFORM, "--only-plat")
+    tag = platform(machine)
+    # Tags of other processors cannot be asked for; "auto" gives the one that the wheel can have.
+    only = ("--plat", tag if machine == platform_machine() else "auto", "--only-plat")
     run(sys.executable, "-m", "auditwheel", "repair", *only, "-w", scratch, raw)
     (audited,) = scratch.iterdir()
-    if f"-{wish.name}" not in audited.name or not audited.stem.endswith(PLATFORM):
-        sys.exit(f"{audited.name} is not for {wish.name} on {PLATFORM}")
+    if f"-{wish.name}" not in audited.name or not audited.stem.endswith(tag):
+        sys.exit(f"{audited.name} is not for {wish.name} on {tag}")
     if wish.limited:
         run(sys.executable, "-m", "abi3audit", "--strict", "--verbose", audited)
-    check_stripped(audited)
+    check_stripped(audited, MACHINES[machine])
     output.mkdir(exist_ok=True)
     return Path(shutil.copy(audited, output))
 
 
-def check_stripped(wheel: Path) -> None:
-    """Check that every library in a wheel is for x86_64, and has only the symbols that it exports."""
+def check_stripped(wheel: Path, machine: str) -> None:
+    """Check that every library in a wheel is for this machine, and has only the symbols that it exports."""
     with zipfile.ZipFile(wheel) as packed:
         names = [name for name in packed.namelist() if name.endswith(".so")]
         for name in names:
@@ -163,7 +174,7 @@ def check_stripped(wheel: Path) -> None:
                 sections = [part.name for part in library.iter_sections()]
                 left = [part for part in sections if part.startswith((".symtab", ".debug"))]
                 built_for = library["e_machine"]
-            if left or built_for != "EM_X86_64":
+            if left or built_for != machine:
                 sys.exit(f"{wheel.name}: {name} is for {built_for}, and has sections {left}")
         if not names or any(name.endswith(".c") for name in packed.namelist()):
             sys.exit(f"{wheel.name} has no compiled module, or C files that Cython made")
@@ -251,7 +262,8 @@ def main() -> int:
         work = Path(name)
         sources = unpack_sources(work)
         for wish in choose(asked.names):
-            wheel = audit(build(wish, sources, work), wish, asked.output)
+            variables = build_environment(wish, compiler("x86_64"))
+            wheel = audit(build(wish, sources, work, variables), wish, asked.output)
             print(f"{wheel.name}: {wheel.stat().st_size / 1e6:.2f} MB", flush=True)
             for python in users_of(wish):
                 try_wheel(wheel, python, work, asked.unit)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._core import FRAME_ROW, Stream, allocate, checked_timeout, prefault
+from .._core import FRAME_ROW, Rows, Stream, allocate, checked_timeout, prefault
 from ..arguments import check_choice, check_count, older_words
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
@@ -95,6 +95,7 @@ class Capture(Labelled):
     _finished = _OVER
     _repeated = 0
     _cpu_ns = 0
+    _wait_on = "count"
 
     @older_words(n="frames")
     def __init__(
@@ -126,7 +127,7 @@ class Capture(Labelled):
         self._cube, self._out = destination(
             self.name, self.orientation, (self.room, *stream.frame_shape), stream.dtype, out, self.requested
         )
-        self._info = allocate((self.room,), FRAME_ROW, self.requested)
+        self._info: Any = allocate((self.room,), FRAME_ROW, self.requested)
         self._reader = stream.reader()
         self._kept = 0
         self._began = time.monotonic()
@@ -242,7 +243,8 @@ class Capture(Labelled):
         writer's stamps), ``arrival_ns`` (when it was copied), ``lost`` (frames lost just before it) and
         ``flags`` (``FLAG_...`` of `pymilk._core`). Times are nanoseconds of CLOCK_TAI.
         """
-        return self._info[: self.received]
+        rows: npt.NDArray[Any] = self._info[: self.received]
+        return rows
 
     @property
     def error(self) -> BaseException | None:
@@ -483,9 +485,10 @@ def finished_capture(
     name: str,
     requested: int,
     frames: npt.NDArray[Any],
-    info: npt.NDArray[Any],
+    info: npt.NDArray[Any] | Rows,
     orientation: Orientation,
     duration: float,
+    ended_ns: int | None = None,
 ) -> Capture:
     """Return a finished `Capture` of frames that were received in another way.
 
@@ -496,22 +499,23 @@ def finished_capture(
     requested : int
     frames : ndarray, shape (n, *shape)
         As the user sees them.
-    info : ndarray of FRAME_ROW, shape (n,)
+    info : ndarray of FRAME_ROW, shape (n,), or Rows
     orientation : Orientation
         How they are turned from those of the stream.
     duration : float
-        Seconds that it took, until now.
+        Seconds that it took.
+    ended_ns : int, optional
+        When it ended, in nanoseconds of CLOCK_TAI; default: now.
     """
     capture = Capture.__new__(Capture)
     capture.name = name
     capture.requested = capture.room = requested
     capture.orientation = orientation
-    capture.started_ns = now_ns() - int(duration * 1e9)
+    capture.started_ns = (now_ns() if ended_ns is None else ended_ns) - int(duration * 1e9)
     capture._out = frames
     capture._info = info
     capture._kept = len(info)
     capture._duration = duration
-    capture._wait_on = "count"
     return capture
 
 

@@ -4,6 +4,7 @@ One writer, any number of readers. The writer never waits for a reader: the olde
 nothing, and keep their place to themselves.
 
     writer                                   reader
+    begun = begun + 1, fence
     tail  = where what stays begins          count, then its end           (what is there)
     fence                                    copy the record
     bytes of the record                      fence
@@ -16,6 +17,8 @@ record before stays right for a reader until then.
 
 `count` is the word that commits a record. A writer that is killed at any step leaves the records up to `count` as they
 are, but for the oldest, which the record in the making would have replaced: readers find those missing and count them.
+`begun` is one more than the records that were committed and abandoned then, whoever else dies: the next writer stores
+the difference in `abandoned`.
 
 What is in the file is not believed: each number is compared with the size of the room before it is used.
 """
@@ -48,6 +51,8 @@ cdef extern from "pymilk/channels/channel.h" nogil:
         uint64_t ends[2]
         int64_t last_ns
         uint64_t tail
+        uint64_t begun
+        uint64_t abandoned
         uint32_t bell
         uint32_t retired
         uint32_t freed
@@ -172,6 +177,32 @@ cdef inline Found take(const Room *room, Place *place, const Record *record, cha
     return FOUND_RECORD
 
 
+cdef inline void count_abandoned(ChannelHeader *header, uint64_t count) noexcept nogil:
+    """Count what writers died in, where `count` is committed. The caller is the one who writes now.
+
+    A program that does not count what it begins leaves less than that: what it died in is not counted.
+    """
+    cdef uint64_t abandoned = atomic_load_u64(&header.abandoned, __ATOMIC_RELAXED)
+    cdef uint64_t more = atomic_load_u64(&header.begun, __ATOMIC_RELAXED) - count - abandoned
+    if more == 0:
+        return
+    if <int64_t>more > 0:
+        atomic_store_u64(&header.abandoned, abandoned + more, __ATOMIC_RELAXED)
+    else:
+        atomic_store_u64(&header.begun, count + abandoned, __ATOMIC_RELAXED)
+
+
+cdef inline void note_begun(ChannelHeader *header) noexcept nogil:
+    """Note that a record or step is begun, before the first byte of it is stored."""
+    atomic_store_u64(&header.begun, atomic_load_u64(&header.begun, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED)
+    atomic_fence(__ATOMIC_RELEASE)
+
+
+cdef inline void note_refused(ChannelHeader *header) noexcept nogil:
+    """Take that back: nothing was committed, and the writer lives."""
+    atomic_store_u64(&header.begun, atomic_load_u64(&header.begun, __ATOMIC_RELAXED) - 1, __ATOMIC_RELAXED)
+
+
 cdef inline Found give_way(const Room *room, uint64_t *tail, uint64_t head, uint64_t end) noexcept nogil:
     """Take the oldest records out, until a record fits that ends at `end`. `head` is where the newest one ends."""
     cdef uint64_t first = tail[0]
@@ -185,6 +216,22 @@ cdef inline Found give_way(const Room *room, uint64_t *tail, uint64_t head, uint
         # A reader that sees a byte of what comes now sees the new tail. Pairs with `still_there`.
         atomic_fence(__ATOMIC_RELEASE)
     return FOUND_RECORD
+
+
+cdef inline uint64_t end_of(const Room *room, const Place *place, uint32_t length) noexcept nogil:
+    """Return where a record of this length would end, written at the place of the writer."""
+    cdef uint64_t rest = room.nbytes - place.position % room.nbytes
+    return place.position + whole(length) + (rest if rest < whole(length) else 0)
+
+
+cdef inline Found make_room(const Room *room, uint64_t *tail, const Place *place, uint32_t length) noexcept nogil:
+    """Begin a record of this length at the place of the writer: note it, and let the oldest ones give way."""
+    cdef Found found
+    note_begun(room.header)
+    found = give_way(room, tail, place.position, end_of(room, place, length))
+    if found != FOUND_RECORD:
+        note_refused(room.header)
+    return found
 
 
 cdef inline void put(const Room *room, Place *place, const char *data, uint32_t length, uint32_t flags,
@@ -209,9 +256,3 @@ cdef inline void put(const Room *room, Place *place, const char *data, uint32_t 
     atomic_store_u64(&room.header.count, place.number, __ATOMIC_RELEASE)
     place.number += 1
     pymilk_bell_ring(&room.header.bell)
-
-
-cdef inline uint64_t end_of(const Room *room, const Place *place, uint32_t length) noexcept nogil:
-    """Return where a record of this length would end, written at the place of the writer."""
-    cdef uint64_t rest = room.nbytes - place.position % room.nbytes
-    return place.position + whole(length) + (rest if rest < whole(length) else 0)

@@ -28,6 +28,7 @@ cdef extern from "pymilk/channels/channel.h" nogil:
         uint32_t flags
         uint32_t caller
         uint32_t bell
+        uint64_t abandoned
 
 cdef enum:
     STATE_MASK = 15     # of the word of a slot
@@ -115,10 +116,24 @@ cdef inline int first_ready(const Queue *queue, uint64_t *word) noexcept nogil:
         best, first = found, word[0]
 
 
+cdef inline void count_abandoned(Slot *slot, uint64_t word) noexcept nogil:
+    """Count a caller that died while it filled a slot, which `word` shows; once, whoever else dies or counts it.
+
+    Nobody but an heir changes that word. What was loaded before a look that still finds it is of that time, so that
+    only one of several heirs swaps it, and none that comes late.
+    """
+    cdef uint64_t seen = atomic_load_u64(&slot.abandoned, __ATOMIC_ACQUIRE)
+    if look(slot) == word and <uint32_t>seen != <uint32_t>changes_of(word):
+        atomic_swap_if_u64(&slot.abandoned, &seen, (seen >> 32) + 1 << 32 | <uint32_t>changes_of(word), False,
+                           __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE)
+
+
 cdef inline bint heir(Slot *slot, uint64_t word) noexcept nogil:
     """Take a slot from a process that has died, which `word` names. Tells whether it is free now."""
     cdef int state = state_of(word)
     if state == STARTED and slot.caller != 0:
         change(slot, &word, UNKNOWN, slot.caller)
         return False
+    if state == FILLING:
+        count_abandoned(slot, word)
     return change(slot, &word, FREE, 0)

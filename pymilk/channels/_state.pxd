@@ -4,6 +4,7 @@ Any number of writers, of which one writes at a time: it holds a lock of the ker
 lock and change nothing.
 
     writer, with the lock                    reader
+    begun = begun + 1, fence
     tail  = epoch + 1                        epoch, then the image of its lowest bit
     fence                                    copy what it wants of that
     the other image, as it shall be          fence

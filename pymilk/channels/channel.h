@@ -32,7 +32,9 @@ struct pymilk_channel {
     int64_t last_ns;        /* time of the newest record, for those who only look */
     uint64_t unused_b[4];
     uint64_t tail;          /* 192: where the oldest record begins that is still there; of a state: epoch in the making */
-    uint64_t unused_c[7];
+    uint64_t begun;         /* records or steps that were begun, committed or not, those that writers died in included */
+    uint64_t abandoned;     /* those that writers died in, as the next one found */
+    uint64_t unused_c[5];
     uint32_t bell;          /* 256: futex; bit 0: somebody sleeps; the rest changes with each record */
     uint32_t retired;       /* 1: no record will come any more in this file */
     uint64_t unused_d[7];
@@ -61,7 +63,8 @@ struct pymilk_slot {
     uint32_t flags;         /* 1: text, 2: an error */
     uint32_t caller;        /* who sent it; 0: nobody waits for the reply */
     uint32_t bell;          /* futex of the caller */
-    uint64_t unused[3];
+    uint64_t abandoned;     /* bits 32..63: callers that died while they filled it; 0..31: of `word` when the last one did */
+    uint64_t unused[2];
 };
 
 /*

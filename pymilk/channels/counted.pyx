@@ -7,7 +7,7 @@ cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from .._isio cimport __ATOMIC_ACQUIRE, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, atomic_load_u64
+from .._isio cimport __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, atomic_load_u64
 from ..native.bell cimport bell_in_file
 from ..native.checks cimport timeout_ns
 from ..native.memory cimport Mapping
@@ -48,6 +48,14 @@ cdef class CountedFile(ChannelFile):
                 raise self.removed()
             self.next_look = now + PLACE_NS
         return 0
+
+    @property
+    def abandoned(self):
+        """Messages or steps that their writers died in, as far as a later writer has found them; they are not there."""
+        self.check_open()
+        abandoned = atomic_load_u64(&self.header.abandoned, __ATOMIC_RELAXED)
+        self.check_whole()
+        return abandoned
 
     def _awaited(self):
         """Return what `pymilk.wait_any` waits for: see `pymilk.streams.waiting.Awaited`."""

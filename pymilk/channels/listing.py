@@ -87,6 +87,7 @@ def channel_details(path: str, kind: Kind) -> dict[str, Any]:
         with MessageLog.attach(path) as log:
             details["nbytes"] = os.stat(path).st_size
             details["count"] = log.count
+            details["abandoned"] = log.abandoned
             details["created_ns"] = log.created_ns
             details["age"] = _age(log.last_ns)
             details["writer"] = writer_of(path)
@@ -101,6 +102,7 @@ def _queue_details(path: str) -> dict[str, Any]:
         return {
             "nbytes": os.stat(path).st_size,
             "count": queue.count,
+            "abandoned": queue.abandoned,
             "created_ns": queue.created_ns,
             "slots": queue.slots,
             "size": queue.size,
@@ -116,6 +118,7 @@ def _state_details(path: str) -> dict[str, Any]:
         return {
             "nbytes": os.stat(path).st_size,
             "count": state.epoch,
+            "abandoned": state.abandoned,
             "created_ns": state.created_ns,
             "age": _age(state.last_ns),
             "keys": len(state),

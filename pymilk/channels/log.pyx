@@ -22,7 +22,7 @@ from ..native.checks cimport timeout_ns
 from ..protocol.clock cimport clock_ns, later, sleep_until
 from ._log cimport (
     FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_ROOM_AT, Found, Place,
-    Record, Room, end_of, give_way, longest, look_at, newest, oldest, put, still_there, take, whole,
+    Record, Room, count_abandoned, longest, look_at, make_room, newest, oldest, put, still_there, take, whole,
 )
 from ._turn cimport TURN_BIT, end_turn, take_turn
 from .counted cimport CountedFile
@@ -154,6 +154,7 @@ cdef class LogFile(CountedFile):
         if (self.tail > self.place.position or self.place.position - self.tail > self.room.nbytes
                 or (self.place.position | self.tail) & 7 or self.place.position > MOST):
             return FOUND_DAMAGE
+        count_abandoned(self.room.header, self.place.number - 1)
         return FOUND_RECORD
 
     cdef Room *use(self) except NULL:
@@ -240,7 +241,7 @@ cdef class LogFile(CountedFile):
         self.check_place()
         if self.turns >= 0:
             return self.write_in_turn(data, length, flags)
-        self.check(give_way(room, &self.tail, self.place.position, end_of(room, &self.place, length)))
+        self.check(make_room(room, &self.tail, &self.place, length))
         put(room, &self.place, data, length, flags, clock_ns(CLOCK_REALTIME))
         self.check_whole()
         return number
@@ -253,7 +254,7 @@ cdef class LogFile(CountedFile):
         found = self.find_place()
         number = self.place.number
         if found == FOUND_RECORD:
-            found = give_way(&self.room, &self.tail, self.place.position, end_of(&self.room, &self.place, length))
+            found = make_room(&self.room, &self.tail, &self.place, length)
         if found == FOUND_RECORD:
             put(&self.room, &self.place, data, length, flags, clock_ns(CLOCK_REALTIME))
         end_turn(self.turns, self.pid)

@@ -11,7 +11,7 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from .._isio cimport __ATOMIC_ACQUIRE, __ATOMIC_SEQ_CST, CLOCK_MONOTONIC, atomic_add_u64, atomic_load_u64
+from .._isio cimport __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, __ATOMIC_SEQ_CST, CLOCK_MONOTONIC, atomic_add_u64, atomic_load_u64
 from ..native.bell cimport Bell, bell_in_file
 from ..native.checks cimport timeout_ns
 from ..native.memory cimport Mapping
@@ -147,6 +147,17 @@ cdef class QueueFile(ChannelFile):
     def started(self):
         """Commands that somebody has taken, and not answered."""
         return self.number_in(STARTED) + self.number_in(LEFT)
+
+    @property
+    def abandoned(self):
+        """Commands whose callers died before they were sent, as far as others have found them; nobody can take them."""
+        cdef uint64_t found = 0
+        cdef uint32_t index
+        self.check_open()
+        for index in range(self.queue.count):
+            found += atomic_load_u64(&self.queue.slots[index].abandoned, __ATOMIC_RELAXED) >> 32
+        self.check_whole()
+        return found
 
     def _slots(self):
         """Return state, owner, time and length of all slots, as they are; nothing is changed."""

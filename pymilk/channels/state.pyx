@@ -19,7 +19,10 @@ from .._isio cimport (
 from ..protocol.bell cimport pymilk_bell_ring
 from ..protocol.clock cimport clock_ns, sleep_until
 from ..protocol.port cimport pymilk_pause
-from ._log cimport FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_ROOM_AT, Found
+from ._log cimport (
+    FOUND_DAMAGE, FOUND_LAPPED, FOUND_NOTHING, FOUND_RECORD, PYMILK_CHANNEL_ROOM_AT, Found, count_abandoned, note_begun,
+    note_refused,
+)
 from ._state cimport (
     DAMAGE, DONE, FIXED, LATER, NEW_KEY, NEW_TYPE, NO_KEY, NO_ROOM, PYMILK_CHANNEL_LOCK_AT, Entry, Image, Images,
     Refusal, begin, end, entry_at, find, image_of, padded, put, resize, size_of,
@@ -476,8 +479,11 @@ cdef class StateFile(CountedFile):
         cdef Images *images = &self.images
         cdef uint64_t epoch, nbytes
         cdef Step step = Step(images.nbytes, 0, clock_ns(CLOCK_REALTIME), self.fixed, False)
+        cdef bytearray done = bytearray(len(changes))
         cdef char *image
         self.check(begin(images, &epoch, &nbytes))
+        count_abandoned(images.header, epoch)
+        note_begun(images.header)
         image = image_of(images, epoch + 1)
         step.epoch = epoch + 1
         atomic_store_u64(&images.header.tail, epoch + 1, __ATOMIC_RELEASE)
@@ -485,17 +491,20 @@ cdef class StateFile(CountedFile):
         atomic_fence(__ATOMIC_RELEASE)
         memcpy(image, image_of(images, epoch), nbytes)
         (<Image *>image).epoch = epoch + 1
-        refusal[0] = self.change_all(image, &step, changes, which)
+        refusal[0] = self.change_all(image, &step, changes, done, which)
         if refusal[0] != DONE:
+            note_refused(images.header)
             return epoch
         images.header.last_ns = step.time_ns
         atomic_store_u64(&images.header.count, epoch + 1, __ATOMIC_RELEASE)
         pymilk_bell_ring(&images.header.bell)
         return epoch + 1
 
-    cdef Refusal change_all(self, char *image, Step *step, list changes, int *which) except *:
-        """Change an image, first by what needs no more room; `which` is the change that was refused."""
-        cdef bytearray done = bytearray(len(changes))
+    cdef Refusal change_all(self, char *image, Step *step, list changes, bytearray done, int *which) except *:
+        """Change an image, first by what needs no more room; `which` is the change that was refused.
+
+        `done` is a byte of 0 for each change.
+        """
         cdef bytes key, value
         cdef int kind, index
         cdef Refusal refusal

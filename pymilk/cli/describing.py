@@ -53,6 +53,11 @@ def recording_report(details: dict[str, Any], drawn: Drawn) -> list[str]:
         ("ended", details["ended"] or NOTHING),
         ("axes", details["axes"] or NOTHING),
     ]
+    if details["times"]:
+        first, last = details["times"]
+        facts.append(("times", f"{first} to {last} UTC"))
+    if details["times_in"]:
+        facts.append(("for others", f"times: {details['times_in']}"))
     if details["torn"]:
         facts.append(("torn", str(details["torn"])))
     if details["uncertain"]:

@@ -122,18 +122,20 @@ def channel_lines(channels: Iterable[dict[str, Any]]) -> list[str]:
         if "error" in entry:
             lines.append(clean(f"{file}: {entry['error']}"))
             continue
+        left = f", {entry['abandoned']} abandoned by processes that died" if entry["abandoned"] else ""
         if entry["kind"] == "cmd":
             numbers = f"{entry['waiting']} waiting, {entry['started']} started, {entry['count']} sent so far"
-            lines.append(clean(f"{file}: command queue, {numbers}, attached {len(entry['users'])} times"))
+            users = f"attached {len(entry['users'])} times"
+            lines.append(clean(f"{file}: command queue, {numbers}, {users}{left}"))
             continue
         age = f", newest {age_text(entry['age'])} ago" if entry["age"] is not None else ""
         if entry["kind"] == "state":
             keys = f"{entry['keys']} {'fixed ' if entry['fixed'] else ''}keys"
-            lines.append(clean(f"{file}: state, {keys}, epoch {entry['count']}{age}"))
+            lines.append(clean(f"{file}: state, {keys}, epoch {entry['count']}{age}{left}"))
             continue
         pid = entry["writer"]
         writer = "no writer" if pid is None else f"written by {pid or 'a process that is not visible here'}"
-        lines.append(clean(f"{file}: message log, {entry['count']} messages{age}, {writer}"))
+        lines.append(clean(f"{file}: message log, {entry['count']} messages{age}, {writer}{left}"))
     return lines
 
 

@@ -49,6 +49,7 @@ cdef class Reader:
     cdef readonly uint64_t repeated
     cdef readonly uint64_t last
     cdef readonly uint64_t torn
+    cdef readonly uint64_t uncertain    # frames that a relay published before their writer was seen to count late; grows
     cdef readonly uint64_t counter_set  # times, as found by a relay; grows while it runs
     cdef readonly int64_t cpu_ns
 

@@ -1,7 +1,7 @@
 """Rings as Python sees them: the ring of a collector, and the position of one reader in a ring."""
 
 cimport cython
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from .._isio cimport sem_t
 from ..protocol.cursor cimport Cursor
@@ -36,7 +36,10 @@ cdef class PrivateRing:
 @cython.final
 cdef class Rows:
     cdef Row *first
-    cdef readonly object array
+    cdef Py_ssize_t count
+    cdef object memory
+    cdef object made        # the array, once it was asked for
+    cdef readonly Py_ssize_t handed_over
 
 
 @cython.final
@@ -53,6 +56,10 @@ cdef class RingCursor:
 
     cdef int _set(self, object keeper, object slots, str name, str source) except -1
     cdef bint _is_damaged(self) noexcept
+    cdef int64_t copy_now(self, out, Rows rows, uint64_t count, bint newest, bint strict) except -2
+    cdef uint64_t flag_doubtful(self, Row *rows, uint64_t count) noexcept
+    cdef void note_likely(self, Cursor *c, const Row *rows, uint64_t count) noexcept
+    cdef void settle_likely(self, Cursor *c) noexcept
     cdef object _lost(self, const Row *row)
     cdef void commit(self) noexcept
     cdef void roll_back(self, const Cursor *to) noexcept
@@ -65,6 +72,10 @@ cdef class Turn:
     cdef public object given        # capture that an exception was given in this turn; None: none
     cdef public object receiver     # that exception
     cdef bint busy
+
+    # Take the turn, or raise StreamBusyError.
+    cdef int begin(self) except -1
+    cdef int64_t read_now(self, out, Rows rows, uint64_t count, bint newest, bint strict) except -2
 
 
 # Make a cursor in the ring of a stream; None if it has no ring of 2 slots or more.

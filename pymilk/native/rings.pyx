@@ -187,7 +187,9 @@ cdef class Rows:
     Attributes
     ----------
     array : ndarray of FRAME_ROW, shape (count,)
-        The rows; keeps the memory.
+        The rows; keeps the memory. Made when it is asked for; ``rows[key]`` is ``rows.array[key]``.
+    handed_over : int
+        Rows of frames that `Turn.read_now` has handed over.
 
     Raises
     ------
@@ -197,12 +199,21 @@ cdef class Rows:
     def __cinit__(self, Py_ssize_t count):
         if not 0 <= count <= PY_SSIZE_T_MAX // <Py_ssize_t>sizeof(Row):
             raise MemoryError(f"no memory for the rows of {count} frames")
-        memory = PyByteArray_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(Row))
-        self.first = <Row *>PyByteArray_AsString(memory)
-        self.array = _ndarray((count,), _ROW, memory)
+        self.memory = PyByteArray_FromStringAndSize(NULL, count * <Py_ssize_t>sizeof(Row))
+        self.first = <Row *>PyByteArray_AsString(self.memory)
+        self.count = count
+
+    @property
+    def array(self):
+        if self.made is None:
+            self.made = _ndarray((self.count,), _ROW, self.memory)
+        return self.made
 
     def __len__(self):
-        return len(self.array)
+        return self.count
+
+    def __getitem__(self, key):
+        return self.array[key]
 
 
 # What an unset cursor reads.
@@ -272,7 +283,7 @@ cdef class RingCursor:
         oldest = ring_oldest(&self.c.ring)
         seq = {"next": head + 1, "newest": max(oldest, head), "oldest": oldest}[start]
         cursor_begin(&self.c, min(seq, head + 1))
-        self.c.received = self.c.lost = self.c.skipped = self.c.counter_set = 0
+        self.c.received = self.c.lost = self.c.skipped = self.c.counter_set = self.c.unflagged = 0
         self.commit()
 
     def after_file(self, missed):
@@ -294,6 +305,7 @@ cdef class RingCursor:
         self.c.lost += old.c.lost
         self.c.skipped += old.c.skipped
         self.c.counter_set += old.c.counter_set
+        self.c.unflagged += old.c.unflagged
         self.commit()
         self.pending = old.pending
         # If those frames are never handed over, they are lost: the older source is gone.
@@ -330,6 +342,12 @@ cdef class RingCursor:
     def counter_set(self):
         """Times that another program set the counter of the stream, as the rows of these frames say."""
         return self.c.counter_set
+
+    @property
+    def unflagged(self):
+        """Rows taken from a private ring before their writer was seen to count late: they should have been flagged."""
+        self.settle_likely(&self.c)
+        return self.c.unflagged
 
     @property
     def last(self):
@@ -428,12 +446,14 @@ cdef class RingCursor:
                 break  # the rows are those of these frames
         if self._is_damaged():
             return None
+        self.flag_doubtful(rows, count)
         if strict and losing == 1:
             # Kept if the turn is rolled back: the next call continues.
             c.excused = self.given.excused = seq
             raise self._lost(rows)
         if consume:
             cursor_pass(c, count, rows)
+            self.note_likely(c, rows, count)
         return seq, slot, made.array[:count] if strict and losing else made.array
 
     def copy(self, out, Rows rows not None, first, *, limit=None, strict=False):
@@ -468,7 +488,7 @@ cdef class RingCursor:
         cdef bint streaming
         take_buffer(out, &frames, True, self.name, "out")
         try:
-            room = min(frames.len // c.ring.nbytes, <uint64_t>len(rows.array))
+            room = min(frames.len // c.ring.nbytes, <uint64_t>rows.count)
             room = room - at if room > at else 0
             if limit is not None:
                 room = min(room, <uint64_t>limit)
@@ -483,6 +503,7 @@ cdef class RingCursor:
                                       &losing)
             if self._is_damaged():
                 return at
+            self.note_likely(&c, info, got)
             self.c = c
             self.pending += got
             if losing and got == 0:
@@ -493,23 +514,100 @@ cdef class RingCursor:
             PyBuffer_Release(&frames)
         return at + got
 
+    cdef int64_t copy_now(self, out, Rows rows, uint64_t count, bint newest, bint strict) except -2:
+        """Do the work of `Turn.read_now`."""
+        cdef Cursor c = self.c
+        cdef Py_buffer frames
+        cdef int64_t began = clock_ns(CLOCK_MONOTONIC)
+        cdef bint losing = False
+        cdef uint64_t got
+        ring_look(&c.ring)
+        if newest:
+            c.next = max(c.next, ring_oldest(&c.ring))
+            if cursor_unread(&c) > 1:
+                cursor_skip_to(&c, c.ring.head)
+        if cursor_unread(&c) < count or count * c.ring.nbytes >= GIL_RELEASE_NBYTES:
+            return -1
+        take_buffer(out, &frames, True, self.name, "out")
+        got = 0
+        if frames.len >= <Py_ssize_t>(count * c.ring.nbytes) and rows.count >= <Py_ssize_t>count:
+            got = cursor_copy(&c, <char *>frames.buf, rows.first, count, False, strict, &losing)
+        PyBuffer_Release(&frames)
+        if got < count or self._is_damaged():
+            return -1
+        self.flag_doubtful(rows.first, count)
+        self.note_likely(&c, rows.first, count)
+        # Nothing is called from here on: all of it, or nothing.
+        self.c = c
+        self.commit()
+        rows.handed_over = count
+        return clock_ns(CLOCK_MONOTONIC) - began
+
     def amend(self, Rows rows not None, count):
         """Flag those of the first `count` rows that were copied before their writer was seen to count late."""
+        cdef uint64_t flagged
+        self.settle_likely(&self.c)
+        flagged = self.flag_doubtful(rows.first, count)
+        # They were taken as likely, and are told now.
+        self.c.unflagged -= min(flagged, self.c.unflagged)
+
+    cdef void note_likely(self, Cursor *c, const Row *rows, uint64_t count) noexcept:
+        """Count the rows that were taken and may be flagged when they are gone."""
         cdef const Doubt *doubt
-        cdef int64_t until
-        cdef uint64_t i, end = count
-        cdef Row *row
-        if self.c.ring.kind != RING_PRIVATE or self.keeper is None:
+        cdef int64_t since, arrival
+        cdef uint64_t i
+        if c.ring.kind != RING_PRIVATE or self.keeper is None:
+            return
+        self.settle_likely(c)
+        doubt = &(<PrivateRing>self.keeper).doubt
+        since = doubt.likely
+        if since != c.likely_since:
+            c.likely, c.likely_since = 0, since
+        if since == 0 and c.told == 0:
+            return
+        for i in range(count):
+            arrival = rows[i].arrival_ns
+            if rows[i].flags & _VERIFIED == 0:
+                continue
+            if since and arrival >= since:
+                c.likely += 1
+            elif c.told and doubt.since <= arrival <= <int64_t>c.told:
+                c.unflagged += 1  # until `amend` flags it
+
+    cdef void settle_likely(self, Cursor *c) noexcept:
+        """Note whether the rows of `likely` have been flagged since."""
+        cdef const Doubt *doubt
+        cdef uint64_t until
+        if c.ring.kind != RING_PRIVATE or self.keeper is None:
             return
         doubt = &(<PrivateRing>self.keeper).doubt
         # Acquire: pairs with the release in flag_likely.
         until = atomic_load_u64(&doubt.until, __ATOMIC_ACQUIRE)
+        if until != c.told:
+            c.told = until
+            if c.likely_since == doubt.flagged:
+                c.unflagged += c.likely
+            c.likely = 0
+
+    cdef uint64_t flag_doubtful(self, Row *rows, uint64_t count) noexcept:
+        """Do the work of `amend`; returns how many rows were flagged."""
+        cdef const Doubt *doubt
+        cdef int64_t until
+        cdef uint64_t i, flagged = 0
+        cdef Row *row
+        if self.c.ring.kind != RING_PRIVATE or self.keeper is None:
+            return 0
+        doubt = &(<PrivateRing>self.keeper).doubt
+        # Acquire: pairs with the release in flag_likely.
+        until = atomic_load_u64(&doubt.until, __ATOMIC_ACQUIRE)
         if until == 0:
-            return
-        for i in range(end):
-            row = rows.first + i
+            return 0
+        for i in range(count):
+            row = rows + i
             if doubt.since <= row.arrival_ns <= until and row.flags & _VERIFIED:
                 row.flags = (row.flags & ~<uint32_t>_VERIFIED) | _TORN | _UNCERTAIN
+                flagged += 1
+        return flagged
 
     cdef object _lost(self, const Row *row):
         number, lost = row.cnt0, row.lost
@@ -598,15 +696,54 @@ cdef class Turn:
             self.cursor.roll_back(&self.cursor.given)
             self.busy = False
 
-    def __enter__(self):
+    cdef int begin(self) except -1:
         # The GIL is held from the test to the store.
         if self.busy:
             raise StreamBusyError(
                 f"stream {self.name!r}: another thread is reading from this ring reader, or a signal handler "
                 "interrupted a read; give each a reader of its own", stream=self.name)
         self.busy = True
+        return 0
+
+    def __enter__(self):
+        self.begin()
         self.given = self.receiver = None
         return self
+
+    cdef int64_t read_now(self, out, Rows rows, uint64_t count, bint newest, bint strict) except -2:
+        """Copy the next frames if so many are unread, in a turn of its own: all of this, or nothing.
+
+        There is no step of Python between the first look at the ring and the handing over, in which an exception could
+        come. `rows.handed_over` tells an exception that comes behind it.
+
+        Parameters
+        ----------
+        out, rows
+            As for `RingCursor.copy`, of `count` frames.
+        count : int
+            Of less than 512 KiB.
+        newest : bool
+            Skip all but the newest one; `count` is 1.
+        strict : bool
+            Not if frames were lost.
+
+        Returns
+        -------
+        int
+            Nanoseconds that it took; -1 if nothing was done, and waiting is needed, or an error due.
+
+        Raises
+        ------
+        StreamBusyError
+            Another thread has the turn.
+        FrameMismatchError
+            `out` is not contiguous, or read-only.
+        """
+        self.begin()
+        try:
+            return self.cursor.copy_now(out, rows, count, newest, strict)
+        finally:
+            self.busy = False
 
     def __exit__(self, kind, error, trace):
         if self.cursor is not None:

@@ -38,6 +38,10 @@ cdef struct Cursor:
     uint64_t excused        # frame before which losses were reported already
     bint new_file           # the next frame is the first of a file that replaced another
     uint64_t missed         # frames of that other file that were not received
+    uint64_t likely         # PRIVATE: rows taken that passed for right, and may be flagged; since this time, CLOCK_TAI
+    int64_t likely_since
+    uint64_t unflagged      # PRIVATE: those of them that were flagged when they were gone; as told at this time
+    uint64_t told
     int64_t arrived         # when the last frame was taken, or the account began, CLOCK_TAI
 
 

@@ -71,6 +71,9 @@ cdef struct Doubt:
     uint64_t until
     uint64_t frames         # whose number is uncertain, those that were flagged later included
     uint64_t pending        # whether rows may still be flagged: 0 or 1
+    # CLOCK_TAI: since when rows pass for right that may be flagged; 0: none. And what it was when some were flagged last.
+    int64_t likely
+    int64_t flagged
 
 # What a private ring needs besides. All NULL for other destinations.
 cdef struct Collected:
@@ -89,6 +92,7 @@ cdef struct Target:
     uint64_t torn           # frames left out because they were torn
     uint64_t *reached       # number of the frame published last, for others to see
     uint64_t *counter_set   # frames with _COUNTER_SET, for others to see
+    uint64_t *uncertain     # frames published before their writer was seen to count late, for others to see
 
 # What the next row must report.
 cdef struct Account:
@@ -284,11 +288,14 @@ cdef inline void flag_likely(Job *job) noexcept nogil:
     cdef uint64_t k = job.likely.begin, end = job.likely.end, flagged = 0
     cdef Row *row
     job.likely.end = 0
+    if job.target.base != NULL:
+        atomic_store_u64(job.target.uncertain, job.target.uncertain[0] + end - k, __ATOMIC_RELAXED)
     if job.dest.rows == NULL:
         return
-    # The slot of the frame that is told now holds a row that is gone.
-    if job.delivered >= job.dest.slots:
-        k = max(k, job.delivered + 1 - job.dest.slots)
+    # The slot of the frame that is told now holds a row that is gone; it was as likely as the others.
+    if job.delivered >= job.dest.slots and k < job.delivered + 1 - job.dest.slots:
+        flagged = min(end, job.delivered + 1 - job.dest.slots) - k
+        k += flagged
     while k < end:
         row = &job.dest.rows[k % job.dest.slots]
         if row.flags & _VERIFIED:
@@ -297,8 +304,9 @@ cdef inline void flag_likely(Job *job) noexcept nogil:
         k += 1
     if doubt != NULL:
         doubt.since = doubt.since or job.likely.since
+        doubt.flagged, doubt.likely = doubt.likely, 0
         atomic_store_u64(&doubt.frames, doubt.frames + flagged, __ATOMIC_RELAXED)
-        # Release: `since` and the rows come first. Pairs with RingCursor.amend.
+        # Release: `since` and the rows come first. Pairs with RingCursor.flag_doubtful and settle_likely.
         atomic_store_u64(&doubt.until, <uint64_t>clock_ns(CLOCK_TAI), __ATOMIC_RELEASE)
         atomic_store_u64(&doubt.pending, 0, __ATOMIC_RELAXED)
 
@@ -334,6 +342,8 @@ cdef inline int tell_frame(Job *job, char *dst, Row *row, uint64_t *flags, Look 
         if job.likely.end == 0:
             job.likely.begin = job.delivered
             job.likely.since = clock_ns(CLOCK_TAI)
+            if job.ring.doubt != NULL:
+                job.ring.doubt.likely = job.likely.since  # `done` is stored behind it
         job.likely.end = job.delivered + 1
     if w.order.late and job.likely.end:
         flag_likely(job)

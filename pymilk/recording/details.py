@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .._core import FLAG_TORN, FLAG_UNCERTAIN
+from ..errors import StreamArgumentError
 from .recording import Recording, load
-from .sinks import FITS_SUFFIXES, SUFFIXES
+from .sinks import FITS_SUFFIXES, SUFFIXES, format_of
 
 __all__ = ["is_recording_name", "recording_details"]
 
@@ -36,7 +37,8 @@ def recording_details(path: str | os.PathLike[str]) -> dict[str, Any]:
     dict
         ``paths``, ``frames``, ``shape`` and ``dtype`` of a frame, ``complete``, ``missing`` (why not, in one
         sentence), ``gaps`` (row, lost, before, after of each), ``torn`` and ``uncertain`` (rows with that
-        flag; None where there are no rows), ``keywords``, and some of the header.
+        flag; None where there are no rows), ``times`` (UTC of the first and the last frame, or None),
+        ``times_in`` (where other programs find the time of each frame), ``keywords``, and some of the header.
 
     Raises
     ------
@@ -54,6 +56,8 @@ def recording_details(path: str | os.PathLike[str]) -> dict[str, Any]:
             "gaps": [list(map(int, gap)) for gap in found.gaps.tolist()],
             "torn": _flagged(found, FLAG_TORN),
             "uncertain": _flagged(found, FLAG_UNCERTAIN),
+            "times": _times(found),
+            "times_in": _where_times_are(found),
             **{field: found.header.get(field) for field in _FIELDS},
             "keywords": found.header.get("keywords", []),
         }
@@ -62,3 +66,21 @@ def recording_details(path: str | os.PathLike[str]) -> dict[str, Any]:
 def _flagged(found: Recording, flag: int) -> int | None:
     """Return how many rows have a flag, or None where there are no rows."""
     return None if found.info is None else int(np.count_nonzero(found.info["flags"] & flag))
+
+
+def _times(found: Recording) -> list[str] | None:
+    """Return the UTC of the first and the last frame; None if it is not known."""
+    if found.info is None or not len(found):
+        return None
+    try:
+        utc = found.utc()
+    except StreamArgumentError:  # the header does not tell the offset
+        return None
+    return [str(utc[0]), str(utc[-1])]
+
+
+def _where_times_are(found: Recording) -> str | None:
+    """Return where other programs find the time of each frame; None where there are no rows."""
+    if found.info is None:
+        return None
+    return format_of(found.paths[-1]).times_in[found.header.get("ended") in (None, "running")]

@@ -51,6 +51,7 @@ from .room import Split
 from .series import GOES_ON, is_part_of, part_path, remove_others, taken_by
 from .sinks import Header, Sink, sink_of
 from .sinks.base import batch_of
+from .sinks.packed import Packed
 
 __all__ = ["Job", "JobOptions"]
 
@@ -74,6 +75,10 @@ _HOLD_FRAMES = 128
 #: Share of the ring from which on it is nearly full, and below which it is not any more.
 _NEARLY_FULL, _HALF = 0.8, 0.5
 
+#: Share of the ring from which on frames are stored as they are and not packed, if it has grown by so
+#: much or to that, and below which they are packed again.
+_HURRY, _GROWN, _LATE, _CALM = 0.75, 0.1, 0.9, 0.2
+
 #: Seconds that `stop` allows for writing the frames that are in the ring.
 _STOP_SECONDS = 0.5
 
@@ -87,7 +92,7 @@ class JobOptions:
     frames: int | None
     split: Split
     force: bool
-    compress: bool
+    compress: bool | str
     depth: int | None
     start: str
     timeout: float | None
@@ -150,6 +155,9 @@ class Job:
         self._held_until = math.inf
         self._cached = False  # direct writes were asked for, and the file system has none
         self._crowded = False  # the ring was nearly full, and has not been half empty since
+        self._lowest = math.inf  # how full the ring was at least
+        self._hurried = False  # frames are not packed, since the ring fills up
+        self._packed: Packed | None = None  # into the files that are finished
         self._overtaken = False  # the same, of frames that were overwritten while they were written
         self._gaps = GapTeller(self.name)
         self._began = 0.0
@@ -312,8 +320,14 @@ class Job:
             ended=self.ended,
             error=None if self.error is None else str(self.error),
             complete=self.complete,
+            packed=self._packed_so_far(),
             cached=self._cached,
         )
+
+    def _packed_so_far(self) -> Packed | None:
+        """Return what was packed into all files; None: frames are not compressed."""
+        sink = self._sink
+        return Packed.together([self._packed, None if sink is None else sink.packed])
 
     # -- the thread ----------------------------------------------------------------------------
 
@@ -426,6 +440,24 @@ class Job:
             warn("stream %r: the ring of its recorder is %.0f %% full", self.name, 100 * level)
         elif level < _HALF:
             self._crowded = self._overtaken = False
+        if self._options.compress and self._format.hurries:
+            self._hurry(level)
+
+    def _hurry(self, level: float) -> None:
+        """Have the file take frames as they are while packing them is too slow for the stream.
+
+        A ring that is full at the start, and is emptied, is no reason.
+        """
+        lowest = self._lowest = min(self._lowest, level)
+        grows = level > lowest and level >= min(lowest + _GROWN, _LATE)
+        if level >= _HURRY and grows and not self._hurried:
+            words = "stream %r: the ring is %.0f %% full; frames are not compressed until it is %.0f %% full"
+            warn(words, self.name, 100 * level, 100 * _CALM)
+            self._hurried = True
+        elif level < _CALM:
+            self._hurried = False
+        if self._sink is not None:
+            self._sink.hurried = self._hurried
 
     def _drain(self, ring: RingReader, until: float | None) -> None:
         """Record what is in the ring now."""
@@ -680,7 +712,7 @@ class Job:
             sink.close()
             raise
         finally:
-            self._sink = None
+            self._sink, self._packed = None, self._packed_so_far()
         self.complete = True
         if self._recorded and failure is None:
             words = "stream %r: file %s is finished, with %d frames, %d lost (%s)"

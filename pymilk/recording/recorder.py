@@ -26,6 +26,7 @@ from .naming import Names
 from .report import RecordReport
 from .restarting import Restarting
 from .room import Split, room_for
+from .sinks.packing import checked_compress
 from .targets import targets_of
 
 __all__ = ["Recorder", "record"]
@@ -68,8 +69,10 @@ class Recorder:
     force : bool, default False
         Replace existing recordings, and existing series of that name. They stay until the first frame, and
         stay if none comes: the report has no `paths` then. What is no recording of pymilk is not replaced.
-    compress : bool, default False
-        HDF5 (gzip) and Zarr (Blosc): slower and smaller. A recorder that cannot keep up loses frames.
+    compress : bool, "fast" or "small", default False
+        HDF5 and Zarr: "fast" packs with bitshuffle and LZ4, "small" with bitshuffle and zstd, by threads of
+        their own; True is what it was before: gzip in HDF5, zstd in Zarr. While the ring is about to overflow
+        frames are stored as they are. docs/recording.md has what each takes and gives.
     depth : int, optional
         Frames that may wait for the disk, for streams without a ring: see `RingReader`.
     start : {"next", "oldest", "newest"}
@@ -146,7 +149,7 @@ class Recorder:
         format: str | None = None,
         restart: bool = False,
         force: bool = False,
-        compress: bool = False,
+        compress: bool | str | None = False,
         depth: int | None = None,
         start: str = "next",
         timeout: float | None = None,
@@ -173,7 +176,7 @@ class Recorder:
                 math.inf if max_seconds_per_file is None else max_seconds_per_file,
             ),
             force=bool(force),
-            compress=bool(compress),
+            compress=checked_compress(compress),
             depth=_count("depth", depth),
             start=start,
             timeout=checked_timeout(timeout),
@@ -412,7 +415,7 @@ def record(
     format: str | None = None,
     restart: bool = False,
     force: bool = False,
-    compress: bool = False,
+    compress: bool | str | None = False,
     depth: int | None = None,
     start: str = "next",
     timeout: float | None = None,

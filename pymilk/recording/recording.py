@@ -17,6 +17,7 @@ from .._types import Array
 from ..axes import Orientation
 from ..errors import RecordingIncompleteError, StreamFormatError
 from ..streams.labelled import Labelled
+from .elsewhere import frames_elsewhere
 from .frames import LazyFrames
 from .headers import orientation_of, words_of_axes
 from .opening import check_frame_axes, open_files, warn_of
@@ -92,7 +93,7 @@ class Recording(Reductions, Labelled):
         self._close = [each.close for each in stored]
         self._check = [each.check for each in stored]
         self.header = dict(stored[0].header)
-        counts = [count_frames(each) for each in stored]
+        self._counts = counts = [count_frames(each) for each in stored]
         self.info: Array | None = None
         if all(each.info is not None for each in stored):
             self.info = np.zeros(sum(counts), FRAME_ROW)  # numpy.concatenate would change the dtype
@@ -193,6 +194,12 @@ class Recording(Reductions, Labelled):
 
     def _described(self) -> dict[str, Any]:
         return self.header
+
+    def _frames_for_dask(self) -> tuple[Any, list[int]]:
+        axes = None if self.header or self.info is not None else len(self.shape) - 1
+        paths = [os.path.abspath(path) + self.hdu for path in self.paths]
+        parts = list(zip(paths, self._counts, strict=True))
+        return frames_elsewhere(parts, self.shape[1:], self.dtype, load, axes), self._counts
 
     def _have_read(self) -> None:
         self.check()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..reports import LossReport, counter_set_rows, ending_text, uncertain_text
 from ..verdicts import published_rate, ring_reasons
+from .sinks.packed import Packed
 
 __all__ = ["RecordReport", "StreamReport"]
 
@@ -62,6 +63,9 @@ class StreamReport(LossReport):
         Message of what ended it.
     complete : bool
         The files, if any, are finished, whatever ended the recording.
+    packed : Packed or None
+        How small the frames got with `compress`, and how fast: `ratio`, `rate_in` and `rate_out` (bytes per
+        second of one core), `unpacked` (frames stored as they are). None without `compress`.
     cached : bool
         Direct writes were asked for, and the file system has none: frames went through the page cache.
     """
@@ -86,6 +90,7 @@ class StreamReport(LossReport):
     counter_set: int = 0
     uncertain: int = 0
     depth: int = 0
+    packed: Packed | None = None
     cached: bool = False
 
     def title(self) -> str:
@@ -112,6 +117,7 @@ class StreamReport(LossReport):
         rows += [
             ("rate", "not known" if math.isnan(self.rate) else f"{self.rate:.1f} frames/s"),
             ("size", f"{self.nbytes / 1e6:.1f} MB of pixels"),
+            *(() if self.packed is None else self.packed.rows()),
             ("ring", f"{self.source}, {self.ring_peak:.1%} full at most"),
             ("duration", f"{self.duration:.3f} s"),
             ("ended", ending_text(self.ended, self.error)),
@@ -127,7 +133,7 @@ class StreamReport(LossReport):
         rate = published_rate(self.rate, self.recorded, self.lost)
         found = ring_reasons(self.source, self.lost, rate, self.depth, self.ring_peak >= _FULL)
         if found and self.ring_peak >= _FULL:
-            found.append("The disk, or compress=True (--compress), was slower than the stream for that long.")
+            found.append("The disk, or compress (--compress), was slower than the stream for that long.")
         return found
 
     def __repr__(self) -> str:
@@ -148,6 +154,8 @@ class RecordReport(LossReport):
         Seconds that the longest took.
     complete : bool
         All files are finished.
+    packed : Packed or None
+        Of all together; see `StreamReport`.
     """
 
     streams: dict[str, StreamReport]
@@ -158,6 +166,7 @@ class RecordReport(LossReport):
     nbytes: int = field(init=False)
     duration: float = field(init=False)
     complete: bool = field(init=False)
+    packed: Packed | None = field(init=False)
 
     def __post_init__(self) -> None:
         reports = list(self.streams.values())
@@ -168,6 +177,7 @@ class RecordReport(LossReport):
         self.nbytes = sum(each.nbytes for each in reports)
         self.duration = max(each.duration for each in reports)
         self.complete = all(each.complete for each in reports)
+        self.packed = Packed.together(each.packed for each in reports)
 
     def reasons(self) -> list[str]:
         """Return those of all streams, each with the name of its stream."""

@@ -18,6 +18,7 @@ from .job import Job, JobOptions
 from .naming import Names
 from .report import StreamReport
 from .series import taken_by
+from .sinks.packed import Packed
 
 __all__ = ["Restarting", "restart_path"]
 
@@ -129,6 +130,7 @@ class Restarting:
             ended=ended if self.over.is_set() or not jobs[-1].replaced else "running",
             error=None if error is None else str(error),
             complete=all(one.complete for one in each),
+            packed=Packed.together(one.packed for one in each),
             cached=any(one.cached for one in each),
         )
 

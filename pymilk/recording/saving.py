@@ -17,12 +17,17 @@ from .headers import FileAccount, first_time, header_of
 from .replacing import check_replaceable
 from .series import remove_others, taken_by
 from .sinks import Header, Sink, sink_of
+from .sinks.packing import checked_compress
 
 __all__ = ["check_save", "save"]
 
 
 def check_save(
-    path: str | os.PathLike[str], shm: SHM, *, force: bool = False, compress: bool = False
+    path: str | os.PathLike[str],
+    shm: SHM,
+    *,
+    force: bool = False,
+    compress: bool | str | None = False,
 ) -> None:
     """Raise any error that saving captures of a stream would raise, before anything is captured.
 
@@ -39,11 +44,11 @@ def check_save(
         As for `save`, except errors of the writing itself.
     """
     stream = shm.live_source()[0]
-    _checked(path, stream.name, stream.frame_shape, stream.dtype, force, compress)
+    _checked(path, stream.name, stream.frame_shape, stream.dtype, force, checked_compress(compress))
 
 
 def _checked(
-    path: Any, stream: str, shape: tuple[int, ...], dtype: np.dtype[Any], force: bool, compress: bool
+    path: Any, stream: str, shape: tuple[int, ...], dtype: np.dtype[Any], force: bool, compress: bool | str
 ) -> str:
     """Return the path, if frames of this kind can be saved there."""
     where = checked_path(path, "a recording")
@@ -63,7 +68,7 @@ def save(
     *,
     keywords: Iterable[Iterable[Any]] = (),
     force: bool = False,
-    compress: bool = False,
+    compress: bool | str | None = False,
     progress: Callable[[int], object] | None = None,
 ) -> str:
     """Save a capture as a recording, which `pymilk.load` reads and `pymilk.play` plays.
@@ -79,8 +84,8 @@ def save(
         Keywords of the stream to store with the frames, as from `Stream.read_keywords`.
     force : bool, default False
         Replace an existing recording, and an existing series of that name. What is no recording stays.
-    compress : bool, default False
-        HDF5 (gzip) and Zarr (Blosc).
+    compress : bool, "fast" or "small", default False
+        HDF5 and Zarr: see `Recorder`.
     progress : callable, optional
         Called with the number of frames that are written, after each piece.
 
@@ -120,7 +125,8 @@ def save(
         )
     turn, count = capture.orientation, capture.received
     frames, info = capture.frames[:count], capture.info[:count]
-    where = _checked(path, capture.name, turn.stream_shape, frames.dtype, force, compress)
+    packing = checked_compress(compress)
+    where = _checked(path, capture.name, turn.stream_shape, frames.dtype, force, packing)
     if not count:
         raise StreamArgumentError(
             f"stream {capture.name!r}: the capture has no frame to save", argument="capture", found=capture
@@ -145,7 +151,7 @@ def save(
             turn.stream_shape,
             frames.dtype,
             header(0, "running"),
-            compress=compress,
+            compress=packing,
             frames=count,
             replace=force,
         )

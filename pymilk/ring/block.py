@@ -134,7 +134,9 @@ class RingReport(LossReport):
         `lost`.
     uncertain : int
         Frames put into the ring by the collector that may be those with the next number, read or not. Rows
-        that were read before this was seen have no `FLAG_UNCERTAIN`.
+        that were read before this was seen have no `FLAG_UNCERTAIN`: `unflagged`.
+    unflagged : int
+        Frames among these that were delivered without that flag, in blocks or by reads that had ended.
     lag : int
         Frames waiting to be read.
     new_files : int
@@ -154,6 +156,7 @@ class RingReport(LossReport):
     skipped: int
     counter_set: int = 0
     uncertain: int = 0
+    unflagged: int = 0
     lag: int
     new_files: int
     duration: float
@@ -166,6 +169,8 @@ class RingReport(LossReport):
             + (f", collector {self.cpu_share:.1%} of a core" if self.source == "collector" else "")
             + (f"; {counter_set_text(self.counter_set)}" if self.counter_set else "")
             + (f"; number uncertain {uncertain_text(self.uncertain)}" if self.uncertain else "")
+            + (f"; {self.unflagged} of them were delivered before this was seen, without a flag"
+               if self.unflagged else "")
         )
 
     def reasons(self) -> list[str]:

@@ -39,7 +39,7 @@ from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..times import now_ns
 from .block import Block, RingReport
-from .reading import Reading
+from .reading import FrameKind, ReadCalls, Reading
 from .receiver import Beginning, ReceiverThread
 
 __all__ = ["RingReader"]
@@ -55,14 +55,11 @@ _GATHER_LEAST = 0.0002
 #: Length of one wait in the thread of `ablocks`, in seconds.
 _ASYNC_SLICE = 0.1
 
-#: Timeouts of this many seconds and more are checked in full.
-_LONGEST = 1e6
-
 #: Wake-ups without a new slot after which the writer is assumed not to fill the ring.
 _LEFT_OUT = 3
 
 
-class RingReader:
+class RingReader(ReadCalls):
     """Read the frames of a stream in order, out of a ring.
 
     Usually made by `pymilk.SHM.ring_reader`, which also brings the orientation.
@@ -169,7 +166,8 @@ class RingReader:
         self._orientation = orientation or Orientation(self._stream.frame_shape)
         self.shape = self._orientation.shape
         self._frame_shape = self._stream.frame_shape
-        self._frame_nbytes = math.prod(self._frame_shape) * self.dtype.itemsize
+        nbytes = math.prod(self._frame_shape) * self.dtype.itemsize
+        self._kind = FrameKind(self.name, self._orientation, self._frame_shape, self.dtype, nbytes)
         self.policy = policy
         self._newest = policy == "newest"
         self._strict = on_lost == "raise"
@@ -535,63 +533,8 @@ class RingReader:
         if self._reader is not None:
             self._reader.stop()
 
-    @older_words(n="frames")
-    def read(self, frames: int, out: Any = None, timeout: float | None = 5.0) -> Capture:
-        """Copy the next n unread frames into one cube.
-
-        Parameters
-        ----------
-        frames : int
-            How many, n: 1 or more; may be more than the ring holds.
-        out : array or buffer, shape (n, *shape), stream dtype, optional
-            Filled instead of a new array: anything that `SHM.get_data` takes.
-        timeout : float or None, default 5.0
-            Longest wait for a frame, in seconds; None waits without limit.
-
-        Returns
-        -------
-        Capture
-            Finished, with `frames`, `info` and `report`. Each frame is verified after its copy; frames that
-            were overwritten meanwhile count as lost.
-
-        Raises
-        ------
-        StreamTimeoutError, FrameLostError
-            As for `blocks`.
-        FrameMismatchError, CaptureMemoryError
-            `out` does not fit, or there is no memory.
-        StreamChangedError, StreamClosedError, StreamBusyError
-            As for `blocks`.
-
-        Notes
-        -----
-        Any exception that ends it once frames were copied, `KeyboardInterrupt` and those of your own signal
-        handlers included, holds these frames as its `capture`; the next read begins behind them.
-        """
-        count = frames if type(frames) is int and frames > 0 else self._count("frames", frames, 1)
-        if type(timeout) is not float or not 0 <= timeout < _LONGEST:
-            checked_timeout(timeout, self.name)
-        capture: Capture | None = None
-        turn, entered = self._turn, False
-        try:
-            with turn:
-                entered = True
-                self._check_open()
-                capture = self._read(count, out, timeout)
-            return capture
-        except BaseException as error:
-            # Nothing is called if the frames were given already: another exception could come then.
-            if entered and turn.receiver is not error:
-                turn.carry(error, capture)
-            elif entered:
-                turn.given = turn.receiver = None
-            raise
-
-    def _read(self, count: int, out: Any, timeout: float | None) -> Capture:
-        reading = Reading(
-            self.name, self._orientation, count, self._frame_shape, self.dtype, self._frame_nbytes, out
-        )
-        cube, rows, began = reading.cube, reading.rows, reading.began
+    def _read(self, reading: Reading, count: int, timeout: float | None) -> Capture:
+        cube, rows, began = reading.cube, reading.rows, time.monotonic()
         deadline: float | None = began
         waited = False
         try:
@@ -616,11 +559,11 @@ class RingReader:
             if self._bell >= 0 and self._cursor.unread() == 0:
                 self._reset_bell()
             self._cursor.amend(rows, count)
-            return reading.capture(count)
+            return reading.capture(count, time.monotonic() - began)
         except BaseException as error:
             # These frames will not come again.
             self._cursor.amend(rows, self._cursor.pending)
-            self._turn.give(error, reading.capture(self._cursor.pending))
+            self._turn.give(error, reading.capture(self._cursor.pending, time.monotonic() - began))
             raise
 
     def _gather(self, wanted: int, interval: float) -> None:
@@ -840,6 +783,7 @@ class RingReader:
             skipped=cursor.skipped,
             counter_set=cursor.counter_set,
             uncertain=0 if self._ring is None else self._ring.uncertain,
+            unflagged=cursor.unflagged,
             lag=self.lag,
             new_files=self._source.new_files + (0 if collector is None else collector.new_files),
             duration=duration,

@@ -57,6 +57,9 @@ class RelayReport(LossReport):
     counter_set : int
         Times that another program set the counter of the source forward. What was lost there is not known;
         the numbers of the target go on by one.
+    uncertain : int
+        Frames that may be those with the next number, relayed before the writer of the source was seen to
+        post frames before it counts them. Nothing in the target says so; later ones are left out, and lost.
     """
 
     source: str
@@ -68,6 +71,7 @@ class RelayReport(LossReport):
     rate: float = field(init=False)
     cpu_share: float
     counter_set: int = 0
+    uncertain: int = 0
 
     def __post_init__(self) -> None:
         self.rate = self.relayed / self.duration if self.duration > 0 else 0.0
@@ -77,6 +81,8 @@ class RelayReport(LossReport):
             f"{self.source} -> {self.target}: {self.relayed} frames, {self.lost} lost, "
             f"{self.rate:.1f} frames/s, {self.cpu_share:.1%} of a core, {self.duration:.1f} s"
             + (f"; {counter_set_text(self.counter_set)}" if self.counter_set else "")
+            + (f"; {self.uncertain} may be frames with the next number: the writer of the source posts them "
+               "before it counts, and stores no times" if self.uncertain else "")
         )
 
     def reasons(self) -> list[str]:
@@ -141,7 +147,7 @@ class Relay:
         force: bool = False,
     ) -> None:
         spin = spin_of(wait)
-        self._relayed = self._counter_set = 0
+        self._relayed = self._counter_set = self._uncertain = 0
         self._keywords: list[Keyword] = []
         self._last_counter = 0
         self._maker = os.getpid()
@@ -166,6 +172,7 @@ class Relay:
             finally:
                 self._relayed += reader.received
                 self._counter_set += reader.counter_set
+                self._uncertain += reader.uncertain
 
         try:
             self._copy_keywords(self.source)
@@ -227,7 +234,7 @@ class Relay:
     def report(self) -> RelayReport:
         """What was relayed so far."""
         thread = self._thread
-        relayed, counter_set = self._relayed, self._counter_set
+        relayed, counter_set, uncertain = self._relayed, self._counter_set, self._uncertain
         cpu_seconds = 0.0
         lag = 0
         if thread is not None:
@@ -236,6 +243,7 @@ class Relay:
             if thread.running:
                 relayed += reader.received
                 counter_set += reader.counter_set
+                uncertain += reader.uncertain
                 if not (thread.stream.closed or thread.stream.damaged):
                     lag = max(0, thread.stream.counter - reader.progress)
         gone = self.target.closed or self.target.damaged
@@ -250,6 +258,7 @@ class Relay:
             duration=duration,
             cpu_share=cpu_seconds / duration if duration > 0 else 0.0,
             counter_set=counter_set,
+            uncertain=uncertain,
         )
 
     def start(self) -> Relay:

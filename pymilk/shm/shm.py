@@ -409,12 +409,13 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         direct = native.flags.c_contiguous
         if not direct:
             native = np.empty((len(target), *self._native_shape) if cube else self._native_shape, self._dtype)
+        before = stream.counter  # what comes while a cube is copied is not seen
         flags = stream.copy_frame(native)
         if flags & FLAG_TORN:
             warn_of_tear(self.FNAME, stream.frame_counter, bool(flags & FLAG_UNCERTAIN))
         if not direct:
             turn_copy(target, self._turn.view(native))
-        self._seen = stream.counter if cube else stream.frame_counter
+        self._seen = before if cube else stream.frame_counter
         return out
 
     def _known(self, stream: Stream) -> int:

@@ -290,13 +290,16 @@ class Labelled(ArrayLike):
         Parameters
         ----------
         chunks : int, str, tuple or dict, optional
-            As for ``dask.array.from_array``. Default: whole frames, about 32 MiB each.
+            As for ``dask.array.from_array``. Default: whole frames, about 32 MiB each; none goes over the end
+            of a file.
 
         Returns
         -------
         dask.array.Array, shape (n, *shape)
-            Nothing is read before it is computed. The recording has to stay open until then. Threads can
-            compute it; other processes cannot, since open files do not go there.
+            Of all files, in order. Nothing is read before it is computed. What computes it, threads or other
+            processes, also of other machines (dask.distributed), opens the files of a recording anew by their
+            absolute paths, which have to be the same there; the recording itself may be closed. A capture is
+            handed over with its pixels.
 
         Raises
         ------
@@ -304,12 +307,23 @@ class Labelled(ArrayLike):
             An ImportError: dask is not installed.
         """
         dask = optional_library("dask.array", "dask", "chunked arrays")
+        frames, counts = self._frames_for_dask()
         if chunks is None:
             frame_nbytes = max(1, self.nbytes // max(1, len(self)))  # type: ignore[arg-type]
-            chunks = (max(1, _CHUNK_NBYTES // frame_nbytes), *self.shape[1:])
+            chunks = (_lengths(counts, max(1, _CHUNK_NBYTES // frame_nbytes)), *self.shape[1:])
         empty = np.empty((0,) * self.ndim, self.dtype)
         # Without a name dask would read all frames to make one.
-        return dask.from_array(self.frames, chunks, name=False, meta=empty)
+        return dask.from_array(frames, chunks, name=False, meta=empty)
+
+    def _frames_for_dask(self) -> tuple[Any, list[int]]:
+        """Return what dask indexes, and the number of frames of each file."""
+        return self.frames, [len(self)]  # type: ignore[arg-type]
+
+
+def _lengths(counts: list[int], step: int) -> tuple[int, ...]:
+    """Divide so many frames of each file into chunks of up to `step`."""
+    found = [min(step, count - first) for count in counts for first in range(0, count, step)]
+    return tuple(found) or (0,)
 
 
 def _accounts(info: Array) -> list[tuple[str, object]]:

@@ -18,7 +18,8 @@ import pymilk
 from pymilk.inspection.about import version_lines
 
 OPTIONAL = ("click", "rich", "matplotlib", "astropy", "h5py", "zarr", "imageio", "av",
-            "tifffile", "xarray", "dask", "pandas", "h5netcdf", "Cython", "setuptools")  # fmt: skip
+            "tifffile", "xarray", "dask", "pandas", "h5netcdf", "hdf5plugin", "numcodecs", "Cython",
+            "setuptools")  # fmt: skip
 
 
 def modules() -> list[str]:

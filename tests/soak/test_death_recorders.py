@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.dying import BY_HAND, EACH_PACKING, RECORDING, SAVING, WRITING, die
+from support.dying import BY_HAND, EACH_PACKING, HURRIED, PACKED, RECORDING, SAVING, WRITING, die, least
 from support.recordings import EACH_CUBE, EACH_FORMAT
 
 #: All stops, in two tests.
@@ -21,7 +21,7 @@ HALVES = pytest.mark.parametrize("half", [0, 1])
 def test_writer_of_a_file_dies_at_each_change(spawn, kind, half):
     deaths, furthest = die(spawn, "recordings", kind, "changes", 2, half)
     print(f"\n{kind}: {deaths} deaths, the last one at stop {furthest}")
-    assert furthest == 2 * deaths - 1 + half >= WRITING[kind]
+    assert furthest == 2 * deaths - 1 + half >= least(WRITING, kind)
 
 
 @BY_HAND[0]
@@ -31,7 +31,7 @@ def test_writer_of_a_file_dies_at_each_change(spawn, kind, half):
 def test_who_saves_a_capture_dies_at_each_change(spawn, kind, half):
     deaths, furthest = die(spawn, "saves", kind, 2, half)
     print(f"\n{kind}: {deaths} deaths, the last one at stop {furthest}")
-    assert furthest == 2 * deaths - 1 + half >= SAVING[kind]
+    assert furthest == 2 * deaths - 1 + half >= least(SAVING, kind)
 
 
 @BY_HAND[0]
@@ -43,6 +43,25 @@ def test_recorder_dies_at_each_change(spawn, suffix, how, half):
     deaths, furthest = die(spawn, "recorders", suffix, how, 2, half)
     print(f"\n{suffix}, {how}: {deaths} deaths, the last one at stop {furthest}")
     assert furthest == 2 * deaths - 1 + half >= RECORDING[suffix]
+
+
+@BY_HAND[0]
+@BY_HAND[1]
+@HALVES
+@HURRIED
+def test_writer_of_a_file_that_is_in_a_hurry_dies_at_each_change(spawn, kind, half):
+    deaths, furthest = die(spawn, "recordings", kind, "changes", 2, half)
+    assert furthest == 2 * deaths - 1 + half >= least(WRITING, kind)
+
+
+@BY_HAND[0]
+@BY_HAND[1]
+@HALVES
+@pytest.mark.parametrize("how", ["ring", "series", "stopped"])
+@PACKED
+def test_recorder_that_packs_dies_at_each_change(spawn, kind, how, half):
+    deaths, furthest = die(spawn, "recorders", kind, how, 2, half)
+    assert furthest == 2 * deaths - 1 + half >= least(RECORDING, kind)
 
 
 @BY_HAND[0]

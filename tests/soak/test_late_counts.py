@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import pymilk
-from pymilk import SHM, Recorder, RingReader, wait_any
+from pymilk import SHM, Recorder, Relay, RingReader, wait_any
 from pymilk import load as load_recording
 from pymilk._core import FLAG_TORN, FLAG_UNCERTAIN, FLAG_VERIFIED
 from pymilk.errors import FrameTornWarning
@@ -149,6 +149,49 @@ def test_collector(late_writer, busy, period, load):
     assert ("number uncertain" in str(report)) == (report.uncertain > 0)
 
 
+def unflagged_wrong(frames: np.ndarray, info: np.ndarray) -> int:
+    """Return how many rows are wrong, and say that they are right."""
+    wrong = (frames.reshape(len(frames), -1) != info["cnt0"].astype(np.int64)[:, None]).any(axis=1)
+    return int(np.count_nonzero(wrong & ((info["flags"] & FLAG_VERIFIED) != 0)))
+
+
+@pytest.mark.parametrize("load", LOADS)
+@pytest.mark.parametrize("how", ["read", "out", "blocks"])
+@pytest.mark.parametrize("period", [0.00034, 0.001])
+def test_what_was_delivered_before_it_was_seen_is_counted(late_writer, busy, period, how, load):
+    """Short reads and blocks cannot be flagged once they are gone: the report says how many there were."""
+    busy(load)
+    writer = late_writer(0.0003, period)
+    seen = unflagged = 0
+    with RingReader("cam") as ring:
+        writer.tell()
+        out = np.zeros((1, *ring.shape), ring.dtype) if how == "out" else None
+        blocks = ring.blocks(timeout=60)
+        while seen < 300:
+            got = next(blocks) if how == "blocks" else ring.read(1, out, timeout=60)
+            frames, info = np.array(got.frames), np.array(got.info)
+            if how == "blocks" and not got.intact():
+                continue
+            seen += len(info)
+            unflagged += unflagged_wrong(frames, info)
+        report = ring.report
+    assert unflagged <= report.unflagged <= report.uncertain
+    assert ("without a flag" in str(report)) == (report.unflagged > 0)
+
+
+@pytest.mark.parametrize("load", LOADS)
+@pytest.mark.parametrize("period", [0.00034, 0.001])
+def test_relay_counts_what_it_published_before_it_was_seen(late_writer, busy, period, load):
+    busy(load)
+    writer = late_writer(0.0003, period)
+    with Relay("cam", "copy", 512) as relay, RingReader("copy", start="oldest") as ring:
+        writer.tell()
+        read = ring.read(200, timeout=60)
+        report = relay.report
+    assert unflagged_wrong(read.frames, read.info) <= report.uncertain
+    assert ("next number" in str(report)) == (report.uncertain > 0)
+
+
 @pytest.mark.parametrize("load", LOADS)
 def test_recorder(late_writer, busy, tmp_path, load):
     busy(load)
@@ -170,10 +213,10 @@ def test_ordinary_writers_get_no_flag_under_load(late_writer, busy, steps, how, 
     busy(load)
     writer = late_writer(0, 0.0005, steps + "|")
     if how == "ring":
-        with RingReader("cam") as ring:
+        with RingReader("cam") as ring, Relay("cam", "copy", 8) as relay:
             writer.tell()
             capture = ring.read(300, timeout=60)
-            assert ring.report.uncertain == 0
+            assert (ring.report.uncertain, ring.report.unflagged, relay.report.uncertain) == (0, 0, 0)
     else:
         capture = captured(writer, how, 300)
         assert capture.report.uncertain == 0

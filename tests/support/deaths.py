@@ -240,7 +240,7 @@ SMALL = {
 }
 
 
-def made_small(path: str) -> type[Sink]:
+def made_small(path: str, compress: bool | str = False) -> type[Sink]:
     """Return the class of a format, which writes three frames of ours at a time."""
     sink = sink_of(path)
     for format_name, sizes in SMALL.items():
@@ -249,7 +249,7 @@ def made_small(path: str) -> type[Sink]:
                 assert hasattr(module, name)
                 setattr(module, name, value)
     # Libraries are imported once, and not by each victim.
-    sink.check(FRAME, np.dtype(np.uint16), False)
+    sink.check(FRAME, np.dtype(np.uint16), compress)
     return sink
 
 
@@ -302,13 +302,16 @@ def numbers_of(path: str, committed: int) -> list[int]:
     return numbers
 
 
-def packing_of(kind: str) -> tuple[str, bool]:
-    """Split ``h5``, or ``h5+compress``, into the suffix and whether frames are compressed."""
+def packing_of(kind: str) -> tuple[str, bool | str]:
+    """Split ``h5``, or ``h5+fast``, into the suffix and how frames are compressed.
+
+    With ``+hurried`` chunks that are full are not, since there is no time.
+    """
     suffix, _, packed = kind.partition("+")
-    if packed and suffix == "zarr":
+    if packed:
         # Once, and not by each victim: it makes a semaphore, and a victim that dies there leaves it.
         importlib.import_module("numcodecs").Blosc().encode(bytes(64))
-    return suffix, bool(packed)
+    return suffix, {"": False, "compress": True, "hurried": "fast"}.get(packed, packed)
 
 
 def recordings(kind: str, which: str, every: int, first: int) -> Iterator[int]:
@@ -316,11 +319,12 @@ def recordings(kind: str, which: str, every: int, first: int) -> Iterator[int]:
     folder = os.environ["MILK_SHM_DIR"]
     suffix, compress = packing_of(kind)
     path = os.path.join(folder, f"cam.{suffix}")
-    sink = made_small(path)
+    sink = made_small(path, compress)
     committed = mmap.mmap(-1, mmap.PAGESIZE)
 
     def act(given: Any) -> None:
         file = sink(path, FRAME, np.dtype(np.uint16), HEADER, compress=compress)
+        file.hurried = kind.endswith("+hurried")
         for number in range(1, BEFORE + 1):
             file.room(1)[0] = frame(number)
             row = np.zeros(1, FRAME_ROW)
@@ -354,7 +358,7 @@ def saves(kind: str, every: int, first: int) -> Iterator[int]:
     folder = os.environ["MILK_SHM_DIR"]
     suffix, compress = packing_of(kind)
     path = os.path.join(folder, f"cam.{suffix}")
-    sink = made_small(path)
+    sink = made_small(path, compress)
     peace = Peace(BEFORE, shape=FRAME, cb_size=8)
     with SHM("cam") as shm, shm.ring_reader(start="oldest") as ring:
         capture = ring.read(BEFORE, timeout=SOON)
@@ -412,12 +416,13 @@ RECORDERS: dict[str, tuple[int, dict[str, Any], bool]] = {
 }
 
 
-def recorders(suffix: str, how: str, every: int, first: int) -> Iterator[int]:
+def recorders(kind: str, how: str, every: int, first: int) -> Iterator[int]:
     """Kill a recorder, with all of its threads: its file, its semaphore, and the next recorder."""
     folder = os.environ["MILK_SHM_DIR"]
+    suffix, compress = packing_of(kind)
     path = os.path.join(folder, f"cam.{suffix}")
     slots, options, stopped = RECORDERS[how]
-    sink = made_small(path)
+    sink = made_small(path, compress)
     sink.flush_seconds = 0.0
     job._BATCH_NBYTES = 16  # two frames
     committed = mmap.mmap(-1, mmap.PAGESIZE)
@@ -427,7 +432,7 @@ def recorders(suffix: str, how: str, every: int, first: int) -> Iterator[int]:
         return Stream.attach("cam") if how == "collector" else None
 
     def act(writer: Stream | None) -> None:
-        with Recorder("cam", path, **options) as recording:
+        with Recorder("cam", path, compress=compress, **options) as recording:
             if writer is not None:
                 for number in range(1, BEFORE + 1):
                     writer.publish(frame(number))

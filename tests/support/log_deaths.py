@@ -54,6 +54,8 @@ def logs(every: int, first: int, writers: str) -> Iterator[int]:
             check(early, early.read(timeout=1).number, count)
             with MessageLog.attach("log", write=True, writers=writers) as log:
                 assert log.append(b"k" * 300) == count + 1
+                # Its first store says that it begins.
+                assert log.abandoned == late.abandoned == BEFORE + 1 - count
             assert late.read(timeout=1).data == early.read(timeout=1).data == b"k" * 300
         yield stores
         content[:] = kept

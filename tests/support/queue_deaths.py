@@ -47,11 +47,14 @@ def callers(content: mmap.mmap, every: int, first: int) -> Iterator[int]:
             try:
                 command = taker.take(0)
             except ChannelTimeoutError:
-                pass
+                sent = False
             else:
+                sent = True
                 assert command.data == b"victim"
                 command.reply()
         in_time(all_slots_are_free)
+        with CommandQueue.attach("queue") as other:
+            assert other.abandoned == (not sent)
         yield stores
         content[:] = kept
 

@@ -11,7 +11,10 @@ import pytest
 
 from pymilk import SHM, Recorder, Recording, load
 
-LIBRARIES = {"fits": "astropy", "h5": "h5py", "hdf5": "h5py", "zarr": "zarr"}
+LIBRARIES = {
+    "fits": "astropy", "h5": "h5py", "hdf5": "h5py", "zarr": "zarr",
+    "h5+fast": "hdf5plugin", "h5+small": "hdf5plugin", "h5+hurried": "hdf5plugin",
+}  # fmt: skip
 
 
 def format_parameters(*names: str) -> list[Any]:
@@ -20,7 +23,7 @@ def format_parameters(*names: str) -> list[Any]:
 
     parameters = []
     for name in names:
-        library = LIBRARIES.get(name.partition("+")[0])
+        library = LIBRARIES.get(name, LIBRARIES.get(name.partition("+")[0]))
         missing = library is not None and importlib.util.find_spec(library) is None
         parameters.append(pytest.param(name, marks=pytest.mark.skipif(missing, reason=f"needs {library}")))
     return parameters

@@ -54,6 +54,8 @@ def deaths(step: dict[str, object], every: int, first: int) -> Iterator[int]:
             assert set(reader.changed_since(2).values) == (set(step) if epoch == 3 else set())
             with SharedState.attach("state") as other:
                 assert other.update({"c": 3}) == epoch + 1
+                # Its first store says that it begins.
+                assert other.abandoned == reader.abandoned == 3 - epoch
             assert reader.as_dict() == {**(after if epoch == 3 else before), "c": 3}
             assert time.monotonic() - began < 1
             yield stores

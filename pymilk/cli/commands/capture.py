@@ -22,6 +22,7 @@ from ...verdicts import wrapped
 from ..exits import clean_exit
 from ..naming import complete_streams
 from ..output import print_json, print_report, print_told, size_text
+from ..packing import PackingCommand, packing_of
 from ..parameters import NumberRange
 from ..progress import bar_of_work, watch
 
@@ -31,7 +32,7 @@ __all__ = ["capture"]
 _LARGE_NBYTES = 1_000_000_000
 
 
-@click.command()
+@click.command(cls=PackingCommand)
 @click.argument("name", shell_complete=complete_streams)
 @click.option("-n", "--frames", metavar="N", type=click.IntRange(min=1), help="How many to capture.")
 @click.option("--seconds", metavar="SECONDS", type=NumberRange(min=0, min_open=True),
@@ -49,7 +50,9 @@ _LARGE_NBYTES = 1_000_000_000
               help="What makes a frame. post: of a writer that never counts, with -n only.")
 @click.option("--strict", is_flag=True, help="Exit code 1 if frames were lost or torn.")
 @click.option("--force", is_flag=True, help="Replace recordings that exist, and the picture of --plot.")
-@click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
+@click.option("--compress", metavar="[fast|small]", default=None, callback=packing_of,
+              help="Compress .h5 and .zarr: fast (LZ4) or small (zstd). "
+                   "Without a word: gzip in .h5, zstd in .zarr.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 def capture(
     name: str,
@@ -62,7 +65,7 @@ def capture(
     wait_on: str,
     strict: bool,
     force: bool,
-    compress: bool,
+    compress: bool | str,
     as_json: bool,
 ) -> None:
     """Capture the next frames of stream NAME into memory, save them, and report losses.

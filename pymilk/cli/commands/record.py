@@ -17,13 +17,14 @@ from ...system.latch import Latch
 from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
 from ..naming import complete_streams, matching
 from ..output import NOTHING, age_text, clean, print_json, print_told, size_text
+from ..packing import PackingCommand, packing_of
 from ..parameters import AliasedOption, NumberRange, parts_of_assignment, size_of
 from ..progress import watch
 
 __all__ = ["record"]
 
 
-@click.command()
+@click.command(cls=PackingCommand)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_streams)
 @click.option("-o", "--output", required=True, metavar="PATH",
               help="File: .npy, .fits, .h5, .hdf5 or .zarr. {stream}, {date}, {utc} and {seq:04d} are filled "
@@ -44,7 +45,9 @@ __all__ = ["record"]
 @click.option("--restart", is_flag=True,
               help="Go on in a new file (_restart001) if a stream is made anew with another shape or dtype.")
 @click.option("--force", is_flag=True, help="Replace recordings that exist, once the first frame is there.")
-@click.option("--compress", is_flag=True, help="Compress .h5 (gzip) and .zarr (Blosc).")
+@click.option("--compress", metavar="[fast|small]", default=None, callback=packing_of,
+              help="Compress .h5 and .zarr: fast (LZ4) or small (zstd). "
+                   "Without a word: gzip in .h5, zstd in .zarr.")
 @click.option("--direct", is_flag=True, help="Write .npy and .fits past the page cache (O_DIRECT).")
 @click.option("--sync", type=click.Choice(["end", "second"]),
               help="Wait for the disk: when a file ends, or once a second as well (.npy, .fits).")
@@ -76,7 +79,7 @@ def record(
     format_name: str | None,
     restart: bool,
     force: bool,
-    compress: bool,
+    compress: bool | str,
     direct: bool,
     sync: str | None,
     given: tuple[str, ...],

@@ -17,12 +17,12 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ..._core import FRAME_ROW, allocate
 from ..._types import Array
 from ...errors import StreamArgumentError, StreamFormatError
 from ...foreign.hdus import Hdu
 from ...system.files import NO_RESERVING, delete, moved_into_place, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
+from .packed import Packed
 
 __all__ = [
     "CLOCK",
@@ -30,8 +30,6 @@ __all__ = [
     "WRITE_NBYTES",
     "Header",
     "Sink",
-    "StagedSink",
-    "Staging",
     "Stored",
     "batch_of",
     "dimensions_of",
@@ -124,7 +122,8 @@ class Sink(abc.ABC):
         Of a frame, in C order of the stream.
     dtype : dtype
     header : dict
-    compress : bool
+    compress : bool or str
+        See `packing.checked_compress`.
     frames : int or None
         Most frames that will come.
     replace : bool
@@ -141,8 +140,20 @@ class Sink(abc.ABC):
     #: Whether a file can have several images, HDUs, that `read` chooses from.
     has_hdus: ClassVar[bool] = False
 
-    #: Whether the format can be compressed.
-    compresses: ClassVar[bool] = False
+    #: What `compress` may be, beside False.
+    compresses: ClassVar[tuple[bool | str, ...]] = ()
+
+    #: Whether frames may be stored as they are in a file that is compressed.
+    hurries: ClassVar[bool] = False
+
+    #: Set while the ring fills up: frames are to be stored as they are, where the format can.
+    hurried: bool = False
+
+    #: What was packed; None: nothing is.
+    packed: Packed | None = None
+
+    #: Where other programs find the time of each frame: in a finished file, and until it is finished.
+    times_in: ClassVar[tuple[str, str]]
 
     #: Whether frames can be written past the page cache: `begin_direct`.
     takes_direct: ClassVar[bool] = False
@@ -154,12 +165,12 @@ class Sink(abc.ABC):
     flush_seconds: float = 1.0
 
     @classmethod
-    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
+    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool | str) -> None:
         """Raise if frames like these cannot be written, or a library is missing."""
-        if compress and not cls.compresses:
+        if compress and compress not in cls.compresses:
             raise StreamArgumentError(
                 "compress: .npy and .fits cubes are not compressed, so that they can be memory-mapped; "
-                "take .h5 or .zarr",
+                "take .h5 or .zarr, or pack a .fits file when it is finished (CompImageHDU)",
                 argument="compress",
                 found=compress,
             )
@@ -210,7 +221,7 @@ class Sink(abc.ABC):
         dtype: np.dtype[Any],
         header: Header,
         *,
-        compress: bool = False,
+        compress: bool | str = False,
         frames: int | None = None,
         replace: bool = False,
     ) -> None: ...
@@ -279,82 +290,6 @@ class Sink(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Close the file as it is."""
-
-
-class Staging:
-    """Memory that frames are collected in before they are written.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Of a frame.
-    dtype : dtype
-    count : int
-        Frames.
-    """
-
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any], count: int) -> None:
-        self.frames = allocate((count, *shape), dtype)
-        self.info = np.zeros(count, FRAME_ROW)
-        self.used = 0
-
-    def room(self, count: int) -> Array:
-        """Return the free memory behind the collected frames."""
-        return self.frames[self.used : self.used + count]
-
-    def add(self, info: Array) -> None:
-        """Count frames that were added."""
-        self.info[self.used : self.used + len(info)] = info
-        self.used += len(info)
-
-    @property
-    def full(self) -> bool:
-        """Whether there is no room left."""
-        return self.used == len(self.frames)
-
-
-class StagedSink(Sink):
-    """A sink that collects the frames of a chunk in `_staging` before they are written.
-
-    A chunk that lies whole in the ring is written from there.
-
-    A subclass makes `_staging`, and defines `_write`, which sets `_in_file`: how many of them are written;
-    `write` for the frames of one chunk, which sets `_placed`, and `_add`, which counts them.
-    """
-
-    _staging: Staging
-    _in_file = 0
-    _placed = False
-    _packed = False
-
-    def room(self, count: int) -> Array:
-        """See `Sink`."""
-        self._placed = False
-        return self._staging.room(count)
-
-    def in_place(self, count: int) -> int:
-        """See `Sink`."""
-        rows = len(self._staging.frames)
-        return rows if count >= rows and not self._staging.used and not self._packed else 0
-
-    def commit(self, info: Array) -> None:
-        """See `Sink`."""
-        if self._placed:
-            self._placed = False
-            self._add(info)
-            return
-        self._staging.add(info)
-        if self._staging.full:
-            self._write()
-            self._staging.used = self._in_file = 0
-
-    @abc.abstractmethod
-    def _write(self) -> None:
-        """Write the frames of `_staging` behind `_in_file`."""
-
-    @abc.abstractmethod
-    def _add(self, info: Array) -> None:
-        """Count the frames that `write` wrote; `info` has their rows."""
 
 
 def nothing_to_close() -> None:

@@ -18,28 +18,30 @@ from ..._core import FRAME_ROW
 from ..._types import Array
 from ...axes import Which3DState
 from ...errors import OutputChangedError
-from ...fits import UPRIGHT_CARD, check_pixels, stream_cards, warn_of_cut
+from ...fits import UPRIGHT_CARD, check_pixels, stream_cards, stream_facts, warn_of_cut
 from ...foreign.hdus import Hdu
 from ...native.bigendian import to_big_endian
 from ...system.extras import optional_library
 from ...system.files import delete
+from ...times import frame_times
 from .base import (
     CLOCK,
     WRITE_NBYTES,
     Header,
     Sink,
-    Staging,
     Stored,
     batch_of,
     new_file,
     reserve,
     write_all,
 )
-from .fits_cards import CARDS, TABLE_ROW, flip_of
+from .fits_cards import CARDS, TABLE_ROW, TAKEN, flip_of
 from .fits_read import read_fits
+from .fits_times import TIME_COLUMN, range_cards, seconds_of, time_column_cards
 from .npy import GrowingNpy, mapped_npy
 from .outputs import check_length, check_name, identity_of
 from .outward import Outward
+from .staging import Staging
 
 __all__ = ["FORMAT", "FitsSink"]
 
@@ -67,11 +69,12 @@ class FitsSink(Sink):
     """See `Sink`."""
 
     has_hdus = True
+    times_in = ("column TIME of the table INFO", "rows beside it, .info.npy, until it is finished")
     takes_direct = True
     holds = True
 
     @classmethod
-    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
+    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool | str) -> None:
         """See `Sink`."""
         super().check(shape, dtype, compress)
         _fits()
@@ -80,7 +83,7 @@ class FitsSink(Sink):
     @classmethod
     def check_keywords(cls, keywords: Iterable[tuple[Any, ...]]) -> None:
         """See `Sink`."""
-        warn_of_cut(stream_cards(keywords)[1], stacklevel=5)
+        warn_of_cut(stream_cards((), keywords, TAKEN)[1], stacklevel=5)
 
     @classmethod
     def files(cls, path: str) -> list[str]:
@@ -94,7 +97,7 @@ class FitsSink(Sink):
         dtype: np.dtype[Any],
         header: Header,
         *,
-        compress: bool = False,
+        compress: bool | str = False,
         frames: int | None = None,
         replace: bool = False,
     ) -> None:
@@ -107,6 +110,7 @@ class FitsSink(Sink):
         self._most = batch_of(shape, dtype, WRITE_NBYTES)
         self._placed = 0  # frames behind the counted ones, already written
         self._turned = np.empty(_TURN_NBYTES, np.uint8)
+        self._last = np.zeros(0, FRAME_ROW)  # the row of the last frame
         head = self._head(header)
         self._begin = len(head)
         self._rows_path = self.files(path)[1]
@@ -143,24 +147,22 @@ class FitsSink(Sink):
             cards += [("BSCALE", 1, ""), ("BZERO", zero, "offset of unsigned integers, or int8")]
         cards.append((UPRIGHT_CARD, "STREAM", "axes as in the stream: NAXIS1 is size[0]"))
         cards += [(name, header.get(key), comment) for key, (name, comment) in CARDS.items()]
+        last_ns = int(frame_times(self._last)[0]) if header["ended"] != "running" and len(self._last) else 0
+        cards += range_cards(header["first_ns"], last_ns, header["tai_offset"])
         cards.append(("SHM_NKW", len(header["keywords"]), "keywords of the stream, at the end"))
         made = fits.Header()
         for card in cards:
             made.append(card, end=True)
         # Parameters of multi_read that give frames[k, ...] as the user saw them.
         images = len(self._shape) == 2
-        made.extend(
-            stream_cards(
-                header["keywords"],
-                name=header["stream"],
-                symcode=header["symcode"] if len(self._shape) > 1 else 4,
-                tri_dim=Which3DState.FRONT2LAST if images else header["tri_dim"],
-                atime_ns=header["first_ns"],
-                tai_offset=header["tai_offset"],
-            )[0],
-            unique=False,
-            bottom=True,
+        facts = stream_facts(
+            name=header["stream"],
+            symcode=header["symcode"] if len(self._shape) > 1 else 4,
+            tri_dim=Which3DState.FRONT2LAST if images else header["tri_dim"],
+            atime_ns=header["first_ns"],
+            tai_offset=header["tai_offset"],
         )
+        made.extend(stream_cards(facts, header["keywords"], TAKEN)[0], unique=False, bottom=True)
         content: bytes = made.tostring().encode("ascii")
         return content
 
@@ -222,6 +224,7 @@ class FitsSink(Sink):
         self._placed = 0
         self._rows.append(info)
         self._count += len(info)
+        self._last = info[-1:].copy()
         if not self._out.held:
             self._write_count()
 
@@ -275,7 +278,7 @@ class FitsSink(Sink):
         self._rows.close()
         end = _padded(self._begin + self._count * self._nbytes)
         try:
-            self._write_table(end)
+            self._write_table(end, header)
         except BaseException:
             os.ftruncate(self._file, end)
             raise
@@ -286,8 +289,22 @@ class FitsSink(Sink):
         self.close()
         os.unlink(self._rows_path)
 
-    def _write_table(self, at: int) -> None:
-        fits = _fits()
+    def _write_table(self, at: int, header: Header) -> None:
+        made = _fits().Header()
+        for card in self._table_cards(header):
+            made.append(card, end=True)
+        head = made.tostring().encode("ascii")
+        write_all(self._file, head, at)
+        at += len(head)
+        mapped, rows = mapped_npy(self._rows_path)
+        for first in range(0, self._count, _TABLE_ROWS):
+            part = _to_table(rows[first : first + _TABLE_ROWS], header)
+            mapped.check()
+            write_all(self._file, part.view(np.uint8), at)
+            at += part.nbytes
+        write_all(self._file, bytes(_padded(at) - at), at)
+
+    def _table_cards(self, header: Header) -> list[tuple[str, Any, str]]:
         cards: list[tuple[str, Any, str]] = [
             ("XTENSION", "BINTABLE", "one row for each frame"),
             ("BITPIX", 8, ""),
@@ -305,20 +322,9 @@ class FitsSink(Sink):
                 cards += [(f"TZERO{number}", flip_of(kind), "unsigned"), (f"TSCAL{number}", 1, "")]
             if name.endswith("_ns"):
                 cards.append((f"TUNIT{number}", "ns", "TAI since 1970-01-01"))
-        cards += [("EXTNAME", "INFO", ""), ("CLOCK", CLOCK, "")]
-        made = fits.Header()
-        for card in cards:
-            made.append(card, end=True)
-        head = made.tostring().encode("ascii")
-        write_all(self._file, head, at)
-        at += len(head)
-        mapped, rows = mapped_npy(self._rows_path)
-        for first in range(0, self._count, _TABLE_ROWS):
-            part = _to_table(rows[first : first + _TABLE_ROWS])
-            mapped.check()
-            write_all(self._file, part.view(np.uint8), at)
-            at += part.nbytes
-        write_all(self._file, bytes(_padded(at) - at), at)
+        number = len(TABLE_ROW.names or ())
+        cards += time_column_cards(number, header["first_ns"], header["tai_offset"])
+        return [*cards, ("EXTNAME", "INFO", ""), ("CLOCK", CLOCK, "")]
 
     def close(self) -> None:
         """See `Sink`."""
@@ -342,10 +348,11 @@ class FitsSink(Sink):
         return read_fits(path, cls.files(path)[1], hdu)
 
 
-def _to_table(rows: Array) -> Array:
+def _to_table(rows: Array, header: Header) -> Array:
     """Return rows as the table has them."""
     table = np.empty(len(rows), TABLE_ROW)
-    for name in TABLE_ROW.names or ():
+    table[TIME_COLUMN] = seconds_of(rows, header["first_ns"], header["tai_offset"])
+    for name in FRAME_ROW.names or ():
         kind = FRAME_ROW[name]
         table[name] = (rows[name] ^ kind.type(flip_of(kind))).view(f"i{kind.itemsize}")
     return table

@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 
 from ..._core import FRAME_ROW
+from .fits_times import RANGE_CARDS, TIME_COLUMN
 
-__all__ = ["CARDS", "TABLE_ROW", "flip_of"]
+__all__ = ["CARDS", "TABLE_ROW", "TABLE_ROWS", "TAKEN", "flip_of"]
+
+_ROW = [(name, f">i{FRAME_ROW[name].itemsize}") for name in FRAME_ROW.names or ()]
 
 #: Rows as the table has them: big-endian, signed, without padding.
-TABLE_ROW = np.dtype([(name, f">i{FRAME_ROW[name].itemsize}") for name in FRAME_ROW.names or ()])
+TABLE_ROW = np.dtype([*_ROW, (TIME_COLUMN, ">f8")])
+
+#: The same by their bytes, with those of older files, which have no time.
+TABLE_ROWS = {kind.itemsize: kind for kind in (np.dtype(_ROW), TABLE_ROW)}
 
 #: Header keys that are cards of their own: name of the card, comment.
 CARDS = {
@@ -27,6 +33,9 @@ CARDS = {
     "tri_dim": ("SHM_TRID", "stack axis of 3D frames in pymilk.SHM"),
     "part": ("SHM_PART", "number of this file in its series"),
 }
+
+#: Names of all of them and others, which keywords cannot have.
+TAKEN = ("SHM_NKW", *(name for name, _ in CARDS.values()), *RANGE_CARDS)
 
 
 def flip_of(dtype: np.dtype[Any]) -> int:

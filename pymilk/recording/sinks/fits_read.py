@@ -19,7 +19,7 @@ from ...foreign.contents import content_of
 from ...foreign.hdus import Chosen, Hdu, choose, opened, silenced, unpacked
 from ...system.memory import free_memory
 from .base import Header, Stored, nothing_to_close
-from .fits_cards import CARDS, TABLE_ROW, flip_of
+from .fits_cards import CARDS, TABLE_ROWS, flip_of
 from .mapped import MappedFile
 from .npy import read_rows
 from .rows import joined_rows, rows_of
@@ -250,11 +250,12 @@ def _axes_of(cards: Any) -> int | None:
 def _table_of(file: _File, most: int) -> tuple[Array | None, int | None]:
     """Read up to `most` rows from the table; returns them, and how many it has. None if there is no table."""
     with silenced(), opened(file.source, file.path, memmap=True) as hdus:
-        if "INFO" not in hdus or hdus["INFO"].header["NAXIS1"] != TABLE_ROW.itemsize:
+        kind = TABLE_ROWS.get(hdus["INFO"].header["NAXIS1"]) if "INFO" in hdus else None
+        if kind is None:
             return None, None
         place = hdus["INFO"].fileinfo()["datLoc"]
         count = int(hdus["INFO"].header["NAXIS2"])
-    table = file.array(TABLE_ROW, (count,), place)
+    table = file.array(kind, (count,), place)
     pieces = []
     for first in range(0, min(count, most), _PIECE_ROWS):
         piece = _from_table(table[first : min(count, most, first + _PIECE_ROWS)])
@@ -267,7 +268,7 @@ def _table_of(file: _File, most: int) -> tuple[Array | None, int | None]:
 
 def _from_table(table: Array) -> Array:
     rows = np.zeros(len(table), FRAME_ROW)
-    for name in TABLE_ROW.names or ():
+    for name in FRAME_ROW.names or ():
         kind = FRAME_ROW[name]
         rows[name] = table[name].astype(f"i{kind.itemsize}").view(kind) ^ kind.type(flip_of(kind))
     return rows

@@ -21,10 +21,14 @@ from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
-from .base import Header, StagedSink, Staging, Stored, batch_of, dimensions_of, json_of_header, reserve
+from .base import Header, Stored, batch_of, dimensions_of, json_of_header, reserve
 from .coordinates import COORDINATES, coordinates_of, time_attributes
+from .hdf5_filters import blosc_filter, packing_of
 from .hdf5_read import read_hdf5
 from .outputs import check_length, check_name, identity_of
+from .packers import Piece
+from .packing import WORDS, check_blosc
+from .staged import StagedSink
 
 __all__ = ["FORMAT", "Hdf5Sink"]
 
@@ -81,13 +85,17 @@ def _as_oserror(method: Callable[_P, _R]) -> Callable[_P, _R]:
 class Hdf5Sink(StagedSink):
     """See `Sink`."""
 
-    compresses = True
+    compresses = (True, *WORDS)
+    times_in = ("coordinate time", "coordinate time")
 
     @classmethod
-    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
+    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool | str) -> None:
         """See `Sink`."""
         super().check(shape, dtype, compress)
         _h5py()
+        if compress in WORDS:
+            check_blosc(shape, dtype)
+            blosc_filter()  # do not write what cannot be read here
 
     @_as_oserror
     def __init__(
@@ -97,7 +105,7 @@ class Hdf5Sink(StagedSink):
         dtype: np.dtype[Any],
         header: Header,
         *,
-        compress: bool = False,
+        compress: bool | str = False,
         frames: int | None = None,
         replace: bool = False,
     ) -> None:
@@ -110,27 +118,25 @@ class Hdf5Sink(StagedSink):
         count = batch_of(shape, dtype, _PACKED_NBYTES if compress else _CHUNK_NBYTES)
         # A chunk takes its full size with its first frame.
         count = count if frames is None else max(1, min(count, frames))
-        self._packed = compress
-        self._staging = Staging(shape, dtype, count)
         if compress:
             # Writing a chunk twice wastes the space of its first version.
             self.flush_seconds = 10.0
-        chunk = (count, *shape)
-        packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True} if compress else {}
-        # Version 1.10 of the format is the first with SWMR, and is widely supported.
-        memory = 2 * self._staging.frames.nbytes
-        # Chunks that the library may keep without a place in the file.
-        self._cached = memory if compress else 0
+        packing = packing_of(compress)
+        self._skip = (1 << packing.filters) - 1  # of a chunk that no filter has packed
         self._h5: Any = None
         self._file = -1
         self._reserved = 0
         try:
+            self._stage(shape, dtype, count, packing.encode)
+            # Version 1.10 of the format is the first with SWMR, and is widely supported.
+            memory = 2 * self._staging.frames.nbytes
             self._h5 = h5py.File(hidden, "x", libver=("v110", "v110"), rdcc_nbytes=memory)
             self._file = os.open(hidden, os.O_RDWR | os.O_CLOEXEC)
             self._reserve(0)
             self._frames = self._h5.create_dataset(
-                "frames", (0, *shape), dtype, maxshape=(None, *shape), chunks=chunk, **packing
-            )
+                "frames", (0, *shape), dtype, maxshape=(None, *shape), chunks=(count, *shape),
+                **packing.options,
+            )  # fmt: skip
             self._info = self._h5.create_dataset(
                 "info", (0,), FRAME_ROW, maxshape=(None,), chunks=(_CHUNK_ROWS,)
             )
@@ -175,8 +181,8 @@ class Hdf5Sink(StagedSink):
 
     def _reserve(self, nbytes: int) -> None:
         """Reserve so many bytes in the file, and some more."""
-        # The size that the library knows, without reserved bytes and without chunks in its memory.
-        wanted = int(self._h5.id.get_filesize()) + self._cached + nbytes + _SPARE_NBYTES
+        # The size that the library knows, without reserved bytes.
+        wanted = int(self._h5.id.get_filesize()) + nbytes + _SPARE_NBYTES
         if wanted > self._reserved:
             try:
                 reserve(self._file, 0, wanted + _RESERVE_NBYTES)
@@ -194,7 +200,10 @@ class Hdf5Sink(StagedSink):
     def flush(self) -> None:
         """See `Sink`."""
         try:
-            self._write()
+            if self._packers is None:
+                self._write()
+            else:
+                self._flush_packed(self._packers)
         finally:
             self._write_rows()
 
@@ -237,16 +246,15 @@ class Hdf5Sink(StagedSink):
             return
         self._check_length()
         rows = used - first
-        waiting = rows + sum(map(len, self._rows)) + 2 * _CHUNK_ROWS
         try:
             # A chunk takes its full size with its first frame.
-            self._reserve(self._staging.frames.nbytes + waiting * _ROW_NBYTES)
+            self._reserve_for(self._staging.frames.nbytes, rows)
         except OSError:
             self._staging.used = first
             self._note_length()
             raise
-        if rows == len(self._staging.frames) and not self._packed:
-            self._put(self._staging.frames)
+        if rows == len(self._staging.frames):
+            self._put(self._staging.frames, rows)
         else:
             self._grow(rows)
             self._frames[self._count : self._count + rows] = self._staging.frames[first:used]
@@ -254,19 +262,42 @@ class Hdf5Sink(StagedSink):
         self._add(self._staging.info[first:used])
 
     @_as_oserror
+    def _put_piece(self, piece: Piece) -> None:
+        """See `StagedSink`."""
+        staging, first = piece.staging, piece.first
+        packed = piece.content is not None
+        content = piece.content if packed else staging.frames
+        self._check_length()
+        try:
+            self._reserve_for(len(content) if packed else content.nbytes, staging.used - first)
+        except OSError:
+            self._note_length()
+            raise
+        self._put(content, staging.used - first, 0 if packed else self._skip)
+        self._add(staging.info[first : staging.used])
+
+    @_as_oserror
     def write(self, frames: Array) -> None:
         """See `Sink`."""
         self._placed = False
+        if self._packers is not None:
+            self._write_packed(self._packers, wait=True)
         self._check_length()
-        waiting = len(frames) + sum(map(len, self._rows)) + 2 * _CHUNK_ROWS
-        self._reserve(frames.nbytes + waiting * _ROW_NBYTES)
-        self._put(frames)
+        self._reserve_for(frames.nbytes, len(frames))
+        self._put(frames, len(frames), self._skip)
         self._placed = True
 
-    def _put(self, frames: Array) -> None:
-        """Write a whole chunk, past the memory of the library."""
-        self._grow(len(frames))
-        self._frames.id.write_direct_chunk((self._count, *[0] * (frames.ndim - 1)), frames)
+    def _reserve_for(self, nbytes: int, rows: int) -> None:
+        """Reserve room for a chunk, and for so many rows beside those that wait."""
+        waiting = rows + sum(map(len, self._rows)) + 2 * _CHUNK_ROWS
+        self._reserve(nbytes + waiting * _ROW_NBYTES)
+
+    def _put(self, content: Any, rows: int, skip: int = 0) -> None:
+        """Write the present chunk, past the memory of the library, of which so many frames are new."""
+        self._grow(rows)
+        first = self._count - self._count % len(self._staging.frames)
+        place = (first, *[0] * (self._frames.ndim - 1))
+        self._frames.id.write_direct_chunk(place, content, filter_mask=skip)
 
     def _grow(self, count: int) -> None:
         """Make the data set longer, unless frames that were written and did not count have done so."""
@@ -296,6 +327,7 @@ class Hdf5Sink(StagedSink):
     @_as_oserror
     def close(self) -> None:
         """See `Sink`."""
+        self._let_packers_go()
         try:
             if self._h5 is not None:
                 self._h5.close()

@@ -14,6 +14,7 @@ from ...errors import StreamFormatError
 from ...system.extras import optional_library
 from ...system.regular import check_regular
 from .base import HEADER_NBYTES, Stored, header_of_json
+from .hdf5_filters import check_filters
 from .hdf5_frames import StoredItems, check_stored
 from .kept import KeptFrames, kept_rows, rows_with_gaps
 from .rows import rows_of
@@ -90,6 +91,7 @@ def _member(h5py: Any, h5: Any, path: str, name: str) -> Any:
     nbytes = math.prod(chunk) * member.dtype.itemsize
     if chunk[0] > 1 and nbytes > _LARGEST_NBYTES and member.id.get_create_plist().get_nfilters():
         raise _damaged(path, f"the packed chunks of {name} have {nbytes} bytes, unpacked")
+    check_filters(h5py, member, path)
     return member
 
 

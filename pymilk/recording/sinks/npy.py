@@ -277,6 +277,7 @@ def _rows_alone(path: str, most: int) -> tuple[Array | None, int | None]:
 class NpySink(Sink):
     """See `Sink`."""
 
+    times_in = ("rows beside it, .info.npy", "rows beside it, .info.npy")
     takes_direct = True
     holds = True
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,6 @@ from ...system.files import delete, remove_unfinished
 from ...system.hidden import hidden_name
 from .base import (
     Header,
-    StagedSink,
-    Staging,
     Stored,
     batch_of,
     dimensions_of,
@@ -38,6 +36,9 @@ from .base import (
 )
 from .coordinates import COORDINATES, NEVER, coordinates_of, time_attributes
 from .outputs import check_name, identity_of
+from .packers import Piece
+from .packing import OLD_BLOSC, WORDS, BloscSettings, blosc_encoder, check_blosc, head_of_plain_blosc
+from .staged import StagedSink
 from .zarr_read import COLUMNS, chunks_of, read_zarr
 
 __all__ = ["FORMAT", "ZarrSink"]
@@ -47,9 +48,6 @@ _CHUNK_NBYTES = 4 << 20
 
 #: Rows of a chunk of coordinates.
 _CHUNK_ROWS = 16384
-
-#: Compression of frames: fast, and suited to pixels.
-_BLOSC = {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "blocksize": 0}
 
 
 class _Member:
@@ -72,21 +70,21 @@ class _Member:
         shape: tuple[int, ...],
         dtype: np.dtype[Any],
         rows: int,
-        encode: Callable[[Array], Any] | None,
         described: Header,
+        packing: BloscSettings | None = None,
     ) -> None:
         self.folder = folder
         self._name = name
         os.mkdir(os.path.join(folder, name))
         self._shape = shape
         self._rows = rows
-        self._encode = encode
         zero: Any = 0 if dtype.kind in "iu" else 0.0  # what a chunk that was never written has
         codecs: list[Any] = [{"name": "bytes", "configuration": {"endian": "little"}}]
         if dtype.itemsize == 1:
             codecs = [{"name": "bytes"}]
-        if encode is not None:
-            codecs.append({"name": "blosc", "configuration": {**_BLOSC, "typesize": dtype.itemsize}})
+        if packing is not None:
+            settings = {**packing._asdict(), "blocksize": 0, "typesize": dtype.itemsize}
+            codecs.append({"name": "blosc", "configuration": settings})
         self._metadata = {
             "zarr_format": 3,
             "node_type": "array",
@@ -99,10 +97,9 @@ class _Member:
             **described,
         }
 
-    def write(self, number: int, chunk: Array) -> None:
-        """Write a chunk, filled up to `rows` rows."""
-        content = chunk.data if self._encode is None else self._encode(chunk)
-        replace_file(self.path_of(number), content)
+    def write(self, number: int, content: Any) -> None:
+        """Write a chunk, filled up to `rows` rows: an array, or what the codec made of it."""
+        replace_file(self.path_of(number), content.data if isinstance(content, np.ndarray) else content)
 
     def path_of(self, number: int) -> str:
         """Return the path of a chunk."""
@@ -186,12 +183,15 @@ def _put_in_place(hidden: str, path: str, replace: bool) -> None:
 class ZarrSink(StagedSink):
     """See `Sink`."""
 
-    compresses = True
+    compresses = (True, *WORDS)
+    times_in = ("coordinate time", "rows in info; it has no coordinates until it is finished")
 
     @classmethod
-    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool) -> None:
+    def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool | str) -> None:
         """See `Sink`."""
         super().check(shape, dtype, compress)
+        if compress:
+            check_blosc(shape, dtype)
         optional_library("zarr", "zarr", "Zarr recordings")  # do not write what cannot be read here
 
     def __init__(
@@ -201,7 +201,7 @@ class ZarrSink(StagedSink):
         dtype: np.dtype[Any],
         header: Header,
         *,
-        compress: bool = False,
+        compress: bool | str = False,
         frames: int | None = None,
         replace: bool = False,
     ) -> None:
@@ -209,30 +209,32 @@ class ZarrSink(StagedSink):
         self._told = time.monotonic()
         self._hidden = ""  # a chunk that `write` made
         rows = batch_of(shape, dtype, _CHUNK_NBYTES)
-        self._staging = Staging(shape, dtype, rows)
         self._table = np.zeros((rows, len(COLUMNS)), np.int64)
-        encode = None
-        self._packed = compress
-        if compress:
-            numcodecs = optional_library("numcodecs", "zarr", "compressed Zarr recordings")
-            encode = numcodecs.Blosc(_BLOSC["cname"], _BLOSC["clevel"], numcodecs.Blosc.SHUFFLE).encode
+        packing = None if not compress else OLD_BLOSC if compress is True else WORDS[compress]
+        #: What stands before the frames of a chunk that is stored as it is.
+        self._head = b""
+        if packing is not None:
+            nbytes = rows * math.prod(shape) * dtype.itemsize
+            self._head = head_of_plain_blosc(nbytes, dtype.itemsize)
         remove_unfinished(path)
         # The directory gets its name once it is a valid group.
         self._path = hidden_name(path)
-        os.mkdir(self._path)
         try:
+            os.mkdir(self._path)
+            self._stage(shape, dtype, rows, None if packing is None else blosc_encoder(packing))
             self._describe(header)
             axes = dimensions_of(shape)
             named: Header = {"attributes": {"coordinates": "cnt0"}, "dimension_names": axes}
-            self._frames = _Member(self._path, "frames", shape, dtype, rows, encode, named)
+            self._frames = _Member(self._path, "frames", shape, dtype, rows, named, packing)
             self._frames.count(0)
             named = {"attributes": {"columns": COLUMNS}, "dimension_names": ["time", "column"]}
             kind = self._table.dtype
-            self._info = _Member(self._path, "info", (len(COLUMNS),), kind, rows, None, named)
+            self._info = _Member(self._path, "info", (len(COLUMNS),), kind, rows, named)
             self._info.count(0)
             self._along_time = {name: self._coordinate(name) for name in COORDINATES}
             _put_in_place(self._path, path, replace)
         except BaseException:
+            self.close()
             delete(self._path)
             raise
         self._path = path
@@ -244,7 +246,7 @@ class ZarrSink(StagedSink):
     def _coordinate(self, name: str) -> _Coordinate:
         """Begin an array of coordinates."""
         described: Header = {"dimension_names": ["time"], "fill_value": NEVER if name == "time" else 0}
-        member = _Member(self._path, name, (), COORDINATES[name], _CHUNK_ROWS, None, described)
+        member = _Member(self._path, name, (), COORDINATES[name], _CHUNK_ROWS, described)
         return _Coordinate(member, COORDINATES[name])
 
     @property
@@ -271,7 +273,10 @@ class ZarrSink(StagedSink):
     def flush(self) -> None:
         """See `Sink`."""
         try:
-            self._write()
+            if self._packers is None:
+                self._write()
+            else:
+                self._flush_packed(self._packers)
         finally:
             self._tell_count()
         for coordinate in self._along_time.values():
@@ -282,20 +287,29 @@ class ZarrSink(StagedSink):
         used = self._staging.used
         if used == self._in_file:
             return
+        self._staging.frames[used:] = 0
         try:
-            self._write_chunk(used)
+            self._write_chunk(self._staging.frames, self._staging.info, self._in_file, used)
         except OSError:
             self._staging.used = self._in_file
             raise
-        self._place_in_time(self._staging.info[self._in_file : used])
         self._in_file = used
-        self._tell_count_in_time()
 
-    def _write_chunk(self, used: int) -> None:
+    def _put_piece(self, piece: Piece) -> None:
+        """See `StagedSink`."""
+        staging = piece.staging
+        content = piece.content
+        if content is None:
+            content = b"".join((self._head, staging.frames.data))
+        self._write_chunk(content, staging.info, piece.first, staging.used)
+
+    def _write_chunk(self, content: Any, info: Array, first: int, used: int) -> None:
+        """Write the present chunk, and count those of its frames that are new, from `first` on."""
         self.verify()
-        self._staging.frames[used:] = 0
-        self._frames.write(self._count // len(self._table), self._staging.frames)
-        self._write_rows(self._staging.info[:used])
+        self._frames.write(self._count // len(self._table), content)
+        self._write_rows(info[:used])
+        self._place_in_time(info[first:used])
+        self._tell_count_in_time()
 
     def _write_rows(self, info: Array) -> None:
         """Write the rows of the present chunk, whose frames are there."""
@@ -335,12 +349,16 @@ class ZarrSink(StagedSink):
     def write(self, frames: Array) -> None:
         """See `Sink`."""
         self._drop()
+        if self._packers is not None:
+            self._write_packed(self._packers, wait=True)
         self.verify()
         self._hidden = hidden_name(self._frames.path_of(self._count // len(frames)))
         descriptor = os.open(self._hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
-            reserve(descriptor, 0, frames.nbytes)  # all blocks at once, which is faster
-            write_all(descriptor, frames.reshape(-1).view(np.uint8), 0)
+            # All blocks at once, which is faster.
+            reserve(descriptor, 0, len(self._head) + frames.nbytes)
+            write_all(descriptor, self._head, 0)
+            write_all(descriptor, frames.reshape(-1).view(np.uint8), len(self._head))
         finally:
             os.close(descriptor)
         self._placed = True
@@ -375,7 +393,7 @@ class ZarrSink(StagedSink):
         wanted = -(-self._count // rows)
         staged = self._staging.frames
         expected = {
-            "frames": (staged.ndim, staged.nbytes, self._packed, wanted),
+            "frames": (staged.ndim, staged.nbytes, bool(self._head), wanted),
             "info": (2, self._table.nbytes, False, wanted),
             **{name: (1, each.nbytes, False, each.chunks) for name, each in self._along_time.items()},
         }
@@ -397,9 +415,11 @@ class ZarrSink(StagedSink):
             coordinate.member.describe(time_attributes(header) if name == "time" else {})
             coordinate.member.count(self._count)
         self._describe(header, finished=True)
+        self._let_packers_go()
 
     def close(self) -> None:
         """See `Sink`."""
+        self._let_packers_go()
         self._drop()
 
     @classmethod

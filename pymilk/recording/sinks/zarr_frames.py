@@ -17,11 +17,9 @@ from ...errors import StreamFormatError
 from ...system.extras import optional_library
 from ...system.regular import open_regular
 from .outputs import identity_of
+from .packing import BLOSC_HEAD
 
-__all__ = ["BLOSC_HEAD", "ChunkFiles", "is_whole_blosc"]
-
-#: Bytes of the head of a Blosc chunk, where it says how long it is, unpacked and packed.
-BLOSC_HEAD = 16
+__all__ = ["ChunkFiles", "is_whole_blosc"]
 
 
 def is_whole_blosc(head: bytes, nbytes: int, size: int) -> bool:

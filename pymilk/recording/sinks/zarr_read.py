@@ -15,8 +15,9 @@ from ...system.regular import read_regular, regular_entries
 from .base import HEADER_NBYTES, Stored, header_of_json, nothing_to_close
 from .coordinates import COORDINATES
 from .kept import KeptFrames, rows_with_gaps
+from .packing import BLOSC_HEAD
 from .rows import joined_rows, rows_of
-from .zarr_frames import BLOSC_HEAD, ChunkFiles, is_whole_blosc
+from .zarr_frames import ChunkFiles, is_whole_blosc
 
 __all__ = ["COLUMNS", "chunks_of", "read_zarr"]
 
@@ -243,4 +244,3 @@ def _rows_of_chunks(path: str, table: _Array, numbers: Array, count: int) -> tup
             continue
         break
     return joined_rows(pieces), np.concatenate([np.arange(0), *places])
-

@@ -67,6 +67,7 @@ PAGES = [
         },
         left_out={
             'with pymilk.load("wfs.h5") as wfs:': "needs xarray and dask, and a night that is over",
+            "import xarray": "needs storage of the S3 kind; see recording/test_archive.py",
             "import aotpy": "needs aotpy, and recordings of a whole system",
         },
         needs=("astropy", "h5py", "zarr", "matplotlib", "av", "PIL"),

@@ -27,6 +27,7 @@ SHORT = {
     "lost_frames": ["300"],
     "in_browser": ["0.1"],
     "dask_mean": ["200"],
+    "archive_analysis": ["--frames", "256", "--segment", "32", "--workers", "1"],
     "gpu_frame": [],
     "napari_live": ["1"],
     "pyrtc_bridge": [],
@@ -36,6 +37,7 @@ SHORT = {
 #: Libraries that a script cannot do without. Of `gpu_frame` one is enough.
 NEEDS = {
     "dask_mean": ["h5py", "dask"],
+    "archive_analysis": ["h5py", "distributed"],
     "in_browser": ["starlette", "uvicorn", "websockets", "astropy"],
     "napari_live": ["napari"],
     "pyrtc_bridge": ["pyrtc"],

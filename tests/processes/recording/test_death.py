@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from support.dying import EACH_PACKING, RECORDING, SAVING, WRITING, die
+from support.dying import EACH_PACKING, HURRIED, PACKED, RECORDING, SAVING, WRITING, die, least
 from support.recordings import EACH_CUBE, EACH_FORMAT
 
 
@@ -16,14 +16,14 @@ from support.recordings import EACH_CUBE, EACH_FORMAT
 def test_writer_of_a_file_dies_at_some_changes(spawn, kind):
     deaths, furthest = die(spawn, "recordings", kind, "changes", 41, 20)
     assert deaths >= 2
-    assert furthest >= WRITING[kind] - 41
+    assert furthest >= least(WRITING, kind) - 41
 
 
 @EACH_PACKING
 def test_who_saves_a_capture_dies_at_some_changes(spawn, kind):
     deaths, furthest = die(spawn, "saves", kind, 17, 10)
     assert deaths >= 2
-    assert furthest >= SAVING[kind] - 17
+    assert furthest >= least(SAVING, kind) - 17
 
 
 @pytest.mark.parametrize("how", ["ring", "series", "stopped"])
@@ -32,6 +32,21 @@ def test_recorder_dies_at_some_changes(spawn, suffix, how):
     deaths, furthest = die(spawn, "recorders", suffix, how, 41, 30)
     assert deaths >= 2
     assert furthest >= RECORDING[suffix] - 41
+
+
+@HURRIED
+def test_writer_of_a_file_that_is_in_a_hurry_dies_at_some_changes(spawn, kind):
+    deaths, furthest = die(spawn, "recordings", kind, "changes", 41, 20)
+    assert deaths >= 2
+    assert furthest >= least(WRITING, kind) - 41
+
+
+@PACKED
+def test_recorder_that_packs_dies_at_some_changes(spawn, kind):
+    """Whichever thread makes them: its own, or one that packs."""
+    deaths, furthest = die(spawn, "recorders", kind, "series", 41, 30)
+    assert deaths >= 2
+    assert furthest >= least(RECORDING, kind) - 41
 
 
 @EACH_CUBE

@@ -140,6 +140,24 @@ def test_full_disk(suffix: str, make: Callable[..., SHM], small_disk: Path) -> N
         assert (loaded.complete, loaded.header["ended"]) == (False, "error")
 
 
+@pytest.mark.parametrize("kind", format_parameters("h5+fast", "zarr+fast"))
+def test_full_disk_of_packed_frames(kind: str, make: Callable[..., SHM], small_disk: Path) -> None:
+    """Frames that do not get smaller: what is in the file are the first ones, each as it was."""
+    shm = make("cam", (SHAPE, np.uint16), ring=4096)
+    frames = np.random.default_rng(1).integers(0, 65536, (3072, *SHAPE), np.uint16)  # 25 MB
+    shm.set_many(frames)
+    path = small_disk / f"cam.{kind.partition('+')[0]}"
+    with pytest.raises(StreamStorageError, match="No space left") as caught:
+        Recorder(shm, path, start="oldest", compress="fast").start().wait(60)
+    report = caught.value.report.streams["cam"]
+    with load(path) as loaded:
+        assert len(loaded.frames) > 700
+        np.testing.assert_array_equal(np.asarray(loaded.frames)[1:], frames[: len(loaded.frames) - 1])
+        assert report.recorded == len(loaded.frames) == loaded.header["frames"]
+        assert report.recorded + report.unwritten == 3073
+        assert (loaded.complete, loaded.header["ended"]) == (False, "error")
+
+
 LIMITED = """
 import resource, signal, sys
 import numpy as np

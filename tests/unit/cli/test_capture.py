@@ -32,7 +32,8 @@ def test_capture_wrong_usage(make_stream, options):
 
 
 @pytest.mark.parametrize("options", [["-o", "out.txt"], ["-o", "/nowhere/at/all/out.npy"],
-                                     ["-o", "out.npy", "--compress"]])  # fmt: skip
+                                     ["-o", "out.npy", "--compress"],
+                                     ["--compress", "small", "-o", "out.npy"]])  # fmt: skip
 def test_capture_says_before_it_begins_what_cannot_be_saved(make_stream, options):
     make_stream("cam", (3, 4), "u2")  # nobody writes: a capture would time out
     said = call("capture", "cam", "-n", 5, *options)

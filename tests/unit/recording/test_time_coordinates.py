@@ -134,6 +134,7 @@ def test_a_growing_group_has_no_coordinates(tmp_path: Path) -> None:
 def test_xarray_without_pymilk_has_times(
     suffix: str, offset: int, cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("xarray")
     monkeypatch.setattr(headers, "tai_offset", lambda: offset)
     path = tmp_path / f"x.{suffix}"
     with recorded(cam, path, images(9))[0] as recording:

@@ -98,6 +98,7 @@ def test_state(make: MakeSHM, source: str) -> None:
         "skipped": 0,
         "counter_set": 0,
         "uncertain": 0,
+        "unflagged": 0,
         "lag": 1,
         "new_files": 0,
     }

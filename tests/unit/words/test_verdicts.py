@@ -82,7 +82,7 @@ def test_nothing_lost_nothing_said(report: LossReport) -> None:
         (captured(0, 0, 5, flags=FLAG_FROM_RING), "up to 5 frames in a row (0.005 s at 1000/s) were over"),
         (several(0, 0, 30), "a: The receiving thread was away"),
         (recorded(100), "late by more than its 64 slots (0.064 s at 1000/s); read sooner, or take depth=128"),
-        (recorded(100), "The disk, or compress=True (--compress), was slower"),
+        (recorded(100), "The disk, or compress (--compress), was slower"),
         (recorded(100, source="fast"), "let the writer of the stream make a ring of 128 slots"),
         (recorded(100, ring_peak=0.1), "The collector was away from the plain stream. To do: give its"),
         (recorded(100, rate=math.nan), "late by more than its 64 slots; read"),
