@@ -15,6 +15,8 @@ pytest.importorskip("cryptography", reason="needs cryptography, the extra net")
 import pymilk
 from pymilk import SHM
 from pymilk.bridge import Allow, Links, Options, Receiver, Router, Sender, directory, fetch, recordings
+from pymilk.bridge.header import MAX_FRAME, nbytes_most
+from pymilk.bridge.zenoh import open_engine
 from pymilk.errors import BridgeError, BridgeUnreachableError
 from support.authorities import authority, tls_of
 from support.bridging import free_port
@@ -82,16 +84,16 @@ def test_recordings_of_a_stream_that_is_gone(served, links_as, address):
 
 
 def test_who_may_not_receive_fetches_nothing(served, links_as, address, monkeypatch):
-    monkeypatch.setattr(sys.modules["pymilk.bridge.fetch"], "_FIRST_SECONDS", 1.0)
     rules = (Allow(("rtc",), send=("rtc/*",)), Allow(("viewer",), receive=("rtc/wfs",)))
     with (
         Router(Links(listen=(address,), tls=links_as("hub").tls, allow=rules)),
         Sender(("wfs", "dm"), links_as("rtc"), host="rtc", serve=served) as sender,
+        contextlib.closing(open_engine(links_as("viewer"), nbytes_most(MAX_FRAME))) as engine,
     ):
-        until(lambda: len(sender.report.streams) == 2 and sender.report.connected)
-        assert recordings("rtc/wfs", links_as("viewer"))
-        for name, source in (("viewer", "rtc/dm"), ("desk", "rtc/wfs")):
-            with pytest.raises(BridgeError, match="access rules"):
-                recordings(source, links_as(name))
+        until(lambda: len(sender.report.streams) == 2)
+        assert recordings("rtc/wfs", engine=engine)
+        monkeypatch.setattr(sys.modules["pymilk.bridge.fetch"], "_FIRST_SECONDS", 0.1)
+        with pytest.raises(BridgeError, match="access rules"):
+            recordings("rtc/dm", engine=engine)
     with pytest.raises(BridgeUnreachableError, match="nothing listens there"):
         recordings("rtc/wfs", links_as("viewer"))

@@ -21,6 +21,7 @@ from support.calling import call, done
         (("recv", "rtc/x", "--connect", "tcp/rtc:7447"), "ssh -L"),
         (("ls", "--connect", "rtc"), "tcp/HOST:PORT"),
         (("router", "--listen", "tcp/10.0.0.1:7447"), "leaves this machine"),
+        (("fetch", "rtc/x", "--connect", "tcp/rtc:7447"), "leaves this machine"),
         (("recv", "wfs"), "HOST/STREAM"),
         (("recv", "rtc/x", "--as", "a/b"), "a/b"),
     ],
