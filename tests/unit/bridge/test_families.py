@@ -15,12 +15,6 @@ from pymilk.bridge.history import ask_past, past
 from pymilk.bridge.numbers import Family, family_of, past_number
 from pymilk.errors import BridgeError
 from support.waiting import until
-from support.wires import Wires
-
-
-@pytest.fixture
-def wires():
-    return Wires()
 
 
 @pytest.fixture

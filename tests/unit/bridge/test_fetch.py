@@ -25,7 +25,6 @@ from pymilk.errors import (
 )
 from pymilk.times import frame_times, tai_offset
 from support.waiting import until
-from support.wires import Wires
 
 #: The room; its function has the same name.
 FETCHING = sys.modules["pymilk.bridge.fetch"]
@@ -34,11 +33,6 @@ FETCHING = sys.modules["pymilk.bridge.fetch"]
 @pytest.fixture(autouse=True)
 def _soon_again(monkeypatch):
     monkeypatch.setattr(FETCHING, "_AGAIN_SECONDS", 0.002)
-
-
-@pytest.fixture
-def wires():
-    return Wires()
 
 
 @pytest.fixture

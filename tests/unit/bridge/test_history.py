@@ -10,25 +10,12 @@ from pymilk.bridge import Options, Receiver, Sender
 from pymilk.bridge.header import decode
 from pymilk.bridge.history import PastQuestion, past
 from support.waiting import until
-from support.wires import Wires
-
-
-@pytest.fixture
-def wires():
-    return Wires()
 
 
 @pytest.fixture
 def source(shm_dir):
     with SHM("wfs", ((4, 6), np.uint16), ring=128) as shm:
         yield shm
-
-
-@pytest.fixture
-def sender(wires, source):
-    with Sender(("wfs",), host="rtc", engine=wires) as made:
-        until(lambda: wires.here)
-        yield made
 
 
 def publish(source, count):

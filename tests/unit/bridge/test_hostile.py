@@ -13,7 +13,6 @@ from pymilk.bridge.header import WIRE_ROW, Epoch, Message, encode
 from pymilk.bridge.keys import FRAMES, key_of
 from pymilk.errors import LibraryMissingError
 from support.waiting import until
-from support.wires import Wires
 
 KEY = key_of("rtc", "wfs", FRAMES)
 
@@ -26,11 +25,6 @@ def crafted(first=1, *, sender=77, shape=(4, 6), lost=0, sent=0, count=1, epoch=
     frames = np.zeros((count, *shape), np.uint16)
     made = Epoch(bytes(16), 1, epoch, 1)
     return encode(Message(made, sender, sent, 0, shape, frames.dtype, 8, rows, [], frames, 1))
-
-
-@pytest.fixture
-def wires():
-    return Wires()
 
 
 @pytest.fixture

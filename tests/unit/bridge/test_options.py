@@ -8,29 +8,16 @@ import numpy as np
 import pytest
 
 from pymilk import SHM
-from pymilk.bridge import FLAG_SKIPPED, Options, Receiver, Sender
+from pymilk.bridge import FLAG_SKIPPED, Options, Receiver
 from pymilk.bridge.header import decode
 from pymilk.errors import BridgeError, BridgeMessageError, StreamArgumentError
 from support.waiting import until
-from support.wires import Wires
-
-
-@pytest.fixture
-def wires():
-    return Wires()
 
 
 @pytest.fixture
 def source(shm_dir):
     with SHM("wfs", ((5, 6), np.uint16), ring=64) as shm:
         yield shm
-
-
-@pytest.fixture
-def sender(wires, source):
-    with Sender(("wfs",), host="rtc", engine=wires) as made:
-        until(lambda: wires.here)
-        yield made
 
 
 def receiving(wires, name="far", **options):

@@ -10,24 +10,12 @@ from pymilk.bridge import FLAG_AWAY, FLAG_BEFORE, FLAG_ON_WAY, Receiver, Sender,
 from pymilk.bridge.header import decode
 from pymilk.errors import StreamArgumentError, StreamError
 from support.waiting import until
-from support.wires import Wires
-
-
-@pytest.fixture
-def wires():
-    return Wires()
 
 
 @pytest.fixture
 def source(shm_dir):
     with SHM("wfs", ((4, 6), np.uint16), ring=64) as shm:
         yield shm
-
-
-@pytest.fixture
-def sender(wires, source):
-    with Sender(("wfs",), host="rtc", engine=wires) as made:
-        yield made
 
 
 @pytest.fixture
