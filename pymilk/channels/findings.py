@@ -70,7 +70,7 @@ def channel_findings() -> list[Finding]:
         except ChannelNotFoundError:
             continue  # gone meanwhile
         except (ChannelError, OSError) as error:
-            findings.append(_unusable(error, name))
+            findings.append(_unusable(error, os.path.basename(path)))
     findings = _without_writer(silent) + findings + _removed(folder)
     if usable:
         findings.insert(0, _finding("channels", f"{usable} usable", ""))
@@ -91,9 +91,9 @@ def _read_through(path: str) -> None:
                 return
 
 
-def _unusable(error: ChannelError | OSError, name: str) -> Finding:
+def _unusable(error: ChannelError | OSError, file: str) -> Finding:
     if isinstance(error, ChannelDamagedError):
-        return _finding("channel", str(error), f"remove it: pymilk rm {name}; its program makes it anew",
+        return _finding("channel", str(error), f"remove it: pymilk rm {file}; its program makes it anew",
                         "problem")  # fmt: skip
     todo = "move it elsewhere, or have its program make it again"
     if isinstance(error, ChannelPermissionError):
@@ -114,7 +114,7 @@ def _without_writer(names: list[str]) -> list[Finding]:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return [
         _finding("stale", f"{len(names)} message logs that nobody writes: {', '.join(names[:_NAMED])}{more}",
-                 "start their writers again, or remove what is not needed: pymilk rm NAME")
+                 f"start their writers again, or remove what is not needed: pymilk rm NAME{suffix(Kind.msg)}")
     ]  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def _queue(path: str, name: str) -> list[Finding]:
     if broken:
         findings.append(
             _finding("channel", f"queue {name}: {broken} of its slots hold what no caller or taker stores",
-                     f"end those who use it, and remove it: pymilk rm {name}", "problem")
+                     f"end those who use it, and remove it: pymilk rm {name}{suffix(Kind.cmd)}", "problem")
         )  # fmt: skip
     waiting = [(owner, time_ns) for state, owner, time_ns, _ in slots if state == "waiting"]
     if waiting:
@@ -157,7 +157,7 @@ def _waiting(name: str, count: int, age: float, others: bool, pids: list[int]) -
         return _finding("taker", f"{found}, while others have it attached: {who}",
                         "look whether one of these should take, and what it does")  # fmt: skip
     return _finding("taker", f"{found}, and nobody takes", "start the process that takes them, or remove "
-                    f"the queue: pymilk rm {name}", "problem")  # fmt: skip
+                    f"the queue: pymilk rm {name}{suffix(Kind.cmd)}", "problem")  # fmt: skip
 
 
 def _removed(folder: str) -> list[Finding]:

@@ -80,12 +80,15 @@ def matching(names: Iterable[str], *, channels: bool = False) -> list[str]:
 
 
 def close_names(error: Exception) -> str:
-    """Return what to add to a message about a stream that is not there: names that are almost the same."""
+    """Return what to add to a message about a stream that is not there: channels of that name, or names like it."""
     name = getattr(error, "stream", None)
     if not isinstance(error, StreamNotFoundError) or not name or is_pattern(str(name)):
         return ""
     close: list[str] = []
     with contextlib.suppress(StreamError, OSError):
+        channels = [os.path.basename(each["path"]) for each in list_channels() if each["name"] == str(name)]
+        if channels:
+            return f"; there is a channel of that name: {', '.join(channels)}"
         close = difflib.get_close_matches(str(name), _streams(), 3, 0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 

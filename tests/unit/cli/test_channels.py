@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from pymilk.channels import MessageLog
+from pymilk.channels import CommandQueue, MessageLog
 from support.calling import call, done
 
 
@@ -42,3 +42,20 @@ def test_listed_described_and_removed(shm_dir):
     assert call("info", "cam.msg.shm").returncode == 1
     assert call("rm", "bad.msg.shm").returncode == 1
     assert (shm_dir / "bad.msg.shm").exists()
+
+
+def test_a_name_of_a_channel_where_a_stream_is_wanted():
+    with MessageLog.create("cam") as log, CommandQueue.create("cam"):
+        log.append("hello")
+        for command in (("info", "cam"), ("rm", "cam"), ("show", "cam", "--once"), ("kw", "cam")):
+            said = call(*command)
+            assert said.returncode == 1
+            assert said.stderr.rstrip().endswith("; there is a channel of that name: cam.cmd.shm, cam.msg.shm")
+
+
+def test_what_doctor_says_to_do_can_be_done(shm_dir):
+    with MessageLog.create("cam") as log:
+        log.append("hello")
+    assert "pymilk rm NAME.msg.shm" in call("doctor").stdout
+    done("rm", "cam.msg.shm")
+    assert not (shm_dir / "cam.msg.shm").exists()
