@@ -50,7 +50,8 @@ def test_a_name_of_a_channel_where_a_stream_is_wanted():
         for command in (("info", "cam"), ("rm", "cam"), ("show", "cam", "--once"), ("kw", "cam")):
             said = call(*command)
             assert said.returncode == 1
-            assert said.stderr.rstrip().endswith("; there is a channel of that name: cam.cmd.shm, cam.msg.shm")
+            there = "there is a channel of that name: cam.cmd.shm, cam.msg.shm"
+            assert said.stderr.rstrip().endswith(f"; {there}")
 
 
 def test_what_doctor_says_to_do_can_be_done(shm_dir):
