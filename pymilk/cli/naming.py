@@ -80,7 +80,7 @@ def matching(names: Iterable[str], *, channels: bool = False) -> list[str]:
 
 
 def close_names(error: Exception) -> str:
-    """Return what to add to a message about a stream that is not there: channels of its name, or close names."""
+    """Return what to add to a message about a missing stream: channels of its name, or names like it."""
     name = getattr(error, "stream", None)
     if not isinstance(error, StreamNotFoundError) or not name or is_pattern(str(name)):
         return ""
