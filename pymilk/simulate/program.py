@@ -17,10 +17,19 @@ from .options import CameraOptions, LoopOptions
 __all__ = ["main"]
 
 
-def _end_once(number: int, frame: object) -> None:
-    """Interrupt the camera; a second signal, of either kind, must not interrupt its clean-up."""
+#: Seconds after which the camera is interrupted again if it goes on.
+_AGAIN_SECONDS = 1.0
+
+
+def _end(number: int, frame: object) -> None:
+    """Interrupt the camera; a second signal, of either kind, must not interrupt its clean-up.
+
+    An exception that comes in a destructor, or in a library that asks for something that may not be there, is
+    lost: the alarm interrupts what goes on then.
+    """
     for each in ENDS:
         signal.signal(each, signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
     raise KeyboardInterrupt
 
 
@@ -65,12 +74,16 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         options = _options(arguments)
         with living(options) as camera:
-            for number in ENDS:
-                signal.signal(number, _end_once)
-            _end_with_stdin()
-            print("ready", flush=True)
-            camera.run()
-            signal.pause()
+            try:
+                for number in (*ENDS, signal.SIGALRM):
+                    signal.signal(number, _end)
+                _end_with_stdin()
+                print("ready", flush=True)
+                camera.run()
+                while True:
+                    signal.pause()
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
     except StreamError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -149,3 +149,28 @@ with SimulatedLoop("ao", rate=100) as loop:
     os.kill(parent.pid, signal.SIGKILL)
     until(lambda: not Path(f"/proc/{pid}").exists() and not list(shm_dir.iterdir()))
     time.sleep(0.01)
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+def test_interrupt_that_is_lost_comes_again(spawn, shm_dir: Path, lost: int) -> None:
+    """As one that comes in a destructor is."""
+    loop = spawn(
+        """
+import sys
+from pymilk.simulate import loop, program
+run = loop.Loop.run
+def run_on(self):
+    for _ in range(int(sys.argv[1])):
+        try:
+            run(self)
+        except KeyboardInterrupt:
+            pass
+    run(self)
+loop.Loop.run = run_on
+program.main(["ao", "--loop", "--rate", "100"])
+""",
+        lost,
+    )
+    loop.expect("ready")
+    assert loop.finish() == (0, "", "")  # its input is closed
+    assert not list(shm_dir.iterdir())
