@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..reports import LossReport, Report
 from .clocks import ClockOffset
+from .log_reports import LogReport
 
 __all__ = ["LineReport", "ReceiverReport", "RouterReport", "SenderReport", "clock_text"]
 
@@ -88,6 +89,7 @@ class SenderReport(Report):
         Processor time of the threads that read and send as a share of `duration`, those of the engine not
         counted.
     streams : list of LineReport
+    logs : list of LogReport
     connected : list of str
         Who is connected, with the name of its certificate where it has one: ``NAME (ADDRESS)``.
     not_connected : list of str
@@ -98,6 +100,7 @@ class SenderReport(Report):
     duration: float
     cpu_share: float
     streams: list[LineReport] = field(default_factory=list)
+    logs: list[LogReport] = field(default_factory=list)
     connected: list[str] = field(default_factory=list)
     not_connected: list[str] = field(default_factory=list)
 
@@ -106,8 +109,8 @@ class SenderReport(Report):
         return f"Sender on {self.host}, {self.duration:.1f} s"
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return a row for each stream, and for each address that is not connected."""
-        said = (str(each).partition(": ") for each in self.streams)
+        """Return a row for each stream and log, and for each address that is not connected."""
+        said = (str(each).partition(": ") for each in (*self.streams, *self.logs))
         rows = [(label, text) for label, _, text in said]
         return rows + [("not connected", each) for each in self.not_connected]
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import functools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import click
@@ -17,6 +18,7 @@ from ...bridge import (
     Certificate,
     FetchReport,
     Links,
+    LogRecord,
     Options,
     Receiver,
     ReceiverReport,
@@ -26,6 +28,7 @@ from ...bridge import (
     RouterReport,
     Sender,
     SenderReport,
+    Tail,
     Tls,
     directory,
     links_of,
@@ -34,13 +37,15 @@ from ...bridge import (
     recordings,
 )
 from ...bridge import fetch as fetch_recording
-from ...bridge.configuration import login_of
+from ...bridge.configuration import log_of, login_of
+from ...errors import StreamTimeoutError
 from ...system.latch import Latch
 from ...times import to_utc
 from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
 from ..output import NOTHING, age_text, clean, print_json, print_table, table_of, warnings_as_lines
 from ..parameters import NumberRange, size_of
+from .tail import entry_of, print_message
 
 __all__ = ["bridge"]
 
@@ -152,16 +157,18 @@ def bridge() -> None:
 
 
 @bridge.command()
-@click.argument("patterns", nargs=-1, required=True, shell_complete=complete_streams)
+@click.argument("patterns", nargs=-1, shell_complete=complete_streams)
 @_reaching
 @click.option("--host", metavar="NAME", help="What this machine is called. Default: its host name.")
 @click.option("--serve", metavar="DIR", type=click.Path(exists=True, file_okay=False),
               help="Let others fetch recordings of these streams out of this folder.")
+@click.option("--log", multiple=True, metavar="NAME",
+              help="Send this message log as well; also a pattern, and several times.")
 @_stats
 @_json
 def send(
-    patterns: tuple[str, ...], host: str | None, serve: str | None, stats: float | None, as_json: bool,
-    **given: Any,
+    patterns: tuple[str, ...], host: str | None, serve: str | None, log: tuple[str, ...],
+    stats: float | None, as_json: bool, **given: Any,
 ) -> None:
     """Send the streams that match PATTERNS to all who listen, until Ctrl-C.
 
@@ -173,9 +180,13 @@ def send(
     end = Latch()
     with clean_exit(), told_to_end(end):
         links = _links_of(given, "listen")
-        with Sender(patterns, links, host=host, serve=serve) as sender:
+        logs = log or (() if given["config"] is None else log_of(given["config"]))
+        if not (patterns or logs):
+            raise click.UsageError("say what to send: PATTERNS of streams, or --log")
+        with Sender(patterns, links, host=host, serve=serve, log=logs) as sender:
             where = ", ".join((*links.listen, *links.connect))
-            click.echo(f"sending {', '.join(patterns)} as {sender.host}, {where}; Ctrl-C ends it", err=True)
+            what = ", ".join((*patterns, *logs))
+            click.echo(f"sending {what} as {sender.host}, {where}; Ctrl-C ends it", err=True)
             _stay(sender, end, stats, lambda: _print(sender.report, as_json))
             report = sender.wait(0) if not sender.running else sender.report
         _print(report, as_json)
@@ -325,6 +336,59 @@ def _recorded(each: RemoteRecording) -> list[str]:
 
 
 @bridge.command()
+@click.argument("source", metavar="HOST/LOG")
+@_reaching
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True,
+              help="Begin with so many messages that are there.")
+@click.option("-f", "--follow", is_flag=True, help="Wait for messages, until Ctrl-C.")
+@click.option("--as", "name", metavar="NAME",
+              help="Write them into a log of this machine as well, with numbers and times of its own.")
+@click.option("--json", "as_json", is_flag=True, help="Print an object of JSON a message, one a line.")
+def tail(
+    source: str, lines: int, follow: bool, name: str | None, as_json: bool, **given: Any
+) -> None:
+    """Print the newest messages of a log of another machine, each with its time (UTC) and number there.
+
+    `pymilk bridge send --log` sends it. What got lost on the way is asked for again; messages that are
+    missing, because they were overwritten there, are counted in a line of their own.
+
+    Example: pymilk bridge tail rtc/cam0 --follow --connect tcp/127.0.0.1:7447
+    """  # fmt: skip
+    end = Latch()
+    with clean_exit(), told_to_end(end), contextlib.ExitStack() as stack:
+        reader = stack.enter_context(
+            Tail(source, _links_of(given, "connect"), last=lines, follow=follow)
+        )
+        local = None
+        for message in _messages(reader, end):
+            if name is not None and local is None:
+                local = stack.enter_context(reader.local_log(name))
+            if message.new_log and not as_json:
+                click.echo("(the log was made anew)")
+            if message.lost and not as_json:
+                click.echo(f"({message.lost} messages are missing)")
+            entry = entry_of(message.number, message.time_ns, message.data, message.lost)
+            print_message(entry | {"new_log": message.new_log}, as_json)
+            if local is not None:
+                local.append(message.data)
+        if follow:
+            click.echo(clean(str(reader.report)), err=True)
+
+
+def _messages(reader: Tail, end: Latch) -> Iterator[LogRecord]:
+    """Yield messages until a signal comes; say which addresses are not connected."""
+    if not reader.follow:
+        yield from reader
+        return
+    known = list[str]()
+    while not end.is_set():
+        try:
+            yield reader.read(_TICK_SECONDS)
+        except StreamTimeoutError:
+            known = _say_missing(reader.report.not_connected, known)
+
+
+@bridge.command()
 @_reaching
 @_max_frame
 def router(max_frame: int, **given: Any) -> None:
@@ -405,14 +469,18 @@ def _stay(running: _Running, end: Latch, stats: float | None, tell: Callable[[],
     """Wait for a signal, or until it has ended by itself; say which addresses are not connected."""
     told, known = time.monotonic(), list[str]()
     while running.running and not end.wait(_TICK_SECONDS):
-        missing = running.report.not_connected
-        for each in missing:
-            if each not in known:
-                click.echo(clean(f"not connected: {each}; it is tried again and again"), err=True)
-        known = missing
+        known = _say_missing(running.report.not_connected, known)
         if stats is not None and time.monotonic() - told >= stats:
             told = time.monotonic()
             tell()
+
+
+def _say_missing(missing: list[str], known: list[str]) -> list[str]:
+    """Say which addresses are not connected, but for those that are known to be; returns all of them."""
+    for each in missing:
+        if each not in known:
+            click.echo(clean(f"not connected: {each}; it is tried again and again"), err=True)
+    return missing
 
 
 def _print(report: SenderReport | ReceiverReport | FetchReport, as_json: bool) -> None:
