@@ -1,7 +1,7 @@
 """Streams across machines, over Zenoh (the extra ``net``): docs/bridge.md."""
 
 from .access import Allow
-from .certificates import Certificate, list_certificates, make_certificates
+from .certificates import Certificate, list_certificates, make_certificates, revoke_certificates
 from .configuration import Links, links_of
 from .credentials import Login, Tls
 from .directory import RemoteStream, directory
@@ -18,4 +18,4 @@ __all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "FLAG_SKIPPE
            "FetchReport", "LineReport", "Links", "LogRecord", "LogReport", "Login", "Options", "Receiver",
            "ReceiverReport", "RemoteRecording", "RemoteStream", "Router", "RouterReport", "Sender",
            "SenderReport", "Tail", "TailReport", "Tls", "directory", "fetch", "links_of", "list_certificates",
-           "make_certificates", "recordings"]  # fmt: skip
+           "make_certificates", "recordings", "revoke_certificates"]  # fmt: skip

@@ -77,7 +77,7 @@ class TailReport(LossReport):
         Why the last question has no answer; "" if it has one.
     duration : float
         Seconds.
-    connected, not_connected : list of str
+    connected, not_connected, denied : list of str
         As in `SenderReport`.
     """
 
@@ -95,6 +95,7 @@ class TailReport(LossReport):
     duration: float
     connected: list[str] = field(default_factory=list)
     not_connected: list[str] = field(default_factory=list)
+    denied: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.lost = self.before + self.on_way + self.away
@@ -115,7 +116,8 @@ class TailReport(LossReport):
             )
         if self.trouble:
             said.append(f"{self.trouble}.")
-        return said + [f"Not connected: {each}." for each in self.not_connected]
+        said += [f"Not connected: {each}." for each in self.not_connected]
+        return said + [f"Denied: {each}." for each in self.denied]
 
     def __str__(self) -> str:
         return self.told(

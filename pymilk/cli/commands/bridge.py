@@ -9,7 +9,7 @@ import functools
 import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import click
 import numpy as np
@@ -29,12 +29,14 @@ from ...bridge import (
     Sender,
     SenderReport,
     Tail,
+    TailReport,
     Tls,
     directory,
     links_of,
     list_certificates,
     make_certificates,
     recordings,
+    revoke_certificates,
 )
 from ...bridge import fetch as fetch_recording
 from ...bridge.configuration import log_of, login_of
@@ -59,6 +61,9 @@ _NUMBERS = ("counter", "age", "rate", "sent", "missing")
 _RECORDED = ("recording", "shape", "dtype", "first (UTC)", "last (UTC)", "frames", "missing", "MB")
 
 
+_Report: TypeAlias = SenderReport | ReceiverReport | RouterReport | TailReport
+
+
 class _Running(Protocol):
     """A sender, a receiver or a router."""
 
@@ -66,7 +71,7 @@ class _Running(Protocol):
     def running(self) -> bool: ...
 
     @property
-    def report(self) -> SenderReport | ReceiverReport | RouterReport: ...
+    def report(self) -> _Report: ...
 
 
 def _reaching(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,6 +84,7 @@ def _reaching(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--tls-ca", type=file, metavar="FILE.pem", help="Authority whose certificates count."),
         click.option("--tls-cert", type=file, metavar="FILE.pem", help="Certificate of this machine."),
         click.option("--tls-key", type=file, metavar="FILE.key", help="Its private key."),
+        click.option("--tls-revoked", type=file, metavar="FILE.crl", help="Certificates that count no more."),
         click.option("--user", metavar="NAME", help="User to connect as."),
         click.option("--password-file", type=file, metavar="FILE", help="File with its password."),
         click.option("--passwords", type=file, metavar="FILE",
@@ -99,11 +105,11 @@ def _links_of(given: dict[str, Any], usual: str) -> Links:
     """
     found = Links() if given["config"] is None else links_of(given["config"])
     said = {name: given[name] for name in ("listen", "connect", "insecure", "passwords") if given[name]}
-    ca, cert, key = (given[f"tls_{name}"] for name in ("ca", "cert", "key"))
+    ca, cert, key, revoked = (given[f"tls_{name}"] for name in ("ca", "cert", "key", "revoked"))
     if ca is not None:
-        said["tls"] = Tls(ca, cert, key, mutual=cert is not None or key is not None)
-    elif cert is not None or key is not None:
-        raise click.UsageError("--tls-cert and --tls-key need --tls-ca")
+        said["tls"] = Tls(ca, cert, key, mutual=cert is not None or key is not None, revoked=revoked)
+    elif cert is not None or key is not None or revoked is not None:
+        raise click.UsageError("--tls-cert, --tls-key and --tls-revoked need --tls-ca")
     login = login_of(given["user"], given["password_file"])
     if login is not None:
         said["login"] = login
@@ -376,7 +382,7 @@ def tail(
 
 
 def _messages(reader: Tail, end: Latch) -> Iterator[LogRecord]:
-    """Yield messages until a signal comes; say which addresses are not connected."""
+    """Yield messages until a signal comes; say who is not connected or denied."""
     if not reader.follow:
         yield from reader
         return
@@ -385,7 +391,7 @@ def _messages(reader: Tail, end: Latch) -> Iterator[LogRecord]:
         try:
             yield reader.read(_TICK_SECONDS)
         except StreamTimeoutError:
-            known = _say_missing(reader.report.not_connected, known)
+            known = _say_news(reader.report, known)
 
 
 @bridge.command()
@@ -415,12 +421,18 @@ def router(max_frame: int, **given: Any) -> None:
     help="How long certificates of hosts are valid.",
 )
 @click.option("--force", is_flag=True, help="Make them anew, before or after they have expired.")
+@click.option("--revoke", "revoked", multiple=True, metavar="NAME",
+              help="Put this certificate on the list DIR/revoked.crl of those that count no more.")
 @_json
-def keys(directory_name: str, names: tuple[str, ...], days: int, force: bool, as_json: bool) -> None:
+def keys(
+    directory_name: str, names: tuple[str, ...], days: int, force: bool, revoked: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Make an authority in DIR, and certificates for hosts; without NAMEs list what there is.
 
     Each host gets ca.pem, NAME.pem and NAME.key. ca.key stays where it is: whoever has it can make
-    certificates. ADDRESSes are further names and IP addresses that others connect to.
+    certificates. ADDRESSes are further names and IP addresses that others connect to. Machines that others
+    connect to need revoked.crl as well, once there is one (--tls-revoked).
 
     Example: pymilk bridge keys ~/bridge rtc=10.0.0.1 archive viewer
     """  # fmt: skip
@@ -429,6 +441,8 @@ def keys(directory_name: str, names: tuple[str, ...], days: int, force: bool, as
         for each in names:
             name, _, addresses = each.partition("=")
             hosts[name] = tuple(part for part in addresses.split(",") if part)
+        if revoked:
+            revoke_certificates(directory_name, revoked)
         if hosts:
             found = make_certificates(directory_name, hosts, days=days, force=force)
         else:
@@ -441,7 +455,7 @@ def keys(directory_name: str, names: tuple[str, ...], days: int, force: bool, as
 
 
 def _row(each: Certificate) -> list[str]:
-    days = "expired" if each.days < 0 else str(each.days)
+    days = "revoked" if each.revoked else "expired" if each.days < 0 else str(each.days)
     return [clean(each.name), f"{each.expires:%Y-%m-%d}", days, clean(", ".join(each.addresses)) or NOTHING,
             clean(each.path)]  # fmt: skip
 
@@ -466,21 +480,23 @@ def _clock(each: RemoteStream) -> str:
 
 
 def _stay(running: _Running, end: Latch, stats: float | None, tell: Callable[[], object]) -> None:
-    """Wait for a signal, or until it has ended by itself; say which addresses are not connected."""
+    """Wait for a signal, or until it has ended by itself; say who is not connected or denied."""
     told, known = time.monotonic(), list[str]()
     while running.running and not end.wait(_TICK_SECONDS):
-        known = _say_missing(running.report.not_connected, known)
+        known = _say_news(running.report, known)
         if stats is not None and time.monotonic() - told >= stats:
             told = time.monotonic()
             tell()
 
 
-def _say_missing(missing: list[str], known: list[str]) -> list[str]:
-    """Say which addresses are not connected, but for those that are known to be; returns all of them."""
-    for each in missing:
+def _say_news(report: _Report, known: list[str]) -> list[str]:
+    """Say who is not connected, or is denied, but for what is known; returns all of it."""
+    said = [f"not connected: {each}; it is tried again and again" for each in report.not_connected]
+    said += [f"denied: {each}" for each in report.denied]
+    for each in said:
         if each not in known:
-            click.echo(clean(f"not connected: {each}; it is tried again and again"), err=True)
-    return missing
+            click.echo(clean(each), err=True)
+    return said
 
 
 def _print(report: SenderReport | ReceiverReport | FetchReport, as_json: bool) -> None:
