@@ -13,7 +13,7 @@ pytest.importorskip("cryptography", reason="needs cryptography, the extra net")
 from pymilk import SHM
 from pymilk.bridge import Allow, Links, Receiver, Router, Sender, revoke_certificates
 from support.authorities import authority, tls_of
-from support.bridging import free_port
+from support.bridging import free_port, start_all
 from support.waiting import until
 
 
@@ -43,15 +43,15 @@ def test_who_was_revoked_neither_receives_nor_sends(keys, shm_dir, links_as, add
         wfs, false = (
             stack.enter_context(SHM(name, ((4, 6), np.uint16), ring=64)) for name in ("wfs", "false")
         )
-        router = stack.enter_context(Router(Links(listen=(address,), tls=tls, allow=rules)))
-        stack.enter_context(Sender(("wfs",), links_as("rtc"), host="rtc"))
-        lost = stack.enter_context(Sender(("false",), links_as("lost"), host="lost"))
-        allowed, refused, deceived = (
-            stack.enter_context(Receiver(source, links_as(name), name=far))
-            for source, name, far in (
-                ("rtc/wfs", "viewer", "far"), ("rtc/wfs", "lost", "no"), ("lost/false", "viewer", "none"),
-            )
-        )  # fmt: skip
+        router, _, lost, allowed, refused, deceived = start_all(
+            stack,
+            Router(Links(listen=(address,), tls=tls, allow=rules)),
+            Sender(("wfs",), links_as("rtc"), host="rtc"),
+            Sender(("false",), links_as("lost"), host="lost"),
+            Receiver("rtc/wfs", links_as("viewer"), name="far"),
+            Receiver("rtc/wfs", links_as("lost"), name="no"),
+            Receiver("lost/false", links_as("viewer"), name="none"),
+        )
         until(lambda: refused.report.connected and lost.report.connected and deceived.report.connected)
         until(lambda: wfs.set_data(np.full((4, 6), 7, np.uint16)) or allowed.report.received > 50)
         false.set_data(np.zeros((4, 6), np.uint16))
@@ -67,12 +67,14 @@ def test_who_was_revoked_neither_receives_nor_sends(keys, shm_dir, links_as, add
 def test_who_connects_to_a_revoked_machine(keys, shm_dir, links_as, address):
     """Here the one who connects has the list; another one without it hears the false hub."""
     path = revoke_certificates(str(keys), ["lost"])
-    with (
-        SHM("wfs", ((4, 6), np.uint16), ring=64) as wfs,
-        Sender(("wfs",), Links(listen=(address,), tls=tls_of(keys, "lost")), host="rtc"),
-        Receiver("rtc/wfs", links_as("viewer", revoked=path), name="far") as wary,
-        Receiver("rtc/wfs", links_as("desk"), name="other") as trusting,
-    ):
+    with contextlib.ExitStack() as stack:
+        wfs = stack.enter_context(SHM("wfs", ((4, 6), np.uint16), ring=64))
+        _, wary, trusting = start_all(
+            stack,
+            Sender(("wfs",), Links(listen=(address,), tls=tls_of(keys, "lost")), host="rtc"),
+            Receiver("rtc/wfs", links_as("viewer", revoked=path), name="far"),
+            Receiver("rtc/wfs", links_as("desk"), name="other"),
+        )
         until(lambda: wary.report.denied)
         until(lambda: wfs.set_data(np.zeros((4, 6), np.uint16)) or trusting.report.received > 50)
         assert (wary.report.received, wary.report.senders) == (0, 0)
@@ -82,11 +84,13 @@ def test_who_connects_to_a_revoked_machine(keys, shm_dir, links_as, address):
 def test_who_is_in_no_rule_is_told_of(keys, links_as, address):
     """The router says so; the one who connects is told nothing."""
     rules = (Allow(("viewer",), receive=("rtc/*",)),)
-    with (
-        Router(Links(listen=(address,), tls=tls_of(keys, "hub"), allow=rules)) as router,
-        Router(links_as("desk")) as desk,
-        Router(links_as("viewer")),
-    ):
+    with contextlib.ExitStack() as stack:
+        router, desk, _ = start_all(
+            stack,
+            Router(Links(listen=(address,), tls=tls_of(keys, "hub"), allow=rules)),
+            Router(links_as("desk")),
+            Router(links_as("viewer")),
+        )
         until(lambda: len(router.report.connected) == 2)
         (denied,) = router.report.denied
         assert denied.startswith("desk (tls/")

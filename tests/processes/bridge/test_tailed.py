@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 
@@ -15,7 +16,7 @@ pytest.importorskip("rich", reason="extra cli")
 from pymilk.bridge import Allow, Links, Router, Sender, Tail
 from pymilk.channels import MessageLog
 from support.authorities import authority, tls_of
-from support.bridging import Proxy, connecting, free_port
+from support.bridging import Proxy, connecting, free_port, start_all
 from support.children import ended
 from support.waiting import until
 
@@ -66,11 +67,13 @@ def test_a_link_that_is_cut(log, shm_dir):
     """While messages are written. Once: the engine does not always recover from a second cut at once."""
     port = free_port()
     listen = Links(listen=(f"tcp/127.0.0.1:{port}",))
-    with (
-        Sender((), listen, host="rtc", log=("app",)),
-        Proxy(port) as proxy,
-        Tail("rtc/app", connecting(proxy.port), last=0) as reader,
-    ):
+    with contextlib.ExitStack() as stack:
+        proxy = stack.enter_context(Proxy(port))
+        _, reader = start_all(
+            stack,
+            Sender((), listen, host="rtc", log=("app",)),
+            Tail("rtc/app", connecting(proxy.port), last=0),
+        )
         until(lambda: reader._ask() or reader._heard)
         found = []
         log.append("before")
@@ -88,13 +91,15 @@ def test_rules_hold_for_logs(log, shm_dir, tmp_path):
     rules = (Allow(("rtc",), send=("rtc/*",)), Allow(("viewer",), receive=("rtc/app",)))
     mine = Links(connect=(address,), tls=tls_of(keys, "viewer"))
     log.append("hello")
-    with (
-        MessageLog.create("secret") as secret,
-        Router(Links(listen=(address,), tls=tls_of(keys, "hub"), allow=rules)),
-        Sender((), Links(connect=(address,), tls=tls_of(keys, "rtc")), host="rtc", log=("*",)) as sender,
-        Tail("rtc/secret", mine) as refused,
-        Tail("rtc/app", mine) as allowed,
-    ):
+    with contextlib.ExitStack() as stack:
+        secret = stack.enter_context(MessageLog.create("secret"))
+        _, sender, refused, allowed = start_all(
+            stack,
+            Router(Links(listen=(address,), tls=tls_of(keys, "hub"), allow=rules)),
+            Sender((), Links(connect=(address,), tls=tls_of(keys, "rtc")), host="rtc", log=("*",)),
+            Tail("rtc/secret", mine),
+            Tail("rtc/app", mine),
+        )
         secret.append("not for all")
         assert allowed.read(30).data == "hello"
         until(lambda: refused.report.connected)
