@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -38,6 +39,10 @@ __all__ = ["LogRecord", "Tail", "TailReport"]
 #: Seconds to wait for an answer, for the first one if new messages are not waited for, for news, and after a
 #: question without an answer.
 _ANSWER_SECONDS, _FIRST_SECONDS, _NEWS_SECONDS, _AGAIN_SECONDS = 5.0, 10.0, 1.0, 0.2
+
+#: Seconds without an answer, although somebody is connected, after which another session is opened; twice as
+#: many the next time, up to the second number.
+_DEAF_SECONDS, _DEAF_MOST = 3.0, 60.0
 
 #: Most bytes of messages that are asked for at a time.
 _PIECE_NBYTES = 1 << 20
@@ -95,7 +100,7 @@ class Tail:
         self._links, self._engine, self._owned = links or Links(), engine, engine is None
         self._connections: Connections | None = None
         self._listening: Registration | None = None
-        self._news, self._over = Latch(), Latch()
+        self._news, self._over, self._lock = Latch(), Latch(), threading.Lock()
         self._waiting: deque[LogRecord] = deque()
         self._asker = secrets.randbits(62) + 1
         self._file = self._after = self._goal = self._sender = self.longest = 0
@@ -104,21 +109,25 @@ class Tail:
             ("received", "before", "on_way", "away", "again", "remade", "cut_short", "refused"), 0
         )
         self._trouble = ""
-        self._started = self._ended = self._due = 0.0
+        self._started = self._ended = self._due = self._deaf_since = self._patience = 0.0
 
     def start(self) -> Tail:
         """Connect; returns itself."""
         if self._started:
             raise StreamArgumentError("the tail was started already", argument="start", found=None)
-        if self._engine is None:
-            self._engine = open_engine(self._links, nbytes_most(MAX_FRAME) + _PIECE_NBYTES)
-            self._connections = Connections(self._links, self._engine).watch()
+        self._open()
         self._started = time.monotonic()
         tell_after_fork(self)
         close_at_exit(self)
+        return self
+
+    def _open(self) -> None:
+        """Connect, and listen for news."""
+        if self._engine is None:
+            self._engine = open_engine(self._links, nbytes_most(MAX_FRAME) + _PIECE_NBYTES)
+            self._connections = Connections(self._links, self._engine).watch()
         news = key_of(self._host, self._log, NEWS)
         self._listening = self._engine.listen(news, lambda _: self._news.set())
-        return self
 
     @property
     def running(self) -> bool:
@@ -143,6 +152,12 @@ class Tail:
             self._ended = time.monotonic()
         self._over.set()
         self._news.set()
+        with self._lock:
+            self._shut()
+        return self.report
+
+    def _shut(self) -> None:
+        """Take back what `_open` did."""
         if self._connections is not None:
             self._connections.close()
         engine, self._engine = self._engine, None
@@ -151,7 +166,24 @@ class Tail:
             listening.close()
         if engine is not None and self._owned:
             engine.close()
-        return self.report
+
+    def _open_again(self, engine: Engine) -> None:
+        """Open another session if somebody is connected and nothing has come through for a while.
+
+        The engine stays like that when a link is cut as soon as it is there again: docs/bridge.md.
+        """
+        now = time.monotonic()
+        if not self._away:
+            self._deaf_since, self._patience = now, _DEAF_SECONDS
+        if not (self._owned and self._heard) or now - self._deaf_since < self._patience:
+            return
+        # Perhaps the sender is not there at all: that must not cost much.
+        self._deaf_since, self._patience = now, min(2 * self._patience, _DEAF_MOST)
+        if engine.neighbours():
+            with self._lock:
+                if not self._over.is_set():
+                    self._shut()
+                    self._open()
 
     def close(self) -> None:
         """Do the same as `stop`."""
@@ -255,7 +287,7 @@ class Tail:
     def _after_fork(self) -> None:
         # Connections stayed with the parent.
         self._engine = self._listening = self._connections = None
-        self._over, self._news = Latch(), Latch()
+        self._over, self._news, self._lock = Latch(), Latch(), threading.Lock()
         self._over.set()
 
     # -- questions ---------------------------------------------------------------------------------
@@ -267,7 +299,11 @@ class Tail:
             raise StreamArgumentError("the tail was not started, or has ended", argument="read", found=None)
         self._news.clear()
         question = LogQuestion(self._asker, self._file, self._after, self._last, _PIECE_NBYTES)
-        answers = engine.ask(key_of(self._host, self._log, LOG), _ANSWER_SECONDS, question.question)
+        try:
+            answers = engine.ask(key_of(self._host, self._log, LOG), _ANSWER_SECONDS, question.question)
+        except BridgeError:
+            if not self._over.is_set():
+                raise
         if self._over.is_set():
             return False
         try:
@@ -276,6 +312,7 @@ class Tail:
             self._counts["refused"] += 1
             self._trouble, answer = str(error), None
         if answer is None:
+            self._open_again(engine)
             self._away = True
             self._counts["again"] += self._heard
             return False
