@@ -98,12 +98,14 @@ taken = [0] * viewers
 async def look(number):
     loop = asyncio.get_running_loop()
     async with connect(where + "view", compression=None, max_size=None) as socket:
-        await socket.send(json.dumps({"token": token, "stream": stream}))
-        due = loop.time() + number / (rate * max(1, viewers))
+        await socket.send(json.dumps({"token": token, "stream": stream, "protocol": 2}))
+        due, painted = loop.time() + number / (rate * max(1, viewers)), None
         while True:
-            await socket.send('{"ready": true}')
-            while isinstance(await socket.recv(), str):
+            await socket.send(json.dumps({"ready": painted}))
+            while isinstance(message := await socket.recv(), str):
                 pass
+            header = json.loads(message[4 : 4 + int.from_bytes(message[:4], "little")])
+            painted = {"cnt0": header["cnt0"], "file": header["file"]}
             if number < viewers:
                 taken[number] += 1
             due = max(due + 1 / rate, loop.time())

@@ -71,6 +71,7 @@ export class CardPainter {
     gl.clearColor(...NOTHING.map((part) => part / 255), 1);
     this.textures = Object.fromEntries(TEXTURES.map((name) => [name, this.texture()]));
     this.sizes = {};
+    this.took = 0;
   }
 
   texture() {
@@ -144,6 +145,24 @@ export class CardPainter {
     gl.disable(gl.SCISSOR_TEST);
   }
 
+  /** Call `then` once the card has done what it was given. It is looked at when it should be by the time it took last. */
+  settled(then) {
+    const { gl } = this;
+    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    const began = performance.now();
+    gl.flush();
+    const look = () => {
+      if (fence && gl.getSyncParameter(fence, gl.SYNC_STATUS) === gl.UNSIGNALED) {
+        setTimeout(look, 1);
+        return;
+      }
+      gl.deleteSync(fence);
+      this.took = performance.now() - began;
+      then();
+    };
+    setTimeout(look, Math.min(100, this.took - 2));
+  }
+
   /** A program, compiled when it is wanted first, and where its uniforms are. */
   programFor(wanted) {
     const key = Object.values(wanted).join();
@@ -195,6 +214,10 @@ export class HandPainter {
   }
 
   load() {}
+
+  settled(then) {
+    then();
+  }
 
   paint(pixels, look) {
     const { width, height } = this.canvas;

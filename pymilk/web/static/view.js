@@ -123,8 +123,21 @@ export class View {
     this.repaint();
   }
 
-  /** Tell the server that it may send the newest frame, and which part of it. */
+  /**
+   * Ask for the next frame when this one is painted: the browser has taken it, and the card is done. One that came before
+   * would wait for the card, and be old when it is seen.
+   */
+  settle() {
+    this.settling = true;
+    requestAnimationFrame(() => this.painter.settled(() => {
+      this.settling = false;
+      if (!this.frozen) this.ready();
+    }));
+  }
+
+  /** Tell the server which frame was painted, that it may send the newest one, and which part of it. */
   ready() {
+    if (this.settling) return;
     const jpeg = this.settings.send === "values" ? {} : { jpeg: this.settings.limits };
     const view = { ...this.framing.wanted(), how: this.settings.how, ...jpeg, ...this.slice() };
     this.link.ready(view);
@@ -165,8 +178,7 @@ export class View {
     this.account.painted(header);
     this.dark.add(header);
     this.pointer.again();
-    // Painted when the browser says so: only then the next one is wanted.
-    requestAnimationFrame(() => { if (!this.frozen) this.ready(); });
+    this.settle();
   }
 
   /** Pixels of the frame that is seen, at full resolution, with a rectangle in them; null if they are not to be had. */
@@ -295,6 +307,8 @@ export class View {
     this.cutter.forget();
     // Its number means another frame to the next connection.
     if (this.header) delete this.header.frame;
+    // It was not seen, and the next connection does not know of it.
+    this.pending = null;
     this.account.lost(why);
   }
 
