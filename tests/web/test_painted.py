@@ -52,6 +52,26 @@ def test_screen_and_server_agree_about_both_lives(browser: Browser, shm_dir: Any
             assert "recreated or restarted 1 times" in look.page.inner_text(".account")
 
 
+def test_the_next_frame_is_asked_for_when_the_card_is_done(browser: Browser, shm_dir: Any) -> None:
+    with SHM("cam", image(1)), WebServer(Settings(port=0)) as server:
+        context = browser.real.new_context()
+        context.add_init_script(
+            "const { getSyncParameter } = WebGL2RenderingContext.prototype;"
+            "Object.assign(window, { busy: true, looks: 0 });"
+            "WebGL2RenderingContext.prototype.getSyncParameter = function (...given) {"
+            " window.looks++;"
+            " return window.busy ? this.UNSIGNALED : getSyncParameter.apply(this, given); };"
+        )
+        look = Look(context.new_page(), server, "cam")
+        look.until("window.looks > 3")
+        assert views(server)[0]["last"] is None
+        look.page.evaluate("window.busy = false")
+        screen, known = accounts(look, server, 1)
+        assert (screen["shown"], known["shown"]) == (1, 1)
+        look.leave()
+        context.close()
+
+
 def test_frames_that_come_while_it_is_frozen_are_not_shown(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", image(1)) as cam, looking(browser, "cam") as look:
         accounts(look, look.server, 1)

@@ -129,10 +129,11 @@ export class View {
    */
   settle() {
     this.settling = true;
-    requestAnimationFrame(() => this.painter.settled(() => {
+    // A moment after the animation frame, the browser has handed its commands to the card as well.
+    requestAnimationFrame(() => setTimeout(() => this.painter.settled(() => {
       this.settling = false;
       if (!this.frozen) this.ready();
-    }));
+    })));
   }
 
   /** Tell the server which frame was painted, that it may send the newest one, and which part of it. */
