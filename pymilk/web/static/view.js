@@ -52,7 +52,7 @@ export class View {
     this.canvas = make("canvas", { tabIndex: 0 });
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `image of stream ${this.stream}`);
-    this.painter = painterFor(this.canvas);
+    this.painter = painterFor(this.canvas, () => this.cardChanged());
     this.framing = new Framing(this, () => { if (!this.frozen) this.ready(); });
     this.geometry = this.framing.geometry;
     this.pointer = new Pointer(this);
@@ -155,8 +155,9 @@ export class View {
       this.cutter.answer(header, content);
       return;
     }
-    this.pending = this.frozen ? [header, content] : null;
-    if (this.frozen) return;
+    const waits = this.frozen || this.painter.lost;
+    this.pending = waits ? [header, content] : null;
+    if (waits) return;
     this.given = [header, content];
     this.single = header.shape.length === 1;
     if (this.single) [header, content] = this.series.placed(header, content);
@@ -180,6 +181,16 @@ export class View {
     this.dark.add(header);
     this.pointer.again();
     this.settle();
+  }
+
+  /** The graphics card was lost, and no frame is shown; or it has come back, with nothing of what it had. */
+  cardChanged() {
+    const { lost } = this.painter;
+    this.say(lost ? "the browser has lost the graphics card; waiting for it" : "", "card");
+    if (lost) return;
+    if (this.pixels && !this.curve) this.painter.load(this.pixels);
+    this.repaint();
+    if (this.pending && !this.frozen) this.take(...this.pending);
   }
 
   /** Pixels of the frame that is seen, at full resolution, with a rectangle in them; null if they are not to be had. */
@@ -253,7 +264,7 @@ export class View {
 
   paint() {
     const { canvas, pixels, geometry } = this;
-    if (!pixels) return;
+    if (!pixels || this.painter.lost) return;
     this.canvas.hidden = this.curve;
     this.tools.plot.classList.toggle("large", this.curve);
     if (this.curve) this.paintCurve();

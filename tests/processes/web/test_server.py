@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -327,12 +328,18 @@ def test_it_ends_with_its_views(shm_dir, cam):
     assert threading.active_count() <= before
 
 
-def test_the_command(cam):
+def test_the_command(cam, tmp_path):
+    opens = tmp_path / "browser"  # it writes what it is to open, at once
+    opens.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/new && mv {tmp_path}/new {tmp_path}/opened\n')
+    opens.chmod(0o755)
     child = subprocess.Popen(
-        [sys.executable, "-m", "pymilk", "web", "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "pymilk", "web", "--port", "0", "--open"], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "BROWSER": f"{opens} %s"},
+    )  # fmt: skip
     address = child.stdout.readline()
     assert "/#token=" in address
+    until((tmp_path / "opened").exists)
+    assert (tmp_path / "opened").read_text() == address
     port = int(address.split(":")[2].split("/")[0])
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
