@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("starlette")
@@ -82,6 +82,7 @@ def test_what_was_not_sent_cannot_be_painted(painted: object) -> None:
 EVENTS = st.tuples(st.integers(1, 9), st.booleans(), st.sampled_from(["", "file", "restart"]))
 
 
+@settings(deadline=None, database=None)
 @given(st.lists(EVENTS, max_size=40))
 def test_account_of_what_was_painted(frames: list[tuple[int, bool, str]]) -> None:
     """In each life, shown + skipped is the difference of the last and the first counter painted, + 1."""
