@@ -140,7 +140,7 @@ def test_full_disk(suffix: str, make: Callable[..., SHM], small_disk: Path) -> N
         assert (loaded.complete, loaded.header["ended"]) == (False, "error")
 
 
-@pytest.mark.parametrize("kind", format_parameters("h5+fast", "zarr+fast"))
+@pytest.mark.parametrize("kind", format_parameters("fits+fast", "h5+fast", "zarr+fast"))
 def test_full_disk_of_packed_frames(kind: str, make: Callable[..., SHM], small_disk: Path) -> None:
     """Frames that do not get smaller: what is in the file are the first ones, each as it was."""
     shm = make("cam", (SHAPE, np.uint16), ring=4096)
