@@ -259,14 +259,16 @@ class PackedFitsSink(StagedSink, FitsFile):
         super().finish(header)
 
     def _close_gap(self) -> None:
-        """Make the rows that no frame has a part of the heap."""
-        gap = (self._set_aside - self._count) * _ROW_NBYTES
+        """Make the rows that no frame has a part of the heap, once."""
+        gap = (self._set_aside - self._count) * _ROW_NBYTES if self._gap else 0
         for first in range(0, self._count if gap else 0, _PIECE_ROWS):
             nbytes = min(_PIECE_ROWS, self._count - first) * _ROW_NBYTES
             place = self._begin + first * _ROW_NBYTES
             rows = np.frombuffer(os.pread(self._file, nbytes, place), _ROW).reshape(-1, 2).copy()
             rows[:, 1] += gap
             write_all(self._file, rows.view(np.uint8), place)
+        if self._out.held:
+            os.fdatasync(self._file)  # before the header says so
         self._gap = False
         self._write_count()
 

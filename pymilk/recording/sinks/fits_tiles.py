@@ -153,27 +153,29 @@ class TiledFrames:
 
     def __init__(self, tiling: Tiling, rows: Array, heap: Array, check: Callable[[], object]) -> None:
         self.shape, self.dtype, self.ndim = tiling.shape, tiling.dtype, len(tiling.shape)
-        self._tiling, self._rows, self._heap, self._check = tiling, rows, heap, check
+        self._tiling, self._check = tiling, check
+        # Of NumPy's own class, whose slices cost less than those of a map.
+        self._rows, self._heap = (each.view(np.ndarray) for each in (rows, heap))
 
     def __getitem__(self, which: slice | None) -> Array:
         """Return frames, a copy; ValueError if a tile is damaged. None: all of them, below one more axis."""
         if which is None:
             return self[:][None]
-        chosen = range(*which.indices(self.shape[0]))
-        made = np.empty((len(chosen), *self.shape[1:]), self.dtype)
+        rows = self._rows.reshape(-1, self._tiling.tiles, 2)[which].reshape(-1, 2).tolist()
+        made = np.empty((len(rows) // self._tiling.tiles, *self.shape[1:]), self.dtype)
         try:
-            for at, frame in enumerate(chosen):
-                self._unpack(frame, made[at].reshape(-1).view(np.uint8))
+            self._unpack(rows, made.reshape(-1).view(np.uint8))
         except ValueError:
             self._check()
             raise
         return made
 
-    def _unpack(self, frame: int, target: Array) -> None:
-        tiles, nbytes = self._tiling.tiles, len(target) // self._tiling.tiles
-        flip, itemsize = flip_of(self.dtype), self.dtype.itemsize
-        for at, (length, place) in enumerate(self._rows[frame * tiles : (frame + 1) * tiles].tolist()):
+    def _unpack(self, rows: list[list[int]], target: Array) -> None:
+        """Unpack tiles one behind the other."""
+        flip, itemsize, block = flip_of(self.dtype), self.dtype.itemsize, self._tiling.block
+        nbytes = len(target) // max(1, len(rows))
+        for at, (length, place) in enumerate(rows):
             if not 0 <= place <= place + length <= len(self._heap):
-                raise ValueError(f"a tile of frame {frame} is not in the file")
+                raise ValueError("a tile is not in the file")
             part = target[at * nbytes : (at + 1) * nbytes]
-            unpack_tile(self._heap[place : place + length], part, itemsize, flip, self._tiling.block)
+            unpack_tile(self._heap[place : place + length], part, itemsize, flip, block)
