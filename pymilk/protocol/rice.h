@@ -77,7 +77,7 @@ RICE_INLINE void rice_put(rice_writer *w, uint64_t code, int length) {
 }
 
 /* Fold the differences of a block of `count` pixels; `*last` is the pixel before, and becomes the last one. */
-#define RICE_FOLD(NAME, UNSIGNED, SIGNED, BITS)                                                                   \
+#define RICE_FOLD(NAME, UNSIGNED, BITS)                                                                           \
     RICE_INLINE void NAME(const UNSIGNED *pixels, int count, uint32_t *last, uint32_t *folded) {                  \
         UNSIGNED here[RICE_BLOCK + 1], made[RICE_BLOCK];                                                          \
         int i;                                                                                                    \
@@ -85,16 +85,16 @@ RICE_INLINE void rice_put(rice_writer *w, uint64_t code, int length) {
         memcpy(here + 1, pixels, (size_t)count * sizeof(UNSIGNED));                                               \
         for (i = 0; i < count; i++) {                                                                             \
             const UNSIGNED d = (UNSIGNED)(here[i + 1] - here[i]);                                                 \
-            made[i] = (UNSIGNED)((UNSIGNED)(d << 1) ^ (UNSIGNED)((SIGNED)d >> (BITS - 1)));                       \
+            made[i] = (UNSIGNED)((UNSIGNED)(d << 1) ^ (UNSIGNED)(0U - (unsigned)(d >> (BITS - 1))));              \
         }                                                                                                         \
         for (i = 0; i < count; i++)                                                                               \
             folded[i] = made[i];                                                                                  \
         *last = here[count];                                                                                      \
     }
 
-RICE_FOLD(rice_fold_1, uint8_t, int8_t, 8)
-RICE_FOLD(rice_fold_2, uint16_t, int16_t, 16)
-RICE_FOLD(rice_fold_4, uint32_t, int32_t, 32)
+RICE_FOLD(rice_fold_1, uint8_t, 8)
+RICE_FOLD(rice_fold_2, uint16_t, 16)
+RICE_FOLD(rice_fold_4, uint32_t, 32)
 
 /* Write differences as they are. */
 RICE_INLINE void rice_put_plain(rice_writer *w, const uint32_t *folded, int count, int bits) {

@@ -106,7 +106,7 @@ class PackedFitsSink(StagedSink, FitsFile):
             )
 
     @classmethod
-    def most_frames(cls, asked: int | None, coming: int | None) -> int:
+    def most_frames(cls, asked: int | None, coming: int | None) -> int | None:
         """See `Sink`."""
         return min(asked or coming or _ROWS, _MOST_ROWS)
 
@@ -121,7 +121,7 @@ class PackedFitsSink(StagedSink, FitsFile):
         frames: int | None = None,
         replace: bool = False,
     ) -> None:
-        self._set_aside = self.most_frames(None, frames)
+        self._set_aside = _ROWS if frames is None else frames
         self._gap = True  # between the rows that count and the heap
         self._front = bytearray()  # of the header: from card NAXIS2 to that of the number of frames
         self._heap_used = 0  # bytes of tiles that count
@@ -225,6 +225,7 @@ class PackedFitsSink(StagedSink, FitsFile):
         self._check_length()
         at, nbytes = self._end(), len(tiles)
         ends = np.cumsum(tiles.lengths)
+        assert self._count + len(ends) <= self._set_aside  # see `most_frames`
         rows = np.empty((len(ends), 2), _ROW)
         rows[:, 0], rows[:, 1] = tiles.lengths, self._heap_used + ends - tiles.lengths
         try:
