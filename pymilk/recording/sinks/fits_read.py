@@ -241,7 +241,10 @@ def _recorded(file: _File, rows_path: str, cards: Any, pixels: _Pixels) -> Store
     header = _header_of(cards, pixels.dtype)
     reason = _why_reduced(cards, rows, rows_path)
     if not reason:
-        return Stored(*pixels, info, header, done, nothing_to_close, check=file.check, rows=rows)
+        missing = pixels.frames.missing if isinstance(pixels.frames, TiledFrames) else ""
+        return Stored(
+            *pixels, info, header, done, nothing_to_close, check=file.check, rows=rows, missing=missing
+        )
     return Stored(
         *pixels, None, {key: header[key] for key in _LASTING}, False, nothing_to_close,
         plain=True, axes=_axes_of(cards), remark=reason, check=file.check,

@@ -157,6 +157,16 @@ class TiledFrames:
         # Of NumPy's own class, whose slices cost less than those of a map.
         self._rows, self._heap = (each.view(np.ndarray) for each in (rows, heap))
 
+    @property
+    def missing(self) -> str:
+        """See `Stored`."""
+        length, place = self._rows[:, 0], self._rows[:, 1]
+        there = (length > 0) & (place >= 0) & (place <= len(self._heap)) & (length <= len(self._heap) - place)
+        frames = np.flatnonzero(~there.reshape(-1, self._tiling.tiles).all(axis=1))
+        if not len(frames):
+            return ""
+        return f"frames without a tile in the file: {len(frames)}, the first of them is frame {frames[0]}"
+
     def __getitem__(self, which: slice | None) -> Array:
         """Return frames, a copy; ValueError if a tile is damaged. None: all of them, below one more axis."""
         if which is None:

@@ -34,8 +34,10 @@ def cards_of(path: Path) -> Any:
         return hdus[1].header.copy()
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4"])
-@pytest.mark.parametrize("shape", [(5, 7), (33,), (4, 3, 2)])
+@pytest.mark.parametrize(
+    ("dtype", "shape"),
+    [*((kind, (5, 7)) for kind in ("u1", "i1", "u2", "i2", "u4", "i4")), ("u2", (33,)), ("i4", (4, 3, 2))],
+)
 def test_each_kind_of_pixels(
     dtype: str, shape: tuple[int, ...], make: Callable[..., SHM], tmp_path: Path
 ) -> None:
@@ -274,7 +276,7 @@ def test_a_recorder_that_stalls_stores_frames_as_they_are(make: Callable[..., SH
         ((7, 4, 1), False), ((4, 6, 1), False), ((7, 6, 2), False), ((3, 3, 3), False),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("dtype", ["u1", "i2", "u2", "i4"])
+@pytest.mark.parametrize("dtype", ["u2", "i4"])
 def test_tiles_of_others(
     tile: tuple[int, ...], lazy: bool, dtype: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +343,8 @@ def test_rows_of_the_table_that_lead_elsewhere(
         content[table + 3 * 16 : table + 4 * 16] = row
 
     with load(damaged(change)) as loaded:
+        assert not loaded.complete
+        assert loaded.missing.endswith("frames without a tile in the file: 1, the first of them is frame 3")
         with pytest.raises(StreamFormatError, match=r"frames 2 to 4 cannot be read.*tile"):
             loaded.frames[2:5]
         assert loaded.frames[4:].shape[0] == 16
