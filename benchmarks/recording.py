@@ -201,7 +201,7 @@ def main() -> None:
     parser.add_argument("--formats", default="npy,fits,h5,zarr", help="with commas")
     parser.add_argument("--compress", action="store_true", help="the part about compression alone")
     parser.add_argument("--direct", action="store_true", help="past the page cache, where the format can")
-    parser.add_argument("--sync", choices=["end", "second"], help="second: of h5 and zarr at the end")
+    parser.add_argument("--sync", choices=["end", "second"], help="second: of h5 at the end")
     parser.add_argument("--plain", action="store_true", help="a stream without a ring: a collector")
     parser.add_argument("--repeats", type=int, default=9, help="of the second part")
     parser.add_argument("--frames", type=int, default=8000, help="of the second part")
