@@ -1,4 +1,4 @@
-"""How much of files waits in the page cache for the disk: cachestat(2) of Linux 6.5."""
+"""How much of a file waits in the page cache for the disk: cachestat(2) of Linux 6.5."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dirty_or_skip(folder: Path) -> None:
 
 
 def dirty_nbytes(path: Path) -> int:
-    """Return the bytes of a file, or of all files in a folder, that nothing has begun to write to the disk."""
+    """Return the bytes of a file, or of all files in a folder, that nobody has begun to write out."""
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     return sum(_dirty_pages(each) for each in files) * os.sysconf("SC_PAGESIZE")
 
