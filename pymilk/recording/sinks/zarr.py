@@ -193,8 +193,8 @@ class ZarrSink(StagedSink):
         super().check(shape, dtype, compress)
         if dtype.names:
             raise StreamUnsupportedError(
-                f"Zarr has no pixels of {dtype_name(dtype)}: arrays of version 3 hold plain numbers; take .npy "
-                "or .h5"
+                f"Zarr has no pixels of {dtype_name(dtype)}: arrays of version 3 hold plain numbers; "
+                "take .npy or .h5"
             )
         if compress:
             check_blosc(shape, dtype)
