@@ -120,7 +120,7 @@ class Line:
             self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
             self._news.clear()
             if not self._outlet.wanted:
-                start = "newest"
+                start, self._report.trouble = "newest", ""
                 self._news.wait(_LOOK_SECONDS)
                 continue
             try:

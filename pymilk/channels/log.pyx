@@ -401,7 +401,7 @@ cdef class LogFile(CountedFile):
         while message is None:
             if not self.wait(timeout):
                 raise ChannelTimeoutError(
-                    f"channel {self.name!r}: no message within {timeout:g} s",
+                    f"channel {self.name!r}: no message within {float(timeout):g} s",
                     channel=self.name, path=self.path, timeout=timeout)
             message = self.next_message()
         return message

@@ -334,7 +334,7 @@ class SharedState(StateFile, Channel):
 
     def _too_late(self, timeout: float | None) -> ChannelTimeoutError:
         return ChannelTimeoutError(
-            f"channel {self.name!r}: nothing was set within {timeout:g} s",
+            f"channel {self.name!r}: nothing was set within {float(timeout):g} s",
             channel=self.name,
             path=self.path,
             timeout=timeout,

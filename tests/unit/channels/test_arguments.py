@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -11,7 +13,7 @@ import pytest
 
 from pymilk import SHM
 from pymilk.channels import AudioStream, CommandQueue, MessageLog, SharedState, Table, VideoStream
-from pymilk.errors import ChannelArgumentError, StreamArgumentError, StreamNameError
+from pymilk.errors import ChannelArgumentError, ChannelTimeoutError, StreamArgumentError, StreamNameError
 
 MASKED = np.ma.masked_equal(np.arange(4.0).reshape(2, 2), 1.0)
 FILLED = np.array([[0, np.nan], [2, 3]])
@@ -55,9 +57,9 @@ def test_masks_of_other_channels(shm_dir: Any) -> None:
         with pytest.raises(StreamArgumentError, match="k: 1 pixels are masked"):
             state["k"] = whole
         assert "k" not in state
-    with AudioStream.create("sound", 2, 2, "s24le") as sound:
-        with pytest.raises(StreamArgumentError, match="masked"):
-            sound.write(whole)
+    sound = AudioStream.create("sound", 2, 2, "s24le")
+    with sound, pytest.raises(StreamArgumentError, match="masked"):
+        sound.write(whole)
     with MessageLog.create("log") as log, CommandQueue.create("queue") as queue:
         assert np.frombuffer(_last(log, MASKED)).tolist()[2:] == [2, 3]
         for send in (log.append, queue.send):
@@ -105,3 +107,13 @@ def test_permissions(create: Callable[..., Any], shm_dir: Any) -> None:
 def test_names_that_are_no_text(create: Callable[..., Any], name: Any, shm_dir: Any) -> None:
     with pytest.raises(StreamNameError):
         create(name)
+
+
+@pytest.mark.parametrize("timeout", [Fraction(1, 1000), Decimal("0.001"), np.float32(0.001), "0.001"])
+def test_times_of_other_types(timeout: Any, shm_dir: Any) -> None:
+    with MessageLog.create("log") as log, SharedState.create("state", {"a": 1}) as state:
+        with MessageLog.attach("log") as reader, pytest.raises(ChannelTimeoutError, match=r"within 0.001 s"):
+            reader.read(timeout)
+        with pytest.raises(ChannelTimeoutError, match=r"within 0.001 s"):
+            state.wait_for_change(state.epoch, timeout)
+        assert log.count == 0
