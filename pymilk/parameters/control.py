@@ -98,9 +98,8 @@ def _wait(
             pid = registered(table, role)[0]
             who = f" ({named_processes([pid])})" if pid > 0 else ""
             raise FPSTimeoutError(
-                f"fps {table.name!r}: its {role} process{who} {what} in {float(timeout):g} s; see window {role} "
-                "of tmux "
-                f"session {table.name!r}",
+                f"fps {table.name!r}: its {role} process{who} {what} in {float(timeout):g} s; "
+                f"see window {role} of tmux session {table.name!r}",
                 fps=table.name,
                 timeout=timeout,
                 pid=pid or None,
