@@ -38,8 +38,9 @@ _PLANES = re.compile(r"gbrap?(f32|\d*)(?:le|be)?|gbrp(f32|\d*)(?:le|be)?")
 #: Colours of 8 bits or less, which the library turns into rgb24 without changing values.
 _COLOURS = re.compile(r"(?:rgb|bgr)24|pal8|[argbx0]{4}")
 
-#: A video ends early if this much is missing: frames, of whatever length they are. The second counts for Matroska
-#: that says how long frames are, but for these seconds: it rounds times. Others state their length less exactly.
+#: A video ends early if this much is missing: frames, of whatever length they are. The second counts for
+#: Matroska that says how long frames are, but for these seconds: it rounds times. Others state their length
+#: less exactly.
 _SHORT_FRAMES, _SHORT_KNOWN, _SHORT_SECONDS = 1.5, 0.75, 0.0015
 
 
