@@ -24,6 +24,7 @@ from ._types import Array
 from .axes import Which3DState, check_symcode, check_tri_dim, decode, encode
 from .errors import FitsHeaderWarning, StreamArgumentError, StreamFormatError, StreamUnsupportedError
 from .foreign.hdus import astropy_fits, checked_hdu, choose, opened, split_hdu
+from .native.formats import EVENT, dtype_name
 from .system.files import checked_path, file_error, moved_into_place
 from .system.masks import unmasked
 
@@ -239,7 +240,8 @@ def _pixels(item: Any) -> Array:
 def check_pixels(dtype: np.dtype[Any]) -> None:
     """Raise `StreamUnsupportedError` if FITS has no pixels of this type."""
     if not (dtype.kind in "iu" or dtype in (np.float32, np.float64)):
-        raise StreamUnsupportedError(f"FITS has no pixels of {dtype}; {_advice(dtype)}")
+        what = dtype_name(dtype) if dtype == EVENT else dtype
+        raise StreamUnsupportedError(f"FITS has no pixels of {what}; {_advice(dtype)}")
 
 
 def _advice(dtype: np.dtype[Any]) -> str:
@@ -251,6 +253,8 @@ def _advice(dtype: np.dtype[Any]) -> str:
         return f"convert them with astype({'float32' if dtype == np.float16 else 'float64'!r})"
     if dtype.kind == "b":
         return "convert them with astype('uint8')"
+    if dtype.names:
+        return f"write each field as an image, for example frame[{dtype.names[-1]!r}]"
     return "convert them to integers, float32 or float64"
 
 

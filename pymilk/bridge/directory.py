@@ -15,10 +15,13 @@ from .keys import ABOUT, CLOCK, key_of, names_in
 from .links import Links
 from .zenoh import open_engine
 
-__all__ = ["RemoteStream", "directory"]
+__all__ = ["RemoteStream", "directory", "read_about"]
 
 #: Bytes of an answer.
 _MOST = 65536
+
+#: Letters of what is wrong with a stream.
+_WORDS_MOST = 500
 
 #: Seconds between two questions while nobody has answered.
 _AGAIN_SECONDS = 0.1
@@ -50,6 +53,8 @@ class RemoteStream:
         Whether somebody receives it.
     pid : int
         The process that sends it.
+    trouble : str
+        Why it cannot be sent now although somebody receives it; empty otherwise.
     clock_offset, clock_uncertainty : float or None
         Seconds that the clock there is ahead of the one here, and how far off that may be; None if it is not
         known.
@@ -65,6 +70,7 @@ class RemoteStream:
     missing: int
     wanted: bool
     pid: int
+    trouble: str = ""
     clock_offset: float | None = None
     clock_uncertainty: float | None = None
 
@@ -108,7 +114,7 @@ def directory(
             time.sleep(min(_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
         if not answers and engine is None:
             Connections(links, asking).check()
-        found = [_read(answer.key, answer.message) for answer in answers]
+        found = [read_about(answer.key, answer.message) for answer in answers]
         known = [each for each in found if each is not None]
         hosts = {each.host: each for each in known}
         offsets = {host: _clock_of(asking, each) for host, each in hosts.items()}
@@ -132,7 +138,7 @@ def _clock_of(engine: Engine, stream: RemoteStream) -> ClockOffset | None:
     return clock.read()
 
 
-def _read(key: str, message: bytes) -> RemoteStream | None:
+def read_about(key: str, message: bytes) -> RemoteStream | None:
     """Return what an answer says; what is none is left out."""
     names = names_in(key)
     if names is None or len(message) > _MOST:
@@ -157,7 +163,14 @@ def _read(key: str, message: bytes) -> RemoteStream | None:
         sent=_count(said.get("sent")),
         missing=_count(said.get("missing")),
         pid=_count(said.get("pid")),
+        trouble=_words(said.get("trouble")),
     )
+
+
+def _words(value: Any) -> str:
+    """Return words of another machine, short and printable."""
+    text = value[:_WORDS_MOST] if isinstance(value, str) else ""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _count(value: Any) -> int:

@@ -60,9 +60,6 @@ TOGETHER_NBYTES = 1 << 20
 #: Bytes that a frame may have, unless it is said otherwise.
 MAX_FRAME = 64_000_000
 
-#: Pixel types that are sent, by their number in the format of streams.
-_SENT = {number: dtype for number, dtype in DTYPES.items() if dtype.names is None}
-
 
 class Epoch(NamedTuple):
     """Which life of a stream: its counters go on within one.
@@ -131,7 +128,7 @@ def nbytes_most(frame_nbytes: int) -> int:
 
 def encode(message: Message, compress: bool = False) -> bytes:
     """Return the bytes of a message; copies the pixels once, without the rest of pymilk noticing."""
-    number = next(number for number, dtype in _SENT.items() if dtype == message.dtype)
+    number = next(number for number, dtype in DTYPES.items() if dtype == message.dtype)
     stored = message.keywords
     words = None if stored is None else [_keyword(each) for each in stored[:KEYWORDS_MOST]]
     size = (*message.shape, 0, 0)[:3]
@@ -178,7 +175,7 @@ def decode(data: bytes, most: int) -> Message:
     words = 0 if nwords == 0xFFFF else nwords
     if words > KEYWORDS_MOST or slots > KEYWORDS_MOST or nframes > FRAMES_MOST:
         raise _refused(f"it has {nframes} frames, {words} keywords and {slots} slots for them")
-    dtype = _SENT[number]
+    dtype = DTYPES[number]
     frame_nbytes = math.prod(shape) * dtype.itemsize
     if frame_nbytes > most:
         raise _refused(f"a frame has {frame_nbytes} bytes, and {most} are allowed (--max-frame, max_frame=)")
@@ -204,7 +201,7 @@ def decode(data: bytes, most: int) -> Message:
 
 
 def _checked_shape(number: int, naxis: int, size: list[int]) -> tuple[int, ...]:
-    if number not in _SENT:
+    if number not in DTYPES:
         raise _refused(f"pixels of type {number} are not known")
     if not 1 <= naxis <= 3 or 0 in size[:naxis] or any(size[naxis:]):
         raise _refused(f"{naxis} axes of {size} are no shape")

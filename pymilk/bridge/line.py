@@ -120,7 +120,7 @@ class Line:
             self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
             self._news.clear()
             if not self._outlet.wanted:
-                start = "newest"
+                start, self._report.trouble = "newest", ""
                 self._news.wait(_LOOK_SECONDS)
                 continue
             try:
@@ -144,9 +144,13 @@ class Line:
             except MemoryError:
                 self._report.trouble = "there is no memory for the frames"
                 self._news.wait(_LOOK_SECONDS)
+            except Exception as error:  # noqa: BLE001 (a thread that ends in silence looks like a camera at rest)
+                self._report.trouble = repr(error)
+                self._news.wait(_LOOK_SECONDS)
 
     def _send_from(self, reader: RingReader) -> None:
         """Send until nobody listens."""
+        self.options.kind_of(reader.shape, reader.dtype)
         frame_nbytes = math.prod(reader.shape) * reader.dtype.itemsize
         most = max(1, min(_TOGETHER, TOGETHER_NBYTES // frame_nbytes))
         self._place = None

@@ -10,7 +10,8 @@ import numpy as np
 
 from .._types import Array
 from ..arguments import bad_argument, check_choice, check_count, check_number
-from ..errors import StreamArgumentError
+from ..errors import StreamArgumentError, StreamUnsupportedError
+from ..native.formats import dtype_name
 from ..streams.binning import shrunk
 from .codecs import CODECS
 from .keys import FRAMES
@@ -132,7 +133,15 @@ class Options:
     def kind_of(
         self, shape: tuple[int, ...], dtype: np.dtype[np.generic]
     ) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
-        """Return shape and dtype of frames of a stream, as they are sent."""
+        """Return shape and dtype of frames of a stream, as they are sent.
+
+        Raises
+        ------
+        StreamUnsupportedError
+            Events have no mean.
+        """
+        if self.bin > 1 and dtype.names:
+            raise StreamUnsupportedError(f"bin: events ({dtype_name(dtype)}) have no mean; receive them all")
         made = self.made_of(np.zeros((1, *(min(size, self.bin) for size in shape)), dtype))
         binned = 1 if len(shape) == 1 else 2
         small = tuple(math.ceil(size / self.bin) for size in shape[-binned:])

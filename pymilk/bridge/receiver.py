@@ -26,10 +26,11 @@ from .clocks import Clock, ask_clock
 from .codecs import check_codec
 from .connections import Connections
 from .deafness import Deafness
+from .directory import read_about
 from .engine import Engine
 from .header import MAX_FRAME, Message, decode, nbytes_most
 from .history import Held, ask_past
-from .keys import CLOCK, HERE, LIKE, OPTIONS, PAST, key_of, source_of
+from .keys import ABOUT, CLOCK, HERE, LIKE, OPTIONS, PAST, key_of, source_of
 from .links import Links
 from .numbers import family_of
 from .options import Options
@@ -175,7 +176,7 @@ class Receiver:
         self._past = 0
         self._clock = Clock()
         self._deafness = Deafness(self._links if self._owned else None)
-        self._trouble = ""
+        self._trouble = self._silent = ""
         self._looked = self._heard = 0.0
         self._gaps = GapTeller(self.name)
 
@@ -235,7 +236,8 @@ class Receiver:
         until = self._ended or time.monotonic()
         return ReceiverReport(
             source=self.source, target=self.name, received=self._received, repeated=self._repeated,
-            skipped=self._skipped, history=self._past, refused=self._refused, trouble=self._trouble,
+            skipped=self._skipped, history=self._past, refused=self._refused,
+            trouble=self._trouble or self._silent,
             senders=len(self._senders), clock=self._clock.read(),
             duration=until - self._started if self._started else 0.0, before=self._lost["before"],
             on_way=self._lost["on_way"], away=self._lost["away"],
@@ -335,6 +337,7 @@ class Receiver:
                 elif self._received and self._deafness.lasts(engine):
                     engine = self._connect_again()
                 self._ask(engine)
+                self._inquire(engine)
                 known = ask_clock(engine, key_of(self._host, self._stream, CLOCK), self._clock, _ASK_SECONDS)
                 if not self._over.is_set():
                     begins = known and len(self._clock) < _CLOCK_FIRST
@@ -395,6 +398,16 @@ class Receiver:
                 f"{self._host} does not answer whether it sends {self._stream} with {self.options}; an older "
                 "pymilk does not know that"
             )
+
+    def _inquire(self, engine: Engine) -> None:
+        """Ask why no message comes, once there was none for some seconds."""
+        if time.monotonic() - max(self._heard, self._started) < _SILENCE_SECONDS:
+            self._silent = ""
+            return
+        answers = engine.ask(key_of(self._host, self._stream, ABOUT), _ASK_SECONDS)
+        found = [read_about(each.key, each.message) for each in answers]
+        troubles = [each.trouble for each in found if each is not None and each.trouble]
+        self._silent = f"{self._host} cannot send {self._stream}: {troubles[0]}" if troubles else ""
 
     def _learn(self, answer: bytes) -> None:
         """Take an answer what the stream is like; an empty one says that there is none now."""

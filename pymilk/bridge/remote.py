@@ -10,6 +10,7 @@ import numpy as np
 
 from ..axes import Orientation
 from ..errors import BridgeMessageError
+from ..native.formats import EVENT
 from ..recording import orientation_of
 
 __all__ = ["RemoteRecording", "read_recording"]
@@ -82,7 +83,8 @@ def read_recording(given: Any) -> RemoteRecording:
         usable = (
             1 <= len(shape) <= 3 and all(type(each) is int and 0 <= each < 2**62 for each in numbers)
             and found.count > 0 and min(shape) > 0 and all(isinstance(each, str) for each in texts)
-            and found.name.isprintable() and np.dtype(found.dtype).kind in "uifcb"
+            and found.name.isprintable()
+            and (np.dtype(found.dtype).kind in "uifcb" or np.dtype(found.dtype) == EVENT)
             and all(isinstance(value, (int, float, str, type(None))) for _, value, _ in words)
         )  # fmt: skip
     except (KeyError, TypeError, ValueError):

@@ -177,7 +177,8 @@ class ReceiverReport(LossReport):
         Messages that were refused: damaged, too large, of another version, older than what is here, or of a
         second sender of this stream.
     trouble : str
-        Why the last one was refused, or what the receiver waits for.
+        Why the last one was refused, or what the receiver waits for: also what the sender says after 5 s in
+        which nothing came.
     senders : int
         Senders of this stream that are there. Of several, the first one counts as long as it is there.
     sender : bool

@@ -341,6 +341,8 @@ class Sender:
         line = self._lines.get(name)
         if line is not None:
             about |= {"sent": line.report.sent, "missing": line.report.missing, "wanted": line.report.wanted}
+            lines = [line, *(kind for (each, _), kind in list(self._kinds.items()) if each == name)]
+            about["trouble"] = next((each.report.trouble for each in lines if each.report.trouble), "")
         return json.dumps(about).encode()
 
     def __enter__(self) -> Sender:

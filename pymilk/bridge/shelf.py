@@ -17,6 +17,7 @@ import numpy as np
 
 from .._types import Array
 from ..errors import StreamArgumentError, StreamError, StreamNotFoundError
+from ..native.formats import EVENT, dtype_name
 from ..recording import Recording, is_recording_name, load
 from ..system.files import checked_path
 from ..system.latch import Latch
@@ -232,7 +233,7 @@ def _told(name: str, recording: Recording, since: int, until: int) -> dict[str, 
         "since": int(times[begin]),
         "until": int(times[end - 1]),
         "lost": int(info["lost"][begin + 1 : end].sum()),
-        "dtype": recording.dtype.newbyteorder("<").str,
+        "dtype": dtype_name(EVENT) if recording.dtype == EVENT else recording.dtype.newbyteorder("<").str,
         "rows": hashlib.sha256(rows.tobytes()).hexdigest(),
         "complete": recording.complete,
         "keywords": recording.header.get("keywords", []),

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._core import Keyword, Stream
 from .._types import Array
-from ..errors import StreamError
+from ..errors import StreamError, StreamUnsupportedError
 from ..times import now_ns
 from .header import KEYWORDS_MOST, LOST_MOST, WIRE_ROW, Epoch, Message, encode
 from .options import Options
@@ -23,7 +23,10 @@ _REFUSED, _WORDS_MOST = b"PMNO", 1000
 
 
 def like(name: str, sender: int, options: Options) -> bytes:
-    """Return a message without frames, which says what a stream is like; b"" if there is none now."""
+    """Return a message without frames, which says what a stream is like.
+
+    It is b"" if there is no stream now, and a `refusal` if its frames cannot be made what the options say.
+    """
     try:
         with Stream.attach(name, writable=False, prefault=False) as stream:
             shape, dtype = options.kind_of(stream.frame_shape, stream.dtype)
@@ -34,6 +37,8 @@ def like(name: str, sender: int, options: Options) -> bytes:
                     words_of(stream), frames, now_ns(),
                 )
             )  # fmt: skip
+    except StreamUnsupportedError as error:
+        return refusal(str(error))
     except StreamError:
         return b""
 

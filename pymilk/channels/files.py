@@ -119,6 +119,13 @@ def create_channel(path: str, name: str, header: bytes, nbytes: int, *, replace:
         There is one, and `replace` is false.
     ChannelPermissionError, ChannelStorageError, ChannelNotFoundError
     """
+    if isinstance(mode, bool) or not hasattr(mode, "__index__") or not 0 <= mode < 0o1000:
+        raise ChannelArgumentError(
+            f"channel {name!r}: mode is an int of 0 to 0o777, not {mode!r}",
+            channel=name,
+            argument="mode",
+            found=mode,
+        )
     exists = ChannelExistsError(
         f"channel {name!r} exists: {path}; attach it, or replace it with replace=True",
         channel=name,

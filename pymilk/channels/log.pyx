@@ -40,6 +40,7 @@ from ..errors import (
     RecordTooLongError,
 )
 from ..system.locks import holder_of
+from ..system.masks import unmasked
 from ..system.processes import named_processes
 from .file import HEADER_NBYTES, new_header
 
@@ -214,7 +215,7 @@ cdef class LogFile(CountedFile):
             if isinstance(data, str):
                 start = PyUnicode_AsUTF8AndSize(data, &length)
                 return self.write(start, length, FLAG_TEXT)
-            PyObject_GetBuffer(data, &view, PyBUF_C_CONTIGUOUS)
+            PyObject_GetBuffer(unmasked(data, "data"), &view, PyBUF_C_CONTIGUOUS)
         except (TypeError, BufferError, UnicodeEncodeError) as error:
             raise ChannelArgumentError(
                 f"channel {self.name!r}: a message is bytes, text that UTF-8 has, or a contiguous buffer, not "
@@ -400,7 +401,7 @@ cdef class LogFile(CountedFile):
         while message is None:
             if not self.wait(timeout):
                 raise ChannelTimeoutError(
-                    f"channel {self.name!r}: no message within {timeout:g} s",
+                    f"channel {self.name!r}: no message within {float(timeout):g} s",
                     channel=self.name, path=self.path, timeout=timeout)
             message = self.next_message()
         return message

@@ -13,6 +13,7 @@ from .._types import Array
 from ..arguments import Replace, check_count
 from ..errors import ChannelArgumentError, ChannelTimeoutError
 from ..ring import Block
+from ..system.masks import unmasked
 from .conversion import pack_24, rgb_of, unpack_24
 from .formats import (
     AudioFormat,
@@ -249,7 +250,7 @@ class VideoStream(Media):
         ChannelArgumentError, StreamNameError, StreamArgumentError
         StreamExistsError, StreamInUseError, StreamLockedError, StreamPermissionError, StreamStorageError
         """
-        plain = os.fspath(name)
+        plain = os.fspath(name) if isinstance(name, os.PathLike) else name
         form = checked_format(VideoFormat, format, plain)
         speed = checked_rate(rate, plain)
         wide = check_count("width", width, "pixels", below=2**31, stream=plain)
@@ -385,6 +386,7 @@ class AudioStream(Media):
         blocks: int = 64,
         *,
         replace: Replace = False,
+        mode: int | None = None,
     ) -> Self:
         """Make an audio stream, and be its writer.
 
@@ -400,6 +402,7 @@ class AudioStream(Media):
         blocks : int, default 64
             Blocks that can be read behind the newest one.
         replace : bool or "if-free", default False
+        mode : int, optional
             See `pymilk.Stream.create`.
 
         Raises
@@ -407,7 +410,7 @@ class AudioStream(Media):
         ChannelArgumentError, StreamNameError, StreamArgumentError
         StreamExistsError, StreamInUseError, StreamLockedError, StreamPermissionError, StreamStorageError
         """
-        plain = os.fspath(name)
+        plain = os.fspath(name) if isinstance(name, os.PathLike) else name
         form = checked_format(AudioFormat, format, plain)
         speed = checked_rate(rate, plain)
         length = check_count("samples", samples, "samples", below=2**31, stream=plain)
@@ -415,7 +418,7 @@ class AudioStream(Media):
         depth = check_count("blocks", blocks, "blocks", below=2**32 - 1, stream=plain)
         words = keywords_of_media("audio", form, speed)
         shape = form.frame_shape(length, width)
-        stream = create_stream(name, shape, form.dtype, depth, words, replace=replace, mode=None)
+        stream = create_stream(name, shape, form.dtype, depth, words, replace=replace, mode=mode)
         return cls._of(stream, (form, speed), True)
 
     @property
@@ -446,6 +449,7 @@ class AudioStream(Media):
             A sample for s24le has more than 24 bits. Nothing was written.
         ChannelReadOnlyError, StreamClosedError, StreamDamagedError, StreamArgumentError
         """
+        block = unmasked(block, "block")
         if self.format is AudioFormat.S24LE and getattr(block, "dtype", None) == np.int32:
             low, high = (int(block.min()), int(block.max())) if block.size else (0, 0)
             if low < -(2**23) or high >= 2**23:

@@ -248,7 +248,10 @@ class MessageLog(LogFile, Channel):
         return Batch(*self._take_many(1 << 62 if limit is None else check_count("limit", limit, "messages")))
 
     def append_many(self, messages: Iterable[bytes | str]) -> int:
-        """Write several messages; returns the number of the last one written so far."""
+        """Write several messages; returns the number of the last one written so far.
+
+        One that does not fit raises as `append` does; those before it are written then.
+        """
         number = self.count
         for each in messages:
             number = self.append(each)

@@ -35,6 +35,7 @@ from ..errors import (
     RecordTooLongError,
 )
 from ..system.locks import holder_of, take_lock
+from ..system.masks import unmasked
 from .files import life_of
 
 __all__ = ["SLOT_NBYTES", "QueueFile"]
@@ -294,7 +295,7 @@ cdef class QueueFile(ChannelFile):
         try:
             if isinstance(data, str):
                 return data.encode()
-            PyObject_GetBuffer(data, &view, PyBUF_C_CONTIGUOUS)
+            PyObject_GetBuffer(unmasked(data, "data"), &view, PyBUF_C_CONTIGUOUS)
         except (TypeError, BufferError, UnicodeEncodeError) as error:
             raise ChannelArgumentError(
                 f"channel {self.name!r}: a command or reply is bytes, text that UTF-8 has, or a contiguous buffer, not "

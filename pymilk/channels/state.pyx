@@ -41,8 +41,10 @@ from ..errors import (
     ChannelReadOnlyError,
     ChannelStorageError,
     RecordTooLongError,
+    StreamArgumentError,
 )
 from ..system.locks import holder_of
+from ..system.masks import unmasked
 from ..system.processes import named_processes
 from .values import array_bytes, array_of
 
@@ -117,11 +119,13 @@ cdef tuple encoded(str name, key, value):
         elif isinstance(value, (bytes, bytearray, memoryview)):
             kind, data = BYTES, bytes(value)
         elif isinstance(value, (np.ndarray, np.generic)):
-            kind, data = ARRAY, array_bytes(np.asarray(value))
+            kind, data = ARRAY, array_bytes(np.asarray(unmasked(value, key)))
         else:
             raise ValueError(f"not {type(value).__name__}")
         if len(data) >= 1 << 31:
             raise ValueError(f"{len(data)} bytes are too many")
+    except StreamArgumentError:  # of masks
+        raise
     except (ValueError, OverflowError, UnicodeEncodeError) as error:
         raise ChannelArgumentError(
             f"channel {name!r}: the value of {key!r} is an int of 64 bits, a float, a bool, text, bytes, or an array: "

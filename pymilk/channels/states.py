@@ -333,8 +333,9 @@ class SharedState(StateFile, Channel):
             )
 
     def _too_late(self, timeout: float | None) -> ChannelTimeoutError:
+        assert timeout is not None
         return ChannelTimeoutError(
-            f"channel {self.name!r}: nothing was set within {timeout:g} s",
+            f"channel {self.name!r}: nothing was set within {float(timeout):g} s",
             channel=self.name,
             path=self.path,
             timeout=timeout,

@@ -11,8 +11,9 @@ import numpy as np
 from .._core import Stream
 from .._types import Array
 from ..arguments import Replace, check_count
-from ..errors import ChannelArgumentError
+from ..errors import ChannelArgumentError, StreamArgumentError
 from ..system.extras import optional_library
+from ..system.masks import unmasked
 from .ringed import RingChannel, create_stream, open_stream
 from .schema import checked_columns, keywords_of_columns, read_columns, word_of_rows
 
@@ -145,7 +146,8 @@ class Table(RingChannel):
         ChannelArgumentError, StreamNameError, StreamArgumentError
         StreamExistsError, StreamInUseError, StreamLockedError, StreamPermissionError, StreamStorageError
         """
-        columns = checked_columns(dtype, os.fspath(name))
+        plain = os.fspath(name) if isinstance(name, os.PathLike) else name
+        columns = checked_columns(dtype, plain)
         depth = check_count("rows", rows, "rows", below=2**32 - 1)
         word = word_of_rows(columns)
         shape = (columns.itemsize // word.itemsize,)
@@ -224,7 +226,7 @@ class Table(RingChannel):
     def _frames(self, rows: Any) -> Array:
         """Return rows as frames of the stream, shape (n, words)."""
         if isinstance(rows, (np.ndarray, np.void)):
-            array = np.asarray(rows)
+            array = np.asarray(unmasked(rows, "rows"))
             if array.dtype != self.dtype or array.ndim > 1:
                 raise self._mismatch("rows", f"{array.dtype} {array.shape}", f"an array (n,) of {self.dtype}")
         else:
@@ -240,8 +242,13 @@ class Table(RingChannel):
         for index, row in enumerate(given):
             values = self._values(row)
             try:
-                array[index] = values
+                array[index] = values = tuple(
+                    unmasked(each, name) if isinstance(each, np.ndarray) else each
+                    for name, each in zip(self._names, values, strict=True)
+                )
             except (TypeError, ValueError, OverflowError) as error:
+                if isinstance(error, StreamArgumentError):  # of masks
+                    raise
                 raise self._mismatch("a row", f"{row!r} ({error})", f"values for {self.dtype}") from None
             for column in self._texts:
                 value = values[column]

@@ -19,7 +19,7 @@ from ..system.files import NO_ROOM, file_error
 from ..system.latch import Latch
 from .output import print_error
 
-__all__ = ["EXIT_INTERRUPTED", "EXIT_STREAM_ERROR", "clean_exit", "told_to_end"]
+__all__ = ["EXIT_INTERRUPTED", "EXIT_STREAM_ERROR", "clean_exit", "end_without_output", "told_to_end"]
 
 #: Exit codes: 0 done, 1 a stream error (its message is on stderr), 2 wrong usage, 130 Ctrl-C, and, as shells
 #: count, 143 SIGTERM, 129 SIGHUP.
@@ -76,6 +76,16 @@ def _upon(numbers: tuple[int, ...], act: Callable[[int], object]) -> Iterator[No
             signal.signal(number, handler)
 
 
+def end_without_output(error: OSError) -> None:
+    """End the program with a sentence if an error says that the output cannot be written; else return."""
+    if error.errno not in _NO_OUTPUT:
+        return
+    _leave(1)  # flushing the rest of the buffer at exit would fail again
+    with contextlib.suppress(OSError):
+        click.echo(f"pymilk: the output cannot be written: {error.strerror or error}", err=True)
+    sys.exit(EXIT_STREAM_ERROR)
+
+
 @contextlib.contextmanager
 def clean_exit() -> Iterator[None]:
     """Turn stream errors, Ctrl-C, SIGTERM and SIGHUP into a line on stderr and an exit code.
@@ -117,12 +127,8 @@ def clean_exit() -> Iterator[None]:
             print_error(file_error(cause, str(cause.filename or "a file"), "opened"))
             sys.exit(EXIT_STREAM_ERROR)
         # Errors about streams and files are StreamErrors: this one is about the output.
-        if error.errno not in _NO_OUTPUT:
-            raise  # EPIPE among them: click ends quietly
-        _leave(1)  # flushing the rest of the buffer at exit would fail again
-        with contextlib.suppress(OSError):
-            click.echo(f"pymilk: the output cannot be written: {error.strerror or error}", err=True)
-        sys.exit(EXIT_STREAM_ERROR)
+        end_without_output(error)
+        raise  # EPIPE among them: click ends quietly
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import sys
+from collections.abc import Callable
 
 from .._interpreter import let_interrupts_kill
 from ..system.causes import cause_of, ended_resources
@@ -62,10 +63,11 @@ def _replace_what_cannot_be_encoded() -> None:
             stream.reconfigure(errors="replace")
 
 
-def loaded(module: str, name: str) -> object:
+def loaded(module: str, name: str) -> Callable[..., object]:
     """Import a command; what is missing for that ends the program with a sentence."""
     try:
-        return getattr(importlib.import_module(module, __package__), name)
+        found: Callable[..., object] = getattr(importlib.import_module(module, __package__), name)
+        return found
     except ModuleNotFoundError as error:
         library = (error.name or "").partition(".")[0]
         if library not in ("click", "rich"):
@@ -81,10 +83,10 @@ def _run(module: str, command: str, name: str) -> None:
     _replace_what_cannot_be_encoded()
     let_interrupts_kill()  # until the command begins, which handles signals itself
     found = loaded(module, command)
-    assert callable(found)
     try:
         found(prog_name=name)
     except OSError as error:  # of click, before a command begins and after it ended
         if ended_resources(error) is None:
+            loaded(".exits", "end_without_output")(error)
             raise
         sys.exit(f"pymilk: {cause_of(error)}")

@@ -742,7 +742,7 @@ class shm:
         """
         stream = self._target()
         try:
-            frame = np.asarray(unmasked(data, "data"))
+            frame = np.asarray(unmasked(data, "data", stream.dtype if check_dt else None))
             if check_dt or frame.dtype.newbyteorder("=") == stream.dtype:
                 frame = frame.astype(stream.dtype, copy=False)
         except (TypeError, ValueError) as error:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from .._core import Stream, counter_was_set
 from ..axes import Orientation, Which3DState
 from ..errors import StreamError
+from ..native.formats import dtype_name
 from ..notebooks import table_html
 from ..streams.directory import list_streams
 from ..streams.kinds import kind_of
@@ -85,7 +86,7 @@ def describe_stream(stream: Stream) -> dict[str, Any]:
         "shape": stream.shape,
         "frame_shape": Orientation(stream.frame_shape).shape,
         "size": stream.size,
-        "dtype": stream.dtype.name,
+        "dtype": dtype_name(stream.dtype),
         "counter": counter,
         "counter_set": _counter_set(stream, counter),
         "age": age,

@@ -3,6 +3,7 @@ import numpy as np
 
 __all__ = [
     "DTYPES",
+    "EVENT",
     "FLAG_COUNTER_RESET",
     "FLAG_COUNTER_SET",
     "FLAG_FROM_RING",
@@ -18,6 +19,7 @@ __all__ = [
     "SECTION_DTYPES",
     "TIMESPEC",
     "counter_was_set",
+    "dtype_name",
 ]
 
 FLAG_VERIFIED: int
@@ -32,8 +34,10 @@ FRAME_ROW: np.dtype[np.void]
 IMAGETYPES: dict[str, int]
 MATH_DATA: int
 NELEMENT_MAX: int
+EVENT: np.dtype[np.void]
 DTYPES: dict[int, np.dtype[np.generic]]
 TIMESPEC: np.dtype[np.void]
 SECTION_DTYPES: dict[str, np.dtype[np.generic]]
 
 def counter_was_set(frames: int, nanoseconds: int) -> bool: ...
+def dtype_name(dtype: np.dtype[np.generic]) -> str: ...

@@ -9,6 +9,7 @@ import numpy as np
 
 __all__ = [
     "DTYPES",
+    "EVENT",
     "FLAG_COUNTER_RESET",
     "FLAG_COUNTER_SET",
     "FLAG_FROM_RING",
@@ -24,6 +25,7 @@ __all__ = [
     "SECTION_DTYPES",
     "TIMESPEC",
     "counter_was_set",
+    "dtype_name",
 ]
 
 #: `write` was 0 and counter and stamps stood still around the copy: the frame is whole.
@@ -66,7 +68,7 @@ DTYPES = {
     )
 }
 #: An event of 5 bytes, without padding, in newer programs. Older headers have no name for its code.
-DTYPES[20] = np.dtype("<u1,<u1,<u2,<u1")
+EVENT = DTYPES[20] = np.dtype("<u1,<u1,<u2,<u1")
 
 #: ImageStreamIO opens no stream with more elements.
 NELEMENT_MAX = 10_000_000_000
@@ -130,6 +132,21 @@ SECTION_DTYPES = {
         }
     ),
 }
+
+
+def dtype_name(dtype):
+    """Return a name of an element type that `numpy.dtype` takes.
+
+    Parameters
+    ----------
+    dtype : dtype
+
+    Returns
+    -------
+    str
+        ``"uint16"``; of events, which NumPy calls ``"void40"``, ``"u1,u1,u2,u1"``.
+    """
+    return "u1,u1,u2,u1" if dtype == EVENT else dtype.name
 
 
 def counter_was_set(frames, nanoseconds):

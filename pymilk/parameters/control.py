@@ -94,12 +94,12 @@ def _wait(
         return
     while not done():
         if 0 <= deadline <= time.monotonic_ns():
+            assert timeout is not None
             pid = registered(table, role)[0]
             who = f" ({named_processes([pid])})" if pid > 0 else ""
             raise FPSTimeoutError(
-                f"fps {table.name!r}: its {role} process{who} {what} in {timeout:g} s; see window {role} "
-                "of tmux "
-                f"session {table.name!r}",
+                f"fps {table.name!r}: its {role} process{who} {what} in {float(timeout):g} s; "
+                f"see window {role} of tmux session {table.name!r}",
                 fps=table.name,
                 timeout=timeout,
                 pid=pid or None,

@@ -73,7 +73,7 @@ def wait_for_change(
         assert timeout is not None
         raise FPSTimeoutError(
             f"fps {table.name!r}: none of {', '.join(repr(entry.key) for entry in entries)} was written in "
-            f"{timeout:g} s",
+            f"{float(timeout):g} s",
             fps=table.name,
             timeout=timeout,
         )

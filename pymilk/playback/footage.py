@@ -14,6 +14,7 @@ from ..axes import Orientation
 from ..errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
 from ..foreign.contents import content_of
 from ..foreign.hdus import split_hdu
+from ..native.formats import EVENT
 from ..recording import Recording, load, orientation_of
 from ..recording.opening import check_frame_axes
 from ..recording.sinks import FITS_SUFFIXES, SUFFIXES, Header
@@ -194,7 +195,7 @@ def _of_array(source: Any, frame_axes: int | None) -> Cube:
         raise StreamArgumentError(
             f"what is to be played is no array, nor a path: {error}", argument="source", found=source
         ) from None
-    if frames.ndim == 0 or frames.dtype.kind not in "biufc":
+    if frames.ndim == 0 or (frames.dtype.kind not in "biufc" and frames.dtype != EVENT):
         raise StreamArgumentError(
             f"what is to be played is a path, a recording, or an array of frames, not {source!r:.80}",
             argument="source",

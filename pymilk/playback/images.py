@@ -17,6 +17,7 @@ from ..system.extras import optional_library
 from ..system.files import file_error
 from .base import Sequence, damaged, stem
 from .colours import COLOURS, TRANSPARENCY, brightness, turned
+from .gif import check_gif
 from .pnm import pnm_pictures
 from .tiff import tiff_pictures
 from .video import decoded_picture
@@ -93,6 +94,8 @@ class Images(Sequence):
                 yield self._grey(picture)
         else:
             yield from self._by_pillow(path, *(_depth_of_png(path) if content.kind == "png" else (8, 2)))
+            if content.kind == "gif":
+                check_gif(path)
 
     def _by_pillow(self, path: str, depth: int, kind: int) -> Iterator[Array]:
         """Go through the pictures of a file that Pillow reads; of a PNG with its depth and kind."""

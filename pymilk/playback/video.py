@@ -38,8 +38,10 @@ _PLANES = re.compile(r"gbrap?(f32|\d*)(?:le|be)?|gbrp(f32|\d*)(?:le|be)?")
 #: Colours of 8 bits or less, which the library turns into rgb24 without changing values.
 _COLOURS = re.compile(r"(?:rgb|bgr)24|pal8|[argbx0]{4}")
 
-#: A video ends early if this much is missing: frames, of whatever length they are.
-_SHORT_FRAMES = 1.5
+#: A video ends early if this much is missing: frames, of whatever length they are. The second counts for
+#: Matroska that says how long frames are, but for these seconds: it rounds times. Others state their length
+#: less exactly.
+_SHORT_FRAMES, _SHORT_KNOWN, _SHORT_SECONDS = 1.5, 0.75, 0.0015
 
 
 class Video(Sequence):
@@ -118,8 +120,10 @@ class _Length:
 
     def __init__(self, container: Any, stream: Any) -> None:
         self.decoded = self._packets = self._nbytes = 0
+        self._cut = False  # a packet is shorter than it says
         self._container, self._stream = container, stream
         self._ends: dict[int, Fraction] = {}
+        self._timed = True  # the packets say how long they are
 
     def frames(self) -> Iterator[Any]:
         """Decode all frames."""
@@ -128,10 +132,12 @@ class _Length:
                 end = (packet.pts + (packet.duration or 0)) * packet.time_base
                 index = packet.stream.index
                 self._ends[index] = max(self._ends.get(index, end), end)
+                self._timed = self._timed and bool(packet.duration)
             if packet.stream.index == self._stream.index:
                 if packet.dts is not None or packet.size:
                     self._packets += 1  # those without content stand for the frame before
                     self._nbytes = packet.size
+                self._cut = self._cut or packet.is_corrupt
                 for frame in packet.decode():
                     self.decoded += 1
                     yield frame
@@ -149,8 +155,10 @@ class _Length:
             short = max(self.decoded, self._packets) < stated
         else:
             # MP4 counts also frames that an edit list leaves out; its duration is without them.
-            short = missing >= _SHORT_FRAMES and not self.decoded >= stated > 0
-        if not short:
+            exact = self._timed and "matroska" in name
+            most = max(_SHORT_KNOWN, _SHORT_SECONDS * rate) if exact else _SHORT_FRAMES
+            short = missing >= most and not self.decoded >= stated > 0
+        if not (short or self._cut):
             return
         raise self.error(path, "it ends early", self.decoded, about)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .._core import FLAG_TORN, FLAG_UNCERTAIN
 from ..errors import StreamArgumentError
+from ..native.formats import dtype_name
 from .recording import Recording, load
 from .sinks import FITS_SUFFIXES, SUFFIXES, format_of
 
@@ -50,7 +51,7 @@ def recording_details(path: str | os.PathLike[str]) -> dict[str, Any]:
             "paths": list(found.paths),
             "frames": len(found),
             "shape": list(found.frames.shape[1:]),
-            "dtype": found.frames.dtype.name,
+            "dtype": dtype_name(found.frames.dtype),
             "complete": found.complete,
             "missing": found.missing,
             "gaps": [list(map(int, gap)) for gap in found.gaps.tolist()],

@@ -14,6 +14,7 @@ from .._version import __version__
 from ..arguments import bad_argument
 from ..axes import Orientation
 from ..errors import StreamFormatError
+from ..native.formats import dtype_name
 from ..times import frame_times, tai_offset
 from .sinks import Header
 from .sinks.base import CLOCK
@@ -158,7 +159,7 @@ def header_of(
     return {
         "pymilk": __version__,
         "stream": stream,
-        "dtype": dtype.name,
+        "dtype": dtype_name(dtype),
         "shape": list(orientation.shape),
         "stream_shape": list(orientation.stream_shape),
         "axes": words_of_axes(orientation),

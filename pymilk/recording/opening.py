@@ -17,6 +17,7 @@ from ..errors import (
     StreamNotFoundError,
 )
 from ..foreign.hdus import Hdu, checked_hdu, split_hdu
+from ..native.formats import EVENT
 from ..system.causes import ended_resources
 from ..system.files import checked_path, file_error, memory_error
 from .series import parts_of
@@ -225,7 +226,7 @@ def _check(stored: Stored, path: str) -> None:
             expected="(n, ...)",
             found=(),
         )
-    if stored.dtype.kind not in "biufc" or stored.dtype.char in "gG":
+    if (stored.dtype.kind not in "biufc" and stored.dtype != EVENT) or stored.dtype.char in "gG":
         what = f"{stored.dtype}, which no stream has" if stored.dtype.char in "gG" else str(stored.dtype)
         raise StreamFormatError(
             f"{path} has no frames of numbers, but {what}",

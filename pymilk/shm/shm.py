@@ -608,7 +608,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
     def _set_frame(self, data: Any, check_dt: bool, autorelink_if_need: bool) -> None:
         """Handle every call of `set_data` but the usual case, which is compiled."""
         stream = self._target(autorelink_if_need)
-        data = unmasked(data, "data")
+        data = unmasked(data, "data", self._dtype if check_dt else None)
         if isinstance(data, np.ndarray):
             frame = data
         else:

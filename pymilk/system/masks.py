@@ -13,10 +13,18 @@ from ..errors import StreamArgumentError
 __all__ = ["unmasked"]
 
 
-def unmasked(given: Any, argument: str) -> Any:
+def unmasked(given: Any, argument: str, dtype: np.dtype[Any] | None = None) -> Any:
     """Return the pixels of a masked array, or of an `ArrayLike`, as a plain array; anything else as it is.
 
     Masked pixels become NaN. Types without NaN are refused, unless nothing is masked.
+
+    Parameters
+    ----------
+    given : object
+    argument : str
+        Its name, for messages.
+    dtype : dtype, optional
+        What the pixels will be converted to.
 
     Raises
     ------
@@ -29,14 +37,16 @@ def unmasked(given: Any, argument: str) -> Any:
     # neither in the middle of a first frame, nor by a user who may not read the library any more.
     if "numpy.ma" not in sys.modules or not isinstance(given, np.ma.MaskedArray):
         return given
-    if not np.ma.is_masked(given):
+    mask = np.ascontiguousarray(np.ma.getmaskarray(given)).view(np.bool_)  # of structured arrays each field
+    if not mask.any():
         return given.data
-    if given.dtype.kind in "fc":
+    dtype = given.dtype if dtype is None else dtype
+    if given.dtype.kind in "fc" and dtype.kind in "fc":
         return given.filled(np.nan)
-    count = int(np.count_nonzero(np.ma.getmaskarray(given)))
+    count = int(np.count_nonzero(mask))
     raise StreamArgumentError(
-        f"{argument}: {count} pixels are masked, and {given.dtype} has no value for that; give "
+        f"{argument}: {count} pixels are masked, and {dtype} has no value for that; give "
         "array.filled(value), or floating-point pixels, where masked ones become NaN",
         argument=argument,
-        found=given.dtype,
+        found=dtype,
     )

@@ -12,6 +12,7 @@ from ..axes import Orientation
 from ..errors import StreamArgumentError, StreamFormatError, StreamNameError, StreamNotFoundError
 from ..foreign.hdus import split_hdu
 from ..names import stream_path
+from ..native.formats import dtype_name
 from ..recording import Recording, load
 from ..recording.sinks import FITS_SUFFIXES, SUFFIXES
 from ..recording.sinks.base import batch_of
@@ -97,6 +98,12 @@ def _mean(found: Recording) -> Array | None:
     if not count:
         return None
     shape, dtype = found.frames.shape[1:], found.frames.dtype
+    if dtype.names:
+        raise StreamArgumentError(
+            f"{found.paths[0]} is no dark frame: it holds events ({dtype_name(dtype)})",
+            argument="dark",
+            found=dtype,
+        )
     total = np.zeros(shape, np.complex128 if dtype.kind == "c" else np.float64)
     step = batch_of(shape, dtype, _PIECE_NBYTES)
     for first in range(0, count, step):

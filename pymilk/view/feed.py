@@ -10,8 +10,9 @@ import numpy as np
 
 from .._core import FLAG_TORN, Stream
 from .._types import Array
-from ..errors import StreamArgumentError, StreamDamagedError, StreamError
+from ..errors import StreamArgumentError, StreamDamagedError, StreamError, StreamUnsupportedError
 from ..inspection import describe_stream
+from ..native.formats import dtype_name
 from ..streams.waiting import Follower
 
 __all__ = ["Feed"]
@@ -81,6 +82,12 @@ class Feed:
         self._source = Follower(stream, owned=True, any_frames=True)
 
     def _adopt(self, stream: Stream) -> None:
+        if stream.dtype.names:
+            raise StreamUnsupportedError(
+                f"stream {stream.name!r} holds events ({dtype_name(stream.dtype)}), of which there is no "
+                "picture; read or record them",
+                stream=stream.name,
+            )
         pixels = stream.view()
         image = stream.frame_shape if stream.temporal else pixels.squeeze().shape
         slices = len(pixels) if stream.temporal else image[0] if len(image) == 3 else 0

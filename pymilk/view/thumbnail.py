@@ -32,13 +32,13 @@ def thumbnail(frame: Array) -> bytes | None:
     Returns
     -------
     bytes or None
-        None for a frame without pixels or axes, and if Pillow is not installed.
+        None for a frame without pixels or axes, one of events, and if Pillow is not installed.
 
     Notes
     -----
     At most 160x160 pixels of a frame are looked at, however large it is.
     """
-    if not frame.ndim or not frame.size:
+    if not frame.ndim or not frame.size or frame.dtype.names:
         return None
     plane = frame.reshape(1, -1) if frame.ndim == 1 else frame[(0,) * (frame.ndim - 2)]
     window = fit((plane.shape[0], plane.shape[1]), _ROOM)

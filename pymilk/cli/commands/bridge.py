@@ -279,6 +279,9 @@ def ls(timeout: float, measure: float | None, as_json: bool, **given: Any) -> No
             print_json([vars(each) | {"rate": rates.get(_key(each))} for each in found])
         else:
             print_table(table_of(_HEADINGS, [_cells(each, rates) for each in found], _NUMBERS))
+            for each in found:
+                if each.trouble:
+                    click.echo(clean(f"{each.host}/{each.stream}: {each.trouble}"))
 
 
 def _time_of(

@@ -13,6 +13,7 @@ import click
 import numpy as np
 from click.shell_completion import CompletionItem
 
+from ...native.formats import dtype_name
 from ...times import to_utc
 from ...view import Display, Feed, save_png
 from ...view.colours import COLOURS
@@ -218,7 +219,7 @@ def _numbers(feed: Feed, display: Display, png: str | None) -> dict[str, Any]:
         "name": feed.name,
         "path": feed.path,
         "shape": feed.shape,
-        "dtype": feed.dtype.name,
+        "dtype": dtype_name(feed.dtype),
         "counter": feed.counter,
         "written_ns": feed.written_ns or None,
         "torn": feed.torn,

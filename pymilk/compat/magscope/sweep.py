@@ -316,7 +316,7 @@ class ZLUTSweepDataset(Locked):
         Parameters
         ----------
         selected_bead_id : int, optional
-            Default, and if there is no such bead: the lowest.
+            Default, and if there is no such bead: the lowest. It goes through `int`.
 
         Returns
         -------
@@ -326,12 +326,13 @@ class ZLUTSweepDataset(Locked):
             of all rows; None without); step_indices, motor_z_values, profiles (of that bead; copies).
         """
         self._need_open()
+        wanted = None if selected_bead_id is None else int(selected_bead_id)
         with self._guard:
             state = self._info[_STATE]
             count = self._rows()
             rows = {name: column[:count].copy() for name, column in self._columns.items()}
         beads = np.unique(rows["bead_ids"]).tolist()
-        selected = selected_bead_id if selected_bead_id in beads else beads[0] if beads else None
+        selected = wanted if wanted in beads else beads[0] if beads else None
         motor = rows["motor_z_values"]
         finite = motor[np.isfinite(motor)]
         chosen = np.flatnonzero(rows["bead_ids"] == selected) if beads else np.arange(0)
@@ -402,6 +403,8 @@ def _cast(name: str, values: npt.ArrayLike, dtype: type[Any]) -> npt.NDArray[Any
     if dtype is np.float64:
         return found.astype(np.float64, copy=False)
     if found.dtype.kind in "iuf" and found.size:
+        if np.isnan(found).any():
+            raise ValueError(f"{name} has NaN, and holds integers")
         low, high = found.min(), found.max()
         if not (low >= 0 and high <= np.iinfo(dtype).max):
             raise OverflowError(f"{name} has {low} to {high}; it holds 0 to {np.iinfo(dtype).max}")

@@ -54,6 +54,8 @@ _ALIGNMENT = 64
 _READERS: dict[tuple[int, int], Any] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
+    # As 2.0, but for names of fields beyond Latin-1: arrays with such names are refused in any case.
+    (3, 0): np.lib.format.read_array_header_2_0,
 }
 
 

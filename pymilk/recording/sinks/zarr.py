@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from ..._types import Array
-from ...errors import OutputChangedError
+from ...errors import OutputChangedError, StreamUnsupportedError
 from ...foreign.hdus import Hdu
+from ...native.formats import dtype_name
 from ...system.durable import sync_files, sync_names
 from ...system.extras import optional_library
 from ...system.files import delete, remove_unfinished
@@ -204,6 +205,11 @@ class ZarrSink(StagedSink):
     def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool | str) -> None:
         """See `Sink`."""
         super().check(shape, dtype, compress)
+        if dtype.names:
+            raise StreamUnsupportedError(
+                f"Zarr has no pixels of {dtype_name(dtype)}: arrays of version 3 hold plain numbers; "
+                "take .npy or .h5"
+            )
         if compress:
             check_blosc(shape, dtype)
         optional_library("zarr", "zarr", "Zarr recordings")  # do not write what cannot be read here

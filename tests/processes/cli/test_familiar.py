@@ -139,7 +139,8 @@ def test_scripts_of_others_are_interrupted_as_ever():
 
 
 @pytest.mark.parametrize("words", [["ls"], ["info", "cam", "--measure", "0"], ["kw", "cam"],
-                                   ["doctor", "--json"], ["show", "cam", "--once"]])
+                                   ["doctor", "--json"], ["show", "cam", "--once"],
+                                   ["completion", "bash"], ["record", "--help"]])
 def test_output_that_finds_no_room(make_stream, words):
     stream = make_stream("cam", (3, 4), "u2")
     stream.write_keywords([("GAIN", 1)])

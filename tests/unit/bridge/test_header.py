@@ -69,7 +69,7 @@ def test_pixels_are_views_of_what_came():
         (4, b"\2\0", "version 2"),
         (6, b"\0\0", "version 1"),
         (8, b"\0", "type 0"),
-        (8, b"\x14", "type 20"),  # a kind that is no pixel
+        (8, b"\x15", "type 21"),  # a kind that is no pixel
         (9, b"\0", "axes"),
         (9, b"\4", "axes"),
         (10, b"\xff\xff", "frames"),

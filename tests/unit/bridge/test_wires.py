@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+
 import numpy as np
 import pytest
 
@@ -235,3 +238,28 @@ def test_twice_started(receiver, sender):
     for each in (receiver, sender):
         with pytest.raises(StreamArgumentError, match="started already"):
             each.start()
+
+
+def test_receiver_and_directory_are_told_what_keeps_the_sender(receiver, sender, source, wires, monkeypatch):
+    monkeypatch.setattr("pymilk.bridge.receiver._SILENCE_SECONDS", 0.0)
+    publish(source, 2)
+    until_far(receiver, source)
+    assert not receiver.report.trouble
+    os.unlink(source.FILEPATH)
+    until(lambda: sender.report.streams[0].trouble)
+    [told] = directory(engine=wires)
+    assert (told.trouble, told.shape) == ("its file was deleted", ())
+    until(lambda: receiver.report.trouble)
+    assert receiver.report.trouble == "rtc cannot send wfs: its file was deleted"
+    assert "cannot send wfs" in receiver.report.reasons()[-1]
+    with SHM("wfs", ((4, 6), np.uint16), ring=64) as again:
+        until(lambda: publish(again, 1) or not receiver.report.trouble)
+        assert not directory(engine=wires)[0].trouble
+
+
+def test_words_of_others_are_printable_and_short(wires, sender):
+    words = "a\x1b[2Jb\n" + "x" * 9000
+    wires.answer("pymilk/1/far/cam/about", lambda *_: json.dumps({"trouble": words}).encode())
+    [told] = [each for each in directory(engine=wires) if each.host == "far"]
+    assert told.trouble.startswith("a?[2Jb?x")
+    assert len(told.trouble) == 500

@@ -119,7 +119,7 @@ def test_rows_are_appended_and_copied_out(
         ({"bead_ids": [-1, 0]}, OverflowError),
         ({"bead_ids": np.array([-1, 0])}, OverflowError),
         ({"step_indices": np.array([0, 2**32])}, OverflowError),
-        ({"step_indices": [float("nan"), 1]}, OverflowError),
+        ({"step_indices": [float("nan"), 1]}, ValueError),
         ({"valid_flags": [256, 0]}, OverflowError),
     ],
 )
@@ -155,6 +155,11 @@ def test_previews(sweep: ZLUTSweepDataset) -> None:
         assert found["step_indices"].tolist() == rows
         assert found["profiles"][:, 1].tolist() == [row + 10 for row in rows]
         assert len(found["motor_z_values"]) == 2
+    for asked in (7.0, "7", np.array(7), np.uint32(7)):  # through int(), as the original
+        selected = sweep.read_preview(asked)["selected_bead_id"]
+        assert (type(selected), selected) == (int, 7)
+    with pytest.raises(ValueError, match="invalid literal"):
+        sweep.read_preview("first")
     sweep.read_preview()["profiles"][:] = 0
     assert sweep.peak()["profiles"][3].tolist() == [3, 13]
 

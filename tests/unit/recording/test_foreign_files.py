@@ -28,6 +28,13 @@ def test_npy_is_plain(cam: SHM, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "cam.info.json").read_text())["stream"] == "cam"
 
 
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_npy_of_each_version(version: tuple[int, int], tmp_path: Path) -> None:
+    with open(tmp_path / "cube.npy", "wb") as file:
+        np.lib.format.write_array(file, images(3), version=version)
+    np.testing.assert_array_equal(load(tmp_path / "cube.npy").frames, images(3))
+
+
 def test_fits_is_plain(make: Callable[..., SHM], tmp_path: Path) -> None:
     fits = pytest.importorskip("astropy.io.fits", reason="extra fits")
     from pymilk.fits import multi_read
