@@ -20,6 +20,7 @@ from ..streams.directory import list_streams
 __all__ = [
     "close_names",
     "complete_streams",
+    "complete_streams_or_files",
     "completes_channels",
     "is_pattern",
     "matches",
@@ -105,6 +106,13 @@ def complete_streams(
         for entry in found
         if entry["name"].startswith(start)
     ]
+
+
+def complete_streams_or_files(
+    context: click.Context, parameter: click.Parameter, start: str
+) -> list[CompletionItem]:
+    """Complete the name of a stream in the shell, or that of a file where no stream is called so."""
+    return complete_streams(context, parameter, start) or [CompletionItem(start, type="file")]
 
 
 def completes_channels(

@@ -19,7 +19,8 @@ __all__ = ["keyword_named", "kw", "say_new_types"]
 @click.command()
 @click.argument("name", shell_complete=complete_streams)
 @click.argument("keys", nargs=-1, metavar="[KEY[=VALUE]]...")
-@click.option("--comment", help="Comment of the keywords that are set. Default: the one they have.")
+@click.option("--comment", metavar="TEXT",
+              help="Comment of the keywords that are set. Default: the one they have.")
 @click.option("--text", "as_text", is_flag=True, help="Store values as text, even if they are numbers.")
 @click.option("--delete", is_flag=True, help="Delete the keywords KEY.")
 @click.option("--json", "as_json", is_flag=True, help="Print keywords as JSON, with their comments.")

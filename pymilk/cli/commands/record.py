@@ -26,7 +26,7 @@ __all__ = ["record"]
 
 @click.command(cls=PackingCommand)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_streams)
-@click.option("-o", "--output", required=True, metavar="PATH",
+@click.option("-o", "--output", "path", required=True, metavar="PATH", type=click.Path(),
               help="File: .npy, .fits, .h5, .hdf5 or .zarr. {stream}, {date}, {utc} and {seq:04d} are filled "
                    "in, folders of such names made. For several streams with {stream} in it, or a directory.")
 @click.option("-n", "--frames", metavar="N", type=click.IntRange(min=1),
@@ -34,11 +34,11 @@ __all__ = ["record"]
 @click.option("--seconds", metavar="SECONDS", type=NumberRange(min=0, min_open=True),
               help="End after this time.")
 @click.option("--until-stopped", is_flag=True, help="End with Ctrl-C or SIGTERM.")
-@click.option("--max-frames-per-file", type=click.IntRange(min=1),
+@click.option("--max-frames-per-file", metavar="N", type=click.IntRange(min=1),
               help="Begin a new, numbered file after so many.")
 @click.option("--max-size-per-file", callback=size_of, metavar="SIZE",
               help="Begin one before its pixels exceed this: 500M, 2GB.")
-@click.option("--max-seconds-per-file", type=NumberRange(min=0, min_open=True),
+@click.option("--max-seconds-per-file", metavar="SECONDS", type=NumberRange(min=0, min_open=True),
               help="Begin one with the first frame after this time.")
 @click.option("--format", "format_name", type=click.Choice(["npy", "fits", "hdf5", "zarr"]),
               help="Format of names without a suffix, and in directories.")
@@ -65,11 +65,12 @@ __all__ = ["record"]
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
 @click.option("--cpu", metavar="CORE", type=click.IntRange(min=0), help="Core that collects frames.")
-@click.option("--priority", type=click.IntRange(1, 99), help="Its SCHED_FIFO priority, where permitted.")
+@click.option("--priority", metavar="P", type=click.IntRange(1, 99),
+              help="Its SCHED_FIFO priority, where permitted.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 def record(
     names: tuple[str, ...],
-    output: str,
+    path: str,
     frames: int | None,
     seconds: float | None,
     until_stopped: bool,
@@ -112,7 +113,7 @@ def record(
         streams = matching(names)
         recorder = Recorder(
             streams[0] if len(streams) == 1 else streams,
-            output,
+            path,
             frames=frames,
             seconds=seconds,
             max_frames_per_file=max_frames_per_file,
