@@ -90,7 +90,9 @@ def close_names(error: Exception) -> str:
         channels = [os.path.basename(each["path"]) for each in list_channels() if each["name"] == str(name)]
         if channels:
             return f"; there is a channel of that name: {', '.join(channels)}"
-        close = difflib.get_close_matches(str(name), _streams(), 3, 0.6)
+        known = _streams()
+        # The stream may be there, and something else is missing: the folder of its recording.
+        close = [] if str(name) in known else difflib.get_close_matches(str(name), known, 3, 0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from ...errors import RecordError, StreamError, StreamShapeChangedError, StreamTypeChangedError
 from ...recording import Recorder, StreamReport, seconds_of_room
 from ...streams.keywords import value_of_text
 from ...streams.waiting import WAIT_POLICIES
@@ -160,7 +161,11 @@ def record(
             print_json(report.to_dict())
         else:
             print_told(str(report), report.reasons())
-        recorder.wait()  # raises the error that ended it
+        try:
+            recorder.wait()  # raises the error that ended it
+        except StreamError as error:
+            _tell_of_restart(error)
+            raise
     if not until_stopped and any(each.ended == "stopped" for each in report.streams.values()):
         sys.exit(EXIT_INTERRUPTED)
 
@@ -177,6 +182,13 @@ def _keywords(given: tuple[str, ...], path: str | None) -> dict[str, Any]:
             raise click.UsageError(f"--set takes KEY=VALUE, not {each!r}")
         found[parts[0]] = value_of_text(parts[1])
     return found
+
+
+def _tell_of_restart(error: StreamError) -> None:
+    """Say what records streams that are made anew, if one of them ended the recording."""
+    errors = error.errors.values() if isinstance(error, RecordError) else [error]
+    if any(isinstance(each, (StreamShapeChangedError, StreamTypeChangedError)) for each in errors):
+        click.echo("pymilk: with --restart a recording goes on in a new file then", err=True)
 
 
 class _Stats:

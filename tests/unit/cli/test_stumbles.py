@@ -13,6 +13,8 @@ pytest.importorskip("rich", reason="extra cli")
 
 from pymilk.cli.describing import GAPS_SHOWN, recording_report
 from pymilk.cli.output import table_lines
+from pymilk.errors import RecordError, StreamShapeChangedError
+from pymilk.recording import Recorder
 from support.calling import call
 
 
@@ -51,6 +53,33 @@ def test_wrong_keyword_of_a_header_is_named(line: str, words: str, make, tmp_pat
     header.write_text(line)
     said = call("record", "cam", "-o", tmp_path / "a.npy", "-n", 1, "--header", header)
     assert (said.returncode, said.stderr.startswith(f"pymilk: {words}")) == (1, True), said.stderr
+
+
+def test_name_that_is_right_is_not_proposed(make, tmp_path: Path) -> None:
+    make("cam", ((3, 4), np.uint16))
+    make("cams", ((3, 4), np.uint16))
+    said = call("record", "cam", "-o", tmp_path / "none" / "a.npy", "-n", 1)
+    folder = str(tmp_path / "none")
+    assert said.stderr == f"pymilk: there is no directory {folder!r} to record stream 'cam' in; create it\n"
+    assert call("info", "camz").stderr.endswith("did you mean cam or cams?\n")
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_recording_that_a_new_shape_ends_says_what_goes_on(
+    several: bool, make, tmp_path: Path, monkeypatch
+) -> None:
+    changed = StreamShapeChangedError("it was recreated", stream="cam")
+    error = RecordError("1 of 2", errors={"cam": changed, "dm": OSError()}) if several else changed
+    make("cam", ((3, 4), np.uint16))
+    make("dm", ((3, 4), np.uint16))
+
+    def fail(self: Recorder) -> None:
+        raise error
+
+    monkeypatch.setattr(Recorder, "wait", fail)
+    names = ["cam", "dm"] if several else ["cam"]
+    said = call("record", *names, "-o", tmp_path / "{stream}.npy", "--seconds", 0.01)
+    assert "pymilk: with --restart a recording goes on in a new file then\n" in said.stderr
 
 
 @pytest.mark.parametrize("count", [0, 3, GAPS_SHOWN, GAPS_SHOWN + 5])
