@@ -25,7 +25,7 @@ from ...parameters.words import ParameterFlag, ParameterType, Timespec
 from ..colour import Meaning, wants_colours
 from ..exits import clean_exit
 from ..groups import SentenceGroup
-from ..output import NOTHING, clean, print_error, print_json, print_table, table_of
+from ..output import NOTHING, clean, print_error, print_json, print_none, print_table, table_of
 from ..parameters import NumberRange, parts_of_assignment
 from ..tables import Table, cut
 from ..terminal import ERASE, Terminal, interactive
@@ -107,6 +107,8 @@ def ls(pattern: str, label: str, watch: bool, as_json: bool) -> None:
             print_table(_table(entries))
         for line in _unusable(entries):
             click.echo(line)
+        if not entries:
+            print_none("FPS", [each for each in (pattern, label) if each != "*"])
 
 
 def _table(entries: list[dict[str, Any]]) -> Table:

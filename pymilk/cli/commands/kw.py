@@ -66,7 +66,7 @@ def kw(
             for key in wanted:
                 keywords[key]  # raises if there is no such keyword
             shown = [found[key] for key in wanted or [keyword_named(key, found) for key in changes] or found]
-        _show(shown, wanted, as_json)
+        _show(name, shown, wanted, as_json)
 
 
 def _store(keywords: Keywords, changes: Mapping[str, str], comment: str | None, as_text: bool) -> None:
@@ -81,7 +81,7 @@ def _store(keywords: Keywords, changes: Mapping[str, str], comment: str | None, 
     say_new_types(before, keywords.named())
 
 
-def _show(shown: Iterable[Keyword], wanted: list[str], as_json: bool) -> None:
+def _show(stream: str, shown: Iterable[Keyword], wanted: list[str], as_json: bool) -> None:
     rows = [(str(each.name), each.value, each.comment) for each in shown]
     if as_json:
         print_json([{"name": name, "value": value, "comment": comment} for name, value, comment in rows])
@@ -91,6 +91,8 @@ def _show(shown: Iterable[Keyword], wanted: list[str], as_json: bool) -> None:
     elif rows:
         cells = [(name, str(value), comment) for name, value, comment in rows]
         print_table(table_of(("keyword", "value", "comment"), cells))
+    else:
+        click.echo(clean(f"stream {stream!r} has no keywords"), err=True)
 
 
 def keyword_named(given: str, known: Collection[str], *, new: bool = False) -> str:

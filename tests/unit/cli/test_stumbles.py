@@ -55,6 +55,31 @@ def test_wrong_keyword_of_a_header_is_named(line: str, words: str, make, tmp_pat
     assert (said.returncode, said.stderr.startswith(f"pymilk: {words}")) == (1, True), said.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["ls"], "no stream in {} (MILK_SHM_DIR)"),
+        (["graph"], "no stream in {} (MILK_SHM_DIR)"),
+        (["fps", "ls"], "no FPS in {} (MILK_SHM_DIR)"),
+        (["fps", "ls", "aol*", "--label", "x"], "no FPS in {} (MILK_SHM_DIR) matches 'aol*' or 'x'"),
+        (["ps", "--once"], "no process information in {}"),
+        (["ps", "--once", "loop"], "no process information in {} matches 'loop'"),
+    ],
+)
+def test_lists_of_nothing_say_where(arguments: list[str], words: str, shm_dir: Path, monkeypatch) -> None:
+    monkeypatch.setattr("pymilk.cli.commands.ps.process_directories", lambda: [str(shm_dir)])
+    monkeypatch.setattr("pymilk.cli.commands.ps.list_processes", list)
+    said = call(*arguments)
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", words.format(shm_dir) + "\n")
+
+
+def test_stream_without_keywords_says_so(make) -> None:
+    make("cam", ((3, 4), np.uint16))
+    said = call("kw", "cam")
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "stream 'cam' has no keywords\n")
+    assert (call("kw", "cam", "--json").stdout, call("kw", "cam", "--json").stderr) == ("[]\n", "")
+
+
 def test_name_that_is_right_is_not_proposed(make, tmp_path: Path) -> None:
     make("cam", ((3, 4), np.uint16))
     make("cams", ((3, 4), np.uint16))
