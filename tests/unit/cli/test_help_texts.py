@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +14,6 @@ from click.shell_completion import CompletionItem
 
 from pymilk.cli.app import app
 from support.calling import call, done, walk
-
-ROOT = Path(__file__).parents[3]
-
 
 COMMANDS = {"": app, **dict(walk())}
 
@@ -105,23 +100,3 @@ def test_streams_come_before_files(path: str, name: str, make_stream) -> None:
 def test_streams_are_completed(path: str, make_stream) -> None:
     make_stream("cam", (8, 8), "u2")
     assert [each.value for each in items(path, COMMANDS[path].params[0], "ca")] == ["cam"]
-
-
-def lines_with_commands() -> Iterator[tuple[str, str, str]]:
-    """Find commands with options in what users read: the place, the command, its options as they stand."""
-    names = "|".join(sorted(filter(None, COMMANDS), key=len, reverse=True))
-    found = re.compile(rf"\bpymilk ({names})((?: [^`\n|;]*)?)")
-    places = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").iterdir()]
-    for place in [*places, *(ROOT / "contrib").rglob("*.service")]:
-        for each in found.finditer(place.read_text()):
-            yield str(place.relative_to(ROOT)), each[1], each[2]
-
-
-def test_options_in_texts_are_shown_in_the_help() -> None:
-    seen = 0
-    for place, path, rest in lines_with_commands():
-        known = {word for found, each in PARAMETERS if found == path for word in each.opts}
-        for word in re.findall(r"(?<![\w-])--[a-z][a-z-]*", rest):
-            seen += 1
-            assert word in known | {"--help"}, f"{place}: pymilk {path} {word}"
-    assert seen > 50
