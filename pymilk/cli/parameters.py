@@ -52,14 +52,12 @@ class AliasedOption(click.Option):
             self.opts = shown
 
 
-class Number(click.ParamType):
-    """Any finite number."""
-
-    name = "number"
+class Number(click.types.FloatParamType):
+    """Any finite number; click's own type accepts NaN and infinities."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the number, or refuse it."""
-        number = float(click.FLOAT.convert(value, param, ctx))
+        number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
         return number

@@ -104,11 +104,7 @@ def record(
 
     Example: pymilk record cam0 -o cam0.fits -n 100000 --max-frames-per-file 10000
     """
-
-    if until_stopped and (frames is not None or seconds is not None):
-        raise click.UsageError("--until-stopped has no other end; leave out --frames and --seconds")
-    if not until_stopped and frames is None and seconds is None:
-        raise click.UsageError("until when? Give --frames, --seconds or --until-stopped")
+    _check_end(frames, seconds, until_stopped)
     end = Latch()
     with clean_exit(), told_to_end(end):
         streams = matching(names)
@@ -161,11 +157,7 @@ def record(
             print_json(report.to_dict())
         else:
             print_told(str(report), report.reasons())
-        try:
-            recorder.wait()  # raises the error that ended it
-        except StreamError as error:
-            _tell_of_restart(error)
-            raise
+        _raise_what_ended(recorder)
     if not until_stopped and any(each.ended == "stopped" for each in report.streams.values()):
         sys.exit(EXIT_INTERRUPTED)
 
@@ -184,11 +176,23 @@ def _keywords(given: tuple[str, ...], path: str | None) -> dict[str, Any]:
     return found
 
 
-def _tell_of_restart(error: StreamError) -> None:
-    """Say what records streams that are made anew, if one of them ended the recording."""
-    errors = error.errors.values() if isinstance(error, RecordError) else [error]
-    if any(isinstance(each, (StreamShapeChangedError, StreamTypeChangedError)) for each in errors):
-        click.echo("pymilk: with --restart a recording goes on in a new file then", err=True)
+def _check_end(frames: int | None, seconds: float | None, until_stopped: bool) -> None:
+    """Refuse options that say two ends of the recording, or none."""
+    if until_stopped and (frames is not None or seconds is not None):
+        raise click.UsageError("--until-stopped has no other end; leave out --frames and --seconds")
+    if not until_stopped and frames is None and seconds is None:
+        raise click.UsageError("until when? Give --frames, --seconds or --until-stopped")
+
+
+def _raise_what_ended(recorder: Recorder) -> None:
+    """Raise the error that ended a recording, and say what goes on if a stream is made anew."""
+    try:
+        recorder.wait()
+    except StreamError as error:
+        errors = error.errors.values() if isinstance(error, RecordError) else [error]
+        if any(isinstance(each, (StreamShapeChangedError, StreamTypeChangedError)) for each in errors):
+            click.echo("pymilk: with --restart a recording goes on in a new file then", err=True)
+        raise
 
 
 class _Stats:
