@@ -1,19 +1,83 @@
 """Streams across machines, over Zenoh (the extra ``net``): docs/bridge.md."""
 
-from .access import Allow
-from .certificates import Certificate, list_certificates, make_certificates
-from .configuration import Links, links_of
-from .credentials import Login, Tls
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# At once: names of these rooms are those of their functions.
 from .directory import RemoteStream, directory
 from .fetch import FetchReport, RemoteRecording, fetch, recordings
-from .options import Options
-from .receiver import BRIDGE_ROW, FLAG_AWAY, FLAG_BEFORE, FLAG_ON_WAY, FLAG_SKIPPED, Receiver
-from .reports import LineReport, ReceiverReport, RouterReport, SenderReport
-from .router import Router
-from .sender import Sender
 
-__all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "FLAG_SKIPPED", "Allow", "Certificate",
-           "FetchReport", "LineReport", "Links", "Login", "Options", "Receiver", "ReceiverReport",
-           "RemoteRecording", "RemoteStream", "Router", "RouterReport", "Sender", "SenderReport", "Tls",
-           "directory", "fetch", "links_of", "list_certificates", "make_certificates",
-           "recordings"]  # fmt: skip
+if TYPE_CHECKING:
+    from .access import Allow
+    from .certificates import Certificate, list_certificates, make_certificates, revoke_certificates
+    from .configuration import Links, links_of, log_of
+    from .credentials import Login, Tls
+    from .log_reports import LogReport, TailReport
+    from .log_wire import LogRecord
+    from .options import Options
+    from .receiver import BRIDGE_ROW, FLAG_AWAY, FLAG_BEFORE, FLAG_ON_WAY, FLAG_SKIPPED, Receiver
+    from .reports import LineReport, ReceiverReport, RouterReport, SenderReport
+    from .router import Router
+    from .sender import Sender
+    from .tail import Tail
+
+#: Rooms that are loaded with the first of their names.
+_ROOMS = {
+    "access": ("Allow",),
+    "certificates": ("Certificate", "list_certificates", "make_certificates", "revoke_certificates"),
+    "configuration": ("Links", "links_of", "log_of"),
+    "credentials": ("Login", "Tls"),
+    "log_reports": ("LogReport", "TailReport"),
+    "log_wire": ("LogRecord",),
+    "options": ("Options",),
+    "receiver": ("BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "FLAG_SKIPPED", "Receiver"),
+    "reports": ("LineReport", "ReceiverReport", "RouterReport", "SenderReport"),
+    "router": ("Router",),
+    "sender": ("Sender",),
+    "tail": ("Tail",),
+}
+
+__all__ = [
+    "BRIDGE_ROW",
+    "FLAG_AWAY",
+    "FLAG_BEFORE",
+    "FLAG_ON_WAY",
+    "FLAG_SKIPPED",
+    "Allow",
+    "Certificate",
+    "FetchReport",
+    "LineReport",
+    "Links",
+    "LogRecord",
+    "LogReport",
+    "Login",
+    "Options",
+    "Receiver",
+    "ReceiverReport",
+    "RemoteRecording",
+    "RemoteStream",
+    "Router",
+    "RouterReport",
+    "Sender",
+    "SenderReport",
+    "Tail",
+    "TailReport",
+    "Tls",
+    "directory",
+    "fetch",
+    "links_of",
+    "list_certificates",
+    "log_of",
+    "make_certificates",
+    "recordings",
+    "revoke_certificates",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _ROOMS.items():
+        if name in names:
+            found = getattr(importlib.import_module(f".{room}", __name__), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

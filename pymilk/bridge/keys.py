@@ -9,8 +9,8 @@ import urllib.parse
 from ..errors import BridgeAddressError, StreamNameError
 from ..names import check_name
 
-__all__ = ["ABOUT", "CLOCK", "FRAMES", "HERE", "LIKE", "OPTIONS", "PAST", "RECORDINGS", "SOME", "host_name",
-           "key_fitting", "key_like", "key_of", "names_in", "source_of"]  # fmt: skip
+__all__ = ["ABOUT", "CLOCK", "FRAMES", "HERE", "LIKE", "LOG", "NEWS", "OPTIONS", "PAST", "RECORDINGS",
+           "SOME", "host_name", "key_fitting", "key_like", "key_of", "names_in", "source_of"]  # fmt: skip
 
 #: First parts of all keys. The number is the version of what is sent under them.
 _ROOT = "pymilk/1"
@@ -24,6 +24,9 @@ CLOCK = "clock"
 
 #: Last part: recordings that are served.
 RECORDINGS = "recordings"
+
+#: Last parts of a message log: answers with messages, and that there are new ones.
+LOG, NEWS = "log", "news"
 
 #: Stands for any letters within a part, as an engine has it.
 SOME = "$*"

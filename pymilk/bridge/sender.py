@@ -41,6 +41,7 @@ from .keys import (
 )
 from .line import Line
 from .links import Links
+from .log_desk import LogDesk
 from .numbers import Family
 from .options import Options
 from .reports import SenderReport
@@ -77,6 +78,8 @@ class Sender:
         What this machine is called. Default: its host name up to the first dot.
     serve : str or PathLike, optional
         A folder: whoever listens may fetch its recordings of these streams. Default: none.
+    log : tuple of str, optional
+        Names of message logs, or patterns of them, that others may read; there need be no streams then.
     engine : Engine, optional
         Instead of one of its own; it stays the caller's.
 
@@ -102,19 +105,24 @@ class Sender:
         *,
         host: str | None = None,
         serve: str | os.PathLike[str] | None = None,
+        log: tuple[str, ...] = (),
         engine: Engine | None = None,
     ) -> None:
-        if isinstance(patterns, str) or not patterns:
+        if isinstance(log, str):
+            raise StreamArgumentError("log is a tuple of names or patterns", argument="log", found=log)
+        if isinstance(patterns, str) or not (patterns or log):
             raise StreamArgumentError(
-                "patterns is a tuple with a name or a pattern at least", argument="patterns", found=patterns
-            )
-        self.patterns = tuple(patterns)
+                "patterns is a tuple with a name or a pattern at least, unless logs are sent",
+                argument="patterns", found=patterns,
+            )  # fmt: skip
+        self.patterns, self.log = tuple(patterns), tuple(log)
         self.host = check_name(host_name() if host is None else host)
         self._links, self._engine, self._owned = links or Links(), engine, engine is None
         self._family = Family()
         self._number = self._family.number
         self._serve = serve
         self._shelf: Shelf | None = None
+        self._logs: LogDesk | None = None
         self._lines: dict[str, Line] = {}
         self._kinds: dict[tuple[str, Options], Line] = {}
         self._asked: dict[tuple[str, Options], float] = {}  # and when it was wanted last
@@ -142,6 +150,8 @@ class Sender:
         self._shelf = shelf
         if shelf is not None:
             self._serve_absent(self._engine, shelf)
+        if self.log:
+            self._logs = LogDesk(self.log, self.host, self._number, self._engine)
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="pymilk-bridge", daemon=True)
         tell_after_fork(self)
@@ -165,6 +175,7 @@ class Sender:
         return SenderReport(
             host=self.host, duration=duration, cpu_share=busy / duration if duration > 0 else 0.0,
             streams=[line.report for line in lines],
+            logs=[] if self._logs is None else self._logs.reports,
             **(self._connections.told() if self._connections else {}),
         )  # fmt: skip
 
@@ -201,10 +212,10 @@ class Sender:
         # Connections and threads stayed with the parent.
         over = self._over.is_set()
         self._over, self._thread, self._lines, self._kinds = Latch(), None, {}, {}
-        self._shelf = self._connections = None
+        self._shelf = self._logs = self._connections = None
         self._over.set()
         if not over:
-            self.error = left_with_parent("sender of the bridge", ", ".join(self.patterns))
+            self.error = left_with_parent("sender of the bridge", ", ".join((*self.patterns, *self.log)))
 
     # -- the thread ----------------------------------------------------------------------------
 
@@ -227,6 +238,8 @@ class Sender:
                 each.close()
             if self._shelf is not None:
                 self._shelf.close()
+            if self._logs is not None:
+                self._logs.close()
             if self._connections is not None:
                 self._connections.close()
             if self._owned:
@@ -342,4 +355,4 @@ class Sender:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<Sender of {', '.join(self.patterns)} on {self.host!r}>"
+        return f"<Sender of {', '.join((*self.patterns, *self.log))} on {self.host!r}>"
