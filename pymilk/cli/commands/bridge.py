@@ -346,7 +346,7 @@ def _recorded(each: RemoteRecording) -> list[str]:
 @bridge.command()
 @click.argument("source", metavar="HOST/LOG")
 @_reaching
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True,
+@click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), default=10, show_default=True,
               help="Begin with so many messages that are there.")
 @click.option("-f", "--follow", is_flag=True, help="Wait for messages, until Ctrl-C.")
 @click.option("--as", "name", metavar="NAME",
