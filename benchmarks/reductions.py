@@ -4,10 +4,10 @@
 
 A recording of 120x120 uint16 in each format. In turns, in one process: `Recording.mean`, and a loop that
 reads the same frames in blocks of 4 MiB with `Recording.frames`, or with NumPy from the file for ``npy``,
-takes ``np.mean`` of each block and adds them up. Medians of both, the median of the ratios of all turns (1:
-as fast; more: faster), and the memory that `Recording.mean` takes after each block beyond what was there, in
-a process of its own, without pages of the file. Results are compared. Files are in the page cache, unless
-they are larger than memory.
+takes ``np.mean`` of each block and adds them up. Medians of both; the median of the ratios of all turns (1:
+as fast; more: faster), also of the times of processors, which other programs hardly change; and the memory
+that `Recording.mean` takes after each block beyond what was there, in a process of its own, without pages of
+the file. Results are compared. Files are in the page cache, unless they are larger than memory.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -75,28 +76,39 @@ def plain(frames: np.ndarray) -> np.ndarray:
     return total / len(frames)
 
 
-def timed(work: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
-    """Return the seconds that something takes, and its result."""
-    began = time.perf_counter()
+class Timed(NamedTuple):
+    """Seconds that something took, those of processors among them, and its result."""
+
+    seconds: float
+    processor: float
+    result: np.ndarray
+
+
+def timed(work: Callable[[], np.ndarray]) -> Timed:
+    """Do something, and time it."""
+    began, worked = time.perf_counter(), time.process_time()
     result = work()
-    return time.perf_counter() - began, result
+    return Timed(time.perf_counter() - began, time.process_time() - worked, result)
 
 
 def compare(path: Path, repeats: int) -> None:
     """Print one line of the table."""
     nbytes = 0
-    mine, theirs = [], []
+    mine: list[Timed] = []
+    theirs: list[Timed] = []
     with pymilk.load(path) as recording:
         nbytes = recording.nbytes
         frames = np.load(path, mmap_mode="r") if path.suffix == ".npy" else recording.frames
         for turn in range(repeats + 1):
-            took, found = timed(lambda: recording.mean(axis=0))
-            other, wanted = timed(lambda frames=frames: plain(frames))
-            np.testing.assert_allclose(found, wanted, rtol=1e-12)
+            ours = timed(lambda: recording.mean(axis=0))
+            other = timed(lambda frames=frames: plain(frames))
+            np.testing.assert_allclose(ours.result, other.result, rtol=1e-12)
             if turn:  # the first one fills the page cache
-                mine.append(took)
+                mine.append(ours)
                 theirs.append(other)
-    ratio = statistics.median(b / a for a, b in zip(mine, theirs, strict=True))
+    turns = list(zip(mine, theirs, strict=True))
+    ratio = statistics.median(other.seconds / ours.seconds for ours, other in turns)
+    of_processor = statistics.median(other.processor / ours.processor for ours, other in turns)
     said = subprocess.run(
         [sys.executable, "-c", PEAK, str(path)],
         capture_output=True,
@@ -106,8 +118,9 @@ def compare(path: Path, repeats: int) -> None:
     )
     memory = int(said.stdout) / 1024
     print(
-        f"{path.suffix:6} {nbytes / statistics.median(mine) / 1e6:>9.0f} "
-        f"{nbytes / statistics.median(theirs) / 1e6:>11.0f} {ratio:>7.2f} {memory:>10.1f}",
+        f"{path.suffix:6} {nbytes / statistics.median(each.seconds for each in mine) / 1e6:>9.0f} "
+        f"{nbytes / statistics.median(each.seconds for each in theirs) / 1e6:>11.0f} {ratio:>7.2f} "
+        f"{of_processor:>18.2f} {memory:>10.1f}",
         flush=True,
     )
 
@@ -124,7 +137,7 @@ def main() -> None:
         os.environ["MILK_SHM_DIR"] = tempfile.mkdtemp(dir="/dev/shm")
         try:
             print(f"{options.nbytes / 1e9:g} GB of 120x120 uint16; load {os.getloadavg()[0]:.1f}")
-            print("format mean MB/s plain MB/s   ratio  memory MB")
+            print("format mean MB/s plain MB/s   ratio  of processor time  memory MB")
             for suffix in options.formats.split(","):
                 path = Path(folder) / f"reduced.{suffix}"
                 make(path, options.nbytes)

@@ -5,7 +5,6 @@
 
 import sys
 import time
-from pathlib import Path
 
 import pymilk
 
@@ -28,11 +27,10 @@ with (
         while recorder.running:
             time.sleep(min(60, seconds / 2))
             print(f"lost so far: {recorder.report.lost}")
-    ended = {stream: report.ended for stream, report in recorder.report.streams.items()}
-    print(ended, recorder.report.lost, "lost")
+    streams = recorder.report.streams
+    print({stream: report.ended for stream, report in streams.items()}, recorder.report.lost, "lost")
 
-for stream in ("wfs", "psf"):
-    first = next(Path("night").glob(f"*/{stream}_000000.npy"))
-    # Without the number the name means the whole series.
-    with pymilk.load(first.with_name(f"{stream}.npy")) as night:
+for stream, report in streams.items():
+    # All files as one recording. pymilk.load("night/2026-11-29/wfs.npy") gives the same.
+    with pymilk.load(report.paths) as night:
         print(f"{stream}: complete {night.complete}, gaps {len(night.gaps)}")

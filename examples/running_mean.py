@@ -18,7 +18,7 @@ with pymilk.SimulatedCamera("cam0", rate=1000, ring=4096), pymilk.SHM("cam0") as
     mean = cam.get_data().astype(np.float32)
     out = pymilk.SHM("cam0_mean", mean, replace="if-free")
     # The ring of the stream holds what comes while this loop is busy, 4 seconds here. A stream that has none
-    # gets one by `pymilk relay cam0 cam0_ring --depth 4096`.
+    # gets one by `pymilk relay cam0 cam0_ring --ring 4096`.
     with out, cam.ring_reader() as ring:
         done = 0
         for block in ring.blocks(frames=64):

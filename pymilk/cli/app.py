@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ..inspection.about import version_lines
+from .groups import SentenceGroup
 from .start import loaded
 
 __all__ = ["app"]
@@ -19,7 +20,7 @@ _COMMANDS = (
 )  # fmt: skip
 
 
-class _Commands(click.Group):
+class _Commands(SentenceGroup):
     """Imports a command when it is asked for: the others need much that it does not."""
 
     def list_commands(self, context: click.Context) -> list[str]:

@@ -14,6 +14,9 @@ from .tables import Table
 
 __all__ = ["channel_report", "recording_report", "stream_report", "watched_details"]
 
+#: Most gaps of a recording that are shown: a screen of them.
+GAPS_SHOWN = 20
+
 #: Turns a table into lines: as wide as the place where they are shown, in its colours.
 Drawn = Callable[[Table], list[str]]
 
@@ -63,13 +66,25 @@ def recording_report(details: dict[str, Any], drawn: Drawn) -> list[str]:
     if details["uncertain"]:
         facts.append(("uncertain", uncertain_text(details["uncertain"])))
     lines = [clean(f"{label:<12}{text}") for label, text in facts]
-    lines += _section(drawn, "gaps", ("row", "lost", "before", "after"), ("row", "lost", "before", "after"), [
-        tuple(map(str, gap)) for gap in details["gaps"]
-    ])  # fmt: skip
     lines += _section(drawn, "keywords", ("keyword", "value", "comment"), (), [
         tuple(map(str, each)) for each in details["keywords"]
     ])  # fmt: skip
+    gaps = details["gaps"]
+    shown = gaps if len(gaps) <= GAPS_SHOWN else sorted(sorted(gaps, key=_lost, reverse=True)[:GAPS_SHOWN])
+    title = "gaps" if len(shown) == len(gaps) else f"the {len(shown)} largest of {len(gaps)} gaps"
+    lines += _section(drawn, title, ("row", "lost", "before", "after"), ("row", "lost", "before", "after"), [
+        (str(row), str(lost), str(before) if row else NOTHING, str(after))
+        for row, lost, before, after in shown
+    ])  # fmt: skip
+    if shown:
+        more = "" if len(shown) == len(gaps) else "; --json has every gap"
+        lines.append(f"{sum(map(_lost, gaps))} frames are missing in all{more}")
     return lines
+
+
+def _lost(gap: list[int]) -> int:
+    """Return how many frames are missing in a gap of `recording_details`."""
+    return gap[1]
 
 
 def stream_report(details: dict[str, Any], drawn: Drawn) -> list[str]:

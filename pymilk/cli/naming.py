@@ -20,6 +20,7 @@ from ..streams.directory import list_streams
 __all__ = [
     "close_names",
     "complete_streams",
+    "complete_streams_or_files",
     "completes_channels",
     "is_pattern",
     "matches",
@@ -89,7 +90,9 @@ def close_names(error: Exception) -> str:
         channels = [os.path.basename(each["path"]) for each in list_channels() if each["name"] == str(name)]
         if channels:
             return f"; there is a channel of that name: {', '.join(channels)}"
-        close = difflib.get_close_matches(str(name), _streams(), 3, 0.6)
+        known = _streams()
+        # The stream may be there, and something else is missing: the folder of its recording.
+        close = [] if str(name) in known else difflib.get_close_matches(str(name), known, 3, 0.6)
     return f"; did you mean {' or '.join(close)}?" if close else ""
 
 
@@ -105,6 +108,13 @@ def complete_streams(
         for entry in found
         if entry["name"].startswith(start)
     ]
+
+
+def complete_streams_or_files(
+    context: click.Context, parameter: click.Parameter, start: str
+) -> list[CompletionItem]:
+    """Complete the name of a stream in the shell, or that of a file where no stream is called so."""
+    return complete_streams(context, parameter, start) or [CompletionItem(start, type="file")]
 
 
 def completes_channels(

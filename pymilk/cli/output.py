@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import ForeignFileWarning, StreamInUseWarning
+from ..names import stream_directory
 from ..verdicts import wrapped
 from .colour import Meaning, paint, wants_colours
 from .naming import close_names
@@ -33,6 +34,7 @@ __all__ = [
     "fitted_table",
     "print_error",
     "print_json",
+    "print_none",
     "print_report",
     "print_table",
     "print_told",
@@ -70,6 +72,24 @@ def print_error(error: Exception) -> None:
     """Print the message of an error on stderr; it may contain names of processes and text of files."""
     text = f"pymilk: {error}{close_names(error)}{_option(error)}"
     click.echo("\n".join(map(clean, text.split("\n"))), err=True)
+
+
+def print_none(what: str, wanted: Sequence[str] = (), where: Sequence[str] = ()) -> None:
+    """Say on stderr that a list has nothing in it.
+
+    Parameters
+    ----------
+    what : str
+        What is not there: ``"stream"``.
+    wanted : sequence of str
+        The names and patterns that were asked for.
+    where : sequence of str
+        Directories that were searched. Default: the stream directory, and whether MILK_SHM_DIR names it.
+    """
+    known = "MILK_SHM_DIR" if "MILK_SHM_DIR" in os.environ else "no MILK_SHM_DIR"
+    places = ", ".join(where) or f"{stream_directory()} ({known})"
+    fitting = f" matches {' or '.join(map(repr, wanted))}" if wanted else ""
+    click.echo(clean(f"no {what} in {places}{fitting}"), err=True)
 
 
 def _option(error: Exception) -> str:

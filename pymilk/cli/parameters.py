@@ -11,6 +11,7 @@ import numpy as np
 
 __all__ = [
     "AliasedOption",
+    "Number",
     "NumberRange",
     "axes_of",
     "dtype_of",
@@ -51,15 +52,23 @@ class AliasedOption(click.Option):
             self.opts = shown
 
 
-class NumberRange(click.FloatRange):
-    """A range of finite numbers; click's own range accepts NaN."""
+class Number(click.types.FloatParamType):
+    """Any finite number; click's own type accepts NaN and infinities."""
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Read the number, or refuse it."""
-        number = super().convert(value, param, ctx)
+        number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value} is not a finite number", param, ctx)
         return number
+
+
+class NumberRange(click.FloatRange):
+    """A range of finite numbers; click's own range accepts NaN. At least one end is given."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read the number, or refuse it."""
+        return Number().convert(super().convert(value, param, ctx), param, ctx)
 
 
 def shape_of(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from .._core import Keyword
 from .._version import __version__
 from ..arguments import bad_argument
 from ..axes import Orientation
-from ..errors import StreamFormatError
+from ..errors import StreamArgumentError, StreamFormatError
 from ..native.formats import dtype_name
 from ..times import frame_times, tai_offset
 from .sinks import Header
@@ -67,11 +67,11 @@ def checked_keywords(given: Any) -> tuple[Keyword, ...]:
             or not isinstance(comment, str)
             or (isinstance(value, int) and not -(2**63) <= value < 2**63)
         ):
-            raise bad_argument(
-                "keywords",
-                {name: entry},
-                f"names of 1 to {_KEYWORD_LETTERS} letters to an int of 64 bits, a float, a printable text, "
-                "or to such a value with a comment",
+            raise StreamArgumentError(
+                f"keywords: {name!r} cannot be {entry!r}: names have 1 to {_KEYWORD_LETTERS} letters, values "
+                "are ints of 64 bits, floats or printable texts, each perhaps with a comment",
+                argument="keywords",
+                found={name: entry},
             )
         found.append(Keyword(name, int(value) if isinstance(value, bool) else value, comment))
     return tuple(found)

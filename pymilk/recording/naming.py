@@ -72,7 +72,7 @@ def expanded(path: str, stream: str, when: float) -> Names:
         if name not in FIELDS or (digits and name != "seq"):
             known = "; ".join(f"{{{each}}}: {what}" for each, what in FIELDS.items())
             raise StreamArgumentError(
-                f"path: {path!r} has a field {{{name}}} that is not known here; known are {known}",
+                f"{path!r} has a field {{{name}}} that is not known here; known are {known}",
                 argument="path",
                 found=path,
             )

@@ -13,8 +13,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -41,6 +40,9 @@ from ..times import now_ns
 from .block import Block, RingReport
 from .reading import FrameKind, ReadCalls, Reading
 from .receiver import Beginning, ReceiverThread
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["RingReader"]
 
@@ -504,6 +506,8 @@ class RingReader(ReadCalls):
                 if block is not None:
                     break
                 if self._executor is None:
+                    from concurrent.futures import ThreadPoolExecutor
+
                     self._executor = ThreadPoolExecutor(1, f"pymilk-ring-{self.name}")
                 waiting = loop.run_in_executor(self._executor, self._wait_a_little, deadline)
                 try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -170,6 +169,8 @@ def check_room_for(path: str, others: Iterable[str], stream: str) -> None:
 def delete(path: str) -> None:
     """Delete a file, or a directory with its content, if it exists."""
     if os.path.isdir(path) and not os.path.islink(path):
+        import shutil  # here, because it brings three libraries of compression
+
         shutil.rmtree(path)
     elif os.path.lexists(path):
         os.unlink(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -16,6 +16,17 @@ pytest.importorskip("rich", reason="extra cli")
 import click
 
 from pymilk.cli.app import app
+
+
+def walk(group: click.Group = app, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Find all commands below a group, each with its words ("bridge send"); groups as well."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield path + name, command
+        if isinstance(command, click.Group):
+            yield from walk(command, f"{path}{name} ")
 
 
 def call(*arguments: object, command: click.Command = app) -> subprocess.CompletedProcess[str]:

@@ -49,7 +49,8 @@ _STYLES = {"": "", "lossy": "yellow", "wrong": "bold red"}
 @click.option("--cpu-writer", type=click.IntRange(min=0), metavar="CORE", help="Core of the writer.")
 @click.option("--cpu-reader", type=click.IntRange(min=0), metavar="CORE",
               help="Core of the thread that takes frames out of the stream.")
-@click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority of both, where permitted.")
+@click.option("--priority", metavar="P", type=click.IntRange(1, 99),
+              help="SCHED_FIFO priority of both, where permitted.")
 @click.option("--busy", is_flag=True, help="Keep a second Python thread busy beside the reader.")
 @click.option("--stall", type=NumberRange(min=0), default=0, metavar="MS",
               help="Milliseconds that the consumer of a ring sleeps, every half second.")

@@ -44,6 +44,7 @@ from ...errors import StreamTimeoutError
 from ...system.latch import Latch
 from ...times import to_utc
 from ..exits import clean_exit, told_to_end
+from ..groups import SentenceGroup
 from ..naming import complete_streams
 from ..output import NOTHING, age_text, clean, print_json, print_table, table_of, warnings_as_lines
 from ..parameters import NumberRange, size_of
@@ -154,7 +155,7 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-@click.group()
+@click.group(cls=SentenceGroup)
 def bridge() -> None:
     """Streams across machines: send, receive, and see who is there.
 
@@ -301,7 +302,8 @@ def _time_of(
 @bridge.command()
 @click.argument("source", metavar="HOST/STREAM")
 @_reaching
-@click.option("-o", "--output", metavar="FILE", help="Recording to write; the suffix chooses the format.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(),
+              help="Recording to write; the suffix chooses the format.")
 @click.option("--since", callback=_time_of, metavar="TIME",
               help="Frames from this time on: local time, or with a zone (2026-11-29T21:30+00:00).")
 @click.option("--until", callback=_time_of, metavar="TIME", help="Frames before this time.")
@@ -347,7 +349,7 @@ def _recorded(each: RemoteRecording) -> list[str]:
 @bridge.command()
 @click.argument("source", metavar="HOST/LOG")
 @_reaching
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True,
+@click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), default=10, show_default=True,
               help="Begin with so many messages that are there.")
 @click.option("-f", "--follow", is_flag=True, help="Wait for messages, until Ctrl-C.")
 @click.option("--as", "name", metavar="NAME",
@@ -418,6 +420,7 @@ def router(max_frame: int, **given: Any) -> None:
 @click.argument("names", nargs=-1, metavar="[NAME[=ADDRESS,...]]...")
 @click.option(
     "--days",
+    metavar="N",
     type=click.IntRange(1, 36499),
     default=365,
     show_default=True,

@@ -37,7 +37,7 @@ _LARGE_NBYTES = 1_000_000_000
 @click.option("-n", "--frames", metavar="N", type=click.IntRange(min=1), help="How many to capture.")
 @click.option("--seconds", metavar="SECONDS", type=NumberRange(min=0, min_open=True),
               help="Capture for this time instead.")
-@click.option("-o", "--output", metavar="PATH",
+@click.option("-o", "--output", metavar="PATH", type=click.Path(),
               help="Save frames here: .npy, .fits, .h5, .hdf5 or .zarr. Default: only report.")
 @click.option("--plot", type=click.Path(dir_okay=False), metavar="FILE.png",
               help="Draw the intervals between frames, and the gaps over time.")

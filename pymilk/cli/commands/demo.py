@@ -57,7 +57,7 @@ def _stream_directory(chosen: str | None) -> Iterator[None]:
               help="Pixel type.")
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
-@click.option("--dir", "directory", type=click.Path(exists=True, file_okay=False),
+@click.option("--dir", "directory", metavar="DIR", type=click.Path(exists=True, file_okay=False),
               help="Directory for the stream. Default: a private one.")
 @click.option("--plot", "picture", cls=AliasedOption, aliases=["--picture"], metavar="FILE.png",
               type=click.Path(dir_okay=False, writable=True),

@@ -28,7 +28,7 @@ _HELP = {"help_option_names": ["-h", "--help"]}
 @click.option("--type", "kind", type=click.Choice(list(TYPES)), default="f32", show_default=True,
               help="Pixel type.")
 @click.option("-z", "do_zero", is_flag=True, help="Publish zeros in a stream that is kept.")
-@click.option("--kw", "nbkw", type=click.IntRange(min=0), default=50, show_default=True,
+@click.option("--kw", "nbkw", metavar="N", type=click.IntRange(min=0), default=50, show_default=True,
               help="Room for keywords.")
 @click.option("--force", is_flag=True, help="Make a new stream, even if the existing one fits.")
 @click.option("--del", "delete", is_flag=True, help="Delete the existing stream before.")

@@ -24,7 +24,8 @@ from ...parameters.texts import value_as_text, value_from_text
 from ...parameters.words import ParameterFlag, ParameterType, Timespec
 from ..colour import Meaning, wants_colours
 from ..exits import clean_exit
-from ..output import NOTHING, clean, print_error, print_json, print_table, table_of
+from ..groups import SentenceGroup
+from ..output import NOTHING, clean, print_error, print_json, print_none, print_table, table_of
 from ..parameters import NumberRange, parts_of_assignment
 from ..tables import Table, cut
 from ..terminal import ERASE, Terminal, interactive
@@ -37,7 +38,7 @@ _SECONDS = NumberRange(min=0, max=1e6)
 _STATES = {"running": "good", "starting": "doubtful", "died": "bad"}
 
 
-@click.group()
+@click.group(cls=SentenceGroup)
 def fps() -> None:
     """Parameters of processes (FPS): gains, modes and switches in shared memory.
 
@@ -84,7 +85,7 @@ _timeout = click.option(
 
 @fps.command("ls")
 @click.argument("pattern", default="*", shell_complete=_names)
-@click.option("--label", default="*", help="Those with a label that matches this pattern.")
+@click.option("--label", default="*", metavar="PATTERN", help="Those with a label that matches this pattern.")
 @click.option("--watch", is_flag=True, help="Draw the table again every second, until q or Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, and nothing else.")
 def ls(pattern: str, label: str, watch: bool, as_json: bool) -> None:
@@ -106,6 +107,8 @@ def ls(pattern: str, label: str, watch: bool, as_json: bool) -> None:
             print_table(_table(entries))
         for line in _unusable(entries):
             click.echo(line)
+        if not entries:
+            print_none("FPS", [each for each in (pattern, label) if each != "*"])
 
 
 def _table(entries: list[dict[str, Any]]) -> Table:
@@ -257,10 +260,11 @@ def set_(name: str, keys: tuple[str, ...], force: bool) -> None:
 @fps.command("create")
 @click.argument("name")
 @click.argument("params", nargs=-1, metavar="[KEY[:TYPE]=VALUE]...")
-@click.option("--slots", type=click.IntRange(1, 100_000), default=200, show_default=True,
+@click.option("--slots", metavar="N", type=click.IntRange(1, 100_000), default=200, show_default=True,
               help="Most parameters that it can have.")
-@click.option("--description", default="", help="What it is for.")
-@click.option("--label", "labels", multiple=True, help="A label to select it by; may be given several times.")
+@click.option("--description", metavar="TEXT", default="", help="What it is for.")
+@click.option("--label", "labels", metavar="LABEL", multiple=True,
+              help="A label to select it by; may be given several times.")
 @click.option("--program", type=(str, str), default=("milk", ""), metavar="PROGRAM FUNCTION",
               help="PROGRAM-exec is started, and told to run FUNCTION; PACKAGE.MODULE:FUNCTION for pymilk.")
 @click.option("--standard", is_flag=True, help="Add the entries conf.* and procinfo.* of milk's programs.")

@@ -6,7 +6,7 @@ import click
 
 from ...parameters.graph import read_graph
 from ..exits import clean_exit
-from ..output import clean, print_json
+from ..output import clean, print_json, print_none
 
 __all__ = ["graph"]
 
@@ -32,7 +32,7 @@ def graph(dot: bool, as_json: bool) -> None:
         elif dot:
             click.echo(found.to_dot())
         elif not found.streams:
-            click.echo("no streams")
+            print_none("stream")
         else:
             for line in found.lines():
                 click.echo(clean(line))

@@ -15,7 +15,7 @@ from ...errors import ChannelError
 from ...recording import is_recording_name, recording_details
 from ..describing import channel_report, recording_report, stream_report, watched_details
 from ..exits import clean_exit
-from ..naming import complete_streams, matching
+from ..naming import complete_streams_or_files, matching
 from ..output import print_json, table_lines, warnings_as_lines
 from ..parameters import NumberRange
 from ..progress import bar_of_time
@@ -25,7 +25,7 @@ __all__ = ["info"]
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_streams)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_streams_or_files)
 @click.option("--measure", type=NumberRange(min=0, max=3600), default=1.0,
               show_default=True, metavar="SECONDS",
               help="Measure rate, jitter and writes for this time; 0: not at all.")

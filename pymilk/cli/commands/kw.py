@@ -19,7 +19,8 @@ __all__ = ["keyword_named", "kw", "say_new_types"]
 @click.command()
 @click.argument("name", shell_complete=complete_streams)
 @click.argument("keys", nargs=-1, metavar="[KEY[=VALUE]]...")
-@click.option("--comment", help="Comment of the keywords that are set. Default: the one they have.")
+@click.option("--comment", metavar="TEXT",
+              help="Comment of the keywords that are set. Default: the one they have.")
 @click.option("--text", "as_text", is_flag=True, help="Store values as text, even if they are numbers.")
 @click.option("--delete", is_flag=True, help="Delete the keywords KEY.")
 @click.option("--json", "as_json", is_flag=True, help="Print keywords as JSON, with their comments.")
@@ -65,7 +66,7 @@ def kw(
             for key in wanted:
                 keywords[key]  # raises if there is no such keyword
             shown = [found[key] for key in wanted or [keyword_named(key, found) for key in changes] or found]
-        _show(shown, wanted, as_json)
+        _show(name, shown, wanted, as_json)
 
 
 def _store(keywords: Keywords, changes: Mapping[str, str], comment: str | None, as_text: bool) -> None:
@@ -80,7 +81,7 @@ def _store(keywords: Keywords, changes: Mapping[str, str], comment: str | None, 
     say_new_types(before, keywords.named())
 
 
-def _show(shown: Iterable[Keyword], wanted: list[str], as_json: bool) -> None:
+def _show(stream: str, shown: Iterable[Keyword], wanted: list[str], as_json: bool) -> None:
     rows = [(str(each.name), each.value, each.comment) for each in shown]
     if as_json:
         print_json([{"name": name, "value": value, "comment": comment} for name, value, comment in rows])
@@ -90,6 +91,8 @@ def _show(shown: Iterable[Keyword], wanted: list[str], as_json: bool) -> None:
     elif rows:
         cells = [(name, str(value), comment) for name, value, comment in rows]
         print_table(table_of(("keyword", "value", "comment"), cells))
+    else:
+        click.echo(clean(f"stream {stream!r} has no keywords"), err=True)
 
 
 def keyword_named(given: str, known: Collection[str], *, new: bool = False) -> str:

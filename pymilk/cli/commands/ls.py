@@ -10,11 +10,10 @@ from rich.console import Console
 
 from ...channels.listing import list_channels
 from ...inspection import measure_rates
-from ...names import stream_directory
 from ..exits import clean_exit
 from ..livestreams import wanted, wanted_streams, watch_streams
 from ..naming import complete_streams
-from ..output import channel_lines, print_json, print_table, width_of_stdout
+from ..output import channel_lines, print_json, print_none, print_table, width_of_stdout
 from ..parameters import AliasedOption, NumberRange
 from ..progress import bar_of_time
 from ..streamtable import COLUMNS, notes_of, ordered, stream_table, unusable_line
@@ -89,6 +88,4 @@ def ls(
         for line in notes_of(streams) + others + channel_lines(channels):
             click.echo(line)
         if not streams and not channels:
-            fitting = f" matches {' or '.join(map(repr, patterns))}" if patterns else ""
-            where = f"{stream_directory()} ({'' if 'MILK_SHM_DIR' in os.environ else 'no '}MILK_SHM_DIR)"
-            click.echo(f"no stream in {where}{fitting}", err=True)
+            print_none("stream", patterns)

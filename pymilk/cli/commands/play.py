@@ -31,7 +31,8 @@ __all__ = ["play"]
               help="Give a new stream a ring. Default: none.")
 @click.option("--temporal", is_flag=True, help="Make the ring a circular cube.")
 @click.option("--cpu", type=click.IntRange(min=0), metavar="CORE", help="Core that publishes.")
-@click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority, where permitted.")
+@click.option("--priority", metavar="P", type=click.IntRange(1, 99),
+              help="SCHED_FIFO priority, where permitted.")
 @click.option("--hdu", metavar="HDU",
               help="Which image of a FITS file: number, name, or name,version. Default: the first one. "
                    "SOURCE may also be file.fits[HDU].")

@@ -13,6 +13,7 @@ import click
 
 from ...errors import StreamError
 from ...parameters.listing import list_processes, remove_stale_processes
+from ...parameters.process_folders import process_directories
 from ...parameters.processinfo import ProcessInfo
 from ...parameters.status import ProcessStatus
 from ...times import now_ns
@@ -24,6 +25,7 @@ from ..output import (
     clean,
     fitted_table,
     print_json,
+    print_none,
     print_table,
     width_of_stdout,
 )
@@ -79,7 +81,7 @@ def ps(names: tuple[str, ...], once: bool, interval: float, as_json: bool, clean
         elif as_json:
             print_json([status.to_dict() for status in _chosen(names)])
         elif once or not interactive():
-            _print(_chosen(names))
+            _print(names)
         else:
             _watch(names, interval)
 
@@ -89,7 +91,8 @@ def _chosen(names: Sequence[str]) -> list[ProcessStatus]:
     return [each for each in list_processes() if not names or each.name in names or str(each.pid) in names]
 
 
-def _print(processes: list[ProcessStatus]) -> None:
+def _print(names: Sequence[str]) -> None:
+    processes = _chosen(names)
     good = [each for each in processes if each.error is None]
     if good:
         rows = [_cells(each) for each in good]
@@ -99,6 +102,8 @@ def _print(processes: list[ProcessStatus]) -> None:
             click.echo(missing)
     for line in _others(processes):
         click.echo(line)
+    if not processes:
+        print_none("process information", names, process_directories())
 
 
 def _others(processes: list[ProcessStatus]) -> list[str]:

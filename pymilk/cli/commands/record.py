@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from ...errors import RecordError, StreamError, StreamShapeChangedError, StreamTypeChangedError
 from ...recording import Recorder, StreamReport, seconds_of_room
 from ...streams.keywords import value_of_text
 from ...streams.waiting import WAIT_POLICIES
@@ -26,7 +27,7 @@ __all__ = ["record"]
 
 @click.command(cls=PackingCommand)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_streams)
-@click.option("-o", "--output", required=True, metavar="PATH",
+@click.option("-o", "--output", "path", required=True, metavar="PATH", type=click.Path(),
               help="File: .npy, .fits, .h5, .hdf5 or .zarr. {stream}, {date}, {utc} and {seq:04d} are filled "
                    "in, folders of such names made. For several streams with {stream} in it, or a directory.")
 @click.option("-n", "--frames", metavar="N", type=click.IntRange(min=1),
@@ -34,11 +35,11 @@ __all__ = ["record"]
 @click.option("--seconds", metavar="SECONDS", type=NumberRange(min=0, min_open=True),
               help="End after this time.")
 @click.option("--until-stopped", is_flag=True, help="End with Ctrl-C or SIGTERM.")
-@click.option("--max-frames-per-file", type=click.IntRange(min=1),
+@click.option("--max-frames-per-file", metavar="N", type=click.IntRange(min=1),
               help="Begin a new, numbered file after so many.")
 @click.option("--max-size-per-file", callback=size_of, metavar="SIZE",
               help="Begin one before its pixels exceed this: 500M, 2GB.")
-@click.option("--max-seconds-per-file", type=NumberRange(min=0, min_open=True),
+@click.option("--max-seconds-per-file", metavar="SECONDS", type=NumberRange(min=0, min_open=True),
               help="Begin one with the first frame after this time.")
 @click.option("--format", "format_name", type=click.Choice(["npy", "fits", "hdf5", "zarr"]),
               help="Format of names without a suffix, and in directories.")
@@ -65,11 +66,12 @@ __all__ = ["record"]
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
 @click.option("--cpu", metavar="CORE", type=click.IntRange(min=0), help="Core that collects frames.")
-@click.option("--priority", type=click.IntRange(1, 99), help="Its SCHED_FIFO priority, where permitted.")
+@click.option("--priority", metavar="P", type=click.IntRange(1, 99),
+              help="Its SCHED_FIFO priority, where permitted.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 def record(
     names: tuple[str, ...],
-    output: str,
+    path: str,
     frames: int | None,
     seconds: float | None,
     until_stopped: bool,
@@ -102,17 +104,13 @@ def record(
 
     Example: pymilk record cam0 -o cam0.fits -n 100000 --max-frames-per-file 10000
     """
-
-    if until_stopped and (frames is not None or seconds is not None):
-        raise click.UsageError("--until-stopped has no other end; leave out --frames and --seconds")
-    if not until_stopped and frames is None and seconds is None:
-        raise click.UsageError("until when? Give --frames, --seconds or --until-stopped")
+    _check_end(frames, seconds, until_stopped)
     end = Latch()
     with clean_exit(), told_to_end(end):
         streams = matching(names)
         recorder = Recorder(
             streams[0] if len(streams) == 1 else streams,
-            output,
+            path,
             frames=frames,
             seconds=seconds,
             max_frames_per_file=max_frames_per_file,
@@ -159,7 +157,7 @@ def record(
             print_json(report.to_dict())
         else:
             print_told(str(report), report.reasons())
-        recorder.wait()  # raises the error that ended it
+        _raise_what_ended(recorder)
     if not until_stopped and any(each.ended == "stopped" for each in report.streams.values()):
         sys.exit(EXIT_INTERRUPTED)
 
@@ -176,6 +174,25 @@ def _keywords(given: tuple[str, ...], path: str | None) -> dict[str, Any]:
             raise click.UsageError(f"--set takes KEY=VALUE, not {each!r}")
         found[parts[0]] = value_of_text(parts[1])
     return found
+
+
+def _check_end(frames: int | None, seconds: float | None, until_stopped: bool) -> None:
+    """Refuse options that say two ends of the recording, or none."""
+    if until_stopped and (frames is not None or seconds is not None):
+        raise click.UsageError("--until-stopped has no other end; leave out --frames and --seconds")
+    if not until_stopped and frames is None and seconds is None:
+        raise click.UsageError("until when? Give --frames, --seconds or --until-stopped")
+
+
+def _raise_what_ended(recorder: Recorder) -> None:
+    """Raise the error that ended a recording, and say what goes on if a stream is made anew."""
+    try:
+        recorder.wait()
+    except StreamError as error:
+        errors = error.errors.values() if isinstance(error, RecordError) else [error]
+        if any(isinstance(each, (StreamShapeChangedError, StreamTypeChangedError)) for each in errors):
+            click.echo("pymilk: with --restart a recording goes on in a new file then", err=True)
+        raise
 
 
 class _Stats:

@@ -36,7 +36,8 @@ TEND_SECONDS = 1.0
 @click.option("--wait", type=click.Choice(list(WAIT_POLICIES)), default="auto", show_default=True,
               help="How to wait for frames: spin needs a core of its own.")
 @click.option("--cpu", metavar="CORE", type=click.IntRange(min=0), help="Core to run on.")
-@click.option("--priority", type=click.IntRange(1, 99), help="SCHED_FIFO priority, where permitted.")
+@click.option("--priority", metavar="P", type=click.IntRange(1, 99),
+              help="SCHED_FIFO priority, where permitted.")
 @click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
               help="Print statistics this often. SIGUSR1 prints them at any time.")
 @click.option("--json", "as_json", is_flag=True, help="Statistics as JSON, a line each.")

@@ -21,9 +21,9 @@ from ...view.dark import load_dark
 from ...view.display import MODES
 from ...view.picture import REDUCTIONS
 from ..exits import clean_exit
-from ..naming import complete_streams
+from ..naming import complete_streams, complete_streams_or_files
 from ..output import clean, print_json, warnings_as_lines
-from ..parameters import AliasedOption, NumberRange
+from ..parameters import AliasedOption, Number, NumberRange
 from ..terminal import colours_of, interactive
 from ..viewer import Viewer, headline, view_live
 
@@ -59,16 +59,16 @@ def _complete_colours(
               help=f"{', '.join(COLOURS)}, with _r reversed; others of matplotlib, if it is installed.")
 @click.option("--reduce", "reduction", type=click.Choice(REDUCTIONS), default="peak", show_default=True,
               help="How several pixels become one: the largest, their mean, or the one in the middle.")
-@click.option("--dark", metavar="NAME|FILE|now",
+@click.option("--dark", metavar="NAME|FILE|now", shell_complete=complete_streams_or_files,
               help="Subtract a stream, a recording, an NPY or FITS file (FILE[HDU]), or the first frame.")
-@click.option("--saturation", type=NumberRange(), metavar="VALUE",
+@click.option("--saturation", type=Number(), metavar="VALUE",
               help="Pixels from this value on are saturated. Default: the largest of an integer type.")
 @click.option("--histogram", is_flag=True, help="Show how many pixels have which value.")
-@click.option("--zoom", type=NumberRange(1, 4096), default=1.0, show_default=True,
+@click.option("--zoom", metavar="FACTOR", type=NumberRange(1, 4096), default=1.0, show_default=True,
               help="1 is the whole frame.")
 @click.option("--centre", cls=AliasedOption, aliases=["--center"], nargs=2, type=float, metavar="ROW COLUMN",
               help="Row and column in the middle.")
-@click.option("--symcode", type=click.IntRange(0, 7), default=4, show_default=True,
+@click.option("--symcode", metavar="0..7", type=click.IntRange(0, 7), default=4, show_default=True,
               help="Orientation, as that of pymilk.SHM.")
 @click.option("--row", type=click.IntRange(min=0), metavar="K", help="Draw row K as a curve.")
 @click.option("--slice", "index", type=click.IntRange(min=0), metavar="K",
@@ -77,8 +77,10 @@ def _complete_colours(
               help="Pictures per second; the stream is not read more often.")
 @click.option("--text", type=click.Choice(MODES),
               help="How to draw on a terminal. Default: from COLORTERM, TERM and NO_COLOR.")
-@click.option("--width", type=click.IntRange(min=1), help="Most columns of the text, or pixels of the PNG.")
-@click.option("--height", type=click.IntRange(min=1), help="Most lines of the text, or pixels of the PNG.")
+@click.option("--width", metavar="N", type=click.IntRange(min=1),
+              help="Most columns of the text, or pixels of the PNG.")
+@click.option("--height", metavar="N", type=click.IntRange(min=1),
+              help="Most lines of the text, or pixels of the PNG.")
 @click.option("--once", is_flag=True, help="Draw one frame, and end.")
 @click.option("--png", type=click.Path(dir_okay=False), metavar="FILE",
               help="Write one frame with a scale and a caption into FILE, without a terminal.")

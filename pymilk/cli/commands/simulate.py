@@ -39,11 +39,13 @@ def _kinds() -> str:
 @click.option("--ring", metavar="SLOTS", type=click.IntRange(min=2), default=None,
               help="Slots of a ring in the stream.")
 @click.option("--frames", metavar="N", type=click.IntRange(min=1), default=None, help="End after so many.")
-@click.option("--seed", type=click.IntRange(min=0), default=None, help="The same seed gives the same frames.")
-@click.option("--drop", type=NumberRange(0, 1), default=None, help="Fraction of frames that are missing.")
-@click.option("--tear", type=NumberRange(0, 1), default=None,
+@click.option("--seed", metavar="N", type=click.IntRange(min=0), default=None,
+              help="The same seed gives the same frames.")
+@click.option("--drop", metavar="FRACTION", type=NumberRange(0, 1), default=None,
+              help="Fraction of frames that are missing.")
+@click.option("--tear", metavar="FRACTION", type=NumberRange(0, 1), default=None,
               help="Fraction of frames that are counted half done; the rest comes 60 ms later.")
-@click.option("--late", type=NumberRange(0, 1), default=None,
+@click.option("--late", metavar="FRACTION", type=NumberRange(0, 1), default=None,
               help="Fraction of frames that come half an interval late.")
 @click.option("--die", type=NumberRange(min=0, min_open=True), default=None, metavar="SECONDS",
               help="Be killed within a frame after so long; the stream stays.")
@@ -51,7 +53,7 @@ def _kinds() -> str:
               help="Make the stream anew this often.")
 @click.option("--loop", is_flag=True,
               help="A closed loop: NAME_wfs, NAME_dm, and NAME_res, the rms behind the mirror and before it.")
-@click.option("--gain", type=NumberRange(0, 2), default=None,
+@click.option("--gain", metavar="GAIN", type=NumberRange(0, 2), default=None,
               help="Of the loop. 0 leaves NAME_dm to other processes. Default: 0.4.")
 def simulate(name: str, loop: bool, **given: Any) -> None:
     """Publish simulated frames into a new stream NAME, until Ctrl-C, SIGTERM or SIGHUP; then delete it.

@@ -50,7 +50,7 @@ def octal(context: click.Context, option: click.Parameter, text: str | None) -> 
               help="Slots of a ring: frames that readers may be late. Default: no ring.")
 @click.option("--temporal", is_flag=True,
               help="Make the ring a circular cube whose slices are the frames, which are images then.")
-@click.option("--kw", "nbkw", type=click.IntRange(0, 65535), default=50, show_default=True,
+@click.option("--kw", "nbkw", metavar="N", type=click.IntRange(0, 65535), default=50, show_default=True,
               help="Room for keywords.")
 @click.option("--mode", metavar="OCTAL", callback=octal,
               help="Permissions of the file, like 600 or 644. Default: 666 less the umask.")

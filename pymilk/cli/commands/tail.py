@@ -18,7 +18,7 @@ __all__ = ["entry_of", "print_message", "tail"]
 
 @click.command()
 @click.argument("name", shell_complete=completes_channels("msg"))
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True,
+@click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), default=10, show_default=True,
               help="Begin with so many messages that are there.")
 @click.option("-f", "--follow", is_flag=True,
               help="Wait for messages, until Ctrl-C or until the log is removed.")

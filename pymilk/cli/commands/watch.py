@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from ...multi.health import Event, Limits, Watcher
+from ...names import stream_directory
 from ...system.extras import optional_library
 from ...system.files import file_error
 from ...system.latch import Latch
 from ..exits import clean_exit, told_to_end
-from ..naming import complete_streams
+from ..naming import complete_streams, is_pattern, matches
 from ..output import clean, print_json
 from ..parameters import NumberRange
 
@@ -52,6 +53,7 @@ def watch(patterns: tuple[str, ...], command: str | None, metrics: str | None, *
     end, trouble = Latch(), False
     with clean_exit(), told_to_end(end), Watcher(patterns, limits) as watcher:
         files = _Metrics(metrics) if metrics is not None else None
+        _tell_of_nothing(patterns, watcher)
         commands = _Commands(command)
         while not end.wait(given["interval"]):
             changed = watcher.look()
@@ -66,6 +68,14 @@ def watch(patterns: tuple[str, ...], command: str | None, metrics: str | None, *
         commands.wait()
     if trouble:
         sys.exit(1)
+
+
+def _tell_of_nothing(patterns: tuple[str, ...], watcher: Watcher) -> None:
+    """Say on stderr which patterns match no stream yet: nothing is in trouble, and nothing is watched."""
+    for pattern in patterns or ("*",):
+        if is_pattern(pattern) and not any(matches(each["name"], [pattern]) for each in watcher.streams):
+            text = f"pymilk: no stream in {stream_directory()} matches {pattern!r} so far"
+            click.echo(clean(text), err=True)
 
 
 def _print(event: Event, as_json: bool) -> None:

@@ -9,25 +9,30 @@ import click
 
 from ...errors import LibraryMissingError
 from ..exits import clean_exit
+from ..naming import complete_streams
 
 __all__ = ["web"]
 
 
 @click.command()
-@click.argument("patterns", nargs=-1)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8347, show_default=True, help="0: a free one.")
-@click.option("--name", "names", multiple=True, help="A further name under which browsers reach the server.")
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...", shell_complete=complete_streams)
+@click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True,
+              help="Address to listen on.")
+@click.option("--port", metavar="PORT", type=click.IntRange(0, 65535), default=8347, show_default=True,
+              help="0: a free one.")
+@click.option("--name", "names", metavar="HOST", multiple=True,
+              help="A further name under which browsers reach the server.")
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser of this machine.")
 @click.option("--allow-control", "control", is_flag=True,
               help="Let the page set keywords and parameters, and record into the working directory.")
-@click.option("--cert", type=click.Path(dir_okay=False), help="File of a certificate, for https.")
-@click.option("--key", type=click.Path(dir_okay=False), help="File of its key.")
+@click.option("--cert", metavar="FILE", type=click.Path(dir_okay=False),
+              help="File of a certificate, for https.")
+@click.option("--key", metavar="FILE", type=click.Path(dir_okay=False), help="File of its key.")
 def web(
     patterns: tuple[str, ...], host: str, port: int, names: tuple[str, ...], opens: bool, control: bool,
     cert: str | None, key: str | None,
 ) -> None:
-    """Show streams in a browser: all of them, or those that match PATTERNS.
+    """Show streams in a browser: all of them, or those that match a PATTERN.
 
     The address that is printed has a token in it: who has the address can look. From another machine use
     ssh -L 8347:127.0.0.1:8347 HOST, and open the address there.

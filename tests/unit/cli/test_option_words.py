@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 
@@ -14,23 +12,10 @@ pytest.importorskip("rich", reason="extra cli")
 import click
 
 from pymilk import Stream
-from pymilk.cli.app import app
 from pymilk.cli.parameters import AliasedOption
-from support.calling import call, done
+from support.calling import call, done, walk
 
-
-def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{path}{name} ")
-        else:
-            yield path + name, command
-
-
-COMMANDS = dict(commands(app))
+COMMANDS = {name: command for name, command in walk() if not isinstance(command, click.Group)}
 
 #: Each option that is shown: the command, its words, the parameter.
 OPTIONS = [

@@ -61,7 +61,7 @@ def test_processes_as_json(dead):
 
 
 def test_no_processes(shm_dir):
-    assert run("ps", "--once", "nobody").output == ""
+    assert run("ps", "--once", "nobody").stdout == ""
     assert json.loads(run("ps", "--json", "nobody").output) == []
 
 
@@ -104,8 +104,9 @@ def test_graph_in_three_forms(make):
     assert {node["name"] for node in found["streams"]} == {"cam", "out"}
 
 
-def test_graph_of_nothing():
-    assert run("graph").output == "no streams\n"
+def test_graph_of_nothing(shm_dir):
+    said = run("graph")
+    assert (said.stdout, said.stderr) == ("", f"no stream in {shm_dir} (MILK_SHM_DIR)\n")
     assert json.loads(run("graph", "--json").output) == {"streams": [], "processes": [], "feeds": []}
 
 
