@@ -43,6 +43,8 @@ from .line import Line
 from .links import Links
 from .numbers import Family
 from .options import Options
+from .parameter_desk import ParameterDesk
+from .parameter_offer import ParameterOffer
 from .reports import SenderReport
 from .shelf import Shelf
 from .telling import like, refusal
@@ -77,6 +79,8 @@ class Sender:
         What this machine is called. Default: its host name up to the first dot.
     serve : str or PathLike, optional
         A folder: whoever listens may fetch its recordings of these streams. Default: none.
+    params : ParameterOffer, optional
+        Parameters (FPS) to offer; there need be no streams then. Default: none.
     engine : Engine, optional
         Instead of one of its own; it stays the caller's.
 
@@ -102,12 +106,14 @@ class Sender:
         *,
         host: str | None = None,
         serve: str | os.PathLike[str] | None = None,
+        params: ParameterOffer | None = None,
         engine: Engine | None = None,
     ) -> None:
-        if isinstance(patterns, str) or not patterns:
+        if isinstance(patterns, str) or not (patterns or params):
             raise StreamArgumentError(
-                "patterns is a tuple with a name or a pattern at least", argument="patterns", found=patterns
-            )
+                "patterns is a tuple with a name or a pattern at least, unless parameters are offered",
+                argument="patterns", found=patterns,
+            )  # fmt: skip
         self.patterns = tuple(patterns)
         self.host = check_name(host_name() if host is None else host)
         self._links, self._engine, self._owned = links or Links(), engine, engine is None
@@ -115,6 +121,8 @@ class Sender:
         self._number = self._family.number
         self._serve = serve
         self._shelf: Shelf | None = None
+        self._params = params
+        self._desk: ParameterDesk | None = None
         self._lines: dict[str, Line] = {}
         self._kinds: dict[tuple[str, Options], Line] = {}
         self._asked: dict[tuple[str, Options], float] = {}  # and when it was wanted last
@@ -142,6 +150,8 @@ class Sender:
         self._shelf = shelf
         if shelf is not None:
             self._serve_absent(self._engine, shelf)
+        if self._params is not None:
+            self._desk = ParameterDesk(self._params, self.host, self._engine)
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="pymilk-bridge", daemon=True)
         tell_after_fork(self)
@@ -165,6 +175,7 @@ class Sender:
         return SenderReport(
             host=self.host, duration=duration, cpu_share=busy / duration if duration > 0 else 0.0,
             streams=[line.report for line in lines],
+            parameters=None if self._desk is None else self._desk.report,
             **(self._connections.told() if self._connections else {}),
         )  # fmt: skip
 
@@ -201,7 +212,7 @@ class Sender:
         # Connections and threads stayed with the parent.
         over = self._over.is_set()
         self._over, self._thread, self._lines, self._kinds = Latch(), None, {}, {}
-        self._shelf = self._connections = None
+        self._shelf = self._desk = self._connections = None
         self._over.set()
         if not over:
             self.error = left_with_parent("sender of the bridge", ", ".join(self.patterns))
@@ -225,8 +236,9 @@ class Sender:
                 line.stop()
             for each in (*lines, *self._said):
                 each.close()
-            if self._shelf is not None:
-                self._shelf.close()
+            for end in (self._shelf, self._desk):
+                if end is not None:
+                    end.close()
             if self._connections is not None:
                 self._connections.close()
             if self._owned:
@@ -342,4 +354,5 @@ class Sender:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<Sender of {', '.join(self.patterns)} on {self.host!r}>"
+        what = (*self.patterns, *(self._params.fps if self._params else ()))
+        return f"<Sender of {', '.join(what)} on {self.host!r}>"
