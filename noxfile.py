@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nox
@@ -22,30 +24,30 @@ nox.options.sessions = ["lint", "types", "unit"]
 
 ROOT = Path(__file__).parent
 
-#: Benchmarks as they run in a few seconds each, to see that they work.
+#: Benchmarks as they run in a few seconds each, to see that they work, the long ones first.
 SMOKE_TESTS = (
-    "benchmarks/figures.py --quick",
-    "benchmarks/live_capture.py --seconds 0.5",
-    "benchmarks/import_time.py --repeats 5",
-    "benchmarks/channels.py --quick",
-    "-m benchmarks.peers.messages --quick",
-    "benchmarks/bridge.py --quick",
-    "benchmarks/fps.py --quick",
-    "benchmarks/process_loop.py --quick",
-    "benchmarks/ring.py --quick",
-    "benchmarks/bench_turn.py --quick",
-    "benchmarks/ring_stall.py --frames 4096",
-    "benchmarks/many_streams.py --seconds 0.5 --repeat 1",
-    "-m pymilk bench --rates 1000,10000 --seconds 0.3",
-    "benchmarks/scaling.py --quick",
-    "benchmarks/recording.py --quick",
-    "benchmarks/recording.py --quick --compress",
-    "-m benchmarks.peers.recorders --quick",
-    "benchmarks/huge_pages.py --repeats 20",
-    "benchmarks/wakeups.py --quick",
-    "benchmarks/collector.py --quick",
-    "benchmarks/web.py --quick",
     "benchmarks/soak.py --minutes 0.3",
+    "benchmarks/recording.py --quick --compress",
+    "benchmarks/web.py --quick",
+    "benchmarks/fps.py --quick",
+    "benchmarks/live_capture.py --seconds 0.5",
+    "-m benchmarks.peers.recorders --quick",
+    "benchmarks/recording.py --quick",
+    "benchmarks/bridge.py --quick",
+    "-m benchmarks.peers.messages --quick",
+    "benchmarks/ring_stall.py --frames 4096",
+    "benchmarks/channels.py --quick",
+    "benchmarks/ring.py --quick",
+    "-m pymilk bench --rates 1000,10000 --seconds 0.3",
+    "benchmarks/import_time.py --repeats 5",
+    "benchmarks/many_streams.py --seconds 0.5 --repeat 1",
+    "benchmarks/wakeups.py --quick",
+    "benchmarks/figures.py --quick",
+    "benchmarks/collector.py --quick",
+    "benchmarks/bench_turn.py --quick",
+    "benchmarks/process_loop.py --quick",
+    "benchmarks/scaling.py --quick",
+    "benchmarks/huge_pages.py --repeats 20",
 )
 
 
@@ -156,12 +158,30 @@ def docs(session: nox.Session) -> None:
     build_site(session)
 
 
+def smoke_test(command: str) -> subprocess.CompletedProcess[str]:
+    """Run a benchmark to its end, and keep what it says."""
+    return subprocess.run(
+        [sys.executable, *command.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Each benchmark for a moment."""
     session.run(sys.executable, "-m", "pytest", "-q", "benchmarks")
-    for command in SMOKE_TESTS:
-        session.run(sys.executable, *command.split())
+    failed = []
+    # None measures anything here, and most of them wait most of the time.
+    with ThreadPoolExecutor(3) as lanes:
+        for command, ended in zip(SMOKE_TESTS, lanes.map(smoke_test, SMOKE_TESTS), strict=True):
+            session.log(f"python {command}")
+            print(ended.stdout, flush=True)
+            failed += [command] if ended.returncode else []
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
     output = session.posargs or [session.create_tmp()]
     chosen = "pymilk,pymilk-ring,c-loop,c-ring"
     session.run(

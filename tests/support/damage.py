@@ -27,8 +27,8 @@ GEOMETRY = [
 ]
 
 
-def temporal(make_stream: Callable[..., Stream]) -> Stream:
-    return make_stream("cube", (8, *SHAPE), np.uint16, imagetype=TEMPORAL)
+def temporal(make_stream: Callable[..., Stream], name: str = "cube") -> Stream:
+    return make_stream(name, (8, *SHAPE), np.uint16, imagetype=TEMPORAL)
 
 
 def publish_series(stream: Stream) -> None:

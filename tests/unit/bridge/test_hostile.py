@@ -49,7 +49,7 @@ def test_of_two_senders_the_first_counts_until_it_is_gone(wires, source):
         Sender(("wfs",), host="rtc", engine=wires) as second,
     ):
         until(lambda: receiver.report.received and receiver.report.senders == 2)
-        until(lambda: second.report.streams and second.report.streams[0].sent)  # it sends the newest when it begins
+        until(lambda: second.report.streams and second.report.streams[0].sent)
         begin = receiver.rows()[0]["cnt0"]
         for _ in range(20):
             source.set_data(np.full((4, 6), 1, np.uint16))

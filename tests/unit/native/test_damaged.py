@@ -6,6 +6,8 @@ import contextlib
 import os
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
@@ -59,38 +61,44 @@ def test_a_header_that_is_rewritten_leads_nowhere(
     make_stream: Callable[..., Stream], kind: str, field: str, offset: int, form: str
 ) -> None:
     """No value of any field makes an access leave the mapping: our error, or what stood there."""
-    stream = (
-        temporal(make_stream)
-        if kind == "temporal"
-        else make_stream(kind, SHAPE, np.uint16, cb_size=4 if kind == "ring" else 0)
-    )
-    publish_series(stream)
     size = struct.calcsize(form)
-    values = {0, 1, 2, 5, 255, 2**15, 2**31, 2**32 - 1, 2**63, 2**64 - 1}
+    values = (0, 1, 2, 5, 255, 2**15, 2**31, 2**32 - 1, 2**63, 2**64 - 1)
+    written = {(value & (2 ** (8 * size) - 1)).to_bytes(size, "little") for value in values}
+    streams = [
+        temporal(make_stream, f"temporal{number}")
+        if kind == "temporal"
+        else make_stream(f"{kind}{number}", SHAPE, np.uint16, cb_size=4 if kind == "ring" else 0)
+        for number in range(len(written))
+    ]
+    # At once: each call waits whether the header is put back.
+    with ThreadPoolExecutor(len(streams)) as pool:
+        differ = list(pool.map(partial(use_with, offset), streams, written))
+    if (field, offset, form) in GEOMETRY:
+        assert all(stream.damaged for stream, other in zip(streams, differ, strict=True) if other)
+
+
+def use_with(offset: int, stream: Stream, written: bytes) -> bool:
+    """Rewrite a field of the header, and use the stream; tells whether it was another value."""
+    publish_series(stream)
     reader, cursor = stream.reader(), stream.ring_cursor()
     with open(stream.path, "r+b") as file:
         file.seek(offset)
-        before = file.read(size)
-        for value in values:
-            written = (value & (2 ** (8 * size) - 1)).to_bytes(size, "little")
-            file.seek(offset)
-            file.write(written)
-            file.flush()
-            for name, use in USES.items():
-                if "wait" in name or name == "receive":
-                    continue  # they wait: below, or in other tests
-                try:
-                    use(stream)
-                except errors.StreamError as error:
-                    assert isinstance(error, errors.StreamDamagedError), error
-            out = np.empty((3, *stream.frame_shape), np.uint16)
-            for receive in (
-                lambda out=out: reader.receive(out, timeout=0.0),
-                lambda: cursor and cursor.take(3),
-                lambda: cursor and cursor.unread(),
-            ):
-                with contextlib.suppress(errors.StreamDamagedError, errors.StreamTimeoutError):
-                    receive()
-            if (field, offset, form) in GEOMETRY and written != before:
-                assert stream.damaged
-    stream.close()
+        before = file.read(len(written))
+        file.seek(offset)
+        file.write(written)
+    for name, use in USES.items():
+        if "wait" in name or name == "receive":
+            continue  # they wait: below, or in other tests
+        try:
+            use(stream)
+        except errors.StreamError as error:
+            assert isinstance(error, errors.StreamDamagedError), error
+    out = np.empty((3, *stream.frame_shape), np.uint16)
+    for receive in (
+        lambda: reader.receive(out, timeout=0.0),
+        lambda: cursor and cursor.take(3),
+        lambda: cursor and cursor.unread(),
+    ):
+        with contextlib.suppress(errors.StreamDamagedError, errors.StreamTimeoutError):
+            receive()
+    return written != before

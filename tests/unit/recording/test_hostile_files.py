@@ -111,7 +111,10 @@ def test_numbers_that_cannot_be(change: dict[str, Any], cam: SHM, tmp_path: Path
         load(tmp_path / "cam.npy")
 
 
-def test_growth_of_hdf5_is_seen_by_opening_again(cam: SHM, tmp_path: Path) -> None:
+def test_growth_of_hdf5_is_seen_by_opening_again(
+    cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pymilk.recording.sinks.base.Sink.flush_seconds", 0.05)
     with Recorder(cam, tmp_path / "cam.h5") as recorder:
         for count in (3, 6):
             cam.set_many(images(3))

@@ -17,6 +17,12 @@ pytest.importorskip("astropy")
 pytest.importorskip("h5py")
 
 
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have recorders look at their files more often than each second."""
+    monkeypatch.setattr("pymilk.recording.sinks.base.Sink.flush_seconds", 0.05)
+
+
 def recording(cam: SHM, path: Path) -> Recorder:
     """Begin, and wait until frames are there."""
     recorder = Recorder(cam, path).start()
