@@ -1,24 +1,86 @@
 """Streams across machines, over Zenoh (the extra ``net``): docs/bridge.md."""
 
-from .access import Allow
-from .certificates import Certificate, list_certificates, make_certificates
-from .configuration import Links, links_of, offer_of
-from .credentials import Login, Tls
+import importlib
+from typing import TYPE_CHECKING, Any
+
+# At once: names of these rooms are those of their functions.
 from .directory import RemoteStream, directory
 from .fetch import FetchReport, RemoteRecording, fetch, recordings
-from .options import Options
-from .parameter_offer import ParameterOffer
-from .parameter_wire import RemoteParameter
-from .receiver import BRIDGE_ROW, FLAG_AWAY, FLAG_BEFORE, FLAG_ON_WAY, FLAG_SKIPPED, Receiver
-from .remote_parameters import RemoteParameters, remote_fps
-from .remote_watch import RemoteWatch
-from .reports import LineReport, ParameterReport, ReceiverReport, RouterReport, SenderReport
-from .router import Router
-from .sender import Sender
 
-__all__ = ["BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "FLAG_SKIPPED", "Allow", "Certificate",
-           "FetchReport", "LineReport", "Links", "Login", "Options", "ParameterOffer",
-           "ParameterReport", "Receiver", "ReceiverReport", "RemoteParameter", "RemoteParameters",
-           "RemoteRecording", "RemoteStream", "RemoteWatch", "Router", "RouterReport", "Sender",
-           "SenderReport", "Tls", "directory", "fetch", "links_of", "list_certificates", "make_certificates",
-           "offer_of", "recordings", "remote_fps"]  # fmt: skip
+if TYPE_CHECKING:
+    from .access import Allow
+    from .certificates import Certificate, list_certificates, make_certificates
+    from .configuration import Links, links_of, offer_of
+    from .credentials import Login, Tls
+    from .options import Options
+    from .parameter_offer import ParameterOffer
+    from .parameter_wire import RemoteParameter
+    from .receiver import BRIDGE_ROW, FLAG_AWAY, FLAG_BEFORE, FLAG_ON_WAY, FLAG_SKIPPED, Receiver
+    from .remote_parameters import RemoteParameters, remote_fps
+    from .remote_watch import RemoteWatch
+    from .reports import LineReport, ParameterReport, ReceiverReport, RouterReport, SenderReport
+    from .router import Router
+    from .sender import Sender
+
+#: Rooms that are loaded with the first of their names.
+_ROOMS = {
+    "access": ("Allow",),
+    "certificates": ("Certificate", "list_certificates", "make_certificates"),
+    "configuration": ("Links", "links_of", "offer_of"),
+    "credentials": ("Login", "Tls"),
+    "options": ("Options",),
+    "parameter_offer": ("ParameterOffer",),
+    "parameter_wire": ("RemoteParameter",),
+    "receiver": ("BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "FLAG_SKIPPED", "Receiver"),
+    "remote_parameters": ("RemoteParameters", "remote_fps"),
+    "remote_watch": ("RemoteWatch",),
+    "reports": ("LineReport", "ParameterReport", "ReceiverReport", "RouterReport", "SenderReport"),
+    "router": ("Router",),
+    "sender": ("Sender",),
+}
+
+__all__ = [
+    "BRIDGE_ROW",
+    "FLAG_AWAY",
+    "FLAG_BEFORE",
+    "FLAG_ON_WAY",
+    "FLAG_SKIPPED",
+    "Allow",
+    "Certificate",
+    "FetchReport",
+    "LineReport",
+    "Links",
+    "Login",
+    "Options",
+    "ParameterOffer",
+    "ParameterReport",
+    "Receiver",
+    "ReceiverReport",
+    "RemoteParameter",
+    "RemoteParameters",
+    "RemoteRecording",
+    "RemoteStream",
+    "RemoteWatch",
+    "Router",
+    "RouterReport",
+    "Sender",
+    "SenderReport",
+    "Tls",
+    "directory",
+    "fetch",
+    "links_of",
+    "list_certificates",
+    "make_certificates",
+    "offer_of",
+    "recordings",
+    "remote_fps",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for room, names in _ROOMS.items():
+        if name in names:
+            found = getattr(importlib.import_module(f".{room}", __name__), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
