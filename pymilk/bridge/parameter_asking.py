@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -138,8 +139,8 @@ class Asking:
         given = self._wait(does, what, encode(asked | mine), patience)
         if given is not None:
             return given
-        # Nobody answers. Then it shall not be done later either.
-        answers = self._ask(TURN, NEW, encode(mine), max(self._timeout, _CANCEL_SECONDS))
+        # No answer that says how it went. If it did not come yet, then it shall not be done later either.
+        answers, _ = self._ask(TURN, NEW, encode(mine), max(self._timeout, _CANCEL_SECONDS))
         if any(each.get("cancelled") is True for each in answers):
             raise self._forbidden(does, what)
         self.check_there()
@@ -175,12 +176,12 @@ class Asking:
 
     def _forbidden(self, does: str, what: str) -> BridgeForbiddenError:
         return BridgeForbiddenError(
-            f"access rules do not let this machine {self._said(does, what)} of {self.host}: {self.host} is "
-            "there, and does not hear of it; nothing was done"
+            f"access rules do not let this machine {self._said(does, what)} of {self.host}, or a link is "
+            f"full: {self.host} is there, and did not hear of it in {self._timeout:g} s; nothing was done"
         )
 
     def _new_turn(self, does: str, what: str) -> str:
-        answers = self._ask(TURN, NEW, b"")
+        answers, _ = self._ask(TURN, NEW, b"")
         if not answers:
             self.check_there()
             raise self._forbidden(does, what)
@@ -196,23 +197,25 @@ class Asking:
         return turn
 
     def _wait(self, does: str, what: str, question: bytes, patience: float) -> dict[str, Any] | None:
-        """Ask until it is done; None if nobody answers."""
+        """Ask until it is done; None if nobody says whether it was."""
         deadline = time.monotonic() + self._timeout + patience
+        asked = 0
         while time.monotonic() < deadline:
-            answers = self._ask(does, what, question)
-            if not answers:
-                return None
+            answers, attempts = self._ask(does, what, question)
+            asked += attempts
             # A second host of that name does not know this asker.
             known = [each for each in answers if each.get("error") != "UnknownAskerError"]
-            found = known[0] if known else answers[0]
-            if found.get("wait") is not True:
-                return found
-            time.sleep(_WAIT_SECONDS)
+            if known and known[0].get("wait") is True:
+                time.sleep(_WAIT_SECONDS)
+                continue
+            if known or (answers and asked == 1):
+                return (known or answers)[0]
+            return None  # a host that began anew does not know what was done before
         return None
 
     def _one(self, does: str, what: str, question: bytes) -> dict[str, Any]:
         """Return the answer to a question that changes nothing."""
-        answers = self._ask(does, what, question)
+        answers, _ = self._ask(does, what, question)
         if not answers:
             self.check_there()
             raise BridgeError(f"{self.host} does not answer about fps {self.fps!r}")
@@ -221,18 +224,19 @@ class Asking:
 
     def _ask(
         self, does: str, what: str, question: bytes, seconds: float | None = None
-    ) -> list[dict[str, Any]]:
-        """Return the answers, or none if none came in time."""
+    ) -> tuple[list[dict[str, Any]], int]:
+        """Return the answers, none if none came in time, and how often it was asked."""
         key = parameter_key(self.host, self.fps, does, what)
         deadline = time.monotonic() + (self._timeout if seconds is None else seconds)
-        while True:
+        for attempt in itertools.count(1):
             left = deadline - time.monotonic()
             answers = self.engine.ask(key, max(0.1, min(_ATTEMPT_SECONDS, left)), question, urgent=True)
             if answers:
-                return [decode(each.message, ANSWER_MOST) for each in answers]
+                return [decode(each.message, ANSWER_MOST) for each in answers], attempt
             if time.monotonic() >= deadline:
-                return []
+                return [], attempt
             time.sleep(_AGAIN_SECONDS)
+        raise AssertionError
 
     def _check(self, given: dict[str, Any]) -> None:
         if "error" in given:

@@ -21,7 +21,7 @@ __all__ = ["ChangeOutlet", "file_of"]
 _LOOK_SECONDS, _ALIVE_SECONDS = 0.25, 1.0
 
 #: Changes in one message.
-_TOGETHER = 500
+_TOGETHER = 100
 
 
 def file_of(fps: FPS) -> str:

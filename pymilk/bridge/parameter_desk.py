@@ -127,9 +127,7 @@ class ParameterDesk:
         """Change what the key says: rules are about keys, so that the question itself names nothing."""
         names = parameter_names(key)
         if names is None or names[:2] != (self._host, name):
-            return self._account.refuse(
-                BridgeMessageError("a change is of one parameter, or one command")
-            )
+            return self._account.refuse(BridgeMessageError("a change is of one parameter, or one command"))
         return act(name, names[2], question)
 
     def _reads(self, read: Callable[..., dict[str, Any]], *about: Any) -> bytes:

@@ -8,9 +8,11 @@ from types import TracebackType
 from typing import Any
 
 from ..arguments import check_number
-from ..errors import FPSTimeoutError
+from ..errors import FPSTimeoutError, StreamClosedError, StreamError
 from ..names import check_name
 from ..parameters.naming import fps_name
+from ..system.ending import close_at_exit
+from ..system.forks import left_with_parent, tell_after_fork
 from .connections import Connections
 from .engine import Engine
 from .keys import COMMAND, SET
@@ -154,8 +156,24 @@ class RemoteParameters(Mapping[str, Any]):
         limit = check_number("timeout", timeout, "a time of 0 to 3600 seconds", 0.0, _LONGEST)
         self._stack = contextlib.ExitStack()
         used, connections = self._stack.enter_context(_engine_of(engine, links or Links()))
-        self._asking = Asking(used, self.host, self.name, limit, connections)
+        self._asked: Asking | None = Asking(used, self.host, self.name, limit, connections)
         self._watches: list[RemoteWatch] = []
+        self._end: StreamError | None = None
+        tell_after_fork(self)
+        close_at_exit(self)
+
+    @property
+    def _asking(self) -> Asking:
+        if self._asked is None:
+            raise self._end or StreamClosedError(f"the parameters of {self.host}/{self.name} were closed")
+        return self._asked
+
+    def _after_fork(self) -> None:
+        # The connection stayed with the parent.
+        if self._asked is not None:
+            self._end = left_with_parent("access to parameters of another machine", self.name)
+            self._asked, self._watches = None, []
+        self._left = self._stack.pop_all()  # not ended here: it is the parent's
 
     def __getitem__(self, key: str) -> Any:
         return self.param(key).value
@@ -323,6 +341,7 @@ class RemoteParameters(Mapping[str, Any]):
         for each in self._watches:
             each.close()
         self._watches.clear()
+        self._asked = None
         self._stack.close()
 
     def __enter__(self) -> RemoteParameters:

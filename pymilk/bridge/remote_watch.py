@@ -12,12 +12,12 @@ from ..parameters.watching import Change, deadline_of
 from ..system.latch import Latch
 from .keys import CHANGES, READ, parameter_key
 from .parameter_asking import Asking
-from .parameter_wire import ANSWER_MOST, decode, value_of
+from .parameter_wire import decode, value_of
 
 __all__ = ["RemoteWatch"]
 
-#: Messages that are kept until they are looked at. What is lost is asked for.
-_KEPT = 1000
+#: Messages that are kept until they are looked at, and most bytes of one. What is lost is asked for.
+_KEPT, _MESSAGE_MOST = 64, 256 << 10
 
 #: Seconds without a message after which the host is asked whether it is there: it says something each second.
 _SILENCE_SECONDS = 5.0
@@ -39,10 +39,10 @@ class RemoteWatch:
     def __init__(self, asking: Asking, keys: tuple[str, ...], timeout: float | None) -> None:
         deadline_of(timeout, asking.fps)
         self._asking, self._timeout = asking, timeout
+        self.refused = 0
         self._messages: deque[bytes] = deque(maxlen=_KEPT)
         self._news = Latch()
         self._closed = False
-        self.refused = 0
         self._ready: deque[Change] = deque()
         self._last = -1  # number of the message that was taken last
         self._heard = time.monotonic()
@@ -57,7 +57,10 @@ class RemoteWatch:
         self._seen = {each.key: each.cnt0 for each in params}
 
     def _take_message(self, message: bytes) -> None:
-        self._messages.append(message)
+        if len(message) <= _MESSAGE_MOST:
+            self._messages.append(message)
+        else:
+            self.refused += 1
         self._news.set()
 
     def __iter__(self) -> RemoteWatch:
@@ -91,7 +94,7 @@ class RemoteWatch:
     def _read(self, message: bytes) -> None:
         """Take the changes of a message; what is none of them is left out."""
         try:
-            given = decode(message, ANSWER_MOST)
+            given = decode(message, _MESSAGE_MOST)
             file, number, changes = given.get("file"), given.get("number"), given.get("changes")
             if type(number) is not int or not isinstance(changes, list):
                 raise BridgeMessageError("a message about changes is none")

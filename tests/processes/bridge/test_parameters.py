@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import signal
 
@@ -13,7 +14,13 @@ pytest.importorskip("zenoh", reason="needs eclipse-zenoh, the extra net")
 from pymilk.bridge import Allow, Links, RemoteParameters, Router, parameter_asking, remote_fps
 from pymilk.bridge.keys import SET, TURN, parameter_key
 from pymilk.bridge.parameter_wire import decode, encode
-from pymilk.errors import BridgeError, BridgeForbiddenError, BridgeUnreachableError, FPSLimitError
+from pymilk.errors import (
+    BridgeError,
+    BridgeForbiddenError,
+    BridgeUnreachableError,
+    FPSLimitError,
+    StreamForkedError,
+)
 from pymilk.parameters import FPS
 from support.attackers import raw_session
 from support.authorities import authority, tls_of
@@ -36,6 +43,14 @@ with Sender((), links, host="rtc", params=offer) as sender:
         print(report.written, report.repeated, report.refused, flush=True)
 """
 
+#: The conf process of the fps, until it is told to end.
+CONF = """
+from pymilk.parameters import FPS
+with FPS("loop") as fps, fps.running(conf=True, run=False) as run:
+    print("ready", flush=True)
+    print(run.wait(60), flush=True)
+"""
+
 
 @pytest.fixture
 def loop(shm_dir):
@@ -55,13 +70,27 @@ def test_set_from_one_seen_by_the_other(loop, spawn):
         assert (loop["gain"], loop.param("gain").cnt0) == (0.5, 2)
         with pytest.raises(FPSLimitError, match=r"0.0 to 1.0"):
             remote["gain"] = 2.0
-        remote.run_stop(0)
+        process = spawn(CONF)
+        process.expect("ready")
+        assert remote.conf_state == "running"
+        remote.conf_stop(60)
+        process.expect("True")
+        assert process.finish()[0] == 0
         with pytest.raises(BridgeForbiddenError, match="--allow-command loop/runstart"):
             remote.run_start(0)
         with remote.watch("gain", "mode") as watch:
             for number in range(2, 30):
                 loop["mode"] = number
                 assert next(watch)[:3] == ("mode", number, number)
+        if not (child := os.fork()):  # the connection stays with the parent
+            try:
+                remote.as_dict()
+            except StreamForkedError:
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert remote["gain"] == 0.5
         host.kill()
         remote._asking._timeout = 0.1
         until(lambda: not remote_fps(timeout=0, engine=remote._asking.engine))
@@ -106,7 +135,7 @@ def test_rules_by_certificate(loop, tmp_path, spawn, monkeypatch):
     rules = (
         Allow(("rtc",), offer=("rtc/*",)),
         Allow(("desk",), read=("rtc/*",)),
-        Allow(("operator",), set=("rtc/loop/gain",), command=("rtc/loop/runstop",)),
+        Allow(("operator",), set=("rtc/loop/gain",), command=("rtc/loop/confstop",)),
         Allow(("viewer",), receive=("*/*",)),
     )
 
@@ -122,7 +151,7 @@ def test_rules_by_certificate(loop, tmp_path, spawn, monkeypatch):
         spawn(HOST, address, keys).expect("ready")
         assert desk.as_dict() == loop.as_dict()
         operator["gain"] = 0.5
-        operator.run_stop(0)
+        operator.conf_stop(0)
         assert loop["gain"] == desk["gain"] == operator["gain"] == 0.5
         with desk.watch("mode") as watch:
             loop["mode"] = 7
@@ -132,7 +161,7 @@ def test_rules_by_certificate(loop, tmp_path, spawn, monkeypatch):
         for remote in (desk, operator):
             remote._asking._timeout = 0.1
         for call in (
-            lambda: desk.set("gain", 0.75), desk.run_stop, lambda: operator.set("mode", 2), operator.conf_stop
+            lambda: desk.set("gain", 0.75), desk.conf_stop, lambda: operator.set("mode", 2), operator.run_stop
         ):  # fmt: skip
             with pytest.raises(BridgeForbiddenError, match="access rules do not let this machine"):
                 call()

@@ -12,9 +12,10 @@ from pymilk.bridge import parameter_asking as asking
 from pymilk.bridge import parameter_turns as turns
 from pymilk.bridge.keys import CHANGES, COMMAND, READ, SET, TABLE, TURN, parameter_key
 from pymilk.bridge.parameter_turns import Turns, UnknownAskerError
-from pymilk.bridge.parameter_wire import QUESTION_MOST, decode, encode, error_of, parameter_of
+from pymilk.bridge.parameter_wire import QUESTION_MOST, decode, encode, error_of, parameter_of, value_of
 from pymilk.errors import BridgeError, BridgeForbiddenError, BridgeMessageError, FPSKeyError
-from pymilk.parameters import FPS
+from pymilk.parameters import FPS, ParameterType
+from pymilk.parameters.words import FIXED_TYPES
 from support.waiting import until
 
 
@@ -182,6 +183,44 @@ def test_rules_on_the_way_are_told_from_a_lost_answer(wires, loop, sender, monke
         with pytest.raises(BridgeError, match="nobody offers"):
             remote["gain"] = 0.5
     assert loop["gain"] == 0.25
+
+
+def test_a_host_that_began_anew_meanwhile_is_not_asked_again(wires, loop, sender, monkeypatch):
+    """The answer was lost: whether the value was written is not known, and it is not written twice."""
+    plain, lost = wires.ask, []
+
+    def begin_anew(key, timeout, question=b"", *, urgent=False):
+        if f"/{SET}/" in key and not lost:
+            lost.append(plain(key, timeout, question))
+            monkeypatch.setattr(sender._desk._acts, "_turns", Turns())
+            return []
+        return plain(key, timeout, question)
+
+    monkeypatch.setattr(wires, "ask", begin_anew)
+    with (
+        RemoteParameters("rtc", "loop", engine=wires, timeout=5) as remote,
+        pytest.raises(BridgeError, match="whether set 'gain' of fps 'loop' was done is not known"),
+    ):
+        remote["gain"] = 0.5
+    assert (loop["gain"], loop.param("gain").cnt0) == (0.5, 2)
+
+
+VALUES = [None, True, -1, 10**400, 2**64, 1e308, "", "x" * 5000, "a\0b", "\ud800", [], [[]], [1], [1, 2],
+          [1, 2, 3], [1e300, 2], [None, None], {}, {"a": [1]}]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [each for each in ParameterType if each not in FIXED_TYPES])
+def test_no_value_breaks_the_host(ask, loop, kind):
+    loop.add_param("x", kind)
+    turn = ask(TURN, "new", b"")["turn"]
+    for number, value in enumerate(VALUES, 1):
+        before = loop["x"]
+        said = ask(SET, "x", encode({"turn": turn, "number": number, "value": value}))
+        if "error" in said:
+            assert said["error"] in ("FPSTypeError", "FPSLimitError", "FPSTextError"), (value, said)
+            assert loop["x"] == before
+        else:
+            assert value_of(said) == loop["x"]
 
 
 def test_a_flood_is_refused_and_others_work_after_it(ask, sender, monkeypatch, loop):

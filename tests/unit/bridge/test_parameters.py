@@ -26,6 +26,7 @@ from pymilk.errors import (
     FPSTextError,
     FPSTimeoutError,
     FPSTypeError,
+    StreamClosedError,
 )
 from pymilk.parameters import FPS, ParameterFlag, Timespec
 from support.waiting import until
@@ -312,6 +313,16 @@ def test_a_host_that_ends_ends_a_watch(remote, sender, monkeypatch):
         sender.stop()
         with pytest.raises(BridgeError, match="nobody offers"):
             next(watch)
+
+
+def test_after_the_end(wires, sender):
+    remote = RemoteParameters("rtc", "loop", engine=wires)
+    watch = remote.watch()
+    remote.close()
+    remote.close()
+    assert watch.closed
+    with pytest.raises(StreamClosedError, match="rtc/loop were closed"):
+        remote.as_dict()
 
 
 def test_nothing_is_looked_at_while_nobody_listens(remote, loop, wires, sender):
