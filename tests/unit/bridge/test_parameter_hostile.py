@@ -56,20 +56,22 @@ def message(text: bytes, **head) -> bytes:
     return struct.pack("<4sHHI", given["magic"], given["version"], 0, given["nbytes"]) + text
 
 
+ALL = b'{"first":0}'
+
 BAD = {
     "nothing": b"",
     "short": b"PMFP\1\0",
     "pickle": b"\x80\x04K\x01.",
-    "magic": message(b"{}", magic=b"PMBR"),
-    "version": message(b"{}", version=2),
-    "longer": message(b"{}", nbytes=2**32 - 1),
-    "shorter": message(b"{} ", nbytes=2),
+    "magic": message(ALL, magic=b"PMBR"),
+    "version": message(ALL, version=2),
+    "longer": message(ALL, nbytes=2**32 - 1),
+    "shorter": message(ALL + b" ", nbytes=len(ALL)),
     "no json": message(b"{"),
     "no object": message(b"[1]"),
     "no text": message(b"\xff\xfe"),
     "deep": message(b"[" * 5000),
     "large number": message(b'{"number":' + b"9" * 5000 + b"}"),
-    "large": message(b'{"a":"' + b"x" * QUESTION_MOST + b'"}'),
+    "large": message(b'{"first":0,"a":"' + b"x" * QUESTION_MOST + b'"}'),
 }
 
 

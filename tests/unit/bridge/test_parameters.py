@@ -12,7 +12,7 @@ from pymilk.bridge import ParameterOffer, RemoteParameters, Sender, remote_fps, 
 from pymilk.bridge import parameter_acts as acts
 from pymilk.bridge import parameter_asking as asking
 from pymilk.bridge import parameter_desk as desk
-from pymilk.bridge.keys import CHANGES, READ, SET, TURN, parameter_key
+from pymilk.bridge.keys import ABOUT, CHANGES, READ, SET, TURN, parameter_key
 from pymilk.bridge.parameter_wire import encode
 from pymilk.errors import (
     BridgeError,
@@ -138,7 +138,10 @@ def test_errors_are_those_of_the_file(remote, loop, sender, key, value, error):
     assert sender.report.parameters.refused == 1
 
 
-def test_no_path_of_the_host_is_told(remote, loop):
+def test_no_path_of_the_host_is_told(remote, loop, wires):
+    (answer,) = wires.ask(parameter_key("rtc", "loop", READ, ABOUT), 1)
+    assert b"parameters" in answer.message
+    assert os.path.dirname(loop.path).encode() not in answer.message
     os.remove(loop.path)
     with pytest.raises(FPSNotFoundError) as caught:
         remote.as_dict()
@@ -286,7 +289,7 @@ def test_a_watch_ends(remote, loop):
 
 
 def test_changes_that_are_lost_on_the_way_are_read(remote, loop, wires):
-    with remote.watch("modes") as watch:
+    with remote.watch("modes", timeout=30) as watch:
         loop["modes"] = 1
         assert next(watch).value == 1
         sent = len(wires.messages)
@@ -299,7 +302,7 @@ def test_changes_that_are_lost_on_the_way_are_read(remote, loop, wires):
 
 
 def test_an_fps_that_is_made_anew_ends_a_watch(remote, loop):
-    with remote.watch() as watch:
+    with remote.watch(timeout=30) as watch:
         loop["modes"] = 1
         next(watch)
         FPS.create("loop", directories=False, replace=True).close()
@@ -307,9 +310,11 @@ def test_an_fps_that_is_made_anew_ends_a_watch(remote, loop):
             next(watch)
 
 
-def test_a_host_that_ends_ends_a_watch(remote, sender, monkeypatch):
+def test_a_host_that_ends_ends_a_watch(remote, loop, sender, monkeypatch):
     monkeypatch.setattr(remote_watch, "_SILENCE_SECONDS", 0.01)
-    with remote.watch() as watch:
+    with remote.watch(timeout=30) as watch:
+        loop["modes"] = 1
+        next(watch)
         sender.stop()
         with pytest.raises(BridgeError, match="nobody offers"):
             next(watch)
