@@ -5,20 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import subprocess
 import sys
 
-from support.paths import TESTS
+from support.forked import Process, given, heed_interrupts, parent
 
 #: Begins code that replaces a stream of a living process on purpose.
 REPLACES = "import warnings\nwarnings.filterwarnings('ignore', 'stream .* is replaced')\n"
-
-
-def heed_interrupts() -> None:
-    """Undo what shells and nohup do to processes: they ignore some signals, and hand that down."""
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -31,20 +24,23 @@ class Child:
     """A second Python process that runs `code`, and talks through a pipe, a line at a time."""
 
     def __init__(self, code: str, *args: object) -> None:
-        # Safe path: the child must find the installed package, wherever pytest was started.
-        environment = {**os.environ, "PYTHONSAFEPATH": "1"}
-        environment["PYTHONPATH"] = str(TESTS)
-        environment.pop("PYTHONDEVMODE", None)  # it shows warnings that users do not see by default
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, *[str(arg) for arg in args]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            bufsize=1,
-            env=environment,
-            preexec_fn=heed_interrupts,
-        )
+        arguments = tuple(map(str, args))
+        environment = given(os.environ)
+        ready = parent()
+        self.process: Process | subprocess.Popen[str]
+        if ready is not None and ready.serves(environment):
+            self.process = Process(ready, code, arguments, environment)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", code, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                bufsize=1,
+                env=environment,
+                preexec_fn=heed_interrupts,
+            )
         self.pid = self.process.pid
         self._heard = ""
 

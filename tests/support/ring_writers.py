@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import time
 from typing import Any
 
@@ -13,7 +11,7 @@ import numpy as np
 from pymilk import RingReader
 from pymilk._core import FLAG_FROM_RING, FLAG_TORN, FLAG_VERIFIED, FRAME_ROW, Stream
 from pymilk.errors import StreamTimeoutError
-from support.waiting import PATIENCE
+from support.waiting import PATIENCE, wait_for_state
 
 SHAPE = (16, 16)
 
@@ -222,9 +220,7 @@ class Writer:
         self.child.expect("halting")
 
     def wait_stopped(self) -> None:
-        found = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
-        assert found is not None
-        assert found.si_status == signal.SIGSTOP
+        wait_for_state(self.pid, "T")
 
     def kill(self) -> None:
         self.child.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 #: A wait that takes longer has failed; far above anything a loaded machine does.
@@ -16,3 +17,9 @@ def until(condition: Callable[[], Any]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.0005)
+
+
+def wait_for_state(pid: int, state: str) -> None:
+    """Wait until a process is stopped ("T") or dead and not reaped yet ("Z"), as the kernel says."""
+    # The command, in brackets, may have spaces.
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == state)

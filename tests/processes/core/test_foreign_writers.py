@@ -18,7 +18,7 @@ from pymilk._core import FLAG_COUNTER_RESET, FLAG_REPEATED_POST
 from pymilk.errors import StreamTimeoutError
 from support.foreign import C_ORDER, LED_WRITER, PRELUDE, SHAPE, WRAPPER_ORDER, captured_free, check_account
 from support.foreign_writer import Foreign
-from support.waiting import PATIENCE, until
+from support.waiting import PATIENCE, until, wait_for_state
 
 
 def captured_led(spawn: Any, shm: SHM, steps: str, numbers: list[int]) -> pymilk.Capture:
@@ -80,7 +80,7 @@ shm.close()
         reader.expect(str(number))
     # Stopped, the reader sees frame 4 only once frame 5 stands there, not counted yet.
     os.kill(reader.pid, signal.SIGSTOP)
-    os.waitid(os.P_PID, reader.pid, os.WSTOPPED | os.WNOWAIT)
+    wait_for_state(reader.pid, "T")
     writer.publish(4, WRAPPER_ORDER)
     writer.publish(5, WRAPPER_ORDER.removesuffix(" count"))
     os.kill(reader.pid, signal.SIGCONT)

@@ -9,7 +9,7 @@ import numpy as np
 
 from pymilk import SHM
 from support.foreign import C_ORDER, LED_WRITER, PRELUDE, SHAPE, check_account, owners
-from support.waiting import PATIENCE, until
+from support.waiting import PATIENCE, until, wait_for_state
 
 READING_CHILD = (
     PRELUDE
@@ -90,7 +90,7 @@ def test_semaphores_of_dead_processes_are_taken_over(spawn, make_stream):
     with SHM("cam") as shm:
         assert shm.semID is None
     os.kill(children[0].pid, signal.SIGKILL)
-    os.waitid(os.P_PID, children[0].pid, os.WEXITED | os.WNOWAIT)  # dead, and not reaped yet
+    wait_for_state(children[0].pid, "Z")
     with SHM("cam") as shm:
         assert shm.semID is not None
         shm.set_data(np.ones(SHAPE, np.uint32))

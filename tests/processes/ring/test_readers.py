@@ -10,6 +10,7 @@ import pytest
 
 from pymilk import RingReader
 from support.ring_writers import CLEAR_MODES, read_blocks, read_copies
+from support.waiting import wait_for_state
 
 
 @pytest.mark.parametrize("mode", CLEAR_MODES)
@@ -86,7 +87,7 @@ def test_stopped_reader_holds_nobody_up(spawn, make_ring, mode):
     stopped.tell(901)
     os.kill(stopped.pid, signal.SIGSTOP)
     try:
-        os.waitid(os.P_PID, stopped.pid, os.WSTOPPED | os.WNOWAIT)
+        wait_for_state(stopped.pid, "T")
         for last in range(101, 902, 100):
             other.tell(last)
             writer.run(100, 50)
