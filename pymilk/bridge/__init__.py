@@ -9,9 +9,11 @@ from .fetch import FetchReport, RemoteRecording, fetch, recordings
 
 if TYPE_CHECKING:
     from .access import Allow
-    from .certificates import Certificate, list_certificates, make_certificates
-    from .configuration import Links, links_of, offer_of
+    from .certificates import Certificate, list_certificates, make_certificates, revoke_certificates
+    from .configuration import Links, links_of, log_of, offer_of
     from .credentials import Login, Tls
+    from .log_reports import LogReport, TailReport
+    from .log_wire import LogRecord
     from .options import Options
     from .parameter_offer import ParameterOffer
     from .parameter_wire import RemoteParameter
@@ -21,13 +23,16 @@ if TYPE_CHECKING:
     from .reports import LineReport, ParameterReport, ReceiverReport, RouterReport, SenderReport
     from .router import Router
     from .sender import Sender
+    from .tail import Tail
 
 #: Rooms that are loaded with the first of their names.
 _ROOMS = {
     "access": ("Allow",),
-    "certificates": ("Certificate", "list_certificates", "make_certificates"),
-    "configuration": ("Links", "links_of", "offer_of"),
+    "certificates": ("Certificate", "list_certificates", "make_certificates", "revoke_certificates"),
+    "configuration": ("Links", "links_of", "log_of", "offer_of"),
     "credentials": ("Login", "Tls"),
+    "log_reports": ("LogReport", "TailReport"),
+    "log_wire": ("LogRecord",),
     "options": ("Options",),
     "parameter_offer": ("ParameterOffer",),
     "parameter_wire": ("RemoteParameter",),
@@ -37,6 +42,7 @@ _ROOMS = {
     "reports": ("LineReport", "ParameterReport", "ReceiverReport", "RouterReport", "SenderReport"),
     "router": ("Router",),
     "sender": ("Sender",),
+    "tail": ("Tail",),
 }
 
 __all__ = [
@@ -50,6 +56,8 @@ __all__ = [
     "FetchReport",
     "LineReport",
     "Links",
+    "LogRecord",
+    "LogReport",
     "Login",
     "Options",
     "ParameterOffer",
@@ -65,15 +73,19 @@ __all__ = [
     "RouterReport",
     "Sender",
     "SenderReport",
+    "Tail",
+    "TailReport",
     "Tls",
     "directory",
     "fetch",
     "links_of",
     "list_certificates",
+    "log_of",
     "make_certificates",
     "offer_of",
     "recordings",
     "remote_fps",
+    "revoke_certificates",
 ]
 
 

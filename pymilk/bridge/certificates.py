@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,15 @@ from ..errors import BridgeKeyError, StreamArgumentError
 from ..system.causes import cause_of
 from ..system.extras import optional_library
 from .credentials import check_in_time, check_private, read_certificate
+from .revoked import read_revoked, signed_list
 
-__all__ = ["Certificate", "list_certificates", "make_certificates"]
+__all__ = ["Certificate", "list_certificates", "make_certificates", "revoke_certificates"]
 
 #: Name of the files of the authority, and what it calls itself.
 _AUTHORITY, _AUTHORITY_NAME = "ca", "pymilk bridge CA"
+
+#: Name of the list of certificates that count no more.
+_LIST = "revoked.crl"
 
 #: Days that the authority is valid.
 _AUTHORITY_DAYS = 3650
@@ -51,6 +55,8 @@ class Certificate:
         Its file, and that of the private key.
     made : bool
         Whether it is new.
+    revoked : bool
+        Whether it is on the list of those that count no more.
     """
 
     name: str
@@ -60,6 +66,7 @@ class Certificate:
     path: str
     key: str
     made: bool = False
+    revoked: bool = False
 
 
 def make_certificates(
@@ -89,7 +96,8 @@ def make_certificates(
     StreamArgumentError
         A host has no usable name.
     BridgeKeyError
-        A file is there already, cannot be written, or the authority has expired or is not whole.
+        A name was revoked: certificates are told apart by their names. A file is there already, cannot be
+        written, or the authority has expired or is not whole.
     LibraryMissingError
     """
     check_count("days", days, "days", below=36500)
@@ -106,6 +114,13 @@ def make_certificates(
                 "one",
                 path=there[0],
             )
+    gone = {name for name, _ in _revoked(directory).values()}
+    for name in hosts:
+        if name in gone:
+            raise BridgeKeyError(
+                f"{name} was revoked, and certificates are told apart by their names: choose another one",
+                path=_paths(directory, name)[0],
+            )
     names = {name: _alternatives(name, given) for name, given in hosts.items()}
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
@@ -119,6 +134,47 @@ def make_certificates(
             f"keys cannot be written into {directory}: {cause_of(error, directory)}", path=directory
         ) from error
     return made
+
+
+def revoke_certificates(directory: str, names: Sequence[str]) -> str:
+    """Put certificates on the list of those that count no more: ``revoked.crl``, signed by the authority.
+
+    Each machine that others connect to needs the list (`Tls`), and is started again with it. A name stays on
+    it: a host that goes on gets a certificate of another name.
+
+    Parameters
+    ----------
+    directory : str
+        That of `make_certificates`.
+    names : sequence of str
+        Hosts with a certificate there.
+
+    Returns
+    -------
+    str
+        Path of the list.
+
+    Raises
+    ------
+    BridgeKeyError
+        There is no certificate of that name, or it is none of the authority; the list cannot be read or
+        written; the authority has expired or is not whole.
+    LibraryMissingError
+    """
+    authority = _authority(directory, make=False)
+    entries, now = _revoked(directory), datetime.datetime.now(datetime.timezone.utc)
+    for name in names:
+        path = _paths(directory, name)[0]
+        found = read_certificate(path)
+        if name == _AUTHORITY or found.issuer != authority.certificate.subject:
+            raise BridgeKeyError(f"{path} is no certificate of a host of this authority", path=path)
+        entries.setdefault(found.serial_number, (_described(directory, name).name, now))
+    path = os.path.join(directory, _LIST)
+    try:
+        _put(path, signed_list(entries, authority.certificate, authority.key))
+    except OSError as error:
+        raise BridgeKeyError(f"{path} cannot be written: {cause_of(error, path)}", path=path) from error
+    return path
 
 
 def list_certificates(directory: str) -> list[Certificate]:
@@ -137,7 +193,9 @@ def list_certificates(directory: str) -> list[Certificate]:
             f"{directory} cannot be read: {cause_of(error, directory)}", path=directory
         ) from error
     found.sort(key=lambda name: name != _AUTHORITY)
-    return [_described(directory, name) for name in found]
+    gone = {name for name, _ in _revoked(directory).values()}
+    listed = [_described(directory, name) for name in found]
+    return [replace(each, revoked=each.name in gone) for each in listed]
 
 
 @dataclass(frozen=True)
@@ -181,11 +239,19 @@ def _alternatives(name: str, given: Sequence[str]) -> list[Any]:
     return found
 
 
-def _authority(directory: str) -> _Authority:
+def _revoked(directory: str) -> dict[int, tuple[str, datetime.datetime]]:
+    """Return what is on the list of a directory; nothing if there is none."""
+    path = os.path.join(directory, _LIST)
+    if not os.path.lexists(path):
+        return {}
+    return read_revoked(path, read_certificate(_paths(directory, _AUTHORITY)[0]))
+
+
+def _authority(directory: str, *, make: bool = True) -> _Authority:
     """Return the authority of a directory; make it if there is none."""
     path, key_path = _paths(directory, _AUTHORITY)
     serialization = optional_library("cryptography.hazmat.primitives.serialization", "net", "certificates")
-    if not os.path.lexists(path) and not os.path.lexists(key_path):
+    if make and not os.path.lexists(path) and not os.path.lexists(key_path):
         return _make_authority(path, key_path)
     certificate = check_in_time(path)
     check_private(key_path)
@@ -273,14 +339,19 @@ def _write(path: str, key_path: str, certificate: Any, key: Any) -> None:
     pem = serialization.Encoding.PEM
     private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     for target, data in ((key_path, private), (path, certificate.public_bytes(pem))):
-        descriptor, made = tempfile.mkstemp(dir=os.path.dirname(target) or ".", prefix=".pymilk-")
-        try:
-            with open(descriptor, "wb") as file:  # mkstemp: 0600
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(made, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(made)
-            raise
+        _put(target, data)
+
+
+def _put(target: str, data: bytes) -> None:
+    """Put a file in place, for its owner alone."""
+    descriptor, made = tempfile.mkstemp(dir=os.path.dirname(target) or ".", prefix=".pymilk-")
+    try:
+        with open(descriptor, "wb") as file:  # mkstemp: 0600
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(made, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(made)
+        raise

@@ -14,13 +14,13 @@ from .credentials import Login, Tls, check_private
 from .links import Links
 from .parameter_offer import ParameterOffer
 
-__all__ = ["Links", "links_of", "login_of", "offer_of"]
+__all__ = ["Links", "links_of", "log_of", "login_of", "offer_of"]
 
 #: What may be said, by table; "" is the beginning of the file.
 _KNOWN: dict[str, dict[str, type]] = {
     "": {"listen": list, "connect": list, "insecure": bool, "user": str, "password_file": str,
-         "passwords": str, "tls": dict, "allow": list, "params": dict},
-    "tls": {"ca": str, "cert": str, "key": str, "mutual": bool},
+         "passwords": str, "tls": dict, "allow": list, "log": list, "params": dict},
+    "tls": {"ca": str, "cert": str, "key": str, "mutual": bool, "revoked": str},
     "allow": {"who": list, "send": list, "receive": list, "offer": list, "read": list, "set": list,
               "command": list},
     "params": {"fps": list, "set": list, "command": list},
@@ -36,9 +36,9 @@ def links_of(path: str) -> Links:
     ----------
     path : str
         A TOML file: ``listen``, ``connect`` (lists of addresses), ``insecure``, ``user``, ``password_file``,
-        ``passwords``, a table ``[tls]`` with ``ca``, ``cert``, ``key``, ``mutual``, and tables ``[[allow]]``
-        with ``who``, ``send``, ``receive``, ``offer``, ``read``, ``set``, ``command``. Paths in it count from
-        its directory. A table ``[params]`` is for `offer_of`.
+        ``passwords``, a table ``[tls]`` with ``ca``, ``cert``, ``key``, ``mutual``, ``revoked``, and tables
+        ``[[allow]]`` with ``who``, ``send``, ``receive``, ``offer``, ``read``, ``set``, ``command``. Paths in
+        it count from its directory. The list ``log`` is for `log_of`, a table ``[params]`` for `offer_of`.
 
     Returns
     -------
@@ -58,7 +58,8 @@ def links_of(path: str) -> Links:
         _check(path, "tls", tls)
         if "ca" not in tls:
             raise StreamArgumentError(f"{path}: [tls] needs ca", argument="config", found=tls)
-        paths = {name: os.path.join(directory, tls[name]) for name in ("ca", "cert", "key") if name in tls}
+        named = ("ca", "cert", "key", "revoked")
+        paths = {name: os.path.join(directory, tls[name]) for name in named if name in tls}
         tls = Tls(**paths, mutual=tls.get("mutual", True))
     rules = []
     for rule in said.get("allow", []):
@@ -73,6 +74,18 @@ def links_of(path: str) -> Links:
         login=login_of(said.get("user"), files.get("password_file")), passwords=files.get("passwords"),
         allow=tuple(rules),
     )  # fmt: skip
+
+
+def log_of(path: str) -> tuple[str, ...]:
+    """Read which message logs are sent: the list ``log``; none if it is not there.
+
+    Raises
+    ------
+    StreamArgumentError
+    """
+    said = toml_of(path, "net", "configuration files", "config")
+    _check(path, "", said)
+    return tuple(said.get("log", ()))
 
 
 def offer_of(path: str) -> ParameterOffer | None:

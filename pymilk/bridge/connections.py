@@ -11,7 +11,7 @@ import time
 from ..errors import BridgeUnreachableError, StreamError
 from ..system.latch import Latch
 from ..system.threads import start_thread
-from .engine import Engine
+from .engine import Engine, Neighbour
 from .links import Links, parts_of
 from .probing import why_not
 
@@ -35,6 +35,7 @@ class Connections:
         self._reasons: dict[str, str] = {}
         self._numbers: dict[str, set[str]] = {}
         self._over = Latch()
+        self._revoked = links.tls.revoked_names() if links.tls is not None else frozenset()
 
     def watch(self) -> Connections:
         """Look in a thread, until `close`; returns itself. None is started if there are no addresses."""
@@ -43,15 +44,22 @@ class Connections:
         return self
 
     def told(self) -> dict[str, list[str]]:
-        """Return two fields of reports: who is connected, and which addresses are not."""
+        """Return three fields of reports: who is connected, who may do nothing, addresses not connected."""
         near = [] if self._over.is_set() else self._engine.neighbours()
         reasons = dict(self._reasons)
         return {
-            "connected": sorted(
-                f"{each.name} ({each.address})" if each.name else each.address for each in near
-            ),
+            "connected": sorted(_called(each) for each in near),
             "not_connected": [f"{each}: {reasons[each]}" for each in self._links.connect if each in reasons],
+            "denied": sorted({f"{_called(each)}: {why}" for each in near if (why := self._refusal(each))}),
         }
+
+    def _refusal(self, each: Neighbour) -> str:
+        """Return why somebody who is connected may do nothing; "" if it is not so, or not known."""
+        if each.name in self._revoked:
+            return "its certificate was revoked"
+        rules = self._links.allow
+        named = any({each.name, "*"} & set(rule.who) for rule in rules)
+        return "no rule names it" if rules and each.name and not named else ""
 
     def check(self) -> None:
         """Try all addresses now.
@@ -111,3 +119,7 @@ class Connections:
                 elif now >= due[address] and not self._over.is_set():
                     self._reasons[address] = self._why(address)
                     due[address] = time.monotonic() + _AGAIN_SECONDS
+
+
+def _called(each: Neighbour) -> str:
+    return f"{each.name} ({each.address})" if each.name else each.address

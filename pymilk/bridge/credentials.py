@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import BridgeKeyError, StreamArgumentError
 from ..system.causes import cause_of
 from ..system.extras import optional_library
+from .revoked import read_revoked
 
 __all__ = ["Login", "Tls", "check_in_time", "check_private", "read_certificate"]
 
@@ -28,6 +29,8 @@ class Tls:
         Certificate of this machine, and its private key.
     mutual : bool, default True
         Ask those who connect for a certificate. Without it, they need a password.
+    revoked : str, optional
+        List of certificates that count no more, signed by the authority. Read at the start alone.
 
     Raises
     ------
@@ -39,6 +42,7 @@ class Tls:
     cert: str | None = None
     key: str | None = None
     mutual: bool = True
+    revoked: str | None = None
 
     def __post_init__(self) -> None:
         if (self.cert is None) != (self.key is None) or (self.mutual and self.cert is None):
@@ -56,13 +60,19 @@ class Tls:
         LibraryMissingError
             The library that reads certificates is not installed.
         BridgeKeyError
-            A file is not there, is none, has expired, belongs to another key, or its key may be read by all.
+            A file is not there, is none, has expired, was revoked, belongs to another key, or its key may be
+            read by all.
         """
         check_in_time(self.ca)
+        revoked = self._revoked()
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         made.load_verify_locations(self.ca)
         if self.cert is not None and self.key is not None:
-            check_in_time(self.cert)
+            if check_in_time(self.cert).serial_number in revoked:
+                raise BridgeKeyError(
+                    f"{self.cert} was revoked; make one of another name: pymilk bridge keys DIR NAME",
+                    path=self.cert,
+                )
             check_private(self.key)
             try:
                 # A password of the key would be asked for on the terminal: there is none.
@@ -72,6 +82,18 @@ class Tls:
                     f"{self.key} is not the private key of {self.cert}, or is enciphered", path=self.key
                 ) from error
         return made
+
+    def revoked_names(self) -> frozenset[str]:
+        """Return the names of certificates that count no more.
+
+        Raises
+        ------
+        LibraryMissingError, BridgeKeyError
+        """
+        return frozenset(name for name, _ in self._revoked().values())
+
+    def _revoked(self) -> dict[int, tuple[str, datetime.datetime]]:
+        return {} if self.revoked is None else read_revoked(self.revoked, read_certificate(self.ca))
 
 
 @dataclass(frozen=True)

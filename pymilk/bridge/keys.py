@@ -9,9 +9,10 @@ import urllib.parse
 from ..errors import BridgeAddressError, StreamNameError
 from ..names import check_name
 
-__all__ = ["ABOUT", "CHANGES", "CLOCK", "COMMAND", "FRAMES", "HERE", "LIKE", "NEW", "OPTIONS", "PAST", "READ",
-           "RECORDINGS", "SET", "SOME", "TABLE", "TURN", "host_name", "key_fitting", "key_like", "key_of",
-           "names_in", "parameter_key", "parameter_key_like", "parameter_names", "source_of"]  # fmt: skip
+__all__ = ["ABOUT", "CHANGES", "CLOCK", "COMMAND", "FRAMES", "HERE", "LIKE", "LOG", "NEW", "NEWS", "OPTIONS",
+           "PAST", "READ", "RECORDINGS", "SET", "SOME", "TABLE", "TURN", "host_name", "key_fitting",
+           "key_like", "key_of", "names_in", "parameter_key", "parameter_key_like", "parameter_names",
+           "source_of"]  # fmt: skip
 
 #: First parts of all keys. The number is the version of what is sent under them.
 _ROOT = "pymilk/1"
@@ -25,6 +26,9 @@ CLOCK = "clock"
 
 #: Last part: recordings that are served.
 RECORDINGS = "recordings"
+
+#: Last parts of a message log: answers with messages, and that there are new ones.
+LOG, NEWS = "log", "news"
 
 #: First parts of all keys of parameters (FPS). Rules about streams do not include them.
 _PARAMETERS = "pymilk/fps/1"

@@ -42,7 +42,7 @@ class Links:
     ------
     BridgeAddressError
     StreamArgumentError
-        Rules without names to apply them to.
+        Rules without names to apply them to, or for all names although some were revoked.
     """
 
     listen: tuple[str, ...] = ()
@@ -60,6 +60,18 @@ class Links:
             raise StreamArgumentError(
                 "rules need to know who it is: certificates (tls) or users (passwords)",
                 argument="allow", found=len(self.allow),
+            )  # fmt: skip
+
+        listed = self.tls is not None and self.tls.revoked is not None
+        if self.allow and listed and self.named != "certificate":
+            raise StreamArgumentError(
+                "with a list of revoked certificates, rules are about certificates (mutual = true)",
+                argument="allow", found=len(self.allow),
+            )  # fmt: skip
+        if listed and any("*" in each.who for each in self.allow):
+            raise StreamArgumentError(
+                "with a list of revoked certificates, rules name who may: * would let these in as well",
+                argument="allow", found="*",
             )  # fmt: skip
 
     @property

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..reports import LossReport, Report
 from .clocks import ClockOffset
+from .log_reports import LogReport
 
 __all__ = ["LineReport", "ParameterReport", "ReceiverReport", "RouterReport", "SenderReport", "clock_text"]
 
@@ -128,33 +129,39 @@ class SenderReport(Report):
         Processor time of the threads that read and send as a share of `duration`, those of the engine not
         counted.
     streams : list of LineReport
+    logs : list of LogReport
     parameters : ParameterReport or None
         None if none are offered.
     connected : list of str
         Who is connected, with the name of its certificate where it has one: ``NAME (ADDRESS)``.
     not_connected : list of str
         Addresses that should be, and why they are not: ``ADDRESS: REASON``.
+    denied : list of str
+        Who is connected and may do nothing, and why: ``NAME (ADDRESS): REASON``.
     """
 
     host: str
     duration: float
     cpu_share: float
     streams: list[LineReport] = field(default_factory=list)
+    logs: list[LogReport] = field(default_factory=list)
     parameters: ParameterReport | None = None
     connected: list[str] = field(default_factory=list)
     not_connected: list[str] = field(default_factory=list)
+    denied: list[str] = field(default_factory=list)
 
     def title(self) -> str:
         """Return the line above the rows."""
         return f"Sender on {self.host}, {self.duration:.1f} s"
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return a row for each stream, and for each address that is not connected."""
-        said = (str(each).partition(": ") for each in self.streams)
+        """Return a row for each stream and log, each address not connected, and each who is denied."""
+        said = (str(each).partition(": ") for each in (*self.streams, *self.logs))
         rows = [(label, text) for label, _, text in said]
         if self.parameters is not None:
             rows.append(("parameters", str(self.parameters)))
-        return rows + [("not connected", each) for each in self.not_connected]
+        rows += [("not connected", each) for each in self.not_connected]
+        return rows + [("denied", each) for each in self.denied]
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -165,22 +172,24 @@ class RouterReport(Report):
     ----------
     duration : float
         Seconds since it began.
-    connected, not_connected : list of str
+    connected, not_connected, denied : list of str
         As in `SenderReport`.
     """
 
     duration: float
     connected: list[str] = field(default_factory=list)
     not_connected: list[str] = field(default_factory=list)
+    denied: list[str] = field(default_factory=list)
 
     def title(self) -> str:
         """Return the line above the rows."""
         return f"Router, {self.duration:.1f} s"
 
     def rows(self) -> list[tuple[str, str]]:
-        """Return a row for each who is connected, and for each address that is not."""
+        """Return a row for each who is connected or denied, and for each address that is not connected."""
         rows = [("connected", each) for each in self.connected]
-        return rows + [("not connected", each) for each in self.not_connected]
+        rows += [("not connected", each) for each in self.not_connected]
+        return rows + [("denied", each) for each in self.denied]
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -225,7 +234,7 @@ class ReceiverReport(LossReport):
         is not known. No time in rows or streams is changed by it.
     rate : float
         Frames received a second.
-    connected, not_connected : list of str
+    connected, not_connected, denied : list of str
         As in `SenderReport`.
     """
 
@@ -250,6 +259,7 @@ class ReceiverReport(LossReport):
     rate: float = field(init=False)
     connected: list[str] = field(default_factory=list)
     not_connected: list[str] = field(default_factory=list)
+    denied: list[str] = field(default_factory=list)
 
     def __post_init__(self, clock: ClockOffset | None) -> None:
         self.clock_offset, self.clock_uncertainty = (None, None) if clock is None else clock
@@ -277,6 +287,7 @@ class ReceiverReport(LossReport):
         elif self.trouble:
             said.append(f"{self.trouble}.")
         said += [f"Not connected: {each}." for each in self.not_connected]
+        said += [f"Denied: {each}." for each in self.denied]
         if self.senders > 1:
             said.append(
                 f"{self.senders} senders of {self.source} are there: `pymilk bridge ls` shows them. Those "

@@ -128,8 +128,9 @@ def _protection(links: Links) -> dict[str, Any]:
             "password": links.login and links.login.password,
             "dictionary_file": links.passwords and os.path.abspath(links.passwords),
         }
-    if links.allow:
-        values["access_control"] = _access(links)
+    revoked = links.tls.revoked_names() if links.tls is not None else frozenset()
+    if links.allow or revoked:
+        values["access_control"] = _access(links, revoked)
     return values
 
 
@@ -138,10 +139,12 @@ _SENDING = ["put", "delete", "reply", "declare_queryable", "liveliness_token"]
 _RECEIVING = ["declare_subscriber", "query", "declare_liveliness_subscriber", "liveliness_query"]
 
 
-def _access(links: Links) -> dict[str, Any]:
+def _access(links: Links, revoked: frozenset[str]) -> dict[str, Any]:
     """Return the rules as the engine has them: they are about messages that come in or go out.
 
     Questions about all streams are asked of everybody; answers, about one each, are subject to the rules.
+    The engine lets pass what any of the rules that fit somebody allows, so names that were revoked are left
+    out of all of them; `Links` has no rules for all names then.
     """
     rules, subjects, policies = [], [], []
     lists = [key_of("*", "*", ABOUT)]
@@ -163,10 +166,17 @@ def _access(links: Links) -> dict[str, Any]:
         for each in _about_parameters(allow):
             ids.append(f"{number} parameters {len(ids)}")
             rules.append({"id": ids[-1], "permission": "allow", **each})
-        subjects.append({"id": f"{number}", **_subject(links, allow.who)})
-        policies.append({"rules": ids, "subjects": [f"{number}"]})
-    return {"enabled": True, "default_permission": "deny", "rules": rules, "subjects": subjects,
-            "policies": policies}  # fmt: skip
+        who = tuple(each for each in allow.who if each not in revoked)
+        if who:
+            subjects.append({"id": f"{number}", **_subject(links, who)})
+            policies.append({"rules": ids, "subjects": [f"{number}"]})
+    if not links.allow:
+        rules.append({"id": "revoked", "permission": "deny", "flows": ["ingress", "egress"],
+                      "messages": [*_SENDING, *_RECEIVING], "key_exprs": ["**"]})  # fmt: skip
+        subjects.append({"id": "revoked", "cert_common_names": sorted(revoked)})
+        policies.append({"rules": ["revoked"], "subjects": ["revoked"]})
+    return {"enabled": True, "default_permission": "deny" if links.allow else "allow", "rules": rules,
+            "subjects": subjects, "policies": policies}  # fmt: skip
 
 
 def _about_parameters(allow: Allow) -> list[dict[str, Any]]:

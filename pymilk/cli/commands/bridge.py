@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import functools
 import json
 import time
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol, TypeAlias
 
 import click
 import numpy as np
@@ -17,6 +18,7 @@ from ...bridge import (
     Certificate,
     FetchReport,
     Links,
+    LogRecord,
     Options,
     ParameterOffer,
     Receiver,
@@ -28,6 +30,8 @@ from ...bridge import (
     RouterReport,
     Sender,
     SenderReport,
+    Tail,
+    TailReport,
     Tls,
     directory,
     links_of,
@@ -36,11 +40,12 @@ from ...bridge import (
     offer_of,
     recordings,
     remote_fps,
+    revoke_certificates,
 )
 from ...bridge import fetch as fetch_recording
-from ...bridge.configuration import login_of
+from ...bridge.configuration import log_of, login_of
 from ...bridge.parameter_offer import COMMANDS
-from ...errors import FPSNotFoundError
+from ...errors import FPSNotFoundError, StreamTimeoutError
 from ...parameters.texts import value_from_text
 from ...system.latch import Latch
 from ...times import to_utc
@@ -49,6 +54,7 @@ from ..fpsprinting import print_changes, print_fps, print_parameters
 from ..naming import complete_streams
 from ..output import NOTHING, age_text, clean, print_json, print_table, table_of, warnings_as_lines
 from ..parameters import NumberRange, parts_of_assignment, size_of
+from .tail import entry_of, print_message
 
 __all__ = ["bridge"]
 
@@ -62,6 +68,9 @@ _NUMBERS = ("counter", "age", "rate", "sent", "missing")
 _RECORDED = ("recording", "shape", "dtype", "first (UTC)", "last (UTC)", "frames", "missing", "MB")
 
 
+_Report: TypeAlias = SenderReport | ReceiverReport | RouterReport | TailReport
+
+
 class _Running(Protocol):
     """A sender, a receiver or a router."""
 
@@ -69,7 +78,7 @@ class _Running(Protocol):
     def running(self) -> bool: ...
 
     @property
-    def report(self) -> SenderReport | ReceiverReport | RouterReport: ...
+    def report(self) -> _Report: ...
 
 
 def _reaching(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -82,6 +91,7 @@ def _reaching(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--tls-ca", type=file, metavar="FILE.pem", help="Authority whose certificates count."),
         click.option("--tls-cert", type=file, metavar="FILE.pem", help="Certificate of this machine."),
         click.option("--tls-key", type=file, metavar="FILE.key", help="Its private key."),
+        click.option("--tls-revoked", type=file, metavar="FILE.crl", help="Certificates that count no more."),
         click.option("--user", metavar="NAME", help="User to connect as."),
         click.option("--password-file", type=file, metavar="FILE", help="File with its password."),
         click.option("--passwords", type=file, metavar="FILE",
@@ -102,11 +112,11 @@ def _links_of(given: dict[str, Any], usual: str) -> Links:
     """
     found = Links() if given["config"] is None else links_of(given["config"])
     said = {name: given[name] for name in ("listen", "connect", "insecure", "passwords") if given[name]}
-    ca, cert, key = (given[f"tls_{name}"] for name in ("ca", "cert", "key"))
+    ca, cert, key, revoked = (given[f"tls_{name}"] for name in ("ca", "cert", "key", "revoked"))
     if ca is not None:
-        said["tls"] = Tls(ca, cert, key, mutual=cert is not None or key is not None)
-    elif cert is not None or key is not None:
-        raise click.UsageError("--tls-cert and --tls-key need --tls-ca")
+        said["tls"] = Tls(ca, cert, key, mutual=cert is not None or key is not None, revoked=revoked)
+    elif cert is not None or key is not None or revoked is not None:
+        raise click.UsageError("--tls-cert, --tls-key and --tls-revoked need --tls-ca")
     login = login_of(given["user"], given["password_file"])
     if login is not None:
         said["login"] = login
@@ -175,6 +185,8 @@ def bridge() -> None:
 @click.option("--host", metavar="NAME", help="What this machine is called. Default: its host name.")
 @click.option("--serve", metavar="DIR", type=click.Path(exists=True, file_okay=False),
               help="Let others fetch recordings of these streams out of this folder.")
+@click.option("--log", multiple=True, metavar="NAME",
+              help="Send this message log as well; also a pattern, and several times.")
 @click.option("--params", "fps", multiple=True, metavar="PATTERN",
               help="Let others read the parameters (FPS) whose names match.")
 @click.option("--allow-set", "settable", multiple=True, metavar="FPS/PARAMETER",
@@ -184,8 +196,8 @@ def bridge() -> None:
 @_stats
 @_json
 def send(
-    patterns: tuple[str, ...], host: str | None, serve: str | None, stats: float | None, as_json: bool,
-    **given: Any,
+    patterns: tuple[str, ...], host: str | None, serve: str | None, log: tuple[str, ...],
+    stats: float | None, as_json: bool, **given: Any,
 ) -> None:
     """Send the streams that match PATTERNs to all who listen, until Ctrl-C; or parameters, or both.
 
@@ -197,12 +209,14 @@ def send(
     end = Latch()
     with clean_exit(), told_to_end(end):
         offer = _offer_of(given)
-        if not patterns and offer is None:
-            raise click.UsageError("give a PATTERN of streams, or --params")
         links = _links_of(given, "listen")
-        with Sender(patterns, links, host=host, serve=serve, params=offer) as sender:
+        logs = log or (() if given["config"] is None else log_of(given["config"]))
+        if not (patterns or logs or offer):
+            raise click.UsageError("say what to send: PATTERNs of streams, --log or --params")
+        with Sender(patterns, links, host=host, serve=serve, log=logs, params=offer) as sender:
             where = ", ".join((*links.listen, *links.connect))
-            what = ", ".join((*patterns, *(f"parameters of {each}" for each in (offer.fps if offer else ()))))
+            parameters = (f"parameters of {each}" for each in (offer.fps if offer else ()))
+            what = ", ".join((*patterns, *logs, *parameters))
             click.echo(f"sending {what} as {sender.host}, {where}; Ctrl-C ends it", err=True)
             _stay(sender, end, stats, lambda: _print(sender.report, as_json))
             report = sender.wait(0) if not sender.running else sender.report
@@ -407,6 +421,59 @@ def params(
 
 
 @bridge.command()
+@click.argument("source", metavar="HOST/LOG")
+@_reaching
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=10, show_default=True,
+              help="Begin with so many messages that are there.")
+@click.option("-f", "--follow", is_flag=True, help="Wait for messages, until Ctrl-C.")
+@click.option("--as", "name", metavar="NAME",
+              help="Write them into a log of this machine as well, with numbers and times of its own.")
+@click.option("--json", "as_json", is_flag=True, help="Print an object of JSON a message, one a line.")
+def tail(
+    source: str, lines: int, follow: bool, name: str | None, as_json: bool, **given: Any
+) -> None:
+    """Print the newest messages of a log of another machine, each with its time (UTC) and number there.
+
+    `pymilk bridge send --log` sends it. What got lost on the way is asked for again; messages that are
+    missing, because they were overwritten there, are counted in a line of their own.
+
+    Example: pymilk bridge tail rtc/cam0 --follow --connect tcp/127.0.0.1:7447
+    """  # fmt: skip
+    end = Latch()
+    with clean_exit(), told_to_end(end), contextlib.ExitStack() as stack:
+        reader = stack.enter_context(
+            Tail(source, _links_of(given, "connect"), last=lines, follow=follow)
+        )
+        local = None
+        for message in _messages(reader, end):
+            if name is not None and local is None:
+                local = stack.enter_context(reader.local_log(name))
+            if message.new_log and not as_json:
+                click.echo("(the log was made anew)")
+            if message.lost and not as_json:
+                click.echo(f"({message.lost} messages are missing)")
+            entry = entry_of(message.number, message.time_ns, message.data, message.lost)
+            print_message(entry | {"new_log": message.new_log}, as_json)
+            if local is not None:
+                local.append(message.data)
+        if follow:
+            click.echo(clean(str(reader.report)), err=True)
+
+
+def _messages(reader: Tail, end: Latch) -> Iterator[LogRecord]:
+    """Yield messages until a signal comes; say who is not connected or denied."""
+    if not reader.follow:
+        yield from reader
+        return
+    known = list[str]()
+    while not end.is_set():
+        try:
+            yield reader.read(_TICK_SECONDS)
+        except StreamTimeoutError:
+            known = _say_news(reader.report, known)
+
+
+@bridge.command()
 @_reaching
 @_max_frame
 def router(max_frame: int, **given: Any) -> None:
@@ -433,12 +500,18 @@ def router(max_frame: int, **given: Any) -> None:
     help="How long certificates of hosts are valid.",
 )
 @click.option("--force", is_flag=True, help="Make them anew, before or after they have expired.")
+@click.option("--revoke", "revoked", multiple=True, metavar="NAME",
+              help="Put this certificate on the list DIR/revoked.crl of those that count no more.")
 @_json
-def keys(directory_name: str, names: tuple[str, ...], days: int, force: bool, as_json: bool) -> None:
+def keys(
+    directory_name: str, names: tuple[str, ...], days: int, force: bool, revoked: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Make an authority in DIR, and certificates for hosts; without NAMEs list what there is.
 
     Each host gets ca.pem, NAME.pem and NAME.key. ca.key stays where it is: whoever has it can make
-    certificates. ADDRESSes are further names and IP addresses that others connect to.
+    certificates. ADDRESSes are further names and IP addresses that others connect to. Machines that others
+    connect to need revoked.crl as well, once there is one (--tls-revoked).
 
     Example: pymilk bridge keys ~/bridge rtc=10.0.0.1 archive viewer
     """  # fmt: skip
@@ -447,6 +520,8 @@ def keys(directory_name: str, names: tuple[str, ...], days: int, force: bool, as
         for each in names:
             name, _, addresses = each.partition("=")
             hosts[name] = tuple(part for part in addresses.split(",") if part)
+        if revoked:
+            revoke_certificates(directory_name, revoked)
         if hosts:
             found = make_certificates(directory_name, hosts, days=days, force=force)
         else:
@@ -459,7 +534,7 @@ def keys(directory_name: str, names: tuple[str, ...], days: int, force: bool, as
 
 
 def _row(each: Certificate) -> list[str]:
-    days = "expired" if each.days < 0 else str(each.days)
+    days = "revoked" if each.revoked else "expired" if each.days < 0 else str(each.days)
     return [clean(each.name), f"{each.expires:%Y-%m-%d}", days, clean(", ".join(each.addresses)) or NOTHING,
             clean(each.path)]  # fmt: skip
 
@@ -484,17 +559,23 @@ def _clock(each: RemoteStream) -> str:
 
 
 def _stay(running: _Running, end: Latch, stats: float | None, tell: Callable[[], object]) -> None:
-    """Wait for a signal, or until it has ended by itself; say which addresses are not connected."""
+    """Wait for a signal, or until it has ended by itself; say who is not connected or denied."""
     told, known = time.monotonic(), list[str]()
     while running.running and not end.wait(_TICK_SECONDS):
-        missing = running.report.not_connected
-        for each in missing:
-            if each not in known:
-                click.echo(clean(f"not connected: {each}; it is tried again and again"), err=True)
-        known = missing
+        known = _say_news(running.report, known)
         if stats is not None and time.monotonic() - told >= stats:
             told = time.monotonic()
             tell()
+
+
+def _say_news(report: _Report, known: list[str]) -> list[str]:
+    """Say who is not connected, or is denied, but for what is known; returns all of it."""
+    said = [f"not connected: {each}; it is tried again and again" for each in report.not_connected]
+    said += [f"denied: {each}" for each in report.denied]
+    for each in said:
+        if each not in known:
+            click.echo(clean(each), err=True)
+    return said
 
 
 def _print(report: SenderReport | ReceiverReport | FetchReport, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from ..exits import clean_exit
 from ..naming import completes_channels
 from ..output import clean, print_json
 
-__all__ = ["tail"]
+__all__ = ["entry_of", "print_message", "tail"]
 
 
 @click.command()
@@ -35,10 +35,13 @@ def tail(name: str, lines: int, follow: bool, as_json: bool) -> None:
         last, seen = log.count, 0
         while seen < last and len(batch := log.read_many()):
             seen = int(batch.rows["number"][-1])
-            found = [_entry(row, data) for row, data in zip(batch.rows, batch, strict=True)]
+            found = [
+                entry_of(int(row["number"]), int(row["time_ns"]), data)
+                for row, data in zip(batch.rows, batch, strict=True)
+            ]
             newest = (newest + found)[-lines:] if lines else []
         for entry in newest:
-            _print(entry, as_json)
+            print_message(entry, as_json)
         while follow:
             try:
                 message = log.read()
@@ -46,16 +49,17 @@ def tail(name: str, lines: int, follow: bool, as_json: bool) -> None:
                 return
             if message.lost and not as_json:
                 click.echo(f"({message.lost} messages were overwritten before they were read)")
-            row = {"number": message.number, "time_ns": message.time_ns}
-            _print({**_entry(row, message.data), "lost": message.lost}, as_json)
+            print_message(entry_of(message.number, message.time_ns, message.data, message.lost), as_json)
 
 
-def _entry(row: Any, data: bytes | str) -> dict[str, Any]:
+def entry_of(number: int, time_ns: int, data: bytes | str, lost: int = 0) -> dict[str, Any]:
+    """Return what is printed of a message."""
     text = data if isinstance(data, str) else data.decode("utf-8", "backslashreplace")
-    return {"number": int(row["number"]), "time_ns": int(row["time_ns"]), "text": text, "lost": 0}
+    return {"number": number, "time_ns": time_ns, "text": text, "lost": lost}
 
 
-def _print(entry: dict[str, Any], as_json: bool) -> None:
+def print_message(entry: dict[str, Any], as_json: bool) -> None:
+    """Print a message: its time (UTC), number and text, or an object of JSON."""
     if as_json:
         print_json(entry, indent=None)
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from pymilk.bridge.header import MAX_FRAME, nbytes_most
 from pymilk.bridge.zenoh import open_engine
 from pymilk.errors import BridgeError, BridgeUnreachableError
 from support.authorities import authority, tls_of
-from support.bridging import free_port
+from support.bridging import free_port, start_all
 from support.waiting import until
 
 
@@ -49,16 +50,24 @@ def served(shm_dir, tmp_path):
         yield tmp_path / "served"
 
 
+def opened(links):
+    """Open a session of somebody who asks several things: each of its own takes half a second."""
+    return open_engine(links, nbytes_most(MAX_FRAME))
+
+
 def test_a_rule_about_one_stream(served, links_as, address, tmp_path):
     rules = (Allow(("rtc",), send=("rtc/wfs*",)), Allow(("viewer",), receive=("rtc/wfs",)))
-    hub = links_as("hub").tls
-    with (
-        Router(Links(listen=(address,), tls=hub, allow=rules)),
-        Sender(("*",), links_as("rtc"), host="rtc", serve=served),
-        Receiver(
-            "rtc/wfs", links_as("viewer"), name="far", ring=64, options=Options(history=10, bin=2)
-        ) as receiver,
-    ):
+    hub, options = links_as("hub").tls, Options(history=10, bin=2)
+    with contextlib.ExitStack() as stack:
+        start_all(
+            stack,
+            Router(Links(listen=(address,), tls=hub, allow=rules)),
+            Sender(("*",), links_as("rtc"), host="rtc", serve=served),
+        )
+        viewer = stack.enter_context(contextlib.closing(opened(links_as("viewer"))))
+        receiver = stack.enter_context(
+            Receiver("rtc/wfs", name="far", ring=64, options=options, engine=viewer)
+        )
         with SHM("wfs") as wfs:
             until(lambda: receiver.report.received and receiver.report.clock_offset is not None)
             until(lambda: wfs.set_data(np.full((4, 6), 7, np.uint16)) or receiver.report.received > 12)
@@ -66,34 +75,36 @@ def test_a_rule_about_one_stream(served, links_as, address, tmp_path):
         report = receiver.report
         assert report.history >= 9
         assert (report.lost, report.refused, report.trouble) == (0, 0, "")
-        (found,) = directory(links_as("viewer"), timeout=30)
+        (found,) = directory(timeout=30, engine=viewer)
         assert found.stream == "wfs"
         assert found.clock_offset is not None
-        assert [each.name for each in recordings("rtc/wfs", links_as("viewer"))] == ["wfs.npy"]
-        assert fetch("rtc/wfs", tmp_path / "out.npy", links_as("viewer")).frames == 20
+        assert [each.name for each in recordings("rtc/wfs", engine=viewer)] == ["wfs.npy"]
+        assert fetch("rtc/wfs", tmp_path / "out.npy", engine=viewer).frames == 20
 
 
-def test_recordings_of_a_stream_that_is_gone(served, links_as, address):
-    """They are offered under the pattern that the sender was given: it must be within the rules."""
-    rules = (Allow(("rtc",), send=("rtc/wfs*",)), Allow(("viewer",), receive=("rtc/wfs*",)))
-    with (
-        Router(Links(listen=(address,), tls=links_as("hub").tls, allow=rules)),
-        Sender(("wfs*",), links_as("rtc"), host="rtc", serve=served),
-    ):
-        assert [each.name for each in recordings("rtc/wfs_old", links_as("viewer"))] == ["wfs_old.npy"]
-
-
-def test_who_may_not_receive_fetches_nothing(served, links_as, address, monkeypatch):
-    rules = (Allow(("rtc",), send=("rtc/*",)), Allow(("viewer",), receive=("rtc/wfs",)))
-    with (
-        Router(Links(listen=(address,), tls=links_as("hub").tls, allow=rules)),
-        Sender(("wfs", "dm"), links_as("rtc"), host="rtc", serve=served) as sender,
-        contextlib.closing(open_engine(links_as("viewer"), nbytes_most(MAX_FRAME))) as engine,
-    ):
+def test_who_may_receive_what_is_gone_and_who_may_not(served, links_as, address, monkeypatch):
+    """Recordings of a stream that is gone are offered under the pattern that the sender was given, which must
+    be within the rules. A stream that somebody may not receive is not fetched either."""
+    rules = (
+        Allow(("rtc",), send=("rtc/wfs*", "rtc/dm")),
+        Allow(("viewer",), receive=("rtc/wfs*",)),
+        Allow(("desk",), receive=("rtc/wfs",)),
+    )
+    with contextlib.ExitStack() as stack:
+        _, sender = start_all(
+            stack,
+            Router(Links(listen=(address,), tls=links_as("hub").tls, allow=rules)),
+            Sender(("wfs*", "dm"), links_as("rtc"), host="rtc", serve=served),
+        )
+        with ThreadPoolExecutor(2) as pool:
+            sessions = pool.map(opened, (links_as("viewer"), links_as("desk")))
+            viewer, desk = (stack.enter_context(contextlib.closing(each)) for each in sessions)
+        assert [each.name for each in recordings("rtc/wfs_old", engine=viewer)] == ["wfs_old.npy"]
         until(lambda: len(sender.report.streams) == 2)
-        assert recordings("rtc/wfs", engine=engine)
+        assert recordings("rtc/wfs", engine=desk)
         monkeypatch.setattr(sys.modules["pymilk.bridge.fetch"], "_FIRST_SECONDS", 0.1)
-        with pytest.raises(BridgeError, match="access rules"):
-            recordings("rtc/dm", engine=engine)
+        for name in ("dm", "wfs_old"):
+            with pytest.raises(BridgeError, match="access rules"):
+                recordings(f"rtc/{name}", engine=desk)
     with pytest.raises(BridgeUnreachableError, match="nothing listens there"):
         recordings("rtc/wfs", links_as("viewer"))

@@ -6,7 +6,6 @@ import contextlib
 import json
 import signal
 import socket
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from pymilk import SHM
 from pymilk.bridge import Links, Login, Receiver, Router, Tls, directory, make_certificates
 from pymilk.errors import BridgeKeyError, BridgeUnreachableError
 from support.authorities import authority, make_expired, tls_of
-from support.bridging import free_port
+from support.bridging import free_port, start_all
 from support.children import ended
 from support.waiting import until
 
@@ -40,13 +39,6 @@ with Router(links) as router:
 @pytest.fixture
 def keys(tmp_path):
     return authority(tmp_path / "keys", "rtc", "viewer")
-
-
-def start_all(stack, receivers):
-    """Start them at once: each takes half a second to begin."""
-    with ThreadPoolExecutor(len(receivers)) as pool:
-        for each in pool.map(Receiver.start, receivers):
-            stack.enter_context(contextlib.closing(each))
 
 
 def until_said(receiver, text):
@@ -111,7 +103,7 @@ def test_who_is_refused_and_what_is_said(keys, tmp_path, spawn):
             made = {
                 said: Receiver(f"rtc/s{number}", links) for number, (said, links) in enumerate(cases.items())
             }
-            start_all(stack, [let_in, *made.values()])
+            start_all(stack, let_in, *made.values())
             for said, receiver in made.items():
                 until_said(receiver, said)
                 assert said in " ".join(str(receiver.report).split())
@@ -153,7 +145,7 @@ def test_users_and_passwords(keys, spawn):
             Receiver(f"rtc/s{number}", Links(connect=(address,), tls=ca, login=login))
             for number, login in enumerate((None, Login("viewer", "wrong"), Login("other", "secret")))
         ]
-        start_all(stack, [good, *made])
+        start_all(stack, good, *made)
         until(lambda: good.report.connected)
         for receiver in made:
             until_said(receiver, "user or password")

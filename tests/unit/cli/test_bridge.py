@@ -47,6 +47,7 @@ def test_without_the_engine_it_says_what_to_install(monkeypatch):
     [
         (("--connect", "tls/rtc:7447"), "pymilk bridge keys"),
         (("--tls-cert", "a.pem", "--tls-key", "a.key"), "need --tls-ca"),
+        (("--tls-revoked", "a.crl"), "need --tls-ca"),
         (("--tls-ca", "ca.pem", "--tls-cert", "a.pem"), "belong together"),
         (("--listen", "tls/127.0.0.1:7447", "--tls-ca", "ca.pem"), "a certificate is needed"),
         (("--user", "me"), "belong together"),
@@ -70,3 +71,8 @@ def test_keys_are_made_and_listed(tmp_path):
     assert refused.returncode == 1
     assert "--force" in refused.stderr
     assert done("bridge", "keys", tmp_path / "k", "rtc", "--force").split()
+    listed = done("bridge", "keys", tmp_path / "k", "--revoke", "desk").split("\n")
+    assert [line.split()[2] for line in listed[2:4]] == ["revoked", "364"]
+    assert (tmp_path / "k" / "revoked.crl").exists()
+    refused = call("bridge", "keys", tmp_path / "k", "desk", "--force")
+    assert "choose another one" in refused.stderr
