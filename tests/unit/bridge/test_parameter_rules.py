@@ -118,7 +118,7 @@ def rules():
         "operator": Allow(("operator",), set=("rtc/loop/ga*", "rtc/dm/*"), command=("rtc/loop/run*",)),
     }
     tls = Tls("ca.pem", "a.pem", "a.key")
-    access = zenoh._access(Links(tls=tls, allow=tuple(given.values())))
+    access = zenoh._access(Links(tls=tls, allow=tuple(given.values())), frozenset())
     assert access["default_permission"] == "deny"
     ids = {each["id"]: each for each in access["rules"]}
     return {
