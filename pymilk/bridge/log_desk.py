@@ -48,9 +48,12 @@ class _Place:
     Parameters
     ----------
     name : str
+    follows : tuple of (int, int)
+        File and number of the last message of the log before it, if all of that was handed out.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, follows: tuple[int, int] = (0, 0)) -> None:
+        self.follows = follows
         self.log = MessageLog.attach(name, start="oldest")
         self.file = self.log.identity
         self._next = 0  # number of the message that is read next; 0: of the oldest one
@@ -178,14 +181,16 @@ class LogDesk:
         key = (name, asked.asker)
         place, whole = self._places.pop(key, None), False
         if place is not None and place.file != asked.log:
-            place.log.close()
-            place = None
+            whole = place.follows == (asked.log, asked.after) != (0, 0)
+            if not whole:
+                place.log.close()
+                place = None
         try:
             place = place or _Place(name)
             answer = self._answer_of(place, asked, whole)
             if not answer.records and place.gone():
                 with contextlib.suppress(ChannelNotFoundError):
-                    old, place = place, _Place(name)
+                    old, place = place, _Place(name, (asked.log, asked.after))
                     old.log.close()
                     answer = self._answer_of(place, asked, True)
         except StreamError:

@@ -25,6 +25,7 @@ from .account import Account, Arrival
 from .clocks import Clock, ask_clock
 from .codecs import check_codec
 from .connections import Connections
+from .deafness import Deafness
 from .engine import Engine
 from .header import MAX_FRAME, Message, decode, nbytes_most
 from .history import Held, ask_past
@@ -173,6 +174,7 @@ class Receiver:
         self._held: Held | None = Held() if self.options.history else None
         self._past = 0
         self._clock = Clock()
+        self._deafness = Deafness(self._links if self._owned else None)
         self._trouble = ""
         self._looked = self._heard = 0.0
         self._gaps = GapTeller(self.name)
@@ -182,19 +184,45 @@ class Receiver:
         if self._started:
             raise StreamArgumentError("the receiver was started already", argument="start", found=None)
         check_codec(self.options.compress or "")
-        if self._engine is None:
-            self._engine = open_engine(self._links, nbytes_most(self._most))
-            self._connections = Connections(self._links, self._engine).watch()
+        engine = self._connect()
         self._started = time.monotonic()
         tell_after_fork(self)
         close_at_exit(self)
-        here = key_of(self._host, self._stream, HERE) + "/*"
-        self._open.append(self._engine.notice(here, self._notice))
         self._thread = threading.Thread(
-            target=self._begin, args=(self._engine,), name=f"pymilk-bridge-{self.name}", daemon=True
+            target=self._begin, args=(engine,), name=f"pymilk-bridge-{self.name}", daemon=True
         )
         start_thread(self._thread)
         return self
+
+    def _connect(self) -> Engine:
+        """Open a session, if none was given, and look for senders."""
+        engine = self._engine
+        if engine is None:
+            engine = self._engine = open_engine(self._links, nbytes_most(self._most))
+            self._connections = Connections(self._links, engine).watch()
+        here = key_of(self._host, self._stream, HERE) + "/*"
+        self._open.append(engine.notice(here, self._notice))
+        return engine
+
+    def _connect_again(self) -> Engine:
+        """Do so in another session, and listen."""
+        opened, self._open = self._open, []
+        for each in opened:
+            each.close()
+        if self._connections is not None:
+            self._connections.close()
+        old, self._engine = self._engine, None
+        if old is not None:
+            old.close()
+        self._senders.clear()
+        self._unasked.clear()
+        engine = self._connect()
+        self._listen(engine)
+        return engine
+
+    def _listen(self, engine: Engine) -> None:
+        frames = key_of(self._host, self._stream, self.options.last)
+        self._open.append(engine.listen(frames, self._take))
 
     @property
     def running(self) -> bool:
@@ -297,12 +325,15 @@ class Receiver:
             else:
                 self._ask(engine)
             if not self._over.is_set():
-                frames = key_of(self._host, self._stream, self.options.last)
-                self._open.append(engine.listen(frames, self._take))
+                self._listen(engine)
             if self.options.history and not self._over.is_set():
                 self._join(engine)
             while not self._over.is_set():
                 self._news.clear()
+                if self._senders:
+                    self._deafness.heard()
+                elif self._received and self._deafness.lasts(engine):
+                    engine = self._connect_again()
                 self._ask(engine)
                 known = ask_clock(engine, key_of(self._host, self._stream, CLOCK), self._clock, _ASK_SECONDS)
                 if not self._over.is_set():

@@ -25,6 +25,7 @@ from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.latch import Latch
 from .connections import Connections
+from .deafness import Deafness
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
 from .keys import LOG, NEWS, key_of, source_of
@@ -39,10 +40,6 @@ __all__ = ["LogRecord", "Tail", "TailReport"]
 #: Seconds to wait for an answer, for the first one if new messages are not waited for, for news, and after a
 #: question without an answer.
 _ANSWER_SECONDS, _FIRST_SECONDS, _NEWS_SECONDS, _AGAIN_SECONDS = 5.0, 10.0, 1.0, 0.2
-
-#: Seconds without an answer, although somebody is connected, after which another session is opened; twice as
-#: many the next time, up to the second number.
-_DEAF_SECONDS, _DEAF_MOST = 3.0, 60.0
 
 #: Most bytes of messages that are asked for at a time.
 _PIECE_NBYTES = 1 << 20
@@ -109,7 +106,8 @@ class Tail:
             ("received", "before", "on_way", "away", "again", "remade", "cut_short", "refused"), 0
         )
         self._trouble = ""
-        self._started = self._ended = self._due = self._deaf_since = self._patience = 0.0
+        self._started = self._ended = self._due = 0.0
+        self._deafness = Deafness(self._links if self._owned else None)
 
     def start(self) -> Tail:
         """Connect; returns itself."""
@@ -168,18 +166,8 @@ class Tail:
             engine.close()
 
     def _open_again(self, engine: Engine) -> None:
-        """Open another session if somebody is connected and nothing has come through for a while.
-
-        The engine stays like that when a link is cut as soon as it is there again: docs/bridge.md.
-        """
-        now = time.monotonic()
-        if not self._away:
-            self._deaf_since, self._patience = now, _DEAF_SECONDS
-        if not (self._owned and self._heard) or now - self._deaf_since < self._patience:
-            return
-        # Perhaps the sender is not there at all: that must not cost much.
-        self._deaf_since, self._patience = now, min(2 * self._patience, _DEAF_MOST)
-        if engine.neighbours():
+        """Open another session if somebody is connected and nothing has come through for a while."""
+        if self._heard and self._deafness.lasts(engine):
             with self._lock:
                 if not self._over.is_set():
                     self._shut()
@@ -316,6 +304,7 @@ class Tail:
             self._away = True
             self._counts["again"] += self._heard
             return False
+        self._deafness.heard()
         self._take(answer, question)
         return bool(answer.records)
 

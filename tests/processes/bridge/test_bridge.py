@@ -258,3 +258,32 @@ def test_a_forked_child_has_none_of_it(source, port, spawn):
         port,
     )
     assert child.finish() == (0, "not here\nnot here\n", "")
+
+
+def test_a_link_that_is_cut_as_soon_as_it_is_there_again(shm_dir, monkeypatch):
+    """The engine stays connected and deaf then: another session is opened, and the account goes on."""
+    monkeypatch.setattr("pymilk.bridge.deafness._SECONDS", 0.3)
+    port = free_port()
+    with (
+        SHM("wfs", ((4, 6), np.uint16), ring=64) as source,
+        Sender(("wfs",), listening(port), host="rtc"),
+        Proxy(port) as proxy,
+        Receiver("rtc/wfs", connecting(proxy.port), name="far", ring=256) as receiver,
+    ):
+        until(lambda: receiver.report.received)
+        first = int(receiver.rows()[0]["cnt0"])
+        for _ in range(3):
+            goal = receiver.report.received + 1
+            proxy.cut()
+            until(
+                lambda goal=goal: source.set_data(np.zeros((4, 6), np.uint16))
+                or receiver.report.received >= goal
+            )
+        # The last frame may be lost, too, which the next one would tell.
+        until(lambda: accounted(receiver) == receiver.rows()[-1]["cnt0"] - first + 1)
+        assert (receiver.report.refused, receiver.report.senders) == (0, 1)
+
+
+def accounted(receiver):
+    report = receiver.report
+    return report.received + report.lost

@@ -65,7 +65,7 @@ def test_the_commands_and_a_killed_sender(log, start_command, shm_dir):
 
 def test_a_link_that_is_cut(log, shm_dir, monkeypatch):
     """While messages are written. After a second cut at once the engine stays connected and deaf."""
-    monkeypatch.setattr("pymilk.bridge.tail._DEAF_SECONDS", 0.3)
+    monkeypatch.setattr("pymilk.bridge.deafness._SECONDS", 0.3)
     port = free_port()
     listen = Links(listen=(f"tcp/127.0.0.1:{port}",))
     with contextlib.ExitStack() as stack:

@@ -161,6 +161,30 @@ def test_a_log_that_is_made_anew_is_read_to_its_end_first(log, wires, sending):
         assert account(reader) == (5, 0, 0, 0, 1, 0)
 
 
+def test_the_first_messages_of_a_new_log_are_lost_on_the_way(log, wires, sending):
+    """The old one was read to its end, which is still known when they are asked for again."""
+    ask = wires.ask
+    with tail(wires) as reader:
+        log.append("first")
+        read(reader, 1)
+        log.close()
+        with MessageLog.create("app", replace=True) as new:
+            new.append("anew")
+            lost = []
+
+            def losing(key, timeout, question=b""):
+                answers = ask(key, timeout, question)
+                if not lost and b"anew" in answers[0].message:
+                    lost.append(answers)
+                    return []
+                return answers
+
+            wires.ask = losing
+            assert reader.read(30).new_log
+        assert lost
+        assert account(reader) == (2, 0, 0, 0, 1, 0)
+
+
 def test_the_end_of_a_log_that_nobody_read_is_not_known(log, wires):
     with tail(wires) as reader:
         with Sender((), host="rtc", log=("app",), engine=wires):
