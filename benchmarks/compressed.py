@@ -29,7 +29,8 @@ SHAPE = (240, 240)
 RATE = 2000.0
 PERIOD = 512
 KINDS: list[tuple[str, bool | str]] = [
-    (suffix, word) for suffix in ("h5", "zarr") for word in (True, "fast", "small")
+    *((suffix, word) for suffix in ("h5", "zarr") for word in (True, "fast", "small")),
+    ("fits", "fast"),
 ]
 
 FRAMES = """

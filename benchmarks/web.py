@@ -1,15 +1,16 @@
 """Streams in a browser: frames shown, source to paint, and what looking costs the server and a recorder.
 
-    python benchmarks/web.py [--quick] [--seconds 10] [--minutes 10] [--stages]
+    python benchmarks/web.py [--quick] [--seconds 10] [--minutes 10] [--stages] [--height 800]
 
 1. *Binning*: 2048x2048 uint16 made smaller, against a memcpy of the image in the same run.
 2. *Page*: a second process publishes 512x512 uint16 at 100 Hz, and a headless Chromium with software WebGL
    looks at it through ``pymilk web``. Frames shown a second; and, in a second turn, source to paint: from the
    clock just before `set_data` to the same clock (CLOCK_REALTIME; Date.now(), rounded up to the next
    millisecond) when the browser has presented the frame, and the graphics card has given back a pixel of it.
-   Not measured without Chromium or playwright. ``--stages`` adds where that time goes, by stamps along the
-   way. Reading the pixel back holds up the page until the card has done everything: what comes meanwhile
-   waits.
+   Not measured without Chromium or playwright. The window is 1200x800, the canvas in it 480 pixels high, so
+   that 512x512 is sent as the mean of 2x2; with ``--height 900`` every pixel is sent. ``--stages`` adds where
+   that time goes, by stamps along the way. Reading the pixel back holds up the page until the card has done
+   everything: what comes meanwhile waits.
 3. *Server*: processor time of its process for each viewer of the same camera: programs that take 25 frames/s.
 4. *Recorder*: 8 viewers, and one that is stopped while frames are sent to it, beside a recorder of the same
    stream, 120x120 uint16 at 5 kHz from a ring. Files of 10 seconds, one after the other. Frames lost have to
@@ -98,12 +99,14 @@ taken = [0] * viewers
 async def look(number):
     loop = asyncio.get_running_loop()
     async with connect(where + "view", compression=None, max_size=None) as socket:
-        await socket.send(json.dumps({"token": token, "stream": stream}))
-        due = loop.time() + number / (rate * max(1, viewers))
+        await socket.send(json.dumps({"token": token, "stream": stream, "protocol": 2}))
+        due, painted = loop.time() + number / (rate * max(1, viewers)), None
         while True:
-            await socket.send('{"ready": true}')
-            while isinstance(await socket.recv(), str):
+            await socket.send(json.dumps({"ready": painted}))
+            while isinstance(message := await socket.recv(), str):
                 pass
+            header = json.loads(message[4 : 4 + int.from_bytes(message[:4], "little")])
+            painted = {"cnt0": header["cnt0"], "file": header["file"]}
             if number < viewers:
                 taken[number] += 1
             due = max(due + 1 / rate, loop.time())
@@ -128,7 +131,9 @@ Object.defineProperty(WebSocket.prototype, "onmessage", { ...made, set(take) {
     window.came = { at: performance.timeOrigin + performance.now() };
     if (typeof event.data !== "string") {
       const length = new DataView(event.data).getUint32(0, true);
-      window.came.age = JSON.parse(new TextDecoder().decode(new Uint8Array(event.data, 4, length))).age;
+      const header = JSON.parse(new TextDecoder().decode(new Uint8Array(event.data, 4, length)));
+      window.came.age = header.age;
+      window.sent = header.size.join("x");
     }
     take(event);
   });
@@ -241,7 +246,7 @@ def binning(repeats: int) -> None:
         print(f"  {name:12} {seconds * 1e3:5.2f} ms = {seconds / found['memcpy']:.1f} copies")
 
 
-def page(address: str, server: int, times: Any, seconds: float, stages: bool) -> None:
+def page(address: str, server: int, times: Any, chosen: argparse.Namespace, seconds: float) -> None:
     """Look at the camera with a browser."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None or importlib.util.find_spec("playwright") is None:
@@ -251,7 +256,7 @@ def page(address: str, server: int, times: Any, seconds: float, stages: bool) ->
 
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=BROWSER)
-        look = browser.new_page(viewport={"width": 1200, "height": 800})
+        look = browser.new_page(viewport={"width": 1200, "height": chosen.height})
         look.add_init_script(STAMPS)
         look.goto(f"{address}&view=shown")
         shown = "Number(document.querySelector('.view')?.dataset.shown ?? 0)"
@@ -262,19 +267,19 @@ def page(address: str, server: int, times: Any, seconds: float, stages: bool) ->
         after, spent, cpu = look.evaluate(shown), time.monotonic() - began, used(server) - cpu
         look.evaluate(WATCH)
         time.sleep(seconds)
-        presented = look.evaluate("window.presented")
+        presented, sent = look.evaluate("[window.presented, window.sent]")
         browser.close()
     rate = (after - before) / spent
     written = [times[counter % len(times)] / 1e6 for counter, *_ in presented]
     delays = [moment - before for (_, moment, *_), before in zip(presented, written, strict=True)]
     middle, late = statistics.median(delays), sorted(delays)[int(0.9 * len(delays))]
-    print(f"\npage, {SIDE}x{SIDE} uint16 at 100 Hz, Chromium with software WebGL, {spent:.0f} s")
+    print(f"\npage, {SIDE}x{SIDE} uint16 at 100 Hz, sent as {sent}, Chromium, software WebGL, {spent:.0f} s")
     print(f"  shown          {rate:5.1f} /s   limit 25  {verdict(rate >= 25)}")
     print(
         f"  source to paint p50 {middle:.0f} ms, p90 {late:.0f} ms, {len(delays)} frames   limit p50 40 ms  "
         f"{verdict(middle <= 40)}"
     )
-    if stages:
+    if chosen.stages:
         tell_stages(presented, written)
     each = cpu / (after - before)
     print(f"  server {cpu / spent:.1%} of a core, {each * 1e3:.2f} ms a frame   limit 5%  "
@@ -362,6 +367,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test: seconds")
     parser.add_argument("--seconds", type=float, default=10.0, help="for each figure")
     parser.add_argument("--minutes", type=float, default=10.0, help="beside the recorder")
+    parser.add_argument("--height", type=int, default=800, help="of the browser's window, pixels")
     parser.add_argument("--stages", action="store_true", help="where the time to the screen goes")
     chosen = parser.parse_args()
     seconds, long = (0.5, 1.5) if chosen.quick else (chosen.seconds, 60 * chosen.minutes)
@@ -376,7 +382,7 @@ def main() -> None:
         with running("-m", "pymilk", "web", "--port", "0") as server:
             address = server.said  # type: ignore[attr-defined]
             with running(SIDE, 100, Path(folder, "times"), code=CAMERA):
-                page(address, server.pid, times, seconds, chosen.stages)
+                page(address, server.pid, times, chosen, seconds)
                 print(f"\nserver, {SIDE}x{SIDE} uint16")
                 for viewers in (VIEWERS,) if chosen.quick else (1, VIEWERS):
                     cost(address, server.pid, viewers, seconds)

@@ -120,11 +120,11 @@ class Job:
             self._shm = shm
             self.stream, self._turn = shm.live_source()
             self.name = self.stream.name
-            self._format = sink_of(path)
+            self._format = sink_of(path, options.compress)
             self._where = os.path.join(self._folder, path)
             self._limit = options.frames
             frame = math.prod(self.stream.frame_shape) * self.stream.dtype.itemsize
-            self._part_limit = options.split.most_frames(frame)
+            self._part_limit = self._format.most_frames(options.split.most_frames(frame), self._limit)
             self._in_parts = options.split.asked
             self.check()
         except BaseException:
@@ -605,8 +605,8 @@ class Job:
 
     def _next_path(self) -> str:
         """Return the path of the next file, or of the only one."""
-        if not self._in_parts:
-            return self.path
+        if not self._in_parts:  # there are others only if a file of the format holds no more
+            return part_path(self.path, self._parts) if self._parts else self.path
         if self._others is None:
             return part_path(self.path, self._parts)
         return next(self._others) if self._parts else self.path

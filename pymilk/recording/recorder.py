@@ -70,9 +70,10 @@ class Recorder:
         Replace existing recordings, and existing series of that name. They stay until the first frame, and
         stay if none comes: the report has no `paths` then. What is no recording of pymilk is not replaced.
     compress : bool, "fast" or "small", default False
-        HDF5 and Zarr: "fast" packs with bitshuffle and LZ4, "small" with bitshuffle and zstd, by threads of
-        their own; True is what it was before: gzip in HDF5, zstd in Zarr. While the ring is about to overflow
-        frames are stored as they are. docs/recording.md has what each takes and gives.
+        By threads of their own. HDF5 and Zarr: "fast" packs with bitshuffle and LZ4, "small" with bitshuffle
+        and zstd; True is what it was before: gzip in HDF5, zstd in Zarr. FITS: each of them is Rice, for
+        integers of up to 4 bytes. While the ring is about to overflow frames are stored as they are.
+        docs/recording.md has what each takes and gives.
     depth : int, optional
         Frames that may wait for the disk, for streams without a ring: see `RingReader`.
     start : {"next", "oldest", "newest"}

@@ -322,7 +322,8 @@ def load(
     Notes
     -----
     Opening costs no more than reading `info`: frames stay on the disk until they are used, but those of
-    packed, compressed or scaled FITS files, which are read into memory. Pixels of FITS files of others are
+    FITS files that are packed as a whole, scaled, or compressed in another way than by `compress`, which are
+    read into memory. Pixels of FITS files of others are
     those that astropy gives, NaN where they are missing. For HDF5 close the recording, or use it in a
     ``with`` block.
 

@@ -52,7 +52,7 @@ def _checked(
 ) -> str:
     """Return the path, if frames of this kind can be saved there."""
     where = checked_path(path, "a recording")
-    kind = sink_of(where)
+    kind = sink_of(where, compress)
     kind.check(shape, dtype, compress)
     # A series of this name would be hidden behind the file.
     check_outputs(taken_by(where))
@@ -85,7 +85,7 @@ def save(
     force : bool, default False
         Replace an existing recording, and an existing series of that name. What is no recording stays.
     compress : bool, "fast" or "small", default False
-        HDF5 and Zarr: see `Recorder`.
+        FITS, HDF5 and Zarr: see `Recorder`.
     progress : callable, optional
         Called with the number of frames that are written, after each piece.
 
@@ -144,7 +144,7 @@ def save(
         )
         return header_of(capture.name, frames.dtype, turn, keywords=stored, account=account)
 
-    kind = sink_of(where)
+    kind = sink_of(where, packing)
     try:
         sink = kind(
             where,

@@ -1,10 +1,16 @@
-"""What a view was shown of a stream, and what it was not: frame by frame."""
+"""What a page painted of a stream, and what it did not: frame by frame."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Account"]
+from ..errors import StreamArgumentError
+
+__all__ = ["Account", "frame_of"]
+
+#: Counters and inodes have 64 bits.
+_END = 2**64
 
 
 @dataclass
@@ -20,15 +26,35 @@ class Account:
         Over all lives.
     lives : int
         Files and restarts of the counter that were met.
-    last : int or None
-        Counter of the last frame shown.
+    last : (int, int) or None
+        ``cnt0`` of the last frame shown, and what tells its file from others.
     """
 
     shown: int = 0
     skipped: int = 0
     lives: int = 0
-    last: int | None = None
-    _file: int | None = None
+    last: tuple[int, int] | None = None
+
+    @classmethod
+    def read(cls, given: object) -> Account:
+        """Check the account with which a page comes back after its connection was lost.
+
+        Parameters
+        ----------
+        given : object
+            ``{"cnt0", "file", "shown", "skipped", "lives"}``, as the page was told and has counted.
+
+        Raises
+        ------
+        StreamArgumentError
+            It is none, or its numbers do not go together.
+        """
+        last = frame_of(given)
+        assert isinstance(given, dict)
+        shown, skipped, lives = (_number(name, given.get(name)) for name in ("shown", "skipped", "lives"))
+        if not 1 <= lives <= shown:
+            raise _bad("account", given, "one with a life, and a frame for each")
+        return cls(shown, skipped, lives, last)
 
     def note(self, counter: int, file: int) -> None:
         """Note that a frame is shown. One that was shown before, in another region say, is no other one.
@@ -40,10 +66,50 @@ class Account:
         file : int
             What tells the file from the one before.
         """
-        if self.last is None or file != self._file or counter < self.last:
+        if self.last is None or file != self.last[1] or counter < self.last[0]:
             self.lives += 1
             self.shown += 1
-        elif counter > self.last:
+        elif counter > self.last[0]:
             self.shown += 1
-            self.skipped += counter - self.last - 1
-        self.last, self._file = counter, file
+            self.skipped += counter - self.last[0] - 1
+        self.last = counter, file
+
+    def counts(self) -> dict[str, int]:
+        """Return ``shown``, ``skipped`` and ``lives``."""
+        return {"shown": self.shown, "skipped": self.skipped, "lives": self.lives}
+
+
+def frame_of(given: object) -> tuple[int, int]:
+    """Check how a page names a frame.
+
+    Parameters
+    ----------
+    given : object
+        ``{"cnt0", "file"}`` of its header: a number, and a number as text.
+
+    Returns
+    -------
+    (int, int)
+        Counter and file.
+
+    Raises
+    ------
+    StreamArgumentError
+        It names none.
+    """
+    if not isinstance(given, dict):
+        raise _bad("frame", given, "an object with cnt0 and file")
+    file = given.get("file")
+    if not (isinstance(file, str) and file.isascii() and file.isdecimal() and len(file) <= 20):
+        raise _bad("file", file, "a number from 0, as text")
+    return _number("cnt0", given.get("cnt0")), _number("file", int(file))
+
+
+def _number(name: str, found: Any) -> int:
+    if type(found) is not int or not 0 <= found < _END:
+        raise _bad(name, found, "a number from 0")
+    return found
+
+
+def _bad(name: str, found: object, wanted: str) -> StreamArgumentError:
+    return StreamArgumentError(f"{name} is {wanted}, not {found!r:.60}", argument=name, found=found)

@@ -38,6 +38,19 @@ _LOOKS = 20
 _OBJECT = {"type": "object"}
 _OBJECTS = {"type": "array", "items": _OBJECT}
 _BYTES = {"type": "string", "format": "binary"}
+_COUNT = {"type": "integer", "minimum": 0}
+_ACCOUNTS = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {
+            "stream": {"type": "string"},
+            **dict.fromkeys(("shown", "skipped", "lives", "nbytes"), _COUNT),
+            "last": {"type": ["integer", "null"], "description": "cnt0 of the last frame painted"},
+            "file": {"type": ["string", "null"], "description": "what tells its file from the next one"},
+        },
+    },
+}
 
 
 class Api:
@@ -59,7 +72,7 @@ class Api:
         return [
             Operation("GET", "/streams", self.streams, schema=_OBJECTS),
             Operation("GET", "/events", self.events, "text/event-stream", {"type": "string"}),
-            Operation("GET", "/views", self.views, schema=_OBJECTS),
+            Operation("GET", "/views", self.views, schema=_ACCOUNTS),
             Operation("GET", "/streams/{name}", self.stream, schema=_OBJECT),
             Operation("GET", "/streams/{name}/keywords", self.keywords, schema=_OBJECT),
             Operation("GET", "/streams/{name}/frame.fits", self.fits, "application/fits", _BYTES),
@@ -74,7 +87,7 @@ class Api:
         return JSONResponse(await self._listing.streams())
 
     async def views(self, request: Request) -> Response:
-        """Tell what each view was shown, and what not."""
+        """Tell what each view has painted, by what its page has said so far, and what not."""
         return JSONResponse(self._views.describe())
 
     async def events(self, request: Request) -> Response:

@@ -86,6 +86,7 @@ class WebServer:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
+        self._port = self.settings.port
 
     @property
     def running(self) -> bool:
@@ -94,8 +95,8 @@ class WebServer:
 
     @property
     def port(self) -> int:
-        """The port that it listens on."""
-        return int(self._socket.getsockname()[1]) if self._socket is not None else self.settings.port
+        """The port that it listens on; once it has ended, the one that it had."""
+        return self._port
 
     @property
     def address(self) -> str:
@@ -126,6 +127,7 @@ class WebServer:
                 f"{cause_of(error)}", path=self.settings.cert,
             ) from error  # fmt: skip
         self._socket = self._listen()
+        self._port = int(self._socket.getsockname()[1])
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="pymilk web", daemon=True)
         self._thread.start()

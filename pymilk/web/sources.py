@@ -68,8 +68,8 @@ class Shown:
     file : int
         Another one for each file of the stream.
     said : dict
-        ``name``, ``cnt0``, ``torn``, ``slice``, ``slices``, ``written_ns`` (as text: it has more digits than
-        numbers of a page), ``age``.
+        ``name``, ``cnt0``, ``file`` and ``written_ns`` (both as text: they have more digits than numbers of a
+        page), ``torn``, ``slice``, ``slices``, ``age``.
     """
 
     image: Array
@@ -111,7 +111,9 @@ class Source:
         feed = self._feed
         return {"rate": feed.rate, "trouble": feed.trouble, "counter": feed.counter}
 
-    async def frame(self, after: tuple[int, int] | None, index: int | None, timeout: float) -> Shown | None:
+    async def frame(
+        self, after: tuple[int, int] | None, index: int | None, timeout: float, given_up: Callable[[], bool]
+    ) -> Shown | None:
         """Return the newest frame, as soon as it is another one.
 
         Parameters
@@ -122,6 +124,8 @@ class Source:
             Slice of a cube.
         timeout : float
             Seconds after which None is returned.
+        given_up : callable
+            Tells that something else is wanted meanwhile: None is returned, too.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -131,7 +135,7 @@ class Source:
             if shown is not None and (after is None or (shown.counter, shown.file) != after):
                 return shown
             left = deadline - loop.time()
-            if left <= 0:
+            if left <= 0 or given_up():
                 return None
             await asyncio.sleep(min(pause_before(self._written, self._feed.rate, time.monotonic()), left))
 
@@ -153,6 +157,7 @@ class Source:
         said = {
             "name": feed.name,
             "cnt0": feed.counter,
+            "file": str(feed.inode),
             "torn": feed.torn,
             "slice": feed.slice,
             "slices": feed.slices,

@@ -1,8 +1,8 @@
 """One view: a WebSocket, and the credit that its page gives.
 
-The page says ``ready`` when it has painted; then it gets the newest frame, and no other until it says so
-again. A page that is slow, or stopped, so costs one frame of memory, and nobody else anything. docs/web.md
-has the messages.
+The page says ``ready``, and which frame it painted last; then it gets the newest one, and no other until it
+says so again. A page that is slow, or stopped, so costs two frames of memory, and nobody else anything.
+docs/web.md has the messages.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ import asyncio
 import contextlib
 import hmac
 import json
-from collections import deque
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any, Protocol
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..errors import StreamError
+from ..errors import StreamArgumentError, StreamError
 from .account import Account
+from .credit import PROTOCOL, Credit
 from .listing import Listing
 from .regions import Region, cut_of, packed, pixels_of
 from .settings import Settings
@@ -33,6 +34,9 @@ _LARGE_NBYTES = 2_097_152
 
 #: Codes with which a view is ended.
 _WRONG, _REFUSED, _MISSING, _FULL = 4400, 4401, 4404, 4429
+
+#: What is raised when a page has gone: in hearing it, and in sending to it.
+_GONE = (WebSocketDisconnect, RuntimeError)
 
 
 class Socket(Protocol):
@@ -58,7 +62,8 @@ class View:
     ----------
     name : str
         Of the stream; "" before it has asked for one.
-    account : Account
+    credit : Credit
+        Frames on their way, and the account of those that the page has painted.
     nbytes : int
         Sent so far.
     """
@@ -66,13 +71,11 @@ class View:
     def __init__(self, socket: Socket, settings: Settings, sources: Sources, listing: Listing) -> None:
         self.name = ""
         self._listing = listing
-        self.account = Account()
+        self.credit = Credit()
         self.nbytes = 0
         self._socket, self._settings, self._sources = socket, settings, sources
         self._region = Region()
         self._asked = 0
-        # A page shows the last frame sent, or the one before while the last is on its way.
-        self._sent: deque[tuple[int, Shown]] = deque(maxlen=2)
         self._next_cut = 0.0
         self._ready = asyncio.Event()
 
@@ -90,11 +93,26 @@ class View:
         if not hmac.compare_digest(token, self._settings.token.encode()):
             await self._end(_REFUSED, "the token is missing or wrong")
             return
-        name = given.get("stream")
-        if not isinstance(name, str):
-            await self._end(_WRONG, "stream is the name of one")
+        try:
+            name = self._greeted(given)
+        except StreamError as error:
+            await self._end(_WRONG, str(error))
             return
         await self.serve(name)
+
+    def _greeted(self, given: dict[str, Any]) -> str:
+        """Check the rest of the first message; returns the name of the stream."""
+        if given.get("protocol") != PROTOCOL:
+            raise StreamArgumentError(
+                f"this server has version {PROTOCOL} of the protocol, the page another one: load it again",
+                argument="protocol", found=given.get("protocol"),
+            )  # fmt: skip
+        name = given.get("stream")
+        if not isinstance(name, str):
+            raise StreamArgumentError("stream is the name of one", argument="stream", found=name)
+        if given.get("account") is not None:
+            self.credit = Credit(Account.read(given["account"]))
+        return name
 
     async def serve(self, name: str) -> None:
         """Send frames of a stream to a page that may look, until it goes."""
@@ -104,75 +122,81 @@ class View:
             await self._end(_MISSING, str(error))
             return
         self.name = name
-        sender = asyncio.create_task(self._send(source))
+        both = [asyncio.create_task(self._listen()), asyncio.create_task(self._send(source))]
         try:
-            await self._listen(sender)
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            sender.cancel()
-            await asyncio.gather(sender, return_exceptions=True)
+            for task in both:
+                task.cancel()
+            listened, sent = await asyncio.gather(*both, return_exceptions=True)
             self._sources.give_back(name, source)
+        await self._tell_end(listened, sent)
 
-    async def _listen(self, sender: asyncio.Task[None]) -> None:
-        """Take what the page says, as long as frames can be sent."""
-        while not sender.done():
-            hears = asyncio.create_task(self._hear())
-            done, _ = await asyncio.wait({hears, sender}, return_when=asyncio.FIRST_COMPLETED)
-            if hears not in done:
-                hears.cancel()
-                await asyncio.gather(hears, return_exceptions=True)
-                break
-            try:
-                given = hears.result()
-                if "view" in given:
-                    region = Region.read(given["view"])
-                    # Another region may have the same frame once more; the same one has to wait for the next.
-                    self._asked += region != self._region
-                    self._region = region
-                if "cut" in given:
-                    await self._cut(given["cut"])
-                if given.get("ready"):
-                    self._ready.set()
-            except (ValueError, StreamError) as error:
-                await self._end(_WRONG, str(error))
-                return
-        failed = sender.exception()
-        if isinstance(failed, (StreamError, OSError)):
-            await self._end(_MISSING, str(failed))
-        elif failed is not None and not isinstance(failed, (WebSocketDisconnect, RuntimeError)):
-            raise failed
+    def describe(self) -> dict[str, Any]:
+        """Return the stream, the account of what was painted, the last of it, and the bytes sent."""
+        account = self.credit.account
+        counter, file = account.last or (None, None)
+        return {"stream": self.name, **account.counts(), "last": counter,
+                "file": None if file is None else str(file), "nbytes": self.nbytes}  # fmt: skip
+
+    async def _tell_end(self, listened: object, sent: object) -> None:
+        """Say what went wrong to a page that is still there."""
+        if isinstance(sent, (StreamError, OSError)):
+            await self._end(_MISSING, str(sent))
+        elif isinstance(listened, (ValueError, StreamError)):
+            await self._end(_WRONG, str(listened))
+        else:
+            for error in (sent, listened):
+                if isinstance(error, Exception) and not isinstance(error, _GONE):
+                    raise error
+
+    async def _listen(self) -> None:
+        """Take what the page says, as long as it is sound."""
+        while True:
+            given = await self._hear()
+            if "view" in given:
+                region = Region.read(given["view"])
+                # Another region may have the same frame once more; the same one has to wait for the next.
+                self._asked += region != self._region
+                self._region = region
+            if "cut" in given:
+                await self._cut(given["cut"])
+            if "ready" in given and self.credit.take(given["ready"]):
+                self._ready.set()
 
     async def _send(self, source: Source) -> None:
         """Send a frame for each credit, and between frames what is known of the stream."""
         last: tuple[int, int] | None = None
-        asked = -1
+        sent_for = -1
         loop = asyncio.get_running_loop()
         next_one = loop.time()
         while True:
             await self._ready.wait()
-            region = self._region
-            after = last if asked == self._asked else None
-            shown = await source.frame(after, region.index, _STATE_SECONDS)
+            region, asked = self._region, self._asked
+            after = last if asked == sent_for else None
+            shown = await source.frame(after, region.index, _STATE_SECONDS, partial(self._asked_since, asked))
             if shown is None:
-                await self._say({"kind": "state", **source.state(), **self._counted()})
+                if not self._asked_since(asked):
+                    await self._say({"kind": "state", **source.state(), **self.credit.account.counts()})
                 continue
             self._ready.clear()
-            asked, last = self._asked, (shown.counter, shown.file)
-            self.account.note(*last)
-            await self._send_frame(shown, region, source)
+            sent_for, last = asked, (shown.counter, shown.file)
+            await self._send_frame(self.credit.send(shown), shown, region, source)
             # Not faster than agreed, however fast the page is.
             next_one = max(next_one + 1 / self._settings.rate, loop.time())
             await asyncio.sleep(max(0.0, next_one - loop.time()))
 
-    async def _send_frame(self, shown: Shown, region: Region, source: Source) -> None:
+    def _asked_since(self, asked: int) -> bool:
+        return asked != self._asked
+
+    async def _send_frame(self, number: int, shown: Shown, region: Region, source: Source) -> None:
         if shown.image.nbytes >= _LARGE_NBYTES or region.jpeg:
             pixels, cut = await asyncio.to_thread(pixels_of, shown.image, region)
         else:
             pixels, cut = pixels_of(shown.image, region)
-        number = self._sent[-1][0] + 1 if self._sent else 1
-        self._sent.append((number, shown))
+        counts = self.credit.account.counts()
         content = packed(
-            {"kind": "frame", "frame": number, **shown.said, **cut, **source.state(), **self._counted()},
-            pixels,
+            {"kind": "frame", "frame": number, **shown.said, **cut, **source.state(), **counts}, pixels
         )
         self.nbytes += len(content)
         await self._socket.send_bytes(content)
@@ -185,7 +209,7 @@ class View:
         frame = given.get("frame")
         if type(answer["id"]) is not int or type(frame) is not int:
             raise ValueError("id and frame of a cut are numbers")
-        shown = dict(self._sent).get(frame)
+        shown = self.credit.sent(frame)
         if shown is None:
             await self._say({**answer, "gone": True})
             return
@@ -196,10 +220,6 @@ class View:
         content = packed({**answer, **shown.said, **cut}, pixels)
         self.nbytes += len(content)
         await self._socket.send_bytes(content)
-
-    def _counted(self) -> dict[str, int]:
-        account = self.account
-        return {"shown": account.shown, "skipped": account.skipped, "lives": account.lives}
 
     async def _say(self, said: dict[str, Any]) -> None:
         await self._socket.send_text(json.dumps(said))
@@ -257,8 +277,4 @@ class Views:
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the account of each view."""
-        return [
-            {"stream": view.name, "shown": view.account.shown, "skipped": view.account.skipped,
-             "lives": view.account.lives, "last": view.account.last, "nbytes": view.nbytes}
-            for view in self._views if view.name
-        ]  # fmt: skip
+        return [view.describe() for view in self._views if view.name]

@@ -32,7 +32,7 @@ from pymilk import SHM, Recorder, load
 from pymilk.errors import StreamError
 from pymilk.playback import open_footage
 from pymilk.recording.details import recording_details
-from pymilk.recording.sinks import hdf5, npy, zarr
+from pymilk.recording.sinks import fits_packed, hdf5, npy, zarr
 
 __all__ = ["Seed", "drive", "make_seeds", "mutant_of", "mutate"]
 
@@ -51,6 +51,7 @@ _NUMBERS = (b"0", b"-1", b"300000000", b"1e999", b"NaN", b"Infinity", b"9" * 30,
 _RECORDED = (
     ("npy/a.npy", {}),
     ("fits/a.fits", {}),
+    ("rice/a.fits", {"compress": True}),
     ("h5/a.h5", {}),
     ("gzip/a.h5", {"compress": True}),
     ("zarr/a.zarr", {}),
@@ -87,12 +88,12 @@ def make_seeds(folder: Path, stream: str = "fuzzed") -> list[Seed]:
                 shm.set_many(frames)
                 recorder.wait(60)
             paths.append(path)
-        for suffix in ("npy", "fits"):  # as a recorder leaves them that is killed
-            path = folder / f"killed-{suffix}" / f"a.{suffix}"
+        for kind, suffix, packed in (("npy", "npy", False), ("fits", "fits", False), ("rice", "fits", True)):
+            path = folder / f"killed-{kind}" / f"a.{suffix}"  # as a recorder leaves it that is killed
             path.parent.mkdir()
-            with Recorder(shm, folder / f"alive.{suffix}", frames=24) as recorder:
+            with Recorder(shm, folder / f"alive.{suffix}", frames=24, compress=packed) as recorder:
                 shm.set_many(frames)
-                while recorder.report.recorded < 12:
+                while recorder.report.recorded < 12 or len(load(folder / f"alive.{suffix}")) < 12:
                     time.sleep(0.001)
                 for file in folder.glob("alive.*"):
                     shutil.copy(file, path.parent / file.name.replace("alive", "a"))
@@ -117,6 +118,7 @@ def _small() -> Iterator[None]:
     """Make pieces and chunks small: four frames are a chunk."""
     sizes = {
         npy: {"_PIECE_NBYTES": 4096},
+        fits_packed: {"_PACKED_NBYTES": 48},
         hdf5: {"_CHUNK_NBYTES": 48, "_PACKED_NBYTES": 48, "_CHUNK_ROWS": 5, "_RESERVE_NBYTES": 4096},
         zarr: {"_CHUNK_NBYTES": 48},
     }

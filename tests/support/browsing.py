@@ -68,7 +68,7 @@ class Look:
     """The page, with one stream open."""
 
     def __init__(self, page: Any, server: WebServer, stream: str, settings: str = "") -> None:
-        self.page = page
+        self.page, self.server = page, server
         self.said: list[str] = []
         self._hears = {
             "console": lambda message: self.said.append(message.text),

@@ -234,7 +234,9 @@ HEADER: dict[str, Any] = {
 #: Sizes that are made small, so that few frames fill pieces, chunks and batches.
 SMALL = {
     "npy": {"_PIECE_NBYTES": 24, "_BATCH_NBYTES": 24, "WRITE_NBYTES": 16},
-    "fits": {"_BATCH_NBYTES": 24, "WRITE_NBYTES": 16, "_TURN_NBYTES": 16, "_TABLE_ROWS": 4},
+    "fits": {"_BATCH_NBYTES": 24, "WRITE_NBYTES": 16, "_TURN_NBYTES": 16},
+    "fits_file": {"_TABLE_ROWS": 4},
+    "fits_packed": {"_PACKED_NBYTES": 24, "_ROWS": 64, "_PIECE_ROWS": 4},
     "hdf5": {"_CHUNK_NBYTES": 24, "_PACKED_NBYTES": 24, "_CHUNK_ROWS": 4, "_RESERVE_NBYTES": 4096},
     "zarr": {"_CHUNK_NBYTES": 24},
 }
@@ -242,7 +244,7 @@ SMALL = {
 
 def made_small(path: str, compress: bool | str = False) -> type[Sink]:
     """Return the class of a format, which writes three frames of ours at a time."""
-    sink = sink_of(path)
+    sink = sink_of(path, compress)
     for format_name, sizes in SMALL.items():
         if (module := sys.modules.get(f"pymilk.recording.sinks.{format_name}")) is not None:
             for name, value in sizes.items():
@@ -308,7 +310,7 @@ def packing_of(kind: str) -> tuple[str, bool | str]:
     With ``+hurried`` chunks that are full are not, since there is no time.
     """
     suffix, _, packed = kind.partition("+")
-    if packed:
+    if packed and suffix != "fits":
         # Once, and not by each victim: it makes a semaphore, and a victim that dies there leaves it.
         importlib.import_module("numcodecs").Blosc().encode(bytes(64))
     return suffix, {"": False, "compress": True, "hurried": "fast"}.get(packed, packed)

@@ -59,9 +59,9 @@ def least(steps: dict[str, int], kind: str) -> int:
 
 
 EACH_PACKING = pytest.mark.parametrize(
-    "kind", format_parameters("npy", "fits", "h5", "zarr", "h5+compress", "h5+fast", "zarr+fast")
+    "kind", format_parameters("npy", "fits", "h5", "zarr", "fits+fast", "h5+compress", "h5+fast", "zarr+fast")
 )
 
 #: Chunks that nobody had time to pack, and those of recorders.
-HURRIED = pytest.mark.parametrize("kind", format_parameters("h5+hurried", "zarr+hurried"))
-PACKED = pytest.mark.parametrize("kind", format_parameters("h5+fast", "zarr+fast"))
+HURRIED = pytest.mark.parametrize("kind", format_parameters("fits+hurried", "h5+hurried", "zarr+hurried"))
+PACKED = pytest.mark.parametrize("kind", format_parameters("fits+fast", "h5+fast", "zarr+fast"))

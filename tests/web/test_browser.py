@@ -207,9 +207,10 @@ def test_blocks_of_pixels_are_where_they_belong(browser: Browser, shm_dir: Any) 
         places = [place(size, (480, 533), x, y) for x, y in spots]
         for dark in (0, 1):
             values = [int(image[3 * y, 3 * x]) for x, y in spots]
-            found = look.pixels(places)
-            for value, colour in zip(values, found, strict=True):
-                assert colour == ([255, 60, 20] if value >= 240 else [0 if dark else value] * 3)
+            colours = [[255, 60, 20] if value >= 240 else [0 if dark else value] * 3 for value in values]
+            for where, colour in list(zip(places, colours, strict=True))[:8]:
+                look.turns(where, colour)  # the first frame came before its size was known
+            assert look.pixels(places) == colours
             assert 250 in values
             if not dark:
                 look.press("D")

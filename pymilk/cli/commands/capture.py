@@ -51,8 +51,8 @@ _LARGE_NBYTES = 1_000_000_000
 @click.option("--strict", is_flag=True, help="Exit code 1 if frames were lost or torn.")
 @click.option("--force", is_flag=True, help="Replace recordings that exist, and the picture of --plot.")
 @click.option("--compress", metavar="[fast|small]", default=None, callback=packing_of,
-              help="Compress .h5 and .zarr: fast (LZ4) or small (zstd). "
-                   "Without a word: gzip in .h5, zstd in .zarr.")
+              help="Compress .h5 and .zarr: fast (LZ4) or small (zstd); without a word: gzip in .h5, "
+                   "zstd in .zarr. Compress .fits (Rice): any of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and nothing else.")
 def capture(
     name: str,

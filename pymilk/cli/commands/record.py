@@ -46,8 +46,8 @@ __all__ = ["record"]
               help="Go on in a new file (_restart001) if a stream is made anew with another shape or dtype.")
 @click.option("--force", is_flag=True, help="Replace recordings that exist, once the first frame is there.")
 @click.option("--compress", metavar="[fast|small]", default=None, callback=packing_of,
-              help="Compress .h5 and .zarr: fast (LZ4) or small (zstd). "
-                   "Without a word: gzip in .h5, zstd in .zarr.")
+              help="Compress .h5 and .zarr: fast (LZ4) or small (zstd); without a word: gzip in .h5, "
+                   "zstd in .zarr. Compress .fits (Rice): any of them.")
 @click.option("--direct", is_flag=True, help="Write .npy and .fits past the page cache (O_DIRECT).")
 @click.option("--sync", type=click.Choice(["end", "second"]),
               help="Wait for the disk: when a file ends, or once a second as well (.npy, .fits).")

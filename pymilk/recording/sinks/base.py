@@ -169,8 +169,8 @@ class Sink(abc.ABC):
         """Raise if frames like these cannot be written, or a library is missing."""
         if compress and compress not in cls.compresses:
             raise StreamArgumentError(
-                "compress: .npy and .fits cubes are not compressed, so that they can be memory-mapped; "
-                "take .h5 or .zarr, or pack a .fits file when it is finished (CompImageHDU)",
+                "compress: .npy cubes are not compressed, so that they can be memory-mapped; "
+                "take .fits, .h5 or .zarr",
                 argument="compress",
                 found=compress,
             )
@@ -191,6 +191,11 @@ class Sink(abc.ABC):
                 argument="sync",
                 found=sync,
             )
+
+    @classmethod
+    def most_frames(cls, asked: int | None, coming: int | None) -> int | None:
+        """Return the most frames of a file, if `asked` are to be in one, and `coming` in all; None: any."""
+        return asked
 
     @classmethod
     def check_keywords(cls, keywords: Iterable[tuple[Any, ...]]) -> None:
@@ -312,16 +317,19 @@ def dimensions_of(shape: tuple[int, ...]) -> list[str]:
     return ["time", *"zyx"[3 - len(shape) :]]
 
 
-def new_file(path: str, content: bytes, replace: bool = False) -> int:
+def new_file(path: str, content: bytes, replace: bool = False, nbytes: int = 0) -> int:
     """Create a file, which may replace one; returns its descriptor.
 
-    The file has its first content when it gets its name.
+    The file has its first content when it gets its name, and is `nbytes` long if that is more: what follows
+    is zeros that take no room on the disk.
     """
     remove_unfinished(path)
     hidden = hidden_name(path)
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         write_all(descriptor, content, 0)
+        if nbytes > len(content):
+            os.ftruncate(descriptor, nbytes)
         put_in_place(hidden, path, replace)
     except BaseException:
         os.close(descriptor)

@@ -20,6 +20,7 @@ from ...foreign.hdus import Chosen, Hdu, choose, opened, silenced, unpacked
 from ...system.memory import free_memory
 from .base import Header, Stored, nothing_to_close
 from .fits_cards import CARDS, TABLE_ROWS, flip_of
+from .fits_tiles import TiledFrames, rows_by_length, tiling_of
 from .mapped import MappedFile
 from .npy import read_rows
 from .rows import joined_rows, rows_of
@@ -115,7 +116,10 @@ def read_fits(path: str, rows_path: str, hdu: Hdu | None) -> Stored:
     with silenced(), opened(file.source, path, memmap=True, do_not_scale_image_data=True) as hdus:
         chosen = choose(hdus, hdu, path)
         cards = chosen.hdu.header.copy()
-        pixels = _stored_pixels(file, chosen)
+        packed = type(chosen.hdu).__name__ == "CompImageHDU"
+        pixels = None if packed else _stored_pixels(file, chosen)
+    if packed:
+        pixels = _tiled_pixels(file, chosen.number, cards)
     if pixels is None:
         pixels = _scaled_pixels(file, hdu)
     label = chosen.label if chosen.number or chosen.others or hdu is not None else ""
@@ -132,10 +136,10 @@ def read_fits(path: str, rows_path: str, hdu: Hdu | None) -> Stored:
 
 
 def _stored_pixels(file: _File, chosen: Chosen) -> _Pixels | None:
-    """Map the pixels of an HDU as they are stored; None if they are compressed, scaled, or may be missing."""
+    """Map the pixels of an HDU as they are stored; None if they are scaled, or may be missing."""
     cards = chosen.hdu.header
     dtype = _plain_type(cards)
-    if type(chosen.hdu).__name__ == "CompImageHDU" or dtype is None:
+    if dtype is None:
         return None
     bits = int(cards["BITPIX"])
     kind = np.dtype(f">f{-bits // 8}" if bits < 0 else "u1" if bits == 8 else f">i{bits // 8}")
@@ -144,6 +148,24 @@ def _stored_pixels(file: _File, chosen: Chosen) -> _Pixels | None:
     native = dtype.newbyteorder("=")
     convert = None if frames.dtype == native else lambda raw: _native(raw, native)
     return _Pixels(frames, convert, native)
+
+
+def _tiled_pixels(file: _File, number: int, cards: Any) -> _Pixels | None:
+    """Find the tiles of a packed image that is unpacked frame by frame; None: it is read as a whole."""
+    dtype = _plain_type(cards)
+    if dtype is None:
+        return None
+    with silenced(), opened(file.source, file.path, memmap=True, disable_image_compression=True) as hdus:
+        table = hdus[number].header.copy()
+        place = hdus[number].fileinfo()["datLoc"]
+    found = tiling_of(table, dtype, growing=not cards.get("SHM_DONE", True))
+    if found is None:
+        return None
+    rows = file.array(found.row, (found.rows, 2), place)
+    if found.gap and "SHM_DONE" in cards:
+        rows = rows_by_length(rows)
+    heap = file.array(np.dtype(np.uint8), (found.heap_nbytes,), place + found.heap_begin)
+    return _Pixels(TiledFrames(found, rows, heap, file.check), None, dtype)
 
 
 def _scaled_pixels(file: _File, hdu: Hdu | None) -> _Pixels:
@@ -219,7 +241,10 @@ def _recorded(file: _File, rows_path: str, cards: Any, pixels: _Pixels) -> Store
     header = _header_of(cards, pixels.dtype)
     reason = _why_reduced(cards, rows, rows_path)
     if not reason:
-        return Stored(*pixels, info, header, done, nothing_to_close, check=file.check, rows=rows)
+        missing = pixels.frames.missing if isinstance(pixels.frames, TiledFrames) else ""
+        return Stored(
+            *pixels, info, header, done, nothing_to_close, check=file.check, rows=rows, missing=missing
+        )
     return Stored(
         *pixels, None, {key: header[key] for key in _LASTING}, False, nothing_to_close,
         plain=True, axes=_axes_of(cards), remark=reason, check=file.check,

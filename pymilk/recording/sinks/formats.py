@@ -12,7 +12,7 @@ from .base import Sink
 
 __all__ = ["FITS_SUFFIXES", "SUFFIXES", "format_of", "sink_of", "suffix_of", "with_suffix"]
 
-#: Module of each suffix.
+#: Module of each suffix. Its `FORMAT` is the class; `PACKED`, where there is one, that of packed frames.
 SUFFIXES = {".npy": "npy", ".fits": "fits", ".h5": "hdf5", ".hdf5": "hdf5", ".zarr": "zarr"}
 
 #: Further names of FITS files that others write.
@@ -28,8 +28,8 @@ _PICTURES = (
 )
 
 
-def sink_of(path: str) -> type[Sink]:
-    """Return the class that writes and reads files of this suffix.
+def sink_of(path: str, compress: bool | str = False) -> type[Sink]:
+    """Return the class that writes and reads files of this suffix, packed or not.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def sink_of(path: str) -> type[Sink]:
             argument="path",
             found=path,
         )
-    return _format(SUFFIXES[suffix])
+    return _format(SUFFIXES[suffix], bool(compress))
 
 
 def suffix_of(kind: str | None) -> str | None:
@@ -75,8 +75,9 @@ def with_suffix(path: str, suffix: str | None) -> str:
     return path + suffix
 
 
-def _format(module: str) -> type[Sink]:
-    found: type[Sink] = importlib.import_module(f".{module}", __package__).FORMAT
+def _format(module: str, packed: bool = False) -> type[Sink]:
+    loaded = importlib.import_module(f".{module}", __package__)
+    found: type[Sink] = getattr(loaded, "PACKED", loaded.FORMAT) if packed else loaded.FORMAT
     return found
 
 

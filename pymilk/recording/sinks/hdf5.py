@@ -262,7 +262,7 @@ class Hdf5Sink(StagedSink):
         self._add(self._staging.info[first:used])
 
     @_as_oserror
-    def _put_piece(self, piece: Piece) -> None:
+    def _put_piece(self, piece: Piece) -> int:
         """See `StagedSink`."""
         staging, first = piece.staging, piece.first
         packed = piece.content is not None
@@ -275,17 +275,18 @@ class Hdf5Sink(StagedSink):
             raise
         self._put(content, staging.used - first, 0 if packed else self._skip)
         self._add(staging.info[first : staging.used])
+        return len(content) if packed else content.nbytes
 
     @_as_oserror
     def write(self, frames: Array) -> None:
         """See `Sink`."""
-        self._placed = False
+        self._placed = 0
         if self._packers is not None:
             self._write_packed(self._packers, wait=True)
         self._check_length()
         self._reserve_for(frames.nbytes, len(frames))
         self._put(frames, len(frames), self._skip)
-        self._placed = True
+        self._placed = frames.nbytes
 
     def _reserve_for(self, nbytes: int, rows: int) -> None:
         """Reserve room for a chunk, and for so many rows beside those that wait."""

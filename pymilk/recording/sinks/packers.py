@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ..._types import Array
 from ...system.latch import Latch
 from ...system.threads import start_thread
 from .packed import Packed
@@ -35,12 +36,14 @@ class Piece:
     ----------
     staging : Staging
         With its frames and their rows; the first `first` frames are in the file already.
+    frames : ndarray
+        Those of `staging` that are packed.
     content : buffer or None
         Packed; None: as it is.
     """
 
-    def __init__(self, staging: Staging, first: int) -> None:
-        self.staging, self.first = staging, first
+    def __init__(self, staging: Staging, first: int, frames: Array) -> None:
+        self.staging, self.first, self.frames = staging, first, frames
         self.content: Any = None
         self.seconds = 0.0
         self.error: BaseException | None = None
@@ -50,7 +53,7 @@ class Piece:
         """Pack it, in whatever thread. Without memory for that it stays as it is."""
         began = time.thread_time()
         try:
-            self.content = encode(self.staging.frames)
+            self.content = encode(self.frames)
         except MemoryError:
             pass
         except BaseException as error:  # noqa: BLE001 (for the thread that takes it)
@@ -129,7 +132,7 @@ class Packers:
         if piece.error is not None:
             raise piece.error
         if piece.content is not None:
-            self.account.nbytes += piece.staging.frames.nbytes
+            self.account.nbytes += piece.frames.nbytes
             self.account.packed_nbytes += len(piece.content)
             self.account.seconds += piece.seconds
         return piece

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,13 +24,18 @@ class StagedSink(Sink):
 
     A subclass calls `_stage`, and defines `_write`, which sets `_in_file`: how many of them are written;
     `write` for the frames of one chunk, which sets `_placed`; `_add`, which counts them; and `_put_piece`.
+    One whose frames are always packed needs no `_write`.
     """
 
     hurries = True
 
+    #: Whether a chunk has its full length in the file, also while some of its frames are still missing: it is
+    #: packed again with the others. Else what is there is written, and the others go behind it.
+    whole_chunks: ClassVar[bool] = True
+
     _staging: Staging
     _in_file = 0
-    _placed = False
+    _placed = 0  # bytes that `write` took in the file, whose frames do not count yet
     _packers: Packers | None = None
     _broken: BaseException | None = None  # what a chunk that others follow could not be written for
     _part_nbytes = 0  # of the part of the present chunk that is in the file, packed
@@ -44,7 +49,7 @@ class StagedSink(Sink):
 
     def room(self, count: int) -> Array:
         """See `Sink`."""
-        self._placed = False
+        self._placed = 0
         return self._staging.room(count)
 
     def in_place(self, count: int) -> int:
@@ -58,9 +63,9 @@ class StagedSink(Sink):
         if self._broken is not None:
             raise self._broken
         if self._placed:
-            self._placed = False
+            nbytes, self._placed = self._placed, 0
             self._add(info)
-            self._note_stored(self._staging.frames.nbytes, len(info), plain=True)
+            self._note_stored(nbytes, len(info), plain=True)
             return
         self._staging.add(info)
         if not self._staging.full:
@@ -73,9 +78,15 @@ class StagedSink(Sink):
 
     # -- chunks that are packed ----------------------------------------------------------------
 
+    def _piece(self) -> Piece:
+        """Return what is to be packed of the present chunk."""
+        staging, first = self._staging, self._in_file
+        frames = staging.frames if self.whole_chunks else staging.frames[first : staging.used]
+        return Piece(staging, first, frames)
+
     def _hand_over(self, packers: Packers) -> None:
         """Have the full chunk packed, or stored as it is if there is no time; go on with the next."""
-        packers.put(Piece(self._staging, self._in_file), pack=not self.hurried)
+        packers.put(self._piece(), pack=not self.hurried)
         self._in_file = 0
         self._write_packed(packers)
         while (free := packers.memory()) is None:
@@ -86,12 +97,10 @@ class StagedSink(Sink):
         """Write chunks that are packed: those that are ready, up to `most`; or wait for them."""
         try:
             while most != 0 and (piece := packers.next(wait)) is not None:
-                self._put_piece(piece)
-                staging, content = piece.staging, piece.content
+                nbytes, staging = self._put_piece(piece), piece.staging
                 whole = staging.full
-                nbytes = staging.frames.nbytes if content is None else len(content)
-                self._note_stored(nbytes, staging.used - piece.first, content is None)
-                self._part_nbytes = 0 if whole else nbytes
+                self._note_stored(nbytes, staging.used - piece.first, piece.content is None)
+                self._part_nbytes = nbytes if self.whole_chunks and not whole else 0
                 if whole:
                     packers.give_back(staging)
                 most = None if most is None else most - 1
@@ -115,7 +124,7 @@ class StagedSink(Sink):
         staging = self._staging
         if self._broken is None and staging.used > self._in_file:
             staging.frames[staging.used :] = 0
-            packers.put(Piece(staging, self._in_file))
+            packers.put(self._piece())
             self._write_packed(packers, wait=True)
             self._in_file = staging.used
 
@@ -125,12 +134,18 @@ class StagedSink(Sink):
             self._packers.close()
 
     @abc.abstractmethod
-    def _put_piece(self, piece: Piece) -> None:
-        """Write a chunk, of which the first frames may be in the file already, and count the others."""
+    def _put_piece(self, piece: Piece) -> int:
+        """Write a chunk, of which the first frames may be in the file already, and count the others.
 
-    @abc.abstractmethod
+        Returns
+        -------
+        int
+            Bytes that it takes in the file.
+        """
+
     def _write(self) -> None:
         """Write the frames of `_staging` behind `_in_file`."""
+        raise NotImplementedError
 
     @abc.abstractmethod
     def _add(self, info: Array) -> None:

@@ -295,13 +295,14 @@ class ZarrSink(StagedSink):
             raise
         self._in_file = used
 
-    def _put_piece(self, piece: Piece) -> None:
+    def _put_piece(self, piece: Piece) -> int:
         """See `StagedSink`."""
         staging = piece.staging
         content = piece.content
         if content is None:
             content = b"".join((self._head, staging.frames.data))
         self._write_chunk(content, staging.info, piece.first, staging.used)
+        return len(content)
 
     def _write_chunk(self, content: Any, info: Array, first: int, used: int) -> None:
         """Write the present chunk, and count those of its frames that are new, from `first` on."""
@@ -361,7 +362,7 @@ class ZarrSink(StagedSink):
             write_all(descriptor, frames.reshape(-1).view(np.uint8), len(self._head))
         finally:
             os.close(descriptor)
-        self._placed = True
+        self._placed = len(self._head) + frames.nbytes
 
     def room(self, count: int) -> Array:
         """See `Sink`."""
@@ -370,7 +371,7 @@ class ZarrSink(StagedSink):
 
     def _drop(self) -> None:
         """Delete a chunk that `write` made and that does not count."""
-        hidden, self._hidden, self._placed = self._hidden, "", False
+        hidden, self._hidden, self._placed = self._hidden, "", 0
         if hidden:
             delete(hidden)
 

@@ -10,10 +10,10 @@ const SPAN = 2000;
 /** A span of seconds in words. */
 const span = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${text(Math.round(10 * seconds) / 10)} s`);
 
-/** The account in words: `state` as the server tells it, how many frames a second were painted, and how old the last one is. */
-function accountOf({ shown, skipped, rate, cnt0, lives }, drawn, age) {
+/** The account in words: of the stream, of the frames painted, how many a second they were, and how old the last one is. */
+function accountOf({ rate, cnt0 }, { shown, skipped, lives }, drawn, age) {
   const source = rate === null || rate === undefined ? "-" : text(Math.round(rate * 10) / 10);
-  return `frame ${cnt0 ?? "-"}, ${age === null ? "" : `age ${span(age)}, `}source ${source}/s, shown ${drawn}/s, ${shown ?? 0} shown + ${skipped ?? 0} skipped`
+  return `frame ${cnt0 ?? "-"}, ${age === null ? "" : `age ${span(age)}, `}source ${source}/s, shown ${drawn}/s, ${shown} shown + ${skipped} skipped`
     + (lives > 1 ? `, recreated or restarted ${lives - 1} times` : "");
 }
 
@@ -33,18 +33,23 @@ export class Account {
     this.heard = performance.now();
     this.paintedAt.push(this.heard);
     this.paintedAt = this.paintedAt.filter((time) => time > this.heard - SPAN);
+    this.credit.painted(header);
     this.tell({ ...header, kind: "painted" });
   }
 
-  /** Show what is known of the stream, and of the frames that were sent. */
+  get credit() {
+    return this.view.link.credit;
+  }
+
+  /** Show what is known of the stream, and of the frames that were painted. */
   tell(state) {
     this.state = { ...this.state, ...state };
-    const { shown, skipped, cnt0 } = this.state;
-    Object.assign(this.view.element.dataset, { shown: shown ?? 0, skipped: skipped ?? 0, cnt0: cnt0 ?? "" });
+    const { shown, skipped } = this.credit;
+    Object.assign(this.view.element.dataset, { shown, skipped, cnt0: this.state.cnt0 ?? "" });
     const since = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
     // The writer's time says how old it was when it was sent; some writers keep none.
     const age = typeof this.state.age === "number" ? this.state.age + since : null;
-    this.element.textContent = accountOf(this.state, (this.paintedAt.length * 1000) / SPAN, age);
+    this.element.textContent = accountOf(this.state, this.credit, (this.paintedAt.length * 1000) / SPAN, age);
     this.silence = state.kind === "state" && since > STALE_SECONDS ? Math.round(since) : 0;
     this.view.element.classList.toggle("stale", this.silence > 0);
     this.show();

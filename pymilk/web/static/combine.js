@@ -56,6 +56,7 @@ export class Second {
   take(header, content) {
     this.header = header;
     this.pixels = new Pixels(header, content);
+    this.link.credit.painted(header);
     this.changed("");
     requestAnimationFrame(() => this.ready(this.view));
   }

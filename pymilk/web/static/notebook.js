@@ -16,13 +16,14 @@ function addressesOf(modules) {
 
 /** A link like that of server.js, through the channel of a notebook. */
 class Channel {
-  constructor(model, receive, { onFrame, onState, onEnd }) {
+  constructor(model, { receive, Credit }, { onFrame, onState, onEnd }) {
     this.model = model;
+    this.credit = new Credit();
     this.id = Math.random().toString(36).slice(2);
     this.heard = (message, buffers) => {
       if (message.id !== this.id) return;
       if (message.end !== undefined) onEnd(message.end);
-      else receive(message.text ?? this.whole(buffers[0]), { onFrame, onState });
+      else receive(message.text ?? this.whole(buffers[0]), this.credit, { onFrame, onState });
     };
     model.on("msg:custom", this.heard);
     model.send({ id: this.id, open: true });
@@ -34,7 +35,7 @@ class Channel {
   }
 
   ready(view) {
-    this.send({ ready: true, view });
+    this.send(this.credit.ask(view));
   }
 
   send(message) {
@@ -51,13 +52,13 @@ class Channel {
 async function render({ model, el }) {
   const modules = model.get("_modules");
   const addressOf = addressesOf(modules);
-  const [{ View }, { receive }] = await Promise.all(["view.js", "server.js"].map((name) => import(addressOf(name))));
+  const [{ View }, ...shared] = await Promise.all(["view.js", "server.js", "credit.js"].map((name) => import(addressOf(name))));
   const host = document.createElement("div");
   const root = host.attachShadow({ mode: "open" });
   const style = document.createElement("style");
   style.textContent = modules["style.css"].replaceAll(":root", ":host");
   const { stream, settings } = model.get("_start");
-  const connect = (name, onFrame, onState, onEnd) => new Channel(model, receive, { onFrame, onState, onEnd });
+  const connect = (name, onFrame, onState, onEnd) => new Channel(model, Object.assign({}, ...shared), { onFrame, onState, onEnd });
   const view = new View(stream, settings, () => {}, () => leave(), connect);
   const leave = () => {
     view.close();

@@ -61,16 +61,36 @@ const UNIFORMS = [...TEXTURES, "origin", "steps", "corner", "last", "bins", "lev
 
 /** Paints with WebGL2. The constructor throws where the browser has none. */
 export class CardPainter {
-  constructor(canvas) {
-    const gl = canvas.getContext("webgl2", { antialias: false, alpha: false, preserveDrawingBuffer: true });
-    if (!gl) throw new Error("this browser has no WebGL2");
-    this.gl = gl;
+  /** @param {function()} changed  the card was lost, or has come back: then everything has to be loaded again */
+  constructor(canvas, changed) {
+    this.gl = canvas.getContext("webgl2", { antialias: false, alpha: false, preserveDrawingBuffer: true });
+    if (!this.gl) throw new Error("this browser has no WebGL2");
+    canvas.addEventListener("webglcontextlost", (event) => {
+      event.preventDefault(); // only so it may come back
+      changed();
+    });
+    canvas.addEventListener("webglcontextrestored", () => {
+      this.begin();
+      changed();
+    });
+    this.begin();
+  }
+
+  /** Whether nothing can be painted: the driver was reset, say, or too many pages use the card. */
+  get lost() {
+    return this.gl.isContextLost();
+  }
+
+  begin() {
+    const { gl } = this;
     this.programs = new Map();
     this.largest = gl.getParameter(gl.MAX_TEXTURE_SIZE);
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
     gl.clearColor(...NOTHING.map((part) => part / 255), 1);
     this.textures = Object.fromEntries(TEXTURES.map((name) => [name, this.texture()]));
     this.sizes = {};
+    this.colour = this.dark = null;
+    this.took = 0;
   }
 
   texture() {
@@ -142,6 +162,26 @@ export class CardPainter {
     gl.scissor(...covered(pixels, look, gl.drawingBufferWidth, gl.drawingBufferHeight));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     gl.disable(gl.SCISSOR_TEST);
+    // The card begins now, and not at the next animation frame.
+    gl.flush();
+  }
+
+  /** Call `then` once the card has done what it was given. It is looked at again and again, from half the time on that it took last. */
+  settled(then) {
+    const { gl } = this;
+    const fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    const began = performance.now();
+    gl.flush();
+    const look = () => {
+      if (fence && gl.getSyncParameter(fence, gl.SYNC_STATUS) === gl.UNSIGNALED) {
+        setTimeout(look, 1);
+        return;
+      }
+      gl.deleteSync(fence);
+      this.took = performance.now() - began;
+      then();
+    };
+    setTimeout(look, Math.min(50, this.took / 2));
   }
 
   /** A program, compiled when it is wanted first, and where its uniforms are. */
@@ -192,9 +232,14 @@ export class HandPainter {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d", { alpha: false });
+    this.lost = false;
   }
 
   load() {}
+
+  settled(then) {
+    then();
+  }
 
   paint(pixels, look) {
     const { width, height } = this.canvas;
@@ -235,10 +280,10 @@ export class HandPainter {
   }
 }
 
-/** A painter for a canvas: by the graphics card where there is one. */
-export function painterFor(canvas) {
+/** A painter for a canvas: by the graphics card where there is one. `changed` as that of CardPainter. */
+export function painterFor(canvas, changed) {
   try {
-    return new CardPainter(canvas);
+    return new CardPainter(canvas, changed);
   } catch {
     return new HandPainter(canvas);
   }

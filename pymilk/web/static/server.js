@@ -1,5 +1,6 @@
 // What the page asks the server for. The token is in the address behind the #, which browsers send to nobody.
 
+import { Credit } from "./credit.js";
 import { decoded } from "./jpeg.js";
 
 const fragment = new URLSearchParams(location.hash.slice(1));
@@ -43,8 +44,8 @@ export async function followStreams(take, failed) {
   }
 }
 
-/** Hand on what a view was sent: text is what is known between frames, bytes are a frame. */
-export function receive(data, { onFrame, onState }) {
+/** Hand on what a view was sent: text is what is known between frames, bytes are a frame, or pixels of one. */
+export function receive(data, credit, { onFrame, onState }) {
   if (typeof data === "string") {
     onState(JSON.parse(data));
     return;
@@ -52,6 +53,7 @@ export function receive(data, { onFrame, onState }) {
   const length = new DataView(data).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
   const content = new Uint8Array(data, 4 + length);
+  if (header.kind === "frame") credit.came();
   if (header.sent === "jpeg") decoded(header, content).then((values) => onFrame(header, values));
   else onFrame(header, content);
 }
@@ -67,6 +69,7 @@ export class Link {
   constructor(stream, onFrame, onState, onEnd) {
     this.stream = stream;
     this.handlers = { onFrame, onState, onEnd };
+    this.credit = new Credit();
     this.closed = false;
     this.connect();
   }
@@ -76,11 +79,13 @@ export class Link {
     const socket = new WebSocket(new URL(`${scheme}//${location.host}${location.pathname.replace(/[^/]*$/, "")}view`));
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      socket.send(JSON.stringify({ token, stream: this.stream }));
+      socket.send(JSON.stringify({ token, stream: this.stream, ...this.credit.begun() }));
       this.handlers.onState({ kind: "open" });
     };
     socket.onmessage = ({ data }) => {
-      if (!this.closed) receive(data, this.handlers);
+      // What is decoded only after another connection was made is none of its frames.
+      const onFrame = (...frame) => { if (!this.closed && socket === this.socket) this.handlers.onFrame(...frame); };
+      if (!this.closed) receive(data, this.credit, { ...this.handlers, onFrame });
     };
     socket.onclose = ({ reason }) => {
       if (this.closed) return;
@@ -91,14 +96,18 @@ export class Link {
     this.socket = socket;
   }
 
-  /** Say that the last frame was painted, and what is wanted next. */
+  /** Say which frame was painted last, and what is wanted next. */
   ready(view) {
-    this.send({ ready: true, view });
+    if (this.open) this.send(this.credit.ask(view));
+  }
+
+  get open() {
+    return this.socket.readyState === WebSocket.OPEN;
   }
 
   /** Send a message; false if there is no connection. */
   send(message) {
-    const open = this.socket.readyState === WebSocket.OPEN;
+    const { open } = this;
     if (open) this.socket.send(JSON.stringify(message));
     return open;
   }

@@ -52,7 +52,7 @@ export class View {
     this.canvas = make("canvas", { tabIndex: 0 });
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `image of stream ${this.stream}`);
-    this.painter = painterFor(this.canvas);
+    this.painter = painterFor(this.canvas, () => this.cardChanged());
     this.framing = new Framing(this, () => { if (!this.frozen) this.ready(); });
     this.geometry = this.framing.geometry;
     this.pointer = new Pointer(this);
@@ -123,8 +123,22 @@ export class View {
     this.repaint();
   }
 
-  /** Tell the server that it may send the newest frame, and which part of it. */
+  /**
+   * Ask for the next frame when this one is painted: the browser has taken it, and the card is done. One that came before
+   * would wait for the card, and be old when it is seen.
+   */
+  settle() {
+    this.settling = true;
+    // A moment after the animation frame, the browser has handed its commands to the card as well.
+    requestAnimationFrame(() => setTimeout(() => this.painter.settled(() => {
+      this.settling = false;
+      if (!this.frozen) this.ready();
+    })));
+  }
+
+  /** Tell the server which frame was painted, that it may send the newest one, and which part of it. */
   ready() {
+    if (this.settling) return;
     const jpeg = this.settings.send === "values" ? {} : { jpeg: this.settings.limits };
     const view = { ...this.framing.wanted(), how: this.settings.how, ...jpeg, ...this.slice() };
     this.link.ready(view);
@@ -141,8 +155,9 @@ export class View {
       this.cutter.answer(header, content);
       return;
     }
-    this.pending = this.frozen ? [header, content] : null;
-    if (this.frozen) return;
+    const waits = this.frozen || this.painter.lost;
+    this.pending = waits ? [header, content] : null;
+    if (waits) return;
     this.given = [header, content];
     this.single = header.shape.length === 1;
     if (this.single) [header, content] = this.series.placed(header, content);
@@ -165,8 +180,17 @@ export class View {
     this.account.painted(header);
     this.dark.add(header);
     this.pointer.again();
-    // Painted when the browser says so: only then the next one is wanted.
-    requestAnimationFrame(() => { if (!this.frozen) this.ready(); });
+    this.settle();
+  }
+
+  /** The graphics card was lost, and no frame is shown; or it has come back, with nothing of what it had. */
+  cardChanged() {
+    const { lost } = this.painter;
+    this.say(lost ? "the browser has lost the graphics card; waiting for it" : "", "card");
+    if (lost) return;
+    if (this.pixels && !this.curve) this.painter.load(this.pixels);
+    this.repaint();
+    if (this.pending && !this.frozen) this.take(...this.pending);
   }
 
   /** Pixels of the frame that is seen, at full resolution, with a rectangle in them; null if they are not to be had. */
@@ -240,7 +264,7 @@ export class View {
 
   paint() {
     const { canvas, pixels, geometry } = this;
-    if (!pixels) return;
+    if (!pixels || this.painter.lost) return;
     this.canvas.hidden = this.curve;
     this.tools.plot.classList.toggle("large", this.curve);
     if (this.curve) this.paintCurve();
@@ -295,6 +319,8 @@ export class View {
     this.cutter.forget();
     // Its number means another frame to the next connection.
     if (this.header) delete this.header.frame;
+    // It was not seen, and the next connection does not know of it.
+    this.pending = null;
     this.account.lost(why);
   }
 

@@ -25,8 +25,8 @@ import sys
 from pymilk import Recorder
 from pymilk.recording.sinks import Sink
 Sink.flush_seconds = 0.05  # a second takes so long
-path, enough = sys.argv[1], int(sys.argv[2])
-with Recorder("cam", path, force=True) as recorder:
+path, enough, packed = sys.argv[1], int(sys.argv[2]), sys.argv[3:] == ["fast"]
+with Recorder("cam", path, force=True, compress=packed) as recorder:
     print("ready", flush=True)
     while recorder.report.recorded < enough:
         pass
@@ -53,15 +53,16 @@ def check(path: Path, least: int) -> int:
         return len(frames)
 
 
-@EACH_FORMAT
+@pytest.mark.parametrize("kind", format_parameters("npy", "fits", "h5", "zarr", "fits+fast"))
 def test_killed_in_the_middle(
-    suffix: str, make_stream: Callable[..., Stream], spawn: Callable[..., Child], tmp_path: Path
+    kind: str, make_stream: Callable[..., Stream], spawn: Callable[..., Child], tmp_path: Path
 ) -> None:
+    suffix, *packed = kind.split("+")
     stream = make_stream("cam", SHAPE, np.uint16, cb_size=4096)
     path = tmp_path / f"cam.{suffix}"
     stream.publish(np.ones(SHAPE, np.uint16))
     record("cam", path, frames=1, start="oldest")  # an old one, to be replaced
-    recorder = spawn(RECORD, path, 1500)
+    recorder = spawn(RECORD, path, 1500, *packed)
     recorder.expect("ready")
     # The camera goes on while the recorder is killed, so that it dies at its work.
     camera = threading.Thread(
@@ -69,7 +70,7 @@ def test_killed_in_the_middle(
     )
     camera.start()
     recorded = int(recorder.hear())
-    if suffix in ("h5", "zarr"):  # these keep frames in memory for a while: what can be read now counts
+    if packed or suffix in ("h5", "zarr"):  # they keep frames in memory for a while: what can be read counts
         recorded = 0
         while recorded < 1000:
             with load(path) as growing:
@@ -80,6 +81,12 @@ def test_killed_in_the_middle(
     # Others can read it as well.
     if suffix == "npy":
         assert len(np.load(path, mmap_mode="r")) >= found
+    elif packed:
+        from astropy.io import fits
+
+        with fits.open(path) as hdus:
+            pixels = hdus["FRAMES"].section[: found - 1]
+        assert np.array_equal(pixels, np.asarray(load(path).frames)[: found - 1])
     elif suffix == "fits":
         from astropy.io import fits
 
@@ -140,7 +147,7 @@ def test_full_disk(suffix: str, make: Callable[..., SHM], small_disk: Path) -> N
         assert (loaded.complete, loaded.header["ended"]) == (False, "error")
 
 
-@pytest.mark.parametrize("kind", format_parameters("h5+fast", "zarr+fast"))
+@pytest.mark.parametrize("kind", format_parameters("fits+fast", "h5+fast", "zarr+fast"))
 def test_full_disk_of_packed_frames(kind: str, make: Callable[..., SHM], small_disk: Path) -> None:
     """Frames that do not get smaller: what is in the file are the first ones, each as it was."""
     shm = make("cam", (SHAPE, np.uint16), ring=4096)

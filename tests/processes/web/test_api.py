@@ -47,7 +47,7 @@ def operations(server: WebServer) -> list[tuple[str, str, dict[str, Any]]]:
 
 def check_schema(schema: dict[str, Any]) -> None:
     """Check that a schema is one, as far as schemas go here."""
-    kinds = {"object", "array", "string", "number", "integer", "boolean"}
+    kinds = {"object", "array", "string", "number", "integer", "boolean", "null"}
     given = schema.get("type", [])
     assert set([given] if isinstance(given, str) else given) <= kinds
     for each in schema.get("properties", {}).values():

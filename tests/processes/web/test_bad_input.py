@@ -69,8 +69,7 @@ def test_streams_that_are_not_there_and_that_go(shm_dir: Any) -> None:
             page = Page(server, "cam")
             page.next()
             cam.destroy()
-            page.say({"ready": True})
-            assert json.loads(page.socket.recv(30))["trouble"] == "deleted, this is its last frame"
+            assert page.state()["trouble"] == "deleted, this is its last frame"
             for path in ("", "/keywords", "/frame.npy", "/frame.png", "/frame.fits"):
                 assert get(server, f"/api/streams/cam{path}")[0] == 404
         page.close()

@@ -16,6 +16,7 @@ pytest.importorskip("websockets")
 
 from pymilk import SHM
 from pymilk.web import Settings, WebServer
+from pymilk.web.credit import PROTOCOL
 from support.pages import Page
 
 
@@ -32,7 +33,7 @@ class RawPage:
         answer = b""
         while not answer.endswith(b"\r\n\r\n"):
             answer += self._socket.recv(1)
-        self.say({"token": server.settings.token, "stream": "cam"})
+        self.say({"token": server.settings.token, "stream": "cam", "protocol": PROTOCOL})
 
     def say(self, message: object) -> None:
         content = json.dumps(message).encode()  # below 126 bytes, and with a mask of zeros
@@ -52,9 +53,9 @@ def test_pages_that_go_while_frames_are_sent(shm_dir: Any, caplog: pytest.LogCap
     with SHM("cam", np.zeros((700, 700), "u2")) as cam, WebServer(Settings(port=0)) as server:
         for turn in range(8):
             page = RawPage(server)
-            page.say({"ready": True})
+            page.say({"ready": None})
             page.read(100_000)
-            page.say({"ready": True})
+            page.say({"ready": None})
             cam.set_data(np.full((700, 700), turn, "u2"))
             page.cut()
         page = Page(server, "cam")

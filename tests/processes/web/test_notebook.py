@@ -36,18 +36,21 @@ class Cell:
                 self.came.put((message, buffers))
 
         shown.widget.send = heard
+        self._painted: dict[str, Any] | None = None
         self.say(open=True)
 
     def say(self, **said: Any) -> None:
         self._shown.widget._handle_custom_msg({"id": self._number, **said}, [])
 
     def next(self, **view: Any) -> tuple[dict[str, Any], bytes]:
-        self.say(say=json.dumps({"ready": True, "view": view}))
+        self.say(say=json.dumps({"ready": self._painted, "view": view}))
         while True:
             _, buffers = self.came.get(timeout=PATIENCE)
             if buffers:
                 (length,) = struct.unpack_from("<I", buffers[0])
-                return json.loads(buffers[0][4 : 4 + length]), buffers[0][4 + length :]
+                header = json.loads(buffers[0][4 : 4 + length])
+                self._painted = {"cnt0": header["cnt0"], "file": header["file"]}
+                return header, buffers[0][4 + length :]
 
 
 def test_frames_for_credit(shm_dir: Any) -> None:
@@ -62,12 +65,13 @@ def test_frames_for_credit(shm_dir: Any) -> None:
         for _ in range(4):
             cam.set_data(image + 1)
         header, pixels = cell.next()
-        assert (pixels, header["shown"], header["skipped"]) == ((image + 1).tobytes(), 2, 3)
+        assert (pixels, header["shown"], header["skipped"]) == ((image + 1).tobytes(), 1, 0)
         header, _ = cell.next(left=1, right=2)
         assert (header["region"], shown.views) == ([1, 0, 2, 3], 1)
+        assert (header["shown"], header["skipped"]) == (2, 3)
         # Shown a second time, in another output, with its own account.
         other = Cell(shown, "b")
-        assert other.next()[0]["shown"] == 1
+        assert other.next()[0]["shown"] == 0
         cell.say(leave=True)
         until(lambda: shown.views == 1)
         other.say(say="what?")
@@ -139,7 +143,7 @@ def test_in_a_real_kernel(shm_dir: Any) -> None:
                     came["comm"] = message["content"]["comm_id"]
                 came[message["msg_type"]] = message["content"]
             assert "application/vnd.jupyter.widget-view+json" in came["execute_result"]["data"]
-            for said in ({"open": True}, {"say": '{"ready": true}'}):
+            for said in ({"open": True}, {"say": '{"ready": null}'}):
                 data = {"method": "custom", "content": {"id": "a", **said}}
                 asked = notebook.session.msg("comm_msg", {"comm_id": came["comm"], "data": data})
                 notebook.shell_channel.send(asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -24,7 +25,8 @@ from websockets.sync.client import connect
 from pymilk import SHM, Stream
 from pymilk.errors import StreamStorageError
 from pymilk.web import Settings, WebServer
-from support.pages import Page, get
+from support.pages import Page, get, views
+from support.waiting import until
 
 
 @pytest.fixture
@@ -64,10 +66,14 @@ def test_every_frame_is_shown_or_skipped(server, spawn):
         assert (pixels == pixels[0, 0]).all()
         assert pixels[0, 0] == header["cnt0"] - 1  # the first frame is that of its creation
         numbers.append(int(pixels[0, 0]))
-    page.close()
     assert numbers == sorted(set(numbers))
-    assert header["shown"] == len(numbers)
-    assert header["shown"] - 1 + header["skipped"] == numbers[-1] - numbers[0]
+    assert header["shown"] == len(numbers) - 1  # those before it
+    assert header["shown"] - 1 + header["skipped"] == numbers[-2] - numbers[0]
+    page.credit()
+    until(lambda: views(server)[0]["last"] == numbers[-1] + 1)
+    (view,) = views(server)
+    assert (view["shown"], view["shown"] - 1 + view["skipped"]) == (len(numbers), numbers[-1] - numbers[0])
+    page.close()
     assert child.finish()[0] == 0
 
 
@@ -79,7 +85,9 @@ def test_no_frame_without_credit(server, cam):
     with pytest.raises(TimeoutError):
         page.socket.recv(0.3)
     header, _ = page.next()
-    assert (header["cnt0"], header["shown"], header["skipped"]) == (6, 2, 4)
+    assert (header["cnt0"], header["shown"], header["skipped"]) == (6, 1, 0)
+    said = page.state()
+    assert (said["shown"], said["skipped"]) == (2, 4)
     page.close()
 
 
@@ -94,6 +102,7 @@ def test_a_new_region_of_the_same_frame(server, cam):
     page.next()
     header, pixels = page.next(left=1, right=3, bottom=2, top=4, width=100, height=100)
     assert pixels.tolist() == cam.get_data()[2:4, 1:3].tolist()
+    header = page.state()
     assert (header["shown"], header["skipped"]) == (1, 0)
     page.close()
 
@@ -101,8 +110,7 @@ def test_a_new_region_of_the_same_frame(server, cam):
 def test_between_frames_it_says_what_is_known(server, cam):
     page = Page(server, "cam")
     page.next()
-    page.say({"ready": True})
-    said = json.loads(page.socket.recv(5))
+    said = page.state()
     assert (said["kind"], said["shown"], said["skipped"]) == ("state", 1, 0)
     page.close()
 
@@ -110,8 +118,7 @@ def test_between_frames_it_says_what_is_known(server, cam):
 def test_the_same_region_has_to_wait_for_the_next_frame(server, cam):
     page = Page(server, "cam")
     page.next(width=2)
-    page.say({"ready": True, "view": {"width": 2}})
-    assert json.loads(page.socket.recv(5))["kind"] == "state"
+    assert page.state()["kind"] == "state"
     page.close()
 
 
@@ -120,7 +127,8 @@ def test_stream_is_made_again_with_another_shape(server, cam):
     page.next()
     with SHM("cam", np.ones((3, 5), np.float32)):
         header, pixels = page.next()
-        assert (pixels.shape, header["sent"], header["lives"]) == ((3, 5), "float32", 2)
+        assert (pixels.shape, header["sent"]) == ((3, 5), "float32")
+        assert page.state()["lives"] == 2
     page.close()
 
 
@@ -143,8 +151,11 @@ def test_lists_details_files_and_accounts(server, cam):
     assert get(server, "/api/streams/cam/frame.fits")[1].startswith(b"SIMPLE")
     page = Page(server, "cam")
     page.next()
-    (view,) = json.loads(get(server, "/api/views")[1])
-    assert (view["stream"], view["shown"], view["skipped"]) == ("cam", 1, 0)
+    (view,) = views(server)
+    assert (view["stream"], view["shown"], view["last"], view["file"]) == ("cam", 0, None, None)
+    page.state()
+    (view,) = views(server)
+    assert (view["stream"], view["shown"], view["skipped"], view["last"]) == ("cam", 1, 0, 1)
     page.close()
     described = json.loads(get(server, "/api/openapi.json")[1])
     assert "/api/streams/{name}/frame.fits" in described["paths"]
@@ -189,7 +200,7 @@ def test_views_without_the_token(server, cam, first):
 
 @pytest.mark.parametrize(
     "said", ["{", "[]", "7", "[" * 5000, '{"view": 7}', '{"view": {"left": "x"}}',
-             '{"ready": true, "view": {"slice": 9}}'],
+             '{"ready": null, "view": {"slice": 9}}'],
 )  # fmt: skip
 def test_messages_that_are_none(server, cam, said):
     page = Page(server, "cam")
@@ -306,9 +317,10 @@ def test_port_in_use(server):
 def test_it_ends_with_its_views(shm_dir, cam):
     before = threading.active_count()
     with WebServer(Settings(port=0)) as server:
-        page = Page(server, "cam")
+        page, address = Page(server, "cam"), server.address
         page.next()
     assert not server.running
+    assert server.address == address
     with pytest.raises((ConnectionClosed, OSError)):
         page.next()
     page.close()
@@ -316,12 +328,18 @@ def test_it_ends_with_its_views(shm_dir, cam):
     assert threading.active_count() <= before
 
 
-def test_the_command(cam):
+def test_the_command(cam, tmp_path):
+    opens = tmp_path / "browser"  # it writes what it is to open, at once
+    opens.write_text(f'#!/bin/sh\necho "$1" > {tmp_path}/new && mv {tmp_path}/new {tmp_path}/opened\n')
+    opens.chmod(0o755)
     child = subprocess.Popen(
-        [sys.executable, "-m", "pymilk", "web", "--port", "0"], stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, "-m", "pymilk", "web", "--port", "0", "--open"], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "BROWSER": f"{opens} %s"},
+    )  # fmt: skip
     address = child.stdout.readline()
     assert "/#token=" in address
+    until((tmp_path / "opened").exists)
+    assert (tmp_path / "opened").read_text() == address
     port = int(address.split(":")[2].split("/")[0])
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")

@@ -23,6 +23,7 @@ from websockets.sync.client import connect
 from pymilk import SHM
 from pymilk.errors import StreamStorageError
 from pymilk.web import Settings, WebServer, operations
+from pymilk.web.credit import PROTOCOL
 
 
 @pytest.fixture
@@ -53,8 +54,8 @@ def test_with_a_certificate(shm_dir: Any, certificate: tuple[str, str]) -> None:
         connection.close()
         with connect(f"wss://127.0.0.1:{server.port}/view", ssl=trusting, compression=None,
                      origin=f"https://127.0.0.1:{server.port}") as page:  # fmt: skip
-            page.send(json.dumps({"token": server.settings.token, "stream": "cam"}))
-            page.send('{"ready": true}')
+            page.send(json.dumps({"token": server.settings.token, "stream": "cam", "protocol": PROTOCOL}))
+            page.send('{"ready": null}')
             content = page.recv(30)
             assert content[-12:] == np.arange(6, dtype="<u2").tobytes()
         # Who trusts others only gets nothing, and neither does one who speaks plainly.

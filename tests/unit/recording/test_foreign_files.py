@@ -82,7 +82,7 @@ def test_zarr_is_plain(compress: bool, cam: SHM, tmp_path: Path) -> None:
     assert group.attrs["stream"] == "cam"
 
 
-@pytest.mark.parametrize("suffix", format_parameters("h5", "zarr"))
+@pytest.mark.parametrize("suffix", format_parameters("fits", "h5", "zarr"))
 def test_compression_is_lossless_and_smaller(
     suffix: str, make: Callable[..., SHM], tmp_path: Path
 ) -> None:
@@ -95,10 +95,9 @@ def test_compression_is_lossless_and_smaller(
     assert sum(each.stat().st_size for each in files) < report.nbytes / 2
 
 
-@pytest.mark.parametrize("suffix", format_parameters("npy", "fits"))
-def test_cubes_are_not_compressed(suffix: str, cam: SHM, tmp_path: Path) -> None:
+def test_cubes_are_not_compressed(cam: SHM, tmp_path: Path) -> None:
     with pytest.raises(StreamArgumentError, match=r"compress.*\.h5"):
-        Recorder(cam, tmp_path / f"cam.{suffix}", frames=1, compress=True)
+        Recorder(cam, tmp_path / "cam.npy", frames=1, compress=True)
 
 
 def test_npy_without_its_header(cam: SHM, tmp_path: Path) -> None:

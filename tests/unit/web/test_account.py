@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pymilk.web.account import Account
@@ -21,6 +21,7 @@ def test_again_in_another_region() -> None:
     assert (account.shown, account.skipped) == (1, 0)
 
 
+@settings(deadline=None, database=None)
 @given(st.lists(st.integers(1, 50), max_size=30))
 def test_shown_and_skipped_are_the_difference(steps: list[int]) -> None:
     account, counter = Account(), 5
