@@ -4,7 +4,9 @@
 
 1. *Camera*: a second process publishes 120x120 uint16 at the rate given, into a stream with a ring, or a
    plain one (``--plain``, read through a collector). Each frame carries its number all over. Frames lost
-   have to be 0, and each frame on the disk has to be whole, and the one that its row says.
+   have to be 0, and each frame on the disk has to be whole, and the one that its row says. ``dirty`` is how
+   many MB more than before waited for the disk at worst, of the whole machine (/proc/meminfo: Dirty and
+   Writeback).
 2. *Sustained*: frames that are in a ring already are recorded as fast as the format takes them, against a
    plain sequential write of the same bytes, in pieces of 4 MiB, in the same run. The median of the ratios
    of all repeats; and the ratio of the processor times, the smallest of each, which other work on the
@@ -29,6 +31,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -41,6 +44,7 @@ import pymilk
 from pymilk import SHM, Recorder
 from pymilk.bench.frames import SelfCheckingFrame, check_frames
 from pymilk.recording.sinks import sink_of
+from pymilk.system.latch import Latch
 from pymilk.system.machine import file_system_of, in_memory
 
 SHAPE = (120, 120)
@@ -71,6 +75,32 @@ with SHM("recorded", ((120, 120), np.uint16), **({"ring": depth} if depth else {
 PERIOD = 8192
 
 
+class DirtyPages:
+    """Looks every 20 ms how much waits for the disk, in a thread; `peak` is in bytes, above the beginning."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._over = Latch()
+        self._thread = threading.Thread(target=self._watch, args=(self._now(),))
+
+    @staticmethod
+    def _now() -> int:
+        lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        return sum(int(lines[name].split()[0]) for name in ("Dirty", "Writeback")) << 10
+
+    def _watch(self, before: int) -> None:
+        while not self._over.wait(0.02):
+            self.peak = max(self.peak, self._now() - before)
+
+    def __enter__(self) -> DirtyPages:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
 def camera(path: Path, rate: float, count: int, depth: int, **options: Any) -> tuple[str, bool]:
     """Record one camera, verify the file; returns a line of the table, and whether all is well."""
     child = subprocess.Popen(
@@ -84,7 +114,7 @@ def camera(path: Path, rate: float, count: int, depth: int, **options: Any) -> t
     assert child.stdout is not None
     child.stdout.readline()
     recorder = Recorder("recorded", path, depth=None if depth else 8192, **options)
-    with recorder:
+    with DirtyPages() as dirty, recorder:
         child.stdin.write("go\n")
         child.stdin.flush()
         child.stdout.readline()
@@ -108,7 +138,7 @@ def camera(path: Path, rate: float, count: int, depth: int, **options: Any) -> t
     good = wrong == 0 and missing == report.lost == 0 and report.recorded == count
     line = (
         f"{path.suffix:6} {report.recorded:>8} {report.lost:>6} {wrong:>6} {report.rate:>9.0f} "
-        f"{report.ring_peak:>9.1%}  {'ok' if good else 'NOT ok'}"
+        f"{report.ring_peak:>9.1%} {dirty.peak / 1e6:>6.0f}  {'ok' if good else 'NOT ok'}"
     )
     return line, good
 
@@ -201,9 +231,9 @@ def main() -> None:
     parser.add_argument("--formats", default="npy,fits,h5,zarr", help="with commas")
     parser.add_argument("--compress", action="store_true", help="the part about compression alone")
     parser.add_argument("--direct", action="store_true", help="past the page cache, where the format can")
-    parser.add_argument("--sync", choices=["end", "second"], help="second: of h5 and zarr at the end")
+    parser.add_argument("--sync", choices=["end", "second"], help="second: of h5 at the end")
     parser.add_argument("--plain", action="store_true", help="a stream without a ring: a collector")
-    parser.add_argument("--repeats", type=int, default=9, help="of the second part")
+    parser.add_argument("--repeats", type=int, default=9, help="of the second part; 0: without it")
     parser.add_argument("--frames", type=int, default=8000, help="of the second part")
     parser.add_argument("--quick", action="store_true", help="a look whether it works")
     chosen = parser.parse_args()
@@ -224,7 +254,7 @@ def main() -> None:
         count = int(chosen.rate * chosen.seconds)
         source = "a plain stream, collector of 8192 frames" if chosen.plain else "a ring of 8192 slots"
         print(f"120x120 uint16 at {chosen.rate:g}/s for {chosen.seconds:g} s from {source}, in {folder}")
-        print("format recorded   lost  wrong   reached  ring peak")
+        print("format recorded   lost  wrong   reached  ring peak  dirty")
         for suffix in kinds:
             path = Path(folder) / f"camera.{suffix}"
             options = way_of(path, chosen)
@@ -232,6 +262,8 @@ def main() -> None:
             print(line, flush=True)
             good &= well
             clear(path)
+        if not chosen.repeats:
+            sys.exit(0 if good else 1)
         print(f"\n{chosen.frames} frames, {chosen.frames * FRAME_NBYTES / 1e6:.0f} MB, as fast as it goes")
         print("format   MB/s  plain write MB/s  ratio (median, smallest to largest)  of processor times")
         with stock(chosen.frames) as (shm, frames):

@@ -1,6 +1,6 @@
 """How the cost of a frame grows with its size, with readers, with the depth of a ring, and with streams.
 
-    python benchmarks/scaling.py [--quick] [--plot FILE] [--tolerance 1.5] [--directory DIR]
+    python benchmarks/scaling.py [--quick] [--plot FILE] [--tolerance 1.5] [--directory DIR] [--without-model]
 
 Times are medians on one core; each repetition goes through all points, so that a change of the machine's
 speed reaches all of them. Beside each point a plain copy is measured that does the same to the memory. What
@@ -11,12 +11,17 @@ frames outgrow a cache, is the machine's and is not flagged; a cost of pymilk's 
 - Frame size, 1 kB to 64 MB: `set_data` beside `numpy.copyto`, `get_data()` beside `ndarray.copy`, whose new
   arrays cost page faults beyond some size, whoever makes them. A view is expected to cost the same at any
   size.
-- Readers, 1 to 16: `set_data` with so many readers attached. Those that the stream has a semaphore for (10 by
-  default) have one of their own. Expected to be flat.
+- Readers, 1 to 32: `set_data` with so many readers attached. Those that the stream has a semaphore for (10
+  by default) have one of their own. Expected to be flat.
+- Writers, 1 to 8: processes that publish at the same time, each in a ring of its own; processor time of a
+  frame, the least of some rounds of each process. Expected to be flat, where there are as many cores.
 - Ring depth, 16 to 65536: `set_data` into a ring, beside copies into as many places in turn; and taking one
   frame as a block, which is expected to be flat.
-- Streams, 1 to 64: `set_data` to each in turn and `get_data()` from each in turn, per frame, beside copies
+- Streams, 1 to 1000: `set_data` to each in turn and `get_data()` from each in turn, per frame, beside copies
   into as many places in turn.
+
+For readers, writers and streams the command also says whether they are flat: no point above 1.10 of what is
+expected.
 
 Then `scaling_model` predicts the cost of a frame from a few constants, and compares; files are written in
 DIR.
@@ -30,6 +35,8 @@ import functools
 import itertools
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -45,12 +52,42 @@ from pymilk._core import allocate
 
 KIB = 1024
 SIZES = [KIB << k for k in range(0, 17, 2)]
-READERS = [1, 2, 4, 8, 10, 16]
+READERS = [1, 2, 4, 8, 10, 16, 32]
+WRITERS = [1, 2, 4, 8]
 DEPTHS = [16, 64, 256, 1024, 4096, 16384, 65536]
-STREAMS = [1, 2, 4, 8, 16, 32, 64]
+STREAMS = [1, 2, 4, 8, 16, 32, 64, 250, 1000]
+
+#: What is called flat: the largest share of what is expected.
+FLAT = 1.10
 
 #: Bytes of a frame where its size is not what varies.
 NBYTES = 8 * KIB
+
+
+#: Quantities of which the cost should not depend at all.
+MEANT_FLAT = ("readers", "writers", "streams")
+
+#: A process that publishes in a ring of its own, as often as it is told to.
+RING_WRITER = """
+import os, sys, time, numpy as np
+from pymilk import SHM
+name, rounds = sys.argv[1], int(sys.argv[2])
+os.sched_setaffinity(0, set(map(int, sys.argv[3].split(","))))
+frame = np.arange(4096, dtype=np.uint16).reshape(-1, 512)
+with SHM(name, (frame.shape, frame.dtype), ring=64) as shm:
+    for _ in range(200):
+        shm.set_data(frame)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        least = 1e9
+        for _ in range(rounds):
+            began = time.thread_time()
+            for _ in range(500):
+                shm.set_data(frame)
+            least = min(least, (time.thread_time() - began) / 500)
+        print(least, flush=True)
+    shm.destroy()
+"""
 
 
 @dataclass
@@ -139,6 +176,45 @@ def by_readers(repeats: int) -> list[Curve]:
     for count in READERS:
         write.add(count, found[count])
     return [write]
+
+
+def by_writers(repeats: int, cores: set[int], most: int) -> list[Curve]:
+    """Vary how many processes publish at the same time on these cores, each in a ring of its own."""
+    allowed = ",".join(map(str, cores))
+    counts = [count for count in WRITERS if count <= most]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RING_WRITER, f"writer{k}", "40", allowed],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+        )
+        for k in range(counts[-1])
+    ]
+
+    def together(count: int) -> float:
+        used = processes[:count]
+        for each in used:
+            assert each.stdin is not None
+            print("go", file=each.stdin, flush=True)
+        return statistics.median(float(heard(each)) for each in used)
+
+    for each in processes:
+        heard(each)
+    found = median_of(repeats, {count: functools.partial(together, count) for count in counts})
+    for each in processes:
+        each.communicate()
+    write = Curve("set_data into a ring, processor time")
+    for count in counts:
+        write.add(count, found[count])
+    return [write]
+
+
+def heard(process: subprocess.Popen[str]) -> str:
+    """Return the next line that a process prints."""
+    assert process.stdout is not None
+    return process.stdout.readline()
 
 
 def turns(count: int, frame: np.ndarray) -> Callable[[], None]:
@@ -230,6 +306,9 @@ def show(title: str, curves: list[Curve], tolerance: float) -> int:
             flagged += steep
             mark = f"  NOT AS EXPECTED: more than {tolerance:g}" if steep else ""
             print(f"    {point:9d}  {seconds * 1e6:11.3f} us   {ratio:5.2f} of what is expected{mark}")
+        if title in MEANT_FLAT:
+            most = max(curve.ratios())
+            print(f"    flat within 10 %: {'' if most <= FLAT else 'not '}reached (largest {most:.2f})")
     return flagged
 
 
@@ -240,8 +319,9 @@ def draw(path: Path, found: dict[str, list[Curve]]) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    _, panels = pyplot.subplots(2, 2, figsize=(11, 8))
-    for axes, (title, curves) in zip(panels.flat, found.items(), strict=True):
+    _, panels = pyplot.subplots(2, 3, figsize=(16, 8))
+    panels.flat[-1].axis("off")
+    for axes, (title, curves) in zip(panels.flat, found.items(), strict=False):
         for curve in curves:
             axes.plot(curve.points, np.array(curve.seconds) * 1e6, "o-", label=curve.what, linewidth=1)
         axes.set(xscale="log", yscale="log", xlabel=title, ylabel="us a frame")
@@ -259,15 +339,18 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves into a picture")
     parser.add_argument("--tolerance", type=float, default=1.5)
     parser.add_argument("--directory", type=Path, help="where files are written (a temporary folder)")
+    parser.add_argument("--without-model", action="store_true", help="the curves alone")
     chosen = parser.parse_args()
     repeats = 3 if chosen.quick else 21
     memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
     with tempfile.TemporaryDirectory(prefix="pymilk-scaling-", dir=memory) as folder:
         os.environ["MILK_SHM_DIR"] = folder
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        cores = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {max(cores)})
         found = {
             "bytes of a frame": by_size(repeats, SIZES[5] if chosen.quick else SIZES[-1]),
             "readers": by_readers(repeats),
+            "writers": by_writers(repeats, cores, 2 if chosen.quick else WRITERS[-1]),
             "depth of the ring": by_depth(repeats, 1024 if chosen.quick else DEPTHS[-1]),
             "streams": by_streams(repeats, 8 if chosen.quick else STREAMS[-1]),
         }
@@ -275,8 +358,9 @@ def main() -> None:
     print(f"\n{flagged} points are not as expected" if flagged else "\nall points are as expected")
     if chosen.plot:
         draw(chosen.plot, found)
-    print("\nthe model")
-    scaling_model.compare(chosen.quick, chosen.directory)
+    if not chosen.without_model:
+        print("\nthe model")
+        scaling_model.compare(chosen.quick, chosen.directory)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ A second process publishes frames of 120x120 uint16 at a steady rate. A latency 
 the writer leaves just before the counter moves, and ends when the call has returned. `get_data(check=True)`
 returns a copy or a view, `Reader.wait` the number of the frame, and the C loop (peers/reference.c) has
 waited on the semaphore and copies nothing. The ways take turns, so that what else the machine does reaches
-all of them; percentiles are of all rounds together. `cpu` is the processor time of the reader's process.
+all of them; percentiles are of all rounds together. `cpu` is the processor time of the reader's process. The
+last lines compare the ways round by round.
 """
 
 from __future__ import annotations
@@ -101,11 +102,40 @@ def run(rate: float, frames: int, repeats: int) -> None:
         writer.communicate()
     heads = " ".join(f"{head:>8}" for head in ("p50", "p90", "p99", "p99.9"))
     print(f"{'us from stamp to return':24} {heads} {'cpu':>6}   p50 of each round")
+    show(found, {way: one / (frames * repeats / rate) for way, one in used.items()})
+    verdicts(found)
+
+
+def show(found: dict[str, list[np.ndarray]], shares: dict[str, float]) -> None:
+    """Print a line for each way; `shares` is the processor time of each."""
     for way, rounds in found.items():
         values = np.percentile(np.concatenate(rounds), [50, 90, 99, 99.9]) / 1e3
         each = " ".join(f"{np.median(one) / 1e3:.1f}" for one in rounds)
-        share = used[way] / (frames * repeats / rate)
-        print(f"{way:24} " + " ".join(f"{value:8.1f}" for value in values) + f" {share:6.1%}   {each}")
+        print(f"{way:24} " + " ".join(f"{value:8.1f}" for value in values) + f" {shares[way]:6.1%}   {each}")
+
+
+def verdicts(found: dict[str, list[np.ndarray]]) -> None:
+    """Print what was reached: of the medians of each round, and of all rounds together."""
+
+    def compare(way: str, other: str, share: float, more: float = 0.0, percent: int = 50) -> None:
+        if other not in found:
+            return
+        pairs = [
+            [float(np.percentile(one, percent)) / 1e3 for one in rounds]
+            for rounds in zip(found[way], found[other], strict=True)
+        ]
+        good = sum(a <= share * b + more for a, b in pairs)
+        mine, theirs = np.median(pairs, axis=0)
+        limit = f"{share:g} x {other}" + (f" + {more:g} us" if more else "")
+        reached = "reached" if mine <= share * theirs + more else "not reached"
+        rounds = f"{good} of {len(pairs)} rounds; {mine:.1f} and {theirs:.1f}"
+        print(f"{way}, p{percent} <= {limit}: {rounds}: {reached}")
+
+    compare("get_data(check=True)", "Reader.wait, sleeping", 1.0, 2.0)
+    compare("get_data(check=True)", "C loop, sleeping", 1.15)
+    compare("Reader.wait, learned", "Reader.wait, sleeping", 1.0)
+    compare("Reader.wait, sleeping", "C loop, sleeping", 1.1)
+    compare("Reader.wait, sleeping", "C loop, sleeping", 1.3, percent=99)
 
 
 def main() -> None:

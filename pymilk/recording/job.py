@@ -663,6 +663,8 @@ class Job:
             if self._options.direct and not sink.begin_direct() and not self._cached:
                 self._cached = True
                 warn("stream %r: %s cannot be written past the page cache", self.name, where)
+            if self._options.sync is not None:
+                sink.begin_early()
             if self._options.sync == "second":
                 sink.hold()
                 sync_files(self._format.files(where))

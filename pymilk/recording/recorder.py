@@ -87,14 +87,14 @@ class Recorder:
         For the header of each file, beside the keywords of the stream, and in the place of those of the same
         name: ``{"TELESCOP": "Subaru", "EXPTIME": (0.5, "seconds")}``. The stream is not changed.
     direct : bool, default False
-        NPY and FITS: write frames past the page cache (O_DIRECT), at the speed of the disk, so that dirty
-        pages never pile up. It costs one copy. Where the file system has none, frames go through the cache,
-        and the report says so.
+        NPY, FITS and Zarr: write frames past the page cache (O_DIRECT), at the speed of the disk, so that
+        dirty pages never pile up. It costs one copy. Where the file system has none, frames go through the
+        cache, and the report says so.
     sync : {"end", "second"}, optional
-        For those who fear power failures. "end": each file is on the disk before it counts as finished.
-        "second", NPY and FITS: also once a second, and frames count once they are on the disk; the kernel
-        begins to write them at once. A disk that takes long for that needs a ring that lasts as long. None:
-        the kernel writes when it likes.
+        For long nights, and for those who fear power failures. "end": each file is on the disk before it
+        counts as finished, and the kernel begins to write each piece at once. "second", NPY, FITS and Zarr:
+        also once a second, and frames count once they are on the disk. A disk that takes long for that
+        needs a ring that lasts as long. None: the kernel writes when it likes.
 
     Raises
     ------

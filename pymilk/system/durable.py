@@ -13,7 +13,7 @@ import numpy as np
 
 from .regular import open_regular
 
-__all__ = ["DirectFile", "sync_files", "write_out"]
+__all__ = ["DirectFile", "direct_memory", "sync_files", "sync_names", "write_out"]
 
 #: Direct writes begin, end and lie in memory at multiples of these bytes: enough for any disk.
 _ALIGNMENT = 4096
@@ -23,6 +23,11 @@ _PIECE_NBYTES = 4 << 20
 
 #: What a file system says that has no direct writes.
 _NO_DIRECT = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+def direct_memory() -> Any:
+    """Return memory for a `DirectFile`: bytes that begin with a page."""
+    return np.frombuffer(mmap.mmap(-1, _PIECE_NBYTES), np.uint8)
 
 
 class DirectFile:
@@ -36,6 +41,8 @@ class DirectFile:
     ----------
     descriptor : int
         Of the file, opened for reading and writing; it stays open.
+    memory : ndarray, optional
+        That `direct_memory` returned, for files that are written one after the other. None: its own.
 
     Raises
     ------
@@ -43,11 +50,11 @@ class DirectFile:
         The file system has no direct writes: see `open`.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, memory: Any = None) -> None:
         self._plain = descriptor
         # Another opening of the same file, whatever its name is by now.
         self._file = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC)
-        self._memory = np.frombuffer(mmap.mmap(-1, _PIECE_NBYTES), np.uint8)  # begins with a page
+        self._memory = direct_memory() if memory is None else memory
 
     @classmethod
     def open(cls, descriptor: int) -> DirectFile | None:
@@ -92,27 +99,47 @@ class DirectFile:
 def write_out(descriptor: int, place: int, nbytes: int) -> None:
     """Have the kernel begin to write a part of a file to the disk, and forget what is there already.
 
-    Waits for nothing. Pages that a reader has mapped stay in memory.
+    Waits for nothing, unless the queue of the disk is full. Pages that a reader has mapped stay in memory.
+
+    Parameters
+    ----------
+    descriptor : int
+    place : int
+    nbytes : int
+        0: up to the end of the file.
     """
     os.posix_fadvise(descriptor, place, nbytes, os.POSIX_FADV_DONTNEED)
 
 
-def sync_files(paths: Iterable[str]) -> None:
+def sync_files(paths: Iterable[str], *, names: bool = True, forget: bool = False) -> None:
     """Wait until files, folders with all that is in them, and their names are on the disk.
 
     Paths that are not there are passed over.
+
+    Parameters
+    ----------
+    paths : iterable of str
+    names : bool, default True
+        False: the files alone.
+    forget : bool, default False
+        Have the kernel forget the files afterwards.
     """
     folders: set[str] = set()
     for path in paths:
         folders.add(os.path.dirname(os.path.abspath(path)))
         for each in _files_of(path):
             with contextlib.suppress(FileNotFoundError):
-                _sync(open_regular(each))
+                _sync(open_regular(each), forget)
         if os.path.isdir(path):
             folders.update(folder for folder, _, _ in os.walk(path))
     # Behind the files: a name on the disk leads to a whole file.
-    for folder in sorted(folders, reverse=True):
-        _sync(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    for folder in sorted(folders, reverse=True) if names else ():
+        sync_names(folder)
+
+
+def sync_names(folder: str) -> None:
+    """Wait until the names of the files in a folder are on the disk: not the files."""
+    _sync(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
 
 def _files_of(path: str) -> Iterator[str]:
@@ -123,8 +150,10 @@ def _files_of(path: str) -> Iterator[str]:
         yield from (os.path.join(folder, name) for name in names)
 
 
-def _sync(descriptor: int) -> None:
+def _sync(descriptor: int, forget: bool = False) -> None:
     try:
         os.fsync(descriptor)
+        if forget:
+            write_out(descriptor, 0, 0)
     finally:
         os.close(descriptor)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from support.dying import BY_HAND, EACH_PACKING, HURRIED, PACKED, RECORDING, SAVING, WRITING, die, least
-from support.recordings import EACH_CUBE, EACH_FORMAT
+from support.recordings import EACH_FORMAT, EACH_HELD
 
 #: All stops, in two tests.
 HALVES = pytest.mark.parametrize("half", [0, 1])
@@ -78,7 +78,7 @@ def test_recorder_with_a_collector_dies_at_many_calls(spawn, suffix):
 @BY_HAND[0]
 @BY_HAND[1]
 @HALVES
-@EACH_CUBE
+@EACH_HELD
 def test_recorder_that_syncs_dies_at_each_change(spawn, suffix, half):
     deaths, furthest = die(spawn, "recorders", suffix, "direct and synced", 2, half)
     print(f"\n{suffix}: {deaths} deaths, the last one at stop {furthest}")

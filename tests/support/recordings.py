@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pymilk import SHM, Recorder, Recording, load
+from pymilk import FRAME_ROW, SHM, Recorder, Recording, load
 
 LIBRARIES = {
     "fits": "astropy", "h5": "h5py", "hdf5": "h5py", "zarr": "zarr",
@@ -31,8 +31,27 @@ def format_parameters(*names: str) -> list[Any]:
 
 EACH_FORMAT = pytest.mark.parametrize("suffix", format_parameters("npy", "fits", "h5", "zarr"))
 
-#: Formats that write frames past the page cache, and once a second to the disk.
+#: Formats that bring frames to the disk once a second.
+EACH_HELD = pytest.mark.parametrize("suffix", format_parameters("npy", "fits", "zarr"))
+
+#: Formats of one growing file of frames, as they are.
 EACH_CUBE = pytest.mark.parametrize("suffix", format_parameters("npy", "fits"))
+
+
+#: A header for a sink without a recorder.
+SINK_HEADER: dict[str, Any] = {
+    "stream": "cam", "first_ns": 1, "dtype": "uint16", "shape": [5, 7], "stream_shape": [5, 7], "symcode": 4,
+    "axes": "frames[k, y, x]", "squeeze": True, "clock": "", "pymilk": "1", "started_ns": 1, "part": None,
+    "ended": "running", "keywords": [], "frames": 0, "lost": 0, "tri_dim": 0, "tai_offset": 0,
+    "complete": False,
+}  # fmt: skip
+
+
+def sink_rows(first: int, last: int) -> np.ndarray:
+    """Rows of frames of these places, from 0; frame k has the number k + 1."""
+    info = np.zeros(last - first, FRAME_ROW)
+    info["cnt0"] = info["arrival_ns"] = np.arange(first + 1, last + 1)
+    return info
 
 
 def images(count: int, shape: tuple[int, ...] = (5, 7), dtype: Any = np.uint16) -> np.ndarray:

@@ -48,9 +48,9 @@ __all__ = ["record"]
 @click.option("--compress", metavar="[fast|small]", default=None, callback=packing_of,
               help="Compress .h5 and .zarr: fast (LZ4) or small (zstd); without a word: gzip in .h5, "
                    "zstd in .zarr. Compress .fits (Rice): any of them.")
-@click.option("--direct", is_flag=True, help="Write .npy and .fits past the page cache (O_DIRECT).")
+@click.option("--direct", is_flag=True, help="Write past the page cache (O_DIRECT); not .h5.")
 @click.option("--sync", type=click.Choice(["end", "second"]),
-              help="Wait for the disk: when a file ends, or once a second as well (.npy, .fits).")
+              help="Wait for the disk: when a file ends, or once a second as well (not .h5).")
 @click.option("--set", "given", multiple=True, metavar="KEY=VALUE",
               help="Keyword for the headers, beside those of the stream; may be given several times.")
 @click.option("--header", "header_file", type=click.Path(dir_okay=False), metavar="FILE.toml",

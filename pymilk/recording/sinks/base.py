@@ -180,14 +180,15 @@ class Sink(abc.ABC):
         """Raise if frames cannot get to the disk in this way."""
         if direct and not cls.takes_direct:
             raise StreamArgumentError(
-                "direct: chunks of .h5 and .zarr are written through the page cache; take .npy or .fits",
+                "direct: the HDF5 library writes through the page cache; take .npy, .fits or .zarr",
                 argument="direct",
                 found=direct,
             )
         if sync == "second" and not cls.holds:
             raise StreamArgumentError(
-                "sync: .h5 and .zarr are brought to the disk when they are finished; take sync='end' "
-                "(--sync end), or .npy or .fits",
+                "sync: the HDF5 library may leave a half of a change on the disk when the power fails, "
+                "whatever is done once a second; take .npy, .fits or .zarr, or short files of .h5 "
+                "(max_seconds_per_file=10, --max-seconds-per-file 10) with sync='end' (--sync end)",
                 argument="sync",
                 found=sync,
             )
@@ -273,6 +274,10 @@ class Sink(abc.ABC):
         """Write frames past the page cache from now on; False if the file system cannot do that."""
         raise NotImplementedError
 
+    @abc.abstractmethod
+    def begin_early(self) -> None:
+        """Have the kernel begin at once to write frames to the disk, so that little is left to wait for."""
+
     def hold(self) -> None:
         """Let committed frames count once `sync` has brought them to the disk. Called before the first."""
         raise NotImplementedError
@@ -346,10 +351,15 @@ def write_all(descriptor: int, content: Any, offset: int) -> None:
         view, offset = view[done:], offset + done
 
 
-def replace_file(path: str, content: Any) -> None:
-    """Replace a file by the content of a buffer; at any moment the old or the new file exists."""
-    with moved_into_place(path) as hidden, open(hidden, "xb") as file:
-        file.write(content)
+def replace_file(path: str, content: Any, durable: bool = False) -> None:
+    """Replace a file by the content of a buffer; at any moment the old or the new file exists.
+
+    `durable`: also on the disk, after a power failure.
+    """
+    with moved_into_place(path) as hidden, open(hidden, "xb", buffering=0) as file:
+        write_all(file.fileno(), content, 0)
+        if durable:
+            os.fsync(file.fileno())
 
 
 def reserve(descriptor: int, offset: int, nbytes: int) -> None:

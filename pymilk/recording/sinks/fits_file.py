@@ -172,6 +172,10 @@ class FitsFile(Sink):
         """See `Sink`."""
         return self._out.begin_direct()
 
+    def begin_early(self) -> None:
+        """See `Sink`."""
+        self._out.early = True
+
     def hold(self) -> None:
         """See `Sink`."""
         self._rows.out.held = self._out.held = True
@@ -222,11 +226,18 @@ class FitsFile(Sink):
             os.ftruncate(self._file, end)
             raise
         # SHM_DONE last: whoever sees it sees the other cards, and the table.
+        self._wait_for_disk()
         if header["complete"]:
             write_all(self._file, self._head({**header, "complete": False}), 0)
         write_all(self._file, self._head(header), 0)
+        self._wait_for_disk()
         self.close()
         os.unlink(self._rows_path)
+
+    def _wait_for_disk(self) -> None:
+        """Go on once all is on the disk, where frames count from then on only."""
+        if self._out.held:
+            os.fsync(self._file)
 
     def _write_table(self, at: int, header: Header) -> None:
         head = self._header_bytes(self._table_cards(header))

@@ -18,6 +18,7 @@ from ..._core import FRAME_ROW
 from ..._types import Array
 from ...errors import StreamError
 from ...foreign.hdus import Hdu
+from ...system.durable import write_out
 from ...system.extras import optional_library
 from ...system.files import delete, put_in_place, remove_unfinished
 from ...system.hidden import hidden_name
@@ -125,6 +126,7 @@ class Hdf5Sink(StagedSink):
         self._skip = (1 << packing.filters) - 1  # of a chunk that no filter has packed
         self._h5: Any = None
         self._file = -1
+        self._early = False
         self._reserved = 0
         try:
             self._stage(shape, dtype, count, packing.encode)
@@ -190,6 +192,10 @@ class Hdf5Sink(StagedSink):
             except OSError:
                 reserve(self._file, 0, wanted)  # use also the last free blocks
                 self._reserved = wanted
+
+    def begin_early(self) -> None:
+        """See `Sink`."""
+        self._early = True
 
     @property
     def written(self) -> int:
@@ -310,6 +316,8 @@ class Hdf5Sink(StagedSink):
         self._rows.append(info.copy())
         self._count += len(info)
         self._note_length()
+        if self._early:
+            write_out(self._file, 0, 0)  # the library alone knows where its chunks are
 
     @_as_oserror
     def finish(self, header: Header) -> None:

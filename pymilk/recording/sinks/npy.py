@@ -348,6 +348,10 @@ class NpySink(Sink):
         """See `Sink`."""
         return self._frames.out.begin_direct()
 
+    def begin_early(self) -> None:
+        """See `Sink`."""
+        self._frames.out.early = True
+
     def hold(self) -> None:
         """See `Sink`."""
         self._rows.out.held = self._frames.out.held = True
@@ -366,7 +370,7 @@ class NpySink(Sink):
     def finish(self, header: Header) -> None:
         """See `Sink`."""
         self.close()
-        replace_file(self._header_path, json_of_header(header).encode())
+        replace_file(self._header_path, json_of_header(header).encode(), durable=self._frames.out.held)
 
     def close(self) -> None:
         """See `Sink`."""

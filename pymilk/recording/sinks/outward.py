@@ -22,15 +22,16 @@ class Outward:
     Attributes
     ----------
     held : bool
-        Items are to count once `sync` has brought them to the disk. Then the kernel begins at once to write
-        each of them, so that little is left to wait for.
+        Items are to count once `sync` has brought them to the disk.
+    early : bool
+        The kernel begins at once to write each item to the disk, so that little is left to wait for.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._file = descriptor
         self._direct: DirectFile | None = None
         self._from = self._to = 0  # what was written since the last `sync`
-        self.held = False
+        self.held = self.early = False
 
     def begin_direct(self) -> bool:
         """Write past the page cache from now on; False if the file system cannot."""
@@ -43,7 +44,7 @@ class Outward:
             self._direct.write(content, place)
             return
         write_all(self._file, content, place)
-        if self.held:
+        if self.early:
             nbytes = memoryview(content).nbytes
             write_out(self._file, place, nbytes)
             self._from, self._to = min(self._from, place), max(self._to, place + nbytes)

@@ -1,10 +1,10 @@
 """Zarr 3: a group of chunked arrays: ``frames``, ``info``, and coordinates of the axis of time.
 
 Chunks and metadata are written here, each file under a hidden name and then renamed: a chunk first, then the
-shape that counts it. The directory is a valid Zarr group at any moment, and frames are written without a
-library. ``info`` has a column of int64 for each field of a row. Coordinates are written once a second, and
-become arrays when the group is finished: until then their folders have no metadata, since arrays of other
-lengths than the frames would be in the way of libraries.
+shape that counts it; with `hold` not before the chunk is on the disk. The directory is a valid Zarr group at
+any moment, and frames are written without a library. ``info`` has a column of int64 for each field of a row.
+Coordinates are written once a second, and become arrays when the group is finished: until then their folders
+have no metadata, since arrays of other lengths than the frames would be in the way of libraries.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from ..._types import Array
 from ...errors import OutputChangedError
 from ...foreign.hdus import Hdu
+from ...system.durable import sync_files, sync_names
 from ...system.extras import optional_library
 from ...system.files import delete, remove_unfinished
 from ...system.hidden import hidden_name
@@ -31,14 +32,13 @@ from .base import (
     dimensions_of,
     json_of_header,
     replace_file,
-    reserve,
-    write_all,
 )
 from .coordinates import COORDINATES, NEVER, coordinates_of, time_attributes
 from .outputs import check_name, identity_of
 from .packers import Piece
 from .packing import OLD_BLOSC, WORDS, BloscSettings, blosc_encoder, check_blosc, head_of_plain_blosc
 from .staged import StagedSink
+from .whole_files import WholeFiles
 from .zarr_read import COLUMNS, chunks_of, read_zarr
 
 __all__ = ["FORMAT", "ZarrSink"]
@@ -57,6 +57,8 @@ class _Member:
     ----------
     folder : str
         Of the group.
+    files : WholeFiles
+        What writes chunks.
     metadata : dict
         What was written last of the array.
     """
@@ -74,6 +76,7 @@ class _Member:
         packing: BloscSettings | None = None,
     ) -> None:
         self.folder = folder
+        self.files = WholeFiles()
         self._name = name
         os.mkdir(os.path.join(folder, name))
         self._shape = shape
@@ -97,24 +100,31 @@ class _Member:
             **described,
         }
 
+    @property
+    def path(self) -> str:
+        """The folder of the array."""
+        return os.path.join(self.folder, self._name)
+
     def write(self, number: int, content: Any) -> None:
         """Write a chunk, filled up to `rows` rows: an array, or what the codec made of it."""
-        replace_file(self.path_of(number), content.data if isinstance(content, np.ndarray) else content)
+        self.files.replace(self.path_of(number), content)
 
     def path_of(self, number: int) -> str:
         """Return the path of a chunk."""
         key = ".".join(["c", str(number), *["0"] * len(self._shape)])
-        return os.path.join(self.folder, self._name, key)
+        return os.path.join(self.path, key)
 
     def describe(self, attributes: Header) -> None:
         """Set the attributes, which `count` writes."""
         self._metadata["attributes"] = attributes
 
     def count(self, rows: int) -> None:
-        """Write the number of rows."""
+        """Write the number of rows; to the disk if chunks are held, which are there then."""
         self.metadata = {"shape": [rows, *self._shape], **self._metadata}
-        path = os.path.join(self.folder, self._name, "zarr.json")
-        replace_file(path, json.dumps(self.metadata, indent=1).encode())
+        path, held = os.path.join(self.path, "zarr.json"), self.files.held
+        replace_file(path, json.dumps(self.metadata, indent=1).encode(), durable=held)
+        if held:
+            sync_names(self.path)
 
 
 class _Coordinate:
@@ -185,6 +195,10 @@ class ZarrSink(StagedSink):
 
     compresses = (True, *WORDS)
     times_in = ("coordinate time", "rows in info; it has no coordinates until it is finished")
+    takes_direct = True
+    holds = True
+    _held = False
+    _changed = False  # by another program
 
     @classmethod
     def check(cls, shape: tuple[int, ...], dtype: np.dtype[Any], compress: bool | str) -> None:
@@ -263,12 +277,32 @@ class ZarrSink(StagedSink):
             inside = {name: member.metadata for name, member in self._members.items()}
             whole = {"kind": "inline", "must_understand": False, "metadata": inside}
             metadata["consolidated_metadata"] = whole
-        replace_file(os.path.join(self._path, "zarr.json"), json.dumps(metadata, indent=1).encode())
+        content = json.dumps(metadata, indent=1).encode()
+        replace_file(os.path.join(self._path, "zarr.json"), content, durable=self._held)
 
     @property
     def written(self) -> int:
         """See `Sink`."""
-        return self._counted
+        return self._count if self._held else self._counted
+
+    def begin_direct(self) -> bool:
+        """See `Sink`."""
+        return self._frames.files.begin_direct(self._frames.path)
+
+    def begin_early(self) -> None:
+        """See `Sink`."""
+        self._frames.files.early = True
+
+    def hold(self) -> None:
+        """See `Sink`."""
+        self._held = self._frames.files.held = self._info.files.held = True
+
+    def sync(self) -> None:
+        """See `Sink`."""
+        self.verify()
+        self._frames.files.sync()
+        self._info.files.sync()
+        self._count_now()
 
     def flush(self) -> None:
         """See `Sink`."""
@@ -337,6 +371,10 @@ class ZarrSink(StagedSink):
         Not with each chunk: to replace a small file may make the file system write it at once.
         """
         self._told = time.monotonic()
+        if not self._held:
+            self._count_now()
+
+    def _count_now(self) -> None:
         if self._counted != self._count:
             self._frames.count(self._count)
             # Rows last: a frame with a row is complete.
@@ -353,15 +391,8 @@ class ZarrSink(StagedSink):
         if self._packers is not None:
             self._write_packed(self._packers, wait=True)
         self.verify()
-        self._hidden = hidden_name(self._frames.path_of(self._count // len(frames)))
-        descriptor = os.open(self._hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        try:
-            # All blocks at once, which is faster.
-            reserve(descriptor, 0, len(self._head) + frames.nbytes)
-            write_all(descriptor, self._head, 0)
-            write_all(descriptor, frames.reshape(-1).view(np.uint8), len(self._head))
-        finally:
-            os.close(descriptor)
+        path = self._frames.path_of(self._count // len(frames))
+        self._hidden = self._frames.files.write(path, [self._head, frames.reshape(-1).view(np.uint8)])
         self._placed = len(self._head) + frames.nbytes
 
     def room(self, count: int) -> Array:
@@ -377,7 +408,7 @@ class ZarrSink(StagedSink):
 
     def _add(self, info: Array) -> None:
         """See `StagedSink`."""
-        os.replace(self._hidden, self._frames.path_of(self._count // len(info)))
+        self._frames.files.put(self._hidden, self._frames.path_of(self._count // len(info)))
         self._hidden = ""
         self._write_rows(info)
         self._place_in_time(info)
@@ -385,8 +416,12 @@ class ZarrSink(StagedSink):
 
     def verify(self) -> None:
         """See `Sink`."""
-        for folder, identity in self._folders.items():
-            check_name(folder, identity)
+        try:
+            for folder, identity in self._folders.items():
+                check_name(folder, identity)
+        except OutputChangedError:
+            self._changed = True
+            raise
 
     def _verify_chunks(self) -> None:
         """Raise `OutputChangedError` unless all chunks are there, in their whole length."""
@@ -412,7 +447,12 @@ class ZarrSink(StagedSink):
         self.flush()
         self.verify()
         self._verify_chunks()
+        if self._held:
+            self.sync()
         for name, coordinate in self._along_time.items():
+            if self._held:
+                sync_files([coordinate.member.path])
+                coordinate.member.files.held = True
             coordinate.member.describe(time_attributes(header) if name == "time" else {})
             coordinate.member.count(self._count)
         self._describe(header, finished=True)
@@ -422,6 +462,8 @@ class ZarrSink(StagedSink):
         """See `Sink`."""
         self._let_packers_go()
         self._drop()
+        if self._held and not self._changed:
+            self._count_now()
 
     @classmethod
     def read(cls, path: str, hdu: Hdu | None = None) -> Stored:

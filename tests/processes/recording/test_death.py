@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from support.dying import EACH_PACKING, HURRIED, PACKED, RECORDING, SAVING, WRITING, die, least
-from support.recordings import EACH_CUBE, EACH_FORMAT
+from support.recordings import EACH_FORMAT, EACH_HELD
 
 
 @EACH_PACKING
@@ -49,7 +49,7 @@ def test_recorder_that_packs_dies_at_some_changes(spawn, kind):
     assert furthest >= least(RECORDING, kind) - 41
 
 
-@EACH_CUBE
+@EACH_HELD
 def test_recorder_that_syncs_dies_at_some_changes(spawn, suffix):
     deaths, furthest = die(spawn, "recorders", suffix, "direct and synced", 41, 30)
     assert deaths >= 2

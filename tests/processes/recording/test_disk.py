@@ -121,13 +121,19 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@EACH_FORMAT
-def test_full_disk(suffix: str, make: Callable[..., SHM], small_disk: Path) -> None:
+EACH_WAY = pytest.mark.parametrize(
+    "way", format_parameters("npy", "fits", "h5", "zarr", "npy+second", "fits+second", "zarr+second")
+)
+
+
+@EACH_WAY
+def test_full_disk(way: str, make: Callable[..., SHM], small_disk: Path) -> None:
+    suffix, _, sync = way.partition("+")
     shm = make("cam", (SHAPE, np.uint16), ring=4096)
     shm.set_many(np.roll(np.concatenate([cycle()] * 12), -1, axis=0))  # 25 MB
     path = small_disk / f"cam.{suffix}"
     with pytest.raises(StreamStorageError, match="No space left") as caught:
-        Recorder(shm, path, start="oldest").start().wait(60)
+        Recorder(shm, path, start="oldest", sync=sync or None).start().wait(60)
     error = caught.value
     assert isinstance(error, OSError)
     report = error.report.streams["cam"]

@@ -17,22 +17,19 @@ from pymilk.recording.job import Job
 from pymilk.recording.sinks import Sink, npy, sink_of
 from pymilk.system import durable
 from pymilk.system.durable import DirectFile, sync_files
-from support.recordings import EACH_CUBE, EACH_FORMAT, format_parameters, images, recorded
+from support.disks import direct_or_skip
+from support.recordings import (
+    EACH_CUBE,
+    EACH_FORMAT,
+    EACH_HELD,
+    SINK_HEADER,
+    format_parameters,
+    images,
+    recorded,
+    sink_rows,
+)
 
 FRAMES = images(40)
-
-HEADER: dict[str, Any] = {
-    "stream": "cam", "first_ns": 1, "dtype": "uint16", "shape": [5, 7], "stream_shape": [5, 7], "symcode": 4,
-    "axes": "frames[k, y, x]", "squeeze": True, "clock": "", "pymilk": "1", "started_ns": 1, "part": None,
-    "ended": "running", "keywords": [], "frames": 0, "lost": 0, "tri_dim": 0, "tai_offset": 0,
-    "complete": False,
-}  # fmt: skip
-
-
-def rows(first: int, last: int) -> np.ndarray:
-    info = np.zeros(last - first, FRAME_ROW)
-    info["cnt0"] = info["arrival_ns"] = np.arange(first + 1, last + 1)
-    return info
 
 
 def begin_of_fits(content: bytes) -> int:
@@ -50,7 +47,8 @@ class Disk:
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self._contents: dict[str, bytes] = {}
+        self._contents: dict[int, bytes] = {}  # of an inode
+        self._open: list[Any] = []  # so that no number is used again
         self._folder = folder
         self.failures = 0
         self.before: Callable[[], None] = lambda: None  # each sync
@@ -59,22 +57,29 @@ class Disk:
 
     def _sync(self, descriptor: int) -> None:
         self.before()
-        for path in filter(Path.is_file, self._folder.iterdir()):
-            if os.path.samestat(path.stat(), os.fstat(descriptor)):
-                self._contents[path.name] = path.read_bytes()
+        path = Path(f"/proc/self/fd/{descriptor}")
+        if path.is_file():
+            self._contents[path.stat().st_ino] = path.read_bytes()
+            self._open.append(path.open())
 
     def fail(self) -> Path:
         """Make the files that a power failure leaves now; returns their folder."""
         self.failures += 1
         folder = self._folder / f"left{self.failures}"
         folder.mkdir()
-        for name, old in self._contents.items():
-            new = (self._folder / name).read_bytes()
-            head = begin_of_fits(new) if name.endswith(".fits") else 10 + int.from_bytes(new[8:10], "little")
-            if name.endswith(".json"):
-                head = 0
-            (folder / name).write_bytes(new[:head] + old[head:].ljust(len(new) - head, b"\0"))
+        for path in filter(Path.is_file, self._folder.iterdir()):
+            old, new = self._contents.get(path.stat().st_ino, b""), path.read_bytes()
+            if path.suffix == ".json":  # these are made anew, and renamed
+                new = old
+            head = 10 + int.from_bytes(new[8:10], "little")
+            if path.suffix == ".fits":
+                head = begin_of_fits(new)
+            (folder / path.name).write_bytes(new[:head] + old[head:].ljust(len(new) - head, b"\0"))
         return folder
+
+    def close(self) -> None:
+        while self._open:
+            self._open.pop().close()
 
 
 @pytest.mark.parametrize("how", format_parameters("npy", "fits", "fits+fast"))
@@ -86,7 +91,7 @@ def test_frames_count_once_they_are_on_the_disk(
     disk = Disk(monkeypatch, tmp_path)
     kind = sink_of(f"cam.{suffix}", word)
     path = str(tmp_path / f"cam.{suffix}")
-    sink = kind(path, (5, 7), np.dtype(np.uint16), HEADER)
+    sink = kind(path, (5, 7), np.dtype(np.uint16), SINK_HEADER)
     sink.hold()
     sync_files(kind.files(path))
 
@@ -103,9 +108,9 @@ def test_frames_count_once_they_are_on_the_disk(
     disk.before = left  # type: ignore[assignment]
     for first in range(0, 40, 8):
         sink.write(FRAMES[first : first + 4])
-        sink.commit(rows(first, first + 4))
+        sink.commit(sink_rows(first, first + 4))
         sink.room(4)[:] = FRAMES[first + 4 : first + 8]
-        sink.commit(rows(first + 4, first + 8))
+        sink.commit(sink_rows(first + 4, first + 8))
         assert left() == first
         sink.flush()
         sink.sync()
@@ -113,8 +118,10 @@ def test_frames_count_once_they_are_on_the_disk(
     if word:  # of rows of the table that change before the header does
         sink._close_gap()
         assert left() == 40
+    sink.finish({**SINK_HEADER, "frames": 40, "ended": "complete", "complete": True})
+    assert left() == 40
     disk.before = lambda: None
-    sink.finish({**HEADER, "frames": 40, "ended": "complete", "complete": True})
+    disk.close()
     with load(path) as found:
         np.testing.assert_array_equal(np.asarray(found.frames), FRAMES)
     assert disk.failures > 20
@@ -123,10 +130,10 @@ def test_frames_count_once_they_are_on_the_disk(
 @EACH_CUBE
 def test_frames_that_were_held_count_in_a_file_that_is_closed(suffix: str, tmp_path: Path) -> None:
     path = str(tmp_path / f"cam.{suffix}")
-    sink = sink_of(path)(path, (5, 7), np.dtype(np.uint16), HEADER)
+    sink = sink_of(path)(path, (5, 7), np.dtype(np.uint16), SINK_HEADER)
     sink.hold()
     sink.room(4)[:] = FRAMES[:4]
-    sink.commit(rows(0, 4))
+    sink.commit(sink_rows(0, 4))
     with load(path) as found:
         assert len(found) == 0
     sink.close()
@@ -139,7 +146,7 @@ def test_frames_that_were_held_count_in_a_file_that_is_closed(suffix: str, tmp_p
 def test_finished_file_is_on_the_disk(
     suffix: str, how: str, cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if how == "second" and suffix in ("h5", "zarr"):
+    if how == "second" and suffix == "h5":
         with pytest.raises(StreamArgumentError, match="sync='end'"):
             record(cam, tmp_path / f"cam.{suffix}", frames=1, sync=how)
         assert not os.listdir(tmp_path)
@@ -189,23 +196,9 @@ def test_disk_that_fails_at_the_sync_is_an_error(
 def test_unknown_way_is_refused(cam: SHM, tmp_path: Path) -> None:
     with pytest.raises(StreamArgumentError, match="'end', 'second'"):
         record(cam, tmp_path / "cam.npy", frames=1, sync="minute")
-    for suffix in ("h5", "zarr"):
-        pytest.importorskip({"h5": "h5py", "zarr": "zarr"}[suffix])
-        with pytest.raises(StreamArgumentError, match="page cache"):
-            record(cam, tmp_path / f"cam.{suffix}", frames=1, direct=True)
-
-
-def direct_or_skip(folder: Path) -> None:
-    descriptor = os.open(folder / "probe", os.O_RDWR | os.O_CREAT)
-    try:
-        made = DirectFile.open(descriptor)
-        if made is None:
-            pytest.skip("this file system has no direct writes")
-        made.close()
-        made.close()
-    finally:
-        os.close(descriptor)
-        os.unlink(folder / "probe")
+    pytest.importorskip("h5py")
+    with pytest.raises(StreamArgumentError, match="page cache"):
+        record(cam, tmp_path / "cam.h5", frames=1, direct=True)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (60, 70)])
@@ -221,16 +214,16 @@ def test_direct_writes_give_the_same_file(
     made = []
     for direct in (False, True):
         path = str(tmp_path / f"cam{direct:d}.{suffix}")
-        described = {**HEADER, "shape": list(shape), "stream_shape": list(shape)}
+        described = {**SINK_HEADER, "shape": list(shape), "stream_shape": list(shape)}
         sink: Sink = kind(path, shape, np.dtype(np.uint16), described)
         if direct:
             assert sink.begin_direct()
         for first in range(0, 40, 8):
             sink.write(frames[::-1][:6].copy())  # does not count
             sink.write(frames[first : first + 5])
-            sink.commit(rows(first, first + 5))
+            sink.commit(sink_rows(first, first + 5))
             sink.room(3)[:] = frames[first + 5 : first + 8]
-            sink.commit(rows(first + 5, first + 8))
+            sink.commit(sink_rows(first + 5, first + 8))
             with load(path) as found:
                 np.testing.assert_array_equal(np.asarray(found.frames), frames[: first + 8])
         sink.finish(described)
@@ -287,14 +280,34 @@ def test_full_disk_ends_direct_writes(tmp_path: Path, monkeypatch: pytest.Monkey
     os.close(descriptor)
 
 
-def test_recorder_syncs_once_a_second(cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kind = sink_of("cam.npy")
+@EACH_HELD
+def test_recorder_syncs_once_a_second(
+    suffix: str, cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"cam.{suffix}"
+    kind = sink_of(path.name)
     calls: list[int] = []
-    plain = kind.sync
-    monkeypatch.setattr(kind, "sync", lambda self: (calls.append(self.written), plain(self))[0])
+    synced: list[str] = []
+
+    def noted(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    def sync(self: Sink, plain: Callable[[Sink], None] = kind.sync) -> None:
+        calls.append(self.written)
+        synced.clear()
+        plain(self)
+        if calls.count(self.written) == 1:  # the last call has nothing new
+            assert all(name.startswith(str(tmp_path)) for name in synced)
+            assert len(synced) >= 2
+            with load(path) as found:
+                assert len(found) == self.written
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "fdatasync", noted)
+    monkeypatch.setattr(kind, "sync", sync)
     monkeypatch.setattr(kind, "flush_seconds", 0.0)
     monkeypatch.setattr("pymilk.recording.job._BATCH_NBYTES", 70)
     monkeypatch.setattr(Job, "_write_in_place", lambda *args: np.zeros(0, FRAME_ROW))
     cam.set_many(FRAMES[:5])
-    record(cam, tmp_path / "cam.npy", frames=5, start="oldest", sync="second")
-    assert calls == [1, 2, 3, 4, 5, 5]
+    record(cam, path, frames=5, start="oldest", sync="second")
+    assert calls[:6] == [1, 2, 3, 4, 5, 5]
