@@ -10,13 +10,17 @@ from .fetch import FetchReport, RemoteRecording, fetch, recordings
 if TYPE_CHECKING:
     from .access import Allow
     from .certificates import Certificate, list_certificates, make_certificates, revoke_certificates
-    from .configuration import Links, links_of, log_of
+    from .configuration import Links, links_of, log_of, offer_of
     from .credentials import Login, Tls
     from .log_reports import LogReport, TailReport
     from .log_wire import LogRecord
     from .options import Options
+    from .parameter_offer import ParameterOffer
+    from .parameter_wire import RemoteParameter
     from .receiver import BRIDGE_ROW, FLAG_AWAY, FLAG_BEFORE, FLAG_ON_WAY, FLAG_SKIPPED, Receiver
-    from .reports import LineReport, ReceiverReport, RouterReport, SenderReport
+    from .remote_parameters import RemoteParameters, remote_fps
+    from .remote_watch import RemoteWatch
+    from .reports import LineReport, ParameterReport, ReceiverReport, RouterReport, SenderReport
     from .router import Router
     from .sender import Sender
     from .tail import Tail
@@ -25,13 +29,17 @@ if TYPE_CHECKING:
 _ROOMS = {
     "access": ("Allow",),
     "certificates": ("Certificate", "list_certificates", "make_certificates", "revoke_certificates"),
-    "configuration": ("Links", "links_of", "log_of"),
+    "configuration": ("Links", "links_of", "log_of", "offer_of"),
     "credentials": ("Login", "Tls"),
     "log_reports": ("LogReport", "TailReport"),
     "log_wire": ("LogRecord",),
     "options": ("Options",),
+    "parameter_offer": ("ParameterOffer",),
+    "parameter_wire": ("RemoteParameter",),
     "receiver": ("BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "FLAG_SKIPPED", "Receiver"),
-    "reports": ("LineReport", "ReceiverReport", "RouterReport", "SenderReport"),
+    "remote_parameters": ("RemoteParameters", "remote_fps"),
+    "remote_watch": ("RemoteWatch",),
+    "reports": ("LineReport", "ParameterReport", "ReceiverReport", "RouterReport", "SenderReport"),
     "router": ("Router",),
     "sender": ("Sender",),
     "tail": ("Tail",),
@@ -52,10 +60,15 @@ __all__ = [
     "LogReport",
     "Login",
     "Options",
+    "ParameterOffer",
+    "ParameterReport",
     "Receiver",
     "ReceiverReport",
+    "RemoteParameter",
+    "RemoteParameters",
     "RemoteRecording",
     "RemoteStream",
+    "RemoteWatch",
     "Router",
     "RouterReport",
     "Sender",
@@ -69,7 +82,9 @@ __all__ = [
     "list_certificates",
     "log_of",
     "make_certificates",
+    "offer_of",
     "recordings",
+    "remote_fps",
     "revoke_certificates",
 ]
 

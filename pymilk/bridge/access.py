@@ -1,8 +1,8 @@
-"""Who may send and receive which streams."""
+"""Who may send and receive which streams, and do what with which parameters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ..errors import StreamArgumentError
 from .keys import source_of
@@ -23,6 +23,12 @@ class Allow:
         Names of certificates (their CN); of users where no certificates are asked for. ``*``: all of them.
     send, receive : tuple of str
         Streams, ``HOST/STREAM`` each; ``*`` stands for any letters within host or stream.
+    offer, read : tuple of str
+        Parameters (FPS) to offer to others, and to read: ``HOST/FPS`` each.
+    set, command : tuple of str
+        Parameters to write, ``HOST/FPS/PARAMETER`` each, and processes to start and stop,
+        ``HOST/FPS/COMMAND`` each. Whoever may do that may read as well. The host has a say
+        too: see `ParameterOffer`.
 
     Raises
     ------
@@ -36,18 +42,34 @@ class Allow:
     who: tuple[str, ...]
     send: tuple[str, ...] = ()
     receive: tuple[str, ...] = ()
+    offer: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for what, names in (("who", self.who), ("send", self.send), ("receive", self.receive)):
-            if not isinstance(names, tuple) or not all(isinstance(each, str) and each for each in names):
-                raise StreamArgumentError(f"{what} is a list of names", argument=what, found=names)
-        if not self.who or not (self.send or self.receive):
+        for each in fields(self):
+            names = getattr(self, each.name)
+            if not isinstance(names, tuple) or not all(isinstance(name, str) and name for name in names):
+                raise StreamArgumentError(f"{each.name} is a list of names", argument=each.name, found=names)
+        streams, groups = (*self.send, *self.receive), (*self.offer, *self.read)
+        single = (*self.set, *self.command)
+        if not self.who or not (streams or groups or single):
             raise StreamArgumentError(
-                "a rule says who, and what to send or to receive", argument="allow", found=self
-            )
-        for each in (*self.send, *self.receive):
-            source_of(each)
-            if any(letter in each for letter in _REFUSED):
+                "a rule says who, and what to send, receive, offer, read, set or command",
+                argument="allow", found=self,
+            )  # fmt: skip
+        for name in streams:
+            source_of(name)
+        for name in (*groups, *single):
+            wanted = "HOST/FPS/NAME" if name in single else "HOST/FPS"
+            parts = name.split("/", 2)
+            if len(parts) != wanted.count("/") + 1 or not all(parts):
                 raise StreamArgumentError(
-                    f"in {each!r}, * is the only letter that stands for others", argument="allow", found=each
+                    f"parameters in rules are {wanted}, not {name!r:.100}", argument="allow", found=name
+                )
+        for name in (*streams, *groups, *single):
+            if any(letter in name for letter in _REFUSED):
+                raise StreamArgumentError(
+                    f"in {name!r}, * is the only letter that stands for others", argument="allow", found=name
                 )

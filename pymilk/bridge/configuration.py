@@ -12,15 +12,18 @@ from ..system.extras import toml_of
 from .access import Allow
 from .credentials import Login, Tls, check_private
 from .links import Links
+from .parameter_offer import ParameterOffer
 
-__all__ = ["Links", "links_of", "log_of", "login_of"]
+__all__ = ["Links", "links_of", "log_of", "login_of", "offer_of"]
 
 #: What may be said, by table; "" is the beginning of the file.
 _KNOWN: dict[str, dict[str, type]] = {
     "": {"listen": list, "connect": list, "insecure": bool, "user": str, "password_file": str,
-         "passwords": str, "tls": dict, "allow": list, "log": list},
+         "passwords": str, "tls": dict, "allow": list, "log": list, "params": dict},
     "tls": {"ca": str, "cert": str, "key": str, "mutual": bool, "revoked": str},
-    "allow": {"who": list, "send": list, "receive": list},
+    "allow": {"who": list, "send": list, "receive": list, "offer": list, "read": list, "set": list,
+              "command": list},
+    "params": {"fps": list, "set": list, "command": list},
 }  # fmt: skip
 
 _KINDS = {list: "a list of texts", bool: "true or false", str: "a text", dict: "a table"}
@@ -34,8 +37,8 @@ def links_of(path: str) -> Links:
     path : str
         A TOML file: ``listen``, ``connect`` (lists of addresses), ``insecure``, ``user``, ``password_file``,
         ``passwords``, a table ``[tls]`` with ``ca``, ``cert``, ``key``, ``mutual``, ``revoked``, and tables
-        ``[[allow]]`` with ``who``, ``send``, ``receive``. Paths in it count from its directory.
-        The list ``log`` is for `log_of`.
+        ``[[allow]]`` with ``who``, ``send``, ``receive``, ``offer``, ``read``, ``set``, ``command``. Paths in
+        it count from its directory. The list ``log`` is for `log_of`, a table ``[params]`` for `offer_of`.
 
     Returns
     -------
@@ -83,6 +86,22 @@ def log_of(path: str) -> tuple[str, ...]:
     said = toml_of(path, "net", "configuration files", "config")
     _check(path, "", said)
     return tuple(said.get("log", ()))
+
+
+def offer_of(path: str) -> ParameterOffer | None:
+    """Read which parameters are offered: a table ``[params]`` with ``fps``, ``set``, ``command``, or None.
+
+    Raises
+    ------
+    StreamArgumentError
+    """
+    said = toml_of(path, "net", "configuration files", "config")
+    _check(path, "", said)
+    if "params" not in said:
+        return None
+    _check(path, "params", said["params"])
+    given = {name: tuple(each) for name, each in said["params"].items()}
+    return ParameterOffer(**{"fps": (), **given})
 
 
 def login_of(user: str | None, password_file: str | None) -> Login | None:

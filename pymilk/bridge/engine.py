@@ -77,8 +77,11 @@ class Engine(Protocol):
     Functions that an engine calls run in threads of its own: they must be short, and raise nothing.
     """
 
-    def outlet(self, key: str, heard: Callable[[], object]) -> Outlet:
-        """Open a place for messages of a key; `heard` is called when somebody begins or ceases to listen."""
+    def outlet(self, key: str, heard: Callable[[], object], *, urgent: bool = False) -> Outlet:
+        """Open a place for messages of a key; `heard` is called when somebody begins or ceases to listen.
+
+        On a link that is busy, urgent messages go before others.
+        """
 
     def listen(self, key: str, take: Callable[[bytes], object]) -> Registration:
         """Call `take` with each message of a key, in order, one at a time, in the thread that received it."""
@@ -90,8 +93,8 @@ class Engine(Protocol):
         hold for the first alone: what a question names itself is not checked by them.
         """
 
-    def ask(self, key: str, timeout: float, question: bytes = b"") -> list[Answer]:
-        """Ask all whose key fits, and return what came within so many seconds."""
+    def ask(self, key: str, timeout: float, question: bytes = b"", *, urgent: bool = False) -> list[Answer]:
+        """Ask all whose key fits, and return what came within so many seconds; see `outlet` for `urgent`."""
 
     def appear(self, key: str) -> Registration:
         """Be there under a key, until it is closed or this process ends, however it does."""

@@ -9,8 +9,10 @@ import urllib.parse
 from ..errors import BridgeAddressError, StreamNameError
 from ..names import check_name
 
-__all__ = ["ABOUT", "CLOCK", "FRAMES", "HERE", "LIKE", "LOG", "NEWS", "OPTIONS", "PAST", "RECORDINGS",
-           "SOME", "host_name", "key_fitting", "key_like", "key_of", "names_in", "source_of"]  # fmt: skip
+__all__ = ["ABOUT", "CHANGES", "CLOCK", "COMMAND", "FRAMES", "HERE", "LIKE", "LOG", "NEW", "NEWS", "OPTIONS",
+           "PAST", "READ", "RECORDINGS", "SET", "SOME", "TABLE", "TURN", "host_name", "key_fitting",
+           "key_like", "key_of", "names_in", "parameter_key", "parameter_key_like", "parameter_names",
+           "source_of"]  # fmt: skip
 
 #: First parts of all keys. The number is the version of what is sent under them.
 _ROOT = "pymilk/1"
@@ -27,6 +29,18 @@ RECORDINGS = "recordings"
 
 #: Last parts of a message log: answers with messages, and that there are new ones.
 LOG, NEWS = "log", "news"
+
+#: First parts of all keys of parameters (FPS). Rules about streams do not include them.
+_PARAMETERS = "pymilk/fps/1"
+
+#: What is done with parameters: the part behind the FPS.
+READ, TURN, SET, COMMAND = "read", "turn", "set", "command"
+
+#: Last part: who is given a turn.
+NEW = "new"
+
+#: Last part of what is read, besides what is known of the FPS: all parameters, and changes.
+TABLE, CHANGES = "table", "changes"
 
 #: Stands for any letters within a part, as an engine has it.
 SOME = "$*"
@@ -62,6 +76,28 @@ def key_like(source: str, letters: str = SOME) -> str:
     `letters` is what the engine writes for that within a part; for all of a part it is ``*``.
     """
     return "/".join((_ROOT, *(_part_like(part, letters) for part in source.split("/"))))
+
+
+def parameter_key(host: str, fps: str, does: str, what: str) -> str:
+    """Return the key of something of an FPS; ``*`` for all hosts, FPS, or parameters."""
+    host, fps, what = ("*" if name == "*" else _part(name) for name in (host, fps, what))
+    return f"{_PARAMETERS}/{host}/{fps}/{does}/{what}"
+
+
+def parameter_key_like(source: str, does: str = "**") -> str:
+    """Return a key for all that ``HOST/FPS`` or ``HOST/FPS/NAME`` means; ``*`` is any letters of a part."""
+    host, fps, *names = (_part_like(part, SOME) for part in source.split("/", 2))
+    last = names or ([] if does == "**" else ["*"])
+    return "/".join((_PARAMETERS, host, fps, does, *last))
+
+
+def parameter_names(key: str) -> tuple[str, str, str] | None:
+    """Return host, FPS and last part of a key of parameters; None if it is none, or stands for many."""
+    parts = key.split("/")
+    if len(parts) != 7 or "/".join(parts[:3]) != _PARAMETERS or "*" in key:
+        return None
+    host, fps, what = (urllib.parse.unquote(parts[each], errors="surrogateescape") for each in (3, 4, 6))
+    return host, fps, what
 
 
 def key_fitting(host: str, pattern: str, last: str) -> str:

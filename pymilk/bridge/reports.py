@@ -9,7 +9,7 @@ from ..reports import LossReport, Report
 from .clocks import ClockOffset
 from .log_reports import LogReport
 
-__all__ = ["LineReport", "ReceiverReport", "RouterReport", "SenderReport", "clock_text"]
+__all__ = ["LineReport", "ParameterReport", "ReceiverReport", "RouterReport", "SenderReport", "clock_text"]
 
 
 class _Clocked(Protocol):
@@ -77,6 +77,46 @@ class LineReport(Report):
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
+class ParameterReport(Report):
+    """What was done with the parameters that a sender offers.
+
+    Attributes
+    ----------
+    fps : list of str
+        Those that are offered.
+    asked : int
+        Questions about them.
+    written, commanded : int
+        Values that were written, and commands that were done.
+    repeated : int
+        Questions that came again and got the answer that was kept; nothing was done.
+    refused : int
+        Questions that were refused: none, too many, replayed, not allowed, or with a value that may not be.
+    trouble : str
+        Why the last one was.
+    """
+
+    fps: list[str] = field(default_factory=list)
+    asked: int = 0
+    written: int = 0
+    commanded: int = 0
+    repeated: int = 0
+    refused: int = 0
+    trouble: str = ""
+
+    def title(self) -> str:
+        """Return the line above the rows."""
+        return f"Parameters of {len(self.fps)} fps"
+
+    def __str__(self) -> str:
+        last = f" (the last one: {self.trouble})" if self.refused else ""
+        return (
+            f"{', '.join(self.fps) or 'no fps there'}: {self.asked} questions, {self.written} values "
+            f"written, {self.commanded} commands done, {self.refused} refused{last}"
+        )
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
 class SenderReport(Report):
     """What a sender sent.
 
@@ -90,6 +130,8 @@ class SenderReport(Report):
         counted.
     streams : list of LineReport
     logs : list of LogReport
+    parameters : ParameterReport or None
+        None if none are offered.
     connected : list of str
         Who is connected, with the name of its certificate where it has one: ``NAME (ADDRESS)``.
     not_connected : list of str
@@ -103,6 +145,7 @@ class SenderReport(Report):
     cpu_share: float
     streams: list[LineReport] = field(default_factory=list)
     logs: list[LogReport] = field(default_factory=list)
+    parameters: ParameterReport | None = None
     connected: list[str] = field(default_factory=list)
     not_connected: list[str] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
@@ -115,6 +158,8 @@ class SenderReport(Report):
         """Return a row for each stream and log, each address not connected, and each who is denied."""
         said = (str(each).partition(": ") for each in (*self.streams, *self.logs))
         rows = [(label, text) for label, _, text in said]
+        if self.parameters is not None:
+            rows.append(("parameters", str(self.parameters)))
         rows += [("not connected", each) for each in self.not_connected]
         return rows + [("denied", each) for each in self.denied]
 

@@ -44,6 +44,8 @@ from .links import Links
 from .log_desk import LogDesk
 from .numbers import Family
 from .options import Options
+from .parameter_desk import ParameterDesk
+from .parameter_offer import ParameterOffer
 from .reports import SenderReport
 from .shelf import Shelf
 from .telling import like, refusal
@@ -80,6 +82,8 @@ class Sender:
         A folder: whoever listens may fetch its recordings of these streams. Default: none.
     log : tuple of str, optional
         Names of message logs, or patterns of them, that others may read; there need be no streams then.
+    params : ParameterOffer, optional
+        Parameters (FPS) to offer; there need be no streams then. Default: none.
     engine : Engine, optional
         Instead of one of its own; it stays the caller's.
 
@@ -106,14 +110,15 @@ class Sender:
         host: str | None = None,
         serve: str | os.PathLike[str] | None = None,
         log: tuple[str, ...] = (),
+        params: ParameterOffer | None = None,
         engine: Engine | None = None,
     ) -> None:
         if isinstance(log, str):
             raise StreamArgumentError("log is a tuple of names or patterns", argument="log", found=log)
-        if isinstance(patterns, str) or not (patterns or log):
+        if isinstance(patterns, str) or not (patterns or log or params):
             raise StreamArgumentError(
-                "patterns is a tuple with a name or a pattern at least, unless logs are sent",
-                argument="patterns", found=patterns,
+                "patterns is a tuple with a name or a pattern at least, unless logs are sent or parameters "
+                "offered", argument="patterns", found=patterns,
             )  # fmt: skip
         self.patterns, self.log = tuple(patterns), tuple(log)
         self.host = check_name(host_name() if host is None else host)
@@ -123,6 +128,8 @@ class Sender:
         self._serve = serve
         self._shelf: Shelf | None = None
         self._logs: LogDesk | None = None
+        self._params = params
+        self._desk: ParameterDesk | None = None
         self._lines: dict[str, Line] = {}
         self._kinds: dict[tuple[str, Options], Line] = {}
         self._asked: dict[tuple[str, Options], float] = {}  # and when it was wanted last
@@ -152,6 +159,8 @@ class Sender:
             self._serve_absent(self._engine, shelf)
         if self.log:
             self._logs = LogDesk(self.log, self.host, self._number, self._engine)
+        if self._params is not None:
+            self._desk = ParameterDesk(self._params, self.host, self._engine)
         self._started = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="pymilk-bridge", daemon=True)
         tell_after_fork(self)
@@ -176,6 +185,7 @@ class Sender:
             host=self.host, duration=duration, cpu_share=busy / duration if duration > 0 else 0.0,
             streams=[line.report for line in lines],
             logs=[] if self._logs is None else self._logs.reports,
+            parameters=None if self._desk is None else self._desk.report,
             **(self._connections.told() if self._connections else {}),
         )  # fmt: skip
 
@@ -212,7 +222,7 @@ class Sender:
         # Connections and threads stayed with the parent.
         over = self._over.is_set()
         self._over, self._thread, self._lines, self._kinds = Latch(), None, {}, {}
-        self._shelf = self._logs = self._connections = None
+        self._shelf = self._logs = self._desk = self._connections = None
         self._over.set()
         if not over:
             self.error = left_with_parent("sender of the bridge", ", ".join((*self.patterns, *self.log)))
@@ -236,10 +246,9 @@ class Sender:
                 line.stop()
             for each in (*lines, *self._said):
                 each.close()
-            if self._shelf is not None:
-                self._shelf.close()
-            if self._logs is not None:
-                self._logs.close()
+            for end in (self._shelf, self._logs, self._desk):
+                if end is not None:
+                    end.close()
             if self._connections is not None:
                 self._connections.close()
             if self._owned:
@@ -357,4 +366,5 @@ class Sender:
         self.stop()
 
     def __repr__(self) -> str:
-        return f"<Sender of {', '.join((*self.patterns, *self.log))} on {self.host!r}>"
+        what = (*self.patterns, *self.log, *(self._params.fps if self._params else ()))
+        return f"<Sender of {', '.join(what)} on {self.host!r}>"

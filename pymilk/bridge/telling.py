@@ -13,7 +13,8 @@ from ..times import now_ns
 from .header import KEYWORDS_MOST, LOST_MOST, WIRE_ROW, Epoch, Message, encode
 from .options import Options
 
-__all__ = ["NO_ROWS", "epoch_of", "like", "refusal", "refused", "slots_of", "wire_rows", "words_of"]
+__all__ = ["NO_ROWS", "epoch_of", "like", "printable", "refusal", "refused", "slots_of", "wire_rows",
+           "words_of"]  # fmt: skip
 
 #: Of a message without frames.
 NO_ROWS = np.zeros(0, WIRE_ROW)
@@ -53,7 +54,12 @@ def refused(answer: bytes) -> str:
     if not answer.startswith(_REFUSED):
         return ""
     text = answer[len(_REFUSED) :][:_WORDS_MOST].decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "?" for letter in text) or "no reason is given"
+    return printable(text) or "no reason is given"
+
+
+def printable(text: str) -> str:
+    """Return a text of another machine with nothing in it that could move a cursor."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def slots_of(stream: Stream) -> int:

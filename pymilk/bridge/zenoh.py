@@ -17,9 +17,10 @@ from ..errors import BridgeError
 from ..system.extras import optional_library
 from ..system.forks import tell_after_fork
 from ..times import now_ns
+from .access import Allow
 from .credentials import check_private
 from .engine import Answer, Engine, Neighbour, Outlet, Registration
-from .keys import ABOUT, key_like, key_of
+from .keys import ABOUT, COMMAND, READ, SET, TURN, key_like, key_of, parameter_key, parameter_key_like
 from .links import Links
 
 __all__ = ["open_engine"]
@@ -162,6 +163,9 @@ def _access(links: Links, revoked: frozenset[str]) -> dict[str, Any]:
                     ids.append(f"{number} {does} {len(ids)}")
                     rules.append({"id": ids[-1], "permission": "allow", "flows": [flow],
                                   "messages": messages, "key_exprs": about})  # fmt: skip
+        for each in _about_parameters(allow):
+            ids.append(f"{number} parameters {len(ids)}")
+            rules.append({"id": ids[-1], "permission": "allow", **each})
         who = tuple(each for each in allow.who if each not in revoked)
         if who:
             subjects.append({"id": f"{number}", **_subject(links, who)})
@@ -173,6 +177,31 @@ def _access(links: Links, revoked: frozenset[str]) -> dict[str, Any]:
         policies.append({"rules": ["revoked"], "subjects": ["revoked"]})
     return {"enabled": True, "default_permission": "deny" if links.allow else "allow", "rules": rules,
             "subjects": subjects, "policies": policies}  # fmt: skip
+
+
+def _about_parameters(allow: Allow) -> list[dict[str, Any]]:
+    """Return rules about parameters: what each kind of right lets come in, and go out."""
+    lists = [parameter_key("*", "*", READ, ABOUT)]
+    rules: list[dict[str, Any]] = []
+
+    def let(flow: str, messages: list[str], keys: list[str]) -> None:
+        if keys:
+            rules.append({"flows": [flow], "messages": messages, "key_exprs": keys})
+
+    offered = [parameter_key_like(each) for each in allow.offer]
+    let("ingress", _SENDING, offered)
+    let("egress", _RECEIVING, offered)
+    let("egress", ["query"], lists if offered else [])
+    # Who may write may read as well: values are read by their types.
+    acting = [each.rpartition("/")[0] for each in (*allow.set, *allow.command)]
+    sources = sorted({*allow.read, *acting})
+    let("egress", _SENDING, [parameter_key_like(each) for each in sources])
+    let("ingress", _RECEIVING, [parameter_key_like(each, READ) for each in sources])
+    let("ingress", ["query"], lists if sources else [])
+    let("ingress", ["query"], [parameter_key_like(each, TURN) for each in sorted(set(acting))])
+    for does, names in ((SET, allow.set), (COMMAND, allow.command)):
+        let("ingress", ["query"], [parameter_key_like(each, does) for each in names])
+    return rules
 
 
 def _subject(links: Links, who: tuple[str, ...]) -> dict[str, Any]:
@@ -251,11 +280,14 @@ class _Session:
     def _closing(self, what: Any) -> Registration:
         return _Closing(self._zenoh, self._all, what)
 
-    def outlet(self, key: str, heard: Callable[[], object]) -> Outlet:
+    def _priority(self, urgent: bool) -> Any:
+        return self._zenoh.Priority.INTERACTIVE_HIGH if urgent else self._zenoh.Priority.DATA
+
+    def outlet(self, key: str, heard: Callable[[], object], *, urgent: bool = False) -> Outlet:
         publisher = self._session.declare_publisher(
             key,
             congestion_control=self._zenoh.CongestionControl.DROP,
-            priority=self._zenoh.Priority.DATA,
+            priority=self._priority(urgent),
             reliability=self._zenoh.Reliability.RELIABLE,
         )
         listener = publisher.declare_matching_listener(self._at_once(lambda _: heard()))
@@ -279,11 +311,11 @@ class _Session:
         queryable = self._session.declare_queryable(key, self._at_once(asked), complete=True)
         return self._closing(queryable)
 
-    def ask(self, key: str, timeout: float, question: bytes = b"") -> list[Answer]:
+    def ask(self, key: str, timeout: float, question: bytes = b"", *, urgent: bool = False) -> list[Answer]:
         try:
             replies = self._session.get(
                 key, target=self._zenoh.QueryTarget.ALL, consolidation=self._zenoh.ConsolidationMode.NONE,
-                timeout=timeout, payload=question,
+                timeout=timeout, payload=question, priority=self._priority(urgent),
                 congestion_control=self._zenoh.CongestionControl.DROP,  # of the answers as well
             )  # fmt: skip
             return [

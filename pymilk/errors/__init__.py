@@ -22,6 +22,7 @@ _ROOMS = {
     "bridge": (
         "BridgeAddressError",
         "BridgeError",
+        "BridgeForbiddenError",
         "BridgeKeyError",
         "BridgeMessageError",
         "BridgeUnreachableError",

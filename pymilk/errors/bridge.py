@@ -7,6 +7,7 @@ from .streams import StreamError
 __all__ = [
     "BridgeAddressError",
     "BridgeError",
+    "BridgeForbiddenError",
     "BridgeKeyError",
     "BridgeMessageError",
     "BridgeUnreachableError",
@@ -27,6 +28,10 @@ class BridgeUnreachableError(BridgeError):
 
     fields = ("addresses",)
     addresses: tuple[str, ...]
+
+
+class BridgeForbiddenError(BridgeError, PermissionError):
+    """The other machine, or access rules on the way, do not let this one do that. Nothing was done."""
 
 
 class BridgeKeyError(StreamError, ValueError):

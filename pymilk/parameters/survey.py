@@ -13,7 +13,7 @@ from .manager import list_fps
 from .naming import SUFFIX, fps_directory
 from .words import Status
 
-__all__ = ["fps_findings", "survey_fps"]
+__all__ = ["describe_fps", "fps_findings", "survey_fps"]
 
 
 def survey_fps(pattern: str = "*", label: str = "*", directory: str | None = None) -> list[dict[str, Any]]:
@@ -44,7 +44,7 @@ def survey_fps(pattern: str = "*", label: str = "*", directory: str | None = Non
         path = os.path.join(folder, f"{name}{SUFFIX}")
         try:
             with FPS(path, writable=False) as fps:
-                entry = _described(fps)
+                entry = describe_fps(fps)
         except FPSError as error:
             found.append({"name": name, "path": path, "error": str(error)})
             continue
@@ -53,7 +53,8 @@ def survey_fps(pattern: str = "*", label: str = "*", directory: str | None = Non
     return found
 
 
-def _described(fps: FPS) -> dict[str, Any]:
+def describe_fps(fps: FPS) -> dict[str, Any]:
+    """Describe one FPS: an entry of `survey_fps`."""
     table = fps.table
     return {
         "name": fps.name,

@@ -97,7 +97,7 @@ class Wires:
                 if each.key == key:
                     each.call(message)
 
-    def outlet(self, key, heard):
+    def outlet(self, key, heard, *, urgent=False):
         return WireOutlet(self, key, heard)
 
     def listen(self, key, take):
@@ -106,7 +106,7 @@ class Wires:
     def answer(self, key, say):
         return Entry(self.answers, key, say)
 
-    def ask(self, key, timeout, question=b""):
+    def ask(self, key, timeout, question=b"", *, urgent=False):
         asked = [each for each in list(self.answers) if matches(each.key, key) or matches(key, each.key)]
         keys = {each: key if "*" in each.key else each.key for each in asked}
         said = [(keys[each], each.call(keys[each], question)) for each in asked]

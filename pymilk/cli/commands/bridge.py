@@ -20,8 +20,10 @@ from ...bridge import (
     Links,
     LogRecord,
     Options,
+    ParameterOffer,
     Receiver,
     ReceiverReport,
+    RemoteParameters,
     RemoteRecording,
     RemoteStream,
     Router,
@@ -35,19 +37,24 @@ from ...bridge import (
     links_of,
     list_certificates,
     make_certificates,
+    offer_of,
     recordings,
+    remote_fps,
     revoke_certificates,
 )
 from ...bridge import fetch as fetch_recording
 from ...bridge.configuration import log_of, login_of
-from ...errors import StreamTimeoutError
+from ...bridge.parameter_offer import COMMANDS
+from ...errors import FPSNotFoundError, StreamTimeoutError
+from ...parameters.texts import value_from_text
 from ...system.latch import Latch
 from ...times import to_utc
 from ..exits import clean_exit, told_to_end
+from ..fpsprinting import print_changes, print_fps, print_parameters
 from ..groups import SentenceGroup
 from ..naming import complete_streams
 from ..output import NOTHING, age_text, clean, print_json, print_table, table_of, warnings_as_lines
-from ..parameters import NumberRange, size_of
+from ..parameters import NumberRange, parts_of_assignment, size_of
 from .tail import entry_of, print_message
 
 __all__ = ["bridge"]
@@ -119,6 +126,16 @@ def _links_of(given: dict[str, Any], usual: str) -> Links:
     return dataclasses.replace(found, **said)
 
 
+def _offer_of(given: dict[str, Any]) -> ParameterOffer | None:
+    """Return which parameters are offered: those of the file of --config, and what is said beside it."""
+    found = None if given["config"] is None else offer_of(given["config"])
+    named = {"fps": given.pop("fps"), "set": given.pop("settable"), "command": given.pop("commands")}
+    said = {name: each for name, each in named.items() if each}
+    if found is None:
+        return ParameterOffer(**{"fps": (), **said}) if said else None
+    return dataclasses.replace(found, **said)
+
+
 _stats = click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
                       help="Print statistics this often.")  # fmt: skip
 _json = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
@@ -164,20 +181,26 @@ def bridge() -> None:
 
 
 @bridge.command()
-@click.argument("patterns", nargs=-1, shell_complete=complete_streams)
+@click.argument("patterns", nargs=-1, metavar="[PATTERN]...", shell_complete=complete_streams)
 @_reaching
 @click.option("--host", metavar="NAME", help="What this machine is called. Default: its host name.")
 @click.option("--serve", metavar="DIR", type=click.Path(exists=True, file_okay=False),
               help="Let others fetch recordings of these streams out of this folder.")
 @click.option("--log", multiple=True, metavar="NAME",
               help="Send this message log as well; also a pattern, and several times.")
+@click.option("--params", "fps", multiple=True, metavar="PATTERN",
+              help="Let others read the parameters (FPS) whose names match.")
+@click.option("--allow-set", "settable", multiple=True, metavar="FPS/PARAMETER",
+              help="Let others set these, or those that match a pattern.")
+@click.option("--allow-command", "commands", multiple=True, metavar="FPS/COMMAND",
+              help=f"Let others command its processes: {', '.join(COMMANDS)}, or a pattern.")
 @_stats
 @_json
 def send(
     patterns: tuple[str, ...], host: str | None, serve: str | None, log: tuple[str, ...],
     stats: float | None, as_json: bool, **given: Any,
 ) -> None:
-    """Send the streams that match PATTERNS to all who listen, until Ctrl-C.
+    """Send the streams that match PATTERNs to all who listen, until Ctrl-C; or parameters, or both.
 
     Nothing is read while nobody listens. Without --listen and --connect it listens on tcp/127.0.0.1:7447.
     Other machines need certificates (pymilk bridge keys), or ssh -L 7447:127.0.0.1:7447 HOST.
@@ -186,13 +209,15 @@ def send(
     """  # fmt: skip
     end = Latch()
     with clean_exit(), told_to_end(end):
+        offer = _offer_of(given)
         links = _links_of(given, "listen")
         logs = log or (() if given["config"] is None else log_of(given["config"]))
-        if not (patterns or logs):
-            raise click.UsageError("say what to send: PATTERNS of streams, or --log")
-        with Sender(patterns, links, host=host, serve=serve, log=logs) as sender:
+        if not (patterns or logs or offer):
+            raise click.UsageError("say what to send: PATTERNs of streams, --log or --params")
+        with Sender(patterns, links, host=host, serve=serve, log=logs, params=offer) as sender:
             where = ", ".join((*links.listen, *links.connect))
-            what = ", ".join((*patterns, *logs))
+            parameters = (f"parameters of {each}" for each in (offer.fps if offer else ()))
+            what = ", ".join((*patterns, *logs, *parameters))
             click.echo(f"sending {what} as {sender.host}, {where}; Ctrl-C ends it", err=True)
             _stay(sender, end, stats, lambda: _print(sender.report, as_json))
             report = sender.wait(0) if not sender.running else sender.report
@@ -344,6 +369,60 @@ def _recorded(each: RemoteRecording) -> list[str]:
         clean(each.name), "x".join(map(str, each.orientation.shape)), np.dtype(each.dtype).name, *times,
         str(each.count), str(each.lost), f"{each.count * each.frame_nbytes / 1e6:.1f}",
     ]  # fmt: skip
+
+
+@bridge.command()
+@click.argument("host")
+@click.argument("name", required=False)
+@click.argument("keys", nargs=-1, metavar="[KEY[=VALUE]]...")
+@_reaching
+@click.option("--watch", is_flag=True, help="Print each change as it is made, until Ctrl-C.")
+@click.option("--command", "order", type=click.Choice(tuple(COMMANDS)),
+              help="Start or stop a process of the FPS.")
+@click.option("--timeout", type=NumberRange(min=0, max=60), default=5.0, show_default=True, metavar="SECONDS",
+              help="Wait so long for an answer, and for the process.")
+@_json
+def params(
+    host: str, name: str | None, keys: tuple[str, ...], watch: bool, order: str | None, timeout: float,
+    as_json: bool, **given: Any,
+) -> None:
+    """Print or set parameters (FPS) of another machine, as pymilk fps does here; without NAME list its FPS.
+
+    KEY=VALUE sets a parameter, of several either all or none. `pymilk bridge send --params` there offers
+    them; its --allow-set and --allow-command say what may be changed.
+
+    Example: pymilk bridge params rtc loop gain=0.3
+    """  # fmt: skip
+    values = [parts_of_assignment(each) for each in keys]
+    setting = None not in values and bool(values)
+    if (not setting and any(values)) or (order and (keys or watch)) or (watch and setting):
+        raise click.UsageError("give KEYs to read, or KEY=VALUEs to set, or --command, or --watch with KEYs")
+    if name is None and (order or watch):
+        raise click.UsageError("--command and --watch need the NAME of an FPS")
+    with clean_exit():
+        links = _links_of(given, "connect")
+        if name is None:
+            found = remote_fps(links, host=host, timeout=timeout)
+            if not found:
+                raise FPSNotFoundError(
+                    f"nobody offers parameters of {host!r}: `pymilk bridge send` there needs --params "
+                    "PATTERN, and there has to be an fps"
+                )
+            print_fps(found, as_json)
+            return
+        with RemoteParameters(host, name, links, timeout=timeout) as remote:
+            if order:
+                remote.command(order, timeout)
+            elif setting:
+                kinds = {key: remote.param(key).type for key, _ in filter(None, values)}
+                remote.update(
+                    {key: value_from_text(kinds[key], key, text) for key, text in filter(None, values)}
+                )
+            elif watch:
+                print_changes(remote.watch(*keys), as_json)
+            else:
+                read = [remote.param(key) for key in keys] if keys else remote.params()
+                print_parameters(read, bool(keys), as_json)
 
 
 @bridge.command()

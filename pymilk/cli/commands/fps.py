@@ -17,25 +17,22 @@ from ...errors import FPSArgumentError, FPSError, FPSInUseError, StreamError
 from ...parameters.fps import FPS
 from ...parameters.manager import list_fps
 from ...parameters.naming import SUFFIX, fps_name, fps_path
-from ...parameters.parameter import Parameter
 from ...parameters.records import Program
 from ...parameters.survey import survey_fps
-from ...parameters.texts import value_as_text, value_from_text
-from ...parameters.words import ParameterFlag, ParameterType, Timespec
-from ..colour import Meaning, wants_colours
+from ...parameters.texts import value_from_text
+from ...parameters.words import ParameterType
+from ..colour import wants_colours
 from ..exits import clean_exit
+from ..fpsprinting import fps_table, print_changes, print_fps, print_parameters, unusable_fps
 from ..groups import SentenceGroup
-from ..output import NOTHING, clean, print_error, print_json, print_none, print_table, table_of
+from ..output import print_error, print_none
 from ..parameters import NumberRange, parts_of_assignment
-from ..tables import Table, cut
+from ..tables import cut
 from ..terminal import ERASE, Terminal, interactive
 
 __all__ = ["fps"]
 
 _SECONDS = NumberRange(min=0, max=1e6)
-
-#: What colours say of the states of a process of an FPS; others are quiet.
-_STATES = {"running": "good", "starting": "doubtful", "died": "bad"}
 
 
 @click.group(cls=SentenceGroup)
@@ -100,47 +97,9 @@ def ls(pattern: str, label: str, watch: bool, as_json: bool) -> None:
             _watch_table(pattern, label)
             return
         entries = survey_fps(pattern, label)
-        if as_json:
-            print_json(entries)
-            return
-        if any("error" not in entry for entry in entries):
-            print_table(_table(entries))
-        for line in _unusable(entries):
-            click.echo(line)
-        if not entries:
+        print_fps(entries, as_json)
+        if not entries and not as_json:
             print_none("FPS", [each for each in (pattern, label) if each != "*"])
-
-
-def _table(entries: list[dict[str, Any]]) -> Table:
-    headings = ("name", "parameters", "conf", "run", "check", "labels", "description")
-    rows = [
-        (
-            entry["name"],
-            f"{entry['parameters']}/{entry['slots']}",
-            _doing(entry, "conf"),
-            _doing(entry, "run"),
-            _checked(str(entry["check"])),
-            ",".join(entry["labels"]) or NOTHING,
-            entry["description"],
-        )
-        for entry in entries
-        if "error" not in entry
-    ]
-    return table_of(headings, rows, right=("parameters",))
-
-
-def _doing(entry: dict[str, Any], role: str) -> str:
-    state = str(entry[role])
-    text = f"{state} {entry[f'{role}_pid']}" if state == "running" else state
-    return Meaning(text, _STATES.get(state, "quiet"))
-
-
-def _checked(result: str) -> str:
-    return Meaning(result, {"ok": "good", "not done": "quiet"}.get(result, "bad"))
-
-
-def _unusable(entries: list[dict[str, Any]]) -> list[str]:
-    return [clean(entry["error"]) for entry in entries if "error" in entry]
 
 
 def _watch_table(pattern: str, label: str) -> None:
@@ -148,8 +107,8 @@ def _watch_table(pattern: str, label: str) -> None:
     with contextlib.suppress(KeyboardInterrupt), Terminal() as terminal:
         while True:
             entries = survey_fps(pattern, label)
-            table = _table(entries).lines(terminal.columns, styles=True, colours=wants_colours(sys.stdout))
-            lines = [*table, *(cut(line, terminal.columns) for line in _unusable(entries))]
+            table = fps_table(entries).lines(terminal.columns, styles=True, colours=wants_colours(sys.stdout))
+            lines = [*table, *(cut(line, terminal.columns) for line in unusable_fps(entries))]
             lines = lines[: terminal.lines - 1]
             lines += [""] * (terminal.lines - 1 - len(lines)) + ["q quit  every 1 s"]
             terminal.draw([ERASE + line for line in lines])
@@ -171,45 +130,7 @@ def get(name: str, keys: tuple[str, ...], as_json: bool) -> None:
     """
     with clean_exit(), FPS(name, writable=False) as found:
         params = [found.param(key) for key in keys] if keys else found.params()
-        if as_json:
-            print_json([_everything(param) for param in params])
-        elif keys:
-            for param in params:
-                click.echo(clean(value_as_text(param.value)))
-        else:
-            headings = ("key", "value", "type", "limits", "write", "count", "description")
-            print_table(table_of(headings, [_row(param) for param in params], right=("count",)))
-
-
-def _row(param: Parameter) -> tuple[str, ...]:
-    low, high = param.limits
-    limits = NOTHING if low is high is None else f"{value_as_text(low)}..{value_as_text(high)}"
-    writable = "yes" if param.status.writable else "no"
-    value = value_as_text(param.value)
-    if param.status.error:
-        value = Meaning(f"{value} (error)", "bad")
-    return param.key, value, param.type_name, limits, writable, str(param.cnt0), param.description
-
-
-def _everything(param: Parameter) -> dict[str, Any]:
-    return {
-        "key": param.key,
-        "keyword": param.keyword,
-        "value": _plain(param.value),
-        "current": _plain(param.current),
-        "type": param.type_name,
-        "low": param.low,
-        "high": param.high,
-        "flags": [str(flag.name) for flag in ParameterFlag if flag in param.flags],
-        "count": param.cnt0,
-        "description": param.description,
-        **param.status._asdict(),
-    }
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON has it."""
-    return list(value) if isinstance(value, Timespec) else value
+        print_parameters(params, bool(keys), as_json)
 
 
 @fps.command("watch")
@@ -223,14 +144,7 @@ def watch(name: str, keys: tuple[str, ...], timeout: float | None, as_json: bool
     Example: pymilk fps watch loop gain
     """
     with clean_exit(), FPS(name, writable=False) as found:
-        for change in found.watch(*keys, timeout=timeout):
-            if as_json:
-                print_json({**change._asdict(), "time": time.time()}, indent=None)
-            else:
-                missed = f"  ({change.missed} before it missed)" if change.missed else ""
-                stamp = time.strftime("%H:%M:%S")
-                click.echo(clean(f"{stamp} {change.key} = {value_as_text(change.value)}{missed}"))
-            sys.stdout.flush()
+        print_changes(found.watch(*keys, timeout=timeout), as_json)
 
 
 # -- changing

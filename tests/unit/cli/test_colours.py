@@ -12,9 +12,9 @@ pytest.importorskip("click", reason="extra cli")
 pytest.importorskip("rich", reason="extra cli")
 
 from pymilk import RelayReport
-from pymilk.cli import output
+from pymilk.cli import fpsprinting, output
 from pymilk.cli.colour import STYLES, wants_colours
-from pymilk.cli.commands import fps, ps
+from pymilk.cli.commands import ps
 from pymilk.cli.output import print_report, print_told, table_of
 from pymilk.verdicts import wrapped
 
@@ -99,7 +99,7 @@ def entry(**changes: Any) -> dict[str, Any]:
      ({"conf": "starting"}, "starting", "doubtful")],
 )  # fmt: skip
 def test_states_of_fps(changes: dict[str, Any], words: str, style: str) -> None:
-    table = fps._table([entry(**changes)])
+    table = fpsprinting.fps_table([entry(**changes)])
     drawn = "\n".join(table.lines(200, styles=True, colours=True))
     assert painted(drawn)[words] == style
     plain = "\n".join(table.lines(200, styles=True, colours=False))  # NO_COLOR
