@@ -62,7 +62,7 @@ def test_every_command_has_a_page(commands: list) -> None:
 def test_pages_of_commands_have_all_options(commands: list, tmp_path: Path) -> None:
     importlib.import_module("docsite.commands").write_command_pages(commands, tmp_path)
     page = (tmp_path / "pymilk-record.rst").read_text()
-    assert "``--max-frames-per-file INTEGER RANGE``" in page
+    assert "``--max-frames-per-file N``" in page
     assert "\\*" in page  # NAMES may be patterns: no emphasis
     assert "--colors" not in (tmp_path / "pymilk-show.rst").read_text()  # a hidden, older word
 

@@ -16,7 +16,8 @@ pytest.importorskip("rich", reason="extra cli")
 
 def test_kw_sets_lists_and_reads(make_stream):
     stream = make_stream("cam", (2, 2), "u1", nbkw=6)
-    assert done("kw", "cam") == ""
+    said = call("kw", "cam")
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "stream 'cam' has no keywords\n")
     assert done("kw", "cam", "GAIN=2.5", "N=7", "OBJ=HD 1", "--comment", "first", function=run) == ""
     assert done("kw", "cam", "CODE=12", "--text") == ""
     assert [(each.name, each.value, each.comment) for each in stream.read_keywords()] == [

@@ -122,7 +122,36 @@ shm = pymilk.SHM("cam0")
     ),
     Page(
         "docs/bridge.md",
+        before="""
+from pymilk.channels import MessageLog
+from pymilk.parameters import FPS
+log = MessageLog.create("cam0")
+log.append("there")
+with FPS.create("loop", directories=False) as made:
+    made.add_param("gain", "FLOAT32", 0.2, limits=(0, 1))
+""",
         instead={
+            # Both ends are here: the sender stays until the other one is done.
+            """ log=("cam*",)) as sender:    # there\n    sender.wait()\n""": """ log=("cam*",)) as sender:
+    with Tail("rtc/cam0", Links(connect=("tcp/127.0.0.1:7447",)), follow=False) as tail:
+        assert [message.data for message in tail] == ["there"]
+""",
+            """with Tail("rtc/cam0", Links(connect=("tcp/127.0.0.1:7447",)), last=10) as tail:    # here
+    for message in tail:
+        print(message.number, message.time_ns, message.data, message.lost)
+""": "log.close()\n",
+            "   # on the machine of the loop\n    sender.wait()\n": """
+    with RemoteParameters("rtc", "loop", Links(connect=("tcp/127.0.0.1:7447",))) as loop:
+        loop["gain"] = 0.3
+        assert loop.param("gain").limits == (0.0, 1.0)
+""",
+            """with RemoteParameters("rtc", "loop", Links(connect=("tcp/127.0.0.1:7447",))) as loop:
+    loop["gain"] = 0.3              # elsewhere; raises what FPS raises: FPSLimitError, FPSReadOnlyError, ...
+    loop.param("gain").limits       # (0.0, 1.0)
+    for change in loop.watch("gain", "mode", timeout=60):
+        print(change.key, change.value)
+    loop.run_stop()
+""": "",
             '"wfs*"': '"cam0"',
             "rtc/wfs": "rtc/cam0",
             ":7447": f":{free_port()}",
