@@ -34,6 +34,7 @@ SMOKE_TESTS = (
     "-m benchmarks.peers.recorders --quick",
     "benchmarks/recording.py --quick",
     "benchmarks/bridge.py --quick",
+    "benchmarks/bridge_faults.py --quick",
     "-m benchmarks.peers.messages --quick",
     "benchmarks/ring_stall.py --frames 4096",
     "benchmarks/channels.py --quick",
