@@ -11,7 +11,7 @@ from .._core import FLAG_TORN, FLAG_UNCERTAIN
 from ..errors import StreamArgumentError
 from ..native.formats import dtype_name
 from .recording import Recording, load
-from .sinks import FITS_SUFFIXES, SUFFIXES, format_of
+from .sinks import FITS_SUFFIXES, SUFFIXES
 
 __all__ = ["is_recording_name", "recording_details"]
 
@@ -58,7 +58,7 @@ def recording_details(path: str | os.PathLike[str]) -> dict[str, Any]:
             "torn": _flagged(found, FLAG_TORN),
             "uncertain": _flagged(found, FLAG_UNCERTAIN),
             "times": _times(found),
-            "times_in": _where_times_are(found),
+            "times_in": found.times_in,
             **{field: found.header.get(field) for field in _FIELDS},
             "keywords": found.header.get("keywords", []),
         }
@@ -78,10 +78,3 @@ def _times(found: Recording) -> list[str] | None:
     except StreamArgumentError:  # the header does not tell the offset
         return None
     return [str(utc[0]), str(utc[-1])]
-
-
-def _where_times_are(found: Recording) -> str | None:
-    """Return where other programs find the time of each frame; None where there are no rows."""
-    if found.info is None:
-        return None
-    return format_of(found.paths[-1]).times_in[found.header.get("ended") in (None, "running")]

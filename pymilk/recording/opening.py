@@ -208,12 +208,12 @@ def _read(path: str, hdu: Hdu | None) -> Stored:
     """Read a file with the format that its content has."""
     kind = format_of(path)
     if hdu is None:
-        return kind.read(path)
+        return kind.read(path)._replace(times_in=kind.times_in)
     if not kind.has_hdus:
         raise StreamArgumentError(
             f"hdu chooses an image of a FITS file, and {path} is none", argument="hdu", found=hdu
         )
-    return kind.read(path, hdu)
+    return kind.read(path, hdu)._replace(times_in=kind.times_in)
 
 
 def _check(stored: Stored, path: str) -> None:

@@ -82,6 +82,8 @@ class Recording(Reductions, Labelled):
     file_axes : int or None
         How many axes an array of others, or a reduced copy, has in its file; None for recordings, which say
         themselves what a frame is.
+    times_in : str or None
+        Where other programs find the time of each frame; None where there are no rows.
     """
 
     def __init__(self, paths: list[str], stored: list[Stored], series: bool = False) -> None:
@@ -103,6 +105,8 @@ class Recording(Reductions, Labelled):
                 self.info[done : done + count] = each.info[:count]
                 done += count
             mark_seams(self.info, stored)
+        at_work = stored[-1].header.get("ended") in (None, "running")
+        self.times_in = None if self.info is None else stored[-1].times_in[at_work]
         self.missing = what_is_missing(paths, stored, series)
         self.complete = not self.missing
         turns = [_orientation(each, path) for each, path in zip(stored, paths, strict=True)]

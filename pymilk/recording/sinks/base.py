@@ -93,6 +93,8 @@ class Stored(NamedTuple):
         Raises if the file was cut since it was opened; frames that were read before are right then.
     rows : int or None
         How many rows the file says that it has, where `info` has fewer of them.
+    times_in : (str, str)
+        Where other programs find the times in files of this format: finished, or not.
     """
 
     frames: Any
@@ -110,6 +112,7 @@ class Stored(NamedTuple):
     missing: str = ""
     check: Callable[[], object] = nothing_to_check
     rows: int | None = None
+    times_in: tuple[str, str] = ("", "")
 
 
 class Sink(abc.ABC):

@@ -166,6 +166,7 @@ def test_each_read_through_objects_raises(make: Callable[..., SHM], cut: Any, us
         before = next(ring.blocks(2, 0.2))
         assert before.intact()
         cut(Stream.attach("cam"), 4096)
+        time.sleep(0.01)  # the file is looked at every 4 ms at most
         with pytest.raises(errors.StreamError):
             READS[use](shm, ring)
         assert not before.intact()
