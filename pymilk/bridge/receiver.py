@@ -241,6 +241,7 @@ class Receiver:
             senders=len(self._senders), clock=self._clock.read(),
             duration=until - self._started if self._started else 0.0, before=self._lost["before"],
             on_way=self._lost["on_way"], away=self._lost["away"],
+            error=None if self.error is None else str(self.error),
             **(self._connections.told() if self._connections else {}),
         )  # fmt: skip
 

@@ -132,6 +132,8 @@ class SenderReport(Report):
     logs : list of LogReport
     parameters : ParameterReport or None
         None if none are offered.
+    error : str or None
+        What ended it; `wait` raises that.
     connected : list of str
         Who is connected, with the name of its certificate where it has one: ``NAME (ADDRESS)``.
     not_connected : list of str
@@ -146,6 +148,7 @@ class SenderReport(Report):
     streams: list[LineReport] = field(default_factory=list)
     logs: list[LogReport] = field(default_factory=list)
     parameters: ParameterReport | None = None
+    error: str | None = None
     connected: list[str] = field(default_factory=list)
     not_connected: list[str] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
@@ -160,6 +163,8 @@ class SenderReport(Report):
         rows = [(label, text) for label, _, text in said]
         if self.parameters is not None:
             rows.append(("parameters", str(self.parameters)))
+        if self.error is not None:
+            rows.append(("ended", self.error))
         rows += [("not connected", each) for each in self.not_connected]
         return rows + [("denied", each) for each in self.denied]
 
@@ -235,6 +240,8 @@ class ReceiverReport(LossReport):
         is not known. No time in rows or streams is changed by it.
     rate : float
         Frames received a second.
+    error : str or None
+        What ended it; `wait` raises that.
     connected, not_connected, denied : list of str
         As in `SenderReport`.
     """
@@ -258,6 +265,7 @@ class ReceiverReport(LossReport):
     clock_offset: float | None = field(init=False)
     clock_uncertainty: float | None = field(init=False)
     rate: float = field(init=False)
+    error: str | None = None
     connected: list[str] = field(default_factory=list)
     not_connected: list[str] = field(default_factory=list)
     denied: list[str] = field(default_factory=list)
@@ -270,7 +278,7 @@ class ReceiverReport(LossReport):
 
     def reasons(self) -> list[str]:
         """Return why frames are missing, and what to do."""
-        said = []
+        said = [f"It ended: {self.error}."] if self.error else []
         if self.on_way:
             said.append(
                 f"{self.on_way} frames were lost on the way: a link or this machine was too slow, or was "

@@ -186,6 +186,7 @@ class Sender:
             streams=[line.report for line in lines],
             logs=[] if self._logs is None else self._logs.reports,
             parameters=None if self._desk is None else self._desk.report,
+            error=None if self.error is None else str(self.error),
             **(self._connections.told() if self._connections else {}),
         )  # fmt: skip
 

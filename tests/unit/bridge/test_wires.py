@@ -263,3 +263,14 @@ def test_words_of_others_are_printable_and_short(wires, sender):
     [told] = [each for each in directory(engine=wires) if each.host == "far"]
     assert told.trouble.startswith("a?[2Jb?x")
     assert len(told.trouble) == 500
+
+
+def test_what_ended_a_receiver_is_in_its_report(wires, sender, source, shm_dir):
+    """Also for those who only leave the block, and never wait."""
+    (shm_dir / "far.im.shm").mkdir()  # no stream can be made there
+    with Receiver("rtc/wfs", name="far", engine=wires) as made:
+        until(lambda: made.error)
+    assert made.report.error == str(made.error)
+    assert f"It ended: {made.report.error}." in " ".join(str(made.report).split())
+    with pytest.raises(StreamError):
+        made.wait(0)
