@@ -57,7 +57,8 @@ def test_of_two_senders_the_first_counts_until_it_is_gone(wires, source):
         until(lambda: receiver.rows()[-1]["cnt0"] == source.get_counter())
         report = receiver.report
         assert report.refused
-        assert report.lost == report.repeated == 0
+        assert report.lost == 0
+        assert report.repeated <= 1  # the newest frame, for one who begins to listen
         assert "another sender" in report.trouble
         assert "2 senders of rtc/wfs" in str(report)
         first.stop()
