@@ -1,7 +1,8 @@
 """Streams across machines, over Zenoh (the extra ``net``): docs/bridge.md."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..late import late_names
 
 # At once: names of these rooms are those of their functions.
 from .directory import RemoteStream, directory
@@ -88,11 +89,4 @@ __all__ = [
     "revoke_certificates",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
-        if name in names:
-            found = getattr(importlib.import_module(f".{room}", __name__), name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = late_names(__name__, _ROOMS)

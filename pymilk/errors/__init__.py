@@ -5,9 +5,9 @@ All exceptions derive from `StreamError`. Each one is also the builtin that call
 need no parsing, and survives pickling, because exceptions cross processes.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..late import late_names
 from . import streams
 from .streams import *  # noqa: F403
 from .streams import carry as carry
@@ -85,11 +85,4 @@ _ROOMS = {
 
 __all__ = [*streams.__all__, *(name for names in _ROOMS.values() for name in names)]
 
-
-def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
-        if name in names:
-            found = getattr(importlib.import_module(f".{room}", __name__), name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = late_names(__name__, _ROOMS)

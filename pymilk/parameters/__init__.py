@@ -1,7 +1,8 @@
 """Function parameters and process information: milk's files, without milk."""
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..late import late_names
 
 if TYPE_CHECKING:
     from .attributes import SmartAttributesFPS
@@ -75,11 +76,4 @@ __all__ = [
     "remove_stale_processes",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    for room, names in _ROOMS.items():
-        if name in names:
-            found = getattr(importlib.import_module(f".{room}", __name__), name)
-            globals()[name] = found
-            return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = late_names(__name__, _ROOMS)

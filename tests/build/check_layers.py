@@ -208,8 +208,10 @@ def sizes() -> Iterator[str]:
 def _is_lazy(path: Path) -> bool:
     """Tell whether a face imports its rooms when they are asked for, and so may be longer."""
     body = ast.parse(path.read_text()).body
-    made = [node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    return [node.name for node in made] == ["__getattr__"]
+    made = [node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    given = [ast.unparse(node) for node in body if isinstance(node, ast.Assign)]
+    late = "__getattr__ = late_names(__name__, _ROOMS)"
+    return made == ["__getattr__"] or (not made and late in given)
 
 
 def main() -> int:
