@@ -35,7 +35,8 @@ stores no laps: they follow from cnt0, or from the count stored with the slot th
 A slot that is filled but not counted yet is not delivered; the next look finds it counted. A writer that dies
 between the two leaves it uncounted forever, and after its successor goes on, every slot looks one frame ahead of
 the count. `write` shows this (it is 1 in between, and 0 after the next frame); for writers that never set it, time
-does (DIED_NS). The uncounted frame is left out. The same holds if other programs moved the indices: only frames
+does (DIED_NS): a reader that finds one out again after this time watches for a moment whether it is counted
+(`look_closely`). The uncounted frame is left out. The same holds if other programs moved the indices: only frames
 counted since then are delivered. One case is not detected: if a reader does not look between the death of one
 writer and a frame of the next, and then looks in the middle of a frame, it takes the uncounted frame for the first
 one of the new writer.
@@ -52,10 +53,10 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, INT64_MAX
 from libc.string cimport memset
 
 from .._isio cimport (
-    CBFRAMEMD, CLOCK_MONOTONIC_COARSE, IMAGE_METADATA, timespec,
+    CBFRAMEMD, CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, IMAGE_METADATA, timespec,
     __ATOMIC_ACQUIRE, __ATOMIC_RELAXED, atomic_fence, atomic_load_u8, atomic_load_u32, atomic_load_u64,
 )
-from .clock cimport clock_ns
+from .clock cimport POLL_NS, clock_ns, sleep_until
 from .frame cimport Row
 from .layout cimport Header
 from .look cimport LOOK_TRIES
@@ -68,6 +69,10 @@ cdef enum:
     # A slot that is uncounted for this long stays so: its writer died between the two stores, or another program
     # moved the index. If the writer sets `write`, that shows it at once.
     DIED_NS = 20_000_000
+    # Whether all slots are ahead of the count, and not just one that is counted in a moment, is watched for so long, or
+    # until so many looks found the writer elsewhere and a slot ahead.
+    SURE_NS = 20_000_000
+    SURE_MOVES = 16
 
 # What the records of a FAST ring tell of its newest slot.
 ctypedef enum Counting:
@@ -109,6 +114,7 @@ cdef struct Ring:
     bint flagged            # this writer sets `write`
     bint adrift             # another program set the indices
     int64_t ahead_since     # when edge was first seen ahead of head
+    bint sure               # all slots were seen to be ahead of the count
     bint began_open         # `write` was 1 at the first look
     bint unsure             # FAST: the first look may have been between the stores of CBcycle and CBindex
     bint reset              # the counter went backwards, and no row has reported it yet
@@ -170,8 +176,8 @@ cdef inline void ring_move(Ring *r, int64_t moved, int64_t counted, uint64_t slo
     cdef bint lap
     cdef bint waiting = r.edge != r.head
     # The slot that was uncounted at the last look will not be counted, or another one is ahead now.
-    cdef bint died = waiting and (r.opened and not opened or (moved > 0 or not opened) and (
-        clock_ns(CLOCK_MONOTONIC_COARSE) - r.ahead_since > DIED_NS))
+    cdef bint died = waiting and (r.opened and not opened or moved > 0 and r.sure or (
+        moved <= 0 and not opened and clock_ns(CLOCK_MONOTONIC_COARSE) - r.ahead_since > DIED_NS))
     r.flagged = r.flagged or opened
     if back:
         # Numbers before the new count are not known.
@@ -340,12 +346,48 @@ cdef inline void look_temporal(Ring *r) noexcept nogil:
         r.mark = stored if stored + r.before == number or 0 < r.mark < stored else 0
 
 
-cdef inline void ring_look(Ring *r) noexcept nogil:
-    """Look how far the writer is."""
+cdef inline void look_shared(Ring *r) noexcept nogil:
     if r.kind == RING_FAST:
         look_fast(r)
-    elif r.kind == RING_TEMPORAL:
+    else:
         look_temporal(r)
+
+
+cdef inline void look_closely(Ring *r) noexcept nogil:
+    """Look how far the writer is, when its newest slot was not counted at the last look, long ago.
+
+    If a slot is ahead of the count again, either the writer died then, and those of its successor are all one ahead; or
+    nobody looked in between, and this slot is another one that is counted in a moment.
+    """
+    cdef Ring now
+    cdef uint64_t edge = r.edge
+    cdef int64_t at, until = clock_ns(CLOCK_MONOTONIC) + SURE_NS
+    cdef int moves = 0
+    while moves < SURE_MOVES:
+        now = r[0]
+        look_shared(&now)
+        # Two ahead: that looks as if another program had set the index.
+        if now.edge == r.edge or (now.edge == now.head and now.adrift <= r.adrift):
+            r[0] = now
+            return
+        at = clock_ns(CLOCK_MONOTONIC)
+        if at >= until:
+            break
+        moves += now.edge != edge
+        edge = now.edge
+        sleep_until(at + POLL_NS)
+    r.sure = True
+    look_shared(r)
+    r.sure = False
+
+
+cdef inline void ring_look(Ring *r) noexcept nogil:
+    """Look how far the writer is."""
+    if r.kind != RING_PRIVATE:
+        if r.edge != r.head and clock_ns(CLOCK_MONOTONIC_COARSE) - r.ahead_since > DIED_NS:
+            look_closely(r)
+        else:
+            look_shared(r)
     else:
         # Acquire: pairs with the release store of `done` in run_receive.
         r.edge = r.head = atomic_load_u64(r.written, __ATOMIC_ACQUIRE)

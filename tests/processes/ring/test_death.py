@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
+import signal
+import subprocess
 import time
 
 import pytest
@@ -83,6 +86,40 @@ def test_writers_killed_at_any_moment(make_ring, start_writer, mode):
         rows = read_blocks(reader, last, tag=None)
         assert rows["cnt0"][-1] == last
         assert reader.lag == 0
+
+
+@pytest.mark.parametrize("mode", ["fast-no-write", "temporal-bare-no-write", "fast"])
+def test_a_slot_that_is_ahead_again_after_a_while(make_ring, mode):
+    """Two looks in the instant between index and count, and none between, do not make a dead writer."""
+    writer = make_ring(mode, 8)
+    number, shifted, rounds = writer.publish(), 0, 12
+    told = number
+    with RingReader("cam") as reader:
+        for _ in range(rounds):
+            for looked in (True, False):
+                writer.halt("index", 1)
+                writer.run(1)
+                writer.wait_stopped()
+                if looked:
+                    assert drain(reader)[1].tolist() == []
+                    os.kill(writer.pid, signal.SIGCONT)
+                    assert writer.ran() == number + 1
+            time.sleep(0.025)
+            # It counts while this looks; or before, where this has to wait for a processor.
+            counting = subprocess.Popen(["/bin/sh", "-c", f"sleep 0.003; kill -CONT {writer.pid}"])
+            rows, values = drain(reader)
+            counting.wait()
+            number = writer.ran()
+            more, rest = drain(reader)
+            numbers = [*rows["cnt0"].tolist(), *more["cnt0"].tolist()]
+            shifted += numbers != [*values.tolist(), *rest.tolist()]
+            # One that was out for 20 ms, with `write` at 0, is left out, and counted with the next one.
+            told += len(numbers) + int(rows["lost"].sum() + more["lost"].sum())
+        number = writer.publish()
+        rows, _ = drain(reader)
+        assert told + len(rows) + int(rows["lost"].sum()) == number
+    # A writer that gets no processor for 20 ms at just this step looks dead.
+    assert shifted <= rounds // 4
 
 
 def test_dead_writer_is_a_timeout(make_ring):
