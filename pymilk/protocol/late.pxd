@@ -7,6 +7,9 @@ Behind each copy from a writer without stamps the posts are taken, and the lead 
                       seem so, or the post came behind the copy: what the writer does next tells. If it begins a frame,
                       the number is right; if it counts, it counts late, and the frame is copied again
 
+Where the next number was counted behind a copy, both are possible: a reader that must not lose frames looks what stands there now
+(`tell_by_next`), and others copy again.
+
 What cannot be told of a writer that was seen to count late is flagged: _UNCERTAIN, and _TORN for readers that know that
 flag only. Of others it passes for right, until the writer is seen to count late: then rows of the same call that were
 not told are flagged, those in a private ring too, and readers of the ring flag what they had copied (RingCursor.amend).
@@ -14,17 +17,18 @@ not told are flagged, those in a private ring too, and readers of the ring flag 
 That a writer counts late is seen by its pixels first of all (order.pxd): nothing else holds for a reader or a writer that is
 held up for milliseconds.
 
-Not detected: the gap for a reader without a semaphore; a gap of more than COUNT_WAIT_NS of a writer that was not seen to count
-late before; a writer that clears `write` first and posts a while later.
+Not detected: the gap for a reader without a semaphore; a gap of more than COUNT_WAIT_NS, or HELD_WAIT_NS, of a writer that was not
+seen to count late before; a writer that clears `write` first and posts a while later.
 """
 
 from libc.stdint cimport int64_t, uint64_t
 
 from .._isio cimport CLOCK_MONOTONIC, IMAGE_METADATA
 from .clock cimport clock_ns
+from .marks cimport pixel_mark
 from .order cimport (
-    ASSUMED, AT_MOST, COUNT_WAIT_NS, EXACT, STEP_COUNTED, STEP_MISSED, STEP_NONE, STEP_OPENED, UNKNOWN, Order, Step,
-    assume, counted, go_on, is_open, is_wary, judge_shift, lead_at, look_at_pixels, seen_late,
+    ASSUMED, AT_MOST, COUNT_WAIT_NS, EXACT, HELD_WAIT_NS, STEP_COUNTED, STEP_MISSED, STEP_NONE, STEP_OPENED, UNKNOWN, Order, Step,
+    assume, counted, go_on, is_open, is_wary, judge_shift, lead_at, look_at_pixels, note_rhythm, note_unsure, seen_late,
     seen_plain, stand,
 )
 from .posts cimport take_posts_behind
@@ -32,7 +36,7 @@ from .waiting cimport Wait, watch_step
 
 cdef enum:
     # Copies of one frame before its number is given up: of a writer that was seen to count late, and of others.
-    NUMBER_TRIES = 16
+    NUMBER_TRIES = 48
     LIKELY_TRIES = 3
 
 # What is known of the number of a copy.
@@ -90,7 +94,7 @@ cdef inline Number tell_by_step(Wait *w, uint64_t number, bint within, bint post
     """
     cdef Order *o = &w.order
     cdef bint exact = o.trust == EXACT
-    cdef Step step = watch_step(w, number, since, since + COUNT_WAIT_NS)
+    cdef Step step = watch_step(w, number, since, since + (HELD_WAIT_NS if o.brisk else COUNT_WAIT_NS))
     if step == STEP_COUNTED:
         return tell_by_count(w, number, within)
     if step == STEP_MISSED:
@@ -111,7 +115,23 @@ cdef inline Number tell_by_step(Wait *w, uint64_t number, bint within, bint post
     return NUMBER_RIGHT
 
 
-cdef inline Number tell_number(Wait *w, uint64_t number, uint64_t before) noexcept nogil:
+cdef inline Number tell_by_next(Wait *w, uint64_t number, const char *copy) noexcept nogil:
+    """Tell the number of a copy with a lead, behind which the next frame was counted, by what stands there now.
+
+    Of a writer that counts late these are the pixels of the copy, or were.
+    """
+    cdef Order *o = &w.order
+    look_at_pixels(&w.source, o, number + 1, w.posts.taken)
+    take_posts_behind(&w.posts)
+    if not o.mark.known or o.mark.number != number + 1 or lead_at(o, number + 1, w.posts.taken) > 0:
+        return NUMBER_AGAIN
+    if o.mark.pixels != pixel_mark(copy, w.source.h.n.frame_nbytes):
+        return NUMBER_LIKELY
+    note_unsure(o)
+    return NUMBER_AGAIN
+
+
+cdef inline Number tell_number(Wait *w, uint64_t number, uint64_t before, const char *copy) noexcept nogil:
     """Tell whether a frame that was copied under `number` has it.
 
     before: how many posts were taken when the copy began.
@@ -120,6 +140,7 @@ cdef inline Number tell_number(Wait *w, uint64_t number, uint64_t before) noexce
     cdef bint within, posted, capped, exact
     cdef int64_t lead, since = clock_ns(CLOCK_MONOTONIC)
     cdef uint64_t now
+    note_rhythm(o, number, since)
     posted = take_posts_behind(&w.posts) > 0
     judge_shift(o, w.posts.taken)
     now = counted(header_of(w))
@@ -134,7 +155,7 @@ cdef inline Number tell_number(Wait *w, uint64_t number, uint64_t before) noexce
     if now != number:
         if lead <= 0 and not capped:
             return NUMBER_RIGHT
-        return NUMBER_LIKELY if exact and not o.late and not w.strict else NUMBER_AGAIN
+        return tell_by_next(w, number, copy) if exact and not o.late and not w.strict else NUMBER_AGAIN
     if o.lead <= 0 or not is_wary(o):
         return NUMBER_LIKELY if o.trust == ASSUMED else NUMBER_RIGHT
     if o.late and exact and not within and not is_open(header_of(w), number):

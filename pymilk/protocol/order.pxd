@@ -36,9 +36,17 @@ cdef enum:
     # A count that may follow a post is watched for without sleeping for the first time, and waited for up to the second.
     COUNT_SPIN_NS = 1_000_000
     COUNT_WAIT_NS = 5_000_000
-    # The order of a writer is looked for behind so many frames. When one was posted, looks are up to this far apart, and not
-    # evenly: a writer that counts late may show a frame under its number for some 10 us only, once in each period.
+    # A writer whose frames come faster than that, and which does nothing for so long, does not get a processor: it is waited
+    # for up to this time. So is this thread itself, where it was held up while it watched.
+    HELD_WAIT_NS = 50_000_000
+    # It is such a writer until so many frames were slower.
+    BRISK_FRAMES = 16
+    # The order of a writer is looked for behind so many frames; and behind so many more when a number is in doubt, but not
+    # behind more than PROBED_MOST. When one was posted, looks are up to this far apart, and not evenly: a writer that counts
+    # late may show a frame under its number for some 10 us only, once in each period.
     PROBED_FRAMES = 64
+    DOUBT_FRAMES = 32
+    PROBED_MOST = 512
     PROBE_NS = 32_768
     # A writer that does its steps while this thread sleeps, and none while it spins, may share its core: the time without
     # sleep is halved, up to so many times.
@@ -51,7 +59,7 @@ cdef enum:
 ctypedef enum Trust:
     UNKNOWN         # there is no account
     # It is 0 if the writer, which did nothing for COUNT_WAIT_NS, counts no later than that. Looked into again after
-    # 1, 2, 4 and so on to 32 frames.
+    # 1, 2, 4 and so on to 32 frames; at the next one if frames come faster than that.
     ASSUMED
     AT_MOST         # it can be less
     EXACT
@@ -74,11 +82,16 @@ cdef struct Order:
     int plain           # signs in a row, see PLAIN_SIGNS
     uint64_t rest       # ASSUMED: frames until it is looked into again
     int silent          # times in a row that it was ASSUMED
+    uint64_t shown      # number that was told last, and when: CLOCK_MONOTONIC, 0: none was
+    int64_t shown_ns
+    int brisk           # frames come faster than one in COUNT_WAIT_NS, see BRISK_FRAMES
     bint stamped        # it stores times: they tell, and nothing here is needed
     bint late           # it was seen to count late
     Mark mark
     int apart           # see APART_MOST
-    int probed          # see PROBED_FRAMES
+    int probed          # frames behind which the order was looked for,
+    int doubts          # and behind how many more than PROBED_FRAMES it is
+    bint unsure         # the pixels of `mark` were taken under its number, which was not told
 
 # What a writer does next.
 ctypedef enum Step:
@@ -96,7 +109,17 @@ cdef inline bint is_wary(const Order *o) noexcept nogil:
 
 cdef inline bint is_sought(const Order *o) noexcept nogil:
     """Tell whether to find out by its pixels if this writer counts late."""
-    return o.mark.known and not o.late and o.probed < PROBED_FRAMES and is_wary(o)
+    return o.mark.known and not o.late and o.probed < PROBED_FRAMES + o.doubts and is_wary(o)
+
+
+cdef inline void note_probed(Order *o) noexcept nogil:
+    """Note that the order was looked for behind one more frame."""
+    o.probed = min(o.probed, <int>PROBED_FRAMES + o.doubts) + 1
+
+
+cdef inline void note_unsure(Order *o) noexcept nogil:
+    """Note that a number was taken, or is to be taken, that was not told: go on looking for the order."""
+    o.doubts = max(o.doubts, min(o.probed - <int>PROBED_FRAMES + DOUBT_FRAMES, <int>PROBED_MOST - PROBED_FRAMES))
 
 
 cdef inline int64_t lead_at(const Order *o, uint64_t number, uint64_t posts) noexcept nogil:
@@ -121,10 +144,24 @@ cdef inline void go_on(Order *o, uint64_t number, uint64_t posts, bint capped) n
     if o.trust == ASSUMED:
         o.rest -= min(o.rest, number - o.number)
     if (o.trust == UNKNOWN or capped or <int64_t>(number - o.number) < 0 or lead > 1
-            or (o.trust == ASSUMED and (lead < 0 or o.rest == 0))):
+            or (o.trust == ASSUMED and (lead < 0 or o.rest == 0 or (o.brisk and number != o.number)))):
         stand(o, number, posts, 1, AT_MOST)
     else:
         stand(o, number, posts, max(lead, <int64_t>(-1 if o.trust == EXACT else 0)), o.trust)
+
+
+cdef inline void note_rhythm(Order *o, uint64_t number, int64_t now) noexcept nogil:
+    """Note that a frame was copied under a number."""
+    cdef uint64_t advance = number - o.shown
+    if o.shown_ns and advance == 0:
+        return
+    # Far more than a number at a time: the counter was set.
+    if o.shown_ns and now - o.shown_ns < <int64_t>min(advance, <uint64_t>64) * COUNT_WAIT_NS:
+        o.brisk = BRISK_FRAMES
+    else:
+        o.brisk = max(o.brisk - 1, 0)
+    o.shown = number
+    o.shown_ns = now
 
 
 cdef inline void assume(Order *o, uint64_t number, uint64_t posts) noexcept nogil:
@@ -216,10 +253,11 @@ cdef inline Step next_step(const Source *s, Order *o, uint64_t number, uint64_t 
                            const int *stop) noexcept nogil:
     """Watch until a CLOCK_MONOTONIC time what the writer does after `number`: it begins a frame, or it counts.
 
+    It is watched for longer where it, or this thread, seems to be held up, see HELD_WAIT_NS.
     posts: how many were taken before. since: when the writer was seen before, in no frame and with that number.
     """
     cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>s.base
-    cdef int64_t began = clock_ns(CLOCK_MONOTONIC), before = since, now, spin_ns
+    cdef int64_t began = clock_ns(CLOCK_MONOTONIC), before = since, now = since, last, spin_ns
     cdef bint sought = is_sought(o)
     cdef bint slept = False
     cdef Step step
@@ -236,7 +274,9 @@ cdef inline Step next_step(const Source *s, Order *o, uint64_t number, uint64_t 
             o.apart = min(o.apart + 1, <int>APART_MOST) if slept else max(o.apart - 1, 0)
             return step
         look_at_pixels(s, o, number, posts)
-        now = clock_ns(CLOCK_MONOTONIC)
+        last, now = now, clock_ns(CLOCK_MONOTONIC)
+        if now - last > COUNT_SPIN_NS:
+            until = min(until + (now - last), max(until, began + HELD_WAIT_NS))
         if now >= until or atomic_load_int(stop) or atomic_load_int(s.closed):
             return STEP_NONE
         if now - began >= spin_ns:

@@ -38,7 +38,7 @@ from .late cimport (
 from .layout cimport Header
 from .look cimport Look
 from .marks cimport pixel_mark
-from .order cimport PROBED_FRAMES, UNKNOWN, is_sought, is_wary, note_pixels
+from .order cimport ASSUMED, Order, UNKNOWN, is_sought, is_wary, note_pixels, note_probed, note_unsure
 from .posts cimport Posts, settle_posts
 from .publish cimport abandon_frame, close_frame_by, frame_at, next_slice, open_frame
 from .ring cimport RING_FAST, Total, ring_look
@@ -52,8 +52,9 @@ cdef enum:
     # a wake-up can take longer than a frame lasts, and a reader that sleeps again is late again.
     LATE_INTERVAL_NS = 40_000
     LATE_FRAMES = 32
-    # Frames that a private ring or a relay does without, rather than take them under a number that was not told. Their rows
-    # may have been read when the writer is seen to count late.
+    # Among so many first frames, and as long as the order of the writer is sought, a private ring or a relay does without
+    # frames rather than take them under a number that was not told. Their rows may have been read when the writer is seen
+    # to count late.
     STRICT_FRAMES = 64
 
 # Where frames go: memory of the caller, or the slots of a private ring.
@@ -318,15 +319,21 @@ cdef inline int tell_frame(Job *job, char *dst, Row *row, uint64_t *flags, Look 
     before: how many posts were taken when the copy began.
     """
     cdef Wait *w = &job.wait
+    cdef Order *o = &w.order
+    cdef uint64_t pixels
     cdef Number number = NUMBER_AGAIN
     cdef int tries = 0, event
-    w.order.probed = min(w.order.probed + 1, <int>PROBED_FRAMES + 1)
+    note_probed(o)
     while not flags[0] & _TORN:
-        if not w.order.late and w.order.probed <= PROBED_FRAMES:
-            note_pixels(&w.order, seen.cnt0, pixel_mark(dst, w.source.h.n.frame_nbytes), before)
-        number = tell_number(w, seen.cnt0, before)
+        if not o.late and (is_sought(o) or not o.mark.known or o.unsure):
+            pixels = pixel_mark(dst, w.source.h.n.frame_nbytes)
+            if o.unsure and pixels == o.mark.pixels and seen.cnt0 == o.mark.number + 1:
+                note_unsure(o)
+            note_pixels(o, seen.cnt0, pixels, before)
+        o.unsure = False
+        number = tell_number(w, seen.cnt0, before, dst)
         tries += 1
-        if number != NUMBER_AGAIN or tries >= (NUMBER_TRIES if w.order.late or w.strict else LIKELY_TRIES):
+        if number != NUMBER_AGAIN or tries >= (NUMBER_TRIES if o.late or w.strict else LIKELY_TRIES):
             break
         before = w.posts.taken
         event = copy_once(job, dst, row, flags, seen)
@@ -336,16 +343,20 @@ cdef inline int tell_frame(Job *job, char *dst, Row *row, uint64_t *flags, Look 
         return EV_DONE
     if number == NUMBER_NEXT:
         seen.cnt0 += 1
-    elif w.order.late and number != NUMBER_RIGHT:
+    elif o.late and number != NUMBER_RIGHT:
         flags[0] = _TORN | _UNCERTAIN
     elif number != NUMBER_RIGHT and seen.cnt0 != w.last:
+        note_pixels(o, seen.cnt0, pixel_mark(dst, w.source.h.n.frame_nbytes), before)
+        o.unsure = True
+        if o.trust != ASSUMED:
+            note_unsure(o)
         if job.likely.end == 0:
             job.likely.begin = job.delivered
             job.likely.since = clock_ns(CLOCK_TAI)
             if job.ring.doubt != NULL:
                 job.ring.doubt.likely = job.likely.since  # `done` is stored behind it
         job.likely.end = job.delivered + 1
-    if w.order.late and job.likely.end:
+    if o.late and job.likely.end:
         flag_likely(job)
     return EV_DONE
 
@@ -373,7 +384,7 @@ cdef inline int receive_frame(Job *job) noexcept nogil:
     notice_life(job.wait.source.base, &job.patience)
     job.wait.at_post = job.wait.order.late
     job.wait.strict = job.wanted == 1 or (
-        job.delivered < STRICT_FRAMES and (job.ring.totals != NULL or t.base != NULL))
+        (job.delivered < STRICT_FRAMES or is_sought(&job.wait.order)) and (job.ring.totals != NULL or t.base != NULL))
     event = wait_for_frame(&job.wait)
     if event != EV_DONE:
         return event
