@@ -74,16 +74,13 @@ def test_writer_of_another_process_is_followed_to_its_new_file(spawn, make, make
     make_stream("cam", (3, 4), np.float32, nbkw=1)
     s = make("cam")
     s.set_data(ramp((3, 4)))
-    child = spawn(
-        REPLACES
-        + """
+    child = spawn(REPLACES + """
 import numpy as np
 from pymilk.compat.xaosim import shm
 s = shm("cam", data=np.full((3, 4), 7, np.float32), nbkw=3)
 s.update_keyword(2, "NEW", 1, "")
 s.close(erase_file=False)
-"""
-    )
+""")
     assert child.finish() == (0, "", "")
     with pytest.raises(StreamReplacedError, match="replaced by a new file"):
         s.set_data(ramp((3, 4)))
