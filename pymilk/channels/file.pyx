@@ -128,13 +128,20 @@ cdef class ChannelFile:
     cdef bint is_gone(self) noexcept:
         """Tell whether no record can come any more in this file."""
         cdef stat status
-        return (self.header.retired or c_stat(self.path_bytes, &status) != 0 or status.st_ino != self.inode
+        if self.unnamed or self.header.retired:
+            return self.header.retired != 0
+        return (c_stat(self.path_bytes, &status) != 0 or status.st_ino != self.inode
                 or status.st_dev != self.device)
 
     cdef object removed(self):
         return ChannelRemovedError(
             f"channel {self.name!r} was removed or made anew since it was attached; attach it again",
             channel=self.name, path=self.path)
+
+    def _go_on_unnamed(self):
+        """From now on this object takes no notice of its name being removed, or given to another file."""
+        self.check_open()
+        self.unnamed = True
 
     def _retire(self):
         """Tell all who have the file attached that no record comes any more."""

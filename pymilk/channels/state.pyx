@@ -597,6 +597,12 @@ cdef class StateFile(CountedFile):
             raise self.removed()
         return 0
 
+    def _go_on_unnamed(self):
+        """As of `ChannelFile`; the file is opened for locks while it has its name."""
+        if self.writing:
+            self.prepare_lock()
+        CountedFile._go_on_unnamed(self)
+
     cdef int prepare_lock(self) except -1:
         """Open the file once more, for locks; in a child after fork again."""
         self.use()

@@ -80,6 +80,26 @@ _FREE_KEYWORDS = 16
 _NO_PIXEL: Array = np.zeros(1, np.uint8)
 
 
+def int_to_bytes(i: int, *, signed: bool = False) -> bytes:
+    """Return an integer as the original's files hold it: `n_bytes_for_int` bytes, big-endian."""
+    return i.to_bytes(n_bytes_for_int, "big", signed=signed)
+
+
+def bytes_to_int(b: bytes, *, signed: bool = False) -> int:
+    """Return the integer in big-endian bytes."""
+    return int.from_bytes(b, "big", signed=signed)
+
+
+def str_to_bytes(s: str) -> bytearray:
+    """Return a text as UTF-8."""
+    return bytearray(s.encode())
+
+
+def bytes_to_str(b: bytes | bytearray) -> str:
+    """Return the text in bytes of UTF-8."""
+    return b.decode()
+
+
 class Layout:
     """What is told about an array in the keywords of its stream.
 
@@ -345,6 +365,7 @@ class NdShArray:
         """Make a stream for an array, in the place of the last one, and write the array."""
         layout = new_layout(array, str(self._tag))
         keywords = layout_keywords(layout)
+
         def made(replace: bool | Literal["if-free"]) -> Stream:
             return Stream.create(
                 self._path,

@@ -82,6 +82,33 @@ class BeadRoiBuffer(Locked):
         need_segment(self._shm_data, 16 * self.capacity)
         need_segment(self._shm_occupancy, self.capacity)
 
+    # -- names with an underscore that the original's documents list
+
+    _info_fields, _info_size = 4, 32
+    _roi_dtype, _occupancy_dtype = np.dtype(np.uint32), np.dtype(np.uint8)
+
+    @property
+    def _roi_shape(self) -> tuple[int, int]:
+        return self.capacity, _ROI
+
+    @property
+    def _roi_nbytes(self) -> int:
+        return 16 * self.capacity
+
+    @property
+    def _occupancy_nbytes(self) -> int:
+        return self.capacity
+
+    def _read_info(self, index: int) -> int:
+        """Return a number of the segment of information. Takes no lock, as the next ones."""
+        return self._info[index]
+
+    def _write_info(self, index: int, value: int) -> None:
+        self._info[index] = int(value)
+
+    def _increment_version(self) -> None:
+        self._info[_VERSION] += 1
+
     # -- numbers
 
     def _number(self, at: int) -> int:
@@ -159,7 +186,7 @@ class BeadRoiBuffer(Locked):
         ValueError
             A number outside of 0 to capacity - 1.
         """
-        wanted = np.array(sorted({self._bead_id(each) for each in ids}), np.intp)
+        wanted = np.unique(self._normalize_ids(ids)).astype(np.intp)
         if not len(wanted):
             return
         with self._guard:
@@ -208,23 +235,29 @@ class BeadRoiBuffer(Locked):
 
     # -- what callers give
 
-    def _bead_id(self, given: Any) -> int:
-        number = int(given)
+    def _validate_bead_id(self, bead_id: Any) -> int:
+        number = int(bead_id)
         if not 0 <= number < self.capacity:
             raise ValueError(f"bead {number} is outside of 0 to {self.capacity - 1}")
         return number
 
+    def _normalize_ids(self, ids: Iterable[int]) -> npt.NDArray[np.uint32]:
+        return np.array([self._validate_bead_id(each) for each in ids], np.uint32)
+
+    def _normalize_bead_mapping(self, value: _Beads) -> dict[int, tuple[int, int, int, int]]:
+        return {self._validate_bead_id(bead): self._region(bead, roi) for bead, roi in value.items()}
+
     def _checked(self, value: _Beads) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.uint32]]:
         """Return numbers and regions as arrays; of keys that mean the same number the last one counts."""
-        beads = {self._bead_id(bead): self._region(bead, roi) for bead, roi in value.items()}
+        beads = self._normalize_bead_mapping(value)
         rois = np.array(list(beads.values()), np.uint32).reshape(len(beads), _ROI)
         return np.array(list(beads), np.intp), rois
 
     @staticmethod
-    def _region(bead: Any, roi: Any) -> list[int]:
+    def _region(bead: Any, roi: Any) -> tuple[int, int, int, int]:
         if len(roi) != _ROI:
             raise ValueError(f"the region of bead {bead} has {len(roi)} numbers, not {_ROI}")
         numbers = [int(each) for each in roi]
         if not all(0 <= each <= _LARGEST for each in numbers):
             raise ValueError(f"the region of bead {bead} is {numbers}; its numbers are 0 to {_LARGEST}")
-        return numbers
+        return numbers[0], numbers[1], numbers[2], numbers[3]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .locking import Locked
 from .segments import Segment, array_of, roll_back
+from .underscored import Indexed
 from .words import InfoWords, need_segment, positive
 
 __all__ = ["LiveProfileBuffer", "MatrixBuffer"]
@@ -24,7 +25,7 @@ _Locks = dict[str, Any]
 _Rows = npt.NDArray[np.float64]
 
 
-class MatrixBuffer(Locked):
+class MatrixBuffer(Indexed, Locked):
     """Rows of float64 in shared memory; the oldest are overwritten.
 
     Parameters
@@ -99,6 +100,10 @@ class MatrixBuffer(Locked):
         need_segment(self._idx_shm, 24)
 
     # -- indices, in bytes
+
+    @property
+    def _turn(self) -> int:
+        return self.nbytes
 
     def _index(self) -> tuple[int, int, int]:
         with self._guard:

@@ -3,8 +3,9 @@
 A segment is that of `multiprocessing.shared_memory`, with three rules besides:
 
 - The process that made it owns its name. The name goes with `unlink`, else when that process ends; if it is
-  killed, Python's resource tracker removes the name. Processes that attach never register with a tracker, and
-  so never remove what others use.
+  killed, Python's resource tracker removes the name, if it is printable ASCII without a colon: the tracker
+  cannot be told of others. Processes that attach never register with a tracker, and so never remove what
+  others use.
 - A name is removed at the end of a process only if it still leads to the segment that this process made.
 - Nothing is unmapped under a view: `close` lets go of the memory, and the last array over it unmaps it.
 """
@@ -61,10 +62,12 @@ class Segment(SharedMemory):
     _track: bool
 
     def __init__(self, name: str, size: int | None = None) -> None:
+        if "\0" in name:  # the C library would take what is before it for the name
+            raise ValueError(f"the name of shared memory has a NUL in it: {name!r}")
         if size is None:
             self._attach(name)
             return
-        super().__init__(name, True, size)
+        self._make(name, size)
         self.identity = _identity(self._fd)
         _own[self._name] = os.getpid(), self.identity
         try:
@@ -74,6 +77,20 @@ class Segment(SharedMemory):
             self.unlink()
             self.close()
             raise
+
+    def _make(self, name: str, size: int) -> None:
+        if _trackable(name):
+            super().__init__(name, True, size)
+            return
+        fd = _posixshmem.shm_open(f"/{name}", os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600)
+        try:
+            os.ftruncate(fd, size)
+            self._attach(name)
+        except BaseException:
+            _posixshmem.shm_unlink(f"/{name}")
+            raise
+        finally:
+            os.close(fd)
 
     def _attach(self, name: str) -> None:
         """Map a segment without telling the resource tracker, which would remove it with this process."""
@@ -147,9 +164,16 @@ def _leads_to(name: str, identity: tuple[int, int]) -> bool:
         os.close(fd)
 
 
+def _trackable(name: str) -> bool:
+    """Tell whether the resource tracker can be told of a name: it gets them as lines of ASCII with colons."""
+    return name.isascii() and name.isprintable() and ":" not in name
+
+
 def _disown(name: str) -> None:
     """Tell the resource tracker that nothing is to be removed any more."""
     del _own[name]
+    if not _trackable(name):
+        return
     # First: it complains on stderr about a name that is not registered, as after another object unlinked it.
     resource_tracker.register(name, "shared_memory")
     resource_tracker.unregister(name, "shared_memory")

@@ -89,6 +89,20 @@ class ZLUTSweepDataset(Locked):
     STATE_FAILED = 6
     STATE_DESTROYED = 7
 
+    # Names with an underscore that the original's documents list, as the methods at the end of this class.
+    _INFO_FIELDS: ClassVar = {name: index for index, name in enumerate(_FIELDS)}
+    _INFO_SIZE = 8 * len(_FIELDS)
+    _SCHEMA_VERSION = _SCHEMA_VERSION
+    _UINT64_DTYPE = np.dtype(np.uint64)
+    _BEAD_ID_DTYPE = _STEP_INDEX_DTYPE = np.dtype(np.uint32)
+    _TIMESTAMP_DTYPE = _MOTOR_Z_DTYPE = _PROFILE_DTYPE = np.dtype(np.float64)
+    _VALID_DTYPE = np.dtype(np.uint8)
+    _SEGMENT_SUFFIXES: ClassVar = {
+        "info": " Info",
+        **{attribute.removeprefix("_shm_"): suffix for _, suffix, attribute, _ in _COLUMNS},
+    }
+    _SHM_ATTRS = (*(attribute for _, _, attribute, _ in reversed(_COLUMNS)), "_shm_info")
+
     _UNREADY: ClassVar = (STATE_ABSENT, STATE_CREATING, STATE_DETACHING, STATE_DESTROYED)
 
     def __init__(
@@ -152,10 +166,7 @@ class ZLUTSweepDataset(Locked):
     # -- the segments
 
     def _make(self, given: dict[str, int | None]) -> None:
-        missing = [name for name, number in given.items() if number is None]
-        if missing:
-            raise ValueError(f"a ZLUTSweepDataset is created with {', '.join(missing)}")
-        self._size_up({name: positive(name, number) for name, number in given.items()})
+        self._size_up(self._validate_create_parameters(**given))
         with roll_back() as made:
             made.append(Segment(f"{self.name} Info", 8 * len(_FIELDS)))
             self._shm_info, self._info = made[0], InfoWords(made[0], len(_FIELDS))
@@ -179,14 +190,8 @@ class ZLUTSweepDataset(Locked):
             raise DatasetNotReadyError(str(error)) from None
         self._info = InfoWords(self._shm_info, len(_FIELDS))
         numbers = dict(zip(_FIELDS, self._info.all(), strict=True))
-        if numbers["state"] in self._UNREADY:
-            raise DatasetNotReadyError(f"{self.name} cannot be attached in state {numbers['state']}")
-        if numbers["schema_version"] == 0:
-            raise DatasetNotReadyError(f"{self.name} has no schema version yet")
-        if numbers["schema_version"] != _SCHEMA_VERSION:
-            raise ValueError(
-                f"{self.name} has schema version {numbers['schema_version']}; {_SCHEMA_VERSION} is known"
-            )
+        self._validate_attach_ready_state()
+        self._validate_schema_version()
         for name in ("capacity", "profile_length"):
             if given[name] is not None and given[name] != numbers[name]:
                 raise ValueError(f"{self.name} has {name} {numbers[name]}, not {given[name]}")
@@ -384,8 +389,7 @@ class ZLUTSweepDataset(Locked):
             self.close()
         else:
             self._mark_destroyed()
-        for segment in self._segments():
-            segment.remove()
+        self._cleanup_shared_memory_segments(unlink=True)
 
     def _mark_destroyed(self) -> None:
         """Store the state in a dataset that was closed here, unless its name leads to another one by now."""
@@ -395,6 +399,53 @@ class ZLUTSweepDataset(Locked):
                 with self._guard:
                     InfoWords(info, len(_FIELDS))[_STATE] = self.STATE_DESTROYED
             info.close()
+
+    # -- the further names with an underscore; they take no lock
+
+    def _read_info(self, field: str) -> int:
+        return self._info[self._INFO_FIELDS[field]]
+
+    def _write_info(self, field: str, value: int) -> None:
+        self._info[self._INFO_FIELDS[field]] = int(value)
+
+    def _validate_attach_ready_state(self) -> None:
+        """Raise DatasetNotReadyError in a state in which nobody may attach."""
+        state = self._read_info("state")
+        if state in self._UNREADY:
+            raise DatasetNotReadyError(f"{self.name} cannot be attached in state {state}")
+
+    def _validate_schema_version(self) -> None:
+        """Raise DatasetNotReadyError without a schema version, ValueError for one that is not known."""
+        version = self._read_info("schema_version")
+        if version == 0:
+            raise DatasetNotReadyError(f"{self.name} has no schema version yet")
+        if version != _SCHEMA_VERSION:
+            raise ValueError(f"{self.name} has schema version {version}; {_SCHEMA_VERSION} is known")
+
+    @classmethod
+    def _validate_create_parameters(
+        cls,
+        *,
+        capacity: int | None,
+        profile_length: int | None,
+        n_steps: int | None,
+        n_beads: int | None,
+        profiles_per_bead: int | None,
+    ) -> dict[str, int]:
+        """Return what a creator gives as ints: all of it, and positive."""
+        numbers = (capacity, profile_length, n_steps, n_beads, profiles_per_bead)
+        given = dict(zip(_PARAMETERS, numbers, strict=True))
+        missing = [name for name, number in given.items() if number is None]
+        if missing:
+            raise ValueError(f"a ZLUTSweepDataset is created with {', '.join(missing)}")
+        return {name: positive(name, number) for name, number in given.items()}
+
+    def _cleanup_shared_memory_segments(self, *, unlink: bool) -> None:
+        """Let go of the memory, and remove the names too."""
+        self.close()
+        if unlink:
+            for segment in self._segments():
+                segment.remove()
 
 
 def _cast(name: str, values: npt.ArrayLike, dtype: type[Any]) -> npt.NDArray[Any]:

@@ -10,11 +10,18 @@ import numpy.typing as npt
 
 from .locking import Locked
 from .segments import Segment, array_of, roll_back
-from .words import BufferOverflow, BufferUnderflow, InfoWords, int_to_uint_dtype, need_segment, positive
+from .underscored import VideoNames
+from .words import (
+    BufferOverflow,
+    BufferUnderflow,
+    InfoWords,
+    as_time,
+    int_to_uint_dtype,
+    need_segment,
+    positive,
+)
 
 __all__ = ["VideoBuffer"]
-
-_TIME = struct.Struct("d")
 
 #: Read index, write index, count of unread images.
 _INDEX = struct.Struct(">3Q")
@@ -25,7 +32,7 @@ _RELEASE_NBYTES = 512 * 1024
 _Locks = dict[str, Any]
 
 
-class VideoBuffer(Locked):
+class VideoBuffer(VideoNames, Locked):
     """Images and their times in shared memory, in the order of writing.
 
     Parameters
@@ -242,7 +249,7 @@ class VideoBuffer(Locked):
             It is no number. Nothing was written.
         """
         if type(timestamp) is not float:
-            timestamp = _as_time(timestamp)
+            timestamp = as_time(timestamp)
         with self._guard:
             read, write, count = _INDEX.unpack_from(self._idx_buf)
             if count >= self.n_total_images:
@@ -276,7 +283,7 @@ class VideoBuffer(Locked):
         Where an error is raised nothing was written. Images from 512 KiB are copied without the GIL.
         """
         if type(timestamp) is not float:
-            timestamp = _as_time(timestamp)
+            timestamp = as_time(timestamp)
         size = self.image_size
         with self._guard:
             read, write, count = _INDEX.unpack_from(self._idx_buf)
@@ -298,8 +305,3 @@ class VideoBuffer(Locked):
 
     def _full(self) -> BufferOverflow:
         return BufferOverflow(f"all {self.n_total_images} images are unread")
-
-
-def _as_time(timestamp: Any) -> float:
-    """Return a time that is not a float already; what is no number raises struct.error."""
-    return _TIME.unpack(_TIME.pack(timestamp))[0]  # type: ignore[no-any-return]

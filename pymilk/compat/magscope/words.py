@@ -16,12 +16,15 @@ __all__ = [
     "BufferUnderflow",
     "DatasetNotReadyError",
     "InfoWords",
+    "as_time",
     "bit_to_dtype",
     "int_to_uint_dtype",
     "logger",
     "need_segment",
     "positive",
 ]
+
+_TIME = struct.Struct("d")
 
 #: Present because scripts may name it; nothing is logged.
 logger = logging.getLogger("pymilk.compat.magscope")
@@ -58,6 +61,11 @@ def int_to_uint_dtype(bits: int) -> type[np.unsignedinteger[Any]]:
         return bit_to_dtype[bits]
     except (KeyError, TypeError):
         raise ValueError(f"Unsupported bit width: {bits}") from None
+
+
+def as_time(timestamp: Any) -> float:
+    """Return a time that is not a float already; what is no number raises struct.error."""
+    return _TIME.unpack(_TIME.pack(timestamp))[0]  # type: ignore[no-any-return]
 
 
 def positive(what: str, number: Any) -> int:

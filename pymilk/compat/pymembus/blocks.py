@@ -12,12 +12,12 @@ from ..._types import Array
 from ...errors import StreamError, StreamExistsError, StreamFormatError, StreamNotFoundError
 from .arguments import content, integer, share_name
 from .errors import errc, failed, set_error
-from .share import Lease, LeasedArray, Share, remove_stream
+from .share import Lease, LeasedArray, Share, Single, remove_stream
 
 __all__ = ["memmap"]
 
 
-class memmap(ArrayExporter):
+class memmap(ArrayExporter, Single):
     """A named block of bytes, for any number of processes.
 
     As a buffer it has one axis of signed bytes. The block is a stream of int8; `write` publishes a frame.

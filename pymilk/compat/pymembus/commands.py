@@ -63,7 +63,7 @@ class memcmd(Log):
         super().close()
 
     def readerCount(self) -> int:
-        """Return how many handles are open with bReader, in all processes that live; 0 if closed or removed.
+        """Return how many handles are open with bReader, in all processes that live; 0 if closed.
 
         A process that may not write to the file is not counted, nor is a child after fork, which has to open
         a handle of its own.
@@ -71,6 +71,8 @@ class memcmd(Log):
         if self._reader is None:
             return 0
         try:
+            if self._writer is not None and not self._writer.closed:  # also without a name
+                return len(users_of(f"/proc/self/fd/{self._writer._fd}"))
             return len(users_of(self._reader.path)) if still_there(self._reader) else 0
         except (ChannelError, OSError):
             return 0

@@ -48,8 +48,8 @@ class Log(ChannelHandle):
 
     Notes
     -----
-    The name goes when the handle that made it is closed or collected. Readers then read to the end; nothing
-    can be written any more.
+    The name goes when the handle that made it is closed or collected, or by `remove`. Handles that have the
+    share go on with it, in the process that opened them; a child after fork only reads then.
     """
 
     #: Below `_TIMES`; of the derived class.
@@ -97,7 +97,12 @@ class Log(ChannelHandle):
         if (there, rest) != (nbytes, 0):
             log.close()
             return failed(errc.size_mismatch if rest == 0 and nbytes < there else errc.invalid_layout)
+        log._go_on_unnamed()
         self._reader, self._size, self._writes, self._existing = log, nbytes, writes, not made
+        if writes:
+            # Later it might have no name. Who may not write is told by `write`.
+            with contextlib.suppress(ChannelError):
+                self._writer = self._attach_writer(log)
         if made:
             self._unlink_with(log)
         set_error(errc.ok)
@@ -138,7 +143,8 @@ class Log(ChannelHandle):
         bool
             False: invalid_argument (empty), message_too_large (`size` bytes or more), access_denied (a
             handle to read), lock_timeout (another handle does not get on with its message for 5 s), not_open
-            (the name is gone). A closed memmsg says access_denied, a closed memcmd not_open.
+            (a child after fork: the name is gone). A closed memmsg says access_denied, a closed memcmd
+            not_open.
         """
         return self._write(sMsg if isinstance(sMsg, str) else content(sMsg, "sMsg"))
 
@@ -176,6 +182,7 @@ class Log(ChannelHandle):
     def _attach_writer(share: MessageLog) -> MessageLog:
         log = MessageLog.attach(share.path, write=True, writers="many")
         if log.identity == share.identity:
+            log._go_on_unnamed()
             return log
         log.close()
         raise ChannelRemovedError(f"channel {share.name!r} was made anew", channel=share.name)

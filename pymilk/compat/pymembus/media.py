@@ -15,7 +15,7 @@ from .enumeration import Enumeration
 from .errors import errc, failed, set_error
 from .layout import MOST, PAGE, Layout, round_up
 from .rings import LONG, OpenRing, Ring
-from .share import LeasedArray, Share
+from .share import LeasedArray, Share, Single
 
 __all__ = ["Extras", "MediaRing", "MediaView", "bits_or_format", "extras", "slot_places"]
 
@@ -107,7 +107,7 @@ def slot_places(
     return {"blocksize": block, "useroffset": at, "dataoffset": data, "total": data + bufs * block}
 
 
-class MediaView(ArrayExporter):
+class MediaView(ArrayExporter, Single):
     """What is in a slot of a ring, in place: a buffer. It keeps the share alive, and its handle open."""
 
     _share: Share

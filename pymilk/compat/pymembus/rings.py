@@ -16,7 +16,7 @@ from ...errors import StreamError, StreamFormatError, StreamNotFoundError
 from .arguments import integer, milliseconds, share_name
 from .errors import errc, failed, set_error
 from .layout import COMMON, PAGE, Kind, Layout, aligned_bytes, round_up
-from .share import Share, remove_stream
+from .share import Share, Single, remove_stream
 
 __all__ = ["LONG", "MOST_COUNT", "OpenRing", "Ring"]
 
@@ -81,7 +81,7 @@ class OpenRing:
         return True
 
 
-class Ring:
+class Ring(Single):
     """A handle on a share with a ring."""
 
     _kind: Kind

@@ -6,7 +6,7 @@ import contextlib
 import os
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -15,7 +15,14 @@ from ..._types import Array
 from ...channels import MessageLog, SharedState
 from ...errors import StreamError
 
-__all__ = ["ChannelHandle", "Lease", "LeasedArray", "Share", "remove_stream"]
+__all__ = ["ChannelHandle", "Lease", "LeasedArray", "Share", "Single", "remove_stream"]
+
+
+class Single:
+    """An object that is not pickled, and has no copy: two would share one place to read, and both let go."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object; open the share by its name there")
 
 
 class Share:
@@ -83,7 +90,7 @@ def remove_stream(name: str) -> bool:
     return True
 
 
-class ChannelHandle:
+class ChannelHandle(Single):
     """A handle on a channel, whose name goes with the handle that made it."""
 
     _existing = False

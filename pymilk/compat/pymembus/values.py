@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -74,8 +75,8 @@ class memkv(ChannelHandle):
 
     Notes
     -----
-    The name goes when the handle that made it is closed or collected. Other handles then read and write
-    nothing any more (not_open), after half a second at the latest.
+    The name goes when the handle that made it is closed or collected, or by `remove`. Handles that have the
+    share go on with it, in the process that opened them; a child after fork only reads then.
     """
 
     def __init__(self) -> None:
@@ -84,9 +85,7 @@ class memkv(ChannelHandle):
         self._schema = _Schema(0, 0, 0)
         self._existing = False
 
-    def create(
-        self, sName: str, count: int, maxNameLen: int, maxValueLen: int, bNew: bool = False
-    ) -> bool:
+    def create(self, sName: str, count: int, maxNameLen: int, maxValueLen: int, bNew: bool = False) -> bool:
         """Make a share, or attach one of the same schema.
 
         Parameters
@@ -153,6 +152,7 @@ class memkv(ChannelHandle):
         try:
             schema = _schema_of(state)
             _slots_of(state, schema)
+            state._go_on_unnamed()
         except ChannelError:
             state.close()
             return failed(errc.invalid_layout)
@@ -174,7 +174,7 @@ class memkv(ChannelHandle):
             return False
         try:
             with SharedState.attach(name, timeout=_LOCK_WAIT) as state:
-                state.remove(force=True)
+                os.unlink(state.path)
         except (StreamError, OSError):
             return False
         return True

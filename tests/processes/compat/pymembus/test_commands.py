@@ -91,12 +91,13 @@ sys.stdin.readline()
     new = memcmd()
     assert new.open("/commands", 1 << 20, True, True)
     assert new.getSessionId() != session
-    deadline = time.monotonic() + 10
-    while old.write("to nobody"):  # seen within half a second
-        assert time.monotonic() < deadline
+    deadline = time.monotonic() + 1.0
+    while time.monotonic() < deadline:  # also when it has looked for its name
+        assert old.write("to the old one")
+        assert old.read() == "to the old one"
         time.sleep(0.01)
-    assert last_error() == errc.not_open
     assert old.read() == "to the old one"
+    assert old.poll() is False
     assert new.poll() is False
 
 

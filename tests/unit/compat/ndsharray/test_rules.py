@@ -313,3 +313,15 @@ def test_stream_of_this_process_is_replaced():
     with SHM("cam", ((2, 2), np.uint8)):
         NdShArray("cam", np.zeros(2), "w")
         assert NdShArray("cam", r_w="r").read()[1].tolist() == [0, 0]
+
+
+def test_helpers_for_the_files_of_the_original() -> None:
+    assert ndsharray.int_to_bytes(5) == b"\0\0\0\0\0\0\0\5"
+    assert ndsharray.int_to_bytes(-2, signed=True) == b"\xff\xff\xff\xff\xff\xff\xff\xfe"
+    assert ndsharray.bytes_to_int(b"\xff\xfe") == 0xFFFE
+    assert ndsharray.bytes_to_int(b"\xff\xfe", signed=True) == -2
+    for number in (-1, 2**64):
+        with pytest.raises(OverflowError):
+            ndsharray.int_to_bytes(number)
+    text = ndsharray.str_to_bytes("cámara")
+    assert (type(text), ndsharray.bytes_to_str(text)) == (bytearray, "cámara")

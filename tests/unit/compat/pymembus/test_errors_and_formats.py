@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import sys
 import threading
@@ -140,3 +141,17 @@ def test_install_replaces_nothing_that_is_imported(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymembus", sys)
     with pytest.raises(StreamArgumentError, match="pymembus itself is imported"):
         pymembus.install()
+
+
+def test_handles_and_views_are_neither_pickled_nor_copied():
+    video, log, state = pymembus.memvid(), memmsg(), pymembus.memkv()
+    assert video.open("/video", True, 4, 2, video_format.gray8, 30, 2)
+    assert log.open("/log", 64, True, True)
+    assert state.create("/state", 2, 15, 63)
+    closed = [memmap(), memmsg(), pymembus.memcmd(), pymembus.memkv(), pymembus.memaud(), pymembus.mempkt()]
+    for each in (video, video[0], log, state, *closed):
+        for call in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match=f"cannot pickle '{type(each).__name__}' object"):
+                call(each)
+    del each
+    video.close()

@@ -74,10 +74,12 @@ def test_readers_are_counted(handles):
 def test_readers_of_a_newer_share_are_not_counted(handles):
     _, sender = handles()
     memcmd.remove("/commands")
-    assert sender.readerCount() == 0
-    newer = memcmd()
+    assert sender.readerCount() == 1
+    newer, second = memcmd(), memcmd()
     assert newer.open("/commands", 64, True, True)
-    assert [newer.readerCount(), sender.readerCount()] == [1, 0]
+    assert second.open("/commands", 64, True)
+    assert [newer.readerCount(), sender.readerCount()] == [2, 1]
+    second.close()
     newer.close()
 
 
@@ -177,5 +179,5 @@ def test_the_name_goes_with_its_maker(handles, shm_dir):
     assert memcmd.remove("/commands") is False
     receiver.open("/commands", 64, True, True)
     assert memcmd.remove("/commands") is True
-    assert sender.write("x") is False
-    assert last_error() == errc.not_open
+    assert sender.write("of the first share") is True
+    assert (sender.read(), receiver.poll()) == ("of the first share", False)

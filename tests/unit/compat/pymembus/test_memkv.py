@@ -135,12 +135,31 @@ def test_create_attaches_what_is_there(pair):
     assert last_error() == errc.size_mismatch
     assert other.create("/kv", 4, 15, 63, True)
     assert (other.existing(), other.count(), other.getEpoch()) == (False, 4, 0)
-    assert owner.getEpoch() == -1
-    assert last_error() == errc.not_open
+    assert owner.setValue("mode", "without a name")
+    assert _peer.getValue("mode") == ("without a name", False)
+    assert (other.getEpoch(), owner.getEpoch()) == (0, 2)
     owner.close()  # the name is that of another share by now
     assert memkv().open("/kv")
     other.close()
     assert not memkv().open("/kv")
+
+
+@pytest.mark.parametrize("how", ["the maker closes", "removed"])
+def test_handles_go_on_without_a_name(pair, shm_dir, how):
+    owner, peer = pair
+    other = memkv()
+    assert other.open("/kv")
+    if how == "removed":
+        assert memkv.remove("/kv")
+    else:
+        owner.close()
+    assert list(shm_dir.iterdir()) == []
+    assert peer.setValue("mode", "on")
+    assert other.getChanged(1000, 0) == ({"mode": "on"}, 1)
+    assert other.setName(1, "renamed")
+    assert (peer.findName("renamed"), peer.isOpen(), peer.existing()) == (1, True, True)
+    assert not memkv().open("/kv")
+    assert last_error() == errc.open_failed
 
 
 def test_closed():

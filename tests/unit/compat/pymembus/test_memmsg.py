@@ -235,6 +235,33 @@ def test_name_goes_with_its_maker(pair, shm_dir):
     assert list(shm_dir.iterdir()) == []
 
 
+def test_handles_go_on_without_a_name(pair, shm_dir):
+    maker, reader = pair()
+    second = memmsg()
+    assert second.open("/log", 1024, True, False)
+    maker.close()
+    assert list(shm_dir.iterdir()) == []
+    assert second.write("nobody else comes")
+    assert reader.read() == "nobody else comes"
+    assert reader.read(1) == ""
+    assert last_error() == errc.timeout
+    assert (reader.isOpen(), reader.poll()) == (True, False)
+    assert not memmsg().open("/log", 1024, False, False)
+
+
+def test_handles_keep_the_old_share_under_a_new_one(pair):
+    maker, reader = pair()
+    assert memmsg.remove("/log")
+    newer, late = memmsg(), memmsg()
+    assert newer.open("/log", 1024, True, True)
+    assert late.open("/log", 1024, False, False)
+    assert newer.write("new")
+    assert maker.write("old")
+    assert (reader.read(), late.read()) == ("old", "new")
+    assert [reader.poll(), late.poll()] == [False, False]
+    newer.close()
+
+
 def test_old_maker_leaves_the_new_name(pair, shm_dir):
     writer, _ = pair()
     memmsg.remove("/log")
