@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -210,6 +211,37 @@ def test_messages_that_are_none(server, cam, said):
     assert get(server, "/api/streams")[0] == 200
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_numbers_larger_than_any_float(server, cam, caplog, sign):
+    """JSON has whole numbers of any size: they count as the largest, or as none."""
+    huge = sign + "1" + "0" * 400
+    whole = cam.get_data()
+    for name in ("left", "bottom", "right", "top", "width", "height"):
+        page = Page(server, "cam")
+        page.next()
+        page.say({"view": {name: int(huge)}})
+        page.close()
+        page = Page(server, "cam")
+        header, pixels = page.next(**{name: int(huge)})
+        assert header["size"] == list(pixels.shape)
+        assert np.isin(pixels, whole).all() or name in ("width", "height")
+        page.close()
+    for said in (
+        '{"view": {"slice": %s}}',
+        '{"ready": {"cnt0": %s, "file": "1"}}',
+        '{"cut": {"id": 1, "frame": %s}}',
+    ):
+        page = Page(server, "cam")
+        page.next()
+        page.say(said % huge)
+        if "cut" in said:
+            assert json.loads(page.socket.recv(10))["gone"]
+            page.close()
+        else:
+            assert page.ended() == 4400
+    assert caplog.records == []
+
+
 def test_a_message_that_is_too_large(server, cam):
     page = Page(server, "cam")
     page.say("x" * 200_000)
@@ -284,6 +316,18 @@ def test_views_are_bounded(shm_dir, cam):
                 time.sleep(0.05)
         else:
             pytest.fail("the place of a page that has gone stays taken")
+
+
+def test_those_without_the_token_take_nobodys_place(shm_dir, cam):
+    with WebServer(Settings(port=0, viewers=2)) as server, contextlib.ExitStack() as wordless:
+        for _ in range(6):
+            wordless.enter_context(connect(f"ws://127.0.0.1:{server.port}/view", open_timeout=10))
+        pages = [Page(server, "cam") for _ in range(2)]
+        for page in pages:
+            page.next()
+        assert Page(server, "cam").ended() == 4429
+        for page in pages:
+            page.close()
 
 
 def test_control_only_where_it_was_asked_for(server, cam):
