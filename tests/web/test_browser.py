@@ -44,12 +44,9 @@ STRETCHES = {
 
 
 def equalised(image: np.ndarray) -> np.ndarray:
-    """Return the levels of the stretch "equal": shares of pixels, at 256 values from least to largest."""
-    values = image.astype("f8")
-    low, high = values.min(), values.max()
-    below = np.searchsorted(np.sort(values.ravel()), low + (high - low) * np.arange(256) / 255, "right")
-    steps = np.minimum(255, np.floor(256 * (values - low) / (high - low))).astype(int)
-    return np.rint(255 * below / values.size)[steps]
+    """Return the levels of the stretch "equal": for each pixel the share of those that are not larger."""
+    values = np.sort(image.ravel())
+    return np.rint(255 * np.searchsorted(values, image, "right") / values.size)
 
 
 def compare(look: Look, image: np.ndarray, stretch: str = "linear", code: int = 0) -> None:
@@ -148,14 +145,17 @@ def test_value_under_the_pointer(browser: Browser, shm_dir: Any) -> None:
 
 def test_counters_are_those_of_the_frames(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", np.zeros((8, 8), "u2")) as cam, looking(browser, "cam") as look:
-        for number in range(2, 60):
-            cam.set_data(np.full((8, 8), number, "u2"))
-            time.sleep(0.003)
-        look.shows(59)
-        told = look.page.evaluate(f"({look.of('.view')}).dataset")
-        shown, skipped = int(told["shown"]), int(told["skipped"])
-        assert shown > 2
-        assert shown - 1 + skipped == 58
+        number, few = 1, True
+        while number < 59 or few:  # the processors may have others to serve
+            for number in range(number + 1, number + 59):
+                cam.set_data(np.full((8, 8), number, "u2"))
+                time.sleep(0.003)
+            look.shows(number)
+            told = look.page.evaluate(f"({look.of('.view')}).dataset")
+            shown, skipped = int(told["shown"]), int(told["skipped"])
+            assert shown - 1 + skipped == number - 1
+            few = shown <= 2
+            assert number < 6000
 
 
 def test_freeze_and_go_on(browser: Browser, shm_dir: Any) -> None:

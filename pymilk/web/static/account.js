@@ -8,7 +8,8 @@ const STALE_SECONDS = 2;
 const SPAN = 2000;
 
 /** A span of seconds in words. */
-const span = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${text(Math.round(10 * seconds) / 10)} s`);
+export const span = (seconds) => (
+  seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${text(Math.round(10 * seconds) / 10)} s`);
 
 /** The account in words: of the stream, of the frames painted, how many a second they were, and how old the last one is. */
 function accountOf({ rate, cnt0 }, { shown, skipped, lives }, drawn, age) {
