@@ -147,7 +147,8 @@ def test_counters_are_those_of_the_frames(browser: Browser, shm_dir: Any) -> Non
     with SHM("cam", np.zeros((8, 8), "u2")) as cam, looking(browser, "cam") as look:
         number, few = 1, True
         while number < 59 or few:  # the processors may have others to serve
-            for number in range(number + 1, number + 59):
+            for _ in range(58):
+                number += 1
                 cam.set_data(np.full((8, 8), number, "u2"))
                 time.sleep(0.003)
             look.shows(number)
@@ -221,6 +222,7 @@ def test_blocks_of_pixels_are_where_they_belong(browser: Browser, shm_dir: Any) 
 def test_stream_that_stops_and_is_made_again(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", ramp("u2")), looking(browser, "cam") as look:
         look.until("document.querySelector('.view').classList.contains('stale')")
+        look.until("document.querySelector('.account').textContent.includes('shown 0/s, 1 shown + 0 skipped')")
         with SHM("cam", ramp("f4")[:2, :3]):
             look.until("document.querySelector('.account').textContent.includes('recreated')")
             look.until("!document.querySelector('.view').classList.contains('stale')")
@@ -230,6 +232,10 @@ def test_telemetry_is_a_curve(browser: Browser, shm_dir: Any) -> None:
     with SHM("tel", np.sin(np.arange(1000) / 30).astype("f4")), looking(browser, "tel") as look:
         look.until("!document.querySelector('.plot').hidden")
         look.until("document.querySelector('.stage canvas').hidden")
+        # What is wrong with the stream is said above the account, and not over it.
+        look.until("document.querySelector('.trouble').textContent.includes('no frame for')")
+        trouble, account = (look.page.locator(each).bounding_box() for each in (".trouble", ".account"))
+        assert trouble["y"] + trouble["height"] <= account["y"]
 
 
 def test_the_list_and_the_address(browser: Browser, shm_dir: Any) -> None:

@@ -33,7 +33,6 @@ export class Account {
   painted(header) {
     this.heard = performance.now();
     this.paintedAt.push(this.heard);
-    this.paintedAt = this.paintedAt.filter((time) => time > this.heard - SPAN);
     this.credit.painted(header);
     this.tell({ ...header, kind: "painted" });
   }
@@ -47,7 +46,9 @@ export class Account {
     this.state = { ...this.state, ...state };
     const { shown, skipped } = this.credit;
     Object.assign(this.view.element.dataset, { shown, skipped, cnt0: this.state.cnt0 ?? "" });
-    const since = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
+    const now = performance.now();
+    this.paintedAt = this.paintedAt.filter((time) => time > now - SPAN);
+    const since = this.heard === undefined ? 0 : (now - this.heard) / 1000;
     // The writer's time says how old it was when it was sent; some writers keep none.
     const age = typeof this.state.age === "number" ? this.state.age + since : null;
     this.element.textContent = accountOf(this.state, this.credit, (this.paintedAt.length * 1000) / SPAN, age);

@@ -322,6 +322,7 @@ export class View {
     const { canvas, pixels, geometry } = this;
     if (!pixels || this.painter.lost) return;
     this.canvas.hidden = this.curve;
+    this.element.classList.toggle("curve", this.curve);
     this.tools.plot.classList.toggle("large", this.curve);
     if (this.curve) this.paintCurve();
     else {
