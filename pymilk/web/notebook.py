@@ -28,9 +28,9 @@ _FOLDER = Path(__file__).parent / "static"
 
 #: What the address of the page can say of a view.
 _SETTINGS = (
-    "act", "at", "auto", "colour", "contrast", "dark", "draw", "element", "fs", "high", "how", "limits", "low",
-    "map", "mean", "north", "part", "regions", "sat", "second", "send", "slice", "stat", "stretch", "tool",
-    "turn", "zoom",
+    "act", "at", "auto", "colour", "contrast", "dark", "draw", "element", "fs", "high", "how", "limits",
+    "low", "map", "mean", "north", "part", "regions", "sat", "second", "send", "slice", "stat", "stretch",
+    "tool", "turn", "zoom",
 )  # fmt: skip
 
 #: Of the page alone.

@@ -215,14 +215,17 @@ def test_blocks_of_pixels_are_where_they_belong(browser: Browser, shm_dir: Any) 
             assert 250 in values
             if not dark:
                 look.press("D")
-                look.until("document.querySelector('.trouble').textContent === ''")
+                # It may say that no frame has come for so long.
+                look.until(
+                    "/^(no frame for [0-9]+ s)?$/.test(document.querySelector('.trouble').textContent)"
+                )
                 look.turns(places[values.index(next(v for v in values if 99 < v < 240))], [0, 0, 0])
 
 
 def test_stream_that_stops_and_is_made_again(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", ramp("u2")), looking(browser, "cam") as look:
         look.until("document.querySelector('.view').classList.contains('stale')")
-        look.until("document.querySelector('.account').textContent.includes('shown 0/s, 1 shown + 0 skipped')")
+        look.until("document.querySelector('.account').textContent.includes('shown 0/s, 1 shown')")
         with SHM("cam", ramp("f4")[:2, :3]):
             look.until("document.querySelector('.account').textContent.includes('recreated')")
             look.until("!document.querySelector('.view').classList.contains('stale')")
