@@ -358,6 +358,21 @@ def test_port_in_use(server):
         WebServer(Settings(port=server.port)).start()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--port", None], "--port"), (["--host", "203.0.113.7"], "--host"), (["--name", "http://x"], "--name"),
+     (["--cert", "x.pem"], "--cert"), (["--port", "0", "--cert", "no.pem", "--key", "no.pem"], "no.pem")],
+)  # fmt: skip
+def test_the_command_says_which_option(server, options, said):
+    given = [str(server.port) if each is None else each for each in options]
+    done = subprocess.run(
+        [sys.executable, "-m", "pymilk", "web", *given], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_it_ends_with_its_views(shm_dir, cam):
     before = threading.active_count()
     with WebServer(Settings(port=0)) as server:
