@@ -61,7 +61,7 @@ def test_ages_are_said_of_all_and_stale_of_some(browser: Browser, shm_dir: Any) 
             if "stale" not in said:
                 break
             look.page.wait_for_timeout(20)
-        assert re.fullmatch(r" age [0-9.]+ (ms|s)", said)
+        assert re.fullmatch(r"age [0-9.]+ (ms|s)", said)
         assert "ago" not in look.page.inner_text("[data-stream=old]")
 
 

@@ -41,7 +41,7 @@ class Row {
     const stale = age > STALE_SECONDS;
     const aged = typeof age === "number" ? `age ${age < STALE_SECONDS ? span(age) : `${Math.round(age)} s`}` : "";
     const state = alive === false ? "writer dead" : stale ? "stale" : "";
-    this.state.textContent = ` ${[state, aged].filter(Boolean).join(", ")}`;
+    this.state.textContent = `${[state, aged].filter(Boolean).join(", ")}`;
     this.element.classList.toggle("stale", alive === false || stale);
   }
 }
