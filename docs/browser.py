@@ -34,7 +34,7 @@ def draw(path: str) -> None:
     camera = SimulatedCamera("psf", shape=(128, 128), rate=500, kind="psf")
     with loop, camera, WebServer(Settings(port=0)) as server, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=OPTIONS)
-        page = browser.new_page(viewport={"width": 1200, "height": 570})
+        page = browser.new_page(viewport={"width": 1200, "height": 610})
         page.goto(server.address + VIEWS)
         while page.evaluate(SHOWN) < 30:
             time.sleep(0.2)

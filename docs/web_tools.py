@@ -43,7 +43,7 @@ def draw(folder: str) -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with SimulatedLoop("ao", rate=100), WebServer(Settings(port=0)) as server, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=OPTIONS)
-        for name, views, high, frames in (("web", TOOLS, 775, 30), ("web_history", HISTORY, 790, 150)):
+        for name, views, high, frames in (("web", TOOLS, 900, 30), ("web_history", HISTORY, 860, 150)):
             page = browser.new_page(viewport={"width": 1300, "height": high})
             page.goto(server.address + views)
             while page.evaluate(SHOWN) < frames:

@@ -28,12 +28,13 @@ _FOLDER = Path(__file__).parent / "static"
 
 #: What the address of the page can say of a view.
 _SETTINGS = (
-    "act", "auto", "colour", "draw", "element", "fs", "high", "how", "limits", "low", "map", "mean", "north",
-    "part", "regions", "sat", "second", "send", "slice", "stat", "stretch", "tool", "turn",
+    "act", "at", "auto", "colour", "contrast", "dark", "draw", "element", "fs", "high", "how", "limits",
+    "low", "map", "mean", "north", "part", "regions", "sat", "second", "send", "slice", "stat", "stretch",
+    "tool", "turn", "zoom",
 )  # fmt: skip
 
 #: Of the page alone.
-_NOT_HERE = ("main.js", "notebook.js")
+_NOT_HERE = ("address.js", "list.js", "main.js", "notebook.js")
 
 #: Seconds that the thread gets to end.
 _ENDING_SECONDS = 5.0

@@ -103,8 +103,10 @@ def _part(first: float, behind: float, length: int) -> slice:
 
 
 def _number(name: str, found: object) -> float:
-    if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
+    # Whole numbers may be larger than any float.
+    if type(found) is not int and not (isinstance(found, float) and math.isfinite(found)):
         raise _bad(name, found, "a number")
+    assert isinstance(found, (int, float))
     return float(min(max(found, -1e9), 1e9))
 
 

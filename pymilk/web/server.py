@@ -145,7 +145,11 @@ class WebServer:
         except OSError as error:
             listener.close()
             elsewhere = error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror)
-            choose = "an address of this machine" if elsewhere else "another port, or 0 for a free one"
+            choose = (
+                "an address of this machine (on the command line: --host)"
+                if elsewhere
+                else "another port, or 0 for a free one (on the command line: --port)"
+            )
             raise StreamStorageError(
                 f"cannot listen on {host}, port {port}: {cause_of(error)}; choose {choose}",
                 path=f"{host}:{port}",

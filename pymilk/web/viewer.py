@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import hmac
 import json
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -79,8 +79,14 @@ class View:
         self._next_cut = 0.0
         self._ready = asyncio.Event()
 
-    async def run(self) -> None:
-        """Serve the page until it goes."""
+    async def run(self, enter: Callable[[View], str] = lambda view: "") -> None:
+        """Serve the page until it goes.
+
+        Parameters
+        ----------
+        enter : callable
+            Called once the page has shown the token: tells why there is no place for it, or "".
+        """
         try:
             given = await asyncio.wait_for(self._hear(), self._settings.opening)
         except asyncio.TimeoutError:
@@ -92,6 +98,9 @@ class View:
         token = str(given.get("token")).encode(errors="surrogatepass")
         if not hmac.compare_digest(token, self._settings.token.encode()):
             await self._end(_REFUSED, "the token is missing or wrong")
+            return
+        if full := enter(self):
+            await self._end(_FULL, full)
             return
         try:
             name = self._greeted(given)
@@ -263,17 +272,20 @@ class Views:
     async def serve(self, socket: WebSocket) -> None:
         """Answer a WebSocket."""
         await socket.accept()
-        if len(self._views) >= self._settings.viewers:
-            await socket.close(_FULL, f"there are {self._settings.viewers} views already")
-            return
         view = View(socket, self._settings, self._sources, self._listing)
-        self._views.add(view)
         try:
-            await view.run()
+            await view.run(self._enter)
         except WebSocketDisconnect:
             pass
         finally:
             self._views.discard(view)
+
+    def _enter(self, view: View) -> str:
+        """Let a view in that has shown the token: those who have none take nobody's place."""
+        if len(self._views) >= self._settings.viewers:
+            return f"there are {self._settings.viewers} views already"
+        self._views.add(view)
+        return ""
 
     def describe(self) -> list[dict[str, Any]]:
         """Return the account of each view."""

@@ -44,12 +44,9 @@ STRETCHES = {
 
 
 def equalised(image: np.ndarray) -> np.ndarray:
-    """Return the levels of the stretch "equal": shares of pixels, at 256 values from least to largest."""
-    values = image.astype("f8")
-    low, high = values.min(), values.max()
-    below = np.searchsorted(np.sort(values.ravel()), low + (high - low) * np.arange(256) / 255, "right")
-    steps = np.minimum(255, np.floor(256 * (values - low) / (high - low))).astype(int)
-    return np.rint(255 * below / values.size)[steps]
+    """Return the levels of the stretch "equal": for each pixel the share of those that are not larger."""
+    values = np.sort(image.ravel())
+    return np.rint(255 * np.searchsorted(values, image, "right") / values.size)
 
 
 def compare(look: Look, image: np.ndarray, stretch: str = "linear", code: int = 0) -> None:
@@ -148,14 +145,18 @@ def test_value_under_the_pointer(browser: Browser, shm_dir: Any) -> None:
 
 def test_counters_are_those_of_the_frames(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", np.zeros((8, 8), "u2")) as cam, looking(browser, "cam") as look:
-        for number in range(2, 60):
-            cam.set_data(np.full((8, 8), number, "u2"))
-            time.sleep(0.003)
-        look.shows(59)
-        told = look.page.evaluate(f"({look.of('.view')}).dataset")
-        shown, skipped = int(told["shown"]), int(told["skipped"])
-        assert shown > 2
-        assert shown - 1 + skipped == 58
+        number, few = 1, True
+        while number < 59 or few:  # the processors may have others to serve
+            for _ in range(58):
+                number += 1
+                cam.set_data(np.full((8, 8), number, "u2"))
+                time.sleep(0.003)
+            look.shows(number)
+            told = look.page.evaluate(f"({look.of('.view')}).dataset")
+            shown, skipped = int(told["shown"]), int(told["skipped"])
+            assert shown - 1 + skipped == number - 1
+            few = shown <= 2
+            assert number < 6000
 
 
 def test_freeze_and_go_on(browser: Browser, shm_dir: Any) -> None:
@@ -214,13 +215,17 @@ def test_blocks_of_pixels_are_where_they_belong(browser: Browser, shm_dir: Any) 
             assert 250 in values
             if not dark:
                 look.press("D")
-                look.until("document.querySelector('.trouble').textContent === ''")
+                # It may say that no frame has come for so long.
+                look.until(
+                    "/^(no frame for [0-9]+ s)?$/.test(document.querySelector('.trouble').textContent)"
+                )
                 look.turns(places[values.index(next(v for v in values if 99 < v < 240))], [0, 0, 0])
 
 
 def test_stream_that_stops_and_is_made_again(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", ramp("u2")), looking(browser, "cam") as look:
         look.until("document.querySelector('.view').classList.contains('stale')")
+        look.until("document.querySelector('.account').textContent.includes('shown 0/s, 1 shown')")
         with SHM("cam", ramp("f4")[:2, :3]):
             look.until("document.querySelector('.account').textContent.includes('recreated')")
             look.until("!document.querySelector('.view').classList.contains('stale')")
@@ -230,6 +235,10 @@ def test_telemetry_is_a_curve(browser: Browser, shm_dir: Any) -> None:
     with SHM("tel", np.sin(np.arange(1000) / 30).astype("f4")), looking(browser, "tel") as look:
         look.until("!document.querySelector('.plot').hidden")
         look.until("document.querySelector('.stage canvas').hidden")
+        # What is wrong with the stream is said above the account, and not over it.
+        look.until("document.querySelector('.trouble').textContent.includes('no frame for')")
+        trouble, account = (look.page.locator(each).bounding_box() for each in (".trouble", ".account"))
+        assert trouble["y"] + trouble["height"] <= account["y"]
 
 
 def test_the_list_and_the_address(browser: Browser, shm_dir: Any) -> None:

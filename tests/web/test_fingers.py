@@ -96,3 +96,26 @@ def test_a_second_finger_lets_the_region_go_back(finger: tuple[Look, Finger]) ->
     hand.second((53, 31), (70, 31))
     hand.lift()
     assert regions_of(look) == before
+
+
+def test_a_finger_drags_the_levels_of_the_histogram(browser: Browser, shm_dir: Any) -> None:
+    """Across, and not the page, which scrolls up and down there as everywhere."""
+    image = np.arange(1001, dtype="u2").reshape(7, 143)
+    with SHM("cam", image), looking(browser, "cam", ",tool:histogram,low:0,high:1000") as look:
+        look.until("!document.querySelector('.plot').hidden")
+        look.page.locator(".plot").scroll_into_view_if_needed()
+        box = look.page.locator(".plot").bounding_box()
+        session = look.page.context.new_cdp_session(look.page)
+
+        def touch(kind: str, *parts: float) -> None:
+            points = [{"x": box["x"] + each * box["width"], "y": box["y"] + 20, "id": 1} for each in parts]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        touch("touchStart", 0.9)
+        for part in (0.88, 0.84, 0.76, 0.68, 0.6):
+            touch("touchMove", part)
+        touch("touchEnd")
+        session.detach()
+        look.painted()
+        assert float(settings_of(look)["high"]) == pytest.approx(600, abs=2)
+        assert "pan-y" in look.page.evaluate("getComputedStyle(document.querySelector('.plot')).touchAction")

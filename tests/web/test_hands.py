@@ -39,6 +39,41 @@ def test_every_key_does_what_it_is_said_to_do(browser: Browser, shm_dir: Any) ->
         look.page.keyboard.press("Escape")
 
 
+def test_keys_work_wherever_in_the_view_one_is(browser: Browser, shm_dir: Any) -> None:
+    """Also on a button that was just pressed; not where text is written or a word is chosen."""
+    with SHM("cam", IMAGE), looking(browser, "cam", ",regions:box 5 5 4 4,tool:statistics") as look:
+        look.page.click("text=Turn")
+        look.page.keyboard.press("c")
+        assert settings_of(look)["colour"] == "inverted"
+        look.page.click("summary")
+        look.page.locator("summary").press("l")
+        assert settings_of(look)["stretch"] == "log"
+        for key in (
+            "l",
+            "Delete",
+            "ArrowLeft",
+        ):  # arrows and Delete belong to the image, and to what has its own
+            look.page.locator("input[title='Lower level']").press(key)
+            look.page.locator(".tools button").first.press("Delete")
+        look.painted()
+        found = settings_of(look)
+        assert (found["stretch"], found["regions"], found.get("zoom")) == ("log", "box 5 5 4 4", None)
+        look.page.locator("select[title='Colour map']").press("x")
+        assert look.page.get_attribute("text=Freeze", "aria-pressed") == "false"
+
+
+def test_the_keys_are_shown_from_the_first_on(browser: Browser, shm_dir: Any) -> None:
+    with SHM("cam", IMAGE), looking(browser, "cam") as look:
+        look.press("?")
+        box = look.page.locator("#help").bounding_box()
+        for each in (look.page.locator("#help tr").first, look.page.locator("#help button")):
+            inside = each.bounding_box()
+            assert box["y"] <= inside["y"] < inside["y"] + inside["height"] <= box["y"] + box["height"]
+        assert box["y"] >= 0
+        look.page.click("#help button")
+        assert not look.page.evaluate("document.querySelector('#help').open")
+
+
 def across(look: Look, right: float) -> int:
     """Return the column at so many pixels right of the middle of the canvas."""
     box = look.page.locator(".stage canvas").bounding_box()

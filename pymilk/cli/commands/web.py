@@ -20,7 +20,7 @@ __all__ = ["web"]
               help="Address to listen on.")
 @click.option("--port", metavar="PORT", type=click.IntRange(0, 65535), default=8347, show_default=True,
               help="0: a free one.")
-@click.option("--name", "names", metavar="HOST", multiple=True,
+@click.option("--name", "hosts", metavar="HOST", multiple=True,
               help="A further name under which browsers reach the server.")
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser of this machine.")
 @click.option("--allow-control", "control", is_flag=True,
@@ -29,7 +29,7 @@ __all__ = ["web"]
               help="File of a certificate, for https.")
 @click.option("--key", metavar="FILE", type=click.Path(dir_okay=False), help="File of its key.")
 def web(
-    patterns: tuple[str, ...], host: str, port: int, names: tuple[str, ...], opens: bool, control: bool,
+    patterns: tuple[str, ...], host: str, port: int, hosts: tuple[str, ...], opens: bool, control: bool,
     cert: str | None, key: str | None,
 ) -> None:
     """Show streams in a browser: all of them, or those that match a PATTERN.
@@ -47,7 +47,7 @@ def web(
                 "the page needs starlette, uvicorn and websockets: pip install starlette uvicorn websockets"
             ) from error
         settings = Settings(
-            patterns=patterns, host=host, port=port, hosts=names, control=control, cert=cert, key=key
+            patterns=patterns, host=host, port=port, hosts=hosts, control=control, cert=cert, key=key
         )
         with WebServer(settings) as server:
             click.echo(server.address)

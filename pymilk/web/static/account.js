@@ -8,7 +8,8 @@ const STALE_SECONDS = 2;
 const SPAN = 2000;
 
 /** A span of seconds in words. */
-const span = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${text(Math.round(10 * seconds) / 10)} s`);
+export const span = (seconds) => (
+  seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${text(Math.round(10 * seconds) / 10)} s`);
 
 /** The account in words: of the stream, of the frames painted, how many a second they were, and how old the last one is. */
 function accountOf({ rate, cnt0 }, { shown, skipped, lives }, drawn, age) {
@@ -32,7 +33,6 @@ export class Account {
   painted(header) {
     this.heard = performance.now();
     this.paintedAt.push(this.heard);
-    this.paintedAt = this.paintedAt.filter((time) => time > this.heard - SPAN);
     this.credit.painted(header);
     this.tell({ ...header, kind: "painted" });
   }
@@ -46,7 +46,9 @@ export class Account {
     this.state = { ...this.state, ...state };
     const { shown, skipped } = this.credit;
     Object.assign(this.view.element.dataset, { shown, skipped, cnt0: this.state.cnt0 ?? "" });
-    const since = this.heard === undefined ? 0 : (performance.now() - this.heard) / 1000;
+    const now = performance.now();
+    this.paintedAt = this.paintedAt.filter((time) => time > now - SPAN);
+    const since = this.heard === undefined ? 0 : (now - this.heard) / 1000;
     // The writer's time says how old it was when it was sent; some writers keep none.
     const age = typeof this.state.age === "number" ? this.state.age + since : null;
     this.element.textContent = accountOf(this.state, this.credit, (this.paintedAt.length * 1000) / SPAN, age);

@@ -15,7 +15,7 @@ export function combining(view) {
   };
   const second = menu([...new Set([...SECONDS, view.settings.second])], "Second image", view.settings.second, (name) => view.set("second", name));
   const source = menu(["choose a stream"], "Dark from a stream", "choose a stream", async (name) => {
-    if (source.selectedIndex) await take(view, async () => (await view.ask(`streams/${encodeURIComponent(name)}/frame.npy`)).arrayBuffer(), name);
+    if (source.selectedIndex) await darkFrom(view, name);
     source.selectedIndex = 0;
   });
   source.hidden = view.alone;
@@ -24,7 +24,9 @@ export function combining(view) {
   saturated.addEventListener("change", () => view.set("sat", saturated.value));
   view.choices.sat = saturated;
   const frames = number("Frames of the dark", "1");
-  const panel = make("details", { className: "combining" }, make("summary", {}, "Dark, mean, second image, saturation"),
+  const panel = make("details", { className: "combining" },
+    make("summary", {}, "Levels, dark, mean, second image, saturation"),
+    make("p", {}, "Levels from ", level(view, "low", "Lower level"), " to ", level(view, "high", "Upper level")),
     make("p", {}, "Dark: ", frames, button("Take", "The mean of so many frames from now on is the dark", () => view.takeDark(Number(frames.value))),
       source, button("From a file", "A dark from a file of FITS or NPY", () => openFile(".fits,.fit,.fts,.npy", (content, name) => take(view, () => content, name))),
       button("No dark", "Take no dark away", () => view.dark.set(null, null))),
@@ -46,12 +48,32 @@ export function combining(view) {
   return panel;
 }
 
+/** A field for one of the two levels. */
+function level(view, name, label) {
+  const input = make("input", { type: "number", step: "any", value: view.settings[name], title: label });
+  input.setAttribute("aria-label", `${label} of ${view.stream}`);
+  input.addEventListener("change", () => {
+    const levels = ["low", "high"].map((each) => Number(view.choices[each].value || NaN));
+    const good = levels.every(Number.isFinite) && levels[0] < levels[1];
+    view.say(good ? "" : "levels are two numbers, the lower one first", "levels");
+    if (good) view.choose(levels);
+  });
+  view.choices[name] = input;
+  return input;
+}
+
+/** Take the newest frame of a stream as the dark. */
+export function darkFrom(view, name) {
+  const path = `streams/${encodeURIComponent(name)}/frame.npy`;
+  return take(view, async () => (await view.ask(path)).arrayBuffer(), name, name);
+}
+
 /** Take the image of a file as the dark. */
-async function take(view, content, name) {
+async function take(view, content, name, stream = null) {
   try {
     const { shape, values } = readImage(await content());
     if (shape.join() !== view.shape?.join()) throw new Error(`${shape.join("x")} pixels, the image has ${view.shape?.join("x")}`);
-    view.dark.set(shape, values, name);
+    view.dark.set(shape, values, name, stream);
   } catch (error) {
     view.say(`no dark from ${name}: ${error.message}`);
   }

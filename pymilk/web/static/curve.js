@@ -18,7 +18,8 @@ export function drawCurve(canvas, values, { low, high, colour = "#5aa9e6", acros
       top = Math.max(top, value);
     }
   }
-  if (!(bottom < top)) [bottom, top] = [(bottom || 0) - 1, (bottom || 0) + 1];
+  if (bottom > top) [bottom, top] = [NaN, NaN]; // nothing is finite
+  else if (!(bottom < top)) [bottom, top] = [bottom - 1, bottom + 1];
   if (!over) context.clearRect(0, 0, width, height);
   context.strokeStyle = colour;
   context.beginPath();

@@ -40,9 +40,9 @@ export class Dark {
     this.set(collected.shape, collected.sum.map((each) => each / collected.got), `${collected.got} frames`);
   }
 
-  /** Take values as the dark; null: none. */
-  set(shape, values, label = "") {
-    Object.assign(this, { shape, values, label, collected: null, fitting: null });
+  /** Take values as the dark; null: none. `stream`: the name of the one that they are of. */
+  set(shape, values, label = "", stream = null) {
+    Object.assign(this, { shape, values, label, stream, collected: null, fitting: null });
     this.changed("");
   }
 

@@ -19,6 +19,26 @@ export class Framing {
     this.watch.observe(view.canvas);
   }
 
+  /** The first image: the part of it that the address says. One of another shape: the whole image. */
+  begin(shape) {
+    const { settings, canvas } = this.view;
+    this.geometry.fit(shape, canvas.width, canvas.height);
+    const zoom = Number(settings.zoom);
+    if (!this.begun && zoom > 0) {
+      this.geometry.zoomTo(zoom, settings.at ? settings.at.split(" ").map(Number) : this.geometry.centre);
+    }
+    this.begun = true;
+  }
+
+  /** Keep zoom and middle in the address. */
+  keep() {
+    const { geometry: { fitted, zoom, centre }, view } = this;
+    const [was, at] = [view.settings.zoom, view.settings.at];
+    view.settings.zoom = fitted ? "" : String(Number(zoom.toPrecision(6)));
+    view.settings.at = fitted ? "" : centre.map((each) => Number(each.toFixed(2))).join(" ");
+    if (view.settings.zoom !== was || view.settings.at !== at) view.changed();
+  }
+
   /** Next of the eight orientations. */
   turn() {
     this.geometry.orientation = (this.geometry.orientation + 1) % ORIENTATIONS.length;
@@ -67,7 +87,10 @@ export class Framing {
   moved() {
     this.view.repaint();
     clearTimeout(this.asking);
-    this.asking = setTimeout(this.ask, PAUSE);
+    this.asking = setTimeout(() => {
+      if (this.view.shape) this.keep();
+      this.ask();
+    }, PAUSE);
   }
 
   /** The part of the image on the canvas, and how many pixels there are for it, as the server is asked for it. */

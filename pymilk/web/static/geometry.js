@@ -59,6 +59,13 @@ export class Geometry {
     return [ax * right + ay * up, -(bx * right + by * up)];
   }
 
+  /** Show a place of the image in the middle, with a zoom. */
+  zoomTo(zoom, centre) {
+    this.zoom = Math.min(256, Math.max(1 / 256, zoom));
+    this.centre = centre;
+    this.fitted = false;
+  }
+
   /** Zoom by a factor around a canvas pixel. */
   zoomAt(factor, column, row, width, height) {
     const before = this.toImage(column, row, width, height);

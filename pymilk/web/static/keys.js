@@ -13,6 +13,7 @@ const pan = (right, down) => (view) => view.framing.pan(right, down);
 const TABLE = [
   ["x", "freeze, and go on", (view) => view.freeze()],
   ["a", "limits from what is seen", (view) => view.relevel()],
+  ["A", "limits from each frame, or as they are", between("auto", "1", "0")],
   ["z", "next rule for limits", next("limits", RULES)],
   ["L", "limits from the region chosen", (view) => view.tools.limits()],
   ["l", "logarithmic or linear", between("stretch", "log", "linear")],
@@ -40,7 +41,7 @@ const TABLE = [
   ["f", "the whole image", (view) => view.framing.fit()],
   ["+", "larger", (view) => view.framing.zoomBy(2)],
   ["-", "smaller", (view) => view.framing.zoomBy(0.5)],
-  ["r", "contrast and bias as they were", (view) => view.plain()],
+  ["r", "contrast and bias as they were, and limits from what is seen", (view) => view.plain()],
   ["ArrowLeft", "move the image to the right", pan(32, 0)], ["ArrowRight", "to the left", pan(-32, 0)],
   ["ArrowUp", "down", pan(0, 32)], ["ArrowDown", "up", pan(0, -32)],
 ];
@@ -58,7 +59,11 @@ const ACTS = new Map(TABLE.map(([key, , act]) => [key, act]));
 
 /** Do what a key does in a view. */
 export function press(view, event) {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  const { tagName } = event.target;
+  if (/^(INPUT|SELECT|TEXTAREA)$/.test(tagName)) return;
+  // Beside the image and its curve, arrows move the page, and buttons of regions have their own.
+  if (tagName !== "CANVAS" && /^(Arrow|Delete)/.test(event.key)) return;
   const act = /^[1-9]$/.test(event.key) ? () => view.framing.zoomTo(Number(event.key)) : ACTS.get(event.key);
   if (!act) return;
   event.preventDefault();

@@ -42,7 +42,8 @@ export class Overlay {
   compass(directions, view) {
     if (this.same("pointed", view, JSON.stringify(directions))) return;
     const { geometry, canvas } = view;
-    const [x, y] = [canvas.width - 60, 60];
+    // Below what is wrong with the stream.
+    const [x, y] = [canvas.width - 60, 96];
     this.arrows.replaceChildren(...Object.entries(directions ?? {}).flatMap(([name, direction]) => {
       const [right, down] = geometry.toScreen(...direction);
       const line = draw("line", { x1: x, y1: y, x2: x + 36 * right, y2: y + 36 * down, "data-to": name });
@@ -75,5 +76,6 @@ function outline(region, view) {
 
 function corner({ shape, numbers: [a, b, c] }, view) {
   const [x, y] = placed(view, a, b);
-  return shape === "line" ? [x + 4, y - 4] : [x + (c * view.geometry.zoom * (shape === "box" ? 0.5 : 0.71)) + 3, y];
+  const beside = c * view.geometry.zoom * (shape === "box" ? 0.5 : 0.71) + 3;
+  return shape === "line" ? [x + 4, y - 4] : [x + beside, shape === "box" ? y : y - beside];
 }

@@ -1,6 +1,6 @@
 // Painting: a texture of the values themselves, stretched and coloured by the graphics card; or by hand without one.
 
-import { STRETCHES, colourTable, ranksOf } from "./stretch.js";
+import { RANKS, STRETCHES, colourTable, rankOf } from "./stretch.js";
 
 /** Colours outside all maps: values that are not finite, saturated ones, and where there is no image. */
 export const BAD = [190, 0, 190];
@@ -22,10 +22,26 @@ void main() {
 
 const rgb = (colour) => `vec3(${colour.map((part) => (part / 255).toFixed(6)).join(", ")})`;
 
+/** Integers are taken apart from `base` as integers: float has 24 bits, and they up to 32. */
+const APART = {
+  u: "value = whole >= base ? float(whole - base) : -float(base - whole);",
+  i: "value = whole >= base ? float(uint(whole) - uint(base)) : -float(uint(base) - uint(whole));",
+};
+
+const RANK = `
+float rankOf(float t) {
+  int found = 0;
+  for (int jump = ${(RANKS + 1) / 2}; jump > 0; jump >>= 1) {
+    if (texelFetch(ranks, ivec2(found + jump - 1, 0), 0).r <= t) found += jump;
+  }
+  return float(found) / ${RANKS}.0;
+}`;
+
 /** The shader for a kind of pixels and what is done with them: what is not done is not in it, since each pixel pays for it. */
 const fragmentOf = ({ kind, complex, phase, binned, saturated, dark, stretch }) => `#version 300 es
 precision highp float;
 precision highp int;
+precision highp sampler2D;
 precision highp ${kind}sampler2D;
 uniform ${kind}sampler2D pixels;
 uniform sampler2D dark;
@@ -36,28 +52,51 @@ uniform mat2 steps;       // image pixels for one canvas pixel to the right, and
 uniform vec2 corner;      // left and bottom of what was sent
 uniform ivec2 last;       // its last column and row
 uniform vec2 bins;
-uniform vec2 levels;
+uniform vec2 levels;      // the lower one, and how far it is to the upper one, both times \`scale\`
+uniform float scale;
 uniform vec2 contrast;    // factor and bias
-uniform float saturated;
+uniform ${kind ? `${kind === "u" ? "uint" : "int"} base` : "float base"};
+uniform ${kind ? (kind === "u" ? "uint" : "int") : "float"} saturated;
 out vec4 colour;
+${stretch === "equal" ? RANK : ""}
 
 void main() {
   vec2 at = origin + steps * gl_FragCoord.xy - corner;
   ivec2 place = clamp(ivec2(at${binned ? " / bins" : ""}), ivec2(0), last);
   ${complex
     ? `vec2 pair = texelFetch(pixels, place, 0).rg; float value = ${phase ? "atan(pair.y, pair.x)" : "length(pair)"};`
-    : "float value = float(texelFetch(pixels, place, 0).r);"}
+    : kind ? `${kind === "u" ? "uint" : "int"} whole = texelFetch(pixels, place, 0).r; float ${APART[kind]}`
+      : "float value = texelFetch(pixels, place, 0).r;"}
   ${kind ? "" : `if (isnan(value) || isinf(value)) { colour = vec4(${rgb(BAD)}, 1.0); return; }`}
-  ${saturated ? `if (value >= saturated) { colour = vec4(${rgb(SATURATED)}, 1.0); return; }` : ""}
+  ${saturated ? `if (${kind ? "whole" : "value"} >= saturated) { colour = vec4(${rgb(SATURATED)}, 1.0); return; }` : ""}
   ${dark ? "value -= texelFetch(dark, place, 0).r;" : ""}
-  float t = clamp((value - levels.x) / max(levels.y - levels.x, 1e-37), 0.0, 1.0);
+  float t = clamp((value * scale - levels.x) / levels.y, 0.0, 1.0);
   t = clamp(${STRETCHES[stretch].glsl}, 0.0, 1.0);
   t = clamp((t - contrast.y) * contrast.x + 0.5, 0.0, 1.0);
   colour = vec4(texelFetch(colours, ivec2(int(t * 255.0 + 0.5), 0), 0).rgb, 1.0);
 }`;
 
+const signed = (bits) => ({ set: "uniform1i", least: -(2 ** (bits - 1)), most: 2 ** (bits - 1) - 1 });
+const unsigned = (bits) => ({ set: "uniform1ui", least: 0, most: 2 ** bits - 1 });
+/** Of kinds that are integers: their ends, and how one is handed to the card. */
+const ENDS = {
+  uint8: unsigned(8), uint16: unsigned(16), uint32: unsigned(32), int8: signed(8), int16: signed(16), int32: signed(32),
+};
+
+/**
+ * What values are taken apart from, as an integer of their kind, and the lower level and the span from there on, times a
+ * scale: of a size that float can have.
+ */
+function apartOf({ levels: [low, high], dark }, ends) {
+  const base = ends && !dark ? Math.min(ends.most, Math.max(ends.least, Math.round(low))) : 0;
+  const size = Math.max(high / 4 - low / 4, Math.abs(low / 4 - base / 4)) * 4;
+  const scale = 2 ** -Math.min(126, Math.max(-100, Math.ceil(Math.log2(Math.min(size, 1e300) || 1))));
+  return { base, levels: [(low - base) * scale, (high * scale - low * scale) || 1e-37], scale };
+}
+
 const TEXTURES = ["pixels", "dark", "colours", "ranks"];
-const UNIFORMS = [...TEXTURES, "origin", "steps", "corner", "last", "bins", "levels", "contrast", "saturated"];
+const UNIFORMS = [...TEXTURES, "origin", "steps", "corner", "last", "bins", "levels", "scale", "contrast",
+  "base", "saturated"];
 
 /** Paints with WebGL2. The constructor throws where the browser has none. */
 export class CardPainter {
@@ -124,9 +163,7 @@ export class CardPainter {
       this.colour = look.colour;
       this.fill("colours", ["RGBA8", "RGBA", "UNSIGNED_BYTE"], 256, 1, colourTable(look.colour));
     }
-    if (look.stretch === "equal") {
-      this.fill("ranks", ["R8", "RED", "UNSIGNED_BYTE"], 256, 1, ranksOf(pixels, ...look.levels));
-    }
+    if (look.ranks) this.fill("ranks", FORMATS.float32, RANKS, 1, look.ranks);
     if (look.dark && look.dark !== this.dark) this.fill("dark", FORMATS.float32, pixels.columns, pixels.rows, look.dark);
     this.dark = look.dark;
   }
@@ -135,9 +172,10 @@ export class CardPainter {
   paint(pixels, look) {
     const { gl } = this;
     this.fillRest(pixels, look);
+    const saturated = look.saturated <= (ENDS[this.kind]?.most ?? Infinity);
     const { program, at } = this.programFor({
       kind: FORMATS[this.kind][3], complex: this.kind === "complex", phase: Boolean(look.phase), binned: pixels.across * pixels.down > 1,
-      saturated: look.saturated !== undefined, dark: Boolean(look.dark), stretch: look.stretch,
+      saturated, dark: Boolean(look.dark), stretch: look.stretch,
     });
     gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.useProgram(program);
@@ -153,9 +191,14 @@ export class CardPainter {
     gl.uniform2f(at.corner, pixels.left, pixels.bottom);
     gl.uniform2i(at.last, pixels.columns - 1, pixels.rows - 1);
     gl.uniform2f(at.bins, pixels.across, pixels.down);
-    gl.uniform2fv(at.levels, look.levels);
+    const { base, levels, scale } = apartOf(look, ENDS[this.kind]);
+    const { set, least, most } = ENDS[this.kind] ?? { set: "uniform1f" };
+    gl[set](at.base, base);
+    gl.uniform2fv(at.levels, levels);
+    gl.uniform1f(at.scale, scale);
     gl.uniform2fv(at.contrast, look.contrast);
-    gl.uniform1f(at.saturated, look.saturated ?? 0);
+    const whole = Math.min(most, Math.max(least, Math.ceil(look.saturated)));
+    if (saturated) gl[set](at.saturated, least === undefined ? look.saturated : whole);
     gl.clear(gl.COLOR_BUFFER_BIT);
     // What is around the image is filled at once, and the shader works on the rest alone: without a card it is slow.
     gl.enable(gl.SCISSOR_TEST);
@@ -248,7 +291,7 @@ export class HandPainter {
     const word = ([red, green, blue]) => (255 << 24) | (blue << 16) | (green << 8) | red;
     const table = colourTable(look.colour);
     const colours = Array.from({ length: 256 }, (_, k) => word(table.subarray(4 * k, 4 * k + 3)));
-    const ranks = look.stretch === "equal" ? ranksOf(pixels, ...look.levels) : null;
+    const { ranks } = look;
     const [low, high] = look.levels;
     const [factor, bias] = look.contrast;
     const [ax, ay, bx, by] = look.steps;
@@ -269,7 +312,7 @@ export class HandPainter {
             value -= look.dark[j * pixels.columns + i];
           }
           let t = clamp((value - low) / (high - low || 1e-37));
-          t = ranks ? ranks[Math.min(255, Math.floor(t * 256))] / 255 : STRETCHES[look.stretch].js(t);
+          t = ranks ? rankOf(ranks, t) : STRETCHES[look.stretch].js(t);
           t = clamp((clamp(t) - bias) * factor + 0.5);
           painted = colours[Math.round(t * 255)];
         }

@@ -6,9 +6,9 @@ const KINDS = {
   uint64: BigUint64Array, int64: BigInt64Array, float64: Float64Array,
 };
 
-/** The largest integer of a dtype; undefined for other numbers. */
+/** The largest integer of a dtype (of 64 bits, as near as a number can be); undefined for other numbers. */
 export function fullScale(dtype = "") {
-  const [, sign, bits] = dtype.match(/^(u?)int(8|16|32)$/) ?? [];
+  const [, sign, bits] = dtype.match(/^(u?)int(8|16|32|64)$/) ?? [];
   return bits && 2 ** (Number(bits) - (sign ? 0 : 1)) - 1;
 }
 
@@ -29,6 +29,13 @@ export class Pixels {
   /** Other values at the same places. */
   withValues(raw) {
     return Object.assign(Object.create(Pixels.prototype), this, { raw, sent: "float32", complex: false });
+  }
+
+  /** These, in a kind that the graphics card has. */
+  forCard() {
+    if (!["uint64", "int64", "float64"].includes(this.sent)) return this;
+    const near = { raw: Float32Array.from(this.raw, Number), sent: "float32", exact: false };
+    return Object.assign(Object.create(Pixels.prototype), this, near);
   }
 
   /** Whether these are the very values of all pixels of a rectangle: left, bottom, right, top. */
@@ -67,7 +74,8 @@ export class Pixels {
   /** All values, as `at` gives them; at most about `most` of them, evenly; those not finite are left out. */
   values(most = Infinity, finite = true) {
     const count = this.rows * this.columns;
-    const step = Math.max(1, Math.ceil(count / most));
+    // Odd, so that it does not take the same columns of each row.
+    const step = Math.ceil(count / most) | 1;
     const found = new Float64Array(Math.ceil(count / step));
     let kept = 0;
     for (let place = 0; place < count; place += step) {
@@ -78,11 +86,23 @@ export class Pixels {
   }
 }
 
+/** The smallest and largest of all values that are finite; null if none is. */
+function ends(pixels) {
+  let [low, high] = [Infinity, -Infinity];
+  const count = pixels.rows * pixels.columns;
+  for (let place = 0; place < count; place++) {
+    const value = pixels.number(place);
+    if (value < low && value !== -Infinity) low = value;
+    if (value > high && value !== Infinity) high = value;
+  }
+  return low <= high ? [low, high] : null;
+}
+
 /** The lowest and highest level by a rule: "minmax", "99.5" and other percentages, "zscale". */
 export function limits(pixels, rule) {
+  if (rule === "minmax") return ends(pixels) ?? [0, 1];
   const values = pixels.values(200000).sort();
-  if (!values.length) return [0, 1];
-  if (rule === "minmax") return [values[0], values[values.length - 1]];
+  if (!values.length) return ends(pixels) ?? [0, 1];
   if (rule === "zscale") return zscale(values);
   const share = (100 - Number(rule)) / 200;
   const place = (part) => values[Math.min(values.length - 1, Math.max(0, Math.round(part * (values.length - 1))))];

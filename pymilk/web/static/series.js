@@ -71,6 +71,6 @@ export class Series {
     const [low, high] = drawCurve(plot, values);
     plot.setAttribute("aria-label", settings.tool === "none" ? "curve" : settings.tool);
     const binned = pixels.across > 1 ? `, each the ${settings.how} of ${pixels.across}` : "";
-    return `${said}${binned}; from ${text(low)} to ${text(high)}`;
+    return `${said}${binned}; ${Number.isNaN(low) ? "none is finite" : `from ${text(low)} to ${text(high)}`}`;
   }
 }

@@ -5,7 +5,7 @@ import { saveFrame, savePicture } from "./picture.js";
 import { COLOURS, STRETCHES } from "./stretch.js";
 import { DRAWS, HOWS, PARTS, RULES, SENDS, TOOLS } from "./words.js";
 
-/** Make them. The view keeps its menus as `choices`, by the names of its settings, and `freezer`. */
+/** Make them. The view keeps its menus as `choices`, by the names of its settings, and `freezer` and `renewer`. */
 export function toolbar(view, closed) {
   const choice = (name, words, label) => {
     const select = menu(words, label, view.settings[name], (value) => view.set(name, value));
@@ -15,13 +15,17 @@ export function toolbar(view, closed) {
   };
   view.freezer = button("Freeze", "Stand still (x)", () => view.freeze());
   view.freezer.setAttribute("aria-pressed", "false");
+  const renew = () => view.set("auto", view.settings.auto === "1" ? "0" : "1");
+  view.renewer = button("Auto", "Limits from each frame, or as they are (A)", renew);
+  view.renewer.setAttribute("aria-pressed", String(view.settings.auto === "1"));
   return make("div", { className: "tools" },
     choice("stretch", Object.keys(STRETCHES), "Stretch"), choice("colour", Object.keys(COLOURS), "Colour map"),
     choice("limits", RULES, "Limits"), choice("how", HOWS, "Pixels that there is no room for"),
     choice("send", SENDS, "What is sent: JPEG is for slow links, and lossy"),
     choice("tool", TOOLS, "Tool"), choice("draw", DRAWS, "What a drag does"), choice("part", PARTS, "Part of complex numbers"), view.freezer,
     button("Levels", "Limits from this frame (a)", () => view.relevel()),
-    button("Fit", "The whole image (f)", () => view.framing.fit()), button("Turn", "Next orientation (o)", () => view.framing.turn()),
+    view.renewer, button("Fit", "The whole image (f)", () => view.framing.fit()),
+    button("Turn", "Next orientation (o)", () => view.framing.turn()),
     button("PNG", "Save what is seen", () => savePicture(view)),
     button("FITS", "Save the frame that is seen", () => saveFrame(view)),
     button("Close", "Close this view", () => closed(view)));

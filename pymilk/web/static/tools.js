@@ -26,7 +26,8 @@ export class Tools {
     this.plot = make("canvas", { className: "plot", width: 512, height: 90, hidden: true, tabIndex: 0 });
     this.plot.setAttribute("role", "img");
     this.plot.setAttribute("aria-label", `curve of ${view.stream}`);
-    dragLevels(this.plot, () => this.drawnHistogram && { ...this.drawnHistogram, levels: view.levels }, (levels) => view.level(levels));
+    const shown = () => this.drawnHistogram && { ...this.drawnHistogram, levels: view.levels };
+    dragLevels(this.plot, shown, (levels) => view.choose(levels));
     this.report = make("p", { className: "report", hidden: true });
     this.table = make("table", { className: "regions" });
     this.panel = make("div", { className: "panel", hidden: true }, this.table,
@@ -119,7 +120,7 @@ export class Tools {
   async limits() {
     const values = await this.values(this.regions[this.chosen]);
     const { n, min, max } = statistics(values ?? []);
-    if (n) this.view.level([min, max]);
+    if (n) this.view.choose([min, max]);
   }
 
   /** Make the table of regions anew. */

@@ -2,7 +2,7 @@
 
 import { Account } from "./account.js";
 import { Combine } from "./combine.js";
-import { combining } from "./combining.js";
+import { combining, darkFrom } from "./combining.js";
 import { Dark } from "./dark.js";
 import { make } from "./elements.js";
 import { Framing } from "./framing.js";
@@ -10,15 +10,16 @@ import { listen } from "./gestures.js";
 import { press } from "./keys.js";
 import { Native } from "./native.js";
 import { painterFor } from "./painter.js";
-import { Pixels, fullScale, limits } from "./pixels.js";
+import { Pixels, fullScale, limits, text } from "./pixels.js";
 import { Pointer } from "./pointer.js";
 import { Series } from "./series.js";
 import { Link, ask } from "./server.js";
 import { Compass } from "./sky.js";
+import { ranksOf } from "./stretch.js";
 import { toolbar } from "./toolbar.js";
 import { Tools } from "./tools.js";
 import { Track } from "./track.js";
-import { USUAL } from "./words.js";
+import { settingsOf } from "./words.js";
 
 export class View {
   /**
@@ -31,18 +32,18 @@ export class View {
   constructor(stream, given, changed, closed, connect) {
     this.stream = stream;
     this.alone = Boolean(connect);
-    this.settings = { ...USUAL, ...given };
+    const { settings, wrong } = settingsOf(given);
+    this.settings = settings;
     this.changed = changed;
-    this.contrast = [1, 0.5];
+    this.contrast = settings.contrast ? settings.contrast.split(" ").map(Number) : [1, 0.5];
     this.levels = null;
     this.frozen = false;
     this.cutter = new Native((message) => this.link.send(message));
     this.dark = new Dark((part) => this.cutter.get(this.header, this.raw, part), (why) => this.darkened(why));
     this.combine = new Combine(this.settings, (why) => this.combined(why), this.alone);
     this.build(closed);
-    if (this.settings.low !== "" && this.settings.high !== "") {
-      this.levels = [Number(this.settings.low), Number(this.settings.high)];
-    }
+    if (settings.low !== "" && settings.high !== "") this.levels = [Number(settings.low), Number(settings.high)];
+    this.say(wrong, "address");
     const handlers = [(header, content) => this.take(header, content), (state) => this.tell(state), (why) => this.lost(why)];
     this.link = connect ? connect(stream, ...handlers) : new Link(stream, ...handlers);
     this.compass.apply();
@@ -53,7 +54,7 @@ export class View {
     this.canvas.setAttribute("role", "img");
     this.canvas.setAttribute("aria-label", `image of stream ${this.stream}`);
     this.painter = painterFor(this.canvas, () => this.cardChanged());
-    this.framing = new Framing(this, () => { if (!this.frozen) this.ready(); });
+    this.framing = new Framing(this, () => (this.frozen ? this.refine() : this.ready()));
     this.geometry = this.framing.geometry;
     this.pointer = new Pointer(this);
     this.series = new Series(this);
@@ -66,10 +67,10 @@ export class View {
       make("h2", {}, this.stream),
       toolbar(this, closed),
       make("div", { className: "stage" }, this.canvas, this.tools.overlay.element, this.account.trouble, this.pointer.element),
-      ...this.tools.elements, this.track.panel, this.series.panel, combining(this), this.account.element);
+      this.account.element, ...this.tools.elements, this.track.panel, this.series.panel, combining(this));
     this.element.setAttribute("aria-label", `view of ${this.stream}`);
     listen(this.canvas, this);
-    for (const each of [this.canvas, this.tools.plot]) each.addEventListener("keydown", (event) => press(this, event));
+    this.element.addEventListener("keydown", (event) => press(this, event));
   }
 
   /** Change a setting, as the menus do. */
@@ -77,6 +78,7 @@ export class View {
     this.settings[name] = value;
     if (this.choices[name]) this.choices[name].value = value;
     if (name === "limits") this.relevel();
+    if (name === "auto") this.renew(value === "1");
     this.changed();
     if (name === "how" || name === "send") this.framing.moved();
     if (name === "part" && this.raw?.complex) {
@@ -103,10 +105,28 @@ export class View {
     if (this.pixels) this.level(limits(this.seen(), this.settings.limits));
   }
 
+  /** New limits with each frame, and none in the address; or the last ones from now on. */
+  renew(on) {
+    this.renewer.setAttribute("aria-pressed", String(on));
+    if (!on) {
+      if (this.levels) this.level(this.levels);
+      return;
+    }
+    this.relevel();
+    for (const name of ["low", "high"]) this.settings[name] = this.choices[name].value = "";
+  }
+
+  /** These limits, of somebody who has chosen them. */
+  choose(levels) {
+    if (this.settings.auto === "1") this.set("auto", "0");
+    this.level(levels);
+  }
+
   /** These limits from now on. */
   level(levels) {
     this.levels = levels;
     [this.settings.low, this.settings.high] = levels.map(String);
+    for (const name of ["low", "high"]) this.choices[name].value = this.settings[name];
     this.changed();
     this.repaint();
   }
@@ -114,12 +134,35 @@ export class View {
   /** Contrast and bias by so much more. */
   shade(contrast, bias) {
     this.contrast = [Math.max(0, this.contrast[0] * Math.exp(contrast)), this.contrast[1] + bias];
+    this.settings.contrast = this.contrast.map((each) => Number(each.toFixed(4))).join(" ");
+    this.changed();
     this.repaint();
   }
 
-  /** Contrast and bias as they were. */
+  /** Contrast and bias as they were, and limits from what is seen. */
   plain() {
     this.contrast = [1, 0.5];
+    this.settings.contrast = "";
+    this.changed();
+    this.relevel();
+  }
+
+  /** While it is frozen: the part of the frame that is seen now, at full resolution if that is not too much. */
+  async refine() {
+    const { framing, header, given, pixels, shape } = this;
+    if (!given || this.single || pixels !== this.raw || this.combine.count > 1) return;
+    const { left, bottom, right, top, width, height } = framing.wanted();
+    const part = [left, bottom, right, top];
+    const first = () => new Pixels(...given);
+    const fits = right - left <= 2 * width && top - bottom <= 2 * height;
+    const found = fits && !(pixels.exact && pixels.holds(part)) ? await this.cutter.get(header, first(), part) : null;
+    if (given !== this.given || !this.frozen || pixels !== this.raw || shape !== this.shape) return;
+    const inside = pixels.left <= left && pixels.bottom <= bottom && pixels.right >= right && pixels.top >= top;
+    if (!found && inside) return;
+    this.raw = this.pixels = found ? found.forCard() : first();
+    this.raw.phase = pixels.phase;
+    this.painter.load(this.pixels);
+    this.pointer.again();
     this.repaint();
   }
 
@@ -169,12 +212,15 @@ export class View {
     this.raw = new Pixels(header, content);
     this.choices.part.hidden = !this.raw.complex;
     this.raw.phase = this.settings.part === "phase";
-    if (!this.pixels) this.combine.apply(this.raw, header);
+    const first = !this.pixels;
+    if (first) this.combine.apply(this.raw, header);
     this.combine.add(this.raw);
     this.pixels = this.combine.seen;
     this.track.add(header);
-    if (other) this.geometry.fit(this.shape, this.canvas.width, this.canvas.height);
+    if (other) this.framing.begin(this.shape);
     if (!this.levels || this.settings.auto === "1") this.levels = limits(this.seen(), this.settings.limits);
+    if (first) this.say("");
+    if (first && this.settings.dark) this.restore(this.settings.dark);
     if (!this.curve) this.painter.load(this.pixels);
     this.paint();
     this.account.painted(header);
@@ -250,7 +296,17 @@ export class View {
 
   darkened(why) {
     this.say(why);
-    this.relevel();
+    this.settings.dark = this.dark.stream ?? "";
+    this.changed();
+    if (this.restoring && this.settings.low !== "") this.repaint();
+    else this.relevel();
+  }
+
+  /** Take the dark of the address, and leave its limits as they are. */
+  async restore(stream) {
+    this.restoring = true;
+    await darkFrom(this, stream);
+    this.restoring = false;
   }
 
   repaint() {
@@ -266,6 +322,7 @@ export class View {
     const { canvas, pixels, geometry } = this;
     if (!pixels || this.painter.lost) return;
     this.canvas.hidden = this.curve;
+    this.element.classList.toggle("curve", this.curve);
     this.tools.plot.classList.toggle("large", this.curve);
     if (this.curve) this.paintCurve();
     else {
@@ -273,9 +330,11 @@ export class View {
         stretch: this.settings.stretch, colour: this.settings.colour, levels: this.levels, contrast: this.contrast,
         origin: geometry.origin(canvas.width, canvas.height), steps: geometry.steps,
         dark: this.darkOfSeen(), phase: pixels.phase,
+        ranks: this.settings.stretch === "equal" ? ranksOf(this.seen(), ...this.levels) : null,
         saturated: this.settings.sat === "" ? undefined : Number(this.settings.sat),
       });
     }
+    ["low", "high"].forEach((name, k) => (this.choices[name].placeholder = text(this.levels[k])));
     this.tools.update();
     this.track.update();
     this.compass.draw();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -210,6 +211,37 @@ def test_messages_that_are_none(server, cam, said):
     assert get(server, "/api/streams")[0] == 200
 
 
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_numbers_larger_than_any_float(server, cam, caplog, sign):
+    """JSON has whole numbers of any size: they count as the largest, or as none."""
+    huge = sign + "1" + "0" * 400
+    whole = cam.get_data()
+    for name in ("left", "bottom", "right", "top", "width", "height"):
+        page = Page(server, "cam")
+        page.next()
+        page.say({"view": {name: int(huge)}})
+        page.close()
+        page = Page(server, "cam")
+        header, pixels = page.next(**{name: int(huge)})
+        assert header["size"] == list(pixels.shape)
+        assert np.isin(pixels, whole).all() or name in ("width", "height")
+        page.close()
+    for said in (
+        '{"view": {"slice": %s}}',
+        '{"ready": {"cnt0": %s, "file": "1"}}',
+        '{"cut": {"id": 1, "frame": %s}}',
+    ):
+        page = Page(server, "cam")
+        page.next()
+        page.say(said % huge)
+        if "cut" in said:
+            assert json.loads(page.socket.recv(10))["gone"]
+            page.close()
+        else:
+            assert page.ended() == 4400
+    assert caplog.records == []
+
+
 def test_a_message_that_is_too_large(server, cam):
     page = Page(server, "cam")
     page.say("x" * 200_000)
@@ -286,6 +318,18 @@ def test_views_are_bounded(shm_dir, cam):
             pytest.fail("the place of a page that has gone stays taken")
 
 
+def test_those_without_the_token_take_nobodys_place(shm_dir, cam):
+    with WebServer(Settings(port=0, viewers=2)) as server, contextlib.ExitStack() as wordless:
+        for _ in range(6):
+            wordless.enter_context(connect(f"ws://127.0.0.1:{server.port}/view", open_timeout=10))
+        pages = [Page(server, "cam") for _ in range(2)]
+        for page in pages:
+            page.next()
+        assert Page(server, "cam").ended() == 4429
+        for page in pages:
+            page.close()
+
+
 def test_control_only_where_it_was_asked_for(server, cam):
     for path, method in (("/api/streams/cam/keywords", "POST"), ("/api/streams/cam/record", "POST")):
         assert get(server, path, method=method, body={"A": 1})[0] in (404, 405)
@@ -312,6 +356,21 @@ def test_keywords_and_recordings(shm_dir, cam, tmp_path):
 def test_port_in_use(server):
     with pytest.raises(StreamStorageError, match="choose another port"):
         WebServer(Settings(port=server.port)).start()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--port", None], "--port"), (["--host", "203.0.113.7"], "--host"), (["--name", "http://x"], "--name"),
+     (["--cert", "x.pem"], "--cert"), (["--port", "0", "--cert", "no.pem", "--key", "no.pem"], "no.pem")],
+)  # fmt: skip
+def test_the_command_says_which_option(server, options, said):
+    given = [str(server.port) if each is None else each for each in options]
+    done = subprocess.run(
+        [sys.executable, "-m", "pymilk", "web", *given], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_it_ends_with_its_views(shm_dir, cam):
