@@ -19,7 +19,15 @@ from ..times import frame_times, tai_offset
 from .sinks import Header
 from .sinks.base import CLOCK
 
-__all__ = ["FileAccount", "checked_keywords", "first_time", "header_of", "orientation_of", "words_of_axes"]
+__all__ = [
+    "FileAccount",
+    "check_header",
+    "checked_keywords",
+    "first_time",
+    "header_of",
+    "orientation_of",
+    "words_of_axes",
+]
 
 
 #: Longest name of a keyword, as in streams.
@@ -105,6 +113,53 @@ def orientation_of(header: Header, path: str) -> Orientation:
         ) from error
 
 
+#: What a header may have under these names, beside nothing: texts, and integers of 64 bits.
+_TEXTS = ("pymilk", "stream", "dtype", "axes", "clock", "ended")
+_NUMBERS = ("started_ns", "first_ns", "frames", "lost", "part", "series_ns")
+
+#: Most seconds that TAI and UTC can be apart.
+_MOST_OFFSET = 10**6
+
+
+def check_header(header: Header, path: str) -> None:
+    """Raise if a header has something else than `header_of` writes; what it lacks is another question.
+
+    Raises
+    ------
+    StreamFormatError
+    """
+    wrong = [key for key in _TEXTS if not isinstance(header.get(key), str | None)]
+    wrong += [key for key in _NUMBERS if not (header.get(key) is None or _is_number(header[key], 2**63))]
+    if "tai_offset" in header and not _is_number(header["tai_offset"], _MOST_OFFSET):
+        wrong.append("tai_offset")
+    keywords = header.get("keywords", [])
+    if not (isinstance(keywords, list) and all(map(_is_keyword, keywords))):
+        wrong.append("keywords")
+    if wrong:
+        found = repr(str(header[wrong[0]])[:40])
+        what = f"are not name, value and comment, but {found}" if wrong[0] == "keywords" else f"is {found}"
+        raise StreamFormatError(
+            f"{path}: the header of the recording is damaged: {wrong[0]} {what}",
+            path=path,
+            field=wrong[0],
+            found=header[wrong[0]],
+        )
+
+
+def _is_number(value: Any, limit: int) -> bool:
+    return type(value) is int and -limit <= value < limit
+
+
+def _is_keyword(entry: Any) -> bool:
+    return (
+        isinstance(entry, list)
+        and len(entry) == 3
+        and isinstance(entry[0], str)
+        and isinstance(entry[2], str)
+        and not isinstance(entry[1], list | dict)
+    )
+
+
 @dataclass(frozen=True)
 class FileAccount:
     """The counts and times in the header of a file.
@@ -120,6 +175,8 @@ class FileAccount:
         "next file" in a series.
     part : int or None
         Number in a series.
+    series_ns : int or None
+        When the series began: the same in all of its files.
     """
 
     started_ns: int
@@ -128,6 +185,7 @@ class FileAccount:
     lost: int
     ended: str
     part: int | None = None
+    series_ns: int | None = None
 
 
 def header_of(
@@ -174,6 +232,7 @@ def header_of(
         "lost": account.lost,
         "ended": account.ended,
         "part": account.part,
+        "series_ns": account.series_ns,
         "keywords": [list(each) for each in keywords],
         "complete": account.ended not in ("running", "error"),
     }

@@ -148,7 +148,7 @@ class Job:
         self._parts = 0
         self._part_ends = math.inf  # time.monotonic() at which the present file is old enough
         self._first_arrival = self._last_arrival = self._first_ns = 0
-        self._started_ns = 0
+        self._started_ns = self._series_ns = 0
         self._keywords: list[list[Any]] = []
         self._replaces = False
         self._peak = 0.0
@@ -207,7 +207,7 @@ class Job:
     def prepare(self) -> None:
         """Arm the ring. Create the first file, unless it replaces one."""
         self._replaces = self._options.force and any(map(os.path.lexists, self._in_the_way(self._where)))
-        self._started_ns = now_ns()
+        self._started_ns = self._series_ns = now_ns()
         if not self.stream.closed:
             self._format.check_keywords(self._all_keywords())
         if not self._replaces:
@@ -672,6 +672,7 @@ class Job:
             raise file_error(error, where, "written") from error
 
     def _header(self, ended: str) -> Header:
+        several = self._in_parts or self._parts > 1 or ended == GOES_ON
         account = FileAccount(
             started_ns=self._started_ns,
             first_ns=self._first_ns,
@@ -679,6 +680,7 @@ class Job:
             lost=self._part_lost,
             ended=ended,
             part=self._parts - (self._sink is not None) if self._in_parts else None,
+            series_ns=self._series_ns if several else None,
         )
         return header_of(self.name, self.stream.dtype, self._turn, keywords=self._keywords, account=account)
 

@@ -20,6 +20,7 @@ from ..foreign.hdus import Hdu, checked_hdu, split_hdu
 from ..native.formats import EVENT
 from ..system.causes import ended_resources
 from ..system.files import checked_path, file_error, memory_error
+from .headers import check_header
 from .series import parts_of
 from .sinks import Stored, format_of
 from .sinks.outputs import identity_of
@@ -217,7 +218,8 @@ def _read(path: str, hdu: Hdu | None) -> Stored:
 
 
 def _check(stored: Stored, path: str) -> None:
-    """Raise if these cannot be frames of a stream."""
+    """Raise if these cannot be frames of a stream, or have a header that no recorder writes."""
+    check_header(stored.header, path)
     if len(stored.frames.shape) == 0:
         raise StreamFormatError(
             f"{path} has a single number, and no frames",

@@ -61,9 +61,10 @@ class Recording(Reductions, Labelled):
         which axis of the stream), ``symcode``, ``tri_dim``, ``squeeze``, ``clock``, ``tai_offset`` (seconds
         that TAI was ahead of UTC), ``started_ns``, ``first_ns`` (acquisition of the first frame; if its
         writer stored no valid time, when it was written, or arrived),
-        ``frames``, ``lost``, ``ended``, ``part`` (number in a series, or None), ``pymilk`` (version),
-        ``complete``, and ``keywords``: a list of [name, value, comment], as they were when the recording
-        began. Empty for files of others. Of a series: that of the first file, with the totals. A reduced
+        ``frames``, ``lost``, ``ended``, ``part`` (number in a series, or None), ``series_ns`` (when the
+        series began, the same in all of its files, or None), ``pymilk`` (version), ``complete``, and
+        ``keywords``: a list of [name, value, comment], as they were when the recording began. Empty for
+        files of others. Of a series: that of the first file, with the totals. A reduced
         copy of a recording (part of it, its mean, its pixels changed) keeps what tells the orientation,
         ``stream`` and ``keywords``.
     complete : bool

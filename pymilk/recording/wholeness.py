@@ -14,8 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FLAG_COUNTER_RESET, FLAG_COUNTER_SET, FLAG_NEW_FILE
+from .._core import (
+    FLAG_COUNTER_RESET,
+    FLAG_COUNTER_SET,
+    FLAG_NEW_FILE,
+    FLAG_REPEATED_POST,
+    FLAG_UNCERTAIN,
+)
 from .._types import Array
+from ..native.formats import dtype_name
 from .headers import first_time
 from .series import GOES_ON
 from .sinks import Stored
@@ -24,6 +31,12 @@ __all__ = ["count_frames", "mark_seams", "what_is_missing"]
 
 #: Flags of a frame whose number says nothing about the one before.
 _NEW_NUMBERS = FLAG_NEW_FILE | FLAG_COUNTER_RESET | FLAG_COUNTER_SET
+
+#: The same, and of a frame that may have the number of another one.
+_ANY_NUMBERS = _NEW_NUMBERS | FLAG_REPEATED_POST | FLAG_UNCERTAIN
+
+#: How a file of a complete recording ended.
+_ENDINGS = ("complete", "time", "stopped", GOES_ON)
 
 
 def count_frames(stored: Stored) -> int:
@@ -56,29 +69,67 @@ def _fault_of_file(path: str, stored: Stored) -> str:
     """Say what is wrong with one file."""
     if stored.plain:
         return f"{path} is a reduced copy: {stored.remark}" if stored.remark else ""
-    header, info = stored.header, stored.info
-    if not header:
-        return "" if info is None else f"{path} has no header, which says how the recording ended"
-    ended = header.get("ended")
+    if not stored.header:
+        return "" if stored.info is None else f"{path} has no header, which says how the recording ended"
+    fault = _fault_of_end(stored)
+    if fault:
+        return f"{path}{fault}"
+    fault = stored.missing or _fault_of_pixels(stored) or _fault_of_counts(stored) or _fault_of_rows(stored)
+    return f"{path}: {fault}" if fault else ""
+
+
+def _fault_of_end(stored: Stored) -> str:
+    """Say why a recording did not end as asked; follows the path of the file."""
+    ended = stored.header.get("ended")
     if ended == "error":
-        return f"{path}: its recorder ended with an error"
+        return ": its recorder ended with an error"
     if ended == "running" or not stored.complete:
-        return f"{path} is being recorded, or its recorder was killed"
-    if stored.missing:
-        return f"{path}: {stored.missing}"
-    stated, frames = header.get("frames"), int(stored.frames.shape[0])
+        return " is being recorded, or its recorder was killed"
+    found = stored.header.get("complete")
+    if ended not in _ENDINGS or found is not True:
+        named = f"complete is {str(found)[:40]}, ended {str(ended)[:40]!r}"
+        return f": its header does not say how the recording ended ({named})"
+    return ""
+
+
+def _fault_of_pixels(stored: Stored) -> str:
+    """Say whether pixels are no numbers that the recorder wrote, nor floats that were made of them."""
+    stated, found = stored.header.get("dtype"), dtype_name(stored.dtype)
+    if stated == found or stored.dtype.kind in "fc":
+        return ""
+    return f"its pixels are read as {found}, and the recorder wrote {str(stated)[:40]}"
+
+
+def _fault_of_counts(stored: Stored) -> str:
+    """Say whether header, rows and frames differ in number."""
+    info, stated, frames = stored.info, stored.header.get("frames"), int(stored.frames.shape[0])
     rows = stored.rows if stored.rows is not None else 0 if info is None else len(info)
-    if stated == rows == frames == count_frames(stored):
-        first = header.get("first_ns")
-        if info is None or not rows or not isinstance(first, int) or first == first_time(info):
-            return ""
+    if not (stated == rows == frames and type(stated) is int):
+        return f"the header counts {stated} frames, there are {rows} rows and {frames} frames"
+    if frames != count_frames(stored):
+        return f"there are {rows} frames, and {count_frames(stored)} rows that were written"
+    lost = stored.header.get("lost")
+    if info is not None and lost != int(info["lost"].sum()):
+        return f"the header counts {lost} lost frames, and the rows {int(info['lost'].sum())}"
+    return ""
+
+
+def _fault_of_rows(stored: Stored) -> str:
+    """Say whether rows are of another recording, or in another order."""
+    info, first = stored.info, stored.header.get("first_ns")
+    if info is None or not len(info):
+        return ""
+    if type(first) is not int or first != first_time(info):
         return (
-            f"{path}: header and rows are of two recordings: the first frame is of {first} ns in the header, "
-            f"of {first_time(info)} ns in its row"
+            f"header and rows are of two recordings: the first frame is of {str(first)[:40]} ns in the "
+            f"header, of {first_time(info)} ns in its row"
         )
-    if rows == frames == stated:
-        return f"{path} says that it has {rows} frames, and has {count_frames(stored)} rows that were written"
-    return f"{path}: the header counts {stated} frames, there are {rows} rows and {frames} frames"
+    back = (info["cnt0"][1:] <= info["cnt0"][:-1]) & ((info["flags"][1:] & _ANY_NUMBERS) == 0)
+    if back.any():
+        row = int(np.flatnonzero(back)[0]) + 1
+        before, number = info["cnt0"][row - 1], info["cnt0"][row]
+        return f"its rows are not in order: frame {number} of row {row} follows frame {before}"
+    return ""
 
 
 def _fault_of_series(paths: Sequence[str], stored: Sequence[Stored]) -> str:
@@ -89,9 +140,11 @@ def _fault_of_series(paths: Sequence[str], stored: Sequence[Stored]) -> str:
     twice = next((path for path, name in zip(paths, names, strict=True) if names.count(name) > 1), None)
     if twice is not None:
         return f"{twice} is given twice"
+    goes_on = f"the file behind {paths[-1]} is missing, or not there yet: it says that the series goes on"
+    unfinished = stored[-1].header.get("ended") == GOES_ON
     parts = [each.header.get("part") for each in stored]
     if all(part is None for part in parts):
-        return _fault_of_seams(paths, stored)
+        return goes_on if unfinished else _fault_of_seams(paths, stored)
     for wanted, (path, part) in enumerate(zip(paths, parts, strict=True)):
         if part != wanted:
             return f"file {wanted} of the series is not where it should be: {path} is file {part}"
@@ -100,8 +153,12 @@ def _fault_of_series(paths: Sequence[str], stored: Sequence[Stored]) -> str:
     ]
     if early:
         return f"{early[0]} is the last file of its series, and another one follows"
-    if stored[-1].header.get("ended") == GOES_ON:
-        return f"the file behind {paths[-1]} is missing, or not there yet: it says that the series goes on"
+    if unfinished:
+        return goes_on
+    began = stored[0].header.get("series_ns")
+    for path, each in zip(paths, stored, strict=True):
+        if each.header.get("series_ns") != began:
+            return f"{path} is of another recording than {paths[0]}, though its numbers would go on"
     return _fault_of_seams(paths, stored)
 
 

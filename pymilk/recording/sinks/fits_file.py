@@ -24,7 +24,7 @@ from ...system.extras import optional_library
 from ...system.files import delete
 from ...times import frame_times
 from .base import CLOCK, Header, Sink, Stored, new_file, write_all
-from .fits_cards import CARDS, TABLE_ROW, TAKEN, flip_of
+from .fits_cards import CARDS, PIXEL_CARD, TABLE_ROW, TAKEN, flip_of, words_of_pixels
 from .fits_read import read_fits
 from .fits_times import TIME_COLUMN, range_cards, seconds_of, time_column_cards
 from .npy import GrowingNpy, mapped_npy
@@ -123,6 +123,7 @@ class FitsFile(Sink):
             cards += [("BSCALE", 1, ""), ("BZERO", zero, "offset of unsigned integers, or int8")]
         cards.append((UPRIGHT_CARD, "STREAM", "axes as in the stream: NAXIS1 is size[0]"))
         cards += [(name, header.get(key), comment) for key, (name, comment) in CARDS.items()]
+        cards.append((PIXEL_CARD, words_of_pixels(self._dtype, self._shape), "frames as they were recorded"))
         last_ns = int(frame_times(self._last)[0]) if header["ended"] != "running" and len(self._last) else 0
         cards += range_cards(header["first_ns"], last_ns, header["tai_offset"])
         cards.append(("SHM_NKW", len(header["keywords"]), "keywords of the stream, at the end"))

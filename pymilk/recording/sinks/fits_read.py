@@ -19,7 +19,7 @@ from ...foreign.contents import content_of
 from ...foreign.hdus import Chosen, Hdu, choose, opened, silenced, unpacked
 from ...system.memory import free_memory
 from .base import Header, Stored, nothing_to_close
-from .fits_cards import CARDS, TABLE_ROWS, flip_of
+from .fits_cards import CARDS, PIXEL_CARD, TABLE_ROWS, flip_of, words_of_pixels
 from .fits_tiles import TiledFrames, rows_by_length, tiling_of
 from .mapped import MappedFile
 from .npy import read_rows
@@ -242,6 +242,7 @@ def _recorded(file: _File, rows_path: str, cards: Any, pixels: _Pixels) -> Store
     reason = _why_reduced(cards, rows, rows_path)
     if not reason:
         missing = pixels.frames.missing if isinstance(pixels.frames, TiledFrames) else ""
+        missing = missing or _what_changed(cards, pixels)
         return Stored(
             *pixels, info, header, done, nothing_to_close, check=file.check, rows=rows, missing=missing
         )
@@ -260,6 +261,17 @@ def _why_reduced(cards: Any, rows: int | None, rows_path: str) -> str:
         return ""
     count = int(cards[f"NAXIS{cards['NAXIS']}"])
     return "" if count == rows else f"its last axis is {count} long, and there are {rows} rows"
+
+
+def _what_changed(cards: Any, pixels: _Pixels) -> str:
+    """Say whether frames are no others than the recorder wrote, but for floats that were made of them."""
+    shape = tuple(pixels.frames.shape[1:])
+    kind, found = pixels.dtype.name, words_of_pixels(pixels.dtype, shape)
+    recorded = str(cards.get(PIXEL_CARD, found))  # older files have none
+    same = recorded.removeprefix(recorded.partition("[")[0]) == found.removeprefix(kind)
+    if recorded == found or (same and pixels.dtype.kind == "f"):
+        return ""
+    return f"its frames are read as {found}, and the recorder wrote {recorded[:40]}"
 
 
 def _axes_of(cards: Any) -> int | None:

@@ -14,6 +14,7 @@ from ...errors import StreamFormatError
 from ...system.extras import optional_library
 from ...system.regular import check_regular
 from .base import HEADER_NBYTES, Stored, header_of_json
+from .coordinates import COORDINATES
 from .hdf5_filters import check_filters
 from .hdf5_frames import StoredItems, check_stored
 from .kept import KeptFrames, kept_rows, rows_with_gaps
@@ -136,9 +137,33 @@ def _read(h5py: Any, h5: Any, path: str, nbytes: int) -> Stored:
     if missing:
         held, info = KeptFrames(held, kept), rows_with_gaps(info[kept], kept)
     return Stored(
-        held, None, frames.dtype, info, header, complete, lambda: _close(h5), missing=missing,
+        held, None, frames.dtype, info, header, complete, lambda: _close(h5),
+        missing=missing or (_lacking(h5py, h5, frames, len(info)) if complete else ""),
         rows=int(rows.size),
     )  # fmt: skip
+
+
+def _lacking(h5py: Any, h5: Any, frames: Any, count: int) -> str:
+    """Return what else is missing, in words: frames, or coordinates, which older files do not have."""
+    if not frames.chunks:
+        contiguous = frames.id.get_create_plist().get_layout() == h5py.h5d.CONTIGUOUS
+        unwritten = contiguous and frames.size and frames.id.get_offset() is None
+        return "its frames were never written" if unwritten else ""
+    grid = (
+        -(-length // step) for length, step in zip((count, *frames.shape[1:]), frames.chunks, strict=True)
+    )
+    wanted, there = math.prod(grid), int(frames.id.get_num_chunks())
+    if there < wanted:
+        return f"{wanted - there} of {wanted} chunks of frames are missing"
+    links = {name: h5.get(name, getlink=True) for name in set(COORDINATES) & set(h5)}
+    if not links:
+        return ""
+    for name in COORDINATES:
+        # What a link to another file would lead to is not looked at.
+        member = h5[name] if isinstance(links.get(name), h5py.HardLink) else None
+        if getattr(member, "shape", None) != (count,):
+            return f"the coordinate {name} is missing, or a part of it"
+    return ""
 
 
 def _kept(frames: Any, count: int) -> tuple[Array, str]:

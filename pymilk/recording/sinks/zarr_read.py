@@ -188,9 +188,12 @@ def read_zarr(path: str) -> Stored:
 
 def _lacking(path: str, count: int) -> str:
     """Return what is missing of the coordinates, in words; older recordings have none."""
+    absent = [name for name in COORDINATES if not os.path.isdir(os.path.join(path, name))]
+    if len(absent) == len(COORDINATES):
+        return ""
+    if absent:
+        return f"the coordinate {absent[0]} is missing"
     for name in COORDINATES:
-        if not os.path.isdir(os.path.join(path, name)):
-            continue
         try:
             array = _array(path, name)
         except StreamFormatError:
