@@ -151,3 +151,32 @@ def test_a_video_that_ends_early_is_not_complete(tmp_path: Path, make_stream: An
         play(cut(tmp_path / "x.avi"), "film", rate=0)
     report = caught.value.report
     assert (report.ended, 0 < report.published < 75) == ("error", True)
+
+
+def damage(path: Path, nbytes: int) -> Path:
+    """Overwrite some bytes in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + nbytes] = bytes(nbytes)
+    hurt = path.with_name(f"hurt_{path.name}")
+    hurt.write_bytes(content)
+    return hurt
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels", "options", "nbytes"),
+    [
+        ("x.mkv", "ffv1", "gray", {"level": "3", "slicecrc": "1"}, 4),
+        ("x.avi", "mjpeg", "yuvj420p", {}, 400),
+    ],
+)
+def test_damage_that_a_decoder_hides_ends_the_player(
+    name: str, codec: str, pixels: str, options: dict[str, str], nbytes: int, tmp_path: Path
+) -> None:
+    given = values("u1", (20, 48, 64))
+    write_video(tmp_path / name, list(given), pixels, codec, settings=options)
+    assert len(played(tmp_path / name)) == 20
+    level = av.logging.get_level()
+    with pytest.raises(StreamFormatError, match=r"frame \d+ is damaged"):
+        played(damage(tmp_path / name, nbytes))
+    assert av.logging.get_level() == level
