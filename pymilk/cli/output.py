@@ -101,7 +101,8 @@ def _in_options(text: str) -> str:
     context = click.get_current_context(silent=True)
     options = [name for each in context.command.params for name in each.opts] if context is not None else []
     forced = "replace it with --force" if "--force" in options else "delete it with pymilk rm --force"
-    text = _REPLACE_IT.sub(forced, text)
+    chosen = "choose with --hdu, or as" if "--hdu" in options else "choose as"
+    text = _REPLACE_IT.sub(forced, text).replace("choose with hdu=, or as", chosen)
     return _SAFE_CHOICE.sub("", text)
 
 

@@ -49,6 +49,10 @@ _STRICT = {"mjpeg": {"err_detect": "crccheck+explode"}}
 _TELLING = ("ffv1",)
 
 
+#: Flag of a stream that is the picture of a cover, among the pictures of music and films.
+_COVER = 0x400
+
+
 class Video(Sequence):
     """A video file.
 
@@ -63,7 +67,7 @@ class Video(Sequence):
         self.notes, self.choices = [], []
         self._av = optional_library("av", "video", "videos")
         with self._open() as container:
-            stream = container.streams.video[0]
+            stream = self._stream(container)
             self._rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             self.interval_ns = max(1, round(1e9 / self._rate))
         self.look()
@@ -73,17 +77,24 @@ class Video(Sequence):
             container = self._av.open(self.name)
         except Exception as error:
             raise damaged(error, self.name, "video") from error
-        if not container.streams.video:
+        if self._stream(container) is None:
             container.close()
             raise StreamFormatError(
                 f"{self.name} has no pictures", path=self.name, field="video", expected="1 or more", found=0
             )
         return container
 
+    def _stream(self, container: Any) -> Any:
+        """Return the first video in a file that is not the picture of its cover; None if there is none."""
+        videos = [each for each in container.streams.video if not _flags(each) & _COVER]
+        if len(videos) > 1:
+            self._note(f"the first of its {len(videos)} videos")
+        return videos[0] if videos else None
+
     def pictures(self) -> Iterator[tuple[Array, int | None]]:
         """See `Sequence`."""
         with self._open() as container:
-            stream = container.streams.video[0]
+            stream = self._stream(container)
             codec = stream.codec_context.name
             stream.thread_type = "SLICE" if codec in _TELLING else "AUTO"
             stream.codec_context.options = _STRICT.get(codec, {})
@@ -118,8 +129,7 @@ class Video(Sequence):
                 found=frame.format.name,
             )
         self._note(note)
-        turns = round(getattr(frame, "rotation", 0) / 90)
-        return np.rot90(values, turns) if turns else values
+        return _upright(values, frame)
 
 
 class _Told:
@@ -263,6 +273,26 @@ def _frames_of_png(path: str) -> int:
                 return int.from_bytes(file.read(4), "big")
             file.seek(length + 4, 1)
     return 0
+
+
+def _flags(stream: Any) -> int:
+    """Return what a stream is for; older releases of the library say nothing, or have a plain number."""
+    found = getattr(stream, "disposition", 0)
+    return int(getattr(found, "value", found))
+
+
+def _upright(values: Array, frame: Any) -> Array:
+    """Turn a frame the way up that its display matrix states, mirrored ones included. A view."""
+    [*stated] = (bytes(each) for each in frame.side_data if each.type.name == "DISPLAYMATRIX")
+    if not stated:
+        return values
+    # A pixel at (x, y) is shown at (a x + c y, b x + d y), the perspective left out.
+    a, b, _, c, d = (round(each / 65536) for each in np.frombuffer(stated[0], np.int32, 5).tolist())
+    if a and d:
+        return values[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    if b and c:
+        return values.T[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
+    return values
 
 
 # -- pixels ------------------------------------------------------------------------------------
