@@ -289,10 +289,13 @@ def _upright(values: Array, frame: Any) -> Array:
     # A pixel at (x, y) is shown at (a x + c y, b x + d y), the perspective left out.
     a, b, _, c, d = (round(each / 65536) for each in np.frombuffer(stated[0], np.int32, 5).tolist())
     if a and d:
-        return values[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
-    if b and c:
-        return values.T[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
-    return values
+        rows, columns, shown = d, a, values
+    elif b and c:
+        rows, columns, shown = b, c, values.T
+    else:
+        return values
+    turned: Array = shown[:: -1 if rows < 0 else 1, :: -1 if columns < 0 else 1]
+    return turned
 
 
 # -- pixels ------------------------------------------------------------------------------------
