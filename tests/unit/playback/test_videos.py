@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from pymilk.errors import StreamFormatError
 from pymilk.playback import open_footage
+from pymilk.playback.video import Video
 from support.foreign_files import brightness, cut, played, values, write_video
 
 av = pytest.importorskip("av", reason="extra video")
@@ -243,3 +245,13 @@ def test_the_picture_of_a_cover_is_no_video(tmp_path: Path) -> None:
         pytest.skip(f"this libav does not write covers: {error}")
     check(tmp_path / "x.mp4", given)
     assert "videos" not in open_footage(tmp_path / "x.mp4").describe()
+
+
+def test_a_cover_that_comes_first_is_passed_over(tmp_path: Path) -> None:
+    """Files have it there whose words about the music stand before its tracks."""
+    write_video(tmp_path / "x.mkv", list(values("u1", (2, 16, 32))), "gray")
+    video = Video(str(tmp_path / "x.mkv"))
+    cover, film = SimpleNamespace(disposition=0x400), SimpleNamespace(disposition=0)
+    assert video._stream(SimpleNamespace(streams=SimpleNamespace(video=[cover, film]))) is film
+    assert video._stream(SimpleNamespace(streams=SimpleNamespace(video=[cover]))) is None
+    assert not video.notes
