@@ -23,7 +23,7 @@ from . import times
 from ._types import Array
 from .axes import Which3DState, check_symcode, check_tri_dim, decode, encode
 from .errors import FitsHeaderWarning, StreamArgumentError, StreamFormatError, StreamUnsupportedError
-from .foreign.hdus import astropy_fits, checked_hdu, choose, opened, split_hdu
+from .foreign.hdus import astropy_fits, check_scale, checked_hdu, choose, opened, split_hdu
 from .native.formats import EVENT, dtype_name
 from .system.files import checked_path, file_error, moved_into_place
 from .system.masks import unmasked
@@ -114,8 +114,8 @@ def multi_read(
     path, named = split_hdu(checked_path(file_path, "a FITS file", "file_path"))
     wanted = checked_hdu(hdu) if named is None else named
     with opened(path, path, "file_path", memmap=False) as hdus:
-        chosen = hdus if wanted is None else [choose(hdus, wanted, path).hdu]
-        found = [(each.data, each.header.get(UPRIGHT_CARD)) for each in chosen]
+        chosen = list(enumerate(hdus)) if wanted is None else [choose(hdus, wanted, path)[1::-1]]
+        found = [(_data_of(hdu, number, path), hdu.header.get(UPRIGHT_CARD)) for number, hdu in chosen]
     images = [_as_user(data, axes, symcode, tri_dim, alone=len(found) == 1) for data, axes in found]
     if len(images) > 1:
         return tuple(images)
@@ -261,6 +261,21 @@ def _advice(dtype: np.dtype[Any]) -> str:
 def _stream_order(pixels: Array, symcode: int, tri_dim: int) -> Array:
     """Return an image of the user with the axes of the stream in C order. A view."""
     return encode(pixels, symcode, tri_dim).T if pixels.ndim in (2, 3) else pixels
+
+
+def _data_of(hdu: Any, number: int, path: str) -> Any:
+    """Return the pixels of an image, or the rows of a table, as astropy gives them.
+
+    None for an HDU of another kind: random groups, and one that is marked as no standard.
+    """
+    if not hdu.is_image:
+        return hdu.data if hasattr(hdu, "columns") and not isinstance(hdu, astropy_fits().GroupsHDU) else None
+    check_scale(hdu, number, path)
+    if hdu.header["BITPIX"] != 8 or hdu.header.get("BSCALE", 1) != 1 or hdu.header.get("BZERO", 0) != -128:
+        return hdu.data
+    # Signed bytes, of which astropy fails to make integers if they have a BLANK or a BZERO with a point.
+    with opened(path, path, "file_path", memmap=False, do_not_scale_image_data=True) as stored:
+        return (stored[number].data ^ np.uint8(0x80)).view(np.int8)
 
 
 def _as_user(data: Any, axes: Any, symcode: int, tri_dim: int, *, alone: bool) -> Any:

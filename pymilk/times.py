@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 import time
 from typing import Any
 
@@ -20,7 +21,8 @@ from .arguments import bad_argument, is_number
 from .errors import StreamFormatError
 
 __all__ = [
-    "LAST_DATE_NS", "StreamTime", "frame_times", "from_user", "now_ns", "tai_offset", "to_local", "to_utc",
+    "LAST_DATE_NS", "StreamSpan", "StreamTime", "frame_times", "from_user", "now_ns", "tai_offset",
+    "to_local", "to_utc",
 ]  # fmt: skip
 
 #: Number of CLOCK_TAI, the clock of every time stored in a stream. Linux since 3.10.
@@ -28,6 +30,10 @@ CLOCK_TAI = 11
 
 #: Stored times up to this one have a date: a NumPy time in nanoseconds ends in the year 2262.
 LAST_DATE_NS = 9_200_000_000_000_000_000
+
+
+#: Formats of numbers, ``.3f``: they have no directive of a date, which begins with %.
+_OF_NUMBERS = re.compile(r"(?:.?[<>=^])?[+\- ]?z?#?0?\d*[_,]?(?:\.\d+)?[eEfFgGn]")
 
 
 def now_ns() -> int:
@@ -91,11 +97,43 @@ def frame_times(info: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return found
 
 
+class StreamSpan(datetime.timedelta):
+    """The time between two times of a stream: a timedelta that is also a number of seconds."""
+
+    def __float__(self) -> float:
+        return self.total_seconds()
+
+    def __eq__(self, other: object) -> bool:
+        return float(self) == other if is_number(other) else super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return super().__hash__()
+
+    def __lt__(self, other: Any) -> bool:
+        return float(self) < other if is_number(other) else super().__lt__(other)
+
+    def __le__(self, other: Any) -> bool:
+        return float(self) <= other if is_number(other) else super().__le__(other)
+
+    def __gt__(self, other: Any) -> bool:
+        return float(self) > other if is_number(other) else super().__gt__(other)
+
+    def __ge__(self, other: Any) -> bool:
+        return float(self) >= other if is_number(other) else super().__ge__(other)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(float(self), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if _OF_NUMBERS.fullmatch(spec) else super().__format__(spec)
+
+
 class StreamTime(datetime.datetime):
     """A naive local datetime that is also a number: ``float(t)`` is seconds since 1970.
 
     Existing scripts expect times of streams as the one or as the other. With numbers it compares and
-    calculates as the number, with datetimes and timedeltas as the datetime.
+    calculates as the number, with datetimes and timedeltas as the datetime; what lies between two of them is
+    a `StreamSpan`. `round`, `int` and formats of numbers take the number.
     """
 
     def __float__(self) -> float:
@@ -125,12 +163,26 @@ class StreamTime(datetime.datetime):
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Any:
-        return float(self) - other if is_number(other) else super().__sub__(other)
+        if is_number(other):
+            return float(self) - other
+        found = super().__sub__(other)
+        if isinstance(found, datetime.timedelta) and isinstance(other, StreamTime):
+            return StreamSpan(found.days, found.seconds, found.microseconds)
+        return found
 
     def __rsub__(self, other: Any) -> Any:
         if is_number(other):
             return other - float(self)
         return NotImplemented
+
+    def __int__(self) -> int:
+        return int(float(self))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(float(self), digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if _OF_NUMBERS.fullmatch(spec) else super().__format__(spec)
 
 
 def to_local(stamp_ns: int) -> StreamTime:

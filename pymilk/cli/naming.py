@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from ..channels.listing import list_channels
 from ..errors import StreamError, StreamNotFoundError
+from ..foreign.hdus import split_hdu
 from ..names import stream_directory
 from ..streams.directory import list_streams
 
@@ -68,7 +69,7 @@ def matching(names: Iterable[str], *, channels: bool = False) -> list[str]:
     """
     found: dict[str, None] = {}
     for name in names:
-        if not is_pattern(name):
+        if not is_pattern(name) or os.path.isfile(split_hdu(name)[0]):
             found[name] = None
             continue
         known = sorted(_streams() + (_channels() if channels else []))

@@ -18,7 +18,7 @@ import rich.table
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import ForeignFileWarning, StreamInUseWarning
+from ..errors import ForeignFileWarning, StreamGoneWarning, StreamInUseWarning
 from ..names import stream_directory
 from ..verdicts import wrapped
 from .colour import Meaning, paint, wants_colours
@@ -55,6 +55,10 @@ _LOSSES = ("lost", "torn", "not written", "not read in time")
 #: The same within a line: "3 lost", or "lost   3".
 _LOSS = re.compile(rf"\b(?:(\d+) (?:lost|torn)|(?:{'|'.join(_LOSSES)}) +(\d+))\b")
 
+#: What errors and warnings say of arguments in Python.
+_REPLACE_IT = re.compile(r"replace (?:it|the stream) with replace=True")
+_SAFE_CHOICE = re.compile(r"; replace='if-free' \(or PYMILK_REPLACE=if-free\) refuses that")
+
 #: Text for an unknown value.
 NOTHING = "-"
 
@@ -70,7 +74,7 @@ def process_text(pid: int | None, alive: bool | None) -> str:
 
 def print_error(error: Exception) -> None:
     """Print the message of an error on stderr; it may contain names of processes and text of files."""
-    text = f"pymilk: {error}{close_names(error)}{_option(error)}"
+    text = f"pymilk: {_in_options(str(error))}{close_names(error)}{_option(error)}"
     click.echo("\n".join(map(clean, text.split("\n"))), err=True)
 
 
@@ -92,6 +96,16 @@ def print_none(what: str, wanted: Sequence[str] = (), where: Sequence[str] = ())
     click.echo(clean(f"no {what} in {places}{fitting}"), err=True)
 
 
+def _in_options(text: str) -> str:
+    """Put options of the running command in the place of arguments in Python, or say what else helps."""
+    context = click.get_current_context(silent=True)
+    options = [name for each in context.command.params for name in each.opts] if context is not None else []
+    forced = "replace it with --force" if "--force" in options else "delete it with pymilk rm --force"
+    chosen = "choose with --hdu, or as" if "--hdu" in options else "choose as"
+    text = _REPLACE_IT.sub(forced, text).replace("choose with hdu=, or as", chosen)
+    return _SAFE_CHOICE.sub("", text)
+
+
 def _option(error: Exception) -> str:
     """Return which option of the running command an error is about, to end its message; or nothing."""
     context = click.get_current_context(silent=True)
@@ -106,7 +120,7 @@ def _option(error: Exception) -> str:
 
 @contextlib.contextmanager
 def warnings_as_lines(*, quiet: bool = False) -> Iterator[None]:
-    """Print warnings as lines on stderr: of streams that are replaced in use, and of files of others.
+    """Print warnings as lines on stderr: of streams replaced in use or gone, and of files of others.
 
     With `quiet` what is decided about files of others is not printed.
     """
@@ -115,10 +129,10 @@ def warnings_as_lines(*, quiet: bool = False) -> Iterator[None]:
         warnings.simplefilter("always", StreamInUseWarning)
         yield
     for each in said:
-        if not issubclass(each.category, (ForeignFileWarning, StreamInUseWarning)):
+        if not issubclass(each.category, (ForeignFileWarning, StreamGoneWarning, StreamInUseWarning)):
             warnings.showwarning(each.message, each.category, each.filename, each.lineno)
         elif not (quiet and issubclass(each.category, ForeignFileWarning)):
-            click.echo(f"pymilk: {clean(str(each.message))}", err=True)
+            click.echo(f"pymilk: {clean(_in_options(str(each.message)))}", err=True)
 
 
 def print_json(content: Any, indent: int | None = 2) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import click
 import numpy as np
 
+from ..streams.keywords import value_of_text
+
 __all__ = [
     "AliasedOption",
     "Number",
@@ -21,6 +23,7 @@ __all__ = [
     "shape_of",
     "shapes_of",
     "size_of",
+    "typed_value",
 ]
 
 #: What a letter behind a number of bytes stands for.
@@ -161,3 +164,12 @@ def rates_of(context: click.Context, parameter: click.Parameter, text: str) -> l
     if not rates or not all(0 < rate < float("inf") for rate in rates):
         raise click.BadParameter(f"{text!r} is not a list of rates, for example 1000,5000")
     return rates
+
+
+def typed_value(text: str) -> int | float | str:
+    """Return what was typed as a number if it is one, else as text; a number that loses digits is named."""
+    value = value_of_text(text)
+    if isinstance(value, float) and text.strip().lstrip("+-").isdecimal():
+        words = f"{text.strip()} has more than 64 bits and is stored as the floating-point number"
+        click.echo(f"pymilk: {words} {value!r}", err=True)
+    return value

@@ -71,6 +71,10 @@ _PACKERS = (
 )
 
 
+class SeveralFiles(ValueError):
+    """An archive has not one file in it."""
+
+
 def open_packed(path: str, packed: str) -> Any:
     """Open the content of a file that is packed as a whole; of an archive, its only file.
 
@@ -87,7 +91,7 @@ def open_packed(path: str, packed: str) -> Any:
     Raises
     ------
     Exception
-        Of many kinds, if it is damaged; a ValueError if it is an archive of several files.
+        Of many kinds, if it is damaged; `SeveralFiles` if it is an archive of several.
     """
     [module] = [each for _, name, each in _PACKERS if name == packed]
     library = importlib.import_module(module)  # here, so that nobody waits for it who needs it not
@@ -96,7 +100,7 @@ def open_packed(path: str, packed: str) -> Any:
     archive = library.ZipFile(path)
     names = archive.namelist()
     if len(names) != 1:
-        raise ValueError(f"it is an archive of {len(names)} files")
+        raise SeveralFiles(f"it is an archive of {len(names)} files")
     return archive.open(names[0])
 
 
@@ -137,6 +141,8 @@ def _unpacked(path: str, name: str) -> Content:
             inside = _told_by(file.read(_HEAD_NBYTES))
     except MemoryError:
         raise
+    except SeveralFiles as error:
+        return Content("archive", str(error).removeprefix("it is "), name)
     except Exception as error:  # noqa: BLE001 (of any of these libraries)
         ended = ended_resources(error)
         if ended is not None:

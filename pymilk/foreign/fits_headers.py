@@ -23,6 +23,9 @@ _CARD = 80
 _HEADER_NBYTES = 4000 * _BLOCK
 _MOST = 999
 
+#: Bits of a pixel; negative ones are floats.
+_BITS = (8, 16, 32, 64, -32, -64)
+
 #: Cards that count axes or columns.
 _COUNTS = ("NAXIS", "TFIELDS", "ZNAXIS")
 
@@ -51,19 +54,27 @@ def check_headers(file: IO[bytes], path: str) -> None:
         for name in _COUNTS:
             count = cards.get(name, 0)
             if count is None or not 0 <= count <= _MOST:
-                raise StreamFormatError(
-                    f"{path} is no FITS file, or it is damaged: {name} is "
-                    f"{'no number' if count is None else count}, and 0 to {_MOST} are possible",
-                    path=path,
-                    field=name,
-                    expected=f"0 to {_MOST}",
-                    found=count,
-                )
+                raise _impossible(path, name, count, f"0 to {_MOST}")
+        bits = cards.get("BITPIX", 8)
+        if bits not in _BITS:
+            raise _impossible(path, "BITPIX", bits, ", ".join(map(str, _BITS)))
         size = _data_nbytes(cards)
         if size is None:
             break
         at += length + -(-size // _BLOCK) * _BLOCK
     file.seek(0)
+
+
+def _impossible(path: str, name: str, found: int | None, possible: str) -> StreamFormatError:
+    """Return the error for a card that cannot be."""
+    return StreamFormatError(
+        f"{path} is no FITS file, or it is damaged: {name} is "
+        f"{'no number' if found is None else found}, and {possible} are possible",
+        path=path,
+        field=name,
+        expected=possible,
+        found=found,
+    )
 
 
 def _header(file: IO[bytes]) -> tuple[int, dict[str, int | None]] | None:

@@ -26,8 +26,8 @@ from ..system.regular import open_regular
 from .contents import Content, content_of, open_packed
 from .fits_headers import check_headers
 
-__all__ = ["Chosen", "Hdu", "astropy_fits", "checked_hdu", "choose", "opened", "silenced", "split_hdu",
-           "unpacked"]  # fmt: skip
+__all__ = ["Chosen", "Hdu", "astropy_fits", "check_scale", "checked_hdu", "choose", "opened", "silenced",
+           "split_hdu", "unpacked"]  # fmt: skip
 
 #: Number, name, or name and version (EXTVER) of an HDU.
 Hdu = int | str | tuple[str, int]
@@ -206,10 +206,25 @@ def choose(hdus: Any, wanted: Hdu | None, path: str) -> Chosen:
     for number, hdu in enumerate(hdus):
         if _is_called(hdu, number, wanted):
             if _has_image(hdu):
+                check_scale(hdu, number, path)
                 return Chosen(hdu, number, _label(hdu, number), ())
             what = "no pixels" if hdu.is_image else "a table, and no image"
             raise _no_hdu(f"HDU {_words(wanted)} of {path} has {what}", hdus, wanted)
     raise _no_hdu(f"{path} has no HDU {_words(wanted)}", hdus, wanted)
+
+
+def check_scale(hdu: Any, number: int, path: str) -> None:
+    """Raise `StreamFormatError` if the scale of an image is no number: libraries fail in the middle of it."""
+    for name in ("BSCALE", "BZERO"):
+        found = hdu.header.get(name, 0)
+        if not isinstance(found, (int, float)):
+            raise StreamFormatError(
+                f"{path} is damaged: {name} of HDU {_label(hdu, number)} is no number: {str(found)!r}",
+                path=path,
+                field=name,
+                expected="a number",
+                found=found,
+            )
 
 
 def _first(hdus: Any, path: str) -> Chosen:
@@ -223,9 +238,12 @@ def _first(hdus: Any, path: str) -> Chosen:
             if found is not None:
                 others.append(_label(hdu, number))
                 continue
+            check_scale(hdu, number, path)
             found = Chosen(hdu, number, _label(hdu, number), ())
             if "SHM_DONE" in hdu.header:
                 break  # a recording: behind its cube there may be frames that are not counted yet
+    except StreamFormatError:
+        raise
     except Exception:  # of astropy: something behind the image is damaged
         if found is None:
             raise
@@ -273,4 +291,3 @@ def silenced() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-

@@ -6,11 +6,12 @@ import numpy as np
 
 from .._types import Array
 
-__all__ = ["COLOURS", "TRANSPARENCY", "brightness", "turned"]
+__all__ = ["COLOURS", "FURTHER", "TRANSPARENCY", "brightness", "turned"]
 
 #: Notes for what is done.
 COLOURS = "colours become brightness"
 TRANSPARENCY = "transparency is left out"
+FURTHER = "values beside the colours are left out"
 
 #: What brightness is made of: red, green, blue (ITU-R BT.601).
 _GREY = np.array([0.299, 0.587, 0.114])

@@ -254,6 +254,8 @@ def _recorded(recording: Recording, *, owned: bool = True, frame_axes: int | Non
     cube.choices = _choices(recording, frame_axes)
     if recording.remark:
         cube.notes.append(f"read as a plain array, since {recording.remark}")
+    elif recording.behind:
+        cube.notes.append(f"{recording.behind} bytes behind its array are left out")
     elif recording.missing:
         cube.notes.append(f"not complete: {recording.missing}")
     return cube

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ from .colours import COLOURS, TRANSPARENCY, brightness, turned
 from .gif import check_gif
 from .pnm import pnm_pictures
 from .tiff import tiff_pictures
-from .video import decoded_picture
+from .video import decoded_pictures
 
 __all__ = ["IMAGE_KINDS", "IMAGE_SUFFIXES", "Images"]
 
@@ -100,9 +101,13 @@ class Images(Sequence):
     def _by_pillow(self, path: str, depth: int, kind: int) -> Iterator[Array]:
         """Go through the pictures of a file that Pillow reads; of a PNG with its depth and kind."""
         if depth == 16 and kind != _GREY:  # Pillow would drop the lower 8 bits
-            yield turned(self._grey(decoded_picture(path)), _orientation(path))
+            orientation = _orientation(path)
+            for picture in decoded_pictures(path):
+                yield turned(self._grey(picture), orientation)
             return
-        with self._imageio.imopen(path, "r", plugin="pillow") as file:
+        # Pillow warns of transparency in palettes, which is left out here.
+        with warnings.catch_warnings(), self._imageio.imopen(path, "r", plugin="pillow") as file:
+            warnings.filterwarnings("ignore", "Palette images with Transparency", UserWarning)
             count = file.properties(index=...).n_images or 1
             for number in range(count):
                 try:

@@ -58,7 +58,10 @@ def _picture(content: bytes, at: int) -> tuple[Array, int]:
         raise ValueError(f"it is {width} x {height} pixels large")
     dtype: np.dtype[Any] = np.dtype(np.uint8 if depth < 256 else np.uint16)
     if kind <= 3:
-        return _of_text(content, at, shape, dtype, kind)
+        picture, at = _of_text(content, at, shape, kind)
+        if picture.size and not 0 <= picture.min() <= picture.max() <= depth:
+            raise ValueError(f"it has values outside of 0 to {depth}, its largest one")
+        return picture.astype(dtype), at
     if kind == 4:
         return _of_bits(content, at, height, width)
     stored = dtype.newbyteorder(">")
@@ -68,16 +71,14 @@ def _picture(content: bytes, at: int) -> tuple[Array, int]:
     return picture, at + count * dtype.itemsize
 
 
-def _of_text(
-    content: bytes, at: int, shape: tuple[int, ...], dtype: np.dtype[Any], kind: int
-) -> tuple[Array, int]:
+def _of_text(content: bytes, at: int, shape: tuple[int, ...], kind: int) -> tuple[Array, int]:
     """Read numbers that are written out; the digits of a PBM need no blanks between them."""
     count = int(np.prod(shape))
     text = re.sub(rb"#[^\n]*", b"", content[at:])
     words = [bytes([each]) for each in text if each in b"01"] if kind == 1 else text.split()
     if len(words) < count:
         raise ValueError(f"it has {len(words)} of {count} values")
-    return np.array([int(word) for word in words[:count]]).astype(dtype).reshape(shape), len(content)
+    return np.array([int(word) for word in words[:count]]).reshape(shape), len(content)
 
 
 def _of_bits(content: bytes, at: int, height: int, width: int) -> tuple[Array, int]:

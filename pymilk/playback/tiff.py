@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import math
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,16 +15,22 @@ from .._types import Array
 from ..errors import LibraryMissingError
 from ..recording.sinks.mapped import MappedFile
 from ..system.extras import optional_library
-from .colours import COLOURS, TRANSPARENCY, brightness, turned
+from .colours import COLOURS, FURTHER, TRANSPARENCY, brightness, turned
 
 __all__ = ["tiff_pictures"]
 
 #: Tag Orientation.
 _ORIENTATION = 274
 
+#: Kinds of a further value of a pixel that are its transparency: multiplied into the others, or not.
+_ALPHA = (1, 2)
+
 #: Photometric interpretations that are one value for a pixel: white is 0, black is 0, mosaic of a camera.
 _VALUES = (0, 1, 32803)
 _RGB, _PALETTE = 2, 3
+
+#: What tifffile says of damaged files is an error here, or does not matter.
+_UNSAID = logging.NullHandler()
 
 
 def tiff_pictures(path: str, note: Callable[[str], None]) -> Iterator[Array]:
@@ -39,32 +48,54 @@ def tiff_pictures(path: str, note: Callable[[str], None]) -> Iterator[Array]:
         And what tifffile raises for damaged files.
     """
     tifffile = optional_library("tifffile", "video", "TIFF images")
+    logging.getLogger("tifffile").addHandler(_UNSAID)
     # Of the pages of this file alone: OME may name other files.
     with tifffile.TiffFile(path, is_ome=False) as tiff:
-        volume = _contiguous(tiff, path)
-        if volume is not None:
-            yield from volume
-            return
         page = None
         for number, page in enumerate(tiff.pages):
-            if not page.is_reduced:
+            volume = _contiguous(tiff, page, path)
+            if volume is not None:
+                yield from volume
+            elif not page.is_reduced:
                 yield from _pictures(page, number, path, note)
         if page is not None:
             _check_end(tiff, page)
 
 
-def _contiguous(tiff: Any, path: str) -> Iterator[Array] | None:
-    """Return the images of a file that has one page for all of them, as ImageJ writes large ones."""
-    page = tiff.pages[0]
-    if len(tiff.pages) > 1 or page.photometric not in _VALUES or page.samplesperpixel > 1:
+def _contiguous(tiff: Any, page: Any, path: str) -> Iterator[Array] | None:
+    """Return the images of a page that stands for all of them, as ImageJ and tifffile write large ones."""
+    if page.photometric not in _VALUES or page.samplesperpixel > 1 or page.dtype is None:
         return None
-    series = tiff.series[0]
-    if series.dataoffset is None or series.size == page.size:
+    if len(tiff.pages) == 1:
+        series = tiff.series[0]
+        shape, place = series.shape, series.dataoffset
+        _check_stated(tiff, series.size // page.size)
+    else:
+        shape, place = _truncated_shape(page), page.dataoffsets[0]
+    if shape is None or place is None or math.prod(shape) == page.size:
         return None
     mapped = MappedFile(path)
-    dtype = np.dtype(tiff.byteorder + series.dtype.char)
-    flat = mapped.array(dtype, series.shape, series.dataoffset).reshape(-1, *page.shape[-2:])
+    dtype = np.dtype(tiff.byteorder + page.dtype.char)
+    flat = mapped.array(dtype, shape, place).reshape(-1, *page.shape[-2:])
     return _copied(flat, _orientation(page), mapped)
+
+
+def _check_stated(tiff: Any, count: int) -> None:
+    """Raise if a file of one page says, in the words of ImageJ, that it has more images than are there."""
+    stated = (tiff.imagej_metadata or {}).get("images", 1) if tiff.is_imagej else 1
+    if isinstance(stated, int) and stated > count:
+        raise ValueError(f"it ends early: {count} of {stated} images are there")
+
+
+def _truncated_shape(page: Any) -> tuple[int, ...] | None:
+    """Return the shape of all images for which a page stands that tifffile wrote with ``truncate``."""
+    if not page.is_shaped:
+        return None
+    try:
+        stated = json.loads(page.description)
+        return tuple(map(int, stated["shape"])) if stated.get("truncated") else None
+    except (ValueError, TypeError, KeyError, AttributeError):  # it is text of any kind
+        return None
 
 
 def _copied(frames: Array, orientation: int, mapped: MappedFile) -> Iterator[Array]:
@@ -85,16 +116,19 @@ def _pictures(page: Any, number: int, path: str, note: Callable[[str], None]) ->
     else:
         samples = None
     if page.photometric == _RGB and samples is not None and samples.shape[-1] >= 3:
+        if samples.dtype.kind == "c":
+            raise ValueError("its colours are complex numbers")
         note(COLOURS)
+        for extra in page.extrasamples:
+            note(TRANSPARENCY if extra in _ALPHA else FURTHER)
         values = brightness(samples)
     elif page.photometric == _PALETTE and samples is None:
         note(COLOURS)
-        # A palette has 16 bits, the upper 8 of which are used.
-        values = brightness((np.moveaxis(page.colormap, 0, -1) >> 8).astype(np.uint8)[values])
+        values = brightness(_palette(page.colormap)[values])
     elif page.photometric not in _VALUES:
         raise ValueError(f"its colours are of a kind that is not read here: {_name(page.photometric)}")
     elif samples is not None:
-        if samples.shape[-1] != 2:
+        if samples.shape[-1] != 2 or page.extrasamples[:1] not in {(each,) for each in _ALPHA}:
             raise ValueError(f"it has {samples.shape[-1]} values for each pixel, and no colours")
         note(TRANSPARENCY)
         values = samples[..., 0]
@@ -102,6 +136,15 @@ def _pictures(page: Any, number: int, path: str, note: Callable[[str], None]) ->
         values = values.astype(np.uint8)
     for picture in values.reshape(-1, *values.shape[-2:]):
         yield turned(picture, _orientation(page))
+
+
+def _palette(colours: Array) -> Array:
+    """Return the colours of a palette in 8 bits: it has 16, the upper 8 of which are used.
+
+    Some programs write them in the lower 8, against the rule.
+    """
+    values = np.moveaxis(colours, 0, -1)
+    return (values >> (8 if values.max(initial=0) > 255 else 0)).astype(np.uint8)
 
 
 def _name(photometric: Any) -> str:

@@ -15,7 +15,7 @@ from ..system.extras import optional_library
 from .base import Sequence, damaged, stem
 from .colours import COLOURS, TRANSPARENCY, brightness
 
-__all__ = ["VIDEO_KINDS", "VIDEO_SUFFIXES", "Video", "decoded_picture"]
+__all__ = ["VIDEO_KINDS", "VIDEO_SUFFIXES", "Video", "decoded_pictures"]
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".ts", ".y4m")
 
@@ -43,6 +43,15 @@ _COLOURS = re.compile(r"(?:rgb|bgr)24|pal8|[argbx0]{4}")
 #: less exactly.
 _SHORT_FRAMES, _SHORT_KNOWN, _SHORT_SECONDS = 1.5, 0.75, 0.0015
 
+#: Decoders that hide damage, for lack of a frame before they fill it up with grey or with the frame before,
+#: and how to make them tell: by an error, or by a message in the log.
+_STRICT = {"mjpeg": {"err_detect": "crccheck+explode"}}
+_TELLING = ("ffv1",)
+
+
+#: Flag of a stream that is the picture of a cover, among the pictures of music and films.
+_COVER = 0x400
+
 
 class Video(Sequence):
     """A video file.
@@ -58,7 +67,7 @@ class Video(Sequence):
         self.notes, self.choices = [], []
         self._av = optional_library("av", "video", "videos")
         with self._open() as container:
-            stream = container.streams.video[0]
+            stream = self._stream(container)
             self._rate = stream.average_rate or stream.guessed_rate or Fraction(25)
             self.interval_ns = max(1, round(1e9 / self._rate))
         self.look()
@@ -68,27 +77,36 @@ class Video(Sequence):
             container = self._av.open(self.name)
         except Exception as error:
             raise damaged(error, self.name, "video") from error
-        if not container.streams.video:
+        if self._stream(container) is None:
             container.close()
             raise StreamFormatError(
                 f"{self.name} has no pictures", path=self.name, field="video", expected="1 or more", found=0
             )
         return container
 
+    def _stream(self, container: Any) -> Any:
+        """Return the first video in a file that is not the picture of its cover; None if there is none."""
+        videos = [each for each in container.streams.video if not _flags(each) & _COVER]
+        if len(videos) > 1:
+            self._note(f"the first of its {len(videos)} videos")
+        return videos[0] if videos else None
+
     def pictures(self) -> Iterator[tuple[Array, int | None]]:
         """See `Sequence`."""
         with self._open() as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
+            stream = self._stream(container)
+            codec = stream.codec_context.name
+            stream.thread_type = "SLICE" if codec in _TELLING else "AUTO"
+            stream.codec_context.options = _STRICT.get(codec, {})
             before: float | None = None
-            length = _Length(container, stream)
+            length = _Length(container, stream, _Told(self._av.logging, codec))
             try:
                 for frame in length.frames():
                     step = self.interval_ns
                     if before is not None and frame.time is not None:
                         step = max(0, round((frame.time - before) * 1e9))
                     before = frame.time
-                    if frame.is_corrupt:
+                    if frame.is_corrupt or length.told.damage:
                         whole = length.decoded - 1
                         raise length.error(self.name, f"frame {whole} is damaged", whole)
                     yield self._picture(frame), step
@@ -111,14 +129,39 @@ class Video(Sequence):
                 found=frame.format.name,
             )
         self._note(note)
-        turns = round(getattr(frame, "rotation", 0) / 90)
-        return np.rot90(values, turns) if turns else values
+        return _upright(values, frame)
+
+
+class _Told:
+    """What a decoder says in its log alone: that it has found damage."""
+
+    def __init__(self, logging: Any, codec: str) -> None:
+        self.damage = False
+        self._logging, self._codec = logging, codec
+
+    def decode(self, packet: Any) -> list[Any]:
+        """Decode a packet, and look into the log."""
+        if self._codec not in _TELLING:
+            return list(packet.decode())
+        level = self._logging.get_level()
+        if level is None:  # nothing is logged: let messages be kept, but none be shown
+            self._logging.set_level(self._logging.PANIC)
+        try:
+            before, _ = self._logging.get_last_error()
+            frames = list(packet.decode())
+            count, last = self._logging.get_last_error()
+        finally:
+            if level is None:
+                self._logging.set_level(None)
+        self.damage = self.damage or (count > before and last[1] == self._codec)
+        return frames
 
 
 class _Length:
     """Frames of a video, counted against what its file says."""
 
-    def __init__(self, container: Any, stream: Any) -> None:
+    def __init__(self, container: Any, stream: Any, told: _Told) -> None:
+        self.told = told
         self.decoded = self._packets = self._nbytes = 0
         self._cut = False  # a packet is shorter than it says
         self._container, self._stream = container, stream
@@ -138,7 +181,7 @@ class _Length:
                     self._packets += 1  # those without content stand for the frame before
                     self._nbytes = packet.size
                 self._cut = self._cut or packet.is_corrupt
-                for frame in packet.decode():
+                for frame in self.told.decode(packet):
                     self.decoded += 1
                     yield frame
 
@@ -201,16 +244,58 @@ class _Length:
         return 0.0
 
 
-def decoded_picture(path: str) -> Array:
-    """Decode a PNG file with all its bits: shape (height, width), or with values of a pixel behind."""
+def decoded_pictures(path: str) -> Iterator[Array]:
+    """Decode a PNG file with all its bits: shape (height, width), or with values of a pixel behind.
+
+    A moving one (APNG) has several.
+    """
     av = optional_library("av", "video", "PNG images with colours of 16 bits")
-    with av.open(path, format="png_pipe") as container:
+    stated = _frames_of_png(path)
+    with av.open(path, format="apng" if stated else "png_pipe") as container:
+        count = 0
         for frame in container.decode(video=0):
             name = frame.format.name
-            count = {"gray16be": 1, "ya16be": 2, "rgb48be": 3, "rgba64be": 4}[name]
-            values = _plane(frame, 0, np.dtype(">u2"), count)
-            return values[..., 0] if count == 1 else values
-    raise ValueError("it has no picture")
+            samples = {"gray16be": 1, "ya16be": 2, "rgb48be": 3, "rgba64be": 4}[name]
+            values = _plane(frame, 0, np.dtype(">u2"), samples)
+            yield values[..., 0] if samples == 1 else values
+            count += 1
+        if count < max(stated, 1):
+            raise ValueError(f"it ends early; {count} of {max(stated, 1)} frames are there")
+
+
+def _frames_of_png(path: str) -> int:
+    """Return how many frames a moving PNG says it has, and 0 of others: chunk acTL, before the pixels."""
+    with open(path, "rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] == b"acTL":
+                return int.from_bytes(file.read(4), "big")
+            file.seek(length + 4, 1)
+    return 0
+
+
+def _flags(stream: Any) -> int:
+    """Return what a stream is for; older releases of the library say nothing, or have a plain number."""
+    found = getattr(stream, "disposition", 0)
+    return int(getattr(found, "value", found))
+
+
+def _upright(values: Array, frame: Any) -> Array:
+    """Turn a frame the way up that its display matrix states, mirrored ones included. A view."""
+    [*stated] = (bytes(each) for each in frame.side_data if each.type.name == "DISPLAYMATRIX")
+    if not stated:
+        return values
+    # A pixel at (x, y) is shown at (a x + c y, b x + d y), the perspective left out.
+    a, b, _, c, d = (round(each / 65536) for each in np.frombuffer(stated[0], np.int32, 5).tolist())
+    if a and d:
+        rows, columns, shown = d, a, values
+    elif b and c:
+        rows, columns, shown = b, c, values.T
+    else:
+        return values
+    turned: Array = shown[:: -1 if rows < 0 else 1, :: -1 if columns < 0 else 1]
+    return turned
 
 
 # -- pixels ------------------------------------------------------------------------------------

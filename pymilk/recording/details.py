@@ -9,11 +9,13 @@ import numpy as np
 
 from .._core import FLAG_TORN, FLAG_UNCERTAIN
 from ..errors import StreamArgumentError
+from ..foreign.contents import content_of
+from ..foreign.hdus import split_hdu
 from ..native.formats import dtype_name
 from .recording import Recording, load
 from .sinks import FITS_SUFFIXES, SUFFIXES
 
-__all__ = ["is_recording_name", "recording_details"]
+__all__ = ["is_array_file", "is_recording_name", "recording_details"]
 
 #: Fields of the header that are told, in this order.
 _FIELDS = ("stream", "ended", "part", "lost", "axes", "pymilk")
@@ -23,6 +25,15 @@ def is_recording_name(name: str) -> bool:
     """Return whether a name is that of a recording or an array, and not of a stream."""
     lower = name.lower().rstrip("/").partition("[")[0]
     return lower.endswith((*SUFFIXES, *FITS_SUFFIXES))
+
+
+def is_array_file(name: str) -> bool:
+    """Return whether there is a file that `pymilk.load` reads by its content, whatever its name is."""
+    path, _ = split_hdu(name)
+    try:
+        return os.path.isfile(path) and content_of(path).kind in ("fits", "npy", "hdf5")
+    except OSError:
+        return False
 
 
 def recording_details(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -279,6 +279,11 @@ def warn_of(parts: list[Part], stored: list[Stored]) -> None:
                 f"{path} has several images: {each.hdu} is taken, others are in {others}; choose with hdu=, "
                 f"or as {path}{each.others[0]}"
             )
+        elif each.behind and each.plain:
+            text = (
+                f"{path} has {each.behind} bytes behind its array, which are left out: another array, which "
+                "numpy.load reads from the open file, or rubbish"
+            )
         if text:
             warnings.warn(text, ForeignFileWarning, stacklevel=3)
             return

@@ -80,6 +80,8 @@ class Recording(Reductions, Labelled):
         Further images of the file, if none was asked for.
     remark : str
         Why a file that carries the header of a recording is read as a plain array; empty otherwise.
+    behind : int
+        Bytes of an NPY file of others behind its array, which are left out.
     file_axes : int or None
         How many axes an array of others, or a reduced copy, has in its file; None for recordings, which say
         themselves what a frame is.
@@ -93,6 +95,7 @@ class Recording(Reductions, Labelled):
         self.file_axes = stored[0].axes if stored[0].plain else None
         self.others = stored[0].others
         self.remark = stored[0].remark
+        self.behind = stored[0].behind if stored[0].plain else 0
         self._close = [each.close for each in stored]
         self._check = [each.check for each in stored]
         self.header = dict(stored[0].header)

@@ -42,14 +42,22 @@ def brightness(colours: np.ndarray) -> np.ndarray:
 
 
 def write_video(
-    path: Path, planes: list[np.ndarray], pixels: str, codec: str = "ffv1", **options: Any
+    path: Path,
+    planes: list[np.ndarray],
+    pixels: str,
+    codec: str = "ffv1",
+    settings: dict[str, str] | None = None,
+    **options: Any,
 ) -> None:
-    """Write frames whose first plane has these bytes; further planes have a middle value."""
+    """Write frames whose first plane has these bytes; further planes have a middle value.
+
+    The codec gets `settings`, the file `options`.
+    """
     import av
 
     height, width = planes[0].shape[:2]
     with av.open(str(path), "w", **options) as container:
-        stream = container.add_stream(codec, rate=50)
+        stream = container.add_stream(codec, rate=50, options=settings or {})
         stream.width, stream.height, stream.pix_fmt = width, height, pixels
         for number, plane in enumerate(planes):
             frame = av.VideoFrame(width, height, pixels)

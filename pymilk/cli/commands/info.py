@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,9 @@ from rich.console import Console
 from ..._core import Stream
 from ...channels.files import channel_path
 from ...channels.listing import channel_details, channel_kind
-from ...errors import ChannelError
-from ...recording import is_recording_name, recording_details
+from ...errors import ChannelError, StreamFormatError
+from ...foreign.contents import content_of
+from ...recording import is_array_file, is_recording_name, recording_details
 from ..describing import channel_report, recording_report, stream_report, watched_details
 from ..exits import clean_exit
 from ..naming import complete_streams_or_files, matching
@@ -58,8 +60,9 @@ def _details(
     name: str, seconds: float, quiet: bool
 ) -> tuple[dict[str, Any], Callable[[dict[str, Any], Callable[[Table], list[str]]], list[str]]]:
     """Return what is known of a recording, a channel or a stream, and what makes lines of it."""
-    if is_recording_name(name):
+    if is_recording_name(name) or is_array_file(name):
         return recording_details(name), recording_report
+    _check_kind(name)
     kind = channel_kind(name)
     if kind is not None:
         details = channel_details(channel_path(name, kind), kind)
@@ -71,3 +74,17 @@ def _details(
         bar_of_time(Console(stderr=True, quiet=quiet), "measuring", seconds),
     ):
         return watched_details(stream, seconds), stream_report
+
+
+def _check_kind(name: str) -> None:
+    """Raise if the path of a file of another kind is given."""
+    if os.sep not in name or name.endswith(".shm") or not os.path.isfile(name):
+        return
+    words = content_of(name).words
+    raise StreamFormatError(
+        f"{name} is {words}, and no stream, recording, array or channel; pymilk play takes images and videos",
+        path=name,
+        field="file",
+        expected="a stream, a recording, an NPY or FITS file, or a channel",
+        found=words,
+    )

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Mapping
 import click
 
 from ..._core import Keyword, Stream
-from ...streams.keywords import Keywords, kind_of_value, value_of_text
+from ...streams.keywords import Keywords, kind_of_value
 from ..exits import clean_exit
 from ..naming import complete_streams
 from ..output import clean, print_json, print_table, table_of
-from ..parameters import parts_of_assignment
+from ..parameters import parts_of_assignment, typed_value
 
 __all__ = ["keyword_named", "kw", "say_new_types"]
 
@@ -74,7 +74,7 @@ def _store(keywords: Keywords, changes: Mapping[str, str], comment: str | None, 
     before = keywords.named()
     keywords.merge(
         {
-            keyword_named(key, before, new=True): (value if as_text else value_of_text(value), comment)
+            keyword_named(key, before, new=True): (value if as_text else typed_value(value), comment)
             for key, value in changes.items()
         }
     )

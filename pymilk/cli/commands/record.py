@@ -11,7 +11,6 @@ from rich.console import Console
 
 from ...errors import RecordError, StreamError, StreamShapeChangedError, StreamTypeChangedError
 from ...recording import Recorder, StreamReport, seconds_of_room
-from ...streams.keywords import value_of_text
 from ...streams.waiting import WAIT_POLICIES
 from ...system.extras import toml_of
 from ...system.latch import Latch
@@ -19,7 +18,7 @@ from ..exits import EXIT_INTERRUPTED, clean_exit, told_to_end
 from ..naming import complete_streams, matching
 from ..output import NOTHING, age_text, clean, print_json, print_told, size_text
 from ..packing import PackingCommand, packing_of
-from ..parameters import AliasedOption, NumberRange, parts_of_assignment, size_of
+from ..parameters import AliasedOption, NumberRange, parts_of_assignment, size_of, typed_value
 from ..progress import watch
 
 __all__ = ["record"]
@@ -172,7 +171,7 @@ def _keywords(given: tuple[str, ...], path: str | None) -> dict[str, Any]:
         parts = parts_of_assignment(each)
         if parts is None:
             raise click.UsageError(f"--set takes KEY=VALUE, not {each!r}")
-        found[parts[0]] = value_of_text(parts[1])
+        found[parts[0]] = typed_value(parts[1])
     return found
 
 

@@ -11,11 +11,10 @@ import numpy as np
 
 from ...channels import Entry, SharedState
 from ...errors import ChannelArgumentError, ChannelRemovedError
-from ...streams.keywords import value_of_text
 from ..exits import clean_exit
 from ..naming import completes_channels
 from ..output import age_text, clean, print_json, print_table, table_of
-from ..parameters import parts_of_assignment
+from ..parameters import parts_of_assignment, typed_value
 
 __all__ = ["state"]
 
@@ -64,7 +63,7 @@ def _value(channel: SharedState, key: str, text: str, as_text: bool) -> Any:
     """Return what to set: of the type that the key has, if it is there."""
     old = None if as_text else channel.get(key)
     if old is None:
-        return text if as_text else value_of_text(text)
+        return text if as_text else typed_value(text)
     try:
         if isinstance(old, bool):
             return {"true": True, "1": True, "false": False, "0": False}[text.lower()]

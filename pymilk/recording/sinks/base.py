@@ -95,6 +95,8 @@ class Stored(NamedTuple):
         How many rows the file says that it has, where `info` has fewer of them.
     times_in : (str, str)
         Where other programs find the times in files of this format: finished, or not.
+    behind : int
+        Bytes of the file behind a plain array.
     """
 
     frames: Any
@@ -113,6 +115,7 @@ class Stored(NamedTuple):
     check: Callable[[], object] = nothing_to_check
     rows: int | None = None
     times_in: tuple[str, str] = ("", "")
+    behind: int = 0
 
 
 class Sink(abc.ABC):

@@ -171,8 +171,9 @@ def _tiled_pixels(file: _File, number: int, cards: Any) -> _Pixels | None:
 def _scaled_pixels(file: _File, hdu: Hdu | None) -> _Pixels:
     """Read pixels as astropy makes them of what is stored: scaled, and NaN where they are missing."""
     with silenced(), opened(file.source, file.path, memmap=False) as hdus:
-        image = choose(hdus, hdu, file.path).hdu
-        end = _checked_end(file, image)
+        chosen = choose(hdus, hdu, file.path)
+        image = chosen.hdu
+        end = _checked_end(file, chosen)
         frames = np.asarray(image.data)
     if end > file.nbytes:  # it was cut while it was read
         raise _short(file, end)
@@ -180,9 +181,14 @@ def _scaled_pixels(file: _File, hdu: Hdu | None) -> _Pixels:
     return _Pixels(frames.astype(native, copy=False), None, native)
 
 
-def _checked_end(file: _File, image: Any) -> int:
+def _checked_end(file: _File, chosen: Chosen) -> int:
     """Return where an HDU ends; raise if its pixels are not in the file, or do not fit into memory."""
-    end = int(image.fileinfo()["datLoc"] + image.size)
+    image = chosen.hdu
+    stored = image.size
+    if type(image).__name__ == "CompImageHDU":  # whose size is that of its pixels when they are unpacked
+        with silenced(), opened(file.source, file.path, memmap=True, disable_image_compression=True) as hdus:
+            stored = hdus[chosen.number].size
+    end = int(image.fileinfo()["datLoc"] + stored)
     if end > file.nbytes:
         raise _short(file, end)
     needed, available = 2 * 8 * math.prod(map(int, image.shape)), free_memory()

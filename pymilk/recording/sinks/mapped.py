@@ -68,6 +68,11 @@ class MappedFile:
         found: Array = made
         return found
 
+    @property
+    def behind(self) -> int:
+        """How many bytes follow the last array that was given out."""
+        return self.nbytes - self._needed
+
     def check(self) -> None:
         """Raise `StreamFormatError` if the file was cut since: what was read may be zeros then."""
         cut = self._mapping.damaged

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from typing import Any
 
 import numpy as np
@@ -235,10 +236,14 @@ def mapped_npy(path: str) -> tuple[MappedFile, Array]:
             version = np.lib.format.read_magic(file)
             if version not in _READERS:
                 raise ValueError(f"version {version}")
-            shape, in_columns, dtype = _READERS[version](file)
+            with warnings.catch_warnings():  # of headers that Python 2 wrote
+                warnings.simplefilter("ignore", UserWarning)
+                shape, in_columns, dtype = _READERS[version](file)
             place = file.tell()
         if dtype.hasobject:
             raise ValueError("it has Python objects")
+        if min(shape, default=0) < 0:
+            raise ValueError(f"its shape is {shape}")
     except (ValueError, EOFError, TypeError, RecursionError, OverflowError, SyntaxError) as error:
         raise StreamFormatError(
             f"{path} is no NPY file, or it is damaged: {error}",
@@ -399,7 +404,7 @@ class NpySink(Sink):
             info, rows = _rows_alone(rows_path, count)
             return Stored(
                 frames, None, frames.dtype, info, {}, True, nothing_to_close, plain=info is None,
-                check=mapped.check, rows=rows,
+                check=mapped.check, rows=rows, behind=mapped.behind,
             )  # fmt: skip
         header = header_of_json(text, header_path)
         info, rows = read_rows(rows_path, count)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -162,3 +163,30 @@ def test_info_without_keywords_and_of_a_temporal_ring(make):
     assert (told["ring"], told["ring_kind"], told["frame_shape"]) == (9, "temporal", [4, 6])
     assert any("ring of 9 frames" in line for line in told["orientation"])
     assert "temporal 9" in done("ls")
+
+
+def test_files_of_others_are_told_by_what_is_in_them(tmp_path):
+    fits = pytest.importorskip("astropy.io.fits", reason="extra fits")
+    first, second = np.zeros((5, 7), "u2"), np.zeros((3, 4), "f4")
+    images = [fits.ImageHDU(first, name="SCI"), fits.ImageHDU(second, name="DQ")]
+    path = tmp_path / "x.fits"
+    fits.HDUList([fits.PrimaryHDU(), *images]).writeto(path)
+    assert "1 of 3x4 float32" in done("info", f"{path}[DQ]")
+    assert "1 of 5x7 uint16" in done("info", f"{path}[1]")
+    said = call("info", path)
+    assert f"[SCI] is taken, others are in [DQ]; choose as {path}[DQ]" in said.stderr
+    (tmp_path / "x.dat").write_bytes(gzip.compress(path.read_bytes()))
+    assert "1 of 3x4 float32" in done("info", f"{tmp_path}/x.dat[DQ]")
+    picture = tmp_path / "x.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n")
+    said = call("info", picture)
+    assert said.returncode == 1
+    assert "is a PNG image, and no stream, recording, array or channel" in said.stderr
+
+
+def test_the_first_line_of_play_names_bytes_behind_an_array(tmp_path):
+    with open(tmp_path / "x.npy", "wb") as file:
+        np.save(file, np.zeros((2, 3, 4)))
+        np.save(file, np.zeros((2, 3, 4)))
+    said = call("play", tmp_path / "x.npy", "--rate", 0)
+    assert "320 bytes behind its array are left out" in said.stderr

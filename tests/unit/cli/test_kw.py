@@ -123,3 +123,11 @@ def test_parameters_of_an_fps_have_no_blanks_either(shm_dir):
     assert done("fps", "get", "loop", "gain", "modes") == "0.25\n7\n"
     assert call("fps", "set", "loop", " = 1").returncode == 2
     assert call("fps", "set", "loop", "gain").returncode == 2
+
+
+def test_an_integer_that_loses_digits_is_said(make_stream):
+    make_stream("cam", (3, 4), "u2", nbkw=4)
+    found = call("kw", "cam", "A=12345678901234567891")
+    words = "12345678901234567891 has more than 64 bits and is stored as the floating-point number"
+    assert (found.returncode, found.stderr) == (0, f"pymilk: {words} 1.2345678901234567e+19\n")
+    assert "more than 64 bits" not in call("kw", "cam", "A=1e30").stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from pymilk.errors import StreamFormatError
 from pymilk.playback import open_footage
+from pymilk.playback.video import Video
 from support.foreign_files import brightness, cut, played, values, write_video
 
 av = pytest.importorskip("av", reason="extra video")
@@ -151,3 +153,105 @@ def test_a_video_that_ends_early_is_not_complete(tmp_path: Path, make_stream: An
         play(cut(tmp_path / "x.avi"), "film", rate=0)
     report = caught.value.report
     assert (report.ended, 0 < report.published < 75) == ("error", True)
+
+
+def damage(path: Path, nbytes: int) -> Path:
+    """Overwrite some bytes in the middle of a file."""
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + nbytes] = bytes(nbytes)
+    hurt = path.with_name(f"hurt_{path.name}")
+    hurt.write_bytes(content)
+    return hurt
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels", "options", "nbytes"),
+    [
+        ("x.mkv", "ffv1", "gray", {"level": "3", "slicecrc": "1"}, 4),
+        ("x.avi", "mjpeg", "yuvj420p", {}, 400),
+    ],
+)
+def test_damage_that_a_decoder_hides_ends_the_player(
+    name: str, codec: str, pixels: str, options: dict[str, str], nbytes: int, tmp_path: Path
+) -> None:
+    given = values("u1", (20, 48, 64))
+    write_video(tmp_path / name, list(given), pixels, codec, settings=options)
+    assert len(played(tmp_path / name)) == 20
+    level = av.logging.get_level()
+    with pytest.raises(StreamFormatError, match=r"frame \d+ is damaged"):
+        played(damage(tmp_path / name, nbytes))
+    assert av.logging.get_level() == level
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [
+        ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+        ((-1, 0, 0, -1), lambda image: image[::-1, ::-1]),
+        ((0, -1, 1, 0), np.rot90),
+        ((-1, 0, 0, 1), lambda image: image[:, ::-1]),
+        ((1, 0, 0, -1), lambda image: image[::-1]),
+        ((0, 1, 1, 0), lambda image: image.T),
+        ((0, -1, -1, 0), lambda image: image[::-1, ::-1].T),
+    ],
+)
+def test_rotated_and_mirrored_videos(matrix: tuple[int, ...], shown: Any, tmp_path: Path) -> None:
+    """As cameras of telephones write them: the header of the track has a matrix."""
+    given = values("u1", (16, 32))
+    path = tmp_path / "x.mp4"
+    try:
+        write_video(path, [given] * 2, "gray", "libx264", settings={"qp": "0"})
+    except (av.error.FFmpegError, ValueError) as error:
+        pytest.skip(f"this libav has no libx264: {error}")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"tkhd") + 4
+    place += 4 + (32 if content[place] else 20) + 16
+    a, b, c, d = (each << 16 for each in matrix)
+    content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    check(path, np.stack([shown(given)] * 2))
+
+
+def write_two_videos(path: Path, cover: bool) -> np.ndarray:
+    """Write a small video, or the picture of a cover, before another video, whose frames are returned."""
+    given = np.arange(5, dtype=np.uint8)[:, None, None] * np.full((16, 32), 10, np.uint8)
+    with av.open(str(path), "w") as container:
+        first = container.add_stream("png" if cover else "ffv1", rate=1 if cover else 25)
+        second = container.add_stream("ffv1", rate=25)
+        for stream, width, height in ((first, 16, 8), (second, 32, 16)):
+            stream.width, stream.height, stream.pix_fmt = width, height, "gray"
+        if cover:
+            first.disposition = av.stream.Disposition.attached_pic
+        for stream, frames in ((first, given[: 1 if cover else 5, :8, :16] + 100), (second, given)):
+            for number, each in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(each), "gray")
+                frame.pts = number
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    return given
+
+
+def test_of_several_videos_the_first_is_played_and_it_is_said(tmp_path: Path) -> None:
+    given = write_two_videos(tmp_path / "x.mkv", cover=False)
+    check(tmp_path / "x.mkv", given[:, :8, :16] + 100)
+    assert "the first of its 2 videos" in open_footage(tmp_path / "x.mkv").describe()
+
+
+def test_the_picture_of_a_cover_is_no_video(tmp_path: Path) -> None:
+    try:
+        given = write_two_videos(tmp_path / "x.mp4", cover=True)
+    except (av.error.FFmpegError, ValueError) as error:
+        pytest.skip(f"this libav does not write covers: {error}")
+    check(tmp_path / "x.mp4", given)
+    assert "videos" not in open_footage(tmp_path / "x.mp4").describe()
+
+
+def test_a_cover_that_comes_first_is_passed_over(tmp_path: Path) -> None:
+    """Files have it there whose words about the music stand before its tracks."""
+    write_video(tmp_path / "x.mkv", list(values("u1", (2, 16, 32))), "gray")
+    video = Video(str(tmp_path / "x.mkv"))
+    cover, film = SimpleNamespace(disposition=0x400), SimpleNamespace(disposition=0)
+    assert video._stream(SimpleNamespace(streams=SimpleNamespace(video=[cover, film]))) is film
+    assert video._stream(SimpleNamespace(streams=SimpleNamespace(video=[cover]))) is None
+    assert not video.notes

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from pymilk import FRAME_ROW, SHM, Recorder, load
-from pymilk.errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
+from pymilk.errors import ForeignFileWarning, StreamArgumentError, StreamFormatError, StreamNotFoundError
 from support.recordings import EACH_FORMAT, format_parameters, images, recorded
 
 
@@ -90,9 +92,7 @@ def test_zarr_is_plain(compress: bool, cam: SHM, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", format_parameters("fits", "h5", "zarr"))
-def test_compression_is_lossless_and_smaller(
-    suffix: str, make: Callable[..., SHM], tmp_path: Path
-) -> None:
+def test_compression_is_lossless_and_smaller(suffix: str, make: Callable[..., SHM], tmp_path: Path) -> None:
     shm = make("cam", ((64, 64), np.uint16), ring=1024)
     frames = np.arange(600 * 64 * 64, dtype=np.uint32).reshape(600, 64, 64).astype(np.uint16) // 64
     loaded, report = recorded(shm, tmp_path / f"cam.{suffix}", frames, compress=True)
@@ -254,3 +254,50 @@ def test_file_that_was_cut(suffix: str, cam: SHM, tmp_path: Path) -> None:
 def test_load_of_nonsense(given: Any) -> None:
     with pytest.raises((StreamArgumentError, StreamNotFoundError)):
         load(given)
+
+
+# --- NPY and NPZ -----------------------------------------------------------------------------------
+
+
+def test_several_arrays_in_an_npy_file_are_said(tmp_path: Path) -> None:
+    given = np.arange(24.0).reshape(2, 3, 4)
+    with open(tmp_path / "x.npy", "wb") as file:
+        np.save(file, given)
+        np.save(file, given + 1)
+    with (
+        pytest.warns(ForeignFileWarning, match="has 320 bytes behind its array"),
+        load(tmp_path / "x.npy") as found,
+    ):
+        np.testing.assert_array_equal(found.frames, given)
+    np.save(tmp_path / "y.npy", given)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(tmp_path / "y.npy").close()
+
+
+@pytest.mark.parametrize("shape", ["(-2, 3, 4)", "(2, -3, -4)"])
+def test_axes_below_zero_are_named(shape: str, tmp_path: Path) -> None:
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    (tmp_path / "x.npy").write_bytes(
+        b"\x93NUMPY\x01\0" + len(head).to_bytes(2, "little") + head.encode() + bytes(192)
+    )
+    with pytest.raises(StreamFormatError, match=re.escape(f"its shape is {shape}")):
+        load(tmp_path / "x.npy")
+
+
+def test_header_that_python_2_wrote_brings_no_warning_of_numpy(tmp_path: Path) -> None:
+    head = "{'descr': '<f8', 'fortran_order': False, 'shape': (2L, 3L), }".ljust(117) + "\n"
+    (tmp_path / "x.npy").write_bytes(
+        b"\x93NUMPY\x01\0" + len(head).to_bytes(2, "little") + head.encode() + bytes(48)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with load(tmp_path / "x.npy") as found:
+            assert found.frames.shape == (2, 3)
+
+
+def test_an_archive_of_several_arrays_is_not_called_damaged(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", a=np.zeros(3), b=np.zeros(4))
+    with pytest.raises(StreamFormatError, match="is an archive of 2 files") as caught:
+        load(tmp_path / "x.npz")
+    assert "damaged" not in str(caught.value)

@@ -295,3 +295,78 @@ def test_npy_of_what_no_stream_has(dtype: str, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((4, 5, 7), dtype))
     with pytest.raises(StreamFormatError, match=r"x\.npy"):
         load(tmp_path / "x.npy")
+
+
+# --- rarer kinds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression_type": "RICE_1", "quantize_level": 4},
+        {"compression_type": "RICE_1", "quantize_level": -0.5, "quantize_method": 2, "dither_seed": 7},
+        {"compression_type": "HCOMPRESS_1", "quantize_level": 16, "hcomp_scale": 2},
+        {"compression_type": "GZIP_1", "quantize_level": 16},
+    ],
+)
+def test_quantized_floats_that_take_less_room_packed(options: dict[str, Any], tmp_path: Path) -> None:
+    given = np.random.default_rng(3).normal(100, 5, (4, 20, 20)).astype("f4")
+    given[1, 2, 3] = np.nan
+    packed = fits.CompImageHDU(given, name="SCI", **options)
+    path = tmp_path / "x.fits.fz"
+    fits.HDUList([fits.PrimaryHDU(), packed]).writeto(path)
+    expected = fits.getdata(path, "SCI")
+    assert path.stat().st_size - 2880 - 5760 < given.nbytes + 2880
+    agreed(path, expected.astype("f4"))
+    content = path.read_bytes()
+    path.write_bytes(content[: 8640 + 1000])
+    with pytest.raises(StreamFormatError, match="shorter than its header says"):
+        load(path)
+
+
+def write_plain(path: Path, pixels: np.ndarray, bits: int, **cards: Any) -> None:
+    """Write a file by hand: numbers, or text that is put down as it is."""
+    size = {f"NAXIS{at}": length for at, length in enumerate(pixels.shape[::-1], 1)}
+    said = {"SIMPLE": "T", "BITPIX": bits, "NAXIS": pixels.ndim, **size, **cards}
+    head = "".join(f"{name:8}= {value:>20}".ljust(80) for name, value in said.items()) + "END"
+    content = pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
+    path.write_bytes(
+        head.ljust(-(-len(head) // 2880) * 2880).encode()
+        + content.ljust(-(-len(content) // 2880) * 2880, b"\0")
+    )
+
+
+@pytest.mark.parametrize(
+    "cards", [{"BZERO": "-128.0"}, {"BZERO": "-1.28E2", "BSCALE": "1.0"}, {"BZERO": -128, "BLANK": 7}]
+)
+def test_signed_bytes_however_their_offset_is_written(cards: dict[str, Any], tmp_path: Path) -> None:
+    given = values("i1", (5, 7))
+    write_plain(tmp_path / "x.fits", given.view("u1") ^ 0x80, 8, **cards)
+    agreed(tmp_path / "x.fits", given)
+
+
+@pytest.mark.parametrize("bits", [24, -16, 0, 128])
+def test_pixels_of_so_many_bits_do_not_exist(bits: int, tmp_path: Path) -> None:
+    write_plain(tmp_path / "x.fits", values("u2", (5, 7)), bits)
+    for read in (load, multi_read, open_footage):
+        with pytest.raises(StreamFormatError, match=f"BITPIX is {bits}, and 8, 16"):
+            read(tmp_path / "x.fits")
+
+
+@pytest.mark.parametrize("name", ["BSCALE", "BZERO"])
+def test_a_scale_that_is_no_number_is_named(name: str, tmp_path: Path) -> None:
+    write_plain(tmp_path / "x.fits", values("i2", (5, 7)), 16, **{name: "'2.0     '"})
+    for read in (load, multi_read, open_footage):
+        with pytest.raises(StreamFormatError, match=rf"{name} of HDU \[0\] is no number: '2.0'"):
+            read(tmp_path / "x.fits")
+
+
+def test_random_groups_and_files_of_no_standard_have_no_image(tmp_path: Path) -> None:
+    pixels = np.arange(60, dtype="f4").reshape(3, 4, 5)
+    groups = fits.GroupData(pixels, bitpix=-32, parnames=["U"], pardata=[[1.0, 2, 3]])
+    fits.GroupsHDU(groups).writeto(tmp_path / "groups.fits")
+    write_plain(tmp_path / "other.fits", values("i2", (5, 7)), 16, SIMPLE="F")
+    for path in (tmp_path / "groups.fits", tmp_path / "other.fits"):
+        for read in (load, multi_read, open_footage):
+            with pytest.raises(StreamFormatError, match="has no image"):
+                read(path)

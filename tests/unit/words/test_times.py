@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 
 import numpy as np
@@ -42,3 +43,28 @@ def test_given_times_are_stored_exactly(make_stream) -> None:
     for stamp in (0, 1, 1_700_000_000_123_456_789, -1, -(2**63), 2**63 - 1):
         stream.publish(np.zeros(2, "u1"), atime_ns=stamp)
         assert stream.acquisition_time_ns == stamp
+
+
+# --- times as numbers ----------------------------------------------------------------------------
+
+
+def test_times_round_and_print_as_numbers() -> None:
+    stamp = times.to_local(1_700_000_000_123_456_000)
+    assert round(stamp, 1) == 1_700_000_000.1
+    assert int(stamp) == round(stamp) == 1_700_000_000
+    assert f"{stamp:.3f} {stamp:12.1f} {stamp:e}" == "1700000000.123 1700000000.1 1.700000e+09"
+    assert f"{stamp:%Y} {stamp}" == f"{stamp.strftime('%Y')} {stamp!s}"
+
+
+def test_what_lies_between_two_times_is_a_number_too() -> None:
+    span = times.to_local(1_700_000_002_500_000_000) - times.to_local(1_700_000_000_000_000_000)
+    assert isinstance(span, datetime.timedelta)
+    assert span == datetime.timedelta(seconds=2.5) == 2.5 * datetime.timedelta(seconds=1)
+    assert hash(span) == hash(datetime.timedelta(seconds=2.5))
+    assert span == 2.5
+    assert span != 2
+    assert 2 < span <= 2.5
+    assert 3 > span >= 2.5
+    assert datetime.timedelta(seconds=2) < span < datetime.timedelta(seconds=3)
+    assert (float(span), round(span, 1), f"{span:.3f}") == (2.5, 2.5, "2.500")
+    assert str(span) == f"{span}" == "0:00:02.500000"
