@@ -103,7 +103,7 @@ class LazyFrames(Reductions, ArrayLike):
             at = int(first) + (len(self) if first < 0 else 0)
             if not 0 <= at < len(self):
                 raise IndexError(f"frame {first} of {len(self)}")
-            return self._read(at, at + 1, 1)[0][rest]
+            return self._read(at, at + 1, 1)[(0, *rest)]
         if isinstance(first, slice):
             chosen = range(*first.indices(len(self)))
             if chosen.step < 0:
@@ -117,7 +117,8 @@ class LazyFrames(Reductions, ArrayLike):
                 found = np.empty((len(rows), *self.shape[1:]), self.dtype)
                 for at, row in enumerate(rows):
                     found[at] = self[int(row)]
-                return found[every]
+                # Lists behind go with this one, as NumPy has it: chosen pixel by pixel.
+                return found[(np.arange(len(rows)), *rest)] if rest else found
         return np.asarray(self)[key]
 
     def __iter__(self) -> Iterator[Array]:
