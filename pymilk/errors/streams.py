@@ -145,10 +145,13 @@ class StreamExistsError(StreamError, FileExistsError):
     Attributes
     ----------
     path : str
+    argument : str or None
+        What replaces it all the same.
     """
 
-    fields = ("path",)
+    fields = ("path", "argument")
     path: str
+    argument: str | None
 
 
 class RecordingInUseError(StreamExistsError):
