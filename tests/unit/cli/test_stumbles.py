@@ -123,7 +123,7 @@ def test_recording_that_is_there_names_the_option(make, tmp_path: Path) -> None:
     assert said.returncode == 1
     assert f"pymilk: {there} exists already; " in said.stderr
     assert said.stderr.endswith("(option --force)\n")
-    with pytest.raises(StreamExistsError, match="replace it with force=True$"):
+    with pytest.raises(StreamExistsError, match=r"replace it with force=True$"):
         Recorder("cam", str(there))
 
 
