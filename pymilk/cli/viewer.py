@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 
 from ..errors import StreamDamagedError
 from ..view import Display, Feed
@@ -205,7 +205,15 @@ class Viewer:
             self.feed, f"drawn {_rate(self._drawn_rate())} of {_rate(self.feed.rate)}/s"
         )
         second = notice if time.monotonic() < until else self.display.describe()
-        return [*(set_cell_size(clean(text), columns) for text in (first, second)), *self._picture[1]]
+        mark = "~" if self.mode == "ascii" else "…"
+        return [*(_cut(clean(text), columns, mark) for text in (first, second)), *self._picture[1]]
+
+
+def _cut(text: str, columns: int, mark: str) -> str:
+    """Return a text of exactly so many columns, with a mark at the end if there was more of it."""
+    if cell_len(text) <= columns:
+        return set_cell_size(text, columns)
+    return set_cell_size(text, columns - 1) + mark
 
 
 def _wrapped(words: tuple[str, ...], columns: int) -> list[str]:
