@@ -55,6 +55,9 @@ _LOSSES = ("lost", "torn", "not written", "not read in time")
 #: The same within a line: "3 lost", or "lost   3".
 _LOSS = re.compile(rf"\b(?:(\d+) (?:lost|torn)|(?:{'|'.join(_LOSSES)}) +(\d+))\b")
 
+#: Advice of errors, whose option commands name.
+_FORCE = re.compile(r"\bor force (?:it|the removal)\b")
+
 #: Text for an unknown value.
 NOTHING = "-"
 
@@ -96,6 +99,8 @@ def _option(error: Exception) -> str:
     """Return which option of the running command an error is about, to end its message; or nothing."""
     context = click.get_current_context(silent=True)
     argument = getattr(error, "argument", None)
+    if argument is None and _FORCE.search(str(error)):  # what the message advises
+        argument = "force"
     if context is None or argument is None:
         return ""
     for each in context.command.params:
