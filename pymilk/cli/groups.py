@@ -28,9 +28,10 @@ class SentenceGroup(click.Group):
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), 3, 0.6)
             if getattr(error, "possibilities", None):  # said already, by click 8.4 and later
                 raise
-            if close:
-                error.message += f" Did you mean {' or '.join(map(repr, close))}?"
-            raise
+            if not close:
+                raise
+            meant = " or ".join(map(repr, close))
+            raise click.UsageError(f"{error.message} Did you mean {meant}?", error.ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a paragraph for each command."""

@@ -164,7 +164,7 @@ class RecordingInUseError(StreamExistsError):
         The process.
     """
 
-    fields = ("path", "pids")  # type: ignore[assignment]
+    fields = ("path", "pids")
     pids: list[int]
 
 
