@@ -58,9 +58,10 @@ _OR_THE_WRITER = "Or the writer left numbers out, or published several frames at
 _TEXT_WIDTH = 118
 
 
-def wrapped(sentence: str) -> str:
-    """Return a sentence in lines for a terminal."""
-    return textwrap.fill(sentence, _TEXT_WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+def wrapped(sentence: str, width: int = _TEXT_WIDTH) -> str:
+    """Return a sentence in lines for a terminal, of `width` columns if it is narrow."""
+    width = max(20, min(width, _TEXT_WIDTH))
+    return textwrap.fill(sentence, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def rate_text(rate: float) -> str:

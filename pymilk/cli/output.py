@@ -250,8 +250,12 @@ def print_told(text: str, reasons: Iterable[str] = ()) -> None:
     reasons : iterable of str
         Sentences that the text ends with.
     """
-    colours = wants_colours(sys.stdout)
-    explained = {line for sentence in reasons for line in wrapped(sentence).splitlines()}
+    colours, columns = wants_colours(sys.stdout), width_of_stdout()
+    explained = set()
+    for sentence in reasons:
+        here = wrapped(sentence, columns)
+        text = text.replace(wrapped(sentence), here)
+        explained.update(here.splitlines())
     for line in text.splitlines():
         shown = clean(line)
         if colours and line in explained:
