@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import textwrap
 
+import numpy as np
+
 from ._types import Array
 
 __all__ = [
@@ -16,7 +18,9 @@ __all__ = [
     "deeper",
     "few_cores",
     "gap_reasons",
+    "left_out",
     "not_keeping_up",
+    "not_the_reader",
     "overrun",
     "overwritten",
     "published_rate",
@@ -37,16 +41,27 @@ WORTH = 0.2
 #: Share of its core from which on a thread is taken to have had no time left.
 WHOLE_CORE = 0.9
 
+#: A reader that is back from being away finds a frame of any age, up to the time that a frame lasts. One that
+#: is younger than this share of it was taken by a reader that waited for it.
+_YOUNG = 0.1
+
+#: Gaps in front of young frames that are too many to be chance, together with the half of all gaps.
+_NOT_CHANCE = 4
+
 #: What to do for a thread that was interrupted.
 _PIN = "give its thread a core (cpu=, --cpu) and a real-time priority (priority=, --priority)"
+
+#: What makes gaps besides, where the frames themselves are not looked at.
+_OR_THE_WRITER = "Or the writer left numbers out, or published several frames at once: a capture tells."
 
 #: Width of sentences as plain text.
 _TEXT_WIDTH = 118
 
 
-def wrapped(sentence: str) -> str:
-    """Return a sentence in lines for a terminal."""
-    return textwrap.fill(sentence, _TEXT_WIDTH, subsequent_indent="  ", break_on_hyphens=False)
+def wrapped(sentence: str, width: int = _TEXT_WIDTH) -> str:
+    """Return a sentence in lines for a terminal, of `width` columns if it is narrow."""
+    width = max(20, min(width, _TEXT_WIDTH))
+    return textwrap.fill(sentence, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def rate_text(rate: float) -> str:
@@ -81,6 +96,41 @@ def too_slow(short: int, missing: int, rate: float, asked: float, late: dict[str
             f"{late['p99']:.0f} us"
         )
     return said
+
+
+def not_the_reader(gaps: Array, ages: Array, usual: float, period: float) -> Array:
+    """Return which gaps the reader did not make: it waited for the frames behind them.
+
+    Parameters
+    ----------
+    gaps : ndarray of int
+        Frames missing in each gap.
+    ages : ndarray of float
+        Microseconds from when the frame behind each gap was written to its arrival; NaN: not known.
+    usual : float
+        Median of that of all frames.
+    period : float
+        Microseconds that a frame lasts.
+
+    Returns
+    -------
+    ndarray of bool
+        All False where a few young frames may be chance, or the reader is slow in any case.
+    """
+    young = ages < _YOUNG * period
+    found = int(young.sum())
+    sure = found >= _NOT_CHANCE and 2 * found >= len(gaps) and usual < _YOUNG * period
+    return young if sure else np.zeros(len(gaps), bool)
+
+
+def left_out(frames: int, missing: int, age: float, period: float) -> str:
+    """Return that frames are missing which the reader waited for, and what may help."""
+    return (
+        f"{frames} of the {missing} frames are missing by what the writer did: the reader waited, and had "
+        f"the frames behind these gaps {age:.0f} us after they were written, while a frame lasts "
+        f"{period:.0f} us. The writer left numbers out, or published several frames at once, as after a "
+        "pause of its own; a ring in the stream keeps the latter."
+    )
 
 
 def not_keeping_up(ring: str, share: float, rate: float) -> str:
@@ -127,7 +177,7 @@ def ring_reasons(ring: str, lost: int, rate: float, depth: int, full: bool | Non
     if ring != "collector" or full:
         return [f"T{overran}"]
     away = f"he collector was away from the plain stream.{to_do(few_cores(_cores()), _PIN)}"
-    return [f"T{away}"] if full is not None else [f"Either t{overran}", f"Or t{away}"]
+    return [*([f"T{away}"] if full is not None else [f"Either t{overran}", f"Or t{away}"]), _OR_THE_WRITER]
 
 
 def relay_reasons(lost: int, share: float) -> list[str]:
@@ -138,7 +188,7 @@ def relay_reasons(lost: int, share: float) -> list[str]:
         said = f"The relay used {share:.0%} of a core and did not keep up with its stream."
         return [f"{said}{to_do('publish smaller or fewer frames')}"]
     said = "The relay was away from the plain stream, or frames were torn while it copied them."
-    return [f"{said}{to_do(few_cores(_cores()), _PIN)}"]
+    return [f"{said}{to_do(few_cores(_cores()), _PIN)}", _OR_THE_WRITER]
 
 
 def _cores() -> int:
@@ -175,7 +225,9 @@ def away(who: str, milliseconds: float, frames: int, rate: float, *wanted: str) 
     return f"{said}.{to_do(few_cores(_cores()), *wanted)}"
 
 
-def gap_reasons(who: str, gaps: Array, rate: float, late: dict[str, float], *wanted: str) -> list[str]:
+def gap_reasons(
+    who: str, gaps: Array, ages: Array, rate: float, late: dict[str, float], *wanted: str
+) -> list[str]:
     """Return why frames of a plain stream are missing, and what to do.
 
     Parameters
@@ -184,6 +236,8 @@ def gap_reasons(who: str, gaps: Array, rate: float, late: dict[str, float], *wan
         The reader, as the beginning of a sentence.
     gaps : ndarray of int
         Frames missing in each gap.
+    ages : ndarray of float
+        See `not_the_reader`.
     rate : float
         Of `published_rate`.
     late : dict
@@ -202,9 +256,15 @@ def gap_reasons(who: str, gaps: Array, rate: float, late: dict[str, float], *wan
     if not rate > 0:
         return [f"{missing} frames are missing, and too few came to tell why."]
     found = []
+    period = 1e6 / rate
+    others = not_the_reader(gaps, ages, late.get("p50", np.nan), period)
+    if others.any():
+        age = float(np.median(ages[others]))
+        found.append(left_out(int(gaps[others].sum()), missing, age, period))
+        gaps = gaps[~others]
     short = int(gaps[gaps <= SHORT_GAP].sum())
-    longest = int(gaps.max())
-    if missing - short >= WORTH * missing:
+    longest = int(gaps.max(initial=0))
+    if int(gaps.sum()) - short >= WORTH * missing:
         found.append(away(who, longest / rate * 1e3, longest, rate, *wanted))
     if short >= WORTH * missing:
         spin = 'wait="spin" (--wait spin) sees them sooner, for a core of its own'

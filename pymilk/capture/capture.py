@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._core import FRAME_ROW, Rows, Stream, allocate, checked_timeout, prefault
+from .._core import FRAME_ROW, Rows, Stream, allocate, checked_timeout
 from ..arguments import check_choice, check_count, older_words
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
@@ -27,7 +27,7 @@ from ..system.journal import tell
 from ..system.latch import Latch
 from ..system.threads import start_thread
 from ..times import now_ns, tai_offset
-from .cube import destination, finish
+from .cube import destination, finish, make_pages
 from .report import CaptureReport
 
 __all__ = ["Capture", "finished_capture"]
@@ -202,8 +202,8 @@ class Capture(Labelled):
         received, ready = self.received, self.requested
         if ready < self.room and 2 * received >= ready:
             wanted = min(self.room, max(2 * ready, 3 * received))
-            prefault(self._cube[ready:wanted])
-            prefault(self._info[ready:wanted])
+            make_pages(self._cube, ready, wanted)
+            make_pages(self._info, ready, wanted)
             self.requested = wanted
 
     def armed(self) -> None:

@@ -12,7 +12,10 @@ from ..axes import Orientation
 from ..errors import FrameMismatchError
 from ..streams.buffers import as_target
 
-__all__ = ["destination", "finish"]
+__all__ = ["destination", "finish", "make_pages"]
+
+#: Bytes whose pages are made at a time: signals are heeded in between.
+_AT_ONCE = 64 * 2**20
 
 
 def destination(
@@ -57,11 +60,13 @@ def destination(
     finish : to be called with the same arguments once the frames are there.
     """
     if out is None:
-        return allocate(shape, dtype, ready), None
+        cube = allocate(shape, dtype, 0)
+        make_pages(cube, 0, shape[0] if ready is None else ready)
+        return cube, None
     out = as_target(out, (shape[0], *orientation.shape), dtype, name)
     native = orientation.native(out)
     if native.flags.c_contiguous:
-        prefault(native)
+        make_pages(native, 0, len(native))
         return native, out
     if not (out.flags.c_contiguous or out.flags.f_contiguous):
         raise FrameMismatchError(
@@ -72,7 +77,30 @@ def destination(
             found=str(out.strides),
         )
     # The orientation turns pixels within `out`: receive into another cube, and turn it at the end.
-    return allocate(shape, dtype), out
+    cube = allocate(shape, dtype, 0)
+    make_pages(cube, 0, len(cube))
+    return cube, out
+
+
+def make_pages(cube: npt.NDArray[Any], start: int, stop: int) -> None:
+    """Make the kernel provide the pages of frames now, piece by piece, so that Ctrl-C ends it.
+
+    Parameters
+    ----------
+    cube : ndarray
+        C-contiguous and writable.
+    start, stop : int
+        Along the first axis.
+
+    Raises
+    ------
+    CaptureMemoryError
+        As `prefault`.
+    """
+    frame = max(cube[:1].nbytes, 1)
+    step = max(1, _AT_ONCE // frame)
+    for at in range(start, stop, step):
+        prefault(cube[at : min(at + step, stop)])
 
 
 def finish(

@@ -86,7 +86,10 @@ class CaptureReport(LossReport):
     def __post_init__(self, info: Array, cpu_seconds: float) -> None:
         flags = info["flags"]
         self._from_ring = bool(np.any(flags & FLAG_FROM_RING))
-        self._gaps = info["lost"][info["lost"] > 0].astype(np.int64)  # a copy: rows go on
+        behind = info[info["lost"] > 0]  # a copy: rows go on
+        self._gaps = behind["lost"].astype(np.int64)
+        ages = (behind["arrival_ns"] - behind["writetime_ns"]) / 1e3
+        self._ages = np.where(behind["writetime_ns"] > 0, ages, np.nan)
         self.received = len(info)
         self.lost = int(info["lost"].sum())
         self.torn = int(np.count_nonzero(flags & FLAG_TORN))
@@ -138,7 +141,7 @@ class CaptureReport(LossReport):
         if self._from_ring and self.lost:
             return [overwritten(int(self._gaps.max()), rate)]
         ring = "read from a ring, which keeps frames meanwhile: pymilk.RingReader, or pymilk record"
-        return gap_reasons("The receiving thread", self._gaps, rate, self.latency_us, ring)
+        return gap_reasons("The receiving thread", self._gaps, self._ages, rate, self.latency_us, ring)
 
     def __repr__(self) -> str:
         return (

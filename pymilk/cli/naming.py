@@ -12,8 +12,9 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from .._core import Stream
 from ..channels.listing import list_channels
-from ..errors import StreamError, StreamNotFoundError
+from ..errors import KeywordNotFoundError, StreamError, StreamNotFoundError
 from ..foreign.hdus import split_hdu
 from ..names import stream_directory
 from ..streams.directory import list_streams
@@ -82,19 +83,37 @@ def matching(names: Iterable[str], *, channels: bool = False) -> list[str]:
 
 
 def close_names(error: Exception) -> str:
-    """Return what to add to a message about a missing stream: channels of its name, or names like it."""
+    """Return what to add to a message about a missing stream or keyword.
+
+    Channels of the name of the stream, or names like that of the stream, or of the keyword.
+    """
     name = getattr(error, "stream", None)
+    if isinstance(error, KeywordNotFoundError):
+        return _proposal(str(error.keyword), _keywords(str(name)))
     if not isinstance(error, StreamNotFoundError) or not name or is_pattern(str(name)):
         return ""
-    close: list[str] = []
     with contextlib.suppress(StreamError, OSError):
         channels = [os.path.basename(each["path"]) for each in list_channels() if each["name"] == str(name)]
         if channels:
             return f"; there is a channel of that name: {', '.join(channels)}"
         known = _streams()
         # The stream may be there, and something else is missing: the folder of its recording.
-        close = [] if str(name) in known else difflib.get_close_matches(str(name), known, 3, 0.6)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+        return "" if str(name) in known else _proposal(str(name), known)
+    return ""
+
+
+def _keywords(stream: str) -> list[str]:
+    with contextlib.suppress(StreamError, OSError), Stream.attach(stream, prefault=False) as found:
+        return [str(each.name) for each in found.read_keywords()]
+    return []
+
+
+def _proposal(name: str, known: Iterable[str]) -> str:
+    """Return the names like this one, as the end of a message; "" if there is none."""
+    # Upper and lower case are no difference here: EXPTIME is meant by exptime.
+    folded = {each.casefold(): each for each in known}
+    close = difflib.get_close_matches(name.casefold(), folded, 3, 0.6)
+    return f"; did you mean {' or '.join(folded[each] for each in close)}?" if close else ""
 
 
 def complete_streams(

@@ -58,6 +58,8 @@ _LOSS = re.compile(rf"\b(?:(\d+) (?:lost|torn)|(?:{'|'.join(_LOSSES)}) +(\d+))\b
 #: What errors and warnings say of arguments in Python.
 _REPLACE_IT = re.compile(r"replace (?:it|the stream) with replace=True")
 _SAFE_CHOICE = re.compile(r"; replace='if-free' \(or PYMILK_REPLACE=if-free\) refuses that")
+#: Advice of errors, whose option commands name.
+_FORCE = re.compile(r"\bor force (?:it|the removal)\b")
 
 #: Text for an unknown value.
 NOTHING = "-"
@@ -110,6 +112,8 @@ def _option(error: Exception) -> str:
     """Return which option of the running command an error is about, to end its message; or nothing."""
     context = click.get_current_context(silent=True)
     argument = getattr(error, "argument", None)
+    if argument is None and _FORCE.search(str(error)):  # what the message advises
+        argument = "force"
     if context is None or argument is None:
         return ""
     for each in context.command.params:
@@ -259,8 +263,12 @@ def print_told(text: str, reasons: Iterable[str] = ()) -> None:
     reasons : iterable of str
         Sentences that the text ends with.
     """
-    colours = wants_colours(sys.stdout)
-    explained = {line for sentence in reasons for line in wrapped(sentence).splitlines()}
+    colours, columns = wants_colours(sys.stdout), width_of_stdout()
+    explained = set()
+    for sentence in reasons:
+        here = wrapped(sentence, columns)
+        text = text.replace(wrapped(sentence), here)
+        explained.update(here.splitlines())
     for line in text.splitlines():
         shown = clean(line)
         if colours and line in explained:

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from rich.cells import set_cell_size
+from rich.cells import cell_len, set_cell_size
 
 from ..errors import StreamDamagedError
 from ..view import Display, Feed
@@ -105,7 +105,9 @@ def page(viewers: Sequence[Viewer], lines: int, columns: int) -> list[str]:
     room = max(1 + _ABOVE, lines - len(keys))
     wide = max(1, (columns + 1) // len(viewers) - 1)
     widths = [wide] * (len(viewers) - 1) + [max(1, columns - (wide + 1) * (len(viewers) - 1))]
-    parts = [viewer.lines(room, width) for viewer, width in zip(viewers, widths, strict=True)]
+    # Text that is cut would run into that of the next stream.
+    marks = ["~" if each.mode == "ascii" else "…" for each in viewers[:-1]] + [""]
+    parts = [each.lines(room, width, mark) for each, width, mark in zip(viewers, widths, marks, strict=True)]
     # Reversed, if there are colours.
     below = keys if viewers[0].mode == "ascii" else [paint(line, "chosen") for line in keys]
     return [*(" ".join(line) for line in zip(*parts, strict=True)), *below]
@@ -191,8 +193,8 @@ class Viewer:
         self._again = True
         self.update()
 
-    def lines(self, lines: int, columns: int) -> list[str]:
-        """Return so many lines of so many columns: two of text, and the picture."""
+    def lines(self, lines: int, columns: int, mark: str = "") -> list[str]:
+        """Return so many lines of so many columns: two of text, marked where cut, and the picture."""
         room = (max(1, lines - _ABOVE), columns)
         if self._picture is None or self._picture[0] != room:
             height, width = (min(limit or most, most) for limit, most in zip(self.limits, room, strict=True))
@@ -205,7 +207,14 @@ class Viewer:
             self.feed, f"drawn {_rate(self._drawn_rate())} of {_rate(self.feed.rate)}/s"
         )
         second = notice if time.monotonic() < until else self.display.describe()
-        return [*(set_cell_size(clean(text), columns) for text in (first, second)), *self._picture[1]]
+        return [*(_cut(clean(text), columns, mark) for text in (first, second)), *self._picture[1]]
+
+
+def _cut(text: str, columns: int, mark: str) -> str:
+    """Return a text of exactly so many columns, with the mark, if any, where more of it was cut."""
+    if not mark or cell_len(text) <= columns:
+        return set_cell_size(text, columns)
+    return set_cell_size(text, columns - 1) + mark
 
 
 def _wrapped(words: tuple[str, ...], columns: int) -> list[str]:

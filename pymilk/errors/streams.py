@@ -145,10 +145,13 @@ class StreamExistsError(StreamError, FileExistsError):
     Attributes
     ----------
     path : str
+    argument : str or None
+        What replaces it all the same.
     """
 
-    fields = ("path",)
+    fields = ("path", "argument")
     path: str
+    argument: str | None
 
 
 class RecordingInUseError(StreamExistsError):
@@ -161,7 +164,7 @@ class RecordingInUseError(StreamExistsError):
         The process.
     """
 
-    fields = ("path", "pids")  # type: ignore[assignment]
+    fields = ("path", "pids")
     pids: list[int]
 
 

@@ -104,6 +104,7 @@ def create_stream(
             f"stream {error.stream!r} exists at {error.path}; choose another name, or force it",
             stream=error.stream,
             path=error.path,
+            argument="force",
         ) from None
 
 

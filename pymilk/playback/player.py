@@ -489,7 +489,7 @@ def _target(footage: Footage, name: str | None, ring: int, ring_kind: str, force
             pass
         except StreamFormatError as error:  # a file that is no stream
             raise StreamExistsError(
-                f"{error}; choose another name, or force it", stream=name, path=error.path
+                f"{error}; choose another name, or force it", stream=name, path=error.path, argument="force"
             ) from error
         else:
             try:
@@ -518,6 +518,7 @@ def _check_target(
             f"stream {old.name!r} exists with {'; '.join(misfits)}; choose another name, or force it",
             stream=old.name,
             path=old.path,
+            argument="force",
         )
     check_unwritten(old, "choose another name, or force it, which makes a new stream")
 

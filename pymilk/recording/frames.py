@@ -98,12 +98,13 @@ class LazyFrames(Reductions, ArrayLike):
 
     def __getitem__(self, key: Any) -> Any:
         first, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
-        every = (slice(None), *rest)
+        every: tuple[Any, ...] = (slice(None), *rest)
         if isinstance(first, (int, np.integer)) and not isinstance(first, (bool, np.bool_)):
             at = int(first) + (len(self) if first < 0 else 0)
             if not 0 <= at < len(self):
                 raise IndexError(f"frame {first} of {len(self)}")
-            return self._read(at, at + 1, 1)[0][rest]
+            every = (0, *rest)  # a number is chosen like a list, if there are lists behind it
+            return self._read(at, at + 1, 1)[every]
         if isinstance(first, slice):
             chosen = range(*first.indices(len(self)))
             if chosen.step < 0:
@@ -117,7 +118,9 @@ class LazyFrames(Reductions, ArrayLike):
                 found = np.empty((len(rows), *self.shape[1:]), self.dtype)
                 for at, row in enumerate(rows):
                     found[at] = self[int(row)]
-                return found[every]
+                # Lists behind go with this one, as NumPy has it: chosen pixel by pixel.
+                each = (np.arange(len(rows)), *rest)
+                return found[each] if rest else found
         return np.asarray(self)[key]
 
     def __iter__(self) -> Iterator[Array]:

@@ -221,6 +221,7 @@ class Relay:
                     "choose another name, or force it",
                     stream=old.name,
                     path=old.path,
+                    argument="force",
                 )
 
     def _copy_keywords(self, source: Stream) -> None:

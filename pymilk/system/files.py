@@ -162,7 +162,9 @@ def check_room_for(path: str, others: Iterable[str], stream: str) -> None:
     for each in others:
         if os.path.lexists(each):
             raise StreamExistsError(
-                f"{each} exists already; choose another name, or replace it with force", path=each
+                f"{each} exists already; choose another name, or replace it with force=True",
+                path=each,
+                argument="force",
             )
 
 

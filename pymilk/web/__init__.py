@@ -10,12 +10,16 @@ from ..system.extras import optional_library
 
 if TYPE_CHECKING:
     from .notebook import LiveView, live
+    from .report import WebReport
     from .server import WebServer
     from .settings import Settings
 
-_ROOMS = {"LiveView": "notebook", "Settings": "settings", "WebServer": "server", "live": "notebook"}
+_ROOMS = {
+    "LiveView": "notebook", "Settings": "settings", "WebReport": "report", "WebServer": "server",
+    "live": "notebook",
+}  # fmt: skip
 
-__all__ = ["LiveView", "Settings", "WebServer", "live"]
+__all__ = ["LiveView", "Settings", "WebReport", "WebServer", "live"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import threading
+import time
 from typing import Any
 
 import uvicorn
@@ -16,6 +17,7 @@ from ..system.causes import cause_of
 from ..system.ending import close_at_exit
 from ..system.extras import optional_library
 from .app import make_app
+from .report import WebReport
 from .settings import Settings
 
 __all__ = ["WebServer"]
@@ -64,7 +66,7 @@ class WebServer:
     """Show streams in a browser.
 
     A context manager: it answers from its beginning to its end. Or `start`, `stop` and `wait`; it ends with
-    the interpreter.
+    the interpreter. `report` tells what it has done.
 
     Parameters
     ----------
@@ -87,6 +89,7 @@ class WebServer:
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
         self._port = self.settings.port
+        self._began = self._ended = 0.0
 
     @property
     def running(self) -> bool:
@@ -104,6 +107,19 @@ class WebServer:
         host = self.settings.host
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
         return f"{self.settings.scheme}://{shown}:{self.port}/#token={self.settings.token}"
+
+    @property
+    def report(self) -> WebReport:
+        """What it has done so far, also once it has ended."""
+        running = self.running
+        state = self._server.server_state if self._server else None
+        return WebReport(
+            address=self.address.partition("/#")[0],
+            running=running,
+            connections=len(state.connections) if state and running else 0,
+            requests=state.total_requests if state else 0,
+            duration=(time.monotonic() if running else self._ended) - self._began,
+        )
 
     def start(self) -> WebServer:
         """Answer from now on, in a thread of its own."""
@@ -129,6 +145,7 @@ class WebServer:
         self._socket = self._listen()
         self._port = int(self._socket.getsockname()[1])
         self._server = uvicorn.Server(config)
+        self._began = self._ended = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="pymilk web", daemon=True)
         self._thread.start()
         close_at_exit(self)
@@ -162,7 +179,10 @@ class WebServer:
     def _run(self) -> None:
         assert self._server is not None
         assert self._socket is not None
-        asyncio.run(self._server.serve(sockets=[self._socket]))
+        try:
+            asyncio.run(self._server.serve(sockets=[self._socket]))
+        finally:
+            self._ended = time.monotonic()
 
     def stop(self) -> None:
         """End: views are closed, and recordings that were started from the page."""

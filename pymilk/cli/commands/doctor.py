@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 
 import click
 
@@ -12,7 +13,7 @@ from ...parameters.findings import process_findings
 from ...parameters.survey import fps_findings
 from ..colour import paint, wants_colours
 from ..exits import clean_exit
-from ..output import clean, print_json
+from ..output import clean, print_json, width_of_stdout
 
 __all__ = ["doctor"]
 
@@ -44,8 +45,29 @@ def doctor(as_json: bool, mend: bool) -> None:
                 level = f"{finding['level']:<8}"
                 if colours:
                     level = paint(level, _STYLES[finding["level"]])
-                click.echo(f"{level} " + clean(f"{finding['topic']:<11} {finding['found']}"))
+                click.echo(f"{level} " + _fitted(f"{finding['topic']:<11} {finding['found']}", 9, 21))
                 if finding["todo"]:
-                    click.echo(clean(f"{'':<20} -> {finding['todo']}"))
+                    click.echo(_fitted(f"{'':<20} -> {finding['todo']}", 0, 24))
     if any(finding["level"] == "problem" for finding in findings):
         sys.exit(1)
+
+
+def _fitted(text: str, before: int, under: int) -> str:
+    """Break a text where the terminal ends.
+
+    Parameters
+    ----------
+    text : str
+    before : int
+        Columns that stand before it.
+    under : int
+        Column under which further lines begin.
+    """
+    first, wide = clean(text), width_of_stdout()
+    if before + len(first) <= wide or wide < 2 * under:
+        return first
+    lines = textwrap.wrap(
+        first, wide - before, subsequent_indent=" " * (under - before), drop_whitespace=True,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return f"\n{'':<{before}}".join(lines)

@@ -70,6 +70,7 @@ def test_errors_cannot_speak_to_the_terminal(spawn, make_stream):
     said = call("rm", "cam")
     assert said.returncode == 1
     assert f"in use by process {watcher.pid} (?[31mred?)" in said.stderr
+    assert said.stderr.endswith("; end it first, or force the removal (option --force)\n")
     assert not stream.deleted
 
 

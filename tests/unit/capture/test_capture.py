@@ -17,6 +17,7 @@ import pymilk
 from pymilk import Capture
 from pymilk._core import Stream, allocate, free_memory, prefault
 from pymilk.axes import Orientation
+from pymilk.capture import cube
 from pymilk.errors import (
     CaptureMemoryError,
     FrameMismatchError,
@@ -364,6 +365,31 @@ def test_memory_of_the_caller_is_there_before_the_first_frame(make_stream):
     assert found == pages
     capture.stop()
     capture.join()
+
+
+@pytest.mark.parametrize("out", [False, True])
+def test_ctrl_c_ends_the_reservation_of_memory(stream, monkeypatch, out):
+    """Not only behind its end, which for many gigabytes is half a minute away."""
+    size = stream.frame_shape[0] * stream.frame_shape[1] * stream.dtype.itemsize
+    made = []
+
+    def interrupted(piece):
+        made.append(len(piece))
+        prefault(piece)
+        if len(made) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cube, "_AT_ONCE", 5 * size)
+    monkeypatch.setattr(cube, "prefault", interrupted)
+    target = np.zeros((1002, *stream.frame_shape), stream.dtype) if out else None
+    with pytest.raises(KeyboardInterrupt):
+        Capture(stream, 1002, out=target)
+    assert made == [5, 5, 5]
+    assert not [each for each in threading.enumerate() if each.name.startswith("pymilk-capture")]
+    made.clear()
+    made += [0] * 3  # no further interrupt
+    Capture(stream, 12, background=True).stop()
+    assert made[3:] == [5, 5, 2]
 
 
 def test_prefault_keeps_what_is_there():

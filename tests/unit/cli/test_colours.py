@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +19,7 @@ from pymilk.cli.colour import STYLES, wants_colours
 from pymilk.cli.commands import ps
 from pymilk.cli.output import print_report, print_told, table_of
 from pymilk.verdicts import wrapped
+from support.calling import call
 
 SENTENCE = "The thread was away for up to 12.0 ms, which is more than a ring of 8 frames keeps. " * 2
 TEXT = "cam0 -> ring: 900 frames, 3 lost, 0 torn, 10.0 frames/s\n  not written  7, in the ring at the end"
@@ -45,6 +48,37 @@ def test_losses_and_reasons_of_a_report(capsys: pytest.CaptureFixture[str]) -> N
     assert list(found) == wrapped(SENTENCE).splitlines()
     assert set(found.values()) == {"doubtful"}
     assert re.sub(r"\x1b\[\d+m", "", printed) == "\n".join([TEXT, wrapped(SENTENCE), ""])
+
+
+@pytest.mark.usefixtures("terminal")
+@pytest.mark.parametrize("columns", [40, 79, 100])
+def test_reasons_are_broken_where_the_terminal_ends(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "width_of_stdout", lambda: columns)
+    print_told("\n".join([TEXT, wrapped(SENTENCE)]), [SENTENCE])
+    lines = re.sub(r"\x1b\[\d+m", "", capsys.readouterr().out).splitlines()
+    assert lines[:2] == TEXT.splitlines()
+    assert max(len(line) for line in lines[2:]) <= columns
+    assert " ".join(line.strip() for line in lines[2:]) == SENTENCE.strip()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_findings_are_broken_where_the_terminal_ends(
+    columns: int, shm_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shm_dir.joinpath("notes.im.shm").write_text("x" * 500)
+    whole = call("doctor").stdout
+    module = importlib.import_module("pymilk.cli.commands.doctor")
+    monkeypatch.setattr(module, "width_of_stdout", lambda: columns)
+    fitted = call("doctor").stdout
+    broken = [line for line in fitted.splitlines() if line.startswith(" " * 21)]
+    assert len(broken) > sum(line.startswith(" " * 21) for line in whole.splitlines())
+    # A path has no place to break at.
+    assert all(len(line) <= columns or str(shm_dir) in line or "xxx" in line for line in fitted.splitlines())
+    assert sorted(word for word in fitted.split() if word.isalpha()) == sorted(
+        word for word in whole.split() if word.isalpha()
+    )
 
 
 def test_no_colours_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,18 @@ def test_once_side_by_side(two):
     assert "dm  12 float32  frame 1" in said
 
 
+@pytest.mark.parametrize(("mode", "mark"), [("half", "…"), ("ascii", "~")])
+def test_lines_that_are_cut_say_so(two, mode, mark):
+    with Feed("cam") as first, Feed("dm") as second:
+        viewers = [Viewer(each, Display(), (None, None), mode, None) for each in (first, second)]
+        for viewer in viewers:
+            viewer.update()
+        lines = page(viewers, 12, 41)[:2]
+        assert [line[18:22] for line in lines] == [f"{line[18]}{mark} {line[21]}" for line in lines]
+        assert {len(line) for line in lines} == {41}
+        assert mark not in "".join(page(viewers, 12, 400)[:2])
+
+
 def test_numbers_of_both(two):
     told = json.loads(done("show", "cam", "dm", "--once", "--json"))
     assert [each["name"] for each in told] == ["cam", "dm"]

@@ -13,7 +13,7 @@ pytest.importorskip("rich", reason="extra cli")
 
 from pymilk.cli.describing import GAPS_SHOWN, recording_report
 from pymilk.cli.output import table_lines
-from pymilk.errors import RecordError, StreamShapeChangedError
+from pymilk.errors import RecordError, StreamExistsError, StreamShapeChangedError
 from pymilk.recording import Recorder
 from support.calling import call
 
@@ -87,6 +87,62 @@ def test_name_that_is_right_is_not_proposed(make, tmp_path: Path) -> None:
     folder = str(tmp_path / "none")
     assert said.stderr == f"pymilk: there is no directory {folder!r} to record stream 'cam' in; create it\n"
     assert call("info", "camz").stderr.endswith("did you mean cam or cams?\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["lss"], "No such command 'lss'. Did you mean 'ls'?"),
+        (["recrod"], "No such command 'recrod'. Did you mean 'record'?"),
+        (["fps", "gett"], "No such command 'gett'. Did you mean 'get'?"),
+        (["xyzzy"], "No such command 'xyzzy'."),
+    ],
+)
+def test_command_that_was_almost_right(arguments: list[str], words: str) -> None:
+    said = call(*arguments)
+    assert said.returncode == 2
+    assert said.stderr.splitlines()[-1] == f"Error: {words}"
+
+
+@pytest.mark.parametrize("option", [[], ["--delete"]])
+def test_keyword_that_was_almost_right(option: list[str], make) -> None:
+    shm = make("cam", ((3, 4), np.uint16))
+    shm.set_keywords({"EXPTIME": 0.5, "GAIN": 1})
+    for given in ("EXPTME", "exptime"):
+        said = call("kw", "cam", given, *option)
+        words = f"pymilk: stream 'cam' has no keyword '{given}'; did you mean EXPTIME?\n"
+        assert (said.returncode, said.stderr) == (1, words)
+    assert "did you mean" not in call("kw", "cam", "TELESCOP", *option).stderr
+
+
+def test_recording_that_is_there_names_the_option(make, tmp_path: Path) -> None:
+    make("cam", ((3, 4), np.uint16), ring=4)
+    there = tmp_path / "a.npy"
+    there.write_bytes(b"of others")
+    said = call("record", "cam", "-o", there, "-n", 1)
+    assert said.returncode == 1
+    assert f"pymilk: {there} exists already; " in said.stderr
+    assert said.stderr.endswith("(option --force)\n")
+    with pytest.raises(StreamExistsError, match=r"replace it with force=True$"):
+        Recorder("cam", str(there))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["create", "cam", "--shape", "5x5"],
+        ["relay", "other", "cam", "--ring", "8"],
+        ["play", "{}/a.npy", "--stream", "cam", "--rate", "0"],
+    ],
+    ids=lambda each: each[0],
+)
+def test_stream_that_is_there_names_the_option(arguments: list[str], make, tmp_path: Path) -> None:
+    make("cam", ((3, 4), np.uint16))
+    make("other", ((3, 4), np.uint16))
+    np.save(tmp_path / "a.npy", np.zeros((4, 5, 5), np.uint16))
+    said = call(*(each.format(tmp_path) for each in arguments))
+    assert said.returncode == 1
+    assert said.stderr.splitlines()[-1].endswith("or force it (option --force)")
 
 
 @pytest.mark.parametrize("several", [False, True])

@@ -111,6 +111,19 @@ def test_indices(thing: tuple[Any, np.ndarray]) -> None:
         found[99]
 
 
+def test_lists_along_several_axes(thing: tuple[Any, np.ndarray]) -> None:
+    found, wanted = thing
+    every = slice(None)
+    some = np.array([1, 0])
+    keys: list[tuple[Any, ...]] = [([0, 2], [1, 0]), (some, 1), (every, some), (some, ...)]
+    if wanted.ndim == 3:  # frames, not the pixels of one
+        keys += [([0, 2], every, [3, 1]), (0, every, some), (-1, some, [2, 3]), (some, 1, some)]
+        keys += [(some, None, every, 2), (np.arange(6) > 3, every, some)]
+        keys += [(every, [0], [0, 1]), (1, ..., some)]
+    for key in keys:
+        np.testing.assert_array_equal(found[key], wanted[key], err_msg=repr(key))
+
+
 def test_iteration(thing: tuple[Any, np.ndarray], kind: str) -> None:
     found, wanted = thing
     if kind == "shm":

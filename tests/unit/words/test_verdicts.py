@@ -23,12 +23,12 @@ def many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verdicts.os, "sched_getaffinity", lambda pid: set(range(8)))
 
 
-def captured(*lost: int, flags: int = FLAG_VERIFIED) -> CaptureReport:
+def captured(*lost: int, flags: int = FLAG_VERIFIED, age_us: Any = 20) -> CaptureReport:
     info = np.zeros(len(lost), FRAME_ROW)
     info["lost"] = lost
     info["flags"] = flags
     info["arrival_ns"] = np.cumsum(1 + np.array(lost, np.int64)) * 1_000_000
-    info["writetime_ns"] = info["arrival_ns"] - 20_000
+    info["writetime_ns"] = info["arrival_ns"] - np.multiply(age_us, 1000)
     return CaptureReport("cam", len(lost), info, 0, 1.0, 0.1)
 
 
@@ -102,6 +102,51 @@ def test_a_report_says_why(report: LossReport, words: str) -> None:
     for sentence in told:  # wrapped for a terminal
         assert " ".join(sentence.split()[-3:]) in " ".join(lines.split())
     assert all(len(each) <= 118 for text in map(verdicts.wrapped, told) for each in text.splitlines())
+
+
+SKIPPED = "5 of the 5 frames are missing by what the writer did: the reader waited, and had the frames"
+
+
+def test_frames_that_the_writer_left_out_are_not_the_readers_fault() -> None:
+    (said,) = captured(0, 0, 1, 0, 1, 0, 2, 0, 0, 1, 0).reasons()
+    assert said.startswith(SKIPPED)
+    assert "behind these gaps 20 us after they were written, while a frame lasts 1000 us." in said
+    assert "The writer left numbers out, or published several frames at once" in said
+
+
+def test_what_else_is_missing_is_said_beside_it() -> None:
+    long = captured(*[0, 1] * 5, 0, 30, age_us=[20] * 11 + [700]).reasons()
+    assert [each[:17] for each in long] == ["5 of the 35 frame", "The receiving thr"]
+    assert "up to 30.0 ms (30 frames at" in long[1]
+
+
+@pytest.mark.parametrize(
+    ("lost", "ages"),
+    [
+        ([0, 1, 0, 1, 0, 1, 0], 20),  # three gaps may be chance
+        ([0, 1] * 8, [20, 400] * 8),  # old frames behind gaps: back from being away
+        ([0, 1] * 8, [20, 400] * 5 + [20, 20] * 3),  # some young by chance
+        ([0, 1] * 8, [400, 20] * 8),  # a reader that is slow in any case
+    ],
+)
+def test_a_reader_that_was_late_is_named(lost: list[int], ages: Any) -> None:
+    (said,) = captured(*lost, age_us=ages).reasons()
+    assert "the reader was not away, but too slow" in said
+
+
+def test_without_times_nothing_is_said_of_the_writer() -> None:
+    report = captured(*[0, 1] * 8, age_us=[1 + each for each in range(16)])
+    assert "by what the writer did" in report.reasons()[0]
+    info = np.zeros(16, FRAME_ROW)
+    info["lost"] = [0, 1] * 8
+    info["arrival_ns"] = np.cumsum(1 + info["lost"]) * 1_000_000
+    (said,) = CaptureReport("cam", 16, info, 0, 1.0, 0.1).reasons()
+    assert "too slow" in said
+
+
+@pytest.mark.parametrize("report", [recorded(9, ring_peak=0.1), ring(9, "collector"), relayed(9)])
+def test_reports_without_rows_name_the_writer_too(report: LossReport) -> None:
+    assert report.reasons()[-1].startswith("Or the writer left numbers out")
 
 
 def test_few_cores_are_named_first(monkeypatch: pytest.MonkeyPatch) -> None:
