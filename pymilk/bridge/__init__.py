@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from .log_reports import LogReport, TailReport
     from .log_wire import LogRecord
     from .options import Options
-    from .parameter_offer import ParameterOffer
-    from .parameter_wire import RemoteParameter
+    from .parameters import ParameterOffer, RemoteParameter, RemoteParameters, RemoteWatch, remote_fps
     from .receiver import BRIDGE_ROW, FLAG_AWAY, FLAG_BEFORE, FLAG_ON_WAY, FLAG_SKIPPED, Receiver
-    from .remote_parameters import RemoteParameters, remote_fps
-    from .remote_watch import RemoteWatch
     from .reports import LineReport, ParameterReport, ReceiverReport, RouterReport, SenderReport
     from .router import Router
     from .sender import Sender
@@ -35,11 +32,8 @@ _ROOMS = {
     "log_reports": ("LogReport", "TailReport"),
     "log_wire": ("LogRecord",),
     "options": ("Options",),
-    "parameter_offer": ("ParameterOffer",),
-    "parameter_wire": ("RemoteParameter",),
+    "parameters": ("ParameterOffer", "RemoteParameter", "RemoteParameters", "RemoteWatch", "remote_fps"),
     "receiver": ("BRIDGE_ROW", "FLAG_AWAY", "FLAG_BEFORE", "FLAG_ON_WAY", "FLAG_SKIPPED", "Receiver"),
-    "remote_parameters": ("RemoteParameters", "remote_fps"),
-    "remote_watch": ("RemoteWatch",),
     "reports": ("LineReport", "ParameterReport", "ReceiverReport", "RouterReport", "SenderReport"),
     "router": ("Router",),
     "sender": ("Sender",),

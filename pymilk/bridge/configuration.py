@@ -12,7 +12,7 @@ from ..system.extras import toml_of
 from .access import Allow
 from .credentials import Login, Tls, check_private
 from .links import Links
-from .parameter_offer import ParameterOffer
+from .parameters import ParameterOffer
 
 __all__ = ["Links", "links_of", "log_of", "login_of", "offer_of"]
 

@@ -44,8 +44,7 @@ from .links import Links
 from .log_desk import LogDesk
 from .numbers import Family
 from .options import Options
-from .parameter_desk import ParameterDesk
-from .parameter_offer import ParameterOffer
+from .parameters import ParameterDesk, ParameterOffer
 from .reports import SenderReport
 from .shelf import Shelf
 from .telling import like, refusal

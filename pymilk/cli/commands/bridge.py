@@ -44,7 +44,7 @@ from ...bridge import (
 )
 from ...bridge import fetch as fetch_recording
 from ...bridge.configuration import log_of, login_of
-from ...bridge.parameter_offer import COMMANDS
+from ...bridge.parameters import COMMANDS
 from ...errors import FPSNotFoundError, StreamTimeoutError
 from ...parameters.texts import value_from_text
 from ...system.latch import Latch

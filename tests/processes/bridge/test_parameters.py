@@ -11,9 +11,10 @@ import pytest
 
 pytest.importorskip("zenoh", reason="needs eclipse-zenoh, the extra net")
 
-from pymilk.bridge import Allow, Links, RemoteParameters, Router, parameter_asking, remote_fps
+from pymilk.bridge import Allow, Links, RemoteParameters, Router, remote_fps
 from pymilk.bridge.keys import SET, TURN, parameter_key
-from pymilk.bridge.parameter_wire import decode, encode
+from pymilk.bridge.parameters import asking
+from pymilk.bridge.parameters.wire import decode, encode
 from pymilk.errors import (
     BridgeError,
     BridgeForbiddenError,
@@ -156,8 +157,8 @@ def test_rules_by_certificate(loop, tmp_path, spawn, monkeypatch):
         with desk.watch("mode") as watch:
             loop["mode"] = 7
             assert next(watch).value == 7
-        monkeypatch.setattr(parameter_asking, "_ATTEMPT_SECONDS", 60.0)
-        monkeypatch.setattr(parameter_asking, "_CANCEL_SECONDS", 60.0)
+        monkeypatch.setattr(asking, "_ATTEMPT_SECONDS", 60.0)
+        monkeypatch.setattr(asking, "_CANCEL_SECONDS", 60.0)
         for remote in (desk, operator):
             remote._asking._timeout = 0.1
         for call in (

@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("click", reason="extra cli")
 pytest.importorskip("rich", reason="extra cli")
 
-from pymilk.bridge import ParameterOffer, Sender, remote_parameters
-from pymilk.bridge import parameter_asking as asking
+from pymilk.bridge import ParameterOffer, Sender
+from pymilk.bridge.parameters import asking, remote
 from pymilk.parameters import FPS
 from support.calling import call
 from support.waiting import until
@@ -29,8 +29,8 @@ def loop(shm_dir):
 @pytest.fixture(autouse=True)
 def rtc(loop, monkeypatch):
     wires = Wires()
-    monkeypatch.setattr(remote_parameters, "open_engine", lambda links, most: wires)
-    monkeypatch.setattr(remote_parameters.Connections, "check", lambda connections: None)
+    monkeypatch.setattr(remote, "open_engine", lambda links, most: wires)
+    monkeypatch.setattr(remote.Connections, "check", lambda connections: None)
     monkeypatch.setattr(asking, "_AGAIN_SECONDS", 0.002)
     offer = ParameterOffer(("loop",), set=("loop/gain", "loop/on"))
     with Sender((), host="rtc", engine=wires, params=offer) as made:

@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ..arguments import check_number
-from ..errors import BridgeForbiddenError, BridgeMessageError, FPSKeyError, StreamError
-from ..parameters import FPS, ParameterType
-from ..system.threads import start_thread
-from .parameter_account import Account, Rate
-from .parameter_offer import COMMANDS, ParameterOffer
-from .parameter_turns import Turns
-from .parameter_wire import COMMAND_SECONDS, QUESTION_MOST, decode, encode, told_value
+from ...arguments import check_number
+from ...errors import BridgeForbiddenError, BridgeMessageError, FPSKeyError, StreamError
+from ...parameters import FPS, ParameterType
+from ...system.threads import start_thread
+from .account import Account, Rate
+from .offer import COMMANDS, ParameterOffer
+from .turns import Turns
+from .wire import COMMAND_SECONDS, QUESTION_MOST, decode, encode, told_value
 
 __all__ = ["Acts"]
 

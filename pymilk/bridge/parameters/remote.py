@@ -7,20 +7,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
-from ..arguments import check_number
-from ..errors import FPSTimeoutError, StreamClosedError, StreamError
-from ..names import check_name
-from ..parameters.naming import fps_name
-from ..system.ending import close_at_exit
-from ..system.forks import left_with_parent, tell_after_fork
-from .connections import Connections
-from .engine import Engine
-from .keys import COMMAND, SET
-from .links import Links
-from .parameter_asking import Asking, ask_about
-from .parameter_wire import ANSWER_MOST, COMMAND_SECONDS, RemoteParameter, plain_value, value_of
-from .remote_watch import RemoteWatch
-from .zenoh import open_engine
+from ...arguments import check_number
+from ...errors import FPSTimeoutError, StreamClosedError, StreamError
+from ...names import check_name
+from ...parameters.naming import fps_name
+from ...system.ending import close_at_exit
+from ...system.forks import left_with_parent, tell_after_fork
+from ..connections import Connections
+from ..engine import Engine
+from ..keys import COMMAND, SET
+from ..links import Links
+from ..zenoh import open_engine
+from .asking import Asking, ask_about
+from .watching import RemoteWatch
+from .wire import ANSWER_MOST, COMMAND_SECONDS, RemoteParameter, plain_value, value_of
 
 __all__ = ["RemoteParameters", "remote_fps"]
 

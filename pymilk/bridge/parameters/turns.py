@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from ..errors import BridgeMessageError
+from ...errors import BridgeMessageError
 
 __all__ = ["Turns", "UnknownAskerError"]
 

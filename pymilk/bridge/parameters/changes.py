@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import StreamError
-from ..parameters import FPS
-from .engine import Outlet
-from .parameter_wire import encode, told_value
+from ...errors import StreamError
+from ...parameters import FPS
+from ..engine import Outlet
+from .wire import encode, told_value
 
 __all__ = ["ChangeOutlet", "file_of"]
 

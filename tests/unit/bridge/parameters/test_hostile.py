@@ -7,12 +7,10 @@ import struct
 import pytest
 
 from pymilk.bridge import ParameterOffer, RemoteParameters, Sender
-from pymilk.bridge import parameter_account as account
-from pymilk.bridge import parameter_asking as asking
-from pymilk.bridge import parameter_turns as turns
 from pymilk.bridge.keys import CHANGES, COMMAND, READ, SET, TABLE, TURN, parameter_key
-from pymilk.bridge.parameter_turns import Turns, UnknownAskerError
-from pymilk.bridge.parameter_wire import QUESTION_MOST, decode, encode, error_of, parameter_of, value_of
+from pymilk.bridge.parameters import account, asking, turns
+from pymilk.bridge.parameters.turns import Turns, UnknownAskerError
+from pymilk.bridge.parameters.wire import QUESTION_MOST, decode, encode, error_of, parameter_of, value_of
 from pymilk.errors import BridgeError, BridgeForbiddenError, BridgeMessageError, FPSKeyError
 from pymilk.parameters import FPS, ParameterType
 from pymilk.parameters.words import FIXED_TYPES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
 
-from ..errors import StreamArgumentError
+from ...errors import StreamArgumentError
 
 __all__ = ["COMMANDS", "ParameterOffer"]
 

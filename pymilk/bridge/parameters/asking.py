@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import BridgeError, BridgeForbiddenError, BridgeMessageError, FPSNotFoundError
-from .connections import Connections
-from .engine import Engine
-from .keys import ABOUT, NEW, READ, TABLE, TURN, parameter_key, parameter_names
-from .parameter_wire import ANSWER_MOST, RemoteParameter, decode, encode, error_of, parameter_of
+from ...errors import BridgeError, BridgeForbiddenError, BridgeMessageError, FPSNotFoundError
+from ..connections import Connections
+from ..engine import Engine
+from ..keys import ABOUT, NEW, READ, TABLE, TURN, parameter_key, parameter_names
+from .wire import ANSWER_MOST, RemoteParameter, decode, encode, error_of, parameter_of
 
 __all__ = ["Asking", "ask_about"]
 

@@ -7,19 +7,19 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import BridgeMessageError, FPSError, StreamError
-from ..parameters import FPS, list_fps
-from ..parameters.survey import describe_fps
-from ..system.latch import Latch
-from ..system.threads import join_thread, start_thread
-from .engine import Engine, Registration
-from .keys import ABOUT, CHANGES, COMMAND, NEW, READ, SET, TABLE, TURN, parameter_key, parameter_names
-from .parameter_account import Account, Rate
-from .parameter_acts import Acts
-from .parameter_changes import ChangeOutlet, file_of
-from .parameter_offer import ParameterOffer
-from .parameter_wire import ANSWER_MOST, QUESTION_MOST, decode, encode, told_parameter
-from .reports import ParameterReport
+from ...errors import BridgeMessageError, FPSError, StreamError
+from ...parameters import FPS, list_fps
+from ...parameters.survey import describe_fps
+from ...system.latch import Latch
+from ...system.threads import join_thread, start_thread
+from ..engine import Engine, Registration
+from ..keys import ABOUT, CHANGES, COMMAND, NEW, READ, SET, TABLE, TURN, parameter_key, parameter_names
+from ..reports import ParameterReport
+from .account import Account, Rate
+from .acts import Acts
+from .changes import ChangeOutlet, file_of
+from .offer import ParameterOffer
+from .wire import ANSWER_MOST, QUESTION_MOST, decode, encode, told_parameter
 
 __all__ = ["ParameterDesk"]
 

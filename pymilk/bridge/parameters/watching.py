@@ -7,12 +7,12 @@ from collections import deque
 from types import TracebackType
 from typing import Any
 
-from ..errors import BridgeMessageError, FPSReplacedError
-from ..parameters.watching import Change, deadline_of
-from ..system.latch import Latch
-from .keys import CHANGES, READ, parameter_key
-from .parameter_asking import Asking
-from .parameter_wire import decode, value_of
+from ...errors import BridgeMessageError, FPSReplacedError
+from ...parameters.watching import Change, deadline_of
+from ...system.latch import Latch
+from ..keys import CHANGES, READ, parameter_key
+from .asking import Asking
+from .wire import decode, value_of
 
 __all__ = ["RemoteWatch"]
 

@@ -8,12 +8,10 @@ import pickle
 import numpy as np
 import pytest
 
-from pymilk.bridge import ParameterOffer, RemoteParameters, Sender, remote_fps, remote_watch
-from pymilk.bridge import parameter_acts as acts
-from pymilk.bridge import parameter_asking as asking
-from pymilk.bridge import parameter_desk as desk
+from pymilk.bridge import ParameterOffer, RemoteParameters, Sender, remote_fps
 from pymilk.bridge.keys import ABOUT, CHANGES, READ, SET, TURN, parameter_key
-from pymilk.bridge.parameter_wire import encode
+from pymilk.bridge.parameters import acts, asking, desk, watching
+from pymilk.bridge.parameters.wire import encode
 from pymilk.errors import (
     BridgeError,
     BridgeForbiddenError,
@@ -311,7 +309,7 @@ def test_an_fps_that_is_made_anew_ends_a_watch(remote, loop):
 
 
 def test_a_host_that_ends_ends_a_watch(remote, loop, sender, monkeypatch):
-    monkeypatch.setattr(remote_watch, "_SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "_SILENCE_SECONDS", 0.01)
     with remote.watch(timeout=30) as watch:
         loop["modes"] = 1
         next(watch)

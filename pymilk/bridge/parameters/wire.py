@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import errors
-from ..errors import BridgeError, BridgeMessageError, FPSError, FPSTypeError, StreamError
-from ..parameters import Parameter, ParameterFlag, ParameterType, Timespec
-from ..parameters.parameter import ParameterStatus
-from ..parameters.words import FIXED_TYPES, NUMBER_TYPES, TEXT_TYPES
-from .telling import printable
+from ... import errors
+from ...errors import BridgeError, BridgeMessageError, FPSError, FPSTypeError, StreamError
+from ...parameters import Parameter, ParameterFlag, ParameterType, Timespec
+from ...parameters.parameter import ParameterStatus
+from ...parameters.words import FIXED_TYPES, NUMBER_TYPES, TEXT_TYPES
+from ..telling import printable
 
 __all__ = ["ANSWER_MOST", "COMMAND_SECONDS", "QUESTION_MOST", "RemoteParameter", "decode", "encode",
            "error_of", "parameter_of", "plain_value", "told_error", "told_parameter", "told_value",

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ..errors import BridgeMessageError, StreamError
-from .parameter_wire import encode, told_error
-from .reports import ParameterReport
+from ...errors import BridgeMessageError, StreamError
+from ..reports import ParameterReport
+from .wire import encode, told_error
 
 __all__ = ["Account", "Rate"]
 
