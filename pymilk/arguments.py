@@ -5,18 +5,21 @@ Timeouts are checked where they are used, by `pymilk._core.checked_timeout`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, ParamSpec, TypeAlias, TypeGuard, TypeVar
 
 import numpy as np
 
-from .errors import StreamArgumentError
+from .errors import StreamArgumentError, StreamError
 
 __all__ = [
+    "FORCED",
+    "NAMED",
     "RING_KINDS",
     "STARTS",
     "Replace",
@@ -28,6 +31,7 @@ __all__ = [
     "is_number",
     "older_words",
     "replace_policy",
+    "said_as",
 ]
 
 _P = ParamSpec("_P")
@@ -164,6 +168,28 @@ def check_seconds(seconds: float | None, argument: str = "seconds", stream: str 
         longest = threading.TIMEOUT_MAX
         wanted = f"a time of more than 0 and up to {longest:g} seconds"
         check_number(argument, seconds, wanted, 0.0, longest, above=True, stream=stream)
+
+
+#: What somebody can do who has no `replace`, but `force`; and who has neither.
+FORCED = {"replace the stream with replace=True": "force it", "replace it with replace=True": "force it"}
+NAMED = {f", choose another name, or {each}": ", or choose another name" for each in FORCED}
+
+
+@contextlib.contextmanager
+def said_as(words: Mapping[str, str]) -> Iterator[None]:
+    """Say in errors of a block what its caller can do, who has other arguments than the function that failed.
+
+    Parameters
+    ----------
+    words : mapping of str to str
+        What is said instead of each text of a message; see `FORCED` and `NAMED`.
+    """
+    try:
+        yield
+    except StreamError as error:
+        for theirs, ours in words.items():
+            error.message = error.message.replace(theirs, ours)
+        raise
 
 
 #: Values of the environment variable PYMILK_REPLACE.

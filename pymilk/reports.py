@@ -13,6 +13,7 @@ __all__ = [
     "COUNTER_SET",
     "LossReport",
     "Report",
+    "amount",
     "counter_set_rows",
     "counter_set_text",
     "ending_text",
@@ -51,6 +52,11 @@ class Report:
         rows = self.rows()
         width = max((len(label) for label, _ in rows), default=0)
         return "\n".join([self.title(), *(f"  {label:<{width}}  {text}" for label, text in rows)])
+
+
+def amount(count: int, one: str, many: str = "") -> str:
+    """Return how many there are, in words: ``1 frame``, ``2 frames``."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"
 
 
 class LossReport(Report):

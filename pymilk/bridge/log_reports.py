@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..reports import LossReport, Report
+from ..reports import LossReport, Report, amount
 
 __all__ = ["LogReport", "TailReport"]
+
+_WERE = ("message was", "messages were")
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -44,7 +46,7 @@ class LogReport(Report):
 
     def __str__(self) -> str:
         state = self.trouble or ("listened to" if self.wanted else "nobody listens")
-        return f"{self.log} (log): {self.sent} messages sent, {state}"
+        return f"{self.log} (log): {amount(self.sent, 'message')} sent, {state}"
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -104,11 +106,11 @@ class TailReport(LossReport):
         """Return why messages are missing, and what to do."""
         said = []
         if self.before:
-            said.append(f"{self.before} messages were overwritten before they were read: enlarge the log.")
+            said.append(f"{amount(self.before, *_WERE)} overwritten unread: enlarge the log.")
         if self.on_way:
-            said.append(f"{self.on_way} messages were lost on the way, and then overwritten at the source.")
+            said.append(f"{amount(self.on_way, *_WERE)} lost on the way, and then overwritten at the source.")
         if self.away:
-            said.append(f"{self.away} messages were overwritten while the sender was not there.")
+            said.append(f"{amount(self.away, *_WERE)} overwritten while the sender was not there.")
         if self.cut_short:
             said.append(
                 f"The log was made anew {self.cut_short} times while nobody read it: how many messages the "
@@ -121,6 +123,6 @@ class TailReport(LossReport):
 
     def __str__(self) -> str:
         return self.told(
-            f"{self.source}: {self.received} messages, {self.lost} lost ({self.before} before, "
+            f"{self.source}: {amount(self.received, 'message')}, {self.lost} lost ({self.before} before, "
             f"{self.on_way} on the way, {self.away} away), {self.duration:.1f} s"
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import InitVar, dataclass, field
 from typing import Protocol
 
-from ..reports import LossReport, Report
+from ..reports import LossReport, Report, amount
 from .clocks import ClockOffset
 from .log_reports import LogReport
 
 __all__ = ["LineReport", "ParameterReport", "ReceiverReport", "RouterReport", "SenderReport", "clock_text"]
+
+_WERE = ("frame was", "frames were")
 
 
 class _Clocked(Protocol):
@@ -73,7 +75,8 @@ class LineReport(Report):
         state = self.trouble or ("listened to" if self.wanted else "nobody listens")
         asked = f" ({self.options})" if self.options else ""
         skipped = f"{self.skipped} left out, " if self.skipped else ""
-        return f"{self.stream}{asked}: {self.sent} frames sent, {self.missing} missing, {skipped}{state}"
+        sent = amount(self.sent, "frame")
+        return f"{self.stream}{asked}: {sent} sent, {self.missing} missing, {skipped}{state}"
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -111,8 +114,9 @@ class ParameterReport(Report):
     def __str__(self) -> str:
         last = f" (the last one: {self.trouble})" if self.refused else ""
         return (
-            f"{', '.join(self.fps) or 'no fps there'}: {self.asked} questions, {self.written} values "
-            f"written, {self.commanded} commands done, {self.refused} refused{last}"
+            f"{', '.join(self.fps) or 'no fps there'}: {amount(self.asked, 'question')}, "
+            f"{amount(self.written, 'value')} written, {amount(self.commanded, 'command')} done, "
+            f"{self.refused} refused{last}"
         )
 
 
@@ -281,18 +285,21 @@ class ReceiverReport(LossReport):
         said = [f"It ended: {self.error}."] if self.error else []
         if self.on_way:
             said.append(
-                f"{self.on_way} frames were lost on the way: a link or this machine was too slow, or was "
+                f"{amount(self.on_way, *_WERE)} lost on the way: a link or this machine was too slow, or was "
                 "cut. Send fewer bytes, or give the receiver a core."
             )
         if self.before:
             said.append(
-                f"{self.before} frames were lost before they were sent: `pymilk bridge send` did not keep "
+                f"{amount(self.before, *_WERE)} lost before sending: `pymilk bridge send` did not keep "
                 "up. Give the source a ring (ring=, pymilk relay)."
             )
         if self.away:
-            said.append(f"{self.away} frames were published while the sender or a receiver was not there.")
+            said.append(
+                f"{amount(self.away, *_WERE)} published while the sender or a receiver was not there."
+            )
         if self.refused:
-            said.append(f"{self.refused} messages were refused; the last one: {self.trouble}.")
+            refused = amount(self.refused, "message was", "messages were")
+            said.append(f"{refused} refused; the last one: {self.trouble}.")
         elif self.trouble:
             said.append(f"{self.trouble}.")
         said += [f"Not connected: {each}." for each in self.not_connected]
@@ -312,7 +319,7 @@ class ReceiverReport(LossReport):
     def __str__(self) -> str:
         skipped = f"{self.skipped} left out, " if self.skipped else ""
         return self.told(
-            f"{self.source} -> {self.target}: {self.received} frames, {self.lost} lost "
+            f"{self.source} -> {self.target}: {amount(self.received, 'frame')}, {self.lost} lost "
             f"({self.before} before, {self.on_way} on the way, {self.away} away), {skipped}"
             f"{self.rate:.1f} frames/s, {self.duration:.1f} s, "
             f"sender {'there' if self.sender else 'not there'}{clock_text(self)}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from .._core import Keyword, Stream
 from .._types import Array
-from ..arguments import Replace
+from ..arguments import FORCED, Replace, said_as
 from ..errors import StreamError, StreamNotFoundError, StreamReplacedError
 from ..times import now_ns
 from .account import Arrival
@@ -24,7 +24,6 @@ EPOCH, OFFSET = "PMBREPO", "PMBROFF"
 
 #: Default depth of the ring: as many frames as fit into these bytes, within limits.
 _RING_NBYTES, _RING_DEPTH = 256 << 20, (16, 4096)
-
 
 class Target:
     """A stream that is like that of the source, and goes on where an earlier receiver was killed.
@@ -61,9 +60,13 @@ class Target:
         self._slots = message.slots + 2
         self.known: int | None = None
         found = self._left_over(name, message, depth)
-        self.stream = found or Stream.create(
-            name, self.shape, self.dtype, nbkw=self._slots, cb_size=depth, exclusive=True, replace=replace
-        )
+        if found is not None:
+            self.stream = found
+            return
+        with said_as(FORCED):
+            self.stream = Stream.create(
+                name, self.shape, self.dtype, nbkw=self._slots, cb_size=depth, exclusive=True, replace=replace
+            )
 
     def _left_over(self, name: str, message: Message, depth: int) -> Stream | None:
         """Return the stream of a receiver that was killed, if the same frames belong into it."""

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from .._core import Keyword, Reader, Stream, checked_timeout
-from ..arguments import Replace
+from ..arguments import FORCED, Replace, said_as
 from ..errors import (
     StreamArgumentError,
     StreamClosedError,
@@ -199,7 +199,8 @@ class Relay:
         self._check_target(target, force)
         shape = (*lead, *source.shape)
         policy: Replace = True if force else "if-free"
-        return Stream.create(target, shape, source.dtype, nbkw=source.nbkw, replace=policy, **ring)
+        with said_as(FORCED):
+            return Stream.create(target, shape, source.dtype, nbkw=source.nbkw, replace=policy, **ring)
 
     def _check_target(self, target: str, force: bool) -> None:
         """Raise if the target is a stream that must not be replaced."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from .._core import Stream
+from ..arguments import NAMED, said_as
 from .loop import Loop
 from .options import CameraOptions, LoopOptions
 from .publishing import Publisher
@@ -24,9 +25,10 @@ def _camera(options: CameraOptions) -> Publisher:
     frames = SceneFrames(options.kind, shape, dtype, options.seed)
 
     def make(again: bool) -> Stream:
-        return Stream.create(
-            options.name, shape, dtype, cb_size=options.ring, replace=True if again else "if-free"
-        )
+        with said_as(NAMED):
+            return Stream.create(
+                options.name, shape, dtype, cb_size=options.ring, replace=True if again else "if-free"
+            )
 
     limit = sys.maxsize if options.frames is None else options.frames
     return Publisher(make, frames, options.rate, limit, options.faults)

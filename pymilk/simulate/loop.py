@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from .._core import Stream
+from ..arguments import NAMED, said_as
 from .optics import ACTUATORS, SENSOR, Air, Controller, Sensor
 from .options import LoopOptions
 
@@ -45,7 +46,8 @@ class Loop:
         with ExitStack() as undo:
             made = []
             for end, shape, dtype in _STREAMS:
-                stream = Stream.create(f"{options.name}_{end}", shape, dtype, replace="if-free")
+                with said_as(NAMED):
+                    stream = Stream.create(f"{options.name}_{end}", shape, dtype, replace="if-free")
                 undo.callback(stream.destroy)
                 made.append(stream)
             undo.pop_all()

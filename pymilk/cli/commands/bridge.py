@@ -47,6 +47,7 @@ from ...bridge.configuration import log_of, login_of
 from ...bridge.parameters import COMMANDS
 from ...errors import FPSNotFoundError, StreamTimeoutError
 from ...parameters.texts import value_from_text
+from ...reports import amount
 from ...system.latch import Latch
 from ...times import to_utc
 from ..exits import clean_exit, told_to_end
@@ -456,7 +457,7 @@ def tail(
             if message.new_log and not as_json:
                 click.echo("(the log was made anew)")
             if message.lost and not as_json:
-                click.echo(f"({message.lost} messages are missing)")
+                click.echo(f"({amount(message.lost, 'message is', 'messages are')} missing)")
             entry = entry_of(message.number, message.time_ns, message.data, message.lost)
             print_message(entry | {"new_log": message.new_log}, as_json)
             if local is not None:

@@ -12,9 +12,10 @@ pytest.importorskip("zenoh", reason="needs eclipse-zenoh, the extra net")
 
 from pymilk import SHM, Stream
 from pymilk.bridge import FLAG_AWAY, Receiver, Router, Sender, directory
-from pymilk.errors import BridgeError
+from pymilk.errors import BridgeError, StreamInUseError
 from support.bridging import Proxy, connecting, free_port, listening
 from support.waiting import until
+from support.wires import Wires
 
 SENDER = """
 import sys
@@ -100,6 +101,32 @@ def test_frames_come_whole_and_in_order(source, port, spawn):
         assert (sent, missing) == (receiver.report.received, 0)
         sending.finish()
         until(lambda: not receiver.report.sender)
+
+
+WRITER = """
+import sys
+import numpy as np
+from pymilk import SHM
+with SHM(sys.argv[1], ((2, 2), np.uint8)) as mine:
+    mine.set_data(np.ones((2, 2), np.uint8))
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.filterwarnings("ignore::pymilk.errors.StreamInUseWarning")
+def test_a_name_that_another_process_writes_is_refused_in_the_words_of_a_receiver(source, spawn):
+    spawn(WRITER, "far").expect("ready")
+    wires = Wires()
+    with Sender(("wfs",), host="rtc", engine=wires):
+        until(lambda: wires.here)
+        with Receiver("rtc/wfs", name="far", engine=wires) as receiver:
+            with pytest.raises(StreamInUseError) as caught:
+                receiver.wait(60)
+            assert str(caught.value).endswith("end it first, choose another name, or force it")
+        with Receiver("rtc/wfs", name="far", force=True, engine=wires) as forced:
+            publish(source, 1)
+            until(lambda: forced.report.received)
 
 
 def test_a_killed_sender_is_followed_and_its_absence_counted(source, port, spawn):

@@ -76,6 +76,24 @@ with SHM("cam", ((6, 8), np.uint32)) as shm:
     assert camera.finish()[0] == 0
 
 
+def test_a_target_that_is_written_is_refused_in_the_words_of_the_command(
+    command: Callable[..., subprocess.Popen[str]], spawn: Callable[..., Child]
+) -> None:
+    """The process that created it has ended, and another one writes it."""
+    begin = "import sys, numpy as np\nfrom pymilk import Stream\n"
+    made = "Stream.create('{}', (2, 2), np.uint8).publish(np.ones((2, 2), np.uint8))"
+    assert spawn(begin + made.format("cam") + "\n" + made.format("ring")).finish()[0] == 0
+    writer = spawn(
+        begin + "stream = Stream.attach('ring')\nstream.publish(np.ones((2, 2), np.uint8))\n"
+        "print('ready', flush=True)\nsys.stdin.readline()\n"
+    )
+    writer.expect("ready")
+    relay = command("cam", "ring", "--depth", 8)
+    _, said = relay.communicate(timeout=60)
+    assert relay.returncode == 1
+    assert said.endswith("end it first, choose another name, or force it\n")
+
+
 def test_command_says_what_is_wrong(command: Callable[..., subprocess.Popen[str]]) -> None:
     relay = command("none", "ring", "--depth", 8)
     _, said = relay.communicate(timeout=30)

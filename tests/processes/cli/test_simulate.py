@@ -46,6 +46,23 @@ def test_loop_in_one_line(command: Callable[..., subprocess.Popen[str]], shm_dir
     assert list(shm_dir.iterdir()) == []
 
 
+@pytest.mark.parametrize(("name", "more"), [("cam", ()), ("ao", ("--loop",))])
+def test_a_name_in_use(
+    name: str, more: tuple[str, ...], command: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """A camera cannot be told to replace what another one writes."""
+    simulation = command(name, *more)
+    assert simulation.stderr is not None
+    simulation.stderr.readline()
+    with SHM("cam" if not more else "ao_wfs") as shm:
+        shm.capture(2)
+    said = run("simulate", name, *more)
+    assert said.returncode == 1
+    assert said.stderr.endswith("end it first, or choose another name\n")
+    simulation.send_signal(signal.SIGINT)
+    assert simulation.wait(60) == 0
+
+
 def test_so_many_frames(shm_dir: Path) -> None:
     said = run("simulate", "cam", "--frames", "20", "--rate", "1000", "--kind", "telemetry")
     assert (said.returncode, said.stdout) == (0, "")
