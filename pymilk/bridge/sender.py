@@ -285,7 +285,6 @@ class Sender:
         return any(fnmatchcase(name, each) for each in self.patterns)
 
     def _begin(self, engine: Engine, name: str) -> None:
-        self._lines[name] = self._line(engine, name, _PLAIN)
         answers: dict[str, Callable[[str, bytes], bytes]] = {
             LIKE: lambda *_: like(name, self._number, _PLAIN),
             ABOUT: lambda *_: self._about(name),
@@ -297,7 +296,9 @@ class Sender:
             answers[RECORDINGS] = self._shelf.answer
         for last, say in answers.items():
             self._said.append(engine.answer(key_of(self.host, name, last), say))
+        # Before the first frame: to a receiver that has another sender, this one would be gone already.
         self._said.append(engine.appear(f"{key_of(self.host, name, HERE)}/{self._number:x}"))
+        self._lines[name] = self._line(engine, name, _PLAIN)
 
     def _serve_absent(self, engine: Engine, shelf: Shelf) -> None:
         """Answer about recordings of streams that are not there now, under a key for each pattern.

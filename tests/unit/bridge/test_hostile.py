@@ -42,6 +42,16 @@ def receiver(wires):
         yield made
 
 
+def test_a_sender_says_that_it_is_there_before_it_sends(wires, source, monkeypatch):
+    """Whose frames came first would be taken for gone, and be refused from then on."""
+    sending = []
+    appear = wires.appear
+    monkeypatch.setattr(wires, "appear", lambda key: sending.append(len(wires.outlets)) or appear(key))
+    with Sender(("wfs",), host="rtc", engine=wires):
+        until(lambda: wires.outlets)
+    assert sending == [0]
+
+
 def test_of_two_senders_the_first_counts_until_it_is_gone(wires, source):
     first = Sender(("wfs",), host="rtc", engine=wires).start()
     with (
