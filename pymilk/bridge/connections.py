@@ -8,9 +8,10 @@ import socket
 import threading
 import time
 
-from ..errors import BridgeUnreachableError, StreamError
+from ..errors import BridgeError, BridgeUnreachableError, StreamError
 from ..system.latch import Latch
 from ..system.threads import start_thread
+from .deafness import Deafness
 from .engine import Engine, Neighbour
 from .links import Links, parts_of
 from .probing import why_not
@@ -19,6 +20,9 @@ __all__ = ["Connections"]
 
 #: Seconds between two looks, until an address that is not connected is tried, and until it is tried again.
 _LOOK_SECONDS, _PATIENCE_SECONDS, _AGAIN_SECONDS = 0.25, 1.0, 5.0
+
+#: Seconds between two looks at a new connection that has not answered yet.
+_SOON_SECONDS = 0.05
 
 
 class Connections:
@@ -35,6 +39,7 @@ class Connections:
         self._reasons: dict[str, str] = {}
         self._numbers: dict[str, set[str]] = {}
         self._over = Latch()
+        self._deafness = Deafness(engine)
         self._revoked = links.tls.revoked_names() if links.tls is not None else frozenset()
 
     def watch(self) -> Connections:
@@ -91,6 +96,11 @@ class Connections:
         near = {each.address for each in self._engine.neighbours()}
         return [address for address in self._links.connect if not near & self._numbers_of(address)]
 
+    def _listened_to(self) -> list[Neighbour]:
+        """Return those whom this end connected to."""
+        named = set().union(*map(self._numbers_of, self._links.connect))
+        return [each for each in self._engine.neighbours() if each.address in named]
+
     def _numbers_of(self, address: str) -> set[str]:
         """Return an address as the engine writes it: with numbers."""
         if address not in self._numbers:
@@ -109,8 +119,9 @@ class Connections:
 
     def _run(self) -> None:
         due = dict.fromkeys(self._links.connect, time.monotonic() + _PATIENCE_SECONDS)
-        while not self._over.wait(_LOOK_SECONDS):
+        while not self._over.is_set():
             missing = self._missing()
+            soon = self._tend()
             for address in self._links.connect:
                 now = time.monotonic()
                 if address not in missing:
@@ -119,6 +130,14 @@ class Connections:
                 elif now >= due[address] and not self._over.is_set():
                     self._reasons[address] = self._why(address)
                     due[address] = time.monotonic() + _AGAIN_SECONDS
+            self._over.wait(_SOON_SECONDS if soon else _LOOK_SECONDS)
+
+    def _tend(self) -> bool:
+        """Cut connections that hand nothing on; returns whether to look again soon."""
+        try:
+            return self._deafness.look(self._listened_to())
+        except BridgeError:  # it has ended
+            return False
 
 
 def _called(each: Neighbour) -> str:

@@ -1,42 +1,107 @@
-"""When a session that is connected, and through which nothing comes, has to be opened anew."""
+"""Connections that look whole and hand nothing on: they are found by asking the other end, and cut.
+
+Zenoh stays in that state if a connection breaks as soon as it is there again: docs/bridge.md. The end that
+connects does it, for senders, receivers, routers and all others alike; when it is cut, the engine connects
+anew by itself, and all that was told to the others stays told.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
+import math
+import os
+import socket
 import time
+from collections.abc import Iterable
 
-from .engine import Engine
-from .links import Links
+from ..errors import BridgeAddressError
+from .engine import Engine, Neighbour
+from .links import parts_of
 
-__all__ = ["Deafness"]
+__all__ = ["Deafness", "cut"]
 
-#: Seconds without anything until then; twice as many the next time, up to the second number.
-_SECONDS, _MOST = 3.0, 60.0
+#: Seconds without an answer until then; twice as many the next time, up to the second number: the engine
+#: itself gives up connections on which nothing is heard for so long.
+_SECONDS, _MOST = 1.0, 3.0
+
+#: So many times as long where nobody answered yet.
+_UNKNOWN = 3
+
+#: Seconds for which a connection is asked; one that answers then stays, and the engine watches it.
+_YOUNG_SECONDS = 5.0
+
+#: Seconds to wait for an answer.
+_ANSWER_SECONDS = 0.5
 
 
 class Deafness:
-    """Watch for the state that Zenoh stays in if a link is cut as soon as it is there again: docs/bridge.md.
+    """Ask the other ends of new connections whether they hear; cut those that do not.
 
-    It looks as if the other end were not there at all, so sessions are opened anew less and less often; and
-    never those that others connect to, or that are not one's own.
+    Where nobody ever answered that is done once, and later: it may be another version, or rules let nothing
+    pass.
 
     Parameters
     ----------
-    links : Links or None
-        None: the session is somebody else's.
+    engine : Engine
     """
 
-    def __init__(self, links: Links | None) -> None:
-        self._may = links is not None and not links.listen
-        self.heard()
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._began: dict[tuple[str, str], float] = {}
+        self._heard: dict[tuple[str, str], float] = {}
+        self._patience: dict[str, float] = {}
 
-    def heard(self) -> None:
-        """Take down that something came through."""
-        self._since, self._patience = time.monotonic(), _SECONDS
+    def look(self, near: Iterable[Neighbour]) -> bool:
+        """Ask those of these whose connections are new, and cut one that has been silent for too long.
 
-    def lasts(self, engine: Engine) -> bool:
-        """Tell whether it is time for another session: not before somebody is connected."""
-        now = time.monotonic()
-        if not self._may or now - self._since < self._patience:
-            return False
-        self._since, self._patience = now, min(2 * self._patience, _MOST)
-        return bool(engine.neighbours())
+        Returns whether there is one that is new and did not answer yet.
+        """
+        links = {(each.here, each.address): each for each in near if each.here and each.number}
+        self._began = {key: self._began.get(key, time.monotonic()) for key in links}
+        self._heard = {key: when for key, when in self._heard.items() if key in links}
+        for key, each in links.items():
+            answered = self._heard.get(key)
+            if answered is not None and answered - self._began[key] > _YOUNG_SECONDS:
+                continue
+            if self._engine.reaches(each, _ANSWER_SECONDS):
+                self._heard[key] = time.monotonic()
+                self._patience[each.address] = _SECONDS
+            else:
+                self._weigh(each, self._heard.get(key, self._began[key]))
+        young = time.monotonic() - _YOUNG_SECONDS
+        return any(key not in self._heard and began > young for key, began in self._began.items())
+
+    def _weigh(self, each: Neighbour, since: float) -> None:
+        known = each.address in self._patience
+        patience = self._patience.get(each.address, _UNKNOWN * _SECONDS)
+        if time.monotonic() - since >= patience and cut(each):
+            self._patience[each.address] = min(2 * patience, _MOST) if known else math.inf
+
+
+def cut(neighbour: Neighbour) -> bool:
+    """End the connection of this process to somebody; returns whether it was found."""
+    wanted = _place(neighbour.here), _place(neighbour.address)
+    if None in wanted:
+        return False
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(number))) as link:
+            if link.family not in (socket.AF_INET, socket.AF_INET6):
+                continue
+            if (_numbers(link.getsockname()), _numbers(link.getpeername())) == wanted:
+                link.shutdown(socket.SHUT_RDWR)
+                return True
+    return False
+
+
+def _place(address: str) -> tuple[str, int] | None:
+    try:
+        _, host, port = parts_of(address)
+        return str(ipaddress.ip_address(host)), port
+    except (BridgeAddressError, ValueError):
+        return None
+
+
+def _numbers(name: tuple[str, int]) -> tuple[str, int]:
+    host = ipaddress.ip_address(name[0].partition("%")[0])
+    return str(getattr(host, "ipv4_mapped", None) or host), name[1]

@@ -65,10 +65,16 @@ class Neighbour(NamedTuple):
         Of the other end, with numbers for names.
     name : str
         Of its certificate; "" without one.
+    here : str
+        Address of this end.
+    number : str
+        Which engine it is.
     """
 
     address: str
     name: str
+    here: str = ""
+    number: str = ""
 
 
 class Engine(Protocol):
@@ -104,6 +110,9 @@ class Engine(Protocol):
 
     def neighbours(self) -> list[Neighbour]:
         """Return who is connected now; nobody after the end."""
+
+    def reaches(self, neighbour: Neighbour, timeout: float) -> bool:
+        """Ask a neighbour whether it hears; returns whether it answered within so many seconds."""
 
     def close(self) -> None:
         """End all of it."""

@@ -10,9 +10,9 @@ from ..errors import BridgeAddressError, StreamNameError
 from ..names import check_name
 
 __all__ = ["ABOUT", "CHANGES", "CLOCK", "COMMAND", "FRAMES", "HERE", "LIKE", "LOG", "NEW", "NEWS", "OPTIONS",
-           "PAST", "READ", "RECORDINGS", "SET", "SOME", "TABLE", "TURN", "host_name", "key_fitting",
-           "key_like", "key_of", "names_in", "parameter_key", "parameter_key_like", "parameter_names",
-           "source_of"]  # fmt: skip
+           "PAST", "READ", "RECORDINGS", "SET", "SOME", "TABLE", "TURN", "echo_key", "host_name",
+           "key_fitting", "key_like", "key_of", "names_in", "parameter_key", "parameter_key_like",
+           "parameter_names", "source_of"]  # fmt: skip
 
 #: First parts of all keys. The number is the version of what is sent under them.
 _ROOT = "pymilk/1"
@@ -76,6 +76,11 @@ def key_like(source: str, letters: str = SOME) -> str:
     `letters` is what the engine writes for that within a part; for all of a part it is ``*``.
     """
     return "/".join((_ROOT, *(_part_like(part, letters) for part in source.split("/"))))
+
+
+def echo_key(number: str) -> str:
+    """Return the key under which an engine answers that it hears; ``*`` for all."""
+    return f"pymilk/echo/1/{number}"
 
 
 def parameter_key(host: str, fps: str, does: str, what: str) -> str:

@@ -25,7 +25,6 @@ from .account import Account, Arrival
 from .clocks import Clock, ask_clock
 from .codecs import check_codec
 from .connections import Connections
-from .deafness import Deafness
 from .directory import read_about
 from .engine import Engine
 from .header import MAX_FRAME, Message, decode, nbytes_most
@@ -175,7 +174,6 @@ class Receiver:
         self._held: Held | None = Held() if self.options.history else None
         self._past = 0
         self._clock = Clock()
-        self._deafness = Deafness(self._links if self._owned else None)
         self._trouble = self._silent = ""
         self._looked = self._heard = 0.0
         self._gaps = GapTeller(self.name)
@@ -203,22 +201,6 @@ class Receiver:
             self._connections = Connections(self._links, engine).watch()
         here = key_of(self._host, self._stream, HERE) + "/*"
         self._open.append(engine.notice(here, self._notice))
-        return engine
-
-    def _connect_again(self) -> Engine:
-        """Do so in another session, and listen."""
-        opened, self._open = self._open, []
-        for each in opened:
-            each.close()
-        if self._connections is not None:
-            self._connections.close()
-        old, self._engine = self._engine, None
-        if old is not None:
-            old.close()
-        self._senders.clear()
-        self._unasked.clear()
-        engine = self._connect()
-        self._listen(engine)
         return engine
 
     def _listen(self, engine: Engine) -> None:
@@ -333,10 +315,6 @@ class Receiver:
                 self._join(engine)
             while not self._over.is_set():
                 self._news.clear()
-                if self._senders:
-                    self._deafness.heard()
-                elif self._received and self._deafness.lasts(engine):
-                    engine = self._connect_again()
                 self._ask(engine)
                 self._inquire(engine)
                 known = ask_clock(engine, key_of(self._host, self._stream, CLOCK), self._clock, _ASK_SECONDS)

@@ -25,7 +25,6 @@ from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.latch import Latch
 from .connections import Connections
-from .deafness import Deafness
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
 from .keys import LOG, NEWS, key_of, source_of
@@ -107,7 +106,6 @@ class Tail:
         )
         self._trouble = ""
         self._started = self._ended = self._due = 0.0
-        self._deafness = Deafness(self._links if self._owned else None)
 
     def start(self) -> Tail:
         """Connect; returns itself."""
@@ -164,14 +162,6 @@ class Tail:
             listening.close()
         if engine is not None and self._owned:
             engine.close()
-
-    def _open_again(self, engine: Engine) -> None:
-        """Open another session if somebody is connected and nothing has come through for a while."""
-        if self._heard and self._deafness.lasts(engine):
-            with self._lock:
-                if not self._over.is_set():
-                    self._shut()
-                    self._open()
 
     def close(self) -> None:
         """Do the same as `stop`."""
@@ -300,11 +290,9 @@ class Tail:
             self._counts["refused"] += 1
             self._trouble, answer = str(error), None
         if answer is None:
-            self._open_again(engine)
             self._away = True
             self._counts["again"] += self._heard
             return False
-        self._deafness.heard()
         self._take(answer, question)
         return bool(answer.records)
 

@@ -20,7 +20,18 @@ from ..times import now_ns
 from .access import Allow
 from .credentials import check_private
 from .engine import Answer, Engine, Neighbour, Outlet, Registration
-from .keys import ABOUT, COMMAND, READ, SET, TURN, key_like, key_of, parameter_key, parameter_key_like
+from .keys import (
+    ABOUT,
+    COMMAND,
+    READ,
+    SET,
+    TURN,
+    echo_key,
+    key_like,
+    key_of,
+    parameter_key,
+    parameter_key_like,
+)
 from .links import Links
 
 __all__ = ["open_engine"]
@@ -170,6 +181,13 @@ def _access(links: Links, revoked: frozenset[str]) -> dict[str, Any]:
         if who:
             subjects.append({"id": f"{number}", **_subject(links, who)})
             policies.append({"rules": ids, "subjects": [f"{number}"]})
+    if policies:
+        # Whether connections hand anything on: who may do anything may ask that.
+        asking = ["query", "reply", "declare_queryable"]
+        rules.append({"id": "echo", "permission": "allow", "flows": ["ingress", "egress"],
+                      "messages": asking, "key_exprs": [echo_key("*")]})  # fmt: skip
+        for each in policies:
+            each["rules"].append("echo")
     if not links.allow:
         rules.append({"id": "revoked", "permission": "deny", "flows": ["ingress", "egress"],
                       "messages": [*_SENDING, *_RECEIVING], "key_exprs": ["**"]})  # fmt: skip
@@ -208,6 +226,12 @@ def _subject(links: Links, who: tuple[str, ...]) -> dict[str, Any]:
     if links.named == "certificate":
         return {"link_protocols": ["tls"]} if "*" in who else {"cert_common_names": list(who)}
     return {} if "*" in who else {"usernames": list(who)}
+
+
+def _echo(query: Any) -> None:
+    """Answer somebody who asks whether this end hears."""
+    with query:
+        query.reply(query.key_expr, b"")
 
 
 def _keep(what: Any) -> None:
@@ -260,6 +284,8 @@ class _Session:
     def __init__(self, zenoh: Any, session: Any) -> None:
         self._zenoh, self._session = zenoh, session
         self._all: set[_Closing] = set()
+        own = echo_key(str(session.zid()))
+        self._closing(session.declare_queryable(own, self._at_once(_echo), complete=True))
         tell_after_fork(self)
 
     def _after_fork(self) -> None:
@@ -343,9 +369,17 @@ class _Session:
         if session is None:
             return []
         try:
-            return [Neighbour(str(each.dst), each.auth_identifier or "") for each in session.info.links()]
+            return [
+                Neighbour(str(each.dst), each.auth_identifier or "", str(each.src), str(each.zid))
+                for each in session.info.links()
+            ]
         except self._zenoh.ZError:
             return []  # it has ended
+
+    def reaches(self, neighbour: Neighbour, timeout: float) -> bool:
+        if self._session is None:
+            return False
+        return bool(self.ask(echo_key(neighbour.number), timeout, urgent=True))
 
     def close(self) -> None:
         session, self._session = self._session, None

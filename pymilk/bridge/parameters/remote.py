@@ -35,9 +35,11 @@ def _engine_of(engine: Engine | None, links: Links) -> Iterator[tuple[Engine, Co
         yield engine, None
         return
     own = open_engine(links, ANSWER_MOST)
+    connections = Connections(links, own).watch()
     try:
-        yield own, Connections(links, own)
+        yield own, connections
     finally:
+        connections.close()
         own.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 
@@ -11,9 +12,9 @@ import pytest
 pytest.importorskip("zenoh", reason="needs eclipse-zenoh, the extra net")
 
 from pymilk import SHM, Stream
-from pymilk.bridge import FLAG_AWAY, Receiver, Router, Sender, directory
+from pymilk.bridge import FLAG_AWAY, Links, Receiver, Router, Sender, directory
 from pymilk.errors import BridgeError, StreamInUseError
-from support.bridging import Proxy, connecting, free_port, listening
+from support.bridging import Proxy, connecting, free_port, listening, start_all
 from support.waiting import until
 from support.wires import Wires
 
@@ -288,7 +289,7 @@ def test_a_forked_child_has_none_of_it(source, port, spawn):
 
 
 def test_a_link_that_is_cut_as_soon_as_it_is_there_again(shm_dir, monkeypatch):
-    """The engine stays connected and deaf then: another session is opened, and the account goes on."""
+    """The engine stays connected and deaf then: that connection is cut once more, and the account goes on."""
     monkeypatch.setattr("pymilk.bridge.deafness._SECONDS", 0.3)
     port = free_port()
     with (
@@ -309,6 +310,40 @@ def test_a_link_that_is_cut_as_soon_as_it_is_there_again(shm_dir, monkeypatch):
         # The last frame may be lost, too, which the next one would tell.
         until(lambda: accounted(receiver) == receiver.rows()[-1]["cnt0"] - first + 1)
         assert (receiver.report.refused, receiver.report.senders) == (0, 1)
+
+
+def test_what_senders_and_routers_connect_through_is_cut_as_soon_as_it_is_there_again(shm_dir, monkeypatch):
+    """Camera, router, second router, archive; the engine would not end the deaf connection in this test."""
+    monkeypatch.setattr("pymilk.bridge.zenoh._LEASE_MS", 600_000)
+    ports = free_port(), free_port()
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(SHM("wfs", ((4, 6), np.uint16), ring=512))
+        proxies = [stack.enter_context(Proxy(port)) for port in ports]
+        far = Links(listen=listening(ports[1]).listen, connect=connecting(proxies[0].port).connect)
+        *_, receiver = start_all(
+            stack,
+            Router(listening(ports[0])),
+            Router(far),
+            Sender(("wfs",), connecting(proxies[1].port), host="rtc"),
+            Receiver("rtc/wfs", connecting(ports[0]), name="far", ring=512),
+        )
+
+        def comes():
+            goal = receiver.report.received + 1
+            until(
+                lambda: source.set_data(np.zeros((4, 6), np.uint16)) or receiver.report.received >= goal
+            )
+
+        comes()
+        first = int(receiver.rows()[0]["cnt0"])
+        for proxy in proxies:
+            for _ in range(3):
+                proxy.cut()
+                comes()
+                proxy.cut()
+                comes()
+        until(lambda: accounted(receiver) == receiver.rows()[-1]["cnt0"] - first + 1)
+        assert receiver.report.refused == 0
 
 
 def accounted(receiver):

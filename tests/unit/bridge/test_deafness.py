@@ -1,0 +1,149 @@
+"""Connections that hand nothing on: whose other end is asked, and which of them are cut."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+import pytest
+
+from pymilk.bridge import deafness
+from pymilk.bridge.deafness import Deafness, cut
+from pymilk.bridge.engine import Neighbour
+
+
+class Engine:
+    """Answers for those who hear, and counts questions."""
+
+    def __init__(self):
+        self.hears, self.asked = True, 0
+
+    def reaches(self, neighbour, timeout):
+        self.asked += 1
+        return self.hears
+
+
+class Clock:
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(deafness, "time", made)
+    return made
+
+
+@pytest.fixture
+def connect():
+    """Return a function that connects to a listener; returns the neighbour, and the other end."""
+    with contextlib.ExitStack() as stack:
+
+        def made(host="127.0.0.1"):
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            listener = stack.enter_context(socket.create_server((host, 0), family=family))
+            near = stack.enter_context(socket.create_connection(listener.getsockname()[:2]))
+            far, _ = listener.accept()
+            stack.enter_context(far).settimeout(0.05)
+            shown = f"[{host}]" if ":" in host else host
+            here, there = (f"tcp/{shown}:{each.getsockname()[1]}" for each in (near, far))
+            return Neighbour(there, "", here, "1"), far
+
+        yield made
+
+
+def is_cut(far):
+    try:
+        return far.recv(1) == b""
+    except TimeoutError:
+        return False
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_one_connection_is_cut_and_no_other(connect, host):
+    neighbour, far = connect(host)
+    _, other = connect(host)
+    assert cut(neighbour)
+    assert is_cut(far)
+    assert not is_cut(other)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        Neighbour("tcp/127.0.0.1:1", "", "tcp/127.0.0.1:2", "1"), Neighbour("unix/a", "", "unix/b", "1"),
+        Neighbour("tcp/host:1", "", "tcp/127.0.0.1:2", "1"), Neighbour("", "", "", ""),
+    ],
+)  # fmt: skip
+def test_what_is_no_connection_of_this_process(wrong):
+    assert not cut(wrong)
+
+
+def test_one_that_answered_before_is_cut_later_and_later(connect, clock):
+    engine = Engine()
+    engine.hears = False
+    watch = Deafness(engine)
+    for seconds in (1.0, 2.0, 3.0):
+        again, far = connect()
+        watch._patience[again.address] = seconds  # somebody answered there
+        watch.look([again])
+        clock.now += seconds - 0.1
+        watch.look([again])
+        assert not is_cut(far)
+        clock.now += 0.2
+        watch.look([again])
+        assert is_cut(far)
+        assert watch._patience[again.address] == min(2 * seconds, 3.0)
+
+
+def test_where_nobody_ever_answered_it_is_done_once(connect, clock, monkeypatch):
+    engine = Engine()
+    engine.hears = False
+    neighbour, far = connect()
+    watch = Deafness(engine)
+    watch.look([neighbour])
+    clock.now += 2.9
+    watch.look([neighbour])
+    assert not is_cut(far)
+    clock.now += 0.2
+    watch.look([neighbour])
+    assert is_cut(far)
+    cuts = []
+    monkeypatch.setattr(deafness, "cut", cuts.append)
+    for _ in range(10):
+        clock.now += 1000
+        watch.look([neighbour._replace(here="tcp/127.0.0.1:1")])
+    assert not cuts
+    engine.hears = True  # an answer makes it known
+    watch.look([neighbour])
+    engine.hears = False
+    clock.now += 1.1
+    watch.look([neighbour])
+    assert cuts == [neighbour]
+
+
+def test_one_that_goes_on_answering_is_asked_no_more(connect, clock):
+    engine = Engine()
+    neighbour, far = connect()
+    watch = Deafness(engine)
+    for _ in range(20):
+        watch.look([neighbour])
+        clock.now += 1
+    assert 5 <= engine.asked < 10
+    engine.hears = False
+    watch.look([neighbour])
+    assert not is_cut(far)
+
+
+def test_one_that_falls_silent_while_it_is_new_is_cut(connect, clock):
+    engine = Engine()
+    neighbour, far = connect()
+    watch = Deafness(engine)
+    watch.look([neighbour])
+    engine.hears = False
+    clock.now += 1.1
+    watch.look([neighbour])
+    assert is_cut(far)
