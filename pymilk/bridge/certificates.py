@@ -139,8 +139,8 @@ def make_certificates(
 def revoke_certificates(directory: str, names: Sequence[str]) -> str:
     """Put certificates on the list of those that count no more: ``revoked.crl``, signed by the authority.
 
-    Each machine that others connect to needs the list (`Tls`), and is started again with it. A name stays on
-    it: a host that goes on gets a certificate of another name.
+    Each machine that others connect to needs the list (`Tls`), and heeds it at once when it is changed. A
+    name stays on it: a host that goes on gets a certificate of another name.
 
     Parameters
     ----------

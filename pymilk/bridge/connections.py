@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import socket
 import threading
 import time
@@ -40,11 +41,16 @@ class Connections:
         self._numbers: dict[str, set[str]] = {}
         self._over = Latch()
         self._deafness = Deafness(engine)
+        self._list_at = self._found()
         self._revoked = links.tls.revoked_names() if links.tls is not None else frozenset()
+        self._complaint = ""
 
     def watch(self) -> Connections:
-        """Look in a thread, until `close`; returns itself. None is started if there are no addresses."""
-        if self._links.connect:
+        """Look in a thread, until `close`; returns itself.
+
+        None is started if there are no addresses, and no list of revoked certificates.
+        """
+        if self._links.connect or self._list is not None:
             start_thread(threading.Thread(target=self._run, name="pymilk-bridge-links", daemon=True))
         return self
 
@@ -55,8 +61,44 @@ class Connections:
         return {
             "connected": sorted(_called(each) for each in near),
             "not_connected": [f"{each}: {reasons[each]}" for each in self._links.connect if each in reasons],
-            "denied": sorted({f"{_called(each)}: {why}" for each in near if (why := self._refusal(each))}),
+            "denied": [
+                *filter(None, [self._complaint]),
+                *sorted({f"{_called(each)}: {why}" for each in near if (why := self._refusal(each))}),
+            ],
         }
+
+    @property
+    def _list(self) -> str | None:
+        """Return the list of certificates that count no more."""
+        return None if self._links.tls is None else self._links.tls.revoked
+
+    def _found(self) -> tuple[int, ...]:
+        """Return what changes when the list is written anew; () if there is none."""
+        try:
+            found = os.stat(self._list or "")
+        except OSError:
+            return ()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def _heed(self) -> None:
+        """Begin anew if the list changed; while it cannot be read, the one before holds."""
+        at, tls = self._found(), self._links.tls
+        if tls is None or at == self._list_at or self._over.is_set():
+            return
+        try:
+            names = tls.revoked_names()
+        except StreamError as error:
+            self._complaint = f"the list of revoked certificates was changed, and that before holds: {error}"
+            return
+        self._complaint = ""
+        try:
+            if names != self._revoked:
+                self._revoked = names | {""}  # until it has begun anew, it is to do that
+                self._engine.renew()
+        except StreamError as error:
+            self._complaint = f"nobody is connected: for changed certificates, {error}"
+            return
+        self._revoked, self._list_at = names, at
 
     def _refusal(self, each: Neighbour) -> str:
         """Return why somebody who is connected may do nothing; "" if it is not so, or not known."""
@@ -122,6 +164,7 @@ class Connections:
         while not self._over.is_set():
             missing = self._missing()
             soon = self._tend()
+            self._heed()
             for address in self._links.connect:
                 now = time.monotonic()
                 if address not in missing:

@@ -30,7 +30,8 @@ class Tls:
     mutual : bool, default True
         Ask those who connect for a certificate. Without it, they need a password.
     revoked : str, optional
-        List of certificates that count no more, signed by the authority. Read at the start alone.
+        List of certificates that count no more, signed by the authority. When it is changed, all connections
+        end, and those who are not on it connect again.
 
     Raises
     ------

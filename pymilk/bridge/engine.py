@@ -114,5 +114,16 @@ class Engine(Protocol):
     def reaches(self, neighbour: Neighbour, timeout: float) -> bool:
         """Ask a neighbour whether it hears; returns whether it answered within so many seconds."""
 
+    def renew(self) -> None:
+        """Begin anew, with files about who may do what as they are now; connections end.
+
+        What was told to the others is told again, messages of that moment get lost.
+
+        Raises
+        ------
+        BridgeError, BridgeKeyError
+            It cannot; nobody is connected until another call of this can.
+        """
+
     def close(self) -> None:
         """End all of it."""

@@ -10,8 +10,9 @@ import ctypes
 import itertools
 import json
 import os
+import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import BridgeError
 from ..system.extras import optional_library
@@ -79,12 +80,15 @@ def open_engine(links: Links, most: int) -> Engine:
         links.tls.context()
     if links.passwords is not None:
         check_private(links.passwords)
-    try:
-        session = zenoh.open(_config(zenoh, links, most))
-    except zenoh.ZError as error:
-        listening = ", ".join(links.listen) or "nothing"
-        raise BridgeError(f"the engine cannot start, listening on {listening}: {error}") from error
-    return _Session(zenoh, session)
+
+    def opened() -> Any:
+        try:
+            return zenoh.open(_config(zenoh, links, most))
+        except zenoh.ZError as error:
+            listening = ", ".join(links.listen) or "nothing"
+            raise BridgeError(f"the engine cannot start, listening on {listening}: {error}") from error
+
+    return _Session(zenoh, opened)
 
 
 def _config(zenoh: Any, links: Links, most: int) -> Any:
@@ -240,15 +244,27 @@ def _keep(what: Any) -> None:
 
 
 class _Closing:
-    """Something of a session that can be taken back."""
+    """Something that was told to the others, and can be taken back.
 
-    def __init__(self, zenoh: Any, among: set[_Closing], *what: Any) -> None:
-        self._zenoh, self._among, self._what = zenoh, among, what
-        among.add(self)
+    Parameters
+    ----------
+    of : _Session
+    declare : callable
+        Tells it in a session of Zenoh; returns what takes it back.
+    """
+
+    def __init__(self, of: _Session, declare: Callable[[Any], tuple[Any, ...]]) -> None:
+        self._of, self._declare, self._zenoh = of, declare, of.zenoh
+        self._what: tuple[Any, ...] = ()
+        self.session: Any = None
+
+    def begin(self, session: Any) -> None:
+        """Tell it in a session."""
+        self.session, self._what = session, self._declare(session)
 
     def close(self) -> None:
         what, self._what = self._what, ()
-        self._among.discard(self)
+        self._of.forget(self)
         for each in what:
             with contextlib.suppress(self._zenoh.ZError):  # the session has ended
                 each.undeclare()
@@ -258,6 +274,9 @@ class _Closing:
         what, self._what = self._what, ()
         for each in what:
             _keep(each)
+
+
+_T = TypeVar("_T", bound=_Closing)
 
 
 class _Outlet(_Closing):
@@ -271,29 +290,72 @@ class _Outlet(_Closing):
             return False
 
     def put(self, message: bytes) -> None:
+        before = self.session
         try:
             for publisher in self._what[:1]:
                 publisher.put(message)
         except self._zenoh.ZError as error:
-            raise BridgeError(f"the engine sends nothing: {error}") from error
+            # While the engine begins anew it gets lost, as on a link that is cut.
+            if not self._of.renewing and self.session is before:
+                raise BridgeError(f"the engine sends nothing: {error}") from error
 
 
 class _Session:
     """A session of Zenoh as an `Engine`."""
 
-    def __init__(self, zenoh: Any, session: Any) -> None:
-        self._zenoh, self._session = zenoh, session
-        self._all: set[_Closing] = set()
-        own = echo_key(str(session.zid()))
-        self._closing(session.declare_queryable(own, self._at_once(_echo), complete=True))
+    def __init__(self, zenoh: Any, opened: Callable[[], Any]) -> None:
+        self.zenoh, self._opened = zenoh, opened
+        self._session = opened()
+        self._all: dict[_Closing, None] = {}
+        self._lock = threading.RLock()
+        self.renewing = self._ended = False
+
+        def echo(session: Any) -> tuple[Any, ...]:
+            own = echo_key(str(session.zid()))
+            return (session.declare_queryable(own, self._at_once(_echo), complete=True),)
+
+        self._tell(_Closing(self, echo))
         tell_after_fork(self)
 
     def _after_fork(self) -> None:
         # Its threads stayed with the parent: to free anything of it would wait for them forever.
+        self._lock, self._ended = threading.RLock(), True
         for each in self._all:
             each.leave()
         session, self._session = self._session, None
         _keep(session)
+
+    def _tell(self, what: _T) -> _T:
+        """Tell something to the others, now or when the next session is there."""
+        with self._lock:
+            self._all[what] = None
+            if not self.renewing:
+                what.begin(self._session)
+        return what
+
+    def forget(self, what: _Closing) -> None:
+        """Tell it no more."""
+        with self._lock:
+            self._all.pop(what, None)
+
+    def renew(self) -> None:
+        with self._lock:
+            self.renewing = True
+            session, self._session = self._session, None
+        if session is not None:  # without the lock: calls that it waits for may need it
+            with contextlib.suppress(self.zenoh.ZError):
+                session.close()
+        if self._ended:
+            return
+        session = self._opened()
+        with self._lock:
+            self._session = session
+            while others := [each for each in self._all if each.session is not session]:
+                for each in others:
+                    each.begin(session)
+            self.renewing = False
+        if self._ended:
+            self.close()
 
     def _at_once(self, call: Callable[[Any], object]) -> Any:
         """Return a handler that runs in the thread that receives.
@@ -301,29 +363,30 @@ class _Session:
         The other kind has a thread of Python's and a queue without limit, and such a thread that still lives
         when the interpreter ends aborts the process.
         """
-        return self._zenoh.handlers.Callback(call, indirect=False)
-
-    def _closing(self, what: Any) -> Registration:
-        return _Closing(self._zenoh, self._all, what)
+        return self.zenoh.handlers.Callback(call, indirect=False)
 
     def _priority(self, urgent: bool) -> Any:
-        return self._zenoh.Priority.INTERACTIVE_HIGH if urgent else self._zenoh.Priority.DATA
+        return self.zenoh.Priority.INTERACTIVE_HIGH if urgent else self.zenoh.Priority.DATA
 
     def outlet(self, key: str, heard: Callable[[], object], *, urgent: bool = False) -> Outlet:
-        publisher = self._session.declare_publisher(
-            key,
-            congestion_control=self._zenoh.CongestionControl.DROP,
-            priority=self._priority(urgent),
-            reliability=self._zenoh.Reliability.RELIABLE,
-        )
-        listener = publisher.declare_matching_listener(self._at_once(lambda _: heard()))
-        return _Outlet(self._zenoh, self._all, publisher, listener)
+        def declare(session: Any) -> tuple[Any, ...]:
+            publisher = session.declare_publisher(
+                key,
+                congestion_control=self.zenoh.CongestionControl.DROP,
+                priority=self._priority(urgent),
+                reliability=self.zenoh.Reliability.RELIABLE,
+            )
+            return publisher, publisher.declare_matching_listener(self._at_once(lambda _: heard()))
+
+        return self._tell(_Outlet(self, declare))
 
     def listen(self, key: str, take: Callable[[bytes], object]) -> Registration:
         def taken(sample: Any) -> None:
             take(sample.payload.to_bytes())
 
-        return self._closing(self._session.declare_subscriber(key, self._at_once(taken)))
+        return self._tell(
+            _Closing(self, lambda session: (session.declare_subscriber(key, self._at_once(taken)),))
+        )
 
     def answer(self, key: str, say: Callable[[str, bytes], bytes | None]) -> Registration:
         def asked(query: Any) -> None:
@@ -334,35 +397,54 @@ class _Session:
                 if answer is not None:
                     query.reply(query.key_expr if "*" in key else key, answer)
 
-        queryable = self._session.declare_queryable(key, self._at_once(asked), complete=True)
-        return self._closing(queryable)
+        def declare(session: Any) -> tuple[Any, ...]:
+            return (session.declare_queryable(key, self._at_once(asked), complete=True),)
+
+        return self._tell(_Closing(self, declare))
 
     def ask(self, key: str, timeout: float, question: bytes = b"", *, urgent: bool = False) -> list[Answer]:
+        session = self._session
+        if session is None:
+            if self.renewing:
+                return []
+            raise BridgeError("the engine asks nobody: it has ended")
         try:
-            replies = self._session.get(
-                key, target=self._zenoh.QueryTarget.ALL, consolidation=self._zenoh.ConsolidationMode.NONE,
+            replies = session.get(
+                key, target=self.zenoh.QueryTarget.ALL, consolidation=self.zenoh.ConsolidationMode.NONE,
                 timeout=timeout, payload=question, priority=self._priority(urgent),
-                congestion_control=self._zenoh.CongestionControl.DROP,  # of the answers as well
+                congestion_control=self.zenoh.CongestionControl.DROP,  # of the answers as well
             )  # fmt: skip
             return [
                 Answer(str(reply.ok.key_expr), reply.ok.payload.to_bytes(), now_ns())
                 for reply in itertools.islice(replies, _ANSWERS_MOST)
                 if reply.ok is not None
             ]
-        except self._zenoh.ZError as error:
+        except self.zenoh.ZError as error:
+            if self.renewing or self._session is not session:
+                return []
             raise BridgeError(f"the engine asks nobody: {error}") from error
 
     def appear(self, key: str) -> Registration:
-        return self._closing(self._session.liveliness().declare_token(key))
+        return self._tell(_Closing(self, lambda session: (session.liveliness().declare_token(key),)))
 
     def notice(self, key: str, changed: Callable[[str, bool], object]) -> Registration:
-        put = self._zenoh.SampleKind.PUT
+        put = self.zenoh.SampleKind.PUT
+        there: set[str] = set()
 
         def told(sample: Any) -> None:
-            changed(str(sample.key_expr), sample.kind == put)
+            name, here = str(sample.key_expr), sample.kind == put
+            (there.add if here else there.discard)(name)
+            changed(name, here)
 
-        watching = self._session.liveliness().declare_subscriber(key, self._at_once(told), history=True)
-        return self._closing(watching)
+        def declare(session: Any) -> tuple[Any, ...]:
+            gone = there.copy()  # with the session before; who is still there is told of again
+            there.clear()
+            for name in gone:
+                changed(name, False)
+            watch = session.liveliness().declare_subscriber
+            return (watch(key, self._at_once(told), history=True),)
+
+        return self._tell(_Closing(self, declare))
 
     def neighbours(self) -> list[Neighbour]:
         session = self._session
@@ -373,7 +455,7 @@ class _Session:
                 Neighbour(str(each.dst), each.auth_identifier or "", str(each.src), str(each.zid))
                 for each in session.info.links()
             ]
-        except self._zenoh.ZError:
+        except self.zenoh.ZError:
             return []  # it has ended
 
     def reaches(self, neighbour: Neighbour, timeout: float) -> bool:
@@ -382,7 +464,8 @@ class _Session:
         return bool(self.ask(echo_key(neighbour.number), timeout, urgent=True))
 
     def close(self) -> None:
+        self._ended = True
         session, self._session = self._session, None
         if session is not None:
-            with contextlib.suppress(self._zenoh.ZError):
+            with contextlib.suppress(self.zenoh.ZError):
                 session.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +63,77 @@ def test_who_was_revoked_neither_receives_nor_sends(keys, shm_dir, links_as, add
         assert len(denied) == 2
         assert all(each.startswith("lost (tls/") for each in denied)
         assert all(each.endswith("): its certificate was revoked") for each in denied)
+
+
+def test_a_certificate_that_is_revoked_while_it_is_used(keys, shm_dir, links_as, address):
+    """Sender, receivers and the router go on; what is missing meanwhile is counted."""
+    tls = tls_of(keys, "hub", revoked=revoke_certificates(str(keys), ["desk"]))
+    with contextlib.ExitStack() as stack:
+        wfs = stack.enter_context(SHM("wfs", ((4, 6), np.uint16), ring=512))
+        router, _, allowed, lost = start_all(
+            stack,
+            Router(Links(listen=(address,), tls=tls)),
+            Sender(("wfs",), links_as("rtc"), host="rtc"),
+            Receiver("rtc/wfs", links_as("viewer"), name="far", ring=512),
+            Receiver("rtc/wfs", links_as("lost"), name="no"),
+        )
+
+        def comes(receiver):
+            goal = receiver.report.received + 10
+            until(lambda: wfs.set_data(np.zeros((4, 6), np.uint16)) or receiver.report.received >= goal)
+
+        comes(lost)
+        comes(allowed)
+        first = int(allowed.rows()[0]["cnt0"])
+        revoke_certificates(str(keys), ["lost"])
+        until(lambda: router.report.denied)
+        assert router.report.denied[0].endswith("): its certificate was revoked")
+        received = lost.report.received
+        comes(allowed)
+        assert (lost.report.received, lost.report.senders) == (received, 0)
+        report = allowed.report
+        assert report.received + report.lost == allowed.rows()[-1]["cnt0"] - first + 1
+
+
+@pytest.mark.parametrize("end", ["send", "receive"])
+def test_ends_that_have_a_list_of_their_own_heed_it(keys, shm_dir, address, end):
+    """Each of them listens here, and begins anew in the same place."""
+    path = revoke_certificates(str(keys), ["desk"])
+    there, here = ("lost", "viewer") if end == "receive" else ("viewer", "lost")
+    listening = Links(
+        listen=(address,), tls=tls_of(keys, {"send": there, "receive": here}[end], revoked=path)
+    )
+    connecting = Links(connect=(address,), tls=tls_of(keys, {"send": here, "receive": there}[end]))
+    with contextlib.ExitStack() as stack:
+        wfs = stack.enter_context(SHM("wfs", ((4, 6), np.uint16), ring=64))
+        sender, receiver = start_all(
+            stack,
+            Sender(("wfs",), listening if end == "send" else connecting, host="rtc"),
+            Receiver("rtc/wfs", connecting if end == "send" else listening, name="far"),
+        )
+        wary = sender if end == "send" else receiver
+        until(lambda: wfs.set_data(np.zeros((4, 6), np.uint16)) or receiver.report.received > 10)
+        revoke_certificates(str(keys), ["lost"])
+        until(lambda: any("revoked" in each for each in wary.report.denied))
+        until(lambda: not receiver.report.senders)
+        received = receiver.report.received
+        for _ in range(20):
+            wfs.set_data(np.zeros((4, 6), np.uint16))
+        assert receiver.report.received == received
+        assert wary.running
+
+
+def test_a_list_that_cannot_be_read_any_more_is_told_of(keys, address):
+    path = revoke_certificates(str(keys), ["lost"])
+    whole = Path(path).read_bytes()
+    with Router(Links(listen=(address,), tls=tls_of(keys, "hub", revoked=path))) as router:
+        Path(path).write_bytes(whole[:50])
+        until(lambda: router.report.denied)
+        (said,) = router.report.denied
+        assert said.startswith("the list of revoked certificates was changed, and that before holds: ")
+        assert "no list of revoked certificates in PEM" in said
+        Path(path).write_bytes(whole)
+        until(lambda: not router.report.denied)
 
 
 def test_who_connects_to_a_revoked_machine(keys, shm_dir, links_as, address):
