@@ -1,4 +1,4 @@
-"""Which streams are sent, by whom."""
+"""Which streams and message logs are sent, by whom."""
 
 from __future__ import annotations
 
@@ -35,20 +35,21 @@ _OTHERS_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class RemoteStream:
-    """A stream that is sent.
+    """A stream or a message log that is sent.
 
     Attributes
     ----------
     host, stream : str
+        What the machine is called, and the stream or the log.
     shape : tuple of int
         () if the stream is not there now.
     dtype : str
     counter : int
-        Of its newest frame.
+        Of its newest frame; of a log: messages that were ever written to it.
     age : float or None
-        Seconds since its last frame, by the clock of its machine; None if that is not known.
+        Seconds since its last frame or message, by the clock of its machine; None if that is not known.
     sent, missing : int
-        Frames that were sent, and that could not be.
+        Frames that were sent, and that could not be. Of a log: messages of all answers, and 0.
     wanted : bool
         Whether somebody receives it.
     pid : int
@@ -58,6 +59,8 @@ class RemoteStream:
     clock_offset, clock_uncertainty : float or None
         Seconds that the clock there is ahead of the one here, and how far off that may be; None if it is not
         known.
+    kind : str
+        "stream" or "log".
     """
 
     host: str
@@ -73,12 +76,13 @@ class RemoteStream:
     trouble: str = ""
     clock_offset: float | None = None
     clock_uncertainty: float | None = None
+    kind: str = "stream"
 
 
 def directory(
     links: Links | None = None, *, timeout: float = 1.0, engine: Engine | None = None
 ) -> list[RemoteStream]:
-    """Return the streams of all senders that can be reached.
+    """Return the streams and message logs of all senders that can be reached.
 
     Parameters
     ----------
@@ -116,7 +120,7 @@ def directory(
             Connections(links, asking).check()
         found = [read_about(answer.key, answer.message) for answer in answers]
         known = [each for each in found if each is not None]
-        hosts = {each.host: each for each in known}
+        hosts = {each.host: each for each in sorted(known, key=lambda each: each.kind == "stream")}
         offsets = {host: _clock_of(asking, each) for host, each in hosts.items()}
     finally:
         if engine is None:
@@ -126,7 +130,7 @@ def directory(
         for each in known
         for clock in [offsets[each.host]]
     ]
-    return sorted(known, key=lambda each: (each.host, each.stream, each.pid))
+    return sorted(known, key=lambda each: (each.host, each.stream, each.kind, each.pid))
 
 
 def _clock_of(engine: Engine, stream: RemoteStream) -> ClockOffset | None:
@@ -164,6 +168,7 @@ def read_about(key: str, message: bytes) -> RemoteStream | None:
         missing=_count(said.get("missing")),
         pid=_count(said.get("pid")),
         trouble=_words(said.get("trouble")),
+        kind="log" if said.get("kind") == "log" else "stream",
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from typing import Any
 
 from ..channels import MessageLog
 from ..channels.files import Kind, channel_name, suffix
@@ -25,7 +27,7 @@ from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from .engine import Engine, Outlet, Registration
 from .header import MAX_FRAME
-from .keys import LOG, NEWS, key_of
+from .keys import ABOUT, LOG, NEWS, key_of
 from .log_reports import LogReport
 from .log_wire import LogAnswer, LogQuestion, LogRecord
 from .telling import refusal
@@ -215,6 +217,18 @@ class LogDesk:
             place.file, place.log.longest, count, self._number, lost, on_way if lost else 0, whole, records
         )
 
+    def _about(self, name: str) -> bytes:
+        """Return what is known of a log, as JSON; never raises."""
+        report = self._reports[name]
+        told: dict[str, Any] = {
+            "kind": "log", "pid": os.getpid(), "sent": report.sent, "wanted": report.wanted,
+            "trouble": report.trouble,
+        }  # fmt: skip
+        with contextlib.suppress(StreamError), MessageLog.attach(name) as log:
+            last = log.last_ns
+            told |= {"counter": log.count, "age": max(0.0, (time.time_ns() - last) / 1e9) if last else None}
+        return json.dumps(told).encode()
+
     # -- news, in a thread of its own --------------------------------------------------------------
 
     def _run(self) -> None:
@@ -286,6 +300,10 @@ class LogDesk:
         def say(_: str, question: bytes) -> bytes:
             return self._answer(name, question)
 
+        def about(_: str, question: bytes) -> bytes:
+            return self._about(name)
+
         heard: Callable[[], object] = self._news.set
         self._outlets[name] = self._engine.outlet(key_of(self._host, name, NEWS), heard)
         self._said.append(self._engine.answer(key_of(self._host, name, LOG), say))
+        self._said.append(self._engine.answer(key_of(self._host, name, ABOUT), about))

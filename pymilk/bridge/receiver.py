@@ -385,7 +385,7 @@ class Receiver:
             return
         answers = engine.ask(key_of(self._host, self._stream, ABOUT), _ASK_SECONDS)
         found = [read_about(each.key, each.message) for each in answers]
-        troubles = [each.trouble for each in found if each is not None and each.trouble]
+        troubles = [each.trouble for each in found if each and each.kind == "stream" and each.trouble]
         self._silent = f"{self._host} cannot send {self._stream}: {troubles[0]}" if troubles else ""
 
     def _learn(self, answer: bytes) -> None:

@@ -65,7 +65,8 @@ _USUAL = "tcp/127.0.0.1:7447"
 
 _TICK_SECONDS = 0.1
 
-_HEADINGS = ("stream", "dtype", "shape", "counter", "age", "rate", "sent", "missing", "received", "clock")
+_HEADINGS = ("stream", "kind", "dtype", "shape", "counter", "age", "rate", "sent", "missing", "received",
+             "clock")  # fmt: skip
 _NUMBERS = ("counter", "age", "rate", "sent", "missing")
 _RECORDED = ("recording", "shape", "dtype", "first (UTC)", "last (UTC)", "frames", "missing", "MB")
 
@@ -287,14 +288,14 @@ def recv(
 )
 @_json
 def ls(timeout: float, measure: float | None, as_json: bool, **given: Any) -> None:
-    """List the streams of all senders that can be reached.
+    """List the streams and message logs of all senders that can be reached.
 
     Example: pymilk bridge ls --connect tcp/127.0.0.1:7447
     """
     with clean_exit():
         links = _links_of(given, "connect")
         found = directory(links, timeout=timeout)
-        rates: dict[tuple[str, str, int], float] = {}
+        rates: dict[tuple[str, str, str, int], float] = {}
         if measure and found:
             before, began = {_key(each): each.counter for each in found}, time.monotonic()
             time.sleep(measure)
@@ -546,15 +547,16 @@ def _row(each: Certificate) -> list[str]:
             clean(each.path)]  # fmt: skip
 
 
-def _key(each: RemoteStream) -> tuple[str, str, int]:
-    return each.host, each.stream, each.pid
+def _key(each: RemoteStream) -> tuple[str, str, str, int]:
+    return each.host, each.stream, each.kind, each.pid
 
 
-def _cells(each: RemoteStream, rates: dict[tuple[str, str, int], float]) -> list[str]:
+def _cells(each: RemoteStream, rates: dict[tuple[str, str, str, int], float]) -> list[str]:
     rate = rates.get(_key(each))
     return [
-        clean(f"{each.host}/{each.stream}"), each.dtype or NOTHING, "x".join(map(str, each.shape)) or NOTHING,
-        str(each.counter), age_text(each.age), NOTHING if rate is None else f"{rate:.1f}/s",
+        clean(f"{each.host}/{each.stream}"), each.kind, each.dtype or NOTHING,
+        "x".join(map(str, each.shape)) or NOTHING, str(each.counter), age_text(each.age),
+        NOTHING if rate is None else f"{rate:.1f}/s",
         str(each.sent), str(each.missing), "yes" if each.wanted else "no", _clock(each),
     ]  # fmt: skip
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 
+import numpy as np
 import pytest
 
-from pymilk.bridge import Sender, Tail
+from pymilk.bridge import Sender, Tail, directory
 from pymilk.bridge.log_wire import LogAnswer, LogQuestion, LogRecord
 from pymilk.channels import MessageLog
 from pymilk.errors import BridgeError, BridgeMessageError, StreamArgumentError, StreamTimeoutError
@@ -66,6 +67,28 @@ def test_messages_come_with_their_numbers_times_and_types(log, wires, sending):
         assert texts(found) == [b"\x00two", "thr\u00e9e", "four"]
         assert [(each.data, each.number, each.time_ns) for each in local] == [each[:3] for each in found]
         assert account(reader) == (3, 0, 0, 0, 0, 0)
+
+
+def test_logs_are_listed_with_streams(log, wires, make_stream):
+    """One of each has the same name; the clock is that of the host."""
+    log.append_many(["one", "two"])
+    make_stream("app", (4, 6), np.uint16)
+    with Sender(("app",), host="rtc", log=("app*",), engine=wires) as made, tail(wires) as reader:
+        until(lambda: made.report.logs and made.report.streams)
+        read(reader, 2)
+        found = directory(engine=wires)
+        assert [(each.host, each.stream, each.kind) for each in found] == [
+            ("rtc", "app", "log"), ("rtc", "app", "stream")
+        ]  # fmt: skip
+        first, second = found
+        assert (first.counter, first.sent, first.shape, first.dtype) == (2, 2, (), "")
+        assert first.age is not None
+        assert first.age >= 0
+        assert second.shape == (4, 6)
+        assert first.clock_offset == second.clock_offset
+        assert first.clock_offset is not None
+        log.remove()
+        assert directory(engine=wires)[0].counter == 0  # there was one
 
 
 def test_those_that_are_there_and_no_more(log, wires, sending):

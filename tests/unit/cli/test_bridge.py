@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 
+import numpy as np
 import pytest
 
 pytest.importorskip("click", reason="extra cli")
 pytest.importorskip("rich", reason="extra cli")
 
-from pymilk.bridge import zenoh
+from pymilk.bridge import Sender, zenoh
+from pymilk.channels import MessageLog
 from pymilk.errors import LibraryMissingError
 from support.calling import call, done
+from support.waiting import until
+from support.wires import Wires
 
 
 @pytest.mark.parametrize(
@@ -76,3 +81,22 @@ def test_keys_are_made_and_listed(tmp_path):
     assert (tmp_path / "k" / "revoked.crl").exists()
     refused = call("bridge", "keys", tmp_path / "k", "desk", "--force")
     assert "choose another one" in refused.stderr
+
+
+def test_streams_and_logs_are_listed_with_their_kinds(monkeypatch, make_stream):
+    wires = Wires()
+    monkeypatch.setattr(sys.modules["pymilk.bridge.directory"], "open_engine", lambda links, most: wires)
+    make_stream("wfs", (4, 6), np.uint16)
+    with (
+        MessageLog.create("app", 8192) as log,
+        Sender(("wfs",), host="rtc", log=("app",), engine=wires) as made,
+    ):
+        log.append("one")
+        until(lambda: made.report.logs and made.report.streams)
+        lines = call("bridge", "ls").stdout.splitlines()
+        assert [line.split()[:5] for line in lines] == [
+            ["stream", "kind", "dtype", "shape", "counter"], ["rtc/app", "log", "-", "-", "1"],
+            ["rtc/wfs", "stream", "uint16", "4x6", "0"],
+        ]  # fmt: skip
+        told = json.loads(call("bridge", "ls", "--json").stdout)
+        assert [each["kind"] for each in told] == ["log", "stream"]
