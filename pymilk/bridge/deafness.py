@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import math
 import os
 import socket
 import time
@@ -25,8 +24,8 @@ __all__ = ["Deafness", "cut"]
 #: itself gives up connections on which nothing is heard for so long.
 _SECONDS, _MOST = 1.0, 3.0
 
-#: So many times as long where nobody answered yet.
-_UNKNOWN = 3
+#: So many times as long where nobody answered yet, and the most.
+_UNKNOWN, _UNKNOWN_MOST = 3, 60.0
 
 #: Seconds for which a connection is asked; one that answers then stays, and the engine watches it.
 _YOUNG_SECONDS = 5.0
@@ -38,8 +37,8 @@ _ANSWER_SECONDS = 0.5
 class Deafness:
     """Ask the other ends of new connections whether they hear; cut those that do not.
 
-    Where nobody ever answered that is done once, and later: it may be another version, or rules let nothing
-    pass.
+    Where nobody ever answered that is done later, and less and less often: it may be another version, or
+    rules let nothing pass.
 
     Parameters
     ----------
@@ -51,6 +50,7 @@ class Deafness:
         self._began: dict[tuple[str, str], float] = {}
         self._heard: dict[tuple[str, str], float] = {}
         self._patience: dict[str, float] = {}
+        self._known: set[str] = set()  # addresses where somebody answered
 
     def look(self, near: Iterable[Neighbour]) -> bool:
         """Ask those of these whose connections are new, and cut one that has been silent for too long.
@@ -67,16 +67,17 @@ class Deafness:
             if self._engine.reaches(each, _ANSWER_SECONDS):
                 self._heard[key] = time.monotonic()
                 self._patience[each.address] = _SECONDS
+                self._known.add(each.address)
             else:
                 self._weigh(each, self._heard.get(key, self._began[key]))
         young = time.monotonic() - _YOUNG_SECONDS
         return any(key not in self._heard and began > young for key, began in self._began.items())
 
     def _weigh(self, each: Neighbour, since: float) -> None:
-        known = each.address in self._patience
+        most = _MOST if each.address in self._known else _UNKNOWN_MOST
         patience = self._patience.get(each.address, _UNKNOWN * _SECONDS)
         if time.monotonic() - since >= patience and cut(each):
-            self._patience[each.address] = min(2 * patience, _MOST) if known else math.inf
+            self._patience[each.address] = min(2 * patience, most)
 
 
 def cut(neighbour: Neighbour) -> bool:

@@ -129,6 +129,7 @@ class Sender:
         self._logs: LogDesk | None = None
         self._params = params
         self._desk: ParameterDesk | None = None
+        self._begun: set[str] = set()  # streams that there are answers about
         self._lines: dict[str, Line] = {}
         self._kinds: dict[tuple[str, Options], Line] = {}
         self._asked: dict[tuple[str, Options], float] = {}  # and when it was wanted last
@@ -285,6 +286,7 @@ class Sender:
         return any(fnmatchcase(name, each) for each in self.patterns)
 
     def _begin(self, engine: Engine, name: str) -> None:
+        self._begun.add(name)
         answers: dict[str, Callable[[str, bytes], bytes]] = {
             LIKE: lambda *_: like(name, self._number, _PLAIN),
             ABOUT: lambda *_: self._about(name),
@@ -308,7 +310,7 @@ class Sender:
 
         def say(key: str, question: bytes) -> bytes | None:
             names = names_in(key)
-            return None if names is not None and names[1] in self._lines else shelf.answer(key, question)
+            return None if names is not None and names[1] in self._begun else shelf.answer(key, question)
 
         for key in sorted({key_fitting(self.host, each, RECORDINGS) for each in self.patterns}):
             if "*" in key:

@@ -88,7 +88,8 @@ def test_one_that_answered_before_is_cut_later_and_later(connect, clock):
     watch = Deafness(engine)
     for seconds in (1.0, 2.0, 3.0):
         again, far = connect()
-        watch._patience[again.address] = seconds  # somebody answered there
+        watch._patience[again.address] = seconds
+        watch._known.add(again.address)  # somebody answered there
         watch.look([again])
         clock.now += seconds - 0.1
         watch.look([again])
@@ -99,7 +100,7 @@ def test_one_that_answered_before_is_cut_later_and_later(connect, clock):
         assert watch._patience[again.address] == min(2 * seconds, 3.0)
 
 
-def test_where_nobody_ever_answered_it_is_done_once(connect, clock, monkeypatch):
+def test_where_nobody_ever_answered_it_is_done_later_and_later(connect, clock, monkeypatch):
     engine = Engine()
     engine.hears = False
     neighbour, far = connect()
@@ -112,17 +113,19 @@ def test_where_nobody_ever_answered_it_is_done_once(connect, clock, monkeypatch)
     watch.look([neighbour])
     assert is_cut(far)
     cuts = []
-    monkeypatch.setattr(deafness, "cut", cuts.append)
-    for _ in range(10):
-        clock.now += 1000
-        watch.look([neighbour._replace(here="tcp/127.0.0.1:1")])
-    assert not cuts
+    monkeypatch.setattr(deafness, "cut", lambda each: cuts.append(clock.now) or True)
+    began = clock.now
+    for _ in range(2000):  # each time another connection
+        watch.look([neighbour._replace(here=f"tcp/127.0.0.1:{1 + len(cuts)}")])
+        clock.now += 0.1
+    waits = [round(after - before) for before, after in zip([began, *cuts], cuts, strict=False)]
+    assert waits == [6, 12, 24, 48, 60]
     engine.hears = True  # an answer makes it known
     watch.look([neighbour])
     engine.hears = False
     clock.now += 1.1
     watch.look([neighbour])
-    assert cuts == [neighbour]
+    assert len(cuts) == 6
 
 
 def test_one_that_goes_on_answering_is_asked_no_more(connect, clock):
