@@ -40,7 +40,7 @@ class Connections:
         self._reasons: dict[str, str] = {}
         self._numbers: dict[str, set[str]] = {}
         self._over = Latch()
-        self._deafness = Deafness(engine)
+        self._deafness = Deafness(engine, alone=not links.listen)
         self._list_at = self._found()
         self._revoked = links.tls.revoked_names() if links.tls is not None else frozenset()
         self._complaint = ""

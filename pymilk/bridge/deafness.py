@@ -24,6 +24,9 @@ __all__ = ["Deafness", "cut"]
 #: itself gives up connections on which nothing is heard for so long.
 _SECONDS, _MOST = 1.0, 3.0
 
+#: Cuts without an answer after which the engine of this end may be what fails.
+_CUTS = 3
+
 #: So many times as long where nobody answered yet, and the most.
 _UNKNOWN, _UNKNOWN_MOST = 3, 60.0
 
@@ -43,10 +46,13 @@ class Deafness:
     Parameters
     ----------
     engine : Engine
+    alone : bool
+        Nobody connects to this end: if cutting did not help several times, its engine begins anew.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, alone: bool) -> None:
+        self._engine, self._alone = engine, alone
+        self._cuts: dict[str, int] = {}  # since the last answer
         self._began: dict[tuple[str, str], float] = {}
         self._heard: dict[tuple[str, str], float] = {}
         self._patience: dict[str, float] = {}
@@ -68,6 +74,7 @@ class Deafness:
                 self._heard[key] = time.monotonic()
                 self._patience[each.address] = _SECONDS
                 self._known.add(each.address)
+                self._cuts.pop(each.address, None)
             else:
                 self._weigh(each, self._heard.get(key, self._began[key]))
         young = time.monotonic() - _YOUNG_SECONDS
@@ -78,6 +85,9 @@ class Deafness:
         patience = self._patience.get(each.address, _UNKNOWN * _SECONDS)
         if time.monotonic() - since >= patience and cut(each):
             self._patience[each.address] = min(2 * patience, most)
+            cuts = self._cuts[each.address] = self._cuts.get(each.address, 0) + 1
+            if self._alone and each.address in self._known and cuts % _CUTS == 0:
+                self._engine.renew()
 
 
 def cut(neighbour: Neighbour) -> bool:

@@ -74,7 +74,8 @@ class Part:
 
     def __exit__(self, *exc: object) -> None:
         for each in self._files:
-            each.close()
+            with contextlib.suppress(OSError):  # what it could not write was told of; all are closed
+                each.close()
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)

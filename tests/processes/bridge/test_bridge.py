@@ -309,7 +309,8 @@ def test_a_link_that_is_cut_as_soon_as_it_is_there_again(shm_dir, monkeypatch):
             )
         # The last frame may be lost, too, which the next one would tell.
         until(lambda: accounted(receiver) == receiver.rows()[-1]["cnt0"] - first + 1)
-        assert (receiver.report.refused, receiver.report.senders) == (0, 1)
+        until(lambda: receiver.report.senders == 1)  # frames may come first
+        assert receiver.report.refused == 0
 
 
 def test_what_senders_and_routers_connect_through_is_cut_as_soon_as_it_is_there_again(shm_dir, monkeypatch):

@@ -16,11 +16,14 @@ class Engine:
     """Answers for those who hear, and counts questions."""
 
     def __init__(self):
-        self.hears, self.asked = True, 0
+        self.hears, self.asked, self.renewed = True, 0, 0
 
     def reaches(self, neighbour, timeout):
         self.asked += 1
         return self.hears
+
+    def renew(self):
+        self.renewed += 1
 
 
 class Clock:
@@ -85,7 +88,7 @@ def test_what_is_no_connection_of_this_process(wrong):
 def test_one_that_answered_before_is_cut_later_and_later(connect, clock):
     engine = Engine()
     engine.hears = False
-    watch = Deafness(engine)
+    watch = Deafness(engine, alone=True)
     for seconds in (1.0, 2.0, 3.0):
         again, far = connect()
         watch._patience[again.address] = seconds
@@ -104,7 +107,7 @@ def test_where_nobody_ever_answered_it_is_done_later_and_later(connect, clock, m
     engine = Engine()
     engine.hears = False
     neighbour, far = connect()
-    watch = Deafness(engine)
+    watch = Deafness(engine, alone=True)
     watch.look([neighbour])
     clock.now += 2.9
     watch.look([neighbour])
@@ -131,7 +134,7 @@ def test_where_nobody_ever_answered_it_is_done_later_and_later(connect, clock, m
 def test_one_that_goes_on_answering_is_asked_no_more(connect, clock):
     engine = Engine()
     neighbour, far = connect()
-    watch = Deafness(engine)
+    watch = Deafness(engine, alone=True)
     for _ in range(20):
         watch.look([neighbour])
         clock.now += 1
@@ -144,9 +147,33 @@ def test_one_that_goes_on_answering_is_asked_no_more(connect, clock):
 def test_one_that_falls_silent_while_it_is_new_is_cut(connect, clock):
     engine = Engine()
     neighbour, far = connect()
-    watch = Deafness(engine)
+    watch = Deafness(engine, alone=True)
     watch.look([neighbour])
     engine.hears = False
     clock.now += 1.1
     watch.look([neighbour])
     assert is_cut(far)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_where_cutting_does_not_help_the_engine_begins_anew(clock, monkeypatch, alone):
+    """But not if others connect to it; an answer is a new beginning."""
+    cuts = []
+    monkeypatch.setattr(deafness, "cut", lambda each: cuts.append(each) or True)
+    engine = Engine()
+    watch = Deafness(engine, alone=alone)
+
+    def look(seconds):
+        for _ in range(int(10 * seconds)):
+            watch.look([Neighbour("tcp/127.0.0.1:7447", "", f"tcp/127.0.0.1:{1 + len(cuts)}", "1")])
+            clock.now += 0.1
+
+    look(1)
+    engine.hears = False
+    look(4)
+    assert (len(cuts), engine.renewed) == (2, 0)
+    engine.hears = True
+    look(1)
+    engine.hears = False
+    look(7)
+    assert (len(cuts), engine.renewed) == (5, int(alone))
