@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterable
 
@@ -95,13 +96,16 @@ def cut(neighbour: Neighbour) -> bool:
     wanted = _place(neighbour.here), _place(neighbour.address)
     if None in wanted:
         return False
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(number))) as link:
-            if link.family not in (socket.AF_INET, socket.AF_INET6):
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):  # it was closed meanwhile, or is connected to nobody
+            if not stat.S_ISSOCK(os.fstat(number).st_mode):
                 continue
-            if (_numbers(link.getsockname()), _numbers(link.getpeername())) == wanted:
-                link.shutdown(socket.SHUT_RDWR)
-                return True
+            with socket.fromfd(number, -1, -1) as link:
+                if link.family not in (socket.AF_INET, socket.AF_INET6):
+                    continue
+                if (_numbers(link.getsockname()), _numbers(link.getpeername())) == wanted:
+                    link.shutdown(socket.SHUT_RDWR)
+                    return True
     return False
 
 

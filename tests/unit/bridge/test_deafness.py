@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 
 import pytest
@@ -66,10 +67,14 @@ def is_cut(far):
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_one_connection_is_cut_and_no_other(connect, host):
+def test_one_connection_is_cut_and_no_other(connect, host, tmp_path):
     neighbour, far = connect(host)
     _, other = connect(host)
-    assert cut(neighbour)
+    with open(tmp_path / "file", "w"), open("/dev/null"), socket.socket():
+        before = sorted(os.listdir("/proc/self/fd"))
+        assert cut(neighbour)
+        assert not cut(neighbour._replace(here=neighbour.address))
+        assert sorted(os.listdir("/proc/self/fd")) == before
     assert is_cut(far)
     assert not is_cut(other)
 
