@@ -91,7 +91,7 @@ def test_a_target_that_is_written_is_refused_in_the_words_of_the_command(
     relay = command("cam", "ring", "--depth", 8)
     _, said = relay.communicate(timeout=60)
     assert relay.returncode == 1
-    assert said.endswith("end it first, choose another name, or force it\n")
+    assert said.endswith("end it first, choose another name, or force it (option --force)\n")
 
 
 def test_command_says_what_is_wrong(command: Callable[..., subprocess.Popen[str]]) -> None:
