@@ -3,12 +3,13 @@
 Run with::
 
     pytest benchmarks/bench_turn.py --benchmark-enable --benchmark-group-by=group,param:frame
-    python benchmarks/bench_turn.py [--quick] [--minima] [--narrow]
+    python benchmarks/bench_turn.py [--quick] [--minima] [--narrow] [--frames]
 
 Each group has a plain ``numpy.copyto`` of the same bytes. The script prints the ratio for all orientation
 codes and item sizes: the medians of interleaved repetitions, in one process pinned to one core, with the
 arrays in the caches as far as they fit. Code 4 is the order of the stream, where nothing is turned. On a
 machine where others work, the medians are mostly theirs: ``--minima`` compares the shortest times.
+Arrays of NumPy begin anywhere; with ``--frames`` both begin at a page, as large frames of ``get_data`` do.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import pymilk
 from pymilk import SHM
-from pymilk._core import turn_copy
+from pymilk._core import allocate, turn_copy
 from pymilk.axes import Orientation
 
 #: One dtype for each size of an item.
@@ -77,11 +78,14 @@ def timed(call: Callable[[], object], number: int) -> float:
 
 
 def ratios(
-    shape: tuple[int, int], dtype: str, repeats: int, typical: Callable[[list[float]], float], wide: bool
+    shape: tuple[int, int], dtype: str, repeats: int, typical: Callable[[list[float]], float],
+    wide: bool, empty: Callable[..., np.ndarray],
 ) -> tuple[float, list[float], float]:
     """Return the seconds of a plain copy, the ratios of all orientation codes, and that of NumPy's own."""
-    frame = np.ones(shape, dtype)
-    target = np.zeros(shape, dtype)
+    frame = empty(shape, dtype)
+    target = empty(shape, dtype)
+    frame[...] = 1
+    target[...] = 0
     number = max(1, 1_000_000 // frame.nbytes)
     calls: list[Callable[[], object]] = [lambda: np.copyto(target, frame)]
     for symcode in range(8):
@@ -105,6 +109,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a smoke test: few repetitions")
     parser.add_argument("--minima", action="store_true", help="compare the shortest times, not the medians")
     parser.add_argument("--narrow", action="store_true", help="as without registers of 64 bytes")
+    parser.add_argument("--frames", action="store_true", help="between frames of pymilk, not arrays of NumPy")
     options = parser.parse_args()
     repeats = 3 if options.quick else 41
     typical: Callable[[list[float]], float] = min if options.minima else statistics.median
@@ -117,7 +122,8 @@ def main() -> None:
         print(f"{'item':>5} {'plain, us':>10} " + " ".join(f"{code:>5}" for code in range(8))
               + "   NumPy, transposed")
         for dtype in DTYPES:
-            plain, turned, numpy = ratios(shape, dtype, repeats, typical, not options.narrow)
+            plain, turned, numpy = ratios(shape, dtype, repeats, typical, not options.narrow,
+                                          allocate if options.frames else np.empty)
             print(f"{np.dtype(dtype).itemsize:>5} {plain * 1e6:10.2f} "
                   + " ".join(f"{ratio:5.2f}" for ratio in turned) + f"   {numpy:5.1f}"
                   + ("" if max(turned) <= LIMIT else f"   above {LIMIT}"))

@@ -29,6 +29,9 @@
 #define TURN_WIDE __attribute__((target("avx512f,avx512bw")))
 #define TURN_WIDE_INLINE TURN_WIDE static inline __attribute__((always_inline))
 
+/* All bytes of a line. */
+#define TURN_WHOLE ((__mmask64)-1)
+
 /* Interleave the first half of the vectors with the second: log2(group) of these transpose what is in each lane. */
 #define TURN_UNPACK(bits, group, a, b)                                                                      \
     _Pragma("GCC unroll 8") for (int i = 0; i < (group) / 2; i++) {                                         \
@@ -36,25 +39,25 @@
         b[2 * i + 1] = _mm512_unpackhi_epi##bits(a[i], a[i + (group) / 2]);                                 \
     }
 
-/* Store a line; `left`: the line before it, to be stored with it, or NULL. */
-TURN_WIDE_INLINE void turn_line(char *dst, __m512i line, const char *left, int streaming)
+/* Store a line, or those bytes of it that `part` says; `left`: the line before it, to be stored with it, or NULL. */
+TURN_WIDE_INLINE void turn_line(char *dst, __m512i line, const char *left, __mmask64 part)
 {
     if (left != NULL) {
-        if (streaming)
-            _mm512_stream_si512((void *)(dst - 64), _mm512_load_si512(left));
-        else
-            _mm512_storeu_si512(dst - 64, _mm512_load_si512(left));
-    }
-    if (streaming)
+        _mm512_stream_si512((void *)(dst - 64), _mm512_load_si512(left));
         _mm512_stream_si512((void *)dst, line);
-    else
+    } else if (part == TURN_WHOLE)
         _mm512_storeu_si512(dst, line);
+    else
+        _mm512_mask_storeu_epi8(dst, part, line);
 }
 
-/* turn_square_<item>: transpose a square. `left`: the square to the left of it, line by line, or NULL. */
+/*
+ * turn_square_<item>: transpose a square. `left`: the square to the left of it, line by line, to be written past the
+ * caches with this one, or NULL. `part`: the columns that are written, as bytes of each line.
+ */
 #define TURN_SQUARE(item, group, result, STEPS)                                                             \
     TURN_WIDE_INLINE void turn_square_##item(char *dst, ptrdiff_t to, const char *src, ptrdiff_t from,      \
-                                             const char *left, int streaming)                               \
+                                             const char *left, __mmask64 part)                              \
     {                                                                                                       \
         __m512i lanes[4][group];                                                                            \
         _Pragma("GCC unroll 4") for (int g = 0; g < 4; g++) {                                               \
@@ -74,7 +77,7 @@ TURN_WIDE_INLINE void turn_line(char *dst, __m512i line, const char *left, int s
                 _mm512_shuffle_i32x4(a, b, 0xdd), _mm512_shuffle_i32x4(c, d, 0xdd)};                        \
             _Pragma("GCC unroll 4") for (int g = 0; g < 4; g++)                                             \
                 turn_line(dst + (i + g * (group)) * to, lines[g],                                           \
-                          left != NULL ? left + (i + g * (group)) * 64 : NULL, streaming);                  \
+                          left != NULL ? left + (i + g * (group)) * 64 : NULL, part);                       \
         }                                                                                                   \
     }
 
@@ -118,7 +121,7 @@ static inline ptrdiff_t turn_next(ptrdiff_t at, ptrdiff_t first, ptrdiff_t n, pt
                     const char *s = src + j * from + i * (item);                                            \
                     if (j + ahead + side <= cols && j + ahead < begin + TURN_BAND)                          \
                         turn_ahead(s + ahead * from, from, side);                                           \
-                    turn_square_##item(dst + i * to + j * (item), to, s, from, NULL, 0);                    \
+                    turn_square_##item(dst + i * to + j * (item), to, s, from, NULL, TURN_WHOLE);           \
                 }                                                                                           \
             band = j;                                                                                       \
         }                                                                                                   \
@@ -129,6 +132,8 @@ static inline ptrdiff_t turn_next(ptrdiff_t at, ptrdiff_t first, ptrdiff_t n, pt
  * apart. The source is gone through in bands of as many rows as items fit in two lines, along the rows, where the
  * prefetchers of the processor follow. Lines of the destination are written in pairs: one by one, they take twice
  * the time, for finding the page and for the memory behind the caches. The left square of a pair waits in a buffer.
+ * Of squares at the edges only the columns are written that no other square has: a line that is in a cache is slow
+ * to write past it.
  */
 #define TURN_PAST_PLANE(item)                                                                               \
     TURN_WIDE static void turn_past_##item(char *dst, ptrdiff_t to, const char *src, ptrdiff_t from,        \
@@ -138,18 +143,24 @@ static inline ptrdiff_t turn_next(ptrdiff_t at, ptrdiff_t first, ptrdiff_t n, pt
         const ptrdiff_t in_src = (ptrdiff_t)(-(uintptr_t)src & 63) / (item);                                \
         const ptrdiff_t in_dst = (ptrdiff_t)(-(uintptr_t)dst & 63) / (item);                                \
         char left[TURN_SQUARE_NBYTES] __attribute__((aligned(64)));                                         \
-        ptrdiff_t i, j, width;                                                                              \
-        for (j = 0; j < cols; j = turn_next(j + width - side, in_dst, cols, side)) {                        \
-            const int whole = ((uintptr_t)(dst + j * (item)) & 63) == 0;                                    \
-            width = whole && j + 2 * side <= cols ? 2 * side : side;                                        \
+        ptrdiff_t i, j, next, done = 0;                                                                     \
+        for (j = 0; j < cols; j = next) {                                                                   \
+            const int whole = ((uintptr_t)(dst + j * (item)) & 63) == 0 && j == done;                       \
+            const int pair = whole && j + 2 * side <= cols;                                                 \
+            const ptrdiff_t skip = (done - j) * (item);                                                     \
+            __mmask64 part = TURN_WHOLE;                                                                    \
+            next = turn_next(pair ? j + side : j, in_dst, cols, side);                                      \
+            done = pair ? j + 2 * side : next < j + side ? next : j + side;                                 \
+            if (!pair)                                                                                      \
+                part = part >> (64 + skip - (done - j) * (item)) << skip;                                   \
             for (i = 0; i < rows; i = turn_next(i, in_src, rows, side)) {                                   \
                 const char *s = src + j * from + i * (item);                                                \
                 char *d = dst + i * to + j * (item);                                                        \
-                if (width > side) {                                                                         \
-                    turn_square_##item(left, 64, s, from, NULL, 0);                                         \
-                    turn_square_##item(d + 64, to, s + side * from, from, left, 1);                         \
+                if (pair) {                                                                                 \
+                    turn_square_##item(left, 64, s, from, NULL, TURN_WHOLE);                                \
+                    turn_square_##item(d + 64, to, s + side * from, from, left, TURN_WHOLE);                \
                 } else                                                                                      \
-                    turn_square_##item(d, to, s, from, NULL, 0);                                            \
+                    turn_square_##item(d, to, s, from, NULL, part);                                         \
             }                                                                                               \
         }                                                                                                   \
     }
