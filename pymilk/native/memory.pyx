@@ -369,7 +369,8 @@ def turn_copy(out, source, *, bint wide=True):
     Notes
     -----
     The result is that of ``numpy.copyto``. Transposed and flipped images are copied in blocks, at about the speed of
-    memory instead of item by item. From 512 KiB on the GIL is released; from 16 MiB on the copy goes past the caches.
+    memory instead of item by item. From 512 KiB on the GIL is released; from 16 MiB on the copy goes past the caches,
+    and from 2 MiB on if it is transposed and its rows (of 2048 items, say) share few sets of a cache.
     NumPy does the copy if the arrays share memory, have more than 8 axes of a length other than 1, or hold anything
     but numbers of 1 to 16 bytes.
     """

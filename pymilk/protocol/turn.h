@@ -18,7 +18,8 @@
  *   or streaming         the destination. A crowded plane has a pitch (2048 items, say) that sends its rows
  *                        to the same few sets of a cache, where lines evict one another half used.
  *
- * Large planes of items of one and two bytes are transposed in squares of 64 bytes where the processor can: turn_wide.h.
+ * All but the small planes are transposed in squares of 64 bytes where the processor can: turn_wide.h. A crowded plane
+ * of 2 MiB or more is written past the caches, as is any copy of 16 MiB: it would evict itself from them.
  *
  * Nothing here needs Python, allocates or fails. The buffer takes 72 KiB of the stack.
  */
@@ -39,11 +40,16 @@
 /* Axes that a turn can have. */
 #define PYMILK_TURN_AXES 8
 
+/* Planes of this size and more do not fit the first-level cache beside their source. */
+#define TURN_WIDE_NBYTES 28672
 /* Planes of this size and more are large: they and their source do not fit the second-level cache. */
 #define TURN_LARGE_NBYTES 262144
 /* Copies of this size and more do not fit the caches of most machines. They are written past the caches, without
    reading the destination first, which would be most of the work. */
 #define TURN_STREAM_NBYTES 16777216
+/* So are crowded planes of this size and more, where lines are evicted half used. Other planes stay in the caches,
+   where their reader finds them. */
+#define TURN_PAST_NBYTES 2097152
 /* A tile: this many bytes of a row of the source, and of a row of the destination. With shorter runs the
    prefetchers of the processor do not start. */
 #define TURN_FROM_NBYTES 128
@@ -362,9 +368,11 @@ TURN_INLINE void turn_planes(const pymilk_turn *t, int transposed, int streaming
     const ptrdiff_t rows = t->n[outer], cols = t->n[outer + 1];
     const ptrdiff_t to = t->to[outer], to_item = t->to[outer + 1];
     const ptrdiff_t from_item = t->from[outer], from = t->from[outer + 1];
-    const int large = (size_t)rows * (size_t)cols * item >= TURN_LARGE_NBYTES;
-    const int wide = large && !streaming && !t->narrow && to_item == width && from_item == width
-                     && rows * width >= 64 && cols * width >= 64 && turn_can_wide(item);
+    const size_t nbytes = (size_t)rows * (size_t)cols * item;
+    const int large = nbytes >= TURN_LARGE_NBYTES;
+    const int lines = to % 64 == 0 && (uintptr_t)t->dst % item == 0;
+    const int wide = nbytes >= TURN_WIDE_NBYTES && (!streaming || lines) && !t->narrow && to_item == width
+                     && from_item == width && rows * width >= 64 && cols * width >= 64 && turn_can_wide(item);
     const int tiled = to_item != width || from_item != width || streaming
                       || (large && (turn_crowded(to) || turn_crowded(from)));
     ptrdiff_t at[PYMILK_TURN_AXES] = {0};
@@ -376,7 +384,7 @@ TURN_INLINE void turn_planes(const pymilk_turn *t, int transposed, int streaming
             for (ptrdiff_t i = 0; i < rows; i++)
                 turn_row(dst + i * to, to_item, src + i * from_item, from, cols, item, streaming);
         else if (wide)
-            turn_wide(dst, to, src, from, rows, cols, item);
+            turn_wide(dst, to, src, from, rows, cols, item, streaming);
         else if (tiled)
             turn_tiles(dst, to, to_item, src, from, from_item, rows, cols, item, streaming);
         else if (large)
@@ -459,6 +467,16 @@ static void turn_extent(const pymilk_turn *t, const ptrdiff_t *strides, ptrdiff_
         *(strides[k] < 0 ? begin : end) += (t->n[k] - 1) * strides[k];
 }
 
+/* Whether to write past the caches. The axes are in order. */
+static int turn_streams(const pymilk_turn *t, int transposed, size_t total)
+{
+    const int outer = t->naxis - 2;
+    if (total >= TURN_STREAM_NBYTES)
+        return 1;
+    return transposed && (size_t)t->n[outer] * (size_t)t->n[outer + 1] * t->item >= TURN_PAST_NBYTES
+           && (turn_crowded(t->to[outer]) || turn_crowded(t->from[outer + 1]));
+}
+
 /*
  * Whether pymilk_turn_copy can do this: items of 1, 2, 4, 8 or 16 bytes, and arrays that do not share memory.
  */
@@ -498,7 +516,7 @@ static void pymilk_turn_copy(pymilk_turn *t)
             turn_flip(t, last - 1);
     } else if ((t->from[last - 1] < 0) != (t->from[last] < 0))
         turn_flip(t, last - 1); /* read on from where a row ended: reads stall, stores do not */
-    streaming = total >= TURN_STREAM_NBYTES;
+    streaming = turn_streams(t, near != last, total);
 #if defined(__x86_64__)
     if (streaming)
         _mm_sfence(); /* streaming stores are not ordered with others: earlier stores come first, */

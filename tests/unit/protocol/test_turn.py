@@ -81,6 +81,48 @@ def test_large_images(symcode: int, dtype: str) -> None:
             assert untouched(raw, out), (shape, offset)
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])
+@pytest.mark.parametrize("symcode", SYMCODES)
+def test_all_numbers_of_rows_from_one_square_to_two(symcode: int, dtype: str) -> None:
+    """Planes of 28 KiB and more are taken in squares, 64 bytes wide."""
+    item = np.dtype(dtype).itemsize
+    for rows in range(64 // item, 130 // item + 1):
+        cols = 29_000 // (rows * item) + rows % 7
+        for shape, (at, offset) in itertools.product(
+            ((rows, cols), (cols, rows)), ((0, 0), (16, 48), (1, 16))
+        ):
+            frame, _ = guarded(shape, dtype, at)
+            frame[...] = numbered(shape, dtype)
+            turned = Orientation(shape, symcode).view(frame)
+            out, raw = guarded(turned.shape, dtype, offset)
+            turn_copy(out, turned)
+            assert same(out, turned), (shape, at, offset)
+            assert untouched(raw, out), (shape, at, offset)
+
+
+@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8"])
+@pytest.mark.parametrize("symcode", [0, 1, 2, 3])
+def test_crowded_planes_that_go_past_the_caches(symcode: int, dtype: str, wide: bool) -> None:
+    """Rows of 2048 bytes and more share few sets of a cache: from 2 MiB on such planes are not left in it."""
+    item = np.dtype(dtype).itemsize
+    wider = 2048 // item
+    # As many rows as fill pairs of squares, one more square than that, and a part of a square.
+    for cols in (1024 + 128 // item, 1024 + 64 // item, 1031):
+        for at, offset, gap in ((0, 0, 0), (16, 16, 0), (48, 0, 9), (1, 16, 9), (0, 1, 0)):
+            frame, _ = guarded((cols, wider), dtype, at)
+            frame[...] = numbered((cols, wider), dtype)
+            turned = Orientation(frame.shape, symcode).view(frame)
+            pitch = -(-cols * item // 64) * 64 // item + 64 // item * (gap > 0)
+            whole, raw = guarded((wider, pitch), dtype, offset)
+            out = whole[:, :cols]
+            turn_copy(out, turned, wide=wide)
+            assert same(out, turned), (cols, at, offset)
+            assert untouched(raw, whole), (cols, at, offset)
+            between = whole[:, cols:]
+            assert (np.ascontiguousarray(between).view(np.uint8) == GUARD).all(), (cols, at, offset)
+
+
 @pytest.mark.parametrize("dtype", ["u1", "u2", "u4", "u8", "c16"])
 @pytest.mark.parametrize("symcode", [3, 6])
 def test_copies_that_go_past_the_caches(symcode: int, dtype: str) -> None:
