@@ -140,13 +140,9 @@ def test_output_has_one_recorder(suffix: str, cam: SHM, tmp_path: Path) -> None:
 
 
 def _capture(cam: SHM) -> Capture:
-    import threading
-
-    timer = threading.Timer(0.05, lambda: cam.set_many(images(1)))
-    timer.start()
-    capture = cam.capture(1)
-    timer.join()
-    return capture
+    capture = cam.capture(1, background=True)
+    cam.set_many(images(1))
+    return capture.join()
 
 
 @EACH_FORMAT
