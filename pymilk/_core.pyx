@@ -45,8 +45,14 @@ from .protocol.publish cimport (
 from .protocol.receive cimport Job, Target
 from .protocol.turn cimport describe_turn, pymilk_turn, pymilk_turn_copy
 
+import errno
+import math
+import operator
 import os
+import stat
 import threading
+import time
+from collections import namedtuple
 
 import numpy as np
 
@@ -92,6 +98,7 @@ from .native.rings import PrivateRing, RingCursor, Rows, Turn
 from .native.waitany import wait_for_any
 from .system import hidden as _hidden
 from .system import locks as _locks
+from .system import notices as _notices
 from .system import processes as _processes
 from .system import temporary as _temporary
 from .system.living import note_as_ours
@@ -112,6 +119,9 @@ globals().update(
     Region=_memory.Region, prefault=_memory.prefault, _DTYPES=_formats.DTYPES, _NELEMENT_MAX=_formats.NELEMENT_MAX,
     _SECTION_DTYPES=_formats.SECTION_DTYPES, _Snapshot=_header.Snapshot, _TIMESPEC=_formats.TIMESPEC,
     header_behind=_header.header_behind)
+globals().update(
+    _errno=errno, _stat=stat, _time=time, _warn_of_tear=_notices.warn_of_tear, math=math, namedtuple=namedtuple,
+    operator=operator)
 
 __all__ = [
     "FLAG_COUNTER_RESET",
