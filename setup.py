@@ -31,6 +31,7 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext as _build_ext
@@ -222,6 +223,12 @@ def headers_of(files: set[Path], includes: list[str]) -> set[Path]:
     return found
 
 
+def sources_of(module: Path, tree: Any) -> set[Path]:
+    """Return the files of ours that Cython reads for a module: its .pyx, and declarations."""
+    reached = {Path(file).resolve() for file in tree.all_dependencies(str(module))}
+    return {file for file in reached if file.is_relative_to(PACKAGE)}
+
+
 def readme() -> str:
     """Return README.md as it is shown elsewhere: links to files of ours lead to the repository."""
     (home,) = re.findall('^Repository = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
@@ -253,9 +260,7 @@ def described() -> list[Extension]:
     for module in modules():
         place = Path(module.sources[0])
         own = FOLDERS.get(str(place.parent.relative_to("pymilk")), {})
-        reached = {Path(file).resolve() for file in tree.all_dependencies(str(place))}
-        own_files = {file for file in reached if file.is_relative_to(PACKAGE)}
-        headers = headers_of(own_files, options["include_dirs"])
+        headers = headers_of(sources_of(place, tree), options["include_dirs"])
         found.append(
             Extension(
                 module.name,
@@ -281,12 +286,18 @@ def keep_times(before: dict[Path, tuple[bytes, int]]) -> None:
     """Give files that came out the same their old time, so that they are not compiled again.
 
     pip installs Cython anew for each build: its own declarations are then newer than all that was made. What
-    was made before one of our sources changed keeps its new time, or Cython would make it again each time.
+    was made before one of its own sources changed keeps its new time, or Cython would make it again each
+    time.
     """
+    from Cython.Build.Dependencies import create_dependency_tree
+
+    tree = create_dependency_tree(quiet=True)
     now = generated()
-    ours = (file for suffix in ("pyx", "pxd", "h") for file in PACKAGE.rglob(f"*.{suffix}"))
-    changed_ns = max(file.stat().st_mtime_ns for file in ours)
-    for file, (digest, time_ns) in before.items():
+    for module in modules():
+        source = Path(module.sources[0])
+        file = (ROOT / source).with_suffix(".c")
+        digest, time_ns = before.get(file, (b"", 0))
+        changed_ns = max(each.stat().st_mtime_ns for each in sources_of(source, tree))
         if changed_ns < time_ns and file in now and now[file][0] == digest:
             os.utime(file, ns=(time_ns, time_ns))
 

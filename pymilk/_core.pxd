@@ -45,3 +45,7 @@ cdef class Stream(StreamMetadata):
     # The reader of the stream itself, and one that is not waiting at the moment.
     cdef Reader first_reader(self)
     cdef Reader idle_reader(self)
+
+
+# The error for a claim that is left without being entered.
+cdef object not_entered(object name)

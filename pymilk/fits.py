@@ -30,6 +30,7 @@ from .system.masks import unmasked
 
 __all__ = [
     "UPRIGHT_CARD",
+    "UPRIGHT_COMMENT",
     "check_pixels",
     "multi_read",
     "multi_write",
@@ -41,7 +42,7 @@ __all__ = [
 
 #: The card of upright files, and its value for images and for a single pixel without axes.
 UPRIGHT_CARD = "SHM_AXES"
-_UPRIGHT_COMMENT = "axes as in the stream: NAXIS1 is size[0]"
+UPRIGHT_COMMENT = "axes as in the stream: NAXIS1 is size[0]"
 _AXES, _NO_AXES = "STREAM", "NONE"
 
 #: Names of cards that describe the file or the scale of pixels, and of cards that are not keywords.
@@ -188,7 +189,7 @@ def multi_write(
         cards = _header_of(fits, header) if not hdus else fits.Header()
         if upright:
             axes = _AXES if pixels.ndim else _NO_AXES
-            cards.insert(0, (UPRIGHT_CARD, axes, _UPRIGHT_COMMENT))
+            cards.insert(0, (UPRIGHT_CARD, axes, UPRIGHT_COMMENT))
             pixels = _stream_order(pixels, symcode, tri_dim)
         elif alone:
             pixels = encode(pixels, symcode, tri_dim)

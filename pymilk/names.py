@@ -7,10 +7,20 @@ at each call, so that a changed ``$MILK_SHM_DIR`` takes effect at once.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 from .errors import StreamNameError, StreamNotFoundError
 
-__all__ = ["SUFFIX", "check_name", "stream_directory", "stream_name", "stream_path"]
+__all__ = [
+    "SUFFIX",
+    "check_name",
+    "is_pattern",
+    "matches",
+    "stream_directory",
+    "stream_name",
+    "stream_path",
+]
 
 #: End of the file name of every stream.
 SUFFIX = ".im.shm"
@@ -54,6 +64,10 @@ def stream_directory() -> str:
     )
 
 
+def _no_str(name: object) -> StreamNameError:
+    return StreamNameError(f"a stream name is a str, not {type(name).__name__}", name=repr(name))
+
+
 def _encodable(text: str) -> str:
     """Return `text` if it can be part of a path, else raise `StreamNameError`."""
     try:
@@ -70,7 +84,7 @@ def check_name(name: str) -> str:
     ``.`` or ``..``.
     """
     if not isinstance(name, str):
-        raise StreamNameError(f"a stream name is a str, not {type(name).__name__}", name=repr(name))
+        raise _no_str(name)
     nbytes = len(os.fsencode(_encodable(name)))
     if not name:
         raise StreamNameError("the name of a stream must not be empty", name=name)
@@ -118,9 +132,7 @@ def stream_path(name_or_path: str | os.PathLike[str]) -> str:
     given: object = name_or_path
     text = os.fspath(given) if isinstance(given, os.PathLike) else given
     if not isinstance(text, str):
-        raise StreamNameError(
-            f"a stream name is a str, not {type(name_or_path).__name__}", name=repr(name_or_path)
-        )
+        raise _no_str(name_or_path)
     _encodable(text)
     if "/" not in text and isinstance(name_or_path, str):
         return os.path.join(stream_directory(), check_name(text.removesuffix(SUFFIX)) + SUFFIX)
@@ -131,3 +143,13 @@ def stream_path(name_or_path: str | os.PathLike[str]) -> str:
         )
     check_name(name.removesuffix(SUFFIX))
     return text
+
+
+def is_pattern(name: str) -> bool:
+    """Return whether a name has wildcards, as the shell has them."""
+    return any(letter in name for letter in "*?[")
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Return whether a name is one of these, or matches one."""
+    return any(fnmatchcase(name, each) if is_pattern(each) else name == each for each in patterns)

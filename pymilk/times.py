@@ -21,7 +21,8 @@ from .arguments import bad_argument, is_number
 from .errors import StreamFormatError
 
 __all__ = [
-    "LAST_DATE_NS", "StreamSpan", "StreamTime", "frame_times", "from_user", "now_ns", "tai_offset",
+    "LAST_DATE_NS", "StreamSpan", "StreamTime", "frame_times", "from_user", "last_written", "now_ns",
+    "tai_offset",
     "to_local", "to_utc",
 ]  # fmt: skip
 
@@ -39,6 +40,23 @@ _OF_NUMBERS = re.compile(r"(?:.?[<>=^])?[+\- ]?z?#?0?\d*[_,]?(?:\.\d+)?[eEfFgGn]
 def now_ns() -> int:
     """Read CLOCK_TAI: integer nanoseconds, comparable with the times stored in streams."""
     return time.clock_gettime_ns(CLOCK_TAI)
+
+
+def last_written(written_ns: int, deleted: bool = False) -> str:
+    """Return what is known of the writer of a stream that has no new frame, for messages.
+
+    Parameters
+    ----------
+    written_ns : int
+        When it published last; 0 if it stores no times.
+    deleted : bool, default False
+        The file of the stream was deleted.
+    """
+    if deleted:
+        return "its file was deleted"
+    if not written_ns:
+        return "its writer stores no times; is it running?"
+    return f"last written {(now_ns() - written_ns) / 1e9:.3g} s ago; is its writer running?"
 
 
 def tai_offset() -> int:

@@ -6,15 +6,23 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from ..errors import ChannelArgumentError
 from ..streams.waiting import Awaited
 from ..streams.watching import Descriptor, read_later
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Channel"]
+__all__ = ["Channel", "check_start"]
 
 _T = TypeVar("_T")
+
+
+def check_start(start: str) -> None:
+    """Raise an error if a reader cannot begin there."""
+    if start not in ("now", "oldest"):
+        text = f"start is 'now' or 'oldest', not {start!r}"
+        raise ChannelArgumentError(text, argument="start", found=start)
 
 
 class Channel:

@@ -30,7 +30,7 @@ from .queue import SLOT_NBYTES, QueueFile
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Command", "CommandQueue", "Reply", "Ticket"]
+__all__ = ["Command", "CommandQueue", "Reply", "Ticket", "look_at", "slots_in_use"]
 
 #: What can be given as data of commands and replies.
 Data = bytes | str | bytearray | memoryview
@@ -401,7 +401,7 @@ class CommandQueue(QueueFile, Channel):
         }
 
     def _after_fork(self) -> None:
-        """Leave the queue to the parent, whose proof of life this would be."""
+        """Close the copy of a child: the lock that shows that the queue is used is that of the parent."""
         self.close()
 
     def _let_go(self) -> None:
@@ -545,3 +545,13 @@ class CommandQueue(QueueFile, Channel):
 
     def __repr__(self) -> str:
         return f"<CommandQueue {self.name!r}{' closed' if self.closed else ''}>"
+
+
+def look_at(path: str) -> CommandQueue:
+    """Attach a queue only to look at its numbers: neither as a caller nor as a taker."""
+    return CommandQueue._look(path)
+
+
+def slots_in_use(queue: CommandQueue) -> set[tuple[State | None, int, int, int]]:
+    """Return state, owner, time in ns and bytes of each used slot; a state of None is damage."""
+    return queue._in_use()

@@ -26,5 +26,8 @@ cdef class ChannelFile:
     cdef int check_whole(self) except -1
     cdef int check(self, Found found) except -1
     cdef bint is_gone(self) noexcept
+    # Errors, to be raised.
     cdef object removed(self)
+    cdef object read_only(self)
+    cdef object not_locked(self, int error)
     cdef int tell(self) except -1

@@ -14,7 +14,14 @@ from ._log cimport (
 import os
 import time
 
-from ..errors import ChannelClosedError, ChannelDamagedError, ChannelFormatError, ChannelRemovedError
+from ..errors import (
+    ChannelClosedError,
+    ChannelDamagedError,
+    ChannelFormatError,
+    ChannelReadOnlyError,
+    ChannelRemovedError,
+    ChannelStorageError,
+)
 
 __all__ = ["HEADER_NBYTES", "ChannelFile", "new_header"]
 
@@ -142,6 +149,16 @@ cdef class ChannelFile:
         """From now on this object takes no notice of its name being removed, or given to another file."""
         self.check_open()
         self.unnamed = True
+
+    cdef object read_only(self):
+        return ChannelReadOnlyError(
+            f"channel {self.name!r} is attached for reading; attach it with write=True",
+            channel=self.name, path=self.path)
+
+    cdef object not_locked(self, int error):
+        return ChannelStorageError(
+            f"channel {self.name!r}: {self.path} cannot be locked: {os.strerror(error)}",
+            channel=self.name, path=self.path)
 
     def _retire(self):
         """Tell all who have the file attached that no record comes any more."""

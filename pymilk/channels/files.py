@@ -187,7 +187,7 @@ def lock_channel(fd: int, name: str, path: str, *, others: bool = False) -> None
     Parameters
     ----------
     others : bool, default False
-        Let others write, who let others write.
+        Share it with other writers that say the same.
 
     Raises
     ------
@@ -204,7 +204,7 @@ def lock_channel(fd: int, name: str, path: str, *, others: bool = False) -> None
             who = "another object of this process"
         advice = "and keeps others out; end that one first"
         if lock is not None and lock.reading:
-            advice = "with writers='many'; do so, too, or end that one first"
+            advice = "with writers='many'; pass writers='many' here too, or end that one first"
         raise ChannelInUseError(
             f"channel {name!r}: {who} writes it {advice}",
             channel=name,
@@ -214,7 +214,7 @@ def lock_channel(fd: int, name: str, path: str, *, others: bool = False) -> None
 
 
 def let_others_write(fd: int) -> None:
-    """Let others write who let others write, too; `fd` has the lock of the only writer."""
+    """Let further writers share the channel; `fd` has the lock of the only writer."""
     take_lock(fd, reading=True)
 
 

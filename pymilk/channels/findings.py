@@ -13,17 +13,16 @@ from ..errors import (
     ChannelPermissionError,
 )
 from ..names import stream_directory
+from ..system.findings import MAKE_AGAIN, PERMIT_READING, Finding, finding
 from ..system.mappings import deserted_files
 from ..system.processes import named_processes
-from .commands import CommandQueue
+from .commands import look_at, slots_in_use
 from .files import Kind, channel_name, suffix
 from .listing import MOST_OWNERS, channel_files, owners_of, writer_of
 from .messages import MessageLog
 from .states import SharedState
 
 __all__ = ["channel_findings"]
-
-Finding = dict[str, str]
 
 #: Channels that are named.
 _NAMED = 8
@@ -73,12 +72,8 @@ def channel_findings() -> list[Finding]:
             findings.append(_unusable(error, os.path.basename(path)))
     findings = _without_writer(silent) + findings + _removed(folder)
     if usable:
-        findings.insert(0, _finding("channels", f"{usable} usable", ""))
+        findings.insert(0, finding("channels", f"{usable} usable"))
     return findings
-
-
-def _finding(topic: str, found: str, todo: str, level: str = "note") -> Finding:
-    return {"topic": topic, "level": level if todo else "ok", "found": found, "todo": todo}
 
 
 def _read_through(path: str) -> None:
@@ -93,11 +88,11 @@ def _read_through(path: str) -> None:
 
 def _unusable(error: ChannelError | OSError, file: str) -> Finding:
     if isinstance(error, ChannelDamagedError):
-        return _finding("channel", str(error), f"remove it: pymilk rm {file}; its program makes it anew",
+        return finding("channel", str(error), f"remove it: pymilk rm {file}; its program makes it anew",
                         "problem")  # fmt: skip
-    todo = "move it elsewhere, or have its program make it again"
+    todo = MAKE_AGAIN
     if isinstance(error, ChannelPermissionError):
-        todo = "to look at it, have its owner permit reading"
+        todo = PERMIT_READING
     elif (
         isinstance(error, ChannelFormatError)
         and error.field == "version"
@@ -105,7 +100,7 @@ def _unusable(error: ChannelError | OSError, file: str) -> Finding:
         and error.found > error.expected
     ):
         todo = "it was made by a newer pymilk: update the one that is to read it"
-    return _finding("channel", str(error), todo)
+    return finding("channel", str(error), todo)
 
 
 def _without_writer(names: list[str]) -> list[Finding]:
@@ -113,24 +108,24 @@ def _without_writer(names: list[str]) -> list[Finding]:
         return []
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return [
-        _finding("stale", f"{len(names)} message logs that nobody writes: {', '.join(names[:_NAMED])}{more}",
+        finding("stale", f"{len(names)} message logs that nobody writes: {', '.join(names[:_NAMED])}{more}",
                  f"start their writers again, or remove what is not needed: pymilk rm NAME{suffix(Kind.msg)}")
     ]  # fmt: skip
 
 
 def _queue(path: str, name: str) -> list[Finding]:
     """Tell of commands that nobody takes, and of those whose takers have ended."""
-    with CommandQueue._look(path) as queue:
-        before = queue._in_use()
+    with look_at(path) as queue:
+        before = slots_in_use(queue)
         owners = owners_of(path)
         # What was the same before and after: others may have come and gone meanwhile.
-        slots = before & queue._in_use()
+        slots = before & slots_in_use(queue)
         size = queue.size
     findings = []
     broken = sum(state is None or length > size for state, _, _, length in slots)
     if broken:
         findings.append(
-            _finding("channel", f"queue {name}: {broken} of its slots hold what no caller or taker stores",
+            finding("channel", f"queue {name}: {broken} of its slots hold what no caller or taker stores",
                      f"end those who use it, and remove it: pymilk rm {name}{suffix(Kind.cmd)}", "problem")
         )  # fmt: skip
     waiting = [(owner, time_ns) for state, owner, time_ns, _ in slots if state == "waiting"]
@@ -143,7 +138,7 @@ def _queue(path: str, name: str) -> list[Finding]:
     dead = sum(state == "started" and owner not in owners for state, owner, _, _ in slots)
     if dead and len(owners) < MOST_OWNERS:
         findings.append(
-            _finding("taker", f"queue {name}: {dead} commands were taken by processes that have ended",
+            finding("taker", f"queue {name}: {dead} commands were taken by processes that have ended",
                      "see what has become of them before they are sent again; their callers are told "
                      "'started, unknown', and their slots become free with the next wait")
         )  # fmt: skip
@@ -154,9 +149,9 @@ def _waiting(name: str, count: int, age: float, others: bool, pids: list[int]) -
     found = f"queue {name}: {count} commands wait, the oldest for {age:.0f} s"
     if others:
         who = named_processes(pids) if pids else "a process that is not visible from here"
-        return _finding("taker", f"{found}, while others have it attached: {who}",
+        return finding("taker", f"{found}, while others have it attached: {who}",
                         "look whether one of these should take, and what it does")  # fmt: skip
-    return _finding("taker", f"{found}, and nobody takes", "start the process that takes them, or remove "
+    return finding("taker", f"{found}, and nobody takes", "start the process that takes them, or remove "
                     f"the queue: pymilk rm {name}{suffix(Kind.cmd)}", "problem")  # fmt: skip
 
 
@@ -167,7 +162,7 @@ def _removed(folder: str) -> list[Finding]:
         for each in deserted_files(folder, end=suffix(kind)):
             what = "replaced by a new file" if os.path.exists(each.path) else "deleted"
             findings.append(
-                _finding("deserted", f"{os.path.basename(each.path)}: its file (inode {each.inode}) was "
+                finding("deserted", f"{os.path.basename(each.path)}: its file (inode {each.inode}) was "
                          f"{what}, and {named_processes([each.pid])} still has it mapped",
                          "have that process attach it again, or restart it")
             )  # fmt: skip

@@ -110,7 +110,7 @@ def checked_rate(rate: Any, name: str) -> float:
 
 
 def keywords_of_media(kind: str, form: VideoFormat | AudioFormat, rate: float) -> list[Keyword]:
-    """Return the keywords of a stream of "video" or "audio". The one that makes it that is the last."""
+    """Return the keywords of a stream of "video" or "audio". Its kind comes last: it makes it one."""
     unit = "frames" if kind == "video" else "samples of a channel"
     return [
         Keyword(_FORMAT, form.value, f"format of the {kind}"),

@@ -12,7 +12,7 @@ from ..names import stream_directory
 from ..streams.kinds import FRAMES, kind_of
 from ..system.locks import holder_of
 from ..system.processes import named_processes
-from .commands import CommandQueue
+from .commands import CommandQueue, look_at
 from .files import LIVES_AT, LIVES_NBYTES, Kind, channel_name, channel_path, suffix
 from .formats import audio_text, video_text
 from .messages import MessageLog
@@ -98,7 +98,7 @@ def channel_details(path: str, kind: Kind) -> dict[str, Any]:
 
 def _queue_details(path: str) -> dict[str, Any]:
     """Return what is known of a command queue."""
-    with CommandQueue._look(path) as queue:
+    with look_at(path) as queue:
         return {
             "nbytes": os.stat(path).st_size,
             "count": queue.count,
@@ -205,7 +205,7 @@ def remove(path: str, *, force: bool = False) -> None:
 
 
 def _remove_queue(path: str, name: str, force: bool) -> None:
-    with CommandQueue._look(path):
+    with look_at(path):
         users = users_of(path)
     if users and not force:
         raise ChannelInUseError(

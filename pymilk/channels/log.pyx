@@ -34,8 +34,6 @@ import numpy as np
 from ..errors import (
     ChannelArgumentError,
     ChannelInUseError,
-    ChannelReadOnlyError,
-    ChannelStorageError,
     ChannelTimeoutError,
     RecordTooLongError,
 )
@@ -230,9 +228,7 @@ cdef class LogFile(CountedFile):
         cdef Room *room = self.use()
         cdef uint64_t number = self.place.number
         if not self.writing:
-            raise ChannelReadOnlyError(
-                f"channel {self.name!r} is attached for reading; attach it with write=True",
-                channel=self.name, path=self.path)
+            raise self.read_only()
         if <uint64_t>length > longest(room.nbytes):
             raise RecordTooLongError(
                 f"channel {self.name!r}: a record of {length} bytes does not fit, {longest(room.nbytes)} are the most; "
@@ -272,9 +268,7 @@ cdef class LogFile(CountedFile):
         cdef int error = take_turn(self.turns, self.pid)
         while error != 0:
             if error != EAGAIN and error != EACCES:
-                raise ChannelStorageError(
-                    f"channel {self.name!r}: {self.path} cannot be locked: {os.strerror(error)}",
-                    channel=self.name, path=self.path)
+                raise self.not_locked(error)
             asked += 1
             if asked > ASKS:
                 now = clock_ns(CLOCK_MONOTONIC)

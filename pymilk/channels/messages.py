@@ -11,7 +11,7 @@ from .._types import Array
 from ..arguments import check_count
 from ..errors import ChannelArgumentError, ChannelFormatError, ChannelNotFoundError
 from ..system.forks import tell_after_fork
-from .base import Channel
+from .base import Channel, check_start
 from .files import (
     Kind,
     channel_name,
@@ -186,10 +186,7 @@ class MessageLog(LogFile, Channel):
         ChannelInUseError
             Another object writes it, and one of the two keeps others out.
         """
-        if start not in ("now", "oldest"):
-            raise ChannelArgumentError(
-                f"start is 'now' or 'oldest', not {start!r}", argument="start", found=start
-            )
+        check_start(start)
         many = _many(writers)
         path = channel_path(name, Kind.msg)
         plain = channel_name(path, Kind.msg)

@@ -26,7 +26,7 @@ from ..errors import (
 )
 from ..ring import RingReader
 from ..streams.waiting import Awaited
-from .base import Channel
+from .base import Channel, check_start
 
 __all__ = ["RingChannel", "create_stream", "open_stream"]
 
@@ -128,10 +128,7 @@ class RingChannel(Channel):
 
     @staticmethod
     def _start(start: str) -> str:
-        if start not in ("now", "oldest"):
-            raise ChannelArgumentError(
-                f"start is 'now' or 'oldest', not {start!r}", argument="start", found=start
-            )
+        check_start(start)
         return "next" if start == "now" else start
 
     @property

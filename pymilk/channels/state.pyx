@@ -38,8 +38,6 @@ from ..errors import (
     ChannelFormatError,
     ChannelInUseError,
     ChannelKeyError,
-    ChannelReadOnlyError,
-    ChannelStorageError,
     RecordTooLongError,
     StreamArgumentError,
 )
@@ -580,9 +578,7 @@ cdef class StateFile(CountedFile):
             if error == 0:
                 break
             if error != EAGAIN and error != EACCES:
-                raise ChannelStorageError(
-                    f"channel {self.name!r}: {self.path} cannot be locked: {os.strerror(error)}",
-                    channel=self.name, path=self.path)
+                raise self.not_locked(error)
             now = clock_ns(CLOCK_MONOTONIC)
             if now - began > self.timeout:
                 raise self.busy()
@@ -607,8 +603,7 @@ cdef class StateFile(CountedFile):
         """Open the file once more, for locks; in a child after fork again."""
         self.use()
         if not self.writing:
-            raise ChannelReadOnlyError(
-                f"channel {self.name!r} is attached for reading; attach it with write=True", channel=self.name, path=self.path)
+            raise self.read_only()
         if self.fd >= 0:
             return 0
         try:

@@ -12,9 +12,9 @@ from .._core import Stream
 from ..errors import StreamError
 from ..inspection import measure_rates
 from ..inspection.describe import each_stream
+from ..names import is_pattern, matches
 from .colour import paint, wants_colours
 from .describing import stream_report, watched_details
-from .naming import is_pattern, matches
 from .output import UNLIMITED
 from .pager import read_lines
 from .scroll import Scroll

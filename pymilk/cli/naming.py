@@ -16,7 +16,7 @@ from .._core import Stream
 from ..channels.listing import list_channels
 from ..errors import KeywordNotFoundError, StreamError, StreamNotFoundError
 from ..foreign.hdus import split_hdu
-from ..names import stream_directory
+from ..names import is_pattern, stream_directory
 from ..streams.directory import list_streams
 
 __all__ = [
@@ -24,20 +24,8 @@ __all__ = [
     "complete_streams",
     "complete_streams_or_files",
     "completes_channels",
-    "is_pattern",
-    "matches",
     "matching",
 ]
-
-
-def is_pattern(name: str) -> bool:
-    """Return whether a name has wildcards, as the shell has them."""
-    return any(letter in name for letter in "*?[")
-
-
-def matches(name: str, patterns: Iterable[str]) -> bool:
-    """Return whether a name is one of these, or matches one."""
-    return any(fnmatchcase(name, each) if is_pattern(each) else name == each for each in patterns)
 
 
 def _streams() -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +18,7 @@ __all__ = [
     "Number",
     "NumberRange",
     "axes_of",
+    "check_plot",
     "dtype_of",
     "dtype_with_complex_of",
     "parts_of_assignment",
@@ -173,3 +176,14 @@ def typed_value(text: str) -> int | float | str:
         words = f"{text.strip()} has more than 64 bits and is stored as the floating-point number"
         click.echo(f"pymilk: {words} {value!r}", err=True)
     return value
+
+
+def check_plot(path: str, *, replace: bool = True) -> None:
+    """Raise a usage error before the work if ``--plot`` cannot draw that file."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install matplotlib")
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise click.BadParameter(f"there is no directory {folder!r}", param_hint="--plot")
+    if os.path.lexists(path) and not replace:
+        raise click.BadParameter(f"{path} exists; --force replaces it", param_hint="--plot")

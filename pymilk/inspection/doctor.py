@@ -13,6 +13,7 @@ from ..errors import StreamError, StreamPermissionError, StreamStorageError
 from ..names import SUFFIX, stream_directory
 from ..reports import COUNTER_SET
 from ..streams.directory import find_stale, remove_stale
+from ..system.findings import MAKE_AGAIN, PERMIT_READING, Finding, finding
 from ..system.machine import describe, file_system_of, huge_pages, in_memory
 from ..system.mappings import Deserted, deserted_files
 from ..system.processes import named_processes
@@ -45,7 +46,7 @@ _SCARCE = 500_000_000
 _FEW_FILES = 256
 
 
-def examine() -> list[dict[str, str]]:
+def examine() -> list[Finding]:
     """Look at the stream directory, its streams, and what the machine permits.
 
     Returns
@@ -79,15 +80,11 @@ def fix() -> list[str]:
     return remove_stale()
 
 
-def _finding(topic: str, found: str, todo: str = "", level: str = "note") -> dict[str, str]:
-    return {"topic": topic, "level": level if todo else "ok", "found": found, "todo": todo}
-
-
-def _directory(folder: str) -> list[dict[str, str]]:
+def _directory(folder: str) -> list[Finding]:
     kind = file_system_of(folder)
     chosen = "MILK_SHM_DIR" if "MILK_SHM_DIR" in os.environ else "the default, as MILK_SHM_DIR is not set"
     findings = [
-        _finding(
+        finding(
             "directory",
             f"{folder} ({chosen}), on {kind or 'a file system of unknown type'}",
             ""
@@ -98,28 +95,28 @@ def _directory(folder: str) -> list[dict[str, str]]:
     ]
     if not os.access(folder, os.W_OK | os.X_OK):
         findings.append(
-            _finding("permission", f"this user cannot create streams in {folder}",
+            finding("permission", f"this user cannot create streams in {folder}",
                      "to create some, have its group or mode changed; reading needs nothing", "problem")
         )  # fmt: skip
     room = shutil.disk_usage(folder)
     findings.append(
-        _finding("room", f"{room.free / 1e6:.0f} of {room.total / 1e6:.0f} MB free for streams",
+        finding("room", f"{room.free / 1e6:.0f} of {room.total / 1e6:.0f} MB free for streams",
                  "remove streams with 'pymilk rm', or enlarge the file system" if room.free < _SCARCE else "",
                  "problem" if room.free < _SCARCE / 10 else "note")
     )  # fmt: skip
     memory = free_memory()
     findings.append(
-        _finding("memory", f"{memory / 1e6:.0f} MB available to this process",
+        finding("memory", f"{memory / 1e6:.0f} MB available to this process",
                  "end other programs, or raise the limit of the container" if memory < _SCARCE else "")
     )  # fmt: skip
     return findings
 
 
-def _streams(folder: str) -> list[dict[str, str]]:
+def _streams(folder: str) -> list[Finding]:
     entries = survey(folder)
     findings = []
     good = [entry for entry in entries if "error" not in entry]
-    findings.append(_finding("streams", f"{len(good)} usable"))
+    findings.append(finding("streams", f"{len(good)} usable"))
     for entry in entries:
         findings += [_unusable(entry)] if "error" in entry else _troubles(entry)
     findings += _stale([entry["name"] for entry in good if _is_stale(entry)])
@@ -127,22 +124,22 @@ def _streams(folder: str) -> list[dict[str, str]]:
     findings += _deserted(folder)
     for path in find_stale(folder):
         findings.append(
-            _finding("left over", f"{path}, of a creator that died", "remove it: pymilk doctor --fix")
+            finding("left over", f"{path}, of a creator that died", "remove it: pymilk doctor --fix")
         )
     return findings
 
 
-def _unusable(entry: dict[str, Any]) -> dict[str, str]:
-    advice = "move it elsewhere, or have its program make it again"
+def _unusable(entry: dict[str, Any]) -> Finding:
+    advice = MAKE_AGAIN
     try:
         Stream.attach(entry["path"], writable=False, prefault=False).close()
     except StreamPermissionError:
-        advice = "to look at it, have its owner permit reading"
+        advice = PERMIT_READING
     except StreamStorageError:
         advice = "raise the limits of this process"
     except StreamError:
         pass
-    return _finding("file", entry["error"], advice)
+    return finding("file", entry["error"], advice)
 
 
 def _quiet(entry: dict[str, Any]) -> bool:
@@ -156,12 +153,12 @@ def _is_stale(entry: dict[str, Any]) -> bool:
     return bool(entry["counter"] and ended and not entry["readers"])
 
 
-def _stale(names: list[str]) -> list[dict[str, str]]:
+def _stale(names: list[str]) -> list[Finding]:
     if not names:
         return []
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return [
-        _finding("stale", f"{len(names)} whose writers have ended, without readers: "
+        finding("stale", f"{len(names)} whose writers have ended, without readers: "
                  f"{', '.join(names[:_NAMED])}{more}",
                  "start the writers again, or remove what is not needed: pymilk rm NAME")
     ]  # fmt: skip
@@ -172,18 +169,18 @@ def _is_hidden(entry: dict[str, Any]) -> bool:
     return bool(entry["counter"] and entry["writer_pid"] and entry["writer_alive"] is None and _quiet(entry))
 
 
-def _hidden(names: list[str]) -> list[dict[str, str]]:
+def _hidden(names: list[str]) -> list[Finding]:
     if not names:
         return []
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return [
-        _finding("stale", f"{len(names)} silent, whose writers are not visible from here (another container, "
+        finding("stale", f"{len(names)} silent, whose writers are not visible from here (another container, "
                  f"or ended): {', '.join(names[:_NAMED])}{more}",
                  "ask on the machine itself, outside of containers, which of them live")
     ]  # fmt: skip
 
 
-def _deserted(folder: str) -> list[dict[str, str]]:
+def _deserted(folder: str) -> list[Finding]:
     """Return the processes that have a deleted or replaced stream open for writing."""
     files = deserted_files(folder)
     first = {each.content: _counter(each) for each in files}
@@ -197,7 +194,7 @@ def _deserted(folder: str) -> list[dict[str, str]]:
         does = "writes into it" if writes else "has it open for writing"
         what = "replaced by a new file" if os.path.exists(each.path) else "deleted"
         findings.append(
-            _finding("deserted", f"{name}: its file (inode {each.inode}) was {what}, and "
+            finding("deserted", f"{name}: its file (inode {each.inode}) was {what}, and "
                      f"{named_processes([each.pid])} still {does}, where nobody sees it", _CAUSES,
                      "problem" if writes else "note")
         )  # fmt: skip
@@ -214,32 +211,32 @@ def _counter(file: Deserted) -> int | None:
         return None
 
 
-def _troubles(entry: dict[str, Any]) -> list[dict[str, str]]:
+def _troubles(entry: dict[str, Any]) -> list[Finding]:
     name, findings = entry["name"], []
     if entry["writer_alive"] is False and entry["writing"] and _quiet(entry):
         findings.append(
-            _finding("writer", f"{name}: process {entry['writer_pid']} died within a frame",
+            finding("writer", f"{name}: process {entry['writer_pid']} died within a frame",
                      f"its last frame may be torn; restart the writer, or remove it: pymilk rm {name}",
                      "problem")
         )  # fmt: skip
     if entry["counter_set"]:
         findings.append(
-            _finding("counter", f"{name}: {COUNTER_SET}",
+            finding("counter", f"{name}: {COUNTER_SET}",
                      "its number of frames, and what was lost where it was set, are not known")
         )  # fmt: skip
     if entry["dead_readers"]:
         pids = ", ".join(map(str, entry["dead_readers"]))
         findings.append(
-            _finding("semaphores", f"{name}: {len(entry['dead_readers'])} held by ended processes ({pids})",
+            finding("semaphores", f"{name}: {len(entry['dead_readers'])} held by ended processes ({pids})",
                      "nothing if readers get theirs: those of ended processes are given again; "
                      "in another container they may be alive")
         )  # fmt: skip
     return findings
 
 
-def _installation() -> list[dict[str, str]]:
+def _installation() -> list[Finding]:
     return [
-        _finding(
+        finding(
             "installation",
             f"the distribution {name} has files of {DISTRIBUTION}: {', '.join(packages)}; those are in use "
             "that were installed last",
@@ -261,7 +258,7 @@ def _real_time() -> bool:
     return True
 
 
-def _machine() -> list[dict[str, str]]:
+def _machine() -> list[Finding]:
     facts = describe()
     cores = facts["cores"]
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -269,18 +266,18 @@ def _machine() -> list[dict[str, str]]:
     offset, pages = tai_offset(), huge_pages()
     slow = [governor for governor in facts["governors"] if governor == "powersave"]
     return [
-        _finding("files", f"{'any number of' if files < 0 else files} open files permitted",
+        finding("files", f"{'any number of' if files < 0 else files} open files permitted",
                  "raise it: ulimit -n 4096" if 0 <= files < _FEW_FILES else ""),
-        _finding("cores", f"{len(cores)} for this process",
+        finding("cores", f"{len(cores)} for this process",
                  "a writer and a reader that share a core hold each other up" if len(cores) < 2 else ""),
-        _finding("clock rate", ", ".join(facts["governors"]) or "not told",
+        finding("clock rate", ", ".join(facts["governors"]) or "not told",
                  "cores that sleep wake up late: cpupower frequency-set -g performance" if slow else ""),
-        _finding("real time", "permitted" if real_time else "not permitted to this user",
+        finding("real time", "permitted" if real_time else "not permitted to this user",
                  "" if real_time else "for priority=..., give the user an rtprio in /etc/security/limits.d"),
-        _finding("time", f"CLOCK_TAI is {offset} s ahead of UTC",
+        finding("time", f"CLOCK_TAI is {offset} s ahead of UTC",
                  "" if offset else "stamps of this machine read UTC, 37 s behind others: have a time service "
                  "set the offset (chrony: leapsectz right/UTC)"),
-        _finding("huge pages", pages or "not told",
+        finding("huge pages", pages or "not told",
                  "captures fault in more slowly: echo madvise > /sys/kernel/mm/transparent_hugepage/enabled"
                  if pages == "never" else ""),
     ]  # fmt: skip

@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from .._core import FLAG_TORN
 from ..arguments import check_number
 from ..errors import StreamError, StreamTimeoutError
 from ..inspection import measure_rates, survey
-from ..names import stream_directory
+from ..names import is_pattern, matches, stream_directory
 from ..ring import RingReader
 
 __all__ = ["Event", "Limits", "Watcher"]
@@ -124,7 +123,7 @@ class Watcher:
         self._patterns = tuple(patterns)
         self._limits = limits or Limits()
         self._readers: dict[str, RingReader] = {}
-        self._known: dict[str, None] = {each: None for each in self._patterns if not _wild(each)}
+        self._known: dict[str, None] = {each: None for each in self._patterns if not is_pattern(each)}
         self.states: dict[str, Event] = {}
         self.streams = self._survey()
 
@@ -134,7 +133,7 @@ class Watcher:
         return found
 
     def _wanted(self, name: str) -> bool:
-        return any(fnmatchcase(name, each) if _wild(each) else name == each for each in self._patterns)
+        return matches(name, self._patterns)
 
     def look(self) -> list[Event]:
         """Look once more; returns an event for each stream whose state is another one than before.
@@ -225,7 +224,3 @@ class Watcher:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def _wild(name: str) -> bool:
-    return any(letter in name for letter in "*?[")

@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from ..arguments import check_count
 from ..errors import StreamArgumentError
 
 __all__ = ["FrameFeed"]
@@ -52,15 +53,12 @@ cdef class FrameFeed:
     """
 
     def __cinit__(self, depth, shape, dtype, slack_ns):
-        if not (hasattr(depth, "__index__") and 1 <= depth < 2**62):
-            raise StreamArgumentError(
-                f"depth is a number of frames, 1 or more, not {depth!r}", argument="depth", found=depth)
+        count = check_count("depth", depth, below=2**62)
         if slack_ns is not None and not (hasattr(slack_ns, "__index__") and 0 <= slack_ns < 2**62):
             raise StreamArgumentError(
                 f"slack_ns is nanoseconds, 0 or more, or None, not {slack_ns!r}",
                 argument="slack_ns", found=slack_ns)
         kind = np.dtype(dtype)
-        count = depth.__index__()
         nbytes = math.prod(shape) * kind.itemsize
         self._frames = anonymous(
             count * nbytes, f"a feed of {count} frames {tuple(shape)} of {kind}", "take a smaller depth")

@@ -55,6 +55,7 @@ import threading
 
 from ..errors import FrameMismatchError, StreamBusyError, StreamReplacedError, StreamTimeoutError
 from ..system.processes import process_alive
+from ..times import last_written
 from .formats import FRAME_ROW
 
 __all__ = ["Reader"]
@@ -412,13 +413,8 @@ cdef class Reader:
         seconds = w.timeout / 1e9
         counter = counter_of(source.base)
         written = stamp_ns(&(<IMAGE_METADATA *>source.base).writetime)
-        if file_state(source.path, source.device, source.inode, source.h.at.total) == FILE_GONE:
-            why = "its file was deleted"
-        elif written:
-            age = (clock_ns(CLOCK_TAI) - written) / 1e9
-            why = f"last written {age:.3g} s ago; is its writer running?"
-        else:
-            why = "its writer stores no times; is it running?"
+        why = last_written(
+            written, file_state(source.path, source.device, source.inode, source.h.at.total) == FILE_GONE)
         raise StreamTimeoutError(
             f"stream {self.name!r}: no frame after number {w.last} within {seconds:g} s; "
             f"its counter is {counter}, {why}",

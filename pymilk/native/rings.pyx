@@ -35,7 +35,8 @@ import math
 
 import numpy as np
 
-from ..errors import FrameLostError, StreamArgumentError, StreamBusyError, StreamUnsupportedError, carry
+from ..arguments import check_count
+from ..errors import FrameLostError, StreamBusyError, StreamUnsupportedError, carry
 from .formats import FRAME_ROW
 
 __all__ = ["PrivateRing", "RingCursor", "Rows", "Turn"]
@@ -76,12 +77,9 @@ cdef class PrivateRing:
     def __cinit__(self, depth, shape, dtype):
         sem_init(&self.bell, 0, 0)
         self.fd = -1
-        if not (hasattr(depth, "__index__") and 1 <= depth < 2**62):
-            raise StreamArgumentError(
-                f"depth is a number of frames, 1 or more, not {depth!r}", argument="depth", found=depth)
+        count = check_count("depth", depth, below=2**62) + 1
         kind = np.dtype(dtype)
         nbytes = max(math.prod(shape) * kind.itemsize, 1)
-        count = depth.__index__() + 1
         what = f"a ring of {depth} frames {tuple(shape)} of {kind}"
         advice = "take a smaller depth"
         self._frames = anonymous(count * nbytes, what, advice)

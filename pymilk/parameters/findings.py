@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 
 from ..errors import ProcessInfoError, StreamStorageError
+from ..system.findings import Finding, finding
 from .listing import list_processes
 from .process_folders import ProcessList, process_directories
 from .status import ProcessStatus
 
 __all__ = ["process_findings"]
+
+_TOPIC = "processes"
 
 #: Entries that are named.
 _NAMED = 8
@@ -18,7 +21,7 @@ _NAMED = 8
 _FULL = 0.9
 
 
-def process_findings() -> list[dict[str, str]]:
+def process_findings() -> list[Finding]:
     """Look for entries of processes that have ended, files that cannot be read, and full process lists.
 
     Returns
@@ -31,38 +34,35 @@ def process_findings() -> list[dict[str, str]]:
         try:
             processes = list_processes(folder)
         except ProcessInfoError as error:
-            findings.append(_note(str(error), "set MILK_PROC_DIR to a directory that this user may read"))
+            todo = "set MILK_PROC_DIR to a directory that this user may read"
+            findings.append(finding(_TOPIC, str(error), todo))
             continue
         findings += _entries(folder, processes) + _list(folder)
-    return findings or [{"topic": "processes", "level": "ok", "found": "no process information", "todo": ""}]
+    return findings or [finding(_TOPIC, "no process information")]
 
 
-def _note(found: str, todo: str) -> dict[str, str]:
-    return {"topic": "processes", "level": "note", "found": found, "todo": todo}
-
-
-def _entries(folder: str, processes: list[ProcessStatus]) -> list[dict[str, str]]:
+def _entries(folder: str, processes: list[ProcessStatus]) -> list[Finding]:
     """Tell of the entries of one directory."""
     findings = []
     living = [each for each in processes if not each.stale and each.error is None]
     if living:
         found = f"{len(living)} with process information in {folder}"
-        findings.append({"topic": "processes", "level": "ok", "found": found, "todo": ""})
+        findings.append(finding(_TOPIC, found))
     dead = [f"{each.name} ({each.pid})" for each in processes if each.stale and each.error is None]
     if dead:
         more = f" and {len(dead) - _NAMED} more" if len(dead) > _NAMED else ""
         findings.append(
-            _note(f"{len(dead)} of ended processes in {folder}: {', '.join(dead[:_NAMED])}{more}",
+            finding(_TOPIC, f"{len(dead)} of ended processes in {folder}: {', '.join(dead[:_NAMED])}{more}",
                   "start the processes again, or remove the entries: pymilk ps --remove-stale; "
                   "in another container they may be alive")
         )  # fmt: skip
     for each in processes:
         if each.error is not None:
-            findings.append(_note(each.error, "remove the file if its process has ended"))
+            findings.append(finding(_TOPIC, each.error, "remove the file if its process has ended"))
     return findings
 
 
-def _list(folder: str) -> list[dict[str, str]]:
+def _list(folder: str) -> list[Finding]:
     """Tell of a process list that is nearly full, or cannot be read."""
     with contextlib.suppress(FileNotFoundError):
         try:
@@ -71,8 +71,9 @@ def _list(folder: str) -> list[dict[str, str]]:
         except (ProcessInfoError, StreamStorageError) as error:
             if isinstance(error, FileNotFoundError):
                 return []
-            return [_note(str(error), "remove it when no process of milk runs: the next one makes a new one")]
+            todo = "remove it when no process of milk runs: the next one makes a new one"
+            return [finding(_TOPIC, str(error), todo)]
         if used > _FULL * count:
-            return [_note(f"{path}: {used} of {count} slots in use",
+            return [finding(_TOPIC, f"{path}: {used} of {count} slots in use",
                           "free those whose files are gone: pymilk ps --remove-stale")]  # fmt: skip
     return []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import FPSReadOnlyError, FPSTypeError
 from .layout import SLOT_FIELDS
+from .records import no_limits
 from .stored_text import decode
 from .stream_info import (
     ENFORCED,
@@ -132,15 +133,8 @@ class Parameter:
         -----
         Where an error is raised nothing was written.
         """
-        name = self._table.name
         if self.type not in NUMBER_TYPES:
-            raise FPSTypeError(
-                f"fps {name!r}: {self.key!r} ({self.type_name}) has no limits; only numbers do",
-                fps=name,
-                key=self.key,
-                expected=self.type_name,
-                found=(low, high),
-            )
+            raise no_limits(self._table.name, self.key, self.type_name, (low, high))
         self._need_owner("limits", force)
         self._table.check_limits(self._entry, low, high)
         for element, limit, flag in ((1, low, ParameterFlag.MINLIMIT), (2, high, ParameterFlag.MAXLIMIT)):

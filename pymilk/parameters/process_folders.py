@@ -42,6 +42,7 @@ __all__ = [
     "check_process_name",
     "find_files",
     "new_file",
+    "not_made",
     "process_directories",
     "process_directory",
     "process_path",
@@ -147,6 +148,16 @@ def find_files(directory: str) -> Iterator[tuple[str, str, int]]:
             yield match[1], os.path.join(directory, entry), int(match[2])
 
 
+def not_made(path: str, error: OSError, process: str | None = None) -> ProcessInfoPermissionError:
+    """Return the error for a file of process information that this user cannot make."""
+    return ProcessInfoPermissionError(
+        f"{path} cannot be made: {error.strerror}; set MILK_PROC_DIR to a directory that this user may write "
+        "to",
+        process=process,
+        path=path,
+    )
+
+
 def new_file(path: str, content: bytes) -> None:
     """Put a complete file in place in one go.
 
@@ -231,11 +242,7 @@ class ProcessList:
             with contextlib.suppress(FileExistsError):  # another process was faster
                 new_file(path, bytes(LIST_SLOTS * SLOT_NBYTES))
         except OSError as error:
-            raise ProcessInfoPermissionError(
-                f"{path} cannot be made: {error.strerror}; set MILK_PROC_DIR to a directory that this user "
-                "may write to",
-                path=path,
-            ) from error
+            raise not_made(path, error) from error
         return cls(directory, True)
 
     def close(self) -> None:

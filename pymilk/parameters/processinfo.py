@@ -40,6 +40,7 @@ from .process_folders import (
     check_process_name,
     find_files,
     new_file,
+    not_made,
     process_directories,
     process_directory,
     process_path,
@@ -268,15 +269,17 @@ class ProcessInfo:
 
     def _get(self, name: str) -> Any:
         """Read a field of the structure by its name in C."""
-        if self._file.closed:
-            raise ProcessInfoClosedError(f"{self.path}: this object is closed; attach again", path=self.path)
+        self._check_open()
         field = self._fields[name]
         return decode(field, self._file.get(field.offset, field.nbytes))
 
-    def _put(self, name: str, value: Any) -> None:
-        """Write a field; a text that is too long is cut."""
+    def _check_open(self) -> None:
         if self._file.closed:
             raise ProcessInfoClosedError(f"{self.path}: this object is closed; attach again", path=self.path)
+
+    def _put(self, name: str, value: Any) -> None:
+        """Write a field; a text that is too long is cut."""
+        self._check_open()
         if not self._file.writable:
             raise ProcessInfoPermissionError(
                 f"{self.path} is open for reading only: this user may not write it, or it was attached with "
@@ -775,12 +778,7 @@ def _place(path: str, content: bytes, name: str) -> None:
                         break
                 os.unlink(path)
         except OSError as error:
-            raise ProcessInfoPermissionError(
-                f"{path} cannot be made: {error.strerror}; set MILK_PROC_DIR to a directory that this user "
-                "may write to",
-                process=name,
-                path=path,
-            ) from error
+            raise not_made(path, error, name) from error
     raise ProcessInfoExistsError(
         f"{path} exists: this process has information of that name; choose another name, or close that one",
         process=name,

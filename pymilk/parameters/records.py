@@ -24,7 +24,7 @@ from .words import (
     Timespec,
 )
 
-__all__ = ["Header", "Program", "as_text", "header_bytes", "initial_elements", "slot_bytes"]
+__all__ = ["Header", "Program", "as_text", "header_bytes", "initial_elements", "no_limits", "slot_bytes"]
 
 #: Number types: code for `struct`, and size.
 _CODES = {
@@ -282,6 +282,17 @@ def _time(value: Any, keyword: str, fps: str) -> Timespec:
         ) from error
 
 
+def no_limits(fps: str, key: str, type_name: str, found: tuple[Any, ...]) -> FPSTypeError:
+    """Return the error for limits of a parameter that is no number."""
+    return FPSTypeError(
+        f"fps {fps!r}: {key!r} ({type_name}) has no limits; only numbers do",
+        fps=fps,
+        key=key,
+        expected=type_name,
+        found=found,
+    )
+
+
 def _wrong(kind: ParameterType, value: Any, keyword: str, fps: str) -> FPSTypeError:
     return FPSTypeError(
         f"fps {fps!r}: {value!r} is no value for {keyword!r} ({kind.name})",
@@ -314,13 +325,7 @@ def initial_elements(
     """
     if kind not in NUMBER_TYPES:
         if limits != (None, None):
-            raise FPSTypeError(
-                f"fps {fps!r}: {keyword!r} ({kind.name}) has no limits; only numbers do",
-                fps=fps,
-                key=keyword,
-                expected=kind.name,
-                found=limits,
-            )
+            raise no_limits(fps, keyword, kind.name, limits)
         if default is None or kind in FIXED_TYPES:
             return None
         if kind is ParameterType.ONOFF:

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from ..errors import FPSError
+from ..system.findings import MAKE_AGAIN, Finding, finding
 from .control import process_state, registered, status_text
 from .fps import FPS
 from .manager import list_fps
@@ -74,7 +75,7 @@ def describe_fps(fps: FPS) -> dict[str, Any]:
     }
 
 
-def fps_findings(directory: str | None = None) -> list[dict[str, str]]:
+def fps_findings(directory: str | None = None) -> list[Finding]:
     """Look for FPS whose process has died, and files that are no FPS.
 
     Returns
@@ -86,27 +87,15 @@ def fps_findings(directory: str | None = None) -> list[dict[str, str]]:
     entries = survey_fps(directory=directory)
     for entry in entries:
         if "error" in entry:
-            findings.append(
-                {
-                    "topic": "fps",
-                    "level": "note",
-                    "found": entry["error"],
-                    "todo": "move it elsewhere, or have its program make it again",
-                }
-            )
+            findings.append(finding("fps", entry["error"], MAKE_AGAIN))
             continue
         for role in ("conf", "run"):
             if entry[role] == "died":
-                findings.append(
-                    {
-                        "topic": "fps",
-                        "level": "problem",
-                        "found": f"{entry['name']}: its {role} process {entry[f'{role}_pid']} died",
-                        "todo": f"start it again: pymilk fps {role} {entry['name']} start; "
-                        f"or remove the fps: pymilk fps rm {entry['name']}",
-                    }
+                found = f"{entry['name']}: its {role} process {entry[f'{role}_pid']} died"
+                todo = (
+                    f"start it again: pymilk fps {role} {entry['name']} start; "
+                    f"or remove the fps: pymilk fps rm {entry['name']}"
                 )
+                findings.append(finding("fps", found, todo, "problem"))
     good = sum("error" not in entry for entry in entries)
-    return (
-        [{"topic": "fps", "level": "ok", "found": f"{good} usable", "todo": ""}, *findings] if entries else []
-    )
+    return [finding("fps", f"{good} usable"), *findings] if entries else []

@@ -186,9 +186,13 @@ class MessageCode(enum.IntFlag):
     INFO = 0x10
 
 
+#: What a value of type TIMESPEC can be given as.
+_TIME_WORDS = "a time is seconds, or a tuple of seconds and nanoseconds"
+
+
 def _pair(value: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(value) != 2:
-        raise TypeError("a time is seconds, or a tuple of seconds and nanoseconds")
+        raise TypeError(_TIME_WORDS)
     return value
 
 
@@ -223,7 +227,7 @@ class Timespec(NamedTuple):
             nanoseconds = round((value - seconds) * 1e9)
             seconds, nanoseconds = (seconds + 1, 0) if nanoseconds == _SECOND else (seconds, nanoseconds)
         else:
-            raise TypeError("a time is seconds, or a tuple of seconds and nanoseconds")
+            raise TypeError(_TIME_WORDS)
         if not -(2**63) <= seconds < 2**63:
             raise OverflowError("seconds have to fit 64 bits")
         return cls(seconds, nanoseconds)

@@ -33,7 +33,7 @@ from ..errors import (
     StreamUnsupportedError,
 )
 from ..streams.keeping import Kept
-from ..streams.silence import last_written
+from ..streams.silence import why_silent
 from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.forks import tell_after_fork
 from ..times import now_ns
@@ -379,7 +379,7 @@ class RingReader(ReadCalls):
         stream = self.stream
         counter, why = 0, "the stream is closed"
         if not stream.closed:
-            counter, why = stream.counter, last_written(stream)
+            counter, why = stream.counter, why_silent(stream)
         return StreamTimeoutError(
             f"stream {self.name!r}: no new frame in the ring ({self.source}) within {asked:g} s; its "
             f"counter is {counter}, {why}",

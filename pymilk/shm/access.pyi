@@ -1,5 +1,8 @@
 # Types of access.pyx.
+from contextlib import AbstractContextManager
 from typing import Any, Literal, overload
+
+from numpy.typing import NDArray
 
 from .._core import Stream
 
@@ -40,3 +43,6 @@ class FrameAccess:
     def set_data(
         self, data: Any, check_dt: bool = False, autorelink_if_need: bool = False
     ) -> None: ...
+    def claim(
+        self, *, atime_ns: int | None = None, autorelink_if_need: bool = False
+    ) -> AbstractContextManager[NDArray[Any]]: ...

@@ -3,7 +3,7 @@
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
-from .._core cimport Stream
+from .._core cimport Stream, not_entered
 from .._isio cimport CLOCK_MONOTONIC, IMAGE_METADATA, __ATOMIC_ACQUIRE, atomic_load_u64
 from ..native.file cimport StreamFile
 from ..native.reader cimport Terms, terms_of
@@ -14,7 +14,7 @@ from ..protocol.waiting cimport LEARNED
 import numpy as np
 
 from .. import _core
-from ..errors import StreamReplacedError, StreamTimeoutError
+from ..errors import StreamBusyError, StreamReplacedError, StreamTimeoutError
 from ..streams.silence import check_on_timeout
 from ..system.notices import warn_of_tear
 from .making import wait_limit
@@ -28,6 +28,9 @@ cdef object _view_of = np.ndarray.view
 
 # The default of on_timeout.
 cdef object _OLD = "old"
+
+# What is wrong with a claim that nobody made.
+cdef str _MADE_BY = "a FrameClaim is made by SHM.claim()"
 
 # Instead of a frame: this is no usual case.
 cdef object _UNUSUAL = object()
@@ -234,6 +237,84 @@ cdef class FrameAccess:
                 stream.publish_frame(data, False, 0)
                 return
         self._set_frame(data, check_dt, autorelink_if_need)
+
+    def claim(self, *, atime_ns=None, autorelink_if_need=False):
+        """Fill the next frame in place: nothing is copied.
+
+        Parameters
+        ----------
+        atime_ns : int, optional
+            Acquisition time, nanoseconds of CLOCK_TAI. Default: when the block is left.
+        autorelink_if_need : bool, default False
+            As for `set_data`.
+
+        Returns
+        -------
+        context manager
+            Entering it gives an ndarray of shape `shape`: a writable view of the pixels, or of the next slice of a
+            temporal ring. Leaving the block publishes the frame; after an exception it is not published, but changed
+            pixels stay changed.
+
+        Raises
+        ------
+        StreamBusyError
+            A frame is being written through this object already.
+        StreamReadOnlyError, StreamClosedError, StreamReplacedError
+            As the block is entered.
+        """
+        cdef FrameClaim claim = FrameClaim.__new__(FrameClaim)
+        claim.shm = self
+        claim.atime_ns = atime_ns
+        claim.follow = autorelink_if_need
+        return claim
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class FrameClaim:
+    """A frame of an `SHM` that is filled in place; made by `SHM.claim`."""
+
+    cdef FrameAccess shm
+    cdef object atime_ns
+    cdef object follow
+    cdef object begun       # Claim of the stream; None: not entered, or left
+
+    def __init__(self):
+        raise TypeError(_MADE_BY)
+
+    def __enter__(self):
+        """Begin the frame; returns a writable view of shape `SHM.shape`."""
+        cdef FrameAccess shm = self.shm
+        cdef Stream stream
+        if shm is None:
+            raise TypeError(_MADE_BY)
+        if self.begun is not None:
+            raise StreamBusyError(f"stream {shm.FNAME!r}: this claim was entered already", stream=shm.FNAME)
+        if type(shm._stream) is Stream and not (<Stream>shm._stream).is_replaced():
+            stream = <Stream>shm._stream
+        else:
+            stream = shm._target(self.follow)
+        claim = stream.claim(atime_ns=self.atime_ns)
+        frame = claim.__enter__()
+        if not shm._plain:
+            try:
+                frame = shm._turn.view(frame)
+            except BaseException as error:
+                claim.__exit__(type(error), error, None)
+                raise
+        self.begun = claim
+        return frame
+
+    def __exit__(self, kind, error, trace):
+        claim, self.begun = self.begun, None
+        if claim is None:
+            raise not_entered(None if self.shm is None else self.shm.FNAME)
+        claim.__exit__(kind, error, trace)
+
+    def __del__(self):
+        # Entered, and dropped before it was left: the frame is abandoned, or the next one could not be begun.
+        if self.begun is not None:
+            self.begun.__exit__(GeneratorExit, None, None)
 
 
 # For editors and help: the parameters that are read from *positional may be given by position.

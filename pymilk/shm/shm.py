@@ -11,7 +11,6 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, Literal
 
@@ -721,32 +720,6 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             native = turned
         interval = 0 if rate is None else round(1e9 / rate)
         return stream.publish_many(native, interval_ns=interval, atimes_ns=times)
-
-    @contextlib.contextmanager
-    def claim(self, *, atime_ns: int | None = None, autorelink_if_need: bool = False) -> Iterator[Array]:
-        """Fill the next frame in place: nothing is copied.
-
-        Parameters
-        ----------
-        atime_ns : int, optional
-            Acquisition time, nanoseconds of CLOCK_TAI. Default: when the block is left.
-        autorelink_if_need : bool, default False
-            As for `set_data`.
-
-        Yields
-        ------
-        ndarray, shape `shape`
-            A writable view of the pixels, or of the next slice of a temporal ring. Leaving the block
-            publishes the frame; after an exception it is not published, but changed pixels stay changed.
-
-        Raises
-        ------
-        StreamBusyError
-            A frame is being written through this object already.
-        StreamReadOnlyError, StreamClosedError, StreamReplacedError
-        """
-        with self._target(autorelink_if_need).claim(atime_ns=atime_ns) as pixels:
-            yield self._turn.view(pixels)
 
     def _converted(self, data: Any) -> Array:
         """Convert data that is not an array: to integers exactly, to floating-point pixels by rounding."""

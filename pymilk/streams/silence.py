@@ -8,9 +8,9 @@ from .._core import Stream
 from ..arguments import bad_argument, check_choice
 from ..errors import StreamTimeoutError, StreamTimeoutWarning
 from ..system.notices import warn_caller
-from ..times import now_ns
+from ..times import last_written
 
-__all__ = ["ON_TIMEOUT", "Silence", "check_on_timeout", "last_written"]
+__all__ = ["ON_TIMEOUT", "Silence", "check_on_timeout", "why_silent"]
 
 #: What a read without a new frame does: raise, return the old frame, or return None.
 ON_TIMEOUT = ("old", "raise", "none")
@@ -95,7 +95,7 @@ class Silence:
         if on_timeout == "raise":
             raise StreamTimeoutError(
                 f"stream {stream.name!r}: no new frame within {timeout} s; its counter is {stream.counter}, "
-                f"{last_written(stream)}",
+                f"{why_silent(stream)}",
                 stream=stream.name,
                 timeout=timeout,
                 counter=stream.counter,
@@ -117,11 +117,6 @@ class Silence:
         return f"{text}, {self._row} times in a row{which} is returned again{self._advice}"
 
 
-def last_written(stream: Stream) -> str:
+def why_silent(stream: Stream) -> str:
     """Return what is known of the writer of a stream that has no new frame, for messages."""
-    if stream.deleted:
-        return "its file was deleted"
-    written = stream.write_time_ns
-    if not written:
-        return "its writer stores no times; is it running?"
-    return f"last written {(now_ns() - written) / 1e9:.3g} s ago; is its writer running?"
+    return last_written(stream.write_time_ns, stream.deleted)

@@ -126,3 +126,39 @@ def test_sanitizers(build: ModuleType) -> None:
     assert "-fno-sanitize-recover=all" in compiling
     with pytest.raises(SystemExit, match="PYMILK_SANITIZE=nonsense: the compiler does not accept"):
         build.sanitizer_flags("nonsense")
+
+
+def test_a_changed_room_recompiles_what_includes_it(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cython was installed anew, made all C again, and the C is the same: times say what is compiled."""
+    pytest.importorskip("Cython", reason="needs Cython")
+    package = tmp_path / "pymilk"
+    package.mkdir()
+    (package / "door.pxd").write_text("cdef enum:\n    DOOR\n")
+    sources = {
+        "alone.pyx": "x = 1\n",
+        "behind.pyx": "from .door cimport DOOR\nx = DOOR\n",
+        "changed.pyx": "x = 2\n",
+    }
+    for name, text in sources.items():
+        (package / name).write_text(text)
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "PACKAGE", package)
+    monkeypatch.chdir(tmp_path)
+    old, new = 1_000_000_000, 2_000_000_000
+    for name in ("__init__.py", *sources):
+        (package / name).touch()
+        os.utime(package / name, (old, old))
+    made = [(package / name).with_suffix(".c") for name in sources]
+    for file in made:
+        file.write_text("int x;")
+        os.utime(file, (old + 10, old + 10))
+    for name in ("door.pxd", "changed.pyx"):
+        os.utime(package / name, (old + 20, old + 20))
+    before = build.generated()
+    for file in made:
+        os.utime(file, (new, new))
+    build.keep_times(before)
+    times = {file.name: file.stat().st_mtime for file in made}
+    assert times == {"alone.c": old + 10, "behind.c": new, "changed.c": new}

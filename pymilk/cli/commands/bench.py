@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import os
 import sys
 
 import click
@@ -20,7 +18,7 @@ from ...bench.result import COLUMNS, DISPENSABLE, BenchResult, Point
 from ...errors import StreamArgumentError
 from ...streams.waiting import WAIT_POLICIES
 from ..exits import clean_exit
-from ..parameters import AliasedOption, NumberRange, dtype_of, rates_of, shapes_of
+from ..parameters import AliasedOption, NumberRange, check_plot, dtype_of, rates_of, shapes_of
 
 __all__ = ["bench"]
 
@@ -87,7 +85,7 @@ def bench(
     Example: pymilk bench --rate 1000,2000,4000 --shape 240x240 --cpu-reader 3 --plot bench.png
     """
     if plot is not None:
-        _check_plot(plot)
+        check_plot(plot)
     console = Console(stderr=True, quiet=as_json)
     with clean_exit():
         benchmark = Benchmark(
@@ -119,15 +117,6 @@ def bench(
     if not benchmark.result.agreed:
         click.echo("pymilk: a measurement failed, see above", err=True)
         sys.exit(1)
-
-
-def _check_plot(path: str) -> None:
-    """Raise an error before the measurement if the picture cannot be drawn."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install matplotlib")
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise click.BadParameter(f"there is no directory {folder!r}", param_hint="--plot")
 
 
 def _run(benchmark: Benchmark, console: Console) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
-import os
 import sys
 import time
 from typing import Any
@@ -23,7 +21,7 @@ from ..exits import clean_exit
 from ..naming import complete_streams
 from ..output import print_json, print_report, print_told, size_text
 from ..packing import PackingCommand, packing_of
-from ..parameters import NumberRange
+from ..parameters import NumberRange, check_plot
 from ..progress import bar_of_work, watch
 
 __all__ = ["capture"]
@@ -82,7 +80,8 @@ def capture(
         raise click.UsageError("how many frames? Give -n FRAMES or --seconds SECONDS")
     if wait_on == "post" and frames is None:
         raise click.UsageError("--wait-on post needs -n FRAMES")
-    _check_plot(plot, force)
+    if plot is not None:
+        check_plot(plot, replace=force)
     console = Console(stderr=True, quiet=as_json, highlight=False)
     keywords: list[tuple[Any, ...]] = []
     with clean_exit():
@@ -116,18 +115,6 @@ def capture(
             raise ending
     if strict and (report.lost or report.torn):
         sys.exit(1)
-
-
-def _check_plot(plot: str | None, force: bool) -> None:
-    """Raise an error before the capture if the picture cannot be saved."""
-    if plot is None:
-        return
-    if importlib.util.find_spec("matplotlib") is None:
-        raise click.UsageError("--plot needs matplotlib, which is not installed: pip install matplotlib")
-    if not os.path.isdir(os.path.dirname(plot) or "."):
-        raise click.BadParameter(f"there is no directory for {plot}", param_hint="--plot")
-    if os.path.lexists(plot) and not force:
-        raise click.BadParameter(f"{plot} exists; --force replaces it", param_hint="--plot")
 
 
 def _capture(

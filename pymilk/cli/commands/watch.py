@@ -11,12 +11,12 @@ from typing import Any
 import click
 
 from ...multi.health import Event, Limits, Watcher
-from ...names import stream_directory
+from ...names import is_pattern, matches, stream_directory
 from ...system.extras import optional_library
 from ...system.files import file_error
 from ...system.latch import Latch
 from ..exits import clean_exit, told_to_end
-from ..naming import complete_streams, is_pattern, matches
+from ..naming import complete_streams
 from ..output import clean, print_json
 from ..parameters import NumberRange
 

@@ -18,7 +18,7 @@ from ..._core import FRAME_ROW
 from ..._types import Array
 from ...axes import Which3DState
 from ...errors import OutputChangedError
-from ...fits import UPRIGHT_CARD, check_pixels, stream_cards, stream_facts, warn_of_cut
+from ...fits import UPRIGHT_CARD, UPRIGHT_COMMENT, check_pixels, stream_cards, stream_facts, warn_of_cut
 from ...foreign.hdus import Hdu
 from ...system.extras import optional_library
 from ...system.files import delete
@@ -121,7 +121,7 @@ class FitsFile(Sink):
         if flip:
             zero = -flip if self._dtype == np.int8 else flip
             cards += [("BSCALE", 1, ""), ("BZERO", zero, "offset of unsigned integers, or int8")]
-        cards.append((UPRIGHT_CARD, "STREAM", "axes as in the stream: NAXIS1 is size[0]"))
+        cards.append((UPRIGHT_CARD, "STREAM", UPRIGHT_COMMENT))
         cards += [(name, header.get(key), comment) for key, (name, comment) in CARDS.items()]
         cards.append((PIXEL_CARD, words_of_pixels(self._dtype, self._shape), "frames as they were recorded"))
         last_ns = int(frame_times(self._last)[0]) if header["ended"] != "running" and len(self._last) else 0

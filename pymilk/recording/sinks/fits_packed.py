@@ -52,7 +52,7 @@ _RESERVE_NBYTES = 1 << 20
 #: Where the header of the table begins, and the places of its cards NAXIS2, THEAP and ZNAXIS.
 _TABLE, _NAXIS2, _THEAP, _ZNAXIS = 2880, 4, 8, 9
 
-#: Cards of packed images and of tables, which keywords of a stream cannot be called like.
+#: Cards of packed images and of tables, names that keywords of a stream cannot have.
 _NAMES = re.compile(
     r"Z(IMAGE|CMPTYPE|BITPIX|NAXIS\d*|TILE\d+|NAME\d+|VAL\d+|MASKCMP|QUANTIZ|DITHER0|SIMPLE|TENSION|EXTEND|BLOCKED"
     r"|PCOUNT|GCOUNT|HECKSUM|DATASUM|SCALE|ZERO|BLANK)|T(TYPE|FORM|UNIT|SCAL|ZERO|NULL|DISP|DIM)\d+|THEAP"

@@ -21,7 +21,7 @@ from ...system.memory import free_memory
 from .base import Header, Stored, nothing_to_close
 from .fits_cards import CARDS, PIXEL_CARD, TABLE_ROWS, flip_of, words_of_pixels
 from .fits_tiles import TiledFrames, rows_by_length, tiling_of
-from .mapped import MappedFile
+from .mapped import MappedFile, too_short
 from .npy import read_rows
 from .rows import joined_rows, rows_of
 
@@ -78,13 +78,7 @@ class _File:
 
 
 def _short(file: _File, wanted: int) -> StreamFormatError:
-    return StreamFormatError(
-        f"{file.path} is shorter than its header says: {file.nbytes} bytes of {wanted}",
-        path=file.path,
-        field="file size",
-        expected=wanted,
-        found=file.nbytes,
-    )
+    return too_short(file.path, file.nbytes, wanted)
 
 
 class _Pixels(NamedTuple):

@@ -14,7 +14,18 @@ from ...errors import StreamFormatError
 from ...system.regular import open_regular
 from .outputs import identity_of
 
-__all__ = ["MappedFile"]
+__all__ = ["MappedFile", "too_short"]
+
+
+def too_short(path: str, nbytes: int, wanted: int) -> StreamFormatError:
+    """Return the error for a file that does not hold what its header says."""
+    return StreamFormatError(
+        f"{path} is shorter than its header says: {nbytes} bytes of {wanted}",
+        path=path,
+        field="file size",
+        expected=wanted,
+        found=nbytes,
+    )
 
 
 class MappedFile:
@@ -46,13 +57,7 @@ class MappedFile:
             os.close(descriptor)
 
     def _short(self, wanted: int) -> StreamFormatError:
-        return StreamFormatError(
-            f"{self._path} is shorter than its header says: {self.nbytes} bytes of {wanted}",
-            path=self._path,
-            field="file size",
-            expected=wanted,
-            found=self.nbytes,
-        )
+        return too_short(self._path, self.nbytes, wanted)
 
     def array(self, dtype: np.dtype[Any], shape: tuple[int, ...], place: int) -> Array:
         """Return numbers as they are stored, read-only; `StreamFormatError` if the file is too short."""

@@ -50,7 +50,7 @@ class Piece:
         self.done = Latch()
 
     def pack(self, encode: Encode) -> None:
-        """Pack it, in whatever thread. Without memory for that it stays as it is."""
+        """Pack it, in any thread. If there is no memory for that, it stays as it is."""
         began = time.thread_time()
         try:
             self.content = encode(self.frames)

@@ -19,6 +19,8 @@ NAMES = """
     aside_path build_info check_free check_name check_stream checked_timeout free_memory lock_stream
     lock_writer mark_busy mark_idle positional_too prefault process_alive read_header remove_abandoned
     stream_name stream_path temporary_path turn_copy wait_for_any
+    _DTYPES _MATH_DATA _NELEMENT_MAX _SECTION_DTYPES _Snapshot _TIMESPEC _errno _stat _time _warn_of_tear math
+    namedtuple np operator os threading
 """
 
 
