@@ -22,7 +22,7 @@ with SHM("cam", np.zeros((3, 4), np.uint16)) as shm:
     ("command", "advice"),
     [
         (["relay", "source", "cam", "--ring", 8], "force it"),
-        (["simulate", "cam", "--frames", 1], "or delete it with pymilk rm --force"),
+        (["simulate", "cam", "--frames", 1], "end it first, or choose another name"),
         (["create", "cam", 3, 4], "or force it"),
     ],
 )
