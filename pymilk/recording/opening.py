@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..arguments import bad_argument
 from ..errors import (
     ForeignFileWarning,
@@ -23,6 +25,7 @@ from ..system.files import checked_path, file_error, memory_error
 from .headers import check_header
 from .series import parts_of
 from .sinks import Stored, format_of
+from .sinks.base import LASTING
 from .sinks.outputs import identity_of
 
 __all__ = ["check_frame_axes", "open_files", "warn_of"]
@@ -240,7 +243,8 @@ def _check(stored: Stored, path: str) -> None:
 
 
 def _framed(stored: Stored, path: str, frame_axes: int | None) -> Stored:
-    """Give an array of others its axis of time, if it is a single frame."""
+    """Give an array of others, or of a reduced copy, its axis of time, if it is a single frame."""
+    stored = _as_reduced(stored)
     if not stored.plain:
         if frame_axes is None:
             return stored
@@ -262,6 +266,28 @@ def _framed(stored: Stored, path: str, frame_axes: int | None) -> Stored:
         )
     header = stored.header and {**stored.header, "stream_shape": list(frames.shape[1:])}
     return stored._replace(frames=frames, header=header, axes=file_axes)
+
+
+def _as_reduced(stored: Stored) -> Stored:
+    """Take a recording whose frames have other axes than its header says for a reduced copy, cut or averaged.
+
+    FITS says in its cards what the recorder wrote, see `sinks.fits_read`.
+    """
+    recorded, frames = stored.header.get("stream_shape"), stored.frames
+    if stored.plain or not isinstance(recorded, list) or recorded == list(frames.shape[1:]):
+        return stored
+    axes = len(recorded)
+    if frames.ndim != axes + 1 and not (frames.ndim == axes and isinstance(frames, np.ndarray)):
+        return stored
+    if not all(isinstance(most, int) for most in recorded) or any(
+        found > most for found, most in zip(frames.shape[-axes:], recorded, strict=True)
+    ):
+        return stored  # frames do not grow by that: the header is damaged
+    reason = f"the recorder wrote frames {tuple(recorded)}, and the file has the shape {tuple(frames.shape)}"
+    header = {key: stored.header.get(key) for key in LASTING}
+    return stored._replace(
+        info=None, header=header, complete=False, plain=True, axes=axes, remark=reason, missing="", rows=None
+    )
 
 
 def warn_of(parts: list[Part], stored: list[Stored]) -> None:

@@ -27,6 +27,7 @@ from .packed import Packed
 __all__ = [
     "CLOCK",
     "HEADER_NBYTES",
+    "LASTING",
     "WRITE_NBYTES",
     "Header",
     "Sink",
@@ -58,6 +59,10 @@ CLOCK = "CLOCK_TAI, nanoseconds since 1970-01-01 TAI"
 
 def nothing_to_check() -> None:
     """Check nothing: frames that are not mapped, whose reading fails if they are not there."""
+
+
+#: What stays true of a header when the pixels of its recording were reduced: cut out, averaged, subtracted.
+LASTING = ("pymilk", "stream", "squeeze", "tri_dim", "dtype", "symcode", "keywords")
 
 
 class Stored(NamedTuple):

@@ -18,7 +18,7 @@ from ...errors import CaptureMemoryError, StreamFormatError
 from ...foreign.contents import content_of
 from ...foreign.hdus import Chosen, Hdu, choose, opened, silenced, unpacked
 from ...system.memory import free_memory
-from .base import Header, Stored, nothing_to_close
+from .base import LASTING, Header, Stored, nothing_to_close
 from .fits_cards import CARDS, PIXEL_CARD, TABLE_ROWS, flip_of, words_of_pixels
 from .fits_tiles import TiledFrames, rows_by_length, tiling_of
 from .mapped import MappedFile, too_short
@@ -26,9 +26,6 @@ from .npy import read_rows
 from .rows import joined_rows, rows_of
 
 __all__ = ["read_fits"]
-
-#: What stays true of a header when the pixels of its recording were reduced: cut out, averaged, subtracted.
-_LASTING = ("pymilk", "stream", "squeeze", "tri_dim", "dtype", "symcode", "keywords")
 
 #: Rows of the table that are read at a time.
 _PIECE_ROWS = 1 << 16
@@ -247,7 +244,7 @@ def _recorded(file: _File, rows_path: str, cards: Any, pixels: _Pixels) -> Store
             *pixels, info, header, done, nothing_to_close, check=file.check, rows=rows, missing=missing
         )
     return Stored(
-        *pixels, None, {key: header[key] for key in _LASTING}, False, nothing_to_close,
+        *pixels, None, {key: header[key] for key in LASTING}, False, nothing_to_close,
         plain=True, axes=_axes_of(cards), remark=reason, check=file.check,
     )  # fmt: skip
 

@@ -72,6 +72,58 @@ def test_reduced_with_the_old_header(kind: str, recorded: tuple[Path, int], tmp_
         np.testing.assert_allclose(load_dark(str(made)), native.mean(axis=0))
 
 
+def frames_rewritten(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Put other frames into a recording, and leave its header and rows, as a script of others does."""
+    if path.suffix == ".npy":
+        np.save(path, change(np.load(path)))
+    elif path.suffix == ".h5":
+        h5py = pytest.importorskip("h5py", reason="extra hdf5")
+        with h5py.File(path, "r+") as h5:
+            made = change(h5["frames"][:])
+            del h5["frames"]
+            h5["frames"] = made
+    else:
+        zarr = pytest.importorskip("zarr", reason="extra zarr")
+        frames = zarr.open_array(path / "frames", mode="r")
+        made = change(frames[:])
+        zarr.create_array(
+            path, name="frames", data=made, overwrite=True, compressors=None,
+            chunks=(frames.chunks[0], *made.shape[1:]),
+            chunk_key_encoding={"name": "default", "separator": "."},
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["crop", "mean"])
+@pytest.mark.parametrize("suffix", ["npy", "h5", "zarr"])
+@pytest.mark.parametrize("symcode", [4, 6])
+def test_reduced_in_other_formats(
+    symcode: int, suffix: str, kind: str, make: Callable[..., SHM], tmp_path: Path
+) -> None:
+    if suffix != "npy":
+        pytest.importorskip({"h5": "h5py", "zarr": "zarr"}[suffix], reason="an extra")
+    if kind == "mean" and suffix != "npy":
+        pytest.skip("rows without frames: refused by name")
+    shm = make("cam", FRAMES[0], ring=64, symcode=4)
+    path = tmp_path / f"cam.{suffix}"
+    with SHM("cam", symcode=symcode) as user, Recorder(user, path, frames=10) as recorder:
+        shm.set_many(FRAMES)
+        recorder.wait(60)
+    change = {"crop": lambda data: data[:, 1:3, 2:], "mean": lambda data: data.mean(axis=0)}[kind]
+    wanted = change(FRAMES)
+    frames_rewritten(path, change)
+    with pytest.warns(ForeignFileWarning, match="header of a recording that it is not any more") as said:
+        found = load(path)
+    assert len(said) == 1
+    assert (found.info, found.complete, len(found.gaps)) == (None, False, 0)
+    assert found.header["stream"] == "cam"
+    native = wanted[None] if wanted.ndim == 2 else wanted
+    np.testing.assert_array_equal(np.asarray(found.frames), seen(native, symcode))
+    found.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ForeignFileWarning)
+        np.testing.assert_array_equal(played(path), native)
+
+
 def test_with_its_rows_it_is_a_recording_still(recorded: tuple[Path, int], tmp_path: Path) -> None:
     path, symcode = recorded
     with fits.open(path) as hdus:
