@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import warnings
 from collections.abc import Iterable
@@ -23,7 +24,7 @@ from ..native.formats import EVENT
 from ..system.causes import ended_resources
 from ..system.files import checked_path, file_error, memory_error
 from .headers import check_header
-from .series import parts_of
+from .series import GOES_ON, parts_behind, parts_of
 from .sinks import Stored, format_of
 from .sinks.base import LASTING
 from .sinks.outputs import identity_of
@@ -90,14 +91,26 @@ def open_files(path: Any, hdu: Any, frame_axes: int | None, stored: list[Stored]
     what was opened, and whether it is a series
     """
     parts, series = files_of(path, hdu)
+    begun = False
     while True:
         for part in parts[len(stored) :]:
             stored.append(open_file(part, frame_axes))
-        later = files_of(path, hdu)[0] if series else parts
+        begun = begun or (not series and len(parts) == 1 and _begins_series(parts[0][0], stored[0]))
+        if begun:
+            series, later = True, [parts[0], *((each, parts[0][1]) for each in parts_behind(parts[0][0]))]
+        else:
+            later = files_of(path, hdu)[0] if series else parts
         if later[: len(parts)] != parts or len(later) == len(parts):
             return parts, series
-        stored.pop().close()  # the last one was finished meanwhile
+        if stored[-1].header.get("ended") != GOES_ON:
+            stored.pop().close()  # the last one was finished meanwhile
         parts = later
+
+
+def _begins_series(path: str, stored: Stored) -> bool:
+    """Return whether a file without a number in its name is the first one of a series, which had to go on."""
+    numbered = re.search(r"_\d{6,}$", os.path.splitext(path)[0]) is not None
+    return stored.header.get("ended") == GOES_ON and not stored.header.get("part") and not numbered
 
 
 def open_file(part: Part, frame_axes: int | None) -> Stored:

@@ -9,7 +9,10 @@ import re
 from ..system.files import delete
 from .sinks import sink_of
 
-__all__ = ["GOES_ON", "is_part_of", "part_names", "part_path", "recordings_at", "remove_others", "taken_by"]
+__all__ = [
+    "GOES_ON", "is_part_of", "part_names", "part_path", "parts_behind", "recordings_at", "remove_others",
+    "taken_by",
+]  # fmt: skip
 
 #: Value of ``ended`` in the header of a file that is followed by another one of its series.
 GOES_ON = "next file"
@@ -39,6 +42,11 @@ def parts_of(path: str) -> list[str]:
     names = part_names(path)
     numbered = [(int(match[1]), each) for each in found if (match := names.fullmatch(each))]
     return [each for _, each in sorted(numbered)]
+
+
+def parts_behind(path: str) -> list[str]:
+    """Return the existing paths of the series of this name from file 1 on: file 0 has the name itself."""
+    return [each for each in parts_of(path) if each != part_path(path, 0)]
 
 
 def recordings_at(path: str) -> list[str]:

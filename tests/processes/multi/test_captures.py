@@ -404,7 +404,8 @@ def test_aligned_by_the_numbers_that_a_relay_keeps(cameras, make_stream) -> None
         source.publish(np.full((2, 2), source.counter + 1, np.uint16))
 
     publish()
-    with pymilk.Relay("plain", "relayed", 16):
+    with pymilk.Relay("plain", "relayed", 16) as relay:
+        until(lambda: relay.report.relayed == 1)
         many = capture_many({"plain": 4, "relayed": 4}, background=True)
         first = many["plain"]
         for number in range(2, 6):

@@ -54,10 +54,10 @@ def test_memory_that_ends(spawn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot grow is full, and says so; what it has is kept."""
     monkeypatch.setattr(captures, "_PROBE", 0.05)
 
-    def none_left(_: object) -> None:
+    def none_left(*_: object) -> None:
         raise CaptureMemoryError("no memory", needed=2, available=1)
 
-    monkeypatch.setattr("pymilk.capture.capture.prefault", none_left)
+    monkeypatch.setattr("pymilk.capture.capture.make_pages", none_left)
     late = spawn(LATE)
     late.expect("ready")
     many = capture_many(["late"], seconds=1.0, background=True)

@@ -217,7 +217,8 @@ def test_how_a_recording_ended_is_one_word_everywhere(suffix: str, cam: SHM, tmp
         ("error", {"timeout": 0.05}, 3), ("time", {"seconds": 0.05}, 0),
     ):  # fmt: skip
         recorder = Recorder(cam, path, force=True, **options).start()  # type: ignore[arg-type]
-        assert recorder.report.streams["cam"].ended == "running"
+        if not {"seconds", "timeout"} & options.keys():  # whose time may be over by now
+            assert recorder.report.streams["cam"].ended == "running"
         if frames:
             cam.set_many(images(frames))
         if word == "stopped":
