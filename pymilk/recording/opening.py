@@ -292,10 +292,11 @@ def _as_reduced(stored: Stored) -> Stored:
     axes = len(recorded)
     if frames.ndim != axes + 1 and not (frames.ndim == axes and isinstance(frames, np.ndarray)):
         return stored
-    if not all(isinstance(most, int) for most in recorded) or any(
-        found > most for found, most in zip(frames.shape[-axes:], recorded, strict=True)
+    if not all(
+        isinstance(most, int) and found <= most < 2**32  # what a stream can have; frames do not grow by that
+        for found, most in zip(frames.shape[-axes:], recorded, strict=True)
     ):
-        return stored  # frames do not grow by that: the header is damaged
+        return stored  # the header is damaged
     reason = f"the recorder wrote frames {tuple(recorded)}, and the file has the shape {tuple(frames.shape)}"
     header = {key: stored.header.get(key) for key in LASTING}
     return stored._replace(
