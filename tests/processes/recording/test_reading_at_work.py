@@ -143,11 +143,14 @@ def test_recording_that_is_cut_at_any_moment(
     files = [each.relative_to(whole) for each in sorted(whole.rglob("*")) if each.is_file()]
     cutter = spawn(CUTTER)
     rng, ways = random.Random(1), Counter[str]()
-    for _ in range(60):
+    for attempt in range(60):
         shutil.copytree(whole, folder)
         file = folder / rng.choice(files)
         length = rng.randrange(file.stat().st_size)
         cutter.tell(f"{file} {length} {rng.random() * 0.004}")
+        before = attempt % 4 == 0  # on a busy machine, others may come when all was read
+        if before:
+            cutter.expect("cut")
         try:
             with load(folder / f"cam.{suffix}") as found:
                 read = np.array(found.frames)
@@ -159,6 +162,7 @@ def test_recording_that_is_cut_at_any_moment(
             ways["complete" if found.complete else "not complete"] += 1
         except (StreamFormatError, StreamNotFoundError):
             ways["refused"] += 1
-        cutter.expect("cut")
+        if not before:
+            cutter.expect("cut")
         shutil.rmtree(folder)
     assert ways["refused"] + ways["not complete"] > 0, ways
