@@ -156,7 +156,9 @@ def test_frames_are_stored_as_they_are_while_the_ring_fills_up(
         shm.set_many(frames[ROWS : 5 * ROWS])
         go.set()
         until(lambda: recorder.report.recorded == 5 * ROWS)
-        shm.set_many(frames[5 * ROWS :])  # little enough to be packed
+        for at in range(5 * ROWS, 8 * ROWS, ROWS):  # little enough to be packed, however late the recorder is
+            shm.set_many(frames[at : at + ROWS])
+            until(lambda at=at: recorder.report.recorded == at + ROWS)
         report = recorder.wait(60)
     assert report.lost == 0
     assert 3 * ROWS <= report.packed.unpacked <= 6 * ROWS
