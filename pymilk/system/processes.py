@@ -38,18 +38,26 @@ def process_alive(pid: int) -> bool:
     """
     if not 0 < pid < 2**31:
         return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+    if not _has_number(pid):
         return False
-    except PermissionError:
-        return True  # another user's
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # The state follows the command, which is in parentheses and may hold anything.
             return file.read().rpartition(b")")[2].split()[0] not in (b"Z", b"X")
     except OSError:
-        return True  # it exists; its state cannot be read
+        # Its state cannot be read; or its parent has just waited for it, and its number is free.
+        return _has_number(pid)
+
+
+def _has_number(pid: int) -> bool:
+    """Return whether a process has this number; zombies have one too."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's
+    return True
 
 
 def proc_is_ours() -> bool:

@@ -71,3 +71,24 @@ def test_live_and_dead_processes(dead_pid):
     os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
     assert not process_alive(zombie.pid)
     zombie.wait()
+
+
+def test_a_zombie_that_is_waited_for_meanwhile(monkeypatch):
+    zombie = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+
+    def late(*args, **options):
+        zombie.wait()
+        return open(*args, **options)
+
+    monkeypatch.setattr("pymilk.system.processes.open", late, raising=False)
+    assert not process_alive(zombie.pid)
+    assert zombie.returncode == 0
+
+
+def test_a_process_whose_state_cannot_be_read(monkeypatch):
+    def refused(path, *_args):
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr("pymilk.system.processes.open", refused, raising=False)
+    assert process_alive(os.getppid())
