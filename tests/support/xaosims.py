@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,11 +11,7 @@ import pytest
 
 from pymilk.compat.xaosim import shm
 
-#: What threads of the bridge's engine say when it fails within itself, also long after the test that
-#: cut its links.
-_ENGINE_FAILED = re.compile(
-    r"\s*(?:note: Some details are omitted[^\n]*\s*)?thread '[^\n]*panicked at [^\n]*zenoh.*", re.DOTALL
-)
+from .engine import without_engine
 
 SHAPES = [(5,), (3, 4), (2, 3, 4)]
 Make = Callable[..., Any]
@@ -27,7 +22,7 @@ def silence(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     """Nothing is printed, but what a test has read by then; and by an engine that failed before."""
     yield
     out, err = capfd.readouterr()
-    assert (out, _ENGINE_FAILED.sub("", err)) == ("", "")
+    assert (out, without_engine(err)) == ("", "")
 
 
 @pytest.fixture
@@ -99,6 +94,8 @@ READER = """
 import sys
 import numpy as np
 from pymilk.compat.xaosim import shm
+
+from .engine import without_engine
 def say(*words):
     print(*words, flush=True)
 s = shm("cam", nosem=False)
