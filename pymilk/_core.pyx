@@ -101,10 +101,11 @@ from .system import locks as _locks
 from .system import notices as _notices
 from .system import processes as _processes
 from .system import temporary as _temporary
+from .system.arrays import as_pixels as _as_pixels
+from .system.arrays import unmasked as _unmasked
 from .system.living import note_as_ours
 from .system.locks import check_stream, lock_stream
 from .system.mappings import mention_of_deserted
-from .system.masks import unmasked as _unmasked
 from .system.memory import free_memory
 from .system.notices import warn_always
 
@@ -163,7 +164,6 @@ __all__ = [
 # What is asked of NumPy on hot paths, looked up once.
 cdef object _ndarray = np.ndarray
 cdef object _empty = np.empty
-cdef object _asarray = np.asarray
 cdef object _copyto = np.copyto
 
 
@@ -892,7 +892,7 @@ cdef class Stream(StreamMetadata):
         cdef uint64_t counter
         file.need_pixels()
         if type(frame) is not _ndarray:
-            frame = _asarray(_unmasked(frame, "frame"))
+            frame = _as_pixels(frame, "frame")
         dtype = frame.dtype
         if dtype is not file.dtype and dtype != file.dtype:
             frame = as_stored(file, frame)

@@ -25,8 +25,8 @@ from .axes import Which3DState, check_symcode, check_tri_dim, decode, encode
 from .errors import FitsHeaderWarning, StreamArgumentError, StreamFormatError, StreamUnsupportedError
 from .foreign.hdus import astropy_fits, check_scale, checked_hdu, choose, opened, split_hdu
 from .native.formats import EVENT, dtype_name
+from .system.arrays import as_pixels
 from .system.files import checked_path, file_error, moved_into_place
-from .system.masks import unmasked
 
 __all__ = [
     "UPRIGHT_CARD",
@@ -223,12 +223,7 @@ def _items(data: Any) -> Iterable[Any]:
 
 def _pixels(item: Any) -> Array:
     """Return an item as an array that FITS can store, in native byte order."""
-    try:
-        pixels = np.asarray(unmasked(item, "data"))
-    except StreamArgumentError:
-        raise
-    except ValueError:
-        raise StreamArgumentError("data has an item that is no array", argument="data", found=item) from None
+    pixels = as_pixels(item, "data")
     dtype = pixels.dtype.newbyteorder("=")
     check_pixels(dtype)
     if pixels.size == 0:

@@ -38,7 +38,7 @@ from ..errors import (
     RecordTooLongError,
 )
 from ..system.locks import holder_of
-from ..system.masks import unmasked
+from ..system.arrays import unmasked
 from ..system.processes import named_processes
 from .file import HEADER_NBYTES, new_header
 

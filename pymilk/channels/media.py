@@ -13,7 +13,7 @@ from .._types import Array
 from ..arguments import Replace, check_count
 from ..errors import ChannelArgumentError, ChannelTimeoutError
 from ..ring import Block
-from ..system.masks import unmasked
+from ..system.arrays import unmasked
 from .conversion import pack_24, rgb_of, unpack_24
 from .formats import (
     AudioFormat,

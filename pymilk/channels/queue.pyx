@@ -35,7 +35,7 @@ from ..errors import (
     RecordTooLongError,
 )
 from ..system.locks import holder_of, take_lock
-from ..system.masks import unmasked
+from ..system.arrays import unmasked
 from .files import life_of
 
 __all__ = ["SLOT_NBYTES", "QueueFile"]

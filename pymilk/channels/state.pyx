@@ -42,7 +42,7 @@ from ..errors import (
     StreamArgumentError,
 )
 from ..system.locks import holder_of
-from ..system.masks import unmasked
+from ..system.arrays import unmasked
 from ..system.processes import named_processes
 from .values import array_bytes, array_of
 

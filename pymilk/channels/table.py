@@ -12,8 +12,8 @@ from .._core import Stream
 from .._types import Array
 from ..arguments import Replace, check_count
 from ..errors import ChannelArgumentError, StreamArgumentError
+from ..system.arrays import unmasked
 from ..system.extras import optional_library
-from ..system.masks import unmasked
 from .ringed import RingChannel, create_stream, open_stream
 from .schema import checked_columns, keywords_of_columns, read_columns, word_of_rows
 

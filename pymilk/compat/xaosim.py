@@ -40,7 +40,7 @@ from ..names import stream_path
 from ..streams.metadata import metadata_of
 from ..streams.silence import Silence
 from ..streams.waiting import SUCCESSOR_WAIT, Follower
-from ..system.masks import unmasked
+from ..system.arrays import as_pixels
 from ..system.notices import printable, warn_of_tear
 from .installing import give_import_name
 
@@ -199,7 +199,7 @@ class shm:
         Until `read_meta_data` is called, ``mtdata["size"]`` is (x, y, z), with 0 for missing axes; after it,
         as after attaching, (z, y, x).
         """
-        frame = np.asarray(unmasked(data, "data"))
+        frame = as_pixels(data, "data")
         stream = Stream.create(fname, frame.shape, frame.dtype, nbkw=nbkw, nbsem=_NBSEM)
         stream.publish(frame.astype(stream.dtype, copy=False))
         self.close(erase_file=False)
@@ -742,7 +742,7 @@ class shm:
         """
         stream = self._target()
         try:
-            frame = np.asarray(unmasked(data, "data", stream.dtype if check_dt else None))
+            frame = as_pixels(data, "data", stream.dtype if check_dt else None)
             if check_dt or frame.dtype.newbyteorder("=") == stream.dtype:
                 frame = frame.astype(stream.dtype, copy=False)
         except (TypeError, ValueError) as error:

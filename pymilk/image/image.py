@@ -33,7 +33,7 @@ from ..errors import (
     StreamReplacedError,
     StreamStorageError,
 )
-from ..system.masks import unmasked
+from ..system.arrays import as_pixels, on_gpu, unmasked
 from ..system.notices import warn_of_tear
 from ..times import StreamTime, from_user
 from .metadata import Image_md, Proc_trace
@@ -670,8 +670,8 @@ def _frame(buffer: Any, name: str) -> Array:
     buffer = unmasked(buffer, "buffer")
     if isinstance(buffer, np.ndarray):
         frame: Array = buffer
-    elif hasattr(buffer, "__array__"):
-        frame = np.asarray(buffer)
+    elif hasattr(buffer, "__array__") or on_gpu(buffer):
+        frame = as_pixels(buffer, "buffer")
     else:
         try:
             frame = np.asarray(memoryview(buffer))

@@ -18,8 +18,8 @@ from ..native.formats import EVENT
 from ..recording import Recording, load, orientation_of
 from ..recording.opening import check_frame_axes
 from ..recording.sinks import FITS_SUFFIXES, SUFFIXES, Header
+from ..system.arrays import as_pixels
 from ..system.files import checked_path, file_error
-from ..system.masks import unmasked
 from .base import Footage, stem, usual_orientation
 from .images import IMAGE_KINDS, IMAGE_SUFFIXES, Images
 from .video import VIDEO_KINDS, VIDEO_SUFFIXES, Video
@@ -187,14 +187,7 @@ def _of_path(given: str, hdu: Any, frame_axes: int | None) -> Footage:
 
 def _of_array(source: Any, frame_axes: int | None) -> Cube:
     """Return the frames of an array."""
-    try:
-        frames = np.asarray(unmasked(source, "source"))
-    except ValueError as error:
-        if isinstance(error, StreamArgumentError):
-            raise
-        raise StreamArgumentError(
-            f"what is to be played is no array, nor a path: {error}", argument="source", found=source
-        ) from None
+    frames = as_pixels(source, "source")
     if frames.ndim == 0 or (frames.dtype.kind not in "biufc" and frames.dtype != EVENT):
         raise StreamArgumentError(
             f"what is to be played is a path, a recording, or an array of frames, not {source!r:.80}",

@@ -39,8 +39,8 @@ from ..streams.metadata import metadata_of
 from ..streams.rings import ring_layout
 from ..streams.silence import Silence
 from ..streams.waiting import SUCCESSOR_WAIT, Awaited, Follower, spin_of
+from ..system.arrays import as_pixels, unmasked
 from ..system.forks import tell_after_fork
-from ..system.masks import unmasked
 from ..system.notices import warn_of_tear
 from ..times import from_user
 from .access import FrameAccess
@@ -608,12 +608,11 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         """Handle every call of `set_data` but the usual case, which is compiled."""
         stream = self._target(autorelink_if_need)
         data = unmasked(data, "data", self._dtype if check_dt else None)
-        if isinstance(data, np.ndarray):
-            frame = data
-        else:
-            frame = np.asarray(data) if check_dt else self._converted(data)
+        frame = as_pixels(data, "data")
+        if not check_dt and not isinstance(data, np.ndarray):
+            frame = self._converted(frame)
         if frame.dtype != self._dtype and (check_dt or frame.dtype.newbyteorder("=") == self._dtype):
-            frame = frame.astype(self._dtype)
+            frame = self._cast(frame)
         if frame.dtype != self._dtype and not (frame.dtype == np.bool_ and self._dtype == np.uint8):
             raise FrameMismatchError(
                 f"stream {self.FNAME!r}: the frame is {frame.dtype}, the stream {self._dtype}; convert it "
@@ -691,7 +690,9 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         """
         stream = self._target(autorelink_if_need)
         frames = unmasked(frames, "frames")
-        given = frames if isinstance(frames, np.ndarray) else self._converted(frames)
+        given = as_pixels(frames, "frames")
+        if not isinstance(frames, np.ndarray):
+            given = self._converted(given)
         if given.dtype != self._dtype and given.dtype.newbyteorder("=") == self._dtype:
             given = given.astype(self._dtype)
         if given.shape[1:] != self.shape or given.ndim != len(self.shape) + 1 or not len(given):
@@ -721,9 +722,22 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         interval = 0 if rate is None else round(1e9 / rate)
         return stream.publish_many(native, interval_ns=interval, atimes_ns=times)
 
-    def _converted(self, data: Any) -> Array:
-        """Convert data that is not an array: to integers exactly, to floating-point pixels by rounding."""
-        given = np.asarray(data)
+    def _cast(self, frame: Array) -> Array:
+        """Convert pixels as `check_dt` asks for it: by the unsafe rules of NumPy."""
+        try:
+            return frame.astype(self._dtype)
+        except (TypeError, ValueError) as error:
+            raise FrameMismatchError(
+                f"stream {self.FNAME!r}: the data ({frame.dtype}) cannot be converted to {self._dtype}: "
+                f"{error}",
+                stream=self.FNAME,
+                field="dtype",
+                expected=self._dtype,
+                found=frame.dtype,
+            ) from None
+
+    def _converted(self, given: Array) -> Array:
+        """Convert data that was not an array: to integers exactly, to floating-point pixels by rounding."""
         if given.dtype.kind == "c" and self._dtype.kind != "c" and not given.imag.any():
             given = given.real
         kind, own = given.dtype.kind, self._dtype.kind

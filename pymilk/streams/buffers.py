@@ -11,11 +11,9 @@ from .._core import Stream
 from .._types import Array
 from ..arraylike import ArrayLike
 from ..errors import FrameMismatchError
+from ..system.arrays import on_gpu
 
 __all__ = ["as_target"]
-
-#: Devices of DLPack whose memory a processor can write: CPU, and pinned or managed memory of a GPU.
-_HOST_DEVICES = (1, 3, 11, 13)
 
 
 def as_target(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> Array:
@@ -61,8 +59,8 @@ def _viewed(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -
     except TypeError:
         # What DLPack hands over of these may be a copy, which nobody would see.
         device = None if isinstance(out, (ArrayLike, Stream)) else getattr(out, "__dlpack_device__", None)
-        if device is None or device()[0] not in _HOST_DEVICES:
-            where = "is on a GPU" if device or hasattr(out, "__cuda_array_interface__") else "has no memory"
+        if device is None or on_gpu(out):
+            where = "is on a GPU" if on_gpu(out) else "has no memory"
             raise FrameMismatchError(
                 f"stream {name!r}: out is an array, or has the buffer protocol or DLPack on the CPU; "
                 f"{kind} {where}",
