@@ -325,6 +325,9 @@ def draw(path: Path, found: dict[str, list[Curve]]) -> None:
         for curve in curves:
             axes.plot(curve.points, np.array(curve.seconds) * 1e6, "o-", label=curve.what, linewidth=1)
         axes.set(xscale="log", yscale="log", xlabel=title, ylabel="us a frame")
+        low, high = axes.get_ylim()
+        if high < 4 * low:  # what is flat has to look flat
+            axes.set_ylim(low / 2, high * 2)
         axes.legend(fontsize="small")
     pyplot.tight_layout()
     pyplot.savefig(path, dpi=110)
