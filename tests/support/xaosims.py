@@ -94,8 +94,6 @@ READER = """
 import sys
 import numpy as np
 from pymilk.compat.xaosim import shm
-
-from .engine import without_engine
 def say(*words):
     print(*words, flush=True)
 s = shm("cam", nosem=False)
