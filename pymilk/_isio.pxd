@@ -14,6 +14,7 @@ cdef extern from "<time.h>" nogil:
     int CLOCK_MONOTONIC
     int CLOCK_MONOTONIC_COARSE
     int CLOCK_THREAD_CPUTIME_ID
+    int CLOCK_REALTIME
     int CLOCK_TAI
     int TIMER_ABSTIME
     int clock_gettime(int clock, timespec *now)

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t, uint64_t, INT64_MAX
 from .._isio cimport (
     CLOCK_MONOTONIC, PR_GET_TIMERSLACK, PR_SET_TIMERSLACK, TIMER_ABSTIME, clock_gettime, clock_nanosleep, prctl, timespec,
 )
+from .slice cimport pymilk_restore_slice, pymilk_shorten_slice
 
 cdef enum:
     # A timeout without a limit: see `later`.
@@ -17,10 +18,12 @@ cdef enum:
     # Timer slack of a waiting thread: its sleeps end on time, not up to 50 us later as by default.
     SLACK_NS = 1_000
 
-# Timer slack of this thread: how late its sleeps may end.
+# How late this thread may go on: at the end of a sleep (its timer slack), and when it is woken beside another one that
+# runs (its time slice, slice.h).
 cdef struct Slack:
-    bint lowered            # it was lowered; `before` holds the old value
-    int before
+    bint lowered            # both were lowered; what follows holds the old values
+    int before              # timer slack
+    uint64_t slice          # 0: left as it was
 
 
 cdef inline int64_t clock_ns(int clock) noexcept nogil:
@@ -57,15 +60,17 @@ cdef inline void sleep_until(int64_t monotonic_ns) noexcept nogil:
 
 
 cdef inline void lower_slack(Slack *s) noexcept nogil:
-    """Lower the timer slack of this thread; `restore_slack` undoes it."""
+    """Let this thread go on as soon as it can, after sleeps and when it is woken; `restore_slack` undoes it."""
     if not s.lowered:
         s.lowered = True
         s.before = prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0)
         if s.before > SLACK_NS:
             prctl(PR_SET_TIMERSLACK, SLACK_NS, 0, 0, 0)
+        s.slice = pymilk_shorten_slice()
 
 
 cdef inline void restore_slack(const Slack *s) noexcept nogil:
-    """Set the timer slack of this thread back, if it was lowered."""
+    """Set timer slack and slice of this thread back, if they were lowered."""
     if s.before > SLACK_NS:
         prctl(PR_SET_TIMERSLACK, s.before, 0, 0, 0)
+    pymilk_restore_slice(s.slice)

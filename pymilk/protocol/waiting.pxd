@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from .._isio cimport (
     CLOCK_MONOTONIC, IMAGE_METADATA, __ATOMIC_RELAXED, atomic_load_i32, atomic_load_u64,
 )
-from .clock cimport CHECK_NS, EARLY_POST_SPIN_NS, POLL_NS, Slack, clock_ns, later, lower_slack, sleep_until
+from .clock cimport CHECK_NS, EARLY_POST_SPIN_NS, POLL_NS, Slack, clock_ns, later, lower_slack, sleep_until, stamp_ns
 from .filestate cimport FILE_CUT, FILE_OTHER, Source, file_state, retired, stays_damaged
 from .flags cimport atomic_load_int, raise_flag
 from .guard cimport PYMILK_LOST
@@ -17,7 +17,7 @@ from .order cimport (
     COUNT_WAIT_NS, EXACT, PROBE_NS, STEP_NONE, STEP_OPEN, Order, Step, is_open, is_sought, is_wary, judge_shift, lead_at,
     look_at_pixels, next_step,
 )
-from .pace cimport Pace, pace_miss, pace_note, pace_note_late, pace_plan
+from .pace cimport Pace, pace_behind, pace_miss, pace_note, pace_note_late, pace_note_spin, pace_plan
 from .port cimport pymilk_pause
 from .posts cimport Posts, empty_bell, note_post, posts_by_now, take_posts
 from .process cimport own_pid
@@ -59,6 +59,7 @@ cdef struct Spin:
     Pace *pace              # the rhythm to learn and to spin by; NULL: spin for `ns`
     int64_t doze            # of the present wait: when the frame is due, less what a sleep is late,
     int64_t alert           # and when it is no longer expected
+    int64_t looked          # when a spin looked at the clock last; 0: the frame came while the wait slept
     uint32_t eager          # number of next frames for which to spin first, because one was lost
 
 # Waits for frames of one stream by one reader. Private to the call; the pointers lead into a Mapping and a
@@ -168,7 +169,8 @@ cdef inline bint spin_for(Wait *w, int64_t until) noexcept nogil:
             take_posts(&w.posts)
         if wary and is_sought(&w.order):
             probe_while_spinning(w)
-        if ends_at_post(w) or clock_ns(CLOCK_MONOTONIC) >= until:
+        w.spin.looked = clock_ns(CLOCK_MONOTONIC)
+        if ends_at_post(w) or w.spin.looked >= until:
             return False
 
 
@@ -209,6 +211,7 @@ cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
     cdef int64_t began = now
     cdef bint dozing = now < w.spin.doze < until, probed = is_probed(w) and now - w.began < PROBED_WAIT_NS
     cdef int taken
+    w.spin.looked = 0
     lower_slack(&w.slack)
     if dozing:
         until = w.spin.doze
@@ -272,10 +275,16 @@ cdef inline int wait_for_post(Wait *w, uint64_t *posts) noexcept nogil:
 
 cdef inline int arrived(Wait *w) noexcept nogil:
     """Note that a frame came during the wait."""
+    cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>w.source.base
+    cdef int64_t now
     w.deadline = 0
     if w.spin.pace != NULL:
-        pace_note(w.spin.pace, clock_ns(CLOCK_MONOTONIC),
-                  atomic_load_u64(&(<IMAGE_METADATA *>w.source.base).cnt0, __ATOMIC_RELAXED))
+        now = clock_ns(CLOCK_MONOTONIC)
+        if w.spin.looked:
+            pace_note_spin(w.spin.pace, now - w.spin.looked)
+        else:
+            now -= pace_behind(w.spin.pace, stamp_ns(&md.writetime))
+        pace_note(w.spin.pace, now, atomic_load_u64(&md.cnt0, __ATOMIC_RELAXED))
     return EV_DONE
 
 
@@ -298,11 +307,13 @@ cdef inline int wait_for_frame(Wait *w) noexcept nogil:
             w.spin.alert = later(now, w.spin.ns)
         if w.spin.eager:
             w.spin.eager -= 1
+            w.spin.looked = now
             if spin_for(w, min(now + LATE_SPIN_NS, w.deadline)):
                 return arrived(w)
             now = clock_ns(CLOCK_MONOTONIC)
     while True:
         if w.spin.doze <= now < w.spin.alert and now < w.deadline:
+            w.spin.looked = now
             if spin_for(w, min(min(w.spin.alert, w.deadline), now + SLICE_NS)):
                 break
         elif now < w.deadline:
