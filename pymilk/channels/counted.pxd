@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint64_t
 
 from ..native.bell cimport Bell
+from ..protocol.clock cimport Slack
 from .file cimport ChannelFile
 
 
@@ -15,3 +16,4 @@ cdef class CountedFile(ChannelFile):
     cdef bint has_news(self, uint64_t known) noexcept nogil
     cdef int check_place(self) except -1
     cdef bint wait_beyond(self, uint64_t known, timeout) except -1
+    cdef bint await_news(self, uint64_t known, int64_t now, int64_t deadline, Slack *slack) except -1

@@ -12,7 +12,7 @@ from ..native.bell cimport bell_in_file
 from ..native.checks cimport timeout_ns
 from ..native.memory cimport Mapping
 from ..protocol.bell cimport pymilk_bell_look, pymilk_bell_sleep
-from ..protocol.clock cimport clock_ns, later, sleep_until
+from ..protocol.clock cimport Slack, clock_ns, later, lower_slack, restore_slack, sleep_until
 from ..protocol.port cimport pymilk_pause
 from ._log cimport ChannelHeader
 from .file cimport ChannelFile
@@ -97,13 +97,20 @@ cdef class CountedFile(ChannelFile):
     cdef bint wait_beyond(self, uint64_t known, timeout) except -1:
         """Wait until the count is another one than `known`; tells whether it is."""
         cdef int64_t now = clock_ns(CLOCK_MONOTONIC)
-        cdef int64_t deadline = later(now, timeout_ns(timeout, ""))
+        cdef Slack slack = Slack(lowered=False, before=0, slice=0)
+        self.check_open()
+        try:
+            return self.await_news(known, now, later(now, timeout_ns(timeout, "")), &slack)
+        finally:
+            restore_slack(&slack)
+
+    cdef bint await_news(self, uint64_t known, int64_t now, int64_t deadline, Slack *slack) except -1:
+        """Do the waiting of `wait_beyond`; what it lowers is set back there."""
         cdef int64_t until = min(deadline, now + SPIN_NS)
         cdef int error = 0, looks = 0
         cdef uint32_t seen
         cdef ChannelHeader *header = self.header
         cdef Mapping mapping = self.mapping  # stays until the end of the call
-        self.check_open()
         while True:
             with nogil:
                 while not self.has_news(known) and clock_ns(CLOCK_MONOTONIC) < until:
@@ -112,6 +119,7 @@ cdef class CountedFile(ChannelFile):
                     now = clock_ns(CLOCK_MONOTONIC)
                     if now >= deadline or mapping.closed or header.retired or error:
                         break
+                    lower_slack(slack)
                     seen = pymilk_bell_look(&header.bell)
                     if self.has_news(known) or header.retired:
                         break

@@ -50,7 +50,7 @@ cdef struct Pace:
     int64_t interval    # average of the intervals, ns
     int64_t spread      # average of their deviations
     int64_t late        # average of how late sleeps ended
-    int64_t late_spread # average of their deviations
+    int64_t late_spread     # average of their deviations
     uint32_t holes      # spins in a row that had lost their core when the frame came
     uint32_t rest       # frames for which not to spin
 

@@ -1,4 +1,4 @@
-"""A thread that waits for frames asks for short time slices, and has its own again afterwards."""
+"""A thread that waits asks for short time slices, and has its own again behind the wait."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from pymilk import SHM, Stream, wait_any
+from pymilk.channels import MessageLog
 from support.waiting import until
 
 #: Numbers of sched_setattr and sched_getattr, and what they take: size, policy, flags, nice, priority, slice.
@@ -77,6 +78,10 @@ class Waiting:
         self._call()
         self.after = scheduling()
 
+    def join(self) -> None:
+        self._thread.join(60)
+        assert not self._thread.is_alive()
+
     def end(self, cam: Stream) -> None:
         while self._thread.is_alive():
             cam.publish(np.ones((4, 4), np.uint16))
@@ -125,6 +130,16 @@ def test_what_a_thread_chose_is_its_own_again(cam, own):
     assert waiting.after == waiting.before
     assert waiting.after[:2] == own[:2]
     reader.close()
+
+
+def test_slices_are_short_while_it_waits_for_a_message():
+    with MessageLog.create("prompt") as log:
+        waiting = Waiting(None, lambda: log.wait(60.0))
+        until(lambda: waiting.tid and scheduling(waiting.tid).slice == _SHORT)
+        log.append("here")
+        waiting.join()
+        assert waiting.after == waiting.before
+        log.remove()
 
 
 def test_what_is_changed_during_the_wait_stays(cam):
