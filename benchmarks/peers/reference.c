@@ -189,8 +189,8 @@ long reference_receive_ring(reference *r, char *out, long count, double timeout)
     return k;
 }
 
-/* Rows of three: CLOCK_TAI now, the stamp in the frame, the time of publication. */
-long reference_latencies(reference *r, int64_t *rows, long count, double timeout, int spin)
+/* Rows of three: CLOCK_TAI now, the stamp in the frame, the time of publication. `target`: copy the frame there first. */
+long reference_latencies(reference *r, int64_t *rows, long count, double timeout, int spin, char *target)
 {
     struct timespec now;
     for (long k = 0; k < count; k++) {
@@ -199,6 +199,8 @@ long reference_latencies(reference *r, int64_t *rows, long count, double timeout
                 return k;
         } while (counter(r) == r->seen);
         r->seen = counter(r);
+        if (target != NULL)
+            memcpy(target, r->array, r->md->imdatamemsize);
         clock_gettime(CLOCK_TAI, &now);
         rows[3 * k] = nanoseconds(now);
         memcpy(&rows[3 * k + 1], r->array, sizeof(int64_t));

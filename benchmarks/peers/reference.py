@@ -47,7 +47,7 @@ def library() -> ctypes.CDLL:
         ("lost", number, [handle]),
         ("receive", number, [handle, memory, number, ctypes.c_double]),
         ("receive_ring", number, [handle, memory, number, ctypes.c_double]),
-        ("latencies", number, [handle, memory, number, ctypes.c_double, ctypes.c_int]),
+        ("latencies", number, [handle, memory, number, ctypes.c_double, ctypes.c_int, memory]),
         ("copies", None, [memory, memory, ctypes.c_size_t, number]),
         ("sleeps", ctypes.c_double, [number, ctypes.c_double]),
     ):

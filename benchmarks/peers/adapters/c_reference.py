@@ -39,7 +39,7 @@ class LoopReader(Reader):
     def latencies(self, count: int, timeout: float) -> Array:
         rows = np.zeros((count, 3), np.int64)
         self._c.reference_arm(self._handle)
-        done = self._c.reference_latencies(self._handle, rows.ctypes.data, count, timeout, self._spin)
+        done = self._c.reference_latencies(self._handle, rows.ctypes.data, count, timeout, self._spin, None)
         return rows[:done]
 
     def close(self) -> None:
