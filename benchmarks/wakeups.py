@@ -5,13 +5,13 @@
 A second process publishes frames of 120x120 uint16 at a steady rate. A latency begins at the stamp that
 the writer leaves just before the counter moves, and ends when the call has returned. `get_data(check=True)`
 returns a copy or a view, `Reader.wait` the number of the frame, and the C loop (peers/reference.c) has
-waited on the semaphore and copies nothing, or copies the frame. The ways take turns, so that what else the machine
-does reaches all of them; percentiles are of all rounds together. `cpu` is the processor time of the reader's process.
-The last lines compare the ways round by round.
+waited on the semaphore and copies nothing, or copies the frame. The ways take turns, so that what else the
+machine does reaches all of them; percentiles are of all rounds together. `cpu` is the processor time of the
+reader's process. The last lines compare the ways round by round.
 
-Where writer and reader run decides much: on the same processor, where the kernel often puts two that mostly sleep, a
-reader is woken by the writer's own system call; with ``--apart`` they have the first and the last processor, and the
-reader's may be asleep when the frame comes.
+Where writer and reader run decides much: on the same processor, where the kernel often puts two that mostly
+sleep, a reader is woken by the writer's own system call; with ``--apart`` they have the first and the last
+processor, and the reader's may be asleep when the frame comes.
 """
 
 from __future__ import annotations
@@ -61,12 +61,12 @@ def late(stream: pymilk.Stream, call: Callable[[], object]) -> Way:
 def in_c(stream: pymilk.Stream, target: np.ndarray | None = None) -> Way:
     """Return the measurement of the C loop; with a target it copies each frame there."""
     c = reference.library()
-    address = None if target is None else target.ctypes.data
 
     def measure(count: int) -> np.ndarray:
         rows = np.zeros((count, 3), np.int64)
         handle = c.reference_open(os.fsencode(stream.path))
         c.reference_arm(handle)
+        address = None if target is None else target.ctypes.data
         c.reference_latencies(handle, rows.ctypes.data, count, 5.0, False, address)
         c.reference_close(handle)
         return rows[:, [0, 2]]
@@ -118,7 +118,7 @@ def run(rate: float, frames: int, repeats: int, apart: bool) -> None:
     middle = float(np.median(np.concatenate(found["get_data(check=True)"]))) / 1e3
     share = shares["get_data(check=True)"]
     reached = "reached" if middle <= 5 and share < 0.1 else "not reached"
-    print(f"get_data(check=True), p50 <= 5 us at less than 10 % of a core: {middle:.1f} us, {share:.1%}: {reached}")
+    print(f"get_data(check=True), p50 <= 5 us at under 10 % of a core: {middle:.1f} us, {share:.1%}: {reached}")
 
 
 def show(found: dict[str, list[np.ndarray]], shares: dict[str, float]) -> None:
