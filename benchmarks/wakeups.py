@@ -118,7 +118,7 @@ def run(rate: float, frames: int, repeats: int, apart: bool) -> None:
     middle = float(np.median(np.concatenate(found["get_data(check=True)"]))) / 1e3
     share = shares["get_data(check=True)"]
     reached = "reached" if middle <= 5 and share < 0.1 else "not reached"
-    print(f"get_data(check=True), p50 <= 5 us at under 10 % of a core: {middle:.1f} us, {share:.1%}: {reached}")
+    print(f"get_data(check=True), p50 <= 5 us, under 10 % of a core: {middle:.1f} us, {share:.1%}: {reached}")
 
 
 def show(found: dict[str, list[np.ndarray]], shares: dict[str, float]) -> None:
