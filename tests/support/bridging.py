@@ -4,19 +4,39 @@ from __future__ import annotations
 
 import contextlib
 import math
+import random
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from pymilk.bridge import Links
 
+#: The kernel chooses ports for connections in this range, at any moment.
+_FOR_CONNECTIONS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_choice = random.SystemRandom()  # not the one that each test begins with the same seed
+_taken: list[socket.socket] = []
+
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens on until somebody is told to: no connection, no other test gets it.
+
+    A name that only one socket can have stands for the port, until this process ends.
+    """
+    below = int(_FOR_CONNECTIONS.read_text().split()[0])
+    while True:
+        port = _choice.randrange(10_000, max(below, 20_000))
+        taken = socket.socket(socket.AF_UNIX)
+        try:
+            taken.bind(f"\0pymilk-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            taken.close()
+        else:
+            _taken.append(taken)
+            return port
 
 
 def listening(port: int) -> Links:
