@@ -110,8 +110,8 @@ INTERRUPTED = """
 import sys
 from pymilk.channels import CommandQueue
 queue = CommandQueue.attach("queue")
-print("ready")
 try:
+    print("ready")
     queue.take() if sys.argv[1] == "take" else queue.call(b"x")
 except KeyboardInterrupt:
     print("interrupted")

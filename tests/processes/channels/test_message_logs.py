@@ -77,8 +77,8 @@ READER = """
 from pymilk import errors
 from pymilk.channels import MessageLog
 log = MessageLog.attach("log")
-print("ready")
 try:
+    print("ready")
     print(log.read().data)
     log.read()
 except errors.ChannelRemovedError:

@@ -45,8 +45,8 @@ def channels():
 @pytest.mark.parametrize("what", WAITS)
 def test_interrupted_at_once(channels, spawn, what):
     child = spawn(PRELUDE + f"""
-print("ready", flush=True)
 try:
+    print("ready", flush=True)
 {indent(WAITS[what], "    ")}
 except KeyboardInterrupt:
     print("interrupted", flush=True)
