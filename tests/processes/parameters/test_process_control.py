@@ -59,7 +59,7 @@ def test_loop_of_another_process(spawn, shm_dir):
         assert process.pid == child.pid
         assert process.state == "running"
         until(lambda: process.loop_count > 20)
-        assert process.timing.rate == pytest.approx(1000, rel=0.9)
+        until(lambda: process.timing.rate == pytest.approx(1000, rel=0.9))  # it may have been held up before
         assert process.loop_state is LoopState.ACTIVE
         process.pause()
         until(lambda: process.loop_state == LoopState.PAUSE)

@@ -16,12 +16,23 @@ import pytest
 
 from pymilk import SHM, Recorder, load
 from pymilk.errors import RecordingInUseError, StreamFormatError
+from pymilk.system.output_lock import check_outputs
 from support.recordings import EACH_FORMAT, images
+from support.waiting import until
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pymilk", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a recorder holds the lock of its output, which it takes just behind making that."""
+    try:
+        check_outputs([str(path)])
+    except RecordingInUseError:
+        return True
+    return False
 
 
 @pytest.fixture
@@ -35,11 +46,7 @@ def test_the_second_recorder_is_refused_by_name_and_pid(suffix: str, cam: SHM, t
     command = [sys.executable, "-m", "pymilk", "record", "cam", "-o", str(path), "--until-stopped"]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 60
-        while not path.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        time.sleep(0.2)  # it locks the file just behind that
+        until(lambda: is_locked(path))
         with pytest.raises(RecordingInUseError, match=rf"process {first.pid} \(\S+\)") as caught:
             Recorder(cam, path, force=True)
         assert caught.value.pids == [first.pid]
@@ -61,9 +68,7 @@ def test_record_ends_with_exit_code_1_if_its_file_goes(cam: SHM, tmp_path: Path)
     path = tmp_path / "cam.npy"
     command = [sys.executable, "-m", "pymilk", "record", "cam", "-o", str(path), "--until-stopped", "--json"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not path.exists():
-        time.sleep(0.01)
-    time.sleep(0.2)
+    until(lambda: is_locked(path))
     path.unlink()
     deadline = time.monotonic() + 60
     while child.poll() is None:

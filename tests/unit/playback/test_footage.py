@@ -205,9 +205,13 @@ def test_publishing_needs_no_gil(make_stream):
     thread.start()
     while feed.done < 1:
         pass
-    before = feed.done
-    ctypes.PyDLL(None).usleep(100_000)  # with the GIL in hand
-    after = feed.done
+    published = []
+    for _ in range(5):  # the processors may have others to serve
+        before = feed.done
+        ctypes.PyDLL(None).usleep(100_000)  # with the GIL in hand
+        published.append(feed.done - before)
+        if published[-1] >= 2:
+            break
     feed.stop()
     thread.join()
-    assert after >= before + 2
+    assert max(published) >= 2

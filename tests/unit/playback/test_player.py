@@ -18,6 +18,8 @@ from pymilk.errors import (
     StreamReplacedError,
 )
 from support.cubes import cube
+from support.images import sleeps
+from support.waiting import until
 
 # --- the feed ------------------------------------------------------------------------------------
 
@@ -59,9 +61,8 @@ def test_feed_that_is_late_shifts_its_timetable_and_counts_what_was_not_there(ma
     feed.hand_over(1)
     thread = threading.Thread(target=stream.publish_feed, args=(feed,))
     thread.start()
-    while feed.done < 1:
-        pass
-    threading.Event().wait(0.01)  # the second one is due 1 ms after the first
+    until(lambda: feed.done == 1 and sleeps(thread.native_id))  # it has looked for the second one
+    threading.Event().wait(0.01)  # which is due 1 ms after the first
     feed.hand_over(2)
     feed.end()
     thread.join()
