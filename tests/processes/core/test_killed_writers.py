@@ -71,7 +71,7 @@ def test_writer_killed_in_a_frame_while_its_last_one_is_captured(spawn, make_str
     writer = spawn(DYING_WRITER, "count open half post")
     writer.expect("ready")
     with SHM("cam") as shm:
-        capture = shm.capture(3, timeout=0.5, background=True)
+        capture = shm.capture(3, timeout=3.0, background=True)
         writer.tell()
         writer.expect("published")
         until(lambda: capture.received == 1)

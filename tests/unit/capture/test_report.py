@@ -170,14 +170,14 @@ def test_running_capture_is_pickled_as_it_is_now(stream):
 
 
 def test_timeout_error_survives_pickling_with_its_capture(stream):
-    capture = Capture(stream, 4, timeout=0.1, background=True)
+    capture = Capture(stream, 4, timeout=1.0, background=True)
     feed(stream, capture, 2)
     with pytest.raises(StreamTimeoutError) as caught:
         capture.join()
     error = pickle.loads(pickle.dumps(caught.value))
     assert type(error) is StreamTimeoutError
     assert str(error) == str(caught.value)
-    assert (error.timeout, error.counter, error.stream) == (0.1, 2, "cam")
+    assert (error.timeout, error.counter, error.stream) == (1.0, 2, "cam")
     assert error.capture.received == 2
     np.testing.assert_array_equal(error.capture.frames, capture.frames)
 

@@ -82,7 +82,7 @@ def test_lists_of_files(suffix: str, cam: SHM, tmp_path: Path) -> None:
 @EACH_FORMAT
 def test_end_by_an_error_is_not_complete(suffix: str, cam: SHM, tmp_path: Path) -> None:
     path = tmp_path / f"cam.{suffix}"
-    recorder = Recorder(cam, path, timeout=0.3).start()
+    recorder = Recorder(cam, path, timeout=1.0).start()
     cam.set_many(images(4))
     with pytest.raises(StreamTimeoutError):
         recorder.wait(60)
