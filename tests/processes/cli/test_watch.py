@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -12,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from pymilk import SHM, SimulatedCamera
-from pymilk.simulate import Faults
 from support.commands import run
 
 
@@ -25,13 +25,15 @@ def test_states_of_a_camera_that_dies(
     command: Callable[..., subprocess.Popen[str]], shm_dir: Path, tmp_path: Path
 ) -> None:
     said = tmp_path / "said"
-    with SimulatedCamera("cam", (8, 8), rate=200, faults=Faults(die=3)):
+    with SimulatedCamera("cam", (8, 8), rate=200) as camera:
         watching = command(
             "cam", "guider", "--interval", "0.2", "--json",
             "--exec", f'echo "$PYMILK_STREAM $PYMILK_STATE" >> {said}',
         )  # fmt: skip
         assert watching.stdout is not None
-        lines = [json.loads(watching.stdout.readline()) for _ in range(3)]
+        lines = [json.loads(watching.stdout.readline()) for _ in range(2)]
+        os.kill(camera.pid, signal.SIGKILL)
+        lines.append(json.loads(watching.stdout.readline()))
         watching.send_signal(signal.SIGINT)
         assert watching.wait(60) == 1
     states = [(each["stream"], each["state"]) for each in lines]

@@ -60,7 +60,7 @@ def test_memory_that_ends(spawn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pymilk.capture.capture.make_pages", none_left)
     late = spawn(LATE)
     late.expect("ready")
-    many = capture_many(["late"], seconds=1.0, background=True)
+    many = capture_many(["late"], seconds=30, background=True)
     late.tell("go")
     many.join()
     late.expect("done")

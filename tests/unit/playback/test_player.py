@@ -147,7 +147,7 @@ def test_loop_goes_on_until_it_is_stopped(make_stream):
     with (
         SHM("cam") as shm,
         shm.ring_reader() as ring,
-        Player(given, "cam", rate=5000, loop=True) as player,
+        Player(given, "cam", rate=500, loop=True) as player,
     ):
         frames = ring.read(35, timeout=5).frames
         assert player.running
