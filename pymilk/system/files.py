@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -26,6 +27,7 @@ from .processes import process_alive
 __all__ = [
     "NO_RESERVING",
     "NO_ROOM",
+    "check_replaceable",
     "check_room_for",
     "checked_path",
     "delete",
@@ -35,6 +37,7 @@ __all__ = [
     "moved_into_place",
     "put_in_place",
     "remove_unfinished",
+    "replace_regular",
 ]
 
 #: The class of error for each errno; any other errno is a `StreamStorageError`.
@@ -178,6 +181,26 @@ def delete(path: str) -> None:
         os.unlink(path)
 
 
+def check_replaceable(path: str) -> None:
+    """Raise an `OSError` if a device, a pipe or a socket has this name, or what a link of this name leads to.
+
+    Nobody means to lose one of these, and a user who may do anything would lose /dev/null.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return  # nothing is there, or a link to nothing
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        text = "it is a device, a pipe or a socket, and only files are replaced; choose another name"
+        raise OSError(errno.EINVAL, text)
+
+
+def replace_regular(hidden: str, path: str) -> None:
+    """Give a file its final name, also that of another file; raises as `check_replaceable`."""
+    check_replaceable(path)
+    os.replace(hidden, path)
+
+
 def put_in_place(hidden: str, path: str, replace: bool = False) -> None:
     """Give a file its final name. At any moment the old file, if any, or the new one has that name.
 
@@ -196,7 +219,7 @@ def put_in_place(hidden: str, path: str, replace: bool = False) -> None:
     OSError
     """
     if replace:
-        os.replace(hidden, path)
+        replace_regular(hidden, path)
         return
     try:
         os.link(hidden, path)  # unlike rename, this never replaces a file
@@ -233,7 +256,7 @@ def moved_into_place(path: str) -> Iterator[str]:
     hidden = hidden_name(path)
     try:
         yield hidden
-        os.replace(hidden, path)
+        replace_regular(hidden, path)
     except BaseException:
         with contextlib.suppress(OSError, ValueError):
             os.unlink(hidden)

@@ -13,7 +13,7 @@ import click
 from ...multi.health import Event, Limits, Watcher
 from ...names import is_pattern, matches, stream_directory
 from ...system.extras import optional_library
-from ...system.files import file_error
+from ...system.files import check_replaceable, file_error
 from ...system.latch import Latch
 from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
@@ -144,6 +144,7 @@ class _Metrics:
     def _replace(self, content: bytes) -> None:
         folder = os.path.dirname(os.path.abspath(self._path))
         try:
+            check_replaceable(self._path)
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".pymilk-", delete=False) as file:
                 file.write(content)
             os.chmod(file.name, 0o644)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ...system.durable import DirectFile, direct_memory, sync_files, write_out
-from ...system.files import delete
+from ...system.files import delete, replace_regular
 from ...system.hidden import hidden_name
 from .base import reserve, write_all
 
@@ -97,7 +97,7 @@ class WholeFiles:
             if os.path.lexists(path):
                 sync_files([hidden], names=False)
             self._since.append(path)
-        os.replace(hidden, path)
+        replace_regular(hidden, path)
 
     def replace(self, path: str, content: Any) -> None:
         """Write a file of one buffer, and give it its name."""

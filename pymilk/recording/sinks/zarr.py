@@ -24,7 +24,7 @@ from ...foreign.hdus import Hdu
 from ...native.formats import dtype_name
 from ...system.durable import sync_files, sync_names
 from ...system.extras import optional_library
-from ...system.files import delete, remove_unfinished
+from ...system.files import check_replaceable, delete, remove_unfinished
 from ...system.hidden import hidden_name
 from .base import (
     Header,
@@ -181,6 +181,7 @@ def _put_in_place(hidden: str, path: str, replace: bool) -> None:
         return
     if not replace:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    check_replaceable(path)
     aside = hidden_name(path)
     os.rename(path, aside)
     try:
