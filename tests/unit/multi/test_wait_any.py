@@ -35,9 +35,18 @@ Many = tuple[list[SHM], list[Any]]
 def test_wait_any_is_woken_by_each(many: Many) -> None:
     writers, items = many
     for number, k in enumerate([0, 1, 2, 3, 4, 3, 1], 10):
-        writer = threading.Timer(0.02, writers[k].set_data, [stamped(number)])
+        woken = threading.Event()
+
+        def publish(k: int = k, number: int = number, woken: threading.Event = woken) -> None:
+            while not woken.wait(0.02):
+                writers[k].set_data(stamped(number))
+                if k != 1:
+                    break  # a Stream waits for what is still to come, and may not have begun to
+
+        writer = threading.Thread(target=publish)
         writer.start()
         assert wait_any(items, timeout=PATIENCE) == [k]
+        woken.set()
         writer.join()
         if k == 0:
             assert (items[0].get_data() == number).all()
