@@ -26,6 +26,38 @@ _LOOK_SECONDS, _PATIENCE_SECONDS, _AGAIN_SECONDS = 0.25, 1.0, 5.0
 _SOON_SECONDS = 0.05
 
 
+class _Turns:
+    """An engine as the thread below calls it: not after the end, and the end waits for the call in progress.
+
+    A thread that comes back from the engine once the interpreter has ended would abort the process.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._turn, self._over = engine, threading.Lock(), False
+
+    def neighbours(self) -> list[Neighbour]:
+        """Return who is connected now."""
+        with self._turn:
+            return [] if self._over else self._engine.neighbours()
+
+    def reaches(self, neighbour: Neighbour, timeout: float) -> bool:
+        """Ask a neighbour whether it hears."""
+        with self._turn:
+            return not self._over and self._engine.reaches(neighbour, timeout)
+
+    def renew(self) -> None:
+        """Begin anew."""
+        with self._turn:
+            if not self._over:
+                self._engine.renew()
+
+    def end(self) -> None:
+        """Let no call begin any more, and wait for that in progress."""
+        self._over = True
+        with self._turn:
+            pass
+
+
 class Connections:
     """Look at the addresses that an engine is to connect to: when asked, or in a thread of its own.
 
@@ -40,7 +72,8 @@ class Connections:
         self._reasons: dict[str, str] = {}
         self._numbers: dict[str, set[str]] = {}
         self._over = Latch()
-        self._deafness = Deafness(engine, alone=not links.listen)
+        self._turns = _Turns(engine)
+        self._deafness = Deafness(self._turns, alone=not links.listen)
         self._list_at = self._found()
         self._revoked = links.tls.revoked_names() if links.tls is not None else frozenset()
         self._complaint = ""
@@ -94,7 +127,7 @@ class Connections:
         try:
             if names != self._revoked:
                 self._revoked = names | {""}  # until it has begun anew, it is to do that
-                self._engine.renew()
+                self._turns.renew()
         except StreamError as error:
             self._complaint = f"nobody is connected: for changed certificates, {error}"
             return
@@ -116,15 +149,16 @@ class Connections:
         BridgeUnreachableError
             There are some, none is connected, and nobody else is.
         """
-        missing = self._missing()
+        missing = self._missing(self._engine)
         if len(missing) < len(self._links.connect) or not missing or self._engine.neighbours():
             return
         reasons = "; ".join(f"{address}: {self._why(address)}" for address in missing)
         raise BridgeUnreachableError(f"not connected: {reasons}", addresses=tuple(missing))
 
     def close(self) -> None:
-        """End the thread, without waiting for it: it may be looking up a name."""
+        """End the thread. It is waited for only where it is in the engine: it may be looking up a name."""
         self._over.set()
+        self._turns.end()
 
     def _why(self, address: str) -> str:
         try:
@@ -134,14 +168,14 @@ class Connections:
         except OSError as error:
             return error.strerror or str(error)
 
-    def _missing(self) -> list[str]:
-        near = {each.address for each in self._engine.neighbours()}
+    def _missing(self, engine: Engine | _Turns) -> list[str]:
+        near = {each.address for each in engine.neighbours()}
         return [address for address in self._links.connect if not near & self._numbers_of(address)]
 
     def _listened_to(self) -> list[Neighbour]:
         """Return those whom this end connected to."""
         named = set().union(*map(self._numbers_of, self._links.connect))
-        return [each for each in self._engine.neighbours() if each.address in named]
+        return [each for each in self._turns.neighbours() if each.address in named]
 
     def _numbers_of(self, address: str) -> set[str]:
         """Return an address as the engine writes it: with numbers."""
@@ -162,7 +196,7 @@ class Connections:
     def _run(self) -> None:
         due = dict.fromkeys(self._links.connect, time.monotonic() + _PATIENCE_SECONDS)
         while not self._over.is_set():
-            missing = self._missing()
+            missing = self._missing(self._turns)
             soon = self._tend()
             self._heed()
             for address in self._links.connect:

@@ -14,12 +14,13 @@ import socket
 import stat
 import time
 from collections.abc import Iterable
+from typing import Protocol
 
 from ..errors import BridgeAddressError
-from .engine import Engine, Neighbour
+from .engine import Neighbour
 from .links import parts_of
 
-__all__ = ["Deafness", "cut"]
+__all__ = ["Asked", "Deafness", "cut"]
 
 #: Seconds without an answer until then; twice as many the next time, up to the second number: the engine
 #: itself gives up connections on which nothing is heard for so long.
@@ -38,6 +39,16 @@ _YOUNG_SECONDS = 5.0
 _ANSWER_SECONDS = 0.5
 
 
+class Asked(Protocol):
+    """What of an engine is used here; see `Engine`."""
+
+    def reaches(self, neighbour: Neighbour, timeout: float) -> bool:
+        """Ask a neighbour whether it hears."""
+
+    def renew(self) -> None:
+        """Begin anew."""
+
+
 class Deafness:
     """Ask the other ends of new connections whether they hear; cut those that do not.
 
@@ -46,12 +57,12 @@ class Deafness:
 
     Parameters
     ----------
-    engine : Engine
+    engine : Engine, or those two of its methods
     alone : bool
         Nobody connects to this end: if cutting did not help several times, its engine begins anew.
     """
 
-    def __init__(self, engine: Engine, alone: bool) -> None:
+    def __init__(self, engine: Asked, alone: bool) -> None:
         self._engine, self._alone = engine, alone
         self._cuts: dict[str, int] = {}  # since the last answer
         self._began: dict[tuple[str, str], float] = {}
