@@ -115,29 +115,37 @@ def frame_times(info: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return found
 
 
-class StreamSpan(datetime.timedelta):
-    """The time between two times of a stream: a timedelta that is also a number of seconds."""
+class _AlsoNumber:
+    """Comparison, rounding and formats of what is also a number: with numbers, the number is taken.
+
+    It stands before the class of `datetime` that does everything else.
+    """
+
+    __slots__ = ()
 
     def __float__(self) -> float:
-        return self.total_seconds()
+        raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
         return float(self) == other if is_number(other) else super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return float(self) != other if is_number(other) else super().__ne__(other)
 
     def __hash__(self) -> int:
         return super().__hash__()
 
     def __lt__(self, other: Any) -> bool:
-        return float(self) < other if is_number(other) else super().__lt__(other)
+        return float(self) < other if is_number(other) else super().__lt__(other)  # type: ignore[misc]
 
     def __le__(self, other: Any) -> bool:
-        return float(self) <= other if is_number(other) else super().__le__(other)
+        return float(self) <= other if is_number(other) else super().__le__(other)  # type: ignore[misc]
 
     def __gt__(self, other: Any) -> bool:
-        return float(self) > other if is_number(other) else super().__gt__(other)
+        return float(self) > other if is_number(other) else super().__gt__(other)  # type: ignore[misc]
 
     def __ge__(self, other: Any) -> bool:
-        return float(self) >= other if is_number(other) else super().__ge__(other)
+        return float(self) >= other if is_number(other) else super().__ge__(other)  # type: ignore[misc]
 
     def __round__(self, digits: int | None = None) -> Any:
         return round(float(self), digits)
@@ -146,7 +154,14 @@ class StreamSpan(datetime.timedelta):
         return format(float(self), spec) if _OF_NUMBERS.fullmatch(spec) else super().__format__(spec)
 
 
-class StreamTime(datetime.datetime):
+class StreamSpan(_AlsoNumber, datetime.timedelta):
+    """The time between two times of a stream: a timedelta that is also a number of seconds."""
+
+    def __float__(self) -> float:
+        return self.total_seconds()
+
+
+class StreamTime(_AlsoNumber, datetime.datetime):
     """A naive local datetime that is also a number: ``float(t)`` is seconds since 1970.
 
     Existing scripts expect times of streams as the one or as the other. With numbers it compares and
@@ -156,24 +171,6 @@ class StreamTime(datetime.datetime):
 
     def __float__(self) -> float:
         return self.timestamp()
-
-    def __eq__(self, other: object) -> bool:
-        return float(self) == other if is_number(other) else super().__eq__(other)
-
-    def __hash__(self) -> int:
-        return super().__hash__()
-
-    def __lt__(self, other: Any) -> bool:
-        return float(self) < other if is_number(other) else super().__lt__(other)
-
-    def __le__(self, other: Any) -> bool:
-        return float(self) <= other if is_number(other) else super().__le__(other)
-
-    def __gt__(self, other: Any) -> bool:
-        return float(self) > other if is_number(other) else super().__gt__(other)
-
-    def __ge__(self, other: Any) -> bool:
-        return float(self) >= other if is_number(other) else super().__ge__(other)
 
     def __add__(self, other: Any) -> Any:
         return float(self) + other if is_number(other) else super().__add__(other)
@@ -195,12 +192,6 @@ class StreamTime(datetime.datetime):
 
     def __int__(self) -> int:
         return int(float(self))
-
-    def __round__(self, digits: int | None = None) -> Any:
-        return round(float(self), digits)
-
-    def __format__(self, spec: str) -> str:
-        return format(float(self), spec) if _OF_NUMBERS.fullmatch(spec) else super().__format__(spec)
 
 
 def to_local(stamp_ns: int) -> StreamTime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import operator
 import time
 
 import numpy as np
@@ -62,9 +63,20 @@ def test_what_lies_between_two_times_is_a_number_too() -> None:
     assert span == datetime.timedelta(seconds=2.5) == 2.5 * datetime.timedelta(seconds=1)
     assert hash(span) == hash(datetime.timedelta(seconds=2.5))
     assert span == 2.5
+    assert not operator.ne(span, 2.5)
     assert span != 2
+    assert span != datetime.timedelta(seconds=2)
     assert 2 < span <= 2.5
     assert 3 > span >= 2.5
     assert datetime.timedelta(seconds=2) < span < datetime.timedelta(seconds=3)
     assert (float(span), round(span, 1), f"{span:.3f}") == (2.5, 2.5, "2.500")
     assert str(span) == f"{span}" == "0:00:02.500000"
+
+
+def test_a_time_that_equals_a_number_does_not_differ_from_it() -> None:
+    stamp = times.to_local(1_700_000_000_500_000_000)
+    assert stamp == 1_700_000_000.5
+    assert not operator.ne(stamp, 1_700_000_000.5)
+    assert stamp != 1_700_000_000
+    assert stamp != datetime.datetime(2020, 1, 1)
+    assert not operator.ne(stamp, stamp.replace())
