@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from ..errors import StreamArgumentError
-from .keys import source_of
+from .keys import check_names, source_of
 
 __all__ = ["Allow"]
 
@@ -48,10 +48,7 @@ class Allow:
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            names = getattr(self, each.name)
-            if not isinstance(names, tuple) or not all(isinstance(name, str) and name for name in names):
-                raise StreamArgumentError(f"{each.name} is a list of names", argument=each.name, found=names)
+        check_names(self)
         streams, groups = (*self.send, *self.receive), (*self.offer, *self.read)
         single = (*self.set, *self.command)
         if not self.who or not (streams or groups or single):

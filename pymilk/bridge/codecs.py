@@ -6,8 +6,9 @@ import struct
 from typing import Any
 
 from .._types import Array
-from ..errors import BridgeMessageError, LibraryMissingError
+from ..errors import LibraryMissingError
 from ..system.extras import optional_library
+from .disbelief import refused_message
 
 __all__ = ["CODECS", "check_chunk", "check_codec", "packed", "unpacked"]
 
@@ -83,17 +84,17 @@ def unpacked(number: int, content: memoryview, itemsize: int, nbytes: int) -> by
         The codec is not known or not installed, or the content is none of it, or of another size.
     """
     if number not in CODECS:
-        raise _refused(f"codec {number} is not known")
+        raise refused_message(f"codec {number} is not known")
     try:
         library = _blosc2()
     except LibraryMissingError as error:
-        raise _refused(str(error)) from error
+        raise refused_message(str(error)) from error
     check_chunk(content, itemsize, nbytes)
     pixels = bytearray(nbytes)
     try:
         library.decompress(content, pixels)
     except (RuntimeError, ValueError) as error:
-        raise _refused(str(error)) from error
+        raise refused_message(str(error)) from error
     return pixels
 
 
@@ -111,28 +112,30 @@ def check_chunk(content: memoryview, itemsize: int, nbytes: int) -> None:
     BridgeMessageError
     """
     if len(content) < _CHUNK.size:
-        raise _refused("a compressed content has no header")
+        raise refused_message("a compressed content has no header")
     version, form, flags, size, full, block, length, filters, flags2 = _CHUNK.unpack_from(content)
     found = (version, form, size, full, length)
     if found != (5, 1, itemsize & 0xFF, nbytes, len(content)):
-        raise _refused(f"{len(content)} compressed bytes are to be {nbytes}, and their header says otherwise")
+        raise refused_message(
+            f"{len(content)} compressed bytes are to be {nbytes}, and their header says otherwise"
+        )
     if flags not in _FLAGS or filters not in _FILTERS or flags2 not in (0, _ZEROS):
-        raise _refused("a compressed content is of a kind that is not sent")
+        raise refused_message("a compressed content is of a kind that is not sent")
     if flags2 == _ZEROS:
         if len(content) != _CHUNK.size:
-            raise _refused("a content of zeros has something behind it")
+            raise refused_message("a content of zeros has something behind it")
         return
     if not 0 < block <= nbytes or block % itemsize:
-        raise _refused(f"compressed blocks have {block} bytes")
+        raise refused_message(f"compressed blocks have {block} bytes")
     blocks, short = -(-nbytes // block), nbytes % block
     first = _CHUNK.size + 4 * blocks
     if first > len(content):
-        raise _refused(f"{len(content)} compressed bytes are to have {blocks} blocks")
+        raise refused_message(f"{len(content)} compressed bytes are to have {blocks} blocks")
     whole = 1 if flags & _NOT_SPLIT else itemsize
     for number in range(blocks):
         (place,) = _INT.unpack_from(content, _CHUNK.size + 4 * number)
         if place < first:
-            raise _refused(f"a compressed block begins at {place}")
+            raise refused_message(f"a compressed block begins at {place}")
         streams = 1 if short and number == blocks - 1 else whole
         for _ in range(streams):
             place = _behind(content, place)
@@ -141,13 +144,9 @@ def check_chunk(content: memoryview, itemsize: int, nbytes: int) -> None:
 def _behind(content: memoryview, place: int) -> int:
     """Return the place behind a stream."""
     if place + 4 > len(content):
-        raise _refused("a compressed stream begins behind the end")
+        raise refused_message("a compressed stream begins behind the end")
     (size,) = _INT.unpack_from(content, place)
     end = place + 4 + (size if size >= 0 else 1)
     if size < -255 or end > len(content):
-        raise _refused(f"a compressed stream has {size} bytes")
+        raise refused_message(f"a compressed stream has {size} bytes")
     return end
-
-
-def _refused(why: str) -> BridgeMessageError:
-    return BridgeMessageError(f"a message of the bridge was refused: {why}")

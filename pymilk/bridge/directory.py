@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ..arguments import check_number
 from .clocks import Clock, ClockOffset, ask_clock
 from .connections import Connections
+from .disbelief import json_in
 from .engine import Engine
 from .keys import ABOUT, CLOCK, key_of, names_in
 from .links import Links
@@ -147,10 +147,7 @@ def read_about(key: str, message: bytes) -> RemoteStream | None:
     names = names_in(key)
     if names is None or len(message) > _MOST:
         return None
-    try:
-        said = json.loads(message)
-    except (ValueError, RecursionError):
-        return None
+    said = json_in(message)
     if not isinstance(said, dict):
         return None
     shape, age = said.get("shape"), said.get("age")

@@ -17,6 +17,7 @@ from ..reports import Report
 from ..system.files import check_room_for, checked_path, file_error
 from ..times import from_user
 from .connections import Connections
+from .disbelief import json_in
 from .engine import Engine
 from .header import FRAMES_MOST, MAX_FRAME, TOGETHER_NBYTES, nbytes_most
 from .keys import RECORDINGS, key_of, source_of
@@ -254,10 +255,7 @@ class _Asking:
                 f"nobody serves recordings of {self._source}: `pymilk bridge send` there needs --serve DIR, "
                 "and access rules must let this machine receive the stream"
             )
-        try:
-            given = json.loads(said)
-        except (ValueError, RecursionError):
-            given = None
+        given = json_in(said)
         if not isinstance(given, list):
             raise BridgeMessageError(f"the list of recordings of {self._source} is none")
         return [read_recording(each) for each in given[:1000]]

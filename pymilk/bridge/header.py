@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from .._core import Keyword
 from .._types import Array
-from ..errors import BridgeMessageError
 from ..native.formats import DTYPES
 from .codecs import packed, unpacked
+from .disbelief import refused_message
 
 __all__ = ["FRAMES_MOST", "KEYWORDS_MOST", "LOST_MOST", "MAX_FRAME", "REPEATED", "SKIPPED_MOST",
            "TOGETHER_NBYTES", "WIRE_ROW", "Epoch", "Message", "decode", "encode", "nbytes_most"]  # fmt: skip
@@ -158,40 +158,42 @@ def decode(data: bytes, most: int) -> Message:
     BridgeMessageError
     """
     if len(data) < _HEADER.size:
-        raise _refused(f"it has {len(data)} bytes, fewer than a header")
+        raise refused_message(f"it has {len(data)} bytes, fewer than a header")
     (
         magic, version, nbytes, number, naxis, nframes, nwords, slots, codec, *size_epoch
     ) = _HEADER.unpack_from(data)  # fmt: skip
     size, epoch = size_epoch[:3], Epoch(*size_epoch[3:7])
     sender, sent, missing, skipped, at_ns = size_epoch[7:]
     if magic != _MAGIC:
-        raise _refused("it does not begin with PMBR")
+        raise refused_message("it does not begin with PMBR")
     if version != _VERSION or nbytes != _HEADER.size:
-        raise _refused(
+        raise refused_message(
             f"it has version {version} of the bridge, and this pymilk knows version {_VERSION}; update one "
             "of the two"
         )
     shape = _checked_shape(number, naxis, size)
     words = 0 if nwords == 0xFFFF else nwords
     if words > KEYWORDS_MOST or slots > KEYWORDS_MOST or nframes > FRAMES_MOST:
-        raise _refused(f"it has {nframes} frames, {words} keywords and {slots} slots for them")
+        raise refused_message(f"it has {nframes} frames, {words} keywords and {slots} slots for them")
     dtype = DTYPES[number]
     frame_nbytes = math.prod(shape) * dtype.itemsize
     if frame_nbytes > most:
-        raise _refused(f"a frame has {frame_nbytes} bytes, and {most} are allowed (--max-frame, max_frame=)")
+        raise refused_message(
+            f"a frame has {frame_nbytes} bytes, and {most} are allowed (--max-frame, max_frame=)"
+        )
     at_rows = _HEADER.size
     at_words = at_rows + nframes * WIRE_ROW.itemsize
     at_pixels = at_words + words * _KEYWORD.size
     nbytes = nframes * frame_nbytes
     if len(data) < at_pixels or (not codec and len(data) != at_pixels + nbytes):
-        raise _refused(f"it has {len(data)} bytes, and {at_pixels + nbytes} by its header")
+        raise refused_message(f"it has {len(data)} bytes, and {at_pixels + nbytes} by its header")
     rows = np.frombuffer(data, WIRE_ROW, nframes, at_rows)
     _check_rows(rows, sent, missing, skipped)
     keywords = [_read_keyword(data, at_words + n * _KEYWORD.size) for n in range(words)]
     pixels: bytes | bytearray = data
     if codec:
         if nbytes > max(most, TOGETHER_NBYTES):
-            raise _refused(f"{nframes} compressed frames have {nbytes} bytes")
+            raise refused_message(f"{nframes} compressed frames have {nbytes} bytes")
         pixels, at_pixels = unpacked(codec, memoryview(data)[at_pixels:], dtype.itemsize, nbytes), 0
     frames: npt.NDArray[np.generic] = np.frombuffer(pixels, dtype, nframes * math.prod(shape), at_pixels)
     return Message(
@@ -202,9 +204,9 @@ def decode(data: bytes, most: int) -> Message:
 
 def _checked_shape(number: int, naxis: int, size: list[int]) -> tuple[int, ...]:
     if number not in DTYPES:
-        raise _refused(f"pixels of type {number} are not known")
+        raise refused_message(f"pixels of type {number} are not known")
     if not 1 <= naxis <= 3 or 0 in size[:naxis] or any(size[naxis:]):
-        raise _refused(f"{naxis} axes of {size} are no shape")
+        raise refused_message(f"{naxis} axes of {size} are no shape")
     return tuple(size[:naxis])
 
 
@@ -212,13 +214,9 @@ def _check_rows(rows: Array, *totals: int) -> None:
     """Refuse numbers that no stream has."""
     largest = max(*totals, *(int(rows[name].max(initial=0)) for name in ("cnt0", "lost")))
     if largest >= 2**62 or rows["lost"].max(initial=0) > LOST_MOST:
-        raise _refused(f"a number of frames is {largest}")
+        raise refused_message(f"a number of frames is {largest}")
     if any(rows[name].min(initial=0) < 0 for name in ("atime_ns", "writetime_ns")):
-        raise _refused("a time lies before 1970")
-
-
-def _refused(why: str) -> BridgeMessageError:
-    return BridgeMessageError(f"a message of the bridge was refused: {why}")
+        raise refused_message("a time lies before 1970")
 
 
 def _text(text: str, most: int) -> bytes:
@@ -248,9 +246,9 @@ def _read_keyword(data: bytes, at: int) -> Keyword:
     elif kind == b"L":
         value = _INTEGER.unpack(stored)[0]
     elif kind != b"N":
-        raise _refused(f"a keyword has type {kind!r}")
+        raise refused_message(f"a keyword has type {kind!r}")
     if not name.strip(b"\0"):
-        raise _refused("a keyword has no name")
+        raise refused_message("a keyword has no name")
     return Keyword(_read_text(name), value, _read_text(comment))
 
 

@@ -14,6 +14,7 @@ from ..arguments import check_count
 from ..errors import BridgeError, StreamError, StreamTimeoutError
 from ..ring import RingReader
 from ..times import now_ns
+from .disbelief import json_in
 from .header import FRAMES_MOST, TOGETHER_NBYTES, Message, decode, encode
 from .numbers import family_of, past_number
 from .options import Options
@@ -56,10 +57,7 @@ class PastQuestion(NamedTuple):
         ------
         StreamArgumentError
         """
-        try:
-            given = json.loads(question)
-        except (ValueError, RecursionError):
-            given = None
+        given = json_in(question)
         numbers = {}
         for name in ("last", "after", "nbytes"):
             found = given.pop(name, None) if isinstance(given, dict) else None

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import socket
 import urllib.parse
+from dataclasses import fields
+from typing import Any
 
-from ..errors import BridgeAddressError, StreamNameError
+from ..errors import BridgeAddressError, StreamArgumentError, StreamNameError
 from ..names import check_name
 
 __all__ = ["ABOUT", "CHANGES", "CLOCK", "COMMAND", "FRAMES", "HERE", "LIKE", "LOG", "NEW", "NEWS", "OPTIONS",
-           "PAST", "READ", "RECORDINGS", "SET", "SOME", "TABLE", "TURN", "echo_key", "host_name",
-           "key_fitting", "key_like", "key_of", "names_in", "parameter_key", "parameter_key_like",
-           "parameter_names", "source_of"]  # fmt: skip
+           "PAST", "READ", "RECORDINGS", "SET", "SOME", "TABLE", "TURN", "check_names", "echo_key",
+           "host_name", "key_fitting", "key_like", "key_of", "names_in", "parameter_key",
+           "parameter_key_like", "parameter_names", "source_of"]  # fmt: skip
 
 #: First parts of all keys. The number is the version of what is sent under them.
 _ROOT = "pymilk/1"
@@ -140,3 +142,11 @@ def source_of(text: str) -> tuple[str, str]:
             f"a stream of another machine is HOST/STREAM, as `pymilk bridge ls` prints it, not {text!r:.100}",
             address=text,
         ) from error
+
+
+def check_names(rule: Any) -> None:
+    """Raise `StreamArgumentError` unless each field of a rule, a dataclass, is a tuple of names."""
+    for each in fields(rule):
+        names = getattr(rule, each.name)
+        if not isinstance(names, tuple) or not all(isinstance(name, str) and name for name in names):
+            raise StreamArgumentError(f"{each.name} is a list of names", argument=each.name, found=names)

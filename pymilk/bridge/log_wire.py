@@ -11,6 +11,7 @@ import numpy as np
 from .._types import Array
 from ..arguments import check_count
 from ..errors import BridgeMessageError
+from .disbelief import json_in
 
 __all__ = ["LogAnswer", "LogQuestion", "LogRecord"]
 
@@ -83,10 +84,7 @@ class LogQuestion(NamedTuple):
         ------
         StreamArgumentError
         """
-        try:
-            given = json.loads(question)
-        except (ValueError, RecursionError):
-            given = None
+        given = json_in(question)
         said = given if isinstance(given, dict) else {}
         return cls(*(check_count(name, said.get(name), least=0, below=2**64) for name in cls._fields))
 

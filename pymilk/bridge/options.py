@@ -14,6 +14,7 @@ from ..errors import StreamArgumentError, StreamUnsupportedError
 from ..native.formats import dtype_name
 from ..streams.binning import shrunk
 from .codecs import CODECS
+from .disbelief import json_in
 from .keys import FRAMES
 
 __all__ = ["Options"]
@@ -81,10 +82,7 @@ class Options:
         StreamArgumentError
             It is not known here, or not valid.
         """
-        try:
-            given = json.loads(question)
-        except (ValueError, RecursionError):
-            given = None
+        given = json_in(question)
         if not isinstance(given, dict):
             raise bad_argument("options", question[:60], "an object in JSON")
         unknown = sorted(name for name in given if name not in _NAMES)

@@ -23,6 +23,7 @@ from ..system.files import checked_path
 from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from ..times import frame_times
+from .disbelief import json_in
 from .header import FRAMES_MOST
 from .keys import names_in
 from .pieces import packed_rows, piece_of
@@ -243,10 +244,7 @@ def _told(name: str, recording: Recording, since: int, until: int) -> dict[str, 
 
 def _read(question: bytes) -> dict[str, Any]:
     """Check a question."""
-    try:
-        given = json.loads(question)
-    except (ValueError, RecursionError):
-        given = None
+    given = json_in(question)
     if not isinstance(given, dict) or not isinstance(given.get("stream"), str):
         raise StreamArgumentError("a question names a stream", argument="stream", found=question[:60])
     numbers = ("begin", "first", "count", "nbytes") if "name" in given else ("since", "until")

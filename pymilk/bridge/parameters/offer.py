@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ...errors import StreamArgumentError
+from ..keys import check_names
 
 __all__ = ["COMMANDS", "ParameterOffer"]
 
@@ -47,10 +48,7 @@ class ParameterOffer:
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for each in fields(self):
-            names = getattr(self, each.name)
-            if not isinstance(names, tuple) or not all(isinstance(name, str) and name for name in names):
-                raise StreamArgumentError(f"{each.name} is a list of names", argument=each.name, found=names)
+        check_names(self)
         if not self.fps:
             raise StreamArgumentError(
                 "what others may set or command has to be offered first (--params PATTERN; fps=)",

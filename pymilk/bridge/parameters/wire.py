@@ -15,6 +15,7 @@ from ...errors import BridgeError, BridgeMessageError, FPSError, FPSTypeError, S
 from ...parameters import Parameter, ParameterFlag, ParameterType, Timespec
 from ...parameters.parameter import ParameterStatus
 from ...parameters.words import FIXED_TYPES, NUMBER_TYPES, TEXT_TYPES
+from ..disbelief import json_in
 from ..telling import printable
 
 __all__ = ["ANSWER_MOST", "COMMAND_SECONDS", "QUESTION_MOST", "RemoteParameter", "decode", "encode",
@@ -96,10 +97,7 @@ def decode(message: bytes, most: int) -> dict[str, Any]:
         raise _refused(f"it is of version {version}, and {_VERSION} is known here")
     if nbytes != len(message) - _HEAD.size:
         raise _refused(f"{nbytes} bytes are announced, and {len(message) - _HEAD.size} came")
-    try:
-        content = json.loads(message[_HEAD.size :])
-    except (ValueError, RecursionError):
-        content = None
+    content = json_in(message[_HEAD.size :])
     if not isinstance(content, dict):
         raise _refused("it is no object in JSON")
     return content
