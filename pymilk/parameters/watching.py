@@ -9,12 +9,15 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import FPSArgumentError, FPSTimeoutError
 from .table import Entry, ParameterTable
 
-__all__ = ["Change", "Watch", "deadline_of", "wait_for_change"]
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["Change", "ChangeLoop", "Watch", "deadline_of", "wait_for_change"]
 
 #: How often a watch looks for new parameters, and whether it was closed, in ns.
 _LOOK_NS = 250_000_000
@@ -86,7 +89,56 @@ def _known(table: ParameterTable, entry: Entry, since: dict[str, int] | None) ->
     return table.counter(entry) if known is None else known
 
 
-class Watch:
+class ChangeLoop:
+    """Changes one by one in a ``for`` loop, until `close`, or until none comes in time.
+
+    Parameters
+    ----------
+    fps : str
+        For messages.
+    timeout : float or None
+        Seconds to wait for a change; None waits for ever.
+    """
+
+    def __init__(self, fps: str, timeout: float | None) -> None:
+        deadline_of(timeout, fps)
+        self._fps, self._timeout = fps, timeout
+        self._closed = False
+        self._ready: deque[Change] = deque()
+
+    def _wait(self, deadline: int) -> bool:
+        """Wait for a change, and append it to `_ready`; False when the watch is over."""
+        raise NotImplementedError
+
+    def _deadline(self) -> int:
+        return deadline_of(self._timeout, self._fps)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Change:
+        if not self._ready and not self._wait(self._deadline()):
+            self.close()
+            raise StopIteration
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        """End the loop, also from another thread."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Watch(ChangeLoop):
     """Changes of some parameters, one by one, in a ``for`` or an ``async for`` loop; see `FPS.watch`.
 
     Changes count from the moment that the watch was made. It ends after `close`, and when no change comes in
@@ -94,12 +146,9 @@ class Watch:
     """
 
     def __init__(self, table: ParameterTable, keys: tuple[str, ...], timeout: float | None) -> None:
-        deadline_of(timeout, table.name)
+        super().__init__(table.name, timeout)
         self._table = table
         self._keys = keys
-        self._timeout = timeout
-        self._closed = False
-        self._ready: deque[Change] = deque()
         self._thread: concurrent.futures.ThreadPoolExecutor | None = None
         self._entries: list[Entry] = []
         self._seen: dict[int, int] = {}
@@ -142,15 +191,6 @@ class Watch:
             )
         return False
 
-    def __iter__(self) -> Watch:
-        return self
-
-    def __next__(self) -> Change:
-        if not self._ready and not self._wait(deadline_of(self._timeout, self._table.name)):
-            self.close()
-            raise StopIteration
-        return self._ready.popleft()
-
     def __aiter__(self) -> Watch:
         return self
 
@@ -158,9 +198,9 @@ class Watch:
         if not self._ready:
             # A thread of its own: several watches would fill the pool of the event loop.
             self._thread = self._thread or concurrent.futures.ThreadPoolExecutor(1, "pymilk-fps-watch")
-            deadline = deadline_of(self._timeout, self._table.name)
+            loop = asyncio.get_running_loop()
             try:
-                came = await asyncio.get_running_loop().run_in_executor(self._thread, self._wait, deadline)
+                came = await loop.run_in_executor(self._thread, self._wait, self._deadline())
             except asyncio.CancelledError:
                 self.close()
                 raise
@@ -171,17 +211,6 @@ class Watch:
 
     def close(self) -> None:
         """End the loop, also from another thread, within a quarter of a second."""
-        self._closed = True
+        super().close()
         if self._thread is not None:
             self._thread.shutdown(wait=False)
-
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from types import TracebackType
 from typing import Any
 
 from ...errors import BridgeMessageError, FPSReplacedError
-from ...parameters.watching import Change, deadline_of
+from ...parameters.watching import Change, ChangeLoop
 from ...system.latch import Latch
 from ..keys import CHANGES, READ, parameter_key
 from .asking import Asking
@@ -23,7 +22,7 @@ _KEPT, _MESSAGE_MOST = 64, 256 << 10
 _SILENCE_SECONDS = 5.0
 
 
-class RemoteWatch:
+class RemoteWatch(ChangeLoop):
     """Changes of some parameters of another machine, in a ``for`` loop; see `RemoteParameters.watch`.
 
     Changes count from the moment that the watch was made. It ends after `close`, and when no change comes in
@@ -37,13 +36,11 @@ class RemoteWatch:
     """
 
     def __init__(self, asking: Asking, keys: tuple[str, ...], timeout: float | None) -> None:
-        deadline_of(timeout, asking.fps)
-        self._asking, self._timeout = asking, timeout
+        super().__init__(asking.fps, timeout)
+        self._asking = asking
         self.refused = 0
         self._messages: deque[bytes] = deque(maxlen=_KEPT)
         self._news = Latch()
-        self._closed = False
-        self._ready: deque[Change] = deque()
         self._last = -1  # number of the message that was taken last
         self._heard = time.monotonic()
         key = parameter_key(asking.host, asking.fps, READ, CHANGES)
@@ -62,15 +59,6 @@ class RemoteWatch:
         else:
             self.refused += 1
         self._news.set()
-
-    def __iter__(self) -> RemoteWatch:
-        return self
-
-    def __next__(self) -> Change:
-        if not self._ready and not self._wait(deadline_of(self._timeout, self._asking.fps)):
-            self.close()
-            raise StopIteration
-        return self._ready.popleft()
 
     def _wait(self, deadline: int) -> bool:
         """Wait for a change; False when the watch is over."""
@@ -140,20 +128,9 @@ class RemoteWatch:
 
     def close(self) -> None:
         """End the loop, also from another thread."""
-        self._closed = True
+        super().close()
         self._listening.close()
         self._news.set()
-
-    def __enter__(self) -> RemoteWatch:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _change_of(given: Any) -> tuple[str, Any, int]:
