@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import StreamArgumentError
+from .refusing import bad_value
 
 __all__ = ["Account", "frame_of"]
 
@@ -53,7 +53,7 @@ class Account:
         assert isinstance(given, dict)
         shown, skipped, lives = (_number(name, given.get(name)) for name in ("shown", "skipped", "lives"))
         if not 1 <= lives <= shown:
-            raise _bad("account", given, "one with a life, and a frame for each")
+            raise bad_value("account", given, "one with a life, and a frame for each")
         return cls(shown, skipped, lives, last)
 
     def note(self, counter: int, file: int) -> None:
@@ -98,18 +98,14 @@ def frame_of(given: object) -> tuple[int, int]:
         It names none.
     """
     if not isinstance(given, dict):
-        raise _bad("frame", given, "an object with cnt0 and file")
+        raise bad_value("frame", given, "an object with cnt0 and file")
     file = given.get("file")
     if not (isinstance(file, str) and file.isascii() and file.isdecimal() and len(file) <= 20):
-        raise _bad("file", file, "a number from 0, as text")
+        raise bad_value("file", file, "a number from 0, as text")
     return _number("cnt0", given.get("cnt0")), _number("file", int(file))
 
 
 def _number(name: str, found: Any) -> int:
     if type(found) is not int or not 0 <= found < _END:
-        raise _bad(name, found, "a number from 0")
+        raise bad_value(name, found, "a number from 0")
     return found
-
-
-def _bad(name: str, found: object, wanted: str) -> StreamArgumentError:
-    return StreamArgumentError(f"{name} is {wanted}, not {found!r:.60}", argument=name, found=found)

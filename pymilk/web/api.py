@@ -24,7 +24,6 @@ from ..view.levels import fractions, real_values, zscale
 from ..view.png import png_bytes
 from .listing import Listing, plain
 from .operations import Operation
-from .sources import path_of
 from .viewer import Views
 
 __all__ = ["Api"]
@@ -109,7 +108,8 @@ class Api:
             with Stream.attach(path, writable=False, prefault=False) as stream:
                 return stream_details(stream)
 
-        return JSONResponse(plain(await asyncio.to_thread(look, self._path(request))))
+        path = self._listing.path(request.path_params["name"])
+        return JSONResponse(plain(await asyncio.to_thread(look, path)))
 
     async def keywords(self, request: Request) -> Response:
         """Return the keywords of a stream: an object of names and values."""
@@ -118,7 +118,8 @@ class Api:
             with Stream.attach(path, writable=False, prefault=False) as stream:
                 return dict(Keywords(stream))
 
-        return JSONResponse(plain(await asyncio.to_thread(look, self._path(request))))
+        path = self._listing.path(request.path_params["name"])
+        return JSONResponse(plain(await asyncio.to_thread(look, path)))
 
     async def fps(self, request: Request) -> Response:
         """List the names of the FPS: parameters of processes."""
@@ -163,14 +164,11 @@ class Api:
     async def _file(
         self, request: Request, content: Callable[[str], bytes], kind: str, suffix: str
     ) -> Response:
-        path = self._path(request)
         name = request.path_params["name"]
+        path = self._listing.path(name)
         ascii_name = name.encode("ascii", "replace").decode().replace('"', "_").replace("\\", "_")
         headers = {"content-disposition": f'attachment; filename="{ascii_name}.{suffix}"'}
         return Response(await asyncio.to_thread(content, path), media_type=kind, headers=headers)
-
-    def _path(self, request: Request) -> str:
-        return path_of(self._listing.checked(request.path_params["name"]))
 
 
 def _picture(path: str) -> Any:

@@ -16,7 +16,6 @@ from ..recording import Recorder
 from ..streams.keywords import Keywords
 from .listing import Listing, plain
 from .operations import Operation, given_object
-from .sources import path_of
 
 __all__ = ["Control"]
 
@@ -80,7 +79,7 @@ class Control:
             with Stream.attach(path) as stream:
                 Keywords(stream).merge(given)
 
-        await asyncio.to_thread(change, self._path(request))
+        await asyncio.to_thread(change, self._listing.path(request.path_params["name"]))
         return JSONResponse({})
 
     async def set_parameters(self, request: Request) -> Response:
@@ -107,7 +106,8 @@ class Control:
                 "file is a name without a folder that ends in .npy, .fits, .h5 or .zarr",
                 argument="file", found=file,
             )  # fmt: skip
-        path, name = self._path(request), request.path_params["name"]
+        name = request.path_params["name"]
+        path = self._listing.path(name)
         async with self._lock:  # two that ask at once
             running = self._recorders.get(name)
             if running is not None and running.running:
@@ -126,6 +126,3 @@ class Control:
             raise StreamNotFoundError(f"stream {name!r:.80} is not recorded from here", stream=name[:80])
         await asyncio.to_thread(recorder.stop)
         return JSONResponse(plain(recorder.report.to_dict()))
-
-    def _path(self, request: Request) -> str:
-        return path_of(self._listing.checked(request.path_params["name"]))

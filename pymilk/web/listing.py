@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import StreamError, StreamNotFoundError
 from ..inspection import measure_rates, survey
+from .sources import path_of
 
 __all__ = ["Listing", "plain"]
 
@@ -55,6 +56,10 @@ class Listing:
         if not name or name != os.path.basename(name) or name.startswith(".") or "\0" in name:
             raise StreamNotFoundError(f"{name!r:.80} is no name", stream=name[:80])
         return name
+
+    def path(self, name: str) -> str:
+        """Return the path of a stream that may be looked at; raises as `checked` does."""
+        return path_of(self.checked(name))
 
     async def streams(self) -> list[dict[str, Any]]:
         """Return what is known of each stream."""

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from .._types import Array
-from ..errors import StreamArgumentError
 from ..streams.binning import shrunk
 from .jpeg import RULES, check_library, jpeg_of
+from .refusing import bad_value
 
 __all__ = ["Region", "cut_of", "packed", "pixels_of"]
 
@@ -67,7 +67,7 @@ class Region:
             It is to be sent as a JPEG, and there is no Pillow.
         """
         if not isinstance(given, dict):
-            raise _bad("view", given, "an object")
+            raise bad_value("view", given, "an object")
         values: dict[str, Any] = {}
         for name in ("left", "bottom", "right", "top"):
             if name in given:
@@ -77,16 +77,16 @@ class Region:
                 values[name] = int(min(max(_number(name, given[name]), 1), _LARGEST))
         if "how" in given:
             if given["how"] not in _WORDS:
-                raise _bad("how", given["how"], "one of mean, max, first")
+                raise bad_value("how", given["how"], "one of mean, max, first")
             values["how"] = given["how"]
         number = given.get("slice")
         if number is not None:
             if type(number) is not int or not 0 <= number < 2**32:
-                raise _bad("slice", number, "a number from 0")
+                raise bad_value("slice", number, "a number from 0")
             values["index"] = number
         if given.get("jpeg") is not None:
             if given["jpeg"] not in RULES:
-                raise _bad("jpeg", given["jpeg"], f"one of {', '.join(RULES)}")
+                raise bad_value("jpeg", given["jpeg"], f"one of {', '.join(RULES)}")
             check_library()
             values["jpeg"] = given["jpeg"]
         return cls(**values)
@@ -105,13 +105,9 @@ def _part(first: float, behind: float, length: int) -> slice:
 def _number(name: str, found: object) -> float:
     # Whole numbers may be larger than any float.
     if type(found) is not int and not (isinstance(found, float) and math.isfinite(found)):
-        raise _bad(name, found, "a number")
+        raise bad_value(name, found, "a number")
     assert isinstance(found, (int, float))
     return float(min(max(found, -1e9), 1e9))
-
-
-def _bad(name: str, found: object, wanted: str) -> StreamArgumentError:
-    return StreamArgumentError(f"{name} is {wanted}, not {found!r:.60}", argument=name, found=found)
 
 
 def pixels_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
@@ -182,7 +178,7 @@ def cut_of(image: Array, region: Region) -> tuple[Array, dict[str, Any]]:
     rows, columns = region.within(*plane.shape)
     part = plane[rows, columns]
     if part.size > _LARGEST**2:
-        raise _bad("cut", part.shape, f"a region of at most {_LARGEST}x{_LARGEST} pixels")
+        raise bad_value("cut", part.shape, f"a region of at most {_LARGEST}x{_LARGEST} pixels")
     pixels = np.ascontiguousarray(part, part.dtype.newbyteorder("<"))
     if pixels.dtype.kind == "c":
         pixels = pixels.view("<f4" if pixels.dtype.itemsize == 8 else "<f8")

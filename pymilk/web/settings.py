@@ -7,7 +7,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
-from ..errors import StreamArgumentError
+from ..arguments import bad_argument
 
 __all__ = ["Settings"]
 
@@ -61,14 +61,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
-            raise _bad("port", self.port, "a number from 0 to 65535")
+            raise bad_argument("port", self.port, "a number from 0 to 65535")
         if (self.cert is None) != (self.key is None):
-            raise _bad("cert", self.cert, "given together with key, or neither is")
+            raise bad_argument("cert", self.cert, "given together with key, or neither is")
         if len(self.token) < 16:
-            raise _bad("token", "a short one", "at least 16 characters")
+            raise bad_argument("token", "a short one", "at least 16 characters")
         for each in self.hosts:
             if not (_HOST_NAME.fullmatch(each) or _is_address(each.strip("[]"))):
-                raise _bad("hosts", each, "a host name or an address, without a port")
+                raise bad_argument("hosts", each, "a host name or an address, without a port")
 
     @property
     def scheme(self) -> str:
@@ -91,7 +91,3 @@ def _is_address(text: str) -> bool:
 
 def _is_any(host: str) -> bool:
     return _is_address(host) and ipaddress.ip_address(host).is_unspecified
-
-
-def _bad(argument: str, found: object, wanted: str) -> StreamArgumentError:
-    return StreamArgumentError(f"{argument} is {wanted}, not {found!r}", argument=argument, found=found)
