@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import gc
 import struct
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pymilk.compat.magscope import BufferOverflow, BufferUnderflow, VideoBuffer
-from support.segments import CountingLock, new_name, put_words, segments, values, video_buffer, words
+from support.segments import CountingLock, put_words, segments, values, video_buffer, words
 
 SIZES = {"n_stacks": 2, "width": 5, "height": 3, "n_images": 2}
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with new_name() as name:
-        yield name
-
-
-@pytest.fixture
-def lock() -> CountingLock:
-    return CountingLock()
 
 
 @pytest.fixture

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pymilk.compat.magscope import BeadRoiBuffer
-from support.segments import CountingLock, new_name, put_words, segments, values, words
+from support.segments import CountingLock, put_words, segments, values, words
 
 CAPACITY = 6
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with new_name() as name:
-        yield name
-
-
-@pytest.fixture
-def lock() -> CountingLock:
-    return CountingLock()
 
 
 @pytest.fixture

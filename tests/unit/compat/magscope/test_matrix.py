@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pymilk.compat.magscope import LiveProfileBuffer, MatrixBuffer
-from support.segments import CountingLock, new_name, put_words, segments, values, words
+from support.segments import CountingLock, put_words, segments, values, words
 
 ROWS, COLUMNS = 5, 3
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with new_name() as name:
-        yield name
-
-
-@pytest.fixture
-def lock() -> CountingLock:
-    return CountingLock()
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pymilk.compat.magscope import BufferOverflow, DatasetNotReadyError, ZLUTSweepDataset
-from support.segments import MEMORY, CountingLock, new_name, put_words, segments, values, words
+from support.segments import MEMORY, CountingLock, put_words, segments, values, words
 
 NUMBERS = {"capacity": 6, "profile_length": 2, "n_steps": 3, "n_beads": 2, "profiles_per_bead": 1}
 
@@ -24,17 +24,6 @@ SIZES = {
 }
 
 STATES = ("ABSENT", "CREATING", "READY", "CAPTURING", "COMPLETE", "DETACHING", "FAILED", "DESTROYED")
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with new_name() as name:
-        yield name
-
-
-@pytest.fixture
-def lock() -> CountingLock:
-    return CountingLock()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -18,20 +17,9 @@ from pymilk.compat.magscope import (
     VideoBuffer,
     ZLUTSweepDataset,
 )
-from support.segments import MEMORY, CountingLock, new_name, segments, video_buffer, words
+from support.segments import MEMORY, CountingLock, segments, video_buffer, words
 
 SWEEP = {"capacity": 3, "profile_length": 2, "n_steps": 4, "n_beads": 5, "profiles_per_bead": 6}
-
-
-@pytest.fixture
-def name() -> Iterator[str]:
-    with new_name() as name:
-        yield name
-
-
-@pytest.fixture
-def lock() -> CountingLock:
-    return CountingLock()
 
 
 @pytest.fixture
