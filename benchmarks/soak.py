@@ -481,7 +481,7 @@ class Soak:
         for name in ("plain", "fast", "temporal"):
             with contextlib.suppress(StreamError):
                 stream = pymilk.Stream.attach(name)
-                # Who was killed gave nothing back: newcomers have to get all of them.
+                # A killed reader gave nothing back: newcomers have to get all of them.
                 readers = [stream.reader() for _ in range(stream.nbsem)]
                 for reader in readers:
                     with contextlib.suppress(StreamTimeoutError):

@@ -124,7 +124,7 @@ class Live:
 
     @property
     def lost_share(self) -> float:
-        """Frames lost, of those that were to be had."""
+        """Frames lost, of those that were published for it."""
         return self.lost / max(1, self.received - self.repeated + self.lost)
 
 
@@ -353,7 +353,7 @@ class Run:
         second.tell("stamps", wanted + 100, 1000.0)
         rows = reader.latencies(wanted, 0.5)
         second.hear()
-        # Who misses frames has fewer.
+        # A reader that misses frames has fewer.
         if len(rows) < 2 * WARM_UP:
             raise RuntimeError(f"only {len(rows)} of {wanted} frames came")
         since = np.where(rows[:, 1:] > 0, rows[:, :1] - rows[:, 1:], 0)
@@ -401,7 +401,7 @@ def account(frames: Array, published: int, flags: Array | None) -> Live:
         Every pixel of frame k is k modulo `STAMPS`; so a gap of more frames than that is taken for a
         smaller one.
     published : int
-        Frames that were to be had; 0 if that is up to the last one delivered.
+        Frames that could be received; 0 if that is up to the last one delivered.
     flags : ndarray of bool, shape (n,), optional
         Which of them the peer calls torn.
     """

@@ -214,7 +214,7 @@ def _about_parameters(allow: Allow) -> list[dict[str, Any]]:
     let("ingress", _SENDING, offered)
     let("egress", _RECEIVING, offered)
     let("egress", ["query"], lists if offered else [])
-    # Who may write may read as well: values are read by their types.
+    # Those who may write may read as well: values are read by their types.
     acting = [each.rpartition("/")[0] for each in (*allow.set, *allow.command)]
     sources = sorted({*allow.read, *acting})
     let("egress", _SENDING, [parameter_key_like(each) for each in sources])

@@ -15,7 +15,7 @@ cdef class ChannelFile:
     cdef bytes path_bytes
     cdef readonly str path
     cdef readonly str name
-    # Who has it attached goes on when its name leads nowhere, or to another file.
+    # Objects that have it attached go on when its name leads nowhere, or to another file.
     cdef bint unnamed
     # Told after each read, so that it is readable while there is something: see pymilk.channels.base.
     cdef public object _descriptor

@@ -66,7 +66,7 @@ cdef enum:
     CLOCK_REALTIME = 0
     # Tries of a reader whose image was overwritten each time.
     TRIES = 1000
-    # Who waits for another writer watches so long, and sleeps so long after that.
+    # A wait for another writer watches so long, and sleeps so long after that.
     SPIN_NS = 20_000
     NAP_NS = 50_000
     # Types of values.

@@ -411,7 +411,7 @@ class SharedState(StateFile, Channel):
         return self._set((), keys)
 
     def remove(self, *, force: bool = False) -> None:
-        """Delete the file, and close. Who uses it gets a `ChannelRemovedError`.
+        """Delete the file, and close. Others that use it get a `ChannelRemovedError`.
 
         Parameters
         ----------

@@ -18,7 +18,7 @@ cdef enum:
 cdef enum:
     # A header that differs is looked at again for so long: a program may put it back.
     SECOND_LOOKS_NS = 100_000_000
-    # Who writes looks this often whether the file is still in its place.
+    # A writer looks this often whether the file is still in its place.
     PLACE_NS = 500_000_000
 
 # A stream file to read. The pointers lead into a handle that the caller holds.

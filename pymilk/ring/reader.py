@@ -242,7 +242,7 @@ class RingReader(ReadCalls):
             ring = self._ring or PrivateRing(depth, shape, self.dtype)
         except CaptureMemoryError as error:
             if error.needed <= error.available:  # refused for another reason, which the error tells
-                why = f"cannot be had: {error}; take a smaller depth"
+                why = f"cannot be allocated: {error}; take a smaller depth"
             else:
                 why = (
                     f"needs {error.needed} bytes, but only {error.available} are free; a depth of "

@@ -203,7 +203,7 @@ class FamiliarCalls:
         while True:
             rest = interval if deadline is None else max(0.0, min(interval, deadline - time.monotonic()))
             posted = stream.sem_wait(index, rest)
-            # Who replaces a stream posts its semaphores once more, so that readers look for the new file.
+            # A writer that replaces a stream posts its semaphores once more, so that readers look for it.
             if posted and not stream.replaced():
                 return True
             with contextlib.suppress(StreamNotFoundError, StreamNotReadyError):  # the new file is on its way

@@ -61,7 +61,7 @@ def _folder(directory: object) -> str:
 
 
 def _names(find: Callable[[str], list[str]], folder: str) -> list[str]:
-    """Call `look`; turn errors about the directory into errors of pymilk."""
+    """Call `find`; turn errors about the directory into errors of pymilk."""
     try:
         return find(folder)
     except PermissionError as error:

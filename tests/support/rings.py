@@ -18,7 +18,7 @@ SOURCES = ("fast", "temporal", "collector")
 SHAPE = (3, 4)
 DTYPE = np.uint32
 
-#: Frames that can be had of each ring here: all slots but one, or what a collector keeps.
+#: Readable frames of each ring here: all slots but one, or what a collector keeps.
 CAPACITY = 7
 MakeSHM = Callable[..., SHM]
 

@@ -239,7 +239,7 @@ def record() -> Short:
 
 
 def feed() -> Short:
-    """A slot of a feed is filled again only once it was published, and its times can be had then."""
+    """A slot of a feed is filled again only once it was published, and its times are readable then."""
     return Short(
         {"slot": 0, "ready": 0, "done": 0, "moment": 0},
         [
@@ -262,7 +262,7 @@ def feed() -> Short:
 
 
 def feed_end() -> Short:
-    """Who is told that a feed is over sees all that was handed over before."""
+    """A reader that is told that a feed is over sees all that was handed over before."""
     return Short(
         {"ready": 0, "over": 0},
         [

@@ -100,7 +100,7 @@ class Log(ChannelHandle):
         log._go_on_unnamed()
         self._reader, self._size, self._writes, self._existing = log, nbytes, writes, not made
         if writes:
-            # Later it might have no name. Who may not write is told by `write`.
+            # Later it might have no name. `write` tells a process that may not write.
             with contextlib.suppress(ChannelError):
                 self._writer = self._attach_writer(log)
         if made:

@@ -30,7 +30,7 @@ export class Dark {
     if (this.collected !== collected) return;
     if (!pixels) {
       this.collected = null;
-      this.changed("no dark: whole frames are not to be had at full resolution");
+      this.changed("no dark: whole frames are not available at full resolution");
       return;
     }
     for (let place = 0; place < collected.sum.length; place++) collected.sum[place] += pixels.at(place % columns, Math.floor(place / columns));

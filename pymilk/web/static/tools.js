@@ -200,7 +200,7 @@ export class Tools {
     }
   }
 
-  /** Values of a region at full resolution, in the order of its pixels; null if they are not to be had. */
+  /** Values of a region at full resolution, in the order of its pixels; null if they are not available. */
   async values(region) {
     const around = region && this.view.shape && rectangle(region, this.view.shape);
     if (!around) return region ? [] : null;
@@ -223,7 +223,7 @@ export class Tools {
       MEASURED.forEach((name, place) => {
         const cell = this.table.rows[k + 1].cells[place + 1];
         cell.textContent = measured ? text(measured[name]) : "-";
-        cell.title = measured ? String(measured[name]) : "not to be had at full resolution: zoom in";
+        cell.title = measured ? String(measured[name]) : "not available at full resolution: zoom in";
       });
     });
     this.table.dataset.frame = header.cnt0;
@@ -239,7 +239,7 @@ export class Tools {
     const around = rectangle(region, shape);
     const pixels = around && await this.view.native(around);
     if (!pixels) {
-      this.report.textContent = "Not to be had at full resolution: zoom in.";
+      this.report.textContent = "Not available at full resolution: zoom in.";
       return;
     }
     const found = profile(region, pixels, shape, this.view.darkValues());
@@ -258,7 +258,7 @@ export class Tools {
     if (x < 0 || y < 0 || x >= shape[1] || y >= shape[0]) return;
     const [row, column] = await Promise.all([this.view.native([0, y, shape[1], y + 1]), this.view.native([x, 0, x + 1, shape[0]])]);
     if (!row || !column) {
-      this.report.textContent = "Not to be had at full resolution: zoom in.";
+      this.report.textContent = "Not available at full resolution: zoom in.";
       return;
     }
     const dark = this.view.darkValues();

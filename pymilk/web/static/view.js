@@ -239,7 +239,7 @@ export class View {
     if (this.pending && !this.frozen) this.take(...this.pending);
   }
 
-  /** Pixels of the frame that is seen, at full resolution, with a rectangle in them; null if they are not to be had. */
+  /** Pixels of the frame that is seen, at full resolution, with a rectangle in them; null if they are not available. */
   async native(part) {
     if (this.pixels === this.raw) return this.cutter.get(this.header, this.raw, part);
     return this.pixels.holds(part) ? this.pixels : null;

@@ -229,7 +229,7 @@ say(shm._stream.write_time_ns)
     except AssertionError as error:
         if "unshare" not in str(error):
             raise
-        pytest.skip(f"no time namespace can be had here: {str(error).strip()}")
+        pytest.skip(f"no time namespace is available here: {str(error).strip()}")
     assert float(said.split()[1]) > time.monotonic() + 900_000
     for number in (1, 2, 3):
         child.expect("armed")

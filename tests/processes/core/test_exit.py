@@ -53,7 +53,7 @@ def test_exit_without_close(cam: SHM, spawn: Spawn, what: str) -> None:
     child = spawn(PRELUDE + 'shm = SHM("cam")\nsay("here")\n' + EXITS[what])
     child.expect("here")
     assert child.finish() == (0, "", "")
-    # Whatever it held can be had again: the next writer publishes, and all semaphores are free.
+    # Whatever it held is available again: the next writer publishes, and all semaphores are free.
     before = cam.get_counter()
     cam.set_data(np.full((4, 6), 3, np.uint32))
     assert (cam.get_counter(), cam.get_data()[0, 0]) == (before + 1, 3)

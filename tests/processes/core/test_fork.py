@@ -119,7 +119,7 @@ for number in (1, 2):
         time.sleep(0.001)
 bell = ring.fileno()
 def work():
-    # What was collected can be had; nothing comes any more.
+    # What was collected is readable; nothing comes any more.
     assert ring.latest()[0, 0] == 2
     assert ring.read(2).frames[:, 0, 0].tolist() == [1, 2]
     for timeout in (None, 0, 5):
@@ -127,7 +127,7 @@ def work():
         refused(lambda: next(ring.blocks(timeout=timeout)), "collector")
         refused(lambda: pymilk.wait_any([ring], timeout), "collector")
     import select
-    assert select.select([ring], [], [], 30)[0]  # readable: the error is to be had
+    assert select.select([ring], [], [], 30)[0]  # readable: there is the error to raise
     refused(lambda: ring.read(1), "collector")
     ring.close()
 in_child(work)

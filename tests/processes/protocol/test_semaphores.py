@@ -274,7 +274,7 @@ def test_file_that_is_cut_between_the_look_and_the_sleep(
 
 
 def test_waiter_of_a_semaphore_that_is_made_anew(make_stream: Any, shm_dir: Path, spawn: Any) -> None:
-    """Who initialises it again knows of no waiters: the account does not fall below zero."""
+    """A process that initialises it again knows of no waiters: the account does not fall below zero."""
     stream: Stream = make_stream("cam", (4, 4), np.uint16, nbsem=1)
     child: Child = spawn(
         """

@@ -84,8 +84,8 @@ def read_once(path: Path, turn: int, series: bool) -> str:
             frames = np.array(found.frames)
             found.check()
             check(frames, found.info)
-            # Of the files of NPY the rows are replaced first: there are none for a moment. Of a series the first
-            # file goes before the others.
+            # Of the files of NPY the rows are replaced first: there are none for a moment. Of a series the
+            # first file goes before the others.
             later = ["not there yet", "not where it should be"] if series else []
             words = ("being recorded", "there are 0 rows", *later)
             assert found.complete or any(each in found.missing for each in words), found.missing

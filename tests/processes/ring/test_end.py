@@ -53,7 +53,7 @@ elif how == "thread":
 print("done")
 """
     assert spawn(code, source, how).finish() == (0, "done\n", "")
-    # Its semaphores can be had again.
+    # Its semaphores are available again.
     shm.set_data(stamped(2))
     assert shm.semID is not None
 

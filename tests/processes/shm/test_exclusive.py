@@ -191,7 +191,7 @@ sys.stdin.readline()
     said = [child.hear() for child in crowd]
     assert said.count("mine") == 1, said
     winner = crowd[said.index("mine")]
-    # Who was refused while the winner was about to replace the old file may have seen no number.
+    # A process refused while the winner was about to replace the old file may have seen no number.
     assert {words for words in said if words != "mine"} <= {str(winner.pid), ""}
     assert make("cam").get_counter() == 2
     for child in crowd:

@@ -58,7 +58,7 @@ def test_with_a_certificate(shm_dir: Any, certificate: tuple[str, str]) -> None:
             page.send('{"ready": null}')
             content = page.recv(30)
             assert content[-12:] == np.arange(6, dtype="<u2").tobytes()
-        # Who trusts others only gets nothing, and neither does one who speaks plainly.
+        # A client that trusts others only gets nothing, and neither does one that speaks plainly.
         with pytest.raises(ssl.SSLCertVerificationError), ssl.create_default_context().wrap_socket(
             socket.create_connection(("127.0.0.1", server.port)), server_hostname="127.0.0.1"
         ):  # fmt: skip

@@ -285,7 +285,7 @@ def test_waiting_for_what_is_only_looked_at_is_refused(queue):
 
 
 def test_thread_of_a_removed_queue_does_not_spin(queue, caller):
-    """Who waits for the reply of a removed queue is told now and then, and not again and again."""
+    """A wait for the reply of a removed queue is told now and then, and not again and again."""
     ticket = caller.send(b"x")
     with queue.take(0) as command:
         queue._retire()

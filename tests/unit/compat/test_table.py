@@ -120,7 +120,7 @@ def row_id(row: Row) -> str:
 
 @pytest.fixture(scope="module")
 def members() -> Any:
-    """Tell whether a class has a member, be it set by its constructor only."""
+    """Tell whether a class has a member, also one that only its constructor sets."""
 
     def source_of(cls: type) -> str:
         files = [getattr(sys.modules[each.__module__], "__file__", None) or "" for each in cls.__mro__]

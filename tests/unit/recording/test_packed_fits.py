@@ -179,7 +179,7 @@ def test_rows_run_out(cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with load(paths) as loaded:
         assert loaded.complete, loaded.missing
         np.testing.assert_array_equal(np.asarray(loaded.frames), frames)
-    # Who asks for what was recorded gets all of it, or is told what is missing.
+    # A reader gets all that was recorded, or is told what is missing.
     Path(tmp_path / "cam_000000.fits").write_bytes(path.read_bytes())
     with load(path) as loaded:
         assert (len(loaded), loaded.complete) == (20, True)

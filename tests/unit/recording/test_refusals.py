@@ -212,7 +212,7 @@ def test_directory_that_is_not_writable(cam: SHM, tmp_path: Path) -> None:
 def test_a_start_that_fails_leaves_nothing(
     make: Callable[..., SHM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The ring of one of two cannot be had: no file stays, and what was there does."""
+    """The ring of one of two cannot be allocated: no file stays, and what was there does."""
     first = make("a", ((5, 7), np.uint16), ring=16)
     make("b", ((5, 7), np.uint16))
     recorder = Recorder(["a", "b"], tmp_path, depth=2**40)

@@ -25,7 +25,7 @@ GOLDEN_RINGS = {
 
 
 def in_ring(stream: isio_format.StreamFile) -> list[tuple[int, np.ndarray]]:
-    """Return number and pixels of the frames that can be had, as the codec reads them from the file."""
+    """Return number and pixels of the readable frames, as the codec reads them from the file."""
     if stream.imagetype & isio_format.KIND_AND_AXIS_MASK == isio_format.TEMPORAL_RING:
         slots: Any = list(stream.array())
         newest, published = stream.cnt1, stream.cnt0

@@ -85,7 +85,7 @@ sys.stdin.readline()
 
 
 def records(ring, last):
-    """Follow a ring; yields each record that can be had."""
+    """Follow a ring; yields each readable record."""
     wanted = 1
     while wanted <= last:
         assert ring.waitForFrame(60_000, wanted - 1)
