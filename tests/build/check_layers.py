@@ -133,17 +133,23 @@ def _is_private(target: tuple[str, ...], name: str, how: str) -> bool:
 
 
 def circles() -> Iterator[str]:
-    """Give the circles in which compiled rooms include each other."""
+    """Give the circles in which rooms import each other, also inside functions, or include each other."""
     graph: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
-    for path in sources(".pyx", ".pxd"):
+    paths = sources(".py", ".pyx", ".pxd")
+    known = {module_of(path) for path in paths}
+    for path in paths:
         own = module_of(path)
-        wanted = {module for module, _, how in imports(path) if how == "cimport" and module != own}
-        graph.setdefault(own, set()).update(wanted)
+        wanted = graph.setdefault(own, set())
+        ignored = _typing_only(path) if path.suffix == ".py" else set()
+        for module, name, _ in imports(path):
+            target = (*module, name) if (*module, name) in known else module
+            if target != own and (module, name) not in ignored:
+                wanted.add(target)
     done: set[tuple[str, ...]] = set()
 
     def follow(module: tuple[str, ...], way: list[tuple[str, ...]]) -> Iterator[str]:
         if module in way:
-            yield "circle of cimports: " + " -> ".join(map(".".join, [*way[way.index(module) :], module]))
+            yield "circle of imports: " + " -> ".join(map(".".join, [*way[way.index(module) :], module]))
         elif module not in done:
             for target in sorted(graph.get(module, ())):
                 yield from follow(target, [*way, module])
