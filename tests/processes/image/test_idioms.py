@@ -42,43 +42,7 @@ img.destroy()
 
 
 def test_idiom_subclass(spawn: Spawn) -> None:
-    """A stream class of a script, on top of Image: own attributes, and methods that replace ours."""
-
-    class ImageStream(ISIO.Image):  # type: ignore[misc]
-        def __init__(self, name: str) -> None:
-            super().__init__()
-            self.name = name
-            self.semindex = -1
-            self._write = super().write
-
-        def __enter__(self) -> Any:
-            self.open()
-            return self
-
-        def __exit__(self, *exc: object) -> None:
-            self.close()
-
-        def open(self) -> None:
-            if super().open(self.name) != 0:
-                raise OSError(self.name)
-            self.buffer = np.array(self, copy=False).T
-            self.naxis = self.md.naxis
-            self.semindex = self.getsemwaitindex(1)
-
-        def close(self) -> int:
-            self.buffer = None
-            return super().close()
-
-        def newest(self) -> Any:
-            return self.buffer if self.naxis < 3 else self.buffer[self.md.cnt1]
-
-        def write(self, data: Any) -> None:
-            self._write(np.asfortranarray(data.T, dtype=self.buffer.dtype))
-
-        def wait(self) -> Any:
-            self.semwait(self.semindex)
-            return self.newest()
-
+    """A stream class of a script, on top of Image."""
     child = spawn(
         """
 import sys
@@ -110,6 +74,44 @@ img.destroy()
         stream.semwait(1)
     with ImageStreamOfCube() as cube:
         assert cube.newest().tolist() == [[2.0]]
+
+
+class ImageStream(ISIO.Image):  # type: ignore[misc]
+    """A stream class of a script, with attributes of its own and methods that replace ours."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.semindex = -1
+        self._write = super().write
+
+    def __enter__(self) -> Any:
+        self.open()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        if super().open(self.name) != 0:
+            raise OSError(self.name)
+        self.buffer = np.array(self, copy=False).T
+        self.naxis = self.md.naxis
+        self.semindex = self.getsemwaitindex(1)
+
+    def close(self) -> int:
+        self.buffer = None
+        return super().close()
+
+    def newest(self) -> Any:
+        return self.buffer if self.naxis < 3 else self.buffer[self.md.cnt1]
+
+    def write(self, data: Any) -> None:
+        self._write(np.asfortranarray(data.T, dtype=self.buffer.dtype))
+
+    def wait(self) -> Any:
+        self.semwait(self.semindex)
+        return self.newest()
 
 
 class ImageStreamOfCube(ISIO.Image):  # type: ignore[misc]

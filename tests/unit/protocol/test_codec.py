@@ -16,22 +16,41 @@ from support.isio_format import KeywordSlot, StreamFile
 # --- layouts -----------------------------------------------------------------------------------
 
 
+class Values:
+    """Values of fields, each other than those before it."""
+
+    def __init__(self) -> None:
+        self._counter = itertools.count(1)
+
+    def number(self) -> int:
+        return 0x0101010101010101 * (next(self._counter) % 127 + 1)
+
+    def short(self) -> int:
+        return self.number() & 0x7F7F7F7F
+
+    def time(self) -> tuple[int, int]:
+        return self.number(), self.number()
+
+    def chunk(self, nbytes: int) -> bytes:
+        return bytes(next(self._counter) % 255 + 1 for _ in range(nbytes))
+
+    def trace(self) -> dict[str, Any]:
+        return {
+            "triggermode": self.short(),
+            "procwrite_PID": self.short(),
+            "trigger_inode": self.number(),
+            "ts_procstart": self.time(),
+            "ts_streamupdate": self.time(),
+            "trigsemindex": self.short(),
+            "triggerstatus": self.short(),
+            "cnt0": self.number(),
+        }
+
+
 def filled(layout: str, location: int = -1) -> StreamFile:
     """Make a stream in which no field has its initial value or that of a neighbour."""
-    counter = itertools.count(1)
-
-    def number() -> int:
-        return 0x0101010101010101 * (next(counter) % 127 + 1)
-
-    def short() -> int:
-        return number() & 0x7F7F7F7F
-
-    def time() -> tuple[int, int]:
-        return number(), number()
-
-    def chunk(nbytes: int) -> bytes:
-        return bytes(next(counter) % 255 + 1 for _ in range(nbytes))
-
+    values = Values()
+    number, short, time, chunk = values.number, values.short, values.time, values.chunk
     # A frame of 15 bytes leaves padding behind the array and shifts the ring slots.
     stream = fmt.fresh(
         "n" * 79,
@@ -62,19 +81,7 @@ def filled(layout: str, location: int = -1) -> StreamFile:
     stream.semlog = chunk(32)
     for name in ("semReadPID", "semWritePID", "semctrl", "semstatus"):
         setattr(stream, name, [short() for _ in range(3)])
-    stream.trace = [
-        {
-            "triggermode": short(),
-            "procwrite_PID": short(),
-            "trigger_inode": number(),
-            "ts_procstart": time(),
-            "ts_streamupdate": time(),
-            "trigsemindex": short(),
-            "triggerstatus": short(),
-            "cnt0": number(),
-        }
-        for _ in range(10)
-    ]
+    stream.trace = [values.trace() for _ in range(10)]
     stream.atimearray = [time() for _ in range(3)]
     stream.writetimearray = [time() for _ in range(3)]
     stream.cntarray = [number() for _ in range(3)]
