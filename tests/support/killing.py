@@ -8,6 +8,7 @@ be compiled for it. To be imported by a process that has a single thread.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -297,3 +298,18 @@ def kill_at_each_change(
             return
         yield stops, stop
         wanted += every
+
+
+def content_of(path: str) -> mmap.mmap:
+    """Map a file, to see what the dead leave in it and to put it back."""
+    with open(path, "r+b") as file:
+        return mmap.mmap(file.fileno(), 0)
+
+
+def count_deaths(kill: Callable[[], Iterator[int]]) -> None:
+    """Print how many deaths there were, and how much the last one had done; or why there can be none."""
+    if not permitted():
+        print("not permitted")
+        return
+    deaths = list(kill())
+    print(len(deaths), deaths[-1] if deaths else 0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import sys
 from collections.abc import Iterator
 
 from pymilk.channels import MessageLog
 from pymilk.channels.log import HEADER_NBYTES
-from support.killing import kill_at_each_store, permitted
+from support.killing import content_of, count_deaths, kill_at_each_store
 
 #: Records written in peace. The room holds some of them; the next one makes the oldest give way.
 BEFORE = 19
@@ -37,8 +36,7 @@ def logs(every: int, first: int, writers: str) -> Iterator[int]:
         path = log.path
         for number in range(1, BEFORE + 1):
             log.append(text(number))
-    with open(path, "r+b") as file:
-        content = mmap.mmap(file.fileno(), 0)
+    content = content_of(path)
     kept = content[:]
     deaths = kill_at_each_store(
         lambda: MessageLog.attach("log", write=True, writers=writers),
@@ -63,9 +61,4 @@ def logs(every: int, first: int, writers: str) -> Iterator[int]:
 
 
 def main() -> None:
-    """Print how many deaths there were, or why there can be none."""
-    if not permitted():
-        print("not permitted")
-        return
-    deaths = list(logs(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
-    print(len(deaths), deaths[-1] if deaths else 0)
+    count_deaths(lambda: logs(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import sys
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pymilk.channels import AudioStream, VideoStream
-from support.killing import kill_at_each_store, permitted
+from support.killing import content_of, count_deaths, kill_at_each_store
 
 #: Frames written in peace: the ring has gone round once.
 BEFORE = 6
@@ -48,8 +47,7 @@ def deaths_of(kind: str, every: int, first: int) -> Iterator[int]:
         path, of = media.path, type(media)
         for number in range(1, BEFORE + 1):
             media.write(frame(media, number))
-    with open(path, "r+b") as file:
-        content = mmap.mmap(file.fileno(), 0)
+    content = content_of(path)
     kept = content[:]
     deaths = kill_at_each_store(
         lambda: of.attach("media", write=True),
@@ -74,9 +72,4 @@ def deaths_of(kind: str, every: int, first: int) -> Iterator[int]:
 
 
 def main() -> None:
-    """Print how many deaths there were, or why there can be none."""
-    if not permitted():
-        print("not permitted")
-        return
-    deaths = list(deaths_of(sys.argv[1], *(int(number) for number in sys.argv[2:])))
-    print(len(deaths), deaths[-1] if deaths else 0)
+    count_deaths(lambda: deaths_of(sys.argv[1], *(int(number) for number in sys.argv[2:])))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from pymilk.channels import CommandQueue
 from pymilk.errors import ChannelTimeoutError
-from support.killing import kill_at_each_store, permitted
+from support.killing import content_of, count_deaths, kill_at_each_store
 
 SLOTS = 2
 
@@ -90,16 +90,14 @@ def takers(content: mmap.mmap, every: int, first: int) -> Iterator[int]:
     content[:] = kept
 
 
-def main() -> None:
-    """Print how many deaths there were, or why there can be none."""
-    if not permitted():
-        print("not permitted")
-        return
+def deaths() -> Iterator[int]:
     part, *numbers = sys.argv[1:]
     with CommandQueue.create("queue", SLOTS, 16) as queue:
         path = queue.path
-    with open(path, "r+b") as file:
-        content = mmap.mmap(file.fileno(), 0)
-    deaths = list((callers if part == "callers" else takers)(content, *(int(number) for number in numbers)))
+    content = content_of(path)
+    yield from (callers if part == "callers" else takers)(content, *(int(number) for number in numbers))
     os.unlink(path)
-    print(len(deaths), deaths[-1] if deaths else 0)
+
+
+def main() -> None:
+    count_deaths(deaths)

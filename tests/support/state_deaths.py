@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import sys
 import time
@@ -10,7 +9,7 @@ from collections.abc import Iterator
 
 from pymilk.channels import SharedState
 from pymilk.channels.file import HEADER_NBYTES
-from support.killing import kill_at_each_store, permitted
+from support.killing import content_of, count_deaths, kill_at_each_store
 
 BEFORE = {"a": 1, "text": "long enough to be moved", "b": 2, "gone": 5}
 
@@ -26,8 +25,7 @@ def deaths(step: dict[str, object], every: int, first: int) -> Iterator[int]:
     with SharedState.create("state", BEFORE, HEADER_NBYTES + 2048) as state:
         path = state.path
         state["gone"] = 6
-    with open(path, "r+b") as file:
-        content = mmap.mmap(file.fileno(), 0)
+    content = content_of(path)
     kept, before = content[:], {**BEFORE, "gone": 6}
     after = {**before, **step}
 
@@ -64,9 +62,4 @@ def deaths(step: dict[str, object], every: int, first: int) -> Iterator[int]:
 
 
 def main() -> None:
-    """Print how many deaths there were, or why there can be none."""
-    if not permitted():
-        print("not permitted")
-        return
-    found = list(deaths(STEPS[sys.argv[1]], *(int(number) for number in sys.argv[2:])))
-    print(len(found), found[-1] if found else 0)
+    count_deaths(lambda: deaths(STEPS[sys.argv[1]], *(int(number) for number in sys.argv[2:])))

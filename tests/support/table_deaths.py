@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import sys
 from collections.abc import Iterator
 
 from pymilk.channels import Table
-from support.killing import kill_at_each_store, permitted
+from support.killing import content_of, count_deaths, kill_at_each_store
 
 COLUMNS = [("number", "u8"), ("half", "f4"), ("text", "S12")]
 
@@ -39,8 +38,7 @@ def tables(every: int, first: int) -> Iterator[int]:
         path = table.path
         for number in range(1, BEFORE + 1):
             table.append(row(number))
-    with open(path, "r+b") as file:
-        content = mmap.mmap(file.fileno(), 0)
+    content = content_of(path)
     kept = content[:]
     deaths = kill_at_each_store(
         lambda: Table.attach("table", write=True),
@@ -65,9 +63,4 @@ def tables(every: int, first: int) -> Iterator[int]:
 
 
 def main() -> None:
-    """Print how many deaths there were, or why there can be none."""
-    if not permitted():
-        print("not permitted")
-        return
-    deaths = list(tables(*(int(number) for number in sys.argv[1:])))
-    print(len(deaths), deaths[-1] if deaths else 0)
+    count_deaths(lambda: tables(*(int(number) for number in sys.argv[1:])))
