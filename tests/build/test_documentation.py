@@ -63,3 +63,43 @@ def test_tests_that_are_named_exist(page: Path) -> None:
     for name in TESTED.findall(text_of(page)):
         pattern = name.replace("...", "*")
         assert any(fnmatch(each, pattern) for each in known), name
+
+
+# -- what CONTRIBUTING.md says of the house --------------------------------------------------------
+
+
+def section(heading: str) -> str:
+    """Return a section of CONTRIBUTING.md."""
+    return (ROOT / "CONTRIBUTING.md").read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
+
+
+def test_walks_of_a_frame_name_what_there_is() -> None:
+    walks = section("Where a frame goes").split("\n**")[1:]
+    assert len(walks) == 3
+    for walk in walks:
+        steps = walk.partition("**")[2]
+        named = re.findall(r"`([\w/<>]+\.(?:pyx|pxd|py|h))`", steps)
+        files = [path for name in named for path in (ROOT / "pymilk").rglob(name.replace("<format>", "*"))]
+        assert len(files) >= len(named) > 2, walk
+        for name in named:
+            assert any(path.match(name.replace("<format>", "*")) for path in files), name
+        code = "\n".join(path.read_text() for path in files)
+        for name in re.findall(r"`([A-Za-z_][\w.]*)`", steps):
+            assert name in named or all(re.search(rf"\b{part}\b", code) for part in name.split(".")), name
+
+
+def test_floors_are_those_that_are_checked() -> None:
+    contract = re.search(r'name = "Floors".*?layers = \[(.*?)\]', (ROOT / "pyproject.toml").read_text(), re.S)
+    assert contract is not None
+    layers = re.findall(r'"([^"]+)"', contract[1])[::-1]
+    level = {room: at for at, layer in enumerate(layers) for room in re.split(r"[ |]+", layer)}
+    rows = re.findall(r"^\| \d+ \| (.*?) \|(.*?)\|$", section("The house"), re.M)
+    told = [
+        [level[room] for room in re.findall(r"`(\w+)/?`", words + what if at < 2 else words) if room in level]
+        for at, (words, what) in enumerate(rows)
+    ]
+    assert len([room for row in told for room in row]) >= 30
+    highest = 0
+    for row in filter(None, told):
+        assert min(row) >= highest, row
+        highest = max(row)
