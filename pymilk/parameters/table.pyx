@@ -3,7 +3,7 @@
 Rules for a method that uses the memory
 ---------------------------------------
 1. Run all Python code that may belong to others (numbers and texts of callers) first; then take a pointer from
-   `slot_at` or `header_at`, and use it before the next line that runs Python code: another thread may close the
+   `use` or `slot_at`, to write from `use_to_write` or `slot_to_write`, and use it before the next line that runs Python code: another thread may close the
    table there.
 2. End with `check_whole()`: a file that was cut in between reads as zeros.
 3. Only `put`, `store`, `add` and what is named "set", "clear" or "write" stores anything.

@@ -1,7 +1,7 @@
 """Words of parameter files: types, flags, states and requests, as milk stores them; and `Timespec`.
 
-The numbers were measured by compiling against milk's public headers (2024), those of `LATER_FLAGS` and of
-the types and states marked "later" read from headers of its development branch (2026).
+The numbers were measured by compiling against milk's public headers (2024), those of
+the flags, types and states marked "later" read from headers of its development branch (2026).
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@
  *
  * The words, in glibc since 2.21 on 64-bit little-endian machines: value in 32 bits, number of waiters in 32
  * bits, then 0 for a semaphore of threads of one process or 128 for one in shared memory (measured; checked by
- * tests/test_semaphores.py against the C library that is there). A post that finds waiters wakes one by a futex
- * on the value.
+ * tests/processes/protocol/test_semaphores.py against the C library that is there). A post that finds waiters
+ * wakes one by a futex on the value.
  */
 #ifndef PYMILK_SEMAPHORE_H
 #define PYMILK_SEMAPHORE_H
