@@ -22,7 +22,7 @@ from ...errors import (
 )
 from .arguments import content, integer, milliseconds, share_name
 from .errors import errc, failed, set_error
-from .share import ChannelHandle
+from .share import ChannelHandle, remove_file
 
 __all__ = ["Log"]
 
@@ -113,14 +113,7 @@ class Log(ChannelHandle):
         """Remove a share by name. Returns whether there was one."""
         name = share_name(sName)
         set_error(errc.ok)
-        if name is None:
-            return False
-        try:
-            with MessageLog.attach(name) as log:
-                os.unlink(log.path)
-        except (StreamError, OSError):
-            return False
-        return True
+        return name is not None and remove_file(lambda: MessageLog.attach(name))
 
     def close(self) -> None:
         """Let go of the share; its name goes if this handle made it."""

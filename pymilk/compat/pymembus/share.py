@@ -15,7 +15,7 @@ from ..._types import Array
 from ...channels import MessageLog, SharedState
 from ...errors import StreamError
 
-__all__ = ["ChannelHandle", "Lease", "LeasedArray", "Share", "Single", "remove_stream"]
+__all__ = ["ChannelHandle", "Lease", "LeasedArray", "Share", "Single", "remove_file", "remove_stream"]
 
 
 class Single:
@@ -80,14 +80,19 @@ def _unlink(pid: int, stream: Stream) -> None:
             stream.destroy()
 
 
-def remove_stream(name: str) -> bool:
-    """Remove a stream by name; those who have it go on. Returns whether it was there."""
+def remove_file(attach: Callable[[], Any]) -> bool:
+    """Remove the file of what `attach` gives; others that have it go on. Returns whether it was there."""
     try:
-        with Stream.attach(name, writable=False) as stream:
-            os.unlink(stream.path)
-    except (StreamError, FileNotFoundError, PermissionError):
+        with attach() as found:
+            os.unlink(found.path)
+    except (StreamError, OSError):
         return False
     return True
+
+
+def remove_stream(name: str) -> bool:
+    """Remove a stream by name, as `remove_file` does."""
+    return remove_file(lambda: Stream.attach(name, writable=False))
 
 
 class ChannelHandle(Single):

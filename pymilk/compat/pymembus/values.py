@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -24,7 +23,7 @@ from ...errors import (
 )
 from .arguments import content, integer, milliseconds, share_name
 from .errors import errc, failed, set_error
-from .share import ChannelHandle
+from .share import ChannelHandle, remove_file
 
 __all__ = ["memkv"]
 
@@ -170,14 +169,7 @@ class memkv(ChannelHandle):
         """Remove a share by name. Returns whether there was one."""
         name = share_name(sName)
         set_error(errc.ok)
-        if name is None:
-            return False
-        try:
-            with SharedState.attach(name, timeout=_LOCK_WAIT) as state:
-                os.unlink(state.path)
-        except (StreamError, OSError):
-            return False
-        return True
+        return name is not None and remove_file(lambda: SharedState.attach(name, timeout=_LOCK_WAIT))
 
     def close(self) -> None:
         """Let go of the share; its name goes if this handle made it."""
