@@ -5,23 +5,17 @@ python -m fuzz.logs --count 20000 --seed 1      # in the directory tests
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import os
 import random
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+from fuzz.driving import LIMIT, run
 from pymilk.channels import MessageLog
 from pymilk.channels.log import HEADER_NBYTES
 from pymilk.errors import ChannelError
 
-__all__ = ["LIMIT", "damaged", "drive", "run"]
-
-#: Longest time that one file may take, in seconds.
-LIMIT = 2.0
+__all__ = ["damaged", "drive"]
 
 #: Where the numbers are that readers and writers go by.
 _WORDS = (8, 12, 16, 40, 128, 136, 144, 192, 256, 260)
@@ -74,33 +68,6 @@ def drive(path: Path, data: bytes) -> None:
             reader.read_many()
     seconds = time.monotonic() - began
     assert seconds < LIMIT, f"{seconds:.1f} s"
-
-
-def run(
-    file: str,
-    damaged: Callable[[random.Random], bytes],
-    drive: Callable[[Path, bytes], None],
-    description: str | None,
-) -> None:
-    """Drive so many damaged files, or as many as there is time for."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--count", type=int, default=20_000)
-    parser.add_argument("--seconds", type=float, default=1e9)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    end = time.monotonic() + options.seconds
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
-        os.environ["MILK_SHM_DIR"] = folder
-        done = 0
-        while done < options.count and time.monotonic() < end:
-            choice = random.Random(f"{options.seed} {done}")
-            try:
-                drive(Path(folder, file), damaged(choice))
-            except BaseException:
-                print(f"seed {options.seed}, number {done}", flush=True)
-                raise
-            done += 1
-    print(f"{done} files")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import random
 import time
 from pathlib import Path
 
-from fuzz.logs import LIMIT, run
+from fuzz.driving import LIMIT, run
 from pymilk.channels import CommandQueue
 from pymilk.channels.file import HEADER_NBYTES
 from pymilk.errors import ChannelError

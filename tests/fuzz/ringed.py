@@ -5,23 +5,19 @@ python -m fuzz.ringed --count 20000 --seed 1      # in the directory tests
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import os
 import random
-import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
-from pymilk._core import Keyword, Stream
+from fuzz.driving import LIMIT, drive_many
+from pymilk._core import Keyword
 from pymilk.channels import AudioStream, Table, VideoStream
 from pymilk.errors import StreamError
 
 __all__ = ["damaged", "drive"]
-
-#: Longest time that one file may take, in seconds.
-LIMIT = 2.0
 
 _TEXTS = (
     "table", "video", "audio", "<f8", "<f4 2,2", "|S3", "<U2", "|V5", "|O", "<f4 0", "<M8[ns]", "<M8[xx]",
@@ -89,29 +85,10 @@ def _look(channel: Table | VideoStream | AudioStream) -> None:
         assert channel.latest().samples().shape == (channel.samples, channel.channels)
 
 
-def main() -> None:
-    """Drive so many damaged streams, or as many as there is time for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--count", type=int, default=20_000)
-    parser.add_argument("--seconds", type=float, default=1e9)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    end = time.monotonic() + options.seconds
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
-        os.environ["MILK_SHM_DIR"] = folder
-        done = 0
-        while done < options.count and time.monotonic() < end:
-            choice = random.Random(f"{options.seed} {done}")
-            try:
-                damaged(choice)
-                drive()
-            except BaseException:
-                print(f"seed {options.seed}, number {done}", flush=True)
-                raise
-            done += 1
-        Stream.attach("fuzz").destroy()
-    print(f"{done} streams")
+def once(folder: Path, choice: random.Random) -> None:
+    damaged(choice)
+    drive()
 
 
 if __name__ == "__main__":
-    main()
+    drive_many(once, __doc__)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fuzz.logs import LIMIT, run
+from fuzz.driving import LIMIT, run
 from pymilk.channels import SharedState
 from pymilk.channels.file import HEADER_NBYTES
 from pymilk.errors import ChannelError
