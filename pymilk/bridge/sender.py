@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from types import TracebackType
 from typing import Any
 
 from .._core import read_header
@@ -360,12 +359,7 @@ class Sender:
     def __enter__(self) -> Sender:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.stop()
 
     def __repr__(self) -> str:

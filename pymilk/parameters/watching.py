@@ -8,7 +8,6 @@ import math
 import time
 from collections import deque
 from collections.abc import Iterable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import FPSArgumentError, FPSTimeoutError
@@ -129,12 +128,7 @@ class ChangeLoop:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
 

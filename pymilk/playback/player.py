@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import threading
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -340,12 +339,7 @@ class Player:
             self.close()
             raise
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

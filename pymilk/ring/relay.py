@@ -6,7 +6,6 @@ import contextlib
 import os
 import time
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 from .._core import Keyword, Reader, Stream, checked_timeout
@@ -356,12 +355,7 @@ class Relay:
     def __enter__(self) -> Relay:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
