@@ -169,6 +169,8 @@ def multi_write(
         No image, an image without pixels, or `symcode`, `tri_dim`, `header` or the path are not valid.
     StreamNotFoundError, StreamPermissionError, StreamStorageError
         The directory does not exist, is not writable, or is full.
+    StreamExistsError
+        The path leads to a pipe, a socket or a device.
     LibraryMissingError
         An ImportError: astropy is not installed.
 

@@ -7,7 +7,6 @@ import datetime
 import ipaddress
 import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from ..arguments import check_count
 from ..errors import BridgeKeyError, StreamArgumentError
 from ..system.causes import cause_of
 from ..system.extras import optional_library
+from ..system.files import moved_into_place
 from .credentials import check_in_time, check_private, read_certificate
 from .revoked import read_revoked, signed_list
 
@@ -344,14 +344,9 @@ def _write(path: str, key_path: str, certificate: Any, key: Any) -> None:
 
 def _put(target: str, data: bytes) -> None:
     """Put a file in place, for its owner alone."""
-    descriptor, made = tempfile.mkstemp(dir=os.path.dirname(target) or ".", prefix=".pymilk-")
-    try:
-        with open(descriptor, "wb") as file:  # mkstemp: 0600
+    with moved_into_place(target) as hidden:
+        descriptor = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(made, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(made)
-        raise

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import StreamError, StreamExistsError, StreamFormatError
 from ..foreign.contents import content_of
+from ..system.files import is_device
 from ..system.hidden import read_name
 from ..system.regular import read_regular
 from .series import recordings_at
@@ -55,6 +56,8 @@ def check_replaceable(path: str) -> None:
 
 def _why_no_file(path: str) -> str:
     """Return why a file is no recording; empty for one, also for one that is damaged."""
+    if is_device(path):
+        return "it is a pipe, a socket or a device"
     try:
         content = content_of(path)
         if content.kind == "empty":

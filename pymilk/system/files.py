@@ -33,6 +33,7 @@ __all__ = [
     "delete",
     "error_kind",
     "file_error",
+    "is_device",
     "memory_error",
     "moved_into_place",
     "put_in_place",
@@ -171,6 +172,15 @@ def check_room_for(path: str, others: Iterable[str], stream: str) -> None:
             )
 
 
+def is_device(path: str) -> bool:
+    """Tell whether a path leads to a pipe, a socket or a device."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
 def delete(path: str) -> None:
     """Delete a file, or a directory with its content, if it exists."""
     if os.path.isdir(path) and not os.path.islink(path):
@@ -182,17 +192,13 @@ def delete(path: str) -> None:
 
 
 def check_replaceable(path: str) -> None:
-    """Raise an `OSError` if a device, a pipe or a socket has this name, or what a link of this name leads to.
+    """Raise `FileExistsError` if a path leads to a pipe, a socket or a device.
 
-    Nobody means to lose one of these, and a user who may do anything would lose /dev/null.
+    A file would take its place for all programs; a user who may do anything would lose /dev/null.
     """
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return  # nothing is there, or a link to nothing
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        text = "it is a device, a pipe or a socket, and only files are replaced; choose another name"
-        raise OSError(errno.EINVAL, text)
+    if is_device(path):
+        why = "it is a pipe, a socket or a device, and only files are replaced; choose another name"
+        raise FileExistsError(errno.EEXIST, why, path)
 
 
 def replace_regular(hidden: str, path: str) -> None:
@@ -252,7 +258,14 @@ def moved_into_place(path: str) -> Iterator[str]:
     """Write a file under a hidden name: renamed to `path` after the block, deleted if the block fails.
 
     At any moment `path` is the old file, or the complete new one.
+
+    Raises
+    ------
+    FileExistsError
+        The path leads to a pipe, a socket or a device: a file would take its place for all programs.
+    OSError
     """
+    check_replaceable(path)
     hidden = hidden_name(path)
     try:
         yield hidden

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from typing import Any
 
 import click
@@ -13,7 +12,7 @@ import click
 from ...multi.health import Event, Limits, Watcher
 from ...names import is_pattern, matches, stream_directory
 from ...system.extras import optional_library
-from ...system.files import check_replaceable, file_error
+from ...system.files import file_error, moved_into_place
 from ...system.latch import Latch
 from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
@@ -142,12 +141,9 @@ class _Metrics:
         self._replace(library.generate_latest(registry))
 
     def _replace(self, content: bytes) -> None:
-        folder = os.path.dirname(os.path.abspath(self._path))
         try:
-            check_replaceable(self._path)
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".pymilk-", delete=False) as file:
+            with moved_into_place(self._path) as hidden, open(hidden, "xb") as file:
+                os.fchmod(file.fileno(), 0o644)
                 file.write(content)
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, self._path)
         except OSError as error:
             raise file_error(error, self._path, "written", "metrics") from error

@@ -79,6 +79,15 @@ def test_what_cannot_be_watched(options: list[str], word: str, shm_dir: Path) ->
     assert "Traceback" not in said.stderr
 
 
+def test_metrics_do_not_replace_a_pipe(shm_dir: Path, tmp_path: Path) -> None:
+    pytest.importorskip("prometheus_client")
+    os.mkfifo(tmp_path / "pipe")
+    said = run("watch", "--once", "--interval", "0.1", "--metrics", tmp_path / "pipe")
+    assert said.returncode == 1
+    assert "only files are replaced" in said.stderr
+    assert [path.is_fifo() for path in tmp_path.iterdir()] == [True]
+
+
 def test_stream_that_stands_still(make, shm_dir: Path) -> None:
     make("cam", ((4, 4), "u2")).close()
     with SHM("cam") as shm:
