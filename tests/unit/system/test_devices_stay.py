@@ -76,4 +76,4 @@ def test_metrics(place: Callable[[str], Path], make: Callable[..., SHM]) -> None
     path = place("pymilk.prom")
     said = call("watch", "cam", "--once", "--interval", "0.05", "--metrics", path)
     assert said.returncode == 1
-    assert "a device, a pipe or a socket, and only files are replaced" in said.stderr
+    assert "a pipe, a socket or a device, and only files are replaced" in said.stderr
