@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 
 from pymilk import SHM
 from support.children import Child
+from support.foreign import owners
 from support.timed_calls import PRELUDE, TIMED
+from support.waiting import until
 
 Spawn = Callable[..., Child]
 Make = Callable[..., SHM]
@@ -57,8 +61,8 @@ def handler(number, stack):
     raise Enough
 shm = SHM("cam")
 signal.signal(signal.SIGALRM, handler)
-signal.setitimer(signal.ITIMER_REAL, 0.05)
 try:
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
     {call}
 except Enough:
     say("enough")
@@ -86,10 +90,11 @@ def handler(number, stack):
     shm.set_data(frame(shm.get_data()[0, 0] + 1))
     say("handled", shm.get_data(check=True, timeout=0.01, return_none_on_timeout=True))
 signal.signal(signal.SIGALRM, handler)
-signal.setitimer(signal.ITIMER_REAL, 0.05)
 say(shm.get_data(check=True, timeout=60)[0, 0])
 """
     )
+    until(lambda: child.pid in owners(cam._stream))  # it waits, or is about to
+    os.kill(child.pid, signal.SIGALRM)
     child.expect("handled None")
     child.expect("1")
     assert child.finish() == (0, "", "")

@@ -35,7 +35,7 @@ def test_capture_in_the_background(make: MakeSHM, source: str) -> None:
 @each_source
 @pytest.mark.parametrize("how", ["capture", "list", "cube"])
 def test_capture(make: MakeSHM, source: str, how: str) -> None:
-    shm = create(make, source, capacity=100)
+    shm = create(make, source, capacity=4096)  # 2 s: a reader may be held up while the writer goes on
     reader = make("cam")
     stop = threading.Event()
 
