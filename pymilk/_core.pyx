@@ -16,7 +16,7 @@ from libc.string cimport memmove
 from ._isio cimport CLOCK_MONOTONIC, CLOCK_MONOTONIC_COARSE, IMAGE_METADATA, _DATATYPE_UINT8
 from .native cimport semaphores
 from .native.checks cimport (
-    bad_argument, count_frames, index_argument, take_buffer, time_argument, timeout_ns,
+    bad_argument, count_frames, index_argument, take_buffer, time_argument, timeout_ns, whole_number,
 )
 from .native.feed cimport FrameFeed
 from .native.file cimport StreamFile
@@ -57,7 +57,7 @@ from collections import namedtuple
 import numpy as np
 
 from . import errors as _errors
-from .arguments import replace_policy
+from .arguments import replace_policy, shown
 from .arraylike import ArrayLike
 from .errors import (
     FrameMismatchError,
@@ -1012,7 +1012,7 @@ cdef class Stream(StreamMetadata):
         cdef StreamFile file = self.file
         cdef char *base = file.use_to_write()
         cdef Series series
-        cdef uint64_t total, held
+        cdef uint64_t held
         cdef int64_t interval = interval_ns
         cdef bint check = threading.current_thread() is threading.main_thread()
         cdef const int64_t[::1] times
@@ -1024,13 +1024,13 @@ cdef class Stream(StreamMetadata):
         try:
             held = count_frames(frames, &view, &file.h, self.frame_shape, self.name, "frames")
             times = None if atimes_ns is None else checked_times(file, atimes_ns, held)
-            if held < 1 or interval < 0 or (count is not None and count < 0):
+            asked = held if count is None else whole_number(count)
+            if held < 1 or interval < 0 or asked is None or not 0 <= asked < 2**63:
                 raise StreamArgumentError(
-                    f"stream {self.name!r}: publish_many got {held} frames, count {count}, "
-                    f"interval {interval} ns; it needs at least one frame and no negative numbers",
+                    f"stream {self.name!r}: publish_many got {held} frames, count {shown(count)}, "
+                    f"interval {interval} ns; it needs at least one frame, and whole numbers from 0 on",
                     stream=self.name, argument="count", found=count)
-            total = held if count is None else count
-            series = Series(frames=<char *>view.buf, atimes=NULL, held=held, total=total, done=0,
+            series = Series(frames=<char *>view.buf, atimes=NULL, held=held, total=asked, done=0,
                             interval=interval, due=0, counter=(<IMAGE_METADATA *>base).cnt0)
             if times is not None:
                 series.atimes = &times[0]
@@ -1039,7 +1039,7 @@ cdef class Stream(StreamMetadata):
                 if before_frame is not None:
                     before_frame(self)
                 place = place_of(file, self.next_place)
-                while series.done < total:
+                while series.done < series.total:
                     with nogil:
                         publish_series(base, &file.h, &series, check, &file.mapping.closed, &place)
                     PyErr_CheckSignals()

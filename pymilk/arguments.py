@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import operator
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -26,12 +27,19 @@ __all__ = [
     "bad_argument",
     "check_choice",
     "check_count",
+    "check_dtype",
+    "check_items",
+    "check_kind",
+    "check_mapping",
     "check_number",
     "check_seconds",
+    "check_texts",
     "is_number",
     "older_words",
     "replace_policy",
     "said_as",
+    "shown",
+    "whole_number",
 ]
 
 _P = ParamSpec("_P")
@@ -39,6 +47,12 @@ _R = TypeVar("_R")
 
 #: What becomes of a stream that has the name of a new one: see `pymilk.Stream.create`.
 Replace: TypeAlias = bool | Literal["if-free"]
+
+#: No number of things is as large. Python does not write integers of more than 4300 digits into messages.
+_NO_COUNT = 10**4000
+
+#: Characters of a value that a message shows.
+_SHOWN = 400
 
 #: Kinds of rings in shared memory: see `pymilk.SHM`.
 RING_KINDS = ("fast", "temporal")
@@ -79,6 +93,15 @@ def older_words(**words: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     return decorate
 
 
+def shown(found: object) -> str:
+    """Return a value as messages show it: its repr, the beginning of a long one, or its class."""
+    try:
+        text = repr(found)
+    except Exception:  # noqa: BLE001 (an integer of more than 4300 digits, or any fault of an object's repr)
+        return f"an object of the class {type(found).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+
+
 def bad_argument(argument: str, found: object, wanted: str, stream: str = "") -> StreamArgumentError:
     """Return the error for an argument.
 
@@ -96,7 +119,7 @@ def bad_argument(argument: str, found: object, wanted: str, stream: str = "") ->
     where = f"stream {stream!r}: " if stream else ""
     known = {"stream": stream} if stream else {}
     return StreamArgumentError(
-        f"{where}{argument} is {wanted}, not {found!r}", argument=argument, found=found, **known
+        f"{where}{argument} is {wanted}, not {shown(found)}", argument=argument, found=found, **known
     )
 
 
@@ -106,13 +129,64 @@ def check_choice(argument: str, found: object, known: tuple[str, ...], stream: s
         raise bad_argument(argument, found, f"one of {', '.join(map(repr, known))}", stream)
 
 
+def whole_number(found: object) -> int | None:
+    """Return an integer of Python or NumPy as int, and None for anything else: bool, fractions, text, arrays.
+
+    Arrays and classes have ``__index__``, but most of them are no number.
+    """
+    if isinstance(found, (bool, np.bool_)):
+        return None
+    try:
+        return operator.index(found)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def check_items(argument: str, found: Any, wanted: str, stream: str = "") -> list[Any]:
+    """Return what an iterable gives as a list, or raise `StreamArgumentError`; see `bad_argument`."""
+    try:
+        each = iter(found)
+    except TypeError:  # also of an array without axes, which is an Iterable by its type
+        raise bad_argument(argument, found, wanted, stream) from None
+    return list(each)
+
+
+def check_mapping(argument: str, found: Any, wanted: str, stream: str = "") -> None:
+    """Raise `StreamArgumentError` if a value is no mapping; see `bad_argument`."""
+    if not isinstance(found, Mapping):
+        raise bad_argument(argument, found, wanted, stream)
+
+
+def check_texts(argument: str, found: Any, wanted: str) -> tuple[str, ...]:
+    """Return an iterable of texts as a tuple, or raise `StreamArgumentError`; a text alone is none."""
+    each = [found] if isinstance(found, (str, bytes)) else check_items(argument, found, wanted)
+    if isinstance(found, (str, bytes)) or not all(isinstance(text, str) for text in each):
+        raise bad_argument(argument, found, wanted)
+    return tuple(each)
+
+
+def check_kind(argument: str, found: Any, kind: type, wanted: str) -> None:
+    """Raise `StreamArgumentError` if a value is neither of that class nor None; see `bad_argument`."""
+    if not (found is None or isinstance(found, kind)):
+        raise bad_argument(argument, found, wanted)
+
+
+def check_dtype(argument: str, found: Any, stream: str = "") -> np.dtype[Any]:
+    """Return what `numpy.dtype` makes of a value, or raise `StreamArgumentError`."""
+    try:
+        dtype: np.dtype[Any] = np.dtype(found)
+        return dtype
+    except (TypeError, ValueError):
+        raise bad_argument(argument, found, "a NumPy dtype", stream) from None
+
+
 def check_count(
     argument: str,
     found: Any,
     of: str = "frames",
     *,
     least: int = 1,
-    below: float = math.inf,
+    below: float = _NO_COUNT,
     stream: str = "",
 ) -> int:
     """Return a number of things as int, or raise `StreamArgumentError`.
@@ -123,12 +197,13 @@ def check_count(
         As for `bad_argument`.
     of : str
         The things: "frames", "slots", "bytes".
-    least, below : int or infinity
+    least, below : int
         Its limits.
     """
-    if isinstance(found, (bool, np.bool_)) or not hasattr(found, "__index__") or not least <= found < below:
+    count = whole_number(found)
+    if count is None or not least <= count < below:
         raise bad_argument(argument, found, f"a number of {of}, {least} or more", stream)
-    return int(found.__index__())
+    return count
 
 
 def is_number(found: object) -> TypeGuard[float]:
@@ -157,9 +232,12 @@ def check_number(
     above : bool, default False
         It has to be above `low`.
     """
-    if not is_number(found) or not low <= found <= high or math.isinf(found) or (above and found == low):
-        raise bad_argument(argument, found, wanted, stream)
-    return float(found)
+    if is_number(found) and low <= found <= high and not (above and found == low):
+        with contextlib.suppress(OverflowError):  # an integer of more than 308 digits is no float
+            number = float(found)
+            if not math.isinf(number):
+                return number
+    raise bad_argument(argument, found, wanted, stream)
 
 
 def check_seconds(seconds: float | None, argument: str = "seconds", stream: str = "") -> None:

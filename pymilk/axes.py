@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ._types import Array
-from .arguments import bad_argument
+from .arguments import bad_argument, is_number
 
 __all__ = [
     "Orientation",
@@ -46,7 +46,7 @@ class Which3DState(IntEnum):
 
 def check_symcode(symcode: int) -> int:
     """Return `symcode` if it is one of the eight, else raise `StreamArgumentError`."""
-    if symcode not in range(8):
+    if not (isinstance(symcode, bool) or is_number(symcode)) or symcode not in range(8):
         wanted = "0 to 7 (0 as stored, +1 flips axis 0, +2 flips axis 1, +4 transposes first)"
         raise bad_argument("symcode", symcode, wanted)
     return int(symcode)
@@ -56,7 +56,7 @@ def check_tri_dim(tri_dim: int) -> Which3DState:
     """Return the `Which3DState` of that value, or raise `StreamArgumentError`."""
     try:
         return Which3DState(tri_dim)
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: arrays of structures, which do not compare
         wanted = f"one of {', '.join(state.name for state in Which3DState)}"
         raise bad_argument("triDim", tri_dim, wanted) from None
 
@@ -76,7 +76,7 @@ def image_encode(image: Array, symcode: int, axes: tuple[int, int] = (0, 1)) -> 
     ndarray
         A view.
     """
-    check_symcode(symcode)
+    symcode = check_symcode(symcode)
     view = image.swapaxes(*axes) if symcode & 4 else image
     if symcode & 1:
         view = np.flip(view, axes[0])
@@ -87,7 +87,7 @@ def image_encode(image: Array, symcode: int, axes: tuple[int, int] = (0, 1)) -> 
 
 def image_decode(image: Array, symcode: int, axes: tuple[int, int] = (0, 1)) -> Array:
     """Turn an image from the stored to the user's form: the inverse of `image_encode`. A view."""
-    check_symcode(symcode)
+    symcode = check_symcode(symcode)
     view = image
     if symcode & 1:
         view = np.flip(view, axes[0])
@@ -194,6 +194,8 @@ class Orientation:
         tri_dim: int = Which3DState.LAST2LAST,
         squeeze: bool = False,
     ) -> None:
+        if not isinstance(shape, tuple):
+            raise bad_argument("shape", shape, "a tuple, the shape of a frame as it is stored")
         self.stream_shape = shape
         self.symcode = check_symcode(symcode)
         self.tri_dim = int(check_tri_dim(tri_dim))

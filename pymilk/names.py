@@ -105,8 +105,18 @@ def check_name(name: str) -> str:
 
 
 def stream_name(path: str | os.PathLike[str]) -> str:
-    """Return the name of a stream from the path of its file: the file name without the suffix."""
-    return os.path.basename(os.fspath(path)).removesuffix(SUFFIX)
+    """Return the name of a stream from the path of its file: the file name without the suffix.
+
+    Raises
+    ------
+    StreamNameError
+        It is neither str nor a PathLike of text.
+    """
+    given: object = path
+    text = os.fspath(given) if isinstance(given, os.PathLike) else given
+    if not isinstance(text, str):
+        raise _no_str(path)
+    return os.path.basename(text).removesuffix(SUFFIX)
 
 
 def stream_path(name_or_path: str | os.PathLike[str]) -> str:

@@ -9,7 +9,6 @@ both cases for streams of the same machine.
 from __future__ import annotations
 
 import datetime
-import math
 import re
 import time
 from typing import Any
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .arguments import bad_argument, is_number
+from .arguments import bad_argument, is_number, whole_number
 from .errors import StreamFormatError
 
 __all__ = [
@@ -28,6 +27,10 @@ __all__ = [
 
 #: Number of CLOCK_TAI, the clock of every time stored in a stream. Linux since 3.10.
 CLOCK_TAI = 11
+
+#: Largest offset of TAI that is taken for one, and largest seconds since 1970 that fit into 64 bits of ns.
+_OFFSETS = 86_400
+_SECONDS = 2**63 / 1e9
 
 #: Stored times up to this one have a date: a NumPy time in nanoseconds ends in the year 2262.
 LAST_DATE_NS = 9_200_000_000_000_000_000
@@ -85,8 +88,15 @@ def to_utc(tai_ns: int | npt.NDArray[np.int64], offset: int | None = None) -> np
     -------
     numpy.datetime64 or ndarray of datetime64[ns]
         Same shape as `tai_ns`. Always a copy.
+
+    Raises
+    ------
+    StreamArgumentError
+        Those are no integers, or the offset is more than a day.
     """
-    seconds = tai_offset() if offset is None else offset
+    seconds = tai_offset() if offset is None else whole_number(offset)
+    if seconds is None or not -_OFFSETS <= seconds <= _OFFSETS:
+        raise bad_argument("offset", offset, f"whole seconds, {-_OFFSETS} to {_OFFSETS}")
     try:
         stamps = np.asarray(tai_ns, dtype=np.int64)
     except (OverflowError, ValueError, TypeError):
@@ -211,7 +221,12 @@ def to_local(stamp_ns: int) -> StreamTime:
     ------
     StreamFormatError
         The stored value is not a time in the years 1 to 9999.
+    StreamArgumentError
+        It is no integer.
     """
+    if whole_number(stamp_ns) is None:
+        raise bad_argument("stamp_ns", stamp_ns, "a number of nanoseconds")
+    stamp_ns = int(stamp_ns)
     seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
     try:
         return StreamTime.fromtimestamp(seconds).replace(microsecond=nanoseconds // 1000)
@@ -242,7 +257,8 @@ def from_user(given: datetime.datetime | float, stream: str) -> int:
     if isinstance(given, datetime.datetime):
         return round(given.timestamp() * 1e6) * 1000
     seconds = given
-    if not is_number(seconds) or not math.isfinite(seconds):
+    # Integers of 310 digits and more are no float, and are compared before they could become one.
+    if not is_number(seconds) or not -_SECONDS < seconds < _SECONDS:
         raise bad_argument("atime", given, "a datetime or seconds since 1970", stream)
     whole, part = divmod(float(seconds), 1.0)
     return int(whole) * 1_000_000_000 + round(part * 1e9)

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import Stream, free_memory, prefault
-from ..arguments import bad_argument, check_count, check_number
+from ..arguments import bad_argument, check_count, check_number, whole_number
 from ..errors import (
     CaptureMemoryError,
     StreamPermissionError,
@@ -559,9 +559,10 @@ def _positive(argument: str, value: Any) -> float:
 
 def _shape(shape: tuple[int, int]) -> tuple[int, int]:
     axes = tuple(shape) if isinstance(shape, Sequence) else ()
-    if len(axes) != 2 or not all(hasattr(axis, "__index__") and axis >= 1 for axis in axes):
+    sides = [whole_number(axis) or 0 for axis in axes]
+    if len(sides) != 2 or min(sides) < 1:
         raise bad_argument("shapes", shape, "height and width in pixels for each")
-    return int(axes[0]), int(axes[1])
+    return sides[0], sides[1]
 
 
 def _dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..arguments import check_count
+from ..arguments import check_count, check_mapping, check_texts
 from ..errors import BridgeKeyError, StreamArgumentError
 from ..system.causes import cause_of
 from ..system.extras import optional_library
-from ..system.files import moved_into_place
+from ..system.files import checked_path, moved_into_place
 from .credentials import check_in_time, check_private, read_certificate
 from .revoked import read_revoked, signed_list
 
@@ -100,8 +100,11 @@ def make_certificates(
         written, or the authority has expired or is not whole.
     LibraryMissingError
     """
-    check_count("days", days, "days", below=36500)
-    for name in hosts:
+    days = check_count("days", days, "days", below=36500)
+    directory = checked_path(directory, "the certificates", "directory")
+    check_mapping("hosts", hosts, "a dict of host name to its further names and addresses")
+    for name, others in hosts.items():
+        check_texts("hosts", (name, *check_texts("hosts", others, "a list for each host")), "a dict of str")
         if _HOST.fullmatch(name) is None or name == _AUTHORITY:
             raise StreamArgumentError(
                 f"a certificate is made for a host name of letters, digits, '.' and '-', not {name!r:.100}",
@@ -184,8 +187,11 @@ def list_certificates(directory: str) -> list[Certificate]:
     ------
     BridgeKeyError
         The directory cannot be read, or one of its files is no certificate.
+    StreamArgumentError
+        That is no path.
     LibraryMissingError
     """
+    directory = checked_path(directory, "the certificates", "directory")
     try:
         found = sorted(each[:-4] for each in os.listdir(directory) if each.endswith(".pem"))
     except OSError as error:

@@ -115,11 +115,11 @@ class Login:
     password: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not self.user or ":" in self.user or not self.user.isprintable():
+        if not isinstance(self.user, str) or not self.user or ":" in self.user or not self.user.isprintable():
             raise StreamArgumentError(
                 "a user has letters, and no ':' and no line end", argument="user", found=self.user
             )
-        if not self.password or not self.password.isprintable():
+        if not isinstance(self.password, str) or not self.password or not self.password.isprintable():
             raise StreamArgumentError(
                 "a password has letters, and no line end", argument="password", found=None
             )

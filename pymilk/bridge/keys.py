@@ -134,6 +134,10 @@ def source_of(text: str) -> tuple[str, str]:
     ------
     BridgeAddressError
     """
+    if not isinstance(text, str):
+        raise BridgeAddressError(
+            f"a stream of another machine is HOST/STREAM, a str, not {text!r:.100}", address=repr(text)
+        )
     host, _, stream = text.partition("/")
     try:
         return check_name(host), check_name(stream)

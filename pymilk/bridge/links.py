@@ -6,6 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
+from ..arguments import bad_argument, check_kind, check_texts
 from ..errors import BridgeAddressError, StreamArgumentError
 from .access import Allow
 from .credentials import Login, Tls
@@ -54,6 +55,12 @@ class Links:
     allow: tuple[Allow, ...] = ()
 
     def __post_init__(self) -> None:
+        for argument in ("listen", "connect"):
+            wanted = f"a tuple of addresses, as in ('tcp/127.0.0.1:{PORT}',)"
+            check_texts(argument, getattr(self, argument), wanted)
+        check_kind("tls", self.tls, Tls, "a pymilk.bridge.Tls")
+        if not isinstance(self.allow, tuple) or not all(isinstance(each, Allow) for each in self.allow):
+            raise bad_argument("allow", self.allow, "a tuple of pymilk.bridge.Allow")
         for address in (*self.listen, *self.connect):
             self._check(address, address in self.listen)
         if self.allow and not self.named:

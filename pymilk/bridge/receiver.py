@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
-from ..arguments import Replace, check_count
+from ..arguments import Replace, check_count, check_kind
 from ..errors import BridgeError, BridgeMessageError, StreamArgumentError, StreamError, StreamGoneWarning
 from ..names import check_name
 from ..streams.rings import check_slots
@@ -147,6 +147,8 @@ class Receiver:
         options: Options | None = None,
         engine: Engine | None = None,
     ) -> None:
+        check_kind("options", options, Options, "a pymilk.bridge.Options")
+        check_kind("links", links, Links, "a pymilk.bridge.Links")
         self.options = options or Options()
         self.source = source
         self._host, self._stream = source_of(source)

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from .._core import read_header
+from ..arguments import check_kind, check_texts
 from ..errors import StreamArgumentError, StreamError
 from ..names import SUFFIX, check_name, stream_directory, stream_name
 from ..system.ending import close_at_exit
@@ -118,7 +119,10 @@ class Sender:
                 "patterns is a tuple with a name or a pattern at least, unless logs are sent or parameters "
                 "offered", argument="patterns", found=patterns,
             )  # fmt: skip
-        self.patterns, self.log = tuple(patterns), tuple(log)
+        check_kind("params", params, ParameterOffer, "a pymilk.bridge.ParameterOffer")
+        check_kind("links", links, Links, "a pymilk.bridge.Links")
+        self.patterns = check_texts("patterns", patterns or (), "a tuple of names or patterns")
+        self.log = check_texts("log", log, "a tuple of names or patterns")
         self.host = check_name(host_name() if host is None else host)
         self._links, self._engine, self._owned = links or Links(), engine, engine is None
         self._family = Family()

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from ..arguments import check_kind
 from ..errors import BridgeError
 from ..system.extras import optional_library
 from ..system.forks import tell_after_fork
@@ -76,6 +77,7 @@ def open_engine(links: Links, most: int) -> Engine:
         It cannot listen there.
     """
     zenoh = optional_library("zenoh", "net", "streams across machines")
+    check_kind("links", links, Links, "a pymilk.bridge.Links")
     if links.tls is not None:
         links.tls.context()
     if links.passwords is not None:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FRAME_ROW, Rows, Stream, allocate, checked_timeout
-from ..arguments import check_choice, check_count, older_words
+from ..arguments import bad_argument, check_choice, check_count, older_words
 from ..axes import Orientation
 from ..errors import StreamError, StreamReplacedError, carry
 from ..streams.keeping import Kept
@@ -113,9 +113,12 @@ class Capture(Labelled):
         held: bool = False,
         room: int | None = None,
     ) -> None:
+        if not isinstance(stream, Stream):
+            raise bad_argument("stream", stream, "a Stream; SHM.capture makes captures of an SHM")
         self.name = stream.name
         self.requested = check_count("frames", frames, stream=stream.name)
-        self.room = self.requested if room is None else max(room, self.requested)
+        room = self.requested if room is None else check_count("room", room, below=2**62, stream=stream.name)
+        self.room = max(room, self.requested)
         self._source = Follower(stream)
         self._timeout = checked_timeout(timeout, stream.name)
         self._spin = spin_of(wait)
@@ -213,9 +216,10 @@ class Capture(Labelled):
     def wait_end(self, timeout: float | None = None) -> bool:
         """Wait for the end without raising what ended it; returns whether it has ended.
 
-        For threads that get no signals: one sleep, where `join` wakes every 50 ms.
+        For threads that get no signals: one sleep, where `join` wakes every 50 ms. `StreamArgumentError` if
+        the timeout is none.
         """
-        return self._finished.wait(timeout)
+        return self._finished.wait(checked_timeout(timeout, self.name))
 
     @property
     def received(self) -> int:
@@ -328,6 +332,7 @@ class Capture(Labelled):
 
     def _await(self, event: Latch, timeout: float | None = None) -> bool:
         """Wait for an event of the thread; any exception ends the capture."""
+        timeout = checked_timeout(timeout, self.name)
         try:
             return event.wait(timeout)
         except BaseException as error:

@@ -19,6 +19,7 @@ from ..errors import (
     ChannelTimeoutError,
 )
 from ..native.bell import Bell
+from ..native.checks import checked_timeout
 from ..streams.waiting import Awaited
 from ..streams.watching import read_later
 from ..system.forks import tell_after_fork
@@ -451,10 +452,10 @@ class CommandQueue(QueueFile, Channel):
         ChannelFullError, RecordTooLongError, ChannelArgumentError
         ChannelRemovedError, ChannelDamagedError, ChannelClosedError
         """
-        began = time.monotonic()
-        ticket = self.send(data, timeout)
+        limit, began = checked_timeout(timeout), time.monotonic()
+        ticket = self.send(data, limit)
         try:
-            return ticket.wait(None if timeout is None else max(0.0, began + timeout - time.monotonic()))
+            return ticket.wait(None if limit is None else max(0.0, began + limit - time.monotonic()))
         except ChannelTimeoutError:
             return ticket.leave()
         except KeyboardInterrupt:

@@ -8,6 +8,7 @@ import errno
 import os
 from typing import Any
 
+from ..arguments import whole_number
 from ..errors import (
     ChannelArgumentError,
     ChannelError,
@@ -119,7 +120,8 @@ def create_channel(path: str, name: str, header: bytes, nbytes: int, *, replace:
         There is one, and `replace` is false.
     ChannelPermissionError, ChannelStorageError, ChannelNotFoundError
     """
-    if isinstance(mode, bool) or not hasattr(mode, "__index__") or not 0 <= mode < 0o1000:
+    bits = whole_number(mode)
+    if bits is None or not 0 <= bits < 0o1000:
         raise ChannelArgumentError(
             f"channel {name!r}: mode is an int of 0 to 0o777, not {mode!r}",
             channel=name,
@@ -228,12 +230,12 @@ def remove_channel(path: str, name: str) -> None:
 
 def checked_size(given: Any, least: int, name: str) -> int:
     """Return a number of bytes, or raise `ChannelArgumentError`."""
-    whole = hasattr(given, "__index__") and not isinstance(given, bool)
-    if not whole or not least <= given.__index__() <= 1 << 40:
+    nbytes = whole_number(given)
+    if nbytes is None or not least <= nbytes <= 1 << 40:
         raise ChannelArgumentError(
             f"channel {name!r}: nbytes is a number from {least} to 2**40, not {given!r}",
             channel=name,
             argument="nbytes",
             found=given,
         )
-    return int(given.__index__())
+    return nbytes

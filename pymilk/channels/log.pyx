@@ -213,7 +213,11 @@ cdef class LogFile(CountedFile):
             if isinstance(data, str):
                 start = PyUnicode_AsUTF8AndSize(data, &length)
                 return self.write(start, length, FLAG_TEXT)
-            PyObject_GetBuffer(unmasked(data, "data"), &view, PyBUF_C_CONTIGUOUS)
+            pixels = unmasked(data, "data")
+            try:
+                PyObject_GetBuffer(pixels, &view, PyBUF_C_CONTIGUOUS)
+            except ValueError as error:  # of NumPy, whose arrays are not contiguous
+                raise BufferError(str(error)) from None
         except (TypeError, BufferError, UnicodeEncodeError) as error:
             raise ChannelArgumentError(
                 f"channel {self.name!r}: a message is bytes, text that UTF-8 has, or a contiguous buffer, not "

@@ -242,15 +242,30 @@ class MessageLog(LogFile, Channel):
         ------
         ChannelDamagedError, ChannelClosedError, StreamArgumentError
         """
-        return Batch(*self._take_many(1 << 62 if limit is None else check_count("limit", limit, "messages")))
+        most = 1 << 62
+        if limit is not None:
+            most = min(most, check_count("limit", limit, "messages"))
+        return Batch(*self._take_many(most))
 
     def append_many(self, messages: Iterable[bytes | str]) -> int:
         """Write several messages; returns the number of the last one written so far.
 
-        One that does not fit raises as `append` does; those before it are written then.
+        One that does not fit raises as `append` does; those before it are written then. What cannot be
+        iterated over is a `ChannelArgumentError`.
         """
         number = self.count
-        for each in messages:
+        try:
+            given = iter(messages)
+        except TypeError:
+            raise ChannelArgumentError(
+                f"channel {self.name!r}: messages is an iterable of messages, not {messages!r}; "
+                "append writes one",
+                channel=self.name,
+                path=self.path,
+                argument="messages",
+                found=messages,
+            ) from None
+        for each in given:
             number = self.append(each)
         return number
 

@@ -295,7 +295,11 @@ cdef class QueueFile(ChannelFile):
         try:
             if isinstance(data, str):
                 return data.encode()
-            PyObject_GetBuffer(unmasked(data, "data"), &view, PyBUF_C_CONTIGUOUS)
+            pixels = unmasked(data, "data")
+            try:
+                PyObject_GetBuffer(pixels, &view, PyBUF_C_CONTIGUOUS)
+            except ValueError as error:  # of NumPy, whose arrays are not contiguous
+                raise BufferError(str(error)) from None
         except (TypeError, BufferError, UnicodeEncodeError) as error:
             raise ChannelArgumentError(
                 f"channel {self.name!r}: a command or reply is bytes, text that UTF-8 has, or a contiguous buffer, not "

@@ -44,7 +44,7 @@ from ..errors import (
 from ..system.locks import holder_of
 from ..system.arrays import unmasked
 from ..system.processes import named_processes
-from .values import array_bytes, array_of
+from .values import array_bytes, array_of, pairs_of
 
 __all__ = ["LONGEST_KEY", "StateFile", "first_image"]
 
@@ -223,7 +223,7 @@ def first_image(str name, values, uint64_t nbytes):
     ------
     ChannelArgumentError, RecordTooLongError
     """
-    cdef list changes = [encoded(name, key, value) for key, value in dict(values).items()]
+    cdef list changes = [encoded(name, key, value) for key, value in pairs_of(name, values).items()]
     cdef bytearray image = bytearray(nbytes)
     cdef char *base = image
     cdef Step step = Step(nbytes, 1, clock_ns(CLOCK_REALTIME), False, True)

@@ -7,7 +7,7 @@ import os
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..arguments import check_number
+from ..arguments import check_number, whole_number
 from ..errors import (
     ChannelArgumentError,
     ChannelFormatError,
@@ -30,6 +30,7 @@ from .files import (
     remove_channel,
 )
 from .state import StateFile, first_image
+from .values import pairs_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -167,6 +168,7 @@ class SharedState(StateFile, Channel):
                 argument="values",
                 found=values,
             )
+        fixed = bool(fixed)
         image = (size - HEADER_NBYTES) // 16 * 8
         content = new_header(Kind.state, size, int(fixed), image, 1 if values else 0)
         if values:
@@ -323,7 +325,8 @@ class SharedState(StateFile, Channel):
         return await self._later(lambda: self.read(0), timeout)
 
     def _check_epoch(self, epoch: int) -> None:
-        if not hasattr(epoch, "__index__") or not 0 <= epoch < 1 << 63:
+        number = whole_number(epoch)
+        if number is None or not 0 <= number < 1 << 63:
             raise ChannelArgumentError(
                 f"channel {self.name!r}: an epoch is a number from 0 on, not {epoch!r}",
                 channel=self.name,
@@ -371,7 +374,7 @@ class SharedState(StateFile, Channel):
             Another process was in the middle of a step for longer than the timeout.
         ChannelReadOnlyError, ChannelRemovedError, ChannelDamagedError, ChannelClosedError
         """
-        return self._set(dict(values, **more).items())
+        return self._set(pairs_of(self.name, values, more).items())
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._set(((key, value),))

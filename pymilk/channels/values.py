@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from .._types import Array
+from ..errors import ChannelArgumentError
 from .schema import read_type, type_text
 
-__all__ = ["array_bytes", "array_head", "array_of"]
+__all__ = ["array_bytes", "array_head", "array_of", "pairs_of"]
+
+
+def pairs_of(channel: str, values: Any, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what ``dict(values, **more)`` makes, or raise `ChannelArgumentError`."""
+    try:
+        return dict(values, **(more or {}))
+    except (TypeError, ValueError):
+        raise ChannelArgumentError(
+            f"channel {channel!r}: values is a mapping of keys to values, or pairs of them, not {values!r}",
+            channel=channel,
+            argument="values",
+            found=values,
+        ) from None
 
 
 def array_head(array: Array) -> bytes:

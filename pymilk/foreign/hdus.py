@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
-from ..arguments import bad_argument
+from ..arguments import bad_argument, whole_number
 from ..errors import CaptureMemoryError, StreamArgumentError, StreamError, StreamFormatError
 from ..system.causes import ended_resources
 from ..system.extras import optional_library
@@ -88,10 +88,13 @@ def checked_hdu(given: Any) -> Hdu | None:
         if name and version.isdecimal():
             return name, int(version)
     elif isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str):
-        if hasattr(given[1], "__index__"):
-            return given[0], int(given[1])
-    elif hasattr(given, "__index__") and not isinstance(given, bool) and given.__index__() >= 0:
-        return int(given)
+        number = whole_number(given[1])
+        if number is not None:
+            return given[0], number
+    else:
+        number = whole_number(given)
+        if number is not None and number >= 0:
+            return number
     wanted = "the number of an HDU (0 is the primary), its name, or name and version (SCI,2)"
     raise bad_argument("hdu", given, wanted)
 

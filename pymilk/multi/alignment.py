@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FLAG_COUNTER_RESET, FLAG_COUNTER_SET, FLAG_NEW_FILE, free_memory
-from ..arguments import check_choice, is_number
+from ..arguments import bad_argument, check_choice, check_mapping, is_number
 from ..errors import CaptureMemoryError, StreamArgumentError
 
 __all__ = ["Alignment", "align"]
@@ -136,6 +136,9 @@ def align(
     """
     check_choice("by", by, ("time", "counter"))
     check_choice("match", match, ("nearest", "previous"))
+    check_mapping("infos", infos, "a mapping of labels to rows")
+    if not infos:
+        raise bad_argument("infos", infos, "rows of one stream or more")
     if reference is None:
         reference = next(iter(infos))
     check_choice("reference", reference, tuple(infos))

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._core import FRAME_ROW, checked_timeout, free_memory
 from .._types import Array
-from ..arguments import bad_argument, check_count, check_seconds, older_words
+from ..arguments import bad_argument, check_count, check_items, check_seconds, older_words
 from ..capture import Capture
 from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError, carry
 from ..notebooks import as_html
@@ -494,14 +494,14 @@ def capture_many(
 
 def _wanted(streams: Any, frames: Any, out: Any) -> dict[str, _Wanted]:
     """Return stream, number of frames and memory for each label."""
-    if isinstance(streams, (str, bytes, SHM)) or not isinstance(streams, Iterable):
-        raise bad_argument(
-            "streams", streams, "a mapping of labels, or a list of names or SHM objects"
-        )
+    asked = "a mapping of labels, or a list of names or SHM objects"
+    if isinstance(streams, (str, bytes, SHM)):
+        raise bad_argument("streams", streams, asked)
     if isinstance(streams, Mapping):
         given = list(streams.items())
     else:
-        given = [(item.FNAME if isinstance(item, SHM) else item, item) for item in streams]
+        items = check_items("streams", streams, asked)
+        given = [(item.FNAME if isinstance(item, SHM) else item, item) for item in items]
     labels = [label for label, _ in given]
     if not given or not all(isinstance(label, str) for label in labels):
         raise bad_argument("streams", streams, "one or more streams, as str or SHM")

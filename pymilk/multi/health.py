@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._core import FLAG_TORN
-from ..arguments import check_number
+from ..arguments import check_number, check_texts
 from ..errors import StreamError, StreamTimeoutError
 from ..inspection import measure_rates, survey
 from ..names import is_pattern, matches, stream_directory
@@ -120,7 +120,7 @@ class Watcher:
     """
 
     def __init__(self, patterns: Iterable[str] = (), limits: Limits | None = None) -> None:
-        self._patterns = tuple(patterns)
+        self._patterns = check_texts("patterns", patterns, "a tuple of names or patterns")
         self._limits = limits or Limits()
         self._readers: dict[str, RingReader] = {}
         self._known: dict[str, None] = {each: None for each in self._patterns if not is_pattern(each)}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .._core import Stream, checked_timeout, wait_for_any
-from ..arguments import bad_argument
+from ..arguments import bad_argument, check_items
 from ..errors import StreamTimeoutError
 from ..streams.waiting import Awaited, CanBeAwaited, awaited
 
@@ -57,9 +57,10 @@ def wait_any(
     5.16 or newer, and up to 128 items; beyond, and for streams without a free semaphore, it looks every 50
     us at first and every millisecond later. Ctrl-C ends it.
     """
-    given = list(items)
+    asked = "one or more streams or rings, each once"
+    given = check_items("items", items, asked)
     if not given or len({id(item) for item in given}) < len(given):
-        raise bad_argument("items", items, "one or more streams or rings, each once")
+        raise bad_argument("items", items, asked)
     limit = checked_timeout(timeout)
     deadline = None if limit is None else time.monotonic() + limit
     waiting = [_item(item) for item in given]

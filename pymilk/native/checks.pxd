@@ -14,6 +14,7 @@ cdef object on_gpu_error(str name, int location)
 cdef object bad_argument(str name, str argument, object found, str wanted)
 
 # Arguments.
+cdef object whole_number(object value)
 cdef object index_argument(str name, str argument, object value, object below)
 cdef int64_t timeout_ns(object timeout, str name) except? -2
 cdef int64_t time_argument(str name, object value) except? -1

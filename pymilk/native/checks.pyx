@@ -3,6 +3,7 @@
 from cpython.buffer cimport (
     PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_WRITABLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer,
 )
+from cpython.number cimport PyNumber_Index
 from libc.stdint cimport int64_t
 from libc.string cimport strchr
 
@@ -13,6 +14,7 @@ import math
 
 import numpy as np
 
+from ..arguments import shown
 from ..errors import (
     FrameMismatchError,
     StreamArgumentError,
@@ -46,15 +48,24 @@ cdef object on_gpu_error(str name, int location):
 
 cdef object bad_argument(str name, str argument, object found, str wanted):
     return StreamArgumentError(
-        f"stream {name!r}: {argument} is {wanted}, not {found!r}",
+        f"stream {name!r}: {argument} is {wanted}, not {shown(found)}",
         stream=name, argument=argument, found=found)
+
+
+cdef object whole_number(object value):
+    """Return an integer as int, and None for anything else: arrays and classes have __index__ too."""
+    try:
+        return PyNumber_Index(value)
+    except TypeError:
+        return None
 
 
 cdef object index_argument(str name, str argument, object value, object below):
     """Return an argument as an int of 0 to below - 1."""
-    if not (hasattr(value, "__index__") and 0 <= value < below):
+    whole = whole_number(value)
+    if whole is None or not 0 <= whole < below:
         raise bad_argument(name, argument, value, f"an int of 0 to {below - 1}")
-    return value.__index__()
+    return whole
 
 
 cdef int64_t timeout_ns(object timeout, str name) except? -2:
@@ -68,7 +79,7 @@ cdef int64_t timeout_ns(object timeout, str name) except? -2:
     if math.isnan(seconds) or seconds < 0:
         whose = f"stream {name!r}: " if name else ""
         raise StreamArgumentError(
-            f"{whose}timeout is seconds (0 or more) or None for ever, not {timeout!r}",
+            f"{whose}timeout is seconds (0 or more) or None for ever, not {shown(timeout)}",
             stream=name, argument="timeout", found=timeout,
         )
     return FOREVER if seconds > 9e9 else <int64_t>(seconds * 1e9)
@@ -82,9 +93,10 @@ def checked_timeout(timeout, name=""):
 
 cdef int64_t time_argument(str name, object value) except? -1:
     """Return a time given in nanoseconds."""
-    if not (hasattr(value, "__index__") and -2**63 <= value < 2**63):
+    whole = whole_number(value)
+    if whole is None or not -2**63 <= whole < 2**63:
         raise bad_argument(name, "atime_ns", value, "nanoseconds of CLOCK_TAI as an int")
-    return value.__index__()
+    return whole
 
 
 cdef int take_buffer(object array, Py_buffer *view, bint writable, str name, str what) except -1:
@@ -96,8 +108,13 @@ cdef int take_buffer(object array, Py_buffer *view, bint writable, str name, str
     try:
         PyObject_GetBuffer(
             array, view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT | (PyBUF_WRITABLE if writable else 0))
-    except (BufferError, ValueError):
-        readonly = writable and memoryview(array).readonly
+    except (BufferError, ValueError) as error:
+        try:
+            readonly = writable and memoryview(array).readonly
+        except (BufferError, ValueError):  # no buffer can be had: times, for one
+            raise FrameMismatchError(
+                f"stream {name!r}: {what} has no pixels that memory can be shared of: {error}",
+                stream=name, field="dtype", expected="numbers", found=type(array).__name__) from None
         raise FrameMismatchError(
             f"stream {name!r}: {what} has to be C-contiguous"
             f"{' and writable' if writable else ''}; it is "

@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, uint64_t
 
 from .._isio cimport __ATOMIC_ACQUIRE, __ATOMIC_RELEASE, atomic_load_u64, atomic_store_i32, atomic_store_u64
 from ..protocol.flags cimport raise_flag
-from .checks cimport index_argument
+from .checks cimport index_argument, whole_number
 from .memory cimport anonymous
 
 import math
@@ -54,7 +54,8 @@ cdef class FrameFeed:
 
     def __cinit__(self, depth, shape, dtype, slack_ns):
         count = check_count("depth", depth, below=2**62)
-        if slack_ns is not None and not (hasattr(slack_ns, "__index__") and 0 <= slack_ns < 2**62):
+        slack = 0 if slack_ns is None else whole_number(slack_ns)
+        if slack is None or not 0 <= slack < 2**62:
             raise StreamArgumentError(
                 f"slack_ns is nanoseconds, 0 or more, or None, not {slack_ns!r}",
                 argument="slack_ns", found=slack_ns)

@@ -49,7 +49,7 @@ cdef Layout layout_of(object name) except *:
     """Return the layout of this name; None is that of the header pymilk was compiled with."""
     cdef Layout layout = Layout(history=PYMILK_HEADER_HISTORY, dao=PYMILK_HEADER_DAO)
     if name is not None:
-        if name not in ("default", "dao", "writehistory", "dao+writehistory"):
+        if not (isinstance(name, str) and name in ("default", "dao", "writehistory", "dao+writehistory")):
             raise StreamArgumentError(
                 f"layout is 'default', 'dao', 'writehistory' or 'dao+writehistory', not {name!r}",
                 argument="layout", found=name,

@@ -6,6 +6,7 @@ from libc.string cimport memcpy, memset
 from .._isio cimport (
     IMAGE_KEYWORD, KEYWORD_MAX_COMMENT, KEYWORD_MAX_STRING, __ATOMIC_RELAXED, __ATOMIC_RELEASE, atomic_store_u64,
 )
+from .checks cimport whole_number
 from .file cimport StreamFile
 from .header cimport decode_text
 
@@ -159,7 +160,8 @@ cdef tuple encode_keyword(str stream, object keyword):
             f"stream {stream!r}: a keyword needs a name", stream=stream, keyword="",
             limit=KEYWORD_MAX_STRING, found=0)
     note = encode_text(stream, name, "comment", comment, KEYWORD_MAX_COMMENT)
-    if cnt is not None and not (hasattr(cnt, "__index__") and 0 <= cnt < 2**64):
+    count = 0 if cnt is None else whole_number(cnt)
+    if count is None or not 0 <= count < 2**64:
         raise KeywordError(
             f"stream {stream!r}: cnt of keyword {name!r} is an int of 0 to 2**64 - 1, not {cnt!r}",
             stream=stream, keyword=name, limit=2**64 - 1, found=cnt)

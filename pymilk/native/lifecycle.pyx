@@ -22,7 +22,7 @@ from ..protocol.layout cimport KIND_AND_AXIS, Counts, at_imdatamemsize, note_uni
 from ..protocol.process cimport own_pid
 from ..protocol.publish cimport post_all
 from ..protocol.semaphore cimport semaphore
-from .checks cimport bad_argument, index_argument
+from .checks cimport bad_argument, index_argument, whole_number
 from .file cimport StreamFile, make_file
 from .header cimport layout_of, open_file, take_snapshot
 from .keywords cimport write_keywords
@@ -216,7 +216,8 @@ cdef int check_counts(NewStream new, int naxis) except -1:
         ("imagetype", new.imagetype, 2**64),
     ):
         index_argument(new.name, argument, found, limit)
-    if not (hasattr(new.location, "__index__") and -1 <= new.location < 128):
+    location = whole_number(new.location)
+    if location is None or not -1 <= location < 128:
         raise bad_argument(new.name, "location", new.location, "-1 (pixels in the file) or a GPU number")
     if new.imagetype & KIND_AND_AXIS == CIRCULAR_BUFFER and naxis != 3:
         raise bad_argument(

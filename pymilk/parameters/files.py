@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 
+from ..arguments import whole_number
 from ..errors import (
     FPSArgumentError,
     FPSError,
@@ -93,7 +94,8 @@ def create_file(
     """
     layout = LAYOUTS[0]
     slots = header.slots
-    if isinstance(slots, bool) or not hasattr(slots, "__index__") or not 1 <= slots <= MOST_SLOTS:
+    number = whole_number(slots)
+    if number is None or not 1 <= number <= MOST_SLOTS:
         raise FPSArgumentError(
             f"fps {header.name!r}: slots is a number of 1 to {MOST_SLOTS}, not {slots!r}",
             fps=header.name,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..arguments import check_items, check_mapping, shown, whole_number
 from ..errors import FPSArgumentError, FPSFullError, FPSTypeError
 from . import control
 from .check import check_all
@@ -133,6 +134,7 @@ class FPS(Mapping[str, Any]):
         The permissions of the file are 0600, as milk has them.
         """
         path = fps_path(name)
+        _check_kinds(description, program, standard)
         folder = os.path.abspath(program.workdir or os.getcwd())
         plain = check_fps_name(fps_name(path))
         header = Header(plain, slots, description, _labels(labels), folder, program)
@@ -188,7 +190,10 @@ class FPS(Mapping[str, Any]):
         ------
         FPSKeyError, FPSTypeError, FPSTextError, FPSLimitError, FPSReadOnlyError, FPSReplacedError
             As `set`.
+        StreamArgumentError
+            That is no mapping.
         """
+        check_mapping("values", values, "a mapping of keys to values")
         for key, value in values.items():
             self._table.verify(key, value, force)
         for key, value in values.items():
@@ -290,7 +295,9 @@ class FPS(Mapping[str, Any]):
         """
         keyword = full_keyword(key, self.name)
         kind = self._kind(keyword, default, type)
-        low, high = (None, None) if limits is None else limits
+        low, high = _limits(limits)
+        _check_bits("flags", flags, 64)
+        _check_kinds(description)
         flags = int(flags) | (0 if low is None else ParameterFlag.MINLIMIT)
         flags |= 0 if high is None else ParameterFlag.MAXLIMIT
         initial = initial_elements(kind, default, (low, high), keyword, self.name)
@@ -457,11 +464,21 @@ class FPS(Mapping[str, Any]):
         return check_all(self._table)
 
     def request(self, set: Signal | int = 0, clear: Signal | int = 0) -> None:
-        """Set and clear request bits."""
+        """Set and clear request bits; `FPSArgumentError` for what are no bits."""
+        for argument, bits in (("set", set), ("clear", clear)):
+            _check_bits(argument, bits, 64)
         self._table.change_signal(set, clear)
 
     def change_status(self, set: Status | int = 0, clear: Status | int = 0) -> None:
-        """Set and clear status bits; they belong to the processes behind the FPS."""
+        """Set and clear status bits; they belong to the processes behind the FPS.
+
+        Raises
+        ------
+        FPSArgumentError
+            Those are no bits.
+        """
+        for argument, bits in (("set", set), ("clear", clear)):
+            _check_bits(argument, bits, 63)
         self._table.change_status(set, clear)
 
     def tmux_start(self) -> None:
@@ -657,11 +674,44 @@ class FPS(Mapping[str, Any]):
         )
 
 
+def _check_bits(argument: str, found: Any, count: int) -> None:
+    """Raise `FPSArgumentError` if that is no int of so many bits."""
+    bits = whole_number(found)
+    if bits is None or not 0 <= bits < 1 << count:
+        raise FPSArgumentError(
+            f"{argument} is an int of {count} bits, not {shown(found)}", argument=argument, found=found
+        )
+
+
+def _limits(given: Any) -> tuple[Any, Any]:
+    """Return the lower and the upper limit that a parameter is to have."""
+    if given is None:
+        return None, None
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        raise FPSArgumentError(
+            f"limits are the lowest and the highest value, either may be None, not {shown(given)}",
+            argument="limits",
+            found=given,
+        )
+    return given[0], given[1]
+
+
+def _check_kinds(description: Any, program: Any = _MILK, standard: Any = False) -> None:
+    """Raise `FPSArgumentError` for what a new FPS cannot have."""
+    for argument, found, kind, wanted in (
+        ("description", description, str, "a text"),
+        ("program", program, Program, "a pymilk.parameters.Program"),
+        ("standard", standard or None, (bool, StandardEntries, type(None)), "True, False or StandardEntries"),
+    ):
+        if not isinstance(found, kind):
+            raise FPSArgumentError(f"{argument} is {wanted}, not {found!r}", argument=argument, found=found)
+
+
 def _labels(labels: Iterable[str] | None) -> str:
     """Return the labels as a header has them."""
     if labels is None:
         return os.environ.get("FPS_KEYWORDARRAY") or ":"
-    given = [labels] if isinstance(labels, str) else list(labels)
+    given = [labels] if isinstance(labels, str) else check_items("labels", labels, "texts")
     if not all(isinstance(each, str) for each in given):
         raise FPSArgumentError(f"labels are texts, not {given!r}", argument="labels", found=given)
     return f":{':'.join(given)}:" if given else ":"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from ..errors import FPSError, FPSKeyError, FPSNotFoundError, FPSPermissionError, FPSStorageError
 from ..system.causes import cause_of, ended_resources
+from ..system.files import checked_path
 from .fps import FPS
 from .naming import SUFFIX, fps_directory
 
@@ -22,7 +23,7 @@ def list_fps(directory: str | None = None) -> list[str]:
     FPSNotFoundError, FPSPermissionError
         There is no such directory, or it cannot be listed.
     """
-    folder = fps_directory() if directory is None else directory
+    folder = fps_directory() if directory is None else checked_path(directory, "a directory", "directory")
     try:
         entries = os.listdir(folder)
     except PermissionError as error:

@@ -30,7 +30,7 @@ from ..errors import (
 )
 from ..names import stream_directory
 from ..system.causes import cause_of, ended_resources
-from ..system.files import put_in_place
+from ..system.files import checked_path, put_in_place
 from ..system.hidden import temporary_path
 from ..system.processes import process_alive
 from .process_file import MappedFile
@@ -129,6 +129,7 @@ def find_files(directory: str) -> Iterator[tuple[str, str, int]]:
     ProcessInfoNotFoundError, ProcessInfoPermissionError
         There is no such directory, or it cannot be listed.
     """
+    directory = checked_path(directory, "a directory of process information", "directory")
     try:
         entries = sorted(os.listdir(directory))
     except PermissionError as error:

@@ -236,7 +236,7 @@ class ProcessInfo:
             "triggerstreamID": -1,
             "triggerstreamname": _NONE,
             "RT_priority": -1,
-            "MeasureTiming": int(measure),
+            "MeasureTiming": int(bool(measure)),
             "description": description,
         }
         return cls._make(process_directory() if directory is None else directory, values)

@@ -45,7 +45,7 @@ def deadline_of(timeout: float | None, fps: str) -> int:
         return -1
     try:
         seconds = float(timeout)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if math.isnan(seconds) or seconds < 0:
         raise FPSArgumentError(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import FrameFeed, Stream
+from .._core import FrameFeed, Stream, checked_timeout
 from .._types import Array
 from ..arguments import check_number
 from ..errors import (
@@ -357,6 +357,7 @@ class Player:
 
     def _await(self, event: Latch, timeout: float | None = None) -> bool:
         """Wait for an event; any exception stops the player."""
+        timeout = checked_timeout(timeout, self.name)
         try:
             return event.wait(timeout)
         except BaseException as error:

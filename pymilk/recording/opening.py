@@ -6,12 +6,11 @@ import os
 import re
 import time
 import warnings
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..arguments import bad_argument
+from ..arguments import bad_argument, check_items, whole_number
 from ..errors import (
     ForeignFileWarning,
     StreamArgumentError,
@@ -43,7 +42,7 @@ Part = tuple[str, Hdu | None]
 
 def check_frame_axes(found: Any) -> None:
     """Raise `StreamArgumentError` if a frame cannot have so many axes."""
-    if found not in (None, 1, 2, 3) or isinstance(found, bool):
+    if found is not None and whole_number(found) not in (1, 2, 3):
         raise bad_argument("frame_axes", found, "the number of axes of a frame, 1 to 3, or None")
 
 
@@ -60,9 +59,10 @@ def files_of(path: Any, hdu: Any) -> tuple[list[Part], bool]:
                 f"there is no recording {part[0]}, nor a series of that name", path=part[0]
             )
         return parts, True
-    parts = [_divided(each, wanted) for each in path] if isinstance(path, Iterable) else []
+    asked = "the path of a recording, or a list of them"
+    parts = [_divided(each, wanted) for each in check_items("path", path, asked)]
     if not parts:
-        raise bad_argument("path", path, "the path of a recording, or a list of them")
+        raise bad_argument("path", path, asked)
     return parts, False
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._types import Array
+from ..arguments import bad_argument, check_dtype, check_number
 from ..errors import FrameMismatchError
 from .sinks.base import batch_of
 
@@ -99,7 +100,7 @@ class Reductions:
         progress: Progress | None = None,
     ) -> Any:
         """Return the mean; float64 for integers. See `Reductions`."""
-        result = _inexact(self.dtype) if dtype is None else np.dtype(dtype)
+        result = _inexact(self.dtype) if dtype is None else _number("dtype", dtype)
         wide = _wide(np.result_type(result, _inexact(self.dtype)))
         return self._reduced(_Mean(wide), result, axis, out, keepdims, progress)
 
@@ -263,7 +264,8 @@ class _Spread(_Fold):
 
     def __init__(self, dtype: np.dtype[Any], ddof: float, root: bool) -> None:
         self._mean = _Mean(_wide(_inexact(dtype)))
-        self._ddof, self._root = ddof, root
+        self._ddof = check_number("ddof", ddof, "a number, such as 0 or 1", -(2.0**53), 2.0**53)
+        self._root = root
 
     def begin(self, block: Array, axes: tuple[int, ...]) -> tuple[int, Array, Array]:
         part = self._mean.begin(block, axes)
@@ -311,6 +313,14 @@ def _axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     return axes
 
 
+def _number(argument: str, dtype: Any) -> np.dtype[Any]:
+    """Return a type of numbers that a result is asked for in."""
+    given = check_dtype(argument, dtype)
+    if given.kind not in "biufc":
+        raise bad_argument(argument, dtype, "a type of numbers")
+    return given
+
+
 def _inexact(dtype: Any) -> np.dtype[Any]:
     """Return the type of a mean: float64 for integers."""
     given = np.dtype(dtype)
@@ -324,13 +334,15 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def _real(dtype: Any, own: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type of a variance."""
-    return np.dtype(dtype) if dtype is not None else np.empty(0, _inexact(own)).real.dtype
+    return _number("dtype", dtype) if dtype is not None else np.empty(0, _inexact(own)).real.dtype
 
 
 def _delivered(made: Array, out: Array | None) -> Any:
     """Return a result: a scalar if it has no axes, or `out`."""
     if out is None:
         return made[()]
+    if not isinstance(out, np.ndarray):
+        raise bad_argument("out", out, "an array")
     if out.shape != made.shape:
         raise FrameMismatchError(
             f"out has the shape {out.shape}, and the result {made.shape}",

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ..arguments import bad_argument
+from ..arguments import bad_argument, check_items
 from ..errors import StreamNotFoundError
 from .recording import Recording, load
 from .sinks import SUFFIXES, sink_of
@@ -52,9 +52,9 @@ def open_mfrecording(
     -----
     Opening reads the rows of all files. Frames are read when they are indexed.
     """
-    patterns = [pattern] if isinstance(pattern, (str, os.PathLike)) else pattern
-    if not isinstance(patterns, Iterable):
-        raise bad_argument("pattern", pattern, "a path with wildcards, or a list of them")
+    asked = "a path with wildcards, or a list of them"
+    alone = isinstance(pattern, (str, os.PathLike))
+    patterns = [pattern] if alone else check_items("pattern", pattern, asked)
     paths: list[Any] = []
     for each in patterns:
         if not isinstance(each, (str, os.PathLike)):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..arguments import bad_argument
+from ..arguments import bad_argument, check_items
 from ..errors import StreamArgumentError
 from ..names import stream_name
 from ..shm import SHM
@@ -38,7 +38,7 @@ def targets_of(source: Any, path: Any, kind: str | None = None) -> list[tuple[SH
         if isinstance(source, (str, SHM)):
             several = [source]
         else:
-            several = list(source) if isinstance(source, Iterable) else []
+            several = check_items("source", source, "one or more streams, as str or SHM")
         streams = all(isinstance(each, (str, SHM)) for each in several)
         if streams and len(several) > 1 and "{stream}" not in where:
             raise StreamArgumentError(

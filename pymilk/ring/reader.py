@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._core import FRAME_ROW, PrivateRing, Reader, RingCursor, Rows, Stream, Turn, allocate, checked_timeout
-from ..arguments import STARTS, check_choice, check_count, older_words
+from ..arguments import STARTS, bad_argument, check_choice, check_count, older_words
 from ..axes import Orientation
 from ..capture import Capture, finished_capture
 from ..errors import (
@@ -161,6 +161,9 @@ class RingReader(ReadCalls):
         if depth is not None:
             check_count("depth", depth, below=2**62)
         self._spin = spin_of(wait)
+        if not isinstance(stream, (str, Stream)):
+            wanted = "the name of a stream or a Stream; SHM.ring_reader reads an SHM"
+            raise bad_argument("stream", stream, wanted)
         owned = isinstance(stream, str)
         self._source = Follower(Stream.attach(stream) if isinstance(stream, str) else stream, owned=owned)
         self.name = self._stream.name
@@ -415,7 +418,7 @@ class RingReader(ReadCalls):
 
     def _try_block(self, limit: int, consume: bool = True) -> Block | None:
         cursor = self._cursor
-        got = cursor.take(limit, consume=consume, newest=self._newest, strict=self._strict)
+        got = cursor.take(min(limit, 1 << 62), consume=consume, newest=self._newest, strict=self._strict)
         if self._bell >= 0:
             self._reset_bell()
         if got is None:

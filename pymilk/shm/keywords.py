@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._core import Stream
+from ..arguments import check_mapping
 from ..streams.camera import crop_window, exposure_time, frame_rate, reads_per_frame
-from ..streams.keywords import Keywords
+from ..streams.keywords import TABLE, Keywords
 
 __all__ = ["KeywordCalls"]
 
@@ -15,6 +16,7 @@ class KeywordCalls:
     """Base class of `SHM`: keywords of its stream."""
 
     if TYPE_CHECKING:  # SHM has these
+        FNAME: str
         shape: tuple[int, ...]
 
         def _live(self) -> Stream: ...
@@ -53,12 +55,14 @@ class KeywordCalls:
         The tables of old camera servers, ``{name: (value, comment, format, short)}``, are taken too: format
         and short name are left out. Others stay. A keyword without comment loses the one that it had, as
         existing scripts expect; a comment of None keeps it, and so do `update_keyword` and `keywords`. If one
-        cannot be stored, none is, and `KeywordError` is raised.
+        cannot be stored, none is, and `KeywordError` is raised; `StreamArgumentError` if that is no mapping.
         """
+        check_mapping("kw_dict", kw_dict, TABLE, self.FNAME)
         self.keywords.merge(kw_dict, keep_comments=False, tables=True)
 
     def reset_keywords(self, kw_dict: dict[str, Any]) -> None:
         """Replace all keywords; argument as for `set_keywords`."""
+        check_mapping("kw_dict", kw_dict, TABLE, self.FNAME)
         self.keywords.replace(kw_dict, tables=True)
 
     def update_keyword(self, name: str, value: Any, comment: str | None = None) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from .._core import FLAG_TORN, FLAG_UNCERTAIN, Stream, turn_copy
 from .._types import Array
-from ..arguments import Replace, bad_argument, check_number, older_words
+from ..arguments import Replace, bad_argument, check_number, older_words, whole_number
 from ..axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
 from ..capture import Capture
 from ..errors import (
@@ -186,7 +186,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         replace: Replace | None = None,
     ) -> None:
         self._stream = None
-        if location != -1:
+        if whole_number(location) != -1:
             raise StreamArgumentError(
                 f"stream {fname!r}: location={location} would put its pixels on a GPU, and no GPU library is "
                 "there; leave location at -1",
@@ -709,7 +709,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             check_number("rate", rate, wanted, 0.0, 1e9, above=True, stream=self.FNAME)
         times = None
         if atimes is not None:
-            times = np.asarray(atimes)
+            times = as_pixels(atimes, "atimes")
             if times.dtype.kind not in "iu" or times.shape != (len(given),):
                 wanted = f"{len(given)} integer nanoseconds of CLOCK_TAI"
                 raise bad_argument("atimes", atimes, wanted, self.FNAME)
@@ -726,7 +726,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         """Convert pixels as `check_dt` asks for it: by the unsafe rules of NumPy."""
         try:
             return frame.astype(self._dtype)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise FrameMismatchError(
                 f"stream {self.FNAME!r}: the data ({frame.dtype}) cannot be converted to {self._dtype}: "
                 f"{error}",

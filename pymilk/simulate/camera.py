@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import numpy as np
 import numpy.typing as npt
 
 from .._core import Stream, checked_timeout
+from ..arguments import check_dtype
 from ..errors import NotStartedError, StreamArgumentError, StreamError, StreamNotFoundError
 from ..reports import Report
 from ..system.ending import close_at_exit
@@ -230,10 +230,10 @@ class SimulatedCamera(_Simulation):
         faults: Faults = NONE,
         seed: int = 1,
     ) -> None:
-        given = None if dtype is None else np.dtype(dtype).name
+        given = None if dtype is None else check_dtype("dtype", dtype).name
         super().__init__(
             CameraOptions(
-                name, kind, shape, given, rate=float(rate), frames=frames, ring=ring, seed=seed, faults=faults
+                name, kind, shape, given, rate=rate, frames=frames, ring=ring, seed=seed, faults=faults
             )
         )
 
@@ -271,4 +271,4 @@ class SimulatedLoop(_Simulation):
     def __init__(
         self, name: str, rate: float = 300.0, gain: float = 0.4, frames: int | None = None, *, seed: int = 1
     ) -> None:
-        super().__init__(LoopOptions(name, float(rate), float(gain), frames, seed))
+        super().__init__(LoopOptions(name, rate, gain, frames, seed))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import check_choice, check_count, check_number
+from ..arguments import bad_argument, check_choice, check_count, check_items, check_number, whole_number
 from ..errors import StreamArgumentError
 from .faults import NONE, Faults
 from .scenes import SCENES
@@ -55,7 +55,14 @@ class CameraOptions:
 
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, tuple(SCENES))
-        check_number("rate", self.rate, "frames per second, or 0 for as fast as possible", 0.0, 1e9)
+        wanted = "frames per second, or 0 for as fast as possible"
+        object.__setattr__(self, "rate", check_number("rate", self.rate, wanted, 0.0, 1e9))
+        if not isinstance(self.faults, Faults):
+            raise bad_argument("faults", self.faults, "a pymilk.simulate.Faults")
+        if self.shape is not None:
+            axes = [whole_number(axis) for axis in check_items("shape", self.shape, "a tuple of axes")]
+            if not all(axis is not None and axis >= 1 for axis in axes):
+                raise bad_argument("shape", self.shape, "a tuple of axes, each 1 or more")
         if self.frames is not None:
             check_count("frames", self.frames, "frames", least=0, below=2**62)
         check_count("ring", self.ring, "slots, or 0 for no ring", least=0, below=2**32)
@@ -114,8 +121,10 @@ class LoopOptions:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        check_number("rate", self.rate, "iterations per second, above 0", 0.0, 1e5, above=True)
-        check_number("gain", self.gain, "a gain of 0 (open loop) to 2", 0.0, 2.0)
+        rate = check_number("rate", self.rate, "iterations per second, above 0", 0.0, 1e5, above=True)
+        object.__setattr__(self, "rate", rate)
+        gain = check_number("gain", self.gain, "a gain of 0 (open loop) to 2", 0.0, 2.0)
+        object.__setattr__(self, "gain", gain)
         if self.frames is not None:
             check_count("frames", self.frames, "iterations", least=0, below=2**62)
         check_count("seed", self.seed, least=0, below=2**63)

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 from .._core import Keyword, Stream
+from ..arguments import check_mapping
 from ..errors import KeywordError, KeywordNotFoundError
 
-__all__ = ["KeywordName", "Keywords", "kind_of_value", "value_of_text"]
+__all__ = ["TABLE", "KeywordName", "Keywords", "kind_of_value", "value_of_text"]
 
 Value = int | float | str | None
+
+#: What `Keywords.merge` takes, for messages.
+TABLE = "a dict of name to value, or to (value, comment)"
 
 
 class KeywordName(str):
@@ -129,7 +133,10 @@ class Keywords(MutableMapping[str, Value]):
         Raises
         ------
         KeywordError
+        StreamArgumentError
+            That is no mapping.
         """
+        check_mapping("keywords", changes, TABLE)
         stream = self._stream()
         table = {keyword.name: keyword for keyword in stream.read_keywords()}
         absent = None if keep_comments else ""
@@ -149,6 +156,7 @@ class Keywords(MutableMapping[str, Value]):
 
     def replace(self, keywords: dict[str, Any], *, tables: bool = False) -> None:
         """Replace all keywords by these; arguments as for `merge`."""
+        check_mapping("keywords", keywords, TABLE)
         stream = self._stream()
         entries = []
         for name, entry in keywords.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import LibraryMissingError, StreamArgumentError
 from .causes import ended_resources
-from .files import file_error
+from .files import checked_path, file_error
 
 __all__ = ["optional_library", "toml_of"]
 
@@ -81,6 +81,7 @@ def toml_of(path: str, extra: str, purpose: str, argument: str) -> dict[str, Any
         It cannot be read (as `file_error`), or is no TOML (`StreamArgumentError`).
     """
     toml = optional_library("tomllib" if sys.version_info >= (3, 11) else "tomli", extra, purpose)
+    path = checked_path(path, "a TOML file", argument)
     try:
         with open(path, "rb") as file:
             return dict(toml.load(file))

@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from .._types import Array
+from ..arguments import bad_argument
 from ..errors import StreamArgumentError
 from ..system.extras import optional_library
 
@@ -56,7 +57,6 @@ COLOURS: dict[str, Callable[[Array], tuple[Array, Array, Array]]] = {
 }
 
 
-@lru_cache(maxsize=32)
 def colour_table(name: str) -> Array:
     """Return the table of a colour map.
 
@@ -78,6 +78,14 @@ def colour_table(name: str) -> Array:
     LibraryMissingError
         The map is not in `COLOURS`, and matplotlib is not installed.
     """
+    if not isinstance(name, str):  # before the cache, which cannot look up what has no hash
+        known = ", ".join(COLOURS)
+        raise bad_argument("colours", name, f"the name of a colour map: {known}, or one of matplotlib")
+    return _colour_table(name)
+
+
+@lru_cache(maxsize=32)
+def _colour_table(name: str) -> Array:
     x = np.linspace(0.0, 1.0, 256)
     make = COLOURS.get(name.removesuffix(_REVERSED))
     if make is not None:

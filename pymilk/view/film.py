@@ -13,7 +13,7 @@ from .._types import Array
 from ..arguments import check_count, check_number
 from ..errors import StreamArgumentError, StreamFormatError, StreamStorageError
 from ..system.extras import optional_library
-from ..system.files import moved_into_place
+from ..system.files import checked_path, moved_into_place
 from .caption import write_line
 from .colours import colour_table, paint
 from .levels import check_levels, fractions, real_values, zscale
@@ -92,6 +92,7 @@ def write_video(
     check_count("step", step)
     check_number("rate", rate, "pictures per second, 1 to 240", 1.0, 240.0)
     check_levels(levels)
+    where = checked_path(path, "a video")
     if not len(recording) or len(recording.shape) not in (2, 3):
         raise StreamFormatError(
             f"frames of shape {tuple(recording.shape)} make no video; it takes (n, y, x) or (n, x), n 1 or "
@@ -105,7 +106,7 @@ def write_video(
     limits = levels or _common_levels(recording)
     done = 0
     try:
-        with moved_into_place(os.fspath(path)) as hidden, _container(av, hidden, path) as container:
+        with moved_into_place(where) as hidden, _container(av, hidden, where) as container:
             stream: Any = None
             for picture in _pictures(recording, chosen, limits, table):
                 stream = stream or _video_stream(av, container, picture, rate)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
-from ..arguments import check_number
+from ..arguments import check_number, is_number
 from ..errors import StreamArgumentError
 
 __all__ = ["check_levels", "check_percentile", "fractions", "real_values", "saturation_of", "span", "summary",
@@ -30,9 +30,13 @@ _LOG_FACTOR = 1000.0
 
 def check_levels(levels: tuple[float, float] | None) -> tuple[float, float] | None:
     """Return `levels` if the first is below the second and both are finite, else raise."""
-    if levels is not None and not -np.inf < levels[0] < levels[1] < np.inf:
+    if levels is None:
+        return None
+    pair = list(levels) if isinstance(levels, (tuple, list, np.ndarray)) and np.shape(levels) == (2,) else []
+    if not (pair and all(map(is_number, pair)) and -np.inf < pair[0] < pair[1] < np.inf):
+        told = f"{pair[0]:g} and {pair[1]:g}" if pair and all(map(is_number, pair)) else repr(levels)
         raise StreamArgumentError(
-            f"levels are two finite numbers, the lower one first, not {levels[0]:g} and {levels[1]:g}",
+            f"levels are two finite numbers, the lower one first, not {told}",
             argument="levels",
             found=levels,
         )

@@ -7,7 +7,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
-from ..arguments import bad_argument
+from ..arguments import bad_argument, check_texts
 
 __all__ = ["Settings"]
 
@@ -64,8 +64,9 @@ class Settings:
             raise bad_argument("port", self.port, "a number from 0 to 65535")
         if (self.cert is None) != (self.key is None):
             raise bad_argument("cert", self.cert, "given together with key, or neither is")
-        if len(self.token) < 16:
+        if not isinstance(self.token, str) or len(self.token) < 16:
             raise bad_argument("token", "a short one", "at least 16 characters")
+        check_texts("hosts", self.hosts, "a tuple of host names")
         for each in self.hosts:
             if not (_HOST_NAME.fullmatch(each) or _is_address(each.strip("[]"))):
                 raise bad_argument("hosts", each, "a host name or an address, without a port")

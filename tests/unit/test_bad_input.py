@@ -1,0 +1,350 @@
+"""Bad input is refused in words, by the errors of pymilk, at every door where such a kind comes in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pymilk
+from pymilk import SHM, Capture, RingReader, Stream, axes, bridge, channels, parameters, times
+from pymilk.arguments import check_number, whole_number
+from pymilk.errors import (
+    BridgeAddressError,
+    FrameMismatchError,
+    StreamArgumentError,
+    StreamError,
+    StreamNameError,
+)
+from pymilk.multi import Watcher, align
+from pymilk.simulate import SimulatedLoop
+
+HUGE = 10**400
+FRAME = np.zeros((4, 6), np.uint16)
+
+
+@pytest.fixture
+def cam() -> Any:
+    with SHM("cam", FRAME) as shm:
+        shm.set_keywords({"gain": 1})
+        yield shm
+
+
+def stream_of(shm: SHM) -> Stream:
+    return Stream.attach(shm.FNAME)
+
+
+# -- whole numbers -----------------------------------------------------------------------------------
+
+#: Objects that have ``__index__`` and are no number: a class, an array of several, one of text.
+NO_NUMBERS = [
+    int, np.zeros(3, np.uint16), np.zeros((4, 6)), np.array(["a", "b"]), np.array(["2020"], "M8[s]")
+]  # fmt: skip
+
+WHOLE: dict[str, Callable[[SHM, Any], object]] = {
+    "frames": lambda shm, given: shm.capture(given),
+    "nbkw": lambda shm, given: SHM("other", FRAME, nbkw=given),
+    "ring": lambda shm, given: SHM("other", FRAME, ring=given),
+    "mode": lambda shm, given: SHM("other", FRAME, mode=given),
+    "location": lambda shm, given: SHM("other", FRAME, location=given),
+    "symcode": lambda shm, given: SHM("other", FRAME, symcode=given),
+    "layout": lambda shm, given: Stream.create("other", (4, 6), "u2", layout=given),
+    "place": lambda shm, given: Stream.create("other", (4, 6), "u2", location=given),
+    "atime_ns": lambda shm, given: stream_of(shm).publish(FRAME, atime_ns=given),
+    "index": lambda shm, given: stream_of(shm).flush(given),
+    "count": lambda shm, given: stream_of(shm).publish_many(FRAME[None], given),
+    "room": lambda shm, given: Capture(stream_of(shm), 2, room=given),
+    "depth": lambda shm, given: shm.ring_reader(depth=given),
+    "nbytes": lambda shm, given: channels.MessageLog.create("log", given),
+    "channel mode": lambda shm, given: channels.MessageLog.create("log", mode=given),
+    "slots": lambda shm, given: parameters.FPS.create("fps", given),
+    "frame_axes": lambda shm, given: pymilk.load("never.fits", frame_axes=given),
+    "hdu": lambda shm, given: pymilk.load("never.fits", hdu=given),
+    "offset": lambda shm, given: times.to_utc(10**18, given),
+}
+
+
+@pytest.mark.parametrize("given", NO_NUMBERS, ids=["class", "array", "floats", "text", "dates"])
+@pytest.mark.parametrize("door", WHOLE)
+def test_what_has_an_index_and_is_no_number(cam, door, given):
+    with pytest.raises(StreamError, match=r"not|count|leave location at -1") as caught:
+        WHOLE[door](cam, given)
+    assert isinstance(caught.value, ValueError)
+    assert cam.get_counter() == 1
+
+
+@pytest.mark.parametrize("given", ["", "abc", "3", b"\0", float("inf"), float("nan"), 1.5, HUGE, -1])
+def test_count_of_publish_many(cam, given):
+    with pytest.raises(StreamArgumentError, match="whole numbers from 0 on"):
+        stream_of(cam).publish_many(FRAME[None], given)
+    assert cam.get_counter() == 1
+
+
+def test_whole_numbers():
+    assert [whole_number(each) for each in (3, np.int8(-1), np.array(5), HUGE)] == [3, -1, 5, HUGE]
+    assert {whole_number(each) for each in (True, np.True_, 1.0, "1", None, *NO_NUMBERS)} == {None}
+
+
+def test_integers_that_are_no_float(cam):
+    with pytest.raises(StreamArgumentError, match="rate is a number, not 1000"):
+        check_number("rate", HUGE, "a number", 0.0, float("inf"))
+    with pytest.raises(StreamArgumentError, match="atime is a datetime or seconds since 1970"):
+        cam.repost(HUGE)
+    with pytest.raises(FrameMismatchError, match="cannot be converted to uint16"):
+        cam.set_data(HUGE, check_dt=True)
+    with SHM("rings", FRAME, ring=4) as shm, shm.ring_reader() as reader:
+        shm.set_data(FRAME + 1)
+        assert [len(reader.peek(HUGE)), reader.skip(HUGE), reader.rewind(HUGE)] == [1, 1, 2]
+
+
+# -- times -------------------------------------------------------------------------------------------
+
+def reader_of_log() -> channels.MessageLog:
+    channels.MessageLog.create("log", 8192, replace=True).close()
+    return channels.MessageLog.attach("log")
+
+
+TIMEOUTS: dict[str, Callable[[SHM, Any], object]] = {
+    "get_data": lambda shm, given: shm.get_data(check=True, timeout=given),
+    "capture": lambda shm, given: shm.capture(1, timeout=given),
+    "wait": lambda shm, given: stream_of(shm).wait(given),
+    "wait_any": lambda shm, given: pymilk.wait_any([shm], given),
+    "read": lambda shm, given: reader_of_log().read(given),
+    "join": lambda shm, given: shm.capture(1, background=True).join(given),
+    "call": lambda shm, given: channels.CommandQueue.create("queue", 4, 64, replace=True).call(b"", given),
+    "wait_end": lambda shm, given: shm.capture(1, background=True).wait_end(given),
+}
+
+
+@pytest.mark.parametrize("given", ["3 s", b"3 s", "", "nan", float("nan"), {}, np.zeros(3), object()])
+@pytest.mark.parametrize("door", TIMEOUTS)
+def test_timeouts(cam, door, given):
+    wanted = r"timeout is seconds \(0 or more\) or None for ever, not "
+    with pytest.raises(StreamArgumentError, match=wanted) as caught:
+        TIMEOUTS[door](cam, given)
+    assert caught.value.argument == "timeout"
+
+
+@pytest.mark.parametrize("given", ["abc", "", b"37", [1], float("nan"), {}, 2**64])
+def test_offsets_of_clocks(given):
+    with pytest.raises(StreamArgumentError, match="offset is whole seconds"):
+        times.to_utc(10**18, given)
+
+
+@pytest.mark.parametrize("given", ["abc", None, 1.5, [1], np.zeros(2, int)])
+def test_stored_times(given):
+    with pytest.raises(StreamArgumentError, match="stamp_ns is a number of nanoseconds"):
+        times.to_local(given)
+
+
+# -- containers --------------------------------------------------------------------------------------
+
+LISTS: dict[str, Callable[[Any], object]] = {
+    "items": lambda given: pymilk.wait_any(given, 0),
+    "source": lambda given: pymilk.record(given, "never.fits", frames=1),
+    "path": lambda given: pymilk.load(given),
+    "pattern": lambda given: pymilk.open_mfrecording(given),
+    "streams": lambda given: pymilk.capture_many(given, 1),
+    "patterns": lambda given: Watcher(given),
+    "listen": lambda given: bridge.Links(listen=given),
+    "connect": lambda given: bridge.Links(connect=given),
+    "shape": lambda given: axes.Orientation(given),
+    "infos": lambda given: align(given),
+    "hosts": lambda given: bridge.make_certificates("never", given),
+}
+
+
+@pytest.mark.parametrize("given", [np.array(5), 5, 1.5, object(), int, True])
+@pytest.mark.parametrize("door", LISTS)
+def test_what_is_no_list(cam, door, given):
+    with pytest.raises(StreamArgumentError, match=rf"^{door} (is|takes) ") as caught:
+        LISTS[door](given)
+    assert caught.value.found is given
+
+
+@pytest.mark.parametrize("given", [None, "ab", 5, [1], {1}, np.zeros(3)], ids=repr)
+def test_tables_of_keywords(cam, given):
+    for argument, call in (
+        ("kw_dict", cam.set_keywords),
+        ("kw_dict", cam.reset_keywords),
+        ("keywords", cam.keywords.merge),
+        ("keywords", cam.keywords.replace),
+    ):
+        with pytest.raises(StreamArgumentError, match=f"{argument} is a dict of name to value"):
+            call(given)
+    assert dict(cam.keywords) == {"gain": 1}
+
+
+@pytest.mark.parametrize("given", [5, "ab", [1], [(1, 2, 3)]], ids=repr)
+def test_values_of_a_state(given):
+    with pytest.raises(StreamError, match="values is a mapping of keys to values"):
+        channels.SharedState.create("state", given, 8192)
+    with channels.SharedState.create("state", {"a": 1}, 8192) as state:
+        with pytest.raises(StreamError, match="values is a mapping of keys to values"):
+            state.update(given)
+        assert dict(state) == {"a": 1}
+
+
+def test_messages():
+    with channels.MessageLog.create("log", 8192) as log:
+        with pytest.raises(StreamError, match="messages is an iterable of messages, not None"):
+            log.append_many(None)
+        with pytest.raises(StreamError, match="contiguous buffer"):
+            log.append(np.zeros((4, 6))[::-1, ::-1])
+        assert log.count == 0
+
+
+# -- objects and paths -------------------------------------------------------------------------------
+
+KINDS: dict[str, Callable[[Any], object]] = {
+    "stream is a Stream": lambda given: Capture(given, 1),
+    "stream is the name of a stream or a Stream": lambda given: RingReader(given),
+    "tls is a pymilk": lambda given: bridge.Links(tls=given),
+    "allow is a tuple of pymilk": lambda given: bridge.Links(allow=given),
+    "program is a pymilk": lambda given: parameters.FPS.create("fps", program=given),
+    "standard is True, False": lambda given: parameters.FPS.create("fps", standard=given),
+    "description is a text": lambda given: parameters.FPS.create("fps", description=given),
+    "faults is a pymilk": lambda given: pymilk.SimulatedCamera("sim", faults=given),
+    "shape is a tuple": lambda given: pymilk.SimulatedCamera("sim", given),
+    "dtype is a NumPy dtype": lambda given: pymilk.SimulatedCamera("sim", dtype=given),
+    "rate is frames": lambda given: pymilk.SimulatedCamera("sim", rate=given),
+    "rate is iterations": lambda given: SimulatedLoop("sim", given),
+    "gain is a gain": lambda given: SimulatedLoop("sim", gain=given),
+}
+
+
+@pytest.mark.parametrize("given", [object(), b"\xff\0", {0}, [[1], [1, 2]]])
+@pytest.mark.parametrize("door", KINDS)
+def test_objects_of_another_kind(door, given):
+    with pytest.raises(StreamError, match=door) as caught:
+        KINDS[door](given)
+    assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("given", [None, 5, b"h/cam", object()], ids=["None", "int", "bytes", "object"])
+def test_names(given):
+    with pytest.raises(StreamNameError, match="a stream name is a str"):
+        pymilk.names.stream_name(given)
+    with pytest.raises(BridgeAddressError, match="HOST/STREAM, a str"):
+        bridge.Receiver(given)
+
+
+def test_numbers_are_no_paths(tmp_path: Path):
+    """Nor descriptors of open files, which `open` and `os.listdir` take numbers for."""
+    config = tmp_path / "bridge.toml"
+    config.write_text('listen = ["tcp/127.0.0.1:7447"]\n')
+    fd = os.open(config, os.O_RDONLY)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        for call in (bridge.links_of, bridge.log_of, bridge.offer_of):
+            with pytest.raises(StreamArgumentError, match="the path of a TOML file is a str or PathLike"):
+                call(fd)
+        with pytest.raises(StreamArgumentError, match="the path of the certificates is a str or PathLike"):
+            bridge.list_certificates(folder)
+        with pytest.raises(StreamArgumentError, match="the path of a directory of process information is"):
+            parameters.list_processes(folder)
+        with pytest.raises(StreamArgumentError, match="the path of a directory is"):
+            parameters.list_fps(folder)
+        os.fstat(fd), os.fstat(folder)  # still open
+    finally:
+        os.close(fd)
+        os.close(folder)
+
+
+# -- results -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recording(cam: SHM, tmp_path: Path) -> Any:
+    np.save(tmp_path / "cube.npy", np.arange(48, dtype=np.uint16).reshape(2, 4, 6))
+    with pymilk.load(tmp_path / "cube.npy") as found:
+        yield found
+
+
+@pytest.mark.parametrize("given", ["abc", "\udcff", "M8[ns]", {"a": 1}, [("a", "u2")], object()])
+def test_types_of_results(recording, given):
+    for call in (recording.mean, recording.var, recording.std):
+        with pytest.raises(StreamArgumentError, match=r"dtype is a (NumPy dtype|type of numbers)"):
+            call(dtype=given)
+
+
+def test_memory_and_freedoms_of_results(recording):
+    for given in ("abc", [1], np.float32(1)):
+        with pytest.raises(StreamArgumentError, match="out is an array"):
+            recording.mean(out=given)
+    for given in (None, "1", float("nan"), [1], HUGE):
+        with pytest.raises(StreamArgumentError, match="ddof is a number"):
+            recording.std(ddof=given)
+    assert recording.std(ddof=1) == pytest.approx(np.arange(48).std(ddof=1))
+
+
+@pytest.mark.parametrize("given", ["ab", 5, (1, None), (2, 1), {}, np.zeros((4, 6)), (0, np.inf)])
+def test_levels_of_pictures(given):
+    with pytest.raises(StreamArgumentError, match="levels are two finite numbers, the lower one first, not"):
+        pymilk.view.Display(levels=given)
+
+
+@pytest.mark.parametrize("given", [None, 5, b"gray", ["gray"], {}], ids=repr)
+def test_colours_of_pictures(given):
+    with pytest.raises(StreamArgumentError, match="colours is the name of a colour map"):
+        pymilk.view.Display(colours=given)
+
+
+# -- how values are shown ----------------------------------------------------------------------------
+
+
+class Silent:
+    """An object whose own repr fails."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (10**5000, "an object of the class int"),
+        (Silent(), "an object of the class Silent"),
+        ("x" * 5000, r"'x{399}\.\.\. \(5002 characters\)"),
+    ],
+    ids=["digits", "silent", "long"],
+)
+def test_values_that_cannot_be_shown(cam, given, told):
+    for call in (
+        lambda: cam.capture(given),
+        lambda: cam.get_data(check=True, timeout=given),
+        lambda: Stream.create("other", (4, 6), "u2", nbkw=given),
+        lambda: stream_of(cam).publish_many(FRAME[None], given),
+        lambda: cam.set_keywords(given),
+    ):
+        with pytest.raises(StreamArgumentError, match=told) as caught:
+            call()
+        assert len(str(caught.value)) < 700
+        assert caught.value.found is given
+
+
+# -- parameters --------------------------------------------------------------------------------------
+
+
+def test_parameters():
+    with parameters.FPS.create("fps") as fps:
+        calls: dict[str, Callable[[Any], object]] = {
+            "limits are the lowest": lambda given: fps.add_param(".gain", "FLOAT64", 1.0, given),
+            "flags is an int": lambda given: fps.add_param(".gain", "FLOAT64", flags=given),
+            "description is a text": lambda given: fps.add_param(".gain", "FLOAT64", description=given),
+            "set is an int of 63 bits": lambda given: fps.change_status(set=given),
+            "clear is an int of 64 bits": lambda given: fps.request(clear=given),
+            "values is a mapping": lambda given: fps.update(given),
+            "timeout is seconds": lambda given: fps.conf_stop(given),
+        }
+        for told, call in calls.items():
+            for given in (object(), {1}, [1], b"\xff", -1.5, (1, 2, 3)):
+                with pytest.raises(StreamError, match=told):
+                    call(given)
+        with pytest.raises(StreamError, match="timeout is seconds"):
+            fps.conf_stop(HUGE)
+        assert len(fps) == 0
