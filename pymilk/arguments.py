@@ -32,6 +32,7 @@ __all__ = [
     "check_kind",
     "check_mapping",
     "check_number",
+    "check_rate",
     "check_seconds",
     "check_texts",
     "is_number",
@@ -197,12 +198,13 @@ def check_count(
         As for `bad_argument`.
     of : str
         The things: "frames", "slots", "bytes".
-    least, below : int
+    least, below : int or infinity
         Its limits.
     """
     count = whole_number(found)
     if count is None or not least <= count < below:
-        raise bad_argument(argument, found, f"a number of {of}, {least} or more", stream)
+        limits = f"{least} to {below - 1}" if count is not None and count >= below else f"{least} or more"
+        raise bad_argument(argument, found, f"a number of {of}, {limits}", stream)
     return count
 
 
@@ -240,6 +242,16 @@ def check_number(
     raise bad_argument(argument, found, wanted, stream)
 
 
+def check_rate(
+    argument: str, found: Any, wanted: str, high: float, *, above: bool = False, stream: str = ""
+) -> float:
+    """Return a rate in Hz, or raise `StreamArgumentError`: 0, or from `LEAST_RATE` on; as `check_number`."""
+    rate = check_number(argument, found, wanted, 0.0, high, above=above, stream=stream)
+    if 0 < rate < LEAST_RATE:
+        raise bad_argument(argument, found, f"{wanted}; the least is {LEAST_RATE:g}", stream)
+    return rate
+
+
 def check_seconds(seconds: float | None, argument: str = "seconds", stream: str = "") -> None:
     """Raise `StreamArgumentError` if that is no time that work can last; None is no limit."""
     if seconds is not None:
@@ -247,6 +259,9 @@ def check_seconds(seconds: float | None, argument: str = "seconds", stream: str 
         wanted = f"a time of more than 0 and up to {longest:g} seconds"
         check_number(argument, seconds, wanted, 0.0, longest, above=True, stream=stream)
 
+
+#: The least rate, Hz: a frame in eleven days. The times of some thousand frames ahead have room in 64 bits.
+LEAST_RATE = 1e-6
 
 #: What somebody can do who has no `replace`, but `force`; and who has neither.
 FORCED = {"replace the stream with replace=True": "force it", "replace it with replace=True": "force it"}

@@ -6,6 +6,7 @@ import contextlib
 import enum
 import errno
 import os
+import stat
 from typing import Any
 
 from ..arguments import whole_number
@@ -13,6 +14,7 @@ from ..errors import (
     ChannelArgumentError,
     ChannelError,
     ChannelExistsError,
+    ChannelFormatError,
     ChannelInUseError,
     ChannelNotFoundError,
     ChannelPermissionError,
@@ -170,17 +172,34 @@ def open_channel(path: str, name: str, write: bool | None) -> tuple[int, bool]:
     try:
         if write is not False:
             try:
-                return os.open(path, os.O_RDWR | flags), True
+                return _regular(os.open(path, os.O_RDWR | flags), name, path), True
             except OSError as error:
                 if write or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                     raise
-        return os.open(path, os.O_RDONLY | flags), False
+        return _regular(os.open(path, os.O_RDONLY | flags), name, path), False
     except FileNotFoundError:
         raise ChannelNotFoundError(
             f"no channel {name!r}: {path} does not exist; create it first", channel=name, path=path
         ) from None
     except OSError as error:
         raise trouble(error, name, path, "opened") from None
+
+
+def _regular(fd: int, name: str, path: str) -> int:
+    """Return the descriptor of a regular file; close any other, and raise."""
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    found = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+    raise ChannelFormatError(
+        f"{path} is no channel: it is {found}, and no regular file",
+        channel=name,
+        path=path,
+        field="file",
+        expected="a regular file",
+        found=found,
+    )
 
 
 def lock_channel(fd: int, name: str, path: str, *, others: bool = False) -> None:

@@ -58,6 +58,8 @@ _LOSS = re.compile(rf"\b(?:(\d+) (?:lost|torn)|(?:{'|'.join(_LOSSES)}) +(\d+))\b
 #: What errors and warnings say of arguments in Python.
 _REPLACE_IT = re.compile(r"replace (?:it|the stream) with replace=True")
 _SAFE_CHOICE = re.compile(r"; replace='if-free' \(or PYMILK_REPLACE=if-free\) refuses that")
+_FORCED = re.compile(r"\b(?:force|replace)=True\b")
+_OR_FORCE = re.compile(r", or replace it with force=True")
 #: Advice of errors, whose option commands name.
 _FORCE = re.compile(r"\bor force (?:it|the removal)\b")
 
@@ -76,7 +78,7 @@ def process_text(pid: int | None, alive: bool | None) -> str:
 
 def print_error(error: Exception) -> None:
     """Print the message of an error on stderr; it may contain names of processes and text of files."""
-    text = f"pymilk: {_in_options(str(error))}{close_names(error)}{_option(error)}"
+    text = f"pymilk: {_with_option(error, _in_options(str(error)) + close_names(error))}"
     click.echo("\n".join(map(clean, text.split("\n"))), err=True)
 
 
@@ -105,21 +107,24 @@ def _in_options(text: str) -> str:
     forced = "replace it with --force" if "--force" in options else "delete it with pymilk rm --force"
     chosen = "choose with --hdu, or as" if "--hdu" in options else "choose as"
     text = _REPLACE_IT.sub(forced, text).replace("choose with hdu=, or as", chosen)
-    return _SAFE_CHOICE.sub("", text)
+    text = _SAFE_CHOICE.sub("", text)
+    return _FORCED.sub("--force", text) if "--force" in options else _OR_FORCE.sub("", text)
 
 
-def _option(error: Exception) -> str:
-    """Return which option of the running command an error is about, to end its message; or nothing."""
+def _with_option(error: Exception, text: str) -> str:
+    """Say which option of the running command an error is about: in place of its argument, or at the end."""
     context = click.get_current_context(silent=True)
     argument = getattr(error, "argument", None)
     if argument is None and _FORCE.search(str(error)):  # what the message advises
         argument = "force"
     if context is None or argument is None:
-        return ""
+        return text
     for each in context.command.params:
-        if each.name == argument and isinstance(each, click.Option) and each.opts[-1] not in str(error):
-            return f" (option {each.opts[-1]})"
-    return ""
+        if each.name == argument and isinstance(each, click.Option) and each.opts[-1] not in text:
+            word = rf"(?<!the )(?<![\w'\"-]){re.escape(argument)}(?= is |: )"
+            typed = re.sub(word, each.opts[-1], text, count=1)
+            return typed if typed != text else f"{text} (option {each.opts[-1]})"
+    return text
 
 
 @contextlib.contextmanager

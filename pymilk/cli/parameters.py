@@ -141,7 +141,7 @@ def _dtype(text: str | None, kinds: str, words: str) -> np.dtype | None:
         return None
     try:
         kind = np.dtype(text)
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # as NumPy's readers of such texts raise them
         raise click.BadParameter(f"{text!r} is not a NumPy dtype, for example uint16") from None
     if kind.kind not in kinds:
         raise click.BadParameter(f"pixels have {words} dtype here, not {text}")
@@ -187,3 +187,12 @@ def check_plot(path: str, *, replace: bool = True) -> None:
         raise click.BadParameter(f"there is no directory {folder!r}", param_hint="--plot")
     if os.path.lexists(path) and not replace:
         raise click.BadParameter(f"{path} exists; --force replaces it", param_hint="--plot")
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if os.path.splitext(path)[1][1:].lower() not in known:
+        formats = ", ".join(f".{each}" for each in sorted(known))
+        raise click.BadParameter(
+            f"{path!r}: the suffix chooses the format of a picture, and is one of {formats}",
+            param_hint="--plot",
+        )

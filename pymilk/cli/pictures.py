@@ -64,7 +64,7 @@ def save_picture(capture: Capture, path: str) -> None:
         f"{report.stream}: {report.received} frames at {report.rate:.0f}/s, "
         f"{report.lost} lost, {report.torn} torn"
     )
-    figure.savefig(path, dpi=110)
+    _save(figure, path)
 
 
 def _draw_intervals(axes: Any, intervals: npt.NDArray[Any], rate: float) -> None:
@@ -125,6 +125,11 @@ def save_report_picture(capture: Capture, path: str) -> None:
         f"{report.stream}: {report.received} frames at {report.rate:.1f}/s, {report.lost} lost, "
         f"{report.torn} torn"
     )
+    _save(figure, path)
+
+
+def _save(figure: Figure, path: str) -> None:
+    """Write a picture, or raise why not."""
     try:
         figure.savefig(path, dpi=110)
     except OSError as error:
@@ -157,7 +162,7 @@ def save_bench_picture(result: BenchResult, path: str) -> None:
         _draw_percentiles(row[1], by_source)
         _draw_distribution(row[2], by_source)
     figure.suptitle(result.title(), fontsize="medium")
-    figure.savefig(path, dpi=110)
+    _save(figure, path)
 
 
 def _rates(points: list[Point]) -> list[float]:

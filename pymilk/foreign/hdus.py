@@ -135,7 +135,7 @@ def opened(source: Any, path: str, argument: str = "path", **options: Any) -> It
         if cause is not None:
             raise file_error(cause, path, "read", argument) from error
         raise StreamFormatError(
-            f"{path} is no FITS file, or it is damaged: {error!r}",
+            f"{path} is no FITS file, or it is damaged: {str(error) or type(error).__name__}",
             path=path,
             field="file",
             expected="FITS",

@@ -59,7 +59,7 @@ class Limits:
         units = {"min_rate": "frames per second", "max_age": "seconds", "max_lost": "frames"}
         for name, wanted in units.items():
             if getattr(self, name) is not None:
-                check_number(name, getattr(self, name), f"{wanted}, 0 or more", 0.0, 1e12)
+                check_number(name, getattr(self, name), f"{wanted}, 0 to 1e12", 0.0, 1e12)
         check_number("max_full", self.max_full, "percent, 0 to 100", 0.0, 100.0)
 
 

@@ -20,14 +20,17 @@ from .words import Signal, Status
 
 __all__ = ["main"]
 
+_USAGE = 'usage: pymilk-exec -n FPS "[mload MODULE;...] PACKAGE.MODULE:FUNCTION _RUNSTART_"\n'
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the console script ``pymilk-exec``; returns the exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given in (["-h"], ["--help"]):
+        sys.stdout.write(_USAGE)
+        return 0
     if len(given) != 3 or given[0] != "-n":
-        sys.stderr.write(
-            'usage: pymilk-exec -n FPS "[mload MODULE;...] PACKAGE.MODULE:FUNCTION _RUNSTART_"\n'
-        )
+        sys.stderr.write(_USAGE)
         return 2
     try:
         run(given[1], given[2])
@@ -99,7 +102,7 @@ def function_of(target: str, name: str) -> Callable[..., Any]:
     FPSArgumentError
     """
     module, _, attribute = target.partition(":")
-    if not module or not attribute:
+    if not attribute or not all(module.split(".")):
         raise FPSArgumentError(
             f"fps {name!r}: {target!r} is not package.module:function",
             fps=name,

@@ -16,7 +16,7 @@ import numpy as np
 
 from .._core import FrameFeed, Stream, checked_timeout
 from .._types import Array
-from ..arguments import check_number
+from ..arguments import check_rate
 from ..errors import (
     NotStartedError,
     StreamArgumentError,
@@ -146,7 +146,7 @@ class Player:
     ) -> None:
         if rate is not None:
             wanted = "frames per second, 0 for as fast as possible, or None for the times of the recording"
-            check_number("rate", rate, wanted, 0.0, 1e9)
+            check_rate("rate", rate, wanted, 1e9)
         check_scheduling(cpu, priority)
         self._rate = None if rate is None else float(rate)
         self._loop = bool(loop)

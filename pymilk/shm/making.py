@@ -98,7 +98,7 @@ def shape_and_dtype(data: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
             operator.index(axis) for axis in np.atleast_1d(np.asarray(shape, dtype=object))
         )
         wanted = np.dtype(dtype)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, SyntaxError):  # the last one of texts, such as "f4,,"
         raise bad_argument("data", data, "an array or (shape, dtype)") from None
     if len(axes) > 3 or any(not 1 <= axis < 2**32 for axis in axes):
         raise bad_argument("shape", shape, "1 to 3 axes of 1 to 2**32 - 1")

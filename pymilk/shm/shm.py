@@ -18,7 +18,7 @@ import numpy as np
 
 from .._core import FLAG_TORN, FLAG_UNCERTAIN, Stream, turn_copy
 from .._types import Array
-from ..arguments import Replace, bad_argument, check_number, older_words, whole_number
+from ..arguments import Replace, bad_argument, check_rate, older_words, whole_number
 from ..axes import Orientation, Which3DState, encode, gen_squeeze_unsqueeze_slices
 from ..capture import Capture
 from ..errors import (
@@ -706,7 +706,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             )
         if rate is not None:
             wanted = "frames per second, above 0 and up to 1e9"
-            check_number("rate", rate, wanted, 0.0, 1e9, above=True, stream=self.FNAME)
+            check_rate("rate", rate, wanted, 1e9, above=True, stream=self.FNAME)
         times = None
         if atimes is not None:
             times = as_pixels(atimes, "atimes")

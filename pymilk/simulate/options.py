@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import bad_argument, check_choice, check_count, check_items, check_number, whole_number
+from ..arguments import (
+    bad_argument,
+    check_choice,
+    check_count,
+    check_items,
+    check_number,
+    check_rate,
+    whole_number,
+)
 from ..errors import StreamArgumentError
 from .faults import NONE, Faults
 from .scenes import SCENES
@@ -56,7 +64,7 @@ class CameraOptions:
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, tuple(SCENES))
         wanted = "frames per second, or 0 for as fast as possible"
-        object.__setattr__(self, "rate", check_number("rate", self.rate, wanted, 0.0, 1e9))
+        object.__setattr__(self, "rate", check_rate("rate", self.rate, wanted, 1e9))
         if not isinstance(self.faults, Faults):
             raise bad_argument("faults", self.faults, "a pymilk.simulate.Faults")
         if self.shape is not None:
@@ -121,7 +129,7 @@ class LoopOptions:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        rate = check_number("rate", self.rate, "iterations per second, above 0", 0.0, 1e5, above=True)
+        rate = check_rate("rate", self.rate, "iterations per second, above 0", 1e5, above=True)
         object.__setattr__(self, "rate", rate)
         gain = check_number("gain", self.gain, "a gain of 0 (open loop) to 2", 0.0, 2.0)
         object.__setattr__(self, "gain", gain)

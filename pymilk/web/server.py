@@ -159,6 +159,11 @@ class WebServer:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
             listener.listen(128)
+        except (TypeError, UnicodeError) as error:  # as Python raises them for names with odd letters
+            listener.close()
+            raise StreamArgumentError(
+                f"host is an address of this machine, not {host!r}", argument="host", found=host
+            ) from error
         except OSError as error:
             listener.close()
             elsewhere = error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror)

@@ -15,7 +15,6 @@ from rich.table import Table
 
 from ...bench import DEFAULT_RATES, SOURCES, Benchmark
 from ...bench.result import COLUMNS, DISPENSABLE, BenchResult, Point
-from ...errors import StreamArgumentError
 from ...streams.waiting import WAIT_POLICIES
 from ..exits import clean_exit
 from ..parameters import AliasedOption, NumberRange, check_plot, dtype_of, rates_of, shapes_of
@@ -179,10 +178,5 @@ def _table(points: list[Point], console: Console) -> Table:
 def _draw(result: BenchResult, path: str, console: Console) -> None:
     from ..pictures import save_bench_picture
 
-    try:
-        save_bench_picture(result, path)
-    except (OSError, ValueError) as error:  # ValueError: unknown picture format
-        raise StreamArgumentError(
-            f"the picture cannot be saved as {path}: {error}", argument="plot", found=path
-        ) from error
+    save_bench_picture(result, path)
     console.print(f"picture: {path}", highlight=False)

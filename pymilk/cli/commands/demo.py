@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import tempfile
 from collections.abc import Iterator
@@ -12,13 +13,12 @@ import numpy as np
 from rich.console import Console
 
 from ...capture import Capture
-from ...errors import StreamArgumentError
 from ...shm import SHM
 from ...simulate import SimulatedCamera
 from ...streams.waiting import WAIT_POLICIES
 from ..exits import clean_exit
 from ..output import print_json, print_report
-from ..parameters import AliasedOption, NumberRange, dtype_of, shape_of
+from ..parameters import AliasedOption, NumberRange, check_plot, dtype_of, shape_of
 from ..progress import watch
 
 __all__ = ["demo"]
@@ -59,7 +59,7 @@ def _stream_directory(chosen: str | None) -> Iterator[None]:
               help="How to wait for frames: spin needs a core of its own.")
 @click.option("--dir", "directory", metavar="DIR", type=click.Path(exists=True, file_okay=False),
               help="Directory for the stream. Default: a private one.")
-@click.option("--plot", "picture", cls=AliasedOption, aliases=["--picture"], metavar="FILE.png",
+@click.option("--plot", cls=AliasedOption, aliases=["--picture"], metavar="FILE.png",
               type=click.Path(dir_okay=False, writable=True),
               default="pymilk-demo.png", show_default=True, help="Where to draw the result.")
 @click.option("--no-plot", "no_picture", cls=AliasedOption, aliases=["--no-picture"], is_flag=True,
@@ -72,7 +72,7 @@ def demo(
     dtype: np.dtype,
     wait: str,
     directory: str | None,
-    picture: str,
+    plot: str,
     no_picture: bool,
     as_json: bool,
 ) -> None:
@@ -83,6 +83,8 @@ def demo(
 
     Example: pymilk demo --rate 5000 --frames 20000
     """
+    if not no_picture and importlib.util.find_spec("matplotlib") is not None:
+        check_plot(plot)
     console = Console(stderr=True, quiet=as_json)
     with clean_exit():
         with _stream_directory(directory):
@@ -110,7 +112,7 @@ def demo(
                 report.rows(), f"{frames} frames into a cube of {capture.frames.nbytes / 1e6:.1f} MB"
             )
         if not no_picture:
-            _draw(capture, picture, console)
+            _draw(capture, plot, console)
 
 
 def _draw(capture: Capture, path: str, console: Console) -> None:
@@ -122,10 +124,5 @@ def _draw(capture: Capture, path: str, console: Console) -> None:
             raise
         console.print("no picture: matplotlib is not installed; pip install matplotlib")
         return
-    try:
-        save_picture(capture, path)
-    except OSError as error:
-        raise StreamArgumentError(
-            f"the picture cannot be saved as {path}: {error.strerror}", argument="picture", found=path
-        ) from error
+    save_picture(capture, path)
     console.print(f"picture: {path}")

@@ -15,6 +15,7 @@ from ...channels.listing import channel_details, channel_kind
 from ...errors import ChannelError, StreamFormatError
 from ...foreign.contents import content_of
 from ...recording import is_array_file, is_recording_name, recording_details
+from ...system.files import file_error
 from ..describing import channel_report, recording_report, stream_report, watched_details
 from ..exits import clean_exit
 from ..naming import complete_streams_or_files, matching
@@ -80,7 +81,10 @@ def _check_kind(name: str) -> None:
     """Raise if the path of a file of another kind is given."""
     if os.sep not in name or name.endswith(".shm") or not os.path.isfile(name):
         return
-    words = content_of(name).words
+    try:
+        words = content_of(name).words
+    except OSError as error:
+        raise file_error(error, name, "read") from error
     raise StreamFormatError(
         f"{name} is {words}, and no stream, recording, array or channel; pymilk play takes images and videos",
         path=name,

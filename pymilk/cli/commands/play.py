@@ -27,7 +27,7 @@ __all__ = ["play"]
               help="Publish at the times of the recording, gaps included. "
                    "The default where it has times.")
 @click.option("--loop", is_flag=True, help="Begin again at the end, until Ctrl-C.")
-@click.option("--ring", type=click.IntRange(min=0), default=0, metavar="SLOTS",
+@click.option("--ring", type=click.IntRange(0, 2**32 - 1), default=0, metavar="SLOTS",
               help="Give a new stream a ring. Default: none.")
 @click.option("--temporal", is_flag=True, help="Make the ring a circular cube.")
 @click.option("--cpu", type=click.IntRange(min=0), metavar="CORE", help="Core that publishes.")

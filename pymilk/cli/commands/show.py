@@ -35,6 +35,9 @@ _TEXT = (24, 80)
 #: Streams that are shown side by side.
 _MOST_STREAMS = 2
 
+#: Most columns and lines of a picture: more than any screen has.
+_MOST_PIXELS = 32_767
+
 #: Value of --dark that means the first frame.
 _NOW = "now"
 
@@ -77,9 +80,9 @@ def _complete_colours(
               help="Pictures per second; the stream is not read more often.")
 @click.option("--text", type=click.Choice(MODES),
               help="How to draw on a terminal. Default: from COLORTERM, TERM and NO_COLOR.")
-@click.option("--width", metavar="N", type=click.IntRange(min=1),
+@click.option("--width", metavar="N", type=click.IntRange(1, _MOST_PIXELS),
               help="Most columns of the text, or pixels of the PNG.")
-@click.option("--height", metavar="N", type=click.IntRange(min=1),
+@click.option("--height", metavar="N", type=click.IntRange(1, _MOST_PIXELS),
               help="Most lines of the text, or pixels of the PNG.")
 @click.option("--once", is_flag=True, help="Draw one frame, and end.")
 @click.option("--png", type=click.Path(dir_okay=False), metavar="FILE",

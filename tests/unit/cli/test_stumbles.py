@@ -122,7 +122,7 @@ def test_recording_that_is_there_names_the_option(make, tmp_path: Path) -> None:
     said = call("record", "cam", "-o", there, "-n", 1)
     assert said.returncode == 1
     assert f"pymilk: {there} exists already; " in said.stderr
-    assert said.stderr.endswith("(option --force)\n")
+    assert said.stderr.endswith("or replace it with --force\n")
     with pytest.raises(StreamExistsError, match=r"replace it with force=True$"):
         Recorder("cam", str(there))
 
