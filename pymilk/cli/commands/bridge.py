@@ -210,12 +210,13 @@ def send(
     Example: pymilk bridge send 'wfs*' --host rtc
     """  # fmt: skip
     end = Latch()
-    with clean_exit(), told_to_end(end):
+    with clean_exit():  # files may be pipes, which are waited for until Ctrl-C
         offer = _offer_of(given)
         links = _links_of(given, "listen")
         logs = log or (() if given["config"] is None else log_of(given["config"]))
         if not (patterns or logs or offer):
             raise click.UsageError("say what to send: PATTERNs of streams, --log or --params")
+    with clean_exit(), told_to_end(end):
         with Sender(patterns, links, host=host, serve=serve, log=logs, params=offer) as sender:
             where = ", ".join((*links.listen, *links.connect))
             parameters = (f"parameters of {each}" for each in (offer.fps if offer else ()))
@@ -261,8 +262,9 @@ def recv(
     Example: pymilk bridge recv rtc/wfs --as wfs_rtc --rate 30 --bin 2
     """  # fmt: skip
     end = Latch()
-    with clean_exit(), told_to_end(end), warnings_as_lines():
+    with clean_exit():
         links = _links_of(given, "connect")
+    with clean_exit(), told_to_end(end), warnings_as_lines():
         made = Receiver(
             source, links, name=name, ring=ring, max_frame=max_frame, force=force, options=Options(**asked)
         )
@@ -447,10 +449,10 @@ def tail(
     Example: pymilk bridge tail rtc/cam0 --follow --connect tcp/127.0.0.1:7447
     """  # fmt: skip
     end = Latch()
+    with clean_exit():
+        links = _links_of(given, "connect")
     with clean_exit(), told_to_end(end), contextlib.ExitStack() as stack:
-        reader = stack.enter_context(
-            Tail(source, _links_of(given, "connect"), last=lines, follow=follow)
-        )
+        reader = stack.enter_context(Tail(source, links, last=lines, follow=follow))
         local = None
         for message in _messages(reader, end):
             if name is not None and local is None:
@@ -489,11 +491,11 @@ def router(max_frame: int, **given: Any) -> None:
     Example: pymilk bridge router --listen tcp/127.0.0.1:7447
     """
     end = Latch()
-    with clean_exit(), told_to_end(end):
+    with clean_exit():
         links = _links_of(given, "listen")
-        with Router(links, max_frame=max_frame) as made:
-            click.echo(f"handing on, {', '.join((*links.listen, *links.connect))}; Ctrl-C ends it", err=True)
-            _stay(made, end, None, lambda: None)
+    with clean_exit(), told_to_end(end), Router(links, max_frame=max_frame) as made:
+        click.echo(f"handing on, {', '.join((*links.listen, *links.connect))}; Ctrl-C ends it", err=True)
+        _stay(made, end, None, lambda: None)
 
 
 @bridge.command()

@@ -36,7 +36,7 @@ __all__ = ["record"]
 @click.option("--until-stopped", is_flag=True, help="End with Ctrl-C or SIGTERM.")
 @click.option("--max-frames-per-file", metavar="N", type=click.IntRange(min=1),
               help="Begin a new, numbered file after so many.")
-@click.option("--max-size-per-file", callback=size_of, metavar="SIZE",
+@click.option("--max-size-per-file", "max_bytes_per_file", callback=size_of, metavar="SIZE",
               help="Begin one before its pixels exceed this: 500M, 2GB.")
 @click.option("--max-seconds-per-file", metavar="SECONDS", type=NumberRange(min=0, min_open=True),
               help="Begin one with the first frame after this time.")
@@ -75,7 +75,7 @@ def record(
     seconds: float | None,
     until_stopped: bool,
     max_frames_per_file: int | None,
-    max_size_per_file: int | None,
+    max_bytes_per_file: int | None,
     max_seconds_per_file: float | None,
     format_name: str | None,
     restart: bool,
@@ -105,6 +105,8 @@ def record(
     """
     _check_end(frames, seconds, until_stopped)
     end = Latch()
+    with clean_exit():  # a pipe may be waited for, until Ctrl-C
+        keywords = _keywords(given, header_file)
     with clean_exit(), told_to_end(end):
         streams = matching(names)
         recorder = Recorder(
@@ -113,7 +115,7 @@ def record(
             frames=frames,
             seconds=seconds,
             max_frames_per_file=max_frames_per_file,
-            max_bytes_per_file=max_size_per_file,
+            max_bytes_per_file=max_bytes_per_file,
             max_seconds_per_file=max_seconds_per_file,
             format=format_name,
             restart=restart,
@@ -124,7 +126,7 @@ def record(
             wait=wait,
             cpu=cpu,
             priority=priority,
-            keywords=_keywords(given, header_file),
+            keywords=keywords,
             direct=direct,
             sync=sync,
         )

@@ -21,6 +21,9 @@ from ..parameters import NumberRange
 
 __all__ = ["watch"]
 
+#: So long a command of --exec may take before it is said that it is waited for.
+_SOON_SECONDS = 1.0
+
 
 @click.command()
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...", shell_complete=complete_streams)
@@ -48,12 +51,13 @@ def watch(patterns: tuple[str, ...], command: str | None, metrics: str | None, *
 
     Example: pymilk watch 'wfs*' --min-rate 950 --max-age 2 --exec 'logger "$PYMILK_STREAM $PYMILK_STATE"'
     """
-    limits = Limits(**{name: given[name] for name in ("min_rate", "max_age", "max_lost", "max_full")})
     end, trouble = Latch(), False
+    commands = _Commands(command)
+    with clean_exit():
+        limits = Limits(**{name: given[name] for name in ("min_rate", "max_age", "max_lost", "max_full")})
     with clean_exit(), told_to_end(end), Watcher(patterns, limits) as watcher:
         files = _Metrics(metrics) if metrics is not None else None
         _tell_of_nothing(patterns, watcher)
-        commands = _Commands(command)
         while not end.wait(given["interval"]):
             changed = watcher.look()
             for event in changed:
@@ -64,6 +68,7 @@ def watch(patterns: tuple[str, ...], command: str | None, metrics: str | None, *
                 files.write(watcher)
             if given["once"]:
                 break
+    with clean_exit():
         commands.wait()
     if trouble:
         sys.exit(1)
@@ -105,9 +110,16 @@ class _Commands:
             )
 
     def wait(self) -> None:
-        """Wait until all have ended."""
+        """Wait until all have ended, or until Ctrl-C."""
+        told = False
         for each in self._running:
-            each.wait()
+            try:
+                each.wait(_SOON_SECONDS)
+            except subprocess.TimeoutExpired:
+                if not told:
+                    click.echo("pymilk: a command of --exec goes on; Ctrl-C leaves it alone", err=True)
+                told = True
+                each.wait()
 
 
 class _Metrics:
