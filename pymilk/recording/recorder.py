@@ -80,7 +80,7 @@ class Recorder:
         First frame: see `RingReader`. "oldest" begins with the oldest frame in the ring of the stream.
     timeout : float or None, default None
         Longest wait for a frame, in seconds, before it is an error. None: a camera may pause or restart for
-        any time.
+        any time. With `restart` also the longest wait for the stream that is made anew.
     wait, cpu, priority
         See `RingReader`.
     keywords : mapping, optional

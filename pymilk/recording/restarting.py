@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import threading
 import time
@@ -187,8 +188,15 @@ class Restarting:
         return Names(next(absolute), absolute)
 
     def _attached(self, names: Names, options: JobOptions) -> Job | None:
-        """Wait for the new stream, which other programs show before it is complete."""
+        """Wait for the new stream, which other programs show before it is complete.
+
+        After the timeout of the recording, what ended the one before is raised.
+        """
+        timeout, ended = self._options.timeout, self._jobs[-1].error
+        latest = math.inf if timeout is None else time.monotonic() + timeout
         while not self._stop.is_set():
+            if ended is not None and time.monotonic() >= latest:
+                raise ended
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 return None
             with contextlib.suppress(StreamNotFoundError, StreamNotReadyError, StreamFormatError):

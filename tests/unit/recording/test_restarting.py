@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pymilk import SHM, Recorder, load, record
-from pymilk.errors import StreamChangedError, StreamUnsupportedError
+from pymilk.errors import StreamChangedError, StreamShapeChangedError, StreamUnsupportedError
 from support.recordings import EACH_FORMAT, images
 
 LIMIT = 20.0
@@ -146,3 +148,28 @@ def test_names_are_free_ones(make: Callable[..., SHM], tmp_path: Path) -> None:
         assert recorder.report.streams["cam"].paths[-1] == str(tmp_path / f"cam_restart00{2 + number}.npy")
     assert (tmp_path / "cam_restart001.npy").read_text() == "of others"
     record("cam", tmp_path / "other.npy", frames=1, restart=True, start="oldest")
+
+
+def test_new_stream_that_is_gone_at_once_ends_it_in_time(
+    make: Callable[..., SHM], shm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = make("cam", ((5, 7), np.uint16), ring=64)
+    from pymilk.recording.restarting import Restarting
+
+    attached = Restarting._attached
+
+    def attached_too_late(self: Restarting, *given: Any) -> Any:
+        os.unlink(shm_dir / "cam.im.shm")
+        return attached(self, *given)
+
+    monkeypatch.setattr(Restarting, "_attached", attached_too_late)
+    recorder = Recorder("cam", tmp_path / "cam.npy", restart=True, timeout=2.0).start()
+    first.set_data(np.ones((5, 7), np.uint16))
+    until(lambda: recorder.report.recorded == 1)
+    make("cam", ((4, 6), np.uint16), ring=64)
+    with pytest.raises(StreamShapeChangedError, match="another shape"):
+        recorder.wait(LIMIT)
+    report = recorder.report.streams["cam"]
+    assert (report.recorded, report.ended) == (1, "error")
+    with load(tmp_path / "cam.npy") as loaded:
+        assert loaded.complete, loaded.missing
