@@ -6,9 +6,10 @@ import importlib
 import sys
 from typing import Any
 
-from ..errors import LibraryMissingError, StreamArgumentError
+from ..errors import LibraryMissingError, StreamArgumentError, StreamFormatError
 from .causes import ended_resources
 from .files import checked_path, file_error
+from .regular import open_regular
 
 __all__ = ["optional_library", "toml_of"]
 
@@ -78,15 +79,18 @@ def toml_of(path: str, extra: str, purpose: str, argument: str) -> dict[str, Any
     ------
     LibraryMissingError
     StreamError
-        It cannot be read (as `file_error`), or is no TOML (`StreamArgumentError`).
+        It cannot be read (as `file_error`), is no regular file (`StreamFormatError`), or is no TOML
+        (`StreamArgumentError`).
     """
     toml = optional_library("tomllib" if sys.version_info >= (3, 11) else "tomli", extra, purpose)
     path = checked_path(path, "a TOML file", argument)
     try:
-        with open(path, "rb") as file:
+        with open(open_regular(path), "rb") as file:
             return dict(toml.load(file))
     except OSError as error:
         raise file_error(error, path, "read", argument) from error
+    except StreamFormatError:  # no regular file
+        raise
     except ValueError as error:
         raise StreamArgumentError(
             f"{path} is no TOML file: {error}", argument=argument, found=path

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 
-from ..arguments import bad_argument
+from ..arguments import bad_argument, whole_number
 from ..errors import SchedulingWarning, StreamStorageError
 from .notices import warn_caller
 
@@ -55,13 +55,13 @@ def start_thread(thread: threading.Thread) -> None:
 def check_scheduling(cpu: int | None, priority: int | None) -> None:
     """Raise `StreamArgumentError` if there is no such core to run on, or no such priority."""
     allowed = os.sched_getaffinity(0)
-    if cpu is not None and cpu not in allowed:
+    if cpu is not None and whole_number(cpu) not in allowed:
         raise bad_argument("cpu", cpu, f"one of the cores that this process may use ({sorted(allowed)})")
     lowest, highest = (
         os.sched_get_priority_min(os.SCHED_FIFO),
         os.sched_get_priority_max(os.SCHED_FIFO),
     )
-    if priority is not None and priority not in range(lowest, highest + 1):
+    if priority is not None and whole_number(priority) not in range(lowest, highest + 1):
         raise bad_argument("priority", priority, f"a SCHED_FIFO priority of {lowest} to {highest}")
 
 
