@@ -18,6 +18,7 @@ from pymilk.errors import (
     FrameMismatchError,
     StreamArgumentError,
     StreamError,
+    StreamFormatError,
     StreamNameError,
 )
 from pymilk.multi import Watcher, align
@@ -348,3 +349,18 @@ def test_parameters():
         with pytest.raises(StreamError, match="timeout is seconds"):
             fps.conf_stop(HUGE)
         assert len(fps) == 0
+
+
+def test_pipes_are_no_toml_files(tmp_path: Path):
+    """They would be waited for without end."""
+    os.mkfifo(tmp_path / "bridge.toml")
+    for call in (bridge.links_of, bridge.log_of, bridge.offer_of):
+        with pytest.raises(StreamFormatError, match="is a pipe, a socket, a device or a folder"):
+            call(tmp_path / "bridge.toml")
+
+
+@pytest.mark.parametrize("bad", [{}, "1", 1.5, True, np.zeros(2), object(), -1, 2**70])
+@pytest.mark.parametrize("argument", ["cpu", "priority"])
+def test_cores_and_priorities(cam: SHM, argument: str, bad: Any):
+    with pytest.raises(StreamArgumentError, match=rf"{argument} is"):
+        cam.ring_reader(source="collector", **{argument: bad})
