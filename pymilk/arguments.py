@@ -203,7 +203,8 @@ def check_count(
     """
     count = whole_number(found)
     if count is None or not least <= count < below:
-        limits = f"{least} to {below - 1}" if count is not None and below <= min(count, 2**64) else f"{least} or more"
+        above = count is not None and below <= min(count, 2**64)
+        limits = f"{least} to {below - 1}" if above else f"{least} or more"
         raise bad_argument(argument, found, f"a number of {of}, {limits}", stream)
     return count
 
