@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import os
+import select
 import sys
 from typing import Any
 
-from ..errors import LibraryMissingError, StreamArgumentError, StreamFormatError
+from ..errors import LibraryMissingError, StreamArgumentError
 from .causes import ended_resources
 from .files import checked_path, file_error
-from .regular import open_regular
 
 __all__ = ["optional_library", "toml_of"]
 
 #: Packages that are not called what Python imports.
 _PACKAGES = {"PIL": "Pillow", "zenoh": "eclipse-zenoh"}
+
+#: Bytes that a TOML file of a user has at most: a device gives bytes without end.
+_LONGEST_TOML = 1 << 20
+
+#: Seconds between two looks whether a signal has ended the wait for a pipe.
+_LOOK_SECONDS = 0.1
 
 
 def optional_library(module: str, extra: str, purpose: str) -> Any:
@@ -64,6 +71,20 @@ def optional_library(module: str, extra: str, purpose: str) -> Any:
         raise file_error(ended, f"{module}, which {purpose} need,", "imported") from error
 
 
+def _content_of(path: str) -> bytes:
+    """Read a file, or a pipe, into which another program may write secrets; a signal ends the wait for it."""
+    content = b""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+        while len(content) <= _LONGEST_TOML:
+            # Handlers of signals run between the looks; a signal just before a read that blocks is not seen.
+            if select.select([file], [], [], _LOOK_SECONDS)[0]:
+                part = file.read(_LONGEST_TOML)
+                if part == b"":
+                    return content
+                content += part or b""
+    raise ValueError(f"it is longer than {_LONGEST_TOML} bytes")
+
+
 def toml_of(path: str, extra: str, purpose: str, argument: str) -> dict[str, Any]:
     """Return what is in a TOML file.
 
@@ -79,18 +100,14 @@ def toml_of(path: str, extra: str, purpose: str, argument: str) -> dict[str, Any
     ------
     LibraryMissingError
     StreamError
-        It cannot be read (as `file_error`), is no regular file (`StreamFormatError`), or is no TOML
-        (`StreamArgumentError`).
+        It cannot be read (as `file_error`), or is no TOML, or longer than a megabyte (`StreamArgumentError`).
     """
     toml = optional_library("tomllib" if sys.version_info >= (3, 11) else "tomli", extra, purpose)
     path = checked_path(path, "a TOML file", argument)
     try:
-        with open(open_regular(path), "rb") as file:
-            return dict(toml.load(file))
+        return dict(toml.loads(_content_of(path).decode()))
     except OSError as error:
         raise file_error(error, path, "read", argument) from error
-    except StreamFormatError:  # no regular file
-        raise
     except ValueError as error:
         raise StreamArgumentError(
             f"{path} is no TOML file: {error}", argument=argument, found=path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ from pymilk.errors import (
     FrameMismatchError,
     StreamArgumentError,
     StreamError,
-    StreamFormatError,
     StreamNameError,
 )
 from pymilk.multi import Watcher, align
@@ -351,12 +351,21 @@ def test_parameters():
         assert len(fps) == 0
 
 
-def test_pipes_are_no_toml_files(tmp_path: Path):
-    """They would be waited for without end."""
-    os.mkfifo(tmp_path / "bridge.toml")
+@pytest.mark.parametrize("endless", ["/dev/zero", "/dev/full", "/dev/urandom"])
+def test_devices_are_no_toml_files(endless: str):
+    """They are not read without end."""
     for call in (bridge.links_of, bridge.log_of, bridge.offer_of):
-        with pytest.raises(StreamFormatError, match="is a pipe, a socket, a device or a folder"):
-            call(tmp_path / "bridge.toml")
+        with pytest.raises(StreamArgumentError, match=f"{endless} is no TOML file: it is longer than"):
+            call(endless)
+
+
+def test_a_toml_file_may_be_a_pipe(tmp_path: Path):
+    os.mkfifo(tmp_path / "bridge.toml")
+    text = 'listen = ["tcp/127.0.0.1:7447"]\n'
+    writer = threading.Thread(target=lambda: (tmp_path / "bridge.toml").write_text(text))
+    writer.start()
+    assert bridge.links_of(tmp_path / "bridge.toml").listen == ("tcp/127.0.0.1:7447",)
+    writer.join()
 
 
 @pytest.mark.parametrize("bad", [{}, "1", 1.5, True, np.zeros(2), object(), -1, 2**70])
