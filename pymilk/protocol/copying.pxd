@@ -13,7 +13,7 @@ from .clock cimport EARLY_POST_SPIN_NS, POLL_NS, clock_ns, sleep_until, stamp_ns
 from .flags cimport atomic_load_int
 from .frame cimport _FROM_RING, _TORN, _VERIFIED, Row, copy_bytes
 from .layout cimport Header
-from .look cimport Look, look, same_look
+from .look cimport LOOK_TRIES, Look, look, same_look
 from .port cimport pymilk_pause
 from .ring cimport Ring, find_ring, ring_anchor, ring_look, ring_slot, ring_whole
 
@@ -91,7 +91,8 @@ cdef inline uint64_t copy_frame(char *base, const Header *h, char *dst, bint str
     cdef const IMAGE_METADATA *md = <const IMAGE_METADATA *>base
     cdef const char *src = base + h.at.array
     cdef uint64_t flags = 0, entered = 0
-    cdef int tries = 0, met = 0
+    cdef Look after
+    cdef int tries = 0, met = 0, _
     cdef int64_t now, began = 0, grace = 0
     while tries < COPY_TRIES:
         flags = try_copy(md, src, dst, h.n.frame_nbytes, streaming, 1, seen, row)
@@ -119,11 +120,21 @@ cdef inline uint64_t copy_frame(char *base, const Header *h, char *dst, bint str
     if flags:
         patience.stuck = 0
         return flags
-    # No tries left: copy the pixels as they are, and flag them.
-    look(md, seen)
+    # No tries left: copy the pixels as they are, and flag them, unless the writer has just come to rest: a reader that
+    # leaves out torn frames would wait for the next one, and never have the last of a burst.
+    for _ in range(LOOK_TRIES):
+        look(md, seen)
+        if seen.write == 0:
+            break
+        pymilk_pause()  # it may have counted already, and clears `write` next
     copy_bytes(dst, src, h.n.frame_nbytes, False)
     if row != NULL:
         note_frame(md, row)
+    atomic_fence(__ATOMIC_ACQUIRE)  # as in try_copy
+    look(md, &after)
+    if seen.write == 0 and same_look(seen, &after):
+        patience.stuck = 0
+        return _VERIFIED
     if tries < COPY_TRIES:
         patience.stuck += 1
         patience.stuck_at = seen.cnt0

@@ -116,9 +116,8 @@ def test_slices_are_short_while_it_waits(cam, way):
         Scheduling(0, 5, 3_000_000),  # a nice value stays
         Scheduling(0, 0, 50_000_000),
         Scheduling(3, 0, 0),  # SCHED_BATCH
-        Scheduling(5, 0, 0),  # SCHED_IDLE
     ],
-    ids=["nice", "long", "batch", "idle"],
+    ids=["nice", "long", "batch"],
 )
 def test_what_a_thread_chose_is_its_own_again(cam, own):
     reader = cam.reader()
