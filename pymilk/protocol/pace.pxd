@@ -42,6 +42,8 @@ cdef enum:
     PACE_HOLES = 2
     # Frames to sleep for then.
     PACE_REST = 128
+    # Of what was learned of sleeps, the part that is forgotten with each frame for which it forbids to spin.
+    PACE_FORGET = 64
 
 cdef struct Pace:
     int64_t seen        # when the last frame came, CLOCK_MONOTONIC; 0: not known
@@ -138,6 +140,10 @@ cdef inline void pace_plan(Pace *p, int64_t now, uint64_t count, int64_t *doze,
     width = PACE_WIDTH * (p.spread + (p.late_spread if p.late else <int64_t>PACE_LATE_NS // 4))
     lead = late + width
     if width > p.interval // PACE_SHARE or lead > p.interval // 2:
+        # How sleeps end is learned by those that are planned: forget it slowly, or none would ever be planned again.
+        if lead > p.interval // 2:
+            p.late -= p.late // PACE_FORGET
+        p.late_spread -= p.late_spread // PACE_FORGET
         return
     doze[0] = due - lead
     alert[0] = due + width

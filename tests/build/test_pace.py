@@ -112,6 +112,23 @@ def test_sleeps_that_vary_open_the_window(pace: ModuleType) -> None:
     assert rhythm.plan(now, 200) == (0, 0)  # more than a tenth of the time would be spun away
 
 
+@pytest.mark.parametrize(
+    ("interval", "sleeps"),
+    [(MS, (40 * US, 160 * US)), (MS // 4, (200 * US, 200 * US))],
+    ids=["vary", "late"],
+)
+def test_sleeps_that_were_bad_for_a_while_are_tried_again(
+    pace: ModuleType, interval: int, sleeps: tuple[int, int]
+) -> None:
+    """What a busy moment has taught does not keep a reader asleep for ever."""
+    rhythm, now = learned(pace, interval=interval)
+    for turn in range(100):
+        rhythm.late(sleeps[turn % 2])
+    plans = [rhythm.plan(now, 200) for _ in range(500)]
+    assert plans[0] == (0, 0)
+    assert any(plan != (0, 0) for plan in plans)
+
+
 def test_irregular_frames_are_slept_for(pace: ModuleType) -> None:
     rhythm, now = learned(pace, jitter=20 * US)
     assert rhythm.plan(now, 200) != (0, 0)
