@@ -80,6 +80,7 @@ class MultiCapture(Mapping[str, Capture]):
         self._seconds = seconds
         self._attached = list(attached)
         self._errors: dict[str, BaseException] | None = None
+        self._fault: BaseException | None = None
         self._cut: set[str] = set()
         self._over = Latch()
         self._keeper: threading.Thread | None = threading.Thread(
@@ -127,9 +128,12 @@ class MultiCapture(Mapping[str, Capture]):
 
     def _keep(self) -> None:
         """Wait for all captures, stop them when the time is over, and close attached streams."""
-        for capture in self._captures.values():
-            if not self._kept_until_end(capture):
-                break
+        try:
+            for capture in self._captures.values():
+                if not self._kept_until_end(capture):
+                    break
+        except BaseException as error:  # noqa: BLE001 (handed to join(): without this thread nothing would end)
+            self._fault = error
         for label, capture in self._captures.items():
             if not capture.done:
                 self._cut.add(label)
@@ -143,7 +147,7 @@ class MultiCapture(Mapping[str, Capture]):
     def _kept_until_end(self, capture: Capture) -> bool:
         """Wait for the end of a capture, and meanwhile provide memory for all; False if the time is over."""
         while True:
-            left = None if self._deadline is None else self._deadline - time.monotonic()
+            left = None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
             running = [each for each in self._captures.values() if not each.done]
             growing = [each for each in running if each.requested < each.room]
             if not growing or left is None:
@@ -264,6 +268,9 @@ class MultiCapture(Mapping[str, Capture]):
             raise
         if self._keeper is not None:
             self._keeper.join()
+        if self._fault is not None:
+            carry(self._fault, captures=self)
+            raise self._fault
         errors = self.errors
         if errors:
             what = "; ".join(f"{label!r}: {error}" for label, error in errors.items())
@@ -372,7 +379,7 @@ class MultiCapture(Mapping[str, Capture]):
 def _restore(state: dict[str, Any]) -> MultiCapture:
     """Make finished captures from their pickled parts."""
     many = MultiCapture.__new__(MultiCapture)
-    many.__dict__.update(state, _attached=[], _keeper=None, _over=Latch())
+    many.__dict__.update(state, _attached=[], _keeper=None, _fault=None, _over=Latch())
     many._over.set()
     return many
 

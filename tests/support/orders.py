@@ -96,6 +96,7 @@ ALIKE: dict[str, str] = {
     "counter: cnt0": "counter_of: cnt0",
     "counted: cnt0": "counter_of: cnt0",
     "is_open: write": "look: write",
+    "copy_frame: fence": "try_copy: fence",
     "look_at_pixels: fence": "try_copy: fence",
     "missing: cnt0": "counter_of: cnt0",
     "get_data: cnt0": "counter_of: cnt0",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -78,4 +79,35 @@ def test_numbers_that_were_asked_for_do_not_grow(spawn: Any) -> None:
         cam.set_data(cam.get_data())
         many.join()
         assert many.report.ended == {"cam": "full"}
+        cam.destroy()
+
+
+def test_a_thread_that_is_held_up_beyond_the_end(spawn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No time is left when it looks next: the captures end, instead of going on for ever."""
+    monkeypatch.setattr(captures, "_PROBE", 0.05)
+    monkeypatch.setattr("pymilk.capture.Capture.make_ready", lambda self: time.sleep(0.4))
+    late = spawn(LATE)
+    late.expect("ready")
+    many = capture_many(["late"], seconds=0.3, background=True)
+    assert many.join(30).done
+    assert many.report.ended == {"late": "time"}
+    late.tell("go")
+    late.expect("done")
+
+
+@pytest.mark.parametrize("fault", [OSError("no such device"), ZeroDivisionError("unforeseen")])
+def test_a_fault_of_the_thread_ends_all(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    monkeypatch.setattr(captures, "_PROBE", 0.05)
+
+    def fail(_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("pymilk.capture.Capture.make_ready", fail)
+    with SHM("cam", ((2, 2), np.uint16)) as cam:
+        many = capture_many(["cam"], seconds=30, background=True)
+        with pytest.raises(type(fault), match=str(fault)) as caught:
+            many.join(30)
+        assert many.done
+        assert vars(caught.value)["captures"] is many
+        assert many["cam"].done
         cam.destroy()
