@@ -41,6 +41,7 @@ cdef class Reader:
     cdef Posts posts        # without `sem` and `owner`
     cdef Order order
     cdef Stamps stamps      # of the last frame delivered, or when the reader, its account or a wait began
+    cdef bint noted         # `stamps` are those at the beginning of the present wait
     cdef bint awaited       # a wait has ended, and nothing was read since
     cdef uint64_t settled   # number of the frame behind which that wait began
     cdef int64_t arrived    # when the last frame was received, or the account began, CLOCK_TAI
@@ -86,6 +87,7 @@ cdef class Reader:
     cdef uint64_t _start(self, Wait *w) noexcept
     cdef void _take_posts(self, Wait *w) noexcept
     cdef void _note_stamps(self, const char *base) noexcept
+    cdef void _learn_stamps(self, const Wait *w) noexcept
     cdef void _keep(self, const Wait *w) noexcept
     cdef bint _may_be_late(self, StreamFile file) noexcept
     cdef bint _counts_posts(self, const Wait *w, object wait_on) except -1

@@ -282,7 +282,8 @@ cdef class Reader:
         """Fill in a wait for the frame after number `last`, with a new account of posts."""
         self._fill_wait(w, file, timeout, spin)
         w.last = last
-        if counter_of(file.mapping.base) == last:
+        self.noted = counter_of(file.mapping.base) == last
+        if self.noted:
             self._note_stamps(file.mapping.base)
         self._take_posts(w)
         self.order.trust = UNKNOWN  # until `keep_wait`
@@ -292,8 +293,20 @@ cdef class Reader:
         w.order.lead -= posts
         w.order.mark.posts += posts
         self._keep(w)
+        if self.noted:
+            self._learn_stamps(w)
         self.settled = w.last
         self.awaited = True
+
+    cdef void _learn_stamps(self, const Wait *w) noexcept:
+        """Learn from a wait that its writer stores times: what it does need not be watched.
+
+        Else the post of a frame that was seen before its post would pass for that of one which is counted late.
+        """
+        cdef Look seen
+        look(<const IMAGE_METADATA *>w.source.base, &seen)
+        if seen.cnt0 != w.last and seen_stamps(&self.stamps, &seen):
+            self.order.stamped = True
 
     cdef void _take_posts(self, Wait *w) noexcept:
         """Take the posts from before: they belong to frames that are not waited for."""

@@ -99,19 +99,23 @@ def test_stalling_consumer_gets_every_frame(
 
 def test_collector_needs_no_gil(spawn: Callable[..., Child]) -> None:
     """One bytecode that keeps the GIL for long: the collector goes on meanwhile."""
-    camera = spawn(CAMERA, "collector", 1000, 1)
+    camera = spawn(CAMERA, "collector", 1000, 3)
     camera.expect("ready")
-    with SHM("cam") as shm, shm.ring_reader(depth=2048) as ring:
+    seen = []
+    with SHM("cam") as shm, shm.ring_reader(depth=4096) as ring:
         camera.tell("go")
         next(ring.blocks(timeout=20))
-        before = ring.lag
-        began = time.monotonic()
-        digits = 7 ** 1_200_000
-        assert digits % 10 ** 3 == pow(7, 1_200_000, 1000)
-        held = time.monotonic() - began
-        collected = ring.lag - before
-        # Half of what was published meanwhile: the machine may have been busy with others.
-        assert collected >= held * 1000 / 2 - 5
+        # The machine may be busy with others, and hold up the collector, too: not five times.
+        for _ in range(5):
+            lag, number = ring.lag, shm.get_counter()
+            digits = 7 ** 1_200_000
+            collected, published = ring.lag - lag, shm.get_counter() - number
+            assert digits % 10 ** 3 == pow(7, 1_200_000, 1000)
+            seen.append((collected, published))
+            if published >= 50 and collected >= 0.9 * published:
+                break
+        else:
+            pytest.fail(f"collected and published in five times: {seen}")
     camera.expect("done")
     camera.tell("end")
     assert camera.finish()[0] == 0
