@@ -14,6 +14,7 @@ cdef struct Posts:
     sem_t *sem              # NULL: no semaphore, watch the counter
     const int32_t *owner    # stays own_pid as long as the semaphore is ours
     uint64_t owed           # posts of counted frames that are still to come
+    uint64_t lapsed         # of them, those that may have come, but this thread was held up meanwhile
     uint64_t ahead          # posts taken whose frame was not counted yet
     uint64_t repeated       # posts that announced nothing
     uint64_t excess         # repeated posts counted for the last frame (part of `repeated`)
@@ -73,11 +74,32 @@ cdef inline uint64_t posts_by_now(const Posts *p) noexcept nogil:
     return p.taken + <uint64_t>max(waiting, 0)
 
 
+cdef inline void forgive(Posts *p) noexcept nogil:
+    """Take posts that seem to announce nothing for those that lapsed, as far as there were any."""
+    cdef uint64_t forgiven = min(p.ahead, p.lapsed)
+    p.ahead -= forgiven
+    p.lapsed -= forgiven
+
+
+cdef inline void lapse(Posts *p, bint doubtful) noexcept nogil:
+    """Expect no more posts of counted frames after a sleep; doubtful: one may have come just before it ended.
+
+    A thread that wakes up late cannot tell a post that was owed from that of the next frame.
+    """
+    if doubtful:
+        p.lapsed = min(p.lapsed + p.owed, <uint64_t>1)
+    else:
+        forgive(p)
+        p.lapsed = 0
+    p.owed = 0
+
+
 cdef inline void settle_posts(Posts *p, uint64_t advance) noexcept nogil:
     """Assign posts to the `advance` frames that were counted; the rest announced nothing."""
     cdef uint64_t settled = min(advance, p.ahead)
     p.ahead -= settled
     p.owed += advance - settled
+    forgive(p)
     p.excess = p.ahead
     p.repeated += p.ahead
     p.ahead = 0

@@ -19,7 +19,7 @@ from .order cimport (
 )
 from .pace cimport Pace, pace_behind, pace_miss, pace_note, pace_note_late, pace_note_spin, pace_plan
 from .port cimport pymilk_pause
-from .posts cimport Posts, empty_bell, note_post, posts_by_now, take_posts
+from .posts cimport Posts, empty_bell, lapse, note_post, posts_by_now, take_posts
 from .process cimport own_pid
 from .semaphore cimport pymilk_fence_behind_take, pymilk_sem_wait_until
 
@@ -233,7 +233,7 @@ cdef inline void sleep_for_frame(Wait *w, int64_t now) noexcept nogil:
         taken = pymilk_sem_wait_until(w.posts.sem, until) == 0
         now = clock_ns(CLOCK_MONOTONIC)
         if now - began > SETTLED_NS:
-            w.posts.owed = 0
+            lapse(&w.posts, taken or now - until > SETTLED_NS or has_moved(w))
         if not taken:
             if probed:
                 probe(w)

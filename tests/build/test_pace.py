@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import subprocess
-import sys
-import sysconfig
 import time
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-import pymilk
-from support.paths import ROOT
+from support.compiling import compiled, needs_compiler
 
-pytestmark = [
-    pytest.mark.skipif(not (ROOT / "setup.py").exists(), reason="needs the sources"),
-    pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler"),
-]
+pytestmark = needs_compiler
 
 MODULE = """
 from libc.stdint cimport int64_t, uint64_t
@@ -53,23 +43,7 @@ US, MS = 1_000, 1_000_000
 
 @pytest.fixture(scope="module")
 def pace(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
-    pytest.importorskip("Cython", reason="needs Cython")
-    folder: Path = tmp_path_factory.mktemp("pace")
-    source, library = folder / "rhythm.pyx", folder / f"rhythm{sysconfig.get_config_var('EXT_SUFFIX')}"
-    source.write_text(MODULE)
-    subprocess.run([sys.executable, "-m", "cython", "-3", "-I", str(ROOT), str(source)], check=True)
-    includes = (sysconfig.get_path("include"), pymilk.get_include(), str(ROOT))
-    subprocess.run(
-        ["cc", "-O1", "-fPIC", "-shared", "-D_GNU_SOURCE", *(f"-I{each}" for each in includes),
-         str(source.with_suffix(".c")), "-o", str(library)],
-        check=True,
-    )  # fmt: skip
-    spec = importlib.util.spec_from_file_location("rhythm", library)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return compiled(tmp_path_factory.mktemp("pace"), "rhythm", MODULE)
 
 
 def learned(pace: ModuleType, interval: int = MS, jitter: int = 0, frames: int = 200) -> tuple[Any, int]:
