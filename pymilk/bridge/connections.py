@@ -10,6 +10,7 @@ import threading
 import time
 
 from ..errors import BridgeError, BridgeUnreachableError, StreamError
+from ..system.forks import tell_after_fork
 from ..system.latch import Latch
 from ..system.threads import start_thread
 from .deafness import Deafness
@@ -57,6 +58,10 @@ class _Turns:
         with self._turn:
             pass
 
+    def leave(self) -> None:
+        """End in a child after fork: the thread stayed with the parent, perhaps within a call."""
+        self._turn, self._over = threading.Lock(), True
+
 
 class Connections:
     """Look at the addresses that an engine is to connect to: when asked, or in a thread of its own.
@@ -77,6 +82,11 @@ class Connections:
         self._list_at = self._found()
         self._revoked = links.tls.revoked_names() if links.tls is not None else frozenset()
         self._complaint = ""
+        tell_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._over.set()
+        self._turns.leave()
 
     def watch(self) -> Connections:
         """Look in a thread, until `close`; returns itself.
