@@ -104,8 +104,11 @@ class _Commands:
             words = {"PYMILK_STREAM": event.stream, "PYMILK_STATE": event.state, "PYMILK_TEXT": event.text}
             environment = {**os.environ, **words}
             self._running.append(
-                subprocess.Popen(
-                    ["/bin/sh", "-c", self._command], env=environment, stdin=subprocess.DEVNULL
+                subprocess.Popen(  # in a session of its own: a terminal sends Ctrl-C to all of its group
+                    ["/bin/sh", "-c", self._command],
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
                 )
             )
 

@@ -64,6 +64,23 @@ def test_command_of_exec_that_goes_on_can_be_left(make, start_command, tmp_path:
         os.kill(int((tmp_path / "begun").read_text()), signal.SIGKILL)
 
 
+def test_ctrl_c_of_a_terminal_does_not_reach_commands_of_exec(make, start_command, tmp_path: Path) -> None:
+    """It goes to all processes of a group."""
+    make("cam", ((3, 4), np.uint16))
+    os.mkfifo(tmp_path / "pipe")
+    script = "echo begun > begun; read word < pipe; echo $word > ended"
+    process = start_command(
+        "watch", "cam", "--interval", "0.1", "--exec", script, start_new_session=True
+    )
+    until((tmp_path / "begun").exists)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "pymilk: a command of --exec goes on; Ctrl-C leaves it alone\n"
+    (tmp_path / "pipe").write_text("whole\n")
+    assert process.wait(60) == 0
+    assert (tmp_path / "ended").read_text() == "whole\n"
+
+
 def test_metrics_that_do_not_fit_leave_no_file(make, start_command, tmp_path: Path) -> None:
     pytest.importorskip("prometheus_client", reason="extra metrics")
     make("cam", ((3, 4), np.uint16))
