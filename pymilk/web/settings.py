@@ -6,8 +6,10 @@ import ipaddress
 import re
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 
-from ..arguments import bad_argument, check_texts
+from ..arguments import bad_argument, check_count, check_number, check_texts, whole_number
+from ..system.files import checked_path
 
 __all__ = ["Settings"]
 
@@ -60,16 +62,38 @@ class Settings:
     opening: float = 10.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= 65535:
-            raise bad_argument("port", self.port, "a number from 0 to 65535")
+        for name, value in self._checked().items():
+            object.__setattr__(self, name, value)
         if (self.cert is None) != (self.key is None):
             raise bad_argument("cert", self.cert, "given together with key, or neither is")
         if not isinstance(self.token, str) or len(self.token) < 16:
             raise bad_argument("token", "a short one", "at least 16 characters")
-        check_texts("hosts", self.hosts, "a tuple of host names")
         for each in self.hosts:
             if not (_HOST_NAME.fullmatch(each) or _is_address(each.strip("[]"))):
                 raise bad_argument("hosts", each, "a host name or an address, without a port")
+
+    def _checked(self) -> dict[str, Any]:
+        """Return the fields that are lists, names, paths and numbers, each of its own type."""
+        port = whole_number(self.port)
+        if port is None or not 0 <= port <= 65535:
+            raise bad_argument("port", self.port, "a number from 0 to 65535")
+        if not isinstance(self.host, str):
+            raise bad_argument("host", self.host, "an address of this machine, a str")
+        paths = {
+            each: checked_path(given, "a file for TLS", each)
+            for each in ("cert", "key")
+            if (given := getattr(self, each)) is not None
+        }
+        return {
+            **paths,
+            "patterns": check_texts("patterns", self.patterns, "a tuple of names or patterns"),
+            "hosts": check_texts("hosts", self.hosts, "a tuple of host names"),
+            "port": port,
+            "viewers": check_count("viewers", self.viewers, "views", least=0, below=2**31),
+            "connections": check_count("connections", self.connections, "connections", below=2**31),
+            "rate": check_number("rate", self.rate, "frames a second, above 0", 0.0, 1e6, above=True),
+            "opening": check_number("opening", self.opening, "seconds, above 0", 0.0, 1e6, above=True),
+        }
 
     @property
     def scheme(self) -> str:

@@ -108,6 +108,32 @@ def test_bad_settings(given: dict[str, Any]) -> None:
         Settings(**given)
 
 
+BAD_KINDS: list[tuple[str, Any]] = [
+    *(("port", given) for given in ("8347", 80.5, True, None, [1])),
+    *(("host", given) for given in (5, b"127.0.0.1", None)),
+    *((name, given) for name in ("hosts", "patterns") for given in (5, "cam", [1], None)),
+    *((name, given) for name in ("viewers", "connections") for given in ("8", 1.5, -1, None)),
+    *((name, given) for name in ("rate", "opening") for given in ("8", 0, -1.0, float("nan"), None)),
+    ("connections", 0),
+]
+
+
+@pytest.mark.parametrize(("argument", "given"), BAD_KINDS)
+def test_settings_of_other_types(argument: str, given: Any) -> None:
+    with pytest.raises(StreamArgumentError, match=f"^{argument} is ") as caught:
+        Settings(**{argument: given})
+    assert (caught.value.argument, caught.value.found) == (argument, given) or given != given
+
+
+def test_descriptors_are_no_certificates() -> None:
+    with pytest.raises(StreamArgumentError, match="the path of a file for TLS is a str or PathLike, not 5"):
+        Settings(cert=5, key="key.pem")  # type: ignore[arg-type]
+
+
+def test_names_from_an_iterator() -> None:
+    assert Settings(hosts=iter(["rtc.local"])).hosts == ("rtc.local",)  # type: ignore[arg-type]
+
+
 def test_tokens_are_new_and_not_shown() -> None:
     assert Settings().token != Settings().token
     assert len(Settings().token) == 32
