@@ -156,9 +156,10 @@ class BenchWriter:
         """
         pipe = self._process.stdout
         assert pipe is not None
+        ready = select.poll()  # select.select takes no descriptors from 1024 on
+        ready.register(pipe, select.POLLIN)
         while b"\n" not in self._heard:
-            ready, _, _ = select.select([pipe], [], [], timeout)
-            if not ready:
+            if not ready.poll(max(0.0, timeout) * 1000):
                 return None
             piece = os.read(pipe.fileno(), 65536)
             if not piece:

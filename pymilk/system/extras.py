@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import select
@@ -20,8 +21,8 @@ _PACKAGES = {"PIL": "Pillow", "zenoh": "eclipse-zenoh"}
 #: Bytes that a TOML file of a user has at most: a device gives bytes without end.
 _LONGEST_TOML = 1 << 20
 
-#: Seconds between two looks whether a signal has ended the wait for a pipe.
-_LOOK_SECONDS = 0.1
+#: Milliseconds between two looks whether a signal has ended the wait for a pipe.
+_LOOK_MS = 100
 
 
 def optional_library(module: str, extra: str, purpose: str) -> Any:
@@ -74,14 +75,20 @@ def optional_library(module: str, extra: str, purpose: str) -> Any:
 def _content_of(path: str) -> bytes:
     """Read a file, or a pipe, into which another program may write secrets; a signal ends the wait for it."""
     content = b""
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0) as file:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        ready = select.poll()  # select.select takes no descriptors from 1024 on
+        ready.register(descriptor, select.POLLIN)
         while len(content) <= _LONGEST_TOML:
             # Handlers of signals run between the looks; a signal just before a read that blocks is not seen.
-            if select.select([file], [], [], _LOOK_SECONDS)[0]:
-                part = file.read(_LONGEST_TOML)
-                if part == b"":
-                    return content
-                content += part or b""
+            if ready.poll(_LOOK_MS):
+                with contextlib.suppress(BlockingIOError):
+                    part = os.read(descriptor, _LONGEST_TOML)
+                    if not part:
+                        return content
+                    content += part
+    finally:
+        os.close(descriptor)
     raise ValueError(f"it is longer than {_LONGEST_TOML} bytes")
 
 
