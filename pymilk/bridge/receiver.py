@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core import checked_timeout
 from .._types import Array
 from ..arguments import Replace, check_count, check_kind
 from ..errors import BridgeError, BridgeMessageError, StreamArgumentError, StreamError, StreamGoneWarning
@@ -279,7 +280,7 @@ class Receiver:
         StreamError
             What ended it: the stream cannot be made, or is in use.
         """
-        if self._over.wait(timeout) and self.error is not None:
+        if self._over.wait(checked_timeout(timeout)) and self.error is not None:
             raise self.error
         return self.report
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from .._core import checked_timeout
 from ..arguments import check_count
 from ..errors import StreamArgumentError
 from ..system.ending import close_at_exit
@@ -79,7 +80,7 @@ class Router:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until another thread calls `stop`; returns whether it has ended."""
-        return self._over.wait(timeout)
+        return self._over.wait(checked_timeout(timeout))
 
     def __enter__(self) -> Router:
         return self.start()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
-from .._core import read_header
+from .._core import checked_timeout, read_header
 from ..arguments import check_kind, check_texts
 from ..errors import StreamArgumentError, StreamError
 from ..names import SUFFIX, check_name, stream_directory, stream_name
@@ -112,17 +112,16 @@ class Sender:
         params: ParameterOffer | None = None,
         engine: Engine | None = None,
     ) -> None:
-        if isinstance(log, str):
-            raise StreamArgumentError("log is a tuple of names or patterns", argument="log", found=log)
-        if isinstance(patterns, str) or not (patterns or log or params):
+        wanted = "a tuple of names or patterns"
+        self.patterns = check_texts("patterns", () if patterns is None else patterns, wanted)
+        self.log = check_texts("log", log, wanted)
+        if not (self.patterns or self.log or params):
             raise StreamArgumentError(
                 "patterns is a tuple with a name or a pattern at least, unless logs are sent or parameters "
                 "offered", argument="patterns", found=patterns,
             )  # fmt: skip
         check_kind("params", params, ParameterOffer, "a pymilk.bridge.ParameterOffer")
         check_kind("links", links, Links, "a pymilk.bridge.Links")
-        self.patterns = check_texts("patterns", patterns or (), "a tuple of names or patterns")
-        self.log = check_texts("log", log, "a tuple of names or patterns")
         self.host = check_name(host_name() if host is None else host)
         self._links, self._engine, self._owned = links or Links(), engine, engine is None
         self._family = Family()
@@ -218,7 +217,7 @@ class Sender:
         StreamError
             What ended it.
         """
-        if self._over.wait(timeout) and self.error is not None:
+        if self._over.wait(checked_timeout(timeout)) and self.error is not None:
             raise self.error
         return self.report
 

@@ -136,7 +136,8 @@ class MultiCapture(Mapping[str, Capture]):
             self._fault = error
         for label, capture in self._captures.items():
             if not capture.done:
-                self._cut.add(label)
+                if self._fault is None:
+                    self._cut.add(label)
                 capture.stop()
         for capture in self._captures.values():
             capture.wait_end()
@@ -255,12 +256,15 @@ class MultiCapture(Mapping[str, Capture]):
         MultiCaptureError
             Some of them failed. Its `captures` is this object, with all frames received; its `errors` has the
             error of each.
+        StreamArgumentError
+            The timeout is none.
         KeyboardInterrupt
             Ctrl-C, or any exception of a signal handler; all captures were stopped first, and this object is
             the `captures` of the exception.
         """
+        limit = checked_timeout(timeout)
         try:
-            if not self._over.wait(timeout):
+            if not self._over.wait(limit):
                 return self
         except BaseException as error:
             self.abandon()

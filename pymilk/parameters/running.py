@@ -24,6 +24,7 @@ from .check import check_all
 from .control import Role, process_state, registered
 from .header import Message, write_field
 from .table import ParameterTable
+from .watching import deadline_of
 from .words import Signal, Status, Timespec
 
 __all__ = ["Running", "conf_step"]
@@ -232,7 +233,8 @@ class Running:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until told to stop; returns False if that does not come in time (seconds; None: for ever)."""
-        return self._stopped.wait(timeout)
+        deadline_of(timeout, self._table.name)  # raises for what is no time
+        return self._stopped.wait(None if timeout is None else float(timeout))
 
     def stop(self) -> None:
         """Stop as if a control program had said so."""

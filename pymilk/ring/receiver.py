@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .._core import Reader, Stream
+from .._core import Reader, Stream, checked_timeout
 from ..errors import StreamReplacedError
 from ..streams.waiting import Follower, frames_behind
 from ..system.forks import left_with_parent, tell_after_fork
@@ -137,8 +137,9 @@ class ReceiverThread:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end of the thread; returns whether it has ended."""
+        limit = checked_timeout(timeout)
         if not self._over:
-            self._thread.join(timeout)
+            self._thread.join(limit)
         return not self.running
 
     def stop(self) -> None:

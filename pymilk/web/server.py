@@ -12,6 +12,8 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from .._core import checked_timeout
+from ..arguments import shown
 from ..errors import StreamArgumentError, StreamStorageError
 from ..system.causes import cause_of
 from ..system.ending import close_at_exit
@@ -162,7 +164,7 @@ class WebServer:
         except (TypeError, UnicodeError) as error:  # as Python raises them for names with odd letters
             listener.close()
             raise StreamArgumentError(
-                f"host is an address of this machine, not {host!r}", argument="host", found=host
+                f"host is an address of this machine, not {shown(host)}", argument="host", found=host
             ) from error
         except OSError as error:
             listener.close()
@@ -201,8 +203,9 @@ class WebServer:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended; returns whether it has."""
+        limit = checked_timeout(timeout)
         if self._thread is not None:
-            self._thread.join(timeout)
+            self._thread.join(limit)
         return not self.running
 
     def __enter__(self) -> WebServer:

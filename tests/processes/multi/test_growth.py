@@ -110,4 +110,5 @@ def test_a_fault_of_the_thread_ends_all(monkeypatch: pytest.MonkeyPatch, fault: 
         assert many.done
         assert vars(caught.value)["captures"] is many
         assert many["cam"].done
+        assert many.report.ended == {"cam": "stopped"}  # not by the time that was asked for
         cam.destroy()
