@@ -1013,7 +1013,6 @@ cdef class Stream(StreamMetadata):
         cdef char *base = file.use_to_write()
         cdef Series series
         cdef uint64_t held
-        cdef int64_t interval = interval_ns
         cdef bint check = threading.current_thread() is threading.main_thread()
         cdef const int64_t[::1] times
         cdef Place place
@@ -1025,13 +1024,14 @@ cdef class Stream(StreamMetadata):
             held = count_frames(frames, &view, &file.h, self.frame_shape, self.name, "frames")
             times = None if atimes_ns is None else checked_times(file, atimes_ns, held)
             asked = held if count is None else whole_number(count)
-            if held < 1 or interval < 0 or asked is None or not 0 <= asked < 2**63:
+            gap = whole_number(interval_ns)
+            if held < 1 or gap is None or not 0 <= gap < 2**62 or asked is None or not 0 <= asked < 2**63:
                 raise StreamArgumentError(
                     f"stream {self.name!r}: publish_many got {held} frames, count {shown(count)}, "
-                    f"interval {interval} ns; it needs at least one frame, and whole numbers from 0 on",
+                    f"interval {shown(interval_ns)} ns; it needs at least one frame, and whole numbers from 0 on",
                     stream=self.name, argument="count", found=count)
             series = Series(frames=<char *>view.buf, atimes=NULL, held=held, total=asked, done=0,
-                            interval=interval, due=0, counter=(<IMAGE_METADATA *>base).cnt0)
+                            interval=gap, due=0, counter=(<IMAGE_METADATA *>base).cnt0)
             if times is not None:
                 series.atimes = &times[0]
             self.take_turn()

@@ -177,7 +177,7 @@ def check_dtype(argument: str, found: Any, stream: str = "") -> np.dtype[Any]:
     try:
         dtype: np.dtype[Any] = np.dtype(found)
         return dtype
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, SyntaxError):  # the last one of texts, such as "f4,,"
         raise bad_argument(argument, found, "a NumPy dtype", stream) from None
 
 

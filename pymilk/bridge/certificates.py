@@ -188,7 +188,7 @@ def list_certificates(directory: str) -> list[Certificate]:
     BridgeKeyError
         The directory cannot be read, or one of its files is no certificate.
     StreamArgumentError
-        That is no path.
+        `directory` is not a path.
     LibraryMissingError
     """
     directory = checked_path(directory, "the certificates", "directory")

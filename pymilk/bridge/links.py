@@ -57,7 +57,7 @@ class Links:
     def __post_init__(self) -> None:
         for argument in ("listen", "connect"):
             wanted = f"a tuple of addresses, as in ('tcp/127.0.0.1:{PORT}',)"
-            check_texts(argument, getattr(self, argument), wanted)
+            object.__setattr__(self, argument, check_texts(argument, getattr(self, argument), wanted))
         check_kind("tls", self.tls, Tls, "a pymilk.bridge.Tls")
         if not isinstance(self.allow, tuple) or not all(isinstance(each, Allow) for each in self.allow):
             raise bad_argument("allow", self.allow, "a tuple of pymilk.bridge.Allow")

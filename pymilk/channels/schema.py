@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .._core import Keyword, Stream
+from ..arguments import shown
 from ..errors import ChannelArgumentError, ChannelFormatError
 from ..streams.kinds import KIND
 
@@ -57,8 +58,8 @@ def checked_columns(dtype: Any, name: str) -> np.dtype[Any]:
 
     try:
         rows: np.dtype[Any] = np.dtype(dtype)
-    except (TypeError, ValueError) as error:
-        raise refused(f"cannot be {dtype!r}: {error}") from None
+    except (TypeError, ValueError, SyntaxError) as error:  # the last one of texts, such as "f4,,"
+        raise refused(f"cannot be {shown(dtype)}: {error}") from None
     if rows.names is None or not rows.names or rows.itemsize == 0:
         raise refused(f"needs named columns, like [('t', 'f8'), ('x', 'f4')]; this is {dtype!r}")
     if len(rows.names) > MOST_COLUMNS:

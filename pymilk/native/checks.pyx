@@ -53,7 +53,10 @@ cdef object bad_argument(str name, str argument, object found, str wanted):
 
 
 cdef object whole_number(object value):
-    """Return an integer as int, and None for anything else: arrays and classes have __index__ too."""
+    """Return an integer as int, and None for anything else: arrays and classes have __index__ too.
+
+    As `pymilk.arguments.whole_number`, but for bool, which counts as 0 and 1 in arguments of `Stream`.
+    """
     try:
         return PyNumber_Index(value)
     except TypeError:
@@ -111,9 +114,9 @@ cdef int take_buffer(object array, Py_buffer *view, bint writable, str name, str
     except (BufferError, ValueError) as error:
         try:
             readonly = writable and memoryview(array).readonly
-        except (BufferError, ValueError):  # no buffer can be had: times, for one
+        except (BufferError, ValueError):  # arrays of dates have no buffer
             raise FrameMismatchError(
-                f"stream {name!r}: {what} has no pixels that memory can be shared of: {error}",
+                f"stream {name!r}: {what} cannot be used as pixels: {error}",
                 stream=name, field="dtype", expected="numbers", found=type(array).__name__) from None
         raise FrameMismatchError(
             f"stream {name!r}: {what} has to be C-contiguous"

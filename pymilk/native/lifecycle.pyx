@@ -39,6 +39,7 @@ from functools import partial
 
 import numpy as np
 
+from ..arguments import check_dtype, shown
 from ..errors import (
     StreamArgumentError,
     StreamChangedError,
@@ -194,10 +195,7 @@ cdef tuple checked_axes(NewStream new):
 
 cdef int checked_datatype(NewStream new) except -1:
     """Return the code of the dtype; bool is stored as uint8."""
-    try:
-        wanted = np.dtype(new.dtype)
-    except (TypeError, ValueError):
-        raise bad_argument(new.name, "dtype", new.dtype, "a NumPy dtype") from None
+    wanted = check_dtype("dtype", new.dtype, new.name)
     if wanted == np.bool_:
         wanted = np.dtype(np.uint8)
     for code, known in DTYPES.items():
@@ -239,7 +237,7 @@ cdef int check_version_and_mode(NewStream new) except -1:
     if not (isinstance(version, str) and version.startswith("2.") and version.isascii()
             and version.isprintable() and len(version) < 32):
         raise StreamArgumentError(
-            f"stream {new.name!r}: version is '2.' and at most 29 more letters, not {version!r}",
+            f"stream {new.name!r}: version is '2.' and at most 29 more letters, not {shown(version)}",
             stream=new.name, argument="version", found=version)
     return 0
 

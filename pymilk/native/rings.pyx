@@ -35,7 +35,7 @@ import math
 
 import numpy as np
 
-from ..arguments import check_count
+from ..arguments import check_count, check_dtype
 from ..errors import FrameLostError, StreamBusyError, StreamUnsupportedError, carry
 from .formats import FRAME_ROW
 
@@ -78,7 +78,7 @@ cdef class PrivateRing:
         sem_init(&self.bell, 0, 0)
         self.fd = -1
         count = check_count("depth", depth, below=2**62) + 1
-        kind = np.dtype(dtype)
+        kind = check_dtype("dtype", dtype)
         nbytes = max(math.prod(shape) * kind.itemsize, 1)
         what = f"a ring of {depth} frames {tuple(shape)} of {kind}"
         advice = "take a smaller depth"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..arguments import check_items, check_mapping, shown, whole_number
+from ..arguments import check_mapping, shown, whole_number
 from ..errors import FPSArgumentError, FPSFullError, FPSTypeError
 from . import control
 from .check import check_all
@@ -191,7 +191,7 @@ class FPS(Mapping[str, Any]):
         FPSKeyError, FPSTypeError, FPSTextError, FPSLimitError, FPSReadOnlyError, FPSReplacedError
             As `set`.
         StreamArgumentError
-            That is no mapping.
+            `values` is not a mapping.
         """
         check_mapping("values", values, "a mapping of keys to values")
         for key, value in values.items():
@@ -464,7 +464,13 @@ class FPS(Mapping[str, Any]):
         return check_all(self._table)
 
     def request(self, set: Signal | int = 0, clear: Signal | int = 0) -> None:
-        """Set and clear request bits; `FPSArgumentError` for what are no bits."""
+        """Set and clear request bits.
+
+        Raises
+        ------
+        FPSArgumentError
+            An argument is not an int of 64 bits.
+        """
         for argument, bits in (("set", set), ("clear", clear)):
             _check_bits(argument, bits, 64)
         self._table.change_signal(set, clear)
@@ -475,7 +481,7 @@ class FPS(Mapping[str, Any]):
         Raises
         ------
         FPSArgumentError
-            Those are no bits.
+            An argument is not an int of 63 bits.
         """
         for argument, bits in (("set", set), ("clear", clear)):
             _check_bits(argument, bits, 63)
@@ -701,17 +707,23 @@ def _check_kinds(description: Any, program: Any = _MILK, standard: Any = False) 
     for argument, found, kind, wanted in (
         ("description", description, str, "a text"),
         ("program", program, Program, "a pymilk.parameters.Program"),
-        ("standard", standard or None, (bool, StandardEntries, type(None)), "True, False or StandardEntries"),
+        ("standard", standard, (bool, StandardEntries, type(None)), "True, False or StandardEntries"),
     ):
         if not isinstance(found, kind):
-            raise FPSArgumentError(f"{argument} is {wanted}, not {found!r}", argument=argument, found=found)
+            raise FPSArgumentError(
+                f"{argument} is {wanted}, not {shown(found)}", argument=argument, found=found
+            )
 
 
 def _labels(labels: Iterable[str] | None) -> str:
     """Return the labels as a header has them."""
     if labels is None:
         return os.environ.get("FPS_KEYWORDARRAY") or ":"
-    given = [labels] if isinstance(labels, str) else check_items("labels", labels, "texts")
+    given: list[Any]
+    try:
+        given = [labels] if isinstance(labels, str) else list(labels)
+    except TypeError:
+        given = [labels]
     if not all(isinstance(each, str) for each in given):
-        raise FPSArgumentError(f"labels are texts, not {given!r}", argument="labels", found=given)
+        raise FPSArgumentError(f"labels are texts, not {shown(labels)}", argument="labels", found=labels)
     return f":{':'.join(given)}:" if given else ":"

@@ -87,7 +87,8 @@ class Reductions:
         progress: Progress | None = None,
     ) -> Any:
         """Return the sum; small integers are added as int64 or uint64. See `Reductions`."""
-        result = np.dtype(dtype or np.add.reduce(np.empty(0, self.dtype)).dtype)
+        usual = np.add.reduce(np.empty(0, self.dtype)).dtype
+        result = usual if dtype is None else _number("dtype", dtype)
         return self._reduced(_Sum(_wide(result)), result, axis, out, keepdims, progress)
 
     def mean(

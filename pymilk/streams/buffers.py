@@ -57,19 +57,23 @@ def _viewed(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -
     try:
         array = np.asarray(memoryview(out))
     except TypeError:
-        # What DLPack hands over of these may be a copy, which nobody would see.
-        device = None if isinstance(out, (ArrayLike, Stream)) else getattr(out, "__dlpack_device__", None)
-        if device is None or on_gpu(out):
-            where = "is on a GPU" if on_gpu(out) else "has no memory"
+        why = "is on a GPU" if on_gpu(out) else "has no memory"
+        try:
+            # What DLPack hands over of these may be a copy, which nobody would see.
+            own = isinstance(out, (ArrayLike, Stream)) or not hasattr(out, "__dlpack_device__")
+            handed_over = None if own or on_gpu(out) else np.from_dlpack(out)
+        except Exception as error:  # noqa: BLE001 (told by the error below)
+            handed_over, why = None, f"cannot be used: {error}"
+        if handed_over is None:
             raise FrameMismatchError(
                 f"stream {name!r}: out is an array, or has the buffer protocol or DLPack on the CPU; "
-                f"{kind} {where}",
+                f"{kind} {why}",
                 stream=name,
                 field="dtype",
                 expected="array",
                 found=kind,
             ) from None
-        array = np.from_dlpack(out)
+        array = handed_over
     except ValueError as error:
         raise FrameMismatchError(
             f"stream {name!r}: out ({kind}) is not usable: {error}", stream=name, field="dtype", found=kind

@@ -21,10 +21,15 @@ HOST_DEVICES = (1, 3, 11, 13)
 
 def on_gpu(given: Any) -> bool:
     """Return whether an object says that its memory is one that the processor cannot use."""
-    device = None if isinstance(given, type) else getattr(given, "__dlpack_device__", None)
-    if device is not None:
+    if isinstance(given, type):
+        return False
+    try:
+        device = getattr(given, "__dlpack_device__", None)
+        if device is None:
+            return hasattr(given, "__cuda_array_interface__")
         return device()[0] not in HOST_DEVICES
-    return hasattr(given, "__cuda_array_interface__")
+    except Exception:  # noqa: BLE001 (tensors of torch on its device "meta" say nothing, but raise)
+        return False
 
 
 def as_pixels(given: Any, argument: str, dtype: np.dtype[Any] | None = None) -> np.ndarray[Any, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
 
 from .._types import Array
-from ..arguments import check_number, is_number
+from ..arguments import check_number, shown
 from ..errors import StreamArgumentError
 
 __all__ = ["check_levels", "check_percentile", "fractions", "real_values", "saturation_of", "span", "summary",
@@ -32,15 +33,17 @@ def check_levels(levels: tuple[float, float] | None) -> tuple[float, float] | No
     """Return `levels` if the first is below the second and both are finite, else raise."""
     if levels is None:
         return None
-    pair = list(levels) if isinstance(levels, (tuple, list, np.ndarray)) and np.shape(levels) == (2,) else []
-    if not (pair and all(map(is_number, pair)) and -np.inf < pair[0] < pair[1] < np.inf):
-        told = f"{pair[0]:g} and {pair[1]:g}" if pair and all(map(is_number, pair)) else repr(levels)
-        raise StreamArgumentError(
-            f"levels are two finite numbers, the lower one first, not {told}",
-            argument="levels",
-            found=levels,
-        )
-    return levels
+    told = shown(levels)
+    array = isinstance(levels, np.ndarray) and levels.ndim == 1
+    if (array or isinstance(levels, (tuple, list))) and len(levels) == 2:
+        with contextlib.suppress(StreamArgumentError):
+            low, high = (check_number("levels", each, "finite", -np.inf, np.inf) for each in levels)
+            if low < high:
+                return levels
+            told = f"{low:g} and {high:g}"
+    raise StreamArgumentError(
+        f"levels are two finite numbers, the lower one first, not {told}", argument="levels", found=levels
+    )
 
 
 def check_percentile(percentile: float | None) -> float | None:

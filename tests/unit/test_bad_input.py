@@ -13,7 +13,8 @@ import pytest
 
 import pymilk
 from pymilk import SHM, Capture, RingReader, Stream, axes, bridge, channels, parameters, times
-from pymilk.arguments import check_number, whole_number
+from pymilk._core import PrivateRing
+from pymilk.arguments import check_number, shown, whole_number
 from pymilk.errors import (
     BridgeAddressError,
     FrameMismatchError,
@@ -23,6 +24,7 @@ from pymilk.errors import (
 )
 from pymilk.multi import Watcher, align
 from pymilk.simulate import SimulatedLoop
+from support.descriptors import many_allowed, moved_up
 
 HUGE = 10**400
 FRAME = np.zeros((4, 6), np.uint16)
@@ -85,6 +87,17 @@ def test_count_of_publish_many(cam, given):
     assert cam.get_counter() == 1
 
 
+@pytest.mark.parametrize(
+    "given",
+    ["", "3", 1.5, float("nan"), None, -1, 2**62, HUGE, np.zeros(2), 10**5000],
+    ids=lambda each: type(each).__name__,
+)
+def test_interval_of_publish_many(cam, given):
+    with pytest.raises(StreamArgumentError, match=r"interval .* ns; it needs at least one frame, and whole"):
+        stream_of(cam).publish_many(FRAME[None], interval_ns=given)
+    assert cam.get_counter() == 1
+
+
 def test_whole_numbers():
     assert [whole_number(each) for each in (3, np.int8(-1), np.array(5), HUGE)] == [3, -1, 5, HUGE]
     assert {whole_number(each) for each in (True, np.True_, 1.0, "1", None, *NO_NUMBERS)} == {None}
@@ -118,6 +131,10 @@ TIMEOUTS: dict[str, Callable[[SHM, Any], object]] = {
     "join": lambda shm, given: shm.capture(1, background=True).join(given),
     "call": lambda shm, given: channels.CommandQueue.create("queue", 4, 64, replace=True).call(b"", given),
     "wait_end": lambda shm, given: shm.capture(1, background=True).wait_end(given),
+    "join many": lambda shm, given: pymilk.capture_many([shm], 1, background=True).join(given),
+    "sender": lambda shm, given: bridge.Sender(("cam",)).wait(given),
+    "receiver": lambda shm, given: bridge.Receiver("rtc/cam").wait(given),
+    "router": lambda shm, given: bridge.Router(bridge.Links()).wait(given),
 }
 
 
@@ -128,6 +145,14 @@ def test_timeouts(cam, door, given):
     with pytest.raises(StreamArgumentError, match=wanted) as caught:
         TIMEOUTS[door](cam, given)
     assert caught.value.argument == "timeout"
+
+
+def test_captures_go_on_after_a_bad_timeout(cam):
+    many = pymilk.capture_many([cam], 1, background=True)
+    with pytest.raises(StreamArgumentError, match="timeout is seconds"):
+        many.join("3 s")
+    cam.set_data(FRAME)
+    assert many.join(60).report.ended == {"cam": "complete"}
 
 
 @pytest.mark.parametrize("given", ["abc", "", b"37", [1], float("nan"), {}, 2**64])
@@ -199,6 +224,12 @@ def test_messages():
         assert log.count == 0
 
 
+def test_addresses_from_an_iterator():
+    """They are not used up by looking at them."""
+    links = bridge.Links(listen=iter(["tcp/127.0.0.1:7447"]), connect=(f"tcp/127.0.0.1:{n}" for n in (1, 2)))
+    assert (links.listen, links.connect) == (("tcp/127.0.0.1:7447",), ("tcp/127.0.0.1:1", "tcp/127.0.0.1:2"))
+
+
 # -- objects and paths -------------------------------------------------------------------------------
 
 KINDS: dict[str, Callable[[Any], object]] = {
@@ -208,6 +239,7 @@ KINDS: dict[str, Callable[[Any], object]] = {
     "allow is a tuple of pymilk": lambda given: bridge.Links(allow=given),
     "program is a pymilk": lambda given: parameters.FPS.create("fps", program=given),
     "standard is True, False": lambda given: parameters.FPS.create("fps", standard=given),
+    "labels are texts": lambda given: parameters.FPS.create("fps", labels=given),
     "description is a text": lambda given: parameters.FPS.create("fps", description=given),
     "faults is a pymilk": lambda given: pymilk.SimulatedCamera("sim", faults=given),
     "shape is a tuple": lambda given: pymilk.SimulatedCamera("sim", given),
@@ -218,7 +250,7 @@ KINDS: dict[str, Callable[[Any], object]] = {
 }
 
 
-@pytest.mark.parametrize("given", [object(), b"\xff\0", {0}, [[1], [1, 2]]])
+@pytest.mark.parametrize("given", [object(), b"\xff\0", {0}, [[1], [1, 2]], np.zeros(3), np.array(5)])
 @pytest.mark.parametrize("door", KINDS)
 def test_objects_of_another_kind(door, given):
     with pytest.raises(StreamError, match=door) as caught:
@@ -266,11 +298,31 @@ def recording(cam: SHM, tmp_path: Path) -> Any:
         yield found
 
 
-@pytest.mark.parametrize("given", ["abc", "\udcff", "M8[ns]", {"a": 1}, [("a", "u2")], object()])
+@pytest.mark.parametrize(
+    "given", ["", "abc", "f4,,", "\udcff", "M8[ns]", {"a": 1}, [("a", "u2")], object()]
+)
 def test_types_of_results(recording, given):
-    for call in (recording.mean, recording.var, recording.std):
+    for call in (recording.sum, recording.mean, recording.var, recording.std):
         with pytest.raises(StreamArgumentError, match=r"dtype is a (NumPy dtype|type of numbers)"):
             call(dtype=given)
+
+
+DTYPES: dict[str, Callable[[Any], object]] = {
+    "stream": lambda given: Stream.create("other", (4, 6), given),
+    "camera": lambda given: pymilk.SimulatedCamera("sim", dtype=given),
+    "ring": lambda given: PrivateRing(2, (4, 6), given),
+    "table": lambda given: channels.Table.create("table", given),
+}
+
+
+@pytest.mark.parametrize(
+    "given", ["f4,,", "f4,(", "abc", {"a": 1}, 10**5000], ids=lambda each: shown(each)[:9]
+)
+@pytest.mark.parametrize("door", DTYPES)
+def test_types_of_pixels(door, given):
+    """NumPy raises a SyntaxError for some texts."""
+    with pytest.raises(StreamError, match=r"dtype (is a NumPy dtype|of its rows cannot be)"):
+        DTYPES[door](given)
 
 
 def test_memory_and_freedoms_of_results(recording):
@@ -283,7 +335,10 @@ def test_memory_and_freedoms_of_results(recording):
     assert recording.std(ddof=1) == pytest.approx(np.arange(48).std(ddof=1))
 
 
-@pytest.mark.parametrize("given", ["ab", 5, (1, None), (2, 1), {}, np.zeros((4, 6)), (0, np.inf)])
+@pytest.mark.parametrize(
+    "given",
+    ["ab", 5, (1, None), (2, 1), {}, np.zeros((4, 6)), (0, np.inf), ([1, 2], 3), (HUGE, 1), (0, HUGE)],
+)
 def test_levels_of_pictures(given):
     with pytest.raises(StreamArgumentError, match="levels are two finite numbers, the lower one first, not"):
         pymilk.view.Display(levels=given)
@@ -328,11 +383,32 @@ def test_values_that_cannot_be_shown(cam, given, told):
         assert caught.value.found is given
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda given: Stream.create("other", (4, 6), "u2", layout=given),
+        lambda given: Stream.create("other", (4, 6), "u2", version=given),
+        lambda given: Stream.create("other", (4, 6), "u2", keywords=[("a", 1, "", given)]),
+        lambda given: pymilk.load(given),
+        lambda given: channels.MessageLog.create("log", mode=given),
+        lambda given: channels.MessageLog.create("log", given),
+        lambda given: channels.MessageLog.create("log", writers=given),
+        lambda given: parameters.FPS.create("fps", given),
+        lambda given: parameters.FPS.create("fps", description=given),
+        lambda given: parameters.FPS.create("fps").add_param(given, "FLOAT64"),
+        lambda given: bridge.Receiver(given),
+    ],
+)
+def test_numbers_with_more_digits_than_are_written(call):
+    with pytest.raises(StreamError, match="not an object of the class int"):
+        call(10**5000)
+
+
 # -- parameters --------------------------------------------------------------------------------------
 
 
 def test_parameters():
-    with parameters.FPS.create("fps") as fps:
+    with parameters.FPS.create("fps") as fps, fps.running(conf=False, run=False) as run:
         calls: dict[str, Callable[[Any], object]] = {
             "limits are the lowest": lambda given: fps.add_param(".gain", "FLOAT64", 1.0, given),
             "flags is an int": lambda given: fps.add_param(".gain", "FLOAT64", flags=given),
@@ -341,6 +417,7 @@ def test_parameters():
             "clear is an int of 64 bits": lambda given: fps.request(clear=given),
             "values is a mapping": lambda given: fps.update(given),
             "timeout is seconds": lambda given: fps.conf_stop(given),
+            "or None for ever": lambda given: run.wait(given),
         }
         for told, call in calls.items():
             for given in (object(), {1}, [1], b"\xff", -1.5, (1, 2, 3)):
@@ -366,6 +443,22 @@ def test_a_toml_file_may_be_a_pipe(tmp_path: Path):
     writer.start()
     assert bridge.links_of(tmp_path / "bridge.toml").listen == ("tcp/127.0.0.1:7447",)
     writer.join()
+
+
+def test_folders_are_no_toml_files(tmp_path: Path):
+    """And nothing of them stays open."""
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(StreamError, match="cannot be read: Is a directory"):
+        bridge.links_of(tmp_path)
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_toml_file_where_many_files_are_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    usual = os.open
+    (tmp_path / "bridge.toml").write_text('listen = ["tcp/127.0.0.1:7447"]\n')
+    monkeypatch.setattr(os, "open", lambda *given, **named: moved_up(usual(*given, **named)))
+    with many_allowed():
+        assert bridge.links_of(tmp_path / "bridge.toml").listen == ("tcp/127.0.0.1:7447",)
 
 
 @pytest.mark.parametrize("bad", [{}, "1", 1.5, True, np.zeros(2), object(), -1, 2**70])

@@ -56,6 +56,19 @@ class Refuses:
         raise RuntimeError("use tensor.detach()")
 
 
+class Meta:
+    """As a tensor of torch on its device "meta": it has no memory, and raises where it is asked for it."""
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        raise ValueError("Unknown device type meta for Dlpack")
+
+    def __dlpack__(self, **_options: Any) -> Any:
+        raise ValueError("Unknown device type meta for Dlpack")
+
+    def __array__(self, *_args: Any, **_options: Any) -> Any:
+        raise NotImplementedError("Cannot copy out of meta tensor; no data!")
+
+
 class Handed:
     """DLPack of the processor, and nothing else."""
 
@@ -72,6 +85,7 @@ class Handed:
 UNREADABLE = [
     pytest.param(Gpu(), ON_GPU, id="gpu"),
     pytest.param(Bare(), ON_GPU, id="bare"),
+    pytest.param(Meta(), r"cannot be read as an array: Cannot copy out of meta tensor", id="meta"),
     pytest.param(Refuses(), r"cannot be read as an array: use tensor\.detach\(\)", id="refuses"),
 ]
 UNEQUAL = pytest.param([[1], [1, 2]], r"\(list\) cannot be read as an array: .*inhomogeneous", id="unequal")
@@ -130,3 +144,17 @@ def test_dlpack_of_the_processor(cam):
     assert (cam.get_data() == frame).all()
     Stream.attach("cam").publish(Handed(frame + 1))
     assert (cam.get_data() == frame + 1).all()
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        (Gpu(), "Gpu is on a GPU"),
+        (Meta(), "Meta cannot be used: Unknown device type meta"),
+        (Handed(np.zeros((2, 2), "M8[s]")), "Handed cannot be used: "),
+    ],
+    ids=["gpu", "meta", "dates"],
+)
+def test_memory_that_nothing_can_be_copied_into(cam, out, words):
+    with pytest.raises(FrameMismatchError, match=words):
+        cam.get_data(out=out)
