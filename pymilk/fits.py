@@ -21,6 +21,7 @@ import numpy as np
 
 from . import times
 from ._types import Array
+from .arguments import shown
 from .axes import Which3DState, check_symcode, check_tri_dim, decode, encode
 from .errors import FitsHeaderWarning, StreamArgumentError, StreamFormatError, StreamUnsupportedError
 from .foreign.hdus import astropy_fits, check_scale, checked_hdu, choose, opened, split_hdu
@@ -556,7 +557,7 @@ def _header_of(fits: Any, given: Any) -> Any:
         comment = parts[1] if len(parts) == 2 else ""
         if not (isinstance(name, str) and 1 <= len(parts) <= 2 and isinstance(comment, str | None)):
             raise StreamArgumentError(
-                f"header card {name!r} is a value or (value, comment), not {entry!r}",
+                f"header card {name!r} is a value or (value, comment), not {shown(entry)}",
                 argument="header",
                 found=entry,
             )

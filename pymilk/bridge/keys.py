@@ -8,6 +8,7 @@ import urllib.parse
 from dataclasses import fields
 from typing import Any
 
+from ..arguments import shown
 from ..errors import BridgeAddressError, StreamArgumentError, StreamNameError
 from ..names import check_name
 
@@ -136,7 +137,7 @@ def source_of(text: str) -> tuple[str, str]:
     """
     if not isinstance(text, str):
         raise BridgeAddressError(
-            f"a stream of another machine is HOST/STREAM, a str, not {text!r:.100}", address=repr(text)
+            f"a stream of another machine is HOST/STREAM, a str, not {shown(text)}", address=shown(text)
         )
     host, _, stream = text.partition("/")
     try:

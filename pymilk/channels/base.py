@@ -6,6 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
+from ..arguments import shown
 from ..errors import ChannelArgumentError
 from ..streams.waiting import Awaited
 from ..streams.watching import Descriptor, read_later
@@ -21,7 +22,7 @@ _T = TypeVar("_T")
 def check_start(start: str) -> None:
     """Raise an error if a reader cannot begin there."""
     if start not in ("now", "oldest"):
-        text = f"start is 'now' or 'oldest', not {start!r}"
+        text = f"start is 'now' or 'oldest', not {shown(start)}"
         raise ChannelArgumentError(text, argument="start", found=start)
 
 

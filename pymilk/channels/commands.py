@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..arguments import check_count
+from ..arguments import check_count, shown
 from ..errors import (
     ChannelArgumentError,
     ChannelClosedError,
@@ -359,7 +359,7 @@ class CommandQueue(QueueFile, Channel):
         """
         if not 0 <= spin <= 1:
             raise ChannelArgumentError(
-                f"spin is a time from 0 to 1 s, not {spin!r}", argument="spin", found=spin
+                f"spin is a time from 0 to 1 s, not {shown(spin)}", argument="spin", found=spin
             )
         return cls._open(name, True, spin)
 

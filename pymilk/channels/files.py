@@ -9,7 +9,7 @@ import os
 import stat
 from typing import Any
 
-from ..arguments import whole_number
+from ..arguments import shown, whole_number
 from ..errors import (
     ChannelArgumentError,
     ChannelError,
@@ -125,7 +125,7 @@ def create_channel(path: str, name: str, header: bytes, nbytes: int, *, replace:
     bits = whole_number(mode)
     if bits is None or not 0 <= bits < 0o1000:
         raise ChannelArgumentError(
-            f"channel {name!r}: mode is an int of 0 to 0o777, not {mode!r}",
+            f"channel {name!r}: mode is an int of 0 to 0o777, not {shown(mode)}",
             channel=name,
             argument="mode",
             found=mode,
@@ -252,7 +252,7 @@ def checked_size(given: Any, least: int, name: str) -> int:
     nbytes = whole_number(given)
     if nbytes is None or not least <= nbytes <= 1 << 40:
         raise ChannelArgumentError(
-            f"channel {name!r}: nbytes is a number from {least} to 2**40, not {given!r}",
+            f"channel {name!r}: nbytes is a number from {least} to 2**40, not {shown(given)}",
             channel=name,
             argument="nbytes",
             found=given,

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .._core import Keyword, Stream
-from ..arguments import check_number
+from ..arguments import check_number, shown
 from ..errors import ChannelArgumentError, ChannelFormatError
 from ..streams.kinds import KIND
 
@@ -99,7 +99,7 @@ def checked_format(formats: type[_Format], found: Any, name: str) -> _Format:
     except ValueError:
         known = ", ".join(each.value for each in formats)
         raise ChannelArgumentError(
-            f"channel {name!r}: format is one of {known}, not {found!r}",
+            f"channel {name!r}: format is one of {known}, not {shown(found)}",
             channel=name, argument="format", found=found,
         ) from None  # fmt: skip
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from .._types import Array
-from ..arguments import check_count
+from ..arguments import check_count, shown
 from ..errors import ChannelArgumentError, ChannelFormatError, ChannelNotFoundError
 from ..system.forks import tell_after_fork
 from .base import Channel, check_start
@@ -42,7 +42,7 @@ TEXT = 1
 def _many(writers: str) -> bool:
     if writers not in ("one", "many"):
         raise ChannelArgumentError(
-            f"writers is 'one' or 'many', not {writers!r}", argument="writers", found=writers
+            f"writers is 'one' or 'many', not {shown(writers)}", argument="writers", found=writers
         )
     return writers == "many"
 
@@ -258,7 +258,7 @@ class MessageLog(LogFile, Channel):
             given = iter(messages)
         except TypeError:
             raise ChannelArgumentError(
-                f"channel {self.name!r}: messages is an iterable of messages, not {messages!r}; "
+                f"channel {self.name!r}: messages is an iterable of messages, not {shown(messages)}; "
                 "append writes one",
                 channel=self.name,
                 path=self.path,

@@ -7,7 +7,7 @@ import os
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..arguments import check_number, whole_number
+from ..arguments import check_number, shown, whole_number
 from ..errors import (
     ChannelArgumentError,
     ChannelFormatError,
@@ -328,7 +328,7 @@ class SharedState(StateFile, Channel):
         number = whole_number(epoch)
         if number is None or not 0 <= number < 1 << 63:
             raise ChannelArgumentError(
-                f"channel {self.name!r}: an epoch is a number from 0 on, not {epoch!r}",
+                f"channel {self.name!r}: an epoch is a number from 0 on, not {shown(epoch)}",
                 channel=self.name,
                 path=self.path,
                 argument="epoch",

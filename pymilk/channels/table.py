@@ -10,7 +10,7 @@ import numpy as np
 
 from .._core import Stream
 from .._types import Array
-from ..arguments import Replace, check_count
+from ..arguments import Replace, check_count, shown
 from ..errors import ChannelArgumentError, StreamArgumentError
 from ..system.arrays import unmasked
 from ..system.extras import optional_library
@@ -332,7 +332,7 @@ class Table(RingChannel):
             if key not in self._names or self.dtype[key].ndim or self.dtype[key].kind == "V":
                 raise ChannelArgumentError(
                     f"table {self.name!r}: sort_by is a column with single values of {self._names}, "
-                    f"not {key!r}",
+                    f"not {shown(key)}",
                     channel=self.name, path=self.path, argument="sort_by", found=key,
                 )  # fmt: skip
         rows = self._rows(*self._newest(n))

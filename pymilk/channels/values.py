@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
+from ..arguments import shown
 from ..errors import ChannelArgumentError
 from .schema import read_type, type_text
 
@@ -20,7 +21,8 @@ def pairs_of(channel: str, values: Any, more: dict[str, Any] | None = None) -> d
         return dict(values, **(more or {}))
     except (TypeError, ValueError):
         raise ChannelArgumentError(
-            f"channel {channel!r}: values is a mapping of keys to values, or pairs of them, not {values!r}",
+            f"channel {channel!r}: values is a mapping of keys to values, or pairs of them, "
+            f"not {shown(values)}",
             channel=channel,
             argument="values",
             found=values,

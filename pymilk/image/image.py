@@ -19,6 +19,7 @@ import numpy as np
 
 from .._core import FLAG_TORN, FLAG_UNCERTAIN, ArrayExporter, Stream
 from .._types import Array
+from ..arguments import shown
 from ..errors import (
     CaptureMemoryError,
     FrameMismatchError,
@@ -614,7 +615,7 @@ class Image(ArrayExporter):
         stream = self.__live()
         if not isinstance(keywords, Mapping) or not all(isinstance(key, str) for key in keywords):
             raise KeywordError(
-                f"stream {stream.name!r}: set_kws takes a dict of str to Image_kw, not {keywords!r}",
+                f"stream {stream.name!r}: set_kws takes a dict of str to Image_kw, not {shown(keywords)}",
                 stream=stream.name,
             )
         _store(stream, [keywords[key] for key in sorted(keywords, key=_in_bytes)])
@@ -625,7 +626,7 @@ class Image(ArrayExporter):
         stream = self.__live()
         if isinstance(keywords, (str, bytes, Mapping)) or not isinstance(keywords, Iterable):
             raise KeywordError(
-                f"stream {stream.name!r}: set_kws_list takes a list of Image_kw, not {keywords!r}",
+                f"stream {stream.name!r}: set_kws_list takes a list of Image_kw, not {shown(keywords)}",
                 stream=stream.name,
             )
         _store(stream, list(keywords))
@@ -718,7 +719,7 @@ def _store(stream: Stream, keywords: list[Image_kw]) -> None:
     for keyword in keywords:
         if not isinstance(keyword, Image_kw):
             raise KeywordError(
-                f"stream {stream.name!r}: keywords are given as Image_kw, not {keyword!r}",
+                f"stream {stream.name!r}: keywords are given as Image_kw, not {shown(keyword)}",
                 stream=stream.name,
             )
     # Without the old update counts, so that they continue from those in the stream.

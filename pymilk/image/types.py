@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._core import Keyword
+from ..arguments import shown
 from ..errors import ImageUnsupportedError, KeywordError, StreamArgumentError
 
 __all__ = ["ImageStreamIODataType", "ImageStreamIOType", "Image_kw"]
@@ -26,7 +27,7 @@ class _Code(IntEnum):
         try:
             number = operator.index(value)  # type: ignore[arg-type]
         except TypeError:
-            raise TypeError(f"{cls.__qualname__} is made from an int, not {value!r}") from None
+            raise TypeError(f"{cls.__qualname__} is made from an int, not {shown(value)}") from None
         code = int.__new__(cls, number)
         code._name_ = "???"
         code._value_ = number
@@ -328,7 +329,7 @@ def _text(what: str, text: object, limit: int, keyword: object) -> str:
     if isinstance(text, bytes):
         text = text.decode("utf-8", "surrogateescape")
     if not isinstance(text, str):
-        raise TypeError(f"the {what} of keyword {keyword!r} is a str, not {text!r}")
+        raise TypeError(f"the {what} of keyword {keyword!r} is a str, not {shown(text)}")
     try:
         encoded = text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -360,4 +361,4 @@ def _typed(value: object) -> tuple[str, Any]:
         return ("L", number) if -(2**63) <= number < 2**63 else ("D", float(number))
     if np.ndim(value) == 0 and hasattr(value, "__float__"):  # type: ignore[arg-type]
         return "D", float(value)
-    raise TypeError(f"the value of a keyword is an int, a float or a str, not {value!r}")
+    raise TypeError(f"the value of a keyword is an int, a float or a str, not {shown(value)}")

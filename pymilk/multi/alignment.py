@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._core import FLAG_COUNTER_RESET, FLAG_COUNTER_SET, FLAG_NEW_FILE, free_memory
-from ..arguments import bad_argument, check_choice, check_mapping, is_number
+from ..arguments import bad_argument, check_choice, check_mapping, is_number, shown
 from ..errors import CaptureMemoryError, StreamArgumentError
 
 __all__ = ["Alignment", "align"]
@@ -173,7 +173,7 @@ def _nanoseconds(tolerance: float | None, by: str) -> int | None:
         return None
     if by != "time" or not is_number(tolerance) or not tolerance >= 0:
         raise StreamArgumentError(
-            f"tolerance is 0 or more seconds, for by='time' only; not {tolerance!r} with by={by!r}",
+            f"tolerance is 0 or more seconds, for by='time' only; not {shown(tolerance)} with by={by!r}",
             argument="tolerance",
             found=tolerance,
         )

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from ..arguments import check_count
+from ..arguments import check_count, shown
 from ..errors import StreamArgumentError
 
 __all__ = ["FrameFeed"]
@@ -57,7 +57,7 @@ cdef class FrameFeed:
         slack = 0 if slack_ns is None else whole_number(slack_ns)
         if slack is None or not 0 <= slack < 2**62:
             raise StreamArgumentError(
-                f"slack_ns is nanoseconds, 0 or more, or None, not {slack_ns!r}",
+                f"slack_ns is nanoseconds, 0 or more, or None, not {shown(slack_ns)}",
                 argument="slack_ns", found=slack_ns)
         kind = np.dtype(dtype)
         nbytes = math.prod(shape) * kind.itemsize

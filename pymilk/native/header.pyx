@@ -21,6 +21,7 @@ import os
 import stat as _stat
 import time as _time
 
+from ..arguments import shown
 from ..errors import (
     StreamArgumentError,
     StreamError,
@@ -51,7 +52,7 @@ cdef Layout layout_of(object name) except *:
     if name is not None:
         if not (isinstance(name, str) and name in ("default", "dao", "writehistory", "dao+writehistory")):
             raise StreamArgumentError(
-                f"layout is 'default', 'dao', 'writehistory' or 'dao+writehistory', not {name!r}",
+                f"layout is 'default', 'dao', 'writehistory' or 'dao+writehistory', not {shown(name)}",
                 argument="layout", found=name,
             )
         layout.dao = "dao" in name

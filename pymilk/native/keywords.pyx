@@ -15,6 +15,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..arguments import shown
 from ..errors import KeywordError, KeywordNotFoundError, KeywordTableFullError
 
 __all__ = ["Keyword"]
@@ -74,7 +75,7 @@ cdef int write_keywords(StreamFile file, object keywords) except -1:
     except TypeError:
         raise KeywordError(
             f"stream {file.name!r}: keywords are a list of (name, value[, comment[, cnt]]), "
-            f"not {keywords!r}", stream=file.name) from None
+            f"not {shown(keywords)}", stream=file.name) from None
     new = [encode_keyword(file.name, entry) for entry in entries]
     if len(new) > file.h.n.nbkw:
         raise KeywordTableFullError(
@@ -152,7 +153,7 @@ cdef tuple encode_keyword(str stream, object keyword):
         name, value, comment, cnt = Keyword(*keyword)
     except TypeError:
         raise KeywordError(
-            f"stream {stream!r}: a keyword is (name, value[, comment[, cnt]]), not {keyword!r}",
+            f"stream {stream!r}: a keyword is (name, value[, comment[, cnt]]), not {shown(keyword)}",
             stream=stream) from None
     encoded = encode_text(stream, name, "name", name, KEYWORD_MAX_STRING)
     if not encoded:
@@ -163,7 +164,7 @@ cdef tuple encode_keyword(str stream, object keyword):
     count = 0 if cnt is None else whole_number(cnt)
     if count is None or not 0 <= count < 2**64:
         raise KeywordError(
-            f"stream {stream!r}: cnt of keyword {name!r} is an int of 0 to 2**64 - 1, not {cnt!r}",
+            f"stream {stream!r}: cnt of keyword {name!r} is an int of 0 to 2**64 - 1, not {shown(cnt)}",
             stream=stream, keyword=name, limit=2**64 - 1, found=cnt)
     if value is None:
         return encoded, b"N", 0, note, cnt  # a name and a comment only

@@ -8,7 +8,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Sequence
 
-from ..arguments import whole_number
+from ..arguments import shown, whole_number
 from ..errors import (
     FPSArgumentError,
     FPSError,
@@ -97,7 +97,7 @@ def create_file(
     number = whole_number(slots)
     if number is None or not 1 <= number <= MOST_SLOTS:
         raise FPSArgumentError(
-            f"fps {header.name!r}: slots is a number of 1 to {MOST_SLOTS}, not {slots!r}",
+            f"fps {header.name!r}: slots is a number of 1 to {MOST_SLOTS}, not {shown(slots)}",
             fps=header.name,
             argument="slots",
             found=slots,

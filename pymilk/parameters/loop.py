@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core import Stream
+from ..arguments import shown
 from ..errors import (
     ProcessInfoArgumentError,
     StreamNotFoundError,
@@ -210,7 +211,7 @@ def trigger_of(source: Any, period: float | None, copy: bool) -> Trigger:
     if isinstance(source, Iterable):
         return Items(source)
     raise ProcessInfoArgumentError(
-        f"a loop takes an SHM, a Stream or an iterable, not {source!r}", argument="source", found=source
+        f"a loop takes an SHM, a Stream or an iterable, not {shown(source)}", argument="source", found=source
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from ..arguments import shown
 from ..errors import FPSNameError, FPSNotFoundError, StreamNotFoundError
 from ..names import stream_directory
 
@@ -138,7 +139,7 @@ def full_keyword(key: object, name: str) -> str:
     The name of the FPS is put in front, unless the key begins with it.
     """
     if not isinstance(key, str):
-        raise FPSNameError(f"a key is a str, not {key!r}", fps=name, name=repr(key))
+        raise FPSNameError(f"a key is a str, not {shown(key)}", fps=name, name=shown(key))
     if key.startswith("."):
         return check_keyword(name + key, name)
     return check_keyword(key if key.startswith(name + ".") else f"{name}.{key}", name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from ..arguments import shown
 from ..errors import ProcessInfoArgumentError
 from .process_layout import Field
 from .stored_text import cut as shortened
@@ -30,7 +31,7 @@ def nanoseconds(argument: str, seconds: Any) -> int:
     """Return a time in seconds, which is above 0, as nanoseconds; anything else raises."""
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 < seconds <= _LONGEST:
         raise ProcessInfoArgumentError(
-            f"{argument} is a number of seconds above 0 and up to {_LONGEST:g}, not {seconds!r}",
+            f"{argument} is a number of seconds above 0 and up to {_LONGEST:g}, not {shown(seconds)}",
             argument=argument,
             found=seconds,
         )
@@ -58,10 +59,12 @@ def encode(field: Field, name: str, value: Any, *, cut: bool) -> bytes:
             return struct.pack(_number(field.kind, field.nbytes), value)
         except struct.error:
             raise ProcessInfoArgumentError(
-                f"{name} is a whole number of {field.nbytes} bytes, not {value!r}", argument=name, found=value
+                f"{name} is a whole number of {field.nbytes} bytes, not {shown(value)}",
+                argument=name,
+                found=value,
             ) from None
     if not isinstance(value, str):
-        raise ProcessInfoArgumentError(f"{name} is a text, not {value!r}", argument=name, found=value)
+        raise ProcessInfoArgumentError(f"{name} is a text, not {shown(value)}", argument=name, found=value)
     text = value.encode(errors="replace")
     if len(text) >= field.nbytes:
         if not cut:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+from ..arguments import shown
 from ..errors import (
     ProcessGoneError,
     ProcessInfoArgumentError,
@@ -148,7 +149,9 @@ class ProcessInfo:
             return cls(os.fspath(process), writable=writable)
         if isinstance(process, bool) or not isinstance(process, (int, str)):
             raise ProcessInfoArgumentError(
-                f"a process is a PID, a name or a path, not {process!r}", argument="process", found=process
+                f"a process is a PID, a name or a path, not {shown(process)}",
+                argument="process",
+                found=process,
             )
         folders = process_directories() if directory is None else [directory]
         matches = [
@@ -222,7 +225,7 @@ class ProcessInfo:
         whole = isinstance(limit, int) and not isinstance(limit, bool)
         if limit is not None and not (whole and 0 <= limit < 2**63):
             raise ProcessInfoArgumentError(
-                f"process {name!r}: limit is a number of iterations or None, not {limit!r}",
+                f"process {name!r}: limit is a number of iterations or None, not {shown(limit)}",
                 process=name, argument="limit", found=limit,
             )  # fmt: skip
         values = {

@@ -42,6 +42,7 @@ import stat as stat_bits
 
 import numpy as np
 
+from ..arguments import shown
 from ..errors import (
     FPSClosedError,
     FPSDamagedError,
@@ -897,7 +898,7 @@ cdef object unknown_key(ParameterTable table, object key):
 
     if not isinstance(key, str):
         return FPSKeyError(
-            f"fps {table.name!r}: a key is a str, not {key!r}", fps=table.name, path=table.path, key=key, similar=[])
+            f"fps {table.name!r}: a key is a str, not {shown(key)}", fps=table.name, path=table.path, key=key, similar=[])
     similar = difflib.get_close_matches(key, [entry.key for entry in table.listed], 3)
     hint = f"; did you mean {' or '.join([repr(each) for each in similar])}?" if similar else ""
     return FPSKeyError(
@@ -912,7 +913,7 @@ cdef object wrong_type(ParameterTable table, Entry entry, object value, str what
     except ValueError:
         name = f"type {code}"
     return FPSTypeError(
-        f"fps {table.name!r}: {entry.key!r} ({name}) {what}, not {value!r}", fps=table.name, path=table.path,
+        f"fps {table.name!r}: {entry.key!r} ({name}) {what}, not {shown(value)}", fps=table.name, path=table.path,
         key=entry.key, expected=name, found=value)
 
 

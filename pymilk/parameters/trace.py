@@ -10,6 +10,7 @@ import struct
 from typing import Any, NamedTuple
 
 from .._core import Stream
+from ..arguments import shown
 from ..errors import ProcessInfoArgumentError
 
 __all__ = ["TraceEntry", "read_trace", "root_time_ns", "stream_of", "trace_view", "used_entries"]
@@ -83,7 +84,9 @@ def read_trace(source: Any) -> list[TraceEntry]:
     stream = stream_of(source)
     if stream is None:
         raise ProcessInfoArgumentError(
-            f"a process trace is that of an SHM or a Stream, not {source!r}", argument="source", found=source
+            f"a process trace is that of an SHM or a Stream, not {shown(source)}",
+            argument="source",
+            found=source,
         )
     section = stream.section("trace")
     content = section.tobytes()

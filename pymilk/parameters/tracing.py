@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from .._core import Stream, call_before_frame
+from ..arguments import shown
 from ..errors import ProcessInfoArgumentError, StreamError
 from .trace import stream_of, trace_view
 from .trace_writer import TraceWriter
@@ -212,6 +213,6 @@ def output_stream(item: Any) -> Stream:
     stream = stream_of(item)
     if stream is None:
         raise ProcessInfoArgumentError(
-            f"output is an SHM or a Stream, not {item!r}", argument="output", found=item
+            f"output is an SHM or a Stream, not {shown(item)}", argument="output", found=item
         )
     return stream

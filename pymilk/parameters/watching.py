@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..arguments import shown
 from ..errors import FPSArgumentError, FPSTimeoutError
 from .table import Entry, ParameterTable
 
@@ -49,7 +50,7 @@ def deadline_of(timeout: float | None, fps: str) -> int:
         seconds = math.nan
     if math.isnan(seconds) or seconds < 0:
         raise FPSArgumentError(
-            f"fps {fps!r}: timeout is seconds (0 or more) or None for ever, not {timeout!r}",
+            f"fps {fps!r}: timeout is seconds (0 or more) or None for ever, not {shown(timeout)}",
             fps=fps,
             argument="timeout",
             found=timeout,

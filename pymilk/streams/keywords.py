@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from typing import Any
 
 from .._core import Keyword, Stream
-from ..arguments import check_mapping
+from ..arguments import check_mapping, shown
 from ..errors import KeywordError, KeywordNotFoundError
 
 __all__ = ["TABLE", "KeywordName", "Keywords", "kind_of_value", "value_of_text"]
@@ -134,7 +134,7 @@ class Keywords(MutableMapping[str, Value]):
         ------
         KeywordError
         StreamArgumentError
-            That is no mapping.
+            `changes` is not a mapping.
         """
         check_mapping("keywords", changes, TABLE)
         stream = self._stream()
@@ -205,7 +205,7 @@ def _split(
     if not 1 <= len(entry) <= 2:
         raise KeywordError(
             f"stream {stream.name!r}: keyword {name!r} is a value, (value,) or (value, comment), "
-            f"not {entry!r}",
+            f"not {shown(entry)}",
             stream=stream.name,
             keyword=name,
         )

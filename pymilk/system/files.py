@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..arguments import shown
 from ..errors import (
     CaptureMemoryError,
     StreamArgumentError,
@@ -123,7 +124,7 @@ def checked_path(given: Any, what: str, argument: str = "path") -> str:
         path = os.path.expanduser(os.fsdecode(given))
     except TypeError:
         raise StreamArgumentError(
-            f"the path of {what} is a str or PathLike, not {given!r}", argument=argument, found=given
+            f"the path of {what} is a str or PathLike, not {shown(given)}", argument=argument, found=given
         ) from None
     if not path or "\0" in path:
         raise StreamArgumentError(
