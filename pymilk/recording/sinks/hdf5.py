@@ -6,6 +6,7 @@ killed. Disk blocks are reserved before the library writes, because it does not 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
@@ -21,6 +22,7 @@ from ...foreign.hdus import Hdu
 from ...system.durable import write_out
 from ...system.extras import optional_library
 from ...system.files import delete, put_in_place, remove_unfinished
+from ...system.forks import tell_after_fork
 from ...system.hidden import hidden_name
 from .base import Header, Stored, batch_of, dimensions_of, json_of_header, reserve
 from .coordinates import COORDINATES, coordinates_of, time_attributes
@@ -134,6 +136,8 @@ class Hdf5Sink(StagedSink):
             memory = 2 * self._staging.frames.nbytes
             self._h5 = h5py.File(hidden, "x", libver=("v110", "v110"), rdcc_nbytes=memory)
             self._file = os.open(hidden, os.O_RDWR | os.O_CLOEXEC)
+            self._own_file = int(self._h5.id.get_vfd_handle())
+            tell_after_fork(self)
             self._reserve(0)
             self._frames = self._h5.create_dataset(
                 "frames", (0, *shape), dtype, maxshape=(None, *shape), chunks=(count, *shape),
@@ -156,6 +160,19 @@ class Hdf5Sink(StagedSink):
             self.close()
             delete(hidden)
             raise
+
+    def _after_fork(self) -> None:
+        """Give the library of a child another file: at its end it writes what it has of this one in memory.
+
+        That would overwrite what the parent has written since. It unlocks its file, too.
+        """
+        with contextlib.suppress(OSError):  # the parent was just closing it
+            if self._file >= 0 and os.path.sameopenfile(self._file, self._own_file):
+                os.close(self._file)  # first: there may be no other descriptor for the next line
+                self._file = -1
+                nowhere = os.memfd_create("pymilk", os.MFD_CLOEXEC)
+                os.dup2(nowhere, self._own_file, inheritable=False)
+                os.close(nowhere)
 
     def _name_axes(self, shape: tuple[int, ...], header: Header) -> None:
         """Give the axes their names, as dimension scales of netCDF; only that of time has values."""
