@@ -18,7 +18,7 @@ import numpy.typing as npt
 from .._core import FRAME_ROW, Rows, Stream, allocate, checked_timeout
 from ..arguments import bad_argument, check_choice, check_count, older_words
 from ..axes import Orientation
-from ..errors import StreamError, StreamReplacedError, carry
+from ..errors import StreamClosedError, StreamError, StreamReplacedError, StreamStorageError, carry
 from ..streams.keeping import Kept
 from ..streams.labelled import Labelled
 from ..streams.waiting import Follower, frames_behind, spin_of
@@ -91,8 +91,9 @@ class Capture(Labelled):
 
     # What a finished capture has; one that runs sets its own.
     _thread: threading.Thread | None = None
+    _begun = False
     _error: BaseException | None = None
-    _finished = _OVER
+    _armed = _finished = _OVER
     _repeated = 0
     _cpu_ns = 0
     _wait_on = "count"
@@ -190,9 +191,28 @@ class Capture(Labelled):
             self.join()
 
     def begin(self) -> None:
-        """Start the thread of a capture that was made with `held`; it arms the capture at once."""
-        if self._thread is not None:
-            start_thread(self._thread)
+        """Start the thread of a capture that was made with `held`; it arms the capture at once.
+
+        A second call does nothing, and one after the end.
+        """
+        thread = self._thread
+        if thread is None or not self._waits_for_begin():
+            return
+        self._begun = True
+        try:
+            start_thread(thread)
+        except StreamStorageError:
+            self._begun = False
+            raise
+
+    def _waits_for_begin(self) -> bool:
+        return not (self._begun or self.done)
+
+    def _end_unbegun(self, error: StreamError | None) -> None:
+        """End a capture that has no thread yet, and for whose end somebody may wait."""
+        if self._waits_for_begin():
+            self._error = error
+            self._end_receiving()
 
     def make_ready(self) -> None:
         """Provide memory for more frames, if `room` is more than that: twice as many once half of it is used.
@@ -278,12 +298,15 @@ class Capture(Labelled):
         self._stopping = True
         if not self.done:
             self._reader.stop()
+            self._end_unbegun(None)
 
     def close(self) -> None:
         """End the capture because its stream is closed: `join` raises `StreamClosedError`."""
         self._closing = True
         if not self.done:
             self._source.stream.close()
+            text = f"stream {self.name!r}: it was closed before the capture began; make a new capture"
+            self._end_unbegun(StreamClosedError(text, stream=self.name))
             self.end()
 
     def join(self, timeout: float | None = None) -> Capture:
@@ -314,7 +337,7 @@ class Capture(Labelled):
             `capture` of the exception. The stream stays usable.
         """
         if self._await(self._finished, timeout):
-            if self._thread is not None:
+            if self._thread is not None and self._begun:
                 self._thread.join()
             error = self.error
             if error is not None:
@@ -425,14 +448,17 @@ class Capture(Labelled):
         except BaseException as error:  # noqa: BLE001 (handed to join(), in the thread that waits for it)
             self._error = error
         finally:
-            self._duration = time.monotonic() - self._began
-            self.requested = max(self.requested, self._kept)  # frames may have come before their memory
-            self._leave_reader()
-            self._source.close()
-            finish(self.orientation, self._cube, self._out, self._kept)
-            self._armed.set()
-            self._finished.set()
-            self.kept.let_go()
+            self._end_receiving()
+
+    def _end_receiving(self) -> None:
+        self._duration = time.monotonic() - self._began
+        self.requested = max(self.requested, self._kept)  # frames may have come before their memory
+        self._leave_reader()
+        self._source.close()
+        finish(self.orientation, self._cube, self._out, self._kept)
+        self._armed.set()
+        self._finished.set()
+        self.kept.let_go()
 
     def _receive(self) -> None:
         if self._stopping:

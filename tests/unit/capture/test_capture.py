@@ -414,3 +414,45 @@ def test_allocated_memory(shape):
         found, pages = resident_pages(array)
         assert found == pages
     array[...] = 1
+
+
+@pytest.mark.parametrize("end", ["stop", "close", "with", "of its stream"])
+def test_held_capture_that_never_began(stream, end):
+    """Nobody waits for its thread, which will never be."""
+    with pymilk.SHM(stream.name) as shm:
+        capture = shm.held_capture(5, None, None, "auto")
+        if end == "with":
+            with capture:
+                pass
+        else:
+            (shm.close if end == "of its stream" else getattr(capture, end))()
+        assert capture.wait_end(PATIENCE)
+        capture.armed()
+        capture.begin()
+        assert (capture.done, capture.received, len(capture.frames)) == (True, 0, 0)
+        if end in ("stop", "with"):
+            assert capture.join(PATIENCE).report.received == 0
+        else:
+            with pytest.raises(StreamClosedError, match="closed before the capture began"):
+                capture.join(PATIENCE)
+        assert capture._thread.ident is None
+
+
+def test_second_begin_does_nothing(stream):
+    capture = Capture(stream, 1, background=True)
+    capture.begin()
+    capture.stop()
+    capture.join(PATIENCE)
+    capture.begin()
+    assert capture.done
+
+
+def test_finished_captures_have_all_members(stream):
+    """Those that came out of a pickle, or were made of a ring, never had a thread."""
+    capture = pickle.loads(pickle.dumps(Capture(stream, 1, background=True)))
+    capture.begin()
+    capture.armed()
+    capture.stop()
+    capture.close()
+    with capture:
+        assert capture.wait(PATIENCE).received == 0
