@@ -109,7 +109,7 @@ def write_video(
         with moved_into_place(where) as hidden, _container(av, hidden, where) as container:
             stream: Any = None
             for picture in _pictures(recording, chosen, limits, table):
-                stream = stream or _video_stream(av, container, picture, rate)
+                stream = stream or _video_stream(av, container, picture, rate, where)
                 for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
                     container.mux(packet)
                 done += 1
@@ -130,17 +130,24 @@ def _container(av: Any, hidden: str, path: str | os.PathLike[str]) -> Any:
     try:
         return av.open(hidden, "w", format={"mkv": "matroska", "m4v": "mp4"}.get(suffix, suffix))
     except ValueError as error:
-        raise StreamArgumentError(
-            f"{os.fspath(path)!r}: the suffix chooses the format of a video, such as .mp4 or .mkv: {error}",
-            argument="path",
-            found=os.fspath(path),
-        ) from error
+        raise _bad_suffix(os.fspath(path), error) from error
 
 
-def _video_stream(av: Any, container: Any, picture: Array, rate: float) -> Any:
+def _bad_suffix(path: str, error: ValueError) -> StreamArgumentError:
+    return StreamArgumentError(
+        f"{path!r}: the suffix chooses the format of a video, such as .mp4 or .mkv: {error}",
+        argument="path",
+        found=path,
+    )
+
+
+def _video_stream(av: Any, container: Any, picture: Array, rate: float, path: str) -> Any:
     """Add the stream of a video of pictures like this one."""
     codec = next(name for name in _CODECS if name in av.codecs_available)
-    stream = container.add_stream(codec, rate=Fraction(rate).limit_denominator(1000))
+    try:
+        stream = container.add_stream(codec, rate=Fraction(rate).limit_denominator(1000))
+    except ValueError as error:  # a format of other codecs, as GIF is
+        raise _bad_suffix(path, error) from error
     stream.height, stream.width = picture.shape[:2]
     stream.pix_fmt = "yuv420p"
     return stream

@@ -192,6 +192,8 @@ def test_videos_that_cannot_be_made(film: Any, tmp_path: Path) -> None:
             film.to_video(tmp_path / "x.mp4", **options)
     with pytest.raises(StreamArgumentError, match=r"x\.nothing.*suffix"):
         film.to_video(tmp_path / "x.nothing")
+    with pytest.raises(StreamArgumentError, match=r"x\.gif.*suffix"):  # a format of other codecs
+        film.to_video(tmp_path / "x.gif")
     with pytest.raises(StreamError, match="folder"):
         film.to_video(tmp_path / "folder/x.mp4")
     np.save(tmp_path / "cube.npy", images(2, (2, 3, 4)))
