@@ -185,6 +185,16 @@ class Receiver:
         if self._started:
             raise StreamArgumentError("the receiver was started already", argument="start", found=None)
         check_codec(self.options.compress or "")
+        try:
+            self._begin_all()
+        except BaseException:
+            self._thread = None
+            self.stop()  # nothing of it is left, and it can be started again
+            self._over, self._started, self._ended = Latch(), 0.0, 0.0
+            raise
+        return self
+
+    def _begin_all(self) -> None:
         engine = self._connect()
         self._started = time.monotonic()
         tell_after_fork(self)
@@ -193,7 +203,6 @@ class Receiver:
             target=self._begin, args=(engine,), name=f"pymilk-bridge-{self.name}", daemon=True
         )
         start_thread(self._thread)
-        return self
 
     def _connect(self) -> Engine:
         """Open a session, if none was given, and look for senders."""

@@ -8,6 +8,7 @@ from .._core import checked_timeout
 from ..arguments import check_count
 from ..errors import StreamArgumentError
 from ..system.ending import close_at_exit
+from ..system.forks import tell_after_fork
 from ..system.latch import Latch
 from .connections import Connections
 from .engine import Engine
@@ -50,8 +51,14 @@ class Router:
         if self._engine is not None or self._over.is_set():
             raise StreamArgumentError("the router was started already", argument="start", found=None)
         self._engine = open_engine(self._links, nbytes_most(self._most))
-        self._connections = Connections(self._links, self._engine).watch()
+        try:
+            self._connections = Connections(self._links, self._engine).watch()
+        except BaseException:
+            self._engine.close()
+            self._engine = None
+            raise
         self._started = time.monotonic()
+        tell_after_fork(self)
         close_at_exit(self)
         return self
 
@@ -77,6 +84,13 @@ class Router:
             engine.close()
 
     close = stop
+
+    def _after_fork(self) -> None:
+        # Connections and their threads stayed with the parent: here it has ended.
+        self._engine = self._connections = None
+        self._ended = self._ended or time.monotonic()
+        self._over = Latch()
+        self._over.set()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until another thread calls `stop`; returns whether it has ended."""

@@ -147,18 +147,21 @@ class Sender:
         """Send from now on; returns itself."""
         if self._started:
             raise StreamArgumentError("the sender was started already", argument="start", found=None)
-        shelf = None if self._serve is None else Shelf(self._serve, self._fits)
         try:
-            if self._engine is None:
-                self._engine = open_engine(self._links, nbytes_most(MAX_FRAME))
-                self._connections = Connections(self._links, self._engine).watch()
+            self._begin_all()
         except BaseException:
-            if shelf is not None:
-                shelf.close()
+            self._give_back()
             raise
-        self._shelf = shelf
-        if shelf is not None:
-            self._serve_absent(self._engine, shelf)
+        return self
+
+    def _begin_all(self) -> None:
+        if self._serve is not None:
+            self._shelf = Shelf(self._serve, self._fits)
+        if self._engine is None:
+            self._engine = open_engine(self._links, nbytes_most(MAX_FRAME))
+            self._connections = Connections(self._links, self._engine).watch()
+        if self._shelf is not None:
+            self._serve_absent(self._engine, self._shelf)
         if self.log:
             self._logs = LogDesk(self.log, self.host, self._number, self._engine)
         if self._params is not None:
@@ -168,7 +171,13 @@ class Sender:
         tell_after_fork(self)
         close_at_exit(self)
         start_thread(self._thread)
-        return self
+
+    def _give_back(self) -> None:
+        """Undo what a start did that failed half way."""
+        self._close_all()
+        self._shelf = self._logs = self._desk = self._connections = self._thread = None
+        self._engine = None if self._owned else self._engine
+        self._said, self._started = [], 0.0
 
     @property
     def running(self) -> bool:
@@ -247,17 +256,21 @@ class Sender:
             lines = [*self._lines.values(), *self._kinds.values()]
             for line in lines:
                 line.stop()
-            for each in (*lines, *self._said):
+            for each in lines:
                 each.close()
-            for end in (self._shelf, self._logs, self._desk):
-                if end is not None:
-                    end.close()
-            if self._connections is not None:
-                self._connections.close()
-            if self._owned:
-                engine.close()
+            self._close_all()
             self._ended = time.monotonic()
             self._over.set()
+
+    def _close_all(self) -> None:
+        """Take back what was said, and close what only this sender uses."""
+        for each in self._said:
+            each.close()
+        for end in (self._shelf, self._logs, self._desk, self._connections):
+            if end is not None:
+                end.close()
+        if self._owned and self._engine is not None:
+            self._engine.close()
 
     def _look(self, engine: Engine) -> None:
         """Begin with streams that are new, and kinds of frames that are asked for; end unwanted kinds."""

@@ -110,7 +110,11 @@ class Tail:
         """Connect; returns itself."""
         if self._started:
             raise StreamArgumentError("the tail was started already", argument="start", found=None)
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self._shut()
+            raise
         self._started = time.monotonic()
         tell_after_fork(self)
         close_at_exit(self)

@@ -34,12 +34,9 @@ def _engine_of(engine: Engine | None, links: Links) -> Iterator[tuple[Engine, Co
         yield engine, None
         return
     own = open_engine(links, ANSWER_MOST)
-    connections = Connections(links, own).watch()
-    try:
+    with contextlib.closing(own), contextlib.closing(Connections(links, own)) as connections:
+        connections.watch()
         yield own, connections
-    finally:
-        connections.close()
-        own.close()
 
 
 def remote_fps(

@@ -353,3 +353,25 @@ def test_what_senders_and_routers_connect_through_is_cut_as_soon_as_it_is_there_
 def accounted(receiver):
     report = receiver.report
     return report.received + report.lost
+
+
+def test_a_router_in_a_forked_child_has_ended(port, spawn):
+    child = spawn(
+        "import os, sys\n"
+        "from pymilk.bridge import Router\n"
+        "from support.bridging import listening\n"
+        "router = Router(listening(int(sys.argv[1]))).start()\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    assert router.wait() and not router.running\n"
+        "    assert router.report.connected == []\n"
+        "    router.stop()\n"
+        "    print('ended', flush=True)\n"
+        "else:\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "    assert router.running and not router.wait(0)\n"
+        "    router.stop()\n",
+        port,
+    )
+    code, out, err = child.finish()
+    assert (code, out, without_engine(err)) == (0, "ended\n", "")
