@@ -56,6 +56,8 @@ class Channel:
         Raises
         ------
         ChannelClosedError, StreamClosedError, ChannelRemovedError
+        StreamStorageError
+            This process has no file descriptors left.
         """
         if self._descriptor is None or self._descriptor.fileno() < 0:
             self._watched()  # raises if it is closed or removed

@@ -35,6 +35,7 @@ from ..errors import (
 from ..streams.keeping import Kept
 from ..streams.silence import why_silent
 from ..streams.waiting import Awaited, Follower, spin_of
+from ..system.eventfds import new_eventfd
 from ..system.forks import tell_after_fork
 from ..times import now_ns
 from .block import Block, RingReport
@@ -809,6 +810,8 @@ class RingReader(ReadCalls):
         StreamUnsupportedError
             The source is a ring in shared memory, whose writers write to no descriptor: wait with `blocks`,
             `ablocks` or `pymilk.wait_any`, or read with ``source="collector"``.
+        StreamStorageError
+            This process has no file descriptors left.
         """
         if self._closed:
             raise self._is_closed()
@@ -821,7 +824,7 @@ class RingReader(ReadCalls):
         if self._bell < 0:
             # Readable also after the collector has ended, so that its error is seen.
             ready = self.lag > 0 or not self._collecting()
-            self._bell = os.eventfd(int(ready), os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._bell = new_eventfd(int(ready), f"stream {self.name!r}")
             self._ring.fd = self._bell
         return self._bell
 

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, TypeVar
 from .._core import Bell, PrivateRing, Reader, checked_timeout, wait_for_any
 from ..errors import ChannelTimeoutError, StreamError
 from ..system.ending import close_at_exit
+from ..system.eventfds import new_eventfd
 from ..system.forks import tell_after_fork
 from ..system.threads import join_thread, start_thread
 from .waiting import Awaited
@@ -67,11 +68,11 @@ class Watcher:
         """Wait for what comes after `number`; call once, in the thread, when it is there or never comes."""
         watch = Watch(source, number, call)
         with self._lock:
-            self._watches.append(watch)
             if self._thread is None and not self._closed:
                 thread = threading.Thread(target=self._run, name="pymilk-watcher", daemon=True)
                 start_thread(thread)
                 self._thread = thread
+            self._watches.append(watch)
         self._bell.ring()
         return watch
 
@@ -152,7 +153,7 @@ class Descriptor:
     def __init__(self, ask: Callable[[], Awaited]) -> None:
         self._ask = weakref.WeakMethod(ask)
         self._lock = threading.Lock()
-        self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._fd = new_eventfd(0, "this channel")
         self._readable = False
         self._watch: Watch | None = None
         tell_after_fork(self)

@@ -15,6 +15,7 @@ from ..errors import StreamArgumentError, StreamStorageError
 from ..system.ending import close_at_exit
 from ..system.extras import optional_library
 from ..system.latch import Latch
+from ..system.threads import start_thread
 from .listing import Listing
 from .settings import Settings
 from .sources import Sources, path_of
@@ -97,7 +98,11 @@ class LiveView:
         self._sources = Sources(lambda name: self._path)
         self._begun = Latch()
         self._thread = threading.Thread(target=self._run, name="pymilk live", daemon=True)
-        self._thread.start()
+        try:
+            start_thread(self._thread)
+        except BaseException:
+            self.widget.close()
+            raise
         self._begun.wait()
         if not self.running:
             raise StreamStorageError("the view cannot begin: its thread has ended and said why", path=path)

@@ -18,6 +18,8 @@ from ..errors import StreamArgumentError, StreamStorageError
 from ..system.causes import cause_of
 from ..system.ending import close_at_exit
 from ..system.extras import optional_library
+from ..system.forks import tell_after_fork
+from ..system.threads import start_thread
 from .app import make_app
 from .report import WebReport
 from .settings import Settings
@@ -148,15 +150,26 @@ class WebServer:
         self._port = int(self._socket.getsockname()[1])
         self._server = uvicorn.Server(config)
         self._began = self._ended = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="pymilk web", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="pymilk web", daemon=True)
+        try:
+            start_thread(thread)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._thread = thread
+        tell_after_fork(self)
         close_at_exit(self)
         return self
 
     def _listen(self) -> socket.socket:
         host, port = self.settings.host, self.settings.port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            raise StreamStorageError(
+                f"cannot listen on {host}, port {port}: {cause_of(error)}", path=f"{host}:{port}"
+            ) from error
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((host, port))
@@ -190,6 +203,11 @@ class WebServer:
             asyncio.run(self._server.serve(sockets=[self._socket]))
         finally:
             self._ended = time.monotonic()
+
+    def _after_fork(self) -> None:
+        # Nobody answers here: who connects must get to the parent, or find nobody once that has stopped.
+        if self._socket is not None:
+            self._socket.close()
 
     def stop(self) -> None:
         """End: views are closed, and recordings that were started from the page."""

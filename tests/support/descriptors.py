@@ -1,4 +1,4 @@
-"""Descriptors with numbers that `select.select` does not take, as where a process has many files open."""
+"""Processes that have many descriptors, so that `select.select` does not take their numbers, or none left."""
 
 from __future__ import annotations
 
@@ -34,3 +34,21 @@ def moved_up(low: int) -> int:
         return fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _FIRST)
     finally:
         os.close(low)
+
+
+@contextlib.contextmanager
+def descriptors_left(count: int) -> Iterator[None]:
+    """Let this process open no more than so many files."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    top = max(map(int, os.listdir("/proc/self/fd")))
+    # The lowest free number is given first: then there is no free one below the last.
+    opened = [os.open(os.devnull, os.O_RDONLY)]
+    while opened[-1] < top:
+        opened.append(os.open(os.devnull, os.O_RDONLY))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (opened[-1] + 1 + count, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for each in opened:
+            os.close(each)

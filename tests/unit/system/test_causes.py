@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ import numpy as np
 import pytest
 
 import pymilk
-from pymilk import SHM, Recorder, load
+from pymilk import SHM, Recorder, load, web
 from pymilk._core import Stream
+from pymilk.channels import MessageLog
 from pymilk.errors import StreamError, StreamStorageError
 from pymilk.fits import multi_read, multi_write
 from pymilk.inspection import remove_stream, survey
@@ -28,28 +28,11 @@ from pymilk.recording.details import recording_details
 from pymilk.streams.directory import find_stale, list_streams, remove_stale
 from pymilk.system.causes import cause_of, ended_resources
 from pymilk.system.files import file_error
+from support.descriptors import descriptors_left
 from support.recordings import EACH_FORMAT, images, recorded
 
 for library in ("astropy", "h5py", "zarr"):
     pytest.importorskip(library)
-
-
-@contextlib.contextmanager
-def descriptors_left(count: int) -> Iterator[None]:
-    """Let this process open no more than so many files."""
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    top = max(map(int, os.listdir("/proc/self/fd")))
-    # The lowest free number is given first: then there is no free one below the last.
-    opened = [os.open(os.devnull, os.O_RDONLY)]
-    while opened[-1] < top:
-        opened.append(os.open(os.devnull, os.O_RDONLY))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (opened[-1] + 1 + count, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-        for each in opened:
-            os.close(each)
 
 
 @pytest.fixture
@@ -95,6 +78,27 @@ def test_no_descriptors(name: str, left: int, make_stream: Callable[..., Stream]
         assert os.stat(cam.path).st_ino == before  # nothing was replaced or deleted
     else:
         assert left, "it did without"
+
+
+#: Objects that are there, and what they need a descriptor for.
+LATER: dict[str, Callable[[SHM], tuple[Any, Callable[[], Any]]]] = {
+    "log": lambda cam: (made := MessageLog.create("log", 8192), made.fileno),
+    "collector": lambda cam: (made := cam.ring_reader(4, source="collector"), made.fileno),
+    "server": lambda cam: (made := web.WebServer(web.Settings(port=0)), made.start),
+}
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_objects_that_need_a_descriptor_later(name: str, cam: SHM) -> None:
+    if name == "server":
+        for library in ("starlette", "uvicorn", "websockets"):
+            pytest.importorskip(library)
+    made, call = LATER[name](cam)
+    with contextlib.closing(made):
+        with descriptors_left(0), pytest.raises(StreamStorageError, match="no file descriptors left"):
+            call()
+        call()  # it can be tried again
+        assert name != "server" or made.running
 
 
 @EACH_FORMAT
