@@ -41,6 +41,7 @@ from ..streams.metadata import metadata_of
 from ..streams.silence import Silence
 from ..streams.waiting import SUCCESSOR_WAIT, Follower
 from ..system.arrays import as_pixels
+from ..system.forks import tell_after_fork
 from ..system.notices import printable, warn_of_tear
 from .installing import give_import_name
 
@@ -169,6 +170,7 @@ class shm:
         self._lock = threading.Lock()
         # Scripts look at the counter to see whether it is the old frame.
         self._silence = Silence(4, "; see get_counter()")
+        tell_after_fork(self)
         if fname is None:
             return
         if data is not None:
@@ -178,6 +180,9 @@ class shm:
         path = stream_path(fname)
         with contextlib.suppress(StreamNotFoundError):
             self._adopt(Stream.attach(path))
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()  # a thread of the parent may hold it
 
     # -- the stream behind it ------------------------------------------------------------------
 

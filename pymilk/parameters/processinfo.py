@@ -723,7 +723,8 @@ class ProcessInfo:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if self._owner and isinstance(error, Exception) and not self._file.closed:
+        mine = self._owner and self._maker == os.getpid()  # not that of a parent
+        if mine and isinstance(error, Exception) and not self._file.closed:
             with contextlib.suppress(ProcessInfoError):
                 self._put("loopstat", LoopState.ERROR)
                 self._put("statusmsg", f"{type(error).__name__}: {error}")

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import FPSError, FPSInUseError, FPSKeyError
+from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
 from ..system.processes import named_processes
 from ..system.threads import join_thread, start_thread
@@ -124,6 +125,14 @@ class Running:
             self._answer()
         self._thread = threading.Thread(target=self._serve, name=f"pymilk-fps-{table.name}", daemon=True)
         start_thread(self._thread)
+        tell_after_fork(self)
+
+    def _after_fork(self) -> None:
+        # The thread stayed with the parent, which is the process of the FPS: nobody would tell this one.
+        if not self._stopped.is_set():
+            self._error = left_with_parent("process of an FPS", self._table.name)
+            self._stopped = Latch()
+            self._stopped.set()
 
     def __exit__(
         self,
@@ -232,9 +241,18 @@ class Running:
         return not self._stopped.is_set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until told to stop; returns False if that does not come in time (seconds; None: for ever)."""
+        """Wait until told to stop; returns False if that does not come in time (seconds; None: for ever).
+
+        Raises
+        ------
+        StreamForkedError
+            This is a child of the process that entered the block: nobody tells it to stop.
+        """
         deadline_of(timeout, self._table.name)  # raises for what is no time
-        return self._stopped.wait(None if timeout is None else float(timeout))
+        told = self._stopped.wait(None if timeout is None else float(timeout))
+        if self._error is not None and os.getpid() != self._pid:
+            raise self._error
+        return told
 
     def stop(self) -> None:
         """Stop as if a control program had said so."""

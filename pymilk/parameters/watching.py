@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..arguments import shown
 from ..errors import FPSArgumentError, FPSTimeoutError
+from ..system.forks import tell_after_fork
 from .table import Entry, ParameterTable
 
 if TYPE_CHECKING:
@@ -148,6 +149,10 @@ class Watch(ChangeLoop):
         self._entries: list[Entry] = []
         self._seen: dict[int, int] = {}
         self._look(first=True)
+        tell_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._thread = None  # its thread stayed with the parent
 
     def _look(self, first: bool = False) -> None:
         """Find the parameters to look at; those that are new count from 0, but for the first time."""
@@ -191,6 +196,8 @@ class Watch(ChangeLoop):
 
     async def __anext__(self) -> Change:
         if not self._ready:
+            if self._closed:
+                raise StopAsyncIteration
             # A thread of its own: several watches would fill the pool of the event loop.
             self._thread = self._thread or concurrent.futures.ThreadPoolExecutor(1, "pymilk-fps-watch")
             loop = asyncio.get_running_loop()

@@ -10,6 +10,7 @@ import numpy as np
 
 from .._types import Array
 from ..errors import StreamFormatError
+from ..system.forks import tell_after_fork
 from .frames import LazyFrames
 
 __all__ = ["frames_elsewhere"]
@@ -43,6 +44,10 @@ class _File:
         self._path, self._opener, self._frame_axes = path, opener, frame_axes
         self._opened: Any = None
         self._lock = threading.Lock()
+        tell_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()  # a thread of the parent may hold it
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _File, (self._path, self.shape, self.dtype, self._opener, self._frame_axes)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -14,9 +15,18 @@ import numpy.typing as npt
 
 from .._core import Stream, checked_timeout
 from ..arguments import check_dtype
-from ..errors import NotStartedError, StreamArgumentError, StreamError, StreamNotFoundError
+from ..errors import (
+    NotStartedError,
+    StreamArgumentError,
+    StreamError,
+    StreamNotFoundError,
+    StreamStorageError,
+)
 from ..reports import Report
+from ..system.causes import cause_of
 from ..system.ending import close_at_exit
+from ..system.forks import tell_after_fork
+from ..system.processes import process_alive
 from .faults import NONE, Faults
 from .options import CameraOptions, LoopOptions
 
@@ -24,6 +34,9 @@ __all__ = ["SimulatedCamera", "SimulatedLoop", "SimulationReport"]
 
 
 _Each = TypeVar("_Each", bound="_Simulation")
+
+#: Seconds between two looks at a process that another one has begun.
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(repr=False, eq=False)
@@ -66,8 +79,10 @@ class _Simulation:
             It runs already.
         StreamNotFoundError
             It did not start.
+        StreamStorageError
+            The system gives no process, no memory or no file descriptors for it.
         """
-        if self._process is not None:
+        if self._process is not None or self.running:
             raise StreamArgumentError(
                 f"the simulated camera {self.name!r} runs already", argument="start", found=self.name
             )
@@ -90,11 +105,19 @@ class _Simulation:
                     stream=self.name,
                     path=self.name,
                 )
+        except OSError as error:
+            self.stop()
+            raise StreamStorageError(
+                f"the simulated camera {self.name!r} cannot be started: {cause_of(error)}",
+                stream=self.name,
+                path=sys.executable,
+            ) from error
         except BaseException:
             self.stop()
             raise
         self._report = SimulationReport(self.name, self._process.pid, "running")
         close_at_exit(self)
+        tell_after_fork(self)
         return self
 
     def __enter__(self: _Each) -> _Each:
@@ -103,7 +126,22 @@ class _Simulation:
     @property
     def running(self) -> bool:
         """Whether its process is there; false after a fault that ends it (`die`)."""
-        return self._process is not None and self._process.poll() is None
+        if self._process is not None:
+            return self._process.poll() is None
+        return self._left_to_parent() and process_alive(self._report.pid)
+
+    def _left_to_parent(self) -> bool:
+        """Tell whether the process is that of a parent, which forked this one."""
+        return self._report.ended == "running" and self._maker != os.getpid()
+
+    def _after_fork(self) -> None:
+        # The camera ends when its stdin is closed: a copy that stays open here would hold up the parent.
+        process, self._process = self._process, None
+        if process is not None:
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
+            process.returncode = 0  # it is not a child of this process: nothing is to be said of it
 
     @property
     def report(self) -> SimulationReport:
@@ -131,20 +169,38 @@ class _Simulation:
         if process is not None:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(limit)
+        deadline = None if limit is None else time.monotonic() + limit
+        while self._left_to_parent() and self.running:
+            if deadline is not None and time.monotonic() >= deadline:
+                break
+            time.sleep(_LOOK_SECONDS)
         return self.report
 
     @property
     def pid(self) -> int:
-        """Process number of the camera."""
-        assert self._process is not None
-        return self._process.pid
+        """Process number of the camera; once it has ended, the one that it had.
+
+        Raises
+        ------
+        NotStartedError
+            `start` was never called.
+        """
+        if self._report.ended == "not started":
+            raise NotStartedError(
+                f"the simulated camera {self.name!r} was never started, and has no process; call start first",
+                stream=self.name,
+            )
+        return self._report.pid
 
     def stop(self) -> SimulationReport:
-        """End its process, and delete its stream; a second call does nothing."""
+        """End its process, and delete its stream; a second call does nothing.
+
+        In a child after fork nothing is done: the camera goes on in the parent.
+        """
         report, process, self._process = self.report, self._process, None
-        # A child after fork leaves the camera to its parent.
-        mine = self._maker == os.getpid()
-        if process is not None and mine and process.stdout is not None and not process.stdout.closed:
+        if self._left_to_parent():
+            return report
+        if process is not None and process.stdout is not None and not process.stdout.closed:
             process.communicate()  # closes its stdin, which ends it
             if process.returncode == -signal.SIGKILL:
                 self._remove_what_it_left(process.pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import weakref
@@ -10,7 +11,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ..arguments import check_number
-from ..errors import StreamClosedError
+from ..errors import StreamClosedError, StreamForkedError
+from ..system.forks import tell_after_fork
+from ..system.threads import start_thread
 
 __all__ = ["ThreadHandler"]
 
@@ -25,10 +28,15 @@ class _Orders:
     def __init__(self) -> None:
         # Reentrant: the garbage collector may end a handler in a thread that holds the lock. It is taken
         # itself, not through the condition: Ctrl-C within the Python code of that would leave it taken.
-        self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
         self.running = False
         self.ended = False
+        self.parent = 0  # the process that has the thread, if it has forked this one
+        self.new_lock()
+
+    def new_lock(self) -> None:
+        """Make the lock, free."""
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
 
     def end(self) -> None:
         """Tell the thread to end after its present call."""
@@ -102,8 +110,16 @@ class ThreadHandler:
             name=type(self).__name__,
             daemon=bool(daemonize),
         )
-        thread.start()
+        start_thread(thread)
         self.thread = thread
+        tell_after_fork(self)
+
+    def _after_fork(self) -> None:
+        # The thread stayed with the parent, and perhaps it had the lock.
+        orders = self._orders
+        orders.new_lock()
+        if not orders.ended:
+            orders.ended, orders.parent = True, os.getppid()
 
     def threadCall(self) -> None:
         """Do the work once; subclasses define it."""
@@ -116,11 +132,20 @@ class ThreadHandler:
         ------
         StreamClosedError
             The handler is closed.
+        StreamForkedError
+            Its thread stayed with the process that forked this one.
         BaseException
             The exception of the last `threadCall`; the thread stays paused. Call again to continue.
         """
         with self._orders.lock:
             self._raise_kept()
+            if self._orders.parent:
+                parent = self._orders.parent
+                raise StreamForkedError(
+                    f"this ThreadHandler goes on in process {parent}, which forked this one; threads are not "
+                    "copied. Make a new one here, or begin it after the fork",
+                    pid=parent,
+                )
             if self._orders.ended:
                 raise StreamClosedError("the ThreadHandler is closed; make a new one")
             self._orders.running = True

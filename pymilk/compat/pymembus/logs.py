@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from ...channels import MessageLog
 from ...errors import (
+    ChannelClosedError,
     ChannelDamagedError,
     ChannelError,
     ChannelExistsError,
@@ -227,21 +228,24 @@ class Log(ChannelHandle):
         return self._look() and bool(self._overrun or self._unread)
 
     def _wait(self, deadline: float) -> bool:
-        left = deadline - time.monotonic()
+        left, reader = deadline - time.monotonic(), self._reader
         try:
-            return left > 0 and self._reader is not None and self._reader.wait(left)
+            return left > 0 and reader is not None and reader.wait(left)
         except ChannelRemovedError:
             return False
+        except ChannelClosedError:
+            return True  # by another thread: `_look` says so
 
     def _look(self) -> bool:
         """Take in what is there; False with an error."""
-        if self._reader is None:
+        reader = self._reader  # another thread may close meanwhile
+        if reader is None:
             return failed(errc.not_open)
         lost = False
         newest = b""
         try:
             for _ in range(_BATCHES):
-                batch = self._reader.read_many()
+                batch = reader.read_many()
                 if not len(batch):
                     break
                 lost = lost or batch.lost > 0

@@ -231,10 +231,11 @@ class MediaRing(Ring):
     def getPtrErr(self, pos: int, bias: int) -> int:
         """Return how far a slot is behind (or, negative, before) slot ``getPtr(bias)``, the shorter way."""
         place, far = integer(pos, "pos", *LONG), integer(bias, "bias", *LONG)
-        if self._ring is None:
+        ring = self._ring  # another thread may close meanwhile
+        if ring is None:
             return 0
-        bufs = self._ring.layout.bufs
-        ahead = (place - self._ring.slot - far) % bufs
+        bufs = ring.layout.bufs
+        ahead = (place - ring.slot - far) % bufs
         return ahead if ahead <= bufs // 2 else ahead - bufs
 
     def next(self, inc: int) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..._core import Stream
 from ...errors import StreamError, StreamFormatError, StreamNotFoundError
+from ...system.forks import tell_after_fork
 from .arguments import integer, milliseconds, share_name
 from .errors import errc, failed, set_error
 from .layout import COMMON, PAGE, Kind, Layout, aligned_bytes, round_up
@@ -92,6 +93,10 @@ class Ring(Single):
         self._existing = False
         self._lent: weakref.WeakSet[Any] = weakref.WeakSet()
         self._turn = threading.Lock()
+        tell_after_fork(self)
+
+    def _after_fork(self) -> None:
+        self._turn = threading.Lock()  # a thread of the parent may hold it
 
     # -- opening
 
@@ -209,7 +214,8 @@ class Ring(Single):
     def getPtr(self, offset: int) -> int:
         """Return the slot so far from the one that is written next; -1 if closed."""
         distance = integer(offset, "offset", *LONG)
-        return -1 if self._ring is None else (self._ring.slot + distance) % self._ring.layout.bufs
+        ring = self._ring  # another thread may close meanwhile
+        return -1 if ring is None else (ring.slot + distance) % ring.layout.bufs
 
     def getSeq(self) -> int:
         """Return how many were published; -1 if closed."""

@@ -13,8 +13,15 @@ import pytest
 
 import pymilk
 from pymilk import SHM, SimulatedCamera, Stream
-from pymilk.errors import StreamArgumentError, StreamError, StreamTimeoutError
+from pymilk.errors import (
+    NotStartedError,
+    StreamArgumentError,
+    StreamError,
+    StreamStorageError,
+    StreamTimeoutError,
+)
 from pymilk.simulate import SCENES, Faults, SimulatedLoop
+from support.descriptors import descriptors_left
 from support.waiting import until
 
 
@@ -174,3 +181,25 @@ program.main(["ao", "--loop", "--rate", "100"])
     loop.expect("ready")
     assert loop.finish() == (0, "", "")  # its input is closed
     assert not list(shm_dir.iterdir())
+
+
+def test_the_number_of_the_process_stays_known() -> None:
+    camera = SimulatedCamera("cam", kind="ramp")
+    with pytest.raises(NotStartedError, match=r"'cam' was never started.*call start"):
+        _ = camera.pid
+    with camera:
+        pid = camera.pid
+    assert camera.pid == pid == camera.report.pid > 0
+
+
+def test_no_descriptors_for_its_pipes(shm_dir: Path) -> None:
+    with SimulatedCamera("warm", kind="ramp"):
+        pass  # imports what it needs
+    camera = SimulatedCamera("cam", kind="ramp")
+    wanted = r"'cam' cannot be started: .*no file descriptors left"
+    with descriptors_left(0), pytest.raises(StreamStorageError, match=wanted):
+        camera.start()
+    assert not camera.running
+    with camera:  # it can be tried again
+        assert camera.running
+    assert list(shm_dir.iterdir()) == []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from pymilk.compat.pymembus import errc, last_error, memmap, memmsg, select
+from support.waiting import PATIENCE
 
 
 def test_block(spawn):
@@ -165,3 +167,22 @@ def test_command(arguments, code, said):
     )
     assert done.returncode == code
     assert said in (done.stdout if code == 0 else done.stderr)
+
+
+def test_close_by_another_thread_ends_a_read(shm_dir):
+    """As a read of a closed handle: b"" and not_open, no exception."""
+    writer, reader = memmsg(), memmsg()
+    assert writer.open("/log", 1024, True, True)
+    assert reader.open("/log", 1024, False, False)
+    ended = []
+
+    def read():
+        ended.append((reader.read_bytes_with_overrun(1000 * int(PATIENCE)), last_error()))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    time.sleep(0.1)  # it waits
+    reader.close()
+    thread.join(PATIENCE)
+    assert ended == [((b"", False), errc.not_open)]
+    writer.close()
