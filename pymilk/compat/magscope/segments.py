@@ -28,6 +28,10 @@ import numpy.typing as npt
 __all__ = ["EmptySegmentError", "Segment", "array_of", "roll_back"]
 
 
+#: Where Linux has the names of shared memory.
+_FOLDER = "/dev/shm"
+
+
 class EmptySegmentError(ValueError):
     """A segment is there, but its creator has not given it a size yet."""
 
@@ -60,6 +64,7 @@ class Segment(SharedMemory):
     _name: str
     _size: int
     _track: bool
+    identity: tuple[int, int] = (-1, -1)  # before it is known: no file's
 
     def __init__(self, name: str, size: int | None = None) -> None:
         if "\0" in name:  # the C library would take what is before it for the name
@@ -153,15 +158,12 @@ def _identity(fd: int) -> tuple[int, int]:
 
 
 def _leads_to(name: str, identity: tuple[int, int]) -> bool:
-    """Tell whether a name leads to a segment."""
+    """Tell whether a name leads to a segment; without a descriptor, of which there may be none left."""
     try:
-        fd = _posixshmem.shm_open(name, os.O_RDONLY, mode=0o600)
+        found = os.stat(f"{_FOLDER}{name}")
     except OSError:
         return False
-    try:
-        return _identity(fd) == identity
-    finally:
-        os.close(fd)
+    return (found.st_dev, found.st_ino) == identity
 
 
 def _trackable(name: str) -> bool:

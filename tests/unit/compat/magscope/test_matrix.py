@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from pymilk.compat.magscope import LiveProfileBuffer, MatrixBuffer
+from support.descriptors import descriptors_left
 from support.segments import CountingLock, put_words, segments, values, words
 
 ROWS, COLUMNS = 5, 3
@@ -266,3 +268,13 @@ def test_a_capacity_that_is_missing_or_impossible_leaves_nothing(
 def test_another_matrix_is_no_live_profile(matrix: MatrixBuffer, name: str, lock: CountingLock) -> None:
     with pytest.raises(ValueError, match="no live profile"):
         LiveProfileBuffer(create=False, locks={name: lock}, name=name)
+
+
+@pytest.mark.parametrize("left", range(6))
+def test_no_descriptors(name: str, lock: CountingLock, left: int) -> None:
+    """Two are needed for each segment, one of them for a moment; nothing is left of those before."""
+    with descriptors_left(left), pytest.raises(OSError, match=r"Too many open files") as caught:
+        MatrixBuffer(create=True, locks={name: lock}, name=name, shape=(ROWS, COLUMNS))
+    assert caught.value.errno == errno.EMFILE
+    assert segments(name) == {}
+    MatrixBuffer(create=True, locks={name: lock}, name=name, shape=(ROWS, COLUMNS))
