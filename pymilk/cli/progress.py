@@ -19,6 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ..system.journal import warn
 from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from .output import clean
@@ -82,13 +83,14 @@ def bar_of_time(console: Console, label: str, seconds: float) -> Iterator[None]:
         yield
         return
     began, over = time.monotonic(), Latch()
-    shown = threading.Thread(
-        target=watch,
-        args=(console, lambda: {label: (time.monotonic() - began, "")}, over.is_set, seconds),
-        kwargs={"end": over},
-        name="pymilk-bar",
-        daemon=True,
-    )
+
+    def draw() -> None:
+        try:
+            watch(console, lambda: {label: (time.monotonic() - began, "")}, over.is_set, seconds, end=over)
+        except Exception as error:  # noqa: BLE001 (the work goes on without a bar)
+            warn("the progress bar of %s ended: %r", label, error)
+
+    shown = threading.Thread(target=draw, name="pymilk-bar", daemon=True)
     try:
         start_thread(shown)
         yield

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import atexit
-import contextlib
 import weakref
 from typing import Protocol
 
 from ..errors import StreamError
+from .journal import warn
 
 __all__ = ["close_at_exit"]
 
@@ -30,5 +30,9 @@ def close_at_exit(item: Closable) -> None:
 @atexit.register
 def _close_all() -> None:
     for item in list(_open):
-        with contextlib.suppress(StreamError):
+        try:
             item.close()
+        except StreamError:
+            pass
+        except Exception as error:  # noqa: BLE001 (the others have to end, too)
+            warn("%r could not be closed at the end: %r", item, error)

@@ -5,15 +5,41 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 
 from ..arguments import bad_argument, whole_number
 from ..errors import SchedulingWarning, StreamStorageError
 from .notices import warn_caller
 
-__all__ = ["check_scheduling", "join_thread", "schedule_thread", "start_thread", "warn_of_scheduling"]
+__all__ = [
+    "check_scheduling",
+    "do_all",
+    "join_thread",
+    "no_thread",
+    "schedule_thread",
+    "start_thread",
+    "warn_of_scheduling",
+]
 
 #: Seconds that a thread whose start was interrupted may take to begin.
 _BEGIN_SECONDS = 0.5
+
+
+def do_all(*steps: Callable[[], object]) -> BaseException | None:
+    """Do all these steps, each also if one before it failed: what ends a thread has to wake those who wait.
+
+    Returns
+    -------
+    BaseException or None
+        The first exception.
+    """
+    first: BaseException | None = None
+    for step in steps:
+        try:
+            step()
+        except BaseException as error:  # noqa: BLE001 (returned)
+            first = error if first is None else first
+    return first
 
 
 def join_thread(thread: threading.Thread, timeout: float | None = None) -> None:
@@ -46,10 +72,15 @@ def start_thread(thread: threading.Thread) -> None:
     except RuntimeError as error:
         if thread.ident is not None:  # started before
             raise
-        raise StreamStorageError(
-            "no thread can be started: this user or container may not have more (ulimit -u), or there is no "
-            "memory for its stack (ulimit -v)"
-        ) from error
+        raise no_thread() from error
+
+
+def no_thread() -> StreamStorageError:
+    """Return the error for a thread that the system does not give."""
+    return StreamStorageError(
+        "no thread can be started: this user or container may not have more (ulimit -u), or there is no "
+        "memory for its stack (ulimit -v)"
+    )
 
 
 def check_scheduling(cpu: int | None, priority: int | None) -> None:

@@ -11,6 +11,8 @@ from multiprocessing.process import BaseProcess
 import numpy.testing  # noqa: F401  (NumPy 1.26 starts a process when this is first imported)
 import pytest
 
+from support.faults import FAULTS
+
 # Starts `uname` the first time that it is asked; h5py asks when it is imported.
 platform.uname().processor  # noqa: B018
 
@@ -63,3 +65,9 @@ def _one_process_without_sleep(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     yield
     _offences = None
     assert not offences, f"{', '.join(offences)}: a test that does this belongs in tests/processes"
+
+
+@pytest.fixture
+def fault(request: pytest.FixtureRequest) -> BaseException:
+    """A fault of the kind that `support.faults.each_fault` names."""
+    return FAULTS[request.param]()
