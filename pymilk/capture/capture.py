@@ -25,7 +25,7 @@ from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import tell
 from ..system.latch import Latch
-from ..system.threads import start_thread
+from ..system.threads import do_all, start_thread
 from ..times import now_ns, tai_offset
 from .cube import destination, finish, make_pages
 from .report import CaptureReport
@@ -201,9 +201,19 @@ class Capture(Labelled):
         self._begun = True
         try:
             start_thread(thread)
-        except StreamStorageError:
+        except StreamStorageError as error:
             self._begun = False
+            self._keep_error(copy.copy(error))
+            self.give_up()
             raise
+
+    def give_up(self) -> None:
+        """Wait for the stopped thread as `end` does; without one, let go of the stream and of who waits."""
+        if self._begun:
+            self.end()
+            return
+        self._thread = None
+        self._end_receiving()
 
     def _waits_for_begin(self) -> bool:
         return not (self._begun or self.done)
@@ -366,7 +376,7 @@ class Capture(Labelled):
 
     def _after_fork(self) -> None:
         if self._thread is None:
-            return  # it came out of a pickle
+            return  # it came out of a pickle, or had none
         if self._thread.ident is None:  # not started yet: the child can start it, with a new thread object
             self._thread = threading.Thread(target=self._run, name=self._thread.name, daemon=True)
             return
@@ -441,21 +451,37 @@ class Capture(Labelled):
         self._began = time.monotonic()
         try:
             self._receive()
-        except StreamError as error:
-            # Its traceback refers to this object: a reference cycle.
-            error.__context__ = None
-            self._error = error.with_traceback(None)
         except BaseException as error:  # noqa: BLE001 (handed to join(), in the thread that waits for it)
-            self._error = error
+            self._keep_error(error)
         finally:
             self._end_receiving()
 
     def _end_receiving(self) -> None:
         self._duration = time.monotonic() - self._began
         self.requested = max(self.requested, self._kept)  # frames may have come before their memory
-        self._leave_reader()
-        self._source.close()
-        finish(self.orientation, self._cube, self._out, self._kept)
+        self._keep_error(do_all(self._leave_reader, self._source.close, self._turn))
+        self._wake()
+
+    def _keep_error(self, error: BaseException | None) -> None:
+        """Keep the first thing that went wrong."""
+        if self._error is not None or error is None:
+            return
+        if isinstance(error, StreamError):
+            # Its traceback refers to this object: a reference cycle.
+            error.__context__ = None
+            error.__traceback__ = None
+        self._error = error
+
+    def _turn(self) -> None:
+        """Give the frames their place in the memory that the user gave."""
+        try:
+            finish(self.orientation, self._cube, self._out, self._kept)
+        except BaseException:
+            self._out = None  # they are in the cube
+            raise
+
+    def _wake(self) -> None:
+        """Let all go on that wait for this capture."""
         self._armed.set()
         self._finished.set()
         self.kept.let_go()

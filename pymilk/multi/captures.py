@@ -14,13 +14,19 @@ from .._core import FRAME_ROW, checked_timeout, free_memory
 from .._types import Array
 from ..arguments import bad_argument, check_count, check_items, check_seconds, older_words
 from ..capture import Capture
-from ..errors import CaptureMemoryError, MultiCaptureError, StreamArgumentError, carry
+from ..errors import (
+    CaptureMemoryError,
+    MultiCaptureError,
+    StreamArgumentError,
+    StreamStorageError,
+    carry,
+)
 from ..notebooks import as_html
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.forks import tell, tell_after_fork
 from ..system.latch import Latch
-from ..system.threads import start_thread
+from ..system.threads import do_all, start_thread
 from ..times import now_ns
 from .alignment import Alignment, align
 from .report import MultiCaptureReport
@@ -101,7 +107,11 @@ class MultiCapture(Mapping[str, Capture]):
         tell_after_fork(self)
         assert self._keeper is not None
         self._keeping = True
-        start_thread(self._keeper)
+        try:
+            start_thread(self._keeper)
+        except StreamStorageError:
+            self._keeper = None
+            raise
 
     def _after_fork(self) -> None:
         if self._keeper is None:
@@ -116,15 +126,22 @@ class MultiCapture(Mapping[str, Capture]):
 
     def abandon(self) -> None:
         """End all captures and the thread after an exception."""
-        self.stop()
-        # The thread may run although its start was interrupted: it sets the event at its end.
-        if self._keeping and self._over.wait(_PATIENCE) and self._keeper is not None:
-            self._keeper.join(_PATIENCE)
-        for capture in self._captures.values():
-            capture.end()
-        for shm in self._attached:
-            shm.close()
+        captures = list(self._captures.values())
+        fault = do_all(
+            self.stop,
+            self._await_keeper,
+            *(each.give_up for each in captures),
+            *(shm.close for shm in self._attached),
+        )
         self._over.set()
+        if fault is not None:
+            raise fault
+
+    def _await_keeper(self) -> None:
+        """Wait for the thread, which may run although its start was interrupted."""
+        keeper = self._keeper
+        if self._keeping and keeper is not None and self._over.wait(_PATIENCE):
+            keeper.join(_PATIENCE)
 
     def _keep(self) -> None:
         """Wait for all captures, stop them when the time is over, and close attached streams."""
@@ -134,15 +151,15 @@ class MultiCapture(Mapping[str, Capture]):
                     break
         except BaseException as error:  # noqa: BLE001 (handed to join(): without this thread nothing would end)
             self._fault = error
-        for label, capture in self._captures.items():
-            if not capture.done:
-                if self._fault is None:
-                    self._cut.add(label)
-                capture.stop()
-        for capture in self._captures.values():
-            capture.wait_end()
-        for shm in self._attached:
-            shm.close()
+        captures = list(self._captures.values())
+        if self._fault is None:
+            self._cut |= {label for label, capture in self._captures.items() if not capture.done}
+        fault = do_all(
+            *(each.stop for each in captures),
+            *(each.wait_end for each in captures),
+            *(shm.close for shm in self._attached),
+        )
+        self._fault = self._fault or fault
         self._over.set()
 
     def _kept_until_end(self, capture: Capture) -> bool:

@@ -25,7 +25,6 @@ from ..errors import (
     CaptureMemoryError,
     StreamArgumentError,
     StreamClosedError,
-    StreamError,
     StreamNotFoundError,
     StreamNotReadyError,
     StreamReplacedError,
@@ -37,6 +36,7 @@ from ..streams.silence import why_silent
 from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.eventfds import new_eventfd
 from ..system.forks import tell_after_fork
+from ..system.threads import no_thread
 from ..times import now_ns
 from .block import Block, RingReport
 from .reading import FrameKind, ReadCalls, Reading
@@ -513,12 +513,16 @@ class RingReader(ReadCalls):
                     from concurrent.futures import ThreadPoolExecutor
 
                     self._executor = ThreadPoolExecutor(1, f"pymilk-ring-{self.name}")
-                waiting = loop.run_in_executor(self._executor, self._wait_a_little, deadline)
+                try:
+                    waiting = loop.run_in_executor(self._executor, self._wait_a_little, deadline)
+                except RuntimeError as error:
+                    self._executor = None
+                    raise (self._is_closed() if self._closed else no_thread()) from error
                 try:
                     await asyncio.shield(waiting)
                 except asyncio.CancelledError:
                     self._end_wait()
-                    with contextlib.suppress(StreamError):
+                    with contextlib.suppress(Exception):
                         await waiting  # it ends at once; after that the reader is free
                     raise
             yield block

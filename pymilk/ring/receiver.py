@@ -8,12 +8,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .._core import Reader, Stream, checked_timeout
-from ..errors import StreamReplacedError
+from ..errors import StreamReplacedError, StreamStorageError
 from ..streams.waiting import Follower, frames_behind
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import tell
 from ..system.latch import Latch
-from ..system.threads import check_scheduling, schedule_thread, start_thread, warn_of_scheduling
+from ..system.threads import (
+    check_scheduling,
+    do_all,
+    schedule_thread,
+    start_thread,
+    warn_of_scheduling,
+)
 
 __all__ = ["NEXT_FRAME", "Beginning", "ReceiverThread"]
 
@@ -104,6 +110,10 @@ class ReceiverThread:
             start_thread(self._thread)
             self._armed.wait()
             warn_of_scheduling(self._refused)
+        except StreamStorageError as error:  # there is no thread
+            self.error = error
+            self._wake()
+            raise
         except BaseException:
             self.stop()
             raise
@@ -182,13 +192,17 @@ class ReceiverThread:
         except BaseException as error:  # noqa: BLE001 (the owner raises it)
             self.error = error
         finally:
-            self.reader.close()
-            self._source.close()
             self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
-            self._over = True
-            self._armed.set()
-            if self._finished is not None:
-                self._finished()
+            self._wake()
+
+    def _wake(self) -> None:
+        """Let go of the reader, and let all go on that wait for this thread."""
+        fault = do_all(self.reader.close, self._source.close)
+        self.error = self.error or fault
+        self._over = True
+        self._armed.set()
+        if self._finished is not None:
+            self._finished()
 
     def _first(self) -> int:
         """Return the number of the frame before the first one."""

@@ -27,6 +27,7 @@ from ..system.ending import close_at_exit
 from ..system.journal import GapTeller
 from ..system.notices import warn_always
 from ..system.processes import process_alive
+from ..system.threads import do_all
 from ..verdicts import relay_reasons
 from .receiver import Beginning, ReceiverThread
 
@@ -337,14 +338,18 @@ class Relay:
             self._thread.stop()
         if self._ended is None:
             self._ended = time.monotonic()
-        if not self.target.closed:
-            with contextlib.suppress(StreamDamagedError):
-                self._last_counter = self.target.counter
-            if self._maker == os.getpid():
-                with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
-                    self.target.destroy()
-            self.target.close()
-        self.source.close()
+        fault = do_all(self._delete, self.target.close, self.source.close)
+        if fault is not None:
+            raise fault
+
+    def _delete(self) -> None:
+        if self.target.closed:
+            return
+        with contextlib.suppress(StreamDamagedError):
+            self._last_counter = self.target.counter
+        if self._maker == os.getpid():
+            with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
+                self.target.destroy()
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError(
