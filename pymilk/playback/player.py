@@ -34,6 +34,7 @@ from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
 from ..system.threads import (
     check_scheduling,
+    do_all,
     join_thread,
     schedule_thread,
     start_thread,
@@ -215,8 +216,13 @@ class Player:
                 threading.Thread(target=work, name=f"pymilk-play{work.__name__}-{self.name}", daemon=True)
             )
         close_at_exit(self)
-        for thread in self._threads:
-            start_thread(thread)
+        try:
+            for thread in self._threads:
+                start_thread(thread)
+        except BaseException as error:
+            self._failed(error if isinstance(error, StreamError) else None)
+            self.close()
+            raise
         tell_after_fork(self)
         self._await(self._filled)
         warn_of_scheduling(self._refused)
@@ -277,9 +283,11 @@ class Player:
             self._never_published()
 
     def _never_published(self) -> None:
-        self._ended = "stopped"
-        self._let_go()
-        self._over.set()
+        self._ended = "stopped" if self._error is None else "error"
+        try:
+            self._let_go()
+        finally:
+            self._over.set()
 
     @property
     def source(self) -> str:
@@ -377,24 +385,27 @@ class Player:
             self._failed(error)
         finally:
             self._stopping.set()
-            self._collect()
+            # Before the source is closed, from which the other thread may be reading.
+            self._failed(do_all(lambda: self._threads[0].join(_PATIENCE), self._collect))
+            whole = self._length > 0 and not self._loop and self._feed.done == self._feed.ready
+            self._ended = "complete" if whole else "stopped"
+            self._failed(do_all(self._let_go))
             if self._error is not None:
                 self._ended = "error"
-            else:
-                whole = self._length > 0 and not self._loop and self._feed.done == self._feed.ready
-                self._ended = "complete" if whole else "stopped"
-            self._let_go()
             self._over.set()
 
     def _let_go(self) -> None:
-        self._footage.close()
+        fault = do_all(self._footage.close, self._delete, self._stream.close)
+        if fault is not None:
+            raise fault
+
+    def _delete(self) -> None:
         if self._remove and not self._stream.closed:
             # The stream may have been deleted or replaced by another program.
             with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
                 self._stream.destroy()
-        self._stream.close()
 
-    def _failed(self, error: BaseException) -> None:
+    def _failed(self, error: BaseException | None) -> None:
         """Keep the first error."""
         if self._error is None:
             self._error = error

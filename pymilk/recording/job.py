@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import math
 import os
 import threading
@@ -41,7 +42,7 @@ from ..system.journal import GapTeller, tell, warn
 from ..system.latch import Latch
 from ..system.locks import WriterLock
 from ..system.output_lock import check_outputs, hold_output
-from ..system.threads import start_thread
+from ..system.threads import do_all, start_thread
 from ..times import now_ns
 from .headers import FileAccount, first_time, header_of
 from .naming import Names
@@ -239,24 +240,24 @@ class Job:
 
     def abandon(self) -> None:
         """Undo a start: delete files without frames."""
+        interrupt: BaseException | None = None
         if self._thread is not None:
             self.stop()
-            # After an interrupt the thread may never have begun.
-            if self.over.wait(2 * _STOP_SECONDS):
-                if not self._recorded:
-                    self._remove()
-                return
-        _running.discard(self)
-        if self._ring is not None:
-            self._ring.close()
-        if self._sink is not None:
-            with contextlib.suppress(OSError):
-                self._sink.close()
-        self._remove()
-        self._unlock()
-        self.let_go()
-        self.ended = "stopped"
-        self.over.set()
+            # After an interrupt the thread may never have begun; and another one may come here.
+            wait = functools.partial(self.over.wait, 2 * _STOP_SECONDS)
+            interrupt = do_all(wait, wait)
+        if self._thread is not None and self.over.is_set():
+            if not self._recorded:
+                self._remove()
+        else:
+            _running.discard(self)
+            steps = [each.close for each in (self._ring, self._sink) if each is not None]
+            fault = do_all(*steps, self._remove, self._unlock, self.let_go)
+            interrupt = interrupt or fault
+            self.ended = "stopped"
+            self.over.set()
+        if interrupt is not None and not isinstance(interrupt, OSError):
+            raise interrupt
 
     def _remove(self) -> None:
         """Remove the files that were made."""
@@ -340,31 +341,32 @@ class Job:
             if self.replaced:
                 ending = "stopped"
         finally:
-            try:
-                self._close(ending)
-            except BaseException as error:  # noqa: BLE001 (for `wait`)
+            fault = self._close(ending)
+            if fault is not None:
                 ending = "error"
-                self._failed(error)
+                self._failed(fault)
             self._duration = time.monotonic() - self._began
             self.ended = ending
             _running.discard(self)
             self.over.set()
 
-    def _close(self, ending: str) -> None:
-        """Finish the file, and close the ring and the stream."""
+    def _close(self, ending: str) -> BaseException | None:
+        """Finish the file, and close the ring and the stream; returns what went wrong."""
         ring = self._ring
         assert ring is not None
-        try:
-            if self.error is not None and not ring.closed:
-                self._unwritten += ring.lag
-            ring.close()
-        finally:
-            self._gaps.tend(self._lost, last=True)
-            try:
-                self._finish(ending)
-            finally:
-                self._unlock()
-                self.let_go()
+        return do_all(
+            lambda: self._count_left(ring),
+            ring.close,
+            lambda: self._gaps.tend(self._lost, last=True),
+            lambda: self._finish(ending),
+            self._unlock,
+            self.let_go,
+        )
+
+    def _count_left(self, ring: RingReader) -> None:
+        """Count the frames in the ring that an error kept out of the files."""
+        if self.error is not None and not ring.closed:
+            self._unwritten += ring.lag
 
     @property
     def replaced(self) -> bool:
@@ -374,16 +376,24 @@ class Job:
     def _failed(self, error: BaseException) -> None:
         """Keep the first thing that went wrong; or that a file was changed, the cause of others."""
         if self.error is None or isinstance(error, OutputChangedError):
-            path = self.paths[-1] if self.paths else self.path
-            made: StreamError | None = None
-            if isinstance(error, OSError) and not isinstance(error, StreamError):
-                made = file_error(error, path, "written")
-            elif isinstance(error, MemoryError) and not isinstance(error, StreamError):
-                made = memory_error(path, "written")
-            if made is not None:
-                made.__cause__ = error
-                error = made
             self.error = error
+            with contextlib.suppress(Exception):  # as there is no memory for the words
+                self.error = self._said(error)
+
+    def _said(self, error: BaseException) -> BaseException:
+        """Return the error in words of pymilk, where it is one of the system."""
+        path = self.paths[-1] if self.paths else self.path
+        made: StreamError
+        if isinstance(error, StreamError):
+            return error
+        if isinstance(error, OSError):
+            made = file_error(error, path, "written")
+        elif isinstance(error, MemoryError):
+            made = memory_error(path, "written")
+        else:
+            return error
+        made.__cause__ = error
+        return made
 
     def let_go(self) -> None:
         """Close the stream, unless it is the user's."""

@@ -19,7 +19,7 @@ from ..arguments import STARTS, check_choice, check_count, check_seconds
 from ..errors import NotStartedError, RecordError, StreamArgumentError, StreamError, carry
 from ..shm import SHM
 from ..streams.waiting import spin_of
-from ..system.threads import check_scheduling
+from ..system.threads import check_scheduling, do_all
 from .headers import checked_keywords
 from .job import Job, JobOptions
 from .naming import Names
@@ -219,8 +219,9 @@ class Recorder:
                 )
 
     def _abandon(self) -> None:
-        for job in self._jobs.values():
-            job.abandon()
+        fault = do_all(*(job.abandon for job in self._jobs.values()))
+        if fault is not None:
+            raise fault
 
     def start(self) -> Recorder:
         """Make the files and begin: frames published after this are recorded.

@@ -14,7 +14,7 @@ from ..errors import StreamFormatError, StreamNotFoundError, StreamNotReadyError
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import tell
 from ..system.latch import Latch
-from ..system.threads import start_thread
+from ..system.threads import do_all, start_thread
 from .job import Job, JobOptions
 from .naming import Names
 from .report import StreamReport
@@ -81,9 +81,11 @@ class Restarting:
     def abandon(self) -> None:
         """See `Job.abandon`."""
         self._stop.set()
-        self._jobs[-1].abandon()
+        fault = do_all(self._jobs[-1].abandon)
         if self._thread is None:
             self.over.set()
+        if fault is not None:
+            raise fault
 
     def let_go(self) -> None:
         """See `Job.let_go`."""
@@ -154,6 +156,8 @@ class Restarting:
                     return
         except BaseException as error:  # noqa: BLE001 (for `wait`)
             self._error = error
+            last = self._jobs[-1]
+            do_all(last.stop, last.over.wait)  # nobody else waits for it
         finally:
             self.over.set()
 

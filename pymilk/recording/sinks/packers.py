@@ -28,6 +28,9 @@ __all__ = ["Packers", "Piece"]
 #: Most threads of a file. One packs about 1 GB/s with the fast codec.
 _MOST_THREADS = 4
 
+#: Seconds between two looks whether a thread is left, while a chunk is waited for.
+_LOOK_SECONDS = 0.5
+
 
 class Piece:
     """A chunk on its way.
@@ -58,8 +61,9 @@ class Piece:
             pass
         except BaseException as error:  # noqa: BLE001 (for the thread that takes it)
             self.error = error
-        self.seconds = time.thread_time() - began
-        self.done.set()
+        finally:
+            self.seconds = time.thread_time() - began
+            self.done.set()
 
 
 class Packers:
@@ -125,7 +129,7 @@ class Packers:
             return None
         piece = self._pending[0]
         if wait:
-            piece.done.wait()
+            self._await(piece)
         if not piece.done.is_set():
             return None
         self._pending.popleft()
@@ -150,8 +154,15 @@ class Packers:
         """Forget all chunks."""
         self.take_back()
         for piece in self._pending:
-            piece.done.wait()
+            self._await(piece)
         self._pending.clear()
+
+    def _await(self, piece: Piece) -> None:
+        """Wait until a chunk is packed; where no thread is left that could do it, it stays as it is."""
+        while not piece.done.wait(_LOOK_SECONDS):
+            if not any(each.is_alive() for each in self._threads):
+                self.take_back()
+                piece.done.set()
 
     def close(self) -> None:
         """End the threads, once."""
