@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import os
 import socket
@@ -11,8 +12,9 @@ import time
 
 from ..errors import BridgeError, BridgeUnreachableError, StreamError
 from ..system.forks import tell_after_fork
+from ..system.faults import words_of_fault
 from ..system.latch import Latch
-from ..system.threads import start_thread
+from ..system.threads import do_all, start_thread
 from .deafness import Deafness
 from .engine import Engine, Neighbour
 from .links import Links, parts_of
@@ -82,6 +84,8 @@ class Connections:
         self._list_at = self._found()
         self._revoked = links.tls.revoked_names() if links.tls is not None else frozenset()
         self._complaint = ""
+        self._fault = ""  # of the thread
+        self._soon = False
         tell_after_fork(self)
 
     def _after_fork(self) -> None:
@@ -103,7 +107,10 @@ class Connections:
         reasons = dict(self._reasons)
         return {
             "connected": sorted(_called(each) for each in near),
-            "not_connected": [f"{each}: {reasons[each]}" for each in self._links.connect if each in reasons],
+            "not_connected": [
+                *(f"{each}: {reasons[each]}" for each in self._links.connect if each in reasons),
+                *filter(None, [self._fault]),
+            ],
             "denied": [
                 *filter(None, [self._complaint]),
                 *sorted({f"{_called(each)}: {why}" for each in near if (why := self._refusal(each))}),
@@ -206,25 +213,28 @@ class Connections:
     def _run(self) -> None:
         due = dict.fromkeys(self._links.connect, time.monotonic() + _PATIENCE_SECONDS)
         while not self._over.is_set():
-            missing = self._missing(self._turns)
-            soon = self._tend()
-            self._heed()
-            for address in self._links.connect:
-                now = time.monotonic()
-                if address not in missing:
-                    self._reasons.pop(address, None)
-                    due[address] = now + _PATIENCE_SECONDS
-                elif now >= due[address] and not self._over.is_set():
-                    self._reasons[address] = self._why(address)
-                    due[address] = time.monotonic() + _AGAIN_SECONDS
-            self._over.wait(_SOON_SECONDS if soon else _LOOK_SECONDS)
+            # Each by itself: whoever was revoked must not stay because a name could not be looked up.
+            fault = do_all(self._tend, self._heed, functools.partial(self._explain, due))
+            self._fault = "" if fault is None else f"links are not looked after: {words_of_fault(fault)}"
+            self._over.wait(_SOON_SECONDS if self._soon else _LOOK_SECONDS)
 
-    def _tend(self) -> bool:
-        """Cut connections that hand nothing on; returns whether to look again soon."""
-        try:
-            return self._deafness.look(self._listened_to())
-        except BridgeError:  # it has ended
-            return False
+    def _explain(self, due: dict[str, float]) -> None:
+        """Find out why addresses are not connected, each when it is due."""
+        missing = self._missing(self._turns)
+        for address in self._links.connect:
+            now = time.monotonic()
+            if address not in missing:
+                self._reasons.pop(address, None)
+                due[address] = now + _PATIENCE_SECONDS
+            elif now >= due[address] and not self._over.is_set():
+                self._reasons[address] = self._why(address)
+                due[address] = time.monotonic() + _AGAIN_SECONDS
+
+    def _tend(self) -> None:
+        """Cut connections that hand nothing on; notes whether to look again soon."""
+        self._soon = False
+        with contextlib.suppress(BridgeError):  # it has ended
+            self._soon = self._deafness.look(self._listened_to())
 
 
 def _called(each: Neighbour) -> str:

@@ -21,6 +21,7 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..ring import Block, RingReader
+from ..system.faults import words_of_fault
 from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
@@ -84,7 +85,11 @@ class Line:
         self._cpu_seconds = 0.0
         self._outlet = open_outlet(self._news.set)
         self._thread = threading.Thread(target=self._run, name=f"pymilk-bridge-{name}", daemon=True)
-        start_thread(self._thread)
+        try:
+            start_thread(self._thread)
+        except BaseException:
+            self._outlet.close()
+            raise
 
     @property
     def report(self) -> LineReport:
@@ -119,11 +124,11 @@ class Line:
         while not self._ending:
             self._cpu_seconds = time.clock_gettime(time.CLOCK_THREAD_CPUTIME_ID)
             self._news.clear()
-            if not self._outlet.wanted:
-                start, self._report.trouble = "newest", ""
-                self._news.wait(_LOOK_SECONDS)
-                continue
             try:
+                if not self._outlet.wanted:
+                    start, self._report.trouble = "newest", ""
+                    self._news.wait(_LOOK_SECONDS)
+                    continue
                 policy = "newest" if self.options.decimated else "every"
                 with RingReader(self.name, start=start, wait="sleep", policy=policy) as reader:
                     self._reader, self._skipped = reader, 0
@@ -144,8 +149,10 @@ class Line:
             except MemoryError:
                 self._report.trouble = "there is no memory for the frames"
                 self._news.wait(_LOOK_SECONDS)
-            except Exception as error:  # noqa: BLE001 (a thread that ends in silence looks like a camera at rest)
-                self._report.trouble = repr(error)
+            # Also what is no Exception, as when the engine fails within itself: a thread that ends in silence
+            # looks like a camera at rest.
+            except BaseException as error:  # noqa: BLE001
+                self._report.trouble = words_of_fault(error)
                 self._news.wait(_LOOK_SECONDS)
 
     def _send_from(self, reader: RingReader) -> None:

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -23,8 +24,9 @@ from ..errors import (
 )
 from ..multi import wait_any
 from ..names import stream_directory
+from ..system.faults import words_of_fault
 from ..system.latch import Latch
-from ..system.threads import join_thread, start_thread
+from ..system.threads import do_all, join_thread, start_thread
 from .engine import Engine, Outlet, Registration
 from .header import MAX_FRAME
 from .keys import ABOUT, LOG, NEWS, key_of
@@ -135,6 +137,7 @@ class LogDesk:
         self._watched: dict[str, MessageLog] = {}
         self._said: list[Registration] = []
         self._ending = False
+        self._fault = ""  # of the thread
         self._news = Latch()
         self._thread = threading.Thread(target=self._run, name="pymilk-bridge-logs", daemon=True)
         start_thread(self._thread)
@@ -143,15 +146,22 @@ class LogDesk:
     def reports(self) -> list[LogReport]:
         """What was sent of each log, by name."""
         reports = dict(self._reports)
-        return [reports[name] for name in sorted(reports)]
+        return [
+            replace(each, trouble=each.trouble or self._fault) if self._fault else each
+            for _, each in sorted(reports.items())
+        ]
 
     def close(self) -> None:
         """End."""
         self._ending = True
         self._news.set()
         join_thread(self._thread)
-        for each in (*self._said, *self._outlets.values()):
-            each.close()
+        fault = do_all(*(each.close for each in (*self._said, *self._outlets.values())), self._leave)
+        if fault is not None:
+            raise fault
+
+    def _leave(self) -> None:
+        """Close the logs that were read for those who asked."""
         with self._lock:
             for place in self._places.values():
                 place.log.close()
@@ -169,9 +179,9 @@ class LogDesk:
                     return refusal("the sender ends")
                 answer = self._found(name, asked)
                 data = answer.encode()
-        except (StreamError, MemoryError) as error:
-            report.trouble = str(error)
-            return refusal(str(error))
+        except Exception as error:  # noqa: BLE001 (who asks would wait for an answer)
+            report.trouble = words_of_fault(error)
+            return refusal(report.trouble)
         report.trouble = ""
         report.asked += 1
         report.sent += len(answer.records)
@@ -222,7 +232,7 @@ class LogDesk:
         report = self._reports[name]
         told: dict[str, Any] = {
             "kind": "log", "pid": os.getpid(), "sent": report.sent, "wanted": report.wanted,
-            "trouble": report.trouble,
+            "trouble": report.trouble or self._fault,
         }  # fmt: skip
         with contextlib.suppress(StreamError), MessageLog.attach(name) as log:
             last = log.last_ns
@@ -232,18 +242,22 @@ class LogDesk:
     # -- news, in a thread of its own --------------------------------------------------------------
 
     def _run(self) -> None:
-        try:
-            due = 0.0
-            while not self._ending:
+        due = 0.0
+        while not self._ending:
+            try:
                 told, now = self._news.is_set(), time.monotonic()
                 if told or now >= due:
                     self._news.clear()
-                    self._look()
                     due = now + _LOOK_SECONDS
+                    self._look()
                 self._tell()
-        finally:
-            for log in self._watched.values():
-                log.close()
+                self._fault = ""
+            # Also what is no Exception, as when the engine fails within itself: a thread that ends in silence
+            # looks like a log without news.
+            except BaseException as error:  # noqa: BLE001
+                self._fault = words_of_fault(error)
+                self._news.wait(_LOOK_SECONDS)
+        do_all(*(log.close for log in self._watched.values()))
 
     def _look(self) -> None:
         """Begin with logs that are new; watch those that somebody listens for."""

@@ -11,15 +11,23 @@ import numpy as np
 from .._core import checked_timeout
 from .._types import Array
 from ..arguments import Replace, check_count, check_kind
-from ..errors import BridgeError, BridgeMessageError, StreamArgumentError, StreamError, StreamGoneWarning
+from ..errors import (
+    BridgeError,
+    BridgeMessageError,
+    NotStartedError,
+    StreamArgumentError,
+    StreamError,
+    StreamGoneWarning,
+)
 from ..names import check_name
 from ..streams.rings import check_slots
 from ..system.ending import close_at_exit
+from ..system.faults import fault_of, words_of_fault
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import GapTeller
 from ..system.latch import Latch
 from ..system.notices import warn_always
-from ..system.threads import join_thread, start_thread
+from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns
 from .account import Account, Arrival
 from .clocks import Clock, ask_clock
@@ -186,23 +194,19 @@ class Receiver:
             raise StreamArgumentError("the receiver was started already", argument="start", found=None)
         check_codec(self.options.compress or "")
         try:
-            self._begin_all()
+            engine = self._connect()
+            self._thread = threading.Thread(
+                target=self._begin, args=(engine,), name=f"pymilk-bridge-{self.name}", daemon=True
+            )
+            self._started = time.monotonic()
+            tell_after_fork(self)
+            close_at_exit(self)
+            start_thread(self._thread)
         except BaseException:
-            self._thread = None
-            self.stop()  # nothing of it is left, and it can be started again
-            self._over, self._started, self._ended = Latch(), 0.0, 0.0
+            self._thread, self._started = None, 0.0  # it may be started again
+            do_all(self._shut)
             raise
         return self
-
-    def _begin_all(self) -> None:
-        engine = self._connect()
-        self._started = time.monotonic()
-        tell_after_fork(self)
-        close_at_exit(self)
-        self._thread = threading.Thread(
-            target=self._begin, args=(engine,), name=f"pymilk-bridge-{self.name}", daemon=True
-        )
-        start_thread(self._thread)
 
     def _connect(self) -> Engine:
         """Open a session, if none was given, and look for senders."""
@@ -258,19 +262,29 @@ class Receiver:
         self._end(None)
         if self._thread is not None and self._thread is not threading.current_thread():
             join_thread(self._thread)
-        if self._connections is not None:
-            self._connections.close()
-        engine, opened = self._engine, self._open
-        self._engine, self._open = None, []
-        for each in opened:
-            each.close()
-        if engine is not None and self._owned:
-            engine.close()
+        fault = do_all(self._shut, self._delete)
+        if fault is not None:
+            raise fault
+        return self.report
+
+    def _shut(self) -> None:
+        """Take back what `_connect` and the thread did."""
+        ends: list[Any] = [] if self._connections is None else [self._connections]
+        ends += self._open
+        self._open = []
+        if self._owned and self._engine is not None:
+            ends.append(self._engine)
+            self._engine = None
+        fault = do_all(*(each.close for each in ends))
+        if fault is not None:
+            raise fault
+
+    def _delete(self) -> None:
+        """Delete the stream."""
         with self._lock:
             target, self._target = self._target, None
             if target is not None:
                 target.close(delete=True)
-        return self.report
 
     def close(self) -> None:
         """Do the same as `stop`."""
@@ -288,7 +302,15 @@ class Receiver:
         ------
         StreamError
             What ended it: the stream cannot be made, or is in use.
+        NotStartedError
+            Neither `start` nor `stop` was called.
         """
+        if not (self._started or self._over.is_set()):
+            raise NotStartedError(
+                f"the receiver of {self.source} was never started; call start(), or use it in a with "
+                "statement",
+                stream=self.name,
+            )
         if self._over.wait(checked_timeout(timeout)) and self.error is not None:
             raise self.error
         return self.report
@@ -332,8 +354,8 @@ class Receiver:
                 if not self._over.is_set():
                     begins = known and len(self._clock) < _CLOCK_FIRST
                     self._news.wait(_CLOCK_SOON_SECONDS if begins else _ASK_SECONDS)
-        except StreamError as error:
-            self._end(error)
+        except BaseException as error:  # noqa: BLE001 (for `wait`)
+            self._end(fault_of(error, f"the receiver of {self.source}", BridgeError))
 
     def _join(self, engine: Engine) -> None:
         """Publish the past, then what came meanwhile: it is held, and begins before the past ends."""
@@ -432,6 +454,8 @@ class Receiver:
             self._refuse("there is no memory for it")
         except StreamError as error:
             self._end(error)
+        except BaseException as error:  # noqa: BLE001 (the engine would print it, and go on)
+            self._refuse(words_of_fault(error))
 
     def _refuse(self, why: str) -> None:
         self._refused += 1

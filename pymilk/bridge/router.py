@@ -6,7 +6,7 @@ import time
 
 from .._core import checked_timeout
 from ..arguments import check_count
-from ..errors import StreamArgumentError
+from ..errors import NotStartedError, StreamArgumentError
 from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.latch import Latch
@@ -93,7 +93,15 @@ class Router:
         self._over.set()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until another thread calls `stop`; returns whether it has ended."""
+        """Wait until another thread calls `stop`; returns whether it has ended.
+
+        Raises
+        ------
+        NotStartedError
+            Neither `start` nor `stop` was called.
+        """
+        if not (self._started or self._over.is_set()):
+            raise NotStartedError("the router was never started; call start(), or use it in a with statement")
         return self._over.wait(checked_timeout(timeout))
 
     def __enter__(self) -> Router:

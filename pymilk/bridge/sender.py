@@ -13,12 +13,13 @@ from typing import Any
 
 from .._core import checked_timeout, read_header
 from ..arguments import check_kind, check_texts
-from ..errors import StreamArgumentError, StreamError
+from ..errors import BridgeError, NotStartedError, StreamArgumentError, StreamError
 from ..names import SUFFIX, check_name, stream_directory, stream_name
 from ..system.ending import close_at_exit
+from ..system.faults import fault_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
-from ..system.threads import join_thread, start_thread
+from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns
 from .clocks import answer_clock
 from .codecs import check_codec
@@ -148,15 +149,22 @@ class Sender:
         if self._started:
             raise StreamArgumentError("the sender was started already", argument="start", found=None)
         try:
-            self._begin_all()
+            self._open()
+            self._thread = threading.Thread(target=self._run, name="pymilk-bridge", daemon=True)
+            self._started = time.monotonic()
+            tell_after_fork(self)
+            close_at_exit(self)
+            start_thread(self._thread)
         except BaseException:
-            self._give_back()
+            self._ending, self._thread, self._started = True, None, 0.0
+            do_all(self._shut)
+            self._ending = False  # it may be started again
             raise
         return self
 
-    def _begin_all(self) -> None:
-        if self._serve is not None:
-            self._shelf = Shelf(self._serve, self._fits)
+    def _open(self) -> None:
+        """Open the engine, and begin with all but the streams."""
+        self._shelf = None if self._serve is None else Shelf(self._serve, self._fits)
         if self._engine is None:
             self._engine = open_engine(self._links, nbytes_most(MAX_FRAME))
             self._connections = Connections(self._links, self._engine).watch()
@@ -166,18 +174,22 @@ class Sender:
             self._logs = LogDesk(self.log, self.host, self._number, self._engine)
         if self._params is not None:
             self._desk = ParameterDesk(self._params, self.host, self._engine)
-        self._started = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name="pymilk-bridge", daemon=True)
-        tell_after_fork(self)
-        close_at_exit(self)
-        start_thread(self._thread)
 
-    def _give_back(self) -> None:
-        """Undo what a start did that failed half way."""
-        self._close_all()
-        self._shelf = self._logs = self._desk = self._connections = self._thread = None
-        self._engine = None if self._owned else self._engine
-        self._said, self._started = [], 0.0
+    def _shut(self) -> None:
+        """Take back what `_open` and the thread did."""
+        lines = [*self._lines.values(), *self._kinds.values()]
+        ends: list[Any] = [self._shelf, self._logs, self._desk, self._connections]
+        if self._owned:
+            ends.append(self._engine)
+            self._engine = None
+        fault = do_all(
+            *(line.stop for line in lines),
+            *(each.close for each in (*lines, *self._said)),
+            *(end.close for end in ends if end is not None),
+        )
+        self._said.clear()
+        if fault is not None:
+            raise fault
 
     @property
     def running(self) -> bool:
@@ -205,7 +217,9 @@ class Sender:
         """End; returns the report. A second call does nothing more."""
         self._ending = True
         self._news.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is None:
+            self._over.set()  # it was never started
+        elif self._thread is not threading.current_thread():
             join_thread(self._thread)
         return self.report
 
@@ -225,7 +239,11 @@ class Sender:
         ------
         StreamError
             What ended it.
+        NotStartedError
+            Neither `start` nor `stop` was called.
         """
+        if not (self._started or self._over.is_set()):
+            raise NotStartedError("the sender was never started; call start(), or use it in a with statement")
         if self._over.wait(checked_timeout(timeout)) and self.error is not None:
             raise self.error
         return self.report
@@ -250,27 +268,17 @@ class Sender:
                 self._look(engine)
                 if not self._ending:
                     self._news.wait(_LOOK_SECONDS)
-        except StreamError as error:
-            self.error = error
+        except BaseException as error:  # noqa: BLE001 (for `wait`)
+            self._failed(error)
         finally:
-            lines = [*self._lines.values(), *self._kinds.values()]
-            for line in lines:
-                line.stop()
-            for each in lines:
-                each.close()
-            self._close_all()
+            self._failed(do_all(self._shut))
             self._ended = time.monotonic()
             self._over.set()
 
-    def _close_all(self) -> None:
-        """Take back what was said, and close what only this sender uses."""
-        for each in self._said:
-            each.close()
-        for end in (self._shelf, self._logs, self._desk, self._connections):
-            if end is not None:
-                end.close()
-        if self._owned and self._engine is not None:
-            self._engine.close()
+    def _failed(self, error: BaseException | None) -> None:
+        """Keep the first thing that went wrong."""
+        if error is not None and self.error is None:
+            self.error = fault_of(error, f"the sender of {self.host!r}", BridgeError)
 
     def _look(self, engine: Engine) -> None:
         """Begin with streams that are new, and kinds of frames that are asked for; end unwanted kinds."""

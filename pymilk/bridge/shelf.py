@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
-from ..errors import StreamArgumentError, StreamError, StreamNotFoundError
+from ..errors import StreamArgumentError, StreamNotFoundError
 from ..native.formats import EVENT, dtype_name
 from ..recording import Recording, is_recording_name, load
+from ..system.faults import words_of_fault
 from ..system.files import checked_path
+from ..system.journal import warn
 from ..system.latch import Latch
 from ..system.threads import join_thread, start_thread
 from ..times import frame_times
@@ -96,8 +98,11 @@ class Shelf:
             if "name" not in asked:
                 return self._list(question)
             return self._frames(asked)
-        except (StreamError, OSError, MemoryError) as error:
-            return refusal(str(error).replace(self._root + os.sep, ""))
+        except Exception as error:  # noqa: BLE001 (libraries raise all kinds for files that are damaged)
+            return self._refusal(error)
+
+    def _refusal(self, error: BaseException) -> bytes:
+        return refusal(words_of_fault(error).replace(self._root + os.sep, ""))
 
     # -- frames --------------------------------------------------------------------------------
 
@@ -153,21 +158,30 @@ class Shelf:
         while not self._ending:
             self._news.wait(_KEPT_SECONDS / 2)
             self._news.clear()
-            now = time.monotonic()
-            with self._lock:
-                waiting = [each for each, (_, said) in self._lists.items() if said is WAIT]
-                for each in [each for each, (when, _) in self._lists.items() if now - when > _KEPT_SECONDS]:
-                    if each not in waiting:
-                        del self._lists[each]
-                for path in [path for path, (_, used) in self._open.items() if now - used > _OPEN_SECONDS]:
-                    self._open.pop(path)[0].close()
+            try:
+                waiting = self._tidy()
+            except Exception as error:  # noqa: BLE001 (a thread that ends here answers nobody any more)
+                warn("bridge: recordings of %s: %s", self._root, words_of_fault(error))
+                continue
             for question in waiting:
                 try:
                     said = json.dumps(self._found(_read(question))).encode()
-                except (StreamError, OSError, MemoryError) as error:
-                    said = refusal(str(error).replace(self._root + os.sep, ""))
+                except Exception as error:  # noqa: BLE001 (for who asks)
+                    said = self._refusal(error)
                 with self._lock:
                     self._lists[question] = (time.monotonic(), said)
+
+    def _tidy(self) -> list[bytes]:
+        """Forget old answers, and close recordings that nobody reads; returns questions that wait."""
+        now = time.monotonic()
+        with self._lock:
+            waiting = [each for each, (_, said) in self._lists.items() if said is WAIT]
+            for each in [each for each, (when, _) in self._lists.items() if now - when > _KEPT_SECONDS]:
+                if each not in waiting:
+                    del self._lists[each]
+            for path in [path for path, (_, used) in self._open.items() if now - used > _OPEN_SECONDS]:
+                self._open.pop(path)[0].close()
+        return waiting
 
     def _found(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what is told of the recordings of a stream that have frames of a time."""
@@ -175,14 +189,18 @@ class Shelf:
         for name in self._names():
             if self._ending or len(told) == _TOLD_MOST:
                 break
-            with contextlib.suppress(StreamError, OSError, Warning):
+            try:
                 path = self._path(name)
                 if self._stream_of(path) != asked["stream"]:
                     continue
                 with load(path) as recording:
                     said = _told(name, recording, asked["since"], asked["until"])
-                if said is not None:
-                    told.append(said)
+            except MemoryError:
+                raise
+            except Exception:  # noqa: BLE001 (libraries raise all kinds for files that are damaged)
+                continue
+            if said is not None:
+                told.append(said)
         return told
 
     def _stream_of(self, path: str) -> str:

@@ -147,10 +147,12 @@ class Target:
 
     def close(self, *, delete: bool) -> None:
         """Close it; delete the file unless another one has taken its place."""
-        if delete:
-            with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
-                self.stream.destroy()
-        self.stream.close()
+        try:
+            if delete:
+                with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
+                    self.stream.destroy()
+        finally:
+            self.stream.close()
 
 
 def _short(epoch: Epoch) -> str:

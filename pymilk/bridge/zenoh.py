@@ -17,7 +17,9 @@ from typing import Any, TypeVar
 from ..arguments import check_kind
 from ..errors import BridgeError
 from ..system.extras import optional_library
+from ..system.faults import words_of_fault
 from ..system.forks import tell_after_fork
+from ..system.journal import warn
 from ..times import now_ns
 from .access import Allow
 from .credentials import check_private
@@ -365,7 +367,14 @@ class _Session:
         The other kind has a thread of Python's and a queue without limit, and such a thread that still lives
         when the interpreter ends aborts the process.
         """
-        return self.zenoh.handlers.Callback(call, indirect=False)
+
+        def guarded(given: Any) -> None:
+            try:
+                call(given)
+            except BaseException as error:  # noqa: BLE001 (the engine would print it)
+                warn("bridge: a message was left out: %s", words_of_fault(error))
+
+        return self.zenoh.handlers.Callback(guarded, indirect=False)
 
     def _priority(self, urgent: bool) -> Any:
         return self.zenoh.Priority.INTERACTIVE_HIGH if urgent else self.zenoh.Priority.DATA

@@ -449,7 +449,7 @@ class RecordError(StreamError):
 
 
 class NotStartedError(StreamError, RuntimeError):
-    """A recorder, player or simulated camera is stopped or waited for, and was never started."""
+    """A recorder, player, simulated camera or end of the bridge is waited for, and was never started."""
 
 
 class KeywordError(StreamError, ValueError):

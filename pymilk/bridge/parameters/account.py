@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from ...errors import BridgeMessageError, StreamError
+from ...errors import BridgeMessageError
+from ...system.faults import words_of_fault
 from ..reports import ParameterReport
 from .wire import encode, told_error
 
@@ -54,11 +55,16 @@ class Account:
         with self._lock:
             setattr(self._report, name, getattr(self._report, name) + 1)
 
+    def note(self, error: BaseException) -> None:
+        """Keep what went wrong although nobody asked."""
+        with self._lock:
+            self._report.trouble = words_of_fault(error)
+
     def refuse(self, error: BaseException) -> bytes:
         """Count a refusal, and return it as it is sent."""
         with self._lock:
             self._report.refused += 1
-            self._report.trouble = str(error)
+            self._report.trouble = words_of_fault(error)
         return encode(told_error(error))
 
     def answer(self, rate: Rate, do: Callable[[], dict[str, Any]]) -> bytes:
@@ -67,7 +73,7 @@ class Account:
         try:
             rate.take()
             return encode(do())
-        except (StreamError, MemoryError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (who asks would wait for an answer)
             return self.refuse(error)
 
     def told(self, fps: list[str]) -> ParameterReport:

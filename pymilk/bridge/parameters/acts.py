@@ -74,7 +74,11 @@ class Acts:
                 finally:
                     self._commands.release()
 
-            start_thread(threading.Thread(target=work, name="pymilk-bridge-command", daemon=True))
+            try:
+                start_thread(threading.Thread(target=work, name="pymilk-bridge-command", daemon=True))
+            except StreamError as error:
+                self._commands.release()
+                return keep(self._account.refuse(error))
             return _WAIT
 
         return self._once(f"{name}/{command}", question, act)
@@ -107,7 +111,7 @@ class Acts:
     def _done(self, do: Callable[[], dict[str, Any]]) -> bytes:
         try:
             return encode(do())
-        except (StreamError, MemoryError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (who asks would wait for an answer)
             return self._account.refuse(error)
 
     def _write(self, name: str, key: str, asked: dict[str, Any]) -> dict[str, Any]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from ...errors import BridgeMessageError, FPSError, StreamError
+from ...errors import BridgeError, BridgeMessageError, FPSError
 from ...parameters import FPS, list_fps
 from ...parameters.survey import describe_fps
 from ...system.latch import Latch
-from ...system.threads import join_thread, start_thread
+from ...system.threads import do_all, join_thread, start_thread
 from ..engine import Engine, Registration
 from ..keys import ABOUT, CHANGES, COMMAND, NEW, READ, SET, TABLE, TURN, parameter_key, parameter_names
 from ..reports import ParameterReport
@@ -73,20 +74,25 @@ class ParameterDesk:
 
     def _run(self) -> None:
         look = 0.0
-        try:
-            while not self._ending:
-                self._news.clear()
+        while not self._ending:
+            self._news.clear()
+            try:
                 now = time.monotonic()
                 if now >= look:
                     look = now + _LOOK_SECONDS
                     self._look()
                 heard = [each.push() for each in self._changes.values()]
-                self._news.wait(_CHANGE_SECONDS if any(heard) else max(0.0, look - time.monotonic()))
-        except StreamError as error:  # the engine has ended
-            self._account.refuse(error)
-        finally:
-            for name in list(self._said):
-                self._end(name)
+                rest = _CHANGE_SECONDS if any(heard) else max(0.0, look - time.monotonic())
+            except BridgeError as error:  # the engine has ended
+                self._account.refuse(error)
+                break
+            # Also what is no Exception, as when the engine fails within itself: a thread that ends in silence
+            # looks like parameters that nobody changes.
+            except BaseException as error:  # noqa: BLE001
+                self._account.note(error)
+                rest = _LOOK_SECONDS
+            self._news.wait(rest)
+        do_all(*(functools.partial(self._end, name) for name in list(self._said)))
 
     def _look(self) -> None:
         """Begin with FPS that are new, and end those that are gone."""
@@ -108,16 +114,22 @@ class ParameterDesk:
             (SET, "*"): lambda key, question: self._changes_one(self._acts.set, name, key, question),
             (COMMAND, "*"): lambda key, question: self._changes_one(self._acts.command, name, key, question),
         }
-        self._said[name] = [
-            engine.answer(parameter_key(host, name, *where), say) for where, say in answers.items()
-        ]
-        key = parameter_key(host, name, READ, CHANGES)
-        self._changes[name] = ChangeOutlet(name, lambda: engine.outlet(key, self._news.set, urgent=True))
+        said = self._said[name] = []
+        try:
+            for where, say in answers.items():
+                said.append(engine.answer(parameter_key(host, name, *where), say))
+            key = parameter_key(host, name, READ, CHANGES)
+            self._changes[name] = ChangeOutlet(name, lambda: engine.outlet(key, self._news.set, urgent=True))
+        except BaseException:
+            self._end(name)  # the next look begins anew
+            raise
 
     def _end(self, name: str) -> None:
-        for each in self._said.pop(name):
-            each.close()
-        self._changes.pop(name).close()
+        changes = self._changes.pop(name, None)
+        ends: list[Any] = [*self._said.pop(name), *([] if changes is None else [changes])]
+        fault = do_all(*(each.close for each in ends))
+        if fault is not None:
+            raise fault
 
     # -- questions, in threads of the engine ---------------------------------------------------
 

@@ -15,6 +15,7 @@ from ...errors import BridgeError, BridgeMessageError, FPSError, FPSTypeError, S
 from ...parameters import Parameter, ParameterFlag, ParameterType, Timespec
 from ...parameters.parameter import ParameterStatus
 from ...parameters.words import FIXED_TYPES, NUMBER_TYPES, TEXT_TYPES
+from ...system.faults import words_of_fault
 from ..disbelief import json_in
 from ..telling import printable
 
@@ -233,7 +234,7 @@ def parameter_of(given: Any) -> RemoteParameter:
 
 def told_error(error: BaseException) -> dict[str, Any]:
     """Return an error for another machine: without paths, and without what only this machine can do."""
-    message = str(error)
+    message = words_of_fault(error)
     path = getattr(error, "path", None)
     if isinstance(path, str):
         message = message.replace(os.path.dirname(path) + os.sep, "")
