@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..arguments import shown
 from ..errors import FPSArgumentError, FPSTimeoutError
 from ..system.forks import tell_after_fork
+from ..system.threads import no_thread
 from .table import Entry, ParameterTable
 
 if TYPE_CHECKING:
@@ -202,7 +203,12 @@ class Watch(ChangeLoop):
             self._thread = self._thread or concurrent.futures.ThreadPoolExecutor(1, "pymilk-fps-watch")
             loop = asyncio.get_running_loop()
             try:
-                came = await loop.run_in_executor(self._thread, self._wait, self._deadline())
+                coming = loop.run_in_executor(self._thread, self._wait, self._deadline())
+            except RuntimeError as error:
+                self._thread = None
+                raise no_thread() from error
+            try:
+                came = await coming
             except asyncio.CancelledError:
                 self.close()
                 raise

@@ -20,6 +20,7 @@ from ..errors import ChannelTimeoutError, StreamError
 from ..system.ending import close_at_exit
 from ..system.eventfds import new_eventfd
 from ..system.forks import tell_after_fork
+from ..system.journal import warn
 from ..system.threads import join_thread, start_thread
 from .waiting import Awaited
 
@@ -70,7 +71,11 @@ class Watcher:
         with self._lock:
             if self._thread is None and not self._closed:
                 thread = threading.Thread(target=self._run, name="pymilk-watcher", daemon=True)
-                start_thread(thread)
+                try:
+                    start_thread(thread)
+                except BaseException:
+                    self._watches.remove(watch)
+                    raise
                 self._thread = thread
             self._watches.append(watch)
         self._bell.ring()
@@ -90,6 +95,17 @@ class Watcher:
             join_thread(thread)
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except BaseException as error:  # noqa: BLE001 (nobody looks at this thread)
+            with self._lock:
+                left, self._thread = list(self._watches), None  # whoever asks next begins a new one
+            warn("waiting for channels failed, and all who wait look for themselves: %r", error)
+            time.sleep(_LINGER)  # it may fail again
+            for watch in left:
+                self._tell(watch)
+
+    def _serve(self) -> None:
         while True:
             with self._lock:
                 known = self._bell.counted
@@ -122,9 +138,12 @@ class Watcher:
             if watch not in self._watches:
                 return
             self._watches.remove(watch)
-        # The descriptor or the loop may have been closed meanwhile.
-        with contextlib.suppress(OSError, RuntimeError):
+        try:
             watch.call()
+        except (OSError, RuntimeError):
+            pass  # the descriptor or the loop was closed meanwhile
+        except Exception as error:  # noqa: BLE001 (the others wait on)
+            warn("somebody who waits for a channel could not be told: %r", error)
 
 
 def _has_news(watch: Watch) -> bool:
