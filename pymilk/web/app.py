@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
+from ..system.threads import do_all
 from .api import Api
 from .control import Control
 from .guard import Guard
@@ -60,9 +61,12 @@ def make_app(settings: Settings, ending: Callable[[], bool], folder: str | None 
 
     @contextlib.asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
-        yield
-        control.close()
-        sources.close()
+        try:
+            yield
+        finally:
+            fault = do_all(control.close, sources.close)
+            if fault is not None:
+                raise fault
 
     app = Starlette(
         routes=[

@@ -14,6 +14,7 @@ from ..errors import StreamArgumentError, StreamNotFoundError
 from ..parameters import FPS
 from ..recording import Recorder
 from ..streams.keywords import Keywords
+from ..system.threads import do_all
 from .listing import Listing, plain
 from .operations import Operation, given_object
 
@@ -67,9 +68,10 @@ class Control:
 
     def close(self) -> None:
         """End all recordings."""
-        for recorder in self._recorders.values():
-            recorder.stop()
+        fault = do_all(*(recorder.stop for recorder in self._recorders.values()))
         self._recorders.clear()
+        if fault is not None:
+            raise fault
 
     async def set_keywords(self, request: Request) -> Response:
         """Set keywords of a stream: an object of names and values. All of them, or none if one is refused."""

@@ -14,8 +14,10 @@ from .._core import Stream
 from ..errors import StreamArgumentError, StreamStorageError
 from ..system.ending import close_at_exit
 from ..system.extras import optional_library
+from ..system.faults import words_of_fault
+from ..system.journal import warn
 from ..system.latch import Latch
-from ..system.threads import start_thread
+from ..system.threads import do_all, start_thread
 from .listing import Listing
 from .settings import Settings
 from .sources import Sources, path_of
@@ -97,6 +99,7 @@ class LiveView:
         self.widget.on_msg(self._take)
         self._sources = Sources(lambda name: self._path)
         self._begun = Latch()
+        self._fault: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="pymilk live", daemon=True)
         try:
             start_thread(self._thread)
@@ -104,8 +107,10 @@ class LiveView:
             self.widget.close()
             raise
         self._begun.wait()
-        if not self.running:
-            raise StreamStorageError("the view cannot begin: its thread has ended and said why", path=path)
+        if self._fault is not None:
+            raise StreamStorageError(
+                f"the view of {self.stream!r} cannot begin: {words_of_fault(self._fault)}", path=path
+            ) from self._fault
         close_at_exit(self)
 
     def __repr__(self) -> str:
@@ -145,8 +150,11 @@ class LiveView:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve_all())
+        except BaseException as error:  # noqa: BLE001 (raised where the view is made, or told by the log)
+            self._fault = error
+            warn("the view of %r ended: %r", self.stream, error)
         finally:
-            self._sources.close()
+            do_all(self._sources.close)
             self._begun.set()
 
     async def _serve_all(self) -> None:
@@ -192,6 +200,10 @@ class LiveView:
             await view.serve(self.stream)
         except WebSocketDisconnect:
             pass
+        except Exception as error:  # noqa: BLE001 (nobody looks at this task)
+            warn("a view of %r ended: %r", self.stream, error)
+            with contextlib.suppress(Exception):
+                self.widget.send({"id": number, "end": f"it ended by a fault: {words_of_fault(error)}"})
         finally:
             self._views.pop(number, None)
 

@@ -16,6 +16,8 @@ from starlette.routing import Route
 
 from .._version import __version__
 from ..errors import StreamArgumentError, StreamError
+from ..system.faults import words_of_fault
+from ..system.journal import warn
 
 __all__ = ["Answer", "Operation", "document", "given_object", "routes_of"]
 
@@ -92,6 +94,9 @@ def _answering(answer: Answer) -> Answer:
             return PlainTextResponse(str(error).encode(errors="backslashreplace"), code)
         except ClientDisconnect:  # or it brought more than the largest body
             return PlainTextResponse("the body is too large, or not complete", 413)
+        except Exception as error:  # noqa: BLE001 (who asks is told what the server did not foresee)
+            warn("the server could not answer %s: %r", request.url.path, error)
+            return PlainTextResponse(words_of_fault(error).encode(errors="backslashreplace"), 500)
 
     return safe
 

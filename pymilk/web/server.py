@@ -14,10 +14,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from .._core import checked_timeout
 from ..arguments import shown
-from ..errors import StreamArgumentError, StreamStorageError
+from ..errors import StreamArgumentError, StreamError, StreamStorageError
 from ..system.causes import cause_of
 from ..system.ending import close_at_exit
 from ..system.extras import optional_library
+from ..system.faults import fault_of
 from ..system.forks import tell_after_fork
 from ..system.threads import start_thread
 from .app import make_app
@@ -78,10 +79,15 @@ class WebServer:
     folder : str, optional
         For recordings that are started from the page. Default: the working directory.
 
+    Attributes
+    ----------
+    error : StreamError or None
+        What ended it, if it was not `stop`.
+
     Raises
     ------
     StreamStorageError
-        From `start`: the address or the port cannot be used, or the certificate.
+        From `start`: the address or the port cannot be used, or the certificate, or there is no thread.
     LibraryMissingError
         From `start`: the library websockets is not installed.
     """
@@ -94,6 +100,7 @@ class WebServer:
         self._socket: socket.socket | None = None
         self._port = self.settings.port
         self._began = self._ended = 0.0
+        self.error: StreamError | None = None
 
     @property
     def running(self) -> bool:
@@ -201,8 +208,11 @@ class WebServer:
         assert self._socket is not None
         try:
             asyncio.run(self._server.serve(sockets=[self._socket]))
+        except BaseException as error:  # noqa: BLE001 (for `wait`)
+            self.error = fault_of(error, "the server")
         finally:
             self._ended = time.monotonic()
+            self._socket.close()  # nobody answers there any more
 
     def _after_fork(self) -> None:
         # Nobody answers here: who connects must get to the parent, or find nobody once that has stopped.
@@ -213,17 +223,21 @@ class WebServer:
         """End: views are closed, and recordings that were started from the page."""
         if self._server is not None:
             self._server.should_exit = True
-        self.wait()
+        self._join(None)
         if self._socket is not None:
             self._socket.close()
 
     close = stop
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it has ended; returns whether it has."""
-        limit = checked_timeout(timeout)
+        """Wait until it has ended; returns whether it has. Raises what ended it, if it was not `stop`."""
+        if self._join(checked_timeout(timeout)) and self.error is not None:
+            raise self.error
+        return not self.running
+
+    def _join(self, timeout: float | None) -> bool:
         if self._thread is not None:
-            self._thread.join(limit)
+            self._thread.join(timeout)
         return not self.running
 
     def __enter__(self) -> WebServer:

@@ -55,3 +55,4 @@ def web(
                 webbrowser.open(server.address)
             while server.running:
                 time.sleep(0.2)
+            server.wait()  # raises what ended it
