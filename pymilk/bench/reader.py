@@ -15,7 +15,7 @@ from ..capture import Capture
 from ..errors import StreamTimeoutError
 from ..ring import RingReader
 from ..system.latch import Latch
-from ..system.threads import join_thread, schedule_thread
+from ..system.threads import join_thread, schedule_thread, start_thread
 from ..times import now_ns
 
 __all__ = ["BusyThread", "CaptureReceiver", "Receiver", "RingReceiver", "touch"]
@@ -89,7 +89,7 @@ class Receiver(threading.Thread):
 
     def __enter__(self) -> Receiver:
         try:
-            self.start()
+            start_thread(self)
             while not self.armed.wait(_TICK):
                 pass
             if self.error is not None:
@@ -223,24 +223,30 @@ class BusyThread:
     def __init__(self, wanted: bool) -> None:
         self._stop = Latch()
         self._cpu = 0.0
+        self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="pymilk-bench-busy") if wanted else None
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            sum(i * i for i in range(2000))
-            self._cpu = time.thread_time()
+        try:
+            while not self._stop.is_set():
+                sum(i * i for i in range(2000))
+                self._cpu = time.thread_time()
+        except BaseException as error:  # noqa: BLE001 (for `share`: without it the point was not busy)
+            self._error = error
 
     def __enter__(self) -> BusyThread:
         if self._thread is not None:
             try:
-                self._thread.start()
+                start_thread(self._thread)
             except BaseException:
                 self.__exit__()
                 raise
         return self
 
     def share(self, seconds: float) -> float | None:
-        """Return the share of a core that it has used, if there is one."""
+        """Return the share of a core that it has used, if there is one; raises what ended it early."""
+        if self._error is not None:
+            raise self._error
         return None if self._thread is None else round(self._cpu / seconds, 4)
 
     def __exit__(self, *exc: object) -> None:

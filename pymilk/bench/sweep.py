@@ -32,7 +32,7 @@ from ..errors import (
 from ..names import stream_directory
 from ..streams.waiting import spin_of
 from ..system.machine import CpuClock, describe, file_system_of
-from ..system.threads import check_scheduling, schedule_thread
+from ..system.threads import check_scheduling, do_all, schedule_thread, start_thread
 from .account import Account, latency_counts, percentiles, settle
 from .frames import SelfCheckingFrame, check_frames
 from .reader import BusyThread, CaptureReceiver, Receiver, RingReceiver, touch
@@ -301,11 +301,16 @@ class Benchmark:
         check_scheduling(self._cpu_writer, self._priority)
         check_scheduling(self._cpu_reader, None)
         refused: list[str] = []
-        thread = threading.Thread(
-            target=lambda: refused.append(schedule_thread(self._cpu_reader, self._priority))
-        )
-        thread.start()
+        faults: list[BaseException | None] = []
+
+        def attempt() -> None:
+            refused.append(schedule_thread(self._cpu_reader, self._priority))
+
+        thread = threading.Thread(target=lambda: faults.append(do_all(attempt)))
+        start_thread(thread)
         thread.join()
+        for fault in filter(None, faults):
+            raise fault
         if refused and refused[0]:
             raise StreamPermissionError(
                 f"the benchmark cannot run at SCHED_FIFO priority {self._priority}: no permission. Raise the "

@@ -33,6 +33,9 @@ from .options import CameraOptions, LoopOptions
 __all__ = ["SimulatedCamera", "SimulatedLoop", "SimulationReport"]
 
 
+#: Seconds that a process gets to end by itself.
+_END_SECONDS = 10.0
+
 _Each = TypeVar("_Each", bound="_Simulation")
 
 #: Seconds between two looks at a process that another one has begun.
@@ -62,6 +65,9 @@ class SimulationReport(Report):
 
 class _Simulation:
     """A process that publishes until the block is left."""
+
+    #: What follows the name in those of its streams.
+    _ends: tuple[str, ...] = ("",)
 
     def __init__(self, options: CameraOptions | LoopOptions) -> None:
         self.name = options.name
@@ -201,7 +207,11 @@ class _Simulation:
         if self._left_to_parent():
             return report
         if process is not None and process.stdout is not None and not process.stdout.closed:
-            process.communicate()  # closes its stdin, which ends it
+            try:
+                process.communicate(timeout=_END_SECONDS)  # closes its stdin, which ends it
+            except subprocess.TimeoutExpired:  # it hangs, or was stopped
+                process.kill()
+                process.communicate()
             if process.returncode == -signal.SIGKILL:
                 self._remove_what_it_left(process.pid)
         self._report = replace(report, ended="stopped") if report.ended == "running" else report
@@ -215,10 +225,11 @@ class _Simulation:
         self.stop()
 
     def _remove_what_it_left(self, pid: int) -> None:
-        """Delete the stream of a camera that was killed, unless somebody made it anew."""
-        with suppress(StreamError), Stream.attach(self.name, prefault=False) as stream:
-            if stream.creator_pid == pid:
-                stream.destroy()
+        """Delete the streams of a camera that was killed, unless somebody made them anew."""
+        for end in self._ends:
+            with suppress(StreamError), Stream.attach(f"{self.name}{end}", prefault=False) as stream:
+                if stream.creator_pid == pid:
+                    stream.destroy()
 
 
 class SimulatedCamera(_Simulation):
@@ -323,6 +334,8 @@ class SimulatedLoop(_Simulation):
     StreamArgumentError, StreamNotFoundError
         As `SimulatedCamera`.
     """
+
+    _ends = ("_wfs", "_dm", "_res")
 
     def __init__(
         self, name: str, rate: float = 300.0, gain: float = 0.4, frames: int | None = None, *, seed: int = 1

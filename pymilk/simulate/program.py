@@ -10,6 +10,7 @@ import threading
 from dataclasses import fields
 
 from ..errors import StreamError
+from ..system.threads import start_thread
 from .faults import Faults
 from .live import ENDS, living
 from .options import CameraOptions, LoopOptions
@@ -37,10 +38,12 @@ def _end_with_stdin() -> None:
     """End the process when its parent closes the pipe, or dies."""
 
     def watch() -> None:
-        sys.stdin.read()
-        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            sys.stdin.buffer.read()  # whatever it says
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=watch, name="pymilk-stdin", daemon=True).start()
+    start_thread(threading.Thread(target=watch, name="pymilk-stdin", daemon=True))
 
 
 def _shape(text: str) -> tuple[int, ...]:

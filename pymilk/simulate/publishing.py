@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from .._core import FrameFeed, Stream
 from ..system.latch import Latch
+from ..system.threads import start_thread
 from .faults import Faults, hits, next_hit
 from .scenes import SceneFrames
 
@@ -90,16 +91,25 @@ class Publisher:
         stream = self.stream
         feed = FrameFeed(min(_AHEAD, count), stream.frame_shape, stream.dtype, self._interval_ns or None)
         over = Latch()
-        filler = threading.Thread(
-            target=self._fill, args=(feed, count, until, over), name="pymilk-simulate", daemon=True
-        )
+        faults: list[BaseException] = []
+
+        def fill() -> None:
+            try:
+                self._fill(feed, count, until, over)
+            except BaseException as error:  # noqa: BLE001 (raised below)
+                faults.append(error)
+                feed.stop()
+
+        filler = threading.Thread(target=fill, name="pymilk-simulate", daemon=True)
         self._wait()
-        filler.start()
+        start_thread(filler)
         try:
             stream.publish_feed(feed)
         finally:
             over.set()
             filler.join()
+        for fault in faults:
+            raise fault
         self._done += feed.done
         if feed.done:
             self._next(int(feed.dues[(feed.done - 1) % len(feed.dues)]))
