@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from .._types import Array
@@ -287,11 +287,18 @@ class MessageLog(LogFile, Channel):
         """Let go of the file. It stays, and another object may write it."""
         super().close()
         self._close_descriptor()
+        self._let_go()
+
+    _fd = -1
+
+    def _let_go(self, _close: Callable[[int], None] = os.close) -> None:
+        """Let others write: the lock of a writer ends with its descriptor."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            _close(fd)  # at interpreter exit `os` may be gone
 
-    _fd: int
+    def __del__(self) -> None:
+        self._let_go()
 
     def __iter__(self) -> Iterator[Message]:
         while True:

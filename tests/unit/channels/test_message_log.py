@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 from pathlib import Path
@@ -295,3 +296,12 @@ def test_message_has_its_facts_in_its_text():
         assert repr(reader.read(timeout=0)) == "Message('hello', number=1)"
         assert repr(reader) == "<MessageLog 'log' reading>"
         assert repr(reader.read_many()) == "<Batch of 0 messages, 0 lost before>"
+
+
+def test_a_writer_that_is_forgotten_lets_others_write():
+    before = len(os.listdir("/proc/self/fd"))
+    MessageLog.create("forgotten", 8192).append(b"one")
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
+    with MessageLog.attach("forgotten", write=True) as log:
+        assert log.append(b"two") == 2
