@@ -11,8 +11,8 @@ import threading
 import time
 
 from ..errors import BridgeError, BridgeUnreachableError, StreamError
-from ..system.forks import tell_after_fork
 from ..system.faults import words_of_fault
+from ..system.forks import tell_after_fork
 from ..system.latch import Latch
 from ..system.threads import do_all, start_thread
 from .deafness import Deafness
