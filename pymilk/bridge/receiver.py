@@ -305,13 +305,14 @@ class Receiver:
         NotStartedError
             Neither `start` nor `stop` was called.
         """
+        limit = checked_timeout(timeout)
         if not (self._started or self._over.is_set()):
             raise NotStartedError(
                 f"the receiver of {self.source} was never started; call start(), or use it in a with "
                 "statement",
                 stream=self.name,
             )
-        if self._over.wait(checked_timeout(timeout)) and self.error is not None:
+        if self._over.wait(limit) and self.error is not None:
             raise self.error
         return self.report
 

@@ -100,9 +100,10 @@ class Router:
         NotStartedError
             Neither `start` nor `stop` was called.
         """
+        limit = checked_timeout(timeout)
         if not (self._started or self._over.is_set()):
             raise NotStartedError("the router was never started; call start(), or use it in a with statement")
-        return self._over.wait(checked_timeout(timeout))
+        return self._over.wait(limit)
 
     def __enter__(self) -> Router:
         return self.start()

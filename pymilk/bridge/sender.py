@@ -242,9 +242,10 @@ class Sender:
         NotStartedError
             Neither `start` nor `stop` was called.
         """
+        limit = checked_timeout(timeout)
         if not (self._started or self._over.is_set()):
             raise NotStartedError("the sender was never started; call start(), or use it in a with statement")
-        if self._over.wait(checked_timeout(timeout)) and self.error is not None:
+        if self._over.wait(limit) and self.error is not None:
             raise self.error
         return self.report
 

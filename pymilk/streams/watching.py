@@ -71,11 +71,7 @@ class Watcher:
         with self._lock:
             if self._thread is None and not self._closed:
                 thread = threading.Thread(target=self._run, name="pymilk-watcher", daemon=True)
-                try:
-                    start_thread(thread)
-                except BaseException:
-                    self._watches.remove(watch)
-                    raise
+                start_thread(thread)
                 self._thread = thread
             self._watches.append(watch)
         self._bell.ring()

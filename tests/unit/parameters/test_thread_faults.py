@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pymilk.errors import StreamArgumentError, StreamStorageError
+from pymilk.errors import FPSArgumentError, StreamStorageError
 from pymilk.parameters import FPS, running
 from support.faults import Failing, comes_from, each_fault, raised_within, threads_of_pymilk, threads_run_out
 from support.waiting import until
@@ -50,7 +50,7 @@ def test_without_a_thread(loop: FPS) -> None:
 
 @pytest.mark.parametrize("timeout", [-1, float("nan"), "long"])
 def test_no_time(loop: FPS, timeout: Any) -> None:
-    with loop.running() as process, pytest.raises(StreamArgumentError, match="timeout"):
+    with loop.running() as process, pytest.raises(FPSArgumentError, match="timeout"):
         process.wait(timeout)
 
 
