@@ -11,8 +11,6 @@ from multiprocessing.process import BaseProcess
 import numpy.testing  # noqa: F401  (NumPy 1.26 starts a process when this is first imported)
 import pytest
 
-from support.faults import FAULTS
-
 # Starts `uname` the first time that it is asked; h5py asks when it is imported.
 platform.uname().processor  # noqa: B018
 
@@ -70,4 +68,6 @@ def _one_process_without_sleep(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 @pytest.fixture
 def fault(request: pytest.FixtureRequest) -> BaseException:
     """A fault of the kind that `support.faults.each_fault` names."""
+    from support.faults import FAULTS  # here: this file is used alone as well
+
     return FAULTS[request.param]()
