@@ -43,16 +43,24 @@ class Failing:
         Called before it raises, with the same arguments.
     calls : int, optional
         Raise so many times only; `instead` answers later ones.
+    thread : str, default ""
+        Raise only in threads whose names begin so: what earlier tests left may be collected meanwhile.
     """
 
     def __init__(
-        self, fault: BaseException, instead: Callable[..., Any] | None = None, calls: int | None = None
+        self,
+        fault: BaseException,
+        instead: Callable[..., Any] | None = None,
+        calls: int | None = None,
+        thread: str = "",
     ) -> None:
-        self.fault, self.instead, self.left = fault, instead, calls
+        self.fault, self.instead, self.left, self.thread = fault, instead, calls, thread
         self.called = threading.Event()
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         found = None if self.instead is None else self.instead(*args, **named)
+        if not threading.current_thread().name.startswith(self.thread):
+            return found
         if self.left is not None:
             self.left -= 1
             if self.left < 0:

@@ -47,7 +47,7 @@ def test_the_cause_comes_to_who_waits(
     shm = make("cam", ((2, 3), np.uint16))
     where, name = PLACES[place]
     with monkeypatch.context() as patched:
-        patched.setattr(where, name, Failing(fault, getattr(where, name)))
+        patched.setattr(where, name, Failing(fault, getattr(where, name), thread="pymilk-capture"))
         capture = within(lambda: shm.capture(2, background=True, timeout=None))
         publish_until_done(shm, capture)
         error = raised_within(capture.join)

@@ -65,7 +65,7 @@ def test_the_cause_comes_to_who_waits(
     with monkeypatch.context() as patched:
         calls = 1 if place == "closing" else None  # of the recorder; then of its reader, by itself
         done = None if place == "taking" else getattr(where, name)
-        patched.setattr(where, name, Failing(fault, done, calls))
+        patched.setattr(where, name, Failing(fault, done, calls, "pymilk-record"))
         frames(cam, 3)
         assert comes_from(raised_within(recorder.wait), fault)
         assert not recorder.running

@@ -45,7 +45,8 @@ def test_a_collector(
     with monkeypatch.context() as patched:
         patched.setattr(where, name, Failing(fault))
         if ending:
-            patched.setattr(Follower, "close", Failing(KeyError("at the end"), Follower.close))
+            close = Failing(KeyError("at the end"), Follower.close, thread="pymilk-receiver")
+            patched.setattr(Follower, "close", close)
         ring = within(lambda: shm.ring_reader(4))
         assert comes_from(raised_within(lambda: ring.read(1, timeout=None)), fault)
         until(lambda: not threads_of_pymilk())
@@ -62,7 +63,7 @@ def test_who_waits_when_a_collector_ends_and_fails_in_that(
         target=lambda: errors.append(raised_within(lambda: ring.read(1, timeout=None)))
     )
     waits.start()
-    close = Failing(MemoryError(), Follower.close)
+    close = Failing(MemoryError(), Follower.close, thread="pymilk-receiver")
     with monkeypatch.context() as patched:
         patched.setattr(Follower, "close", close)
         assert ring._collector is not None
@@ -84,7 +85,8 @@ def test_a_relay(
     with monkeypatch.context() as patched:
         patched.setattr(where, name, Failing(fault))
         if ending:
-            patched.setattr(Follower, "close", Failing(KeyError("at the end"), Follower.close))
+            close = Failing(KeyError("at the end"), Follower.close, thread="pymilk-receiver")
+            patched.setattr(Follower, "close", close)
         relay = within(lambda: Relay("cam", "ring", 4))
         assert comes_from(raised_within(relay.wait), fault)
         assert comes_from(raised_within(relay.tend), fault)
