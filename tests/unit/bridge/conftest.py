@@ -18,5 +18,5 @@ def wires():
 def sender(wires, source):
     """Send `source`, a stream "wfs" of the test, as host "rtc"."""
     with Sender(("wfs",), host="rtc", engine=wires) as made:
-        until(lambda: wires.here)
+        until(lambda: wires.here and made.report.streams)
         yield made
