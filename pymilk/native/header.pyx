@@ -95,8 +95,8 @@ cdef int check_version(const char *raw, uint64_t file_nbytes, str path) except -
             "the stream is still being created, or its creator died; create it again",
             StreamNotReadyError)
     if not version.startswith("2."):
-        shown = repr(version) if version.isprintable() else "not text"
-        raise format_error(path, "version", "'2.x'", shown, foreign_program(raw, file_nbytes))
+        words = repr(version) if version.isprintable() else "not text"
+        raise format_error(path, "version", "'2.x'", words, foreign_program(raw, file_nbytes))
     return 0
 
 
