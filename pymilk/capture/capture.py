@@ -203,25 +203,16 @@ class Capture(Labelled):
             start_thread(thread)
         except StreamStorageError as error:
             self._begun = False
-            self._keep_error(copy.copy(error))
-            self.give_up()
+            self._end_unbegun(copy.copy(error))
             raise
-
-    def give_up(self) -> None:
-        """Wait for the stopped thread as `end` does; without one, let go of the stream and of who waits."""
-        if self._begun:
-            self.end()
-            return
-        self._thread = None
-        self._end_receiving()
 
     def _waits_for_begin(self) -> bool:
         return not (self._begun or self.done)
 
     def _end_unbegun(self, error: StreamError | None) -> None:
-        """End a capture that has no thread yet, and for whose end somebody may wait."""
+        """End a capture that has no thread, and for whose end somebody may wait."""
         if self._waits_for_begin():
-            self._error = error
+            self._keep_error(error)
             self._end_receiving()
 
     def make_ready(self) -> None:

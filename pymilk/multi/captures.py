@@ -130,7 +130,7 @@ class MultiCapture(Mapping[str, Capture]):
         fault = do_all(
             self.stop,
             self._await_keeper,
-            *(each.give_up for each in captures),
+            *(each.end for each in captures),
             *(shm.close for shm in self._attached),
         )
         self._over.set()

@@ -293,7 +293,7 @@ cdef class Reader:
         w.order.lead -= posts
         w.order.mark.posts += posts
         self._keep(w)
-        if self.noted:
+        if self.noted and not self.order.stamped:
             self._learn_stamps(w)
         self.settled = w.last
         self.awaited = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import sys
 import time
@@ -66,8 +67,12 @@ def _one_process_without_sleep(monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 @pytest.fixture
-def fault(request: pytest.FixtureRequest) -> BaseException:
+def fault(request: pytest.FixtureRequest) -> Iterator[BaseException]:
     """A fault of the kind that `support.faults.each_fault` names."""
     from support.faults import FAULTS  # here: this file is used alone as well
 
-    return FAULTS[request.param]()
+    # What other tests left must not be collected by the thread that is to fail: it would fail in their place.
+    gc.collect()
+    gc.disable()
+    yield FAULTS[request.param]()
+    gc.enable()

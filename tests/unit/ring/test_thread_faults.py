@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,19 +35,24 @@ BEGINNING: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("ending", [False, True])
-@pytest.mark.parametrize("place", BEGINNING)
-@each_fault
-def test_a_collector(
-    make: MakeSHM, monkeypatch: pytest.MonkeyPatch, fault: BaseException, place: str, ending: bool
-) -> None:
-    shm = make("cam", ((2, 2), np.uint16))
+@contextlib.contextmanager
+def threads_that_fail(fault: BaseException, place: str, ending: bool) -> Iterator[None]:
+    """Let threads of receivers fail there, and with `ending` in what they do then, too."""
     where, name = BEGINNING[place]
-    with monkeypatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr(where, name, Failing(fault))
         if ending:
             close = Failing(KeyError("at the end"), Follower.close, thread="pymilk-receiver")
             patched.setattr(Follower, "close", close)
+        yield
+
+
+@pytest.mark.parametrize("ending", [False, True])
+@pytest.mark.parametrize("place", BEGINNING)
+@each_fault
+def test_a_collector(make: MakeSHM, fault: BaseException, place: str, ending: bool) -> None:
+    shm = make("cam", ((2, 2), np.uint16))
+    with threads_that_fail(fault, place, ending):
         ring = within(lambda: shm.ring_reader(4))
         assert comes_from(raised_within(lambda: ring.read(1, timeout=None)), fault)
         until(lambda: not threads_of_pymilk())
@@ -77,16 +83,9 @@ def test_who_waits_when_a_collector_ends_and_fails_in_that(
 @pytest.mark.parametrize("ending", [False, True])
 @pytest.mark.parametrize("place", BEGINNING)
 @each_fault
-def test_a_relay(
-    make: MakeSHM, monkeypatch: pytest.MonkeyPatch, fault: BaseException, place: str, ending: bool
-) -> None:
+def test_a_relay(make: MakeSHM, fault: BaseException, place: str, ending: bool) -> None:
     make("cam", ((2, 2), np.uint16))
-    where, name = BEGINNING[place]
-    with monkeypatch.context() as patched:
-        patched.setattr(where, name, Failing(fault))
-        if ending:
-            close = Failing(KeyError("at the end"), Follower.close, thread="pymilk-receiver")
-            patched.setattr(Follower, "close", close)
+    with threads_that_fail(fault, place, ending):
         relay = within(lambda: Relay("cam", "ring", 4))
         assert comes_from(raised_within(relay.wait), fault)
         assert comes_from(raised_within(relay.tend), fault)
