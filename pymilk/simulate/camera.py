@@ -88,10 +88,16 @@ class _Simulation:
         StreamStorageError
             The system gives no process, no memory or no file descriptors for it.
         """
+        self._refuse_running()
+        return self._begin()
+
+    def _refuse_running(self) -> None:
         if self._process is not None or self.running:
             raise StreamArgumentError(
                 f"the simulated camera {self.name!r} runs already", argument="start", found=self.name
             )
+
+    def _begin(self: _Each) -> _Each:
         self._maker = os.getpid()
         try:
             self._process = subprocess.Popen(
@@ -111,6 +117,10 @@ class _Simulation:
                     stream=self.name,
                     path=self.name,
                 )
+            self._report = SimulationReport(self.name, self._process.pid, "running")
+            close_at_exit(self)
+            tell_after_fork(self)
+            return self
         except OSError as error:
             self.stop()
             raise StreamStorageError(
@@ -121,13 +131,14 @@ class _Simulation:
         except BaseException:
             self.stop()
             raise
-        self._report = SimulationReport(self.name, self._process.pid, "running")
-        close_at_exit(self)
-        tell_after_fork(self)
-        return self
 
     def __enter__(self: _Each) -> _Each:
-        return self.start()
+        self._refuse_running()
+        try:
+            return self._begin()
+        except BaseException:  # an interrupt just behind it: __exit__ will not be called
+            self.stop()
+            raise
 
     @property
     def running(self) -> bool:

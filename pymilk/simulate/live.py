@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from .._core import Stream
 from ..arguments import NAMED, said_as
+from ..system.signals import held_signals
 from .loop import Loop
 from .options import CameraOptions, LoopOptions
 from .publishing import Publisher
 from .scenes import SceneFrames
 
-__all__ = ["ENDS", "living"]
-
-#: Signals that end a camera.
-ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+__all__ = ["living"]
 
 
 def _camera(options: CameraOptions) -> Publisher:
@@ -52,14 +49,18 @@ def living(options: CameraOptions | LoopOptions) -> Iterator[Publisher | Loop]:
     StreamError
         The streams cannot be made; there are none then.
     """
-    # Signals wait until the streams are sure to be deleted at the end.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
+    with ExitStack() as undo:
+        with held_signals():  # until the streams are sure to be deleted at the end
+            made = Loop(options) if isinstance(options, LoopOptions) else _camera(options)
+            undo.callback(_destroy, made)
+        yield made
+
+
+def _destroy(made: Publisher | Loop) -> None:
+    """Delete the streams, whatever comes meanwhile."""
     try:
-        made = Loop(options) if isinstance(options, LoopOptions) else _camera(options)
-        try:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            yield made
-        finally:
+        with held_signals():
             made.destroy()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    except BaseException:
+        made.destroy()  # interrupted before the signals were held: the second time finds nothing then
+        raise

@@ -10,9 +10,10 @@ import threading
 from dataclasses import fields
 
 from ..errors import StreamError
+from ..system.signals import ENDS
 from ..system.threads import start_thread
 from .faults import Faults
-from .live import ENDS, living
+from .live import living
 from .options import CameraOptions, LoopOptions
 
 __all__ = ["main"]
@@ -29,9 +30,13 @@ def _end(number: int, frame: object) -> None:
     lost: the alarm interrupts what goes on then.
     """
     for each in ENDS:
-        signal.signal(each, signal.SIG_IGN)
+        signal.signal(each, _nothing)  # one that came already, and is ignored now, Python would complain of
     signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
     raise KeyboardInterrupt
+
+
+def _nothing(number: int, frame: object) -> None:
+    """Note that it ends already."""
 
 
 def _end_with_stdin() -> None:
@@ -76,17 +81,17 @@ def main(arguments: list[str] | None = None) -> None:
     """Make the streams, say ``ready``, publish until a signal comes, or standard input ends."""
     try:
         options = _options(arguments)
-        with living(options) as camera:
-            try:
-                for number in (*ENDS, signal.SIGALRM):
-                    signal.signal(number, _end)
+        try:
+            for number in (*ENDS, signal.SIGALRM):
+                signal.signal(number, _end)
+            with living(options) as camera:
                 _end_with_stdin()
                 print("ready", flush=True)
                 camera.run()
                 while True:
                     signal.pause()
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except StreamError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from .._core import FrameFeed, Stream
 from ..system.latch import Latch
+from ..system.signals import held_signals
 from ..system.threads import start_thread
 from .faults import Faults, hits, next_hit
 from .scenes import SceneFrames
@@ -72,7 +73,8 @@ class Publisher:
                 self._die()
             if now >= restarts:
                 restarts += faults.restart
-                old, self.stream = self.stream, self._make(True)
+                with held_signals():  # the stream that is there is the one to delete at the end
+                    old, self.stream = self.stream, self._make(True)
                 old.close()
             elif self._done < self._limit:
                 self._special()

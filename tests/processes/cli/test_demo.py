@@ -62,7 +62,13 @@ def test_demo_leaves_nothing_in_the_directory_it_was_given(shm_dir: Path) -> Non
     assert list(shm_dir.iterdir()) == []
 
 
-def test_demo_is_interrupted_cleanly(shm_dir: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
+)
+def test_demo_is_interrupted_cleanly(
+    number: signal.Signals, code: int, word: str, shm_dir: Path
+) -> None:
     options = ("--frames", "100000", "--shape", "16x16", "--rate", "1000", "--no-picture")
     child = subprocess.Popen(
         [*COMMAND, "demo", "--dir", str(shm_dir), *options],
@@ -77,13 +83,13 @@ def test_demo_is_interrupted_cleanly(shm_dir: Path) -> None:
         while not list(shm_dir.glob("*.im.shm")) and child.poll() is None:
             pass
         # As a terminal does: the whole process group gets it.
-        os.killpg(child.pid, signal.SIGINT)
+        os.killpg(child.pid, number)
         _, said = child.communicate(timeout=60)
     finally:
         child.kill()
         child.communicate()
-    assert child.returncode == 130, said
-    assert "interrupted" in said
+    assert child.returncode == code, said
+    assert word in said
     assert "Traceback" not in said
     assert list(shm_dir.iterdir()) == []
 

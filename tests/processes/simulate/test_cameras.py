@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -21,9 +23,19 @@ from pymilk.errors import (
     StreamTimeoutError,
 )
 from pymilk.simulate import SCENES, Faults, SimulatedLoop
+from pymilk.system.signals import ENDS
+from support.children import heed_interrupts
 from support.descriptors import descriptors_left
 from support.waiting import until
 
+KILLED_WITHIN = """
+import os, signal
+from pymilk.system.signals import held_signals
+with held_signals():
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("whole", flush=True)
+print("too far", flush=True)
+"""
 
 class _File(NamedTuple):
     counter: int
@@ -203,3 +215,28 @@ def test_no_descriptors_for_its_pipes(shm_dir: Path) -> None:
     with camera:  # it can be tried again
         assert camera.running
     assert list(shm_dir.iterdir()) == []
+
+
+def test_the_default_action_comes_behind_the_block() -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED_WITHIN], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGTERM, "whole\n", "")
+
+
+@pytest.mark.parametrize("number", ENDS)
+def test_a_camera_that_ends_as_it_begins_leaves_nothing(number: signal.Signals, shm_dir: Path) -> None:
+    for _ in range(5):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "pymilk.simulate", "cam", "--shape", "16x16"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONSAFEPATH": "1"},
+            preexec_fn=heed_interrupts,
+        )
+        while not list(shm_dir.glob("*.im.shm")) and child.poll() is None:
+            pass
+        child.send_signal(number)
+        _, said = child.communicate(timeout=60)
+        assert (child.returncode, said) == (0, "")
+        assert list(shm_dir.iterdir()) == []

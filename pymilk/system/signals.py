@@ -1,0 +1,77 @@
+"""Signals that wait for the end of a step, as that which makes a file and notes who deletes it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+__all__ = ["ENDS", "held_signals"]
+
+#: Signals that end a process, as users send them.
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class _Held:
+    """Handlers that note their signals as long as they are held, and hand them on from then on."""
+
+    def __init__(self) -> None:
+        self.holding = True
+        self._before: dict[int, object] = {}
+        self._noted: list[int] = []
+
+    def take(self) -> None:
+        """Stand in for the handlers of Python, and for the default action."""
+        for number in ENDS:
+            handler = signal.getsignal(number)
+            # An ignored signal stays so; the handler of another language (None) cannot be put back.
+            if handler is not None and handler != signal.SIG_IGN:
+                self._before[number] = handler
+                signal.signal(number, self._arrived)
+
+    def give_back(self) -> None:
+        """Let the handlers from before act again, first of all upon what came meanwhile."""
+        self.holding = False
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # an interrupt here leaves handlers of ours, which hand on
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        """Let what came act; each of them, whatever the others raise."""
+        if self._noted:
+            try:
+                signal.raise_signal(self._noted.pop(0))
+            finally:
+                self._hand_on()
+
+    def _arrived(self, number: int, frame: FrameType | None) -> None:
+        if self.holding:
+            self._noted.append(number)
+            return
+        handler = self._before[number]
+        if callable(handler):
+            handler(number, frame)
+        else:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def held_signals() -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP wait until the end of a block; their handlers act behind it.
+
+    A mask of the thread would not do: the system gives the signal of a process to any thread that does not
+    block it, as those that NumPy's libraries start, and Python runs its handler in the main thread all the
+    same. In other threads the block runs as it is: Python never runs handlers there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    held = _Held()
+    try:
+        held.take()
+        yield
+    finally:
+        held.give_back()

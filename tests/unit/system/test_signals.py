@@ -1,0 +1,145 @@
+"""`held_signals`: what must not be torn apart by Ctrl-C, however many threads there are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pymilk.simulate import live
+from pymilk.simulate.options import CameraOptions, LoopOptions
+from pymilk.system.signals import ENDS, held_signals
+
+
+class Told(BaseException):
+    """What the handler of these tests raises."""
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    def tell(number: int, frame: object) -> None:
+        raise Told(number)
+
+    before = {number: signal.signal(number, tell) for number in ENDS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def other_thread() -> Iterator[None]:
+    """A thread that blocks no signal, as those of NumPy's libraries."""
+    over = threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+@pytest.mark.parametrize("number", ENDS)
+@pytest.mark.usefixtures("other_thread")
+def test_signals_wait_for_the_end_of_the_block(number: int) -> None:
+    steps = []
+
+    def work() -> None:
+        with held_signals():
+            for step in range(1000):
+                if step == 100:
+                    os.kill(os.getpid(), number)
+                steps.append(step)
+
+    with pytest.raises(Told) as told:
+        work()
+    assert told.value.args == (number,)
+    assert len(steps) == 1000
+
+
+@pytest.mark.usefixtures("other_thread")
+def test_handlers_are_as_before() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = {number: signal.getsignal(number) for number in ENDS}
+    with held_signals():
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        signal.raise_signal(signal.SIGHUP)
+        with held_signals():
+            pass
+    assert {number: signal.getsignal(number) for number in ENDS} == before
+
+    def work() -> None:
+        with held_signals():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.raise_signal(number)
+
+    with pytest.raises(Told) as told:
+        work()
+    assert isinstance(told.value.__context__, Told), "both"
+    assert {number: signal.getsignal(number) for number in ENDS} == before
+
+
+def test_held_within_held() -> None:
+    reached = []
+
+    def work() -> None:
+        with held_signals():
+            with held_signals():
+                signal.raise_signal(signal.SIGTERM)
+                reached.append("inner")
+            reached.append("outer")
+
+    with pytest.raises(Told):
+        work()
+    assert reached == ["inner", "outer"]
+
+
+def test_a_fault_of_the_block_is_told_with_the_signal() -> None:
+    def work() -> None:
+        with held_signals():
+            signal.raise_signal(signal.SIGINT)
+            raise ValueError("of the block")
+
+    with pytest.raises(Told) as told:
+        work()
+    assert isinstance(told.value.__context__, ValueError)
+
+
+def test_other_threads_are_served() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    seen: list[object] = []
+
+    def work() -> None:
+        with held_signals():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+@pytest.mark.parametrize("options", [CameraOptions("cam", rate=500.0), LoopOptions("cam")])
+@pytest.mark.usefixtures("other_thread")
+def test_no_stream_is_left_by_a_camera_that_ends_as_it_begins(
+    options: CameraOptions | LoopOptions, shm_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = live.Stream.create
+
+    def made(*args: object, **kwargs: object) -> object:
+        stream = create(*args, **kwargs)  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.005)  # another thread may get it
+        return stream
+
+    class Streams:
+        create = staticmethod(made)
+
+    monkeypatch.setattr(live, "Stream", Streams)
+    monkeypatch.setattr("pymilk.simulate.loop.Stream", Streams)
+    with pytest.raises(Told), live.living(options):
+        raise AssertionError("the signal was lost")
+    assert list(shm_dir.iterdir()) == []
