@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any
 
 __all__ = ["ENDS", "held_signals"]
+
+#: What `signal.getsignal` returns.
+_Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers
 
 #: Signals that end a process, as users send them.
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -19,7 +23,7 @@ class _Held:
 
     def __init__(self) -> None:
         self.holding = True
-        self._before: dict[int, object] = {}
+        self._before: dict[int, _Handler] = {}
         self._noted: list[int] = []
 
     def take(self) -> None:
