@@ -86,7 +86,7 @@ def directory(
 
     Parameters
     ----------
-    links : Links
+    links : Links, optional
         Whom to connect to.
     timeout : float, default 1.0
         Seconds to wait for the first answer.

@@ -98,7 +98,7 @@ def recordings(
     ----------
     source : str
         ``HOST/STREAM``.
-    links : Links
+    links : Links, optional
         Whom to connect to.
     since, until : datetime or float, optional
         Only those with frames of that time: a datetime without a zone is local time, a number seconds since

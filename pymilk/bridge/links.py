@@ -25,8 +25,9 @@ class Links:
 
     Parameters
     ----------
-    listen, connect : tuple of str
-        ``tcp/HOST:PORT`` or ``tls/HOST:PORT`` each.
+    listen, connect : tuple of str, default ()
+        ``tcp/HOST:PORT`` or ``tls/HOST:PORT`` each. Without any nobody is reached: the address that the commands
+        have by default, ``tcp/127.0.0.1:7447``, is to be given here.
     insecure : bool, default False
         Let addresses that nothing protects leave this machine: there, whoever reaches the port may listen and
         send.
@@ -36,7 +37,7 @@ class Links:
         User and password to show to others.
     passwords : str, optional
         File with a line ``USER:PASSWORD`` for each user that may connect; others are refused.
-    allow : tuple of Allow
+    allow : tuple of Allow, default ()
         Who may send and receive what. Default: all who may connect may do all.
 
     Raises

@@ -107,7 +107,7 @@ class Receiver:
     ----------
     source : str
         ``HOST/STREAM``, as `directory` has them.
-    links : Links
+    links : Links, optional
         Whom to connect to, or where to listen.
     name : str, optional
         Of the stream here. Default: that at the source, with ``_HOST`` behind it.
@@ -189,7 +189,15 @@ class Receiver:
         self._gaps = GapTeller(self.name)
 
     def start(self) -> Receiver:
-        """Receive from now on; returns itself."""
+        """Receive from now on; returns itself.
+
+        Raises
+        ------
+        StreamArgumentError
+            It was started before.
+        StreamError
+            See the class.
+        """
         if self._started:
             raise StreamArgumentError("the receiver was started already", argument="start", found=None)
         check_codec(self.options.compress or "")
@@ -297,6 +305,10 @@ class Receiver:
         ----------
         timeout : float, optional
             Seconds; None waits without limit.
+
+        Returns
+        -------
+        ReceiverReport
 
         Raises
         ------

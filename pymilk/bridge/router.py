@@ -47,7 +47,15 @@ class Router:
         self._over = Latch()
 
     def start(self) -> Router:
-        """Hand on from now on; returns itself."""
+        """Hand on from now on; returns itself.
+
+        Raises
+        ------
+        StreamArgumentError
+            It was started before.
+        StreamError
+            See the class.
+        """
         if self._engine is not None or self._over.is_set():
             raise StreamArgumentError("the router was started already", argument="start", found=None)
         self._engine = open_engine(self._links, nbytes_most(self._most))
@@ -94,6 +102,11 @@ class Router:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until another thread calls `stop`; returns whether it has ended.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits without limit.
 
         Raises
         ------

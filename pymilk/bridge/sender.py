@@ -74,7 +74,7 @@ class Sender:
     ----------
     patterns : tuple of str
         Names of streams, or patterns of them (``wfs*``). Streams that come later are sent as well.
-    links : Links
+    links : Links, optional
         Where to listen, or whom to connect to.
     host : str, optional
         What this machine is called. Default: its host name up to the first dot.
@@ -145,7 +145,15 @@ class Sender:
         self.error: StreamError | None = None
 
     def start(self) -> Sender:
-        """Send from now on; returns itself."""
+        """Send from now on; returns itself.
+
+        Raises
+        ------
+        StreamArgumentError
+            It was started before.
+        StreamError
+            See the class.
+        """
         if self._started:
             raise StreamArgumentError("the sender was started already", argument="start", found=None)
         try:
@@ -234,6 +242,10 @@ class Sender:
         ----------
         timeout : float, optional
             Seconds; None waits without limit.
+
+        Returns
+        -------
+        SenderReport
 
         Raises
         ------

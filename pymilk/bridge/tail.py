@@ -59,7 +59,7 @@ class Tail:
     ----------
     source : str
         ``HOST/LOG``.
-    links : Links
+    links : Links, optional
         Whom to connect to.
     last : int, default 10
         Begin with so many messages that are there.
@@ -107,7 +107,15 @@ class Tail:
         self._started = self._ended = self._due = 0.0
 
     def start(self) -> Tail:
-        """Connect; returns itself."""
+        """Connect; returns itself.
+
+        Raises
+        ------
+        StreamArgumentError
+            It was started before.
+        StreamError
+            See the class.
+        """
         if self._started:
             raise StreamArgumentError("the tail was started already", argument="start", found=None)
         try:

@@ -254,6 +254,15 @@ class SharedState(StateFile, Channel):
     def entry(self, key: str) -> Entry:
         """Return a value, how often it was set, and when last.
 
+        Parameters
+        ----------
+        key : str
+
+        Returns
+        -------
+        Entry
+            A copy.
+
         Raises
         ------
         ChannelKeyError
@@ -268,6 +277,16 @@ class SharedState(StateFile, Channel):
 
     def changed_since(self, epoch: int) -> Changes:
         """Return what was set after an epoch, waiting for nothing; after 0: everything.
+
+        Parameters
+        ----------
+        epoch : int
+            0 to `epoch`.
+
+        Returns
+        -------
+        Changes
+            Copies.
 
         Raises
         ------
@@ -410,7 +429,17 @@ class SharedState(StateFile, Channel):
             self._unlock()
 
     def delete(self, *keys: str) -> int:
-        """Remove keys in one step, or none if one is not there (`ChannelKeyError`); returns the epoch."""
+        """Remove keys in one step, or none if one is not there; returns the epoch.
+
+        Raises
+        ------
+        ChannelKeyError
+            One of them is not there.
+        ChannelArgumentError
+            The keys are fixed, or one is no key.
+        ChannelInUseError, ChannelReadOnlyError, ChannelRemovedError, ChannelDamagedError, ChannelClosedError
+            As for `update`.
+        """
         return self._set((), keys)
 
     def remove(self, *, force: bool = False) -> None:

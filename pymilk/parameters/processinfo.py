@@ -294,6 +294,10 @@ class ProcessInfo:
     def field(self, name: str) -> Any:
         """Read any field by its name in the C structure, for example ``"dtexec_limit_cnt"``.
 
+        Parameters
+        ----------
+        name : str
+
         Returns
         -------
         int, str or bytes
@@ -310,6 +314,12 @@ class ProcessInfo:
         """Write any field by its name in the C structure.
 
         Only the owner should write fields other than ``CTRLval``. A text that is too long is cut.
+
+        Parameters
+        ----------
+        name : str
+        value : int, str or bytes
+            As `field` returns it.
 
         Raises
         ------
@@ -490,6 +500,10 @@ class ProcessInfo:
     def signal(self, number: int = signals.SIGTERM) -> None:
         """Send the process a signal.
 
+        Parameters
+        ----------
+        number : int, default SIGTERM
+
         Raises
         ------
         ProcessGoneError
@@ -631,8 +645,8 @@ class ProcessInfo:
         trace, just before the frame is counted: readers of the frame find there from which frame of which
         stream it was made, and `pymilk graph` draws it.
 
-        One call costs about 2 us an iteration beside what reading the frame costs, and 2 us more for each
-        frame that is published with its trace.
+        An iteration costs about 1.5 us beside what reading the frame costs, and a frame that is published with
+        its trace 0.4 us more: see docs/processes.md.
         """
         return Loop(self, self._own(), source, output, timeout, period, copy).run()
 

@@ -324,8 +324,8 @@ def load(
     Warns
     -----
     ForeignFileWarning
-        The file has several images and none was asked for; or it carries the header of a recording that it
-        is not any more, and is read as a plain array.
+        The file has several images and none was asked for; it carries the header of a recording that it is
+        not any more, and is read as a plain array; or there are bytes behind the array of an NPY file.
 
     Notes
     -----

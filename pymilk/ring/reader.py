@@ -112,6 +112,10 @@ class RingReader(ReadCalls):
         A collector's ring of that depth needs more memory than there is.
     StreamFormatError
         The pixels are on a GPU.
+    StreamStorageError
+        The system gives no thread for a collector.
+    StreamError
+        As `pymilk.Stream.attach`, if `stream` is a name.
 
     Warns
     -----
@@ -124,7 +128,7 @@ class RingReader(ReadCalls):
     one process or several.
 
     One thread at a time may read; a second one gets `StreamBusyError`. `dump`, `latest`, `lag`, the report
-    and `Block.intact` may be used from any thread.
+    and `Block.intact` may be used from any thread. Calls of a closed reader raise `StreamClosedError`.
 
     Rings of depth 1 hold no history: such streams are read through a collector, and so are streams whose
     writer never fills the fast circular buffer.
@@ -496,7 +500,7 @@ class RingReader(ReadCalls):
         """Yield the unread frames as `blocks` does, without blocking the event loop.
 
         A thread of this reader waits. Cancelling the task ends the wait at once. Parameters and errors as
-        for `blocks`.
+        for `blocks`, and `StreamStorageError` where the system gives no thread.
         """
         limit = self._count("frames", frames, 1)
         checked_timeout(timeout, self.name)
@@ -598,6 +602,11 @@ class RingReader(ReadCalls):
     def peek(self, frames: int) -> Block:
         """Return up to so many of the next unread frames without consuming them; never waits.
 
+        Parameters
+        ----------
+        frames : int
+            1 or more.
+
         Returns
         -------
         Block
@@ -605,6 +614,8 @@ class RingReader(ReadCalls):
 
         Raises
         ------
+        StreamArgumentError
+            No such number.
         StreamDamagedError
             The file of the stream was cut, or its header rewritten.
         """

@@ -285,6 +285,10 @@ class Relay:
         timeout : float, optional
             Seconds; None waits without limit.
 
+        Returns
+        -------
+        RelayReport
+
         Raises
         ------
         StreamChangedError

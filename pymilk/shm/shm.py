@@ -146,6 +146,9 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
     -----
     Unpickling attaches the stream again by name.
 
+    Calls of a closed object raise `StreamClosedError`. Where another program has cut the file of the stream
+    every call raises `StreamDamagedError`, until the file holds a whole stream again.
+
     A stream that was replaced by a new file of the same shape and dtype is followed: at once if pymilk
     replaced it, within 4 ms if another program did (50 ms during a wait). With another shape or dtype
     every access raises `StreamChangedError`. A stream that was deleted keeps its last frame readable.
@@ -567,6 +570,11 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
             A context manager; closed with this object at the latest. It keeps this object open: ``with
             SHM("cam0").ring_reader() as ring`` is right.
 
+        Raises
+        ------
+        StreamError
+            As for `RingReader`.
+
         Examples
         --------
         >>> with shm.ring_reader(depth=8192) as ring:                       # doctest: +SKIP
@@ -816,7 +824,7 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         StreamUnsupportedError
             FITS has no such pixels: complex and float16.
         StreamTimeoutError
-            With `return_none_on_timeout`: no new frame in time; no file was written.
+            No new frame in time, and `on_timeout` is not "old"; no file was written.
         StreamNotFoundError, StreamPermissionError, StreamStorageError
             The directory does not exist, is not writable, or is full.
 
@@ -913,6 +921,13 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
         bool
             Whether it came in time. A post says nothing about frames: see `get_data`. A stream that was made
             again with a first frame has posted it.
+
+        Raises
+        ------
+        StreamArgumentError
+            `timeout` is no number of seconds.
+        SemaphoresExhaustedError, StreamReadOnlyError, StreamClosedError
+            As for `check_sem_trywait`.
         """
         return self._wait_for_post(timeout)
 

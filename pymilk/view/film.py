@@ -61,7 +61,7 @@ def write_video(
         Take each frame of so many; gaps between them are marked all the same.
     levels : (float, float), optional
         Which values are black and white, in the whole video. Default: zscale of some frames.
-    cmap : str
+    cmap : str, default "gray"
         Colours: see `pymilk.view.colours.colour_table`.
     progress : callable, optional
         ``progress(done, pictures)`` after each picture.

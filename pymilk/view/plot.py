@@ -35,7 +35,7 @@ def plot(
         Where to. Default: a new figure.
     levels : {"zscale", "minmax"} or (float, float)
         Which values are black and white. See `pymilk.view.levels.zscale`.
-    cmap : str
+    cmap : str, default "gray"
         Colour map of matplotlib.
     title : str, optional
 

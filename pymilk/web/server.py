@@ -133,7 +133,15 @@ class WebServer:
         )
 
     def start(self) -> WebServer:
-        """Answer from now on, in a thread of its own."""
+        """Answer from now on, in a thread of its own.
+
+        Raises
+        ------
+        StreamArgumentError
+            It was started before.
+        StreamError
+            See the class.
+        """
         if self._thread is not None:
             raise StreamArgumentError("the server was started already", argument="start", found=None)
         optional_library("websockets", "web", "pages in a browser")
@@ -230,7 +238,18 @@ class WebServer:
     close = stop
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it has ended; returns whether it has. Raises what ended it, if it was not `stop`."""
+        """Wait until it has ended; returns whether it has.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits without limit.
+
+        Raises
+        ------
+        StreamError
+            What ended it, if it was not `stop`.
+        """
         if self._join(checked_timeout(timeout)) and self.error is not None:
             raise self.error
         return not self.running

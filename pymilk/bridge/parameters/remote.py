@@ -46,7 +46,7 @@ def remote_fps(
 
     Parameters
     ----------
-    links : Links
+    links : Links, optional
         Whom to connect to.
     host : str, default "*"
         A machine; ``*`` for all.
@@ -108,7 +108,7 @@ class RemoteParameters(Mapping[str, Any]):
     ----------
     host, name : str
         What the machine is called, and the FPS.
-    links : Links
+    links : Links, optional
         Whom to connect to.
     timeout : float, default 10.0
         Seconds to wait for an answer.

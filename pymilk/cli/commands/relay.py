@@ -57,7 +57,7 @@ def relay(
 ) -> None:
     """Copy the stream SOURCE into a new stream TARGET that has a ring.
 
-    All readers of TARGET share one history of DEPTH frames, and lose none as long as they keep up on
+    All readers of TARGET share one history of SLOTS frames, and lose none as long as they keep up on
     average. Runs until Ctrl-C, SIGTERM or SIGHUP, then deletes TARGET and prints statistics. A source that
     restarts is followed.
 
