@@ -67,9 +67,10 @@ def image_encode(image: Array, symcode: int, axes: tuple[int, int] = (0, 1)) -> 
     Parameters
     ----------
     image : ndarray
-        `axes` are the two axes of the image; there may be others.
     symcode : int
         0 to 7.
+    axes : (int, int), default (0, 1)
+        The two axes of the image; there may be others.
 
     Returns
     -------

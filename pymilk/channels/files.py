@@ -165,6 +165,7 @@ def open_channel(path: str, name: str, write: bool | None) -> tuple[int, bool]:
 
     Parameters
     ----------
+    path, name : str
     write : bool or None
         None: if this user may.
     """
@@ -207,6 +208,9 @@ def lock_channel(fd: int, name: str, path: str, *, others: bool = False) -> None
 
     Parameters
     ----------
+    fd : int
+    name, path : str
+        For messages.
     others : bool, default False
         Share it with other writers that say the same.
 

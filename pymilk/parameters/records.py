@@ -310,11 +310,14 @@ def initial_elements(
 
     Parameters
     ----------
+    kind : ParameterType
     default : object
         None: the default of the type; a number still gets its limits then, and 0, also outside of them. A
         tuple of four numbers is all elements, as they are.
     limits : tuple
         None: none.
+    keyword, fps : str
+        For messages.
 
     Raises
     ------

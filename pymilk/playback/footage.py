@@ -40,10 +40,13 @@ class Cube(Footage):
     ----------
     frames : array-like, shape (n, *shape), n 1 or more
         Read piece by piece with slices along its first axis.
+    name : str
     turn : Orientation, optional
         Orientation that turns frames of the stream into `frames`. Default: that of `SHM`.
     info : ndarray of FRAME_ROW, optional
         Has the times.
+    keywords : list of tuple, optional
+        Name, value and comment of each, for the stream.
     recording : Recording, optional
         Closed with this.
     """

@@ -27,10 +27,13 @@ _TABLES_MOST = 5
 
 
 def ask_about(engine: Engine, host: str, fps: str, timeout: float) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return host, FPS and what is known of it, of all who answer; ``*`` for all hosts, or all FPS.
+    """Return host, FPS and what is known of it, of all who answer.
 
     Parameters
     ----------
+    engine : Engine
+    host, fps : str
+        ``*`` for all.
     timeout : float
         Seconds to wait for somebody who is there. One who is there and silent is waited for longer.
     """
