@@ -202,7 +202,7 @@ def send(
     patterns: tuple[str, ...], host: str | None, serve: str | None, log: tuple[str, ...],
     stats: float | None, as_json: bool, **given: Any,
 ) -> None:
-    """Send the streams that match PATTERNs to all who listen, until Ctrl-C; or parameters, or both.
+    """Send the streams that match PATTERNs to all who listen, until Ctrl-C; or message logs, or parameters.
 
     Nothing is read while nobody listens. Without --listen and --connect it listens on tcp/127.0.0.1:7447.
     Other machines need certificates (pymilk bridge keys), or ssh -L 7447:127.0.0.1:7447 HOST.
