@@ -356,6 +356,10 @@ cdef class Stream(StreamMetadata):
     ``numpy.asarray(stream)`` and DLPack give a copy of all pixels, whole, as `copy_frame` makes it, and wait for no
     new frame; with ``copy=False`` `view`. Of a temporal circular cube these are all slices.
 
+    Any call can raise `StreamClosedError` (the handle was closed), `StreamDamagedError` (the file was cut, or its header
+    rewritten), `StreamArgumentError` (a number, index or timeout is none), and `FrameMismatchError` (an array does not
+    fit). What else a call raises stands with it.
+
     Attributes
     ----------
     frame_counter : int
@@ -1196,8 +1200,16 @@ cdef class Stream(StreamMetadata):
         int or None
             The lowest free one if the preferred one is not free; None if all are taken, or the stream is
             read-only. Posts stay.
+
+        Raises
+        ------
+        StreamArgumentError
+            `preferred` is no number.
         """
-        return self.first_reader().take_semaphore(preferred)
+        index = whole_number(preferred)
+        if index is None:
+            raise bad_argument(self.name, "preferred", preferred, "the index of a semaphore, or another int for any")
+        return self.first_reader().take_semaphore(index)
 
     def wait(self, timeout=None, *, after=None, spin_ns=0):
         """Wait for a new frame; see `Reader.wait`."""

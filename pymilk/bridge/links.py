@@ -26,8 +26,8 @@ class Links:
     Parameters
     ----------
     listen, connect : tuple of str, default ()
-        ``tcp/HOST:PORT`` or ``tls/HOST:PORT`` each. Without any nobody is reached: the address that the commands
-        have by default, ``tcp/127.0.0.1:7447``, is to be given here.
+        ``tcp/HOST:PORT`` or ``tls/HOST:PORT`` each. Without any nobody is reached: the address that the
+        commands have by default, ``tcp/127.0.0.1:7447``, is to be given here.
     insecure : bool, default False
         Let addresses that nothing protects leave this machine: there, whoever reaches the port may listen and
         send.

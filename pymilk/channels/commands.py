@@ -267,6 +267,11 @@ class CommandQueue(QueueFile, Channel):
     size : int
         Most bytes of a command or reply.
 
+    Notes
+    -----
+    Calls of a closed object raise `ChannelClosedError`, and timeouts that are no number of seconds
+    `StreamArgumentError`.
+
     Examples
     --------
     >>> from pymilk.channels import CommandQueue

@@ -308,7 +308,7 @@ class VideoStream(Media):
         ChannelTimeoutError, ChannelRemovedError
         ChannelFormatError
             It was made anew in another format.
-        StreamClosedError, StreamDamagedError, StreamChangedError, StreamBusyError
+        StreamClosedError, StreamDamagedError, StreamChangedError, StreamBusyError, StreamArgumentError
         """
         frame: VideoFrame = self._read(timeout, copy)
         return frame

@@ -95,6 +95,11 @@ class MessageLog(LogFile, Channel):
     lost : int
         Messages that this reader missed since it was attached.
 
+    Notes
+    -----
+    Calls of a closed object raise `ChannelClosedError`, and timeouts that are no number of seconds
+    `StreamArgumentError`.
+
     Examples
     --------
     >>> from pymilk.channels import MessageLog

@@ -106,6 +106,11 @@ class SharedState(StateFile, Channel):
     room : int
         Bytes for all keys and values together. Each key takes 32 more; keys and values take a multiple of 8.
 
+    Notes
+    -----
+    Calls of a closed object raise `ChannelClosedError`, and timeouts that are no number of seconds
+    `StreamArgumentError`.
+
     Examples
     --------
     >>> from pymilk.channels import SharedState

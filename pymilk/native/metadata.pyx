@@ -24,6 +24,7 @@ from .semaphores cimport value_of
 
 import numpy as np
 
+from ..arguments import shown
 from ..arraylike import ArrayLike
 from ..errors import StreamArgumentError
 from .formats import SECTION_DTYPES
@@ -424,6 +425,13 @@ cdef class StreamMetadata:
         -------
         ndarray
             A live view; structured where the file has structs.
+
+        Raises
+        ------
+        StreamArgumentError
+            There is no such section.
+        StreamReadOnlyError
+            With `writable`: the stream is attached read-only.
         """
         cdef StreamFile file = self.file
         if writable:
@@ -446,9 +454,9 @@ cdef class StreamMetadata:
             "history": (file.h.at.history,
                         IMAGESTRUCT_FRAMEWRITEMDSIZE if file.h.layout.history else 0),
         }
-        if name not in places:
+        if not isinstance(name, str) or name not in places:
             raise StreamArgumentError(
-                f"stream {self.name!r}: no section {name!r}; there are {', '.join(places)}",
+                f"stream {self.name!r}: no section {shown(name)}; there are {', '.join(places)}",
                 stream=self.name, argument="name", found=name)
         offset, count = places[name]
         if name == "ring_slots":

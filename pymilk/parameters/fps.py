@@ -21,7 +21,7 @@ from .running import Running
 from .standard import StandardEntries, standard_slots
 from .table import ParameterTable
 from .tmux import TmuxSession
-from .watching import Watch, wait_for_change
+from .watching import Watch, keys_of, wait_for_change
 from .words import ParameterFlag, ParameterType, Signal, Status
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ class FPS(Mapping[str, Any]):
     Values have the Python type of their declared type: int, float, bool (ONOFF), str, and `Timespec`; None
     where a type has none. Reading never writes. Nothing in the format is atomic: a text that is read while
     another process writes it may be half of each.
+
+    Calls of a closed object raise `FPSClosedError`. Where the file was cut, or its header rewritten, they
+    raise `FPSDamagedError`.
 
     Examples
     --------
@@ -400,13 +403,16 @@ class FPS(Mapping[str, Any]):
         Raises
         ------
         FPSTimeoutError
+        FPSArgumentError
+            `keys`, `timeout` or `since` are none, or the FPS has no parameter.
         FPSKeyError, FPSClosedError, FPSReplacedError, FPSDamagedError
 
         Notes
         -----
-        Other threads run meanwhile. A write is seen in about 1 ms, at about 2 % of a core: see docs/parameters.md.
+        Other threads run meanwhile. A write is seen in about 1 ms, at about 2 % of a core: see
+        docs/parameters.md.
         """
-        wanted = self if keys is None else [keys] if isinstance(keys, str) else keys
+        wanted = self if keys is None else keys_of(keys, self.name)
         return wait_for_change(self._table, wanted, timeout, since)
 
     def watch(self, *keys: str, timeout: float | None = None) -> Watch:
@@ -424,6 +430,11 @@ class FPS(Mapping[str, Any]):
         Watch
             Gives a `Change` each: key, value, counter, and how many writes were missed. `Watch.close` ends
             the loop from elsewhere.
+
+        Raises
+        ------
+        FPSKeyError, FPSArgumentError
+            Of the keys and the timeout.
 
         Examples
         --------

@@ -645,8 +645,8 @@ class ProcessInfo:
         trace, just before the frame is counted: readers of the frame find there from which frame of which
         stream it was made, and `pymilk graph` draws it.
 
-        An iteration costs about 1.5 us beside what reading the frame costs, and a frame that is published with
-        its trace 0.4 us more: see docs/processes.md.
+        An iteration costs about 1.5 us beside what reading the frame costs, and a frame that is published
+        with its trace 0.4 us more: see docs/processes.md.
         """
         return Loop(self, self._own(), source, output, timeout, period, copy).run()
 

@@ -373,7 +373,10 @@ cdef class ParameterTable:
         FPSKeyError
             There is none of that key.
         """
-        cdef Entry entry = <Entry>self.index.get(key)
+        cdef Entry entry
+        if not isinstance(key, str):
+            raise unknown_key(self, key)
+        entry = <Entry>self.index.get(key)
         if entry is not None and self.still(self.slot_at(entry.slot), entry):
             return entry
         self.refresh()

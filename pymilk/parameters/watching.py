@@ -7,7 +7,7 @@ import concurrent.futures
 import math
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..arguments import shown
@@ -19,7 +19,7 @@ from .table import Entry, ParameterTable
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Change", "ChangeLoop", "Watch", "deadline_of", "wait_for_change"]
+__all__ = ["Change", "ChangeLoop", "Watch", "deadline_of", "keys_of", "wait_for_change"]
 
 #: How often a watch looks for new parameters, and whether it was closed, in ns.
 _LOOK_NS = 250_000_000
@@ -60,11 +60,39 @@ def deadline_of(timeout: float | None, fps: str) -> int:
     return -1 if seconds > 9e9 else time.monotonic_ns() + int(seconds * 1e9)
 
 
+def keys_of(keys: str | Iterable[str], fps: str) -> tuple[str, ...]:
+    """Return one key, or several, as a tuple.
+
+    Raises
+    ------
+    FPSArgumentError
+        It is neither.
+    """
+    if isinstance(keys, str):
+        return (keys,)
+    try:
+        return tuple(keys)
+    except TypeError:
+        raise FPSArgumentError(
+            f"fps {fps!r}: keys is a key, or several of them, not {shown(keys)}",
+            fps=fps,
+            argument="keys",
+            found=keys,
+        ) from None
+
+
 def wait_for_change(
     table: ParameterTable, keys: Iterable[str], timeout: float | None, since: dict[str, int] | None = None
 ) -> dict[str, Any]:
     """Wait until one or more parameters are written; see `FPS.wait_for_change`."""
     deadline = deadline_of(timeout, table.name)
+    if not (since is None or isinstance(since, Mapping)):
+        raise FPSArgumentError(
+            f"fps {table.name!r}: since is a mapping of keys to counters, not {shown(since)}",
+            fps=table.name,
+            argument="since",
+            found=since,
+        )
     entries = [table.entry(key) for key in keys]
     seen = [_known(table, entry, since) for entry in entries]
     if not entries:

@@ -17,6 +17,8 @@ from pymilk._core import PrivateRing
 from pymilk.arguments import check_number, shown, whole_number
 from pymilk.errors import (
     BridgeAddressError,
+    FPSArgumentError,
+    FPSKeyError,
     FrameMismatchError,
     StreamArgumentError,
     StreamError,
@@ -426,6 +428,43 @@ def test_parameters():
         with pytest.raises(StreamError, match="timeout is seconds"):
             fps.conf_stop(HUGE)
         assert len(fps) == 0
+
+
+@pytest.mark.parametrize("given", [5, [1], {1}, None, b"gain"], ids=repr)
+def test_keys_of_parameters(given: Any):
+    """A key that is no text is one that there is not, whatever it is; dicts cannot look for lists."""
+    with parameters.FPS.create("fps") as fps:
+        fps.add_param("gain", "FLOAT64", 0.5)
+        calls = [
+            lambda: fps[given], lambda: fps.param(given), lambda: fps.set(given, 1.0),
+            lambda: fps.watch(given), lambda: fps.wait_for_change([given], 0),
+        ]  # fmt: skip
+        for call in calls:
+            with pytest.raises(FPSKeyError, match="a key is a str, not"):
+                call()
+        assert given not in fps
+        assert fps.get(given, 2) == 2
+        if not isinstance(given, (list, set, bytes)) and given is not None:
+            with pytest.raises(FPSArgumentError, match="keys is a key, or several of them, not 5"):
+                fps.wait_for_change(given, 0)
+        if given is not None:
+            with pytest.raises(FPSArgumentError, match="since is a mapping of keys to counters, not "):
+                fps.wait_for_change("gain", 0, since=given)
+
+
+@pytest.mark.parametrize("given", [[1], {1}, 5, None, b"trace"], ids=repr)
+def test_names_of_sections(given: Any):
+    told = r"no section .*; there are keywords, sem_read_pid"
+    with Stream.create("core", (4, 6), "u2") as stream, pytest.raises(StreamArgumentError, match=told):
+        stream.section(given)
+
+
+@pytest.mark.parametrize("given", ["0", None, [0], 1.5, NO_NUMBERS[1]], ids=repr)
+def test_preferred_semaphores(given: Any):
+    with Stream.create("core", (4, 6), "u2") as stream:
+        with pytest.raises(StreamArgumentError, match="preferred is the index of a semaphore"):
+            stream.take_semaphore(given)
+        assert stream.take_semaphore(-1) == 0
 
 
 @pytest.mark.parametrize("endless", ["/dev/zero", "/dev/full", "/dev/urandom"])

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ...arguments import check_number
-from ...errors import FPSTimeoutError, StreamClosedError, StreamError
+from ...arguments import check_mapping, check_number, shown
+from ...errors import FPSKeyError, FPSTimeoutError, StreamClosedError, StreamError
 from ...names import check_name
 from ...parameters.naming import fps_name
+from ...parameters.watching import keys_of
 from ...system.ending import close_at_exit
 from ...system.forks import left_with_parent, tell_after_fork
 from ..connections import Connections
@@ -239,12 +240,19 @@ class RemoteParameters(Mapping[str, Any]):
         ------
         FPSKeyError, FPSTypeError, FPSTextError, FPSLimitError, FPSReadOnlyError, BridgeError
             As `set`.
+        StreamArgumentError
+            `values` is not a mapping.
         """
+        check_mapping("values", values, "a mapping of keys to values")
         for check in (True, False):
             for key, value in values.items():
                 self._write(key, value, check)
 
     def _write(self, key: str, value: Any, check: bool) -> Any:
+        if not isinstance(key, str):
+            raise FPSKeyError(
+                f"fps {self.name!r}: a key is a str, not {shown(key)}", fps=self.name, key=key, similar=[]
+            )
         plain = plain_value(value, self.name, key)
         short = key.removeprefix(f"{self.name}.")
         return value_of(self._asking.act(SET, short, {"value": plain, "check": check}))
@@ -256,9 +264,9 @@ class RemoteParameters(Mapping[str, Any]):
 
         Raises
         ------
-        FPSTimeoutError, FPSKeyError, FPSReplacedError, BridgeError
+        FPSTimeoutError, FPSArgumentError, FPSKeyError, FPSReplacedError, BridgeError
         """
-        wanted = () if keys is None else (keys,) if isinstance(keys, str) else tuple(keys)
+        wanted = () if keys is None else keys_of(keys, self.name)
         with self.watch(*wanted, timeout=timeout) as watch:
             for change in watch:
                 return {each.key: each.value for each in (change, *watch.take())}

@@ -15,6 +15,7 @@ from pymilk.bridge.parameters.wire import encode
 from pymilk.errors import (
     BridgeError,
     BridgeForbiddenError,
+    FPSArgumentError,
     FPSCheckError,
     FPSKeyError,
     FPSLimitError,
@@ -24,6 +25,7 @@ from pymilk.errors import (
     FPSTextError,
     FPSTimeoutError,
     FPSTypeError,
+    StreamArgumentError,
     StreamClosedError,
 )
 from pymilk.parameters import FPS, ParameterFlag, Timespec
@@ -344,3 +346,16 @@ def test_two_hosts_of_one_name_are_not_written_to(wires, loop, sender, remote):
         with pytest.raises(BridgeError, match="2 machines offer fps 'loop' as 'rtc'"):
             remote["gain"] = 0.5
     assert loop["gain"] == 0.25
+
+
+@pytest.mark.parametrize("given", [5, [1], None, b"gain"], ids=repr)
+def test_keys_and_values_that_are_none(wires, sender, given):
+    with RemoteParameters("rtc", "loop", engine=wires, timeout=5) as remote:
+        with pytest.raises(FPSKeyError, match="a key is a str, not"):
+            remote.set(given, 0.5)
+        with pytest.raises(StreamArgumentError, match="values is a mapping"):
+            remote.update(given)
+        if given == 5:
+            with pytest.raises(FPSArgumentError, match="keys is a key, or several of them, not 5"):
+                remote.wait_for_change(given, 0.1)
+        assert remote["gain"] == 0.25
