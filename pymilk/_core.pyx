@@ -348,27 +348,24 @@ cdef Stream wrap(StreamFile file):
 cdef class Stream(StreamMetadata):
     """One attached stream: frames, counters, keywords, semaphores, ring slots.
 
-    Made by `Stream.create` or `Stream.attach`; a context manager that closes. Shapes are in C order,
-    slowest axis first: ``shape == size[::-1]``, where ``size`` is the order of the file.
-
-    Views keep the memory alive: they stay valid after `close`, and after the stream was deleted.
+    Made by `Stream.create` or `Stream.attach`; a context manager that closes. Shapes are in C order, slowest axis
+    first: ``shape == size[::-1]``, where ``size`` is the order of the file. Views keep the memory alive: they stay
+    valid after `close`, and after the stream was deleted.
 
     ``numpy.asarray(stream)`` and DLPack give a copy of all pixels, whole, as `copy_frame` makes it, and wait for no
     new frame; with ``copy=False`` `view`. Of a temporal circular cube these are all slices.
 
-    Any call can raise `StreamClosedError` (the handle was closed), `StreamDamagedError` (the file was cut, or its header
-    rewritten), `StreamArgumentError` (a number, index or timeout is none), and `FrameMismatchError` (an array does not
-    fit). What else a call raises stands with it.
+    Any call can raise `StreamClosedError`, `StreamDamagedError` (the file was cut, or its header rewritten), and, of
+    arguments that do not fit, `StreamArgumentError` or `FrameMismatchError`.
 
     Attributes
     ----------
     frame_counter : int
         Counter of the frame that `copy_frame` or `read` copied last.
-    told : int
-        Number of the newest frame whose post was taken off the semaphore of this handle by index: by `flush`,
-        `sem_try_wait` or `sem_wait`.
     frame_flags : int
         Its flags: `FLAG_VERIFIED`, or `FLAG_TORN` if the writer left no time or died in the frame.
+    told : int
+        Number of the newest frame whose post `flush`, `sem_try_wait` or `sem_wait` took off this handle's semaphore.
     """
 
     def __init__(self):
@@ -1198,18 +1195,9 @@ cdef class Stream(StreamMetadata):
         Returns
         -------
         int or None
-            The lowest free one if the preferred one is not free; None if all are taken, or the stream is
-            read-only. Posts stay.
-
-        Raises
-        ------
-        StreamArgumentError
-            `preferred` is no number.
+            The lowest free one if the preferred one is not free; None if all are taken, or it is read-only. Posts stay.
         """
-        index = whole_number(preferred)
-        if index is None:
-            raise bad_argument(self.name, "preferred", preferred, "the index of a semaphore, or another int for any")
-        return self.first_reader().take_semaphore(index)
+        return self.first_reader().take_semaphore(preferred)
 
     def wait(self, timeout=None, *, after=None, spin_ns=0):
         """Wait for a new frame; see `Reader.wait`."""

@@ -46,7 +46,7 @@ from ..protocol.waiting cimport (
     EV_CHECK, EV_CLOSED, EV_DAMAGED, EV_REPLACED, EV_STOPPED, EV_TIMEOUT, LEARNED, Wait, wait_for_frame,
 )
 from .checks cimport (
-    bad_argument, closed_error, count_frames, damaged_error, index_argument, take_buffer, timeout_ns,
+    bad_argument, closed_error, count_frames, damaged_error, index_argument, take_buffer, timeout_ns, whole_number,
 )
 from .file cimport StreamFile, no_file
 from .rings cimport PrivateRing
@@ -231,9 +231,13 @@ cdef class Reader:
 
     cdef object take_semaphore(self, object preferred):
         cdef StreamFile file = self.file
+        index = whole_number(preferred)
+        if index is None:
+            wanted = "the index of a semaphore, or another int for any"
+            raise bad_argument(self.name, "preferred", preferred, wanted)
         file.use_whole()
         if self.sem_index is None:
-            self.preferred = preferred if 0 <= preferred < file.h.n.sem else -1
+            self.preferred = index if 0 <= index < file.h.n.sem else -1
             if file.mapping.writable and file.h.n.sem:
                 self._claim(file)
         return file.whole(self.sem_index)
