@@ -286,7 +286,7 @@ class SharedState(StateFile, Channel):
         Parameters
         ----------
         epoch : int
-            0 to `epoch`.
+            0 or more; nothing has changed after one that is not reached yet.
 
         Returns
         -------
@@ -296,7 +296,7 @@ class SharedState(StateFile, Channel):
         Raises
         ------
         ChannelArgumentError
-            There can be no such epoch.
+            It is no number from 0 on.
         ChannelRemovedError, ChannelDamagedError, ChannelClosedError
         """
         self._check_epoch(epoch)
@@ -441,7 +441,7 @@ class SharedState(StateFile, Channel):
         ChannelKeyError
             One of them is not there.
         ChannelArgumentError
-            The keys are fixed, or one is no key.
+            The keys are fixed.
         ChannelInUseError, ChannelReadOnlyError, ChannelRemovedError, ChannelDamagedError, ChannelClosedError
             As for `update`.
         """
