@@ -146,9 +146,8 @@ class SHM(FrameAccess, PixelCalls, KeywordCalls, FamiliarCalls):
     -----
     Unpickling attaches the stream again by name.
 
-    Calls of a closed object raise `StreamClosedError`. Where another program has cut the file of the stream
-    they raise `StreamDamagedError`, or `StreamFormatError` while what is left is no stream, until the file
-    holds a whole one again.
+    Calls of a closed object raise `StreamClosedError`. Where another program has cut the file they raise
+    `StreamDamagedError`, or `StreamFormatError` while what is left is no stream, until it is whole again.
 
     A stream that was replaced by a new file of the same shape and dtype is followed: at once if pymilk
     replaced it, within 4 ms if another program did (50 ms during a wait). With another shape or dtype
