@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 from .._core import Stream
 from ..arguments import NAMED, said_as
-from ..system.signals import held_signals
+from ..system.signals import held_signals, unbroken
 from .loop import Loop
 from .options import CameraOptions, LoopOptions
 from .publishing import Publisher
@@ -52,15 +52,5 @@ def living(options: CameraOptions | LoopOptions) -> Iterator[Publisher | Loop]:
     with ExitStack() as undo:
         with held_signals():  # until the streams are sure to be deleted at the end
             made = Loop(options) if isinstance(options, LoopOptions) else _camera(options)
-            undo.callback(_destroy, made)
+            undo.callback(unbroken, made.destroy)
         yield made
-
-
-def _destroy(made: Publisher | Loop) -> None:
-    """Delete the streams, whatever comes meanwhile."""
-    try:
-        with held_signals():
-            made.destroy()
-    except BaseException:
-        made.destroy()  # interrupted before the signals were held: the second time finds nothing then
-        raise

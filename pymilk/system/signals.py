@@ -7,15 +7,22 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["ENDS", "held_signals"]
+__all__ = ["ENDS", "held_signals", "unbroken"]
 
 #: What `signal.getsignal` returns.
 _Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers
 
 #: Signals that end a process, as users send them.
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+#: Signals whose handlers raise in some programs, as timeouts do. Their default action is left alone.
+_OTHERS = (
+    signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+)  # fmt: skip
+
+_T = TypeVar("_T")
 
 
 class _Held:
@@ -28,10 +35,10 @@ class _Held:
 
     def take(self) -> None:
         """Stand in for the handlers of Python, and for the default action."""
-        for number in ENDS:
+        for number in (*ENDS, *_OTHERS):
             handler = signal.getsignal(number)
             # An ignored signal stays so; the handler of another language (None) cannot be put back.
-            if handler is not None and handler != signal.SIG_IGN:
+            if callable(handler) or (handler == signal.SIG_DFL and number in ENDS):
                 self._before[number] = handler
                 signal.signal(number, self._arrived)
 
@@ -66,6 +73,8 @@ class _Held:
 def held_signals() -> Iterator[None]:
     """Let SIGINT, SIGTERM and SIGHUP wait until the end of a block; their handlers act behind it.
 
+    So do others that have a handler of Python, which may raise, as that of SIGALRM.
+
     A mask of the thread would not do: the system gives the signal of a process to any thread that does not
     block it, as those that NumPy's libraries start, and Python runs its handler in the main thread all the
     same. In other threads the block runs as it is: Python never runs handlers there.
@@ -79,3 +88,23 @@ def held_signals() -> Iterator[None]:
         yield
     finally:
         held.give_back()
+
+
+def unbroken(step: Callable[[], _T]) -> _T:
+    """Do a step that no signal may tear apart, as one that deletes what an object has made.
+
+    Signals act behind it. One that comes just before they are held raises first: then the step is done all
+    the same, as it is once more after any other exception.
+
+    Parameters
+    ----------
+    step : callable
+        It has nothing to do the second time, and does not wait for others without limit.
+    """
+    try:
+        with held_signals():
+            return step()
+    except BaseException:
+        with held_signals():
+            step()
+        raise

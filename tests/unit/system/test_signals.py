@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
@@ -13,7 +14,8 @@ import pytest
 
 from pymilk.simulate import live
 from pymilk.simulate.options import CameraOptions, LoopOptions
-from pymilk.system.signals import ENDS, held_signals
+from pymilk.system import signals
+from pymilk.system.signals import ENDS, held_signals, unbroken
 
 
 class Told(BaseException):
@@ -143,3 +145,47 @@ def test_no_stream_is_left_by_a_camera_that_ends_as_it_begins(
     with pytest.raises(Told), live.living(options):
         raise AssertionError("the signal was lost")
     assert list(shm_dir.iterdir()) == []
+
+
+@pytest.mark.usefixtures("other_thread")
+def test_timeouts_wait_too() -> None:
+    before = signal.signal(signal.SIGALRM, signal.getsignal(signal.SIGINT))
+    steps = []
+
+    def work() -> None:
+        with held_signals():
+            signal.raise_signal(signal.SIGALRM)
+            steps.append("whole")
+
+    with pytest.raises(Told):
+        work()
+    signal.signal(signal.SIGALRM, before)
+    assert steps == ["whole"]
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_unbroken_steps_are_done_whatever_comes(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = []
+
+    def step() -> str:
+        if at == 2:
+            signal.raise_signal(signal.SIGINT)
+        steps.append("done")
+        return "result"
+
+    entered = signals.held_signals
+
+    def interrupted() -> contextlib.AbstractContextManager[None]:
+        monkeypatch.setattr(signals, "held_signals", entered)
+        signal.raise_signal(signal.SIGINT)
+        return entered()
+
+    if at == 1:  # just before the signals are held
+        monkeypatch.setattr(signals, "held_signals", interrupted)
+    with pytest.raises(Told):
+        unbroken(step)
+    assert steps == ["done"] * at
+
+
+def test_unbroken_steps_give_their_result() -> None:
+    assert unbroken(lambda: "result") == "result"
