@@ -11,10 +11,21 @@ import signal
 import sys
 import threading
 
-__all__ = ["as_command", "in_main_interpreter", "let_interrupts_kill", "let_interrupts_raise", "without_gil"]
+__all__ = [
+    "as_command",
+    "begin_command",
+    "in_main_interpreter",
+    "is_command",
+    "let_interrupts_kill",
+    "let_interrupts_raise",
+    "without_gil",
+]
 
 #: Names of the commands, and what Python is called by while it imports the package for ``python -m pymilk``.
 _COMMANDS = ("pymilk", "creashmim", "updatekw", "-m")
+
+#: Whether this process runs one of the commands, and ends with it.
+_is_command = False
 
 
 def in_main_interpreter() -> bool:
@@ -55,3 +66,15 @@ def let_interrupts_raise() -> None:
     in_main_thread = threading.current_thread() is threading.main_thread()
     if in_main_thread and signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def begin_command() -> None:
+    """Begin a command, with which the process ends: Ctrl-C ends it at once until the command handles that."""
+    global _is_command
+    _is_command = True
+    let_interrupts_kill()
+
+
+def is_command() -> bool:
+    """Return whether this process runs one of the commands, and ends with it."""
+    return _is_command

@@ -8,15 +8,19 @@ import os
 import signal
 import stat
 import sys
+import time
+import weakref
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 import click
 
-from .._interpreter import let_interrupts_raise
+from .._interpreter import is_command
 from ..errors import StreamError
 from ..system.causes import ended_resources
 from ..system.files import NO_ROOM, file_error
 from ..system.latch import Latch
+from ..system.signals import ENDS
 from .output import print_error
 
 __all__ = ["EXIT_INTERRUPTED", "EXIT_STREAM_ERROR", "clean_exit", "end_without_output", "told_to_end"]
@@ -27,16 +31,101 @@ EXIT_STREAM_ERROR = 1
 EXIT_INTERRUPTED = 130
 _EXIT_SIGNAL = 128
 
+#: Seconds within which further signals say the same as the first one: a terminal that closes sends two, and
+#: who presses Ctrl-C twice wants no clean-up to be torn apart.
+_SAME_SECONDS = 2.0
+
+#: Seconds after which an interrupt that got lost is raised again.
+_AGAIN_SECONDS = 1.0
+
 #: Errors of output: a full disk, a quota, a limit, a broken device.
 _NO_OUTPUT = (*NO_ROOM, errno.EIO)
 
 
 class _Ended(KeyboardInterrupt):
-    """SIGTERM or SIGHUP arrived; handled like Ctrl-C."""
+    """SIGINT, SIGTERM or SIGHUP arrived; handled like Ctrl-C."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+class _Ending:
+    """The signal that ends a command, and those behind it."""
+
+    def __init__(self) -> None:
+        self._same_until = 0.0
+        self._inside = False
+        self._early = self._number = 0
+        self._raised: weakref.ref[_Ended] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether a signal has come."""
+        return self._same_until > 0
+
+    def begins(self) -> bool:
+        """Note a signal; returns whether it says more than the one before."""
+        now = time.monotonic()
+        if now < self._same_until:
+            return False
+        self._same_until = now + _SAME_SECONDS
+        return True
+
+    def interrupt(self, number: int) -> None:
+        """Raise within the block; before and behind it, where nothing would catch that, keep the signal."""
+        if self.begins():
+            if self._inside:
+                raise self._noted(_Ended(number))
+            self._early = number
+
+    def _noted(self, error: _Ended) -> _Ended:
+        """Keep an eye on an interrupt that is raised; the caller keeps no reference to it."""
+        self._number, self._raised = error.number, weakref.ref(error, self._gone)
+        return error
+
+    def _gone(self, _: object) -> None:
+        """Set the alarm: the interrupt did its work, or came within a destructor, and got lost there."""
+        if self._inside and is_command():
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+
+    def again(self, number: int, frame: object) -> None:
+        """Interrupt what goes on: the alarm came."""
+        if self._inside:
+            raise self._noted(_Ended(self._number))
+
+    def enter(self) -> None:
+        """Begin the block: raise what came just before it."""
+        self._inside = True
+        if self._early:
+            raise self._noted(_Ended(self._early))
+
+    def leave(self) -> None:
+        """End the block."""
+        self._inside, self._early = False, 0
+        if is_command():
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def act(self) -> None:
+        """Let what came just behind the block act, by the handlers that are set now."""
+        if self._early:
+            signal.raise_signal(self._early)
+
+    def wait_out(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal at the end of the process: it ends already."""
+        if self.begins():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+
+def _say_unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Say what got lost in a destructor, but not an interrupt, which is raised again."""
+    if not isinstance(unraisable.exc_value, _Ended):
+        sys.__unraisablehook__(unraisable)
+
+
+#: That of the block of `clean_exit` which runs.
+_running = _Ending()
 
 
 def _leave_lost_terminal() -> None:
@@ -54,10 +143,11 @@ def _leave(descriptor: int) -> None:
 
 
 @contextlib.contextmanager
-def _upon(numbers: tuple[int, ...], act: Callable[[int], object]) -> Iterator[None]:
-    """Handle these signals within a block.
+def _upon(act: Callable[[int], object], ending: _Ending | None = None) -> Iterator[None]:
+    """Handle the signals that end a command within a block.
 
-    An ignored SIGHUP, as under nohup, stays ignored.
+    An ignored one stays ignored, as SIGHUP under nohup, and SIGINT of what a shell runs in the background.
+    A command whose end has begun is not interrupted until its process has ended.
     """
 
     def handle(number: int, frame: object) -> None:
@@ -65,15 +155,16 @@ def _upon(numbers: tuple[int, ...], act: Callable[[int], object]) -> Iterator[No
             _leave_lost_terminal()
         act(number)
 
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number, handler in before.items():
-        if number != signal.SIGHUP or handler != signal.SIG_IGN:
-            signal.signal(number, handle)
+    found = {number: signal.getsignal(number) for number in ENDS}
+    before = {number: handler for number, handler in found.items() if handler != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handle)
     try:
         yield
     finally:
+        over = ending.wait_out if ending is not None and ending.begun and is_command() else None
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, over or handler)
 
 
 def end_without_output(error: OSError) -> None:
@@ -90,30 +181,41 @@ def end_without_output(error: OSError) -> None:
 def clean_exit() -> Iterator[None]:
     """Turn stream errors, Ctrl-C, SIGTERM and SIGHUP into a line on stderr and an exit code.
 
-    The signals raise a KeyboardInterrupt in the block, so that it can clean up. Only the first one does: a
-    closing terminal may send SIGHUP twice.
+    The signals raise a KeyboardInterrupt in the block, so that it can clean up. Those that follow within two
+    seconds, as from a second Ctrl-C, do not; later ones do, if it has not ended by then.
     """
-    ended = False
-    let_interrupts_raise()
+    global _running
+    ending = _running = _Ending()
+    if is_command():
+        signal.signal(signal.SIGALRM, ending.again)
+        sys.unraisablehook = _say_unraisable
+    with _upon(ending.interrupt, ending):
+        try:
+            with _told_errors():
+                ending.enter()
+                yield
+        except _Ended as error:
+            interrupted = error.number == signal.SIGINT
+            name = signal.Signals(error.number).name
+            click.echo(f"pymilk: {'interrupted' if interrupted else f'ended by {name}'}", err=True)
+            sys.exit(_EXIT_SIGNAL + error.number)
+        except KeyboardInterrupt:  # of a terminal, which had handlers of its own
+            ending.begins()
+            click.echo("pymilk: interrupted", err=True)
+            sys.exit(EXIT_INTERRUPTED)
+        finally:
+            ending.leave()
+    ending.act()
 
-    def end(number: int) -> None:
-        nonlocal ended
-        if not ended:
-            ended = True
-            raise _Ended(number)
 
+@contextlib.contextmanager
+def _told_errors() -> Iterator[None]:
+    """Turn errors into a line on stderr and an exit code."""
     try:
-        with _upon((signal.SIGTERM, signal.SIGHUP), end):
-            yield
+        yield
     except StreamError as error:
         print_error(error)
         sys.exit(EXIT_STREAM_ERROR)
-    except _Ended as error:
-        click.echo(f"pymilk: ended by {signal.Signals(error.number).name}", err=True)
-        sys.exit(_EXIT_SIGNAL + error.number)
-    except KeyboardInterrupt:
-        click.echo("pymilk: interrupted", err=True)
-        sys.exit(EXIT_INTERRUPTED)
     except MemoryError:
         text = "there is no memory for this, or this process may not have so much (ulimit -v)"
         click.echo(f"pymilk: {text}", err=True)
@@ -134,5 +236,10 @@ def clean_exit() -> Iterator[None]:
 @contextlib.contextmanager
 def told_to_end(end: Latch) -> Iterator[None]:
     """Make SIGINT, SIGTERM and SIGHUP set an event only, so that running code is not interrupted."""
-    with _upon((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), lambda _: end.set()):
+
+    def tell(number: int) -> None:
+        _running.begins()
+        end.set()
+
+    with _upon(tell):
         yield

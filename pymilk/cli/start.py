@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from .._interpreter import let_interrupts_kill
+from .._interpreter import begin_command
 from ..system.causes import cause_of, ended_resources
 
 __all__ = ["creashmim", "main", "shmImshow", "shmPlot", "shmTermshow", "updatekw"]
@@ -81,7 +81,7 @@ def loaded(module: str, name: str) -> Callable[..., object]:
 def _run(module: str, command: str, name: str) -> None:
     _open_closed_streams()
     _replace_what_cannot_be_encoded()
-    let_interrupts_kill()  # until the command begins, which handles signals itself
+    begin_command()
     found = loaded(module, command)
     try:
         found(prog_name=name)

@@ -216,6 +216,8 @@ class Terminal:
             Letters, "up", "down", "left", "right", "pageup", "pagedown", "home", "end", "escape"; empty at
             the end of the time, or if everything must be drawn again. None: the terminal is gone.
         """
+        if self._ended:  # the exception got lost, as in a destructor
+            raise _Ended
         wake = self._wake[0] if self._wake is not None else -1
         seconds = max(0.0, until - time.monotonic())
         alone = self._bytes == b"\x1b"

@@ -16,6 +16,7 @@ from ...capture import Capture
 from ...shm import SHM
 from ...simulate import SimulatedCamera
 from ...streams.waiting import WAIT_POLICIES
+from ...system.signals import held_signals
 from ..exits import clean_exit
 from ..output import print_json, print_report
 from ..parameters import AliasedOption, NumberRange, check_plot, dtype_of, shape_of
@@ -33,9 +34,10 @@ def _stream_directory(chosen: str | None) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         if chosen is None:
             memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
-            chosen = stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="pymilk-demo-", dir=memory)
-            )
+            with held_signals():  # until it is sure to be removed
+                chosen = stack.enter_context(
+                    tempfile.TemporaryDirectory(prefix="pymilk-demo-", dir=memory)
+                )
         os.environ["MILK_SHM_DIR"] = chosen
         try:
             yield

@@ -21,6 +21,7 @@ from ...parameters.records import Program
 from ...parameters.survey import survey_fps
 from ...parameters.texts import value_from_text
 from ...parameters.words import ParameterType
+from ...system.signals import held_signals
 from ..colour import wants_colours
 from ..exits import clean_exit
 from ..fpsprinting import fps_table, print_changes, print_fps, print_parameters, unusable_fps
@@ -212,9 +213,10 @@ def create(
                     made.add_param(key, type=kind, default=value)
 
         # Elsewhere first: what cannot be made leaves nothing behind, and takes the place of none.
-        with tempfile.TemporaryDirectory() as elsewhere:
-            make(os.path.join(elsewhere, f"{fps_name(fps_path(name))}{SUFFIX}"), False, False)
-        make(name, True, force)
+        with held_signals():  # all of it or nothing
+            with tempfile.TemporaryDirectory() as elsewhere:
+                make(os.path.join(elsewhere, f"{fps_name(fps_path(name))}{SUFFIX}"), False, False)
+            make(name, True, force)
 
 
 @contextlib.contextmanager

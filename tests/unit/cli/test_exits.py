@@ -1,0 +1,233 @@
+"""How commands end upon signals: one interrupt, one sentence, whatever follows it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import signal
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("click", reason="extra cli")
+pytest.importorskip("rich", reason="extra cli")
+
+from pymilk.cli import exits
+from pymilk.cli.exits import clean_exit, told_to_end
+from pymilk.system.latch import Latch
+from pymilk.system.signals import ENDS
+
+SENTENCES = {
+    signal.SIGINT: "pymilk: interrupted\n",
+    signal.SIGTERM: "pymilk: ended by SIGTERM\n",
+    signal.SIGHUP: "pymilk: ended by SIGHUP\n",
+}
+first = pytest.mark.parametrize("first", ENDS)
+second = pytest.mark.parametrize("second", ENDS)
+
+
+class Told(BaseException):
+    """What the handlers of these tests raise: nobody else handles the signal."""
+
+
+@pytest.fixture(autouse=True)
+def _handlers() -> Iterator[None]:
+    def tell(number: int, frame: object) -> None:
+        raise Told(number)
+
+    before = {number: signal.signal(number, tell) for number in ENDS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@first
+@second
+def test_second_signal_does_not_tear_the_clean_up(
+    first: int, second: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = []
+
+    def work() -> None:
+        try:
+            signal.raise_signal(first)
+        finally:
+            signal.raise_signal(second)
+            steps.append("cleaned up")
+
+    with pytest.raises(SystemExit) as ended, clean_exit():
+        work()
+    assert (ended.value.code, steps) == (128 + first, ["cleaned up"])
+    assert capsys.readouterr().err == SENTENCES[signal.Signals(first)]
+
+
+@second
+def test_later_signal_ends_a_clean_up_that_hangs(second: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr(exits, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    steps = []
+
+    def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            for now[0] in (1001.0, 1003.0):
+                signal.raise_signal(second)
+                steps.append(now[0])
+
+    with pytest.raises(SystemExit) as ended, clean_exit():
+        work()
+    assert (ended.value.code, steps) == (128 + second, [1001.0])
+
+
+@first
+def test_signal_while_the_sentence_is_printed(
+    first: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    echo = exits.click.echo
+
+    def interrupted(*args: object, **kwargs: bool) -> None:
+        signal.raise_signal(first)
+        echo(*args, **kwargs)
+
+    monkeypatch.setattr(exits.click, "echo", interrupted)
+    with pytest.raises(SystemExit) as ended, clean_exit():
+        signal.raise_signal(first)
+    assert ended.value.code == 128 + first
+    assert capsys.readouterr().err == SENTENCES[signal.Signals(first)]
+
+
+@first
+def test_signal_just_before_the_block(
+    first: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    enter = exits._Ending.enter
+
+    def late(ending: exits._Ending) -> None:
+        signal.raise_signal(first)
+        enter(ending)
+
+    monkeypatch.setattr(exits._Ending, "enter", late)
+    with pytest.raises(SystemExit) as ended, clean_exit():
+        raise AssertionError("the signal was lost")
+    assert ended.value.code == 128 + first
+    assert capsys.readouterr().err == SENTENCES[signal.Signals(first)]
+
+
+@first
+def test_signal_just_behind_the_block_is_not_lost(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave = exits._Ending.leave
+
+    def early(ending: exits._Ending) -> None:
+        leave(ending)
+        signal.raise_signal(first)
+
+    monkeypatch.setattr(exits._Ending, "leave", early)
+
+    def work() -> None:
+        with clean_exit():
+            pass
+
+    with pytest.raises(Told) as told:
+        work()
+    assert told.value.args == (first,)
+
+
+@first
+@second
+def test_signal_behind_one_that_was_heeded(
+    first: int, second: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    end, reached = Latch(), []
+    with clean_exit():
+        with told_to_end(end):
+            signal.raise_signal(first)
+        signal.raise_signal(second)
+        reached.append("the report")
+    assert (end.is_set(), reached) == (True, ["the report"])
+    assert capsys.readouterr().err == ""
+
+
+@first
+@pytest.mark.parametrize("heeded", [False, True])
+def test_a_command_is_not_interrupted_between_its_end_and_that_of_its_process(
+    first: int, heeded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exits, "is_command", lambda: True)
+    heeding = told_to_end(Latch()) if heeded else contextlib.nullcontext()
+    with contextlib.suppress(SystemExit), clean_exit(), heeding:
+        signal.raise_signal(first)
+    for number in ENDS:
+        signal.raise_signal(number)
+
+
+class Destroyed:
+    """An object during whose end a signal comes: exceptions get lost there."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+
+
+@first
+def test_interrupt_that_got_lost_is_raised_again(
+    first: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exits, "is_command", lambda: True)
+    monkeypatch.setattr(exits, "_AGAIN_SECONDS", 0.001)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    before = signal.getsignal(signal.SIGALRM)
+
+    def work() -> None:
+        Destroyed(first)
+        while True:
+            pass
+
+    with pytest.raises(SystemExit) as ended, clean_exit():
+        work()
+    signal.signal(signal.SIGALRM, before)
+    assert ended.value.code == 128 + first
+    assert capsys.readouterr().err == SENTENCES[signal.Signals(first)]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@first
+def test_clean_up_is_not_taken_for_a_lost_interrupt(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exits, "is_command", lambda: True)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    before = signal.getsignal(signal.SIGALRM)
+    alarms = []
+
+    def work() -> None:
+        try:
+            signal.raise_signal(first)
+        except KeyboardInterrupt as error:
+            kept = error
+        gc.collect()
+        alarms.append(signal.getitimer(signal.ITIMER_REAL))
+        raise kept
+
+    with pytest.raises(SystemExit) as ended, clean_exit():
+        work()
+    signal.signal(signal.SIGALRM, before)
+    assert (ended.value.code, alarms) == (128 + first, [(0.0, 0.0)])
+
+
+def test_handlers_are_as_before() -> None:
+    before = [signal.getsignal(number) for number in ENDS]
+    with contextlib.suppress(SystemExit), clean_exit():
+        signal.raise_signal(signal.SIGTERM)
+    assert [signal.getsignal(number) for number in ENDS] == before
+
+
+@first
+def test_ignored_signals_stay_ignored(first: int) -> None:
+    signal.signal(first, signal.SIG_IGN)
+    with clean_exit(), told_to_end(end := Latch()):
+        signal.raise_signal(first)
+        assert not end.is_set()
+    assert signal.getsignal(first) == signal.SIG_IGN
