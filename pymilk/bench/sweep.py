@@ -32,6 +32,7 @@ from ..errors import (
 from ..names import stream_directory
 from ..streams.waiting import spin_of
 from ..system.machine import CpuClock, describe, file_system_of
+from ..system.signals import held_signals, unbroken
 from ..system.threads import check_scheduling, do_all, schedule_thread, start_thread
 from .account import Account, latency_counts, percentiles, settle
 from .frames import SelfCheckingFrame, check_frames
@@ -383,17 +384,17 @@ class Benchmark:
     @contextlib.contextmanager
     def _private_directory(self) -> Iterator[Path]:
         """Make a directory in the stream directory, and remove it at the end."""
-        try:
-            folder = tempfile.mkdtemp(prefix="pymilk-bench-", dir=self._directory)
-        except OSError as error:
-            raise StreamPermissionError(
-                f"no directory can be made in the stream directory {self._directory}: {error.strerror}",
-                path=self._directory,
-            ) from error
-        try:
+        with contextlib.ExitStack() as undo:
+            try:
+                with held_signals():  # until it is sure to be removed
+                    folder = tempfile.mkdtemp(prefix="pymilk-bench-", dir=self._directory)
+                    undo.callback(unbroken, lambda: shutil.rmtree(folder, ignore_errors=True))
+            except OSError as error:
+                raise StreamPermissionError(
+                    f"no directory can be made in the stream directory {self._directory}: {error.strerror}",
+                    path=self._directory,
+                ) from error
             yield Path(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _measure_source(self, folder: Path, tasks: list[_Task], cube: npt.NDArray[Any]) -> None:
         """Measure all rates of one source, with one writer for as long as it lives."""

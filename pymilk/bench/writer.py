@@ -27,6 +27,7 @@ import numpy.typing as npt
 from .. import errors
 from .._core import IMAGETYPES, Stream
 from ..errors import StreamError, StreamPermissionError, StreamTimeoutError
+from ..system.signals import held_signals, unbroken
 from ..system.threads import check_scheduling, schedule_thread
 from .frames import SelfCheckingFrame
 
@@ -98,21 +99,21 @@ class BenchWriter:
         options += [f"--depth={depth}", f"--parent={os.getpid()}"]
         options += [] if cpu is None else [f"--cpu={cpu}"]
         options += [] if priority is None else [f"--priority={priority}"]
-        self._process = subprocess.Popen(
-            [*COMMAND, str(self.path), *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # Safe path: a checkout in the working directory must not hide the installed package.
-            env={**os.environ, "PYTHONSAFEPATH": "1"},
-            # Ctrl-C in a terminal goes to the parent only, which ends the writer after the account.
-            start_new_session=True,
-        )
-        try:
+        with contextlib.ExitStack() as undo:
+            with held_signals():  # until it is sure to be ended
+                self._process = subprocess.Popen(
+                    [*COMMAND, str(self.path), *options],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    # Safe path: a checkout in the working directory must not hide the installed package.
+                    env={**os.environ, "PYTHONSAFEPATH": "1"},
+                    # Ctrl-C in a terminal goes to the parent only, which ends the writer after the account.
+                    start_new_session=True,
+                )
+                undo.callback(unbroken, self.end)
             self._begin()
-        except BaseException:
-            self.end()
-            raise
+            undo.pop_all()
 
     def _begin(self) -> None:
         """Wait until the stream is there."""

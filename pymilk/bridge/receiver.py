@@ -27,6 +27,7 @@ from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import GapTeller
 from ..system.latch import Latch
 from ..system.notices import warn_always
+from ..system.signals import unbroken
 from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns
 from .account import Account, Arrival
@@ -211,8 +212,7 @@ class Receiver:
             close_at_exit(self)
             start_thread(self._thread)
         except BaseException:
-            self._thread, self._started = None, 0.0  # it may be started again
-            do_all(self._shut)
+            unbroken(self._undo)
             raise
         return self
 
@@ -274,6 +274,15 @@ class Receiver:
         if fault is not None:
             raise fault
         return self.report
+
+    def _undo(self) -> None:
+        """Undo a start; it may be started again."""
+        if self._thread is not None:
+            self._over.set()
+            self._news.set()
+            join_thread(self._thread)
+        do_all(self._shut, self._delete)
+        self._thread, self._started, self._over = None, 0.0, Latch()
 
     def _shut(self) -> None:
         """Take back what `_connect` and the thread did."""
@@ -564,10 +573,15 @@ class Receiver:
             )
 
     def __enter__(self) -> Receiver:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            if self.running:  # an interrupt just behind it: __exit__ will not be called
+                unbroken(self.stop)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        self.stop()
+        unbroken(self.stop)
 
     def __repr__(self) -> str:
         return f"<Receiver {self.source!r} -> {self.name!r}>"

@@ -10,6 +10,7 @@ from ..errors import NotStartedError, StreamArgumentError
 from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.latch import Latch
+from ..system.signals import unbroken
 from .connections import Connections
 from .engine import Engine
 from .header import MAX_FRAME, nbytes_most
@@ -58,16 +59,16 @@ class Router:
         """
         if self._engine is not None or self._over.is_set():
             raise StreamArgumentError("the router was started already", argument="start", found=None)
-        self._engine = open_engine(self._links, nbytes_most(self._most))
         try:
+            self._engine = open_engine(self._links, nbytes_most(self._most))
             self._connections = Connections(self._links, self._engine).watch()
+            self._started = time.monotonic()
+            tell_after_fork(self)
+            close_at_exit(self)
         except BaseException:
-            self._engine.close()
-            self._engine = None
+            unbroken(self._shut)
+            self._started = 0.0  # it may be started again
             raise
-        self._started = time.monotonic()
-        tell_after_fork(self)
-        close_at_exit(self)
         return self
 
     @property
@@ -85,13 +86,17 @@ class Router:
         """End. A second call does nothing."""
         self._ended = self._ended or time.monotonic()
         self._over.set()
+        self._shut()
+
+    close = stop
+
+    def _shut(self) -> None:
+        """Take back what `start` did."""
         if self._connections is not None:
             self._connections.close()
         engine, self._engine = self._engine, None
         if engine is not None:
             engine.close()
-
-    close = stop
 
     def _after_fork(self) -> None:
         # Connections and their threads stayed with the parent: here it has ended.
@@ -119,7 +124,12 @@ class Router:
         return self._over.wait(limit)
 
     def __enter__(self) -> Router:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            if self.running:  # an interrupt just behind it: __exit__ will not be called
+                unbroken(self.stop)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        self.stop()
+        unbroken(self.stop)

@@ -19,6 +19,7 @@ from ..system.ending import close_at_exit
 from ..system.faults import fault_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
+from ..system.signals import unbroken
 from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns
 from .clocks import answer_clock
@@ -164,9 +165,7 @@ class Sender:
             close_at_exit(self)
             start_thread(self._thread)
         except BaseException:
-            self._ending, self._thread, self._started = True, None, 0.0
-            do_all(self._shut)
-            self._ending = False  # it may be started again
+            unbroken(self._undo)
             raise
         return self
 
@@ -182,6 +181,15 @@ class Sender:
             self._logs = LogDesk(self.log, self.host, self._number, self._engine)
         if self._params is not None:
             self._desk = ParameterDesk(self._params, self.host, self._engine)
+
+    def _undo(self) -> None:
+        """Undo a start; it may be started again."""
+        self._ending = True
+        self._news.set()
+        if self._thread is not None:
+            join_thread(self._thread)
+        do_all(self._shut)
+        self._ending, self._thread, self._started = False, None, 0.0
 
     def _shut(self) -> None:
         """Take back what `_open` and the thread did."""
@@ -394,10 +402,15 @@ class Sender:
         return json.dumps(about).encode()
 
     def __enter__(self) -> Sender:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            if self.running:  # an interrupt just behind it: __exit__ will not be called
+                unbroken(self.stop)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        self.stop()
+        unbroken(self.stop)
 
     def __repr__(self) -> str:
         what = (*self.patterns, *self.log, *(self._params.fps if self._params else ()))

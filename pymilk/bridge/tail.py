@@ -23,6 +23,7 @@ from ..errors import (
 from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.latch import Latch
+from ..system.signals import unbroken
 from .connections import Connections
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
@@ -120,12 +121,13 @@ class Tail:
             raise StreamArgumentError("the tail was started already", argument="start", found=None)
         try:
             self._open()
+            self._started = time.monotonic()
+            tell_after_fork(self)
+            close_at_exit(self)
         except BaseException:
-            self._shut()
+            unbroken(self._shut)
+            self._started = 0.0  # it may be started again
             raise
-        self._started = time.monotonic()
-        tell_after_fork(self)
-        close_at_exit(self)
         return self
 
     def _open(self) -> None:
@@ -343,10 +345,15 @@ class Tail:
         self._sender, self.longest = answer.sender, answer.longest
 
     def __enter__(self) -> Tail:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            if self.running:  # an interrupt just behind it: __exit__ will not be called
+                unbroken(self.stop)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        self.stop()
+        unbroken(self.stop)
 
     def __repr__(self) -> str:
         return f"<Tail of {self.source!r}>"

@@ -20,6 +20,7 @@ from ..system.extras import optional_library
 from ..system.faults import words_of_fault
 from ..system.forks import tell_after_fork
 from ..system.journal import warn
+from ..system.signals import held_signals
 from ..times import now_ns
 from .access import Allow
 from .credentials import check_private
@@ -331,11 +332,11 @@ class _Session:
 
     def _tell(self, what: _T) -> _T:
         """Tell something to the others, now or when the next session is there."""
-        with self._lock:
+        with held_signals(), self._lock:  # it is told whole, and what is called meanwhile does not raise
             self._all[what] = None
             if not self.renewing:
                 what.begin(self._session)
-        return what
+            return what
 
     def forget(self, what: _Closing) -> None:
         """Tell it no more."""

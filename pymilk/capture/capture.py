@@ -25,6 +25,7 @@ from ..streams.waiting import Follower, frames_behind, spin_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import tell
 from ..system.latch import Latch
+from ..system.signals import unbroken
 from ..system.threads import do_all, start_thread
 from ..times import now_ns, tai_offset
 from .cube import destination, finish, make_pages
@@ -155,8 +156,7 @@ class Capture(Labelled):
                 self.join()
         except BaseException as error:
             # It may have come between any two steps; nobody holds this object, so nothing may go on.
-            self.stop()
-            self.end()
+            unbroken(self._stop_and_wait)
             # Within threading.Thread.start it can come out as an error of a lock.
             if isinstance(error, RuntimeError) and isinstance(error.__context__, KeyboardInterrupt):
                 interrupt = KeyboardInterrupt()
@@ -185,10 +185,13 @@ class Capture(Labelled):
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """Stop it; without another exception, raise what ended it before."""
-        self.stop()
-        self.end()
+        unbroken(self._stop_and_wait)
         if kind is None:
             self.join()
+
+    def _stop_and_wait(self) -> None:
+        self.stop()
+        self.end()
 
     def begin(self) -> None:
         """Start the thread of a capture that was made with `held`; it arms the capture at once.
@@ -360,8 +363,7 @@ class Capture(Labelled):
         try:
             return event.wait(timeout)
         except BaseException as error:
-            self.stop()
-            self.end()
+            unbroken(self._stop_and_wait)
             carry(error, capture=self)
             raise
 

@@ -23,6 +23,7 @@ from ..native.checks import checked_timeout
 from ..streams.waiting import Awaited
 from ..streams.watching import read_later
 from ..system.forks import tell_after_fork
+from ..system.signals import held_signals
 from .base import Channel
 from .file import HEADER_NBYTES, new_header
 from .files import Kind, channel_name, channel_path, create_channel, open_channel, remove_channel
@@ -341,9 +342,10 @@ class CommandQueue(QueueFile, Channel):
                 with contextlib.suppress(ChannelNotFoundError, ChannelFormatError):
                     old = stack.enter_context(cls.attach(path))
             header = new_header(Kind.cmd, nbytes, slots, size)
-            os.close(create_channel(path, plain, header, nbytes, replace=replace, mode=mode))
-            if old is not None:
-                old._retire()
+            with held_signals():  # the file is there, and the old one retired, or neither
+                os.close(create_channel(path, plain, header, nbytes, replace=replace, mode=mode))
+                if old is not None:
+                    old._retire()
         return cls.attach(path, spin=spin)
 
     @classmethod
@@ -377,6 +379,11 @@ class CommandQueue(QueueFile, Channel):
     def _open(cls, name: str | os.PathLike[str], use: bool, spin: float) -> Self:
         path = channel_path(name, Kind.cmd)
         plain = channel_name(path, Kind.cmd)
+        with held_signals():  # until an object has the descriptors
+            return cls._opened(path, plain, use, spin)
+
+    @classmethod
+    def _opened(cls, path: str, plain: str, use: bool, spin: float) -> Self:
         queue = cls.__new__(cls)
         fd, _ = open_channel(path, plain, use)
         try:

@@ -11,6 +11,7 @@ from .._types import Array
 from ..arguments import check_count, shown
 from ..errors import ChannelArgumentError, ChannelFormatError, ChannelNotFoundError
 from ..system.forks import tell_after_fork
+from ..system.signals import held_signals
 from .base import Channel, check_start
 from .files import (
     Kind,
@@ -149,7 +150,7 @@ class MessageLog(LogFile, Channel):
         path = channel_path(name, Kind.msg)
         plain = channel_name(path, Kind.msg)
         size = checked_size(nbytes, _LEAST_NBYTES, plain)
-        with contextlib.ExitStack() as stack:
+        with held_signals(), contextlib.ExitStack() as stack:  # until an object has the descriptor
             old = None
             if replace:
                 with contextlib.suppress(ChannelNotFoundError, ChannelFormatError):
@@ -157,9 +158,9 @@ class MessageLog(LogFile, Channel):
             fd = create_channel(path, plain, new_header(Kind.msg, size), size, replace=replace, mode=mode)
             if old is not None:
                 old._retire()
-        if many:
-            let_others_write(fd)
-        return cls._of(fd, path, plain, True, True, many)
+            if many:
+                let_others_write(fd)
+            return cls._of(fd, path, plain, True, True, many)
 
     @classmethod
     def attach(
@@ -195,14 +196,15 @@ class MessageLog(LogFile, Channel):
         many = _many(writers)
         path = channel_path(name, Kind.msg)
         plain = channel_name(path, Kind.msg)
-        fd, shared = open_channel(path, plain, True if write else None)
-        try:
-            if write:
-                lock_channel(fd, plain, path, others=many)
-        except BaseException:
-            os.close(fd)
-            raise
-        log = cls._of(fd, path, plain, shared, write, many and write)
+        with held_signals():  # until an object has the descriptor
+            fd, shared = open_channel(path, plain, True if write else None)
+            try:
+                if write:
+                    lock_channel(fd, plain, path, others=many)
+            except BaseException:
+                os.close(fd)
+                raise
+            log = cls._of(fd, path, plain, shared, write, many and write)
         if start == "oldest":
             log.join_oldest()
         elif not write:

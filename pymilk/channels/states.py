@@ -18,6 +18,7 @@ from ..errors import (
 )
 from ..system.forks import tell_after_fork
 from ..system.locks import unlock
+from ..system.signals import held_signals
 from .base import Channel
 from .file import HEADER_NBYTES, new_header
 from .files import (
@@ -187,11 +188,12 @@ class SharedState(StateFile, Channel):
                 # Nobody sets something in the old one that nobody will see.
                 old._lock()
                 stack.callback(old._unlock)
-            fd = create_channel(path, plain, content, size, replace=replace, mode=mode)
-            unlock(fd)
-            if old is not None:
-                old._retire()
-        return cls._of(fd, path, plain, True, timeout)
+            with held_signals():  # until an object has the descriptor
+                fd = create_channel(path, plain, content, size, replace=replace, mode=mode)
+                unlock(fd)
+                if old is not None:
+                    old._retire()
+                return cls._of(fd, path, plain, True, timeout)
 
     @classmethod
     def attach(cls, name: str | os.PathLike[str], *, write: bool | None = None, timeout: float = 1.0) -> Self:
@@ -214,8 +216,9 @@ class SharedState(StateFile, Channel):
         check_number("timeout", timeout, "a time from 0 to 86400 seconds", 0, 86400)
         path = channel_path(name, Kind.state)
         plain = channel_name(path, Kind.state)
-        fd, shared = open_channel(path, plain, write or None)
-        return cls._of(fd, path, plain, shared, timeout, write is not False)
+        with held_signals():  # until an object has the descriptor
+            fd, shared = open_channel(path, plain, write or None)
+            return cls._of(fd, path, plain, shared, timeout, write is not False)
 
     @classmethod
     def _of(cls, fd: int, path: str, name: str, shared: bool, timeout: float, write: bool = True) -> Self:

@@ -22,7 +22,7 @@ from ..system.causes import ended_resources
 from ..system.extras import optional_library
 from ..system.files import file_error
 from ..system.memory import free_memory
-from ..system.regular import open_regular
+from ..system.regular import regular_file
 from .contents import Content, content_of, open_packed
 from .fits_headers import check_headers
 
@@ -148,7 +148,7 @@ def _file(path: str) -> Any:
     if os.path.isdir(path):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
     content = content_of(path)
-    return io.BytesIO(unpacked(path, content)) if content.packed else open(open_regular(path), "rb")
+    return io.BytesIO(unpacked(path, content)) if content.packed else regular_file(path)
 
 
 def unpacked(path: str, content: Content) -> bytes:

@@ -26,6 +26,7 @@ from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.forks import tell, tell_after_fork
 from ..system.latch import Latch
+from ..system.signals import unbroken
 from ..system.threads import do_all, start_thread
 from ..times import now_ns
 from .alignment import Alignment, align
@@ -210,10 +211,13 @@ class MultiCapture(Mapping[str, Capture]):
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         """Stop all; without another exception, raise what ended one of them before."""
-        self.stop()
-        self._over.wait(_PATIENCE)
+        unbroken(self._stop_and_wait)
         if kind is None:
             self.join()
+
+    def _stop_and_wait(self) -> None:
+        self.stop()
+        self._over.wait(_PATIENCE)
 
     @property
     def done(self) -> bool:
@@ -284,7 +288,7 @@ class MultiCapture(Mapping[str, Capture]):
             if not self._over.wait(limit):
                 return self
         except BaseException as error:
-            self.abandon()
+            unbroken(self.abandon)
             carry(error, captures=self)
             raise
         if self._keeper is not None:

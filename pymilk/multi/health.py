@@ -16,6 +16,7 @@ from ..errors import StreamError, StreamTimeoutError
 from ..inspection import measure_rates, survey
 from ..names import is_pattern, matches, stream_directory
 from ..ring import RingReader
+from ..system.signals import unbroken
 
 __all__ = ["Event", "Limits", "Watcher"]
 
@@ -223,4 +224,4 @@ class Watcher:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
+        unbroken(self.close)

@@ -510,18 +510,22 @@ cdef class Creation:
     cdef int close_old(self) except -1:
         self.old_mapping = None
         if self.old_fd >= 0:
-            unlock(self.old_fd)  # the mapping would keep the lock
-            c_close(self.old_fd)
-            self.old_fd = -1
+            try:
+                unlock(self.old_fd)  # the mapping would keep the lock
+            finally:  # a signal handler may raise in Python code
+                c_close(self.old_fd)
+                self.old_fd = -1
         return 0
 
     cdef int let_go(self) except -1:
         """Close what was open, whether it went well or not. The mapping and the lock of the new stream stay."""
-        if self.old_lock is not None:
-            self.old_lock.release()
-        self.close_old()
-        mark_idle(self.fd)
-        c_close(self.fd)
+        try:
+            if self.old_lock is not None:
+                self.old_lock.release()
+            self.close_old()
+            mark_idle(self.fd)
+        finally:  # a signal handler may raise in Python code
+            c_close(self.fd)
         return 0
 
 

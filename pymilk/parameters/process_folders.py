@@ -33,6 +33,7 @@ from ..system.causes import cause_of, ended_resources
 from ..system.files import checked_path, put_in_place
 from ..system.hidden import temporary_path
 from ..system.processes import process_alive
+from ..system.signals import held_signals
 from .process_file import MappedFile
 from .process_layout import LIST_FILE, LIST_SLOTS, SLOT_NBYTES, SlotState
 
@@ -350,11 +351,13 @@ class ProcessList:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep other processes of ours from taking a slot meanwhile; goes on without after a while."""
-        try:
-            fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError as error:
-            raise self._replaced() from error
-        try:
+        with contextlib.ExitStack() as undo:
+            try:
+                with held_signals():  # until it is sure to be closed
+                    fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+                    undo.callback(os.close, fd)
+            except OSError as error:
+                raise self._replaced() from error
             if os.fstat(fd).st_ino != self._file.inode:
                 raise self._replaced()
             deadline = time.monotonic() + _LOCK_SECONDS
@@ -364,8 +367,6 @@ class ProcessList:
                     break
                 time.sleep(0.002)
             yield
-        finally:
-            os.close(fd)
 
     def _replaced(self) -> ProcessInfoDamagedError:
         return ProcessInfoDamagedError(

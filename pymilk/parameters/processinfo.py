@@ -32,6 +32,7 @@ from ..errors import (
 )
 from ..native.checks import checked_timeout
 from ..system.processes import owner_state, process_alive
+from ..system.signals import held_signals, unbroken
 from ..times import now_ns
 from .loop import Loop
 from .process_fields import decode, encode, known, nanoseconds
@@ -256,9 +257,10 @@ class ProcessInfo:
         path = process_path(folder, name, pid)
         slots = ProcessList.open_or_make(folder)
         with contextlib.ExitStack() as undo:
-            undo.callback(slots.close)
-            _place(path, bytes(content), name)
-            undo.callback(os.unlink, path)
+            with held_signals():  # until it is sure to be undone
+                undo.callback(slots.close)
+                _place(path, bytes(content), name)
+                undo.callback(os.unlink, path)
             index = slots.take(pid, name, values["createtime"])
             self = cls(path, writable=True)
             self._file.close()
@@ -266,7 +268,7 @@ class ProcessInfo:
             self._owner = True
             self._list = slots, index
             undo.pop_all()
-        return self
+            return self
 
     # -- fields --------------------------------------------------------------------------------
 
@@ -742,7 +744,7 @@ class ProcessInfo:
             with contextlib.suppress(ProcessInfoError):
                 self._put("loopstat", LoopState.ERROR)
                 self._put("statusmsg", f"{type(error).__name__}: {error}")
-        self.close()
+        unbroken(self.close)
 
     def __del__(self) -> None:
         # Memory only. A file that is left is told by its PID; modules that removing it needs may be gone.

@@ -19,6 +19,7 @@ from ..errors import FPSError, FPSInUseError, FPSKeyError
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
 from ..system.processes import named_processes
+from ..system.signals import unbroken
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .check import check_all
@@ -108,10 +109,10 @@ class Running:
         self._pid = os.getpid()
         try:
             self._begin(roles)
+            return self
         except BaseException:
-            self._end()
+            unbroken(self._end)
             raise
-        return self
 
     def _begin(self, roles: list[Role]) -> None:
         table = self._table
@@ -145,10 +146,10 @@ class Running:
         interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
         try:
             told = interrupted and self._was_told()
-            self._end()
+            unbroken(self._end)
         except KeyboardInterrupt:
             # It may come so late, behind the bit that says the same.
-            self._end()
+            unbroken(self._end)
             if not self._was_told():
                 raise
             told = interrupted

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..arguments import shown
 from ..errors import FPSArgumentError, FPSTimeoutError
 from ..system.forks import tell_after_fork
+from ..system.signals import unbroken
 from ..system.threads import no_thread
 from .table import Entry, ParameterTable
 
@@ -160,7 +161,7 @@ class ChangeLoop:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
+        unbroken(self.close)
 
 
 class Watch(ChangeLoop):

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
+import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -32,6 +35,7 @@ from ..streams.keywords import Keywords
 from ..system.ending import close_at_exit
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
+from ..system.signals import held_signals, unbroken
 from ..system.threads import (
     check_scheduling,
     do_all,
@@ -129,6 +133,8 @@ class Player:
     >>> print(player.report)                                                        # doctest: +SKIP
     """
 
+    _made = False  # whether there is a stream
+
     def __init__(
         self,
         source: Any,
@@ -173,19 +179,18 @@ class Player:
                     argument="rate",
                     found=rate,
                 )
-            self._stream = _target(self._footage, stream, ring, ring_kind, force)
-        except BaseException:
-            self._footage.close()
-            raise
-        self.name = self._stream.name
-        try:
+            with held_signals():  # until somebody is sure to delete it
+                self._stream = _target(self._footage, stream, ring, ring_kind, force)
+                self._made, self._maker = True, os.getpid()
+            self.name = self._stream.name
             keywords = self._footage.keywords
             if keywords:
                 table = {name: (value, comment) for name, value, comment in keywords}
                 Keywords(self._stream).merge(table)
             self._feed = self._make_feed()
+            close_at_exit(self)
         except BaseException:
-            self._let_go()
+            unbroken(self._let_go)
             raise
 
     def _make_feed(self) -> FrameFeed:
@@ -215,7 +220,6 @@ class Player:
             self._threads.append(
                 threading.Thread(target=work, name=f"pymilk-play{work.__name__}-{self.name}", daemon=True)
             )
-        close_at_exit(self)
         try:
             for thread in self._threads:
                 start_thread(thread)
@@ -344,11 +348,16 @@ class Player:
         try:
             return self.start()
         except BaseException:
-            self.close()
+            unbroken(self.close)
             raise
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
+        unbroken(self.close)
+
+    def __del__(self, _ends: Callable[[], bool] = sys.is_finalizing) -> None:
+        # Its threads refer to it: it was never started.
+        if self._made and not self._over.is_set() and not _ends():
+            self._never_published()
 
     def __repr__(self) -> str:
         state = "running" if self.running else self._ended if self._threads else "not started"
@@ -395,12 +404,13 @@ class Player:
             self._over.set()
 
     def _let_go(self) -> None:
-        fault = do_all(self._footage.close, self._delete, self._stream.close)
+        steps = (self._delete, self._stream.close) if self._made else ()
+        fault = do_all(self._footage.close, *steps)
         if fault is not None:
             raise fault
 
     def _delete(self) -> None:
-        if self._remove and not self._stream.closed:
+        if self._remove and not self._stream.closed and self._maker == os.getpid():
             # The stream may have been deleted or replaced by another program.
             with contextlib.suppress(StreamNotFoundError, StreamReplacedError):
                 self._stream.destroy()

@@ -19,6 +19,7 @@ from ..arguments import STARTS, check_choice, check_count, check_seconds
 from ..errors import NotStartedError, RecordError, StreamArgumentError, StreamError, carry
 from ..shm import SHM
 from ..streams.waiting import spin_of
+from ..system.signals import unbroken
 from ..system.threads import check_scheduling, do_all
 from .headers import checked_keywords
 from .job import Job, JobOptions
@@ -197,7 +198,7 @@ class Recorder:
                 self._add(_job(each, target, options), source)
             self._check_collisions(path)
         except BaseException:
-            self._abandon()
+            unbroken(self._abandon)
             raise
 
     def _add(self, job: Job | Restarting, source: Any) -> None:
@@ -249,10 +250,10 @@ class Recorder:
             deadline = None if self._seconds is None else time.monotonic() + self._seconds
             for job in self._jobs.values():
                 job.begin(deadline)
+            return self
         except BaseException:
-            self._abandon()
+            unbroken(self._abandon)
             raise
-        return self
 
     @property
     def running(self) -> bool:
@@ -295,8 +296,7 @@ class Recorder:
 
     def _end(self) -> RecordReport:
         """Stop the jobs and wait for them, or let go of their streams if none was begun."""
-        for job in self._jobs.values():
-            job.stop()
+        self._tell_to_stop()
         if self._started:
             for job in self._jobs.values():
                 job.over.wait()
@@ -305,6 +305,10 @@ class Recorder:
             self._left = True
             self._abandon()
         return self.report
+
+    def _tell_to_stop(self) -> None:
+        for job in self._jobs.values():
+            job.stop()
 
     def _not_started(self) -> NotStartedError:
         return NotStartedError(
@@ -367,7 +371,12 @@ class Recorder:
         ) from first
 
     def __enter__(self) -> Recorder:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            if self.running:  # an interrupt just behind it: __exit__ will not be called
+                self._end()
+            raise
 
     def __exit__(
         self,
@@ -375,7 +384,10 @@ class Recorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        try:
+            self.stop()
+        finally:
+            unbroken(self._tell_to_stop)  # if an interrupt came before it; a slow disk is not waited for then
         if kind is None:
             self.wait()
 

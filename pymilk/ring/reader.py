@@ -36,6 +36,7 @@ from ..streams.silence import why_silent
 from ..streams.waiting import Awaited, Follower, spin_of
 from ..system.eventfds import new_eventfd
 from ..system.forks import tell_after_fork
+from ..system.signals import unbroken
 from ..system.threads import no_thread
 from ..times import now_ns
 from .block import Block, RingReport
@@ -907,7 +908,7 @@ class RingReader(ReadCalls):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
+        unbroken(self.close)
 
     def __del__(self, _ends: Any = sys.is_finalizing) -> None:
         # End the collector's thread, which refers to the ring, not to the reader. At interpreter exit it

@@ -27,6 +27,7 @@ from ..system.ending import close_at_exit
 from ..system.journal import GapTeller
 from ..system.notices import warn_always
 from ..system.processes import process_alive
+from ..system.signals import held_signals, unbroken
 from ..system.threads import do_all
 from ..verdicts import relay_reasons
 from .receiver import Beginning, ReceiverThread
@@ -134,6 +135,8 @@ class Relay:
     A relay that is not closed ends with the interpreter, which deletes the target.
     """
 
+    _made = False  # whether there is a target
+
     def __init__(
         self,
         source: str,
@@ -157,10 +160,17 @@ class Relay:
         self._gaps = GapTeller(source)
         self.source = Stream.attach(source)
         try:
-            self.target = self._make(target, depth, kind, force)
+            with held_signals():  # until somebody is sure to delete it
+                self.target = self._make(target, depth, kind, force)
+                self._made = True
+            self._begin(spin, (cpu, priority))
+            close_at_exit(self)
         except BaseException:
-            self.source.close()
+            unbroken(self.close)
             raise
+
+    def _begin(self, spin: int, scheduling: tuple[int | None, int | None]) -> None:
+        """Start the thread."""
         self._began = time.monotonic()
         # The first frame relayed has the same number in the target.
         self._base = max(0, self.source.counter - 1)
@@ -174,15 +184,8 @@ class Relay:
                 self._counter_set += reader.counter_set
                 self._uncertain += reader.uncertain
 
-        try:
-            self._copy_keywords(self.source)
-            self._thread = ReceiverThread(
-                self.source, work, begin=Beginning("newest"), scheduling=(cpu, priority)
-            )
-        except BaseException:
-            self.close()
-            raise
-        close_at_exit(self)
+        self._copy_keywords(self.source)
+        self._thread = ReceiverThread(self.source, work, begin=Beginning("newest"), scheduling=scheduling)
 
     def _make(self, target: str, depth: int, kind: str, force: bool) -> Stream:
         """Create the target."""
@@ -342,7 +345,8 @@ class Relay:
             self._thread.stop()
         if self._ended is None:
             self._ended = time.monotonic()
-        fault = do_all(self._delete, self.target.close, self.source.close)
+        made = (self._delete, self.target.close) if self._made else ()
+        fault = do_all(*made, self.source.close)
         if fault is not None:
             raise fault
 
@@ -365,7 +369,7 @@ class Relay:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
+        unbroken(self.close)
 
     def __repr__(self) -> str:
         return f"<Relay {self.source.name!r} -> {self.target.name!r}>"

@@ -27,6 +27,7 @@ from ..system.causes import cause_of
 from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.processes import process_alive
+from ..system.signals import held_signals, unbroken
 from .faults import NONE, Faults
 from .options import CameraOptions, LoopOptions
 
@@ -100,15 +101,16 @@ class _Simulation:
     def _begin(self: _Each) -> _Each:
         self._maker = os.getpid()
         try:
-            self._process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                # Safe path: a checkout in the working directory must not hide the installed package.
-                env={**os.environ, "PYTHONSAFEPATH": "1"},
-            )
+            with held_signals():  # until it is sure to be ended
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    # Safe path: a checkout in the working directory must not hide the installed package.
+                    env={**os.environ, "PYTHONSAFEPATH": "1"},
+                )
             assert self._process.stdout is not None
             if self._process.stdout.readline() != "ready\n":
                 _, said = self._process.communicate()
@@ -129,7 +131,7 @@ class _Simulation:
                 path=sys.executable,
             ) from error
         except BaseException:
-            self.stop()
+            unbroken(self.stop)
             raise
 
     def __enter__(self: _Each) -> _Each:
@@ -137,7 +139,7 @@ class _Simulation:
         try:
             return self._begin()
         except BaseException:  # an interrupt just behind it: __exit__ will not be called
-            self.stop()
+            unbroken(self.stop)
             raise
 
     @property
@@ -233,7 +235,7 @@ class _Simulation:
         self.stop()
 
     def __exit__(self, *exc: object) -> None:
-        self.stop()
+        unbroken(self.stop)
 
     def _remove_what_it_left(self, pid: int) -> None:
         """Delete the streams of a camera that was killed, unless somebody made them anew."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from ..errors import StreamFormatError
+from .signals import held_signals
 
-__all__ = ["check_regular", "open_regular", "read_regular", "regular_entries"]
+__all__ = ["check_regular", "open_regular", "read_regular", "regular_entries", "regular_file"]
 
 
 def _refusal(path: str) -> StreamFormatError:
@@ -46,6 +48,12 @@ def open_regular(path: str) -> int:
     return descriptor
 
 
+def regular_file(path: str) -> BinaryIO:
+    """Open a regular file for reading, as `open_regular`."""
+    with held_signals():  # until an object has the descriptor
+        return open(open_regular(path), "rb")
+
+
 def read_regular(path: str, limit: int, *, part: bool = False) -> bytes:
     """Read a regular file of up to `limit` bytes; of a longer one its beginning with `part`.
 
@@ -55,7 +63,7 @@ def read_regular(path: str, limit: int, *, part: bool = False) -> bytes:
     StreamFormatError
         It is no regular file, or longer.
     """
-    with open(open_regular(path), "rb") as file:
+    with regular_file(path) as file:
         content = file.read(limit + (not part))
     if len(content) > limit:
         raise StreamFormatError(

@@ -17,7 +17,8 @@ from ..system.extras import optional_library
 from ..system.faults import words_of_fault
 from ..system.journal import warn
 from ..system.latch import Latch
-from ..system.threads import do_all, start_thread
+from ..system.signals import unbroken
+from ..system.threads import do_all, join_thread, start_thread
 from .listing import Listing
 from .settings import Settings
 from .sources import Sources, path_of
@@ -103,15 +104,15 @@ class LiveView:
         self._thread = threading.Thread(target=self._run, name="pymilk live", daemon=True)
         try:
             start_thread(self._thread)
+            self._begun.wait()
+            if self._fault is not None:
+                raise StreamStorageError(
+                    f"the view of {self.stream!r} cannot begin: {words_of_fault(self._fault)}", path=path
+                ) from self._fault
+            close_at_exit(self)
         except BaseException:
-            self.widget.close()
+            unbroken(self._undo)
             raise
-        self._begun.wait()
-        if self._fault is not None:
-            raise StreamStorageError(
-                f"the view of {self.stream!r} cannot begin: {words_of_fault(self._fault)}", path=path
-            ) from self._fault
-        close_at_exit(self)
 
     def __repr__(self) -> str:
         return f"<LiveView of {self.stream!r}, {f'{self.views} shown' if self.running else 'closed'}>"
@@ -130,6 +131,16 @@ class LiveView:
         """Number of places where it is shown."""
         return len(self._views)
 
+    def _undo(self) -> None:
+        """End a view whose beginning failed, or was interrupted."""
+        if self._thread.ident is None:
+            join_thread(self._thread)  # it may begin yet
+        if self._thread.ident is None:
+            self.widget.close()
+        else:
+            self._begun.wait(_ENDING_SECONDS)
+            self.close()
+
     def close(self) -> None:
         """End, everywhere that it is shown."""
         self._call(lambda: self._end.set())
@@ -145,7 +156,7 @@ class LiveView:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
+        unbroken(self.close)
 
     def _run(self) -> None:
         try:
@@ -164,7 +175,7 @@ class LiveView:
 
     def _call(self, act: Callable[[], object]) -> None:
         """Let the thread do something; nothing if it has ended."""
-        with contextlib.suppress(RuntimeError):
+        with contextlib.suppress(RuntimeError, AttributeError):  # it has no loop any more, or had none
             self._loop.call_soon_threadsafe(act)
 
     def _take(self, widget: Any, message: Any, buffers: Any) -> None:

@@ -20,7 +20,8 @@ from ..system.ending import close_at_exit
 from ..system.extras import optional_library
 from ..system.faults import fault_of
 from ..system.forks import tell_after_fork
-from ..system.threads import start_thread
+from ..system.signals import unbroken
+from ..system.threads import join_thread, start_thread
 from .app import make_app
 from .report import WebReport
 from .settings import Settings
@@ -165,15 +166,15 @@ class WebServer:
         self._port = int(self._socket.getsockname()[1])
         self._server = uvicorn.Server(config)
         self._began = self._ended = time.monotonic()
-        thread = threading.Thread(target=self._run, name="pymilk web", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="pymilk web", daemon=True)
         try:
-            start_thread(thread)
+            start_thread(self._thread)
+            tell_after_fork(self)
+            close_at_exit(self)
         except BaseException:
-            self._socket.close()
+            unbroken(self.stop)
+            self._thread = None
             raise
-        self._thread = thread
-        tell_after_fork(self)
-        close_at_exit(self)
         return self
 
     def _listen(self) -> socket.socket:
@@ -256,11 +257,16 @@ class WebServer:
 
     def _join(self, timeout: float | None) -> bool:
         if self._thread is not None:
-            self._thread.join(timeout)
+            join_thread(self._thread, timeout)
         return not self.running
 
     def __enter__(self) -> WebServer:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            if self.running:  # an interrupt just behind it: __exit__ will not be called
+                unbroken(self.stop)
+            raise
 
     def __exit__(self, *exc: object) -> None:
-        self.stop()
+        unbroken(self.stop)

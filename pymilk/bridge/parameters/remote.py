@@ -13,6 +13,7 @@ from ...parameters.naming import fps_name
 from ...parameters.watching import keys_of
 from ...system.ending import close_at_exit
 from ...system.forks import left_with_parent, tell_after_fork
+from ...system.signals import unbroken
 from ..connections import Connections
 from ..engine import Engine
 from ..keys import COMMAND, SET
@@ -354,7 +355,7 @@ class RemoteParameters(Mapping[str, Any]):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.close()
+        unbroken(self.close)
 
     def __repr__(self) -> str:
         return f"<RemoteParameters {self.name} of {self.host}>"

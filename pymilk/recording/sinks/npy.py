@@ -19,7 +19,7 @@ from ..._types import Array
 from ...errors import OutputChangedError, StreamFormatError
 from ...foreign.hdus import Hdu
 from ...system.files import delete
-from ...system.regular import open_regular, read_regular
+from ...system.regular import read_regular, regular_file
 from .base import (
     HEADER_NBYTES,
     WRITE_NBYTES,
@@ -230,9 +230,9 @@ class GrowingNpy:
 
 def mapped_npy(path: str) -> tuple[MappedFile, Array]:
     """Map an NPY file under the guard; returns the map, and the array in it."""
-    descriptor = open_regular(path)
+    opened = regular_file(path)
     try:
-        with open(descriptor, "rb") as file:
+        with opened as file:
             version = np.lib.format.read_magic(file)
             if version not in _READERS:
                 raise ValueError(f"version {version}")

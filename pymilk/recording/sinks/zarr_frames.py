@@ -15,7 +15,7 @@ import numpy as np
 from ..._types import Array
 from ...errors import StreamFormatError
 from ...system.extras import optional_library
-from ...system.regular import open_regular
+from ...system.regular import regular_file
 from .outputs import identity_of
 from .packing import BLOSC_HEAD
 
@@ -96,7 +96,7 @@ class ChunkFiles:
         path = os.path.join(self._folder, ".".join(["c", str(number), *["0"] * (self.ndim - 1)]))
         nbytes = self._rows * self._row_nbytes
         try:
-            descriptor = open_regular(path)
+            file = regular_file(path)
         except FileNotFoundError:
             self.check()
             raise StreamFormatError(
@@ -104,7 +104,7 @@ class ChunkFiles:
                 path=path,
                 field="chunk",
             ) from None
-        with open(descriptor, "rb") as file:
+        with file:
             size = os.fstat(file.fileno()).st_size
             if self._decode is None:
                 file.seek(first * self._row_nbytes)

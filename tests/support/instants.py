@@ -1,0 +1,131 @@
+"""A signal at every place where Python lets its handler run, and what is left then."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from support.interrupts import _places
+
+#: Seconds that threads and processes which were told to end may take.
+_PATIENCE = 5.0
+
+
+class Told(BaseException):
+    """What the handler of these tests raises."""
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Let SIGINT raise `Told` within a block."""
+
+    def tell(number: int, frame: object) -> None:
+        raise Told
+
+    before = signal.signal(signal.SIGINT, tell)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Instants:
+    """Sends SIGINT at the place of one number, counted from the beginning of a block.
+
+    The way into ``__enter__``, ``__exit__`` and the function that it calls does not count: nothing of an
+    object runs before them, and a block that was not entered does not close one that runs since it was made.
+    """
+
+    def __init__(self, number: int, module: str = "/pymilk/") -> None:
+        self.passed, self.where = 0, ""
+        self._number, self._module = number, module
+        self._callers: set[FrameType | None] = set()  # called a function of Python: no look when that returns
+
+    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        code = frame.f_code
+        if event == "call" and code.co_name != "__init__":
+            self._callers.add(frame.f_back)
+        if self._module not in code.co_filename or code.co_name == "__del__":
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        if event == "opcode" and frame in self._callers:
+            self._callers.discard(frame)
+        elif event == "opcode" and frame.f_lasti in _places(code):
+            if code.co_name in ("__enter__", "__exit__", "unbroken") and frame.f_lasti == min(_places(code)):
+                return self._trace
+            self.passed += 1
+            if self.passed == self._number:
+                self.where = f"{code.co_filename.rpartition('/pymilk/')[2]}:{code.co_name}:{frame.f_lineno}"
+                signal.raise_signal(signal.SIGINT)
+        return self._trace
+
+    def __enter__(self) -> Instants:
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        sys.settrace(None)
+        self._callers.clear()
+
+
+def held(folder: Path) -> set[str]:
+    """Return what this process holds: descriptors, threads, children, files of a folder."""
+    found = {f"thread {each.name}" for each in threading.enumerate()}
+    for each in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            target = os.readlink(f"/proc/self/fd/{each}")
+            if "/fd" not in target:  # that of listdir itself
+                found.add(f"descriptor {each} of {target}")
+    for task in os.listdir("/proc/self/task"):
+        with contextlib.suppress(OSError):
+            children = Path(f"/proc/self/task/{task}/children").read_text()
+            found |= {f"child {each}" for each in children.split()}
+    return found | {f"file {each.name}" for each in folder.iterdir()}
+
+
+def nothing_is_left(
+    work: Callable[[], object], folder: Path, stay: tuple[str, ...] = (), *, every: int = 1
+) -> int:
+    """Do some work again and again, with a signal at another place each time; it must leave nothing.
+
+    Parameters
+    ----------
+    work : callable
+    folder : Path
+        In which it makes files.
+    stay : tuple of str
+        Names of files that may be there afterwards.
+    every : int
+        Look at each place of this many.
+
+    Returns
+    -------
+    int
+        Places.
+    """
+    for _ in range(2):
+        work()  # what is loaded and made once
+    with Instants(0) as all_of_them:
+        work()
+    gc.collect()
+    before = held(folder) | {f"file {each}" for each in stay}
+    for number in range(1, all_of_them.passed + 1, every):
+        instant = Instants(number)
+        with contextlib.suppress(Told), instant:
+            work()
+        gc.collect()
+        deadline = time.monotonic() + _PATIENCE
+        while (left := held(folder) - before) and time.monotonic() < deadline:
+            time.sleep(0.002)
+            gc.collect()
+        assert not left, f"{sorted(left)} after a signal at {instant.where}, place {number}"
+    return all_of_them.passed
