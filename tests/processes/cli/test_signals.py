@@ -109,6 +109,24 @@ def test_capture_saves_what_it_has(number, camera, command, tmp_path):
 
 
 @signals
+@pytest.mark.parametrize("pause", [0, 0.005, 0.05])
+def test_second_signal_tears_nothing(number, pause, camera, command, tmp_path):
+    process = command("capture", "cam", "-n", 100_000, "-o", "out.npy")
+    until(lambda: process.pid in readers(), process)
+    let_frames_pass()
+    process.send_signal(number)
+    time.sleep(pause)
+    process.send_signal(signal.SIGINT)
+    status, out, err = quietly_ended(process)
+    # The second one may come when the process has nothing left to do but to end.
+    assert status in (CODES[number], -signal.SIGINT), err
+    assert err.count("pymilk: ") == 1
+    assert WORDS[number] in err
+    assert "of 100000" in out
+    assert check(tmp_path / "out.npy") > 0
+
+
+@signals
 def test_relay_takes_its_stream_with_it(number, camera, command, shm_dir):
     process = command("relay", "cam", "ring", "--depth", 16)
     until((shm_dir / "ring.im.shm").exists, process)
