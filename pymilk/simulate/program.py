@@ -44,7 +44,8 @@ def _end_with_stdin() -> None:
 
     def watch() -> None:
         try:
-            sys.stdin.buffer.read()  # whatever it says
+            while os.read(0, 4096):  # whatever it says; `sys.stdin` has a lock, which the end of Python needs
+                pass
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -240,3 +240,24 @@ def test_a_camera_that_ends_as_it_begins_leaves_nothing(number: signal.Signals, 
         _, said = child.communicate(timeout=60)
         assert (child.returncode, said) == (0, "")
         assert list(shm_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_camera_ends_quietly_while_its_standard_input_stays_open(
+    number: signal.Signals, shm_dir: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "pymilk.simulate", "cam", "--shape", "16x16"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONSAFEPATH": "1"},
+        preexec_fn=heed_interrupts,
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        assert (child.wait(60), child.stderr.read()) == (0, "")
+    assert list(shm_dir.iterdir()) == []
