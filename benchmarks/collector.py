@@ -160,7 +160,7 @@ class Ways:
         return Round((published - frames) / max(published, 1), us, ready)
 
     def _stop_in_time(self, reader: Reader, last: int) -> None:
-        # A few wake-ups: each may take the processor from the thread that is measured, as none does of the others.
+        # A few wake-ups: each may take the processor from the thread that is measured.
         while (left := last - self._stream.counter) > 0:
             time.sleep(max(0.9 * left / self._rate, 0.001))
         reader.stop()

@@ -31,7 +31,8 @@ class _Held:
     def __init__(self) -> None:
         self.holding = True
         self._before: dict[int, _Handler] = {}
-        self._noted: list[int] = []
+        # Several of a kind count once, as those that are pending.
+        self._noted: dict[int, FrameType | None] = {}
 
     def take(self) -> None:
         """Stand in for the handlers of Python, and for the default action."""
@@ -52,15 +53,24 @@ class _Held:
     def _hand_on(self) -> None:
         """Let what came act; each of them, whatever the others raise."""
         if self._noted:
+            number = next(iter(self._noted))
+            frame = self._noted.pop(number)
             try:
-                signal.raise_signal(self._noted.pop(0))
+                self._act(number, frame)
             finally:
                 self._hand_on()
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
         if self.holding:
-            self._noted.append(number)
-            return
+            self._noted[number] = frame
+        else:
+            self._act(number, frame)
+
+    def _act(self, number: int, frame: FrameType | None) -> None:
+        """Do what the handler from before does.
+
+        The signal is not sent once more: who hears of signals by a file descriptor, as asyncio, knows of it.
+        """
         handler = self._before[number]
         if callable(handler):
             handler(number, frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -82,6 +83,35 @@ def test_handlers_are_as_before() -> None:
         work()
     assert isinstance(told.value.__context__, Told), "both"
     assert {number: signal.getsignal(number) for number in ENDS} == before
+
+
+def test_asyncio_hears_of_each_signal_once() -> None:
+    heard = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, heard.append, "SIGTERM")
+        with held_signals():
+            signal.raise_signal(signal.SIGTERM)
+        for _ in range(20):
+            await asyncio.sleep(0.001)
+        loop.remove_signal_handler(signal.SIGTERM)
+
+    asyncio.run(work())
+    assert heard == ["SIGTERM"]
+
+
+def test_a_timer_that_runs_on_counts_once() -> None:
+    rung = []
+    before = signal.signal(signal.SIGALRM, lambda *_: rung.append(1))
+    try:
+        with held_signals():
+            for _ in range(2000):
+                signal.raise_signal(signal.SIGALRM)
+            assert rung == []
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert rung == [1]
 
 
 def test_held_within_held() -> None:
