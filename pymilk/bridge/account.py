@@ -135,4 +135,4 @@ class Account:
         if first == len(rows):
             return Arrival(first)
         # Frames that the sender lost between these are in its rows; those before the first new one are here.
-        return Arrival(first, 0, 0, int(numbers[first]) - self._last - 1)
+        return Arrival(first, 0, 0, max(0, int(numbers[first]) - self._last - 1))

@@ -130,7 +130,7 @@ def encode(message: Message, compress: bool = False) -> bytes:
     """Return the bytes of a message; copies the pixels once, without the rest of pymilk noticing."""
     number = next(number for number, dtype in DTYPES.items() if dtype == message.dtype)
     stored = message.keywords
-    words = None if stored is None else [_keyword(each) for each in stored[:KEYWORDS_MOST]]
+    words = None if stored is None else [_keyword(each) for each in stored[: message.slots]]
     size = (*message.shape, 0, 0)[:3]
     content: Any = message.frames.reshape(-1)
     codec, content = packed(content) if compress and len(content) else (0, content)
@@ -173,7 +173,7 @@ def decode(data: bytes, most: int) -> Message:
         )
     shape = _checked_shape(number, naxis, size)
     words = 0 if nwords == 0xFFFF else nwords
-    if words > KEYWORDS_MOST or slots > KEYWORDS_MOST or nframes > FRAMES_MOST:
+    if words > slots or slots > KEYWORDS_MOST or nframes > FRAMES_MOST:
         raise refused_message(f"it has {nframes} frames, {words} keywords and {slots} slots for them")
     dtype = DTYPES[number]
     frame_nbytes = math.prod(shape) * dtype.itemsize
@@ -247,7 +247,7 @@ def _read_keyword(data: bytes, at: int) -> Keyword:
         value = _INTEGER.unpack(stored)[0]
     elif kind != b"N":
         raise refused_message(f"a keyword has type {kind!r}")
-    if not name.strip(b"\0"):
+    if not name.partition(b"\0")[0]:
         raise refused_message("a keyword has no name")
     return Keyword(_read_text(name), value, _read_text(comment))
 

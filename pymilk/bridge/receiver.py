@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core import checked_timeout
+from .._core import Keyword, checked_timeout
 from .._types import Array
 from ..arguments import Replace, check_count, check_kind
 from ..errors import (
@@ -500,12 +500,19 @@ class Receiver:
             counters = target.publish(message, arrival)
             self._note(message, arrival, counters, arrived)
         if message.keywords is not None:
-            target.keep(message.keywords)
+            self._keep(target, message.keywords)
         self._gaps.tend(sum(self._lost.values()))
         if time.monotonic() - self._looked > _LOOK_SECONDS:
             self._looked = time.monotonic()
             self._look()
         return len(message.rows) - arrival.first
+
+    def _keep(self, target: Target, words: list[Keyword]) -> None:
+        """Store keywords; some that no stream can have do not end what receives the frames."""
+        try:
+            target.keep(words)
+        except StreamError as error:
+            self._refuse(f"keywords of a message were refused: {error}")
 
     def _why_not(self, message: Message) -> str:
         """Return why a message is not for this receiver; "" if it may be."""

@@ -122,8 +122,12 @@ class Target:
     def keep(self, words: list[Keyword]) -> None:
         """Store the keywords of the source."""
         if words != self._words:
-            self._words = words
-            self._write()
+            before, self._words = self._words, words
+            try:
+                self._write()
+            except StreamError:
+                self._words = before  # they are written again with frames
+                raise
 
     def _tell(self, epoch: Epoch, offset: int) -> None:
         if self._told != (epoch, offset):

@@ -85,8 +85,8 @@ def epoch_of(stream: Stream) -> Epoch:
 
 
 def words_of(stream: Stream) -> list[Keyword]:
-    """Return the keywords of a stream, without their counts."""
-    return [each._replace(cnt=None) for each in stream.read_keywords()]
+    """Return the keywords of a stream that have names, without their counts."""
+    return [each._replace(cnt=None) for each in stream.read_keywords() if each.name]
 
 
 def _boot() -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,8 +53,16 @@ def test_no_frames():
 def test_no_message_is_larger_than_the_engine_allows():
     """Of small frames, many go into one message."""
     words = [Keyword(f"K{number}", number, "") for number in range(1000)]
-    assert len(encode(a_message(1024, words))) <= nbytes_most(1)
+    message = dataclasses.replace(a_message(1024, words), slots=1000)
+    assert len(decode(encode(message), 100).keywords or ()) == 1000
+    assert len(encode(message)) <= nbytes_most(1)
     assert nbytes_most(10**8) < 10**8 + 400_000
+
+
+def test_no_more_keywords_are_sent_than_there_is_room_for():
+    """Who receives them makes a stream of so many slots, and two; more were an error there."""
+    words = [Keyword(f"K{number}", number, "") for number in range(60)]
+    assert decode(encode(a_message(1, words)), 100).keywords == words[:50]
 
 
 def test_pixels_are_views_of_what_came():
@@ -74,6 +84,7 @@ def test_pixels_are_views_of_what_came():
         (9, b"\4", "axes"),
         (10, b"\xff\xff", "frames"),
         (12, b"\xfe\xff", "keywords"),
+        (14, b"\3\0", "4 keywords and 3 slots"),
         (14, b"\xff\xff", "slots"),
         (20, b"\0\0\0\0", "axes"),
         (20, b"\xff\xff\xff\xff", "bytes, and 48 are allowed"),

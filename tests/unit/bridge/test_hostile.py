@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from pymilk import SHM
+from pymilk import SHM, Keyword
 from pymilk.bridge import Links, Receiver, Router, Sender, directory
 from pymilk.bridge.header import WIRE_ROW, Epoch, Message, encode
 from pymilk.bridge.keys import FRAMES, key_of
-from pymilk.errors import LibraryMissingError
+from pymilk.errors import LibraryMissingError, StreamArgumentError
 from support.waiting import until
 
 KEY = key_of("rtc", "wfs", FRAMES)
@@ -101,6 +101,82 @@ def test_losses_that_no_stream_has(wires, receiver):
     assert (report.received, report.lost, report.refused) == (1, 0, 1)
     wires.put(KEY, crafted(2, lost=1 << 30, count=2, sent=1))
     assert receiver.report.lost == 2 << 30
+
+
+def with_keywords(*words: Keyword, slots=8, sent=1) -> bytes:
+    rows = np.zeros(1, WIRE_ROW)
+    rows["cnt0"] = sent + 1
+    frames = np.zeros((1, 4, 6), np.uint16)
+    made = Epoch(bytes(16), 1, 1, 1)
+    return encode(Message(made, 77, sent, 0, (4, 6), frames.dtype, slots, rows, list(words), frames, 1))
+
+
+def test_more_keywords_than_there_is_room_for(wires, receiver):
+    """They were an error of the stream here, which ended the receiver."""
+    wires.put(KEY, crafted(1))
+    word = Keyword("A", 1, "")
+    forged = bytearray(with_keywords(word, word, word))
+    forged[14:16] = b"\0\0"
+    wires.put(KEY, bytes(forged))
+    assert (receiver.report.received, receiver.report.refused) == (1, 1)
+    wires.put(KEY, with_keywords(word, word, slots=2))
+    assert receiver.running
+    assert receiver.report.received == 2
+
+
+def test_keywords_that_no_stream_has(wires, receiver, monkeypatch):
+    """The frames are kept, also those of later messages, and the receiver goes on."""
+    wires.put(KEY, crafted(1))
+    write = receiver._target.stream.write_keywords
+
+    def checked(words):
+        if any(each.name == "BAD" for each in words):
+            raise StreamArgumentError("a keyword is none", argument="keywords", found="BAD")
+        write(words)
+
+    monkeypatch.setattr(receiver._target, "stream", Wrapped(receiver._target.stream, checked))
+    wires.put(KEY, with_keywords(Keyword("BAD", 1, "")))
+    assert receiver.running
+    report = receiver.report
+    assert (report.received, report.refused) == (2, 1)
+    assert "keywords of a message were refused" in report.trouble
+    wires.put(KEY, crafted(3, sent=2, epoch=2))  # tells of another file, in keywords
+    wires.put(KEY, with_keywords(Keyword("ABC", 5, ""), sent=3))
+    assert receiver.report.received == 4
+    words = {each.name: each.value for each in receiver._target.stream.read_keywords()}
+    assert words["ABC"] == 5
+
+
+class Wrapped:
+    """A stream that writes keywords in another way."""
+
+    def __init__(self, stream, write_keywords):
+        self._stream, self.write_keywords = stream, write_keywords
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+
+def test_a_keyword_without_a_name(wires, receiver):
+    wires.put(KEY, crafted(1))
+    wires.put(KEY, with_keywords(Keyword("ABC", 1, "")).replace(b"ABC", b"\0BC"))
+    assert receiver.running
+    assert "a keyword has no name" in receiver.report.trouble
+
+
+def test_frames_in_no_order(wires, receiver):
+    """The first message of another sender says by its counters what is missing: never less than none."""
+    wires.put(KEY, crafted(500, count=3))
+    rows = np.zeros(4, WIRE_ROW)
+    rows["cnt0"] = [900, 2, 700, 1]
+    frames = np.zeros((4, 4, 6), np.uint16)
+    made = Epoch(bytes(16), 1, 1, 1)
+    wires.put(KEY, encode(Message(made, 78, 0, 0, (4, 6), frames.dtype, 8, rows, [], frames, 1)))
+    report = receiver.report
+    assert receiver.running
+    assert report.received + report.repeated == 7
+    assert report.lost >= 0
+    assert report.trouble == ""
 
 
 def test_an_empty_message_is_refused(wires, receiver):
