@@ -178,6 +178,8 @@ class Connections:
         self._turns.end()
 
     def _why(self, address: str) -> str:
+        if address in self._links.listen:
+            return "this program itself listens there"
         try:
             return why_not(address, self._links.tls)
         except StreamError as error:

@@ -112,7 +112,7 @@ def directory(
     try:
         deadline = time.monotonic() + limit
         while True:
-            answers = asking.ask(key_of("*", "*", ABOUT), _OTHERS_SECONDS)
+            answers = asking.ask(key_of(None, None, ABOUT), _OTHERS_SECONDS)
             if answers or time.monotonic() >= deadline:
                 break
             time.sleep(min(_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))

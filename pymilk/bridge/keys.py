@@ -62,9 +62,9 @@ def _part(name: str) -> str:
     return urllib.parse.quote(name, safe="", errors="surrogateescape").replace("~", "%7E")
 
 
-def key_of(host: str, stream: str, last: str) -> str:
-    """Return the key of a stream; ``*`` for all hosts or all streams."""
-    host, stream = ("*" if name == "*" else _part(name) for name in (host, stream))
+def key_of(host: str | None, stream: str | None, last: str) -> str:
+    """Return the key of a stream; None for all hosts or all streams."""
+    host, stream = ("*" if name is None else _part(name) for name in (host, stream))
     return f"{_ROOT}/{host}/{stream}/{last}"
 
 

@@ -64,6 +64,10 @@ class Links:
             raise bad_argument("allow", self.allow, "a tuple of pymilk.bridge.Allow")
         for address in (*self.listen, *self.connect):
             self._check(address, address in self.listen)
+        for argument in ("listen", "connect"):
+            for address in (given := getattr(self, argument)):
+                if given.count(address) > 1:
+                    raise BridgeAddressError(f"{argument}: {address} is said twice", address=address)
         if self.allow and not self.named:
             raise StreamArgumentError(
                 "rules need to know who it is: certificates (tls) or users (passwords)",
@@ -115,12 +119,23 @@ class Links:
 def parts_of(address: str) -> tuple[str, str, int]:
     """Return protocol, host and port of an address; `BridgeAddressError` if it is none."""
     found = _ENDPOINT.fullmatch(address)
-    if found is None or not 0 < int(found[3]) < 65536:
+    if found is None or not 0 < int(found[3]) < 65536 or not _is_host(found[2]):
         raise BridgeAddressError(
             f"an address is tcp/HOST:PORT or tls/HOST:PORT, as in tcp/127.0.0.1:{PORT}, not {address!r:.100}",
             address=address,
         )
     return found[1], found[2].strip("[]"), int(found[3])
+
+
+def _is_host(host: str) -> bool:
+    """Tell whether a host is a number of version 6 in brackets, or a number or name without."""
+    if not host.startswith("["):
+        return all(host.rstrip(".").split("."))
+    try:
+        ipaddress.IPv6Address(host[1:-1])
+    except ValueError:
+        return False
+    return True
 
 
 def _is_here(host: str) -> bool:

@@ -10,6 +10,7 @@ import ctypes
 import itertools
 import json
 import os
+import re
 import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -56,6 +57,9 @@ _RETRY_MS = {"period_init_ms": 100, "period_max_ms": 1000, "period_increase_fact
 #: Answers to a question that are heard.
 _ANSWERS_MOST = 10_000
 
+#: Where in its own files the engine met an error.
+_PLACE = re.compile(r"\s+at \S+\.rs:\d+\.?")
+
 #: Bytes of a message of the engine besides what is sent: key, sizes.
 _AROUND = 4096
 
@@ -91,7 +95,9 @@ def open_engine(links: Links, most: int) -> Engine:
             return zenoh.open(_config(zenoh, links, most))
         except zenoh.ZError as error:
             listening = ", ".join(links.listen) or "nothing"
-            raise BridgeError(f"the engine cannot start, listening on {listening}: {error}") from error
+            raise BridgeError(
+                f"the engine cannot start, listening on {listening}: {_words(error)}"
+            ) from error
 
     return _Session(zenoh, opened)
 
@@ -167,7 +173,7 @@ def _access(links: Links, revoked: frozenset[str]) -> dict[str, Any]:
     out of all of them; `Links` has no rules for all names then.
     """
     rules, subjects, policies = [], [], []
-    lists = [key_of("*", "*", ABOUT)]
+    lists = [key_of(None, None, ABOUT)]
     for number, allow in enumerate(links.allow):
         ids: list[str] = []
         # Who sends: what senders say comes in, what receivers say goes out to them.
@@ -237,6 +243,11 @@ def _subject(links: Links, who: tuple[str, ...]) -> dict[str, Any]:
     return {} if "*" in who else {"usernames": list(who)}
 
 
+def _words(error: Exception) -> str:
+    """Return what the engine says of an error, without the places in its own files."""
+    return _PLACE.sub("", str(error))
+
+
 def _echo(query: Any) -> None:
     """Answer somebody who asks whether this end hears."""
     with query:
@@ -302,7 +313,7 @@ class _Outlet(_Closing):
         except self._zenoh.ZError as error:
             # While the engine begins anew it gets lost, as on a link that is cut.
             if not self._of.renewing and self.session is before:
-                raise BridgeError(f"the engine sends nothing: {error}") from error
+                raise BridgeError(f"the engine sends nothing: {_words(error)}") from error
 
 
 class _Session:
@@ -434,7 +445,7 @@ class _Session:
         except self.zenoh.ZError as error:
             if self.renewing or self._session is not session:
                 return []
-            raise BridgeError(f"the engine asks nobody: {error}") from error
+            raise BridgeError(f"the engine asks nobody: {_words(error)}") from error
 
     def appear(self, key: str) -> Registration:
         return self._tell(_Closing(self, lambda session: (session.liveliness().declare_token(key),)))

@@ -141,6 +141,15 @@ def _offer_of(given: dict[str, Any]) -> ParameterOffer | None:
 _stats = click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
                       help="Print statistics this often.")  # fmt: skip
 _json = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
+def _one(context: click.Context, parameter: click.Parameter, source: str) -> str:
+    """Refuse patterns: they would be waited for without end."""
+    if any(letter in source for letter in "*?["):
+        raise click.BadParameter(
+            f"{source!r:.100} is a pattern; name one, as `pymilk bridge ls` prints it: HOST/NAME"
+        )
+    return source
+
+
 _max_frame = click.option("--max-frame", default="64M", callback=size_of, metavar="SIZE",
                           show_default=True, help="Refuse larger frames.")  # fmt: skip
 
@@ -228,7 +237,7 @@ def send(
 
 
 @bridge.command()
-@click.argument("source", metavar="HOST/STREAM")
+@click.argument("source", metavar="HOST/STREAM", callback=_one)
 @_reaching
 @click.option("--as", "name", metavar="NAME", help="Name of the stream here. Default: STREAM_HOST.")
 @click.option(
@@ -329,7 +338,7 @@ def _time_of(
 
 
 @bridge.command()
-@click.argument("source", metavar="HOST/STREAM")
+@click.argument("source", metavar="HOST/STREAM", callback=_one)
 @_reaching
 @click.option("-o", "--output", metavar="FILE", type=click.Path(),
               help="Recording to write; the suffix chooses the format.")
@@ -430,7 +439,7 @@ def params(
 
 
 @bridge.command()
-@click.argument("source", metavar="HOST/LOG")
+@click.argument("source", metavar="HOST/LOG", callback=_one)
 @_reaching
 @click.option("-n", "--lines", metavar="N", type=click.IntRange(min=0), default=10, show_default=True,
               help="Begin with so many messages that are there.")

@@ -29,14 +29,22 @@ def test_others_do(address, where):
 @pytest.mark.parametrize(
     "address",
     ["", "127.0.0.1:7447", "udp/127.0.0.1:7447", "tcp/127.0.0.1", "tcp/127.0.0.1:0", "tcp/127.0.0.1:65536",
-     "tcp/127.0.0.1:1#iface=lo", "tcp/127.0.0.1:1,tcp/10.0.0.1:1", "tcp/127.0.0.1:1\n"],
+     "tcp/127.0.0.1:1#iface=lo", "tcp/127.0.0.1:1,tcp/10.0.0.1:1", "tcp/127.0.0.1:1\n",
+     "tcp/...:1", "tcp/a..b:1", "tcp/[:]:1", "tcp/[127.0.0.1]:1", "tcp/[1::2::3]:1"],
 )  # fmt: skip
 def test_what_is_no_address(address):
     with pytest.raises(BridgeAddressError, match="tcp/HOST:PORT"):
         Links(connect=(address,), insecure=True)
 
 
-@pytest.mark.parametrize("name", ["wfs", "a b", "x*", "$dm#1?", "ä", "100%", "a~b", "..x", "\udcff"])
+@pytest.mark.parametrize("where", ["listen", "connect"])
+def test_an_address_is_said_once(where):
+    address = "tcp/127.0.0.1:7447"
+    with pytest.raises(BridgeAddressError, match=f"{where}: {address} is said twice"):
+        Links(**{where: (address, "tcp/127.0.0.1:1", address)})
+
+
+@pytest.mark.parametrize("name", ["*", "wfs", "a b", "x*", "$dm#1?", "ä", "100%", "a~b", "..x", "\udcff"])
 def test_names_in_keys(name):
     key = key_of("rtc-1.site", name, FRAMES)
     assert not set(key) & set("*$#? ~")

@@ -29,11 +29,15 @@ from support.wires import Wires
         (("fetch", "rtc/x", "--connect", "tcp/rtc:7447"), "leaves this machine"),
         (("recv", "wfs"), "HOST/STREAM"),
         (("recv", "rtc/x", "--as", "a/b"), "a/b"),
+        (("recv", "rtc/wfs*"), "is a pattern"),
+        (("fetch", "*/wfs"), "is a pattern"),
+        (("tail", "rtc/cam[01]"), "is a pattern"),
+        (("router", "--listen", "tcp/127.0.0.1:1", "--listen", "tcp/127.0.0.1:1"), "is said twice"),
     ],
 )
 def test_wrong_addresses_and_names(arguments, why):
     result = call("bridge", *arguments)
-    assert result.returncode == 1
+    assert result.returncode == (2 if "pattern" in why else 1)
     assert why in result.stderr
 
 
