@@ -239,7 +239,7 @@ def to_local(stamp_ns: int) -> StreamTime:
         ) from None
 
 
-def from_user(given: datetime.datetime | float, stream: str) -> int:
+def from_user(given: datetime.datetime | float, stream: str, argument: str = "atime") -> int:
     """Convert a time that a user gave to nanoseconds since 1970; they are stored unchanged.
 
     Parameters
@@ -248,17 +248,24 @@ def from_user(given: datetime.datetime | float, stream: str) -> int:
         A naive datetime is local time. A number is seconds since 1970. No leap seconds are added.
     stream : str
         Name of the stream, for the message.
+    argument : str, default "atime"
+        Name of the argument, for the message.
 
     Raises
     ------
     StreamArgumentError
-        It is not a time.
+        It is not a time, or one that does not fit into 64 bits of nanoseconds.
     """
-    if isinstance(given, datetime.datetime):
-        return round(given.timestamp() * 1e6) * 1000
-    seconds = given
+    dated = isinstance(given, datetime.datetime)
+    try:
+        seconds = given.timestamp() if isinstance(given, datetime.datetime) else given
+    except (OverflowError, ValueError, OSError):
+        seconds = float("nan")  # without a zone, and so close to year 1 or 10000 that local time has none
     # Integers of 310 digits and more are no float, and are compared before they could become one.
     if not is_number(seconds) or not -_SECONDS < seconds < _SECONDS:
-        raise bad_argument("atime", given, "a datetime or seconds since 1970", stream)
+        wanted = "a datetime or seconds since 1970"
+        raise bad_argument(argument, given, f"{wanted}, up to the year 2262" if dated else wanted, stream)
+    if dated:
+        return round(seconds * 1e6) * 1000
     whole, part = divmod(float(seconds), 1.0)
     return int(whole) * 1_000_000_000 + round(part * 1e9)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..arguments import bad_argument
 from ..errors import BridgeError, BridgeMessageError, StreamError, StreamNotFoundError
 from ..recording import taken_by
 from ..reports import Report
@@ -242,11 +243,13 @@ class _Asking:
     def list(
         self, since: datetime.datetime | float | None, until: datetime.datetime | float | None
     ) -> list[RemoteRecording]:
-        question = {
+        question: dict[str, Any] = {
             "stream": self.stream,
-            "since": 0 if since is None else max(0, from_user(since, self.stream)),
-            "until": _FOREVER if until is None else max(0, from_user(until, self.stream)),
+            "since": 0 if since is None else max(0, from_user(since, self.stream, "since")),
+            "until": _FOREVER if until is None else max(0, from_user(until, self.stream, "until")),
         }
+        if question["since"] >= question["until"]:
+            raise bad_argument("since", since, f"a time before until, which is {until}")
         said = self._wait(question, _LIST_SECONDS)
         if said is None:
             if self._connections is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import os
 import sys
@@ -19,6 +20,7 @@ from pymilk.bridge.shelf import Shelf
 from pymilk.errors import (
     BridgeError,
     BridgeMessageError,
+    StreamArgumentError,
     StreamExistsError,
     StreamNotFoundError,
     StreamUnsupportedError,
@@ -94,6 +96,29 @@ def test_frames_of_a_time(served, wires, capture, tmp_path):
     with pytest.raises(StreamNotFoundError, match="no recording of rtc/wfs has frames of that time"):
         fetch("rtc/wfs", tmp_path / "none.npy", until=1000.0, engine=wires)
     assert sorted(os.listdir(tmp_path)) == ["out.info.json", "out.info.npy", "out.npy", "served"]
+
+
+@pytest.mark.parametrize(
+    ("times", "why"),
+    [
+        ({"since": float("nan")}, "since is a datetime or seconds since 1970, not nan"),
+        ({"until": float("inf")}, "until is a datetime"),
+        ({"until": datetime.datetime(9999, 12, 31)}, "until is a datetime .*, up to the year 2262"),
+        ({"since": datetime.datetime(1, 1, 1)}, "since is a datetime .*, up to the year 2262"),
+        ({"since": 9.0, "until": 5.0}, "since is a time before until, which is 5.0"),
+        ({"since": "2026-11-29"}, "since is a datetime"),
+    ],
+)
+def test_times_that_are_none(served, wires, tmp_path, times, why):
+    with pytest.raises(StreamArgumentError, match=why):
+        fetch("rtc/wfs", tmp_path / "none.npy", **times, engine=wires)
+    with pytest.raises(StreamArgumentError, match=why):
+        recordings("rtc/wfs", **times, engine=wires)
+
+
+def test_times_of_the_future(served, wires):
+    assert recordings("rtc/wfs", since=datetime.datetime(2200, 1, 1), engine=wires) == []
+    assert len(recordings("rtc/wfs", until=datetime.datetime(2200, 1, 1), engine=wires)) == 1
 
 
 def test_several_recordings(served, wires, capture, folder, tmp_path):
