@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pymilk.bridge import Links
+from pymilk.bridge.connections import Connections
 from pymilk.bridge.keys import FRAMES, key_fitting, key_like, key_of, names_in, source_of
 from pymilk.bridge.probing import why_not
-from pymilk.errors import BridgeAddressError
+from pymilk.bridge.zenoh import _words
+from pymilk.errors import BridgeAddressError, BridgeUnreachableError
 
 
 @pytest.mark.parametrize("address", ["tcp/127.0.0.1:1", "tcp/localhost:7447", "tcp/[::1]:65535"])
@@ -83,3 +85,16 @@ def test_keys_of_patterns(pattern, part):
 
 def test_a_host_that_cannot_be_asked_for():
     assert why_not(f"tcp/{'a' * 70}:1", None) == f"no machine is called {'a' * 70}"
+
+
+def test_an_address_that_this_program_itself_listens_on(wires):
+    address = "tcp/127.0.0.1:7447"
+    with pytest.raises(BridgeUnreachableError, match="this program itself listens there"):
+        Connections(Links(listen=(address,), connect=(address,)), wires).check()
+
+
+def test_errors_of_the_engine_have_no_places_of_its_source():
+    place = "/root/.cargo/git/checkouts/zenoh-9c599d5ef3e0480e/cc83980/io/zenoh-link-commons/src/lib.rs:62."
+    told = f"Can not listen: [127.0.0.1:1: Address in use (os error 98) at {place}]"
+    assert _words(ValueError(told)) == "Can not listen: [127.0.0.1:1: Address in use (os error 98)]"
+    assert _words(ValueError(f"Name not known at {place}")) == "Name not known"
