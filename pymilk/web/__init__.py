@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from .report import WebReport
     from .server import WebServer
     from .settings import Settings
+    from .tokens import kept_token
 
 _ROOMS = {
     "LiveView": "notebook", "Settings": "settings", "WebReport": "report", "WebServer": "server",
-    "live": "notebook",
+    "kept_token": "tokens", "live": "notebook",
 }  # fmt: skip
 
-__all__ = ["LiveView", "Settings", "WebReport", "WebServer", "live"]
+__all__ = ["LiveView", "Settings", "WebReport", "WebServer", "kept_token", "live"]
 
 
 def __getattr__(name: str) -> Any:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 import tempfile
+import urllib.parse
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from .._core import Stream
 from ..inspection import stream_details
@@ -23,13 +25,12 @@ from ..view.feed import Feed
 from ..view.levels import fractions, real_values, zscale
 from ..view.png import png_bytes
 from .listing import Listing, plain
-from .operations import Operation
+from .lists import LIST_SECONDS
+from .operations import Operation, json_answer
 from .viewer import Views
 
 __all__ = ["Api"]
 
-#: Seconds between two lists of streams that are sent by themselves.
-_LIST_SECONDS = 1.0
 #: Looks in this time whether the server ends.
 _LOOKS = 20
 
@@ -83,21 +84,23 @@ class Api:
 
     async def streams(self, request: Request) -> Response:
         """List the streams, with rates and ages."""
-        return JSONResponse(await self._listing.streams())
+        return json_answer(await self._listing.streams())
 
     async def views(self, request: Request) -> Response:
         """Tell what each view has painted, by what its page has said so far, and what not."""
-        return JSONResponse(self._views.describe())
+        return json_answer(self._views.describe())
 
     async def events(self, request: Request) -> Response:
         """Send the list of streams again and again, as server-sent events."""
+        if request.method == "HEAD":  # what goes on and on has no end to wait for
+            return Response(media_type="text/event-stream")
 
         async def lists() -> AsyncIterator[str]:
             while not self._ending():
                 yield f"data: {json.dumps(await self._listing.streams())}\n\n"
                 for _ in range(_LOOKS):
                     if not self._ending():
-                        await asyncio.sleep(_LIST_SECONDS / _LOOKS)
+                        await asyncio.sleep(LIST_SECONDS / _LOOKS)
 
         return StreamingResponse(lists(), media_type="text/event-stream")
 
@@ -109,7 +112,7 @@ class Api:
                 return stream_details(stream)
 
         path = self._listing.path(request.path_params["name"])
-        return JSONResponse(plain(await asyncio.to_thread(look, path)))
+        return json_answer(plain(await asyncio.to_thread(look, path)))
 
     async def keywords(self, request: Request) -> Response:
         """Return the keywords of a stream: an object of names and values."""
@@ -119,12 +122,12 @@ class Api:
                 return dict(Keywords(stream))
 
         path = self._listing.path(request.path_params["name"])
-        return JSONResponse(plain(await asyncio.to_thread(look, path)))
+        return json_answer(plain(await asyncio.to_thread(look, path)))
 
     async def fps(self, request: Request) -> Response:
         """List the names of the FPS: parameters of processes."""
         names = await asyncio.to_thread(list_fps)
-        return JSONResponse([name for name in names if self._listing.shows(name)])
+        return json_answer([name for name in names if self._listing.shows(name)])
 
     async def parameters(self, request: Request) -> Response:
         """Return the parameters of an FPS: an object of keys and values."""
@@ -134,7 +137,7 @@ class Api:
                 return fps.as_dict()
 
         name = self._listing.checked(request.path_params["name"])
-        return JSONResponse(plain(await asyncio.to_thread(look, name)))
+        return json_answer(plain(await asyncio.to_thread(look, name)))
 
     async def npy(self, request: Request) -> Response:
         """Return the newest frame as an NPY file."""
@@ -166,9 +169,16 @@ class Api:
     ) -> Response:
         name = request.path_params["name"]
         path = self._listing.path(name)
-        ascii_name = name.encode("ascii", "replace").decode().replace('"', "_").replace("\\", "_")
-        headers = {"content-disposition": f'attachment; filename="{ascii_name}.{suffix}"'}
+        headers = {"content-disposition": _as_file(f"{name}.{suffix}")}
         return Response(await asyncio.to_thread(content, path), media_type=kind, headers=headers)
+
+
+def _as_file(name: str) -> str:
+    """Return a header that has a file saved under a name, whatever letters that has."""
+    plain_name = re.sub(r'[^ -~]|["%\\]', "_", name)
+    exact = urllib.parse.quote(name, safe="", errors="surrogateescape")
+    more = "" if plain_name == name else f"; filename*=UTF-8''{exact}"
+    return f'attachment; filename="{plain_name}"{more}'
 
 
 def _picture(path: str) -> Any:

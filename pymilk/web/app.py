@@ -10,7 +10,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
@@ -19,7 +19,8 @@ from .api import Api
 from .control import Control
 from .guard import Guard
 from .listing import Listing
-from .operations import Operation, document, routes_of
+from .lists import Lists
+from .operations import Operation, document, json_answer, routes_of
 from .settings import Settings
 from .sources import Sources
 from .viewer import Views
@@ -46,11 +47,11 @@ def make_app(settings: Settings, ending: Callable[[], bool], folder: str | None 
 
     async def about(request: Request) -> Response:
         """Tell what this server lets its users do."""
-        return JSONResponse({"control": settings.control})
+        return json_answer({"control": settings.control})
 
     async def openapi(request: Request) -> Response:
         """Describe all this, by OpenAPI."""
-        return JSONResponse(document(operations))
+        return json_answer(document(operations))
 
     operations = [
         *Api(listing, views, ending).operations(),
@@ -72,6 +73,7 @@ def make_app(settings: Settings, ending: Callable[[], bool], folder: str | None 
         routes=[
             Mount("/api", routes=routes_of(operations)),
             WebSocketRoute("/view", views.serve),
+            WebSocketRoute("/list", Lists(settings, listing, ending).serve),
             Mount("/", app=StaticFiles(directory=_PAGE, html=True)),
         ],
         lifespan=life,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from .._core import Stream
 from ..errors import StreamArgumentError, StreamNotFoundError
@@ -16,7 +17,7 @@ from ..recording import Recorder
 from ..streams.keywords import Keywords
 from ..system.threads import do_all
 from .listing import Listing, plain
-from .operations import Operation, given_object
+from .operations import Operation, given_object, json_answer
 
 __all__ = ["Control"]
 
@@ -24,9 +25,10 @@ _FILE = re.compile(r"[A-Za-z0-9_{}:-][A-Za-z0-9_.{}:-]{0,119}\.(npy|fits|h5|zarr
 
 _OBJECT = {"type": "object"}
 _VALUES = {"type": "object", "additionalProperties": {"type": ["number", "string", "boolean"]}}
-_RECORDING = {
+_RECORDING: dict[str, Any] = {
     "type": "object",
     "required": ["file"],
+    "additionalProperties": False,
     "properties": {
         "file": {"type": "string", "pattern": f"^{_FILE.pattern}$"},
         "frames": {"type": "integer", "minimum": 1},
@@ -82,7 +84,7 @@ class Control:
                 Keywords(stream).merge(given)
 
         await asyncio.to_thread(change, self._listing.path(request.path_params["name"]))
-        return JSONResponse({})
+        return json_answer({})
 
     async def set_parameters(self, request: Request) -> Response:
         """Set parameters of an FPS: an object of keys and values. All of them, or none if one is refused."""
@@ -93,15 +95,21 @@ class Control:
                 fps.update(given)
 
         await asyncio.to_thread(change, self._listing.checked(request.path_params["name"]))
-        return JSONResponse({})
+        return json_answer({})
 
     async def recorders(self, request: Request) -> Response:
         """Return the reports of all recordings that were started here: an object of streams and reports."""
-        return JSONResponse({name: plain(each.report.to_dict()) for name, each in self._recorders.items()})
+        return json_answer({name: plain(each.report.to_dict()) for name, each in self._recorders.items()})
 
     async def record(self, request: Request) -> Response:
         """Start a recording: an object with ``file``, and perhaps ``frames`` or ``seconds``."""
         given = await given_object(request)
+        unknown = sorted(set(given) - set(_RECORDING["properties"]))
+        if unknown:
+            raise StreamArgumentError(
+                f"a recording has {', '.join(_RECORDING['properties'])}, and no {', '.join(unknown)!r:.60}",
+                argument="body", found=unknown,
+            )  # fmt: skip
         file = given.get("file")
         if not isinstance(file, str) or not _FILE.fullmatch(file):
             raise StreamArgumentError(
@@ -118,7 +126,7 @@ class Control:
             recorder = Recorder(path, target, frames=given.get("frames"), seconds=given.get("seconds"))
             await asyncio.to_thread(recorder.start)
             self._recorders[name] = recorder
-        return JSONResponse({}, 201)
+        return json_answer({}, 201)
 
     async def stop(self, request: Request) -> Response:
         """End a recording; returns its report."""
@@ -127,4 +135,4 @@ class Control:
         if recorder is None:
             raise StreamNotFoundError(f"stream {name!r:.80} is not recorded from here", stream=name[:80])
         await asyncio.to_thread(recorder.stop)
-        return JSONResponse(plain(recorder.report.to_dict()))
+        return json_answer(plain(recorder.report.to_dict()))

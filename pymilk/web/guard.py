@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import urllib.parse
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -59,6 +60,10 @@ class Guard:
             return
         code, why = self._judge(scope)
         if code == 200:
+            if raw := scope.get("raw_path"):
+                # Names of streams may have bytes that are no text.
+                path = urllib.parse.unquote(raw.decode("latin-1"), errors="surrogateescape")
+                scope = {**scope, "path": path}
             await self._app(scope, _bounded(receive), _with_headers(send))
         elif scope["type"] == "websocket":
             await receive()

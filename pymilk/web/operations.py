@@ -19,7 +19,7 @@ from ..errors import StreamArgumentError, StreamError
 from ..system.faults import words_of_fault
 from ..system.journal import warn
 
-__all__ = ["Answer", "Operation", "document", "given_object", "routes_of"]
+__all__ = ["Answer", "Operation", "document", "given_object", "json_answer", "routes_of"]
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -81,6 +81,11 @@ async def given_object(request: Request) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise StreamArgumentError("the body is an object of JSON", argument="body", found=None)
     return given
+
+
+def json_answer(content: Any, code: int = 200) -> Response:
+    """Return an answer in JSON, in letters of ASCII: names may have bytes that are no text."""
+    return Response(json.dumps(content, allow_nan=False), code, media_type=_JSON)
 
 
 def _answering(answer: Answer) -> Answer:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
 import threading
 import time
+import urllib.parse
 from typing import Any
 
 import uvicorn
@@ -118,7 +120,8 @@ class WebServer:
         """What to open in the browser: with the token behind the #, which no browser sends or logs."""
         host = self.settings.host
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-        return f"{self.settings.scheme}://{shown}:{self.port}/#token={self.settings.token}"
+        token = urllib.parse.quote(self.settings.token, safe="")
+        return f"{self.settings.scheme}://{shown}:{self.port}/#token={token}"
 
     @property
     def report(self) -> WebReport:
@@ -156,12 +159,22 @@ class WebServer:
             ssl_certfile=self.settings.cert, ssl_keyfile=self.settings.key,
         )  # fmt: skip
         try:
+            if self.settings.cert is not None:
+                # A password of the key would be asked for on the terminal: there is none.
+                ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+                    self.settings.cert, self.settings.key, password=b""
+                )
             config.load()
-        except OSError as error:  # also of ssl
+        except (OSError, ValueError) as error:
+            why = (
+                cause_of(error)
+                if isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+                else "the key is enciphered, or of another certificate, or one of the files is none in PEM"
+            )
             raise StreamStorageError(
-                f"the certificate {self.settings.cert} and its key {self.settings.key} cannot be used: "
-                f"{cause_of(error)}", path=self.settings.cert,
-            ) from error  # fmt: skip
+                f"the certificate {self.settings.cert} and its key {self.settings.key} cannot be used: {why}",
+                path=self.settings.cert,
+            ) from error
         self._socket = self._listen()
         self._port = int(self._socket.getsockname()[1])
         self._server = uvicorn.Server(config)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..arguments import bad_argument, check_count, check_number, check_texts, whole_number
 from ..system.files import checked_path
+from .tokens import TOKEN, WANTED, new_token
 
 __all__ = ["Settings"]
 
@@ -33,7 +33,8 @@ class Settings:
     hosts : tuple of str, default ()
         Further names under which browsers reach the server, for instance behind a proxy.
     token : str
-        Who knows it may look. Default: 128 random bits.
+        Who knows it may look: at least 16 letters, digits and signs of ASCII, without blanks. Default: 128
+        random bits; `kept_token` has one that stays.
     control : bool, default False
         Let those who may look also set keywords and parameters, and record.
     cert, key : str, optional
@@ -52,7 +53,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8347
     hosts: tuple[str, ...] = ()
-    token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    token: str = field(default_factory=new_token, repr=False)
     control: bool = False
     cert: str | None = None
     key: str | None = None
@@ -66,8 +67,8 @@ class Settings:
             object.__setattr__(self, name, value)
         if (self.cert is None) != (self.key is None):
             raise bad_argument("cert", self.cert, "given together with key, or neither is")
-        if not isinstance(self.token, str) or len(self.token) < 16:
-            raise bad_argument("token", "a short one", "at least 16 characters")
+        if not isinstance(self.token, str) or not TOKEN.fullmatch(self.token):
+            raise bad_argument("token", "a short one", WANTED)
         for each in self.hosts:
             if not (_HOST_NAME.fullmatch(each) or _is_address(each.strip("[]"))):
                 raise bad_argument("hosts", each, "a host name or an address, without a port")

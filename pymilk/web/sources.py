@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -148,7 +149,7 @@ class Source:
         if kept is not None:
             return kept
         if feed.nbytes >= _LARGE_NBYTES:
-            image = await asyncio.to_thread(feed.take, index)
+            image = await _to_its_end(feed.take, index)
         else:
             image = feed.take(index)
         image.setflags(write=False)
@@ -167,6 +168,21 @@ class Source:
         shown = Shown(image, feed.counter, feed.inode, said)
         self._kept[index] = shown
         return shown
+
+
+async def _to_its_end(take: Callable[[int | None], Array], index: int | None) -> Array:
+    """Take a frame in another thread; also who is cancelled meanwhile waits until that does so no more.
+
+    What takes it is for one thread at a time, and is closed when the last view has gone.
+    """
+    taking = asyncio.ensure_future(asyncio.to_thread(take, index))
+    try:
+        return await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        await asyncio.wait({taking})
+        with contextlib.suppress(Exception):
+            taking.result()  # nobody wants it, nor what went wrong with it
+        raise
 
 
 class Sources:

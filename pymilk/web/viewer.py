@@ -8,18 +8,17 @@ docs/web.md has the messages.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hmac
 import json
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ..errors import StreamArgumentError, StreamError
 from .account import Account
 from .credit import PROTOCOL, Credit
+from .greeting import GONE, WRONG, Socket, end, greeted, hear
 from .listing import Listing
 from .regions import Region, cut_of, packed, pixels_of
 from .settings import Settings
@@ -32,27 +31,8 @@ _STATE_SECONDS = 0.5
 #: Images of this size and more are cut and made smaller in another thread.
 _LARGE_NBYTES = 2_097_152
 
-#: Codes with which a view is ended.
-_WRONG, _REFUSED, _MISSING, _FULL = 4400, 4401, 4404, 4429
-
-#: What is raised when a page has gone: in hearing it, and in sending to it.
-_GONE = (WebSocketDisconnect, RuntimeError)
-
-
-class Socket(Protocol):
-    """How a view hears its page, and is heard: a WebSocket of starlette, or a channel of a notebook."""
-
-    async def receive(self) -> MutableMapping[str, Any]:
-        """Return the next message, as ASGI has it."""
-
-    async def send_bytes(self, data: bytes) -> None:
-        """Send a frame."""
-
-    async def send_text(self, data: str) -> None:
-        """Send what is known between frames."""
-
-    async def close(self, code: int, reason: str) -> None:
-        """End, with a code and a sentence."""
+#: Further codes with which a view is ended.
+_MISSING, _FULL = 4404, 4429
 
 
 class View:
@@ -87,17 +67,8 @@ class View:
         enter : callable
             Called once the page has shown the token: tells why there is no place for it, or "".
         """
-        try:
-            given = await asyncio.wait_for(self._hear(), self._settings.opening)
-        except asyncio.TimeoutError:
-            await self._end(_REFUSED, "no token came in time")
-            return
-        except ValueError as error:
-            await self._end(_WRONG, str(error))
-            return
-        token = str(given.get("token")).encode(errors="surrogatepass")
-        if not hmac.compare_digest(token, self._settings.token.encode()):
-            await self._end(_REFUSED, "the token is missing or wrong")
+        given = await greeted(self._socket, self._settings)
+        if given is None:
             return
         if full := enter(self):
             await self._end(_FULL, full)
@@ -105,7 +76,7 @@ class View:
         try:
             name = self._greeted(given)
         except StreamError as error:
-            await self._end(_WRONG, str(error))
+            await self._end(WRONG, str(error))
             return
         await self.serve(name)
 
@@ -153,16 +124,16 @@ class View:
         if isinstance(sent, (StreamError, OSError)):
             await self._end(_MISSING, str(sent))
         elif isinstance(listened, (ValueError, StreamError)):
-            await self._end(_WRONG, str(listened))
+            await self._end(WRONG, str(listened))
         else:
             for error in (sent, listened):
-                if isinstance(error, Exception) and not isinstance(error, _GONE):
+                if isinstance(error, Exception) and not isinstance(error, GONE):
                     raise error
 
     async def _listen(self) -> None:
         """Take what the page says, as long as it is sound."""
         while True:
-            given = await self._hear()
+            given = await hear(self._socket)
             if "view" in given:
                 region = Region.read(given["view"])
                 # Another region may have the same frame once more; the same one has to wait for the next.
@@ -233,25 +204,8 @@ class View:
     async def _say(self, said: dict[str, Any]) -> None:
         await self._socket.send_text(json.dumps(said))
 
-    async def _hear(self) -> dict[str, Any]:
-        """Return the next message; ValueError if it is none."""
-        try:
-            message = await self._socket.receive()
-        except RuntimeError:  # it was found out in sending that the page has gone
-            raise WebSocketDisconnect(1006) from None
-        if message["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(message["code"])
-        try:
-            given = json.loads(message.get("text") or "")
-        except (ValueError, RecursionError):
-            raise ValueError("a message is an object of JSON") from None
-        if not isinstance(given, dict):
-            raise ValueError("a message is an object of JSON")
-        return given
-
     async def _end(self, code: int, why: str) -> None:
-        with contextlib.suppress(RuntimeError):  # it has gone
-            await self._socket.close(code, why.encode()[:120].decode(errors="ignore"))
+        await end(self._socket, code, why)
 
 
 class Views:

@@ -25,12 +25,14 @@ __all__ = ["web"]
 @click.option("--open", "opens", is_flag=True, help="Open the page in the browser of this machine.")
 @click.option("--allow-control", "control", is_flag=True,
               help="Let the page set keywords and parameters, and record into the working directory.")
+@click.option("--token-file", metavar="FILE", type=click.Path(dir_okay=False),
+              help="Keep the token in this file, made if it is not there: the address stays the same.")
 @click.option("--cert", metavar="FILE", type=click.Path(dir_okay=False),
               help="File of a certificate, for https.")
 @click.option("--key", metavar="FILE", type=click.Path(dir_okay=False), help="File of its key.")
 def web(
     patterns: tuple[str, ...], host: str, port: int, hosts: tuple[str, ...], opens: bool, control: bool,
-    cert: str | None, key: str | None,
+    token_file: str | None, cert: str | None, key: str | None,
 ) -> None:
     """Show streams in a browser: all of them, or those that match a PATTERN.
 
@@ -42,12 +44,15 @@ def web(
     with clean_exit():
         try:
             from ...web import Settings, WebServer
+            from ...web.tokens import kept_token, new_token
         except ImportError as error:
             raise LibraryMissingError(
                 "the page needs starlette, uvicorn and websockets: pip install starlette uvicorn websockets"
             ) from error
+        token = new_token() if token_file is None else kept_token(token_file)
         settings = Settings(
-            patterns=patterns, host=host, port=port, hosts=hosts, control=control, cert=cert, key=key
+            patterns=patterns, host=host, port=port, hosts=hosts, control=control, cert=cert, key=key,
+            token=token,
         )
         with WebServer(settings) as server:
             click.echo(server.address)

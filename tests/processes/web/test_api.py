@@ -53,7 +53,7 @@ def check_schema(schema: dict[str, Any]) -> None:
     for each in schema.get("properties", {}).values():
         check_schema(each)
     for name in ("items", "additionalProperties"):
-        if name in schema:
+        if schema.get(name):
             check_schema(schema[name])
     assert set(schema.get("required", ())) <= set(schema.get("properties", {}))
     re.compile(schema.get("pattern", ""))

@@ -86,3 +86,16 @@ def test_a_body_that_does_not_come(shm_dir: Any, monkeypatch: pytest.MonkeyPatch
         answer = connection.getresponse()
         assert (answer.status, answer.read()) == (400, b"the body did not come in time")
         connection.close()
+
+
+def test_a_key_that_wants_a_password(shm_dir: Any, certificate: tuple[str, str], tmp_path: Path) -> None:
+    """It is refused in words; the library would ask for one on the terminal."""
+    cert, key = certificate
+    locked = str(tmp_path / "locked.pem")
+    subprocess.run(
+        ["openssl", "ec", "-in", key, "-aes128", "-passout", "pass:secret", "-out", locked],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    for wrong in (locked, cert):
+        with pytest.raises(StreamStorageError, match="enciphered, or of another certificate, or one of the"):
+            WebServer(Settings(port=0, cert=cert, key=wrong)).start()
