@@ -133,3 +133,22 @@ def test_the_wheel_and_what_is_saved(browser: Browser, shm_dir: Any, tmp_path: P
         assert look.page.inner_text(".pointer") == before == f"x 10, y 20: {image[39, 10]}"
         hover(look, image.shape, 14, 20)
         look.until(f"document.querySelector('.pointer').textContent === 'x 11, y 20: {image[39, 11]}'")
+
+
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+@pytest.mark.parametrize("shape", [(5, 7), (900, 1300), (9,)])
+def test_fits_of_complex_pixels(
+    browser: Browser, shm_dir: Any, tmp_path: Path, dtype: str, shape: tuple[int, ...]
+) -> None:
+    """Real and imaginary parts, one image after the other; the server refused to make any."""
+    parts = np.random.default_rng(8).normal(size=(2, *shape))
+    image = (parts[0] + 1j * parts[1]).astype(dtype)
+    with SHM("cam", image), looking(browser, "cam") as look:
+        with look.page.expect_download() as download:
+            look.page.click("text=FITS")
+        file = tmp_path / "cam.fits"
+        download.value.save_as(file)
+    with load(file) as saved:
+        found = np.squeeze(saved.frames)
+        assert np.array_equal(found[0], image.real)
+        assert np.array_equal(found[1], image.imag)

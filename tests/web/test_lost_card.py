@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from pymilk import SHM
-from support.browsing import Browser, looking, place
+from support.browsing import Browser, Look, looking, place
+
+IMAGE = np.arange(24, dtype="u1").reshape(4, 6)
 
 #: Take the card away; `window.card` brings it back.
 LOSE = """() => {
@@ -34,3 +36,30 @@ def test_a_card_that_is_lost_and_comes_back(browser: Browser, shm_dir: Any) -> N
         look.turns(where, [255, 255, 255])
         assert "card" not in look.page.inner_text(".trouble")
         look.said[:] = [each for each in look.said if "CONTEXT_LOST" not in each]
+
+
+def views_that_show(look: Look, count: int) -> None:
+    views = "[...document.querySelectorAll('.view')]"
+    look.until(f"{views}.length === {count} && {views}.every(({{ dataset }}) => Number(dataset.shown) > 0)")
+    said = look.page.evaluate(f"{views}.map((each) => each.querySelector('.trouble').textContent)")
+    assert said == [""] * count
+
+
+def test_more_views_than_a_browser_lets_use_the_card(browser: Browser, shm_dir: Any) -> None:
+    """The first ones lost it for good; now the last ones are painted by hand."""
+    with SHM("cam", IMAGE) as cam, looking(browser, "cam", "&view=cam" * 19) as look:
+        views_that_show(look, 20)
+        cam.set_data(IMAGE)
+        last = "[...document.querySelectorAll('.view')].map(({ dataset }) => dataset.cnt0).join('')"
+        look.until(f"{last} === '{'2' * 20}'")
+
+
+def test_views_that_were_closed_take_the_card_from_nobody(browser: Browser, shm_dir: Any) -> None:
+    with SHM("cam", IMAGE) as cam, looking(browser, "cam") as look:
+        for _ in range(20):
+            look.page.click("[data-stream=cam]")
+            look.until("document.querySelectorAll('.view').length === 2")
+            look.page.locator(".view >> nth=1 >> text=Close").click()
+        cam.set_data(IMAGE)
+        look.shows(2)
+        views_that_show(look, 1)

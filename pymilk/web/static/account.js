@@ -12,10 +12,18 @@ export const span = (seconds) => (
   seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${text(Math.round(10 * seconds) / 10)} s`);
 
 /** The account in words: of the stream, of the frames painted, how many a second they were, and how old the last one is. */
-function accountOf({ rate, cnt0 }, { shown, skipped, lives }, drawn, age) {
+function accountOf({ rate, cnt0, slice, slices }, { shown, skipped, lives }, drawn, age) {
   const source = rate === null || rate === undefined ? "-" : text(Math.round(rate * 10) / 10);
-  return `frame ${cnt0 ?? "-"}, ${age === null ? "" : `age ${span(age)}, `}source ${source}/s, shown ${drawn}/s, ${shown} shown + ${skipped} skipped`
+  const cut = slices ? `slice ${slice} of 0 to ${slices - 1}, ` : "";
+  return `frame ${cnt0 ?? "-"}, ${cut}${age === null ? "" : `age ${span(age)}, `}source ${source}/s, shown ${drawn}/s, ${shown} shown + ${skipped} skipped`
     + (lives > 1 ? `, recreated or restarted ${lives - 1} times` : "");
+}
+
+/** What becomes of the dark of a view, if it has one. */
+function darkOf({ dark, curve, shape, header, combine }) {
+  if (!dark?.values || !header || combine.undarkened) return "";
+  if (curve || header.dtype.startsWith("complex") || !dark.of(shape)) return `the dark of ${dark.label} is of other frames`;
+  return `minus dark of ${dark.label}`;
 }
 
 export class Account {
@@ -73,7 +81,7 @@ export class Account {
     const { frozen, header, combine } = this.view;
     const said = [
       frozen ? "frozen" : "", header?.lossy ? "JPEG 8 bit, lossy" : "", this.silence ? `no frame for ${this.silence} s` : "",
-      this.state?.trouble ?? "", combine.label, ...Object.values(this.failed),
+      this.state?.trouble ?? "", darkOf(this.view), combine.label, ...Object.values(this.failed),
     ].filter(Boolean).join("; ");
     if (said !== this.trouble.textContent) this.trouble.textContent = said;
   }

@@ -1,5 +1,7 @@
 // The address of the page: views and their settings behind the token, `view=wfs,stretch:log,...`.
 
+import { encoded } from "./elements.js";
+
 /** Browsers take so many changes of an address in so many milliseconds, and say so in the console beyond. */
 const MOST = 150;
 const SPAN = 10_000;
@@ -34,7 +36,7 @@ export function viewsOf(parts) {
 /** A view as it stands in the address. Usual values are not left out: they may become others. */
 export function textOf({ stream, settings }) {
   const pairs = Object.entries(settings).filter(([, value]) => value !== "");
-  return [encodeURIComponent(stream), ...pairs.map(([name, value]) => `${name}:${quoted(value)}`)].join(",");
+  return [encoded(stream), ...pairs.map(([name, value]) => `${name}:${quoted(value)}`)].join(",");
 }
 
 export class Address {

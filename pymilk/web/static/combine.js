@@ -43,6 +43,7 @@ export class Second {
   /** Take another one: "none", "held frame" with that frame, or the name of a stream. */
   choose(name, pixels, header) {
     this.close();
+    this.pending = null;
     this.name = name;
     this.pixels = name === "held frame" ? pixels : null;
     this.header = name === "held frame" ? header : null;
@@ -54,11 +55,23 @@ export class Second {
   }
 
   take(header, content) {
+    if (this.held && this.pixels) {
+      this.pending = [header, content];
+      return;
+    }
     this.header = header;
     this.pixels = new Pixels(header, content);
     this.link.credit.painted(header);
     this.changed("");
     requestAnimationFrame(() => this.ready(this.view));
+  }
+
+  /** Stand still, or go on: with the frame that has come meanwhile, if there is one. */
+  hold(held) {
+    this.held = held;
+    const { pending } = this;
+    this.pending = null;
+    if (!held && pending) this.take(...pending);
   }
 
   /** Ask for the next frame, of this part of the image. */

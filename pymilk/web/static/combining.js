@@ -1,7 +1,7 @@
 // The panel for dark, mean and second image of a view.
 
 import { ACTS, SECONDS } from "./combine.js";
-import { button, make, menu, openFile } from "./elements.js";
+import { button, encoded, make, menu, openFile } from "./elements.js";
 import { readImage } from "./files.js";
 
 /** Make the panel. */
@@ -64,7 +64,7 @@ function level(view, name, label) {
 
 /** Take the newest frame of a stream as the dark. */
 export function darkFrom(view, name) {
-  const path = `streams/${encodeURIComponent(name)}/frame.npy`;
+  const path = `streams/${encoded(name)}/frame.npy`;
   return take(view, async () => (await view.ask(path)).arrayBuffer(), name, name);
 }
 

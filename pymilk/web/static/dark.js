@@ -22,8 +22,14 @@ export class Dark {
   /** A frame is seen: add it if frames are collected. Each one is added once. */
   async add(header) {
     const { collected } = this;
-    if (!collected || collected.busy || header.cnt0 === collected.last) return;
+    const frame = `${header.file} ${header.cnt0}`;
+    if (!collected || collected.busy || frame === collected.last) return;
     const [rows, columns] = collected.shape;
+    if ((header.shape.length === 1 ? [1, ...header.shape] : header.shape).join() !== collected.shape.join()) {
+      this.collected = null;
+      this.changed("no dark: the frames have another size now");
+      return;
+    }
     collected.busy = true;
     const pixels = await this.native([0, 0, columns, rows]);
     collected.busy = false;
@@ -34,7 +40,7 @@ export class Dark {
       return;
     }
     for (let place = 0; place < collected.sum.length; place++) collected.sum[place] += pixels.at(place % columns, Math.floor(place / columns));
-    collected.last = header.cnt0;
+    collected.last = frame;
     collected.got++;
     if (collected.got < collected.count) return;
     this.set(collected.shape, collected.sum.map((each) => each / collected.got), `${collected.got} frames`);

@@ -47,3 +47,9 @@ export function openFile(accept, take) {
   });
   input.click();
 }
+
+/** A name as part of an address; also one with bytes that are no text, which come as halves of pairs of UTF-16. */
+export function encoded(name) {
+  return name.replace(/[^\ud800-\udfff]+|[\ud800-\udbff][\udc00-\udfff]/g, encodeURIComponent)
+    .replace(/[\udc80-\udcff]/g, (half) => `%${(half.charCodeAt(0) - 0xdc00).toString(16).toUpperCase()}`);
+}

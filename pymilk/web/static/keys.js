@@ -36,6 +36,7 @@ const TABLE = [
   ["t", "spectrum of a stream of one axis", between("tool", "spectrum", "none")],
   ["y", "history of a value or statistic", between("tool", "history", "none")],
   ["Y", "spectrum of that history", between("tool", "history spectrum", "none")],
+  ["]", "next slice of a cube", (view) => view.step(1)], ["[", "the slice before", (view) => view.step(-1)],
   ["n", "north and east", between("north", "1", "0")],
   ["o", `next of the ${ORIENTATIONS.length} orientations`, (view) => view.framing.turn()],
   ["f", "the whole image", (view) => view.framing.fit()],

@@ -28,13 +28,17 @@ function keep() {
 function show(stream, settings = {}) {
   const view = new View(stream, settings, keep, (closed) => {
     closed.close();
-    open.splice(open.indexOf(closed), 1);
+    const place = open.indexOf(closed);
+    open.splice(place, 1);
     keep();
+    // Who works with keys goes on beside it.
+    (open[place] ?? open[place - 1])?.focus();
+    if (!open.length) search.focus();
   });
   open.push(view);
   views.append(view.element);
   keep();
-  view.canvas.focus();
+  view.focus();
 }
 
 function tell() {
@@ -70,6 +74,8 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
+// Another address of this page in the same tab, with another token or other views: browsers do not load it for that.
+addEventListener("hashchange", () => location.reload());
 for (const { stream, settings } of viewsOf(given)) show(stream, settings);
 followStreams((streams) => {
   list.take(streams);

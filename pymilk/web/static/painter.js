@@ -105,6 +105,7 @@ export class CardPainter {
     this.gl = canvas.getContext("webgl2", { antialias: false, alpha: false, preserveDrawingBuffer: true });
     if (!this.gl) throw new Error("this browser has no WebGL2");
     canvas.addEventListener("webglcontextlost", (event) => {
+      if (this.closed) return;
       event.preventDefault(); // only so it may come back
       changed();
     });
@@ -118,6 +119,13 @@ export class CardPainter {
   /** Whether nothing can be painted: the driver was reset, say, or too many pages use the card. */
   get lost() {
     return this.gl.isContextLost();
+  }
+
+  /** Give the card back now: until the browser clears up, a view that is closed would keep it from others. */
+  close() {
+    this.closed = true;
+    cards--;
+    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
   }
 
   begin() {
@@ -290,6 +298,8 @@ export class HandPainter {
 
   load() {}
 
+  close() {}
+
   settled(then) {
     then();
   }
@@ -333,11 +343,20 @@ export class HandPainter {
   }
 }
 
-/** A painter for a canvas: by the graphics card where there is one. `changed` as that of CardPainter. */
+/** Views of a page that use the card: beyond 16, browsers take it from the oldest one, and never give it back. */
+const MOST_CARDS = 12;
+let cards = 0;
+
+/** A painter for a canvas: by the graphics card where there is one that is free. `changed` as that of CardPainter. */
 export function painterFor(canvas, changed) {
   try {
-    return new CardPainter(canvas, changed);
+    if (cards < MOST_CARDS) {
+      const painter = new CardPainter(canvas, changed);
+      cards++;
+      return painter;
+    }
   } catch {
-    return new HandPainter(canvas);
+    // there is none
   }
+  return new HandPainter(canvas);
 }

@@ -1,6 +1,6 @@
 // Files of what is seen: a picture with its scale and caption, and the frame itself.
 
-import { make, save } from "./elements.js";
+import { encoded, make, save } from "./elements.js";
 import { fitsOf } from "./fits.js";
 import { text } from "./pixels.js";
 import { COLOURS } from "./stretch.js";
@@ -94,9 +94,17 @@ export async function savePicture(view) {
   save(content, `${stream}.png`);
 }
 
+/** Real and imaginary parts of complex pixels, one image after the other: FITS has no complex numbers. */
+function partsOf({ raw, sent }) {
+  const half = raw.length / 2;
+  const parts = new raw.constructor(raw.length);
+  for (let place = 0; place < half; place++) [parts[place], parts[half + place]] = [raw[2 * place], raw[2 * place + 1]];
+  return { raw: parts, sent };
+}
+
 /**
  * Save the frame that is seen, as the stream holds it; what is seen of several frames, or without a dark, as it is. Only if
- * the page cannot have it (complex pixels, images of more than 4096 x 4096), the newest one comes from the server.
+ * the page cannot have it (images of more than 4096 x 4096), the newest one comes from the server.
  */
 export async function saveFrame(view) {
   const { header, shape } = view;
@@ -106,16 +114,18 @@ export async function saveFrame(view) {
   }
   try {
     const done = view.calibration();
-    const whole = done || view.raw.complex ? null : await view.native([0, 0, shape[1], shape[0]]);
-    const pixels = done ? view.seen() : whole;
+    const pixels = done ? view.seen() : await view.native([0, 0, shape[1], shape[0]]);
     const name = `${view.stream}.fits`;
-    if (!pixels || pixels.complex) {
-      save(await (await view.ask(`streams/${encodeURIComponent(view.stream)}/frame.fits`)).blob(), name);
+    if (!pixels) {
+      save(await (await view.ask(`streams/${encoded(view.stream)}/frame.fits`)).blob(), name);
       return;
     }
     const axes = header.shape.length === 1 ? [pixels.columns] : [pixels.columns, pixels.rows];
     const where = done ? `; pixels ${pixels.left} to ${pixels.right - 1}, ${pixels.bottom} to ${pixels.top - 1}, ${pixels.across} by ${pixels.down} became one` : "";
-    save(new Blob([fitsOf(pixels, axes, { CNT0: header.cnt0 }, `stream ${view.stream}${done}${where}`)]), name);
+    if (pixels.complex) axes.push(2);
+    const parts = pixels.complex ? "; real, then imaginary parts" : "";
+    const said = `stream ${view.stream}${done}${where}${parts}`;
+    save(new Blob([fitsOf(parts ? partsOf(pixels) : pixels, axes, { CNT0: header.cnt0 }, said)]), name);
   } catch (error) {
     view.say(error.message);
   }

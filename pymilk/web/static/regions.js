@@ -6,6 +6,9 @@ const NUMBERS = { box: 4, circle: 3, line: 4 };
 /** How many of them are coordinates. */
 const PLACES = { box: 2, circle: 2, line: 4 };
 
+/** No coordinate is farther out: steps of one still count there. */
+const FARTHEST = 1e12;
+
 export const SHAPES = Object.keys(NUMBERS);
 
 /** The region that is drawn from one place to another. Boxes are of whole pixels. */
@@ -36,6 +39,19 @@ export function rectangle(region, [rows, columns]) {
   return found[0] < found[2] && found[1] < found[3] ? found : null;
 }
 
+/** The first and last step of a line that may lie on an image, by its begin, end and the length of the image on each axis. */
+function within(axes, steps) {
+  let [first, last] = [0, steps];
+  for (const [begin, end, length] of axes) {
+    const each = (end - begin) / (steps || 1);
+    if (!each) continue; // it stays in one row or column, which is looked at step by step
+    const [near, far] = [(-1 - begin) / each, (length + 1 - begin) / each].sort((a, b) => a - b);
+    first = Math.max(first, Math.floor(near));
+    last = Math.min(last, Math.ceil(far));
+  }
+  return [first, last];
+}
+
 /**
  * Call `visit(column, row)` for each pixel of a region within an image. In a box or circle are pixels whose middle is;
  * on a line are as many as it has columns or rows, whichever are more, and both ends.
@@ -45,7 +61,8 @@ export function eachPixel(region, [rows, columns], visit) {
   if (shape === "line") {
     const [x1, y1, x2, y2] = [a, b, c, d].map(Math.floor);
     const steps = Math.max(Math.abs(x2 - x1), Math.abs(y2 - y1));
-    for (let step = 0; step <= steps; step++) {
+    const [first, last] = within([[x1, x2, columns], [y1, y2, rows]], steps);
+    for (let step = first; step <= last; step++) {
       const column = Math.floor(x1 + 0.5 + ((x2 - x1) * step) / (steps || 1));
       const row = Math.floor(y1 + 0.5 + ((y2 - y1) * step) / (steps || 1));
       if (column >= 0 && column < columns && row >= 0 && row < rows) visit(column, row);
@@ -80,7 +97,7 @@ export function fromText(text) {
 }
 
 function usable({ shape, numbers }) {
-  return numbers.length === NUMBERS[shape] && numbers.every(Number.isFinite)
+  return numbers.length === NUMBERS[shape] && numbers.every((each) => Math.abs(each) <= FARTHEST)
     && (shape === "line" || numbers.slice(2).every((size) => size > 0));
 }
 

@@ -2,7 +2,7 @@
 
 import { gridOf, onGrid } from "./actuators.js";
 import { drawCurve } from "./curve.js";
-import { make } from "./elements.js";
+import { encoded, make } from "./elements.js";
 import { amplitudes } from "./fft.js";
 import { readImage } from "./files.js";
 import { peakOf } from "./history.js";
@@ -32,7 +32,7 @@ export class Series {
   async findGrid() {
     const name = this.view.settings.map;
     try {
-      this.grid = name ? gridOf(readImage(await (await this.view.ask(`streams/${encodeURIComponent(name)}/frame.npy`)).arrayBuffer())) : null;
+      this.grid = name ? gridOf(readImage(await (await this.view.ask(`streams/${encoded(name)}/frame.npy`)).arrayBuffer())) : null;
       this.view.say("", "map");
     } catch (error) {
       this.grid = null;

@@ -21,27 +21,24 @@ export async function ask(path, options = {}) {
   return answer;
 }
 
-/** Call `take` with each list of streams that the server sends, for ever; `failed` with what goes wrong. */
-export async function followStreams(take, failed) {
-  for (;;) {
-    try {
-      const answer = await ask("events");
-      const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-      let text = "";
-      for (;;) {
-        const { value, done } = await reader.read();
-        if (done) break;
-        text += value;
-        const events = text.split("\n\n");
-        text = events.pop();
-        for (const each of events) take(JSON.parse(each.replace(/^data: /, "")));
-      }
-      failed("the server has ended");
-    } catch (error) {
-      failed(error.message);
-    }
-    await new Promise((done) => setTimeout(done, 1000));
-  }
+/** Open a WebSocket of the server. */
+function socketTo(path) {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  return new WebSocket(new URL(`${scheme}//${location.host}${location.pathname.replace(/[^/]*$/, "")}${path}`));
+}
+
+/**
+ * Call `take` with each list of streams that the server sends, for ever; `failed` with what goes wrong. By a WebSocket: of
+ * other connections a browser keeps six to a server, and a seventh page would not be loaded.
+ */
+export function followStreams(take, failed) {
+  const socket = socketTo("list");
+  socket.onopen = () => socket.send(JSON.stringify({ token }));
+  socket.onmessage = ({ data }) => take(JSON.parse(data));
+  socket.onclose = ({ reason }) => {
+    failed(reason || "the server has ended");
+    setTimeout(() => followStreams(take, failed), 1000);
+  };
 }
 
 /** Hand on what a view was sent: text is what is known between frames, bytes are a frame, or pixels of one. */
@@ -75,8 +72,7 @@ export class Link {
   }
 
   connect() {
-    const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(new URL(`${scheme}//${location.host}${location.pathname.replace(/[^/]*$/, "")}view`));
+    const socket = socketTo("view");
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       socket.send(JSON.stringify({ token, stream: this.stream, ...this.credit.begun() }));

@@ -1,5 +1,7 @@
 // Where north and east are, from keywords of the stream.
 
+import { encoded } from "./elements.js";
+
 const RENEW_MS = 2000;
 
 /**
@@ -39,7 +41,7 @@ export class Compass {
     if (view.settings.north !== "1") this.found = null;
     if (view.settings.north === "1") {
       try {
-        const { keywords } = await (await view.ask(`streams/${encodeURIComponent(view.stream)}`)).json();
+        const { keywords } = await (await view.ask(`streams/${encoded(view.stream)}`)).json();
         this.found = directions(Object.fromEntries(keywords.map(({ name, value }) => [name, value])));
         view.say(this.found ? "" : "no north: the stream has none of the keywords CD1_1, PC1_1 with CDELT1, PA", "north");
       } catch (error) {

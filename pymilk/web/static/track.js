@@ -46,11 +46,12 @@ export class Track {
   }
 
   /** A frame was shown. Of images, values are taken only while they are seen, and of one frame at a time. */
-  async add({ cnt0, written_ns: written }) {
+  async add({ cnt0, file, written_ns: written }) {
     const { view } = this;
     const wanted = this.renew();
-    if (this.busy || cnt0 === this.last || !(view.curve || this.seen)) return;
-    this.last = cnt0;
+    const frame = `${file} ${cnt0}`;
+    if (this.busy || frame === this.last || !(view.curve || this.seen)) return;
+    this.last = frame;
     this.busy = true;
     try {
       const value = view.curve ? this.ofCurve(view.raw) : await this.ofImage();

@@ -90,9 +90,15 @@ export class View {
     this.repaint();
   }
 
+  /** Let keys go to its image, or its curve. */
+  focus() {
+    (this.curve ? this.tools.plot : this.canvas).focus();
+  }
+
   freeze() {
     this.frozen = !this.frozen;
     this.freezer.setAttribute("aria-pressed", String(this.frozen));
+    this.combine.second.hold(this.frozen);
     this.tell({ kind: "frozen" });
     if (this.frozen) return;
     // One more frame may have come meanwhile: it counts as shown, so it is.
@@ -188,6 +194,22 @@ export class View {
     this.combine.second.ready(view);
   }
 
+  /** Show a slice of a cube from now on; "": the one written last. */
+  turnTo(slice) {
+    const most = this.header?.slices ? this.header.slices - 1 : Infinity;
+    const good = slice === "" || (/^\d{1,9}$/.test(slice) && Number(slice) <= most);
+    this.say(good ? "" : `a slice is a number from 0${Number.isFinite(most) ? ` to ${most}` : ""}`, "slice");
+    if (!good) return;
+    this.set("slice", slice);
+    this.framing.moved();
+  }
+
+  /** The next slice of a cube, or the one before; from the first or last one to the other end. */
+  step(by) {
+    const { slices, slice } = this.header ?? {};
+    if (slices) this.turnTo(String((Number(this.settings.slice || slice) + by + slices) % slices));
+  }
+
   slice() {
     return this.settings.slice === "" ? {} : { slice: Number(this.settings.slice) };
   }
@@ -211,6 +233,8 @@ export class View {
     this.header = header;
     this.raw = new Pixels(header, content);
     this.choices.part.hidden = !this.raw.complex;
+    this.slicer.hidden = !header.slices && this.settings.slice === "";
+    this.choices.slice.max = header.slices ? header.slices - 1 : "";
     this.raw.phase = this.settings.part === "phase";
     const first = !this.pixels;
     if (first) this.combine.apply(this.raw, header);
@@ -395,6 +419,7 @@ export class View {
     this.compass.close();
     this.link.close();
     this.framing.close();
+    this.painter.close();
     this.element.remove();
   }
 }
