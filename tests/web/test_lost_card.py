@@ -58,7 +58,7 @@ def test_views_that_were_closed_take_the_card_from_nobody(browser: Browser, shm_
     with SHM("cam", IMAGE) as cam, looking(browser, "cam") as look:
         for _ in range(20):
             look.page.click("[data-stream=cam]")
-            look.until("document.querySelectorAll('.view').length === 2")
+            views_that_show(look, 2)
             look.page.locator(".view >> nth=1 >> text=Close").click()
         cam.set_data(IMAGE)
         look.shows(2)

@@ -168,7 +168,7 @@ def test_frames_in_no_order(wires, receiver):
     """The first message of another sender says by its counters what is missing: never less than none."""
     wires.put(KEY, crafted(500, count=3))
     rows = np.zeros(4, WIRE_ROW)
-    rows["cnt0"] = [900, 2, 700, 1]
+    rows["cnt0"] = [900, 700, 2, 1]
     frames = np.zeros((4, 4, 6), np.uint16)
     made = Epoch(bytes(16), 1, 1, 1)
     wires.put(KEY, encode(Message(made, 78, 0, 0, (4, 6), frames.dtype, 8, rows, [], frames, 1)))
