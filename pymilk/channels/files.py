@@ -23,8 +23,7 @@ from ..errors import (
 from ..names import check_name, stream_directory
 from ..system.files import put_in_place
 from ..system.hidden import temporary_path
-from ..system.locks import holder_of, take_lock
-from ..system.processes import named_processes
+from ..system.locks import holder_of, named_holder, take_lock
 from ..system.temporary import mark_busy, mark_idle
 
 __all__ = [
@@ -223,8 +222,7 @@ def lock_channel(fd: int, name: str, path: str, *, others: bool = False) -> None
         take_lock(fd, reading=others)
     except (BlockingIOError, PermissionError):
         lock = holder_of(fd)
-        pids = [lock.pid] if lock is not None and lock.pid else []
-        who = named_processes(pids) if pids else "a process"
+        who, pids = named_holder(fd, lock)
         if pids == [os.getpid()]:
             who = "another object of this process"
         advice = "and keeps others out; end that one first"

@@ -18,7 +18,7 @@ from ..system.mappings import deserted_files
 from ..system.processes import named_processes
 from .commands import look_at, slots_in_use
 from .files import Kind, channel_name, suffix
-from .listing import MOST_OWNERS, channel_files, owners_of, writer_of
+from .listing import MOST_OWNERS, channel_files, owners_of, pids_here, writer_of
 from .messages import MessageLog
 from .states import SharedState
 
@@ -132,7 +132,8 @@ def _queue(path: str, name: str) -> list[Finding]:
     if waiting:
         callers = {owner for owner, _ in waiting}
         age = (time.time_ns() - min(time_ns for _, time_ns in waiting)) / 1e9
-        takers = sorted({pid for owner, pid in owners.items() if owner not in callers and pid})
+        told = {pid for owner, pid in owners.items() if owner not in callers}
+        takers = sorted(set(pids_here(path, told)) - {0})
         if age > _QUIET:
             findings.append(_waiting(name, len(waiting), age, bool(owners.keys() - callers), takers))
     dead = sum(state == "started" and owner not in owners for state, owner, _, _ in slots)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from .._core import Stream
 from ..errors import ChannelError, ChannelFormatError, ChannelInUseError
 from ..names import stream_directory
 from ..streams.kinds import FRAMES, kind_of
-from ..system.locks import holder_of
+from ..system.locks import holder_of, processes_called
 from ..system.processes import named_processes
 from .commands import CommandQueue, look_at
 from .files import LIVES_AT, LIVES_NBYTES, Kind, channel_name, channel_path, suffix
@@ -27,6 +28,7 @@ __all__ = [
     "content_text",
     "list_channels",
     "owners_of",
+    "pids_here",
     "remove",
     "users_of",
     "writer_of",
@@ -133,11 +135,25 @@ def _age(last_ns: int) -> float | None:
 
 def users_of(path: str) -> list[int]:
     """Return the PIDs of those who have a queue attached, 0 for one that does not tell; some 1000 at most."""
-    return sorted(owners_of(path).values())
+    return pids_here(path, owners_of(path).values())
+
+
+def pids_here(path: str, pids: Iterable[int]) -> list[int]:
+    """Return processes by their numbers here, sorted, 0 for one that does not show.
+
+    Locks tell numbers as they are in the PID namespace of their holder.
+    """
+    told = list(pids)
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        known = {pid: (processes_called(fd, pid) or [0])[0] for pid in set(told)}
+    finally:
+        os.close(fd)
+    return sorted(known[pid] for pid in told)
 
 
 def owners_of(path: str) -> dict[int, int]:
-    """Return the same by the numbers that callers and takers have in the file."""
+    """Return callers and takers: their numbers in the file, and what they call themselves."""
     found: dict[int, int] = {}
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -160,9 +176,9 @@ def writer_of(path: str) -> int | None:
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         lock = holder_of(fd)
+        return None if lock is None else (processes_called(fd, lock.pid) or [0])[0]
     finally:
         os.close(fd)
-    return None if lock is None else lock.pid
 
 
 def remove(path: str, *, force: bool = False) -> None:
@@ -204,13 +220,20 @@ def remove(path: str, *, force: bool = False) -> None:
             log.remove()
 
 
+def named_users(pids: Collection[int]) -> str:
+    """Write processes with their commands; 0 is one that is not visible here."""
+    shown = sorted(set(pids) - {0})
+    hidden = ["processes that are not visible here (other container, other user)"] if 0 in pids else []
+    return " and ".join(([named_processes(shown)] if shown else []) + hidden)
+
+
 def _remove_queue(path: str, name: str, force: bool) -> None:
     with look_at(path):
         users = users_of(path)
     if users and not force:
         raise ChannelInUseError(
             f"channel {name!r}: {len(users)} handles have it attached "
-            f"({named_processes(sorted(set(users)))}); end these first, or force the removal",
+            f"({named_users(users)}); end these first, or force the removal",
             channel=name,
             path=path,
             pids=users,

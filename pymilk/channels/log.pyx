@@ -37,9 +37,8 @@ from ..errors import (
     ChannelTimeoutError,
     RecordTooLongError,
 )
-from ..system.locks import holder_of
+from ..system.locks import holder_of, named_holder
 from ..system.arrays import unmasked
-from ..system.processes import named_processes
 from .file import HEADER_NBYTES, new_header
 
 __all__ = ["HEADER_NBYTES", "ROW", "LogFile", "Message", "longest_record", "new_header"]
@@ -288,9 +287,7 @@ cdef class LogFile(CountedFile):
         return 0
 
     cdef object turn_is_kept(self):
-        lock = holder_of(self.turns, start=<int64_t>1 << <int>TURN_BIT)
-        pids = [lock.pid] if lock is not None and lock.pid else []
-        who = named_processes(pids) if pids else "a process"
+        who, pids = named_holder(self.turns, holder_of(self.turns, start=<int64_t>1 << <int>TURN_BIT))
         return ChannelInUseError(
             f"channel {self.name!r}: {who} has been writing a message for {TURN_S:g} s; let it go on, or end it",
             channel=self.name, path=self.path, pids=pids)

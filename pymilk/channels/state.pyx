@@ -41,9 +41,8 @@ from ..errors import (
     RecordTooLongError,
     StreamArgumentError,
 )
-from ..system.locks import holder_of
+from ..system.locks import holder_of, named_holder
 from ..system.arrays import unmasked
-from ..system.processes import named_processes
 from .values import array_bytes, array_of, pairs_of
 
 __all__ = ["LONGEST_KEY", "StateFile", "first_image"]
@@ -618,10 +617,9 @@ cdef class StateFile(CountedFile):
         return 0
 
     cdef object busy(self):
-        lock = holder_of(self.fd)
-        pids = [lock.pid] if lock is not None and lock.pid else []
+        who, pids = named_holder(self.fd, holder_of(self.fd))
         return ChannelInUseError(
-            f"channel {self.name!r}: {named_processes(pids) if pids else 'a process'} has been writing it for "
+            f"channel {self.name!r}: {who} has been writing it for "
             f"{self.timeout * 1e-9:g} s, maybe stopped; nothing was set",
             channel=self.name, path=self.path, pids=pids)
 

@@ -36,7 +36,9 @@ __all__ = [
     "holder_of",
     "lock_stream",
     "lock_writer",
+    "named_holder",
     "open_to_lock",
+    "processes_called",
     "take_lock",
     "unlock",
 ]
@@ -52,6 +54,9 @@ _OFD_GETLK, _OFD_SETLK = 36, 37
 
 #: Where the locks of pymilk begin.
 _START = 1 << 61
+
+#: Who has a lock and no number here.
+_INVISIBLE = "a process that is not visible here (other container, other user)"
 
 
 class FileLock(NamedTuple):
@@ -310,19 +315,46 @@ def check_stream(path: str, device: int, inode: int, name: str) -> None:
         os.close(fd)
 
 
-def _holders(fd: int) -> list[int]:
-    """Return the process that holds the lock, by its number here; empty if it does not show.
+def processes_called(fd: int, pid: int) -> list[int]:
+    """Return the process that a lock of the file behind a descriptor tells, by its number here.
 
-    It has written its number as it is in its own PID namespace: here that may be another process.
+    Empty if it does not show. It has told its number as it is in its own PID namespace: here that may be
+    another process.
     """
-    lock = holder_of(fd)
-    if lock is None:
+    if pid == 0:
         return []
-    if lock.pid == os.getpid():
-        return [lock.pid]  # or a process of another container that is called the same
+    if pid == os.getpid() and _locked_here(fd):
+        return [pid]  # and no process of another container that is called the same
     found = os.fstat(fd)
     file = FileId(found.st_dev, found.st_ino, os.path.basename(os.readlink(f"/proc/self/fd/{fd}")))
-    return those_called(lock.pid, file)[0][:1]
+    return those_called(pid, file)[0][:1]
+
+
+def _locked_here(fd: int) -> bool:
+    """Tell whether this process has the file behind a descriptor locked through another one."""
+    found = os.fstat(fd)
+    for each in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            other = os.stat(f"/proc/self/fd/{each}")
+            if int(each) != fd and (other.st_dev, other.st_ino) == (found.st_dev, found.st_ino):
+                with open(f"/proc/self/fdinfo/{each}") as info:
+                    if "\nlock:" in info.read():
+                        return True
+    return False
+
+
+def named_holder(fd: int, lock: FileLock | None) -> tuple[str, list[int]]:
+    """Return who holds a lock in words, and the PIDs; without one: a process that has just let go of it."""
+    pids = [] if lock is None else processes_called(fd, lock.pid)
+    if not pids:
+        return "a process" if lock is None else _INVISIBLE, []
+    return named_processes(pids), pids
+
+
+def _holders(fd: int) -> list[int]:
+    """Return the process that holds the lock of a writer, by its number here; empty if it does not show."""
+    lock = holder_of(fd)
+    return [] if lock is None else processes_called(fd, lock.pid)
 
 
 def _locked(lock: FileLock, fd: int, name: str, path: str) -> StreamLockedError:
@@ -331,10 +363,7 @@ def _locked(lock: FileLock, fd: int, name: str, path: str) -> StreamLockedError:
         who = named_processes(pids) if pids else "a process"
         text = f"{who} has locked {path} for reading (fcntl), which holds off exclusive=True; end it first"
     elif not pids:
-        text = (
-            "a process that is not visible here (other container, other user) writes it exclusively "
-            "(exclusive=True); end it first"
-        )
+        text = f"{_INVISIBLE} writes it exclusively (exclusive=True); end it first"
     elif os.getpid() in pids:
         text = (
             "another handle of this process writes it exclusively (exclusive=True); write through that one, "
