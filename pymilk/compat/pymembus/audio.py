@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..._types import Array
@@ -116,11 +117,13 @@ class memaud(MediaRing):
             numbers["payloadsize"] = _payload(numbers)
         return self._open_new(sName, bCreate, slots, numbers, more)
 
-    def _payload_nbytes(self) -> int:
-        return self._field("payloadsize")
+    @staticmethod
+    def _payload_nbytes(fields: Mapping[str, int]) -> int:
+        return fields["payloadsize"]
 
-    def _shaped(self, payload: Array, view: Any) -> Array:
-        view._channels = self._field("ch")
+    @staticmethod
+    def _shaped(payload: Array, view: Any, fields: Mapping[str, int]) -> Array:
+        view._channels = fields["ch"]
         dtype = _DTYPES.get(view._format)
         return payload if dtype is None else payload.view(dtype).reshape(-1, view._channels)
 

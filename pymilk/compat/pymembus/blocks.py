@@ -123,12 +123,12 @@ class memmap(ArrayExporter, Single):
 
     def name(self) -> str:
         """Return the name that it was opened with. RuntimeError if closed."""
-        self._bytes()
+        self._opened()
         return self._name
 
     def size(self) -> int:
         """Return its bytes. RuntimeError if closed."""
-        return len(self._bytes())
+        return len(_bytes(self._opened()))
 
     def read(self, sz: int = -1) -> str:
         """Return its first bytes as text; all of them for 0 and less, or more than there are.
@@ -144,7 +144,7 @@ class memmap(ArrayExporter, Single):
     def read_bytes(self, sz: int = -1) -> bytes:
         """Return its first bytes: a copy; all of them for 0 and less, or more than there are."""
         count = integer(sz, "sz", -(2**63), 2**63 - 1)
-        found = self._bytes()
+        found = _bytes(self._opened())
         return found[: count if 0 < count < len(found) else len(found)].tobytes()
 
     def write(self, data: str | bytes, /) -> int:
@@ -153,30 +153,38 @@ class memmap(ArrayExporter, Single):
         0 with access_denied if it was opened to be read.
         """
         given = np.frombuffer(content(data, "data"), np.int8)
-        place = self._bytes()
-        assert self._share is not None
-        if not self._share.writable:
+        share = self._opened()
+        if not share.writable:
             set_error(errc.access_denied)
             return 0
+        place = _bytes(share)
         count = min(len(given), len(place))
         place[:count] = given[:count]
-        self._share.stream.announce()
+        share.stream.announce()
         return count
 
-    def _bytes(self) -> Array:
-        if self._share is None:
+    def _opened(self) -> Share:
+        """Return what is open: another thread may close it meanwhile."""
+        share = self._share
+        if share is None:
             set_error(errc.not_open)
             raise RuntimeError("memmap is closed")
-        stream = self._share.stream
-        return stream.view(writable=stream.writable).reshape(-1).view(np.int8)
+        return share
 
     def _exported(self) -> LeasedArray:
-        if self._share is None:
+        share = self._share
+        if share is None:
             raise BufferError("memmap is closed")
-        leased = self._share.lend(self._bytes())
+        leased = share.lend(_bytes(share))
         self._lent.add(leased.lease)
         return leased
 
     def __repr__(self) -> str:
-        state = f"{self._name!r}, {self.size()} bytes" if self._share is not None else "closed"
+        share = self._share
+        state = "closed" if share is None else f"{self._name!r}, {len(_bytes(share))} bytes"
         return f"<memmap {state}>"
+
+
+def _bytes(share: Share) -> Array:
+    stream = share.stream
+    return stream.view(writable=stream.writable).reshape(-1).view(np.int8)

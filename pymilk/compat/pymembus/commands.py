@@ -7,7 +7,7 @@ import random
 
 from ...channels import MessageLog
 from ...channels.files import life_of, open_channel
-from ...channels.listing import users_of
+from ...channels.listing import owners_of
 from ...errors import ChannelError
 from ...system.locks import WriterLock, take_lock
 from .errors import errc, failed
@@ -47,9 +47,10 @@ class memcmd(Log):
         """
         if not self._open(sName, size, True, bool(bCreate)):
             return False
-        if bReader and self._reader is not None:
+        reader = self._reader
+        if bReader and reader is not None:
             try:
-                self._counted = count_in(self._reader)
+                self._counted = count_in(reader)
             except ChannelError:  # removed meanwhile
                 self.close()
                 return failed(errc.open_failed)
@@ -68,12 +69,13 @@ class memcmd(Log):
         A process that may not write to the file is not counted, nor is a child after fork, which has to open
         a handle of its own.
         """
-        if self._reader is None:
+        reader, writer = self._reader, self._writer
+        if reader is None:
             return 0
         try:
-            if self._writer is not None and not self._writer.closed:  # also without a name
-                return len(users_of(f"/proc/self/fd/{self._writer._fd}"))
-            return len(users_of(self._reader.path)) if still_there(self._reader) else 0
+            if writer is not None and not writer.closed:  # also without a name
+                return len(owners_of(f"/proc/self/fd/{writer._fd}"))
+            return len(owners_of(reader.path)) if still_there(reader) else 0
         except (ChannelError, OSError):
             return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections import deque
 from typing import ClassVar
@@ -21,6 +22,7 @@ from ...errors import (
     ChannelRemovedError,
     StreamError,
 )
+from ...system.forks import tell_after_fork
 from .arguments import content, integer, milliseconds, share_name
 from .errors import errc, failed, set_error
 from .share import ChannelHandle, remove_file
@@ -65,7 +67,12 @@ class Log(ChannelHandle):
         self._writer: MessageLog | None = None
         self._size = 0
         self._writes = self._existing = False
+        self._turn = threading.RLock()
+        tell_after_fork(self)
         self._forget()
+
+    def _after_fork(self) -> None:
+        self._turn = threading.RLock()  # a thread of the parent may hold it
 
     def _forget(self) -> None:
         self._unread: deque[bytes] = deque()
@@ -94,7 +101,11 @@ class Log(ChannelHandle):
         except StreamError as error:
             absent = isinstance(error, ChannelNotFoundError) or not create
             return failed(errc.open_failed if absent else errc.create_failed)
-        there, rest = divmod(os.stat(log.path).st_size - _MORE - self.kind, _TIMES)
+        try:
+            there, rest = divmod(os.stat(log.path).st_size - _MORE - self.kind, _TIMES)
+        except FileNotFoundError:  # removed just now
+            log.close()
+            return failed(errc.open_failed)
         if (there, rest) != (nbytes, 0):
             log.close()
             return failed(errc.size_mismatch if rest == 0 and nbytes < there else errc.invalid_layout)
@@ -123,7 +134,8 @@ class Log(ChannelHandle):
                 log.close()
         self._reader = self._writer = None
         self._writes = False
-        self._forget()
+        with self._turn:
+            self._forget()
         self._let_go()
 
     def _channel(self) -> MessageLog | None:
@@ -149,8 +161,8 @@ class Log(ChannelHandle):
         return self._write(data)
 
     def _write(self, data: str | bytes) -> bool:
-        nbytes = len(content(data, "sMsg"))
-        if self._reader is None:
+        nbytes, reader = len(content(data, "sMsg")), self._reader
+        if reader is None:
             return failed(self.closed)
         if not self._writes:
             return failed(errc.access_denied)
@@ -159,11 +171,14 @@ class Log(ChannelHandle):
         if nbytes >= self._size:
             return failed(errc.message_too_large)
         try:
-            if self._writer is None or self._writer.closed:
-                self._writer = self._attach_writer(self._reader)
-            self._writer.append(data)
+            writer = self._writer
+            if writer is None or writer.closed:
+                self._writer = writer = self._attach_writer(reader)
+            writer.append(data)
         except ChannelInUseError:
             return failed(errc.lock_timeout)
+        except ChannelClosedError:
+            return failed(self.closed)
         except (ChannelRemovedError, ChannelNotFoundError):
             return failed(errc.not_open)
         except ChannelFormatError:
@@ -208,24 +223,27 @@ class Log(ChannelHandle):
     def read_bytes_with_overrun(self, wait: int = 0) -> tuple[bytes, bool]:
         """Return the next message, and whether messages were lost: then there is none."""
         deadline = time.monotonic() + milliseconds(wait)
-        while self._look():
-            if self._overrun:
-                self._overrun = False
-                set_error(errc.overrun)
-                return b"", True
-            if self._unread:
-                data = self._unread.popleft()
-                self._behind -= cost(len(data))
-                set_error(errc.ok)
-                return data, False
+        while True:
+            with self._turn:
+                if not self._look():
+                    return b"", False
+                if self._overrun:
+                    self._overrun = False
+                    set_error(errc.overrun)
+                    return b"", True
+                if self._unread:
+                    data = self._unread.popleft()
+                    self._behind -= cost(len(data))
+                    set_error(errc.ok)
+                    return data, False
             if not self._wait(deadline):
                 set_error(errc.timeout)
-                break
-        return b"", False
+                return b"", False
 
     def poll(self) -> bool:
         """Tell whether `read` has something to return at once."""
-        return self._look() and bool(self._overrun or self._unread)
+        with self._turn:
+            return self._look() and bool(self._overrun or self._unread)
 
     def _wait(self, deadline: float) -> bool:
         left, reader = deadline - time.monotonic(), self._reader
@@ -237,7 +255,7 @@ class Log(ChannelHandle):
             return True  # by another thread: `_look` says so
 
     def _look(self) -> bool:
-        """Take in what is there; False with an error."""
+        """Take in what is there, in a turn: threads may share the handle. False with an error."""
         reader = self._reader  # another thread may close meanwhile
         if reader is None:
             return failed(errc.not_open)
@@ -269,7 +287,7 @@ class Log(ChannelHandle):
         return True
 
     def __repr__(self) -> str:
-        name = type(self).__name__
-        if self._reader is None:
+        name, reader = type(self).__name__, self._reader
+        if reader is None:
             return f"<{name} closed>"
-        return f"<{name} {self._reader.name!r} {'writing' if self._writes else 'reading'}>"
+        return f"<{name} {reader.name!r} {'writing' if self._writes else 'reading'}>"

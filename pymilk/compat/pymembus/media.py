@@ -145,12 +145,14 @@ class MediaRing(Ring):
     #: Returned for numbers of a closed handle.
     _closed = 0
 
-    def _shaped(self, payload: Array, view: Any) -> Array:
+    @staticmethod
+    def _shaped(payload: Array, view: Any, fields: Mapping[str, int]) -> Array:
         """Return the payload of a slot in its shape, and fill in what the view says of it."""
         raise NotImplementedError
 
-    def _payload_nbytes(self) -> int:
-        """Return the bytes of a slot that are data."""
+    @staticmethod
+    def _payload_nbytes(fields: Mapping[str, int]) -> int:
+        """Return the bytes of a slot that are data, from the words of the kind."""
         raise NotImplementedError
 
     def _open_new(
@@ -177,13 +179,13 @@ class MediaRing(Ring):
 
     def _payload(self, ring: OpenRing, index: int) -> Array:
         begin = self._begin(ring, index) + round_up(8 * len(self._slot_words), ring.layout.align)
-        return ring.data[begin : begin + self._payload_nbytes()]
+        return ring.data[begin : begin + self._payload_nbytes(ring.layout.fields)]
 
     def _get(self, idx: object, name: str, closed: int) -> int:
-        index = integer(idx, "idx", *LONG)
-        if self._ring is None:
+        index, ring = integer(idx, "idx", *LONG), self._ring
+        if ring is None:
             return closed
-        return int(self._header(self._ring, index)[self._slot_words.index(name)])
+        return int(self._header(ring, index)[self._slot_words.index(name)])
 
     def _set(self, idx: object, name: str, value: object) -> bool:
         index, number = integer(idx, "idx", *LONG), integer(value, "pts", *LONG)
@@ -200,9 +202,10 @@ class MediaRing(Ring):
             set_error(errc.not_open)
             raise RuntimeError(f"{type(self).__name__} is not open")
         view = self._view.__new__(self._view)
+        fields = ring.layout.fields
         view._share, view._lent = ring.share, self._lent
-        view._format, view._nbytes = self._formats(ring.layout.fields["format"]), self._payload_nbytes()
-        view._data = self._shaped(self._payload(ring, index), view)
+        view._format, view._nbytes = self._formats(fields["format"]), self._payload_nbytes(fields)
+        view._data = self._shaped(self._payload(ring, index), view, fields)
         self._lent.add(view)
         return view
 
@@ -231,7 +234,7 @@ class MediaRing(Ring):
     def getPtrErr(self, pos: int, bias: int) -> int:
         """Return how far a slot is behind (or, negative, before) slot ``getPtr(bias)``, the shorter way."""
         place, far = integer(pos, "pos", *LONG), integer(bias, "bias", *LONG)
-        ring = self._ring  # another thread may close meanwhile
+        ring = self._ring
         if ring is None:
             return 0
         bufs = ring.layout.bufs
@@ -253,7 +256,7 @@ class MediaRing(Ring):
         with self._turn:
             seq, slot = ring.seq + 1, ring.slot
             header = self._header(ring, slot)
-            header[0] = self._payload_nbytes()
+            header[0] = self._payload_nbytes(ring.layout.fields)
             header[self._slot_words.index("seq")] = seq
             place = ring.move(slot + step)
             return place if ring.publish(seq) else -1
@@ -266,7 +269,8 @@ class MediaRing(Ring):
 
     def getAlign(self) -> int:
         """Return the border on which payloads begin; 0 if closed."""
-        return 0 if self._ring is None else self._ring.layout.align
+        ring = self._ring
+        return 0 if ring is None else ring.layout.align
 
     def getFrameExtra(self) -> int:
         """Return the most bytes of user data of a slot; 0 if closed."""
@@ -276,6 +280,11 @@ class MediaRing(Ring):
         most = ring.layout.fields["frameextra"]
         begin = ring.layout.fields["useroffset"] + (index % ring.layout.bufs) * most
         return ring.data[begin : begin + most]
+
+    def _user_nbytes(self, ring: OpenRing, index: int) -> int:
+        """Return how many of them were set, as far as they can be there."""
+        said = int(self._header(ring, index)[self._slot_words.index("userlen")])
+        return min(max(0, said), ring.layout.fields["frameextra"])
 
     def setUserData(self, idx: int, data: bytes | str) -> bool:
         """Set the bytes beside a slot; they stay until they are set again.
@@ -298,14 +307,15 @@ class MediaRing(Ring):
 
     def getUserLen(self, idx: int) -> int:
         """Return how many bytes are beside a slot; 0 if closed."""
-        return min(max(0, self._get(idx, "userlen", 0)), self.getFrameExtra())
+        index, ring = integer(idx, "idx", *LONG), self._ring
+        return 0 if ring is None else self._user_nbytes(ring, index)
 
     def getUserData(self, idx: int) -> bytes | None:
         """Return the bytes beside a slot: a copy; None if there is no room for any, or closed."""
         index, ring = integer(idx, "idx", *LONG), self._ring
         if ring is None or not ring.layout.fields["frameextra"]:
             return None
-        return self._user(ring, index)[: self.getUserLen(index)].tobytes()
+        return self._user(ring, index)[: self._user_nbytes(ring, index)].tobytes()
 
     # -- what it holds
 

@@ -87,7 +87,8 @@ class mempkt(Ring):
 
     def getWcursor(self) -> int:
         """Return the bytes that were used in all, with those left empty; 0 if closed."""
-        return 0 if self._ring is None else self._cursor(self._ring)
+        ring = self._ring
+        return 0 if ring is None else self._cursor(ring)
 
     def getFrameSeq(self, idx: int) -> int:
         """Return the sequence number of a slot; 0 if it has no record, -1 if closed."""

@@ -83,7 +83,11 @@ class OpenRing:
 
 
 class Ring(Single):
-    """A handle on a share with a ring."""
+    """A handle on a share with a ring.
+
+    Another thread may close it at any time, so that a method looks at `_ring` once, and goes on with what it
+    found there.
+    """
 
     _kind: Kind
 
@@ -92,11 +96,11 @@ class Ring(Single):
         self._ring: OpenRing | None = None
         self._existing = False
         self._lent: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()
         tell_after_fork(self)
 
     def _after_fork(self) -> None:
-        self._turn = threading.Lock()  # a thread of the parent may hold it
+        self._turn = threading.RLock()  # a thread of the parent may hold it
 
     # -- opening
 
@@ -209,17 +213,19 @@ class Ring(Single):
 
     def getBufs(self) -> int:
         """Return the number of slots; 0 if closed."""
-        return 0 if self._ring is None else self._ring.layout.bufs
+        ring = self._ring
+        return 0 if ring is None else ring.layout.bufs
 
     def getPtr(self, offset: int) -> int:
         """Return the slot so far from the one that is written next; -1 if closed."""
         distance = integer(offset, "offset", *LONG)
-        ring = self._ring  # another thread may close meanwhile
+        ring = self._ring
         return -1 if ring is None else (ring.slot + distance) % ring.layout.bufs
 
     def getSeq(self) -> int:
         """Return how many were published; -1 if closed."""
-        return -1 if self._ring is None else self._ring.seq
+        ring = self._ring
+        return -1 if ring is None else ring.seq
 
     def waitForFrame(self, wait_ms: int, lastSeq: int) -> bool:
         """Wait until `getSeq` is higher than `lastSeq`; others run meanwhile. False: timeout, not_open."""
@@ -239,7 +245,8 @@ class Ring(Single):
 
     def getSessionId(self) -> int:
         """Return the random number of this share, of 64 bits with a sign; 0 if closed."""
-        return 0 if self._ring is None else self._ring.session
+        ring = self._ring
+        return 0 if ring is None else ring.session
 
     def getVersion(self) -> int:
         """Return the version of the layout; -1 if closed."""
@@ -247,28 +254,32 @@ class Ring(Single):
 
     def getFourcc(self) -> int:
         """Return the four characters that its maker gave, as a number; 0 if none, or closed."""
-        return 0 if self._ring is None else self._ring.layout.fourcc
+        ring = self._ring
+        return 0 if ring is None else ring.layout.fourcc
 
     def getGuid(self) -> bytes | None:
         """Return the 16 bytes that its maker gave; None if none, or closed."""
-        return (self._ring.layout.guid or None) if self._ring is not None else None
+        ring = self._ring
+        return None if ring is None else ring.layout.guid or None
 
     def getMeta(self) -> bytes | None:
         """Return the bytes that its maker gave: a copy; None if none, or closed."""
-        if self._ring is None or not self._ring.layout.meta_nbytes:
+        ring = self._ring
+        if ring is None or not ring.layout.meta_nbytes:
             return None
-        begin = self._ring.meta_at
-        return self._ring.data[begin : begin + self._ring.layout.meta_nbytes].tobytes()
+        return ring.data[ring.meta_at : ring.meta_at + ring.layout.meta_nbytes].tobytes()
 
     def getMetaSize(self) -> int:
         """Return how many those are; 0 if none, or closed."""
-        return 0 if self._ring is None else self._ring.layout.meta_nbytes
+        ring = self._ring
+        return 0 if ring is None else ring.layout.meta_nbytes
 
     # -- for the kinds
 
     def _field(self, name: str, closed: int = 0) -> int:
         """Return a word of the kind that does not change."""
-        return closed if self._ring is None else self._ring.layout.fields[name]
+        ring = self._ring
+        return closed if ring is None else ring.layout.fields[name]
 
     def _to_write(self) -> OpenRing | None:
         """Return the open ring if it can be written; None with an error."""
@@ -282,5 +293,6 @@ class Ring(Single):
         return ring
 
     def __repr__(self) -> str:
-        state = "closed" if self._ring is None else repr(self._ring.share.stream.name)
+        ring = self._ring
+        state = "closed" if ring is None else repr(ring.share.stream.name)
         return f"<{type(self).__name__} {state}>"

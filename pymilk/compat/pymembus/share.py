@@ -13,7 +13,7 @@ import numpy as np
 from ..._core import Stream
 from ..._types import Array
 from ...channels import MessageLog, SharedState
-from ...errors import StreamError
+from ...errors import ChannelClosedError, StreamError
 
 __all__ = ["ChannelHandle", "Lease", "LeasedArray", "Share", "Single", "remove_file", "remove_stream"]
 
@@ -128,7 +128,10 @@ class ChannelHandle(Single):
     def getSessionId(self) -> int:
         """Return the random number of this share, of 64 bits with a sign; 0 if closed."""
         channel = self._channel()
-        number = 0 if channel is None else channel.identity
+        number = 0
+        if channel is not None:
+            with contextlib.suppress(ChannelClosedError):  # by another thread
+                number = channel.identity
         return number - 2**64 if number >= 2**63 else number
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from .errors import errc, failed, set_error
 from .share import ChannelHandle, remove_file
 
 __all__ = ["memkv"]
+
+_Method = TypeVar("_Method", bound=Callable[..., object])
 
 #: Seconds to wait for another writer.
 _LOCK_WAIT = 5.0
@@ -65,6 +68,22 @@ class _Slots(NamedTuple):
         """Return names and values of the slots that were set after an epoch; -1: of all."""
         wanted = [k for k in range(len(self.names)) if self.epochs[k] > epoch]
         return {self.names[k].decode(): self.values[k].decode() for k in wanted}
+
+
+def _by_index_or_name(method: _Method) -> _Method:
+    """Let the slot be given as ``idx=`` or ``name=``, too."""
+
+    @functools.wraps(method)
+    def either(self: Any, *given: Any, **named: Any) -> Any:
+        for other in ("idx", "name"):
+            if other in named:
+                if given or "key" in named:
+                    raise TypeError(f"{method.__name__} takes one slot, by idx or by name")
+                key = named.pop(other)
+                named["key"] = integer(key, "idx") if other == "idx" else content(key, "name")
+        return method(self, *given, **named)
+
+    return either  # type: ignore[return-value]
 
 
 class memkv(ChannelHandle):
@@ -197,11 +216,12 @@ class memkv(ChannelHandle):
 
     def _look(self) -> _Slots | None:
         """Return everything; None with an error."""
-        if self._state is None:
+        state = self._state  # another thread may close meanwhile
+        if state is None:
             set_error(errc.not_open)
             return None
         try:
-            return _slots_of(self._state, self._schema)
+            return _slots_of(state, self._schema)
         except (ChannelFormatError, ChannelKeyError):
             set_error(errc.invalid_layout)
         except ChannelError:
@@ -223,6 +243,7 @@ class memkv(ChannelHandle):
         index, slots = integer(idx, "idx"), self._look()
         return "" if slots is None or not 0 <= index < len(slots.names) else slots.names[index].decode()
 
+    @_by_index_or_name
     def getValue(self, key: int | str) -> tuple[str, bool]:
         """Return a value by index or name, and False; ("", True) if there is no such slot."""
         slots = self._look()
@@ -231,6 +252,7 @@ class memkv(ChannelHandle):
             return "", True
         return slots.values[index].decode(), False
 
+    @_by_index_or_name
     def getValueString(self, key: int | str) -> str:
         """Return a value by index or name; "" if there is no such slot."""
         return self.getValue(key)[0]
@@ -268,9 +290,9 @@ class memkv(ChannelHandle):
     def _wait(self, seconds: float, epoch: int) -> _Slots | None:
         """Return everything once the epoch is higher, or with `timeout` as it is then."""
         deadline = time.monotonic() + seconds
-        while self._state is not None:
+        while (state := self._state) is not None:
             try:
-                known = self._state.epoch
+                known = state.epoch
                 slots = self._look()
                 if slots is None or slots.epoch > epoch:
                     return slots
@@ -279,7 +301,7 @@ class memkv(ChannelHandle):
                     set_error(errc.timeout)
                     return slots
                 with contextlib.suppress(ChannelTimeoutError):
-                    self._state.wait_for_change(known, left)
+                    state.wait_for_change(known, left)
             except ChannelError:
                 break
         set_error(errc.not_open)
@@ -301,6 +323,7 @@ class memkv(ChannelHandle):
 
         return self._change(rename)
 
+    @_by_index_or_name
     def setValue(self, key: int | str, value: str) -> bool:
         """Set a value by index or name.
 
@@ -339,11 +362,12 @@ class memkv(ChannelHandle):
 
     def _change(self, change: Callable[[SharedState], bool]) -> bool:
         """Do something while no other handle writes."""
-        if self._state is None:
+        state = self._state
+        if state is None:
             return failed(errc.not_open)
         try:
-            with self._state.locked():
-                return change(self._state)
+            with state.locked():
+                return change(state)
         except ChannelInUseError:
             return failed(errc.lock_timeout)
         except (ChannelFormatError, ChannelKeyError):
@@ -352,7 +376,8 @@ class memkv(ChannelHandle):
             return failed(errc.not_open)
 
     def __repr__(self) -> str:
-        return f"<memkv {'closed' if self._state is None else repr(self._state.name)}>"
+        state = self._state
+        return f"<memkv {'closed' if state is None else repr(state.name)}>"
 
 
 def _to_nul(data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..._types import Array
@@ -127,11 +128,13 @@ class memvid(MediaRing):
         numbers |= {"format": format.value, "frameextra": more.frameextra}
         return self._open_new(sName, bCreate, slots, numbers, more)
 
-    def _payload_nbytes(self) -> int:
-        return self._field("scanwidth") * self._field("height")
+    @staticmethod
+    def _payload_nbytes(fields: Mapping[str, int]) -> int:
+        return fields["scanwidth"] * fields["height"]
 
-    def _shaped(self, payload: Array, view: Any) -> Array:
-        wide, high, scan = (self._field(name) for name in ("width", "height", "scanwidth"))
+    @staticmethod
+    def _shaped(payload: Array, view: Any, fields: Mapping[str, int]) -> Array:
+        wide, high, scan = (fields[name] for name in ("width", "height", "scanwidth"))
         view._width, view._height, view._scanwidth = wide, high, scan
         if view._format == video_format.userType:
             return payload
