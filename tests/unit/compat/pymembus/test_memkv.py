@@ -39,6 +39,24 @@ def test_values_by_index_and_name(pair):
     assert peer.getEpoch() == 2
 
 
+def test_a_slot_is_named_by_idx_or_name(pair):
+    owner, peer = pair
+    assert owner.setValue(idx=0, value="auto")
+    assert owner.setValue(name="count", value="42")
+    assert owner.setValue(value="x", key=2)
+    assert (peer.getValue(idx=0), peer.getValue(name="count")) == (("auto", False), ("42", False))
+    assert (peer.getValueString(idx=2), peer.getValueString(name=b"mode")) == ("x", "auto")
+    assert (peer.getValue(idx=3), peer.getValue(name="none")) == (("", True), ("", True))
+    for wrong in ({"idx": "mode"}, {"name": 0}, {"idx": 0, "name": "mode"}, {"idx": 0, "key": 0}, {}):
+        with pytest.raises(TypeError):
+            owner.getValue(**wrong)
+        with pytest.raises(TypeError):
+            owner.setValue(**wrong, value="y")
+    with pytest.raises(TypeError):
+        owner.setValue(0, "y", idx=0)
+    assert peer.getAll() == {"mode": "auto", "count": "42", "status": "x"}
+
+
 def test_changes_since_an_epoch(pair):
     owner, peer = pair
     assert peer.setValue("mode", "auto")
