@@ -13,6 +13,7 @@ from ..arguments import check_count, shown
 from ..errors import (
     ChannelArgumentError,
     ChannelClosedError,
+    ChannelError,
     ChannelFormatError,
     ChannelNotFoundError,
     ChannelRemovedError,
@@ -248,8 +249,12 @@ class Command:
             if error is None:
                 self.reply()
             else:
-                text = f"{type(error).__name__}: {error}".encode(errors="replace")[: self._queue.size]
-                self.reply(text.decode(errors="ignore"), error=True)
+                self._fail(error)
+
+    def _fail(self, error: BaseException) -> bool:
+        """Answer that it failed, with the text of an exception; returns what `reply` does."""
+        text = f"{type(error).__name__}: {error}".encode(errors="replace")[: self._queue.size]
+        return self.reply(text.decode(errors="ignore"), error=True)
 
     def __repr__(self) -> str:
         return f"<Command {self.number} of {self._queue.name!r}: {self.data!r}>"
@@ -443,7 +448,15 @@ class CommandQueue(QueueFile, Channel):
         RecordTooLongError, ChannelArgumentError
         ChannelRemovedError, ChannelDamagedError, ChannelClosedError
         """
-        return Ticket(self, *self._send(data, timeout))
+        sent: list[tuple[int, int]] = []
+        try:
+            ticket = Ticket(self, *self._send(data, timeout, sent))
+        except BaseException:  # of a signal handler too: nobody would have the ticket
+            for slot, word in sent:
+                if not self._withdraw(slot, word):
+                    self._leave(slot, word)
+            raise
+        return ticket
 
     def call(self, data: Data, timeout: float | None = None) -> Reply:
         """Send a command, and wait for what becomes of it. Not later than the timeout that is known.
@@ -470,8 +483,9 @@ class CommandQueue(QueueFile, Channel):
             return ticket.wait(None if limit is None else max(0.0, began + limit - time.monotonic()))
         except ChannelTimeoutError:
             return ticket.leave()
-        except KeyboardInterrupt:
-            ticket.withdraw()
+        except BaseException:  # of a signal handler too
+            with contextlib.suppress(ChannelError):
+                ticket.withdraw()
             raise
 
     def take(self, timeout: float | None = None) -> Command:
@@ -494,18 +508,24 @@ class CommandQueue(QueueFile, Channel):
             There are no more, and none will come.
         ChannelDamagedError, ChannelClosedError
         """
+        begun: list[tuple[int, int]] = []
         try:
-            taken = self._take(timeout)
-        finally:
+            found = self._take(timeout, begun)
             self._tell()
-        if taken is None:
-            raise ChannelTimeoutError(
-                f"channel {self.name!r}: no command within {timeout} s",
-                channel=self.name,
-                path=self.path,
-                timeout=timeout,
-            )
-        return Command(self, *taken)
+            command = None if found is None else Command(self, *found)
+        except BaseException as error:  # of a signal handler too: its caller waits for an answer
+            for slot, word in begun:
+                Command(self, slot, word, 0, 0, "")._fail(error)
+            self._tell()
+            raise
+        if command is not None:
+            return command
+        raise ChannelTimeoutError(
+            f"channel {self.name!r}: no command within {timeout} s",
+            channel=self.name,
+            path=self.path,
+            timeout=timeout,
+        )
 
     async def take_async(self, timeout: float | None = None) -> Command:
         """Take the oldest command, as `take`, without blocking the event loop of asyncio.

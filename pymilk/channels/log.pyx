@@ -360,7 +360,11 @@ cdef class LogFile(CountedFile):
                 message.number = before.number
                 message.time_ns = record.time_ns
                 message.lost, self.gone = self.gone, 0
-                self.tell()
+                try:
+                    self.tell()
+                except BaseException:  # of a signal handler: the message is not handed over
+                    self.place, self.gone = before, message.lost
+                    raise
                 return message
             if found == FOUND_NOTHING:
                 self.check_whole()
@@ -371,6 +375,15 @@ cdef class LogFile(CountedFile):
                 self.check(found)
             self.lapped()
             PyErr_CheckSignals()
+
+    def __next__(self):
+        """Return the next message, as `read`: compiled, so that no signal handler comes between the two."""
+        return self.read()
+
+    def _go_back(self, list taken not None):
+        """Make unread again what `_take_many` took, which was not handed over, if nothing was read since."""
+        if taken and self.place.number == taken[0][-1]:
+            self.place.number, self.place.position, self.gone, self.lost, _ = taken[0]
 
     def read(self, timeout=None):
         """Return the next message; wait for one without the GIL.
@@ -401,13 +414,17 @@ cdef class LogFile(CountedFile):
             message = self.next_message()
         return message
 
-    def _take_many(self, uint64_t most):
-        """Return (rows, bytes, lost) of the records that are there, up to `most`, and to `PORTION` bytes of them."""
+    def _take_many(self, uint64_t most, list taken not None):
+        """Return (rows, bytes, lost) of the records that are there, up to `most`, and to `PORTION` bytes of them.
+
+        `taken` gets what `_go_back` needs: whatever exception comes before the caller has them, they are not lost.
+        """
         cdef Room *room = self.use()
         cdef Place end
         cdef uint64_t nbytes, origin, lost, portion = PORTION
         cdef int64_t count
         cdef bytes copy
+        cdef tuple before = (self.place.number, self.place.position, self.gone, self.lost)
         while True:
             newest(room, &end)
             if self.place.number == end.number:
@@ -432,6 +449,7 @@ cdef class LogFile(CountedFile):
             if count < 0 or (count == 0 and nbytes == end.position - origin):
                 self.check(FOUND_DAMAGE)
             if count > 0:
+                taken.append((*before, self.place.number))
                 lost, self.gone = self.gone, 0
                 self.tell()
                 return self.table_of(copy, origin, count), copy, lost

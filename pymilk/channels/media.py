@@ -148,11 +148,18 @@ class Media(RingChannel):
     def _read(self, timeout: float | None, copy: bool) -> Any:
         while True:
             self.wait(timeout)
-            if not copy:
-                return self._in_place()
-            frames, info = self._take(1)
-            if len(info):
-                return self._made(frames[0], info[0])
+            undo = self.reader.undoing()
+            try:
+                piece = self._taken() if copy else self._in_place()
+            except BaseException as error:  # of a signal handler too
+                self._leave_unread(error, undo)
+                raise
+            if piece is not None:
+                return piece
+
+    def _taken(self) -> Any:
+        frames, info = self._take(1)
+        return self._made(frames[0], info[0]) if len(info) else None
 
     def _in_place(self) -> Any:
         block = next(self.reader.blocks(1, timeout=0.0))

@@ -252,7 +252,14 @@ class MessageLog(LogFile, Channel):
         most = 1 << 62
         if limit is not None:
             most = min(most, check_count("limit", limit, "messages"))
-        return Batch(*self._take_many(most))
+        taken: list[tuple[int, int, int, int, int]] = []
+        try:
+            batch = Batch(*self._take_many(most, taken))
+        except BaseException:  # of a signal handler too: what is not handed over is unread
+            self._go_back(taken)
+            self._tell()
+            raise
+        return batch
 
     def append_many(self, messages: Iterable[bytes | str]) -> int:
         """Write several messages; returns the number of the last one written so far.
@@ -308,8 +315,7 @@ class MessageLog(LogFile, Channel):
         self._let_go()
 
     def __iter__(self) -> Iterator[Message]:
-        while True:
-            yield self.read()
+        return self
 
     async def __anext__(self) -> Message:
         return await self.read_async()

@@ -311,8 +311,11 @@ cdef class QueueFile(ChannelFile):
         finally:
             PyBuffer_Release(&view)
 
-    def _send(self, data, timeout):
-        """Put a command into a free slot; returns the slot, its word, and the number of the command."""
+    def _send(self, data, timeout, list sent not None):
+        """Put a command into a free slot; returns the slot, its word, and the number of the command.
+
+        `sent` gets slot and word: whatever exception comes before the caller has them, it can take the command back.
+        """
         cdef bytes content = self.plain(data)
         cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), timeout_ns(timeout, ""))
         cdef uint64_t word = 0
@@ -335,9 +338,9 @@ cdef class QueueFile(ChannelFile):
                     f"channel {self.name!r}: all {self.slots} slots are in use; wait for replies, or make the queue "
                     "with more slots", channel=self.name, path=self.path, slots=self.slots)
             self.rest(&queue.header.freed, FREE, -1, 0, deadline)
-        return self.fill(queue, slot, word, content, FLAG_TEXT if isinstance(data, str) else 0)
+        return self.fill(queue, slot, word, content, FLAG_TEXT if isinstance(data, str) else 0, sent)
 
-    cdef object fill(self, Queue *queue, int index, uint64_t word, bytes content, uint32_t flags):
+    cdef object fill(self, Queue *queue, int index, uint64_t word, bytes content, uint32_t flags, list sent):
         cdef Slot *slot = &queue.slots[index]
         cdef uint64_t number
         memcpy(queue.data + <uint64_t>index * self.size, <const char *>content, len(content))
@@ -346,6 +349,7 @@ cdef class QueueFile(ChannelFile):
         number = slot.number = atomic_add_u64(&queue.header.count, 1, __ATOMIC_SEQ_CST)
         if not change(slot, &word, READY, self.me):
             self.damaged()
+        sent.append((index, word))
         pymilk_bell_ring(&queue.header.bell)
         self.check_whole()
         return index, word, number
@@ -445,8 +449,11 @@ cdef class QueueFile(ChannelFile):
 
     # -- taking
 
-    def _take(self, timeout):
-        """Return the slot, its word, number, time and data of the oldest command; None after the timeout."""
+    def _take(self, timeout, list taken not None):
+        """Return the slot, its word, number, time and data of the oldest command; None after the timeout.
+
+        `taken` gets slot and word: whatever exception comes before the caller has the rest, it can answer.
+        """
         cdef int64_t deadline = later(clock_ns(CLOCK_MONOTONIC), timeout_ns(timeout, ""))
         cdef int64_t now, next_look = clock_ns(CLOCK_MONOTONIC) + SLICE_NS
         cdef uint64_t word = 0
@@ -458,6 +465,7 @@ cdef class QueueFile(ChannelFile):
             index = first_ready(queue, &word)
             if index >= 0:
                 if change(&queue.slots[index], &word, STARTED, self.me):
+                    taken.append((index, word))
                     data = self.content(queue, index)
                     self.check_whole()
                     return index, word, queue.slots[index].number, queue.slots[index].time_ns, data

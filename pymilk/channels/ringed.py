@@ -22,6 +22,7 @@ from ..errors import (
     ChannelReadOnlyError,
     ChannelRemovedError,
     ChannelTimeoutError,
+    StreamBusyError,
     StreamTimeoutError,
 )
 from ..ring import RingReader
@@ -216,6 +217,14 @@ class RingChannel(Channel):
         if capture is None:
             return np.empty((0, *ring.shape), ring.dtype), np.empty(0, FRAME_ROW)
         return capture.frames, capture.info
+
+    def _leave_unread(self, error: BaseException, undo: Callable[[], None]) -> None:
+        """Make frames unread again that were taken and are not handed over, since this exception came."""
+        if isinstance(error, StreamBusyError):
+            return  # another thread has what was read
+        undo()
+        vars(error).pop("capture", None)  # it would have them, too
+        self._tell()
 
     def _check_followed(self) -> None:
         """Raise `ChannelFormatError` if what was read last is of a new file with another content."""

@@ -447,6 +447,10 @@ cdef class StateFile(CountedFile):
         self.tell()
         return found
 
+    def _go_back(self, seen):
+        """Go back to the epoch up to which this object had read: what was read since was not handed over."""
+        self.seen = seen
+
     def _wait_beyond(self, uint64_t epoch, timeout):
         """Wait for an epoch that is another one; tells whether there is one."""
         return self.wait_beyond(epoch, timeout)

@@ -339,10 +339,15 @@ class SharedState(StateFile, Channel):
         ChannelRemovedError, ChannelDamagedError, ChannelClosedError
         """
         before = self.seen
-        while (found := self._read_changes()) is None:
-            if not self.wait(timeout):
-                raise self._too_late(timeout)
-        return _changes(found, before)
+        try:
+            while (found := self._read_changes()) is None:
+                if not self.wait(timeout):
+                    raise self._too_late(timeout)
+            changes = _changes(found, before)
+        except BaseException:  # of a signal handler too: what is not handed over is unread
+            self._go_back(before)
+            raise
+        return changes
 
     async def read_async(self, timeout: float | None = None) -> Changes:
         """Return what `read` returns, without blocking the event loop of asyncio.

@@ -300,13 +300,24 @@ class Table(RingChannel):
         """
         while True:
             self.wait(timeout)
-            rows = self.read_many(limit)
-            if len(rows):
+            rows, count = self._read_now(limit)
+            if count:
                 return rows
 
     def read_many(self, limit: int | None = None) -> Rows:
         """Return all unread rows, at most `limit`, or none. Waits for nothing; raises as `read`."""
-        return self._rows(*self._take(limit))
+        return self._read_now(limit)[0]
+
+    def _read_now(self, limit: int | None) -> tuple[Rows, int]:
+        """Return the unread rows, and how many: asked here, where they are not lost by an exception."""
+        undo = self.reader.undoing()
+        try:
+            rows = self._rows(*self._take(limit))
+            count = len(rows)
+        except BaseException as error:  # of a signal handler too
+            self._leave_unread(error, undo)
+            raise
+        return rows, count
 
     def last(self, n: int = 1, *, sort_by: str | list[str] | None = None) -> Rows:
         """Return the newest rows, read or not; the place of the reader stays.

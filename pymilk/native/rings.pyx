@@ -316,6 +316,17 @@ cdef class RingCursor:
             self.roll_back(&self.before)
             self.given = self.c
 
+    def take_back_to(self, first):
+        """Mark the frames handed over last as unread again, if frame `first` was the next one before."""
+        if self.given.next != <uint64_t>first and self.before.next == <uint64_t>first:
+            self.roll_back(&self.before)
+            self.given = self.c
+
+    @property
+    def next(self):
+        """Frame that is read next, as the cursor numbers them."""
+        return self.c.next
+
     @property
     def capacity(self):
         """Frames that the ring holds at most: all slots but the one that may be changing."""

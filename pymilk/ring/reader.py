@@ -8,11 +8,12 @@ buffer, or, for other streams, a ring of this process that a thread fills withou
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -675,6 +676,13 @@ class RingReader(ReadCalls):
         with self._turn:
             self._check_open()
             return self._cursor.rewind(count)
+
+    def undoing(self) -> Callable[[], None]:
+        """Return a function that makes the frames of the next read unread again: for those not handed over.
+
+        It does nothing if that read took none, or went over to a new file.
+        """
+        return functools.partial(self._cursor.take_back_to, self._cursor.next)
 
     def dump(self, *, seconds: float | None = None, frames: int | None = None) -> Capture:
         """Copy the past: frames in the ring, read or not, as after a trigger.

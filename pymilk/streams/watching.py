@@ -202,8 +202,8 @@ class Descriptor:
                 self._set()
                 return
             if self._readable:
+                self._readable = False  # before: an exception of a signal handler can come behind a call
                 os.eventfd_read(self._fd)
-                self._readable = False
             self._watch = _watcher.add(awaited[0], awaited[1], lambda: _rung(me))
 
     def ring(self) -> None:
@@ -214,8 +214,8 @@ class Descriptor:
 
     def _set(self) -> None:
         if not self._readable:
-            os.eventfd_write(self._fd, 1)
             self._readable = True
+            os.eventfd_write(self._fd, 1)
 
     def close(self) -> None:
         """Close it. Whoever waits for it has to be told before."""

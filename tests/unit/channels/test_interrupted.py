@@ -1,0 +1,225 @@
+"""What a read had taken when an exception of a signal handler came is read next, wherever it came."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pymilk import errors
+from pymilk.channels import AudioStream, CommandQueue, MessageLog, SharedState, Table, VideoStream
+from support.interrupts import Interrupt, interrupted
+
+#: More places than a read has.
+MANY = 600
+
+#: Records that are written before the read, and those that it takes.
+COUNT = 6
+
+
+class Case:
+    """A channel, and what is read from it: numbers from 1 on."""
+
+    def __init__(self, kind: str, watched: bool) -> None:
+        self.kind = kind
+        self.writer, self.reader = getattr(self, f"make_{kind}")()
+        if watched:
+            self.reader.fileno()
+
+    def make_log(self) -> Any:
+        writer = MessageLog.create("c", replace=True)
+        reader = MessageLog.attach("c")
+        for number in range(1, COUNT + 1):
+            writer.append(f"{number}")
+        return writer, reader
+
+    def make_table(self) -> Any:
+        writer = Table.create("c", [("n", "i8")], rows=16, replace=True)
+        reader = Table.attach("c")
+        for number in range(1, COUNT + 1):
+            writer.append((number,))
+        return writer, reader
+
+    def make_video(self) -> Any:
+        writer = VideoStream.create("c", 4, 2, "gray8", frames=16, replace=True)
+        reader = VideoStream.attach("c")
+        for number in range(1, COUNT + 1):
+            writer.write(np.full((2, 4), number, np.uint8))
+        return writer, reader
+
+    def make_audio(self) -> Any:
+        writer = AudioStream.create("c", 4, 1, "s16le", blocks=16, replace=True)
+        reader = AudioStream.attach("c")
+        for number in range(1, COUNT + 1):
+            writer.write(np.full((4, 1), number, np.int16))
+        return writer, reader
+
+    def close(self) -> None:
+        self.reader.close()
+        self.writer.remove()
+
+
+def messages(batch: Any) -> list[int]:
+    return [int(each) for each in batch]
+
+
+def rows(found: Any) -> list[int]:
+    return found["n"].tolist()
+
+
+def value(piece: Any) -> list[int]:
+    return [int(np.asarray(piece.data).flat[0])]
+
+
+READS: dict[str, tuple[str, Callable[[Any], Any], Callable[[Any], list[int]]]] = {
+    "log.read": ("log", lambda log: log.read(0), lambda message: [int(message.data)]),
+    "next(log)": ("log", lambda log: next(iter(log)), lambda message: [int(message.data)]),
+    "log.read_many": ("log", lambda log: log.read_many(), messages),
+    "log.read_many(2)": ("log", lambda log: log.read_many(2), messages),
+    "table.read": ("table", lambda table: table.read(0), rows),
+    "table.read(limit)": ("table", lambda table: table.read(0, 2), rows),
+    "table.read_many": ("table", lambda table: table.read_many(), rows),
+    "next(table)": ("table", lambda table: next(iter(table)), rows),
+    "video.read": ("video", lambda video: video.read(0), value),
+    "video.read in place": ("video", lambda video: video.read(0, copy=False), value),
+    "next(video)": ("video", lambda video: next(iter(video)), value),
+    "audio.read": ("audio", lambda audio: audio.read(0), value),
+}
+
+
+def rest(case: Case, read: Callable[[Any], Any], numbers: Callable[[Any], list[int]]) -> Iterator[int]:
+    while True:
+        try:
+            found = numbers(read(case.reader))
+        except errors.ChannelTimeoutError:
+            return
+        if not found:
+            return
+        yield from found
+
+
+@pytest.mark.parametrize("watched", [False, True], ids=["plain", "with a descriptor"])
+@pytest.mark.parametrize("what", READS)
+def test_what_was_not_handed_over_is_read_next(what: str, watched: bool) -> None:
+    kind, read, numbers = READS[what]
+    polite = read if not what.startswith("next") else lambda reader: reader.read(0)
+    for step in range(1, MANY):
+        case = Case(kind, watched)
+        found: Any = None
+        with interrupted(step, "/pymilk/"):
+            try:
+                found = read(case.reader)
+            except Interrupt as error:
+                assert not hasattr(error, "capture"), step
+            else:
+                step = MANY
+        got = [] if found is None else numbers(found)
+        got += rest(case, polite, numbers)
+        assert got == list(range(1, COUNT + 1)), step
+        assert case.reader.lost == 0
+        case.close()
+        if step == MANY:
+            return
+    pytest.fail("a read has more places than that")
+
+
+def test_messages_that_were_overwritten_are_counted_once() -> None:
+    for step in range(1, MANY):
+        writer, got, lost = MessageLog.create("c", 8192, replace=True), 0, 0
+        reader = MessageLog.attach("c")
+        for number in range(500):
+            writer.append(f"{number:40}")
+        with interrupted(step, "/pymilk/"):
+            try:
+                batch = reader.read_many(3)
+            except Interrupt:
+                batch = None
+            else:
+                step = MANY
+        while batch is None or len(batch):
+            got, lost = got + len(batch or ()), lost + (batch.lost if batch else 0)
+            batch = reader.read_many(3)
+        assert got + lost == 500, step
+        assert lost == reader.lost, step
+        reader.close()
+        writer.remove()
+        if step == MANY:
+            return
+    pytest.fail("a read has more places than that")
+
+
+def test_changes_that_were_not_handed_over_are_read_next() -> None:
+    for step in range(1, MANY):
+        with SharedState.create("c", {"a": 1}, replace=True) as state, SharedState.attach("c") as reader:
+            reader.read(0)
+            state["b"] = 2
+            found: Any = None
+            with interrupted(step, "/pymilk/"):
+                try:
+                    found = reader.read(0)
+                except Interrupt:
+                    pass
+                else:
+                    step = MANY
+            assert (found or reader.read(0)).values == {"b": 2}, step
+            with pytest.raises(errors.ChannelTimeoutError):
+                reader.read(0)
+            state.remove()
+        if step == MANY:
+            return
+    pytest.fail("a read has more places than that")
+
+
+def test_command_whose_taker_was_interrupted_is_answered() -> None:
+    """It waits to be taken, or its caller is told: it does not wait for somebody who does not know of it."""
+    told = 0
+    for step in range(1, MANY):
+        with CommandQueue.create("c", slots=2, replace=True) as queue, CommandQueue.attach("c") as caller:
+            ticket = caller.send("park")
+            command: Any = None
+            with interrupted(step, "/pymilk/"):
+                try:
+                    command = queue.take(0)
+                except Interrupt:
+                    pass
+                else:
+                    step = MANY
+            if command is None and ticket.state == "waiting":
+                command = queue.take(0)
+            if command is None:
+                reply = ticket.wait(0)
+                assert (reply.state, reply.error, reply.data[:9]) == ("done", True, "Interrupt"), step
+                told += 1
+            else:
+                command.reply("done")
+                assert ticket.wait(0).data == "done", step
+            assert (queue.waiting, queue.started) == (0, 0), step
+            queue.remove()
+        if step == MANY:
+            assert told
+            return
+    pytest.fail("a take has more places than that")
+
+
+def test_command_whose_caller_was_interrupted_holds_no_slot() -> None:
+    for step in range(1, MANY):
+        with CommandQueue.create("c", slots=1, replace=True) as queue, CommandQueue.attach("c") as caller:
+            ticket: Any = None
+            with interrupted(step, "/pymilk/"):
+                try:
+                    ticket = caller.send("park")
+                except Interrupt:
+                    pass
+                else:
+                    step = MANY
+            if ticket is None:
+                if queue.waiting:
+                    queue.take(0).reply()  # it was sent, and nobody waits for the reply
+                assert (queue.waiting, queue.started) == (0, 0), step
+                caller.send("again")
+            queue.remove()
+        if step == MANY:
+            return
+    pytest.fail("a send has more places than that")
