@@ -66,12 +66,11 @@ def _contiguous(tiff: Any, page: Any, path: str) -> Iterator[Array] | None:
     """Return the images of a page that stands for all of them, as ImageJ and tifffile write large ones."""
     if page.photometric not in _VALUES or page.samplesperpixel > 1 or page.dtype is None:
         return None
-    if len(tiff.pages) == 1:
+    shape, place = _truncated_shape(page), page.dataoffsets[0]
+    if shape is None and len(tiff.pages) == 1:
         series = tiff.series[0]
         shape, place = series.shape, series.dataoffset
         _check_stated(tiff, series.size // page.size)
-    else:
-        shape, place = _truncated_shape(page), page.dataoffsets[0]
     if shape is None or place is None or math.prod(shape) == page.size:
         return None
     mapped = MappedFile(path)
@@ -88,8 +87,11 @@ def _check_stated(tiff: Any, count: int) -> None:
 
 
 def _truncated_shape(page: Any) -> tuple[int, ...] | None:
-    """Return the shape of all images for which a page stands that tifffile wrote with ``truncate``."""
-    if not page.is_shaped:
+    """Return the shape of all images for which a page stands that tifffile wrote with ``truncate``.
+
+    Only of values that are stored as they are. Packed ones have a page each, although it says that too.
+    """
+    if not page.is_shaped or page.compression != 1 or page.bitspersample != 8 * page.dtype.itemsize:
         return None
     try:
         stated = json.loads(page.description)

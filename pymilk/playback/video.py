@@ -14,6 +14,7 @@ from ..errors import StreamFormatError
 from ..system.extras import optional_library
 from .base import Sequence, damaged, stem
 from .colours import COLOURS, TRANSPARENCY, brightness
+from .ends import missing_bytes
 
 __all__ = ["VIDEO_KINDS", "VIDEO_SUFFIXES", "Video", "decoded_pictures"]
 
@@ -201,9 +202,11 @@ class _Length:
             exact = self._timed and "matroska" in name
             most = max(_SHORT_KNOWN, _SHORT_SECONDS * rate) if exact else _SHORT_FRAMES
             short = missing >= most and not self.decoded >= stated > 0
-        if not (short or self._cut):
+        if not (short or self._cut or missing_bytes(path)):
             return
-        raise self.error(path, "it ends early", self.decoded, about)
+        whole = float(self._duration() or Fraction(self._container.duration or 0, 1_000_000))
+        about = max(about, round(whole * rate))
+        raise self.error(path, "it ends early", self.decoded, about if about > self.decoded else 0)
 
     def error(self, path: str, what: str, count: int, about: int = 0) -> StreamFormatError:
         """Return the error for a file with fewer frames than it says, as far as it says so."""
@@ -283,7 +286,10 @@ def _flags(stream: Any) -> int:
 
 def _upright(values: Array, frame: Any) -> Array:
     """Turn a frame the way up that its display matrix states, mirrored ones included. A view."""
-    [*stated] = (bytes(each) for each in frame.side_data if each.type.name == "DISPLAYMATRIX")
+    try:
+        [*stated] = (bytes(each) for each in frame.side_data if each.type.name == "DISPLAYMATRIX")
+    except ValueError:  # PyAV has no name for what else is there, and gives nothing then, but the angle
+        return np.rot90(values, round(frame.rotation / 90))
     if not stated:
         return values
     # A pixel at (x, y) is shown at (a x + c y, b x + d y), the perspective left out.

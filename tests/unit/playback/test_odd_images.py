@@ -74,6 +74,17 @@ def test_a_page_that_stands_for_many_images_with_further_pages_behind(tmp_path: 
     check(tmp_path / "x.tif", np.concatenate([given, more[None]]))
 
 
+@pytest.mark.parametrize("dtype", ["c16", "?"])
+def test_all_images_for_which_a_page_should_stand(dtype: str, tmp_path: Path) -> None:
+    """Values of 16 bytes, of which tifffile finds the first image only; and bits, which have a page each."""
+    given = values("u1", (3, 20, 24)) > 99 if dtype == "?" else values(dtype, (3, 20, 24))
+    tifffile.imwrite(tmp_path / "x.tif", given, truncate=True, photometric="minisblack")
+    check(tmp_path / "x.tif", given.astype("u1") if dtype == "?" else given)
+    content = (tmp_path / "x.tif").read_bytes()
+    (tmp_path / "longer.tif").write_bytes(content + bytes(5000))
+    check(tmp_path / "longer.tif", given.astype("u1") if dtype == "?" else given)
+
+
 def test_images_that_imagej_states_and_that_are_cut_off(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from pymilk.errors import StreamFormatError
 from pymilk.playback import open_footage
+from pymilk.playback.ends import missing_bytes
 from pymilk.playback.video import Video
 from support.foreign_files import brightness, cut, played, values, write_video
 
@@ -255,3 +256,50 @@ def test_a_cover_that_comes_first_is_passed_over(tmp_path: Path) -> None:
     assert video._stream(SimpleNamespace(streams=SimpleNamespace(video=[cover, film]))) is film
     assert video._stream(SimpleNamespace(streams=SimpleNamespace(video=[cover]))) is None
     assert not video.notes
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize(("name", "codec"), [("x.mkv", "libx265"), ("x.avi", "png")])
+def test_cut_where_later_frames_came_first(name: str, codec: str, share: float, tmp_path: Path) -> None:
+    """The last frame by its time is there; or the last packet is, and decodes to nothing."""
+    pixels = "gray" if codec == "png" else "yuv420p"
+    random = np.random.default_rng(3)
+    frames = [random.integers(0, 256, (48, 64), np.uint8) for _ in range(7)]
+    try:
+        settings = {"x265-params": "log-level=none"} if codec == "libx265" else {}
+        write_video(tmp_path / name, frames, pixels, codec, settings)
+    except (av.error.FFmpegError, ValueError) as error:
+        pytest.skip(f"this libav has no {codec}: {error}")
+    assert len(played(tmp_path / name)) == 7
+    with pytest.raises(StreamFormatError, match=r"frames are there"):
+        played(cut(tmp_path / name, share))
+
+
+def test_what_stands_beside_pixels_needs_no_name(tmp_path: Path) -> None:
+    """PyAV has no name for what TIFF pictures of a film come with."""
+    frames = [values("u1", (48, 64)) for _ in range(2)]
+    try:
+        write_video(tmp_path / "x.mov", frames, "gray", "tiff")
+    except (av.error.FFmpegError, ValueError) as error:
+        pytest.skip(f"this libav has no TIFF: {error}")
+    check(tmp_path / "x.mov", np.stack(frames))
+
+
+def test_where_a_file_ends_by_what_it_says(tmp_path: Path) -> None:
+    def missing(content: bytes) -> int:
+        (tmp_path / "x").write_bytes(content)
+        return missing_bytes(str(tmp_path / "x"))
+
+    box = struct.pack(">I4s", 8, b"free")
+    assert [missing(each) for each in (b"", b"RI", box, box + b"anything", b"anything at all")] == [0] * 5
+    assert missing(box + struct.pack(">I4s", 108, b"mdat") + bytes(40)) == 60
+    assert missing(box + struct.pack(">I4sQ", 1, b"mdat", 116) + bytes(40)) == 60
+    assert missing(struct.pack(">I4s", 0, b"mdat") + bytes(40)) == 0  # to the end, wherever that is
+    assert missing(b"RIFF" + struct.pack("<I", 104) + b"AVI " + bytes(40)) == 60
+    assert missing(b"RIFF" + struct.pack("<I", 52) + b"AVI " + bytes(40)) == 0  # its head is counted twice
+    assert missing(b"RIFF" + bytes(4) + b"AVI " + bytes(40)) == 0  # it was not finished
+    head = bytes.fromhex("1a45dfa3 82 0000 18538067")
+    assert missing(head + bytes.fromhex("4064") + bytes(40)) == 60
+    for unknown in ("ff", "01ffffffffffffff", "", "40", "00"):
+        assert missing(head + bytes.fromhex(unknown) + (bytes(40) if len(unknown) > 2 else b"")) == 0
+    assert missing(bytes.fromhex("1a45dfa3 82 0000 18538068 4064")) == 0
