@@ -272,8 +272,8 @@ def _is_called(hdu: Any, number: int, wanted: Hdu) -> bool:
 
 def _label(hdu: Any, number: int) -> str:
     """Return how to ask for an HDU."""
-    if number == 0 or not hdu.name:
-        return f"[{number}]"
+    if number == 0 or not hdu.name or hdu.name.isdecimal() or set(hdu.name) & set("[],"):
+        return f"[{number}]"  # its name would be read as something else
     return f"[{hdu.name}]" if hdu.ver == 1 else f"[{hdu.name},{hdu.ver}]"
 
 

@@ -225,6 +225,17 @@ def test_the_image_that_is_asked_for(hdu: Any, expected: np.ndarray, several: Pa
         assert load(f"{several}[{hdu}]").hdu in ("[SCI]", "[SCI,2]", "[ERR]", "[5]")
 
 
+def test_names_that_would_be_read_as_something_else_are_told_by_number(tmp_path: Path) -> None:
+    names = ["2", "A,2", "A[B]", "A"]
+    hdus = [fits.ImageHDU(IMAGE + number, name=name) for number, name in enumerate(names)]
+    path = tmp_path / "odd.fits"
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+    with pytest.warns(ForeignFileWarning, match=r"\[1\] is taken, others are in \[2\], \[3\], \[A\]"):
+        found = load(path)
+    for number, label in enumerate((found.hdu, *found.others)):
+        np.testing.assert_array_equal(np.asarray(load(f"{path}{label}").frames), IMAGE[None] + number)
+
+
 def test_without_a_choice_it_is_the_first_and_that_is_said(several: Path) -> None:
     words = r"\[SCI\] is taken, others are in \[SCI,2\], \[ERR\], \[5\]"
     with pytest.warns(ForeignFileWarning, match=words) as said:
