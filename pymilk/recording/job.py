@@ -45,6 +45,7 @@ from ..system.output_lock import check_outputs, hold_output
 from ..system.threads import do_all, start_thread
 from ..times import now_ns
 from .headers import FileAccount, first_time, header_of
+from .living_series import check_no_living_series
 from .naming import Names
 from .replacing import check_replaceable
 from .report import StreamReport
@@ -177,6 +178,7 @@ class Job:
         self._format.check(stream.frame_shape, stream.dtype, self._options.compress)
         self._format.check_disk(self._options.direct, self._options.sync)
         check_outputs(self._in_the_way(self._where))
+        check_no_living_series(self._where)
         others = [] if self._options.force else self._in_the_way(self.path)
         check_room_for(self.path, others, stream.name)
         if self._options.force:

@@ -325,5 +325,5 @@ def warn_of(parts: list[Part], stored: list[Stored]) -> None:
                 "numpy.load reads from the open file, or rubbish"
             )
         if text:
-            warnings.warn(text, ForeignFileWarning, stacklevel=3)
+            warnings.warn(text, ForeignFileWarning, stacklevel=4)
             return

@@ -25,7 +25,7 @@ from .reductions import Reductions
 from .sinks import Stored
 from .wholeness import count_frames, mark_seams, what_is_missing
 
-__all__ = ["GAP_ROW", "Recording", "load"]
+__all__ = ["GAP_ROW", "Recording", "load", "open_together"]
 
 #: One gap: `row` of the frame after it, number of missing frames, numbers of the frames around it.
 GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
@@ -340,12 +340,19 @@ def load(
     >>> with pymilk.load("cam.fits") as cam:                              # doctest: +SKIP
     ...     print(cam.frames.shape, cam.info["cnt0"], cam.gaps, cam.header["stream"])
     """
+    return open_together(path, hdu, frame_axes, strict)
+
+
+def open_together(
+    path: Any, hdu: Any, frame_axes: int | None, strict: bool, whole: bool = False
+) -> Recording:
+    """Do what `load` does; with `whole` a single file has to be a whole recording, and no part of one."""
     check_frame_axes(frame_axes)
     stored: list[Stored] = []
     try:
         parts, series = open_files(path, hdu, frame_axes, stored)
         warn_of(parts, stored)
-        recording = Recording([each for each, _ in parts], stored, series)
+        recording = Recording([each for each, _ in parts], stored, series or whole)
         if strict and recording.missing:
             raise RecordingIncompleteError(
                 f"the recording is not complete: {recording.missing}",

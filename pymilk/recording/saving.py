@@ -14,6 +14,7 @@ from ..shm import SHM
 from ..system.files import check_room_for, checked_path, file_error, memory_error
 from ..system.output_lock import check_outputs
 from .headers import FileAccount, first_time, header_of
+from .living_series import check_no_living_series
 from .replacing import check_replaceable
 from .series import remove_others, taken_by
 from .sinks import Header, Sink, sink_of
@@ -56,6 +57,7 @@ def _checked(
     kind.check(shape, dtype, compress)
     # A series of this name would be hidden behind the file.
     check_outputs(taken_by(where))
+    check_no_living_series(where)
     check_room_for(where, [] if force else taken_by(where), stream)
     if force:
         check_replaceable(where)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..arguments import bad_argument, check_items
 from ..errors import StreamNotFoundError
-from .recording import Recording, load
+from .recording import Recording, open_together
 from .sinks import SUFFIXES, sink_of
 
 __all__ = ["open_mfrecording"]
@@ -39,7 +39,8 @@ def open_mfrecording(
         Of all frames, one behind the other: an array of shape (n, *shape). Files are in the order of their
         names, where numbers count as numbers: ``cam_9`` is before ``cam_10``. Those of a list of patterns are
         in the order of the list. What is missing between two files is in `Recording.gaps`; `complete` and
-        `missing` tell whether they belong together.
+        `missing` tell whether they belong together. A single file of a series that is all that a pattern
+        has found is not complete.
 
     Raises
     ------
@@ -60,7 +61,8 @@ def open_mfrecording(
         if not isinstance(each, (str, os.PathLike)):
             raise bad_argument("pattern", each, "a path with wildcards")
         paths += _matching(os.fsdecode(each))
-    return load(paths, hdu=hdu, frame_axes=frame_axes, strict=strict)
+    found = not all(map(os.path.exists, map(os.fspath, patterns)))
+    return open_together(paths, hdu, frame_axes, strict, whole=found)
 
 
 def _matching(pattern: str) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pymilk import SHM, Recorder, load
+from pymilk import SHM, Recorder, load, save
 from pymilk.errors import RecordingInUseError, StreamFormatError
 from pymilk.system.output_lock import check_outputs
 from support.recordings import EACH_FORMAT, images
@@ -62,6 +62,50 @@ def test_the_second_recorder_is_refused_by_name_and_pid(suffix: str, cam: SHM, t
         recorder.wait(60)
     with load(path) as found:
         assert (len(found), found.complete) == (3, True)
+
+
+def record_parts(cam: SHM, path: Path) -> subprocess.Popen[bytes]:
+    """Begin to record a series, of which the first file is finished."""
+    command = [sys.executable, "-m", "pymilk", "record", "cam", "-o", str(path), "--until-stopped"]
+    first = subprocess.Popen(
+        [*command, "--max-frames-per-file", "3"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+    def is_at_the_second() -> bool:
+        cam.set_many(images(1))
+        return is_locked(path.with_name(f"s_000001{path.suffix}"))
+
+    until(is_at_the_second)
+    return first
+
+
+@EACH_FORMAT
+def test_names_of_a_living_series_are_taken(suffix: str, cam: SHM, tmp_path: Path) -> None:
+    first = record_parts(cam, tmp_path / f"s.{suffix}")
+    try:
+        for number in (0, 1, 7):  # finished, at work, not there yet
+            part = tmp_path / f"s_{number:06d}.{suffix}"
+            with pytest.raises(RecordingInUseError, match=f"is being recorded by process {first.pid}"):
+                Recorder(cam, part, force=True)
+            with cam.capture(1, background=True) as capture:
+                cam.set_many(images(1))
+                capture.join(60)
+            with pytest.raises(RecordingInUseError):
+                save(capture, part, force=True)
+        Recorder(cam, tmp_path / f"s_0007.{suffix}")
+        Recorder(cam, tmp_path / f"t_000007.{suffix}")
+    finally:
+        first.send_signal(signal.SIGINT)
+        assert first.wait(60) == 0
+    with load(tmp_path / f"s.{suffix}") as found:
+        assert found.complete, found.missing
+
+
+def test_files_of_one_day_each_are_no_series(cam: SHM, tmp_path: Path) -> None:
+    with Recorder(cam, tmp_path / "s_20261129.npy") as recorder:
+        cam.set_many(images(2))
+        until(lambda: recorder.report.streams["cam"].recorded == 2)
+        Recorder(cam, tmp_path / "s_20261130.npy")
 
 
 def test_record_ends_with_exit_code_1_if_its_file_goes(cam: SHM, tmp_path: Path) -> None:

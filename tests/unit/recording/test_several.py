@@ -58,6 +58,22 @@ def test_what_does_not_belong_together_is_told(make: Any, cam: SHM, tmp_path: Pa
         open_mfrecording(tmp_path / "n_*")
 
 
+@EACH_FORMAT
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_one_file_that_is_left_of_a_series(suffix: str, left: int, cam: SHM, tmp_path: Path) -> None:
+    recorded(cam, tmp_path / f"x.{suffix}", images(6), max_frames_per_file=2)[0].close()
+    (tmp_path / "other").mkdir()
+    for path in list(tmp_path.glob("x_*")):
+        if f"_00000{left}" not in path.name:
+            path.rename(tmp_path / "other" / path.name)
+    words = ["it says that the series goes on", "file 0 of the series", "file 0 of the series"][left]
+    with open_mfrecording(tmp_path / "x_*") as found:
+        assert (len(found), found.complete) == (2, False)
+        assert words in found.missing
+    with open_mfrecording(tmp_path / f"x_00000{left}.{suffix}") as alone:
+        assert alone.complete
+
+
 def test_nothing_that_matches(tmp_path: Path) -> None:
     with pytest.raises(StreamNotFoundError, match=r"no recording .*x_\*"):
         open_mfrecording(tmp_path / "x_*.fits")
