@@ -23,11 +23,18 @@ from . import times
 from ._types import Array
 from .arguments import shown
 from .axes import Which3DState, check_symcode, check_tri_dim, decode, encode
-from .errors import FitsHeaderWarning, StreamArgumentError, StreamFormatError, StreamUnsupportedError
+from .errors import (
+    CaptureMemoryError,
+    FitsHeaderWarning,
+    StreamArgumentError,
+    StreamFormatError,
+    StreamUnsupportedError,
+)
 from .foreign.hdus import astropy_fits, check_scale, checked_hdu, choose, opened, split_hdu
 from .native.formats import EVENT, dtype_name
 from .system.arrays import as_pixels
-from .system.files import checked_path, file_error, moved_into_place
+from .system.files import checked_path, file_error, memory_error, moved_into_place
+from .system.memory import free_memory
 
 __all__ = [
     "UPRIGHT_CARD",
@@ -115,9 +122,14 @@ def multi_read(
     astropy_fits()
     path, named = split_hdu(checked_path(file_path, "a FITS file", "file_path"))
     wanted = checked_hdu(hdu) if named is None else named
-    with opened(path, path, "file_path", memmap=False) as hdus:
-        chosen = list(enumerate(hdus)) if wanted is None else [choose(hdus, wanted, path)[1::-1]]
-        found = [(_data_of(hdu, number, path), hdu.header.get(UPRIGHT_CARD)) for number, hdu in chosen]
+    try:
+        with opened(path, path, "file_path", memmap=False) as hdus:
+            chosen = list(enumerate(hdus)) if wanted is None else [choose(hdus, wanted, path)[1::-1]]
+            found = [(_data_of(hdu, number, path), hdu.header.get(UPRIGHT_CARD)) for number, hdu in chosen]
+    except CaptureMemoryError:
+        raise
+    except MemoryError as error:
+        raise memory_error(path, "read", os.path.getsize(path)) from error
     images = [_as_user(data, axes, symcode, tri_dim, alone=len(found) == 1) for data, axes in found]
     if len(images) > 1:
         return tuple(images)
@@ -270,11 +282,24 @@ def _data_of(hdu: Any, number: int, path: str) -> Any:
     if not hdu.is_image:
         return hdu.data if hasattr(hdu, "columns") and not isinstance(hdu, astropy_fits().GroupsHDU) else None
     check_scale(hdu, number, path)
+    _check_room(hdu, path)
     if hdu.header["BITPIX"] != 8 or hdu.header.get("BSCALE", 1) != 1 or hdu.header.get("BZERO", 0) != -128:
         return hdu.data
     # Signed bytes, of which astropy fails to make integers if they have a BLANK or a BZERO with a point.
     with opened(path, path, "file_path", memmap=False, do_not_scale_image_data=True) as stored:
         return (stored[number].data ^ np.uint8(0x80)).view(np.int8)
+
+
+def _check_room(hdu: Any, path: str) -> None:
+    """Raise `CaptureMemoryError` if the pixels that an HDU promises, twice as float64, find no room."""
+    needed, available = 2 * 8 * math.prod(map(int, hdu.shape)), free_memory()
+    if needed > available and type(hdu).__name__ == "CompImageHDU":
+        raise CaptureMemoryError(
+            f"{path} cannot be read: its pixels of shape {hdu.shape} are packed, which may take {needed} "
+            f"bytes of memory, and {available} are free",
+            needed=needed,
+            available=available,
+        )
 
 
 def _as_user(data: Any, axes: Any, symcode: int, tri_dim: int, *, alone: bool) -> Any:

@@ -17,23 +17,20 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
 from ..arguments import bad_argument, whole_number
-from ..errors import CaptureMemoryError, StreamArgumentError, StreamError, StreamFormatError
+from ..errors import StreamArgumentError, StreamError, StreamFormatError
 from ..system.causes import ended_resources
 from ..system.extras import optional_library
 from ..system.files import file_error
 from ..system.memory import free_memory
 from ..system.regular import regular_file
 from .contents import Content, content_of, open_packed
-from .fits_headers import check_headers
+from .fits_headers import check_headers, read_as_far_as_told
 
 __all__ = ["Chosen", "Hdu", "astropy_fits", "check_scale", "checked_hdu", "choose", "opened", "silenced",
            "split_hdu", "unpacked"]  # fmt: skip
 
 #: Number, name, or name and version (EXTVER) of an HDU.
 Hdu = int | str | tuple[str, int]
-
-#: Bytes of a packed file that are unpacked at a time.
-_PIECE_NBYTES = 16 << 20
 
 #: A path with an HDU behind it.
 _WITH_HDU = re.compile(r"(.+)\[([^\[\]]+)\]", re.DOTALL)
@@ -161,8 +158,8 @@ def unpacked(path: str, content: Content) -> bytes:
     """
     try:
         with open_packed(path, content.packed) as file:
-            return _content(file, path)
-    except MemoryError:
+            return read_as_far_as_told(file, path, free_memory() // 2)
+    except (StreamError, MemoryError):
         raise
     except Exception as error:  # of any of these libraries
         ended = ended_resources(error)
@@ -175,23 +172,6 @@ def unpacked(path: str, content: Content) -> bytes:
             expected="FITS",
             found=str(error),
         ) from error
-
-
-def _content(file: Any, path: str) -> bytes:
-    """Read all of an unpacked file; `CaptureMemoryError` if it takes more than half of the free memory."""
-    limit = free_memory() // 2
-    pieces, nbytes = [], 0
-    while piece := file.read(_PIECE_NBYTES):
-        nbytes += len(piece)
-        if nbytes > limit:
-            raise CaptureMemoryError(
-                f"{path} cannot be opened: unpacked it has more than {limit} bytes, half of the free memory; "
-                "unpack it to a file",
-                needed=nbytes,
-                available=2 * limit,
-            )
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def choose(hdus: Any, wanted: Hdu | None, path: str) -> Chosen:

@@ -220,3 +220,52 @@ def test_errors_of_the_hdf5_library_are_errors_of_the_disk(
     cam.set_many(images(5))
     with pytest.raises(StreamStorageError, match="the HDF5 library says: Can't flush"):
         recorder.wait(60)
+
+
+def bomb(path: Path, content: bytes) -> Path:
+    """Pack this and 160 MB of zeros behind it."""
+    with gzip.open(path, "wb", compresslevel=1) as packed:
+        packed.write(content + bytes(160 << 20))
+    return path
+
+
+def test_packed_files_are_unpacked_as_far_as_they_say(tmp_path: Path) -> None:
+    from astropy.io import fits
+
+    given = np.arange(20, dtype=np.int16).reshape(4, 5)
+    hdus = [fits.PrimaryHDU(), fits.ImageHDU(given, name="SCI"), fits.ImageHDU(given + 1, name="ERR")]
+    fits.HDUList(hdus).writeto(tmp_path / "x.fits")
+    path = bomb(tmp_path / "bomb.fits", (tmp_path / "x.fits").read_bytes())
+    with mock.patch("pymilk.foreign.hdus.free_memory", return_value=64 << 20):
+        for hdu, expected in (("SCI", given), ("ERR", given + 1)):
+            np.testing.assert_array_equal(load(path, hdu=hdu).frames[0], expected)
+            np.testing.assert_array_equal(multi_read(path, hdu=hdu), expected.T)
+
+
+def test_packed_files_of_something_else_are_not_unpacked(tmp_path: Path) -> None:
+    path = bomb(tmp_path / "bomb.fits", b"")
+    with mock.patch("pymilk.foreign.hdus.free_memory", return_value=64 << 20):
+        for read in (load, multi_read):
+            with pytest.raises(StreamFormatError):
+                read(path)
+
+
+def test_packed_images_that_promise_more_than_the_memory(tmp_path: Path) -> None:
+    from astropy.io import fits
+
+    path = tmp_path / "x.fits"
+    hdu = fits.CompImageHDU(np.zeros((3, 10, 12), np.int16))
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+    with fits.open(path, mode="update", disable_image_compression=True) as hdus:
+        hdus[1].header["ZNAXIS3"] = 10**9
+    for read in (load, multi_read):
+        with pytest.raises(CaptureMemoryError, match=r"of shape \(1000000000, 10, 12\)"):
+            read(path)
+
+
+def test_a_header_without_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "x.fits"
+    path.write_bytes(b"SIMPLE  =                    T".ljust(80) + b"COMMENT ".ljust(80) * 150_000)
+    for read in (load, multi_read):
+        with pytest.raises(StreamFormatError, match="no END"):
+            read(path)
