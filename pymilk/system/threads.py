@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -66,10 +67,20 @@ def join_thread(thread: threading.Thread, timeout: float | None = None) -> None:
 
 
 def start_thread(thread: threading.Thread) -> None:
-    """Start a thread; `StreamStorageError` if the system gives none."""
+    """Start a thread; `StreamStorageError` if the system gives none.
+
+    An exception of a signal handler that comes within `threading.Thread.start` can make that fail over its own
+    lists and locks, in the middle of which it was: the one of the handler is raised then.
+    """
+    handled = sys.exc_info()[1]
     try:
         thread.start()
-    except RuntimeError as error:
+    except (RuntimeError, KeyError) as error:
+        came = error.__context__
+        if came is not None and came is not handled:
+            raise came from None
+        if isinstance(error, KeyError):
+            raise
         if thread.ident is not None:  # started before
             raise
         raise no_thread() from error
