@@ -58,7 +58,7 @@ def check_headers(file: IO[bytes], path: str) -> None:
         found = _header(file)
         if found is None and at == 0 and nbytes > _HEADER_NBYTES:
             raise StreamFormatError(
-                f"{path} is no FITS file, or it is damaged: its header has no END within {_HEADER_NBYTES} bytes",
+                f"{path} is no FITS file, or it is damaged: its header has no END in {_HEADER_NBYTES} bytes",
                 path=path,
                 field="END",
             )

@@ -69,8 +69,8 @@ def join_thread(thread: threading.Thread, timeout: float | None = None) -> None:
 def start_thread(thread: threading.Thread) -> None:
     """Start a thread; `StreamStorageError` if the system gives none.
 
-    An exception of a signal handler that comes within `threading.Thread.start` can make that fail over its own
-    lists and locks, in the middle of which it was: the one of the handler is raised then.
+    An exception of a signal handler that comes within `threading.Thread.start` can make that fail over its
+    own lists and locks, in the middle of which it was: the one of the handler is raised then.
     """
     handled = sys.exc_info()[1]
     try:
