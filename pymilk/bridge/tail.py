@@ -210,8 +210,10 @@ class Tail:
                     f"{self.source}: no message within {limit:g} s", stream=self.source, timeout=limit or 0.0
                 )
             self._news.wait(max(0.0, min(self._due, self._due if deadline is None else deadline) - now))
+        message = self._waiting[0]
+        del self._waiting[0]  # no exception of a signal handler can come between here and the return
         self._counts["received"] += 1
-        return self._waiting.popleft()
+        return message
 
     def local_log(self, name: str) -> MessageLog:
         """Make a log of this machine for messages that were read here, or go on writing it.
@@ -329,14 +331,15 @@ class Tail:
         new_log = bool(question.log) and not same
         if answer.records:
             counts = self._counts
+            first, *others = answer.records
+            came = [first._replace(lost=answer.lost, new_log=new_log), *others]
+            # No exception of a signal handler can come between here and the last store.
             counts["on_way"] += answer.on_way
             counts["away" if self._away else "before"] += answer.lost - answer.on_way
             counts["remade"] += new_log
             counts["cut_short"] += new_log and not answer.whole
-            first, *others = answer.records
-            self._waiting.append(first._replace(lost=answer.lost, new_log=new_log))
-            self._waiting.extend(others)
-            self._file, self._after = answer.log, answer.records[-1].number
+            self._file, self._after = answer.log, came[-1].number
+            self._waiting += came
         elif not question.log:
             # Nothing is there yet, or nothing was asked for: what comes is counted from here on.
             self._file, self._after = answer.log, answer.written

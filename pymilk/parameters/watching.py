@@ -151,7 +151,9 @@ class ChangeLoop:
         if not self._ready and not self._wait(self._deadline()):
             self.close()
             raise StopIteration
-        return self._ready.popleft()
+        change = self._ready[0]
+        del self._ready[0]  # no exception of a signal handler can come behind this
+        return change
 
     def close(self) -> None:
         """End the loop, also from another thread."""
@@ -199,9 +201,10 @@ class Watch(ChangeLoop):
             count = self._table.counter(entry)
             before = self._seen[entry.slot]
             if count != before:
-                self._seen[entry.slot] = count
                 missed = max(0, count - before - 1)
-                self._ready.append(Change(entry.key, self._table.get(entry.keyword), count, missed))
+                change = Change(entry.key, self._table.get(entry.keyword), count, missed)
+                self._seen[entry.slot] = count  # no exception of a signal handler can come between these two
+                self._ready.append(change)
         return bool(self._ready)
 
     def _wait(self, deadline: int) -> bool:

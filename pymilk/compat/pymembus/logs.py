@@ -7,9 +7,9 @@ import os
 import threading
 import time
 from collections import deque
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from ...channels import MessageLog
+from ...channels import Batch, MessageLog
 from ...errors import (
     ChannelClosedError,
     ChannelDamagedError,
@@ -28,6 +28,8 @@ from .errors import errc, failed, set_error
 from .share import ChannelHandle, remove_file
 
 __all__ = ["Log"]
+
+_Data = TypeVar("_Data", str, bytes)
 
 #: A log for messages of `size` bytes altogether has this many times its bytes, and these in addition: what
 #: is within `size` is never overwritten, and a message of `size` bytes fits. `Log.kind` is added: who expects
@@ -76,8 +78,9 @@ class Log(ChannelHandle):
 
     def _forget(self) -> None:
         self._unread: deque[bytes] = deque()
+        self._batch: Batch | None = None  # read, and not in `_unread` yet
         self._behind = 0
-        self._begun = self._overrun = False
+        self._begun = self._overrun = self._lost = False
 
     def _open(self, sName: object, size: object, writes: bool, create: bool) -> bool:
         """Attach a share, or make it; False with an error."""
@@ -209,36 +212,64 @@ class Log(ChannelHandle):
         UnicodeDecodeError
             It is no text; the next read returns the one behind it.
         """
-        return self.read_bytes(wait).decode()
+        return self._next(wait, "")[0]
 
     def read_with_overrun(self, wait: int = 0) -> tuple[str, bool]:
         """Return the next message as text, and whether messages were lost: then there is none."""
-        data, overrun = self.read_bytes_with_overrun(wait)
-        return data.decode(), overrun
+        return self._next(wait, "")
 
     def read_bytes(self, wait: int = 0) -> bytes:
         """Return the next message; b"" with timeout, overrun or not_open."""
-        return self.read_bytes_with_overrun(wait)[0]
+        return self._next(wait, b"")[0]
 
     def read_bytes_with_overrun(self, wait: int = 0) -> tuple[bytes, bool]:
         """Return the next message, and whether messages were lost: then there is none."""
+        return self._next(wait, b"")
+
+    def _next(self, wait: int, nothing: _Data) -> tuple[_Data, bool]:
+        """Return the next message, or this, as bytes or text like this; and whether messages were lost."""
         deadline = time.monotonic() + milliseconds(wait)
         while True:
-            with self._turn:
-                if not self._look():
-                    return b"", False
-                if self._overrun:
-                    self._overrun = False
-                    set_error(errc.overrun)
-                    return b"", True
-                if self._unread:
-                    data = self._unread.popleft()
-                    self._behind -= cost(len(data))
-                    set_error(errc.ok)
-                    return data, False
+            taken: bytes | None = None
+            told = False
+            try:
+                with self._turn:
+                    if not self._look():
+                        return nothing, False
+                    if self._overrun:
+                        set_error(errc.overrun)
+                        told = True
+                        self._overrun = False
+                        return nothing, True
+                    if self._unread:
+                        data = self._unread[0]
+                        behind = self._behind - cost(len(data))
+                        set_error(errc.ok)
+                        try:
+                            found: Any = data.decode() if isinstance(nothing, str) else data
+                        except UnicodeDecodeError:
+                            self._behind = behind
+                            del self._unread[0]
+                            raise
+                        taken = data
+                        self._behind = behind
+                        del self._unread[0]
+                        return found, False
+            except BaseException:
+                # Of a signal handler, which can come behind each call, also behind that which ends the turn.
+                self._put_back(taken, told)
+                raise
             if not self._wait(deadline):
                 set_error(errc.timeout)
-                return b"", False
+                return nothing, False
+
+    def _put_back(self, taken: bytes | None, told: bool) -> None:
+        """Undo a read whose message, or word that some were lost, did not reach the caller."""
+        with self._turn:
+            self._overrun = self._overrun or told
+            if taken is not None:
+                self._behind += cost(len(taken))
+                self._unread.appendleft(taken)
 
     def poll(self) -> bool:
         """Tell whether `read` has something to return at once."""
@@ -259,19 +290,14 @@ class Log(ChannelHandle):
         reader = self._reader  # another thread may close meanwhile
         if reader is None:
             return failed(errc.not_open)
-        lost = False
-        newest = b""
         try:
             for _ in range(_BATCHES):
-                batch = reader.read_many()
-                if not len(batch):
+                if self._batch is None:
+                    self._batch = reader.read_many()
+                if not len(self._batch):
+                    self._batch = None
                     break
-                lost = lost or batch.lost > 0
-                for row in batch.rows:
-                    start = int(row["offset"])
-                    newest = bytes(batch.payload[start : start + int(row["length"])])
-                    self._unread.append(newest)
-                    self._behind += cost(len(newest))
+                self._take_in(self._batch)
                 while not self._begun and self._behind > self._size and len(self._unread) > 1:
                     self._behind -= cost(len(self._unread.popleft()))
         except ChannelDamagedError:
@@ -279,12 +305,28 @@ class Log(ChannelHandle):
         except ChannelError:
             return failed(errc.not_open)
         # A message that is alone there is readable, however long it is.
-        if self._begun and (lost or (self._behind > self._size and len(self._unread) > 1)):
-            self._unread.clear()
-            self._behind = 0
+        if self._begun and (self._lost or (self._behind > self._size and len(self._unread) > 1)):
             self._overrun = True
+            self._behind = 0
+            self._unread.clear()
+        self._lost = False
         self._begun = True
         return True
+
+    def _take_in(self, batch: Batch) -> None:
+        """Put all messages of a batch behind those that are unread, or none of them."""
+        starts = batch.rows["offset"].tolist()
+        lengths = batch.rows["length"].tolist()
+        found = [
+            bytes(batch.payload[start : start + length])
+            for start, length in zip(starts, lengths, strict=True)
+        ]
+        behind = self._behind + sum(map(cost, lengths))
+        # An exception of a signal handler can come behind each call: none is within these.
+        self._behind = behind
+        self._lost = self._lost or batch.lost > 0
+        self._batch = None
+        self._unread += found
 
     def __repr__(self) -> str:
         name, reader = type(self).__name__, self._reader
