@@ -148,7 +148,7 @@ class Media(RingChannel):
     def _read(self, timeout: float | None, copy: bool) -> Any:
         while True:
             self.wait(timeout)
-            undo = self.reader.undoing()
+            undo = self.reader._undoing()
             try:
                 piece = self._taken() if copy else self._in_place()
             except BaseException as error:  # of a signal handler too

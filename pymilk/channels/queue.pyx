@@ -311,7 +311,7 @@ cdef class QueueFile(ChannelFile):
         finally:
             PyBuffer_Release(&view)
 
-    def _send(self, data, timeout, list sent not None):
+    def _send(self, data, timeout, list sent=None):
         """Put a command into a free slot; returns the slot, its word, and the number of the command.
 
         `sent` gets slot and word: whatever exception comes before the caller has them, it can take the command back.
@@ -349,7 +349,8 @@ cdef class QueueFile(ChannelFile):
         number = slot.number = atomic_add_u64(&queue.header.count, 1, __ATOMIC_SEQ_CST)
         if not change(slot, &word, READY, self.me):
             self.damaged()
-        sent.append((index, word))
+        if sent is not None:
+            sent.append((index, word))
         pymilk_bell_ring(&queue.header.bell)
         self.check_whole()
         return index, word, number
@@ -449,7 +450,7 @@ cdef class QueueFile(ChannelFile):
 
     # -- taking
 
-    def _take(self, timeout, list taken not None):
+    def _take(self, timeout, list taken=None):
         """Return the slot, its word, number, time and data of the oldest command; None after the timeout.
 
         `taken` gets slot and word: whatever exception comes before the caller has the rest, it can answer.
@@ -465,7 +466,8 @@ cdef class QueueFile(ChannelFile):
             index = first_ready(queue, &word)
             if index >= 0:
                 if change(&queue.slots[index], &word, STARTED, self.me):
-                    taken.append((index, word))
+                    if taken is not None:
+                        taken.append((index, word))
                     data = self.content(queue, index)
                     self.check_whole()
                     return index, word, queue.slots[index].number, queue.slots[index].time_ns, data

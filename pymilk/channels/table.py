@@ -310,7 +310,7 @@ class Table(RingChannel):
 
     def _read_now(self, limit: int | None) -> tuple[Rows, int]:
         """Return the unread rows, and how many: asked here, where they are not lost by an exception."""
-        undo = self.reader.undoing()
+        undo = self.reader._undoing()
         try:
             rows = self._rows(*self._take(limit))
             count = len(rows)

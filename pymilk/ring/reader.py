@@ -677,7 +677,7 @@ class RingReader(ReadCalls):
             self._check_open()
             return self._cursor.rewind(count)
 
-    def undoing(self) -> Callable[[], None]:
+    def _undoing(self) -> Callable[[], None]:
         """Return a function that makes the frames of the next read unread again: for those not handed over.
 
         It does nothing if that read took none, or went over to a new file.
