@@ -29,10 +29,16 @@ def check_no_living_series(path: str) -> None:
     series = _NUMBER.sub("", base) + suffix
     if series == path:
         return
+    seen: list[str] = []
+    # At any moment one file is locked: if none was, and none has come meanwhile, nobody records.
+    while (parts := [part for part in parts_of(series) if part != path]) != seen:
+        _check_parts(path, series, parts)
+        seen = parts
+
+
+def _check_parts(path: str, series: str, parts: list[str]) -> None:
     kind = sink_of(path)
-    for part in parts_of(series):
-        if part == path:
-            continue
+    for part in parts:
         try:
             check_outputs(kind.files(part))
         except RecordingInUseError as error:
