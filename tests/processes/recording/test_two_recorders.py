@@ -73,7 +73,8 @@ def record_parts(cam: SHM, path: Path) -> subprocess.Popen[bytes]:
 
     def is_at_the_second() -> bool:
         cam.set_many(images(1))
-        return is_locked(path.with_name(f"s_000001{path.suffix}"))
+        parts = [path.with_name(f"s_{number:06d}{path.suffix}") for number in range(1, 40)]
+        return any(map(is_locked, parts))
 
     until(is_at_the_second)
     return first
@@ -83,7 +84,7 @@ def record_parts(cam: SHM, path: Path) -> subprocess.Popen[bytes]:
 def test_names_of_a_living_series_are_taken(suffix: str, cam: SHM, tmp_path: Path) -> None:
     first = record_parts(cam, tmp_path / f"s.{suffix}")
     try:
-        for number in (0, 1, 7):  # finished, at work, not there yet
+        for number in (0, 1, 900000):  # finished, at work or finished, not there yet
             part = tmp_path / f"s_{number:06d}.{suffix}"
             with pytest.raises(RecordingInUseError, match=f"is being recorded by process {first.pid}"):
                 Recorder(cam, part, force=True)
