@@ -398,8 +398,9 @@ class Capture(Labelled):
             "_duration": self._duration,
             "_cpu_ns": self._cpu_ns,
             "_wait_on": self._wait_on,
+            "_error": self._error,
         }
-        return _restore, (state,)
+        return _restore, (), state  # not as an argument of it: the error may refer to the capture
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -569,8 +570,8 @@ def finished_capture(
     return capture
 
 
-def _restore(state: dict[str, Any]) -> Capture:
-    """Make a finished capture from its pickled parts."""
+def _restore() -> Capture:
+    """Make a finished capture that gets what was pickled."""
     capture = Capture.__new__(Capture)
-    capture.__dict__.update(state)
+    capture.kept = Kept()
     return capture

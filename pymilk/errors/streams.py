@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import pickle
 from typing import Any
 
 __all__ = [
@@ -65,6 +66,27 @@ def _rebuild(cls: type[StreamError], message: str, attributes: dict[str, Any]) -
     return cls(message, **attributes)
 
 
+class _Nowhere:
+    """A file that keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+def _that_travels(value: Any) -> Any:
+    """Return a value for another process, or its repr if it is a lambda, a lock, an open file."""
+    if value is None or isinstance(value, (bool, int, float, str, bytes)):
+        return value
+    try:
+        pickle.Pickler(_Nowhere(), pickle.HIGHEST_PROTOCOL).dump(value)
+    except Exception:  # noqa: BLE001 (whatever its class raises)
+        try:
+            return repr(value)
+        except Exception:  # noqa: BLE001
+            return f"an object of the class {type(value).__name__}"
+    return value
+
+
 class StreamError(Exception):
     """Base class of all pymilk exceptions.
 
@@ -108,9 +130,24 @@ class StreamError(Exception):
         # OSError and KeyError would show "[Errno ...]" or quotes around the message.
         return self.message
 
+    def _parts(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what the class takes, and what was set later: results of the call, notes."""
+        given = {name: getattr(self, name) for name in ("stream", *self.fields)}
+        later = {name: value for name, value in vars(self).items() if name not in given and name != "message"}
+        if "__notes__" in later:
+            later["__notes__"] = list(later["__notes__"])
+        return given, later
+
     def __reduce__(self) -> tuple[Any, ...]:
-        attributes = {field: getattr(self, field) for field in self.fields}
-        return _rebuild, (type(self), self.message, {"stream": self.stream, **attributes})
+        given, later = self._parts()
+        given = {name: _that_travels(value) for name, value in given.items()}
+        return _rebuild, (type(self), self.message, given), later or None
+
+    def __copy__(self) -> StreamError:
+        given, later = self._parts()
+        again = _rebuild(type(self), self.message, given)
+        vars(again).update(later)
+        return again
 
 
 class StreamNameError(StreamError, ValueError):

@@ -370,11 +370,12 @@ class MultiCapture(Mapping[str, Capture]):
         state = {
             "_captures": dict(self._captures),
             "_errors": dict(self.errors),
+            "_fault": self._fault,
             "_seconds": self._seconds,
             "_cut": set(self._cut),
             "started_ns": self.started_ns,
         }
-        return _restore, (state,)
+        return _restore, (), state  # not as an argument of it: an error may refer to the captures
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         """Refuse: frames of several streams are not one array (NumPy would make one of a single object).
@@ -401,10 +402,10 @@ class MultiCapture(Mapping[str, Capture]):
         return f"<MultiCapture {received}: {'done' if self.done else 'running'}>"
 
 
-def _restore(state: dict[str, Any]) -> MultiCapture:
-    """Make finished captures from their pickled parts."""
+def _restore() -> MultiCapture:
+    """Make finished captures that get what was pickled."""
     many = MultiCapture.__new__(MultiCapture)
-    many.__dict__.update(state, _attached=[], _keeper=None, _fault=None, _over=Latch())
+    many.__dict__.update(_attached=[], _keeper=None, _over=Latch())
     many._over.set()
     return many
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import time
 from typing import Any
 
@@ -111,4 +113,9 @@ def test_a_fault_of_the_thread_ends_all(monkeypatch: pytest.MonkeyPatch, fault: 
         assert vars(caught.value)["captures"] is many
         assert many["cam"].done
         assert many.report.ended == {"cam": "stopped"}  # not by the time that was asked for
+        for again in (pickle.loads(pickle.dumps(many)), copy.copy(many), copy.deepcopy(many)):
+            with pytest.raises(type(fault), match=str(fault)):
+                again.join(30)
+        error = pickle.loads(pickle.dumps(caught.value))
+        assert list(error.captures) == ["cam"]
         cam.destroy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import gc
 import os
@@ -456,3 +457,36 @@ def test_finished_captures_have_all_members(stream):
     capture.close()
     with capture:
         assert capture.wait(PATIENCE).received == 0
+
+
+# -- copies -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("again", [lambda each: pickle.loads(pickle.dumps(each)), copy.copy, copy.deepcopy])
+def test_a_copy_knows_what_ended_the_capture(stream, again):
+    capture = Capture(stream, 3, background=True, timeout=0.05)
+    capture.wait_end(PATIENCE)
+    travelled = again(capture)
+    with pytest.raises(StreamTimeoutError) as caught:
+        travelled.join()
+    assert str(caught.value) == str(capture.error)
+    assert caught.value.capture is travelled
+    assert travelled.error.capture is travelled
+
+
+@pytest.mark.parametrize("again", [lambda each: pickle.loads(pickle.dumps(each)), copy.copy, copy.deepcopy])
+def test_a_copy_of_a_capture_whose_error_refers_to_it(stream, monkeypatch, again):
+    """Errors of other libraries refer to the capture, as errors that end a call do."""
+
+    def fail(self):
+        raise OSError(5, "no")
+
+    monkeypatch.setattr(Capture, "_receive", fail)
+    capture = Capture(stream, 3, background=True)
+    capture.wait_end(PATIENCE)
+    assert capture.error.capture is capture
+    travelled = again(capture)
+    assert type(travelled.error) is OSError
+    assert travelled.error.args == (5, "no")
+    assert again(capture.error).capture.received == 0
+    assert travelled.kept is not capture.kept

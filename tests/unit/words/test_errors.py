@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -82,3 +83,34 @@ def test_raised_exceptions_survive_pickling(stream: Stream) -> None:
         assert (type(again), str(again)) == (type(error), str(error))
         for field in error.fields:
             assert repr(getattr(again, field)) == repr(getattr(error, field))
+
+
+def test_what_a_call_could_not_return_travels_with_its_error() -> None:
+    error = errors.StreamChangedError("stream 'cam': it changed", stream="cam", field="shape")
+    errors.carry(error, capture=[1, 2], report={"recorded": 3})
+    error.add_note("seen at night")
+    for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert (again.capture, again.report) == ([1, 2], {"recorded": 3})
+        assert again.__notes__ == ["seen at night"]
+        again.add_note("another")
+    assert error.__notes__ == ["seen at night"]
+
+
+class Unshown:
+    """Neither its pickle nor its repr can be made."""
+
+    def __reduce__(self) -> str:
+        raise ValueError
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+@pytest.mark.parametrize("found", [lambda: 0, Unshown(), threading.Lock()], ids=["lambda", "unshown", "lock"])
+def test_errors_travel_whatever_was_given(found: object) -> None:
+    error = errors.StreamArgumentError("n is a number", stream="cam", argument="n", found=found)
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.argument, again.stream) == ("n is a number", "n", "cam")
+    assert type(again.found) is str
+    assert type(found).__name__ in again.found
+    assert copy.copy(error).found is found
