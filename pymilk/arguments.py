@@ -94,13 +94,13 @@ def older_words(**words: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
     return decorate
 
 
-def shown(found: object) -> str:
+def shown(found: object, most: int = _SHOWN) -> str:
     """Return a value as messages show it: its repr, the beginning of a long one, or its class."""
     try:
         text = repr(found)
     except Exception:  # noqa: BLE001 (an integer of more than 4300 digits, or any fault of an object's repr)
         return f"an object of the class {type(found).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}... ({len(text)} characters)"
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
 
 
 def bad_argument(argument: str, found: object, wanted: str, stream: str = "") -> StreamArgumentError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..arguments import shown
 from ..errors import StreamArgumentError
 from .keys import check_names, source_of
 
@@ -63,7 +64,7 @@ class Allow:
             parts = name.split("/", 2)
             if len(parts) != wanted.count("/") + 1 or not all(parts):
                 raise StreamArgumentError(
-                    f"parameters in rules are {wanted}, not {name!r:.100}", argument="allow", found=name
+                    f"parameters in rules are {wanted}, not {shown(name, 100)}", argument="allow", found=name
                 )
         for name in (*streams, *groups, *single):
             if any(letter in name for letter in _REFUSED):

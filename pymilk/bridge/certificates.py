@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..arguments import check_count, check_mapping, check_texts
+from ..arguments import check_count, check_mapping, check_texts, shown
 from ..errors import BridgeKeyError, StreamArgumentError
 from ..system.causes import cause_of
 from ..system.extras import optional_library
@@ -107,7 +107,8 @@ def make_certificates(
         check_texts("hosts", (name, *check_texts("hosts", others, "a list for each host")), "a dict of str")
         if _HOST.fullmatch(name) is None or name == _AUTHORITY:
             raise StreamArgumentError(
-                f"a certificate is made for a host name of letters, digits, '.' and '-', not {name!r:.100}",
+                f"a certificate is made for a host name of letters, digits, '.' and '-', "
+                f"not {shown(name, 100)}",
                 argument="hosts", found=name,
             )  # fmt: skip
         there = [path for path in _paths(directory, name) if os.path.lexists(path)]
@@ -239,8 +240,9 @@ def _alternatives(name: str, given: Sequence[str]) -> list[Any]:
         except ValueError:
             if _HOST.fullmatch(each) is None:
                 raise StreamArgumentError(
-                    f"{each!r:.100} is neither a host name nor an IP address", argument="hosts", found=each
-                ) from None
+                    f"{shown(each, 100)} is neither a host name nor an IP address",
+                    argument="hosts", found=each,
+                ) from None  # fmt: skip
             found.append(x509.DNSName(each))
     return found
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..arguments import bad_argument
+from ..arguments import bad_argument, shown
 from ..errors import BridgeError, BridgeMessageError, StreamError, StreamNotFoundError
 from ..recording import taken_by
 from ..reports import Report
@@ -220,7 +220,7 @@ def _chosen(found: list[RemoteRecording], source: str, name: str | None) -> Remo
     if name is not None:
         found = [each for each in found if each.name == name]
     if not found:
-        which = "no recording" if name is None else f"no recording {name!r:.100}"
+        which = "no recording" if name is None else f"no recording {shown(name, 100)}"
         raise StreamNotFoundError(f"{which} of {source} has frames of that time", stream=source)
     if len(found) > 1:
         names = ", ".join(repr(each.name) for each in found[:10])

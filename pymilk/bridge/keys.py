@@ -144,7 +144,8 @@ def source_of(text: str) -> tuple[str, str]:
         return check_name(host), check_name(stream)
     except StreamNameError as error:
         raise BridgeAddressError(
-            f"a stream of another machine is HOST/STREAM, as `pymilk bridge ls` prints it, not {text!r:.100}",
+            f"a stream of another machine is HOST/STREAM, as `pymilk bridge ls` prints it, "
+            f"not {shown(text, 100)}",
             address=text,
         ) from error
 

@@ -6,7 +6,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from ..arguments import bad_argument, check_kind, check_texts
+from ..arguments import bad_argument, check_kind, check_texts, shown
 from ..errors import BridgeAddressError, StreamArgumentError
 from .access import Allow
 from .credentials import Login, Tls
@@ -121,7 +121,8 @@ def parts_of(address: str) -> tuple[str, str, int]:
     found = _ENDPOINT.fullmatch(address)
     if found is None or not 0 < int(found[3]) < 65536 or not _is_host(found[2]):
         raise BridgeAddressError(
-            f"an address is tcp/HOST:PORT or tls/HOST:PORT, as in tcp/127.0.0.1:{PORT}, not {address!r:.100}",
+            f"an address is tcp/HOST:PORT or tls/HOST:PORT, as in tcp/127.0.0.1:{PORT}, "
+            f"not {shown(address, 100)}",
             address=address,
         )
     return found[1], found[2].strip("[]"), int(found[3])

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from .._types import Array
-from ..arguments import bad_argument, check_choice, check_count, check_number
+from ..arguments import bad_argument, check_choice, check_count, check_number, shown
 from ..errors import StreamArgumentError, StreamUnsupportedError
 from ..native.formats import dtype_name
 from ..streams.binning import shrunk
@@ -88,7 +88,7 @@ class Options:
         unknown = sorted(name for name in given if name not in _NAMES)
         if unknown:
             raise StreamArgumentError(
-                f"{', '.join(unknown)!r:.60} is not known here; this pymilk knows {', '.join(_NAMES)}",
+                f"{shown(', '.join(unknown), 60)} is not known here; this pymilk knows {', '.join(_NAMES)}",
                 argument="options",
                 found=unknown,
             )

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from .._types import Array
+from ..arguments import shown
 from ..errors import StreamArgumentError, StreamNotFoundError
 from ..native.formats import EVENT, dtype_name
 from ..recording import Recording, is_recording_name, load
@@ -94,7 +95,7 @@ class Shelf:
             if names is None or names[1] != asked["stream"]:
                 return refusal("a question names the stream of its key")  # rules are about keys
             if not self._allowed(asked["stream"]):
-                return refusal(f"{asked['stream']!r:.60} is none of the streams that are sent")
+                return refusal(f"{shown(asked['stream'], 60)} is none of the streams that are sent")
             if "name" not in asked:
                 return self._list(question)
             return self._frames(asked)
@@ -137,7 +138,7 @@ class Shelf:
         inside = os.path.realpath(path).startswith(self._root + os.sep)
         if os.path.isabs(name) or ".." in name.split("/") or not inside or not is_recording_name(name):
             raise StreamArgumentError(
-                f"{name!r:.100} is no recording of the folder", argument="name", found=name
+                f"{shown(name, 100)} is no recording of the folder", argument="name", found=name
             )
         return path
 

@@ -184,7 +184,7 @@ def _nanoseconds(tolerance: float | None, by: str) -> int | None:
 def _key_of(key: Mapping[str, str], label: str) -> str:
     if not isinstance(key, Mapping) or label not in key:
         raise StreamArgumentError(
-            f"key is the name of a time, or one for each label; there is none for {label!r} in {key!r}",
+            f"key is the name of a time, or one for each label; there is none for {label!r} in {shown(key)}",
             argument="key",
             found=key,
         )

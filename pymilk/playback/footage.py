@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._types import Array
+from ..arguments import shown
 from ..axes import Orientation
 from ..errors import StreamArgumentError, StreamFormatError, StreamNotFoundError
 from ..foreign.contents import content_of
@@ -193,7 +194,7 @@ def _of_array(source: Any, frame_axes: int | None) -> Cube:
     frames = as_pixels(source, "source")
     if frames.ndim == 0 or (frames.dtype.kind not in "biufc" and frames.dtype != EVENT):
         raise StreamArgumentError(
-            f"what is to be played is a path, a recording, or an array of frames, not {source!r:.80}",
+            f"what is to be played is a path, a recording, or an array of frames, not {shown(source, 80)}",
             argument="source",
             found=source,
         )

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .._core import Stream
+from ..arguments import shown
 from ..errors import StreamArgumentError, StreamNotFoundError
 from ..parameters import FPS
 from ..recording import Recorder
@@ -133,6 +134,6 @@ class Control:
         name = request.path_params["name"]
         recorder = self._recorders.get(name)
         if recorder is None:
-            raise StreamNotFoundError(f"stream {name!r:.80} is not recorded from here", stream=name[:80])
+            raise StreamNotFoundError(f"stream {shown(name, 80)} is not recorded from here", stream=name[:80])
         await asyncio.to_thread(recorder.stop)
         return json_answer(plain(recorder.report.to_dict()))

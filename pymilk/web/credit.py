@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from ..arguments import shown
 from ..errors import StreamArgumentError
 from .account import Account, frame_of
 from .sources import Shown
@@ -77,7 +78,8 @@ class Credit:
             self.account.note(*frame)
         elif frame != self.account.last:
             raise StreamArgumentError(
-                f"the last frame painted is {painted!r:.60}, which was not sent, or is older than one before",
+                f"the last frame painted is {shown(painted, 60)}, which was not sent, or is older "
+                "than one before",
                 argument="ready", found=painted,
             )  # fmt: skip
         return len(self._on_the_way) < _ON_THE_WAY

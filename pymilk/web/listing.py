@@ -8,6 +8,7 @@ import time
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ..arguments import shown
 from ..errors import StreamError, StreamNotFoundError
 from ..inspection import measure_rates, survey
 from .sources import path_of
@@ -52,9 +53,9 @@ class Listing:
             It may not, or is no name.
         """
         if not self.shows(name):
-            raise StreamNotFoundError(f"{name!r:.80} is not shown here", stream=name[:80])
+            raise StreamNotFoundError(f"{shown(name, 80)} is not shown here", stream=name[:80])
         if not name or name != os.path.basename(name) or name.startswith(".") or "\0" in name:
-            raise StreamNotFoundError(f"{name!r:.80} is no name", stream=name[:80])
+            raise StreamNotFoundError(f"{shown(name, 80)} is no name", stream=name[:80])
         return name
 
     def path(self, name: str) -> str:

@@ -10,7 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from .._core import Stream
+from ..arguments import bad_argument, shown
 from ..errors import StreamArgumentError, StreamStorageError
 from ..system.ending import close_at_exit
 from ..system.extras import optional_library
@@ -18,6 +21,7 @@ from ..system.faults import words_of_fault
 from ..system.journal import warn
 from ..system.latch import Latch
 from ..system.signals import unbroken
+from ..system.single import Single
 from ..system.threads import do_all, join_thread, start_thread
 from .listing import Listing
 from .settings import Settings
@@ -67,7 +71,7 @@ class _Socket:
         self._send({"end": reason}, [])
 
 
-class LiveView:
+class LiveView(Single):
     """A stream in a notebook, as the page shows it: made by `live`, and shown as the last line of a cell.
 
     Ends with the output of its cell, with `close`, and with the kernel.
@@ -79,6 +83,8 @@ class LiveView:
     widget : anywidget.AnyWidget
         What the notebook shows.
     """
+
+    _single = "its thread belongs to this process; make another one with pymilk.live"
 
     def __init__(self, path: str, settings: dict[str, str]) -> None:
         anywidget = optional_library("anywidget", "notebook", "views in notebooks")
@@ -253,7 +259,7 @@ def live(stream: Any, **settings: object) -> LiveView:
     if path is None:
         if not isinstance(stream, str) or stream != os.path.basename(stream) or not stream:
             raise StreamArgumentError(
-                f"stream is the name of one, or an open SHM, not {stream!r:.60}",
+                f"stream is the name of one, or an open SHM, not {shown(stream, 60)}",
                 argument="stream", found=stream,
             )  # fmt: skip
         path = path_of(stream)
@@ -264,4 +270,12 @@ def live(stream: Any, **settings: object) -> LiveView:
                 argument=name, found=settings[name],
             )  # fmt: skip
     Stream.attach(path, writable=False, prefault=False).close()  # says what is wrong with it, in the cell
-    return LiveView(str(path), {name: str(value) for name, value in settings.items()})
+    return LiveView(str(path), {name: _text_of(name, value) for name, value in settings.items()})
+
+
+def _text_of(name: str, value: object) -> str:
+    """Return a setting as the page takes it."""
+    if isinstance(value, (str, int, float, np.bool_, np.number)):
+        with contextlib.suppress(ValueError):  # an integer of more than 4300 digits
+            return str(value)
+    raise bad_argument(name, value, "a text or a number, as in the address of the page")

@@ -13,8 +13,9 @@ import pytest
 
 import pymilk
 from pymilk import SHM, Capture, RingReader, Stream, axes, bridge, channels, parameters, times
-from pymilk._core import PrivateRing
+from pymilk._core import FRAME_ROW, PrivateRing
 from pymilk.arguments import check_number, shown, whole_number
+from pymilk.bridge.parameters.wire import plain_value, read_value
 from pymilk.errors import (
     BridgeAddressError,
     FPSArgumentError,
@@ -26,6 +27,7 @@ from pymilk.errors import (
 )
 from pymilk.multi import Watcher, align
 from pymilk.simulate import SimulatedLoop
+from pymilk.web.refusing import bad_value
 from support.descriptors import many_allowed, moved_up
 
 HUGE = 10**400
@@ -399,10 +401,29 @@ def test_values_that_cannot_be_shown(cam, given, told):
         lambda given: parameters.FPS.create("fps", description=given),
         lambda given: parameters.FPS.create("fps").add_param(given, "FLOAT64"),
         lambda given: bridge.Receiver(given),
+        lambda given: channels.SharedState.create("state").update({given: 1}),
     ],
 )
 def test_numbers_with_more_digits_than_are_written(call):
     with pytest.raises(StreamError, match="not an object of the class int"):
+        call(10**5000)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda given: pymilk.Player(np.array(given, object)),
+        lambda given: channels.SharedState.create("state")[given],
+        lambda given: pymilk.live([given]),
+        lambda given: pymilk.live("cam", low=given),
+        lambda given: align({"cam": np.zeros(2, FRAME_ROW)}, key={given: given}),
+        lambda given: plain_value([given] * 3, "loop", "gain"),
+        lambda given: read_value(parameters.ParameterType.STRING, given),
+    ],
+)
+def test_what_holds_such_numbers(cam, call):
+    assert str(bad_value("width", 10**5000, "a number")).endswith("not an object of the class int")
+    with pytest.raises(StreamError, match=r"an object of the class (int|list|ndarray|dict)"):
         call(10**5000)
 
 

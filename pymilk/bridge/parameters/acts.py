@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from ...arguments import check_number
+from ...arguments import check_number, shown
 from ...errors import BridgeForbiddenError, BridgeMessageError, FPSKeyError, StreamError
 from ...parameters import FPS, ParameterType
 from ...system.threads import start_thread
@@ -117,7 +117,7 @@ class Acts:
     def _write(self, name: str, key: str, asked: dict[str, Any]) -> dict[str, Any]:
         if not self._offer.may_set(name, key):
             raise BridgeForbiddenError(
-                f"{self._host} lets nobody set {key!r:.100} of fps {name!r}: `pymilk bridge send` there "
+                f"{self._host} lets nobody set {shown(key, 100)} of fps {name!r}: `pymilk bridge send` there "
                 f"needs --allow-set {name}/{key:.100}"
             )
         with FPS(name) as fps:
@@ -140,8 +140,8 @@ class Acts:
         """Return how long a command may wait for its process, if it may be given."""
         if not self._offer.may_command(name, command):
             raise BridgeForbiddenError(
-                f"{self._host} lets nobody tell fps {name!r} {command!r:.60}: `pymilk bridge send` there "
-                f"needs --allow-command {name}/{command:.60}"
+                f"{self._host} lets nobody tell fps {name!r} {shown(command, 60)}: `pymilk bridge send` "
+                f"there needs --allow-command {name}/{command:.60}"
             )
         seconds = check_number(
             "timeout", asked.get("timeout"), f"0 to {COMMAND_SECONDS:g} seconds", 0.0, COMMAND_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from ...arguments import shown
 from ...errors import StreamArgumentError
 from ..keys import check_names
 
@@ -59,13 +60,13 @@ class ParameterOffer:
             if len(parts) != 2 or not all(parts):
                 raise StreamArgumentError(
                     "what others may set or command is FPS/NAME, as in loop/gain or 'loop/*', not "
-                    f"{name!r:.100}", argument="set", found=name,
+                    f"{shown(name, 100)}", argument="set", found=name,
                 )  # fmt: skip
         for name in self.command:
             what = name.split("/", 1)[1]
             if not any(fnmatchcase(each, what) for each in COMMANDS):
                 raise StreamArgumentError(
-                    f"{what!r:.100} is no command; known are {', '.join(COMMANDS)}",
+                    f"{shown(what, 100)} is no command; known are {', '.join(COMMANDS)}",
                     argument="command",
                     found=name,
                 )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ... import errors
+from ...arguments import shown
 from ...errors import BridgeError, BridgeMessageError, FPSError, FPSTypeError, StreamError
 from ...parameters import Parameter, ParameterFlag, ParameterType, Timespec
 from ...parameters.parameter import ParameterStatus
@@ -127,7 +128,7 @@ def plain_value(value: Any, fps: str, key: str) -> Any:
     if len(parts) <= 2 and all(isinstance(each, (bool, int, float, str)) for each in parts):
         return value
     raise FPSTypeError(
-        f"fps {fps!r}: {key!r} takes a number, a switch, a text or a time, not {value!r:.100}",
+        f"fps {fps!r}: {key!r} takes a number, a switch, a text or a time, not {shown(value, 100)}",
         fps=fps, key=key, expected="bool, int, float, str or Timespec", found=value,
     )  # fmt: skip
 
@@ -152,7 +153,7 @@ def read_value(kind: ParameterType, given: Any) -> Any:
     elif kind not in FIXED_TYPES:
         good = _is_integer(given)
     if not good:
-        raise _refused(f"a value of type {kind.name} is {given!r:.60}")
+        raise _refused(f"a value of type {kind.name} is {shown(given, 60)}")
     return given
 
 
