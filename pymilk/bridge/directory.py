@@ -158,7 +158,7 @@ def read_about(key: str, message: bytes) -> RemoteStream | None:
         stream=names[1],
         shape=tuple(shape) if usable and shape else (),
         dtype=dtype[:40] if isinstance(dtype, str) and dtype.isprintable() else "",
-        age=float(age) if isinstance(age, (int, float)) else None,
+        age=_seconds(age),
         wanted=said.get("wanted") is True,
         counter=_count(said.get("counter")),
         sent=_count(said.get("sent")),
@@ -167,6 +167,12 @@ def read_about(key: str, message: bytes) -> RemoteStream | None:
         trouble=_words(said.get("trouble")),
         kind="log" if said.get("kind") == "log" else "stream",
     )
+
+
+def _seconds(value: Any) -> float | None:
+    """Return a time that another machine tells, if it is one."""
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e12
+    return float(value) if good else None
 
 
 def _words(value: Any) -> str:

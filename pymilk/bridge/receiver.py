@@ -28,6 +28,7 @@ from ..system.journal import GapTeller
 from ..system.latch import Latch
 from ..system.notices import warn_always
 from ..system.signals import unbroken
+from ..system.single import Single
 from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns
 from .account import Account, Arrival
@@ -98,7 +99,7 @@ _LOOK_SECONDS = 1.0
 _OLD = "it is older than what is here, or its sender was followed by another one"
 
 
-class Receiver:
+class Receiver(Single):
     """Publish the frames of a stream of another machine in a stream of this one, with the same account.
 
     A context manager: it receives from its beginning to its end. Or `start`, `stop` and `wait`; it ends with
@@ -144,6 +145,8 @@ class Receiver:
 
     The stream of a receiver that was killed is taken over with its counters.
     """
+
+    _single = "its threads belong to this process; make another one, with another name="
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.latch import Latch
 from ..system.signals import unbroken
+from ..system.single import Single
 from .connections import Connections
 from .engine import Engine
 from .header import MAX_FRAME, nbytes_most
@@ -21,7 +22,7 @@ from .zenoh import open_engine
 __all__ = ["Router"]
 
 
-class Router:
+class Router(Single):
     """Let senders and receivers that connect to it find each other, without a service to install.
 
     A context manager, or `start`, `stop` and `wait`; it ends with the interpreter.
@@ -38,6 +39,8 @@ class Router:
     LibraryMissingError, BridgeError, BridgeKeyError
         From `start`.
     """
+
+    _single = "its threads belong to this process; make another one"
 
     def __init__(self, links: Links, *, max_frame: int = MAX_FRAME) -> None:
         self._links = links

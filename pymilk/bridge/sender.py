@@ -20,6 +20,7 @@ from ..system.faults import fault_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
 from ..system.signals import unbroken
+from ..system.single import Single
 from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns
 from .clocks import answer_clock
@@ -64,7 +65,7 @@ _KINDS_MOST, _KIND_SECONDS = 16, 30.0
 _PLAIN = Options()
 
 
-class Sender:
+class Sender(Single):
     """Send streams to all who listen, until it is stopped.
 
     A context manager: it sends from its beginning to its end. Or `start`, `stop` and `wait`; it ends with the
@@ -102,6 +103,8 @@ class Sender:
     StreamNotFoundError
         From `start`: there is no folder to serve.
     """
+
+    _single = "its threads belong to this process; make another one"
 
     def __init__(
         self,

@@ -20,10 +20,12 @@ from ..errors import (
     StreamArgumentError,
     StreamTimeoutError,
 )
+from ..system.alone import Alone
 from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.latch import Latch
 from ..system.signals import unbroken
+from ..system.single import Single
 from .connections import Connections
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
@@ -49,7 +51,7 @@ _LAST_MOST = 2**62
 _AROUND = 64
 
 
-class Tail:
+class Tail(Single):
     """Read a message log of another machine: an iterator of its messages, from `start` to `stop`.
 
     A context manager that starts and stops. The sender there, `Sender(log=...)` or `pymilk bridge send
@@ -77,9 +79,11 @@ class Tail:
 
     Notes
     -----
-    One thread reads; others may call `stop` and `report`. A child after fork has none of it: its copy has
-    ended.
+    One thread reads, a second one gets `StreamBusyError`; others may call `stop` and `report`. A child after
+    fork has none of it: its copy has ended.
     """
+
+    _single = "its threads belong to this process; make another one"
 
     def __init__(
         self,
@@ -97,6 +101,7 @@ class Tail:
         self._connections: Connections | None = None
         self._listening: Registration | None = None
         self._news, self._over, self._lock = Latch(), Latch(), threading.Lock()
+        self._alone = Alone(f"the tail of {source}", source)
         self._waiting: deque[LogRecord] = deque()
         self._asker = secrets.randbits(62) + 1
         self._file = self._after = self._goal = self._sender = self.longest = 0
@@ -196,8 +201,14 @@ class Tail:
             Without `follow`: nobody answers, or it is refused. Else `report` says so, and it goes on.
         StreamArgumentError
             It was not started, or has ended.
+        StreamBusyError
+            Another thread is reading.
         """
         limit = checked_timeout(timeout)
+        with self._alone:
+            return self._read(limit)
+
+    def _read(self, limit: float | None) -> LogRecord:
         deadline = None if limit is None else time.monotonic() + limit
         while not self._waiting:
             if self._news.is_set() or time.monotonic() >= self._due:
@@ -256,7 +267,8 @@ class Tail:
         """Yield what the log has when it is asked first."""
         began = time.monotonic()
         while not self._heard:
-            self._ask()
+            with self._alone:
+                self._ask()
             if not self._heard and time.monotonic() - began > _FIRST_SECONDS:
                 self._give_up()
             if not self._heard and self._over.wait(_AGAIN_SECONDS):
@@ -281,6 +293,7 @@ class Tail:
         # Connections stayed with the parent.
         self._engine = self._listening = self._connections = None
         self._over, self._news, self._lock = Latch(), Latch(), threading.Lock()
+        self._alone.after_fork()
         self._over.set()
 
     # -- questions ---------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from ..arguments import shown
 from ..errors import ChannelArgumentError
 from ..streams.waiting import Awaited
 from ..streams.watching import Descriptor, read_later
+from ..system.single import Single
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -26,11 +27,13 @@ def check_start(start: str) -> None:
         raise ChannelArgumentError(text, argument="start", found=start)
 
 
-class Channel:
+class Channel(Single):
     """Something with `_awaited`, which `pymilk.wait_any`, descriptors and tasks wait for.
 
     It is the last of the bases of a class: the others say what to wait for.
     """
+
+    _single = "what it has read, and its locks, belong to this process; pass the name, and attach it there"
 
     #: Made by `fileno`, and told after each read.
     _descriptor: Descriptor | None = None

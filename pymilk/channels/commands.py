@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from ..arguments import check_count, shown
+from ..arguments import check_count, is_number, shown
 from ..errors import (
     ChannelArgumentError,
     ChannelClosedError,
@@ -25,9 +26,10 @@ from ..streams.waiting import Awaited
 from ..streams.watching import read_later
 from ..system.forks import tell_after_fork
 from ..system.signals import held_signals
+from ..system.single import Single
 from .base import Channel
 from .file import HEADER_NBYTES, new_header
-from .files import Kind, channel_name, channel_path, create_channel, open_channel, remove_channel
+from .files import Kind, channel_name, channel_path, create_channel, open_channel, remove_channel, trouble
 from .queue import SLOT_NBYTES, QueueFile
 
 if TYPE_CHECKING:
@@ -53,6 +55,27 @@ _LIMITS = {"slots": (1, 4096), "size": (8, 1 << 24)}
 _LOOK_SECONDS = 0.05
 
 
+def _check_spin(spin: float) -> None:
+    """Raise an error if so long a time cannot be spun; a queue that could not be attached is not made."""
+    if not is_number(spin) or not 0 <= spin <= 1:
+        raise ChannelArgumentError(
+            f"spin is a time from 0 to 1 s, not {shown(spin)}", argument="spin", found=spin
+        )
+
+
+@contextlib.contextmanager
+def _kept_descriptor(path: str, name: str) -> Iterator[None]:
+    """Keep a file descriptor of this process for later."""
+    try:
+        fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise trouble(error, name, path, "made") from None
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
 class Reply(NamedTuple):
     """What has become of a command.
 
@@ -72,7 +95,7 @@ class Reply(NamedTuple):
     error: bool
 
 
-class Ticket:
+class Ticket(Single):
     """A command that was sent. If it is thrown away the command stays, and its reply is thrown away.
 
     Attributes
@@ -81,16 +104,20 @@ class Ticket:
         Of the command in its queue, from 1.
     """
 
+    _single = "its caller waits in this process; wait for the reply, and pass that"
+
     def __init__(self, queue: CommandQueue, slot: int, word: int, number: int) -> None:
         self._queue, self._slot, self._word, self.number = queue, slot, word, number
         self._reply: Reply | None = None
+        self._turn = threading.RLock()  # who has it alone looks at the slot, and gives it back
 
     @property
     def state(self) -> State:
         """What has become of it: "waiting", "started", or the state of the `Reply` that `wait` returns."""
-        if self._reply is not None:
-            return self._reply.state
-        return _WORDS[self._queue._state(self._slot, self._word)]
+        with self._turn:
+            if self._reply is not None:
+                return self._reply.state
+            return _WORDS[self._queue._state(self._slot, self._word)]
 
     def wait(self, timeout: float | None = None) -> Reply:
         """Wait for the reply, without the GIL.
@@ -114,7 +141,7 @@ class Ticket:
         ChannelDamagedError, ChannelClosedError
         """
         if self._reply is None:
-            state = _WORDS[self._queue._wait(self._slot, self._word, timeout)]
+            state = self._waited(timeout)
             if state == "waiting" and self._queue._is_gone() and self.withdraw():
                 raise self._queue._removed()
             if state in ("waiting", "started"):
@@ -128,6 +155,16 @@ class Ticket:
             self._close(state)
         assert self._reply is not None
         return self._reply
+
+    def _waited(self, timeout: float | None) -> State:
+        """Wait for another state; that of the reply if another thread has taken it meanwhile."""
+        try:
+            return _WORDS[self._queue._wait(self._slot, self._word, timeout)]
+        except ChannelFormatError:
+            with self._turn:
+                if self._reply is None:
+                    raise
+                return self._reply.state
 
     async def wait_async(self, timeout: float | None = None) -> Reply:
         """Wait for the reply, as `wait`, without blocking the event loop of asyncio; or ``await ticket``.
@@ -146,18 +183,22 @@ class Ticket:
         return self._queue._reply_awaited(self._slot, self._word)
 
     def _close(self, state: State) -> None:
-        if state == "done":
-            data, error = self._queue._collect(self._slot, self._word)
-            self._reply = Reply("done", data, error)
-        else:
-            self._queue._leave(self._slot, self._word)
-            self._reply = Reply(state, None, False)
+        with self._turn:
+            if self._reply is not None:
+                return  # another thread was faster
+            if state == "done":
+                data, error = self._queue._collect(self._slot, self._word)
+                self._reply = Reply("done", data, error)
+            else:
+                self._queue._leave(self._slot, self._word)
+                self._reply = Reply(state, None, False)
 
     def withdraw(self) -> bool:
         """Take the command back; False if it was taken before."""
-        if self._reply is None and self._queue._withdraw(self._slot, self._word):
-            self._reply = Reply("not started", None, False)
-        return self._reply is not None and self._reply.state == "not started"
+        with self._turn:
+            if self._reply is None and self._queue._withdraw(self._slot, self._word):
+                self._reply = Reply("not started", None, False)
+            return self._reply is not None and self._reply.state == "not started"
 
     def leave(self) -> Reply:
         """Wait no longer: take the command back, or say that it was started.
@@ -167,9 +208,10 @@ class Ticket:
         Reply
             "done", if the reply came just now.
         """
-        if not self.withdraw() and self._reply is None:
-            state = self.state
-            self._close("done" if state == "done" else "started, unknown")
+        with self._turn:
+            if not self.withdraw() and self._reply is None:
+                state = self.state
+                self._close("done" if state == "done" else "started, unknown")
         assert self._reply is not None
         return self._reply
 
@@ -182,7 +224,7 @@ class Ticket:
         return f"<Ticket of command {self.number} of {self._queue.name!r}>"
 
 
-class Command:
+class Command(Single):
     """A command that this process has taken, to be answered once.
 
     Attributes
@@ -198,6 +240,8 @@ class Command:
     At the end of ``with`` a command without an answer gets an empty one; after an exception its text,
     as an error.
     """
+
+    _single = "it is answered by the process that took it; pass its data"
 
     def __init__(
         self, queue: CommandQueue, slot: int, word: int, number: int, time_ns: int, data: bytes | str
@@ -339,6 +383,7 @@ class CommandQueue(QueueFile, Channel):
                     argument=argument,
                     found=found,
                 )
+        _check_spin(spin)
         size = (size + 7) // 8 * 8
         nbytes = HEADER_NBYTES + max(1024, slots * (SLOT_NBYTES + size))
         with contextlib.ExitStack() as stack:
@@ -348,7 +393,8 @@ class CommandQueue(QueueFile, Channel):
                     old = stack.enter_context(cls.attach(path))
             header = new_header(Kind.cmd, nbytes, slots, size)
             with held_signals():  # the file is there, and the old one retired, or neither
-                os.close(create_channel(path, plain, header, nbytes, replace=replace, mode=mode))
+                with _kept_descriptor(path, plain):  # to attach it takes one more than to make it
+                    os.close(create_channel(path, plain, header, nbytes, replace=replace, mode=mode))
                 if old is not None:
                     old._retire()
         return cls.attach(path, spin=spin)
@@ -369,10 +415,7 @@ class CommandQueue(QueueFile, Channel):
         ChannelNotFoundError, ChannelPermissionError, ChannelFormatError
         ChannelArgumentError, StreamNameError
         """
-        if not 0 <= spin <= 1:
-            raise ChannelArgumentError(
-                f"spin is a time from 0 to 1 s, not {shown(spin)}", argument="spin", found=spin
-            )
+        _check_spin(spin)
         return cls._open(name, True, spin)
 
     @classmethod

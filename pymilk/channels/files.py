@@ -21,6 +21,7 @@ from ..errors import (
     ChannelStorageError,
 )
 from ..names import check_name, stream_directory
+from ..system.causes import cause_of
 from ..system.files import put_in_place
 from ..system.hidden import temporary_path
 from ..system.locks import holder_of, named_holder, take_lock
@@ -103,7 +104,7 @@ def trouble(error: OSError, name: str, path: str, what: str) -> ChannelError:
         kind = ChannelNotFoundError
     elif isinstance(error, FileExistsError):
         kind = ChannelExistsError
-    said = f"channel {name!r}: {path} cannot be {what}: {error.strerror or error}"
+    said = f"channel {name!r}: {path} cannot be {what}: {cause_of(error, path)}"
     return kind(said, channel=name, path=path)
 
 

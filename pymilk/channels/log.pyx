@@ -100,6 +100,16 @@ cdef class Message:
         lost = f", lost={self.lost}" if self.lost else ""
         return f"Message({self.data!r}, number={self.number}{lost})"
 
+    def __reduce__(self):
+        return message_again, (self.data, self.number, self.time_ns, self.lost)
+
+
+def message_again(data, uint64_t number, int64_t time_ns, uint64_t lost):
+    """Make a message again from its pickled parts."""
+    cdef Message message = Message.__new__(Message)
+    message.data, message.number, message.time_ns, message.lost = data, number, time_ns, lost
+    return message
+
 
 @cython.auto_pickle(False)
 cdef class LogFile(CountedFile):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._types import Array
 from ..arguments import check_count, shown
@@ -65,6 +65,9 @@ class Batch:
     def __init__(self, rows: Array, payload: bytes, lost: int) -> None:
         self.rows, self.lost = rows, lost
         self.payload = memoryview(payload)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Batch, (self.rows, bytes(self.payload), self.lost)
 
     def __len__(self) -> int:
         return len(self.rows)

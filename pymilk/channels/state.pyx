@@ -33,6 +33,7 @@ import os
 
 import numpy as np
 
+from ..arguments import shown
 from ..errors import (
     ChannelArgumentError,
     ChannelFormatError,
@@ -43,6 +44,7 @@ from ..errors import (
 )
 from ..system.locks import holder_of, named_holder
 from ..system.arrays import unmasked
+from .files import trouble
 from .values import array_bytes, array_of, pairs_of
 
 __all__ = ["LONGEST_KEY", "StateFile", "first_image"]
@@ -100,7 +102,7 @@ cdef tuple encoded(str name, key, value):
     cdef int kind
     if text is None:
         raise ChannelArgumentError(
-            f"channel {name!r}: a key is text of 1 to {LONGEST_KEY} bytes of UTF-8 without NUL, not {key!r:.300}",
+            f"channel {name!r}: a key is text of 1 to {LONGEST_KEY} bytes of UTF-8 without NUL, not {shown(key, 300)}",
             channel=name, argument="key", found=key)
     if isinstance(value, np.generic) and type(value) in SCALARS:
         value = value.item()
@@ -370,7 +372,7 @@ cdef class StateFile(CountedFile):
 
     cdef object unknown(self, key):
         return ChannelKeyError(
-            f"channel {self.name!r} has no key {key!r}; its keys: {', '.join(map(repr, self._keys()))}"[:500],
+            f"channel {self.name!r} has no key {shown(key, 300)}; its keys: {', '.join(map(repr, self._keys()))}"[:500],
             channel=self.name, path=self.path, key=key)
 
     def _entry(self, key):
@@ -613,6 +615,8 @@ cdef class StateFile(CountedFile):
             fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
         except FileNotFoundError:
             raise self.removed() from None
+        except OSError as error:
+            raise trouble(error, self.name, self.path, "opened to be locked") from None
         status = os.fstat(fd)
         if status.st_ino != self.inode or status.st_dev != self.device:
             os.close(fd)

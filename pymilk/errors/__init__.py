@@ -76,6 +76,7 @@ _ROOMS = {
         "ProcessInfoNameError",
         "ProcessInfoNotFoundError",
         "ProcessInfoPermissionError",
+        "ProcessInfoStorageError",
         "ProcessListFullError",
         "ProcessTimeoutError",
         "TmuxError",

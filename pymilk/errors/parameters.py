@@ -37,6 +37,7 @@ __all__ = [
     "ProcessInfoNameError",
     "ProcessInfoNotFoundError",
     "ProcessInfoPermissionError",
+    "ProcessInfoStorageError",
     "ProcessListFullError",
     "ProcessTimeoutError",
     "TmuxError",
@@ -329,6 +330,10 @@ class ProcessInfoExistsError(ProcessInfoError, FileExistsError):
 
 class ProcessInfoPermissionError(ProcessInfoError, PermissionError):
     """The file may not be read, or not be written by this user."""
+
+
+class ProcessInfoStorageError(ProcessInfoError, OSError):
+    """There is no room for the file, or this process has no file descriptors left."""
 
 
 class ProcessInfoClosedError(ProcessInfoError, ValueError):

@@ -320,7 +320,8 @@ cdef class Creation:
                     "MILK_SHM_DIR", stream=new.name, path=self.directory) from None
             if kind is StreamPermissionError:
                 raise StreamPermissionError(
-                    f"stream {new.name!r}: no permission to create files in {self.directory}",
+                    f"stream {new.name!r}: no permission to create files in {self.directory}"
+                    f"{': ' + cause_of(error) if error.errno == _errno.EROFS else ''}",
                     stream=new.name, path=self.directory) from None
             if error.errno == _errno.ENOSPC:
                 raise no_space(new.name, self.directory, self.h.at.total) from None

@@ -18,6 +18,7 @@ from ..errors import (
     FPSPermissionError,
     FPSStorageError,
 )
+from ..system.causes import cause_of
 from ..system.files import put_in_place
 from ..system.hidden import temporary_path
 from ..system.temporary import mark_busy, mark_idle
@@ -51,7 +52,7 @@ def file_trouble(error: OSError, path: str, what: str) -> FPSError:
     what : str
         What cannot be done with it, to end "... cannot be": ``"made"``.
     """
-    text = f"{path} cannot be {what}: {error.strerror or error}"
+    text = f"{path} cannot be {what}: {cause_of(error, path)}"
     kind: type[FPSError] = FPSStorageError
     if isinstance(error, PermissionError) or error.errno == errno.EROFS:
         kind = FPSPermissionError

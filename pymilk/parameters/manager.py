@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from ..errors import FPSError, FPSKeyError, FPSNotFoundError, FPSPermissionError, FPSStorageError
 from ..system.causes import cause_of, ended_resources
 from ..system.files import checked_path
+from ..system.single import Single
 from .fps import FPS
 from .naming import SUFFIX, fps_directory
 
@@ -35,7 +36,7 @@ def list_fps(directory: str | None = None) -> list[str]:
     return sorted(name.removesuffix(SUFFIX) for name in entries if name.endswith(SUFFIX) and name[0] != ".")
 
 
-class FPSManager(Mapping[str, FPS]):
+class FPSManager(Single, Mapping[str, FPS]):
     """All FPS of the stream directory whose names, and labels, match a pattern: a mapping of names to `FPS`.
 
     Parameters
@@ -54,6 +55,8 @@ class FPSManager(Mapping[str, FPS]):
     -----
     The directory is looked through when the manager is made, and by `rescan`; each FPS stays attached.
     """
+
+    _single = "it has its parameters open in this process; make another one with the same pattern"
 
     def __init__(self, pattern: str = "*", label: str = "*") -> None:
         self.pattern = pattern

@@ -28,6 +28,7 @@ from ..errors import (
     ProcessInfoFormatError,
     ProcessInfoNotFoundError,
     ProcessInfoPermissionError,
+    ProcessInfoStorageError,
 )
 from ..system.causes import cause_of, ended_resources
 from .process_layout import TIMER_SLOTS as _TIMER_SLOTS
@@ -117,7 +118,7 @@ cdef class MappedFile:
         except FileNotFoundError:
             raise ProcessInfoNotFoundError(f"{path}: there is no such file", path=path) from None
         except OSError as error:
-            kind = ProcessInfoError if ended_resources(error) is not None else ProcessInfoPermissionError
+            kind = ProcessInfoStorageError if ended_resources(error) is not None else ProcessInfoPermissionError
             raise kind(
                 f"{path} cannot be opened for {'writing' if writable else 'reading'}: {cause_of(error)}",
                 path=path) from error

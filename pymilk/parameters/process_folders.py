@@ -8,6 +8,7 @@ a stream directory was set. So a listing looks in all three.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -25,6 +26,7 @@ from ..errors import (
     ProcessInfoNameError,
     ProcessInfoNotFoundError,
     ProcessInfoPermissionError,
+    ProcessInfoStorageError,
     ProcessListFullError,
     StreamNotFoundError,
 )
@@ -140,7 +142,7 @@ def find_files(directory: str) -> Iterator[tuple[str, str, int]]:
     except OSError as error:
         if ended_resources(error) is not None:
             text = f"{directory} cannot be listed: {cause_of(error)}"
-            raise ProcessInfoError(text, path=directory) from error
+            raise ProcessInfoStorageError(text, path=directory) from error
         raise ProcessInfoNotFoundError(
             f"{directory}: there is no such directory; create it, or name another one", path=directory
         ) from error
@@ -150,14 +152,14 @@ def find_files(directory: str) -> Iterator[tuple[str, str, int]]:
             yield match[1], os.path.join(directory, entry), int(match[2])
 
 
-def not_made(path: str, error: OSError, process: str | None = None) -> ProcessInfoPermissionError:
-    """Return the error for a file of process information that this user cannot make."""
-    return ProcessInfoPermissionError(
-        f"{path} cannot be made: {error.strerror}; set MILK_PROC_DIR to a directory that this user may write "
-        "to",
-        process=process,
-        path=path,
-    )
+def not_made(path: str, error: OSError, process: str | None = None) -> ProcessInfoError:
+    """Return the error for a file of process information that cannot be made."""
+    text = f"{path} cannot be made: {cause_of(error, path)}"
+    denied = isinstance(error, (PermissionError, FileNotFoundError, NotADirectoryError))
+    if denied or error.errno == errno.EROFS:
+        text += "; set MILK_PROC_DIR to a directory that this user may write to"
+        return ProcessInfoPermissionError(text, process=process, path=path)
+    return ProcessInfoStorageError(text, process=process, path=path)
 
 
 def new_file(path: str, content: bytes) -> None:

@@ -33,6 +33,7 @@ from ..errors import (
 from ..native.checks import checked_timeout
 from ..system.processes import owner_state, process_alive
 from ..system.signals import held_signals, unbroken
+from ..system.single import Single
 from ..times import now_ns
 from .loop import Loop
 from .process_fields import decode, encode, known, nanoseconds
@@ -63,7 +64,7 @@ _TMUX_SECONDS = 1.0
 _NONE = " "
 
 
-class ProcessInfo:
+class ProcessInfo(Single):
     """The process information of one process.
 
     Made by `attach` or `create`; a context manager.
@@ -85,6 +86,8 @@ class ProcessInfo:
     is written, which is all that a controller may do. A file that is cut while it is in use raises
     `ProcessInfoDamagedError`.
     """
+
+    _single = "it is of one process; attach it again by its path"
 
     def __init__(self, path: str, *, writable: bool | None = None) -> None:
         self._owner = False
@@ -219,6 +222,8 @@ class ProcessInfo:
             This process has one of that name.
         ProcessListFullError
             No slot of the process list is free; nothing is left behind.
+        ProcessInfoStorageError
+            There is no room for the file, or no file descriptors are left; nothing is left behind.
         ProcessInfoPermissionError
             This user may not write in the directory.
         """

@@ -20,6 +20,7 @@ from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
 from ..system.processes import named_processes
 from ..system.signals import unbroken
+from ..system.single import Single
 from ..system.threads import join_thread, start_thread
 from ..times import now_ns
 from .check import check_all
@@ -64,7 +65,7 @@ def conf_step(table: ParameterTable) -> bool:
     return True
 
 
-class Running:
+class Running(Single):
     """The process behind an FPS; made by `FPS.running`, and entered with ``with``.
 
     Parameters
@@ -83,6 +84,8 @@ class Running:
     When a control program stops it, the Ctrl-C that it sends comes as KeyboardInterrupt; the ``with`` block
     ends then without an error. A Ctrl-C of a user is passed on.
     """
+
+    _single = "it is of one process; make another one"
 
     def __init__(self, table: ParameterTable, conf: bool | None, run: bool) -> None:
         self._table = table

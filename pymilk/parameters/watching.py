@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..arguments import shown
 from ..errors import FPSArgumentError, FPSTimeoutError
+from ..system.alone import Alone
 from ..system.forks import tell_after_fork
 from ..system.signals import unbroken
+from ..system.single import Single
 from ..system.threads import no_thread
 from .table import Entry, ParameterTable
 
@@ -120,7 +122,7 @@ def _known(table: ParameterTable, entry: Entry, since: dict[str, int] | None) ->
     return table.counter(entry) if known is None else known
 
 
-class ChangeLoop:
+class ChangeLoop(Single):
     """Changes one by one in a ``for`` loop, until `close`, or until none comes in time.
 
     Parameters
@@ -131,10 +133,13 @@ class ChangeLoop:
         Seconds to wait for a change; None waits for ever.
     """
 
+    _single = "what it has seen belongs to this process; watch again"
+
     def __init__(self, fps: str, timeout: float | None) -> None:
         deadline_of(timeout, fps)
         self._fps, self._timeout = fps, timeout
         self._closed = False
+        self._alone = Alone(f"the watch of fps {fps!r}", fps)
         self._ready: deque[Change] = deque()
 
     def _wait(self, deadline: int) -> bool:
@@ -148,12 +153,19 @@ class ChangeLoop:
         return self
 
     def __next__(self) -> Change:
-        if not self._ready and not self._wait(self._deadline()):
-            self.close()
-            raise StopIteration
-        change = self._ready[0]
-        del self._ready[0]  # no exception of a signal handler can come behind this
-        return change
+        taken: Change | None = None
+        try:
+            with self._alone:
+                if not self._ready and not self._wait(self._deadline()):
+                    self.close()
+                    raise StopIteration
+                change = taken = self._ready[0]
+                del self._ready[0]
+                return change
+        except BaseException:
+            if taken is not None:  # a signal handler raised before it reached the caller
+                self._ready.appendleft(taken)
+            raise
 
     def close(self) -> None:
         """End the loop, also from another thread."""
@@ -170,7 +182,8 @@ class Watch(ChangeLoop):
     """Changes of some parameters, one by one, in a ``for`` or an ``async for`` loop; see `FPS.watch`.
 
     Changes count from the moment that the watch was made. It ends after `close`, and when no change comes in
-    time; an error of the FPS (closed, replaced, damaged) is raised by the loop. One loop at a time.
+    time; an error of the FPS (closed, replaced, damaged) is raised by the loop. One loop at a time: another
+    thread that takes a change meanwhile gets `StreamBusyError`.
     """
 
     def __init__(self, table: ParameterTable, keys: tuple[str, ...], timeout: float | None) -> None:
@@ -185,6 +198,7 @@ class Watch(ChangeLoop):
 
     def _after_fork(self) -> None:
         self._thread = None  # its thread stayed with the parent
+        self._alone.after_fork()
 
     def _look(self, first: bool = False) -> None:
         """Find the parameters to look at; those that are new count from 0, but for the first time."""
@@ -228,6 +242,10 @@ class Watch(ChangeLoop):
         return self
 
     async def __anext__(self) -> Change:
+        with self._alone:
+            return await self._next()
+
+    async def _next(self) -> Change:
         if not self._ready:
             if self._closed:
                 raise StopAsyncIteration

@@ -14,11 +14,12 @@ from ..axes import Orientation, Which3DState, encode
 from ..errors import StreamFormatError
 from ..system.causes import ended_resources
 from ..system.files import file_error
+from ..system.single import Single
 
 __all__ = ["Footage", "Sequence", "damaged", "stem", "usual_orientation"]
 
 
-class Footage(abc.ABC):
+class Footage(Single, abc.ABC):
     """Frames of one shape and dtype, in order, that can be read again and again.
 
     Attributes
@@ -42,6 +43,8 @@ class Footage(abc.ABC):
         What the source leaves open: what was decided, with ``{}`` for the option that decides otherwise;
         the name of that option; and a value of it.
     """
+
+    _single = "its files are open in this process; open them again with open_footage"
 
     name: str
     stream_name: str | None = None
@@ -75,7 +78,7 @@ class Footage(abc.ABC):
             the file says.
         """
 
-    def close(self) -> None:  # noqa: B027  (most have nothing open)
+    def close(self) -> None:
         """Close its files."""
 
     def describe(self, *, command: bool = False) -> str:

@@ -36,6 +36,7 @@ from ..system.ending import close_at_exit
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
 from ..system.signals import held_signals, unbroken
+from ..system.single import Single
 from ..system.threads import (
     check_scheduling,
     do_all,
@@ -63,7 +64,7 @@ _NAP_SHARE = 0.1
 _PATIENCE = 5.0
 
 
-class Player:
+class Player(Single):
     """Publish frames of a file or an array as a live stream, in the background.
 
     A context manager that starts at its beginning and stops at its end; or use `start`, `stop` and `wait`.
@@ -133,6 +134,7 @@ class Player:
     >>> print(player.report)                                                        # doctest: +SKIP
     """
 
+    _single = "its thread belongs to this process; make another one, for another stream"
     _made = False  # whether there is a stream
 
     def __init__(

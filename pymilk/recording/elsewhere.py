@@ -78,6 +78,12 @@ def _as_it_is(frames: Array) -> Array:
     return frames
 
 
+class _Frames(LazyFrames):
+    """Those whose files are opened when they are indexed."""
+
+    __reduce__ = object.__reduce__
+
+
 def frames_elsewhere(
     parts: Sequence[tuple[str, int]],
     shape: tuple[int, ...],
@@ -97,4 +103,4 @@ def frames_elsewhere(
         See `_File`.
     """
     files = [(_File(path, (count, *shape), dtype, opener, frame_axes), count) for path, count in parts]
-    return LazyFrames(files, [_as_it_is] * len(files), shape, dtype, [path for path, _ in parts])
+    return _Frames(files, [_as_it_is] * len(files), shape, dtype, [path for path, _ in parts])

@@ -14,12 +14,13 @@ from ..errors import StreamError, StreamFormatError
 from ..system.causes import ended_resources
 from ..system.files import file_error, memory_error
 from ..system.memory import free_memory
+from ..system.single import Single
 from .reductions import Reductions
 
 __all__ = ["LazyFrames", "piece_of"]
 
 
-class LazyFrames(Reductions, ArrayLike):
+class LazyFrames(Single, Reductions, ArrayLike):
     """Frames that are read, and converted, when they are indexed.
 
     Behaves like a read-only array of shape (n, *shape): `shape`, `dtype`, `ndim`, `len`, iteration, indices,
@@ -45,6 +46,11 @@ class LazyFrames(Reductions, ArrayLike):
     Each access reads from the files; keep the result if it is used twice. An index along the first axis
     reads only those frames.
     """
+
+    _single = (
+        "they are in files that are open in this process; read them into an array with "
+        "numpy.array, or open the files again with pymilk.load"
+    )
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]

@@ -20,6 +20,7 @@ from ..errors import NotStartedError, RecordError, StreamArgumentError, StreamEr
 from ..shm import SHM
 from ..streams.waiting import spin_of
 from ..system.signals import unbroken
+from ..system.single import Single
 from ..system.threads import check_scheduling, do_all
 from .headers import checked_keywords
 from .job import Job, JobOptions
@@ -36,7 +37,7 @@ __all__ = ["Recorder", "record"]
 _SYNCS = ("end", "second")
 
 
-class Recorder:
+class Recorder(Single):
     """Record streams to disk in the background.
 
     A context manager that starts at its beginning and stops at its end; or use `start`, `stop` and `wait`.
@@ -137,6 +138,8 @@ class Recorder:
     ...     observe()
     >>> print(recorder.report)                                            # doctest: +SKIP
     """
+
+    _single = "its threads belong to this process; make another one, for another path"
 
     def __init__(
         self,

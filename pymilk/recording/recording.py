@@ -17,6 +17,7 @@ from .._types import Array
 from ..axes import Orientation
 from ..errors import RecordingIncompleteError, StreamFormatError
 from ..streams.labelled import Labelled
+from ..system.single import Single
 from .elsewhere import frames_elsewhere
 from .frames import LazyFrames
 from .headers import orientation_of, words_of_axes
@@ -31,7 +32,7 @@ __all__ = ["GAP_ROW", "Recording", "load", "open_together"]
 GAP_ROW = np.dtype([("row", "<i8"), ("lost", "<u8"), ("before", "<u8"), ("after", "<u8")])
 
 
-class Recording(Reductions, Labelled):
+class Recording(Single, Reductions, Labelled):
     """Frames of a stream that were written to disk. Made by `load`; a context manager.
 
     An array of shape (n, *shape): indices are those of `frames`. ``numpy.asarray(recording)`` and DLPack give
@@ -88,6 +89,8 @@ class Recording(Reductions, Labelled):
     times_in : str or None
         Where other programs find the time of each frame; None where there are no rows.
     """
+
+    _single = "its files are open in this process; open them again with pymilk.load"
 
     def __init__(self, paths: list[str], stored: list[Stored], series: bool = False) -> None:
         self.paths = paths

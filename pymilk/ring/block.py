@@ -13,6 +13,7 @@ from .._types import Array
 from ..arraylike import ArrayLike
 from ..errors import StreamClosedError
 from ..reports import LossReport, counter_set_text, uncertain_text
+from ..system.single import Single
 from ..verdicts import ring_reasons
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Block", "RingReport"]
 
 
-class Block(ArrayLike):
+class Block(Single, ArrayLike):
     """Unread frames that lie side by side in a ring, in place.
 
     An array of shape (k, *shape): ``numpy.asarray(block)``, DLPack, indices and iteration give views of
@@ -36,6 +37,8 @@ class Block(ArrayLike):
     info : ndarray of FRAME_ROW, shape (k,)
         A copy of the rows. For a ring in shared memory ``arrival_ns`` is when the frame was found there.
     """
+
+    _single = "its frames are views of a ring; numpy.array copies them"
 
     __slots__ = ("_cursor", "_first", "_owner", "frames", "info")
 

@@ -13,6 +13,7 @@ from ..streams.waiting import Follower, frames_behind
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import tell
 from ..system.latch import Latch
+from ..system.single import Single
 from ..system.threads import (
     check_scheduling,
     do_all,
@@ -51,7 +52,7 @@ class Beginning(NamedTuple):
 NEXT_FRAME = Beginning()
 
 
-class ReceiverThread:
+class ReceiverThread(Single):
     """Do `work` with a reader of a stream, in a thread that takes the GIL only to begin and to follow.
 
     Parameters
@@ -77,6 +78,8 @@ class ReceiverThread:
     reader : Reader
         The present one.
     """
+
+    _single = "it belongs to this process; make another one"
 
     def __init__(
         self,

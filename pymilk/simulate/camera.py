@@ -28,6 +28,7 @@ from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.processes import process_alive
 from ..system.signals import held_signals, unbroken
+from ..system.single import Single
 from .faults import NONE, Faults
 from .options import CameraOptions, LoopOptions
 
@@ -64,8 +65,10 @@ class SimulationReport(Report):
         return f"<SimulationReport {self.stream!r}: {self.ended}>"
 
 
-class _Simulation:
+class _Simulation(Single):
     """A process that publishes until the block is left."""
+
+    _single = "its process belongs to this one; make another one, for another stream"
 
     #: What follows the name in those of its streams.
     _ends: tuple[str, ...] = ("",)

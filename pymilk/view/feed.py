@@ -14,6 +14,7 @@ from ..errors import StreamArgumentError, StreamDamagedError, StreamError, Strea
 from ..inspection import describe_stream
 from ..native.formats import dtype_name
 from ..streams.waiting import Follower
+from ..system.single import Single
 
 __all__ = ["Feed"]
 
@@ -26,7 +27,7 @@ _NEWS_SECONDS = 5.0
 _TRIES = 3
 
 
-class Feed:
+class Feed(Single):
     """Copy the newest frame of a stream on request.
 
     Parameters
@@ -65,6 +66,8 @@ class Feed:
     The stream is attached read-only and no semaphore is taken: the writer is not affected. Use one object in
     one thread only.
     """
+
+    _single = "it has its stream open in this process; make another one by the name"
 
     def __init__(self, name: Any) -> None:
         self.lost = self.counter = self.written_ns = 0

@@ -23,6 +23,7 @@ from ..system.extras import optional_library
 from ..system.faults import fault_of
 from ..system.forks import tell_after_fork
 from ..system.signals import unbroken
+from ..system.single import Single
 from ..system.threads import join_thread, start_thread
 from .app import make_app
 from .report import WebReport
@@ -70,7 +71,7 @@ class _Protocol(H11Protocol):
             self.transport.close()
 
 
-class WebServer:
+class WebServer(Single):
     """Show streams in a browser.
 
     A context manager: it answers from its beginning to its end. Or `start`, `stop` and `wait`; it ends with
@@ -94,6 +95,8 @@ class WebServer:
     LibraryMissingError
         From `start`: the library websockets is not installed.
     """
+
+    _single = "its thread and its port belong to this process; make another one"
 
     def __init__(self, settings: Settings | None = None, folder: str | None = None) -> None:
         self.settings = settings or Settings()

@@ -14,6 +14,7 @@ from ...parameters.watching import keys_of
 from ...system.ending import close_at_exit
 from ...system.forks import left_with_parent, tell_after_fork
 from ...system.signals import unbroken
+from ...system.single import Single
 from ..connections import Connections
 from ..engine import Engine
 from ..keys import COMMAND, SET
@@ -100,7 +101,7 @@ def _described(name: str, about: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class RemoteParameters(Mapping[str, Any]):
+class RemoteParameters(Single, Mapping[str, Any]):
     """The parameters of an FPS of another machine: a mapping of keys to values, as `FPS` is.
 
     A context manager. Each access asks the other machine: what is returned is what its file had when it
@@ -139,6 +140,8 @@ class RemoteParameters(Mapping[str, Any]):
             print(loop["gain"])
             loop["gain"] = 0.3
     """
+
+    _single = "its connection belongs to this process; make another one"
 
     __eq__ = object.__eq__
     __hash__ = object.__hash__
@@ -266,13 +269,17 @@ class RemoteParameters(Mapping[str, Any]):
         Raises
         ------
         FPSTimeoutError, FPSArgumentError, FPSKeyError, FPSReplacedError, BridgeError
+        StreamClosedError
+            It was closed meanwhile, by another thread.
         """
         wanted = () if keys is None else keys_of(keys, self.name)
         with self.watch(*wanted, timeout=timeout) as watch:
             for change in watch:
                 return {each.key: each.value for each in (change, *watch.take())}
+        host = self._asking.host  # raises if another thread closed it
+        assert timeout is not None
         raise FPSTimeoutError(
-            f"fps {self.name!r} of {self.host}: nothing was written in {timeout:g} s", fps=self.name,
+            f"fps {self.name!r} of {host}: nothing was written in {float(timeout):g} s", fps=self.name,
             timeout=timeout,
         )  # fmt: skip
 
@@ -345,10 +352,10 @@ class RemoteParameters(Mapping[str, Any]):
 
     def close(self) -> None:
         """End the connection, and all watches."""
+        self._asked = None  # first: whose wait the watches end sees why
         for each in self._watches:
             each.close()
         self._watches.clear()
-        self._asked = None
         self._stack.close()
 
     def __enter__(self) -> RemoteParameters:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +11,13 @@ import pytest
 from pymilk.bridge import Sender, Tail, directory
 from pymilk.bridge.log_wire import LogAnswer, LogQuestion, LogRecord
 from pymilk.channels import MessageLog
-from pymilk.errors import BridgeError, BridgeMessageError, StreamArgumentError, StreamTimeoutError
+from pymilk.errors import (
+    BridgeError,
+    BridgeMessageError,
+    StreamArgumentError,
+    StreamBusyError,
+    StreamTimeoutError,
+)
 from support.waiting import until
 
 
@@ -320,3 +327,16 @@ def test_a_log_here_with_the_messages_of_there(log, wires, sending):
     with MessageLog.attach("far", start="oldest") as far:
         assert [far.read(0).data for _ in range(3)] == ["a", b"b", "x" * log.longest]
         far.remove()
+
+
+def test_a_second_thread_that_reads_is_told(log, wires, sending):
+    with tail(wires) as reader, ThreadPoolExecutor(1) as pool:
+        reads = pool.submit(reader.read, 30)
+        until(lambda: reader._alone._lock.locked())
+        for other in (lambda: reader.read(0), lambda: next(iter(reader))):
+            with pytest.raises(StreamBusyError, match="tail of rtc/app: another thread is reading"):
+                other()
+        log.append("one")
+        assert reads.result(30).data == "one"
+        log.append("two")
+        assert reader.read(30).data == "two"

@@ -224,6 +224,13 @@ def test_answers_of_others_are_left_out_or_checked(wires):
     assert (found.stream, found.shape, found.counter, found.age) == ("s3", (), 0, None)
 
 
+@pytest.mark.parametrize("age", ["1e999", "-1e999", "NaN", "1" + "0" * 400, "true", '"old"', "[]"])
+def test_ages_that_are_none(wires, age):
+    wires.answer("pymilk/1/h/s/about", lambda *_: f'{{"age": {age}}}'.encode())
+    (found,) = directory(engine=wires, timeout=0)
+    assert found.age is None
+
+
 def test_arguments(wires):
     for wrong in ((), "wfs"):
         with pytest.raises(StreamArgumentError, match="patterns"):

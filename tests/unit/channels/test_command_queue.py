@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -194,3 +195,22 @@ def test_closed():
         with pytest.raises(errors.ChannelClosedError):
             call()
     assert Kind.cmd == 2
+
+
+@pytest.mark.parametrize("ends", ["reply", "death"])
+def test_threads_that_wait_for_one_reply_get_it_all(queue, monkeypatch, ends):
+    """The first one gives the slot back, which the others wait at."""
+    with CommandQueue.attach("queue") as caller, ThreadPoolExecutor(3) as pool:
+        for number in range(30):
+            ticket = caller.send(str(number))
+            command = queue.take(1)
+            waits = [pool.submit(ticket.wait, 30) for _ in range(3)]
+            if ends == "reply":
+                command.reply(f"did {number}")
+                assert {each.result(30) for each in waits} == {("done", f"did {number}", False)}
+            else:
+                left = ticket.leave()
+                assert left.state == "started, unknown"
+                assert not command.reply("late")
+                assert {each.result(30) for each in waits} == {left}
+            assert ticket.state == left.state if ends == "death" else "done"

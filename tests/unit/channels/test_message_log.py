@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
+import pickle
 import random
 from pathlib import Path
 
@@ -305,3 +307,19 @@ def test_a_writer_that_is_forgotten_lets_others_write():
     assert len(os.listdir("/proc/self/fd")) == before
     with MessageLog.attach("forgotten", write=True) as log:
         assert log.append(b"two") == 2
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_messages_travel(shm_dir, again):
+    """They are values, which programs hand to other processes."""
+    with MessageLog.create("log", 5120) as log, MessageLog.attach("log") as reader:
+        log.append_many([b"x" * 400] * 9)
+        log.append("text")
+        batch = again(reader.read_many())
+        assert (batch[-1], batch.lost, len(batch)) == ("text", batch.rows["number"][0] - 1, len(batch.rows))
+        log.append(b"bytes")
+        message = reader.read(0)
+        travelled = again(message)
+        for name in ("data", "number", "time_ns", "lost"):
+            assert getattr(travelled, name) == getattr(message, name)
+        assert repr(travelled) == repr(message) == "Message(b'bytes', number=11)"

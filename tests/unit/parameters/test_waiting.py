@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from pymilk.errors import FPSTimeoutError
+from pymilk.errors import FPSTimeoutError, StreamBusyError
 from pymilk.parameters import FPS
+from support.waiting import until
 
 #: Timer slack that the thread has by itself, in ns.
 OWN = 70_000
@@ -64,3 +67,28 @@ def test_a_new_parameter_is_found_while_others_change_all_the_time(fps: FPS) -> 
             fps["n"] += 1
             keys.add(next(watch).key)
     assert keys == {"n", "late"}
+
+
+def test_a_second_thread_that_takes_changes_is_told(fps: FPS) -> None:
+    with fps.watch("n", timeout=60) as watch, ThreadPoolExecutor(1) as pool:
+        takes = pool.submit(next, watch)
+        until(watch._alone._lock.locked)
+        with pytest.raises(StreamBusyError, match="the watch of fps 'loop': another thread is reading"):
+            next(watch)
+        fps["n"] = 1
+        assert takes.result(60).value == 1
+        fps["n"] = 2
+        assert next(watch).value == 2
+
+
+def test_a_second_task_that_takes_changes_is_told(fps: FPS) -> None:
+    async def both() -> None:
+        with fps.watch("n", timeout=60) as watch:
+            takes = asyncio.ensure_future(watch.__anext__())
+            await asyncio.sleep(0)
+            with pytest.raises(StreamBusyError):
+                await watch.__anext__()
+            fps["n"] = 1
+            assert (await takes).value == 1
+
+    asyncio.run(both())

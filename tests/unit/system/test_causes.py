@@ -15,13 +15,13 @@ import pytest
 import pymilk
 from pymilk import SHM, Recorder, load, web
 from pymilk._core import Stream
-from pymilk.channels import MessageLog
-from pymilk.errors import StreamError, StreamStorageError
+from pymilk.channels import CommandQueue, MessageLog, SharedState, Table, VideoStream
+from pymilk.errors import ChannelArgumentError, ProcessInfoStorageError, StreamError, StreamStorageError
 from pymilk.fits import multi_read, multi_write
 from pymilk.inspection import remove_stream, survey
 from pymilk.inspection.doctor import examine
 from pymilk.inspection.users import processes_using
-from pymilk.parameters import FPS, list_processes
+from pymilk.parameters import FPS, ProcessInfo, list_processes
 from pymilk.parameters.manager import list_fps
 from pymilk.playback import open_footage
 from pymilk.recording.details import recording_details
@@ -80,9 +80,70 @@ def test_no_descriptors(name: str, left: int, make_stream: Callable[..., Stream]
         assert left, "it did without"
 
 
+#: What makes a file.
+MAKERS: dict[str, Callable[[str], Any]] = {
+    "log": MessageLog.create,
+    "queue": CommandQueue.create,
+    "state": SharedState.create,
+    "table": lambda name: Table.create(name, [("a", "f8")]),
+    "video": lambda name: VideoStream.create(name, 8, 8),
+    "fps": lambda name: FPS.create(name, directories=False),
+    "process": ProcessInfo.create,
+}
+
+
+@pytest.mark.parametrize("left", range(4))
+@pytest.mark.parametrize("kind", MAKERS)
+def test_nothing_is_left_of_what_cannot_be_made(kind: str, left: int, shm_dir: Path) -> None:
+    MAKERS[kind]("first").close()  # imports what it needs
+    before = sorted(os.listdir(shm_dir))
+    with contextlib.ExitStack() as stack:
+        try:
+            with descriptors_left(left):
+                stack.callback(MAKERS[kind]("new").close)
+        except StreamError as error:
+            assert isinstance(error, OSError)
+            assert "no file descriptors left" in str(error)
+            assert sorted(os.listdir(shm_dir)) == before
+        else:
+            assert left, "it did without"
+
+
+@pytest.mark.parametrize("left", range(3))
+def test_a_queue_that_cannot_be_replaced_stays(left: int, shm_dir: Path) -> None:
+    with CommandQueue.create("queue") as old:
+        ticket = old.send("act")
+        try:
+            with descriptors_left(left), contextlib.closing(CommandQueue.create("queue", replace=True)):
+                pass
+        except StreamError:
+            assert old.take(0).data == "act"
+            assert ticket.state == "started"
+            with CommandQueue.attach("queue") as again:
+                assert again.count == old.count == 1
+
+
+def test_a_queue_that_could_not_be_attached_is_not_made(shm_dir: Path) -> None:
+    for spin in (2, -1, float("nan"), "1", None):
+        with pytest.raises(ChannelArgumentError, match="spin is a time from 0 to 1 s"):
+            CommandQueue.create("queue", spin=spin)  # type: ignore[arg-type]
+    assert not os.listdir(shm_dir)
+
+
+def test_no_room_for_process_information(shm_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(ProcessInfoStorageError, match=r"cannot be made: No space left on device$"):
+        ProcessInfo.create("loop")
+    assert not os.listdir(shm_dir)
+
+
 #: Objects that are there, and what they need a descriptor for.
 LATER: dict[str, Callable[[SHM], tuple[Any, Callable[[], Any]]]] = {
     "log": lambda cam: (made := MessageLog.create("log", 8192), made.fileno),
+    "state": lambda cam: (made := SharedState.create("state", {"a": 1}), lambda: made.update(b="x" * 9000)),
     "collector": lambda cam: (made := cam.ring_reader(4, source="collector"), made.fileno),
     "server": lambda cam: (made := web.WebServer(web.Settings(port=0)), made.start),
 }
@@ -95,8 +156,9 @@ def test_objects_that_need_a_descriptor_later(name: str, cam: SHM) -> None:
             pytest.importorskip(library)
     made, call = LATER[name](cam)
     with contextlib.closing(made):
-        with descriptors_left(0), pytest.raises(StreamStorageError, match="no file descriptors left"):
+        with descriptors_left(0), pytest.raises(StreamError, match="no file descriptors left") as caught:
             call()
+        assert isinstance(caught.value, OSError)
         call()  # it can be tried again
         assert name != "server" or made.running
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from pymilk.errors import (
     FPSTimeoutError,
     FPSTypeError,
     StreamArgumentError,
+    StreamBusyError,
     StreamClosedError,
 )
 from pymilk.parameters import FPS, ParameterFlag, Timespec
@@ -286,6 +288,26 @@ def test_a_watch_ends(remote, loop):
     watch = remote.watch()
     watch.close()
     assert list(watch) == []
+
+
+@pytest.mark.parametrize("timeout", [None, 60])
+def test_a_wait_ends_when_another_thread_closes(remote, timeout):
+    with ThreadPoolExecutor(1) as pool:
+        waits = pool.submit(remote.wait_for_change, "gain", timeout)
+        until(lambda: remote._watches)
+        remote.close()
+        with pytest.raises(StreamClosedError, match="parameters of rtc/loop were closed"):
+            waits.result(30)
+
+
+def test_a_second_thread_that_takes_changes_is_told(remote, loop):
+    with remote.watch("modes", timeout=60) as watch, ThreadPoolExecutor(1) as pool:
+        takes = pool.submit(next, watch)
+        until(watch._alone._lock.locked)
+        with pytest.raises(StreamBusyError, match="another thread is reading"):
+            next(watch)
+        loop["modes"] = 1
+        assert takes.result(60).value == 1
 
 
 def test_changes_that_are_lost_on_the_way_are_read(remote, loop, wires):
