@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from .arguments import shown
 from .errors import StreamNameError, StreamNotFoundError
 
 __all__ = [
@@ -65,7 +66,7 @@ def stream_directory() -> str:
 
 
 def _no_str(name: object) -> StreamNameError:
-    return StreamNameError(f"a stream name is a str, not {type(name).__name__}", name=repr(name))
+    return StreamNameError(f"a stream name is a str, not {type(name).__name__}", name=shown(name))
 
 
 def _encodable(text: str) -> str:
@@ -89,17 +90,17 @@ def check_name(name: str) -> str:
     if not name:
         raise StreamNameError("the name of a stream must not be empty", name=name)
     if "/" in name or "\0" in name:
-        raise StreamNameError(f"stream name {name!r} contains '/' or NUL; use a plain name", name=name)
+        raise StreamNameError(f"stream name {shown(name)} contains '/' or NUL; use a plain name", name=name)
     if any(letter < " " or letter == "\x7f" for letter in name):
         raise StreamNameError(
-            f"stream name {name!r} contains a control character; it would garble every list of streams",
+            f"stream name {shown(name)} contains a control character; it would garble every list of streams",
             name=name,
         )
     if name in (".", ".."):
-        raise StreamNameError(f"stream name {name!r} is a directory", name=name)
+        raise StreamNameError(f"stream name {shown(name)} is a directory", name=name)
     if nbytes > NAME_MAX:
         raise StreamNameError(
-            f"stream name {name!r} has {nbytes} bytes; the format stores at most {NAME_MAX}", name=name
+            f"stream name {shown(name)} has {nbytes} bytes; the format stores at most {NAME_MAX}", name=name
         )
     return name
 

@@ -53,13 +53,13 @@ def checked_columns(dtype: Any, name: str) -> np.dtype[Any]:
 
     def refused(why: str) -> ChannelArgumentError:
         return ChannelArgumentError(
-            f"table {name!r}: the dtype of its rows {why}", channel=name, argument="dtype", found=dtype
+            f"table {shown(name)}: the dtype of its rows {why}", channel=name, argument="dtype", found=dtype
         )
 
     try:
         rows: np.dtype[Any] = np.dtype(dtype)
     except (TypeError, ValueError, SyntaxError) as error:  # the last one of texts, such as "f4,,"
-        raise refused(f"cannot be {shown(dtype)}: {error}") from None
+        raise refused(f"cannot be {shown(dtype)}: {str(error)[:400]}") from None
     if rows.names is None or not rows.names or rows.itemsize == 0:
         raise refused(f"needs named columns, like [('t', 'f8'), ('x', 'f4')]; this is {dtype!r}")
     if len(rows.names) > MOST_COLUMNS:

@@ -344,7 +344,7 @@ class FPS(Mapping[str, Any]):
             except (KeyError, AttributeError):
                 known = ", ".join(kind.name for kind in ParameterType)
                 raise FPSArgumentError(
-                    f"fps {self.name!r}: {given!r} is not a type of parameters; known are {known}",
+                    f"fps {self.name!r}: {shown(given)} is not a type of parameters; known are {known}",
                     fps=self.name,
                     argument="type",
                     found=given,
@@ -353,7 +353,7 @@ class FPS(Mapping[str, Any]):
             if isinstance(default, python):
                 return kind
         raise FPSTypeError(
-            f"fps {self.name!r}: the type of {keyword!r} does not follow from {default!r}; give it with "
+            f"fps {self.name!r}: the type of {keyword!r} does not follow from {shown(default)}; give it with "
             "type=",
             fps=self.name,
             key=keyword,

@@ -85,7 +85,7 @@ def check_fps_name(name: object, most: int = PART_MOST) -> str:
     FPSNameError
     """
     if not isinstance(name, str):
-        raise FPSNameError(f"the name of an fps is a str, not {type(name).__name__}", name=repr(name))
+        raise FPSNameError(f"the name of an fps is a str, not {type(name).__name__}", name=shown(name))
     if not name:
         raise FPSNameError("the name of an fps must not be empty", name=name)
     if "." in name or "/" in name or _wrong_letters(name):

@@ -44,6 +44,7 @@ from ..system.locks import WriterLock
 from ..system.output_lock import check_outputs, hold_output
 from ..system.threads import do_all, start_thread
 from ..times import now_ns
+from .aside import Aside
 from .headers import FileAccount, first_time, header_of
 from .living_series import check_no_living_series
 from .naming import Names
@@ -142,6 +143,8 @@ class Job:
         self._stopped_at = math.inf
         self._ring: RingReader | None = None
         self._sink: Sink | None = None
+        self._aside = Aside([])
+        self._replacing: str | None = None  # the first file, while it has no frames and may fail
         self._lock: WriterLock | None = None  # of the present file, or the last one
         self._thread: threading.Thread | None = None
         self._recorded = self._lost = self._torn = self._new_files = self._unwritten = 0
@@ -267,6 +270,7 @@ class Job:
             with contextlib.suppress(OSError):
                 self._format.remove(os.path.join(self._folder, each))
         self.paths = []
+        self._aside.put_back()
 
     def _unlock(self) -> None:
         lock, self._lock = self._lock, None
@@ -279,6 +283,7 @@ class Job:
             return
         self.over = Latch()
         self.over.set()
+        self._aside = Aside([])  # the parent's
         self.ended = "error"
         self.error = left_with_parent("recorder", self.name)
 
@@ -582,6 +587,7 @@ class Job:
     def _add(self, sink: Sink, info: Array) -> None:
         """Give the frames to the sink, and count them."""
         sink.commit(info)
+        self._replace(sink)
         last = int(info["arrival_ns"][-1])
         if self._recorded == 0:
             self._first_arrival = int(info["arrival_ns"][0])
@@ -643,6 +649,7 @@ class Job:
             check_outputs(taken_by(self._where))
             check_replaceable(self._where)
         try:
+            self._aside = Aside(self._format.files(where) if replaces else [])
             sink = self._format(
                 where,
                 self.stream.frame_shape,
@@ -652,8 +659,12 @@ class Job:
                 frames=left,
                 replace=replaces,
             )
-        except OSError as error:
-            raise file_error(error, path, "written") from error
+            self._aside.take(sink)
+        except BaseException as error:
+            self._aside.put_back()
+            if isinstance(error, OSError):
+                raise file_error(error, path, "written") from error
+            raise
         self.paths.append(path)
         self._sink = sink
         self._parts += 1
@@ -664,10 +675,16 @@ class Job:
         self._unlock()  # of the file before: at any moment one is locked
         self._lock = lock
         self.complete = False
-        if replaces:
-            remove_others(self._where, where)
+        self._replacing = where if replaces else None
         self._choose_way(sink, where)
         return sink
+
+    def _replace(self, sink: Sink) -> None:
+        """Delete what the new recording replaces, once it has frames."""
+        if self._replacing is not None and sink.written:
+            where, self._replacing = self._replacing, None
+            remove_others(self._where, where)
+            self._aside.forget()
 
     def _choose_way(self, sink: Sink, where: str) -> None:
         """Tell a new file how its frames get to the disk."""
@@ -715,6 +732,7 @@ class Job:
             self._recorded -= dropped
             self._unwritten += dropped
             if self._recorded:
+                self._replace(sink)
                 sink.finish(self._header(ending))
                 if failure is None:
                     self._bring_to_disk(None)
@@ -751,6 +769,7 @@ class Job:
         self._recorded -= self._part
         self._unwritten += self._part
         self._part = 0
+        self._aside.forget()  # their name is taken
         with contextlib.suppress(Exception):  # a library that finds its file cut
             sink.close()
 

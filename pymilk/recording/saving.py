@@ -13,6 +13,7 @@ from ..errors import StreamArgumentError, StreamError
 from ..shm import SHM
 from ..system.files import check_room_for, checked_path, file_error, memory_error
 from ..system.output_lock import check_outputs
+from .aside import Aside
 from .headers import FileAccount, first_time, header_of
 from .living_series import check_no_living_series
 from .replacing import check_replaceable
@@ -147,7 +148,9 @@ def save(
         return header_of(capture.name, frames.dtype, turn, keywords=stored, account=account)
 
     kind = sink_of(where, packing)
+    aside = Aside([])
     try:
+        aside = Aside(kind.files(where) if force else [])
         sink = kind(
             where,
             turn.stream_shape,
@@ -157,25 +160,33 @@ def save(
             frames=count,
             replace=force,
         )
+        aside.take(sink)
         ended = "complete" if count == capture.requested else "error" if capture.error else "stopped"
+        written = 0
         try:
-            if force:
-                remove_others(where, where)
             _write(sink, turn.native(frames), info, progress)
         except OSError:
-            if sink.written:
-                sink.finish(header(sink.written, "error"))
+            written = sink.written
+            if written:
+                sink.finish(header(written, "error"))
             else:
                 kind.remove(where)
             raise
         else:
             sink.finish(header(count, ended))
+            written = count
         finally:
             sink.close()
+            if written:
+                if force:
+                    remove_others(where, where)
+                aside.forget()
     except (OSError, MemoryError) as error:
         if isinstance(error, StreamError):
             raise
         raise _told(error, where) from error
+    finally:
+        aside.put_back()  # nothing, if there are new files
     return where
 
 

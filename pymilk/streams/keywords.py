@@ -72,7 +72,7 @@ class Keywords(MutableMapping[str, Value]):
             if keyword.name == name:
                 return keyword
         raise KeywordNotFoundError(
-            f"stream {stream.name!r} has no keyword {name!r}", stream=stream.name, keyword=name
+            f"stream {stream.name!r} has no keyword {shown(name)}", stream=stream.name, keyword=name
         )
 
     def __getitem__(self, name: str) -> Value:

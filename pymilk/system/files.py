@@ -61,7 +61,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_RESERVING = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
 
 #: The file system does not support hard links.
-_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
+NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 def error_kind(error: OSError) -> type[StreamError]:
@@ -231,7 +231,7 @@ def put_in_place(hidden: str, path: str, replace: bool = False) -> None:
     try:
         os.link(hidden, path)  # unlike rename, this never replaces a file
     except OSError as error:
-        if error.errno not in _NO_LINKS or os.path.lexists(path):
+        if error.errno not in NO_LINKS or os.path.lexists(path):
             raise
         os.rename(hidden, path)  # a file system without links
     else:

@@ -26,6 +26,7 @@ from pymilk.errors import (
     StreamNameError,
 )
 from pymilk.multi import Watcher, align
+from pymilk.names import check_name, stream_name
 from pymilk.simulate import SimulatedLoop
 from pymilk.web.refusing import bad_value
 from support.descriptors import many_allowed, moved_up
@@ -409,11 +410,20 @@ def test_numbers_with_more_digits_than_are_written(call):
         call(10**5000)
 
 
+def cam_keyword(given: Any) -> object:
+    with SHM("cam") as shm:
+        return shm.keywords[given]
+
+
 @pytest.mark.parametrize(
     "call",
     [
         lambda given: pymilk.Player(np.array(given, object)),
         lambda given: channels.SharedState.create("state")[given],
+        lambda given: channels.Table.create(given, "f4,,"),
+        lambda given: parameters.FPS.create("fps").add_param("gain", given),
+        lambda given: parameters.FPS.create("fps").add_param("gain", default=[given]),
+        lambda given: cam_keyword(given),
         lambda given: pymilk.live([given]),
         lambda given: pymilk.live("cam", low=given),
         lambda given: align({"cam": np.zeros(2, FRAME_ROW)}, key={given: given}),
@@ -422,6 +432,10 @@ def test_numbers_with_more_digits_than_are_written(call):
     ],
 )
 def test_what_holds_such_numbers(cam, call):
+    for name in (stream_name, check_name, parameters.FPS.create):
+        with pytest.raises(StreamError, match="is a str, not int") as caught:
+            name(10**5000)
+        assert vars(caught.value)["name"] == "an object of the class int"
     assert str(bad_value("width", 10**5000, "a number")).endswith("not an object of the class int")
     with pytest.raises(StreamError, match=r"an object of the class (int|list|ndarray|dict)"):
         call(10**5000)

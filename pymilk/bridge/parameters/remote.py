@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ...arguments import check_mapping, check_number, shown
+from ...arguments import bad_argument, check_mapping, check_number, shown
 from ...errors import FPSKeyError, FPSTimeoutError, StreamClosedError, StreamError
 from ...names import check_name
 from ...parameters.naming import fps_name
@@ -25,6 +25,9 @@ from .watching import RemoteWatch
 from .wire import ANSWER_MOST, COMMAND_SECONDS, RemoteParameter, plain_value, value_of
 
 __all__ = ["RemoteParameters", "remote_fps"]
+
+#: Most letters of a key. Those of parameters have fewer.
+_KEY_MOST = 400
 
 #: Longest time to wait for an answer.
 _LONGEST = 3600.0
@@ -205,7 +208,16 @@ class RemoteParameters(Single, Mapping[str, Any]):
         ------
         FPSKeyError
         """
-        return self._asking.params([str(key)])[1][0]
+        return self._asking.params([self._text(key)])[1][0]
+
+    def _text(self, key: object) -> str:
+        """Return a key that can be asked for: the engine ends at names that it cannot send."""
+        if isinstance(key, str) and len(key) <= _KEY_MOST:
+            return key
+        wanted = f"a str of up to {_KEY_MOST} letters" if isinstance(key, str) else "a str"
+        raise FPSKeyError(
+            f"fps {self.name!r}: a key is {wanted}, not {shown(key, 100)}", fps=self.name, key=key, similar=[]
+        )
 
     def params(self) -> list[RemoteParameter]:
         """Read all parameters, in the order of their slots."""
@@ -253,10 +265,7 @@ class RemoteParameters(Single, Mapping[str, Any]):
                 self._write(key, value, check)
 
     def _write(self, key: str, value: Any, check: bool) -> Any:
-        if not isinstance(key, str):
-            raise FPSKeyError(
-                f"fps {self.name!r}: a key is a str, not {shown(key)}", fps=self.name, key=key, similar=[]
-            )
+        key = self._text(key)
         plain = plain_value(value, self.name, key)
         short = key.removeprefix(f"{self.name}.")
         return value_of(self._asking.act(SET, short, {"value": plain, "check": check}))
@@ -299,7 +308,7 @@ class RemoteParameters(Single, Mapping[str, Any]):
             Gives a `Change` each: key, value, counter, and how many writes were missed. The host looks 50
             times a second; of several writes between two looks the last one is told.
         """
-        made = RemoteWatch(self._asking, keys, timeout)
+        made = RemoteWatch(self._asking, tuple(map(self._text, keys)), timeout)
         self._watches = [*(each for each in self._watches if not each.closed), made]
         return made
 
@@ -346,6 +355,8 @@ class RemoteParameters(Single, Mapping[str, Any]):
         BridgeForbiddenError, BridgeError
             As `set`.
         """
+        if not isinstance(command, str) or len(command) > _KEY_MOST:
+            raise bad_argument("command", command, "confstart, confstop, runstart or runstop")
         wanted = f"0 to {COMMAND_SECONDS:g} seconds"
         seconds = check_number("timeout", timeout, wanted, 0.0, COMMAND_SECONDS)
         self._asking.act(COMMAND, command, {"timeout": seconds}, seconds)

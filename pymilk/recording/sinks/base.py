@@ -12,7 +12,7 @@ import abc
 import json
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -147,6 +147,9 @@ class Sink(abc.ABC):
         An error of the operating system, such as FileExistsError; callers translate it with `file_error`. The
         same holds for all methods. New files are deleted.
     """
+
+    #: Name and hidden name of an old folder that was replaced; who made the sink deletes it, or puts it back.
+    replaced: Sequence[tuple[str, str]] = ()
 
     #: Whether a file can have several images, HDUs, that `read` chooses from.
     has_hdus: ClassVar[bool] = False

@@ -174,11 +174,17 @@ class _Coordinate:
             self.chunks = number + 1
 
 
-def _put_in_place(hidden: str, path: str, replace: bool) -> None:
-    """Give a directory its name. For a moment there is neither the old nor the new one."""
+def _put_in_place(hidden: str, path: str, replace: bool) -> list[tuple[str, str]]:
+    """Give a directory its name. For a moment there is neither the old nor the new one.
+
+    Returns
+    -------
+    list of (str, str)
+        The name, and where the old one is now.
+    """
     if not os.path.lexists(path):
         os.rename(hidden, path)
-        return
+        return []
     if not replace:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
     check_replaceable(path)
@@ -189,7 +195,7 @@ def _put_in_place(hidden: str, path: str, replace: bool) -> None:
     except BaseException:
         os.rename(aside, path)
         raise
-    delete(aside)
+    return [(path, aside)]
 
 
 class ZarrSink(StagedSink):
@@ -253,7 +259,7 @@ class ZarrSink(StagedSink):
             self._info = _Member(self._path, "info", (len(COLUMNS),), kind, rows, named)
             self._info.count(0)
             self._along_time = {name: self._coordinate(name) for name in COORDINATES}
-            _put_in_place(self._path, path, replace)
+            self.replaced = _put_in_place(self._path, path, replace)
         except BaseException:
             self.close()
             delete(self._path)

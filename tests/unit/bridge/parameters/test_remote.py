@@ -300,6 +300,33 @@ def test_a_wait_ends_when_another_thread_closes(remote, timeout):
             waits.result(30)
 
 
+@pytest.mark.parametrize(
+    "key",
+    [3, None, 10**5000, b"gain", ("gain",), "x" * 100_000],
+    ids=["int", "none", "digits", "bytes", "tuple", "long"],
+)
+def test_keys_that_are_none(remote, loop, wires, key):
+    """The engine would end at such names; nothing is asked."""
+    asked = len(wires.messages)
+    for call in (
+        lambda: remote[key],
+        lambda: remote.set(key, 1),
+        lambda: remote.update({key: 1}),
+        lambda: remote.watch(key),
+        lambda: remote.wait_for_change([key], 0),
+    ):
+        with pytest.raises(FPSKeyError, match=r"a key is a str( of up to 400 letters)?, not"):
+            call()
+    assert key not in remote
+    with pytest.raises(StreamArgumentError, match="command is confstart, confstop, runstart or runstop"):
+        remote.command(key)
+    assert len(wires.messages) == asked
+    with pytest.raises(StreamArgumentError, match="values is a mapping"):
+        remote.update(5)
+    with pytest.raises(FPSArgumentError, match="keys is a key, or several"):
+        remote.wait_for_change(5)
+
+
 def test_a_second_thread_that_takes_changes_is_told(remote, loop):
     with remote.watch("modes", timeout=60) as watch, ThreadPoolExecutor(1) as pool:
         takes = pool.submit(next, watch)
