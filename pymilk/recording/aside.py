@@ -59,7 +59,8 @@ class Aside:
         for path, hidden in kept:
             with contextlib.suppress(OSError):  # what can be saved is saved
                 if os.path.isdir(hidden):
-                    delete(path)
+                    _put_folder_back(path, hidden)
+                    continue
                 os.rename(hidden, path)
                 os.unlink(hidden)  # of one that was not replaced: rename leaves two names of one file alone
 
@@ -69,3 +70,12 @@ class Aside:
         for _, hidden in kept:
             with contextlib.suppress(OSError):
                 delete(hidden)
+
+
+def _put_folder_back(path: str, hidden: str) -> None:
+    """Give an old folder its name. The new one is renamed first: to delete it may take file descriptors."""
+    new = hidden_name(path)
+    with contextlib.suppress(FileNotFoundError):
+        os.rename(path, new)
+    os.rename(hidden, path)
+    delete(new)

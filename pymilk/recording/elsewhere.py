@@ -81,7 +81,7 @@ def _as_it_is(frames: Array) -> Array:
 class _Frames(LazyFrames):
     """Those whose files are opened when they are indexed."""
 
-    __reduce__ = object.__reduce__
+    __reduce__ = object.__reduce__  # type: ignore[assignment]
 
 
 def frames_elsewhere(

@@ -165,22 +165,14 @@ def save(
         written = 0
         try:
             _write(sink, turn.native(frames), info, progress)
+            written = count
         except OSError:
-            written = sink.written
-            if written:
-                sink.finish(header(written, "error"))
-            else:
+            written, ended = sink.written, "error"
+            if not written:
                 kind.remove(where)
             raise
-        else:
-            sink.finish(header(count, ended))
-            written = count
         finally:
-            sink.close()
-            if written:
-                if force:
-                    remove_others(where, where)
-                aside.forget()
+            _end(sink, where, force, aside, header(written, ended) if written else None)
     except (OSError, MemoryError) as error:
         if isinstance(error, StreamError):
             raise
@@ -188,6 +180,19 @@ def save(
     finally:
         aside.put_back()  # nothing, if there are new files
     return where
+
+
+def _end(sink: Sink, path: str, force: bool, aside: Aside, header: Header | None) -> None:
+    """Finish a file, unless it has no frames; it takes the place of the old ones then."""
+    try:
+        if header is not None:
+            sink.finish(header)
+    finally:
+        sink.close()
+        if header is not None:
+            if force:
+                remove_others(path, path)
+            aside.forget()
 
 
 def _told(error: OSError | MemoryError, path: str) -> StreamError:
