@@ -20,7 +20,7 @@ from ..errors import (
     StreamArgumentError,
     StreamTimeoutError,
 )
-from ..system.alone import Alone
+from ..native.alone import Alone
 from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.latch import Latch
@@ -205,10 +205,22 @@ class Tail(Single):
             Another thread is reading.
         """
         limit = checked_timeout(timeout)
-        with self._alone:
-            return self._read(limit)
+        taken: LogRecord | None = None
+        try:
+            with self._alone:
+                self._wait(limit)
+                message = taken = self._waiting[0]
+                del self._waiting[0]
+                self._counts["received"] += 1
+                return message
+        except BaseException:
+            if taken is not None:  # a signal handler raised before it reached the caller
+                self._waiting.appendleft(taken)
+                self._counts["received"] -= 1
+            raise
 
-    def _read(self, limit: float | None) -> LogRecord:
+    def _wait(self, limit: float | None) -> None:
+        """Wait until a message is there."""
         deadline = None if limit is None else time.monotonic() + limit
         while not self._waiting:
             if self._news.is_set() or time.monotonic() >= self._due:
@@ -221,10 +233,6 @@ class Tail(Single):
                     f"{self.source}: no message within {limit:g} s", stream=self.source, timeout=limit or 0.0
                 )
             self._news.wait(max(0.0, min(self._due, self._due if deadline is None else deadline) - now))
-        message = self._waiting[0]
-        del self._waiting[0]  # no exception of a signal handler can come between here and the return
-        self._counts["received"] += 1
-        return message
 
     def local_log(self, name: str) -> MessageLog:
         """Make a log of this machine for messages that were read here, or go on writing it.

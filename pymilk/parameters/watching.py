@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..arguments import shown
 from ..errors import FPSArgumentError, FPSTimeoutError
-from ..system.alone import Alone
+from ..native.alone import Alone
 from ..system.forks import tell_after_fork
 from ..system.signals import unbroken
 from ..system.single import Single
