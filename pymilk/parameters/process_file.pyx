@@ -24,7 +24,6 @@ from ..protocol.clock cimport clock_ns, sleep_until, stamp_ns
 from ..errors import (
     ProcessInfoClosedError,
     ProcessInfoDamagedError,
-    ProcessInfoError,
     ProcessInfoFormatError,
     ProcessInfoNotFoundError,
     ProcessInfoPermissionError,
