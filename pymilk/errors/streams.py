@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import io
-import pickle
+from pathlib import PurePath
 from typing import Any
 
 __all__ = [
@@ -66,25 +67,24 @@ def _rebuild(cls: type[StreamError], message: str, attributes: dict[str, Any]) -
     return cls(message, **attributes)
 
 
-class _Nowhere:
-    """A file that keeps nothing."""
-
-    def write(self, data: Any) -> int:
-        return len(data)
+def _travels(value: Any) -> bool:
+    """Tell whether any other process can have a value of this kind; not a lambda, a lock, an open file."""
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes, PurePath, datetime.date)):
+        return True
+    if isinstance(value, (tuple, list, set, frozenset)):
+        return all(map(_travels, value))
+    if isinstance(value, dict):
+        return all(_travels(key) and _travels(each) for key, each in value.items())
+    has_objects = getattr(getattr(value, "dtype", None), "hasobject", False)
+    return type(value).__module__.partition(".")[0] == "numpy" and not has_objects
 
 
 def _that_travels(value: Any) -> Any:
-    """Return a value for another process, or its repr if it is a lambda, a lock, an open file."""
-    if value is None or isinstance(value, (bool, int, float, str, bytes)):
-        return value
+    """Return a value for another process: itself, or its repr."""
     try:
-        pickle.Pickler(_Nowhere(), pickle.HIGHEST_PROTOCOL).dump(value)
+        return value if _travels(value) else repr(value)
     except Exception:  # noqa: BLE001 (whatever its class raises)
-        try:
-            return repr(value)
-        except Exception:  # noqa: BLE001
-            return f"an object of the class {type(value).__name__}"
-    return value
+        return f"an object of the class {type(value).__name__}"
 
 
 class StreamError(Exception):

@@ -42,6 +42,10 @@ cdef class Alone:
     def __exit__(self, kind, error, trace):
         self.busy = False
 
+    def locked(self):
+        """Tell whether a thread is in the block."""
+        return self.busy
+
     def after_fork(self):
         """Forget a thread of the parent that is in the block."""
         self.busy = False

@@ -332,7 +332,7 @@ def test_a_log_here_with_the_messages_of_there(log, wires, sending):
 def test_a_second_thread_that_reads_is_told(log, wires, sending):
     with tail(wires) as reader, ThreadPoolExecutor(1) as pool:
         reads = pool.submit(reader.read, 30)
-        until(lambda: reader._alone._lock.locked())
+        until(reader._alone.locked)
         for other in (lambda: reader.read(0), lambda: next(iter(reader))):
             with pytest.raises(StreamBusyError, match="tail of rtc/app: another thread is reading"):
                 other()

@@ -72,7 +72,7 @@ def test_a_new_parameter_is_found_while_others_change_all_the_time(fps: FPS) -> 
 def test_a_second_thread_that_takes_changes_is_told(fps: FPS) -> None:
     with fps.watch("n", timeout=60) as watch, ThreadPoolExecutor(1) as pool:
         takes = pool.submit(next, watch)
-        until(watch._alone._lock.locked)
+        until(watch._alone.locked)
         with pytest.raises(StreamBusyError, match="the watch of fps 'loop': another thread is reading"):
             next(watch)
         fps["n"] = 1

@@ -330,7 +330,7 @@ def test_keys_that_are_none(remote, loop, wires, key):
 def test_a_second_thread_that_takes_changes_is_told(remote, loop):
     with remote.watch("modes", timeout=60) as watch, ThreadPoolExecutor(1) as pool:
         takes = pool.submit(next, watch)
-        until(watch._alone._lock.locked)
+        until(watch._alone.locked)
         with pytest.raises(StreamBusyError, match="another thread is reading"):
             next(watch)
         loop["modes"] = 1
