@@ -194,8 +194,9 @@ def common_options(cython_version: str) -> dict[str, list]:
     if limited_api():
         macros.append(("Py_LIMITED_API", f"0x{FIRST_LIMITED[0]:02x}{FIRST_LIMITED[1]:02x}0000"))
     symbols = debug or checks
-    # A debugger stops at each line as it is written; under the sanitizers it would be too slow.
-    level = ["-O1", "-g"] if checks else ["-O0", "-g"] if debug else ["-O3", "-g0"]
+    # A debugger stops at each line as it is written, and a report of the sanitizers names it. What these add
+    # takes several times as long to optimize as all tests with it last, and they get no faster.
+    level = ["-O0", "-g"] if symbols else ["-O3", "-g0"]
     return {
         # Headers of ours are included by their path in the package: protocol/ has a semaphore.h, which must
         # not be found instead of the one of the system.
