@@ -26,7 +26,7 @@ from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import tell
 from ..system.latch import Latch
 from ..system.signals import unbroken
-from ..system.threads import do_all, start_thread
+from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns, tai_offset
 from .cube import destination, finish, make_pages
 from .report import CaptureReport
@@ -342,7 +342,7 @@ class Capture(Labelled):
         """
         if self._await(self._finished, timeout):
             if self._thread is not None and self._begun:
-                self._thread.join()
+                join_thread(self._thread)
             error = self.error
             if error is not None:
                 try:
@@ -355,7 +355,7 @@ class Capture(Labelled):
         """Wait for the stopped thread; does nothing within it, or in a forked child."""
         thread = self._thread
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            thread.join(_PATIENCE)
+            join_thread(thread, _PATIENCE)
 
     def _await(self, event: Latch, timeout: float | None = None) -> bool:
         """Wait for an event of the thread; any exception ends the capture."""

@@ -75,8 +75,15 @@ def _travels(value: Any) -> bool:
         return all(map(_travels, value))
     if isinstance(value, dict):
         return all(_travels(key) and _travels(each) for key, each in value.items())
-    has_objects = getattr(getattr(value, "dtype", None), "hasobject", False)
-    return type(value).__module__.partition(".")[0] == "numpy" and not has_objects
+    if isinstance(value, BaseException) and not isinstance(value, StreamError):
+        return _travels(value.args)
+    if type(value).__module__.partition(".")[0] not in ("numpy", __name__.partition(".")[0]):
+        return False
+    try:
+        value.__reduce_ex__(4)
+    except TypeError:  # it is of this process
+        return False
+    return not getattr(getattr(value, "dtype", None), "hasobject", False)
 
 
 def _that_travels(value: Any) -> Any:

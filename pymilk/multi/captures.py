@@ -27,7 +27,7 @@ from ..streams.waiting import spin_of
 from ..system.forks import tell, tell_after_fork
 from ..system.latch import Latch
 from ..system.signals import unbroken
-from ..system.threads import do_all, start_thread
+from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns
 from .alignment import Alignment, align
 from .report import MultiCaptureReport
@@ -142,7 +142,7 @@ class MultiCapture(Mapping[str, Capture]):
         """Wait for the thread, which may run although its start was interrupted."""
         keeper = self._keeper
         if self._keeping and keeper is not None and self._over.wait(_PATIENCE):
-            keeper.join(_PATIENCE)
+            join_thread(keeper, _PATIENCE)
 
     def _keep(self) -> None:
         """Wait for all captures, stop them when the time is over, and close attached streams."""
@@ -292,7 +292,7 @@ class MultiCapture(Mapping[str, Capture]):
             carry(error, captures=self)
             raise
         if self._keeper is not None:
-            self._keeper.join()
+            join_thread(self._keeper)
         if self._fault is not None:
             carry(self._fault, captures=self)
             raise self._fault

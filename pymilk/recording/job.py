@@ -42,7 +42,7 @@ from ..system.journal import GapTeller, tell, warn
 from ..system.latch import Latch
 from ..system.locks import WriterLock
 from ..system.output_lock import check_outputs, hold_output
-from ..system.threads import do_all, start_thread
+from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns
 from .aside import Aside
 from .headers import FileAccount, first_time, header_of
@@ -296,7 +296,7 @@ class Job:
     def join(self) -> None:
         """Wait for the thread, whose `over` is set."""
         if self._thread is not None:
-            self._thread.join()
+            join_thread(self._thread)
 
     @property
     def report(self) -> StreamReport:

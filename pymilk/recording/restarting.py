@@ -14,7 +14,7 @@ from ..errors import StreamFormatError, StreamNotFoundError, StreamNotReadyError
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.journal import tell
 from ..system.latch import Latch
-from ..system.threads import do_all, start_thread
+from ..system.threads import do_all, join_thread, start_thread
 from .job import Job, JobOptions
 from .naming import Names
 from .report import StreamReport
@@ -100,7 +100,7 @@ class Restarting:
     def join(self) -> None:
         """See `Job.join`."""
         if self._thread is not None:
-            self._thread.join()
+            join_thread(self._thread)
 
     @property
     def error(self) -> BaseException | None:

@@ -17,6 +17,7 @@ from ..system.single import Single
 from ..system.threads import (
     check_scheduling,
     do_all,
+    join_thread,
     schedule_thread,
     start_thread,
     warn_of_scheduling,
@@ -152,7 +153,7 @@ class ReceiverThread(Single):
         """Wait for the end of the thread; returns whether it has ended."""
         limit = checked_timeout(timeout)
         if not self._over:
-            self._thread.join(limit)
+            join_thread(self._thread, limit)
         return not self.running
 
     def stop(self) -> None:
@@ -162,7 +163,7 @@ class ReceiverThread(Single):
         thread = self._thread
         deadline = time.monotonic() + _PATIENCE
         while thread.is_alive() and thread is not threading.current_thread():
-            thread.join(0.05)
+            join_thread(thread, 0.05)
             self.reader.stop()  # it may be a new one
             if time.monotonic() > deadline:
                 break  # in a forked child the thread does not exist

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from ..arguments import bad_argument, whole_number
 from ..errors import SchedulingWarning, StreamStorageError
 from .notices import warn_caller
+from .signals import held_signals
 
 __all__ = [
     "check_scheduling",
@@ -24,6 +26,9 @@ __all__ = [
 
 #: Seconds that a thread whose start was interrupted may take to begin.
 _BEGIN_SECONDS = 0.5
+
+#: Seconds that signals wait in a wait for the end of a thread.
+_SLICE_SECONDS = 0.05
 
 
 def do_all(*steps: Callable[[], object]) -> BaseException | None:
@@ -44,10 +49,11 @@ def do_all(*steps: Callable[[], object]) -> BaseException | None:
 
 
 def join_thread(thread: threading.Thread, timeout: float | None = None) -> None:
-    """Wait for the end of a thread whose start may have been interrupted.
+    """Wait for the end of a thread whose start may have been interrupted; signals act within 0.05 s.
 
     After Ctrl-C within `threading.Thread.start` it is not known whether the thread will run. If it has not
-    begun after half a second, it is not waited for.
+    begun after half a second, it is not waited for. And where a signal handler raises within
+    `threading.Thread.join`, Python takes the thread for ended from then on, though it runs.
 
     Parameters
     ----------
@@ -55,15 +61,24 @@ def join_thread(thread: threading.Thread, timeout: float | None = None) -> None:
     timeout : float, optional
         Seconds to wait for its end; None waits without limit.
     """
-    deadline = time.monotonic() + _BEGIN_SECONDS
+    begins = time.monotonic() + _BEGIN_SECONDS
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
     while True:
-        try:
-            thread.join(timeout)
+        with held_signals():
+            over = _joined(thread, min(_SLICE_SECONDS, max(0.0, deadline - time.monotonic())))
+        if over or (over is None and time.monotonic() > begins) or time.monotonic() >= deadline:
             return
-        except RuntimeError:  # it has not begun
-            if time.monotonic() > deadline:
-                return
+        if over is None:
             time.sleep(0.001)
+
+
+def _joined(thread: threading.Thread, timeout: float) -> bool | None:
+    """Wait for the end of a thread; returns whether it has ended, None if it has not begun."""
+    try:
+        thread.join(timeout)
+    except RuntimeError:
+        return None
+    return not thread.is_alive()
 
 
 def start_thread(thread: threading.Thread) -> None:

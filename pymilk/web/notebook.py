@@ -151,7 +151,7 @@ class LiveView(Single):
         """End, everywhere that it is shown."""
         self._call(lambda: self._end.set())
         if threading.current_thread() is not self._thread:
-            self._thread.join(_ENDING_SECONDS)
+            join_thread(self._thread, _ENDING_SECONDS)
         self.widget.close()
 
     def stop(self) -> None:

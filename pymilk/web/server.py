@@ -246,13 +246,16 @@ class WebServer(Single):
 
     def stop(self) -> None:
         """End: views are closed, and recordings that were started from the page."""
-        if self._server is not None:
-            self._server.should_exit = True
+        self._tell_to_end()
         self._join(None)
         if self._socket is not None:
             self._socket.close()
 
     close = stop
+
+    def _tell_to_end(self) -> None:
+        if self._server is not None:
+            self._server.should_exit = True
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has ended; returns whether it has.
@@ -285,4 +288,7 @@ class WebServer(Single):
             raise
 
     def __exit__(self, *exc: object) -> None:
-        unbroken(self.stop)
+        try:
+            self.stop()
+        finally:
+            unbroken(self._tell_to_end)  # if an interrupt came first; no disk that hangs is waited for then

@@ -1,13 +1,14 @@
-"""What comes out of the start of a thread that a signal handler has interrupted."""
+"""The start and the end of a thread where a signal handler interrupts the one who waits."""
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
 
 from pymilk.errors import StreamStorageError
-from pymilk.system.threads import start_thread
+from pymilk.system.threads import join_thread, start_thread
 
 
 class Interrupt(Exception):
@@ -45,3 +46,30 @@ def test_an_exception_that_was_handled_before_is_none_of_its() -> None:
             start_thread(Failing(RuntimeError("can't start new thread")))
         with pytest.raises(KeyError):
             start_thread(Failing(KeyError("something else")))
+
+
+def test_an_interrupted_wait_for_the_end_leaves_the_thread_alive() -> None:
+    class Told(BaseException):
+        pass
+
+    def tell(number: int, frame: object) -> None:
+        raise Told
+
+    may_end = threading.Event()
+    thread = threading.Thread(target=may_end.wait, daemon=True)
+    thread.start()
+    before = signal.signal(signal.SIGALRM, tell)
+    try:
+        for _ in range(3):
+            signal.setitimer(signal.ITIMER_REAL, 0.02)
+            with pytest.raises(Told):
+                join_thread(thread)
+            assert thread.is_alive()
+        join_thread(thread, 0)
+        assert thread.is_alive()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        may_end.set()
+    join_thread(thread)
+    assert not thread.is_alive()
