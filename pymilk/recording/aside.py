@@ -17,8 +17,8 @@ class Aside:
     """The old files of a recording that is replaced: they come back if nothing takes their place.
 
     Each gets a second, hidden name, so that the old or the new one has the name at any moment. Sinks of
-    folders keep the old one themselves (`take`). File systems without links have no second names: there the
-    old files are gone with the new ones.
+    folders keep the old one themselves (`take`). Further files of a series are hidden (`hide`). File systems
+    without links have no second names: there the old files are gone with the new ones.
 
     Parameters
     ----------
@@ -48,6 +48,20 @@ class Aside:
                 raise
         else:
             self._kept.append((path, hidden))
+
+    def hide(self, paths: list[str]) -> None:
+        """Take files and folders out of sight: those of a series, which a new first file would seem to begin.
+
+        Raises
+        ------
+        OSError
+            One of them cannot be renamed.
+        """
+        for path in paths:
+            hidden = hidden_name(path)
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(path, hidden)
+                self._kept.append((path, hidden))
 
     def take(self, sink: Sink) -> None:
         """Also keep what a sink has put aside itself."""

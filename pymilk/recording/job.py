@@ -51,7 +51,7 @@ from .naming import Names
 from .replacing import check_replaceable
 from .report import StreamReport
 from .room import Split
-from .series import GOES_ON, is_part_of, part_path, remove_others, taken_by
+from .series import GOES_ON, is_part_of, others_of, part_path, taken_by
 from .sinks import Header, Sink, sink_of
 from .sinks.base import batch_of
 from .sinks.packed import Packed
@@ -144,7 +144,6 @@ class Job:
         self._ring: RingReader | None = None
         self._sink: Sink | None = None
         self._aside = Aside([])
-        self._replacing: str | None = None  # the first file, while it has no frames and may fail
         self._lock: WriterLock | None = None  # of the present file, or the last one
         self._thread: threading.Thread | None = None
         self._recorded = self._lost = self._torn = self._new_files = self._unwritten = 0
@@ -669,21 +668,20 @@ class Job:
         self._sink = sink
         self._parts += 1
         try:
+            if replaces:
+                self._aside.hide(others_of(self._where, where))
             lock = hold_output(where)
         except OSError as error:
             raise file_error(error, path, "written") from error
         self._unlock()  # of the file before: at any moment one is locked
         self._lock = lock
         self.complete = False
-        self._replacing = where if replaces else None
         self._choose_way(sink, where)
         return sink
 
     def _replace(self, sink: Sink) -> None:
         """Delete what the new recording replaces, once it has frames."""
-        if self._replacing is not None and sink.written:
-            where, self._replacing = self._replacing, None
-            remove_others(self._where, where)
+        if sink.written:
             self._aside.forget()
 
     def _choose_way(self, sink: Sink, where: str) -> None:

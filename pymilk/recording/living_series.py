@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 from ..errors import RecordingInUseError, StreamError
 from ..system.output_lock import check_outputs
@@ -14,6 +15,9 @@ __all__ = ["check_no_living_series"]
 
 #: What is behind the name of a series in the names of its files.
 _NUMBER = re.compile(r"_\d{6,}$")
+
+#: How often a header is looked at that says of no series, and seconds between.
+_LOOKS, _LOOK_SECONDS = 10, 0.01
 
 
 def check_no_living_series(path: str) -> None:
@@ -30,8 +34,8 @@ def check_no_living_series(path: str) -> None:
     if series == path:
         return
     seen: list[str] = []
-    # At any moment one file is locked: if none was, and none has come meanwhile, nobody records.
-    while (parts := [part for part in parts_of(series) if part != path]) != seen:
+    # At any moment one file is locked, this one or another: if none was, and none has come, nobody records.
+    while (parts := parts_of(series)) != seen:
         _check_parts(path, series, parts)
         seen = parts
 
@@ -49,7 +53,19 @@ def _check_parts(path: str, series: str, parts: list[str]) -> None:
 
 
 def _is_part(path: str) -> bool:
-    """Return whether a file that is being recorded is one of a series; also if it cannot be read just now."""
+    """Return whether a file that is being recorded is one of a series.
+
+    While it is begun, or finished, its header may say nothing of that: it is looked at again.
+    """
+    for look in range(_LOOKS):
+        time.sleep(_LOOK_SECONDS if look else 0)
+        if _says_part(path):
+            return True
+    return False
+
+
+def _says_part(path: str) -> bool:
+    """Return whether the header of a file has its number in a series, or cannot be read just now."""
     try:
         stored = sink_of(path).read(path)
     except (OSError, StreamError, KeyError, ValueError):

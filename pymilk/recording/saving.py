@@ -17,7 +17,7 @@ from .aside import Aside
 from .headers import FileAccount, first_time, header_of
 from .living_series import check_no_living_series
 from .replacing import check_replaceable
-from .series import remove_others, taken_by
+from .series import others_of, taken_by
 from .sinks import Header, Sink, sink_of
 from .sinks.packing import checked_compress
 
@@ -160,9 +160,9 @@ def save(
             frames=count,
             replace=force,
         )
-        aside.take(sink)
-        ended = "complete" if count == capture.requested else "error" if capture.error else "stopped"
-        written = 0
+        if force:
+            _take_place(sink, where, aside)
+        written, ended = 0, _how_it_ended(capture, count)
         try:
             _write(sink, turn.native(frames), info, progress)
             written = count
@@ -172,7 +172,7 @@ def save(
                 kind.remove(where)
             raise
         finally:
-            _end(sink, where, force, aside, header(written, ended) if written else None)
+            _end(sink, aside, header(written, ended) if written else None)
     except (OSError, MemoryError) as error:
         if isinstance(error, StreamError):
             raise
@@ -182,7 +182,24 @@ def save(
     return where
 
 
-def _end(sink: Sink, path: str, force: bool, aside: Aside, header: Header | None) -> None:
+def _how_it_ended(capture: Capture, count: int) -> str:
+    if count == capture.requested:
+        return "complete"
+    return "error" if capture.error else "stopped"
+
+
+def _take_place(sink: Sink, path: str, aside: Aside) -> None:
+    """Put aside what a new file replaces; without one nothing is replaced."""
+    aside.take(sink)
+    try:
+        aside.hide(others_of(path, path))
+    except BaseException:
+        sink.close()
+        type(sink).remove(path)
+        raise
+
+
+def _end(sink: Sink, aside: Aside, header: Header | None) -> None:
     """Finish a file, unless it has no frames; it takes the place of the old ones then."""
     try:
         if header is not None:
@@ -190,8 +207,6 @@ def _end(sink: Sink, path: str, force: bool, aside: Aside, header: Header | None
     finally:
         sink.close()
         if header is not None:
-            if force:
-                remove_others(path, path)
             aside.forget()
 
 

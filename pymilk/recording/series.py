@@ -6,11 +6,10 @@ import glob
 import os
 import re
 
-from ..system.files import delete
 from .sinks import sink_of
 
 __all__ = [
-    "GOES_ON", "is_part_of", "part_names", "part_path", "parts_behind", "recordings_at", "remove_others",
+    "GOES_ON", "is_part_of", "others_of", "part_names", "part_path", "parts_behind", "recordings_at",
     "taken_by",
 ]  # fmt: skip
 
@@ -69,9 +68,7 @@ def taken_by(path: str) -> list[str]:
     return [each for one in recordings_at(path) for each in kind.files(one)]
 
 
-def remove_others(path: str, kept: str) -> None:
-    """Delete the files of `taken_by`, except those of one recording."""
+def others_of(path: str, kept: str) -> list[str]:
+    """Return the paths of `taken_by`, except those of one recording."""
     mine = sink_of(kept).files(kept)
-    for each in taken_by(path):
-        if each not in mine:
-            delete(each)
+    return [each for each in taken_by(path) if each not in mine]
