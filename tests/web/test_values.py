@@ -10,6 +10,7 @@ import pytest
 from pymilk import SHM
 from support.browsing import Browser, Look, looking, place
 from support.measuring import settings_of
+from support.waiting import until
 
 SHAPE = (4, 8)
 PLACES = [(x, y) for y in range(SHAPE[0]) for x in range(SHAPE[1])]
@@ -40,7 +41,7 @@ def test_integers_of_32_bits_are_exact(browser: Browser, shm_dir: Any, dtype: st
     """One step of the integer is one level, also where float32 knows only every 256th integer."""
     image = (STEPS + low).astype(dtype)
     with SHM("cam", image), looking(browser, "cam", f",low:{low},high:{low + 255}") as look:
-        assert greys(look) == STEPS.ravel().tolist()
+        until(lambda: greys(look) == STEPS.ravel().tolist())
 
 
 @pytest.mark.parametrize(
