@@ -21,6 +21,7 @@ from ..errors import (
 )
 from ..names import check_name
 from ..streams.rings import check_slots
+from ..system.blocks import Block
 from ..system.ending import close_at_exit
 from ..system.faults import fault_of, words_of_fault
 from ..system.forks import left_with_parent, tell_after_fork
@@ -28,7 +29,6 @@ from ..system.journal import GapTeller
 from ..system.latch import Latch
 from ..system.notices import warn_always
 from ..system.signals import unbroken
-from ..system.single import Single
 from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns
 from .account import Account, Arrival
@@ -99,7 +99,7 @@ _LOOK_SECONDS = 1.0
 _OLD = "it is older than what is here, or its sender was followed by another one"
 
 
-class Receiver(Single):
+class Receiver(Block):
     """Publish the frames of a stream of another machine in a stream of this one, with the same account.
 
     A context manager: it receives from its beginning to its end. Or `start`, `stop` and `wait`; it ends with
@@ -581,17 +581,6 @@ class Receiver(Single):
                 f"stream {self.name!r}: its file was deleted or replaced by another program; it is made anew",
                 StreamGoneWarning,
             )
-
-    def __enter__(self) -> Receiver:
-        try:
-            return self.start()
-        except BaseException:
-            if self.running:  # an interrupt just behind it: __exit__ will not be called
-                unbroken(self.stop)
-            raise
-
-    def __exit__(self, *exc: object) -> None:
-        unbroken(self.stop)
 
     def __repr__(self) -> str:
         return f"<Receiver {self.source!r} -> {self.name!r}>"

@@ -7,11 +7,11 @@ import time
 from .._core import checked_timeout
 from ..arguments import check_count
 from ..errors import NotStartedError, StreamArgumentError
+from ..system.blocks import Block
 from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.latch import Latch
 from ..system.signals import unbroken
-from ..system.single import Single
 from .connections import Connections
 from .engine import Engine
 from .header import MAX_FRAME, nbytes_most
@@ -22,7 +22,7 @@ from .zenoh import open_engine
 __all__ = ["Router"]
 
 
-class Router(Single):
+class Router(Block):
     """Let senders and receivers that connect to it find each other, without a service to install.
 
     A context manager, or `start`, `stop` and `wait`; it ends with the interpreter.
@@ -125,14 +125,3 @@ class Router(Single):
         if not (self._started or self._over.is_set()):
             raise NotStartedError("the router was never started; call start(), or use it in a with statement")
         return self._over.wait(limit)
-
-    def __enter__(self) -> Router:
-        try:
-            return self.start()
-        except BaseException:
-            if self.running:  # an interrupt just behind it: __exit__ will not be called
-                unbroken(self.stop)
-            raise
-
-    def __exit__(self, *exc: object) -> None:
-        unbroken(self.stop)

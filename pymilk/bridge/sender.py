@@ -15,12 +15,12 @@ from .._core import checked_timeout, read_header
 from ..arguments import check_kind, check_texts
 from ..errors import BridgeError, NotStartedError, StreamArgumentError, StreamError
 from ..names import SUFFIX, check_name, stream_directory, stream_name
+from ..system.blocks import Block
 from ..system.ending import close_at_exit
 from ..system.faults import fault_of
 from ..system.forks import left_with_parent, tell_after_fork
 from ..system.latch import Latch
 from ..system.signals import unbroken
-from ..system.single import Single
 from ..system.threads import do_all, join_thread, start_thread
 from ..times import now_ns
 from .clocks import answer_clock
@@ -65,7 +65,7 @@ _KINDS_MOST, _KIND_SECONDS = 16, 30.0
 _PLAIN = Options()
 
 
-class Sender(Single):
+class Sender(Block):
     """Send streams to all who listen, until it is stopped.
 
     A context manager: it sends from its beginning to its end. Or `start`, `stop` and `wait`; it ends with the
@@ -403,17 +403,6 @@ class Sender(Single):
             lines = [line, *(kind for (each, _), kind in list(self._kinds.items()) if each == name)]
             about["trouble"] = next((each.report.trouble for each in lines if each.report.trouble), "")
         return json.dumps(about).encode()
-
-    def __enter__(self) -> Sender:
-        try:
-            return self.start()
-        except BaseException:
-            if self.running:  # an interrupt just behind it: __exit__ will not be called
-                unbroken(self.stop)
-            raise
-
-    def __exit__(self, *exc: object) -> None:
-        unbroken(self.stop)
 
     def __repr__(self) -> str:
         what = (*self.patterns, *self.log, *(self._params.fps if self._params else ()))

@@ -21,11 +21,11 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..native.alone import Alone
+from ..system.blocks import Block
 from ..system.ending import close_at_exit
 from ..system.forks import tell_after_fork
 from ..system.latch import Latch
 from ..system.signals import unbroken
-from ..system.single import Single
 from .connections import Connections
 from .engine import Engine, Registration
 from .header import MAX_FRAME, nbytes_most
@@ -51,7 +51,7 @@ _LAST_MOST = 2**62
 _AROUND = 64
 
 
-class Tail(Single):
+class Tail(Block):
     """Read a message log of another machine: an iterator of its messages, from `start` to `stop`.
 
     A context manager that starts and stops. The sender there, `Sender(log=...)` or `pymilk bridge send
@@ -367,17 +367,6 @@ class Tail(Single):
         self._goal = answer.written if not self._heard else self._goal
         self._heard, self._away = True, False
         self._sender, self.longest = answer.sender, answer.longest
-
-    def __enter__(self) -> Tail:
-        try:
-            return self.start()
-        except BaseException:
-            if self.running:  # an interrupt just behind it: __exit__ will not be called
-                unbroken(self.stop)
-            raise
-
-    def __exit__(self, *exc: object) -> None:
-        unbroken(self.stop)
 
     def __repr__(self) -> str:
         return f"<Tail of {self.source!r}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, TypeVar
@@ -22,6 +23,10 @@ _OTHERS = (
     signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
 )  # fmt: skip
 
+#: Seconds that signals wait at most: one that comes later acts at once, so that no step that hangs, as on a
+#: disk that does not answer, keeps a user from ending it.
+_LONGEST_SECONDS = 5.0
+
 _T = TypeVar("_T")
 
 
@@ -30,6 +35,8 @@ class _Held:
 
     def __init__(self) -> None:
         self.holding = True
+        self.gave_up = False  # whether a signal acted within the block, because it came so late
+        self._until = time.monotonic() + _LONGEST_SECONDS
         self._before: dict[int, _Handler] = {}
         # Several of a kind count once, as those that are pending.
         self._noted: dict[int, FrameType | None] = {}
@@ -61,9 +68,10 @@ class _Held:
                 self._hand_on()
 
     def _arrived(self, number: int, frame: FrameType | None) -> None:
-        if self.holding:
+        if self.holding and time.monotonic() < self._until:
             self._noted[number] = frame
         else:
+            self.gave_up = self.gave_up or self.holding
             self._act(number, frame)
 
     def _act(self, number: int, frame: FrameType | None) -> None:
@@ -80,22 +88,23 @@ class _Held:
 
 
 @contextlib.contextmanager
-def held_signals() -> Iterator[None]:
+def held_signals() -> Iterator[_Held]:
     """Let SIGINT, SIGTERM and SIGHUP wait until the end of a block; their handlers act behind it.
 
-    So do others that have a handler of Python, which may raise, as that of SIGALRM.
+    So do others that have a handler of Python, which may raise, as that of SIGALRM. One that comes after five
+    seconds in the block does not wait.
 
     A mask of the thread would not do: the system gives the signal of a process to any thread that does not
     block it, as those that NumPy's libraries start, and Python runs its handler in the main thread all the
     same. In other threads the block runs as it is: Python never runs handlers there.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     held = _Held()
+    if threading.current_thread() is not threading.main_thread():
+        yield held
+        return
     try:
         held.take()
-        yield
+        yield held
     finally:
         held.give_back()
 
@@ -104,17 +113,19 @@ def unbroken(step: Callable[[], _T]) -> _T:
     """Do a step that no signal may tear apart, as one that deletes what an object has made.
 
     Signals act behind it. One that comes just before they are held raises first: then the step is done all
-    the same, as it is once more after any other exception.
+    the same, as it is once more after any other exception, but for that of a signal that waited no longer.
 
     Parameters
     ----------
     step : callable
-        It has nothing to do the second time, and does not wait for others without limit.
+        It has nothing to do the second time.
     """
+    held: _Held | None = None
     try:
-        with held_signals():
+        with held_signals() as held:
             return step()
     except BaseException:
-        with held_signals():
-            step()
+        if held is None or not held.gave_up:
+            with held_signals():
+                step()
         raise

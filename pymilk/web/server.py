@@ -17,13 +17,13 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from .._core import checked_timeout
 from ..arguments import shown
 from ..errors import StreamArgumentError, StreamError, StreamStorageError
+from ..system.blocks import Block
 from ..system.causes import cause_of
 from ..system.ending import close_at_exit
 from ..system.extras import optional_library
 from ..system.faults import fault_of
 from ..system.forks import tell_after_fork
 from ..system.signals import unbroken
-from ..system.single import Single
 from ..system.threads import join_thread, start_thread
 from .app import make_app
 from .report import WebReport
@@ -71,7 +71,7 @@ class _Protocol(H11Protocol):
             self.transport.close()
 
 
-class WebServer(Single):
+class WebServer(Block):
     """Show streams in a browser.
 
     A context manager: it answers from its beginning to its end. Or `start`, `stop` and `wait`; it ends with
@@ -278,14 +278,6 @@ class WebServer(Single):
         if self._thread is not None:
             join_thread(self._thread, timeout)
         return not self.running
-
-    def __enter__(self) -> WebServer:
-        try:
-            return self.start()
-        except BaseException:
-            if self.running:  # an interrupt just behind it: __exit__ will not be called
-                unbroken(self.stop)
-            raise
 
     def __exit__(self, *exc: object) -> None:
         try:

@@ -6,36 +6,18 @@ import contextlib
 import gc
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from support.interrupts import _places
+from support.interrupts import places, traced
+from support.told import Told
 
 #: Seconds that threads and processes which were told to end may take.
 _PATIENCE = 5.0
-
-
-class Told(BaseException):
-    """What the handler of these tests raises."""
-
-
-@contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Let SIGINT raise `Told` within a block."""
-
-    def tell(number: int, frame: object) -> None:
-        raise Told
-
-    before = signal.signal(signal.SIGINT, tell)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class Instants:
@@ -45,36 +27,26 @@ class Instants:
     object runs before them, and a block that was not entered does not close one that runs since it was made.
     """
 
-    def __init__(self, number: int, module: str = "/pymilk/") -> None:
+    def __init__(self, number: int) -> None:
         self.passed, self.where = 0, ""
-        self._number, self._module = number, module
-        self._callers: set[FrameType | None] = set()  # called a function of Python: no look when that returns
+        self._number = number
+        self._tracing = traced("/pymilk/", self._at)
 
-    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
+    def _at(self, frame: FrameType) -> None:
         code = frame.f_code
-        if event == "call" and code.co_name != "__init__":
-            self._callers.add(frame.f_back)
-        if self._module not in code.co_filename or code.co_name == "__del__":
-            return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        if event == "opcode" and frame in self._callers:
-            self._callers.discard(frame)
-        elif event == "opcode" and frame.f_lasti in _places(code):
-            if code.co_name in ("__enter__", "__exit__", "unbroken") and frame.f_lasti == min(_places(code)):
-                return self._trace
-            self.passed += 1
-            if self.passed == self._number:
-                self.where = f"{code.co_filename.rpartition('/pymilk/')[2]}:{code.co_name}:{frame.f_lineno}"
-                signal.raise_signal(signal.SIGINT)
-        return self._trace
+        if code.co_name in ("__enter__", "__exit__", "unbroken") and frame.f_lasti == min(places(code)):
+            return
+        self.passed += 1
+        if self.passed == self._number:
+            self.where = f"{code.co_filename.rpartition('/pymilk/')[2]}:{code.co_name}:{frame.f_lineno}"
+            signal.raise_signal(signal.SIGINT)
 
     def __enter__(self) -> Instants:
-        sys.settrace(self._trace)
+        self._tracing.__enter__()
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        sys.settrace(None)
-        self._callers.clear()
+    def __exit__(self, *exc: Any) -> None:
+        self._tracing.__exit__(*exc)
 
 
 def held(folder: Path) -> set[str]:

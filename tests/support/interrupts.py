@@ -1,4 +1,4 @@
-"""An exception at every place where Python lets a signal handler run."""
+"""An exception, or a signal, at every place where Python lets a signal handler run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import dis
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
@@ -19,7 +19,7 @@ class Interrupt(Exception):
 
 
 @functools.cache
-def _places(code: CodeType) -> frozenset[int]:
+def places(code: CodeType) -> frozenset[int]:
     """Offsets of the instructions that follow one where Python looks for signals."""
     found = []
     before = ""
@@ -31,9 +31,8 @@ def _places(code: CodeType) -> frozenset[int]:
 
 
 @contextlib.contextmanager
-def interrupted(step: int, module: str = "/pymilk/ring/") -> Iterator[list[int]]:
-    """Raise `Interrupt` at the place of this number in the code of some files; give the places passed."""
-    passed: list[int] = []
+def traced(module: str, at: Callable[[FrameType], object]) -> Iterator[None]:
+    """Call for each such place that is passed in the code of some files."""
     callers: set[FrameType | None] = set()  # called a function of Python: no look when that returns
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -41,19 +40,30 @@ def interrupted(step: int, module: str = "/pymilk/ring/") -> Iterator[list[int]]
             callers.add(frame.f_back)
         if module not in frame.f_code.co_filename or frame.f_code.co_name == "__del__":
             return None
-        frame.f_trace_opcodes = True
-        frame.f_trace_lines = False
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
         if event == "opcode" and frame in callers:
             callers.discard(frame)
-        elif event == "opcode" and frame.f_lasti in _places(frame.f_code):
-            passed.append(frame.f_lasti)
-            if len(passed) == step:
-                raise Interrupt
+        elif event == "opcode" and frame.f_lasti in places(frame.f_code):
+            at(frame)
         return trace
 
     sys.settrace(trace)
     try:
-        yield passed
+        yield
     finally:
         sys.settrace(None)
         callers.clear()
+
+
+@contextlib.contextmanager
+def interrupted(step: int, module: str = "/pymilk/ring/") -> Iterator[list[int]]:
+    """Raise `Interrupt` at the place of this number in the code of some files; give the places passed."""
+    passed: list[int] = []
+
+    def at(frame: FrameType) -> None:
+        passed.append(frame.f_lasti)
+        if len(passed) == step:
+            raise Interrupt
+
+    with traced(module, at):
+        yield passed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from pymilk import SHM, Player, Relay, SimulatedCamera
 from pymilk.channels import CommandQueue, MessageLog, SharedState
 from pymilk.parameters.processinfo import ProcessInfo
-from support.instants import nothing_is_left, told
+from support.instants import nothing_is_left
+from support.told import told
 
 #: An object that is forgotten may say so.
 pytestmark = pytest.mark.filterwarnings(
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(autouse=True)
 def _told() -> Iterator[None]:
-    with told():
+    with told(signal.SIGINT):
         yield
 
 

@@ -18,6 +18,7 @@ from pymilk.cli import exits
 from pymilk.cli.exits import clean_exit, told_to_end
 from pymilk.system.latch import Latch
 from pymilk.system.signals import ENDS
+from support.told import Told, told
 
 SENTENCES = {
     signal.SIGINT: "pymilk: interrupted\n",
@@ -28,19 +29,10 @@ first = pytest.mark.parametrize("first", ENDS)
 second = pytest.mark.parametrize("second", ENDS)
 
 
-class Told(BaseException):
-    """What the handlers of these tests raise: nobody else handles the signal."""
-
-
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    def tell(number: int, frame: object) -> None:
-        raise Told(number)
-
-    before = {number: signal.signal(number, tell) for number in ENDS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    with told(*ENDS):
+        yield
 
 
 @first
@@ -130,9 +122,9 @@ def test_signal_just_behind_the_block_is_not_lost(first: int, monkeypatch: pytes
         with clean_exit():
             pass
 
-    with pytest.raises(Told) as told:
+    with pytest.raises(Told) as error:
         work()
-    assert told.value.args == (first,)
+    assert error.value.args == (first,)
 
 
 @first

@@ -17,21 +17,13 @@ from pymilk.simulate import live
 from pymilk.simulate.options import CameraOptions, LoopOptions
 from pymilk.system import signals
 from pymilk.system.signals import ENDS, held_signals, unbroken
-
-
-class Told(BaseException):
-    """What the handler of these tests raises."""
+from support.told import Told, told
 
 
 @pytest.fixture(autouse=True)
 def _handlers() -> Iterator[None]:
-    def tell(number: int, frame: object) -> None:
-        raise Told(number)
-
-    before = {number: signal.signal(number, tell) for number in ENDS}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+    with told(*ENDS):
+        yield
 
 
 @pytest.fixture
@@ -57,9 +49,9 @@ def test_signals_wait_for_the_end_of_the_block(number: int) -> None:
                     os.kill(os.getpid(), number)
                 steps.append(step)
 
-    with pytest.raises(Told) as told:
+    with pytest.raises(Told) as error:
         work()
-    assert told.value.args == (number,)
+    assert error.value.args == (number,)
     assert len(steps) == 1000
 
 
@@ -79,9 +71,9 @@ def test_handlers_are_as_before() -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.raise_signal(number)
 
-    with pytest.raises(Told) as told:
+    with pytest.raises(Told) as error:
         work()
-    assert isinstance(told.value.__context__, Told), "both"
+    assert isinstance(error.value.__context__, Told), "both"
     assert {number: signal.getsignal(number) for number in ENDS} == before
 
 
@@ -135,9 +127,9 @@ def test_a_fault_of_the_block_is_told_with_the_signal() -> None:
             signal.raise_signal(signal.SIGINT)
             raise ValueError("of the block")
 
-    with pytest.raises(Told) as told:
+    with pytest.raises(Told) as error:
         work()
-    assert isinstance(told.value.__context__, ValueError)
+    assert isinstance(error.value.__context__, ValueError)
 
 
 def test_other_threads_are_served() -> None:
@@ -219,3 +211,30 @@ def test_unbroken_steps_are_done_whatever_comes(at: int, monkeypatch: pytest.Mon
 
 def test_unbroken_steps_give_their_result() -> None:
     assert unbroken(lambda: "result") == "result"
+
+
+def test_a_signal_that_comes_late_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_LONGEST_SECONDS", 0.05)
+    steps = []
+
+    def hang() -> None:
+        steps.append("begun")
+        signal.raise_signal(signal.SIGTERM)  # waits
+        over = time.monotonic() + 0.06
+        while time.monotonic() < over:
+            time.sleep(0.002)
+        steps.append("hangs")
+        signal.raise_signal(signal.SIGINT)
+        steps.append("too far")
+
+    with pytest.raises(Told) as error:
+        unbroken(hang)
+    assert steps == ["begun", "hangs"], "once"
+    assert {error.value.args, error.value.__context__.args} == {(signal.SIGINT,), (signal.SIGTERM,)}
+
+
+def test_each_signal_that_comes_in_time_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_LONGEST_SECONDS", 60.0)
+    with pytest.raises(Told), held_signals() as held:
+        signal.raise_signal(signal.SIGINT)
+    assert not held.gave_up

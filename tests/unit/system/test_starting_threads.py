@@ -9,6 +9,7 @@ import pytest
 
 from pymilk.errors import StreamStorageError
 from pymilk.system.threads import join_thread, start_thread
+from support.told import Told, told
 
 
 class Interrupt(Exception):
@@ -49,27 +50,19 @@ def test_an_exception_that_was_handled_before_is_none_of_its() -> None:
 
 
 def test_an_interrupted_wait_for_the_end_leaves_the_thread_alive() -> None:
-    class Told(BaseException):
-        pass
-
-    def tell(number: int, frame: object) -> None:
-        raise Told
-
     may_end = threading.Event()
     thread = threading.Thread(target=may_end.wait, daemon=True)
     thread.start()
-    before = signal.signal(signal.SIGALRM, tell)
     try:
         for _ in range(3):
-            signal.setitimer(signal.ITIMER_REAL, 0.02)
-            with pytest.raises(Told):
-                join_thread(thread)
+            with told(signal.SIGALRM):
+                signal.setitimer(signal.ITIMER_REAL, 0.02)
+                with pytest.raises(Told):
+                    join_thread(thread)
             assert thread.is_alive()
         join_thread(thread, 0)
         assert thread.is_alive()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
         may_end.set()
     join_thread(thread)
     assert not thread.is_alive()

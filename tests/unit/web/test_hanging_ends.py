@@ -16,10 +16,7 @@ pytest.importorskip("websockets")
 import uvicorn
 
 from pymilk.web import Settings, WebServer
-
-
-class Told(BaseException):
-    """What the handler raises, as that of Ctrl-C does."""
+from support.told import Told, told
 
 
 def test_an_interrupt_gets_through(shm_dir: object, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,26 +27,20 @@ def test_an_interrupt_gets_through(shm_dir: object, monkeypatch: pytest.MonkeyPa
         while not may_end.is_set():
             await asyncio.sleep(0.01)
 
-    def tell(number: int, frame: object) -> None:
-        raise Told
-
     def work() -> None:
         with server:
             signal.setitimer(signal.ITIMER_REAL, 0.1)
 
     monkeypatch.setattr(uvicorn.Server, "serve", hang)
     server = WebServer(Settings(port=0))
-    before = signal.signal(signal.SIGALRM, tell)
     rescue = threading.Timer(10, may_end.set)
     rescue.start()
     try:
-        with pytest.raises(Told):
+        with told(signal.SIGALRM), pytest.raises(Told):
             work()
         assert not may_end.is_set(), "the interrupt waited for the end"
         assert server.running
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
         rescue.cancel()
         may_end.set()
     assert server.wait(10)
