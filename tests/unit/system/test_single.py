@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import inspect
 import os
 import pickle
 from collections.abc import Callable, Iterator
@@ -45,7 +46,8 @@ def subclasses(cls: type) -> Iterator[type]:
 
 
 def test_each_class_says_what_to_do() -> None:
-    told = [each for each in subclasses(Single) if each.__module__.startswith("pymilk.")]
+    ours = [each for each in subclasses(Single) if each.__module__.startswith("pymilk.")]
+    told = [each for each in ours if not inspect.isabstract(each)]
     assert len(told) > 20
     for each in told:
         assert each.__mro__.index(Single) < each.__mro__.index(object)
