@@ -59,9 +59,10 @@ def shm_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="pymilk-test-", dir=SHM_ROOT))
     monkeypatch.setenv("MILK_SHM_DIR", str(folder))
     monkeypatch.setenv("MILK_PROC_DIR", str(folder))
-    threads = set(threading.enumerate())
+    threads, here = set(threading.enumerate()), Path.cwd()
     yield folder
     hidden = [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    beside = [path.name for path in here.glob("fps.*.*dir")]
     shutil.rmtree(folder)
     # Threads that Python did not start (pytest-xdist has some) show up once they run Python code.
     foreign = threading._DummyThread
@@ -72,6 +73,7 @@ def shm_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         thread.join(timeout=5)
     assert not [thread for thread in left if thread.is_alive()]
     assert not hidden, f"temporary files left behind: {hidden}"
+    assert not beside, f"directories of parameters left behind: {beside}"
 
 
 @pytest.fixture

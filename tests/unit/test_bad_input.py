@@ -242,10 +242,10 @@ KINDS: dict[str, Callable[[Any], object]] = {
     "stream is the name of a stream or a Stream": lambda given: RingReader(given),
     "tls is a pymilk": lambda given: bridge.Links(tls=given),
     "allow is a tuple of pymilk": lambda given: bridge.Links(allow=given),
-    "program is a pymilk": lambda given: parameters.FPS.create("fps", program=given),
-    "standard is True, False": lambda given: parameters.FPS.create("fps", standard=given),
-    "labels are texts": lambda given: parameters.FPS.create("fps", labels=given),
-    "description is a text": lambda given: parameters.FPS.create("fps", description=given),
+    "program is a pymilk": lambda given: parameters.FPS.create("fps", program=given, directories=False),
+    "standard is True, False": lambda given: parameters.FPS.create("fps", standard=given, directories=False),
+    "labels are texts": lambda given: parameters.FPS.create("fps", labels=given, directories=False),
+    "description is a text": lambda given: parameters.FPS.create("fps", description=given, directories=False),
     "faults is a pymilk": lambda given: pymilk.SimulatedCamera("sim", faults=given),
     "shape is a tuple": lambda given: pymilk.SimulatedCamera("sim", given),
     "dtype is a NumPy dtype": lambda given: pymilk.SimulatedCamera("sim", dtype=given),
@@ -398,9 +398,9 @@ def test_values_that_cannot_be_shown(cam, given, told):
         lambda given: channels.MessageLog.create("log", mode=given),
         lambda given: channels.MessageLog.create("log", given),
         lambda given: channels.MessageLog.create("log", writers=given),
-        lambda given: parameters.FPS.create("fps", given),
-        lambda given: parameters.FPS.create("fps", description=given),
-        lambda given: parameters.FPS.create("fps").add_param(given, "FLOAT64"),
+        lambda given: parameters.FPS.create("fps", given, directories=False),
+        lambda given: parameters.FPS.create("fps", description=given, directories=False),
+        lambda given: parameters.FPS.create("fps", directories=False).add_param(given, "FLOAT64"),
         lambda given: bridge.Receiver(given),
         lambda given: channels.SharedState.create("state").update({given: 1}),
     ],
@@ -421,8 +421,8 @@ def cam_keyword(given: Any) -> object:
         lambda given: pymilk.Player(np.array(given, object)),
         lambda given: channels.SharedState.create("state")[given],
         lambda given: channels.Table.create(given, "f4,,"),
-        lambda given: parameters.FPS.create("fps").add_param("gain", given),
-        lambda given: parameters.FPS.create("fps").add_param("gain", default=[given]),
+        lambda given: parameters.FPS.create("fps", directories=False).add_param("gain", given),
+        lambda given: parameters.FPS.create("fps", directories=False).add_param("gain", default=[given]),
         lambda given: cam_keyword(given),
         lambda given: pymilk.live([given]),
         lambda given: pymilk.live("cam", low=given),
@@ -445,7 +445,7 @@ def test_what_holds_such_numbers(cam, call):
 
 
 def test_parameters():
-    with parameters.FPS.create("fps") as fps, fps.running(conf=False, run=False) as run:
+    with parameters.FPS.create("fps", directories=False) as fps, fps.running(conf=False, run=False) as run:
         calls: dict[str, Callable[[Any], object]] = {
             "limits are the lowest": lambda given: fps.add_param(".gain", "FLOAT64", 1.0, given),
             "flags is an int": lambda given: fps.add_param(".gain", "FLOAT64", flags=given),
@@ -468,7 +468,7 @@ def test_parameters():
 @pytest.mark.parametrize("given", [5, [1], {1}, None, b"gain"], ids=repr)
 def test_keys_of_parameters(given: Any):
     """A key that is no text is one that there is not, whatever it is; dicts cannot look for lists."""
-    with parameters.FPS.create("fps") as fps:
+    with parameters.FPS.create("fps", directories=False) as fps:
         fps.add_param("gain", "FLOAT64", 0.5)
         calls = [
             lambda: fps[given], lambda: fps.param(given), lambda: fps.set(given, 1.0),

@@ -154,7 +154,7 @@ def test_channel_that_is_no_file(kind: str, make_it, words: str, shm_dir: Path) 
 def test_function_that_has_no_full_name(
     target: str, shm_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with FPS.create("loop"):
+    with FPS.create("loop", directories=False):
         assert program.main(["-n", "loop", f"{target} _RUNSTART_"]) == 1
     words = f"pymilk-exec: fps 'loop': {target!r} is not package.module:function\n"
     assert capsys.readouterr().err == words

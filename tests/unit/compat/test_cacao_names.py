@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 import CacaoProcessTools
@@ -89,7 +90,8 @@ def test_one_kind_of_time_everywhere() -> None:
     assert repr(time) == "timespec(tv_sec=3, tv_nsec=4)"
 
 
-def test_header_is_read_only() -> None:
+def test_header_is_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # it makes directories there
     made = CacaoProcessTools.fps("loop", True)
     md = made.md()
     assert [name for name in MD if not hasattr(md, name)] == []
