@@ -374,6 +374,7 @@ cdef class LogFile(CountedFile):
                     self.tell()
                 except BaseException:  # of a signal handler: the message is not handed over
                     self.place, self.gone = before, message.lost
+                    self.tell()  # the descriptor may say already that nothing is left
                     raise
                 return message
             if found == FOUND_NOTHING:

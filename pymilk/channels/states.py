@@ -344,8 +344,11 @@ class SharedState(StateFile, Channel):
                 if not self.wait(timeout):
                     raise self._too_late(timeout)
             changes = _changes(found, before)
+        except ChannelTimeoutError:
+            raise  # nothing was read
         except BaseException:  # of a signal handler too: what is not handed over is unread
             self._go_back(before)
+            self._tell()
             raise
         return changes
 

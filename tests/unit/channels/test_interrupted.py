@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from pymilk import errors
 from pymilk.channels import AudioStream, CommandQueue, MessageLog, SharedState, Table, VideoStream
 from support.interrupts import Interrupt, interrupted
+from support.waiting import PATIENCE
 
 #: More places than a read has.
 MANY = 600
@@ -22,8 +24,8 @@ COUNT = 6
 class Case:
     """A channel, and what is read from it: numbers from 1 on."""
 
-    def __init__(self, kind: str, watched: bool) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, watched: bool, count: int = COUNT) -> None:
+        self.kind, self.count = kind, count
         self.writer, self.reader = getattr(self, f"make_{kind}")()
         if watched:
             self.reader.fileno()
@@ -31,34 +33,39 @@ class Case:
     def make_log(self) -> Any:
         writer = MessageLog.create("c", replace=True)
         reader = MessageLog.attach("c")
-        for number in range(1, COUNT + 1):
+        for number in range(1, self.count + 1):
             writer.append(f"{number}")
         return writer, reader
 
     def make_table(self) -> Any:
         writer = Table.create("c", [("n", "i8")], rows=16, replace=True)
         reader = Table.attach("c")
-        for number in range(1, COUNT + 1):
+        for number in range(1, self.count + 1):
             writer.append((number,))
         return writer, reader
 
     def make_video(self) -> Any:
         writer = VideoStream.create("c", 4, 2, "gray8", frames=16, replace=True)
         reader = VideoStream.attach("c")
-        for number in range(1, COUNT + 1):
+        for number in range(1, self.count + 1):
             writer.write(np.full((2, 4), number, np.uint8))
         return writer, reader
 
     def make_audio(self) -> Any:
         writer = AudioStream.create("c", 4, 1, "s16le", blocks=16, replace=True)
         reader = AudioStream.attach("c")
-        for number in range(1, COUNT + 1):
+        for number in range(1, self.count + 1):
             writer.write(np.full((4, 1), number, np.int16))
         return writer, reader
 
     def close(self) -> None:
         self.reader.close()
         self.writer.remove()
+
+
+def is_told(reader: Any) -> bool:
+    """Tell whether the descriptor of a channel says that there is something to read."""
+    return bool(select.select([reader], [], [], PATIENCE)[0])
 
 
 def messages(batch: Any) -> list[int]:
@@ -113,12 +120,36 @@ def test_what_was_not_handed_over_is_read_next(what: str, watched: bool) -> None
                 found = read(case.reader)
             except Interrupt as error:
                 assert not hasattr(error, "capture"), step
+                if watched:
+                    assert is_told(case.reader), step
             else:
                 step = MANY
         got = [] if found is None else numbers(found)
         got += rest(case, polite, numbers)
         assert got == list(range(1, COUNT + 1)), step
         assert case.reader.lost == 0
+        case.close()
+        if step == MANY:
+            return
+    pytest.fail("a read has more places than that")
+
+
+@pytest.mark.parametrize("what", ["log.read", "table.read(limit)", "video.read in place", "audio.read"])
+def test_descriptor_tells_of_the_last_one_that_was_not_handed_over(what: str) -> None:
+    kind, read, numbers = READS[what]
+    for step in range(1, MANY):
+        case = Case(kind, True, count=1)
+        found: Any = None
+        with interrupted(step, "/pymilk/"):
+            try:
+                found = read(case.reader)
+            except Interrupt:
+                pass
+            else:
+                step = MANY
+        if found is None:
+            assert is_told(case.reader), step
+        assert numbers(read(case.reader) if found is None else found) == [1], step
         case.close()
         if step == MANY:
             return
@@ -154,6 +185,7 @@ def test_changes_that_were_not_handed_over_are_read_next() -> None:
     for step in range(1, MANY):
         with SharedState.create("c", {"a": 1}, replace=True) as state, SharedState.attach("c") as reader:
             reader.read(0)
+            reader.fileno()
             state["b"] = 2
             found: Any = None
             with interrupted(step, "/pymilk/"):
@@ -163,6 +195,7 @@ def test_changes_that_were_not_handed_over_are_read_next() -> None:
                     pass
                 else:
                     step = MANY
+            assert found or is_told(reader), step
             assert (found or reader.read(0)).values == {"b": 2}, step
             with pytest.raises(errors.ChannelTimeoutError):
                 reader.read(0)
