@@ -109,12 +109,11 @@ class Ticket(Single):
     def __init__(self, queue: CommandQueue, slot: int, word: int, number: int) -> None:
         self._queue, self._slot, self._word, self.number = queue, slot, word, number
         self._reply: Reply | None = None
-        self._turn = threading.RLock()  # who has it alone looks at the slot, and gives it back
 
     @property
     def state(self) -> State:
         """What has become of it: "waiting", "started", or the state of the `Reply` that `wait` returns."""
-        with self._turn:
+        with self._queue._turn:
             if self._reply is not None:
                 return self._reply.state
             return _WORDS[self._queue._state(self._slot, self._word)]
@@ -161,7 +160,7 @@ class Ticket(Single):
         try:
             return _WORDS[self._queue._wait(self._slot, self._word, timeout)]
         except ChannelFormatError:
-            with self._turn:
+            with self._queue._turn:
                 if self._reply is None:
                     raise
                 return self._reply.state
@@ -183,7 +182,7 @@ class Ticket(Single):
         return self._queue._reply_awaited(self._slot, self._word)
 
     def _close(self, state: State) -> None:
-        with self._turn:
+        with self._queue._turn:
             if self._reply is not None:
                 return  # another thread was faster
             if state == "done":
@@ -195,7 +194,7 @@ class Ticket(Single):
 
     def withdraw(self) -> bool:
         """Take the command back; False if it was taken before."""
-        with self._turn:
+        with self._queue._turn:
             if self._reply is None and self._queue._withdraw(self._slot, self._word):
                 self._reply = Reply("not started", None, False)
             return self._reply is not None and self._reply.state == "not started"
@@ -208,7 +207,7 @@ class Ticket(Single):
         Reply
             "done", if the reply came just now.
         """
-        with self._turn:
+        with self._queue._turn:
             if not self.withdraw() and self._reply is None:
                 state = self.state
                 self._close("done" if state == "done" else "started, unknown")
@@ -295,10 +294,12 @@ class Command(Single):
             else:
                 self._fail(error)
 
-    def _fail(self, error: BaseException) -> bool:
-        """Answer that it failed, with the text of an exception; returns what `reply` does."""
+    def _fail(self, error: BaseException) -> None:
+        """Answer that it failed, with the text of an exception, which goes on: nothing is raised instead."""
         text = f"{type(error).__name__}: {error}".encode(errors="replace")[: self._queue.size]
-        return self.reply(text.decode(errors="ignore"), error=True)
+        # The queue may be closed; or it was answered, and the exception came just behind that.
+        with contextlib.suppress(ChannelError):
+            self.reply(text.decode(errors="ignore"), error=True)
 
     def __repr__(self) -> str:
         return f"<Command {self.number} of {self._queue.name!r}: {self.data!r}>"
@@ -433,6 +434,7 @@ class CommandQueue(QueueFile, Channel):
     @classmethod
     def _opened(cls, path: str, plain: str, use: bool, spin: float) -> Self:
         queue = cls.__new__(cls)
+        queue._turn = threading.RLock()
         fd, _ = open_channel(path, plain, use)
         try:
             if use:
@@ -463,6 +465,7 @@ class CommandQueue(QueueFile, Channel):
 
     def _after_fork(self) -> None:
         """Close the copy of a child: the lock that shows that the queue is used is that of the parent."""
+        self._turn = threading.RLock()  # a thread of the parent may hold it
         self.close()
 
     def _let_go(self) -> None:
@@ -496,8 +499,9 @@ class CommandQueue(QueueFile, Channel):
             ticket = Ticket(self, *self._send(data, timeout, sent))
         except BaseException:  # of a signal handler too: nobody would have the ticket
             for slot, word in sent:
-                if not self._withdraw(slot, word):
-                    self._leave(slot, word)
+                with contextlib.suppress(ChannelError):  # the exception that came goes on
+                    if not self._withdraw(slot, word):
+                        self._leave(slot, word)
             raise
         return ticket
 
@@ -598,11 +602,13 @@ class CommandQueue(QueueFile, Channel):
             while True:
                 command = self.take()
                 try:
-                    with command:
-                        answer = function(command.data)
-                        command.reply(b"" if answer is None else answer)
-                except Exception:  # noqa: BLE001 (its caller has it as an error reply)
-                    continue
+                    answer = function(command.data)
+                    command.reply(b"" if answer is None else answer)
+                except BaseException as error:
+                    if not command.answered:
+                        command._fail(error)
+                    if not isinstance(error, Exception):
+                        raise
 
     def remove(self) -> None:
         """Delete the file, and close. What was sent can be taken; then there is a `ChannelRemovedError`."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 
 from pymilk import errors
 from pymilk.channels import AudioStream, CommandQueue, MessageLog, SharedState, Table, VideoStream
-from support.interrupts import Interrupt, interrupted
+from support.interrupts import Interrupt, interrupted, traced
 from support.waiting import PATIENCE
 
 #: More places than a read has.
@@ -256,3 +259,89 @@ def test_command_whose_caller_was_interrupted_holds_no_slot() -> None:
         if step == MANY:
             return
     pytest.fail("a send has more places than that")
+
+
+def test_answer_that_was_interrupted_goes_out_once() -> None:
+    for step in range(1, MANY):
+        with CommandQueue.create("c", slots=2, replace=True) as queue, CommandQueue.attach("c") as caller:
+            ticket = caller.send("park")
+            try:
+                with queue.take(0) as command, interrupted(step, "/pymilk/"):
+                    command.reply("did it")
+            except Interrupt:
+                pass
+            else:
+                step = MANY
+            reply = ticket.wait(0)
+            assert reply.state == "done", step
+            assert reply.data == "did it" or reply.error, step
+            queue.remove()
+        if step == MANY:
+            return
+    pytest.fail("a reply has more places than that")
+
+
+def test_command_of_a_server_that_was_interrupted_is_answered() -> None:
+    for step in range(1, MANY):
+        with CommandQueue.create("c", slots=2, replace=True) as queue, CommandQueue.attach("c") as caller:
+            ticket = caller.send("park")
+            CommandQueue.attach("c").remove()  # `serve` returns behind the last command
+            with interrupted(step, "/pymilk/channels/") as passed, contextlib.suppress(Interrupt):
+                queue.serve(lambda data: f"did {data}")
+            if queue.waiting:
+                queue.take(0).reply()
+            assert ticket.wait(0).state == "done", step
+        if len(passed) < step:
+            return
+    pytest.fail("a server has more places than that")
+
+
+@pytest.mark.parametrize("what", ["take", "send"])
+def test_the_exception_goes_on_where_the_handler_closes_the_queue(what: str) -> None:
+    for step in range(1, MANY):
+        with CommandQueue.create("c", slots=2, replace=True) as queue, CommandQueue.attach("c") as other:
+            if what == "take":
+                other.send("park")
+            passed: list[int] = []
+
+            def close(frame: Any, passed: list[int] = passed, step: int = step, queue: Any = queue) -> None:
+                passed.append(frame.f_lasti)
+                if len(passed) == step:
+                    queue.close()
+                    raise Interrupt
+
+            call = partial(queue.take, 0) if what == "take" else partial(queue.send, "park")
+            with contextlib.suppress(Interrupt), traced("/pymilk/channels/", close):
+                call()
+            other.remove()
+        if len(passed) < step:
+            return
+    pytest.fail("a call has more places than that")
+
+
+def test_tickets_of_a_child_wait_for_no_thread_of_the_parent(queue: CommandQueue) -> None:
+    """What a child does after a fork, while another thread of the parent looks at a ticket."""
+    ticket, looking, over = queue.send("park"), threading.Event(), threading.Event()
+
+    def look(turn: Any) -> None:
+        with turn:
+            looking.set()
+            over.wait(PATIENCE)
+
+    thread = threading.Thread(target=look, args=(queue._turn,))
+    thread.start()
+    try:
+        assert looking.wait(PATIENCE)
+        queue._after_fork()
+        with pytest.raises(errors.ChannelClosedError):
+            _ = ticket.state
+        assert thread.is_alive()
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.fixture
+def queue() -> Iterator[CommandQueue]:
+    with CommandQueue.create("turns", replace=True) as made:
+        yield made
