@@ -132,9 +132,9 @@ def _queue(path: str, name: str) -> list[Finding]:
     if waiting:
         callers = {owner for owner, _ in waiting}
         age = (time.time_ns() - min(time_ns for _, time_ns in waiting)) / 1e9
-        told = {pid for owner, pid in owners.items() if owner not in callers}
-        takers = sorted(set(pids_here(path, told)) - {0})
         if age > _QUIET:
+            told = {pid for owner, pid in owners.items() if owner not in callers}
+            takers = sorted(set(pids_here(path, told)) - {0})
             findings.append(_waiting(name, len(waiting), age, bool(owners.keys() - callers), takers))
     dead = sum(state == "started" and owner not in owners for state, owner, _, _ in slots)
     if dead and len(owners) < MOST_OWNERS:
