@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import io
+import sys
 from pathlib import PurePath
 from typing import Any
 
@@ -67,17 +68,26 @@ def _rebuild(cls: type[StreamError], message: str, attributes: dict[str, Any]) -
     return cls(message, **attributes)
 
 
+#: Packages and modules whose classes every process of pymilk has.
+_OURS = ("numpy", __name__.partition(".")[0])
+
+
 def _travels(value: Any) -> bool:
     """Tell whether any other process can have a value of this kind; not a lambda, a lock, an open file."""
+    room = type(value).__module__.partition(".")[0]
+    ours = room in _OURS
+    if not ours and room not in sys.stdlib_module_names:
+        return False  # also what is derived from a text or number by a program
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes, PurePath, datetime.date)):
         return True
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return all(map(_travels, value))
-    if isinstance(value, dict):
-        return all(_travels(key) and _travels(each) for key, each in value.items())
+    if ours or room == "builtins":
+        if isinstance(value, (tuple, list, set, frozenset)):
+            return all(map(_travels, value))
+        if isinstance(value, dict):
+            return all(_travels(key) and _travels(each) for key, each in value.items())
     if isinstance(value, BaseException) and not isinstance(value, StreamError):
         return _travels(value.args)
-    if type(value).__module__.partition(".")[0] not in ("numpy", __name__.partition(".")[0]):
+    if not ours:
         return False
     try:
         value.__reduce_ex__(4)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import inspect
 import pickle
+import signal
 import threading
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -94,6 +98,27 @@ def test_what_a_call_could_not_return_travels_with_its_error() -> None:
         assert again.__notes__ == ["seen at night"]
         again.add_note("another")
     assert error.__notes__ == ["seen at night"]
+
+
+def test_what_only_this_process_can_have_goes_as_text() -> None:
+    class Name(str):
+        pass
+
+    class Fault(ValueError):
+        pass
+
+    class Pair(NamedTuple):
+        one: int
+
+    counts = collections.defaultdict(lambda: 0, {"n": 1})
+    for found in (Name("cam"), Fault("no"), Pair(1), counts, [Name("cam")]):
+        error = errors.StreamArgumentError("n is a number", stream="cam", argument="n", found=found)
+        assert pickle.loads(pickle.dumps(error)).found == repr(found)
+    nested = (1, [2], {"n": {3}})
+    for found in (1.5, "cam", nested, ValueError("no"), np.float32(2), Path("cam"), signal.SIGINT):
+        error = errors.StreamArgumentError("n is a number", stream="cam", argument="n", found=found)
+        again = pickle.loads(pickle.dumps(error)).found
+        assert (type(again), repr(again)) == (type(found), repr(found))
 
 
 class Unshown:
