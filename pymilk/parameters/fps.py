@@ -404,7 +404,8 @@ class FPS(Mapping[str, Any]):
         ------
         FPSTimeoutError
         FPSArgumentError
-            `keys`, `timeout` or `since` are none, or the FPS has no parameter.
+            `keys` are no keys, `timeout` is no number of seconds, `since` is no mapping of keys to counters,
+            or the FPS has no parameter.
         FPSKeyError, FPSClosedError, FPSReplacedError, FPSDamagedError
 
         Notes

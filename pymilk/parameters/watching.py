@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..arguments import shown
+from ..arguments import shown, whole_number
 from ..errors import FPSArgumentError, FPSTimeoutError
 from ..native.alone import Alone
 from ..system.forks import tell_after_fork
@@ -119,7 +119,18 @@ def wait_for_change(
 
 def _known(table: ParameterTable, entry: Entry, since: dict[str, int] | None) -> int:
     known = None if since is None else since.get(entry.key)
-    return table.counter(entry) if known is None else known
+    if known is None:
+        return table.counter(entry)
+    count = whole_number(known)
+    if count is None or not 0 <= count < 2**63:
+        raise FPSArgumentError(
+            f"fps {table.name!r}: since has counters (0 or more), such as those of Parameter.cnt0, not "
+            f"{shown(known)} for {entry.key!r}",
+            fps=table.name,
+            argument="since",
+            found=known,
+        )
+    return count
 
 
 class ChangeLoop(Single):

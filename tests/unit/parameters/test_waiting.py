@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pymilk.errors import FPSTimeoutError, StreamBusyError
+from pymilk.errors import FPSArgumentError, FPSTimeoutError, StreamBusyError
 from pymilk.parameters import FPS
 from support.waiting import until
 
@@ -92,3 +92,10 @@ def test_a_second_task_that_takes_changes_is_told(fps: FPS) -> None:
             assert (await takes).value == 1
 
     asyncio.run(both())
+
+
+@pytest.mark.parametrize("known", ["1", 1.5, -1, 2**64, [1]])
+def test_counters_that_are_none_are_refused_in_words(fps: FPS, known: object) -> None:
+    with pytest.raises(FPSArgumentError, match=r"since has counters .* for 'n'") as caught:
+        fps.wait_for_change("n", 0, since={"n": known})
+    assert (caught.value.argument, caught.value.found) == ("since", known)
