@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from itertools import pairwise
 
@@ -22,17 +23,25 @@ def program(tmp_path_factory):
     return str(target)
 
 
-def begin(*command):
-    child = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    return child
+@pytest.fixture
+def begin():
+    """Starts a program; what still runs at the end of a test is ended."""
+    with contextlib.ExitStack() as ends:
+
+        def start(*command):
+            words = list(map(str, command))
+            child = ends.enter_context(subprocess.Popen(words, stdout=subprocess.PIPE, text=True))
+            ends.callback(child.kill)
+            return child
+
+        yield start
 
 
 def numbers(batches, start):
     return [int(text.removeprefix(start)) for batch in batches for text in batch if text.startswith(start)]
 
 
-def test_what_it_appends_is_read(program, shm_dir):
+def test_what_it_appends_is_read(program, begin, shm_dir):
     with MessageLog.create("log", 1 << 16) as log:
         path = log.path
         refused = subprocess.run([program, "append", path, "1", "one", "x"], check=False, capture_output=True)
@@ -54,7 +63,7 @@ def test_what_it_appends_is_read(program, shm_dir):
         assert reader.read(timeout=30).data == "ours"
 
 
-def test_it_is_woken_and_counts_what_it_missed(program, shm_dir):
+def test_it_is_woken_and_counts_what_it_missed(program, begin, shm_dir):
     with MessageLog.create("log", 8192) as log:
         log.append("before")
         child = begin(program, "read", log.path, 10_000, "now")
@@ -73,7 +82,7 @@ def test_it_is_woken_and_counts_what_it_missed(program, shm_dir):
     assert all(later[0] == row[0] + 1 + later[1] for row, later in pairwise([(4, 0, ""), *rows]))
 
 
-def test_many_writers_of_both_kinds(program, shm_dir):
+def test_many_writers_of_both_kinds(program, begin, shm_dir):
     with MessageLog.create("log", 1 << 20, writers="many") as log, MessageLog.attach("log") as reader:
         children = [begin(program, "append", log.path, 1000, "many", f"c{index}-") for index in range(2)]
         for number in range(1000):
@@ -87,7 +96,7 @@ def test_many_writers_of_both_kinds(program, shm_dir):
         assert numbers(batches, start) == list(range(1000))
 
 
-def test_one_that_is_killed_is_followed_by_another(program, shm_dir):
+def test_one_that_is_killed_is_followed_by_another(program, begin, shm_dir):
     with MessageLog.create("log", 1 << 16) as log:
         path = log.path
     with MessageLog.attach("log") as reader:
