@@ -35,8 +35,8 @@ cdef class Alone:
         # The GIL is held from the test to the store.
         if self.busy:
             raise StreamBusyError(
-                f"{self.what}: another thread is reading from it, or a signal handler interrupted a read; "
-                "give each one of its own", stream=self.stream)
+                f"{self.what}: another thread is reading from it, or another task, or a signal handler interrupted a "
+                "read; give each one of its own", stream=self.stream)
         self.busy = True
 
     def __exit__(self, kind, error, trace):
