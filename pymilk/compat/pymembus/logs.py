@@ -291,6 +291,7 @@ class Log(ChannelHandle):
         if reader is None:
             return failed(errc.not_open)
         try:
+            self._keep_newest()  # of a look that was interrupted
             for _ in range(_BATCHES):
                 if self._batch is None:
                     self._batch = reader.read_many()
@@ -298,8 +299,7 @@ class Log(ChannelHandle):
                     self._batch = None
                     break
                 self._take_in(self._batch)
-                while not self._begun and self._behind > self._size and len(self._unread) > 1:
-                    self._behind -= cost(len(self._unread.popleft()))
+                self._keep_newest()
         except ChannelDamagedError:
             return failed(errc.invalid_layout)
         except ChannelError:
@@ -327,6 +327,13 @@ class Log(ChannelHandle):
         self._lost = self._lost or batch.lost > 0
         self._batch = None
         self._unread += found
+
+    def _keep_newest(self) -> None:
+        """Before the first read: forget the oldest, without a word, until the others take `size` or less."""
+        while not self._begun and self._behind > self._size and len(self._unread) > 1:
+            behind = self._behind - cost(len(self._unread[0]))
+            self._behind = behind  # no exception of a signal handler comes between these two
+            del self._unread[0]
 
     def __repr__(self) -> str:
         name, reader = type(self).__name__, self._reader
