@@ -108,6 +108,7 @@ from .system.locks import check_stream, lock_stream
 from .system.mappings import mention_of_deserted
 from .system.memory import free_memory
 from .system.notices import warn_always
+from .system.signals import held_signals
 
 # Names that could always be imported from here. A class that is cimported does not become a Python name by that.
 globals().update({name: getattr(_errors, name) for name in _errors.streams.__all__})
@@ -574,15 +575,17 @@ cdef class Stream(StreamMetadata):
         cdef StreamFile file = self.file
         try:
             if self.alone:
-                self.lock = lock_stream(file.path, file.device, file.inode, file.name)
+                with held_signals():  # until the lock has its owner
+                    self.lock = lock_stream(file.path, file.device, file.inode, file.name)
+                    self.admitted = own_pid
             elif file.path:  # a local stream has one handle only
                 check_stream(file.path, file.device, file.inode, file.name)
+            if file.path:
+                note_as_ours(file.device, file.inode)
         except BaseException:
             self.busy = 0
             raise
         self.admitted = own_pid
-        if file.path:
-            note_as_ours(file.device, file.inode)
         if self.next_place != INT64_MAX:
             self.next_place = clock_ns(CLOCK_MONOTONIC) + PLACE_NS
         return 0
@@ -702,8 +705,7 @@ cdef class Stream(StreamMetadata):
         file.need_pixels()
         if writable:
             file.use_to_write()
-        return _ndarray(
-            file.shape, file.dtype, file.mapping.region(file.h.at.array, file.h.n.frame_nbytes, writable))
+        return _ndarray(file.shape, file.dtype, file.mapping.region(file.h.at.array, file.h.n.frame_nbytes, writable))
 
     def _as_array(self, copy):
         """Return all pixels: False: a view; else a copy, as `copy_frame` makes it."""
@@ -748,9 +750,8 @@ cdef class Stream(StreamMetadata):
         try:
             if <uint64_t>view.len != file.h.unit_nbytes and <uint64_t>view.len != file.h.n.frame_nbytes:
                 raise FrameMismatchError(
-                    f"stream {file.name!r}: out has {view.len} bytes, a frame has "
-                    f"{file.h.unit_nbytes}", stream=file.name, field="nbytes",
-                    expected=file.h.unit_nbytes, found=view.len)
+                    f"stream {file.name!r}: out has {view.len} bytes, a frame has {file.h.unit_nbytes}",
+                    stream=file.name, field="nbytes", expected=file.h.unit_nbytes, found=view.len)
             self.copy_newest(file, base, <char *>view.buf, view.len, NULL)
         finally:
             PyBuffer_Release(&view)

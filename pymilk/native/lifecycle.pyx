@@ -66,6 +66,7 @@ from ..system.locks import hold_free, lock_writer, open_to_lock, unlock
 from ..system.mappings import FileId, mapped_by
 from ..system.notices import warn_always
 from ..system.processes import named_processes
+from ..system.signals import held_signals
 from ..system.temporary import mark_busy, mark_idle, remove_abandoned
 from .formats import DTYPES, NELEMENT_MAX
 
@@ -368,8 +369,9 @@ cdef class Creation:
         """Take the lock of an exclusive stream before the file gets its name."""
         # Through a descriptor of its own: memory that is mapped through self.fd would keep the lock.
         mark_idle(self.fd)
-        self.lock = lock_writer(
-            open_to_lock(self.temporary, self.new.name, self.new.path), self.new.name, self.new.path)
+        with held_signals():  # until it has its owner
+            self.lock = lock_writer(
+                open_to_lock(self.temporary, self.new.name, self.new.path), self.new.name, self.new.path)
         return 0
 
     cdef int take_place(self) except -1:
@@ -427,7 +429,8 @@ cdef class Creation:
         if self.old_fd < 0 or new.replace is False:
             return True
         if new.exclusive and self.old_writable:
-            self.old_lock = lock_writer(os.dup(self.old_fd), new.name, new.path)
+            with held_signals():  # until it has its owner
+                self.old_lock = lock_writer(os.dup(self.old_fd), new.name, new.path)
             if not (os.path.exists(new.path) and os.path.samestat(os.fstat(self.old_fd), os.stat(new.path))):
                 self.old_lock.release()
                 return False
@@ -523,10 +526,14 @@ cdef class Creation:
         try:
             if self.old_lock is not None:
                 self.old_lock.release()
-            self.close_old()
-            mark_idle(self.fd)
         finally:  # a signal handler may raise in Python code
-            c_close(self.fd)
+            try:
+                self.close_old()
+            finally:
+                try:
+                    mark_idle(self.fd)
+                finally:
+                    c_close(self.fd)
         return 0
 
 

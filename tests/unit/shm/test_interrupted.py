@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import os
+import signal
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pymilk import SHM
+from pymilk._core import Stream
 from pymilk.errors import FrameTornWarning, StreamTimeoutError
+from support.instants import Instants
 from support.interrupts import Interrupt, interrupted
 from support.isio_format import OFFSETS
+from support.told import Told, told
 
 MakeSHM = Callable[..., SHM]
 
@@ -101,3 +108,52 @@ def test_torn_frame_that_was_an_error_is_unread(make: MakeSHM) -> None:
         raw[OFFSETS["default"]["write"]] = 0
         writer.set_data(stamp(1))
         raw[OFFSETS["default"]["write"]] = 1
+
+
+def descriptors() -> set[str]:
+    """Return the descriptors of files of streams that this process has open."""
+    gc.collect()
+    found = set()
+    for each in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            target = os.readlink(f"/proc/self/fd/{each}")
+            if ".im.shm" in target:
+                found.add(f"{each} {target}")
+    return found
+
+
+#: A signal that comes while an object is deleted is an exception that is ignored: so does Python.
+lost = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@lost
+def test_making_an_exclusive_stream_leaves_no_descriptor(shm_dir: Path) -> None:
+    """Neither that of a lock, the old one or the new one, nor that of a file."""
+    for step in range(1, MANY):
+        Stream.create("cam", (3, 3), np.uint32, replace=True).close()
+        before = descriptors()
+        with contextlib.suppress(Told), told(signal.SIGINT), Instants(step) as instants:
+            Stream.create("cam", (3, 3), np.uint32, replace=True, exclusive=True).close()
+        assert descriptors() == before, instants.where
+        if instants.passed < step:
+            assert step > 50
+            return
+    pytest.fail("making a stream has more places than that")
+
+
+@lost
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_first_frame_that_was_interrupted_keeps_nobody_from_the_next(shm_dir: Path, exclusive: bool) -> None:
+    """Neither the handle itself, which is not left in the middle of a frame, nor another one."""
+    with Stream.create("cam", (3, 3), np.uint32):
+        for step in range(1, MANY):
+            stream = None if exclusive else Stream.attach("cam")
+            with contextlib.suppress(Told), told(signal.SIGINT), Instants(step) as instants:
+                stream = stream or Stream.attach("cam", exclusive=True)
+                stream.publish(stamp(step))
+            with stream or Stream.attach("cam", exclusive=True) as again:
+                again.publish(stamp(step))
+            if instants.passed < step:
+                assert step > 2
+                return
+    pytest.fail("a first frame has more places than that")
