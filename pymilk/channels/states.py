@@ -340,17 +340,16 @@ class SharedState(StateFile, Channel):
         """
         before = self.seen
         try:
-            while (found := self._read_changes()) is None:
-                if not self.wait(timeout):
-                    raise self._too_late(timeout)
-            changes = _changes(found, before)
-        except ChannelTimeoutError:
-            raise  # nothing was read
+            while (found := self._read_changes()) is None and self.wait(timeout):
+                pass
+            changes = None if found is None else _changes(found, before)
         except BaseException:  # of a signal handler too: what is not handed over is unread
             self._go_back(before)
             self._tell()
             raise
-        return changes
+        if changes is not None:
+            return changes
+        raise self._too_late(timeout)
 
     async def read_async(self, timeout: float | None = None) -> Changes:
         """Return what `read` returns, without blocking the event loop of asyncio.

@@ -208,6 +208,27 @@ def test_changes_that_were_not_handed_over_are_read_next() -> None:
     pytest.fail("a read has more places than that")
 
 
+def test_changes_are_unread_after_a_timeout_of_a_handler() -> None:
+    """As of one that waits for another channel: it does not say that nothing was read here."""
+    for step in range(1, MANY):
+        with SharedState.create("c", {"a": 1}, replace=True) as state, SharedState.attach("c") as reader:
+            found: Any = None
+            passed: list[int] = []
+
+            def wait(frame: Any, passed: list[int] = passed, step: int = step) -> None:
+                passed.append(frame.f_lasti)
+                if len(passed) == step:
+                    raise errors.ChannelTimeoutError("nothing came", channel="other", timeout=0.0)
+
+            with contextlib.suppress(errors.ChannelTimeoutError), traced("/pymilk/channels/", wait):
+                found = reader.read(0)
+            assert (found or reader.read(0)).values == {"a": 1}, step
+            state.remove()
+        if len(passed) < step:
+            return
+    pytest.fail("a read has more places than that")
+
+
 def test_command_whose_taker_was_interrupted_is_answered() -> None:
     """It waits to be taken, or its caller is told: it does not wait for somebody who does not know of it."""
     told = 0
