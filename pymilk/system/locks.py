@@ -134,6 +134,8 @@ class WriterLock:
         it, or the lock would last as long as that.
     """
 
+    _fd = -1  # of one whose making was interrupted
+
     def __init__(self, fd: int) -> None:
         self._fd = fd
         _locks.add(self)
@@ -184,18 +186,19 @@ def lock_writer(fd: int, name: str, path: str) -> WriterLock:
     """
     deadline = time.monotonic() + _LOOKERS_LEAVE
     waited = False
+    lock = WriterLock(fd)  # from now on nobody else closes it
     try:
         while True:
             try:
                 take_lock(fd)
                 if waited:
                     tell("stream %r: waited for the lock of its writer", name)
-                return WriterLock(fd)
+                return lock
             except (BlockingIOError, PermissionError):
-                lock = holder_of(fd) or FileLock(0, True)
+                other = holder_of(fd) or FileLock(0, True)
                 # Locks for reading go away again, unless one was not made by pymilk.
-                if not lock.reading or time.monotonic() >= deadline:
-                    raise _locked(lock, fd, name, path) from None
+                if not other.reading or time.monotonic() >= deadline:
+                    raise _locked(other, fd, name, path) from None
                 waited = True
             except OSError as error:
                 raise StreamUnsupportedError(
@@ -205,7 +208,7 @@ def lock_writer(fd: int, name: str, path: str) -> WriterLock:
                 ) from None
             time.sleep(0.002)
     except BaseException:
-        os.close(fd)
+        lock.release()
         raise
 
 
