@@ -32,7 +32,7 @@ def test_a_slice_is_chosen(browser: Browser, shm_dir: Any) -> None:
             field.fill(slice_)
             field.press("Enter")
             says(look, value)
-            assert f"slice {slice_} of 0 to 2" in look.page.inner_text(".account")
+            look.until(f"{look.of('.account')}.textContent.includes('slice {slice_} of 0 to 2')")
             assert settings_of(look)["slice"] == slice_
         for key, value in (("]", 200), ("]", 0), ("[", 200)):
             look.press(key)
