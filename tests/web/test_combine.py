@@ -12,6 +12,8 @@ import pytest
 from pymilk import SHM
 from support.browsing import Browser, Look, looking
 from support.measuring import hover, measures
+from support.pages import views
+from support.waiting import until
 
 BOX = ",tool:statistics,regions:box 5 4 6 4"
 #: The pixels of that box.
@@ -121,6 +123,22 @@ def test_mean_of_the_last_frames(browser: Browser, shm_dir: Any) -> None:
         look.until("document.querySelector('.pointer').textContent.startsWith('x 3, y 4: ')")
         value = float(look.page.inner_text(".pointer").split(": ")[1].split(" ")[0])
         assert value == pytest.approx(frames[1:, 4, 3].mean(), rel=1e-5)
+
+
+def test_a_frame_that_comes_once_more_is_once_in_the_mean(browser: Browser, shm_dir: Any) -> None:
+    """As one does for a window of another size."""
+    frames = images(3)
+    with SHM("cam", frames[0]) as cam, looking(browser, "cam", f"{BOX},mean:3") as look:
+        cam.set_data(frames[1])
+        agrees(look, frames[:2].mean(0), 2, "mean of 2")
+        before = views(look.server)[0]["nbytes"]
+        look.page.set_viewport_size({"width": 1200, "height": 600})  # what is asked for has other sizes
+        try:
+            until(lambda: views(look.server)[0]["nbytes"] > before)
+            cam.set_data(frames[2])
+            agrees(look, frames.mean(0), 3, "mean of 3")
+        finally:
+            look.page.set_viewport_size({"width": 1200, "height": 800})
 
 
 def test_difference_of_two_streams_and_to_a_held_frame(browser: Browser, shm_dir: Any) -> None:

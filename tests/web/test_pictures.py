@@ -82,7 +82,7 @@ def test_a_caption_of_any_length_is_whole(browser: Browser, shm_dir: Any) -> Non
         look.page.fill("input[title='Frames of the mean']", "7")
         look.page.keyboard.press("Tab")
         cam.set_data(IMAGE)
-        look.until("document.querySelector('.trouble').textContent.includes('mean of')")
+        look.until("document.querySelector('.trouble').textContent.includes('mean of 1')")
         look.page.set_viewport_size({"width": 500, "height": 800})
         look.until("document.querySelector('.stage canvas').width < 500")
         look.painted()

@@ -50,6 +50,19 @@ def test_a_slice_is_chosen(browser: Browser, shm_dir: Any) -> None:
         look.shows(2)
 
 
+def test_a_mean_is_of_one_slice(browser: Browser, shm_dir: Any) -> None:
+    """That which is chosen; the mean went on over those of before."""
+    with SHM("cube", TURNED) as cube, looking(browser, "cube", ",slice:2,mean:3") as look:
+        lower_left(look)
+        look.says(".pointer", "x 0, y 0: 200 (mean of 1)")
+        cube.set_data(TURNED + 10)
+        look.says(".pointer", "x 0, y 0: 205 (mean of 2)")
+        look.press("]")
+        look.says(".pointer", "x 0, y 0: 10 (mean of 1)")
+        cube.set_data(TURNED + 20)
+        look.says(".pointer", "x 0, y 0: 15 (mean of 2)")
+
+
 def test_a_stream_that_is_a_cube_no_longer(browser: Browser, shm_dir: Any) -> None:
     """The view says so, and goes on when the slice is taken away; images have no field for slices."""
     with SHM("cube", TURNED) as cube, looking(browser, "cube", ",slice:2") as look:

@@ -238,7 +238,7 @@ export class View {
     this.raw.phase = this.settings.part === "phase";
     const first = !this.pixels;
     if (first) this.combine.apply(this.raw, header);
-    this.combine.add(this.raw);
+    this.combine.add(this.raw, header);
     this.pixels = this.combine.seen;
     this.track.add(header);
     if (other) this.framing.begin(this.shape);
