@@ -6,6 +6,7 @@ Needs playwright, and a Chromium of the system. Left out where they are not.
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import time
 from typing import Any
@@ -225,6 +226,26 @@ def test_blocks_of_pixels_are_where_they_belong(browser: Browser, shm_dir: Any) 
             if not dark:
                 look.press("D")
                 look.until("document.querySelector('.trouble').textContent.includes('minus dark of')")
+
+
+def test_the_first_frame_is_for_the_canvas_as_it_is(browser: Browser, shm_dir: Any) -> None:
+    """A slow browser tells sizes after the connection is there: the frame was for a canvas of 300 x 150."""
+    asked: list[dict[str, Any]] = []
+
+    def hear(message: str | bytes) -> None:
+        asked.append(json.loads(message).get("view", {}))
+
+    with SHM("cam", np.zeros((900, 1300), "u1")), WebServer(Settings(port=0)) as server:
+        context = browser.real.new_context()
+        context.add_init_script("window.ResizeObserver = class { observe() {} disconnect() {} };")
+        page = context.new_page()
+        page.on("websocket", lambda socket: socket.on("framesent", hear))
+        look = Look(page, server, "cam")
+        sizes = [(each["width"], each["height"]) for each in asked if each]
+        assert sizes[0] == look.size()
+        assert look.size()[0] > 300
+        look.leave()
+        context.close()
 
 
 def test_stream_that_stops_and_is_made_again(browser: Browser, shm_dir: Any) -> None:

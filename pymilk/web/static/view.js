@@ -388,8 +388,10 @@ export class View {
 
   /** What the server says between frames. */
   tell(state) {
-    if (state.kind === "open") this.ready();
-    else if (state.kind === "cut") this.cutter.answer(state);
+    if (state.kind === "open") {
+      this.framing.resize(); // the first frame is for the canvas as it is, and comes once
+      this.ready();
+    } else if (state.kind === "cut") this.cutter.answer(state);
     else this.account.tell(state);
   }
 
