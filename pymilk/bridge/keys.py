@@ -86,9 +86,9 @@ def echo_key(number: str) -> str:
     return f"pymilk/echo/1/{number}"
 
 
-def parameter_key(host: str, fps: str, does: str, what: str) -> str:
-    """Return the key of something of an FPS; ``*`` for all hosts, FPS, or parameters."""
-    host, fps, what = ("*" if name == "*" else _part(name) for name in (host, fps, what))
+def parameter_key(host: str | None, fps: str | None, does: str, what: str | None) -> str:
+    """Return the key of something of an FPS; None for all hosts, FPS, or parameters."""
+    host, fps, what = ("*" if name is None else _part(name) for name in (host, fps, what))
     return f"{_PARAMETERS}/{host}/{fps}/{does}/{what}"
 
 

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 from ..channels import MessageLog
@@ -23,7 +22,7 @@ from ..errors import (
     StreamTimeoutError,
 )
 from ..multi import wait_any
-from ..names import stream_directory
+from ..names import is_pattern, matches, stream_directory
 from ..system.faults import words_of_fault
 from ..system.latch import Latch
 from ..system.threads import do_all, join_thread, start_thread
@@ -296,17 +295,14 @@ class LogDesk:
 
     def _names(self) -> list[str]:
         """Return the logs to tell of: those that there are, and those that were named."""
-        named = [each for each in self._patterns if not any(letter in each for letter in "*?[")]
+        named = [each for each in self._patterns if not is_pattern(each)]
         end = suffix(Kind.msg)
         try:
             files = [each for each in os.listdir(stream_directory()) if each.endswith(end)]
         except (OSError, StreamError):
             files = []  # the directory is gone, or not there yet
         found = [channel_name(each, Kind.msg) for each in files if not each.startswith(".") and each != end]
-        return sorted({*named, *(name for name in found if self._fits(name))})
-
-    def _fits(self, name: str) -> bool:
-        return any(fnmatchcase(name, each) for each in self._patterns)
+        return sorted({*named, *(name for name in found if matches(name, self._patterns))})
 
     def _begin(self, name: str) -> None:
         self._reports[name] = LogReport(log=name)

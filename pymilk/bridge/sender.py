@@ -8,13 +8,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from typing import Any
 
 from .._core import checked_timeout, read_header
 from ..arguments import check_kind, check_texts
 from ..errors import BridgeError, NotStartedError, StreamArgumentError, StreamError
-from ..names import SUFFIX, check_name, stream_directory, stream_name
+from ..names import SUFFIX, check_name, is_pattern, matches, stream_directory, stream_name
 from ..system.blocks import Block
 from ..system.ending import close_at_exit
 from ..system.faults import fault_of
@@ -321,7 +320,7 @@ class Sender(Block):
 
     def _names(self) -> list[str]:
         """Return the streams to send: those that there are, and those that were named."""
-        named = [each for each in self.patterns if not any(letter in each for letter in "*?[")]
+        named = [each for each in self.patterns if not is_pattern(each)]
         try:
             found = [stream_name(each) for each in os.listdir(stream_directory()) if each.endswith(SUFFIX)]
         except (OSError, StreamError):
@@ -330,7 +329,7 @@ class Sender(Block):
         return sorted({*named, *fitting})
 
     def _fits(self, name: str) -> bool:
-        return any(fnmatchcase(name, each) for each in self.patterns)
+        return matches(name, self.patterns)
 
     def _begin(self, engine: Engine, name: str) -> None:
         self._begun.add(name)

@@ -214,7 +214,7 @@ def _access(links: Links, revoked: frozenset[str]) -> dict[str, Any]:
 
 def _about_parameters(allow: Allow) -> list[dict[str, Any]]:
     """Return rules about parameters: what each kind of right lets come in, and go out."""
-    lists = [parameter_key("*", "*", READ, ABOUT)]
+    lists = [parameter_key(None, None, READ, ABOUT)]
     rules: list[dict[str, Any]] = []
 
     def let(flow: str, messages: list[str], keys: list[str]) -> None:

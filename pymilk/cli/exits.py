@@ -23,7 +23,14 @@ from ..system.latch import Latch
 from ..system.signals import ENDS
 from .output import print_error
 
-__all__ = ["EXIT_INTERRUPTED", "EXIT_STREAM_ERROR", "clean_exit", "end_without_output", "told_to_end"]
+__all__ = [
+    "EXIT_INTERRUPTED",
+    "EXIT_STREAM_ERROR",
+    "clean_exit",
+    "end_without_output",
+    "told_to_end",
+    "until_interrupted",
+]
 
 #: Exit codes: 0 done, 1 a stream error (its message is on stderr), 2 wrong usage, 130 Ctrl-C, and, as shells
 #: count, 143 SIGTERM, 129 SIGHUP.
@@ -88,6 +95,10 @@ class _Ending:
         """Set the alarm: the interrupt did its work, or came within a destructor, and got lost there."""
         if self._inside and is_command():
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+
+    def heed(self) -> None:
+        """The interrupt did its work: it is not lost when it goes."""
+        self._raised = None
 
     def again(self, number: int, frame: object) -> None:
         """Interrupt what goes on: the alarm came."""
@@ -231,6 +242,15 @@ def _told_errors() -> Iterator[None]:
         # Errors about streams and files are StreamErrors: this one is about the output.
         end_without_output(error)
         raise  # EPIPE among them: click ends quietly
+
+
+@contextlib.contextmanager
+def until_interrupted() -> Iterator[None]:
+    """Let the interrupt that `clean_exit` raises end a block, and nothing behind it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _running.heed()
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from ..inspection.describe import each_stream
 from ..names import is_pattern, matches
 from .colour import paint, wants_colours
 from .describing import stream_report, watched_details
+from .exits import until_interrupted
 from .output import UNLIMITED
 from .pager import read_lines
 from .scroll import Scroll
@@ -63,7 +63,7 @@ def watch_streams(sort: str, reverse: bool, seconds: float, patterns: tuple[str,
         Names of streams.
     """
     live = LiveStreams(sort, reverse, seconds, patterns)
-    with contextlib.suppress(KeyboardInterrupt):
+    with until_interrupted():
         while _drawn(live):
             live.open()
 

@@ -108,7 +108,8 @@ class Control:
         unknown = sorted(set(given) - set(_RECORDING["properties"]))
         if unknown:
             raise StreamArgumentError(
-                f"a recording has {', '.join(_RECORDING['properties'])}, and no {', '.join(unknown)!r:.60}",
+                f"a recording has {', '.join(_RECORDING['properties'])}, "
+                f"and no {shown(', '.join(unknown), 60)}",
                 argument="body", found=unknown,
             )  # fmt: skip
         file = given.get("file")

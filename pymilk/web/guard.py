@@ -58,12 +58,12 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        if raw := scope.get("raw_path"):
+            # Names of streams may have bytes that are no text.
+            path = urllib.parse.unquote(raw.decode("latin-1"), errors="surrogateescape")
+            scope = {**scope, "path": path}
         code, why = self._judge(scope)
         if code == 200:
-            if raw := scope.get("raw_path"):
-                # Names of streams may have bytes that are no text.
-                path = urllib.parse.unquote(raw.decode("latin-1"), errors="surrogateescape")
-                scope = {**scope, "path": path}
             await self._app(scope, _bounded(receive), _with_headers(send))
         elif scope["type"] == "websocket":
             await receive()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from fnmatch import fnmatchcase
 from typing import Any
 
 from ..arguments import shown
 from ..errors import StreamError, StreamNotFoundError
 from ..inspection import measure_rates, survey
+from ..names import matches
 from .sources import path_of
 
 __all__ = ["Listing", "plain"]
@@ -42,7 +42,7 @@ class Listing:
 
     def shows(self, name: str) -> bool:
         """Tell whether a stream may be looked at."""
-        return not self._patterns or any(fnmatchcase(name, each) for each in self._patterns)
+        return not self._patterns or matches(name, self._patterns)
 
     def checked(self, name: str) -> str:
         """Return the name of a stream, or of an FPS, that may be looked at.

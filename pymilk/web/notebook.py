@@ -246,7 +246,7 @@ def live(stream: Any, **settings: object) -> LiveView:
     LibraryMissingError
         The extra ``notebook`` is not installed: anywidget, starlette.
     StreamArgumentError
-        There is no setting of that name.
+        There is no setting of that name, or its value is neither a text nor a number.
     StreamError
         As `pymilk.Stream.attach`.
 
@@ -275,7 +275,9 @@ def live(stream: Any, **settings: object) -> LiveView:
 
 def _text_of(name: str, value: object) -> str:
     """Return a setting as the page takes it."""
-    if isinstance(value, (str, int, float, np.bool_, np.number)):
+    if isinstance(value, (bool, np.bool_)):
+        return str(int(value))
+    if isinstance(value, (str, int, float, np.number)):
         with contextlib.suppress(ValueError):  # an integer of more than 4300 digits
             return str(value)
     raise bad_argument(name, value, "a text or a number, as in the address of the page")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..arguments import bad_argument, check_count, check_number, check_texts, whole_number
+from ..errors import StreamArgumentError
 from ..system.files import checked_path
 from .tokens import TOKEN, WANTED, new_token
 
@@ -33,8 +34,8 @@ class Settings:
     hosts : tuple of str, default ()
         Further names under which browsers reach the server, for instance behind a proxy.
     token : str
-        Who knows it may look: at least 16 letters, digits and signs of ASCII, without blanks. Default: 128
-        random bits; `kept_token` has one that stays.
+        Who knows it may look: at least 16 letters, digits and signs of ASCII, at most 1024, without blanks.
+        Default: 128 random bits; `kept_token` has one that stays.
     control : bool, default False
         Let those who may look also set keywords and parameters, and record.
     cert, key : str, optional
@@ -68,7 +69,9 @@ class Settings:
         if (self.cert is None) != (self.key is None):
             raise bad_argument("cert", self.cert, "given together with key, or neither is")
         if not isinstance(self.token, str) or not TOKEN.fullmatch(self.token):
-            raise bad_argument("token", "a short one", WANTED)
+            raise StreamArgumentError(
+                f"token is {WANTED}; the one given is kept out of messages", argument="token", found=None
+            )
         for each in self.hosts:
             if not (_HOST_NAME.fullmatch(each) or _is_address(each.strip("[]"))):
                 raise bad_argument("hosts", each, "a host name or an address, without a port")

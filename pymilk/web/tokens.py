@@ -15,7 +15,7 @@ __all__ = ["TOKEN", "WANTED", "kept_token", "new_token"]
 
 #: What a token is made of: it stands in addresses and in headers.
 TOKEN = re.compile(r"[!-~]{16,1024}")
-WANTED = "at least 16 letters, digits and signs of ASCII, without blanks"
+WANTED = "at least 16 letters, digits and signs of ASCII, at most 1024, without blanks"
 
 
 def new_token() -> str:
@@ -53,7 +53,7 @@ def kept_token(path: str | os.PathLike[str]) -> str:
         raise file_error(error, where, "read", "token_file") from error
     if stat.S_ISREG(mode) and mode & 0o007:
         raise StreamPermissionError(
-            f"{where} may be read by all users of this machine, and who knows the token may look: "
+            f"{where} may be read or written by all users of this machine, and who knows the token may look: "
             f"chmod 600 {where}",
             path=where,
         )

@@ -13,6 +13,8 @@ import pytest
 
 from pymilk.web import Settings, WebServer
 
+from .waiting import becomes
+
 #: WebGL by the processor: the same on every machine.
 OPTIONS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
@@ -84,12 +86,13 @@ class Look:
     def of(selector: str) -> str:
         return f"document.querySelector('{selector}')"
 
-    def until(self, condition: str) -> None:
-        """Wait for a condition; that of playwright evaluates text in the page, which its policy forbids."""
+    def until(self, condition: str) -> Any:
+        """Wait for a condition, and return it; that of playwright evaluates text, which the page forbids."""
         deadline = time.monotonic() + 30
-        while not self.page.evaluate(condition):
+        while not (found := self.page.evaluate(condition)):
             assert time.monotonic() < deadline, f"{condition}; {self.said}"
             time.sleep(0.01)
+        return found
 
     def shows(self, counter: int) -> None:
         self.until(f"{self.of('.view')}.dataset.cnt0 === '{counter}'")
@@ -103,9 +106,11 @@ class Look:
 
     def turns(self, where: tuple[float, float], colour: list[int]) -> None:
         """Wait until a pixel of the canvas has a colour."""
-        deadline = time.monotonic() + 30
-        while (found := self.pixel(*where)) != colour:
-            assert time.monotonic() < deadline, f"{found} instead of {colour}; {self.said}"
+        becomes(lambda: self.pixel(*where), colour)
+
+    def says(self, selector: str, text: str) -> None:
+        """Wait until an element of the page has just this text."""
+        becomes(lambda: self.page.evaluate(f"{self.of(selector)}?.textContent"), text)
 
     def painted(self) -> None:
         """Wait until the page has painted what was asked of it so far."""
@@ -129,10 +134,14 @@ class Look:
 
     def leave(self) -> None:
         """Leave the page; it must have had nothing to complain about."""
+        self.go()
+        assert self.said == []
+
+    def go(self) -> None:
+        """Leave the page, whatever it said."""
         for event, hear in self._hears.items():
             self.page.remove_listener(event, hear)
         self.page.goto("about:blank")
-        assert self.said == []
 
 
 @contextlib.contextmanager
@@ -140,7 +149,11 @@ def looking(browser: Browser, stream: str, settings: str = "") -> Iterator[Look]
     server = WebServer(Settings(port=0)).start()
     try:
         look = Look(browser.page, server, stream, settings)
-        yield look
+        try:
+            yield look
+        except BaseException:
+            look.go()  # the next test begins on an empty page
+            raise
         look.leave()
     finally:
         browser.stop_later(server)

@@ -5,20 +5,27 @@ from __future__ import annotations
 import urllib.parse
 
 import numpy as np
+import pytest
 
 from .browsing import Look, place
+from .waiting import becomes
 
 COLUMNS = ("n", "min", "max", "mean", "median", "std", "sum")
 
 
 def measured(look: Look, row: int) -> dict[str, float]:
-    """Return what the table says of a region, once it says something."""
-    cell = f"document.querySelector('.regions').rows[{row + 1}]?.cells[1]"
-    look.until(f"Boolean({cell}?.title)")
-    titles = look.page.evaluate(
-        f"[...document.querySelector('.regions').rows[{row + 1}].cells].slice(1, 8).map((each) => each.title)"
+    """Return what the table says of a region, once it has numbers."""
+    titles = look.until(
+        "((titles) => titles[0] && Number.isFinite(Number(titles[0])) && titles)([..."
+        f"(document.querySelector('.regions').rows[{row + 1}]?.cells ?? [])"
+        "].slice(1, 8).map((each) => each.title))"
     )
     return dict(zip(COLUMNS, map(float, titles), strict=True))
+
+
+def measures(look: Look, row: int, values: np.ndarray, **tolerance: float) -> None:
+    """Wait until the table says of a region what NumPy says of its pixels."""
+    becomes(lambda: measured(look, row), pytest.approx(expected(values), **tolerance))
 
 
 def expected(values: np.ndarray) -> dict[str, float]:
@@ -36,10 +43,10 @@ def hover(look: Look, shape: tuple[int, int], x: float, y: float) -> None:
 
 
 def under(look: Look) -> tuple[int, int]:
-    """Return column and row that the pointer is said to be on."""
-    x, y = look.page.evaluate(
-        "document.querySelector('.pointer').textContent.match(/x (\\d+), y (\\d+)/).slice(1).map(Number)"
-    )
+    """Return column and row that the pointer is said to be on, once the page has heard where it is."""
+    look.painted()
+    found = "document.querySelector('.pointer').textContent.match(/^x (\\d+), y (\\d+)/)"
+    x, y = look.until(f"{found}?.slice(1).map(Number)")
     return x, y
 
 

@@ -19,6 +19,14 @@ def until(condition: Callable[[], Any]) -> None:
         time.sleep(0.0005)
 
 
+def becomes(read: Callable[[], Any], wanted: Any) -> None:
+    """Read something again and again until it is as wanted."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := read()) != wanted:
+        assert time.monotonic() < deadline, f"{found} instead of {wanted}"
+        time.sleep(0.005)
+
+
 def wait_for_state(pid: int, state: str) -> None:
     """Wait until a process is stopped ("T") or dead and not reaped yet ("Z"), as the kernel says."""
     # The command, in brackets, may have spaces.

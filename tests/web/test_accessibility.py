@@ -60,6 +60,7 @@ def test_nothing_keeps_anybody_out(browser: Browser, shm_dir: Any, axe: str) -> 
                 look.page.emulate_media(color_scheme=theme)
                 assert problems(look) == [], theme
                 look.press("y")  # the history, and its menu
+                look.painted()
                 assert problems(look) == [], theme
             look.until("document.querySelector('.view').classList.contains('stale')")
             assert problems(look) == []

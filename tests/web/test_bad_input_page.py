@@ -12,6 +12,7 @@ import numpy as np
 from pymilk import SHM
 from pymilk.web import Settings, WebServer
 from support.browsing import Browser, Look, looking, place
+from support.waiting import becomes
 
 
 def test_a_stream_that_is_not_there_and_comes(browser: Browser, shm_dir: Any) -> None:
@@ -38,8 +39,8 @@ def test_an_image_of_16_million_pixels(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", image), looking(browser, "cam") as look:
         size = look.size()
         spots = [(900, 900), (3100, 900), (900, 3100), (3100, 3100)]
-        found = look.pixels([place(size, image.shape, *spot) for spot in spots])
-        assert found == [[number * 85] * 3 for number in range(4)]
+        places = [place(size, image.shape, *spot) for spot in spots]
+        becomes(lambda: look.pixels(places), [[number * 85] * 3 for number in range(4)])
 
 
 def test_the_list_says_whose_writer_is_dead(browser: Browser, shm_dir: Any) -> None:

@@ -11,6 +11,7 @@ import pytest
 from pymilk import SHM
 from support.browsing import Browser, Look, looking
 from support.measuring import settings_of
+from support.waiting import becomes
 
 #: One pixel of the image is so many of the screen.
 ZOOM = 8
@@ -67,26 +68,25 @@ def regions_of(look: Look) -> list[list[float]]:
 def test_a_finger_moves_and_sizes_regions(finger: tuple[Look, Finger]) -> None:
     look, hand = finger
     hand.drag((50, 30), (52, 31), (55, 32))
-    assert regions_of(look)[0] == [55, 32, 20, 10]
+    becomes(lambda: regions_of(look)[0], [55, 32, 20, 10])
     # The right side is at 65: 1.5 pixels of the image are 12 of the screen, out of reach of a mouse.
     hand.drag((66.5, 32), (68, 32), (70.5, 32))
-    assert regions_of(look)[0] == [57, 32, 24, 10]
+    becomes(lambda: regions_of(look)[0], [57, 32, 24, 10])
     hand.drag((20, 30), (22, 30), (24, 28))
-    assert regions_of(look)[1] == pytest.approx([24, 28, 6], abs=0.15)
+    becomes(lambda: regions_of(look)[1], pytest.approx([24, 28, 6], abs=0.15))
     hand.drag((31.5, 28), (33, 28), (34.5, 28))  # by the rim, from outside
-    assert regions_of(look)[1] == pytest.approx([24, 28, 9], abs=0.15)
+    becomes(lambda: regions_of(look)[1], pytest.approx([24, 28, 9], abs=0.15))
     hand.drag((80, 11.5), (80, 13), (82, 15.5))  # by its middle, beside it
-    assert regions_of(look)[2] == pytest.approx([72, 14, 92, 14], abs=0.15)
+    becomes(lambda: regions_of(look)[2], pytest.approx([72, 14, 92, 14], abs=0.15))
     hand.drag((92, 14), (92, 16), (94, 20))
-    assert regions_of(look)[2] == pytest.approx([72, 14, 94, 20], abs=0.15)
+    becomes(lambda: regions_of(look)[2], pytest.approx([72, 14, 94, 20], abs=0.15))
 
 
 def test_a_finger_draws_where_regions_are_drawn(finger: tuple[Look, Finger]) -> None:
     look, hand = finger
     look.press("b")
     hand.drag((10.2, 45.2), (15, 50), (19.8, 54.8))
-    assert regions_of(look)[3] == [15, 50, 10, 10]
-    assert len(regions_of(look)) == 4
+    becomes(lambda: regions_of(look)[3:], [[15, 50, 10, 10]])
 
 
 def test_a_second_finger_lets_the_region_go_back(finger: tuple[Look, Finger]) -> None:
@@ -116,6 +116,5 @@ def test_a_finger_drags_the_levels_of_the_histogram(browser: Browser, shm_dir: A
             touch("touchMove", part)
         touch("touchEnd")
         session.detach()
-        look.painted()
-        assert float(settings_of(look)["high"]) == pytest.approx(600, abs=2)
+        becomes(lambda: float(settings_of(look)["high"]), pytest.approx(600, abs=2))
         assert "pan-y" in look.page.evaluate("getComputedStyle(document.querySelector('.plot')).touchAction")

@@ -9,7 +9,7 @@ import pytest
 
 from pymilk import SHM
 from support.browsing import Browser, Look, looking
-from support.measuring import settings_of
+from support.measuring import settings_of, under
 
 IMAGE = np.arange(40 * 60, dtype="u2").reshape(40, 60)
 
@@ -55,7 +55,7 @@ def test_keys_work_wherever_in_the_view_one_is(browser: Browser, shm_dir: Any) -
         ):  # arrows and Delete belong to the image, and to what has its own
             look.page.locator("input[title='Lower level']").press(key)
             look.page.locator(".tools button").first.press("Delete")
-        look.painted()
+        look.page.wait_for_timeout(200)  # a place were in the address a moment after the last movement
         found = settings_of(look)
         assert (found["stretch"], found["regions"], found.get("zoom")) == ("log", "box 5 5 4 4", None)
         look.page.locator("select[title='Colour map']").press("x")
@@ -78,7 +78,7 @@ def across(look: Look, right: float) -> int:
     """Return the column at so many pixels right of the middle of the canvas."""
     box = look.page.locator(".stage canvas").bounding_box()
     look.page.mouse.move(box["x"] + box["width"] / 2 + right, box["y"] + box["height"] / 2)
-    return int(look.page.inner_text(".pointer").split(",")[0].removeprefix("x "))
+    return under(look)[0]
 
 
 def test_digits_zoom_and_fingers_too(browser: Browser, shm_dir: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from pymilk import SHM
 from support.browsing import Browser, looking
+from support.waiting import until
 
 IMAGE = np.zeros((4, 6), "u2")
 #: As long as names may be.
@@ -33,19 +34,19 @@ def test_a_press_lasts_longer_than_a_list(browser: Browser, shm_dir: Any) -> Non
 def test_search_adds_no_rates_and_says_that_there_is_none(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", IMAGE), SHM("wfs", IMAGE), looking(browser, "cam") as look:
         look.until("document.querySelectorAll('#streams li').length === 2")
-        line = "document.querySelector('[data-stream=wfs] .sparkline').textContent.length"
-        before = look.page.evaluate(line)
-        counts = look.page.evaluate(
-            "((search, rows) => [...'wxsfwxsf'].map((letter) => { search.value = letter;"
-            " search.dispatchEvent(new Event('input')); return rows.children.length; }))"
-            "(document.querySelector('#search'), document.querySelector('#streams'))"
+        before, counts, then = look.page.evaluate(
+            "((line, search, rows) => [line.textContent, [...'wxsfwxsf'].map((letter) => {"
+            " search.value = letter;"
+            " search.dispatchEvent(new Event('input')); return rows.children.length; }), line.textContent])"
+            "(document.querySelector('[data-stream=wfs] .sparkline'),"
+            " document.querySelector('#search'), document.querySelector('#streams'))"
         )
         assert counts == [1, 0, 1, 1, 1, 0, 1, 1]
-        assert look.page.evaluate(line) <= before + 1
+        assert then == before != ""
         look.page.fill("#search", "nothing")
-        assert look.page.inner_text("#message") == "no stream has nothing in its name"
+        look.says("#message", "no stream has nothing in its name")
         look.page.fill("#search", "")
-        assert look.page.inner_text("#message") == ""
+        look.says("#message", "")
         names = look.page.evaluate("[...document.querySelectorAll('#streams b')].map((b) => b.textContent)")
         assert names == ["cam", "wfs"]
 
@@ -53,15 +54,13 @@ def test_search_adds_no_rates_and_says_that_there_is_none(browser: Browser, shm_
 def test_ages_are_said_of_all_and_stale_of_some(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", IMAGE) as cam, SHM("old", IMAGE), looking(browser, "cam") as look:
         look.until("document.querySelector('[data-stream=old] .state')?.textContent.includes('stale, age')")
-        cam.set_data(IMAGE)
         fresh = "document.querySelector('[data-stream=cam] .state').textContent"
-        for _ in range(300):
+
+        def is_fresh() -> bool:
             cam.set_data(IMAGE)
-            said = look.page.evaluate(fresh)
-            if "stale" not in said:
-                break
-            look.page.wait_for_timeout(20)
-        assert re.fullmatch(r"age [0-9.]+ (ms|s)", said)
+            return bool(re.fullmatch(r"age [0-9.]+ (ms|s)", look.page.evaluate(fresh)))
+
+        until(is_fresh)
         assert "ago" not in look.page.inner_text("[data-stream=old]")
 
 
@@ -69,6 +68,8 @@ def test_long_names_are_not_cut_off(browser: Browser, shm_dir: Any) -> None:
     with SHM("cam", IMAGE), SHM(LONG, IMAGE), looking(browser, LONG, ",tool:statistics") as look:
         for width in (1200, 390):
             look.page.set_viewport_size({"width": width, "height": 800})
+            look.until(f"innerWidth === {width}")
+            look.painted()
             look.until("document.querySelectorAll('#streams li').length === 2")
             if width == 1200:
                 look.page.click("summary")

@@ -90,10 +90,10 @@ def test_a_view_in_a_notebook(page: Any, shm_dir: Any) -> None:
             contextlib.closing(cam.live(low=0, high=255, colour="inverted")) as shown:  # fmt: skip
         notebook = Notebook(page, shown)
         notebook.until("window.view.dataset.cnt0 === '1'")
-        assert page.evaluate(CORNERS) == [255, 170, 85, 0]
+        notebook.until(f"JSON.stringify(({CORNERS})()) === '[255,170,85,0]'")
         cam.set_data(image[::-1])
         notebook.until("window.view.dataset.cnt0 === '2'")
-        assert page.evaluate(CORNERS) == [85, 0, 255, 170]
+        notebook.until(f"JSON.stringify(({CORNERS})()) === '[85,0,255,170]'")
         assert page.evaluate("window.view.querySelector('.account').textContent").startswith("frame 2,")
         # The styles of the page are inside, and touch nothing of the notebook.
         assert page.evaluate("getComputedStyle(document.body).margin") == "8px"

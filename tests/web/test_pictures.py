@@ -72,7 +72,7 @@ def test_curves_are_in_the_picture(browser: Browser, shm_dir: Any) -> None:
 def test_a_caption_of_any_length_is_whole(browser: Browser, shm_dir: Any) -> None:
     name = "stream_of_a_long_name_" * 3
     with (
-        SHM(name, IMAGE),
+        SHM(name, IMAGE) as cam,
         SHM("other_" + name, IMAGE),
         looking(browser, name, f",second:other_{name}") as look,
     ):
@@ -81,7 +81,10 @@ def test_a_caption_of_any_length_is_whole(browser: Browser, shm_dir: Any) -> Non
         look.page.click("summary")
         look.page.fill("input[title='Frames of the mean']", "7")
         look.page.keyboard.press("Tab")
+        cam.set_data(IMAGE)
+        look.until("document.querySelector('.trouble').textContent.includes('mean of 1')")
         look.page.set_viewport_size({"width": 500, "height": 800})
+        look.until("document.querySelector('.stage canvas').width < 500")
         look.painted()
         try:
             assert saved(look).shape[0] > look.size()[1] + 46

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,8 @@ import pytest
 
 from pymilk import SHM
 from support.browsing import Browser, looking, place
-from support.measuring import expected, hover, measured
+from support.measuring import hover, measures
+from support.waiting import becomes
 
 
 def test_spectra(browser: Browser, shm_dir: Any) -> None:
@@ -83,15 +83,16 @@ def test_commands_on_the_grid_of_actuators(browser: Browser, shm_dir: Any, kind:
         SHM("dm", commands) as dm, SHM("map", chart), SHM("wrong", np.full((2, 2), 99, "i2")),
         looking(browser, "dm", settings) as look,
     ):  # fmt: skip
-        assert measured(look, 0) == pytest.approx(expected(grid))
+        measures(look, 0, grid)  # once the map has come
+        becomes(lambda: look.pixel(*place(look.size(), (6, 6), 0, 0)), [190, 0, 190])
         for spot in ((2, 0), (5, 3)):
             hover(look, (6, 6), *spot)
+            look.until(f"{look.of('.pointer')}.textContent.startsWith('x {spot[0]}, y {spot[1]}: ')")
             value = float(look.page.inner_text(".pointer").split(": ")[1])
             assert np.float32(value) == np.float32(grid[spot[1], spot[0]])
-        assert look.pixel(*place(look.size(), (6, 6), 0, 0)) == [190, 0, 190]
         dm.set_data(-commands)
         look.until("document.querySelector('.regions').dataset.frame === '2'")
-        assert measured(look, 0) == pytest.approx(expected(-grid))
+        measures(look, 0, -grid)
         look.page.fill("input[title^='Stream with the map']", "wrong")
         look.page.keyboard.press("Tab")
         look.until(
@@ -124,11 +125,10 @@ def test_north_and_east(browser: Browser, shm_dir: Any) -> None:
         look.until("document.querySelector('.trouble').textContent.includes('no north')")
         cam.set_keywords({"PA": 30.0})
         look.press("n", "n")
-        assert arrows(look) == {name: pytest.approx(each, abs=1e-6) for name, each in turned.items()}
+        wanted = {name: pytest.approx(each, abs=1e-6) for name, each in turned.items()}
+        becomes(lambda: arrows(look), wanted)
         cam.set_keywords({"PA": 0.0, **matrix})
         look.press("n", "n", "o")
         # The matrix counts, and the view is turned by 90 degrees.
         right = {name: pytest.approx([each[1], -each[0]], abs=1e-6) for name, each in turned.items()}
-        deadline = time.monotonic() + 30
-        while arrows(look) != right:
-            assert time.monotonic() < deadline, arrows(look)
+        becomes(lambda: arrows(look), right)

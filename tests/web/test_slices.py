@@ -32,7 +32,7 @@ def test_a_slice_is_chosen(browser: Browser, shm_dir: Any) -> None:
             field.fill(slice_)
             field.press("Enter")
             says(look, value)
-            assert f"slice {slice_} of 0 to 2" in look.page.inner_text(".account")
+            look.until(f"{look.of('.account')}.textContent.includes('slice {slice_} of 0 to 2')")
             assert settings_of(look)["slice"] == slice_
         for key, value in (("]", 200), ("]", 0), ("[", 200)):
             look.press(key)
@@ -48,6 +48,19 @@ def test_a_slice_is_chosen(browser: Browser, shm_dir: Any) -> None:
         assert "a slice is" not in look.page.inner_text(".trouble")
         cube.set_data(TURNED + 1)
         look.shows(2)
+
+
+def test_a_mean_is_of_one_slice(browser: Browser, shm_dir: Any) -> None:
+    """That which is chosen; the mean went on over those of before."""
+    with SHM("cube", TURNED) as cube, looking(browser, "cube", ",slice:2,mean:3") as look:
+        lower_left(look)
+        look.says(".pointer", "x 0, y 0: 200 (mean of 1)")
+        cube.set_data(TURNED + 10)
+        look.says(".pointer", "x 0, y 0: 205 (mean of 2)")
+        look.press("]")
+        look.says(".pointer", "x 0, y 0: 10 (mean of 1)")
+        cube.set_data(TURNED + 20)
+        look.says(".pointer", "x 0, y 0: 15 (mean of 2)")
 
 
 def test_a_stream_that_is_a_cube_no_longer(browser: Browser, shm_dir: Any) -> None:

@@ -49,7 +49,7 @@ def test_a_server_with_another_token_and_one_with_the_same(
             look.until("Number(document.querySelector('.view')?.dataset.shown) > 0")
             go(look, token, "cam")
         with WebServer(Settings(port=first.port, token=kept_token(tmp_path / "token"))):
-            look.until("Number(document.querySelector('.view').dataset.shown) > 0")
+            look.until("Number(document.querySelector('.view')?.dataset.shown) > 0")
             look.until("document.querySelector('#message').textContent === ''")
             look.said[:] = [each for each in look.said if not _GONE.search(each)]
             look.leave()
@@ -57,7 +57,7 @@ def test_a_server_with_another_token_and_one_with_the_same(
 
 def test_more_pages_than_a_browser_has_connections(browser: Browser, shm_dir: Any) -> None:
     """Six to a server, but for WebSockets; a seventh page was not even loaded."""
-    context = browser.real.new_context()
+    context = browser.real.new_context(viewport={"width": 300, "height": 200})  # nine are painted at once
     with SHM("cam", IMAGE) as cam, WebServer(Settings(port=0)) as server:
         looks = [Look(context.new_page(), server, "cam") for _ in range(9)]
         for look in looks:
@@ -77,7 +77,7 @@ def test_keys_go_on_beside_a_view_that_was_closed(browser: Browser, shm_dir: Any
         focused = "document.activeElement"
         for beside in ("line", "cam"):
             look.page.locator(".view >> nth=0 >> text=Close").press("Enter")
-            look.until(f"{focused}.tagName === 'CANVAS'")
-            assert look.page.evaluate(f"{focused}.closest('.view').querySelector('h2').textContent") == beside
+            look.until(f"{focused}.closest('.view canvas') && {focused}.closest('.view')"
+                       f".querySelector('h2').textContent === '{beside}'")  # fmt: skip
         look.page.locator(".view >> text=Close").press("Enter")
         look.until(f"{focused}.id === 'search'")

@@ -10,7 +10,8 @@ import pytest
 
 from pymilk import SHM
 from support.browsing import Browser, Look, looking, place
-from support.measuring import expected, hover, measured, settings_of, under
+from support.measuring import hover, measures, settings_of, under
+from support.waiting import becomes
 
 
 def drag(look: Look, shape: tuple[int, int], start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -32,7 +33,7 @@ def test_statistics_in_box_circle_and_line(browser: Browser, shm_dir: Any) -> No
             image[np.arange(2, 11), np.floor(50.5 + np.arange(9) / 2).astype(int)],
         ]  # fmt: skip
         for row, part in enumerate(parts):
-            assert measured(look, row) == pytest.approx(expected(part), rel=1e-12)
+            measures(look, row, part, rel=1e-12)
 
 
 def test_statistics_at_full_resolution_where_the_screen_has_fewer_pixels(
@@ -44,7 +45,7 @@ def test_statistics_at_full_resolution_where_the_screen_has_fewer_pixels(
         looking(browser, "cam", ",tool:statistics,regions:box 1000 700 31 17") as look,
     ):
         # Middles of pixels that lie on the left and lower side are within.
-        assert measured(look, 0) == pytest.approx(expected(image[691:708, 984:1015]), rel=1e-12)
+        measures(look, 0, image[691:708, 984:1015], rel=1e-12)
         hover(look, image.shape, 700, 300)
         x, y = under(look)
         look.until(f"document.querySelector('.pointer').textContent === 'x {x}, y {y}: {image[y, x]}'")
@@ -66,7 +67,7 @@ def test_regions_are_drawn_saved_deleted_and_loaded(browser: Browser, shm_dir: A
         drag(look, image.shape, (3, 4), (7, 9))
         look.press("i")
         drag(look, image.shape, (20, 10), (24, 10))
-        assert measured(look, 0) == pytest.approx(expected(image[4:10, 3:8]))
+        measures(look, 0, image[4:10, 3:8])
         with look.page.expect_download() as caught:
             look.page.click("text=Save regions")
         saved = Path(caught.value.path()).read_text().splitlines()
@@ -75,7 +76,7 @@ def test_regions_are_drawn_saved_deleted_and_loaded(browser: Browser, shm_dir: A
         assert saved[3].startswith("circle(")
         assert [float(each) for each in saved[3][7:-1].split(",")] == pytest.approx([21, 11, 4], abs=0.1)
         look.press("Delete", "Delete")
-        assert look.page.locator(".regions tr").count() == 1
+        becomes(look.page.locator(".regions tr").count, 1)
         file = tmp_path / "some.reg"
         file.write_text(
             "# Region file format: DS9 version 4.1\nglobal color=green\n"
@@ -86,11 +87,11 @@ def test_regions_are_drawn_saved_deleted_and_loaded(browser: Browser, shm_dir: A
             look.page.click("text=Load regions")
         chooser.value.set_files(file)
         look.until("document.querySelectorAll('.regions tr').length === 4")
-        assert "2 regions were left out" in look.page.inner_text(".trouble")
+        look.until("document.querySelector('.trouble').textContent.includes('2 regions were left out')")
         assert settings_of(look)["regions"] == "box 5.5 7 5 6;circle 20.5 10.5 4;line 1.5 2.5 8.5 2.5"
-        assert measured(look, 2) == pytest.approx(expected(image[2, 1:9]))
+        measures(look, 2, image[2, 1:9])
         look.page.locator(".regions button", has_text="Delete").nth(1).click()
-        assert settings_of(look)["regions"] == "box 5.5 7 5 6;line 1.5 2.5 8.5 2.5"
+        becomes(lambda: settings_of(look)["regions"], "box 5.5 7 5 6;line 1.5 2.5 8.5 2.5")
         look.page.locator(".regions button", has_text="Limits").first.click()
         look.until("location.hash.includes('high')")
         found = settings_of(look)
@@ -147,10 +148,10 @@ def test_saturated_pixels_have_their_colour(browser: Browser, shm_dir: Any) -> N
     image = np.array([[0, 100], [254, 255]], "u1")
     with SHM("cam", image), looking(browser, "cam") as look:
         full = place(look.size(), (2, 2), 1, 1)
-        assert look.pixel(*full) == [255, 255, 255]
+        look.turns(full, [255, 255, 255])
         look.press("S")
         look.turns(full, [255, 60, 20])
-        assert look.pixel(*place(look.size(), (2, 2), 0, 1)) == [254, 254, 254]
+        look.turns(place(look.size(), (2, 2), 0, 1), [254, 254, 254])
 
 
 def test_levels_are_dragged_in_the_histogram(browser: Browser, shm_dir: Any) -> None:
@@ -163,8 +164,8 @@ def test_levels_are_dragged_in_the_histogram(browser: Browser, shm_dir: Any) -> 
             look.page.mouse.down()
             look.page.mouse.move(box["x"] + end * box["width"], box["y"] + 30)
             look.page.mouse.up()
-        found = settings_of(look)
-        assert [float(found["low"]), float(found["high"])] == pytest.approx([250, 600], abs=1)
+        levels = lambda found: [float(found["low"]), float(found["high"])]  # noqa: E731
+        becomes(lambda: levels(settings_of(look)), pytest.approx([250, 600], abs=1))
 
 
 def test_phase_of_complex_numbers(browser: Browser, shm_dir: Any) -> None:
@@ -172,13 +173,12 @@ def test_phase_of_complex_numbers(browser: Browser, shm_dir: Any) -> None:
     image = ((1 + np.arange(12).reshape(3, 4)) * np.exp(1j * phases)).astype("c16")
     settings = ",tool:statistics,regions:box 2 1.5 4 3"
     with SHM("cam", image), looking(browser, "cam", settings) as look:
-        assert measured(look, 0) == pytest.approx(expected(np.abs(image)))
+        measures(look, 0, np.abs(image))
         look.press("P")
-        look.until("Number(document.querySelector('.regions').rows[1].cells[2].title) < 0")
-        assert measured(look, 0) == pytest.approx(expected(phases), abs=1e-12)
+        measures(look, 0, phases, abs=1e-12)
         places = [place(look.size(), (3, 4), x, y) for y in range(3) for x in range(4)]
         levels = np.rint(255 * (phases + 3) / 6).ravel()
-        assert [each[0] for each in look.pixels(places)] == pytest.approx(levels, abs=1)
+        becomes(lambda: [each[0] for each in look.pixels(places)], pytest.approx(levels, abs=1))
         hover(look, (3, 4), 1, 2)
         told = f"phase {float(f'{phases[2, 1]:.6g}')}"
         look.until(f"document.querySelector('.pointer').textContent.endsWith('{told}')")

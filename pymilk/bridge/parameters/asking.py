@@ -26,20 +26,20 @@ _CANCEL_SECONDS = 2.0
 _TABLES_MOST = 5
 
 
-def ask_about(engine: Engine, host: str, fps: str, timeout: float) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return host, FPS and what is known of it, of all who answer.
+def ask_about(engine: Engine, host: str | None, timeout: float) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return host, name and what is known of each FPS, of all who answer.
 
     Parameters
     ----------
     engine : Engine
-    host, fps : str
-        ``*`` for all.
+    host : str, optional
+        None for all.
     timeout : float
         Seconds to wait for somebody who is there. One who is there and silent is waited for longer.
     """
     deadline = time.monotonic() + timeout
     while True:
-        answers = engine.ask(parameter_key(host, fps, READ, ABOUT), _ATTEMPT_SECONDS)
+        answers = engine.ask(parameter_key(host, None, READ, ABOUT), _ATTEMPT_SECONDS)
         if answers or time.monotonic() >= deadline:
             break
         time.sleep(min(_AGAIN_SECONDS, max(0.0, deadline - time.monotonic())))
@@ -158,7 +158,7 @@ class Asking:
         ------
         BridgeUnreachableError, FPSNotFoundError, BridgeError
         """
-        found = ask_about(self.engine, self.host, "*", 0.0)
+        found = ask_about(self.engine, self.host, 0.0)
         names = [name for _, name, _ in found]
         if self.fps in names:
             return

@@ -107,12 +107,12 @@ class ParameterDesk:
 
     def _begin(self, name: str) -> None:
         engine, host = self._engine, self._host
-        answers: dict[tuple[str, str], Callable[[str, bytes], bytes]] = {
+        answers: dict[tuple[str, str | None], Callable[[str, bytes], bytes]] = {
             (READ, ABOUT): lambda *_: self._reads(_about, name),
             (READ, TABLE): lambda _, question: self._reads(_table, name, question),
             (TURN, NEW): lambda _, question: self._acts.turn(question),
-            (SET, "*"): lambda key, question: self._changes_one(self._acts.set, name, key, question),
-            (COMMAND, "*"): lambda key, question: self._changes_one(self._acts.command, name, key, question),
+            (SET, None): lambda key, question: self._changes_one(self._acts.set, name, key, question),
+            (COMMAND, None): lambda key, question: self._changes_one(self._acts.command, name, key, question),
         }
         said = self._said[name] = []
         try:

@@ -77,7 +77,7 @@ def remote_fps(
     limit = check_number("timeout", timeout, "a time of 0 to 3600 seconds", 0.0, _LONGEST)
     check_name(host)
     with _engine_of(engine, links or Links()) as (asked, connections):
-        answers = ask_about(asked, host, "*", limit)
+        answers = ask_about(asked, None if host == "*" else host, limit)
         if not answers and connections is not None:
             connections.check()
     return [{"host": at, "name": name, **_described(name, about)} for at, name, about in answers]

@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 import click
 import numpy as np
 
+from ...arguments import shown
 from ...bridge import (
     Certificate,
     FetchReport,
@@ -46,6 +47,7 @@ from ...bridge import fetch as fetch_recording
 from ...bridge.configuration import log_of, login_of
 from ...bridge.parameters import COMMANDS
 from ...errors import FPSNotFoundError, StreamTimeoutError
+from ...names import is_pattern
 from ...parameters.texts import value_from_text
 from ...reports import amount
 from ...system.latch import Latch
@@ -138,18 +140,18 @@ def _offer_of(given: dict[str, Any]) -> ParameterOffer | None:
     return dataclasses.replace(found, **said)
 
 
-_stats = click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
-                      help="Print statistics this often.")  # fmt: skip
-_json = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
 def _one(context: click.Context, parameter: click.Parameter, source: str) -> str:
     """Refuse patterns: they would be waited for without end."""
-    if any(letter in source for letter in "*?["):
+    if is_pattern(source):
         raise click.BadParameter(
-            f"{source!r:.100} is a pattern; name one, as `pymilk bridge ls` prints it: HOST/NAME"
+            f"{shown(source, 100)} is a pattern; name one, as `pymilk bridge ls` prints it: HOST/NAME"
         )
     return source
 
 
+_stats = click.option("--stats", type=NumberRange(min=0, min_open=True), metavar="SECONDS",
+                      help="Print statistics this often.")  # fmt: skip
+_json = click.option("--json", "as_json", is_flag=True, help="JSON, for scripts.")
 _max_frame = click.option("--max-frame", default="64M", callback=size_of, metavar="SIZE",
                           show_default=True, help="Refuse larger frames.")  # fmt: skip
 

@@ -23,7 +23,7 @@ from ...parameters.texts import value_from_text
 from ...parameters.words import ParameterType
 from ...system.signals import held_signals
 from ..colour import wants_colours
-from ..exits import clean_exit
+from ..exits import clean_exit, until_interrupted
 from ..fpsprinting import fps_table, print_changes, print_fps, print_parameters, unusable_fps
 from ..groups import SentenceGroup
 from ..output import print_error, print_none
@@ -105,7 +105,7 @@ def ls(pattern: str, label: str, watch: bool, as_json: bool) -> None:
 
 def _watch_table(pattern: str, label: str) -> None:
     """Draw the table again and again."""
-    with contextlib.suppress(KeyboardInterrupt), Terminal() as terminal:
+    with until_interrupted(), Terminal() as terminal:
         while True:
             entries = survey_fps(pattern, label)
             table = fps_table(entries).lines(terminal.columns, styles=True, colours=wants_colours(sys.stdout))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -18,7 +17,7 @@ from ...parameters.processinfo import ProcessInfo
 from ...parameters.status import ProcessStatus
 from ...times import now_ns
 from ..colour import Meaning, paint, wants_colours
-from ..exits import clean_exit
+from ..exits import clean_exit, until_interrupted
 from ..output import (
     NOTHING,
     age_text,
@@ -136,7 +135,7 @@ def _cells(status: ProcessStatus, rate: float | None = None) -> dict[str, str]:
 def _watch(names: Sequence[str], seconds: float) -> None:
     """Draw the table repeatedly until Ctrl-C or q."""
     view = _View(names, seconds)
-    with contextlib.suppress(KeyboardInterrupt), Terminal() as terminal:
+    with until_interrupted(), Terminal() as terminal:
         while True:
             terminal.draw(view.lines(terminal.lines, terminal.columns))
             keys = terminal.wait(view.due)

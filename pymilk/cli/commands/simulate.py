@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import fields
 from typing import Any
 
@@ -13,7 +12,7 @@ from ...simulate.faults import Faults
 from ...simulate.live import living
 from ...simulate.options import CameraOptions, LoopOptions
 from ...simulate.scenes import SCENES
-from ..exits import clean_exit
+from ..exits import clean_exit, until_interrupted
 from ..parameters import NumberRange, axes_of, dtype_of
 
 __all__ = ["simulate"]
@@ -79,7 +78,7 @@ def simulate(name: str, loop: bool, **given: Any) -> None:
             what = f"{options.kind} {'x'.join(map(str, shape))} {dtype.name} at {speed} into {name}"
         with living(options) as camera:
             click.echo(f"simulating {what}; Ctrl-C ends it", err=True)
-            with suppress(KeyboardInterrupt):  # the way to end it
+            with until_interrupted():  # the way to end it
                 camera.run()
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 import webbrowser
 
 import click
 
 from ...errors import LibraryMissingError
-from ..exits import clean_exit
+from ...system.latch import Latch
+from ..exits import clean_exit, told_to_end
 from ..naming import complete_streams
 
 __all__ = ["web"]
@@ -54,10 +54,13 @@ def web(
             patterns=patterns, host=host, port=port, hosts=hosts, control=control, cert=cert, key=key,
             token=token,
         )
+        end = Latch()
         with WebServer(settings) as server:
-            click.echo(server.address)
-            if opens:
-                webbrowser.open(server.address)
-            while server.running:
-                time.sleep(0.2)
-            server.wait()  # raises what ended it
+            with told_to_end(end):  # not around the end of the server, which may hang
+                click.echo(server.address)
+                if opens:
+                    webbrowser.open(server.address)
+                while server.running and not end.wait(0.2):
+                    pass
+            if not server.running:
+                server.wait()  # raises what ended it

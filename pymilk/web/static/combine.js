@@ -15,9 +15,14 @@ export class Mean {
     this.kept = [];
   }
 
-  /** The mean of this frame and of those before it, `count` altogether. */
-  of(pixels, count) {
-    if (this.kept.length && !sameParts(this.kept[0], pixels)) this.kept = [];
+  /**
+   * The mean of a frame and of those before it, `count` altogether; one that comes once more takes its own place.
+   * `slice`: that of a cube which was chosen, if one was.
+   */
+  of(pixels, count, frame, slice) {
+    if (this.kept.length && (slice !== this.slice || !sameParts(this.kept[0], pixels))) this.kept = [];
+    if (frame === this.last) this.kept.pop();
+    [this.last, this.slice] = [frame, slice];
     this.kept = [...this.kept, pixels].slice(-count);
     const sum = new Float64Array(pixels.rows * pixels.columns);
     for (const each of this.kept) {
@@ -127,8 +132,9 @@ export class Combine {
   }
 
   /** A frame has come: add it to the mean. */
-  add(raw) {
-    this.averaged = this.count > 1 && !raw.complex ? this.mean.of(raw, this.count) : raw;
+  add(raw, { file, cnt0, slice }) {
+    const chosen = this.settings.slice === "" ? undefined : slice;
+    this.averaged = this.count > 1 && !raw.complex ? this.mean.of(raw, this.count, `${file} ${cnt0}`, chosen) : raw;
   }
 
   /** What is seen of the frames so far. */

@@ -70,9 +70,10 @@ export class Framing {
     this.moved();
   }
 
-  /** Give the canvas as many pixels as the screen has for it. */
+  /** Give the canvas as many pixels as the screen has for it, if it is seen. */
   resize() {
     const { canvas } = this.view;
+    if (!canvas.clientWidth) return;
     const scale = window.devicePixelRatio || 1;
     const width = Math.max(1, Math.round(canvas.clientWidth * scale));
     const height = Math.max(1, Math.round(canvas.clientHeight * scale));

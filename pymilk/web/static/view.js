@@ -238,7 +238,7 @@ export class View {
     this.raw.phase = this.settings.part === "phase";
     const first = !this.pixels;
     if (first) this.combine.apply(this.raw, header);
-    this.combine.add(this.raw);
+    this.combine.add(this.raw, header);
     this.pixels = this.combine.seen;
     this.track.add(header);
     if (other) this.framing.begin(this.shape);
@@ -388,8 +388,10 @@ export class View {
 
   /** What the server says between frames. */
   tell(state) {
-    if (state.kind === "open") this.ready();
-    else if (state.kind === "cut") this.cutter.answer(state);
+    if (state.kind === "open") {
+      this.framing.resize(); // the first frame is for the canvas as it is, and comes once
+      this.ready();
+    } else if (state.kind === "cut") this.cutter.answer(state);
     else this.account.tell(state);
   }
 

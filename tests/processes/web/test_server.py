@@ -419,5 +419,5 @@ def test_the_command(cam, tmp_path):
         connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         assert connection.recv(100).startswith(b"HTTP/1.1 200")
     child.send_signal(signal.SIGINT)
-    assert child.wait(10) in (0, 130)
+    assert child.wait(10) == 0
     child.stdout.close()

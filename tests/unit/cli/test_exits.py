@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,7 @@ pytest.importorskip("click", reason="extra cli")
 pytest.importorskip("rich", reason="extra cli")
 
 from pymilk.cli import exits
-from pymilk.cli.exits import clean_exit, told_to_end
+from pymilk.cli.exits import clean_exit, told_to_end, until_interrupted
 from pymilk.system.latch import Latch
 from pymilk.system.signals import ENDS
 from support.told import Told, told
@@ -207,6 +210,69 @@ def test_clean_up_is_not_taken_for_a_lost_interrupt(first: int, monkeypatch: pyt
         work()
     signal.signal(signal.SIGALRM, before)
     assert (ended.value.code, alarms) == (128 + first, [(0.0, 0.0)])
+
+
+@first
+def test_interrupt_that_is_the_way_to_end_does_not_come_again(
+    first: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exits, "is_command", lambda: True)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    before = signal.getsignal(signal.SIGALRM)
+    alarms = []
+    with clean_exit():
+        with until_interrupted():
+            signal.raise_signal(first)
+        gc.collect()
+        alarms.append(signal.getitimer(signal.ITIMER_REAL))
+    signal.signal(signal.SIGALRM, before)
+    assert alarms == [(0.0, 0.0)]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "watch"),
+    [
+        ("livestreams", lambda tables: tables.watch_streams("name", False, 1.0)),
+        ("commands.fps", lambda tables: tables._watch_table("*", "*")),
+        ("commands.ps", lambda tables: tables._watch((), 1.0)),
+    ],
+)
+def test_an_interrupt_beside_a_table_is_the_way_to_end_it(
+    module: str, watch: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch, shm_dir: Path
+) -> None:
+    """One that comes before the table has handlers of its own, or behind them."""
+    tables = importlib.import_module(f"pymilk.cli.{module}")
+    monkeypatch.setattr(exits, "is_command", lambda: True)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(tables, "Terminal", lambda: signal.raise_signal(signal.SIGTERM))
+    before = signal.getsignal(signal.SIGALRM)
+    with clean_exit():
+        watch(tables)
+        gc.collect()
+        alarm = signal.getitimer(signal.ITIMER_REAL)
+    signal.signal(signal.SIGALRM, before)
+    assert alarm == (0.0, 0.0)
+
+
+def test_an_interrupt_of_a_simulated_camera_is_the_way_to_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its clean-up may take longer than a lost interrupt is waited for."""
+    command = importlib.import_module("pymilk.cli.commands.simulate")
+    alarms = []
+
+    @contextlib.contextmanager
+    def living(options: object) -> Iterator[Any]:
+        yield SimpleNamespace(run=lambda: signal.raise_signal(signal.SIGTERM))
+        gc.collect()
+        alarms.append(signal.getitimer(signal.ITIMER_REAL))
+
+    monkeypatch.setattr(exits, "is_command", lambda: True)
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(command, "living", living)
+    before = signal.getsignal(signal.SIGALRM)
+    command.simulate.main(["cam"], standalone_mode=False)
+    signal.signal(signal.SIGALRM, before)
+    assert alarms == [(0.0, 0.0)]
 
 
 def test_handlers_are_as_before() -> None:

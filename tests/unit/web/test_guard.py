@@ -17,7 +17,7 @@ BEARER = (b"authorization", b"Bearer " + TOKEN.encode())
 
 
 def asked(
-    path: str, *headers: tuple[bytes, bytes], kind: str = "http", **settings: Any
+    path: str, *headers: tuple[bytes, bytes], kind: str = "http", raw: bytes | None = None, **settings: Any
 ) -> tuple[int, dict[str, str]]:
     """Ask for something; returns the code (of a WebSocket less 4000) and the headers of the answer."""
     told: list[Any] = []
@@ -35,7 +35,7 @@ def asked(
         told.append(message)
 
     guard = Guard(app, Settings(token=TOKEN, **settings))
-    scope = {"type": kind, "path": path, "headers": list(headers)}
+    scope = {"type": kind, "path": path, "headers": list(headers), "raw_path": raw}
     asyncio.run(guard(scope, receive, send))
     if kind == "websocket":
         return told[0]["code"] - 4000, {}
@@ -78,6 +78,13 @@ def test_wrong_tokens(bearer: bytes | None) -> None:
         code, given = asked(path, *headers)
         assert (code, given["www-authenticate"]) == (401, "Bearer")
     assert asked("/api/streams", HOST, BEARER)[0] == 200
+
+
+@pytest.mark.parametrize("raw", [b"/api/streams", b"/%61pi/streams", b"/ap%69", b"/api/streams/\xff"])
+def test_what_is_judged_is_what_is_answered(raw: bytes) -> None:
+    """Whatever the server below made of the bytes of the path."""
+    assert asked("/index.html", HOST, raw=raw)[0] == 401
+    assert asked("/index.html", HOST, BEARER, raw=raw)[0] == 200
 
 
 def test_headers_that_are_there_twice() -> None:

@@ -51,11 +51,16 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
         kept_token(None)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("token", ["0123456789 abcdef", "0123456789abcdeö", "0123456789abcde\n", 16 * b"a"])
+@pytest.mark.parametrize(
+    "token",
+    ["0123456789 abcdef", "0123456789abcdeö", "0123456789abcde\n", 16 * b"a", "a" * 1025, "0123456789"],
+)
 def test_tokens_that_no_header_can_have(token: Any) -> None:
     with pytest.raises(StreamArgumentError, match="at least 16 letters, digits and signs") as caught:
         Settings(token=token)
     assert "0123456789" not in str(caught.value)
+    assert "at most 1024" in str(caught.value)
+    assert "short" not in str(caught.value)  # what is wrong with it may be something else
 
 
 def test_an_address_has_the_token_whatever_signs_it_has() -> None:

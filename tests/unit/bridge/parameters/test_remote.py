@@ -243,6 +243,18 @@ def test_who_is_not_there(wires, sender):
     assert remote_fps(host="hub", timeout=0, engine=wires) == []
 
 
+def test_an_asterisk_is_a_name_as_others_are(wires, sender, loop, remote):
+    """It stood for all: one of the hosts answered, and a change was asked for of all parameters."""
+    with pytest.raises(BridgeError, match=r"nobody offers parameters of '\*'"):
+        RemoteParameters("*", "loop", engine=wires, timeout=0.01).as_dict()
+    with pytest.raises(FPSNotFoundError, match=r"rtc offers no fps '\*', but 'loop'"):
+        RemoteParameters("rtc", "*", engine=wires, timeout=0.01).as_dict()
+    for call in (lambda: remote["*"], lambda: remote.set("*", 0.5)):
+        with pytest.raises(FPSKeyError):
+            call()
+    assert [each["host"] for each in remote_fps(host="*", engine=wires)] == ["rtc"]
+
+
 def test_fps_come_and_go(wires, sender, loop):
     assert [(each["host"], each["name"], each["parameters"]) for each in remote_fps(engine=wires)] == [
         ("rtc", "loop", 7)
