@@ -158,60 +158,6 @@ def test_a_command_is_not_interrupted_between_its_end_and_that_of_its_process(
         signal.raise_signal(number)
 
 
-class Destroyed:
-    """An object during whose end a signal comes: exceptions get lost there."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-    def __del__(self) -> None:
-        signal.raise_signal(self.number)
-
-
-@first
-def test_interrupt_that_got_lost_is_raised_again(
-    first: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(exits, "is_command", lambda: True)
-    monkeypatch.setattr(exits, "_AGAIN_SECONDS", 0.001)
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    before = signal.getsignal(signal.SIGALRM)
-
-    def work() -> None:
-        Destroyed(first)
-        while True:
-            pass
-
-    with pytest.raises(SystemExit) as ended, clean_exit():
-        work()
-    signal.signal(signal.SIGALRM, before)
-    assert ended.value.code == 128 + first
-    assert capsys.readouterr().err == SENTENCES[signal.Signals(first)]
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
-
-
-@first
-def test_clean_up_is_not_taken_for_a_lost_interrupt(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exits, "is_command", lambda: True)
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    before = signal.getsignal(signal.SIGALRM)
-    alarms = []
-
-    def work() -> None:
-        try:
-            signal.raise_signal(first)
-        except KeyboardInterrupt as error:
-            kept = error
-        gc.collect()
-        alarms.append(signal.getitimer(signal.ITIMER_REAL))
-        raise kept
-
-    with pytest.raises(SystemExit) as ended, clean_exit():
-        work()
-    signal.signal(signal.SIGALRM, before)
-    assert (ended.value.code, alarms) == (128 + first, [(0.0, 0.0)])
-
-
 @first
 def test_interrupt_that_is_the_way_to_end_does_not_come_again(
     first: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
