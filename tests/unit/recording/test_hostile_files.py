@@ -263,6 +263,23 @@ def test_packed_images_that_promise_more_than_the_memory(tmp_path: Path) -> None
             read(path)
 
 
+@pytest.mark.parametrize(("name", "pixels"), [("PCOUNT", 0), ("GCOUNT", 2880)])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_header_that_is_followed_by_less_than_nothing(
+    name: str, pixels: int, packed: bool, tmp_path: Path
+) -> None:
+    """The next header would be this one, for ever."""
+    facts = {"SIMPLE": "T", "BITPIX": 8, "NAXIS": 1, "NAXIS1": pixels, "PCOUNT": 0, "GCOUNT": 1}
+    facts[name] = -2880 if name == "PCOUNT" else -1
+    cards = [f"{card:8}= {value:>20}".ljust(80) for card, value in facts.items()]
+    content = "".join([*cards, "END"]).ljust(2880).encode() + bytes(2880)
+    path = tmp_path / "x.fits"
+    path.write_bytes(gzip.compress(content) if packed else content)
+    for read in (load, multi_read):
+        with pytest.raises(StreamFormatError, match=f"{name} is -.*, and 0 and more are possible"):
+            read(path)
+
+
 def test_a_header_without_an_end(tmp_path: Path) -> None:
     path = tmp_path / "x.fits"
     path.write_bytes(b"SIMPLE  =                    T".ljust(80) + b"COMMENT ".ljust(80) * 150_000)
