@@ -72,7 +72,12 @@ def check_headers(file: IO[bytes], path: str) -> None:
             count = cards.get(name, 0)
             if count is None or not 0 <= count <= _MOST:
                 raise _impossible(path, name, count, f"0 to {_MOST}")
-        for name in _LENGTHS:
+        # What is behind the first image need not matter.
+        axes = [f"NAXIS{axis}" for axis in range(1, (cards.get("NAXIS") or 0) + 1) if at == 0]
+        missing = next((name for name in axes if name not in cards), None)
+        if missing is not None:
+            raise _impossible(path, missing, "missing", "0 and more")
+        for name in (*_LENGTHS, *axes):
             count = cards.get(name) or 0
             if count < 0:
                 raise _impossible(path, name, count, "0 and more")
@@ -168,7 +173,7 @@ class _Reading:
         return found
 
 
-def _impossible(path: str, name: str, found: int | None, possible: str) -> StreamFormatError:
+def _impossible(path: str, name: str, found: int | str | None, possible: str) -> StreamFormatError:
     """Return the error for a card that cannot be."""
     return StreamFormatError(
         f"{path} is no FITS file, or it is damaged: {name} is "

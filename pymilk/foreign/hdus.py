@@ -128,7 +128,9 @@ def opened(source: Any, path: str, argument: str = "path", **options: Any) -> It
     except (StreamError, MemoryError):
         raise
     except Exception as error:  # astropy has no error of its own for damaged files: anything can come
-        cause = error if isinstance(error, OSError) and error.errno is not None else ended_resources(error)
+        # A header may tell of places beyond the largest file, which the system calls invalid.
+        told = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+        cause = error if told else ended_resources(error)
         if cause is not None:
             raise file_error(cause, path, "read", argument) from error
         raise StreamFormatError(
