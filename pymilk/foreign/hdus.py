@@ -129,8 +129,9 @@ def opened(source: Any, path: str, argument: str = "path", **options: Any) -> It
         raise
     except Exception as error:  # astropy has no error of its own for damaged files: anything can come
         # A header may tell of places beyond the largest file, which the system calls invalid.
-        told = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
-        cause = error if told else ended_resources(error)
+        cause = ended_resources(error)
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            cause = error
         if cause is not None:
             raise file_error(cause, path, "read", argument) from error
         raise StreamFormatError(
@@ -266,16 +267,17 @@ def _labelled(hdus: Any) -> Iterator[tuple[int, Any, str]]:
 
     That is its name, or its number where the name would be read as something else, or leads to one before.
     """
-    before: set[Any] = set()
+    before: set[Hdu] = set()
     for number, hdu in enumerate(hdus):
         name, version = _name(hdu)
-        folded = name.upper()
+        folded, text = name.upper(), name
+        read = number > 0 and name.strip() == name != "" and not set(name) & set("[],")
         if version == 1:
-            text, wanted, read = name, folded, not name.isdecimal()
+            read = read and not name.isdecimal() and folded not in before
         else:
-            text, wanted, read = f"{name},{version}", (folded, version), type(version) is int and version >= 0
-        read = read and name.strip() == name != "" and not set(name) & set("[],")
-        yield number, hdu, f"[{text}]" if number and read and wanted not in before else f"[{number}]"
+            text = f"{name},{version}"
+            read = read and type(version) is int and version >= 0 and (folded, version) not in before
+        yield number, hdu, f"[{text}]" if read else f"[{number}]"
         before |= {folded, (folded, version)}
 
 
