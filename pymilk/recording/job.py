@@ -519,6 +519,7 @@ class Job:
         if self._sink is not None and now - self._flushed > self._sink.flush_seconds:
             self._sink.flush()
             self._sink.verify()
+            self._replace(self._sink)
             if self._options.sync == "second":
                 self._sink.sync()
             self._flushed = now
@@ -586,7 +587,6 @@ class Job:
     def _add(self, sink: Sink, info: Array) -> None:
         """Give the frames to the sink, and count them."""
         sink.commit(info)
-        self._replace(sink)
         last = int(info["arrival_ns"][-1])
         if self._recorded == 0:
             self._first_arrival = int(info["arrival_ns"][0])

@@ -17,6 +17,7 @@ from pymilk.errors import StreamStorageError
 from pymilk.recording.sinks import sink_of
 from support.descriptors import descriptors_left
 from support.recordings import EACH_FORMAT, images, recorded
+from support.waiting import until
 
 for library in ("astropy", "h5py", "zarr"):
     pytest.importorskip(library)
@@ -210,3 +211,15 @@ def test_the_last_frames_cannot_be_written(
         np.testing.assert_array_equal(found.frames[:], images(report.recorded or 5))
         assert found.complete is (report.recorded == 0)
     assert not list(tmp_path.glob(".pymilk*"))
+
+
+@EACH_FORMAT
+def test_the_old_one_goes_though_no_further_frame_comes(cam: SHM, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"cam.{suffix}"
+    recorded(cam, path, images(5))[0].close()
+    with Recorder(cam, path, force=True) as made:
+        cam.set_many(images(1))
+        until(lambda: made.report.recorded == 1 and not list(tmp_path.glob(".pymilk*")))
+        with load(path) as found:
+            np.testing.assert_array_equal(found.frames[:], images(1))
+        made.stop()
