@@ -74,7 +74,7 @@ def _encodable(text: str) -> str:
     try:
         os.fsencode(text)
     except UnicodeEncodeError:
-        raise StreamNameError(f"{text!r} cannot be part of a path", name=text) from None
+        raise StreamNameError(f"{shown(text)} cannot be part of a path", name=text) from None
     return text
 
 
@@ -150,7 +150,7 @@ def stream_path(name_or_path: str | os.PathLike[str]) -> str:
     name = os.path.basename(text)
     if not name.endswith(SUFFIX) or "\0" in text:
         raise StreamNameError(
-            f"{text!r} is not the path of a stream file: it has to end in {SUFFIX!r}", name=text
+            f"{shown(text)} is not the path of a stream file: it has to end in {SUFFIX!r}", name=text
         )
     check_name(name.removesuffix(SUFFIX))
     return text

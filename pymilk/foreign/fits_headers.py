@@ -37,6 +37,9 @@ _BITS = (8, 16, 32, 64, -32, -64)
 #: Cards that count axes or columns.
 _COUNTS = ("NAXIS", "TFIELDS", "ZNAXIS")
 
+#: Cards that make what follows a header longer; with a negative one it would begin where it is.
+_LENGTHS = ("PCOUNT", "GCOUNT")
+
 _NAME = re.compile(rb"(?:BITPIX|NAXIS[0-9]*|PCOUNT|GCOUNT|TFIELDS|ZNAXIS|GROUPS) *=")
 _NUMBER = re.compile(rb" *([+-]?[0-9]+) *(?:/|$)")
 
@@ -69,6 +72,15 @@ def check_headers(file: IO[bytes], path: str) -> None:
             count = cards.get(name, 0)
             if count is None or not 0 <= count <= _MOST:
                 raise _impossible(path, name, count, f"0 to {_MOST}")
+        # What is behind the first image need not matter.
+        axes = [f"NAXIS{axis}" for axis in range(1, (cards.get("NAXIS") or 0) + 1) if at == 0]
+        missing = next((name for name in axes if name not in cards), None)
+        if missing is not None:
+            raise _impossible(path, missing, "missing", "0 and more")
+        for name in (*_LENGTHS, *axes):
+            count = cards.get(name) or 0
+            if count < 0:
+                raise _impossible(path, name, count, "0 and more")
         bits = cards.get("BITPIX", 8)
         if bits not in _BITS:
             raise _impossible(path, "BITPIX", bits, ", ".join(map(str, _BITS)))
@@ -161,7 +173,7 @@ class _Reading:
         return found
 
 
-def _impossible(path: str, name: str, found: int | None, possible: str) -> StreamFormatError:
+def _impossible(path: str, name: str, found: int | str | None, possible: str) -> StreamFormatError:
     """Return the error for a card that cannot be."""
     return StreamFormatError(
         f"{path} is no FITS file, or it is damaged: {name} is "
@@ -200,7 +212,7 @@ def _data_nbytes(cards: dict[str, int | None]) -> int | None:
     if "GROUPS" in cards and lengths and not lengths[0]:
         lengths = lengths[1:]
     items = math.prod(lengths) if lengths else 0
-    more = cards.get("PCOUNT", 0), cards.get("GCOUNT", 1)
-    if None in more:
+    more, groups = cards.get("PCOUNT", 0), cards.get("GCOUNT", 1)
+    if more is None or groups is None or more < 0 or groups < 0:
         return None
-    return abs(cards["BITPIX"] or 0) // 8 * (more[1] or 0) * ((more[0] or 0) + items)
+    return abs(cards["BITPIX"] or 0) // 8 * groups * (more + items)

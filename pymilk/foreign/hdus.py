@@ -128,7 +128,10 @@ def opened(source: Any, path: str, argument: str = "path", **options: Any) -> It
     except (StreamError, MemoryError):
         raise
     except Exception as error:  # astropy has no error of its own for damaged files: anything can come
-        cause = error if isinstance(error, OSError) and error.errno is not None else ended_resources(error)
+        # A header may tell of places beyond the largest file, which the system calls invalid.
+        cause = ended_resources(error)
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            cause = error
         if cause is not None:
             raise file_error(cause, path, "read", argument) from error
         raise StreamFormatError(
@@ -186,11 +189,11 @@ def choose(hdus: Any, wanted: Hdu | None, path: str) -> Chosen:
     """
     if wanted is None:
         return _first(hdus, path)
-    for number, hdu in enumerate(hdus):
+    for number, hdu, label in _labelled(hdus):
         if _is_called(hdu, number, wanted):
             if _has_image(hdu):
                 check_scale(hdu, number, path)
-                return Chosen(hdu, number, _label(hdu, number), ())
+                return Chosen(hdu, number, label, ())
             what = "no pixels" if hdu.is_image else "a table, and no image"
             raise _no_hdu(f"HDU {_words(wanted)} of {path} has {what}", hdus, wanted)
     raise _no_hdu(f"{path} has no HDU {_words(wanted)}", hdus, wanted)
@@ -202,7 +205,7 @@ def check_scale(hdu: Any, number: int, path: str) -> None:
         found = hdu.header.get(name, 0)
         if not isinstance(found, (int, float)):
             raise StreamFormatError(
-                f"{path} is damaged: {name} of HDU {_label(hdu, number)} is no number: {str(found)!r}",
+                f"{path} is damaged: {name} of HDU [{number}] is no number: {str(found)!r}",
                 path=path,
                 field=name,
                 expected="a number",
@@ -215,14 +218,14 @@ def _first(hdus: Any, path: str) -> Chosen:
     found: Chosen | None = None
     others = []
     try:
-        for number, hdu in enumerate(hdus):
+        for number, hdu, label in _labelled(hdus):
             if not _has_image(hdu):
                 continue
             if found is not None:
-                others.append(_label(hdu, number))
+                others.append(label)
                 continue
             check_scale(hdu, number, path)
-            found = Chosen(hdu, number, _label(hdu, number), ())
+            found = Chosen(hdu, number, label, ())
             if "SHM_DONE" in hdu.header:
                 break  # a recording: behind its cube there may be frames that are not counted yet
     except StreamFormatError:
@@ -247,14 +250,35 @@ def _is_called(hdu: Any, number: int, wanted: Hdu) -> bool:
     if isinstance(wanted, int):
         return number == wanted
     name, version = wanted if isinstance(wanted, tuple) else (wanted, None)
-    return hdu.name.upper() == name.upper() and version in (None, hdu.ver)
+    found, its_version = _name(hdu)
+    return found.upper() == name.upper() and version in (None, its_version)
 
 
-def _label(hdu: Any, number: int) -> str:
-    """Return how to ask for an HDU."""
-    if number == 0 or not hdu.name or hdu.name.isdecimal() or set(hdu.name) & set("[],"):
-        return f"[{number}]"  # its name would be read as something else
-    return f"[{hdu.name}]" if hdu.ver == 1 else f"[{hdu.name},{hdu.ver}]"
+def _name(hdu: Any) -> tuple[str, Any]:
+    """Return name and version of an HDU; none where the cards of them cannot be read."""
+    try:
+        return hdu.name, hdu.ver
+    except astropy_fits().VerifyError:
+        return "", None
+
+
+def _labelled(hdus: Any) -> Iterator[tuple[int, Any, str]]:
+    """Give each HDU with its number, and how to ask for it.
+
+    That is its name, or its number where the name would be read as something else, or leads to one before.
+    """
+    before: set[Hdu] = set()
+    for number, hdu in enumerate(hdus):
+        name, version = _name(hdu)
+        folded, text = name.upper(), name
+        read = number > 0 and name.strip() == name != "" and not set(name) & set("[],")
+        if version == 1:
+            read = read and not name.isdecimal() and folded not in before
+        else:
+            text = f"{name},{version}"
+            read = read and type(version) is int and version >= 0 and (folded, version) not in before
+        yield number, hdu, f"[{text}]" if read else f"[{number}]"
+        before |= {folded, (folded, version)}
 
 
 def _words(wanted: Hdu) -> str:
@@ -263,7 +287,7 @@ def _words(wanted: Hdu) -> str:
 
 def _no_hdu(text: str, hdus: Any, wanted: Hdu) -> StreamArgumentError:
     """Return the error for an HDU that is not there, with those that are."""
-    images = [_label(hdu, number) for number, hdu in enumerate(hdus) if _has_image(hdu)]
+    images = [label for _, hdu, label in _labelled(hdus) if _has_image(hdu)]
     there = f"it has images in {', '.join(images)}" if images else "it has no image"
     return StreamArgumentError(f"{text}; {there}", argument="hdu", found=wanted)
 

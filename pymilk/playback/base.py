@@ -13,7 +13,7 @@ from .._types import Array
 from ..axes import Orientation, Which3DState, encode
 from ..errors import StreamFormatError
 from ..system.causes import ended_resources
-from ..system.files import file_error
+from ..system.files import file_error, memory_error
 from ..system.single import Single
 
 __all__ = ["Footage", "Sequence", "damaged", "stem", "usual_orientation"]
@@ -146,6 +146,8 @@ class Sequence(Footage):
 
 def damaged(error: Exception, path: str, what: str) -> Exception:
     """Return the error of ours for what a library says of a file."""
+    if isinstance(error, MemoryError):
+        return memory_error(path, "read")
     ended = ended_resources(error)
     if ended is not None:
         return file_error(ended, path, "read", "source")

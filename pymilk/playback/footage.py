@@ -130,6 +130,8 @@ def open_footage(source: Any, *, hdu: Any = None, frame_axes: int | None = None)
         It is damaged, or none of these.
     StreamArgumentError
         It has no frames, or not frames of a stream.
+    CaptureMemoryError
+        There is no memory for a frame.
     LibraryMissingError
         An ImportError: the library for it is not installed.
     """

@@ -72,7 +72,7 @@ class Images(Sequence):
             try:
                 for picture in self._of_file(path):
                     yield picture, None
-            except (StreamError, MemoryError):
+            except StreamError:
                 raise
             except Exception as error:  # libraries of many formats: anything can come
                 raise damaged(error, path, "image") from error

@@ -111,8 +111,8 @@ class Video(Sequence):
                         whole = length.decoded - 1
                         raise length.error(self.name, f"frame {whole} is damaged", whole)
                     yield self._picture(frame), step
-            except self._av.error.FFmpegError as error:
-                if not length.decoded:
+            except (self._av.error.FFmpegError, MemoryError) as error:
+                if not length.decoded or isinstance(error, MemoryError):
                     raise damaged(error, self.name, "video") from error
                 what = f"frame {length.decoded} is damaged ({error})"
                 raise length.error(self.name, what, length.decoded) from error

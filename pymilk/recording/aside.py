@@ -38,6 +38,10 @@ class Aside:
                 if stat.S_ISREG(os.lstat(path).st_mode):
                     self._keep(path)
 
+    def __bool__(self) -> bool:
+        """Whether there is something to put back."""
+        return bool(self._kept)
+
     def _keep(self, path: str) -> None:
         hidden = hidden_name(path)
         try:

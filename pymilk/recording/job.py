@@ -519,6 +519,7 @@ class Job:
         if self._sink is not None and now - self._flushed > self._sink.flush_seconds:
             self._sink.flush()
             self._sink.verify()
+            self._replace(self._sink)
             if self._options.sync == "second":
                 self._sink.sync()
             self._flushed = now
@@ -586,7 +587,6 @@ class Job:
     def _add(self, sink: Sink, info: Array) -> None:
         """Give the frames to the sink, and count them."""
         sink.commit(info)
-        self._replace(sink)
         last = int(info["arrival_ns"][-1])
         if self._recorded == 0:
             self._first_arrival = int(info["arrival_ns"][0])
@@ -717,20 +717,16 @@ class Job:
         if sink is None:
             self.complete = self.complete or not self._parts
             return
-        failure: OSError | None = None
+        failure: Exception | None = None
         try:
             try:
                 sink.flush()
                 self._bring_to_disk(sink)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 failure, ending = error, "error"
             sink.verify()
-            dropped = self._part - sink.written
-            self._part -= dropped
-            self._recorded -= dropped
-            self._unwritten += dropped
+            self._settle(sink)
             if self._recorded:
-                self._replace(sink)
                 sink.finish(self._header(ending))
                 if failure is None:
                     self._bring_to_disk(None)
@@ -741,7 +737,8 @@ class Job:
             self._disown(sink)
             raise
         except BaseException:
-            sink.close()
+            self._settle(sink)
+            do_all(sink.close, *([] if self._recorded else [self._remove]))
             raise
         finally:
             self._sink, self._packed = None, self._packed_so_far()
@@ -751,6 +748,14 @@ class Job:
             tell(words, self.name, self.paths[-1], self._part, self._part_lost, ending)
         if failure is not None:
             raise failure
+
+    def _settle(self, sink: Sink) -> None:
+        """Do not count frames that did not get into the present file; with others it replaces the old one."""
+        dropped = self._part - sink.written
+        self._part -= dropped
+        self._recorded -= dropped
+        self._unwritten += dropped
+        self._replace(sink)
 
     def _bring_to_disk(self, sink: Sink | None) -> None:
         """Wait until the disk has the present file, if that was asked for; `sink`: one to be finished."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
 
 from ..errors import RecordingInUseError, StreamError
 from ..system.output_lock import check_outputs
-from .series import parts_of
+from .series import parts_of, series_of
 from .sinks import sink_of
 
 __all__ = ["check_no_living_series"]
-
-#: What is behind the name of a series in the names of its files.
-_NUMBER = re.compile(r"_\d{6,}$")
 
 #: How often a header is looked at that says of no series, and seconds between.
 _LOOKS, _LOOK_SECONDS = 10, 0.01
@@ -29,9 +24,8 @@ def check_no_living_series(path: str) -> None:
     ----------
     path : str
     """
-    base, suffix = os.path.splitext(path)
-    series = _NUMBER.sub("", base) + suffix
-    if series == path:
+    series = series_of(path)
+    if series is None:
         return
     seen: list[str] = []
     # At any moment one file is locked, this one or another: if none was, and none has come, nobody records.

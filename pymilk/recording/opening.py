@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 import warnings
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from ..native.formats import EVENT
 from ..system.causes import ended_resources
 from ..system.files import checked_path, file_error, memory_error
 from .headers import check_header
-from .series import GOES_ON, parts_behind, parts_of
+from .series import GOES_ON, parts_behind, parts_of, series_of
 from .sinks import Stored, format_of
 from .sinks.base import LASTING
 from .sinks.outputs import identity_of
@@ -109,8 +108,8 @@ def open_files(path: Any, hdu: Any, frame_axes: int | None, stored: list[Stored]
 
 def _begins_series(path: str, stored: Stored) -> bool:
     """Return whether a file without a number in its name is the first one of a series, which had to go on."""
-    numbered = re.search(r"_\d{6,}$", os.path.splitext(path)[0]) is not None
-    return stored.header.get("ended") == GOES_ON and not stored.header.get("part") and not numbered
+    begins = stored.header.get("ended") == GOES_ON and not stored.header.get("part")
+    return begins and series_of(path) is None
 
 
 def open_file(part: Part, frame_axes: int | None) -> Stored:

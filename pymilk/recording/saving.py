@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..capture import Capture
-from ..errors import StreamArgumentError, StreamError
+from ..errors import OutputChangedError, StreamArgumentError, StreamError
 from ..shm import SHM
 from ..system.files import check_room_for, checked_path, file_error, memory_error
 from ..system.output_lock import check_outputs
@@ -114,6 +115,7 @@ def save(
     Notes
     -----
     Frames are copied to the file in pieces, in the order of the stream, which needs memory for one piece.
+    What `force` replaces is deleted once the new file is finished: after an interrupt it is there as before.
 
     Examples
     --------
@@ -166,10 +168,8 @@ def save(
         try:
             _write(sink, turn.native(frames), info, progress)
             written = count
-        except OSError:
-            written, ended = sink.written, "error"
-            if not written:
-                kind.remove(where)
+        except BaseException as error:
+            written, ended = _kept_of_failed(error, sink, where, aside), "error"
             raise
         finally:
             _end(sink, aside, header(written, ended) if written else None)
@@ -186,6 +186,20 @@ def _how_it_ended(capture: Capture, count: int) -> str:
     if count == capture.requested:
         return "complete"
     return "error" if capture.error else "stopped"
+
+
+def _kept_of_failed(error: BaseException, sink: Sink, path: str, aside: Aside) -> int:
+    """Return how many frames are kept of a file that could not be written; without any it is deleted.
+
+    After an interrupt none are, if there is something that it would have replaced. Otherwise the file stays
+    as it is, unfinished.
+    """
+    if isinstance(error, (OSError, MemoryError)) and sink.written:
+        return sink.written
+    if (aside or not sink.written) and not isinstance(error, OutputChangedError):
+        with contextlib.suppress(OSError):
+            type(sink).remove(path)
+    return 0
 
 
 def _take_place(sink: Sink, path: str, aside: Aside) -> None:

@@ -9,12 +9,15 @@ import re
 from .sinks import sink_of
 
 __all__ = [
-    "GOES_ON", "is_part_of", "others_of", "part_names", "part_path", "parts_behind", "recordings_at",
-    "taken_by",
+    "GOES_ON", "is_part_of", "others_of", "part_names", "part_path", "parts_behind", "parts_of",
+    "recordings_at", "series_of", "taken_by",
 ]  # fmt: skip
 
 #: Value of ``ended`` in the header of a file that is followed by another one of its series.
 GOES_ON = "next file"
+
+#: What is behind the name of a series in the names of its files.
+_NUMBER = re.compile(r"_\d{6,}$")
 
 
 def part_path(path: str, part: int) -> str:
@@ -32,6 +35,13 @@ def part_names(path: str, beside: bool = False) -> re.Pattern[str]:
 def is_part_of(path: str, series: str) -> bool:
     """Return whether a path is that of a file of a series."""
     return part_names(series).fullmatch(path) is not None
+
+
+def series_of(path: str) -> str | None:
+    """Return the name of the series that a file may belong to by its own name; None if it has no number."""
+    base, suffix = os.path.splitext(path)
+    name = _NUMBER.sub("", base)
+    return None if name == base else name + suffix
 
 
 def parts_of(path: str) -> list[str]:

@@ -147,7 +147,8 @@ def _fault_of_series(paths: Sequence[str], stored: Sequence[Stored]) -> str:
         return goes_on if unfinished else _fault_of_seams(paths, stored)
     for wanted, (path, part) in enumerate(zip(paths, parts, strict=True)):
         if part != wanted:
-            return f"file {wanted} of the series is not where it should be: {path} is file {part}"
+            found = "no file of a series" if part is None else f"file {part}"
+            return f"file {wanted} of the series is not where it should be: {path} is {found}"
     early = [
         path for path, each in zip(paths[:-1], stored, strict=False) if each.header.get("ended") != GOES_ON
     ]

@@ -26,7 +26,7 @@ from pymilk.errors import (
     StreamNameError,
 )
 from pymilk.multi import Watcher, align
-from pymilk.names import check_name, stream_name
+from pymilk.names import check_name, stream_name, stream_path
 from pymilk.simulate import SimulatedLoop
 from pymilk.web.refusing import bad_value
 from support.descriptors import many_allowed, moved_up
@@ -408,6 +408,13 @@ def test_values_that_cannot_be_shown(cam, given, told):
 def test_numbers_with_more_digits_than_are_written(call):
     with pytest.raises(StreamError, match="not an object of the class int"):
         call(10**5000)
+
+
+@pytest.mark.parametrize("name", ["\ud800" + "x" * 10**5, "/tmp/" + "x" * 10**5, "x" * 10**5, "\n" * 10**5])
+def test_of_long_names_the_beginning_is_shown(name):
+    with pytest.raises(StreamNameError, match=r"\.\.\. \(\d+ characters\)") as caught:
+        stream_path(name)
+    assert len(str(caught.value)) < 1000
 
 
 def cam_keyword(given: Any) -> object:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pymilk.errors import StreamFormatError
+from pymilk.errors import CaptureMemoryError, StreamFormatError
 from pymilk.playback import open_footage
 from support.foreign_files import brightness, played, values
 
@@ -25,6 +25,16 @@ def check(path: Path, expected: np.ndarray) -> None:
     found = played(path)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found[:, ::-1], expected)
+
+
+def test_an_image_without_memory_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> Any:
+        raise MemoryError
+
+    tifffile.imwrite(tmp_path / "x.tif", values("u2", (20, 24)))
+    monkeypatch.setattr("pymilk.playback.images.tiff_pictures", fail)
+    with pytest.raises(CaptureMemoryError, match=r"x\.tif cannot be read: there is no memory for it"):
+        open_footage(tmp_path / "x.tif")
 
 
 # --- TIFF ----------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pymilk.errors import StreamFormatError
+from pymilk.errors import CaptureMemoryError, StreamFormatError
 from pymilk.playback import open_footage
 from pymilk.playback.ends import missing_bytes
-from pymilk.playback.video import Video
+from pymilk.playback.video import Video, _Length
 from support.foreign_files import brightness, cut, played, values, write_video
 
 av = pytest.importorskip("av", reason="extra video")
@@ -256,6 +256,21 @@ def test_a_cover_that_comes_first_is_passed_over(tmp_path: Path) -> None:
     assert video._stream(SimpleNamespace(streams=SimpleNamespace(video=[cover, film]))) is film
     assert video._stream(SimpleNamespace(streams=SimpleNamespace(video=[cover]))) is None
     assert not video.notes
+
+
+@pytest.mark.parametrize("kind", [MemoryError, av.error.MemoryError])
+@pytest.mark.parametrize("place", ["_open", "frames", "_picture"])
+def test_a_video_without_memory_for_it(
+    kind: Any, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise kind() if kind is MemoryError else kind(12, "Cannot allocate memory")
+
+    write_video(tmp_path / "x.mkv", list(values("u1", (2, 16, 32))), "gray")
+    where: Any = {"_open": av, "frames": _Length, "_picture": Video}[place]
+    monkeypatch.setattr(where, place.removeprefix("_") if where is av else place, fail)
+    with pytest.raises(CaptureMemoryError, match=r"x\.mkv cannot be read: there is no memory for it"):
+        open_footage(tmp_path / "x.mkv")
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9])

@@ -17,6 +17,7 @@ from pymilk.errors import StreamStorageError
 from pymilk.recording.sinks import sink_of
 from support.descriptors import descriptors_left
 from support.recordings import EACH_FORMAT, images, recorded
+from support.waiting import until
 
 for library in ("astropy", "h5py", "zarr"):
     pytest.importorskip(library)
@@ -54,6 +55,10 @@ def recorder(cam: SHM, path: Path) -> None:
 
 def saved(cam: SHM, path: Path) -> None:
     pymilk.save(captured(cam), path, force=True)
+
+
+def interrupted(count: int) -> None:
+    raise KeyboardInterrupt
 
 
 WAYS = pytest.mark.parametrize("way", [recorder, saved])
@@ -155,3 +160,66 @@ def test_an_older_series_stays_too(cam: SHM, tmp_path: Path, monkeypatch: pytest
     assert listed(tmp_path) == files
     recorder(cam, path)
     assert listed(tmp_path) == ["cam.info.json", "cam.info.npy", "cam.npy"]
+
+
+@EACH_FORMAT
+@pytest.mark.parametrize("most", [None, 2])
+def test_save_is_interrupted(cam: SHM, tmp_path: Path, suffix: str, most: int | None) -> None:
+    """An unfinished file of the name of a series would hide it."""
+    path = tmp_path / f"cam.{suffix}"
+    recorded(cam, path, images(5), max_frames_per_file=most)[0].close()
+    files = listed(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        pymilk.save(captured(cam), path, force=True, progress=interrupted)
+    old_is_there(path, files)
+
+
+@EACH_FORMAT
+def test_an_interrupted_save_leaves_no_file_without_frames(cam: SHM, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"cam.{suffix}"
+    with pytest.raises(KeyboardInterrupt):
+        pymilk.save(captured(cam), path, progress=interrupted)
+    if listed(tmp_path):
+        with load(path) as found:
+            np.testing.assert_array_equal(found.frames[:], images(3))
+            assert not found.complete
+
+
+@EACH_FORMAT
+@pytest.mark.parametrize("fails", ["flush", "verify"])
+@pytest.mark.parametrize("error", [MemoryError, RuntimeError])
+def test_the_last_frames_cannot_be_written(
+    cam: SHM, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, fails: str, error: type[Exception]
+) -> None:
+    """There is the old recording or the new one, and the report says which."""
+    path = tmp_path / f"cam.{suffix}"
+    recorded(cam, path, images(5))[0].close()
+
+    def fail(*_: Any) -> Any:
+        raise error
+
+    made = Recorder(cam, path, frames=3, force=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(sink_of(str(path)), fails, fail)
+        made.start()
+        cam.set_many(images(3))
+        with pytest.raises(error):
+            made.wait(60)
+    report = made.report.streams["cam"]
+    assert (report.recorded, report.unwritten) in ((3, 0), (0, 3))
+    with load(path) as found:
+        np.testing.assert_array_equal(found.frames[:], images(report.recorded or 5))
+        assert found.complete is (report.recorded == 0)
+    assert not list(tmp_path.glob(".pymilk*"))
+
+
+@EACH_FORMAT
+def test_the_old_one_goes_though_no_further_frame_comes(cam: SHM, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"cam.{suffix}"
+    recorded(cam, path, images(5))[0].close()
+    with Recorder(cam, path, force=True) as made:
+        cam.set_many(images(1))
+        until(lambda: made.report.recorded == 1 and not list(tmp_path.glob(".pymilk*")))
+        with load(path) as found:
+            np.testing.assert_array_equal(found.frames[:], images(1))
+        made.stop()

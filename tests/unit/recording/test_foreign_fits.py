@@ -236,6 +236,50 @@ def test_names_that_would_be_read_as_something_else_are_told_by_number(tmp_path:
         np.testing.assert_array_equal(np.asarray(load(f"{path}{label}").frames), IMAGE[None] + number)
 
 
+@pytest.mark.parametrize("versions", [(1, 1, 1), (2, 1, 2), (3, 1, 2)])
+def test_each_label_leads_to_its_own_image(versions: tuple[int, ...], tmp_path: Path) -> None:
+    """Several have one name, or one that comes first has a higher version."""
+    hdus = [fits.ImageHDU(IMAGE + at, name="SCI", ver=each) for at, each in enumerate(versions)]
+    path = tmp_path / "same.fits"
+    fits.HDUList([fits.PrimaryHDU(), *hdus, fits.ImageHDU(IMAGE + 3, name=" A")]).writeto(path)
+    with pytest.warns(ForeignFileWarning):
+        found = load(path)
+    labels = (found.hdu, *found.others)
+    assert len(set(labels)) == 4
+    for number, label in enumerate(labels):
+        np.testing.assert_array_equal(np.asarray(load(f"{path}{label}").frames), IMAGE[None] + number)
+
+
+@pytest.mark.parametrize(
+    ("card", "labels"),
+    [
+        ("EXTVER  = -1", ("[1]", "[2]", "[B]")),
+        ("EXTVER  = 2.0", ("[1]", "[2]", "[B]")),
+        ("EXTVER  = '2'", ("[1]", "[2]", "[B]")),
+        ("EXTVER  =", ("[1]", "[2]", "[B]")),
+        ("EXTVER  = #", ("[1]", "[A]", "[B]")),
+        ("EXTNAME = 'A", ("[1]", "[A]", "[B]")),
+        ("EXTNAME = 7", ("[7,7]", "[A]", "[B]")),
+    ],
+)
+def test_an_image_whose_name_or_version_is_none_is_told_by_number(
+    card: str, labels: tuple[str, ...], tmp_path: Path
+) -> None:
+    hdus = [fits.ImageHDU(IMAGE + at, name=name, ver=7) for at, name in enumerate("AAB")]
+    hdus[1].ver = hdus[2].ver = 1
+    path = tmp_path / "odd.fits"
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path)
+    content = path.read_bytes()
+    at = content.index(f"{card[:8]}= ".encode())
+    path.write_bytes(content[:at] + card.ljust(80).encode() + content[at + 80 :])
+    with pytest.warns(ForeignFileWarning):
+        found = load(path)
+    assert (found.hdu, *found.others) == labels
+    for number, label in enumerate(labels):
+        for way in (label, f"[{number + 1}]"):
+            np.testing.assert_array_equal(np.asarray(load(f"{path}{way}").frames), IMAGE[None] + number)
+
+
 def test_without_a_choice_it_is_the_first_and_that_is_said(several: Path) -> None:
     words = r"\[SCI\] is taken, others are in \[SCI,2\], \[ERR\], \[5\]"
     with pytest.warns(ForeignFileWarning, match=words) as said:

@@ -263,6 +263,61 @@ def test_packed_images_that_promise_more_than_the_memory(tmp_path: Path) -> None
             read(path)
 
 
+def header(cards: dict[str, Any]) -> bytes:
+    """Return a header of FITS."""
+    lines = [f"{name:8}= {value:>20}".ljust(80) for name, value in cards.items()]
+    return "".join([*lines, "END"]).ljust(2880).encode()
+
+
+@pytest.mark.parametrize(("name", "pixels"), [("PCOUNT", 0), ("GCOUNT", 2880)])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_header_that_is_followed_by_less_than_nothing(
+    name: str, pixels: int, packed: bool, tmp_path: Path
+) -> None:
+    """The next header would be this one, for ever."""
+    facts = {"SIMPLE": "T", "BITPIX": 8, "NAXIS": 1, "NAXIS1": pixels, "PCOUNT": 0, "GCOUNT": 1}
+    facts[name] = -2880 if name == "PCOUNT" else -1
+    content = header(facts) + bytes(2880)
+    path = tmp_path / "x.fits"
+    path.write_bytes(gzip.compress(content) if packed else content)
+    for read in (load, multi_read):
+        with pytest.raises(StreamFormatError, match=f"{name} is -.*, and 0 and more are possible"):
+            read(path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("cards", "said"),
+    [({"NAXIS1": -4}, "NAXIS1 is -4, and 0 and more"), ({"NAXIS": 3}, "NAXIS3 is missing, and 0 and more")],
+)
+def test_axes_that_cannot_be(cards: dict[str, int], said: str, packed: bool, tmp_path: Path) -> None:
+    """The library says that END is missing, or nothing but the name of a card."""
+    path = tmp_path / "x.fits"
+    content = header({"SIMPLE": "T", "BITPIX": 16, "NAXIS": 2, "NAXIS1": 5, "NAXIS2": 4, **cards})
+    content += bytes(2880)
+    path.write_bytes(gzip.compress(content) if packed else content)
+    for read in (load, multi_read):
+        with pytest.raises(StreamFormatError, match=said):
+            read(path)
+
+
+def test_an_image_before_one_whose_axes_cannot_be(tmp_path: Path) -> None:
+    path = tmp_path / "x.fits"
+    first = header({"SIMPLE": "T", "BITPIX": 8, "NAXIS": 1, "NAXIS1": 3, "EXTEND": "T"})
+    first += bytes([1, 2, 3]).ljust(2880)
+    path.write_bytes(first + header({"XTENSION": "'IMAGE'", "BITPIX": 8, "NAXIS": 1, "NAXIS1": -1}))
+    assert load(path, hdu=0).frames[0].tolist() == [1, 2, 3]
+
+
+def test_an_image_that_ends_behind_the_largest_file(tmp_path: Path) -> None:
+    """Most file systems call such a place invalid; the kind of error has to be that of a damaged file."""
+    path = tmp_path / "x.fits"
+    path.write_bytes(header({"SIMPLE": "T", "BITPIX": 8, "NAXIS": 1, "NAXIS1": 10**16}) + bytes(2880))
+    for read in (load, multi_read):
+        with pytest.raises(StreamFormatError):
+            read(path)
+
+
 def test_a_header_without_an_end(tmp_path: Path) -> None:
     path = tmp_path / "x.fits"
     path.write_bytes(b"SIMPLE  =                    T".ljust(80) + b"COMMENT ".ljust(80) * 150_000)

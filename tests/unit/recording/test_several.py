@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 import pytest
 
 import pymilk
-from pymilk import SHM, open_mfrecording
+from pymilk import SHM, load, open_mfrecording
 from pymilk.errors import (
     RecordingIncompleteError,
     StreamArgumentError,
     StreamFormatError,
     StreamNotFoundError,
 )
+from pymilk.recording.sinks import sink_of
 from support.recordings import EACH_FORMAT, images, recorded
 
 
@@ -72,6 +74,21 @@ def test_one_file_that_is_left_of_a_series(suffix: str, left: int, cam: SHM, tmp
         assert words in found.missing
     with open_mfrecording(tmp_path / f"x_00000{left}.{suffix}") as alone:
         assert alone.complete
+
+
+@EACH_FORMAT
+def test_a_file_of_no_series_among_those_of_one(suffix: str, cam: SHM, tmp_path: Path) -> None:
+    recorded(cam, tmp_path / f"x.{suffix}", images(6), max_frames_per_file=2)[0].close()
+    recorded(cam, tmp_path / f"y.{suffix}", images(2))[0].close()
+    kind = sink_of(f"x.{suffix}")
+    kind.remove(str(tmp_path / f"x_000001.{suffix}"))
+    pairs = zip(*(kind.files(str(tmp_path / f"{name}.{suffix}")) for name in ("y", "x_000001")), strict=True)
+    for source, target in pairs:
+        if Path(source).exists():
+            Path(source).rename(target)
+    with load(tmp_path / f"x.{suffix}") as found:
+        assert not found.complete
+        assert re.search(r"file 1 of the series .*: .*x_000001.* is no file of a series", found.missing)
 
 
 def test_nothing_that_matches(tmp_path: Path) -> None:
