@@ -55,6 +55,7 @@ class Restarting:
         self._others = names.others if options.split.asked else None
         self._error: BaseException | None = None
         self._deadline: float | None = None
+        self._late = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._stop = Latch()
@@ -114,7 +115,7 @@ class Restarting:
         jobs = list(self._jobs)
         each = [job.report for job in jobs]
         error = self.error
-        ended = each[-1].ended if self._error is None else "error"
+        ended = "time" if self._late else each[-1].ended if self._error is None else "error"
         return replace(
             each[-1],
             paths=[path for one in each for path in one.paths],
@@ -202,6 +203,7 @@ class Restarting:
             if ended is not None and time.monotonic() >= latest:
                 raise ended
             if self._deadline is not None and time.monotonic() >= self._deadline:
+                self._late = True
                 return None
             with contextlib.suppress(StreamNotFoundError, StreamNotReadyError, StreamFormatError):
                 return Job(self.name, names, options)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from dataclasses import fields
 
 from ..errors import StreamError
@@ -21,6 +22,9 @@ __all__ = ["main"]
 
 #: Seconds after which the camera is interrupted again if it goes on.
 _AGAIN_SECONDS = 1.0
+
+#: Seconds between two looks for a signal that came just before one waits for them.
+_LOOK_SECONDS = 1.0
 
 
 def _end(number: int, frame: object) -> None:
@@ -90,7 +94,7 @@ def main(arguments: list[str] | None = None) -> None:
                 print("ready", flush=True)
                 camera.run()
                 while True:
-                    signal.pause()
+                    time.sleep(_LOOK_SECONDS)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except StreamError as error:

@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 
 from pymilk import SHM, Recorder, load, record
-from pymilk.errors import StreamChangedError, StreamShapeChangedError, StreamUnsupportedError
+from pymilk.errors import (
+    StreamChangedError,
+    StreamNotReadyError,
+    StreamShapeChangedError,
+    StreamUnsupportedError,
+)
+from pymilk.recording import restarting
 from support.recordings import EACH_FORMAT, images
 
 LIMIT = 20.0
@@ -110,6 +116,21 @@ def test_time_is_that_of_all_files(make: Callable[..., SHM], tmp_path: Path) -> 
     make("cam", ((4, 6), np.uint16), ring=64)
     report = recorder.wait(LIMIT).streams["cam"]
     assert report.ended == "time"
+    assert not recorder.running
+
+
+def test_time_is_over_before_the_new_stream_is_complete(
+    make: Callable[..., SHM], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun(name: str, *_: object) -> None:
+        raise StreamNotReadyError(f"stream {name!r} is not complete yet", stream=name)
+
+    make("cam", ((5, 7), np.uint16), ring=64)
+    recorder = Recorder("cam", tmp_path / "cam.npy", seconds=1, restart=True).start()
+    monkeypatch.setattr(restarting, "Job", begun)
+    make("cam", ((4, 6), np.uint16), ring=64)
+    report = recorder.wait(LIMIT).streams["cam"]
+    assert (report.ended, report.error) == ("time", None)
     assert not recorder.running
 
 
