@@ -122,10 +122,10 @@ def _known(table: ParameterTable, entry: Entry, since: dict[str, int] | None) ->
     if known is None:
         return table.counter(entry)
     count = whole_number(known)
-    if count is None or not 0 <= count < 2**63:
+    if count is None or not -(2**63) <= count < 2**63:
         raise FPSArgumentError(
-            f"fps {table.name!r}: since has counters (0 or more), such as those of Parameter.cnt0, not "
-            f"{shown(known)} for {entry.key!r}",
+            f"fps {table.name!r}: since has counters, such as those of Parameter.cnt0, not {shown(known)} "
+            f"for {entry.key!r}",
             fps=table.name,
             argument="since",
             found=known,

@@ -161,7 +161,7 @@ say(video.close(), old.close())
     "changes of an FPS": """
 import asyncio
 from pymilk.parameters import FPS
-with FPS.create("loop", 20) as fps:
+with FPS.create("loop", 20, directories=False) as fps:
     fps.add_param("gain", default=0.5)
     watch = fps.watch(timeout=30)
     async def change():
