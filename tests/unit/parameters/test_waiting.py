@@ -100,6 +100,6 @@ def test_a_counter_below_all_is_that_of_no_value(fps: FPS) -> None:
 
 @pytest.mark.parametrize("known", ["1", 1.5, -(2**64), 2**64, [1]])
 def test_counters_that_are_none_are_refused_in_words(fps: FPS, known: object) -> None:
-    with pytest.raises(FPSArgumentError, match=r"since has counters .* for 'n'") as caught:
+    with pytest.raises(FPSArgumentError, match=r"since has counters, .* for 'n'") as caught:
         fps.wait_for_change("n", 0, since={"n": known})
     assert (caught.value.argument, caught.value.found) == ("since", known)
