@@ -117,7 +117,8 @@ def updatekw_of(stream: str) -> click.Command:
     return context
 
 
-def test_parameters_of_an_fps_have_no_blanks_either(shm_dir):
+def test_parameters_of_an_fps_have_no_blanks_either(shm_dir, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # directories are made there
     assert done("fps", "create", "loop", "gain = 0.5", "modes : INT64 = 7") == ""
     assert done("fps", "set", "loop", "gain = 0.25") == ""
     assert done("fps", "get", "loop", "gain", "modes") == "0.25\n7\n"
