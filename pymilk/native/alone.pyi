@@ -1,7 +1,9 @@
 from types import TracebackType
+from typing import final
 
 __all__ = ["Alone"]
 
+@final
 class Alone:
     def __init__(self, what: str, stream: str) -> None: ...
     def __enter__(self) -> None: ...
