@@ -16,9 +16,8 @@ __all__ = ["FACES", "Face", "faces", "write_name_pages"]
 FACES = (
     "pymilk", "pymilk.capture", "pymilk.ring", "pymilk.recording", "pymilk.multi", "pymilk.image",
     "pymilk.channels", "pymilk.parameters", "pymilk.simulate", "pymilk.inspection", "pymilk.bench",
-    "pymilk.playback", "pymilk.view", "pymilk.web", "pymilk.bridge", "pymilk.fits", "pymilk.loading", "pymilk.axes",
-    "pymilk.times",
-    "pymilk.errors",
+    "pymilk.playback", "pymilk.view", "pymilk.web", "pymilk.bridge", "pymilk.fits", "pymilk.loading",
+    "pymilk.axes", "pymilk.times", "pymilk.errors",
     "pymilk.compat.ndsharray", "pymilk.compat.xaosim", "pymilk.compat.magscope", "pymilk.compat.pymembus",
 )  # fmt: skip
 
