@@ -174,8 +174,15 @@ def ring_reasons(ring: str, lost: int, rate: float, depth: int, full: bool | Non
     holds = f" ({depth / rate:.3g} s at {rate_text(rate)}/s)" if rate > 0 else ""
     late = f"its reader was late by more than its {depth} slots{holds}"
     overran = f"he {ring} ring was overrun: {late}; read sooner, or {deeper(ring, 2 * depth)}."
-    if ring != "collector" or full:
+    if full:
         return [f"T{overran}"]
+    if ring != "collector":
+        if full is None:
+            return [f"Either t{overran}", "Or the writer left numbers out: a capture tells."]
+        return [
+            f"The {ring} ring was never full, so its reader was in time: the writer left numbers out, or the "
+            "stream was made anew and these came before it was attached again."
+        ]
     away = f"he collector was away from the plain stream.{to_do(few_cores(_cores()), _PIN)}"
     return [*([f"T{away}"] if full is not None else [f"Either t{overran}", f"Or t{away}"]), _OR_THE_WRITER]
 
@@ -272,13 +279,39 @@ def gap_reasons(
     return found
 
 
-def overwritten(longest: int, rate: float) -> str:
-    """Return why frames of a ring are missing if only its longest gap is known, and what to do."""
-    time = f" ({longest / rate:.3g} s at {rate_text(rate)}/s)" if rate > 0 else ""
-    return (
-        f"The ring was overrun: up to {longest} frames in a row{time} were overwritten before they were "
-        "read; read sooner, or from a deeper ring."
-    )
+def overwritten(gaps: Array, ages: Array, rate: float) -> list[str]:
+    """Return why frames of a ring are missing, and what to do.
+
+    Parameters
+    ----------
+    gaps, ages : ndarray
+        See `not_the_reader`. A reader that was overrun finds frames that are as old as those it keeps.
+    rate : float
+        Of `published_rate`.
+
+    Returns
+    -------
+    list of str
+        Sentences; empty if nothing is missing.
+    """
+    missing, found = int(gaps.sum()), []
+    period = 1e6 / rate if rate > 0 else 0.0
+    others = (ages < period) & (gaps > 0)
+    if others.any():
+        age = float(np.median(ages[others]))
+        found.append(
+            f"{int(gaps[others].sum())} of the {missing} frames are missing by what the writer did: it left "
+            f"their numbers out. The reader had the frames behind these gaps {age:.0f} us after they were "
+            f"written, while a frame lasts {period:.0f} us: the ring was not overrun."
+        )
+    longest = int(gaps[~others].max(initial=0))
+    if longest:
+        time = f" ({longest / rate:.3g} s at {rate_text(rate)}/s)" if rate > 0 else ""
+        found.append(
+            f"The ring was overrun: frames were overwritten before they were read, up to {longest} in a "
+            f"row{time}; read sooner, or from a deeper ring."
+        )
+    return found
 
 
 def published_rate(rate: float, received: int, missing: int) -> float:

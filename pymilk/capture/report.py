@@ -138,8 +138,8 @@ class CaptureReport(LossReport):
     def reasons(self) -> list[str]:
         """Return why frames are missing, and what to do."""
         rate = published_rate(self.rate, self.received, self.lost)
-        if self._from_ring and self.lost:
-            return [overwritten(int(self._gaps.max()), rate)]
+        if self._from_ring:
+            return overwritten(self._gaps, self._ages, rate)
         ring = "read from a ring, which keeps frames meanwhile: pymilk.RingReader, or pymilk record"
         return gap_reasons("The receiving thread", self._gaps, self._ages, rate, self.latency_us, ring)
 

@@ -79,7 +79,10 @@ def test_nothing_lost_nothing_said(report: LossReport) -> None:
         (captured(0, 1, 2, 1), "4 of the 4 frames are missing alone or in pairs"),
         (captured(0, 1, 2, 1), 'were 20 us late or more, 1 of 100 20 us; wait="spin"'),
         (captured(7), "7 frames are missing, and too few came to tell why"),
-        (captured(0, 0, 5, flags=FLAG_FROM_RING), "up to 5 frames in a row (0.005 s at 1000/s) were over"),
+        (
+            captured(0, 0, 5, flags=FLAG_FROM_RING, age_us=9000),
+            "overwritten before they were read, up to 5 in a row (0.005 s at 1000/s); read sooner",
+        ),
         (several(0, 0, 30), "a: The receiving thread was away"),
         (recorded(100), "late by more than its 64 slots (0.064 s at 1000/s); read sooner, or take depth=128"),
         (recorded(100), "The disk, or compress (--compress), was slower"),
@@ -88,6 +91,11 @@ def test_nothing_lost_nothing_said(report: LossReport) -> None:
         (recorded(100, rate=math.nan), "late by more than its 64 slots; read"),
         (RecordReport({"cam": recorded(100)}), "cam: The collector ring was overrun"),
         (ring(100), "ring was overrun: its reader was late by more than its 50 slots (0.05 s at 1000/s)"),
+        (ring(100), "Or the writer left numbers out: a capture tells."),
+        (
+            recorded(100, source="fast", ring_peak=0.1),
+            "The fast ring was never full, so its reader was in time: the writer left numbers out, or",
+        ),
         (ring(100, "collector"), "Or the collector was away from the plain stream."),
         (relayed(3), "The relay was away from the plain stream, or frames were torn while it copied them."),
         (relayed(3, 0.97), "The relay used 97% of a core and did not keep up with its stream."),
@@ -112,6 +120,15 @@ def test_frames_that_the_writer_left_out_are_not_the_readers_fault() -> None:
     assert said.startswith(SKIPPED)
     assert "behind these gaps 20 us after they were written, while a frame lasts 1000 us." in said
     assert "The writer left numbers out, or published several frames at once" in said
+
+
+def test_a_ring_is_not_called_overrun_where_the_writer_left_frames_out() -> None:
+    (said,) = captured(0, 1, 0, 2, 0, flags=FLAG_FROM_RING).reasons()
+    assert said.startswith("3 of the 3 frames are missing by what the writer did: it left their numbers out.")
+    assert "20 us after they were written, while a frame lasts 1000 us: the ring was not overrun." in said
+    both = captured(0, 1, 0, 30, flags=FLAG_FROM_RING, age_us=[20, 20, 20, 50_000]).reasons()
+    assert [each[:16] for each in both] == ["1 of the 31 fram", "The ring was ove"]
+    assert "up to 30 in a row" in both[1]
 
 
 def test_what_else_is_missing_is_said_beside_it() -> None:
