@@ -216,7 +216,7 @@ class ReceiverReport(LossReport):
     lost : int
         Frames of the source that are not there: the sum of the following three.
     before : int
-        Those that the sender did not have: overwritten before it read them.
+        Those that the sender did not have: overwritten before it read them, or left out by the writer.
     on_way : int
         Those that it sent and that did not arrive.
     away : int
@@ -290,8 +290,8 @@ class ReceiverReport(LossReport):
             )
         if self.before:
             said.append(
-                f"{amount(self.before, *_WERE)} lost before sending: `pymilk bridge send` did not keep "
-                "up. Give the source a ring (ring=, pymilk relay)."
+                f"{amount(self.before, *_WERE)} lost before sending: the writer left their numbers out, or "
+                "`pymilk bridge send` did not keep up: then give the source a ring (ring=, pymilk relay)."
             )
         if self.away:
             said.append(
