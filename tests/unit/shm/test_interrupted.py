@@ -112,7 +112,6 @@ def test_torn_frame_that_was_an_error_is_unread(make: MakeSHM) -> None:
 
 def descriptors() -> set[str]:
     """Return the descriptors of files of streams that this process has open."""
-    gc.collect()
     found = set()
     for each in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
@@ -134,6 +133,8 @@ def test_making_an_exclusive_stream_leaves_no_descriptor(shm_dir: Path) -> None:
         before = descriptors()
         with contextlib.suppress(Told), told(signal.SIGINT), Instants(step) as instants:
             Stream.create("cam", (3, 3), np.uint32, replace=True, exclusive=True).close()
+        if descriptors() != before:
+            gc.collect()  # what the exception held; it takes long where many tests are loaded
         assert descriptors() == before, instants.where
         if instants.passed < step:
             assert step > 50
