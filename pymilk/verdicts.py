@@ -129,7 +129,8 @@ def left_out(frames: int, missing: int, age: float, period: float) -> str:
         f"{frames} of the {missing} frames are missing by what the writer did: the reader waited, and had "
         f"the frames behind these gaps {age:.0f} us after they were written, while a frame lasts "
         f"{period:.0f} us. The writer left numbers out, or published several frames at once, as after a "
-        "pause of its own; a ring in the stream keeps the latter."
+        "pause of its own; a ring in the stream keeps the latter. Where a ring_reader collected them, its "
+        "ring may have been overrun instead: its own report tells."
     )
 
 

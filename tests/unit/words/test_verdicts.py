@@ -120,6 +120,7 @@ def test_frames_that_the_writer_left_out_are_not_the_readers_fault() -> None:
     assert said.startswith(SKIPPED)
     assert "behind these gaps 20 us after they were written, while a frame lasts 1000 us." in said
     assert "The writer left numbers out, or published several frames at once" in said
+    assert said.endswith("collected them, its ring may have been overrun instead: its own report tells.")
 
 
 def test_a_ring_is_not_called_overrun_where_the_writer_left_frames_out() -> None:
