@@ -126,7 +126,7 @@ def not_the_reader(gaps: Array, ages: Array, usual: float, period: float) -> Arr
 def left_out(frames: int, missing: int, age: float, period: float) -> str:
     """Return that frames are missing which the reader waited for, and what may help."""
     return (
-        f"{frames} of the {missing} frames are missing by what the writer did: the reader waited, and had "
+        f"{frames} of the {missing} frames are missing although the reader waited: it had "
         f"the frames behind these gaps {age:.0f} us after they were written, while a frame lasts "
         f"{period:.0f} us. The writer left numbers out, or published several frames at once, as after a "
         "pause of its own; a ring in the stream keeps the latter. Where a ring_reader collected them, its "
