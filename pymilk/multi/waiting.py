@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._core import Stream, checked_timeout, wait_for_any
+from .._core import Reader, Stream, checked_timeout, wait_for_any
 from ..arguments import bad_argument, check_items
 from ..errors import StreamTimeoutError
 from ..streams.waiting import Awaited, CanBeAwaited, awaited
@@ -66,6 +66,7 @@ def wait_any(
     waiting = [_item(item) for item in given]
     known = [awaited(item) for item in waiting]
     ready = [index for index, (_, _, is_there) in enumerate(known) if is_there()]
+    _look_only([(known[index][0], known[index][1]) for index in ready])
     first = True
     while not ready:
         left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -80,6 +81,16 @@ def wait_any(
             if known[index][2]():
                 ready.append(index)
     return ready
+
+
+def _look_only(found: list[tuple[Any, int]]) -> None:
+    """Let the readers of streams that have something note it as a frame that was waited for.
+
+    The next read is that of this frame then, and tells its number (pymilk/protocol/late.pxd).
+    """
+    readers = [(source, number) for source, number in found if isinstance(source, Reader)]
+    if readers:
+        wait_for_any(readers, 0)
 
 
 def _item(item: Any) -> CanBeAwaited:

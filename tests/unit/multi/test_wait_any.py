@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pymilk import SHM, Stream, wait_any
 from pymilk.errors import StreamArgumentError, StreamClosedError, StreamTimeoutError
+from support.foreign_writer import Foreign
 from support.rings import CAPACITY, SOURCES, Both, create, each_source, stamped
 from support.waiting import PATIENCE, until
 
@@ -114,6 +119,29 @@ def test_wait_any_after_frames_that_were_published_before(make: MakeSHM) -> None
     assert wait_any([reader], timeout=0) == [0]
     with Stream.attach("cam") as stream, pytest.raises(StreamTimeoutError):
         wait_any([stream], timeout=0.02)
+
+
+def test_a_frame_that_was_there_already_is_told_apart_from_the_next(make_stream: Any, shm_dir: Path) -> None:
+    """The pixels of a writer that counts late stand under the number before for a while."""
+    make_stream("cam", (32, 32), np.uint32)
+    writer = Foreign(shm_dir / "cam.im.shm")
+    numbers = itertools.count(1)
+    for _ in range(10):  # a counter that is held up for 5 ms passes for one that counts nothing
+        number = next(numbers)
+        with SHM("cam") as shm:
+            writer.publish(number, "open fill post close count")
+            writer.publish(next(numbers), "open fill post close")
+            counter = threading.Timer(0.001, writer.count, [number + 1])
+            counter.start()
+            assert wait_any([shm], timeout=PATIENCE) == [0]
+            frame = shm.get_data()
+            counter.join()
+            assert (frame == number + 1).all()
+            with contextlib.suppress(StreamTimeoutError):
+                wait_any([shm], timeout=0)
+                continue
+            return
+    pytest.fail("each frame came twice")
 
 
 @pytest.mark.parametrize("k", range(5))
