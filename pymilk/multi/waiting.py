@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._core import Reader, Stream, checked_timeout, wait_for_any
+from .._core import Bell, PrivateRing, Reader, Stream, checked_timeout, wait_for_any
 from ..arguments import bad_argument, check_items
 from ..errors import StreamTimeoutError
 from ..streams.waiting import Awaited, CanBeAwaited, awaited
@@ -83,12 +83,12 @@ def wait_any(
     return ready
 
 
-def _look_only(found: list[tuple[Any, int]]) -> None:
+def _look_only(found: Sequence[tuple[Reader | PrivateRing | Bell, int]]) -> None:
     """Let the readers of streams that have something note it as a frame that was waited for.
 
     The next read is that of this frame then, and tells its number (pymilk/protocol/late.pxd).
     """
-    readers = [(source, number) for source, number in found if isinstance(source, Reader)]
+    readers = [known for known in found if isinstance(known[0], Reader)]
     if readers:
         wait_for_any(readers, 0)
 
