@@ -46,9 +46,26 @@ LIBRARIES = {"zarr", "distributed", "fsspec"}
 KEPT_THREADS = ("zarr_io", "asyncio_", "Dask-Offload", "fsspecIO")
 
 
+#: The standard error of the run. What is written to that of a test is lost if its process ends.
+_REAL_STDERR = os.dup(2)
+
+
+def pytest_configure() -> None:
+    """Keep the standard error, which is not captured at this time."""
+    os.dup2(2, _REAL_STDERR, inheritable=False)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Say how a process that runs tests ended, if it ended before them: -15 is SIGTERM, 1 perhaps the watchdog."""
+    if error:
+        said = f"\n{node.gateway.id} ended with status {node.gateway._io.wait()}: {error}\n"
+        os.write(_REAL_STDERR, said.encode())
+
+
 @pytest.fixture(autouse=True)
 def _watchdog() -> Iterator[None]:
-    faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True)
+    faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True, file=_REAL_STDERR)
     yield
     faulthandler.cancel_dump_traceback_later()
 
