@@ -24,7 +24,7 @@ from .native.header cimport READY_WAIT_MS
 from .native.lifecycle cimport (
     Creation, NewStream, attach_file, attach_successor, create_file, make_local, remove_file,
 )
-from .native.memory cimport KEPT_NBYTES, Block, Mapping, take_block
+from .native.memory cimport KEPT_NBYTES, Block, Mapping, pixels_of, take_block
 from .native.metadata cimport StreamMetadata
 from .native.reader cimport Reader, Terms, make_reader, terms_of
 from .native.rings cimport stream_cursor
@@ -775,7 +775,6 @@ cdef class Stream(StreamMetadata):
         return frame, self.frame_flags, self.frame_counter
 
     cdef object read_frame(self, const Terms *wait):
-        cdef Py_buffer view
         cdef Block block
         cdef StreamFile file = self.file
         cdef char *base = file.use_whole()
@@ -786,11 +785,7 @@ cdef class Stream(StreamMetadata):
             self.copy_newest(file, base, block.base, file.h.unit_nbytes, wait)
             return frame
         frame = _empty(file.frame_shape, file.dtype)
-        PyObject_GetBuffer(frame, &view, PyBUF_WRITABLE)
-        try:
-            self.copy_newest(file, base, <char *>view.buf, file.h.unit_nbytes, wait)
-        finally:
-            PyBuffer_Release(&view)
+        self.copy_newest(file, base, pixels_of(frame), file.h.unit_nbytes, wait)
         return frame
 
     cdef bint read_into(self, object out, const Terms *wait) except -1:

@@ -1,6 +1,7 @@
 """Memory: mapped files, arrays with pages of their own, kept blocks for frames."""
 
 cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport uint64_t
 
 cdef enum:
@@ -41,6 +42,17 @@ cdef class ArrayExporter:
 cdef class Block:
     cdef char *base         # NULL: never filled in
     cdef size_t nbytes      # of whole pages: more than the frame
+
+
+# How an ndarray begins, by the C API of NumPy 1 and 2 (PyArrayObject_fields); looked at when this is imported.
+cdef struct ArrayHead:
+    PyObject head
+    char *pixels
+
+
+cdef inline char *pixels_of(object array) noexcept:
+    """Return where the memory of an ndarray begins; valid as long as the array is. Only of an exact ndarray."""
+    return (<ArrayHead *>array).pixels
 
 
 cdef Mapping map_file(int fd, size_t nbytes, bint writable, str path)

@@ -47,6 +47,18 @@ cdef enum:
     PAGE = 4096
 
 
+cdef int check_arrays() except -1:
+    """Refuse a NumPy whose arrays begin in another way: `pixels_of` would lead anywhere."""
+    cdef const unsigned char[::1] memory
+    array = np.empty(1, np.uint8)
+    memory = array
+    if pixels_of(array) != <char *>&memory[0]:
+        raise ImportError(f"NumPy {np.__version__} lays out its arrays as none before it: pymilk needs an older NumPy")
+    return 0
+
+
+check_arrays()
+
 # Mappings that exist, counted in debug builds.
 cdef int live_mappings = 0
 

@@ -285,6 +285,7 @@ cdef class Reader:
     cdef int prepare_wait(self, Wait *w, StreamFile file, uint64_t last, int64_t timeout, int64_t spin) except -1:
         """Fill in a wait for the frame after number `last`, with a new account of posts."""
         self._fill_wait(w, file, timeout, spin)
+        w.spin.once = True
         w.last = last
         self.noted = counter_of(file.mapping.base) == last
         if self.noted:

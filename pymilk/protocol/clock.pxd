@@ -69,8 +69,11 @@ cdef inline void lower_slack(Slack *s) noexcept nogil:
         s.slice = pymilk_shorten_slice()
 
 
-cdef inline void restore_slack(const Slack *s) noexcept nogil:
+cdef inline void restore_slack(Slack *s) noexcept nogil:
     """Set timer slack and slice of this thread back, if they were lowered."""
+    if not s.lowered:
+        return
+    s.lowered = False
     if s.before > SLACK_NS:
         prctl(PR_SET_TIMERSLACK, s.before, 0, 0, 0)
     pymilk_restore_slice(s.slice)

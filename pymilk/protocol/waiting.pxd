@@ -9,7 +9,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from .._isio cimport (
     CLOCK_MONOTONIC, IMAGE_METADATA, __ATOMIC_RELAXED, atomic_load_i32, atomic_load_u64,
 )
-from .clock cimport CHECK_NS, EARLY_POST_SPIN_NS, POLL_NS, Slack, clock_ns, later, lower_slack, sleep_until, stamp_ns
+from .clock cimport (
+    CHECK_NS, EARLY_POST_SPIN_NS, POLL_NS, Slack, clock_ns, later, lower_slack, restore_slack, sleep_until, stamp_ns,
+)
 from .filestate cimport FILE_CUT, FILE_OTHER, Source, file_state, retired, stays_damaged
 from .flags cimport atomic_load_int, raise_flag
 from .guard cimport PYMILK_LOST
@@ -61,6 +63,7 @@ cdef struct Spin:
     int64_t alert           # and when it is no longer expected
     int64_t looked          # when a spin looked at the clock last; 0: the frame came while the wait slept
     uint32_t eager          # number of next frames for which to spin first, because one was lost
+    bint once               # the caller waits for one frame only, and goes on as soon as it has come
 
 # Waits for frames of one stream by one reader. Private to the call; the pointers lead into a Mapping and a
 # Reader that the caller holds.
@@ -313,6 +316,8 @@ cdef inline int wait_for_frame(Wait *w) noexcept nogil:
             now = clock_ns(CLOCK_MONOTONIC)
     while True:
         if w.spin.doze <= now < w.spin.alert and now < w.deadline:
+            if w.spin.once:
+                restore_slack(&w.slack)  # now, and not between the frame and its return: three system calls
             w.spin.looked = now
             if spin_for(w, min(min(w.spin.alert, w.deadline), now + SLICE_NS)):
                 break
