@@ -89,8 +89,10 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def processes(session: nox.Session) -> None:
-    """Tests with other processes, of the build, and of the fuzz target."""
-    run_tests(session, "-n", "2", "-m", "not stress", places="tests/processes tests/build tests/fuzz")
+    """Tests with other processes, of the build, of the fuzz target, and the model that takes long."""
+    run_tests(
+        session, "-n", "2", "-m", "not stress", places="tests/processes tests/build tests/fuzz tests/soak"
+    )
 
 
 @nox.session

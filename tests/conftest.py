@@ -57,7 +57,7 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """Say how a process that runs tests ended, if it ended before them: -15 is SIGTERM, 1 perhaps the watchdog."""
+    """Say how a process that runs tests ended too early: -15 is SIGTERM, 1 perhaps the watchdog."""
     if error:
         said = f"\n{node.gateway.id} ended with status {node.gateway._io.wait()}: {error}\n"
         os.write(_REAL_STDERR, said.encode())
@@ -68,6 +68,23 @@ def _watchdog() -> Iterator[None]:
     faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True, file=_REAL_STDERR)
     yield
     faulthandler.cancel_dump_traceback_later()
+
+
+#: Signals that tests send to their own process.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+
+
+@pytest.fixture(autouse=True)
+def _signals() -> Iterator[None]:
+    """No timer is left, which would end the process in another test, and no handler but those from before."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}, sys.unraisablehook
+    yield
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    after = {number: signal.getsignal(number) for number in SIGNALS}, sys.unraisablehook
+    for number, handler in before[0].items():
+        signal.signal(number, handler)
+    sys.unraisablehook = before[1]
+    assert (left, after) == (0.0, before)
 
 
 def beside(here: Path = Path.cwd()) -> set[Path]:  # noqa: B008 (where the run began)

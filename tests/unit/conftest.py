@@ -72,7 +72,6 @@ def fault(request: pytest.FixtureRequest) -> Iterator[BaseException]:
     from support.faults import FAULTS  # here: this file is used alone as well
 
     # What other tests left must not be collected by the thread that is to fail: it would fail in their place.
-    gc.collect()
     gc.disable()
     yield FAULTS[request.param]()
     gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from pymilk import SHM, Player, Relay, SimulatedCamera
 from pymilk.channels import CommandQueue, MessageLog, SharedState
 from pymilk.parameters.processinfo import ProcessInfo
+from pymilk.system.signals import ENDS
 from support.instants import nothing_is_left
 from support.told import told
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(autouse=True)
 def _told() -> Iterator[None]:
-    with told(signal.SIGINT):
+    with told(*ENDS):  # an interrupt may leave handlers that hand on to these
         yield
 
 

@@ -33,8 +33,10 @@ second = pytest.mark.parametrize("second", ENDS)
 
 
 @pytest.fixture(autouse=True)
-def _handlers() -> Iterator[None]:
-    with told(*ENDS):
+def _handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Handlers of the test, and what a command sets for its whole process."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    with told(*ENDS, signal.SIGALRM):
         yield
 
 
@@ -163,15 +165,12 @@ def test_interrupt_that_is_the_way_to_end_does_not_come_again(
     first: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(exits, "is_command", lambda: True)
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
-    before = signal.getsignal(signal.SIGALRM)
     alarms = []
     with clean_exit():
         with until_interrupted():
             signal.raise_signal(first)
         gc.collect()
         alarms.append(signal.getitimer(signal.ITIMER_REAL))
-    signal.signal(signal.SIGALRM, before)
     assert alarms == [(0.0, 0.0)]
     assert capsys.readouterr().err == ""
 
@@ -190,14 +189,11 @@ def test_an_interrupt_beside_a_table_is_the_way_to_end_it(
     """One that comes before the table has handlers of its own, or behind them."""
     tables = importlib.import_module(f"pymilk.cli.{module}")
     monkeypatch.setattr(exits, "is_command", lambda: True)
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     monkeypatch.setattr(tables, "Terminal", lambda: signal.raise_signal(signal.SIGTERM))
-    before = signal.getsignal(signal.SIGALRM)
     with clean_exit():
         watch(tables)
         gc.collect()
         alarm = signal.getitimer(signal.ITIMER_REAL)
-    signal.signal(signal.SIGALRM, before)
     assert alarm == (0.0, 0.0)
 
 
@@ -213,11 +209,8 @@ def test_an_interrupt_of_a_simulated_camera_is_the_way_to_end_it(monkeypatch: py
         alarms.append(signal.getitimer(signal.ITIMER_REAL))
 
     monkeypatch.setattr(exits, "is_command", lambda: True)
-    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     monkeypatch.setattr(command, "living", living)
-    before = signal.getsignal(signal.SIGALRM)
     command.simulate.main(["cam"], standalone_mode=False)
-    signal.signal(signal.SIGALRM, before)
     assert alarms == [(0.0, 0.0)]
 
 

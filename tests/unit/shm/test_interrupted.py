@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import signal
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,8 @@ import pytest
 from pymilk import SHM
 from pymilk._core import Stream
 from pymilk.errors import FrameTornWarning, StreamTimeoutError
-from support.instants import Instants
+from pymilk.system.signals import ENDS
+from support.instants import Instants, own_garbage
 from support.interrupts import Interrupt, interrupted
 from support.isio_format import OFFSETS
 from support.told import Told, told
@@ -128,17 +128,17 @@ lost = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarni
 @lost
 def test_making_an_exclusive_stream_leaves_no_descriptor(shm_dir: Path) -> None:
     """Neither that of a lock, the old one or the new one, nor that of a file."""
-    for step in range(1, MANY):
-        Stream.create("cam", (3, 3), np.uint32, replace=True).close()
-        before = descriptors()
-        with contextlib.suppress(Told), told(signal.SIGINT), Instants(step) as instants:
-            Stream.create("cam", (3, 3), np.uint32, replace=True, exclusive=True).close()
-        if descriptors() != before:
-            gc.collect()  # what the exception held; it takes long where many tests are loaded
-        assert descriptors() == before, instants.where
-        if instants.passed < step:
-            assert step > 50
-            return
+    with own_garbage():
+        for step in range(1, MANY):
+            Stream.create("cam", (3, 3), np.uint32, replace=True).close()
+            before = descriptors()
+            with contextlib.suppress(Told), told(*ENDS), Instants(step) as instants:
+                Stream.create("cam", (3, 3), np.uint32, replace=True, exclusive=True).close()
+            gc.collect()  # what the exception held
+            assert descriptors() == before, instants.where
+            if instants.passed < step:
+                assert step > 50
+                return
     pytest.fail("making a stream has more places than that")
 
 
@@ -149,7 +149,7 @@ def test_first_frame_that_was_interrupted_keeps_nobody_from_the_next(shm_dir: Pa
     with Stream.create("cam", (3, 3), np.uint32):
         for step in range(1, MANY):
             stream = None if exclusive else Stream.attach("cam")
-            with contextlib.suppress(Told), told(signal.SIGINT), Instants(step) as instants:
+            with contextlib.suppress(Told), told(*ENDS), Instants(step) as instants:
                 stream = stream or Stream.attach("cam", exclusive=True)
                 stream.publish(stamp(step))
             with stream or Stream.attach("cam", exclusive=True) as again:
