@@ -33,11 +33,12 @@ cdef class Stream(StreamMetadata):
     # `publish`; `acquired` is used if has_atime.
     cdef object publish_frame(self, object frame, bint has_atime, int64_t acquired)
 
-    # The newest frame in a new array. With `wait`, the next one: what is needed for it is made before the wait.
-    cdef object read_frame(self, const Terms *wait)
-    # The same in `out`, if that is C-contiguous and has its shape and dtype; else False, without a wait.
-    cdef bint read_into(self, object out, const Terms *wait) except -1
-    cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes, const Terms *wait) except -1
+    # Reading, in two steps: who waits in between has the memory before the wait. An array of the shape and dtype of a
+    # frame, or whether an exact ndarray can be such a one; then the copy of the newest frame into it, which is returned.
+    cdef object new_frame(self)
+    cdef bint fits(self, object out) except -1
+    cdef object fill(self, object frame)
+    cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes) except -1
 
     # After posts of a semaphore were taken by index, or of all of them (None).
     cdef int note_taken(self, object index) except -1

@@ -752,7 +752,7 @@ cdef class Stream(StreamMetadata):
                 raise FrameMismatchError(
                     f"stream {file.name!r}: out has {view.len} bytes, a frame has {file.h.unit_nbytes}",
                     stream=file.name, field="nbytes", expected=file.h.unit_nbytes, found=view.len)
-            self.copy_newest(file, base, <char *>view.buf, view.len, NULL)
+            self.copy_newest(file, base, <char *>view.buf, view.len)
         finally:
             PyBuffer_Release(&view)
         self.check_behind_copy()
@@ -770,31 +770,34 @@ cdef class Stream(StreamMetadata):
         number : int
             Its counter.
         """
-        frame = self.read_frame(NULL)
+        frame = self.fill(self.new_frame())
         self.check_behind_copy()
         return frame, self.frame_flags, self.frame_counter
 
-    cdef object read_frame(self, const Terms *wait):
+    cdef object new_frame(self):
+        """Return an array for one frame: nothing is in it yet."""
         cdef Block block
         cdef StreamFile file = self.file
-        cdef char *base = file.use_whole()
+        file.use_whole()
         file.need_pixels()
         block = take_block(file.h.unit_nbytes) if file.h.unit_nbytes >= KEPT_NBYTES else None
         if block is not None:
-            frame = _ndarray(file.frame_shape, file.dtype, block)
-            self.copy_newest(file, base, block.base, file.h.unit_nbytes, wait)
-            return frame
-        frame = _empty(file.frame_shape, file.dtype)
-        self.copy_newest(file, base, pixels_of(frame), file.h.unit_nbytes, wait)
+            return _ndarray(file.frame_shape, file.dtype, block)
+        return _empty(file.frame_shape, file.dtype)
+
+    cdef object fill(self, object frame):
+        """Copy the newest frame into what `new_frame` returned, or an array that `fits`; return that."""
+        cdef StreamFile file = self.file
+        self.copy_newest(file, file.use_whole(), pixels_of(frame), file.h.unit_nbytes)
         return frame
 
-    cdef bint read_into(self, object out, const Terms *wait) except -1:
-        """Copy the newest frame, or with `wait` the next one, into an array that is C-contiguous and fits."""
+    cdef bint fits(self, object out) except -1:
+        """Tell whether an exact ndarray is C-contiguous and writable, and has the shape and dtype of one frame."""
         cdef Py_buffer view
         cdef StreamFile file = self.file
-        cdef char *base = file.use_whole()
         cdef int axis
-        cdef bint fits
+        cdef bint same
+        file.use_whole()
         file.need_pixels()
         if out.dtype is not file.dtype:
             return False
@@ -802,24 +805,18 @@ cdef class Stream(StreamMetadata):
             PyObject_GetBuffer(out, &view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)
         except (BufferError, ValueError):
             return False
-        try:
-            fits = view.ndim == file.h.naxis - file.h.temporal
-            for axis in range(view.ndim if fits else 0):
-                fits = fits and view.shape[view.ndim - 1 - axis] == file.h.size[axis]
-            if fits:
-                self.copy_newest(file, base, <char *>view.buf, file.h.unit_nbytes, wait)
-        finally:
-            PyBuffer_Release(&view)
-        return fits
+        same = view.ndim == file.h.naxis - file.h.temporal
+        for axis in range(view.ndim if same else 0):
+            same = same and view.shape[view.ndim - 1 - axis] == file.h.size[axis]
+        PyBuffer_Release(&view)
+        return same
 
-    cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes, const Terms *wait) except -1:
-        """Copy the newest frame, with `wait` the next one, or all of a temporal cube; note its counter and flags."""
+    cdef int copy_newest(self, StreamFile file, char *base, char *dst, uint64_t nbytes) except -1:
+        """Copy the newest frame, or all of a temporal cube; note its counter and flags."""
         cdef Look seen
         cdef uint64_t flags = 0, number = 0
         cdef Patience patience
         cdef int never = 0, streaming = nbytes >= STREAMING_READ_NBYTES
-        if wait != NULL:
-            self.idle_reader().await_frame(file, wait)
         if self.own_reader is not None and self.own_reader.receive_awaited(
                 file, dst, &self.frame_counter, &self.frame_flags):
             return 0

@@ -133,12 +133,12 @@ cdef class FrameAccess:
             # door no Python code runs.
             if stream.file.mapping is not None and not (autorelink_if_need and stream.is_replaced()):
                 if out is None and copy is True:
-                    return self.seen_frame(stream, stream.read_frame(NULL))
+                    return self.seen_frame(stream, stream.fill(stream.new_frame()))
                 if out is None and copy is False and not stream.file.h.temporal:
                     self._seen = atomic_load_u64(&(<IMAGE_METADATA *>stream.file.use()).cnt0, __ATOMIC_ACQUIRE)
                     return _view_of(self._view)
-                if copy is True and type(out) is _ndarray and stream.read_into(out, NULL):
-                    return self.seen_frame(stream, out)
+                if copy is True and type(out) is _ndarray and stream.fits(out):
+                    return self.seen_frame(stream, stream.fill(out))
         if positional:
             given = {"timeout": timeout, "copy": copy, "checkSemAndFlush": checkSemAndFlush,
                      "autorelink_if_need": autorelink_if_need, "return_none_on_timeout": return_none_on_timeout,
@@ -175,11 +175,13 @@ cdef class FrameAccess:
         try:
             if viewed:
                 frame = _view_of(view)
-                stream.idle_reader().await_frame(stream.file, &terms)
             elif out is None:
-                frame = stream.read_frame(&terms)
-            elif not stream.read_into(out, &terms):
+                frame = stream.new_frame()
+            elif not stream.fits(out):
                 return _UNUSUAL
+            stream.idle_reader().await_frame(stream.file, &terms)
+            if not viewed:
+                stream.fill(frame)
         except (StreamTimeoutError, StreamReplacedError) as error:
             replaced = isinstance(error, StreamReplacedError)
             if replaced and not follow:
