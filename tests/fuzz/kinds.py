@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fuzz import fps, inputs, target
+from support import isio_format
 
 __all__ = ["Kind", "kind_of_file", "kind_of_number"]
 
@@ -24,6 +25,8 @@ class Kind(NamedTuple):
     make: Callable[[str, int], bytes]
     #: Drives one in a folder, all parts if the last argument says so; tells whether it was accepted.
     drive: Callable[[bytes, Path, bool], bool]
+    #: Drives a file that is whole instead, by the same steps.
+    drive_whole: Callable[[bytes, Path, bool], bool]
     #: Damages a file in one of many ways.
     mutate: Callable[[random.Random, Path], bytes]
 
@@ -34,10 +37,16 @@ def _drive_stream(data: bytes, folder: Path, everything: bool) -> bool:
     return target.drive(data, folder, parts=target.some_parts(data), limit=1.0)
 
 
+def _drive_whole_stream(data: bytes, folder: Path, everything: bool) -> bool:
+    whole = isio_format.encode(isio_format.fresh("fuzz", (4, 4), 3))
+    return target.drive(whole, folder, parts=target.some_parts(data), limit=1.0)
+
+
 STREAM = Kind(
     ".bin",
     inputs.make_input,
     _drive_stream,
+    _drive_whole_stream,
     lambda choice, path: inputs.mutate(choice, inputs.own_file(path)),
 )
 
@@ -45,6 +54,7 @@ PARAMETERS = Kind(
     ".fps.bin",
     lambda seed, number: fps.damaged(random.Random(f"{seed}/{number}")),
     lambda data, folder, everything: fps.drive(data, folder),
+    lambda data, folder, everything: fps.drive(fps.seeds()[0], folder),
     lambda choice, path: fps.damage(choice, path.read_bytes()),
 )
 

@@ -31,6 +31,22 @@ def test_a_run_drives_both_kinds(current: Path) -> None:
     assert numbers(current.read_bytes())[0] == EACH + 4
 
 
+@pytest.mark.parametrize(("whole", "code"), [("slow", 0), ("quick", FOUND)])
+def test_a_step_that_takes_long_with_every_file_is_no_finding(
+    whole: str, code: int, current: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `pymilk doctor`, where there are very many processes; one that does with this file only is one."""
+    files = {fps.seeds()[0]} if whole == "quick" else set()
+
+    def drive(data: bytes, folder: Path) -> bool:
+        if data in files:
+            return True
+        raise target.Finding("pymilk doctor took 1.2 s")
+
+    monkeypatch.setattr(fps, "drive", drive)
+    assert work("kinds", EACH - 1, EACH, 60.0, current) == code
+
+
 def test_what_is_found_in_a_parameter_file_is_saved(current: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(data: bytes, folder: Path) -> bool:
         raise target.Finding("set: KeyError, which is not ours")
