@@ -79,8 +79,8 @@ def work(seed: str, first: int, end: int, seconds: float, current: Path) -> int:
 def _is_slow(kind: Kind, data: bytes, folder: Path) -> bool:
     """Tell whether a file takes too long by itself: again and again, and longer than one that is whole.
 
-    A machine that held the process up looks like a hang; and `pymilk doctor` looks at all processes: where there
-    is a browser among them, it takes a second under the sanitizers.
+    A machine that held the process up looks like a hang; and `pymilk doctor` looks at all processes: where
+    there is a browser among them, it takes a second under the sanitizers.
     """
     again = all(_fails_again(kind, data, folder) for _ in range(2))
     return again and not _fails_again(kind._replace(drive=kind.drive_whole), data, folder)
