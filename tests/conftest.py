@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import fnmatch
 import gc
 import os
 import shutil
@@ -42,7 +43,7 @@ def pytest_collection_finish() -> None:
 
 
 #: Libraries that keep threads, and how those are called.
-LIBRARIES = {"zarr", "distributed", "fsspec"}
+LIBRARIES = ("zarr", "distributed", "fsspec")
 KEPT_THREADS = ("zarr_io", "asyncio_", "Dask-Offload", "fsspecIO")
 
 
@@ -81,15 +82,16 @@ def _signals() -> Iterator[None]:
     yield
     left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
     after = {number: signal.getsignal(number) for number in SIGNALS}, sys.unraisablehook
-    for number, handler in before[0].items():
-        signal.signal(number, handler)
-    sys.unraisablehook = before[1]
+    if after != before:
+        for number, handler in before[0].items():
+            signal.signal(number, handler)
+        sys.unraisablehook = before[1]
     assert (left, after) == (0.0, before)
 
 
-def beside(here: Path = Path.cwd()) -> set[Path]:  # noqa: B008 (where the run began)
+def beside(here: str = os.getcwd()) -> set[str]:  # noqa: B008 (where the run began)
     """Return the directories of parameters where the tests run: they belong elsewhere."""
-    return set(here.glob("fps.*.*dir"))
+    return set(fnmatch.filter(os.listdir(here), "fps.*.*dir"))
 
 
 @pytest.fixture(autouse=True)
@@ -100,12 +102,12 @@ def shm_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("MILK_PROC_DIR", str(folder))
     threads, before = set(threading.enumerate()), beside()
     yield folder
-    hidden = [path.name for path in folder.iterdir() if path.name.startswith(".")]
+    hidden = [name for name in os.listdir(folder) if name.startswith(".")]
     shutil.rmtree(folder)
     # Threads that Python did not start (pytest-xdist has some) show up once they run Python code.
     foreign = threading._DummyThread
     left = [each for each in threading.enumerate() if each not in threads and not isinstance(each, foreign)]
-    if not LIBRARIES.isdisjoint(sys.modules):  # which keep event loops for the rest of the process
+    if left and any(name in sys.modules for name in LIBRARIES):  # which keep event loops in the process
         left = [each for each in left if not each.name.startswith(KEPT_THREADS)]
     for thread in left:
         thread.join(timeout=5)
