@@ -89,7 +89,7 @@ def _signals() -> Iterator[None]:
     assert (left, after) == (0.0, before)
 
 
-def beside(here: str = os.getcwd()) -> set[str]:  # noqa: B008 (where the run began)
+def beside(here: str = os.getcwd()) -> set[str]:
     """Return the directories of parameters where the tests run: they belong elsewhere."""
     return set(fnmatch.filter(os.listdir(here), "fps.*.*dir"))
 

@@ -231,22 +231,61 @@ def kill_at_each_store(
         Only each so many-th store, from this one on.
     """
     wanted = first
-    while True:
-        victim = Victim(prepare, act)
-        try:
-            before, stores = contents(), 0
-            while stores <= wanted and (stop := victim.go(SINGLESTEP)) == signal.SIGTRAP:
-                after = contents()
-                if after != before:
-                    before, stores = after, stores + 1
-            done = stores <= wanted and stop == signal.SIGSTOP
-            assert done or victim.alive, f"the victim ended after {stores} stores"
-        finally:
-            victim.kill()
-        if done:
-            return
-        yield stores
+    while kill_behind_store(prepare, act, contents, wanted):
+        yield wanted + 1
         wanted += every
+
+
+def kill_behind_store(
+    prepare: Callable[[], Any], act: Callable[[Any], None], contents: Callable[[], bytes], number: int
+) -> bool:
+    """Kill a victim behind the store of this number, from 0 on; False if it made fewer."""
+    victim = Victim(prepare, act)
+    try:
+        stores = 0
+        for stores, _ in enumerate(_stores(victim, contents), start=1):
+            if stores > number:
+                return True
+        assert victim.alive, f"the victim ended after {stores} stores"
+        return False
+    finally:
+        victim.kill()
+
+
+def leave_each_store(
+    prepare: Callable[[], Any], act: Callable[[Any], None], content: mmap.mmap, again: int = 12
+) -> Iterator[int]:
+    """Leave behind, one after the other, what a victim had stored when it died: as `kill_at_each_store`.
+
+    One victim does everything, and is killed: then the file is made what it was behind each store. So a death
+    behind each costs no walk of its own to there. Behind each `again`-th one a new victim is killed all the
+    same.
+    """
+    before = content[:]
+    victim = Victim(prepare, act)
+    try:
+        left = list(_stores(victim, lambda: content[:]))
+        assert victim.alive, f"the victim ended after {len(left)} stores"
+    finally:
+        victim.kill()
+    for number, stored in enumerate(left):
+        content[:] = before
+        if number % again:
+            content[:] = stored
+        else:
+            assert kill_behind_store(prepare, act, lambda: content[:], number)
+        yield number + 1
+
+
+def _stores(victim: Victim, contents: Callable[[], bytes]) -> Iterator[bytes]:
+    """Let a victim go on to its end, if nobody kills it; yields the bytes of the file behind each store."""
+    before = contents()
+    while (stop := victim.go(SINGLESTEP)) == signal.SIGTRAP:
+        after = contents()
+        if after != before:
+            before = after
+            yield after
+    assert not victim.alive or stop == signal.SIGSTOP
 
 
 def kill_at_each_call(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pymilk.channels import AudioStream, VideoStream
-from support.killing import content_of, count_deaths, kill_at_each_store
+from support.killing import content_of, count_deaths, leave_each_store
 
 #: Frames written in peace: the ring has gone round once.
 BEFORE = 6
@@ -41,7 +41,7 @@ def check(reader: VideoStream | AudioStream, seen: int, count: int) -> int:
     return frames
 
 
-def deaths_of(kind: str, every: int, first: int) -> Iterator[int]:
+def deaths_of(kind: str) -> Iterator[int]:
     """Kill a writer while it writes a frame."""
     with made(kind) as media:
         path, of = media.path, type(media)
@@ -49,12 +49,8 @@ def deaths_of(kind: str, every: int, first: int) -> Iterator[int]:
             media.write(frame(media, number))
     content = content_of(path)
     kept = content[:]
-    deaths = kill_at_each_store(
-        lambda: of.attach("media", write=True),
-        lambda given: given.write(frame(given, BEFORE + 1)),
-        lambda: content[:],
-        every,
-        first,
+    deaths = leave_each_store(
+        lambda: of.attach("media", write=True), lambda given: given.write(frame(given, BEFORE + 1)), content
     )
     for stores in deaths:
         with of.attach("media", start="oldest") as early, of.attach("media") as late:
@@ -72,4 +68,4 @@ def deaths_of(kind: str, every: int, first: int) -> Iterator[int]:
 
 
 def main() -> None:
-    count_deaths(lambda: deaths_of(sys.argv[1], *(int(number) for number in sys.argv[2:])))
+    count_deaths(lambda: deaths_of(sys.argv[1]))

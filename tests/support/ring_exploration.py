@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from collections.abc import Iterator, Set
 from itertools import count as count_from
 from operator import le
@@ -220,6 +222,18 @@ class RingExplorer(Explorer):
             self.note("undrained", newest, c)
 
 
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without garbage collections: hundreds of thousands of objects are kept, and none is in a circle."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
 def explored(
     case: Case,
     reads: str = "copy",
@@ -229,7 +243,8 @@ def explored(
 ) -> RingExplorer:
     """Explore in the order of the program."""
     model = RingExplorer(case, protocol, Moments(case, late), until)
-    model.explore(reads)
+    with uncollected():
+        model.explore(reads)
     return model
 
 
@@ -242,5 +257,6 @@ def explored_weakly(
 ) -> RingExplorer:
     """Explore with the given orders only."""
     model = RingExplorer(case, protocol, WeakRing(case, orders), until)
-    model.explore(reads)
+    with uncollected():
+        model.explore(reads)
     return model

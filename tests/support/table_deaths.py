@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 
 from pymilk.channels import Table
-from support.killing import content_of, count_deaths, kill_at_each_store
+from support.killing import content_of, count_deaths, leave_each_store
 
 COLUMNS = [("number", "u8"), ("half", "f4"), ("text", "S12")]
 
@@ -32,7 +31,7 @@ def check(reader: Table, seen: int, count: int) -> int:
     return len(rows)
 
 
-def tables(every: int, first: int) -> Iterator[int]:
+def tables() -> Iterator[int]:
     """Kill a writer while it appends."""
     with Table.create("table", COLUMNS, ROWS) as table:
         path = table.path
@@ -40,12 +39,8 @@ def tables(every: int, first: int) -> Iterator[int]:
             table.append(row(number))
     content = content_of(path)
     kept = content[:]
-    deaths = kill_at_each_store(
-        lambda: Table.attach("table", write=True),
-        lambda given: given.append(row(BEFORE + 1)),
-        lambda: content[:],
-        every,
-        first,
+    deaths = leave_each_store(
+        lambda: Table.attach("table", write=True), lambda given: given.append(row(BEFORE + 1)), content
     )
     for stores in deaths:
         with Table.attach("table", start="oldest") as early, Table.attach("table") as late:
@@ -63,4 +58,4 @@ def tables(every: int, first: int) -> Iterator[int]:
 
 
 def main() -> None:
-    count_deaths(lambda: tables(*(int(number) for number in sys.argv[1:])))
+    count_deaths(tables)

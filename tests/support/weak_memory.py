@@ -126,6 +126,7 @@ class Views:
                 self.stored[at].append((step.value, handed))
             self.written.append(now)
         self.complete = Sight(now, now)
+        self.known: dict[tuple[Load, Sight], list[tuple[Any, Sight]]] = {}
 
     @staticmethod
     def _moved(view: View, at: int, index: int) -> View:
@@ -137,6 +138,13 @@ class Views:
 
     def loads(self, load: Load, sight: Sight) -> list[tuple[Any, Sight]]:
         """Return what a load can get, and what the reader has seen then."""
+        key = (load, sight)
+        known = self.known.get(key)
+        if known is None:
+            known = self.known[key] = self._loads(load, sight)
+        return known
+
+    def _loads(self, load: Load, sight: Sight) -> list[tuple[Any, Sight]]:
         at = self.place[load.word]
         acquire = self.orders.get(load.site) is Order.ACQUIRE
         found: list[tuple[Any, Sight]] = []
@@ -192,15 +200,62 @@ class Frontier:
 
     def add(self, key: Any, state: Any) -> bool:
         """Note a state; False if one that covers it was there before."""
-        states = self.met.setdefault(key, [])
-        if any(self.covers(other, state) for other in states):
-            return False
-        states[:] = [other for other in states if not self.covers(state, other)]
+        states = self.met.get(key)
+        if states is None:
+            self.met[key] = [state]
+            return True
+        covers = self.covers
+        for other in states:
+            if covers(other, state):
+                return False
+        states[:] = [other for other in states if not covers(state, other)]
         states.append(state)
         return True
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         return ((key, state) for key, states in self.met.items() for state in states)
+
+
+class Point:
+    """Where an operation is behind some loads: what it asks for next, or its result.
+
+    An operation follows from its arguments and from what its loads got: each of its points is found by
+    running it once, however many states of the memory lead there.
+    """
+
+    __slots__ = ("_following", "_loaded", "_run", "args", "operation", "result", "wanted")
+
+    def __init__(
+        self, operation: Callable[..., Loads], args: tuple[Any, ...], loaded: tuple[Any, ...] = (),
+        before: Loads | None = None,
+    ) -> None:  # fmt: skip
+        self.operation, self.args, self._loaded = operation, args, loaded
+        self._following: dict[Any, Point] = {}
+        #: What it asks for; None if it has ended.
+        self.wanted: Any = None
+        self.result: Any = None
+        #: The operation where it stopped here, for the first that goes on.
+        self._run: Loads | None = None
+        try:
+            if before is None:
+                before = operation(*args)
+                self.wanted = next(before)
+                for value in loaded:
+                    self.wanted = before.send(value)
+            else:
+                self.wanted = before.send(loaded[-1])
+            self._run = before
+        except StopIteration as end:
+            self.wanted, self.result = None, end.value
+
+    def behind(self, value: Any) -> Point:
+        """Return where it is if it gets this value."""
+        found = self._following.get(value)
+        if found is None:
+            run, self._run = self._run, None
+            found = Point(self.operation, self.args, (*self._loaded, value), run)
+            self._following[value] = found
+        return found
 
 
 class Explorer:
@@ -209,37 +264,41 @@ class Explorer:
     def __init__(self, memory: Any) -> None:
         self.memory = memory
         self.known: dict[Any, list[tuple[Any, Any]]] = {}
+        self._begins: dict[Any, Point] = {}
 
     def runs(self, operation: Callable[..., Loads], *args: Any, state: Any) -> list[tuple[Any, Any]]:
         """Return the results of an operation, each with the state of the memory behind it."""
         key = (operation.__name__, args, state)
         if key in self.known:
             return self.known[key]
-        memory = self.memory
-        results, visited = Frontier(memory.covers), Frontier(memory.covers)
-        stack: list[tuple[Any, tuple[Any, ...], tuple[Any, ...]]] = [(state, args, ())]
+        covers = self.memory.covers
+        results, visited = Frontier(covers), Frontier(covers)
+        stack = [(state, self._begin(operation, args))]
         while stack:
-            now, given, loaded = stack.pop()
-            if not visited.add((given, loaded), now):
+            now, point = stack.pop()
+            if not visited.add(point, now):
                 continue
-            run = operation(*given)
-            try:
-                wanted = next(run)
-                for value in loaded:
-                    wanted = run.send(value)
-                while wanted[:1] != AGAIN:
-                    # One way is followed at once, the others later from the beginning.
-                    *later, (value, now) = self._ways(wanted, now)
-                    stack += [(then, given, (*loaded, other)) for other, then in later]
-                    loaded = (*loaded, value)
-                    if later and not visited.add((given, loaded), now):
-                        break
-                    wanted = run.send(value)
-                else:
-                    stack.append((now, wanted[1:] or given, ()))
-            except StopIteration as end:
-                results.add(end.value, now)
+            # One way is followed at once; where there are several, each from its own state.
+            while (wanted := point.wanted) is not None:
+                if wanted[:1] == AGAIN:
+                    stack.append((now, self._begin(operation, wanted[1:] or point.args)))
+                    break
+                ways = self._ways(wanted, now)
+                if len(ways) > 1:
+                    stack += [(then, point.behind(value)) for value, then in ways]
+                    break
+                ((value, now),) = ways
+                point = point.behind(value)
+            else:
+                results.add(point.result, now)
         found = self.known[key] = [(then, result) for result, then in results.items()]
+        return found
+
+    def _begin(self, operation: Callable[..., Loads], args: tuple[Any, ...]) -> Point:
+        key = (operation.__name__, args)
+        found = self._begins.get(key)
+        if found is None:
+            found = self._begins[key] = Point(operation, args, ())
         return found
 
     def _ways(self, wanted: Any, state: Any) -> list[tuple[Any, Any]]:
