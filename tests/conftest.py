@@ -36,10 +36,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 WATCHDOG_SECONDS = 120
 
 
+def pytest_collection() -> None:
+    """Collect tests without collecting garbage: what is imported and found stays."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Keep thousands of collected tests out of garbage collections, which many tests ask for."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 #: Libraries that keep threads, and how those are called.
@@ -51,9 +56,22 @@ KEPT_THREADS = ("zarr_io", "asyncio_", "Dask-Offload", "fsspecIO")
 _REAL_STDERR = os.dup(2)
 
 
+#: Tests write their files into memory if so much is free there: some file systems take 3 ms to remove a file.
+MEMORY_NBYTES = 4 << 30
+
+
 def pytest_configure() -> None:
-    """Keep the standard error, which is not captured at this time."""
+    """Keep the standard error, which is not captured at this time; choose where `tmp_path` is."""
     os.dup2(2, _REAL_STDERR, inheritable=False)
+    if SHM_ROOT is not None and shutil.disk_usage(SHM_ROOT).free >= MEMORY_NBYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", SHM_ROOT)
+
+
+@pytest.fixture
+def disk_path() -> Iterator[Path]:
+    """A directory as `tmp_path`, on a disk where the machine has one: for what goes through to it."""
+    with tempfile.TemporaryDirectory(prefix="pymilk-test-") as folder:
+        yield Path(folder)
 
 
 @pytest.hookimpl(optionalhook=True)

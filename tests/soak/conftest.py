@@ -12,6 +12,12 @@ HERE = Path(__file__).parent
 COMPUTES = HERE / "test_ring_model.py"
 
 
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    """On a disk, as recordings are."""
+    return disk_path
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents and item.path != COMPUTES:

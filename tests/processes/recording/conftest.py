@@ -11,6 +11,12 @@ import pytest
 
 
 @pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    """On a disk, as recordings are."""
+    return disk_path
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 12 MB."""
     folder = tmp_path / "small"

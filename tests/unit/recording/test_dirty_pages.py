@@ -12,6 +12,12 @@ from pymilk.recording.sinks import sink_of
 from support.dirty import dirty_nbytes, dirty_or_skip
 from support.recordings import EACH_FORMAT, SINK_HEADER, sink_rows
 
+
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    return disk_path
+
+
 SHAPE = (512, 1024)
 FRAME_NBYTES = 1 << 20
 COUNT = 32

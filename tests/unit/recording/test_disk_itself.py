@@ -29,6 +29,12 @@ from support.recordings import (
     sink_rows,
 )
 
+
+@pytest.fixture
+def tmp_path(disk_path: Path) -> Path:
+    return disk_path
+
+
 FRAMES = images(40)
 
 
