@@ -63,6 +63,8 @@ MEMORY_NBYTES = 4 << 30
 def pytest_configure() -> None:
     """Keep the standard error, which is not captured at this time; choose where `tmp_path` is."""
     os.dup2(2, _REAL_STDERR, inheritable=False)
+    # In each process that imports NumPy, threads for linear algebra, which is not used here, spin for 25 ms.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if SHM_ROOT is not None and shutil.disk_usage(SHM_ROOT).free >= MEMORY_NBYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", SHM_ROOT)
 
