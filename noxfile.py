@@ -42,7 +42,7 @@ SMOKE_TESTS = (
     "-m pymilk bench --rates 1000,10000 --seconds 0.3",
     "benchmarks/import_time.py --repeats 5",
     "benchmarks/many_streams.py --seconds 0.5 --repeat 1",
-    "benchmarks/wakeups.py --quick",
+    "benchmarks/wakeups.py --quick --awake",
     "benchmarks/figures.py --quick",
     "benchmarks/collector.py --quick",
     "benchmarks/bench_turn.py --quick",

@@ -1,6 +1,6 @@
 """How late a frame is in the hands of a reader: `get_data`, `Reader.wait` and a C loop, in turn.
 
-    python benchmarks/wakeups.py [--rate HZ] [--frames N] [--repeats N] [--apart] [--quick]
+    python benchmarks/wakeups.py [--rate HZ] [--frames N] [--repeats N] [--apart | --awake] [--quick]
 
 A second process publishes frames of 120x120 uint16 at a steady rate. A latency begins at the stamp that
 the writer leaves just before the counter moves, and ends when the call has returned. `get_data(check=True)`
@@ -11,18 +11,21 @@ reader's process. The last lines compare the ways round by round.
 
 Where writer and reader run decides much: on the same processor, where the kernel often puts two that mostly
 sleep, a reader is woken by the writer's own system call; with ``--apart`` they have the first and the last
-processor, and the reader's may be asleep when the frame comes.
+processor, and the reader's may be asleep when the frame comes: in a virtual machine, its host has to run it
+again first. ``--awake`` is the same with a process on the reader's processor that computes whenever nobody
+else wants to (SCHED_IDLE), so that it never sleeps: what is less then is what the machine itself adds.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from peers import reference
@@ -38,6 +41,16 @@ with Stream.create("wakeups", (120, 120), np.uint16) as stream:
     while not select.select([sys.stdin], [], [], 0)[0]:
         stream.publish_many(np.ones((1, 120, 120), np.uint16), round(rate), interval_ns=round(1e9 / rate))
     stream.destroy()
+"""
+
+#: Keeps a processor from sleeping, and gives it to anybody else at once.
+AWAKE = """
+import os, sys
+os.sched_setaffinity(0, {int(sys.argv[1])})
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+print("awake", flush=True)
+while True:
+    pass
 """
 
 Way = Callable[[int], np.ndarray]
@@ -72,6 +85,19 @@ def in_c(stream: pymilk.Stream, target: np.ndarray | None = None) -> Way:
         return rows[:, [0, 2]]
 
     return measure
+
+
+@contextlib.contextmanager
+def kept_awake(core: int) -> Iterator[None]:
+    """Keep a processor from sleeping."""
+    process = subprocess.Popen([sys.executable, "-c", AWAKE, str(core)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        process.stdout.readline()
+        yield
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def run(rate: float, frames: int, repeats: int, apart: bool) -> None:
@@ -161,6 +187,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=2000, help="of each way in each round")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--apart", action="store_true", help="writer and reader on the first and last core")
+    parser.add_argument("--awake", action="store_true", help="apart, and the reader's core never sleeps")
     parser.add_argument("--quick", action="store_true", help="a smoke test: one short round")
     chosen = parser.parse_args()
     print(
@@ -170,7 +197,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pymilk-wakeups-", dir="/dev/shm") as folder:
         os.environ["MILK_SHM_DIR"] = folder
         frames, repeats = (200, 1) if chosen.quick else (chosen.frames, chosen.repeats)
-        run(chosen.rate, frames, repeats, chosen.apart)
+        last = max(os.sched_getaffinity(0))
+        with kept_awake(last) if chosen.awake else contextlib.nullcontext():
+            run(chosen.rate, frames, repeats, chosen.apart or chosen.awake)
     print(f"load at the end {os.getloadavg()[0]:.2f}")
 
 
