@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import fnmatch
 import gc
@@ -67,6 +68,15 @@ def pytest_configure() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if SHM_ROOT is not None and shutil.disk_usage(SHM_ROOT).free >= MEMORY_NBYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", SHM_ROOT)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """Leave no folder of pytest's in memory, unless a test failed or another run goes on."""
+    if SHM_ROOT is not None and os.environ.get("PYTEST_DEBUG_TEMPROOT") == SHM_ROOT:
+        for folder in Path(SHM_ROOT).glob("pytest-of-*"):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 @pytest.fixture
