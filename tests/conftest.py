@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,21 @@ def pytest_collection_finish() -> None:
     """Keep thousands of collected tests out of garbage collections, which many tests ask for."""
     gc.freeze()
     gc.enable()
+
+
+#: How many modules more make it worth while to keep them out of garbage collections too.
+MANY_MODULES = 50
+
+_modules_before = 0
+
+
+def pytest_runtest_logstart() -> None:
+    """Keep large libraries that tests import out of garbage collections."""
+    global _modules_before
+    if len(sys.modules) >= _modules_before + MANY_MODULES:
+        _modules_before = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 #: Libraries that keep threads, and how those are called.
@@ -94,46 +110,95 @@ def pytest_testnodedown(node: Any, error: object) -> None:
         os.write(_REAL_STDERR, said.encode())
 
 
-@pytest.fixture(autouse=True)
-def _watchdog() -> Iterator[None]:
-    faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True, file=_REAL_STDERR)
-    yield
-    faulthandler.cancel_dump_traceback_later()
+#: When the watchdog was set: it is a thread, and a new one for each test costs more than what most do.
+_watched_since: float | None = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(nextitem: pytest.Item | None) -> Iterator[None]:
+    """Have the watchdog look at each test, until none follows."""
+    global _watched_since
+    now = time.monotonic()
+    if _watched_since is None or now - _watched_since > WATCHDOG_SECONDS / 10:
+        faulthandler.dump_traceback_later(WATCHDOG_SECONDS, exit=True, file=_REAL_STDERR)
+        _watched_since = now
+    try:
+        return (yield)
+    finally:
+        if nextitem is None:
+            faulthandler.cancel_dump_traceback_later()
+            _watched_since = None
 
 
 #: Signals that tests send to their own process.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
+Handlers = tuple[list[Any], Any]
 
-@pytest.fixture(autouse=True)
-def _signals() -> Iterator[None]:
+
+def _handlers() -> Handlers:
+    return [signal.getsignal(number) for number in SIGNALS], sys.unraisablehook
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Note which handlers there are before a test."""
+    global _handlers_before
+    _handlers_before = _handlers()
+    return (yield)
+
+
+_handlers_before: Handlers = _handlers()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
     """No timer is left, which would end the process in another test, and no handler but those from before."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}, sys.unraisablehook
-    yield
-    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
-    after = {number: signal.getsignal(number) for number in SIGNALS}, sys.unraisablehook
-    if after != before:
-        for number, handler in before[0].items():
-            signal.signal(number, handler)
-        sys.unraisablehook = before[1]
-    assert (left, after) == (0.0, before)
+    try:
+        return (yield)
+    finally:
+        left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+        before, after = _handlers_before, _handlers()
+        if after != before:
+            for number, handler in zip(SIGNALS, before[0], strict=True):
+                signal.signal(number, handler)
+            sys.unraisablehook = before[1]
+        assert (left, after) == (0.0, before)
 
 
-def beside(here: str = os.getcwd()) -> set[str]:
+#: Where the tests run, what time was on this directory when it was last read, and what was there.
+HERE = os.getcwd()
+_looked: tuple[int, set[str]] = 0, set()
+
+
+def beside() -> set[str]:
     """Return the directories of parameters where the tests run: they belong elsewhere."""
-    return set(fnmatch.filter(os.listdir(here), "fps.*.*dir"))
+    global _looked
+    now = os.stat(HERE).st_mtime_ns
+    if now != _looked[0]:
+        _looked = now, set(fnmatch.filter(os.listdir(HERE), "fps.*.*dir"))
+    return _looked[1]
 
 
 @pytest.fixture(autouse=True)
-def shm_dir(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def shm_dir() -> Iterator[Path]:
     """A private stream directory, gone afterwards; threads and processes must be gone by then."""
-    folder = Path(tempfile.mkdtemp(prefix="pymilk-test-", dir=SHM_ROOT))
-    monkeypatch.setenv("MILK_SHM_DIR", str(folder))
-    monkeypatch.setenv("MILK_PROC_DIR", str(folder))
+    folder = tempfile.mkdtemp(prefix="pymilk-test-", dir=SHM_ROOT)
+    variables = {name: os.environ.get(name) for name in ("MILK_SHM_DIR", "MILK_PROC_DIR")}
+    os.environ.update(dict.fromkeys(variables, folder))
     threads, before = set(threading.enumerate()), beside()
-    yield folder
-    hidden = [name for name in os.listdir(folder) if name.startswith(".")]
-    shutil.rmtree(folder)
+    yield Path(folder)
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    left_here = os.listdir(folder)
+    hidden = [name for name in left_here if name.startswith(".")]
+    if left_here:
+        shutil.rmtree(folder)
+    else:
+        os.rmdir(folder)
     # Threads that Python did not start (pytest-xdist has some) show up once they run Python code.
     foreign = threading._DummyThread
     left = [each for each in threading.enumerate() if each not in threads and not isinstance(each, foreign)]

@@ -80,12 +80,15 @@ class _Mapped(NamedTuple):
 
 def _shared_mappings(pid: int, word: str) -> Iterator[_Mapped]:
     """Give the shared mappings of a process whose lines contain a word."""
-    with open(f"/proc/{pid}/maps", errors="surrogateescape") as lines:
-        for line in lines:
+    with open(f"/proc/{pid}/maps", errors="surrogateescape") as file:
+        lines = file.read()
+    # Of thousands of lines few have the word, most often none.
+    if word in lines:
+        for line in lines.split("\n"):
             if word not in line:
                 continue
             # Address, permissions, offset, device, inode, path, which may hold spaces.
-            fields = line.rstrip("\n").split(maxsplit=5)
+            fields = line.split(maxsplit=5)
             if len(fields) < 6 or fields[1][3] != "s":
                 continue
             major, _, minor = fields[3].partition(":")

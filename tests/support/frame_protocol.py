@@ -17,6 +17,7 @@ from support.weak_memory import (
     Load,
     Loads,
     Orders,
+    Run,
     Sight,
     Store,
     Views,
@@ -104,7 +105,7 @@ class Stream:
 
     def try_copy(self) -> Loads:
         """The frame, or None if it is not sure to be whole."""
-        seen = yield from self.look()
+        seen = yield Run(self.look)
         if seen.write:
             return None
         pixels, stamp = [], []
@@ -113,7 +114,7 @@ class Stream:
         for word in ATIME:  # note_frame
             stamp.append((yield Load(word)))
         yield Fence("try_copy: fence")
-        if seen != (yield from self.look()):
+        if seen != (yield Run(self.look)):
             return None
         return Frame(seen.cnt0, tuple(pixels), tuple(stamp))
 
@@ -126,12 +127,12 @@ class Stream:
 
     def steady_stamp(self) -> Loads:
         """The words of the stamp, or None if the writer was in its frame."""
-        before = yield from self.look()
+        before = yield Run(self.look)
         stamp = []
         for word in ATIME:
             stamp.append((yield Load(word)))
         yield Fence("steady_stamp_ns: fence")
-        after = yield from self.look()
+        after = yield Run(self.look)
         return tuple(stamp) if before.write == 0 and before == after else None
 
     def count_and_view(self) -> Loads:

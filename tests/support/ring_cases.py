@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from support.ring_exploration import explored
-from support.ring_protocol import Case
+from support.ring_exploration import explored_in_each_way
+from support.ring_protocol import Case, Patient, Protocol
+from support.weak_memory import Orders
 
 
 def cases(
@@ -74,11 +75,17 @@ def of_depth(depth: int, chosen: list[Case]) -> list[Case]:
     return [case for case in chosen if case.depth == depth]
 
 
-def check_all_is_read(case: Case, reads: str) -> None:
+def check_all_is_read(
+    case: Case, protocol: type[Protocol] = Protocol, orders: Orders | None = None
+) -> None:
     """Check that no interleaving is read wrong, and that frames of all laps are read in some."""
-    model = explored(case, reads)
-    assert model.wrong == {}
-    last = case.before + case.frames
-    assert {case.number(update) for update in range(case.before + 1, last + 1)} <= {
-        number for number, _ in model.delivered
-    }
+    numbers = {case.number(update) for update in range(case.before + 1, case.before + case.frames + 1)}
+    for reads, model in explored_in_each_way(case, protocol, orders):
+        assert model.wrong == {}, reads
+        assert numbers <= {number for number, _ in model.delivered}, reads
+
+
+def check_nothing_is_read_wrong(case: Case) -> None:
+    """Check that, for a reader who waits for a writer that says when it writes."""
+    for reads, model in explored_in_each_way(case, Patient):
+        assert model.wrong == {}, reads

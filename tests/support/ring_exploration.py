@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from itertools import count as count_from
 from operator import le
 from typing import Any
@@ -124,7 +124,11 @@ class RingExplorer(Explorer):
         self.wrong: dict[str, str] = {}
 
     def explore(self, reads: str) -> None:
-        """Anchor at any moment, begin anywhere, then read until the writer is done."""
+        """Anchor at any moment, begin anywhere, then read until the writer is done.
+
+        What a second way to read has in common with the first is known by then.
+        """
+        self.delivered, self.wrong = set(), {}
         reader = self.reader
         todo: list[tuple[Any, Cursor, bool]] = []
         for begun in self.memory.begins():
@@ -234,6 +238,14 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
+def _explored(model: RingExplorer, ways: Iterable[str]) -> Iterator[tuple[str, RingExplorer]]:
+    with uncollected():
+        for reads in ways:
+            model.explore(reads)
+            yield reads, model
+        model.forget()
+
+
 def explored(
     case: Case,
     reads: str = "copy",
@@ -242,9 +254,7 @@ def explored(
     until: Set[str] = frozenset(),
 ) -> RingExplorer:
     """Explore in the order of the program."""
-    model = RingExplorer(case, protocol, Moments(case, late), until)
-    with uncollected():
-        model.explore(reads)
+    ((_, model),) = _explored(RingExplorer(case, protocol, Moments(case, late), until), [reads])
     return model
 
 
@@ -256,7 +266,13 @@ def explored_weakly(
     until: Set[str] = frozenset(),
 ) -> RingExplorer:
     """Explore with the given orders only."""
-    model = RingExplorer(case, protocol, WeakRing(case, orders), until)
-    with uncollected():
-        model.explore(reads)
+    ((_, model),) = _explored(RingExplorer(case, protocol, WeakRing(case, orders), until), [reads])
     return model
+
+
+def explored_in_each_way(
+    case: Case, protocol: type[Protocol] = Protocol, orders: Orders | None = None
+) -> Iterator[tuple[str, RingExplorer]]:
+    """Explore frames that are copied, then those that are taken; with the given orders only, if any."""
+    memory = Moments(case) if orders is None else WeakRing(case, orders)
+    return _explored(RingExplorer(case, protocol, memory), ("copy", "take"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from support.weak_memory import AGAIN, EITHER, Fence, Load, Loads, Store, Word, again
+from support.weak_memory import AGAIN, EITHER, Fence, Load, Loads, Run, Store, Word, again
 
 # --------------------------------------------------------------------------------------------------
 # The writers, as lists of stores
@@ -276,7 +276,7 @@ class Protocol:
         return (yield Load(("record", slot), "record_first: cnt0"))
 
     def look_fast(self, r: Ring) -> Loads:
-        counter, cycle, slot, opened, counting = yield from self.read_fast()
+        counter, cycle, slot, opened, counting = yield Run(self.read_fast)
         counted = counter - (r.counter + (r.edge - r.head))
         moved = (cycle - r.cycle) * self.depth + slot - r.edge_slot
         sure = -1
@@ -300,10 +300,10 @@ class Protocol:
         r = self.move(r, moved, counted, slot, counter, opened, counting is UNCOUNTED)
         return r._replace(floor=max(r.floor, r.edge + 1 - sure)) if sure >= 0 else r
 
-    def read_temporal(self, r: Ring) -> Loads:
+    def read_temporal(self, edge_slot: int) -> Loads:
         counter = yield Load("cnt0", "read_temporal: cnt0")
         slot = (yield Load("cnt1", "read_temporal: cnt1")) % self.depth
-        mark = yield Load(("record", r.edge_slot))
+        mark = yield Load(("record", edge_slot))
         stored = yield Load(("record", slot), "read_temporal: cnts")
         opened = (yield Load("write", "read_temporal: write")) != 0
         if self.steady and counter != (yield Load("cnt0")):
@@ -314,7 +314,7 @@ class Protocol:
         return counter, slot, mark, stored, opened
 
     def look_temporal(self, r: Ring) -> Loads:
-        counter, slot, mark, stored, opened = yield from self.read_temporal(r)
+        counter, slot, mark, stored, opened = yield Run(self.read_temporal, (r.edge_slot,))
         counted = counter - (r.counter + (r.edge - r.head))
         step = (slot + self.depth - r.edge_slot) % self.depth
         if r.mark and mark == r.mark and (step == 0 or stored > r.mark):
@@ -347,10 +347,10 @@ class Protocol:
         if self.kind == "private":
             return (yield from self.look(r))
         if self.kind == "fast":
-            counter, cycle, slot, opened, counting = yield from self.read_fast()
+            counter, cycle, slot, opened, counting = yield Run(self.read_fast)
             updates = cycle * self.depth + slot
         else:
-            counter, slot, _, mark, opened = yield from self.read_temporal(r)
+            counter, slot, _, mark, opened = yield Run(self.read_temporal, (r.edge_slot,))
             updates, counting = max(counter, mark), UNKNOWN
         ahead = counting is UNCOUNTED or (counting is UNKNOWN and updates == counter + 1)
         # A writer that died in a frame leaves `write` set: then the tries end some time.
@@ -500,11 +500,14 @@ class Protocol:
         seen = []
         for i, frame in enumerate(frames):
             slot = self.slot(c.ring, first + i)
-            for part in (0, 1):
-                update = yield Load(("pixels", slot, part))
-                frame = frame._replace(updates=frame.updates | {update})
-            seen.append(frame)
+            updates = yield Run(self.parts, (slot,))
+            seen.append(frame._replace(updates=frame.updates | updates))
         return tuple(seen)
+
+    def parts(self, slot: int) -> Loads:
+        """Load both parts of a slot: of which updates are they?"""
+        one = yield Load(("pixels", slot, 0))
+        return frozenset((one, (yield Load(("pixels", slot, 1)))))
 
     def passed(self, c: Cursor, frames: tuple[Frame, ...], total: int) -> Cursor:
         """Count frames as read (cursor_pass)."""

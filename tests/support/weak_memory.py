@@ -186,6 +186,13 @@ AGAIN = ("again",)
 Loads = Generator[Any, Any, Any]
 
 
+class Run(NamedTuple):
+    """Ask for the result of another operation, which is explored once for all who ask."""
+
+    operation: Callable[..., Loads]
+    args: tuple[Any, ...] = ()
+
+
 def again(*args: Any) -> tuple[Any, ...]:
     """Begin the operation again, with other arguments."""
     return (*AGAIN, *args)
@@ -223,7 +230,7 @@ class Point:
     running it once, however many states of the memory lead there.
     """
 
-    __slots__ = ("_following", "_loaded", "_run", "args", "operation", "result", "wanted")
+    __slots__ = ("_following", "_loaded", "_run", "args", "ended", "operation", "result", "wanted")
 
     def __init__(
         self, operation: Callable[..., Loads], args: tuple[Any, ...], loaded: tuple[Any, ...] = (),
@@ -234,6 +241,8 @@ class Point:
         #: What it asks for; None if it has ended.
         self.wanted: Any = None
         self.result: Any = None
+        #: Of the first point: what its runs ended with, for each state of the memory that they began in.
+        self.ended: dict[Any, list[tuple[Any, Any]]] = {}
         #: The operation where it stopped here, for the first that goes on.
         self._run: Loads | None = None
         try:
@@ -263,36 +272,45 @@ class Explorer:
 
     def __init__(self, memory: Any) -> None:
         self.memory = memory
-        self.known: dict[Any, list[tuple[Any, Any]]] = {}
         self._begins: dict[Any, Point] = {}
 
     def runs(self, operation: Callable[..., Loads], *args: Any, state: Any) -> list[tuple[Any, Any]]:
+        """Return the state of the memory behind each run of an operation, each with the result."""
+        return [(then, result) for result, then in self.results(self._begin(operation, args), state)]
+
+    def results(self, first: Point, state: Any) -> list[tuple[Any, Any]]:
         """Return the results of an operation, each with the state of the memory behind it."""
-        key = (operation.__name__, args, state)
-        if key in self.known:
-            return self.known[key]
-        covers = self.memory.covers
+        found = first.ended.get(state)
+        if found is None:
+            found = first.ended[state] = self._runs(first, state)
+        return found
+
+    def _runs(self, first: Point, state: Any) -> list[tuple[Any, Any]]:
+        covers, loads = self.memory.covers, self.memory.loads
         results, visited = Frontier(covers), Frontier(covers)
-        stack = [(state, self._begin(operation, args))]
+        stack = [(state, first)]
         while stack:
             now, point = stack.pop()
             if not visited.add(point, now):
                 continue
             # One way is followed at once; where there are several, each from its own state.
             while (wanted := point.wanted) is not None:
-                if wanted[:1] == AGAIN:
-                    stack.append((now, self._begin(operation, wanted[1:] or point.args)))
+                if type(wanted) is Load:
+                    ways = loads(wanted, now)
+                elif wanted[:1] == AGAIN:
+                    stack.append((now, self._begin(point.operation, wanted[1:] or point.args)))
                     break
-                ways = self._ways(wanted, now)
+                else:
+                    ways = self._ways(wanted, now)
                 if len(ways) > 1:
-                    stack += [(then, point.behind(value)) for value, then in ways]
+                    for value, then in ways:
+                        stack.append((then, point.behind(value)))
                     break
                 ((value, now),) = ways
                 point = point.behind(value)
             else:
                 results.add(point.result, now)
-        found = self.known[key] = [(then, result) for result, then in results.items()]
-        return found
+        return list(results.items())
 
     def _begin(self, operation: Callable[..., Loads], args: tuple[Any, ...]) -> Point:
         key = (operation.__name__, args)
@@ -302,14 +320,17 @@ class Explorer:
         return found
 
     def _ways(self, wanted: Any, state: Any) -> list[tuple[Any, Any]]:
-        """Return what a reader can get, each with the state of the memory behind it."""
-        if isinstance(wanted, Load):
-            ways: list[tuple[Any, Any]] = self.memory.loads(wanted, state)
-            return ways
+        """Return what a reader can get that asks for no load, each with the state of the memory behind it."""
         if isinstance(wanted, Fence):
             return [(None, self.memory.fence(wanted, state))]
+        if isinstance(wanted, Run):
+            return self.results(self._begin(wanted.operation, wanted.args), state)
         assert wanted == EITHER
         return [(False, state), (True, state)]
+
+    def forget(self) -> None:
+        """Keep nothing of the runs: results stay."""
+        self._begins.clear()
 
 
 # --------------------------------------------------------------------------------------------------

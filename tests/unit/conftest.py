@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 import numpy.testing  # noqa: F401  (NumPy 1.26 starts a process when this is first imported)
 import pytest
@@ -23,6 +24,9 @@ STARTS = frozenset(
     {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "pty.spawn", "os.exec"}
 )
 
+#: What matplotlib starts where it is used for the first time on a machine, to see which fonts there are.
+FONTS = "fc-list"
+
 #: What the running test has done that it must not do; None while no unit test runs.
 _offences: list[str] | None = None
 
@@ -33,8 +37,8 @@ def _refuse(what: str) -> None:
         raise RuntimeError(f"{what}: a test that does this belongs in tests/processes")
 
 
-def _hear(event: str, arguments: tuple[object, ...]) -> None:
-    if event in STARTS:
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in STARTS and not (event == "subprocess.Popen" and arguments[1][:1] == [FONTS]):
         _refuse(event)
 
 
@@ -42,28 +46,38 @@ def _hear(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_hear)
 
 
-@pytest.fixture(autouse=True)
-def _one_process_without_sleep(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Fail a test that starts a process or sleeps, even if it catches the error."""
+_sleep, _start = time.sleep, BaseProcess.start
+
+
+def _sleep_briefly(seconds: float) -> None:
+    if seconds > LONGEST_SLEEP and _offences is not None:
+        _offences.append(f"time.sleep({seconds})")
+    _sleep(seconds)
+
+
+def _start_nothing(process: BaseProcess) -> None:
+    _refuse("multiprocessing")
+    _start(process)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """From here on a test must neither start a process nor sleep."""
     global _offences
-    offences: list[str] = []
-    sleep, start = time.sleep, BaseProcess.start
+    time.sleep, BaseProcess.start = _sleep_briefly, _start_nothing
+    _offences = []
 
-    def sleep_briefly(seconds: float) -> None:
-        if seconds > LONGEST_SLEEP:
-            offences.append(f"time.sleep({seconds})")
-        sleep(seconds)
 
-    def start_nothing(process: BaseProcess) -> None:
-        _refuse("multiprocessing")
-        start(process)
-
-    monkeypatch.setattr(time, "sleep", sleep_briefly)
-    monkeypatch.setattr(BaseProcess, "start", start_nothing)
-    _offences = offences
-    yield
-    _offences = None
-    assert not offences, f"{', '.join(offences)}: a test that does this belongs in tests/processes"
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Fail a test that did, even if it caught the error."""
+    global _offences
+    try:
+        return (yield)
+    finally:
+        offences, _offences = _offences, None
+        time.sleep, BaseProcess.start = _sleep, _start
+        assert not offences, f"{', '.join(offences)}: a test that does this belongs in tests/processes"
 
 
 @pytest.fixture

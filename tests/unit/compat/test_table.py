@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import re
@@ -122,6 +123,7 @@ def row_id(row: Row) -> str:
 def members() -> Any:
     """Tell whether a class has a member, also one that only its constructor sets."""
 
+    @functools.cache
     def source_of(cls: type) -> str:
         files = [getattr(sys.modules[each.__module__], "__file__", None) or "" for each in cls.__mro__]
         ours = [each for each, file in zip(cls.__mro__, files, strict=True) if file.endswith(".py")]

@@ -10,11 +10,21 @@ from pymilk.inspection.installed import DISTRIBUTION, rivals
 from support.findings import about
 
 
-def install(folder: Path, name: str, *packages: str) -> None:
-    info = folder / f"{name}-9.9.dist-info"
+def install(folder: Path, name: str, lists: str, *packages: str) -> None:
+    """Make what is left of a distribution where it was installed: `lists` says what it has, as tools do."""
+    info = folder / f"{name}-9.9.{'egg' if lists == 'SOURCES.txt' else 'dist'}-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n")
-    (info / "top_level.txt").write_text("\n".join(packages))
+    metadata = info / ("PKG-INFO" if lists == "SOURCES.txt" else "METADATA")
+    metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n")
+    lines = {
+        "top_level.txt": packages,
+        "RECORD": [f"{info.name}/METADATA,,", *(f"{each}/__init__.py,sha256=0,1" for each in packages)],
+        "SOURCES.txt": [f"{each}/__init__.py" for each in packages],
+    }
+    (info / lists).write_text("\n".join(lines[lists]))
+    for each in packages:
+        (folder / each).mkdir()
+        (folder / each / "__init__.py").write_text("")
 
 
 def test_none_beside_us(shm_dir: Path) -> None:
@@ -22,11 +32,12 @@ def test_none_beside_us(shm_dir: Path) -> None:
     assert about("installation") == []
 
 
+@pytest.mark.parametrize("lists", ["top_level.txt", "RECORD", "SOURCES.txt"])
 def test_the_library_whose_scripts_run_here(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shm_dir: Path
+    lists: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shm_dir: Path
 ) -> None:
-    install(tmp_path, "pyMilk", "pyMilk")
-    install(tmp_path, "other", "elsewhere")
+    install(tmp_path, "pyMilk", lists, "pyMilk")
+    install(tmp_path, "other", lists, "elsewhere")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert rivals() == {"pyMilk 9.9": ["pyMilk"]}
     [finding] = about("installation")

@@ -14,7 +14,7 @@ import pytest
 from pymilk import FRAME_ROW, SHM, load, record
 from pymilk.errors import StreamArgumentError, StreamStorageError
 from pymilk.recording.job import Job
-from pymilk.recording.sinks import Sink, npy, sink_of
+from pymilk.recording.sinks import Sink, fits_packed, npy, sink_of
 from pymilk.system import durable
 from pymilk.system.durable import DirectFile, sync_files
 from support.disks import direct_or_skip
@@ -94,6 +94,7 @@ def test_frames_count_once_they_are_on_the_disk(
 ) -> None:
     suffix, _, word = how.partition("+")
     monkeypatch.setattr(npy, "_PIECE_NBYTES", 4096)  # to be reserved
+    monkeypatch.setattr(fits_packed, "_ROWS", 1 << 10)  # to be set aside
     disk = Disk(monkeypatch, tmp_path)
     kind = sink_of(f"cam.{suffix}", word)
     path = str(tmp_path / f"cam.{suffix}")

@@ -29,7 +29,7 @@ def copied_at_work(cam: SHM, path: Path, frames: np.ndarray) -> Path:
         cam.set_many(frames)
         while not path.exists() or len(load(path)) < len(frames):
             assert recorder.running
-        shutil.copytree(path.parent, copy.parent, ignore=shutil.ignore_patterns("killed"))
+        shutil.copytree(path.parent, copy.parent, ignore=shutil.ignore_patterns("killed", ".pymilk.*"))
     return copy
 
 
