@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import threading
 import time
@@ -13,19 +14,41 @@ import pytest
 
 from pymilk.web import Settings, WebServer
 
-from .waiting import becomes
+from .waiting import PATIENCE, becomes
 
-#: WebGL by the processor: the same on every machine.
-OPTIONS = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+#: WebGL by the processor: the same on every machine. The rest without it takes two thirds of the time.
+OPTIONS = [
+    "--no-sandbox",
+    "--use-gl=angle",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-gpu-compositing",
+]
+
+#: What the console says of a canvas that is put into such a page.
+_PUT = "GPU stall due to ReadPixels"
 
 _READ = """(places) => {
     const canvas = document.querySelector(".stage canvas");
-    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
-    copy.drawImage(canvas, 0, 0);
-    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-    const first = ([x, y]) => 4 * (Math.floor(y) * canvas.width + Math.floor(x));
-    return places.map((place) => [...data.slice(first(place), first(place) + 3)]);
+    const copy = new OffscreenCanvas(places.length, 1).getContext("2d");
+    places.forEach(([x, y], at) => copy.drawImage(canvas, Math.floor(x), Math.floor(y), 1, 1, at, 0, 1, 1));
+    const { data } = copy.getImageData(0, 0, places.length, 1);
+    return places.map((_, at) => [...data.slice(4 * at, 4 * at + 3)]);
 }"""
+
+#: A promise of a condition that holds, or of what it is when the time is over.
+_UNTIL = """new Promise((done, failed) => {
+    const end = performance.now() + %d;
+    const look = () => {
+        try {
+            const found = (%s);
+            if (found || performance.now() > end) done(found); else setTimeout(look, 10);
+        } catch (error) {
+            failed(error);
+        }
+    };
+    look();
+})"""
 
 
 def chromium() -> str | None:
@@ -73,7 +96,7 @@ class Look:
         self.page, self.server = page, server
         self.said: list[str] = []
         self._hears = {
-            "console": lambda message: self.said.append(message.text),
+            "console": lambda message: _PUT in message.text or self.said.append(message.text),
             "pageerror": lambda error: self.said.append(str(error)),
         }
         for event, hear in self._hears.items():
@@ -87,12 +110,20 @@ class Look:
         return f"document.querySelector('{selector}')"
 
     def until(self, condition: str) -> Any:
-        """Wait for a condition, and return it; that of playwright evaluates text, which the page forbids."""
-        deadline = time.monotonic() + 30
-        while not (found := self.page.evaluate(condition)):
-            assert time.monotonic() < deadline, f"{condition}; {self.said}"
-            time.sleep(0.01)
-        return found
+        """Have the page wait for a condition, and return it; what `wait_for_function` gives, it forbids."""
+        from playwright.sync_api import Error  # an extra
+
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            try:
+                found = self.page.evaluate(_UNTIL % (PATIENCE * 1000, condition))
+            except Error as error:
+                if "context was destroyed" not in error.message:
+                    raise
+                continue  # another page came
+            assert found, f"{condition}; {self.said}"
+            return found
+        raise AssertionError(f"{condition}; {self.said}")
 
     def shows(self, counter: int) -> None:
         self.until(f"{self.of('.view')}.dataset.cnt0 === '{counter}'")
@@ -110,7 +141,7 @@ class Look:
 
     def says(self, selector: str, text: str) -> None:
         """Wait until an element of the page has just this text."""
-        becomes(lambda: self.page.evaluate(f"{self.of(selector)}?.textContent"), text)
+        self.until(f"{self.of(selector)}?.textContent === {json.dumps(text)}")
 
     def painted(self) -> None:
         """Wait until the page has painted what was asked of it so far."""
