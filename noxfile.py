@@ -26,6 +26,7 @@ ROOT = Path(__file__).parent
 
 #: Benchmarks as they run in a few seconds each, to see that they work, the long ones first.
 SMOKE_TESTS = (
+    "-m pytest -q benchmarks",
     "benchmarks/soak.py --minutes 0.3",
     "benchmarks/recording.py --quick --compress",
     "benchmarks/web.py --quick",
@@ -175,7 +176,6 @@ def smoke_test(command: str) -> subprocess.CompletedProcess[str]:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Each benchmark for a moment."""
-    session.run(sys.executable, "-m", "pytest", "-q", "benchmarks")
     failed = []
     # None measures anything here, and most of them wait most of the time.
     with ThreadPoolExecutor(3) as lanes:

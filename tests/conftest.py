@@ -27,7 +27,7 @@ from pymilk._core import Stream
 # Before the first import of it: a failed assertion of a helper shows its values too.
 pytest.register_assert_rewrite("support")
 
-from support.children import Child, heed_interrupts  # noqa: E402
+from support.children import Child, begin_command, heed_interrupts  # noqa: E402
 from support.paths import SHM_ROOT  # noqa: E402
 
 # Shells have their background jobs ignore Ctrl-C, and all that these start.
@@ -249,15 +249,20 @@ def cam(make: Callable[..., SHM]) -> SHM:
 @pytest.fixture
 def start_command(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start pymilk's commands, as users do, in the directory of the test; ended after it."""
-    started: list[subprocess.Popen[str]] = []
+    started: list[Any] = []
 
-    def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+    def start(*arguments: object, fresh: bool = False, **options: Any) -> subprocess.Popen[str]:
+        """Start a command; `fresh`, or with options of `subprocess.Popen`, in a new interpreter."""
+        environment = {**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "120"}
+        if not (fresh or options):
+            started.append(begin_command(arguments, environment, tmp_path))
+            return started[-1]
         usual = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": heed_interrupts}
         started.append(
             subprocess.Popen(
                 [sys.executable, "-m", "pymilk", *map(str, arguments)],
                 text=True,
-                env={**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "120"},
+                env=environment,
                 cwd=tmp_path,
                 **{**usual, **options},
             )

@@ -7,11 +7,41 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 from support.forked import Process, given, heed_interrupts, parent
 
 #: Begins code that replaces a stream of a living process on purpose.
 REPLACES = "import warnings\nwarnings.filterwarnings('ignore', 'stream .* is replaced')\n"
+
+
+#: What `python -m pymilk` does.
+_COMMAND = "import runpy; runpy.run_module('pymilk', run_name='__main__', alter_sys=True)"
+
+#: What commands import beside NumPy.
+_LIBRARIES = ("click", "rich.console", "rich.progress", "rich.table", "rich.text")
+
+
+def begin_command(
+    arguments: Iterable[object], environment: dict[str, str], directory: Path | None = None
+) -> Process | subprocess.Popen[str]:
+    """Begin a command of pymilk in a process of its own; its pipes are those of a `Child`."""
+    words = tuple(map(str, arguments))
+    environment = {**environment, "PYTHONSAFEPATH": "1"}
+    ready = parent(*_LIBRARIES)
+    if ready is not None and ready.serves(environment) and "PYTHONDEVMODE" not in environment:
+        return Process(ready, _COMMAND, words, environment, directory and str(directory))
+    return subprocess.Popen(
+        [sys.executable, "-m", "pymilk", *words],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=directory,
+        preexec_fn=heed_interrupts,
+    )
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:

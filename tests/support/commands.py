@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.children import heed_interrupts
+from support.children import begin_command, heed_interrupts
 
 pytest.importorskip("click", reason="extra cli")
 
@@ -46,13 +46,18 @@ sys.stdin.readline()
 
 
 def run(*arguments: object, command: list[str] = COMMAND) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*command, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        env={**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "100"},
-    )
+    """Run a command to its end; one that is not pymilk's in a new interpreter."""
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "100"}
+    words = [*command, *map(str, arguments)]
+    if command is not COMMAND:
+        return subprocess.run(words, capture_output=True, text=True, timeout=100, env=environment)
+    process = begin_command(arguments, environment)
+    try:
+        said = process.communicate(timeout=100)
+    except BaseException:
+        process.kill()
+        raise
+    return subprocess.CompletedProcess(words, process.wait(), *said)
 
 
 @contextlib.contextmanager

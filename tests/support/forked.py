@@ -1,4 +1,4 @@
-"""Second processes that begin at once: forked from an interpreter that has NumPy, and nothing of pymilk.
+"""Second processes that begin at once: forked from an interpreter that has libraries, and nothing of pymilk.
 
 Each runs code of its own as its main program, with its own arguments, environment, directory and pipes, and
 ends as an interpreter does. Tests begin more than a thousand; a new interpreter with NumPy takes 0.1 s of
@@ -43,7 +43,8 @@ def heed_interrupts() -> None:
 
 def serve() -> CodeType:
     """Fork a process for each order, until nobody is there to give any; returns in each, with its code."""
-    __import__("numpy")
+    for library in sys.argv[2:]:
+        __import__(library)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=int(sys.argv[1])) as orders:
         while True:
@@ -81,14 +82,19 @@ class Process:
     stderr: IO[str]
 
     def __init__(
-        self, parent: Parent, code: str, arguments: tuple[str, ...], environment: dict[str, str]
+        self,
+        parent: Parent,
+        code: str,
+        arguments: tuple[str, ...],
+        environment: dict[str, str],
+        directory: str | None = None,
     ) -> None:
         self._parent = parent
         self.returncode: int | None = None
         pipes = [os.pipe() for _ in range(3)]
         theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
         try:
-            self.pid = parent.fork(code, arguments, environment, theirs)
+            self.pid = parent.fork(code, arguments, environment, directory or os.getcwd(), theirs)
         finally:
             for pipe in theirs:
                 os.close(pipe)
@@ -157,16 +163,16 @@ class Process:
 
 
 class Parent:
-    """The interpreter that is forked; it ends with this process."""
+    """The interpreter that is forked, with some libraries; it ends with this process."""
 
-    def __init__(self) -> None:
+    def __init__(self, libraries: tuple[str, ...]) -> None:
         self._environment = at_start(os.environ)
         self._lock = threading.Lock()
         os.close(os.pidfd_open(os.getpid()))  # where this is not allowed, nothing is forked
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [INTERPRETER, "-c", PROGRAM, str(theirs.fileno())],
+                [INTERPRETER, "-c", PROGRAM, str(theirs.fileno()), *libraries],
                 stdin=subprocess.PIPE,  # what sys.stdin and the others are made for
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -180,10 +186,15 @@ class Parent:
         return same and self._process.poll() is None
 
     def fork(
-        self, code: str, arguments: tuple[str, ...], environment: dict[str, str], pipes: list[int]
+        self,
+        code: str,
+        arguments: tuple[str, ...],
+        environment: dict[str, str],
+        directory: str,
+        pipes: list[int],
     ) -> int:
         """Begin a process that has these as stdin, stdout and stderr; returns its PID."""
-        order = {"code": code, "arguments": arguments, "environment": environment, "directory": os.getcwd()}
+        order = {"code": code, "arguments": arguments, "environment": environment, "directory": directory}
         return self._ask(order, pipes)
 
     def reap(self, pid: int) -> int:
@@ -216,14 +227,15 @@ def at_start(environment: Any) -> dict[str, str]:
     return {name: value for name, value in given(environment).items() if name.startswith(READ_AT_START)}
 
 
-_parents: dict[int, Parent | None] = {}
+_parents: dict[tuple[int, tuple[str, ...]], Parent | None] = {}
 
 
-def parent() -> Parent | None:
+def parent(*libraries: str) -> Parent | None:
     """Return what this process forks from, begun when it is asked for first; None where that cannot be."""
-    if os.getpid() not in _parents:
+    key = os.getpid(), ("numpy", *libraries)
+    if key not in _parents:
         try:
-            _parents[os.getpid()] = Parent()
+            _parents[key] = Parent(key[1])
         except OSError:
-            _parents[os.getpid()] = None
-    return _parents[os.getpid()]
+            _parents[key] = None
+    return _parents[key]
