@@ -36,11 +36,17 @@ def rivals() -> dict[str, list[str]]:
 
     Notes
     -----
-    Reads one short list of each distribution: some ten milliseconds where a hundred are installed.
+    Reads one list of each distribution: some ten milliseconds where a hundred are installed. What an installation
+    that broke off left without a name, or what cannot be read, is left out.
     """
     found: dict[str, set[str]] = {}
     for distribution in metadata.distributions():
-        packages = _packages_of(distribution)
-        if packages and (name := distribution.metadata["Name"]) != DISTRIBUTION:
-            found.setdefault(f"{name} {metadata.version(name)}", set()).update(packages)
+        try:
+            packages = _packages_of(distribution)
+            about = distribution.metadata if packages else None
+        except ValueError:  # it cannot be decoded
+            continue
+        # Of what an installation left that broke off, there may be a list of files alone.
+        if about and about["Name"] not in (None, DISTRIBUTION):
+            found.setdefault(f"{about['Name']} {about['Version']}", set()).update(packages)
     return {name: sorted(found[name], key=_PACKAGES.index) for name in sorted(found)}

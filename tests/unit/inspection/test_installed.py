@@ -27,6 +27,21 @@ def install(folder: Path, name: str, lists: str, *packages: str) -> None:
         (folder / each / "__init__.py").write_text("")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("top_level.txt", b"pyMilk"), ("RECORD", b"pyMilk/\xff.py,,\n")]
+)
+def test_what_a_broken_installation_left(
+    name: str, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shm_dir: Path
+) -> None:
+    """As pip does that was interrupted: a list of files without a name, or one that nobody can read."""
+    left = tmp_path / "~yMilk-9.9.dist-info"
+    left.mkdir()
+    (left / name).write_bytes(content)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert rivals() == {}
+    assert about("installation") == []
+
+
 def test_none_beside_us(shm_dir: Path) -> None:
     assert rivals() == {}
     assert about("installation") == []
