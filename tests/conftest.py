@@ -27,14 +27,14 @@ from pymilk._core import Stream
 # Before the first import of it: a failed assertion of a helper shows its values too.
 pytest.register_assert_rewrite("support")
 
-from support.children import Child, begin_command, heed_interrupts  # noqa: E402
+from support.children import Child, begin_command  # noqa: E402
 from support.paths import SHM_ROOT  # noqa: E402
 
 # Shells have their background jobs ignore Ctrl-C, and all that these start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-#: A test that takes longer hangs: its stacks are printed and the run ends.
+#: A test that takes longer, or up to a tenth less, hangs: its stacks are printed and the run ends.
 WATCHDOG_SECONDS = 120
 
 
@@ -140,15 +140,14 @@ def _handlers() -> Handlers:
     return [signal.getsignal(number) for number in SIGNALS], sys.unraisablehook
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+_handlers_before: Handlers = _handlers()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
     """Note which handlers there are before a test."""
     global _handlers_before
     _handlers_before = _handlers()
-    return (yield)
-
-
-_handlers_before: Handlers = _handlers()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -166,18 +165,9 @@ def pytest_runtest_teardown() -> Iterator[None]:
         assert (left, after) == (0.0, before)
 
 
-#: Where the tests run, what time was on this directory when it was last read, and what was there.
-HERE = os.getcwd()
-_looked: tuple[int, set[str]] = 0, set()
-
-
-def beside() -> set[str]:
+def beside(here: str = os.getcwd()) -> set[str]:
     """Return the directories of parameters where the tests run: they belong elsewhere."""
-    global _looked
-    now = os.stat(HERE).st_mtime_ns
-    if now != _looked[0]:
-        _looked = now, set(fnmatch.filter(os.listdir(HERE), "fps.*.*dir"))
-    return _looked[1]
+    return set(fnmatch.filter(os.listdir(here), "fps.*.*dir"))
 
 
 @pytest.fixture(autouse=True)
@@ -251,22 +241,9 @@ def start_command(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str
     """Start pymilk's commands, as users do, in the directory of the test; ended after it."""
     started: list[Any] = []
 
-    def start(*arguments: object, fresh: bool = False, **options: Any) -> subprocess.Popen[str]:
-        """Start a command; `fresh`, or with options of `subprocess.Popen`, in a new interpreter."""
-        environment = {**os.environ, "PYTHONSAFEPATH": "1", "COLUMNS": "120"}
-        if not (fresh or options):
-            started.append(begin_command(arguments, environment, tmp_path))
-            return started[-1]
-        usual = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "preexec_fn": heed_interrupts}
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-m", "pymilk", *map(str, arguments)],
-                text=True,
-                env=environment,
-                cwd=tmp_path,
-                **{**usual, **options},
-            )
-        )
+    def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
+        environment = {**os.environ, "COLUMNS": "120"}
+        started.append(begin_command(arguments, environment, tmp_path, **options))
         return started[-1]
 
     yield start

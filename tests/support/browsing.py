@@ -16,17 +16,14 @@ from pymilk.web import Settings, WebServer
 
 from .waiting import PATIENCE, becomes
 
-#: WebGL by the processor: the same on every machine. The rest without it takes two thirds of the time.
-OPTIONS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--disable-gpu-compositing",
-]
+#: All by a card, which is the processor: the same on every machine.
+CARD = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
-#: What the console says of a canvas that is put into such a page.
-_PUT = "GPU stall due to ReadPixels"
+#: Only WebGL by it: that takes two thirds of the time.
+OPTIONS = [*CARD, "--disable-gpu-compositing"]
+
+#: What the console says of a canvas that is put into a page without a card, or is read.
+READ = "GPU stall due to ReadPixels"
 
 _READ = """(places) => {
     const canvas = document.querySelector(".stage canvas");
@@ -96,7 +93,7 @@ class Look:
         self.page, self.server = page, server
         self.said: list[str] = []
         self._hears = {
-            "console": lambda message: _PUT in message.text or self.said.append(message.text),
+            "console": lambda message: READ in message.text or self.said.append(message.text),
             "pageerror": lambda error: self.said.append(str(error)),
         }
         for event, hear in self._hears.items():

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from support.forked import Process, given, heed_interrupts, parent
 
@@ -24,23 +25,28 @@ _LIBRARIES = ("click", "rich.console", "rich.progress", "rich.table", "rich.text
 
 
 def begin_command(
-    arguments: Iterable[object], environment: dict[str, str], directory: Path | None = None
+    arguments: Iterable[object],
+    environment: dict[str, str],
+    directory: Path | None = None,
+    **options: Any,
 ) -> Process | subprocess.Popen[str]:
-    """Begin a command of pymilk in a process of its own; its pipes are those of a `Child`."""
+    """Begin a command of pymilk in a process of its own; its pipes are those of a `Child`.
+
+    A new interpreter, if there are options of `subprocess.Popen`.
+    """
     words = tuple(map(str, arguments))
     environment = {**environment, "PYTHONSAFEPATH": "1"}
-    ready = parent(*_LIBRARIES)
-    if ready is not None and ready.serves(environment) and "PYTHONDEVMODE" not in environment:
-        return Process(ready, _COMMAND, words, environment, directory and str(directory))
+    if not options and "PYTHONDEVMODE" not in environment:
+        ready = parent(*_LIBRARIES)
+        if ready is not None and ready.serves(environment):
+            return Process(ready, _COMMAND, words, environment, directory and str(directory))
+    usual = {**dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE), "preexec_fn": heed_interrupts}
     return subprocess.Popen(
         [sys.executable, "-m", "pymilk", *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
         text=True,
         env=environment,
         cwd=directory,
-        preexec_fn=heed_interrupts,
+        **{**usual, **options},
     )
 
 

@@ -84,7 +84,7 @@ def permitted() -> bool:
 
 
 def share_a_processor() -> None:
-    """Stay on the processor that this process has now, with all that it starts from here on.
+    """Stay on one processor, with all that this process starts from here on.
 
     A step of a victim is a turn of two processes. Where the other one has to be woken up on a processor that
     sleeps, it takes four times as long.

@@ -10,7 +10,7 @@ import numpy as np
 
 from pymilk import SHM
 from pymilk.web import Settings, WebServer
-from support.browsing import Browser, Look, looking
+from support.browsing import CARD, READ, Browser, Look, chromium, looking
 from support.pages import views
 from support.waiting import PATIENCE
 
@@ -104,3 +104,24 @@ def test_the_account_goes_on_with_another_server(browser: Browser, shm_dir: Any)
             assert (known["lives"], screen["shown"] + screen["skipped"]) == (1, 29)
             look.said[:] = [each for each in look.said if not _GONE.search(each)]
             look.leave()
+
+
+def test_nothing_waits_for_the_card(browser: Browser, shm_dir: Any) -> None:
+    """Where the card puts the whole page together, neither values nor statistics are read back from it."""
+    other = browser.real.browser_type.launch(executable_path=chromium(), args=CARD)
+    said: list[str] = []
+    regions = "box 4 4 3 3;circle 4 4 2;line 1.5 1.5 6.5 6.5"
+    try:
+        page = other.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        with SHM("cam", image(1)) as cam, WebServer(Settings(port=0)) as server:
+            look = Look(page, server, "cam", f",regions:{regions}")
+            page.hover(".stage canvas")
+            for number in range(2, 6):
+                cam.set_data(image(number))
+                look.shows(number)
+            look.until("document.querySelectorAll('.regions tr').length >= 3")
+            look.leave()
+    finally:
+        other.close()
+    assert not [each for each in said if READ in each]
