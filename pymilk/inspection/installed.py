@@ -36,8 +36,8 @@ def rivals() -> dict[str, list[str]]:
 
     Notes
     -----
-    Reads one list of each distribution: some ten milliseconds where a hundred are installed. What an installation
-    that broke off left without a name, or what cannot be read, is left out.
+    Reads one list of each distribution: some ten milliseconds where a hundred are installed. What cannot be
+    read, or has no name since its installation broke off, is left out.
     """
     found: dict[str, set[str]] = {}
     for distribution in metadata.distributions():
