@@ -44,9 +44,10 @@ def rivals() -> dict[str, list[str]]:
         try:
             packages = _packages_of(distribution)
             about = distribution.metadata if packages else None
-        except ValueError:  # it cannot be decoded
+        except (ValueError, OSError):  # it cannot be decoded, or says nothing of itself
             continue
         # Of what an installation left that broke off, there may be a list of files alone.
-        if about and about["Name"] not in (None, DISTRIBUTION):
-            found.setdefault(f"{about['Name']} {about['Version']}", set()).update(packages)
+        if about and "Name" in about and about["Name"] != DISTRIBUTION:
+            name = " ".join(about[each] for each in ("Name", "Version") if each in about)
+            found.setdefault(name, set()).update(packages)
     return {name: sorted(found[name], key=_PACKAGES.index) for name in sorted(found)}

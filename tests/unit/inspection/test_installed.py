@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -38,6 +40,34 @@ def test_what_a_broken_installation_left(
     left.mkdir()
     (left / name).write_bytes(content)
     monkeypatch.syspath_prepend(str(tmp_path))
+    assert rivals() == {}
+    assert about("installation") == []
+
+
+class Nameless(metadata.Distribution):
+    """As found by other finders, importlib_metadata among them: what has no metadata says so by an error."""
+
+    def read_text(self, filename: str) -> str | None:
+        return "pyMilk" if filename == "top_level.txt" else None
+
+    def locate_file(self, path: object) -> Path:
+        return Path(str(path))
+
+    @property
+    def metadata(self) -> metadata.PackageMetadata:
+        raise FileNotFoundError("No package metadata was found.")
+
+
+class Finder(metadata.DistributionFinder):
+    """One more place where distributions are looked for."""
+
+    def find_distributions(self, context: object = None) -> list[metadata.Distribution]:
+        return [Nameless()]
+
+
+def test_what_another_finder_has(monkeypatch: pytest.MonkeyPatch, shm_dir: Path) -> None:
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    assert any(isinstance(each, Nameless) for each in metadata.distributions())
     assert rivals() == {}
     assert about("installation") == []
 
