@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import math
 import random
@@ -16,7 +17,6 @@ from pymilk.bridge import Links
 #: The kernel chooses ports for connections in this range, at any moment.
 _FOR_CONNECTIONS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _choice = random.SystemRandom()  # not the one that each test begins with the same seed
-_taken: list[socket.socket] = []
 
 
 def free_port() -> int:
@@ -35,7 +35,7 @@ def free_port() -> int:
         except OSError:
             taken.close()
         else:
-            _taken.append(taken)
+            atexit.register(taken.close)
             return port
 
 

@@ -7,6 +7,7 @@ processor time.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import json
 import os
@@ -168,6 +169,7 @@ class Parent:
     def __init__(self, libraries: tuple[str, ...]) -> None:
         self._environment = at_start(os.environ)
         self._lock = threading.Lock()
+        self._owner = os.getpid()
         os.close(os.pidfd_open(os.getpid()))  # where this is not allowed, nothing is forked
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -200,6 +202,18 @@ class Parent:
     def reap(self, pid: int) -> int:
         """Wait for one of its processes; returns the status."""
         return self._ask(pid, [])
+
+    def close(self) -> None:
+        """End it; a fork of the process that began it only closes what it has of it."""
+        owned = os.getpid() == self._owner
+        if owned:
+            self._orders.shutdown(socket.SHUT_RDWR)  # others may have a copy
+        self._orders.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
+        if owned:
+            self._process.wait()
 
     def _ask(self, order: Any, pipes: list[int]) -> int:
         data = json.dumps(order).encode()
@@ -235,7 +249,10 @@ def parent(*libraries: str) -> Parent | None:
     key = os.getpid(), ("numpy", *libraries)
     if key not in _parents:
         try:
-            _parents[key] = Parent(key[1])
+            begun = Parent(key[1])
         except OSError:
             _parents[key] = None
+        else:
+            atexit.register(begun.close)
+            _parents[key] = begun
     return _parents[key]
