@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._interpreter import (
     as_command,
+    as_module,
     in_main_interpreter,
     let_interrupts_kill,
     let_interrupts_raise,
@@ -76,7 +77,7 @@ set_finder(
     lambda name: getattr(importlib.import_module(".web" if name == "live" else ".view", __name__), name)
 )
 
-if as_command():
+if as_command() and not as_module():
     let_interrupts_raise()
 
 __all__ = [

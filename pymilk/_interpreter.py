@@ -13,6 +13,7 @@ import threading
 
 __all__ = [
     "as_command",
+    "as_module",
     "begin_command",
     "in_main_interpreter",
     "is_command",
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 #: Names of the commands, and what Python is called by while it imports the package for ``python -m pymilk``.
-_COMMANDS = ("pymilk", "creashmim", "updatekw", "-m")
+_COMMANDS = ("pymilk", "pymilk-exec", "creashmim", "updatekw", "shmImshow", "shmPlot", "shmTermshow", "-m")
 
 #: Whether this process runs one of the commands, and ends with it.
 _is_command = False
@@ -48,6 +49,15 @@ def without_gil() -> bool:
 def as_command() -> bool:
     """Return whether this process was started for one of pymilk's commands."""
     return os.path.basename((getattr(sys, "argv", None) or [""])[0]) in _COMMANDS
+
+
+def as_module() -> bool:
+    """Return whether Python imports the package for ``python -m pymilk``: no script has that name."""
+    arguments, original = getattr(sys, "argv", None) or [""], sys.orig_argv
+    if arguments[0] != "-m" or len(original) <= len(arguments):
+        return False
+    word = original[-len(arguments)]
+    return word == "pymilk" or (word.startswith("-") and word.endswith("mpymilk"))
 
 
 def let_interrupts_kill() -> None:

@@ -8,8 +8,11 @@ import os
 import sys
 from collections.abc import Callable
 
-from .._interpreter import begin_command
+from .._interpreter import as_command, begin_command, let_interrupts_kill
 from ..system.causes import cause_of, ended_resources
+
+if as_command():
+    let_interrupts_kill()  # until `begin_command`, and from there on
 
 __all__ = ["creashmim", "main", "shmImshow", "shmPlot", "shmTermshow", "updatekw"]
 
@@ -79,9 +82,9 @@ def loaded(module: str, name: str) -> Callable[..., object]:
 
 
 def _run(module: str, command: str, name: str) -> None:
+    begin_command()
     _open_closed_streams()
     _replace_what_cannot_be_encoded()
-    begin_command()
     found = loaded(module, command)
     try:
         found(prog_name=name)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +121,55 @@ def test_ctrl_c_while_it_begins(shm_dir, after):
     assert (process.returncode, out, err) in [
         (-signal.SIGINT, "", ""), (130, "", "pymilk: interrupted\n")
     ]
+
+
+#: What happens at Ctrl-C, in the order in which it changed: looked at in each call of a Python function.
+WATCH_CTRL_C = """
+import atexit, signal, sys
+
+said = []
+
+def look(*_):
+    handler = signal.getsignal(signal.SIGINT)
+    now = {signal.SIG_DFL: "ends", signal.default_int_handler: "raises"}.get(handler, "handled")
+    if said[-1:] != [now]:
+        said.append(now)
+
+def say():
+    sys.setprofile(None)
+    print(*said, file=sys.stderr)
+
+atexit.register(say)
+sys.setprofile(look)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ([*COMMAND, "ls"], "raises ends handled ends"),
+        ([*COMMAND, "--version"], "raises ends"),
+        # What a script does that imports pymilk is known once it has done so.
+        (["pymilk", "ls"], "raises ends raises ends handled ends"),
+        (["creashmim", "--help"], "raises ends raises ends"),
+        (["shmTermshow", "--help"], "raises ends raises ends"),
+        (["pymilk-exec", "--help"], "raises ends raises"),
+    ],
+)
+def test_what_ctrl_c_does_while_a_command_begins(
+    command: list[str], expected: str, tmp_path: Path, make_stream: Any
+) -> None:
+    make_stream("cam", (3, 4), "u2")
+    (tmp_path / "sitecustomize.py").write_text(WATCH_CTRL_C)
+    said = subprocess.run(
+        command if len(command) > 2 else [sys.executable, *script(command[0]), *command[1:]],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env={**os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": str(tmp_path)},
+        preexec_fn=heed_interrupts,
+    )
+    assert (said.returncode, said.stderr) == (0, f"{expected}\n")
 
 
 def catches_interrupts(pid: int) -> bool:
