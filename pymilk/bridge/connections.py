@@ -9,6 +9,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Iterable
 
 from ..errors import BridgeError, BridgeUnreachableError, StreamError
 from ..system.faults import words_of_fault
@@ -16,7 +17,7 @@ from ..system.forks import tell_after_fork
 from ..system.latch import Latch
 from ..system.threads import do_all, start_thread
 from .deafness import Deafness
-from .engine import Engine, Neighbour
+from .engine import Echo, Engine, Neighbour
 from .links import Links, parts_of
 from .probing import why_not
 
@@ -43,10 +44,14 @@ class _Turns:
         with self._turn:
             return [] if self._over else self._engine.neighbours()
 
-    def reaches(self, neighbour: Neighbour, timeout: float) -> bool:
+    def ask_echo(self, neighbour: Neighbour, timeout: float) -> Echo | None:
         """Ask a neighbour whether it hears."""
         with self._turn:
-            return not self._over and self._engine.reaches(neighbour, timeout)
+            return None if self._over else self._engine.ask_echo(neighbour, timeout)
+
+    def tell_unheard(self, numbers: Iterable[str]) -> None:
+        """Let echoes of this end say whom it does not hear."""
+        self._engine.tell_unheard(numbers)
 
     def renew(self) -> None:
         """Begin anew."""
@@ -95,9 +100,9 @@ class Connections:
     def watch(self) -> Connections:
         """Look in a thread, until `close`; returns itself.
 
-        None is started if there are no addresses, and no list of revoked certificates.
+        None is started if there are no addresses.
         """
-        if self._links.connect or self._list is not None:
+        if self._links.connect or self._links.listen:
             start_thread(threading.Thread(target=self._run, name="pymilk-bridge-links", daemon=True))
         return self
 
@@ -191,11 +196,6 @@ class Connections:
         near = {each.address for each in engine.neighbours()}
         return [address for address in self._links.connect if not near & self._numbers_of(address)]
 
-    def _listened_to(self) -> list[Neighbour]:
-        """Return those whom this end connected to."""
-        named = set().union(*map(self._numbers_of, self._links.connect))
-        return [each for each in self._turns.neighbours() if each.address in named]
-
     def _numbers_of(self, address: str) -> set[str]:
         """Return an address as the engine writes it: with numbers."""
         if address not in self._numbers:
@@ -235,8 +235,13 @@ class Connections:
     def _tend(self) -> None:
         """Cut connections that hand nothing on; notes whether to look again soon."""
         self._soon = False
+        near = self._turns.neighbours()
+        named = set().union(*map(self._numbers_of, self._links.connect))
         with contextlib.suppress(BridgeError):  # it has ended
-            self._soon = self._deafness.look(self._listened_to())
+            self._soon = self._deafness.look(
+                [each for each in near if each.address in named],
+                [each for each in near if each.address not in named],
+            )
 
 
 def _called(each: Neighbour) -> str:

@@ -6,10 +6,10 @@ in a part for any letters.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
-__all__ = ["Answer", "Engine", "Neighbour", "Outlet", "Registration"]
+__all__ = ["Answer", "Echo", "Engine", "Neighbour", "Outlet", "Registration"]
 
 
 class Registration(Protocol):
@@ -77,6 +77,18 @@ class Neighbour(NamedTuple):
     number: str = ""
 
 
+class Echo(NamedTuple):
+    """What a neighbour answered: this end hears it.
+
+    Attributes
+    ----------
+    hears : bool
+        Whether it hears this end as well, as far as it knows: False if it has asked, and asked again.
+    """
+
+    hears: bool
+
+
 class Engine(Protocol):
     """Publishing, listening, questions, and who is there.
 
@@ -111,8 +123,11 @@ class Engine(Protocol):
     def neighbours(self) -> list[Neighbour]:
         """Return who is connected now; nobody after the end."""
 
-    def reaches(self, neighbour: Neighbour, timeout: float) -> bool:
-        """Ask a neighbour whether it hears; returns whether it answered within so many seconds."""
+    def ask_echo(self, neighbour: Neighbour, timeout: float) -> Echo | None:
+        """Ask a neighbour whether it hears; None if it did not answer within so many seconds."""
+
+    def tell_unheard(self, numbers: Iterable[str]) -> None:
+        """Let echoes of this end say whom it asked and does not hear."""
 
     def renew(self) -> None:
         """Begin anew, with files about who may do what as they are now; connections end.

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from ..arguments import check_kind
@@ -25,7 +25,7 @@ from ..system.signals import held_signals
 from ..times import now_ns
 from .access import Allow
 from .credentials import check_private
-from .engine import Answer, Engine, Neighbour, Outlet, Registration
+from .engine import Answer, Echo, Engine, Neighbour, Outlet, Registration
 from .keys import (
     ABOUT,
     COMMAND,
@@ -248,12 +248,6 @@ def _words(error: Exception) -> str:
     return _PLACE.sub("", str(error))
 
 
-def _echo(query: Any) -> None:
-    """Answer somebody who asks whether this end hears."""
-    with query:
-        query.reply(query.key_expr, b"")
-
-
 def _keep(what: Any) -> None:
     """Never free an object."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(what))
@@ -325,10 +319,15 @@ class _Session:
         self._all: dict[_Closing, None] = {}
         self._lock = threading.RLock()
         self.renewing = self._ended = False
+        self._unheard = b""  # what echoes say: numbers of others, with spaces between
+
+        def say(query: Any) -> None:
+            with query:
+                query.reply(query.key_expr, self._unheard)
 
         def echo(session: Any) -> tuple[Any, ...]:
             own = echo_key(str(session.zid()))
-            return (session.declare_queryable(own, self._at_once(_echo), complete=True),)
+            return (session.declare_queryable(own, self._at_once(say), complete=True),)
 
         self._tell(_Closing(self, echo))
         tell_after_fork(self)
@@ -481,10 +480,17 @@ class _Session:
         except self.zenoh.ZError:
             return []  # it has ended
 
-    def reaches(self, neighbour: Neighbour, timeout: float) -> bool:
-        if self._session is None:
-            return False
-        return bool(self.ask(echo_key(neighbour.number), timeout, urgent=True))
+    def ask_echo(self, neighbour: Neighbour, timeout: float) -> Echo | None:
+        session = self._session
+        if session is None:
+            return None
+        answers = self.ask(echo_key(neighbour.number), timeout, urgent=True)
+        if not answers:
+            return None
+        return Echo(str(session.zid()).encode() not in answers[0].message.split())
+
+    def tell_unheard(self, numbers: Iterable[str]) -> None:
+        self._unheard = " ".join(sorted(numbers)).encode()
 
     def close(self) -> None:
         self._ended = True

@@ -10,18 +10,22 @@ import pytest
 
 from pymilk.bridge import deafness
 from pymilk.bridge.deafness import Deafness, cut
-from pymilk.bridge.engine import Neighbour
+from pymilk.bridge.engine import Echo, Neighbour
 
 
 class Engine:
     """Answers for those who hear, and counts questions."""
 
     def __init__(self):
-        self.hears, self.asked, self.renewed = True, 0, 0
+        self.hears, self.hears_us, self.asked, self.renewed = True, True, 0, 0
+        self.unheard = []
 
-    def reaches(self, neighbour, timeout):
+    def ask_echo(self, neighbour, timeout):
         self.asked += 1
-        return self.hears
+        return Echo(self.hears_us) if self.hears else None
+
+    def tell_unheard(self, numbers):
+        self.unheard = list(numbers)
 
     def renew(self):
         self.renewed += 1
@@ -182,3 +186,92 @@ def test_where_cutting_does_not_help_the_engine_begins_anew(clock, monkeypatch, 
     engine.hears = False
     look(7)
     assert (len(cuts), engine.renewed) == (5, int(alone))
+
+
+def looks(watch, clock, seconds, *near):
+    for _ in range(round(10 * seconds)):
+        watch.look(*near)
+        clock.now += 0.1
+
+
+def test_one_that_does_not_hear_this_end_is_cut(connect, clock):
+    engine = Engine()
+    neighbour, far = connect()
+    watch = Deafness(engine, alone=True)
+    looks(watch, clock, 1, [neighbour])  # it has not asked often enough to know
+    engine.hears_us = False
+    looks(watch, clock, 0.9, [neighbour])
+    assert not is_cut(far)
+    looks(watch, clock, 0.3, [neighbour])
+    assert is_cut(far)
+
+
+def test_one_that_never_hears_this_end_is_cut_three_times(clock, monkeypatch):
+    """Rules may be the reason: it is left alone then, until it did hear for as long as it takes to know."""
+    cuts = []
+    monkeypatch.setattr(deafness, "cut", lambda each: cuts.append(clock.now) or True)
+    engine = Engine()
+    watch = Deafness(engine, alone=True)
+
+    def look(seconds):
+        for _ in range(round(10 * seconds)):  # each time another connection
+            watch.look([Neighbour("tcp/127.0.0.1:7447", "", f"tcp/127.0.0.1:{1 + len(cuts)}", "1")])
+            clock.now += 0.1
+
+    engine.hears_us = False
+    look(30)
+    assert len(cuts) == 3
+    assert cuts[-1] - cuts[0] < 3
+    assert engine.renewed == 0
+    watch.look([])
+    engine.hears_us = True
+    look(4.5)
+    watch.look([])
+    engine.hears_us = False
+    look(1.5)
+    assert len(cuts) == 4
+
+
+def test_what_is_said_before_it_can_be_known_does_not_count(clock, monkeypatch):
+    """At first each other end says that it hears: nobody is cut again and again for that."""
+    cuts = []
+    monkeypatch.setattr(deafness, "cut", lambda each: cuts.append(clock.now) or True)
+    engine = Engine()
+    watch = Deafness(engine, alone=True)
+    for _ in range(10):
+        link = Neighbour("tcp/127.0.0.1:7447", "", f"tcp/127.0.0.1:{1 + len(cuts)}", "1")
+        engine.hears_us = True
+        looks(watch, clock, 0.5, [link])
+        engine.hears_us = False
+        looks(watch, clock, 1.2, [link])
+    assert len(cuts) == 3
+
+
+def test_who_is_not_heard_is_told_after_three_questions(connect, clock):
+    engine = Engine()
+    engine.hears = False
+    neighbour, far = connect()
+    watch = Deafness(engine, alone=False)
+    for questions in range(1, 6):
+        watch.look([], [neighbour])
+        assert engine.asked == questions
+        assert engine.unheard == ([] if questions < 3 else [neighbour.number])
+    engine.hears = True
+    watch.look([], [neighbour])
+    assert engine.unheard == []
+    looks(watch, clock, 3, [], [neighbour])
+    assert engine.asked == 6  # it answered
+    assert not is_cut(far)  # it does that itself
+
+
+def test_who_connects_and_never_answers_is_asked_for_a_while(connect, clock):
+    engine = Engine()
+    engine.hears = False
+    neighbour, far = connect()
+    watch = Deafness(engine, alone=False)
+    looks(watch, clock, 20, [], [neighbour])
+    assert 50 <= engine.asked <= 51
+    assert engine.unheard == [neighbour.number]
+    assert not is_cut(far)
+    watch.look([], [neighbour._replace(here="tcp/127.0.0.1:1")])  # another connection
+    assert engine.unheard == []
