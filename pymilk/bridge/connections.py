@@ -59,6 +59,12 @@ class _Turns:
             if not self._over:
                 self._engine.renew()
 
+    def revive(self) -> None:
+        """Begin anew if it failed within itself."""
+        with self._turn:
+            if not self._over and self._engine.failed:
+                self._engine.renew()
+
     def end(self) -> None:
         """Let no call begin any more, and wait for that in progress."""
         self._over = True
@@ -216,7 +222,7 @@ class Connections:
         due = dict.fromkeys(self._links.connect, time.monotonic() + _PATIENCE_SECONDS)
         while not self._over.is_set():
             # Each by itself: whoever was revoked must not stay because a name could not be looked up.
-            fault = do_all(self._tend, self._heed, functools.partial(self._explain, due))
+            fault = do_all(self._turns.revive, self._tend, self._heed, functools.partial(self._explain, due))
             self._fault = "" if fault is None else f"links are not looked after: {words_of_fault(fault)}"
             self._over.wait(_SOON_SECONDS if self._soon else _LOOK_SECONDS)
 

@@ -93,7 +93,14 @@ class Engine(Protocol):
     """Publishing, listening, questions, and who is there.
 
     Functions that an engine calls run in threads of its own: they must be short, and raise nothing.
+
+    Attributes
+    ----------
+    failed : bool
+        It failed within itself, and carries nothing until it begins anew.
     """
+
+    failed: bool
 
     def outlet(self, key: str, heard: Callable[[], object], *, urgent: bool = False) -> Outlet:
         """Open a place for messages of a key; `heard` is called when somebody begins or ceases to listen.

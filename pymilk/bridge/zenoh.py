@@ -12,7 +12,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from ..arguments import check_kind
@@ -93,7 +93,9 @@ def open_engine(links: Links, most: int) -> Engine:
     def opened() -> Any:
         try:
             return zenoh.open(_config(zenoh, links, most))
-        except zenoh.ZError as error:
+        except BaseException as error:
+            if not (isinstance(error, zenoh.ZError) or _is_panic(error)):
+                raise
             listening = ", ".join(links.listen) or "nothing"
             raise BridgeError(
                 f"the engine cannot start, listening on {listening}: {_words(error)}"
@@ -243,9 +245,14 @@ def _subject(links: Links, who: tuple[str, ...]) -> dict[str, Any]:
     return {} if "*" in who else {"usernames": list(who)}
 
 
-def _words(error: Exception) -> str:
+def _words(error: BaseException) -> str:
     """Return what the engine says of an error, without the places in its own files."""
     return _PLACE.sub("", str(error))
+
+
+def _is_panic(error: BaseException) -> bool:
+    """Return whether the engine failed within itself: its locks may be useless from then on."""
+    return type(error).__module__ == "pyo3_runtime"  # nothing of this name can be imported
 
 
 def _keep(what: Any) -> None:
@@ -264,19 +271,25 @@ class _Closing:
     """
 
     def __init__(self, of: _Session, declare: Callable[[Any], tuple[Any, ...]]) -> None:
-        self._of, self._declare, self._zenoh = of, declare, of.zenoh
+        self._of, self._declare = of, declare
         self._what: tuple[Any, ...] = ()
         self.session: Any = None
 
+    @property
+    def told(self) -> bool:
+        """Whether it was told in the present session."""
+        return bool(self._what)
+
     def begin(self, session: Any) -> None:
         """Tell it in a session."""
-        self.session, self._what = session, self._declare(session)
+        self.session, self._what = session, ()
+        self._what = self._declare(session)
 
     def close(self) -> None:
         what, self._what = self._what, ()
         self._of.forget(self)
         for each in what:
-            with contextlib.suppress(self._zenoh.ZError):  # the session has ended
+            with self._of.shielded(self.session):  # it may have ended
                 each.undeclare()
 
     def leave(self) -> None:
@@ -294,20 +307,19 @@ class _Outlet(_Closing):
 
     @property
     def wanted(self) -> bool:
-        try:
+        with self._of.shielded(self.session):
             return any(each.matching_status.matching for each in self._what[:1])
-        except self._zenoh.ZError:
-            return False
+        return False
 
     def put(self, message: bytes) -> None:
         before = self.session
         try:
             for publisher in self._what[:1]:
                 publisher.put(message)
-        except self._zenoh.ZError as error:
-            # While the engine begins anew it gets lost, as on a link that is cut.
-            if not self._of.renewing and self.session is before:
-                raise BridgeError(f"the engine sends nothing: {_words(error)}") from error
+        except BaseException as error:
+            self._of.check(error, before, "sends nothing")
+            if self._of.ended:
+                raise BridgeError("the engine sends nothing: it has ended") from error
 
 
 class _Session:
@@ -318,7 +330,7 @@ class _Session:
         self._session = opened()
         self._all: dict[_Closing, None] = {}
         self._lock = threading.RLock()
-        self.renewing = self._ended = False
+        self.renewing = self.ended = self.failed = False
         self._unheard = b""  # what echoes say: numbers of others, with spaces between
 
         def say(query: Any) -> None:
@@ -334,7 +346,7 @@ class _Session:
 
     def _after_fork(self) -> None:
         # Its threads stayed with the parent: to free anything of it would wait for them forever.
-        self._lock, self._ended = threading.RLock(), True
+        self._lock, self.ended = threading.RLock(), True
         for each in self._all:
             each.leave()
         session, self._session = self._session, None
@@ -345,8 +357,36 @@ class _Session:
         with held_signals(), self._lock:  # it is told whole, and what is called meanwhile does not raise
             self._all[what] = None
             if not self.renewing:
-                what.begin(self._session)
+                try:
+                    what.begin(self._session)
+                except BaseException as error:  # noqa: BLE001 (raised if it is not the engine's)
+                    del self._all[what]
+                    self.check(error, self._session, "tells nothing")
+                    self._all[what] = None  # it is told in the next session
             return what
+
+    def check(self, error: BaseException, session: Any, what: str) -> None:
+        """Raise an error that the engine raised in a session, in words, unless another session follows it.
+
+        Then messages get lost, as on a link that is cut. What is no error of the engine is raised as it is.
+        """
+        if _is_panic(error):
+            self.failed = self.failed or session is self._session
+        elif not isinstance(error, self.zenoh.ZError):
+            raise error
+        if not (self.failed or self.renewing or session is not self._session):
+            raise BridgeError(f"the engine {what}: {_words(error)}") from error
+
+    @contextlib.contextmanager
+    def shielded(self, session: Any) -> Iterator[None]:
+        """Go on behind the block if the engine raises an error in a session."""
+        try:
+            yield
+        except BaseException as error:
+            if _is_panic(error):
+                self.failed = self.failed or session is self._session
+            elif not isinstance(error, self.zenoh.ZError):
+                raise
 
     def forget(self, what: _Closing) -> None:
         """Tell it no more."""
@@ -358,18 +398,20 @@ class _Session:
             self.renewing = True
             session, self._session = self._session, None
         if session is not None:  # without the lock: calls that it waits for may need it
-            with contextlib.suppress(self.zenoh.ZError):
+            with self.shielded(session):
                 session.close()
-        if self._ended:
+        if self.ended:
             return
         session = self._opened()
         with self._lock:
-            self._session = session
+            self._session, self.failed = session, False
             while others := [each for each in self._all if each.session is not session]:
                 for each in others:
-                    each.begin(session)
+                    with self.shielded(session):
+                        each.begin(session)
+            self.failed = self.failed or not all(each.told for each in self._all)
             self.renewing = False
-        if self._ended:
+        if self.ended:
             self.close()
 
     def _at_once(self, call: Callable[[Any], object]) -> Any:
@@ -441,10 +483,9 @@ class _Session:
                 for reply in itertools.islice(replies, _ANSWERS_MOST)
                 if reply.ok is not None
             ]
-        except self.zenoh.ZError as error:
-            if self.renewing or self._session is not session:
-                return []
-            raise BridgeError(f"the engine asks nobody: {_words(error)}") from error
+        except BaseException as error:  # noqa: BLE001 (raised if it is not the engine's)
+            self.check(error, session, "asks nobody")
+            return []
 
     def appear(self, key: str) -> Registration:
         return self._tell(_Closing(self, lambda session: (session.liveliness().declare_token(key),)))
@@ -472,13 +513,12 @@ class _Session:
         session = self._session
         if session is None:
             return []
-        try:
+        with self.shielded(session):  # it may have ended
             return [
                 Neighbour(str(each.dst), each.auth_identifier or "", str(each.src), str(each.zid))
                 for each in session.info.links()
             ]
-        except self.zenoh.ZError:
-            return []  # it has ended
+        return []
 
     def ask_echo(self, neighbour: Neighbour, timeout: float) -> Echo | None:
         session = self._session
@@ -493,8 +533,8 @@ class _Session:
         self._unheard = " ".join(sorted(numbers)).encode()
 
     def close(self) -> None:
-        self._ended = True
+        self.ended = True
         session, self._session = self._session, None
         if session is not None:
-            with contextlib.suppress(self.zenoh.ZError):
+            with self.shielded(session):
                 session.close()

@@ -12,7 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pymilk.bridge import Links
+from pymilk import SHM
+from pymilk.bridge import Links, Receiver
+from support.waiting import until
 
 #: The kernel chooses ports for connections in this range, at any moment.
 _FOR_CONNECTIONS = Path("/proc/sys/net/ipv4/ip_local_port_range")
@@ -53,6 +55,14 @@ def start_all(stack: contextlib.ExitStack, *made: Any) -> tuple[Any, ...]:
         for each in pool.map(lambda each: each.start(), made):
             stack.enter_context(contextlib.closing(each))
     return made
+
+
+def check_account(receiver: Receiver, source: SHM) -> None:
+    """Wait for the newest frame; each from the first row on was received, or is counted as missing."""
+    until(lambda: receiver.rows()[-1]["cnt0"] == source.get_counter())
+    numbers = receiver.rows()["cnt0"]
+    report = receiver.report
+    assert report.received + report.lost == numbers[-1] - numbers[0] + 1
 
 
 class Proxy:

@@ -73,6 +73,8 @@ class Wires:
         All that were put.
     """
 
+    failed = False
+
     def __init__(self, drop: Callable[[int], bool] = lambda number: False) -> None:
         self.drop = drop
         self.messages: list[bytes] = []

@@ -14,6 +14,8 @@ from support.waiting import PATIENCE
 class Slow:
     """An engine that answers when it is let."""
 
+    failed = False
+
     def __init__(self) -> None:
         self.asked, self.let = threading.Event(), threading.Event()
         self.calls = self.answers = 0

@@ -367,6 +367,8 @@ def test_commands_without_a_thread(remote: RemoteParameters) -> None:
 class Alone:
     """An engine that is connected to nobody."""
 
+    failed = False
+
     def neighbours(self) -> list[Any]:
         return []
 
