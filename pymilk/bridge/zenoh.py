@@ -286,8 +286,8 @@ class _Closing:
         self._what = self._declare(session)
 
     def close(self) -> None:
+        self._of.forget(self)  # first: another session would tell it again
         what, self._what = self._what, ()
-        self._of.forget(self)
         for each in what:
             with self._of.shielded(self.session):  # it may have ended
                 each.undeclare()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pymilk.bridge import Links, Receiver, Router, Sender
 from pymilk.bridge.zenoh import open_engine
 from pymilk.errors import BridgeError
 from support.bridging import check_account, connecting, free_port, listening, start_all
-from support.waiting import until
+from support.waiting import PATIENCE, until
 
 #: What Zenoh for Python raises once a thread of it panicked and left a lock behind; nothing has it to import.
 PanicException = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
@@ -88,3 +89,22 @@ def test_nobody_sees_its_exceptions(shm_dir: Path) -> None:
         del whole
     with pytest.raises(BridgeError, match="ended"):
         outlet.put(b"frame")
+
+
+def test_what_was_closed_is_not_told_again(shm_dir: Path) -> None:
+    """It is closed while the engine begins anew: whoever is first, none is told in the next session."""
+    engine: Any = open_engine(listening(free_port()), 1000)
+    with contextlib.closing(engine):
+        kept, closed = (engine.appear(f"pymilk/1/rtc/wfs/here/{number}") for number in (1, 2))
+        with engine._lock:
+            closer = threading.Thread(target=closed.close)
+            closer.start()
+            closer.join(0.05)
+            assert closer.is_alive()
+            assert closed.told  # until it is taken back, a session that follows would tell it
+        closer.join(PATIENCE)
+        assert not closed.told
+        engine.renew()
+        assert kept.told
+        assert not closed.told
+        assert not engine.failed
