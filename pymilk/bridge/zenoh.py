@@ -307,9 +307,11 @@ class _Outlet(_Closing):
 
     @property
     def wanted(self) -> bool:
-        with self._of.shielded(self.session):
+        try:
             return any(each.matching_status.matching for each in self._what[:1])
-        return False
+        except BaseException as error:  # noqa: BLE001 (raised if it is not the engine's)
+            self._of.take(error, self.session)
+            return False
 
     def put(self, message: bytes) -> None:
         before = self.session
@@ -370,10 +372,7 @@ class _Session:
 
         Then messages get lost, as on a link that is cut. What is no error of the engine is raised as it is.
         """
-        if _is_panic(error):
-            self.failed = self.failed or session is self._session
-        elif not isinstance(error, self.zenoh.ZError):
-            raise error
+        self.take(error, session)
         if not (self.failed or self.renewing or session is not self._session):
             raise BridgeError(f"the engine {what}: {_words(error)}") from error
 
@@ -382,11 +381,15 @@ class _Session:
         """Go on behind the block if the engine raises an error in a session."""
         try:
             yield
-        except BaseException as error:
-            if _is_panic(error):
-                self.failed = self.failed or session is self._session
-            elif not isinstance(error, self.zenoh.ZError):
-                raise
+        except BaseException as error:  # noqa: BLE001 (raised if it is not the engine's)
+            self.take(error, session)
+
+    def take(self, error: BaseException, session: Any) -> None:
+        """Take an error of the engine, and note whether it failed within itself; others are raised again."""
+        if _is_panic(error):
+            self.failed = self.failed or session is self._session
+        elif not isinstance(error, self.zenoh.ZError):
+            raise error
 
     def forget(self, what: _Closing) -> None:
         """Tell it no more."""
